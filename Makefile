@@ -1,0 +1,56 @@
+# Two commands matter: `make run` and `make check test`.
+.PHONY: run install check test bench lock clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check -q
+# The newest Python >= 3.12 on PATH or under pyenv.
+FIND_PYTHON = for py in python3.14 python3.13 python3.12 \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.14*/bin/python \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python python3 python; do \
+	  if "$$py" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then echo "$$py"; break; fi; done
+# Tests run in parallel; `make test ARGS="-k hooks -n0"` narrows them.
+ARGS ?=
+
+run: $(VENV)/.run  ## Start the interceptor in the foreground
+	@exec $(VENV)/bin/ccproxy start
+
+install: $(VENV)/.dev  ## Build the environment with the test tools
+
+$(PY):
+	@python="$$($(FIND_PYTHON))"; \
+	if [ -z "$$python" ]; then echo "ccproxy needs Python 3.12 or newer on PATH or under pyenv" >&2; exit 1; fi; \
+	echo "Creating $(VENV) with $$($$python -V)"; "$$python" -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(PY)
+	@echo "Installing the locked packages (about a minute the first time)"
+	@$(PIP) install --require-hashes --no-deps -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(PY)
+	@echo "Installing the locked packages and the test tools (about a minute the first time)"
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run
+
+check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	CCPROXY_PRODUCTION=1 $(PY) manage.py check --deploy --fail-level WARNING
+	$(PY) manage.py makemigrations --check --dry-run
+
+test: $(VENV)/.dev  ## The whole suite
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
+LOCK = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group build
+lock:  ## Recompile requirements*.txt
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) --group dev pyproject.toml -o requirements-dev.txt
+
+clean:  ## Remove the environment
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,24 @@
+"""Typed reading of environment variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def env_bool(name: str, default: bool = False) -> bool:
+    """True for 1, true, yes and on."""
+    value = os.environ.get(name, "").strip().lower()
+    return default if not value else value in {"1", "true", "yes", "on"}
+
+
+def env_list(name: str) -> list[str]:
+    """A comma-separated list."""
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def env_secret(name: str) -> str:
+    """A secret from NAME, or from the file that NAME_FILE points at."""
+    if path := os.environ.get(f"{name}_FILE"):
+        return Path(path).read_text().strip()
+    return os.environ.get(name, "")

@@ -1,0 +1,165 @@
+"""What happened: one narrow row per flow, its four sides, bodies stored once by digest, and the hooks' trace."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Flow(models.Model):
+    """One request and its answer. The row is narrow: lists never load heads or bodies."""
+
+    class State(models.TextChoices):
+        LIVE = "live", "live"
+        DONE = "done", "done"
+        ERROR = "error", "error"
+
+    id = models.CharField(primary_key=True, max_length=36)  # mitmproxy's own flow id
+    state = models.CharField(max_length=8, choices=State, default=State.LIVE)
+    source = models.CharField(max_length=16, default="reverse")
+    started_at = models.DateTimeField(db_index=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    method = models.CharField(max_length=32)
+    host = models.CharField(max_length=255, blank=True, help_text="Where it went; the client's host until routed.")
+    path = models.TextField(help_text="The client's path with its query, secrets redacted.")
+    client_url = models.TextField(blank=True)
+    forwarded_url = models.TextField(blank=True)
+    user_agent = models.CharField(max_length=255, blank=True)
+    client_format = models.CharField(max_length=32, blank=True)
+    provider_format = models.CharField(max_length=32, blank=True)
+
+    action = models.CharField(max_length=16, blank=True, help_text="local, passthrough, redirect, transform, refused")
+    provider = models.CharField(max_length=64, blank=True)
+    provider_type = models.CharField(max_length=32, blank=True)
+    rule = models.CharField(max_length=100, blank=True)
+    rule_id = models.PositiveBigIntegerField(null=True, blank=True)
+    route = models.TextField(blank=True, help_text="One sentence: why it went there.")
+    revision = models.PositiveBigIntegerField(default=0)
+    requested_model = models.CharField(max_length=200, blank=True)
+    sent_model = models.CharField(max_length=200, blank=True)
+    session_id = models.CharField(max_length=200, blank=True, db_index=True)
+    conversation_id = models.CharField(max_length=64, blank=True)
+    credential_injected = models.BooleanField(default=False)
+
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    is_stream = models.BooleanField(default=False)
+    is_websocket = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    hooks_changed = models.JSONField(default=list, help_text="Names of the hooks that changed something, in order.")
+
+    connect_ms = models.FloatField(null=True, blank=True)
+    first_byte_ms = models.FloatField(null=True, blank=True)
+    first_event_ms = models.FloatField(null=True, blank=True)
+    duration_ms = models.FloatField(null=True, blank=True)
+    request_size_bytes = models.PositiveBigIntegerField(default=0)
+    response_size_bytes = models.PositiveBigIntegerField(default=0)
+    event_count = models.PositiveIntegerField(default=0)
+
+    input_tokens = models.PositiveIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_read_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
+    reasoning_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
+
+    losses = models.JSONField(default=list, help_text="What a translation could not express.")
+    bodies_dropped = models.BooleanField(default=False, help_text="The queue was full: heads kept, bodies lost.")
+    pinned = models.BooleanField(default=False, help_text="Exempt from retention.")
+    search_text = models.TextField(blank=True, help_text="At most 4 KB of what a search should find.")
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="flow_newest"),
+            models.Index(fields=["provider", "-started_at"], name="flow_provider"),
+            models.Index(fields=["status_code", "-started_at"], name="flow_status"),
+            models.Index(fields=["requested_model", "-started_at"], name="flow_model"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status_code or self.state}"
+
+
+class FlowBody(models.Model):
+    """A body, compressed, stored once however many sides share it."""
+
+    digest = models.CharField(primary_key=True, max_length=64)  # blake2b-256 of the stored bytes, hex
+    encoding = models.CharField(max_length=8, default="zstd")
+    size_bytes = models.PositiveBigIntegerField()
+    blob = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.digest[:12]} ({self.size_bytes} bytes)"
+
+
+class FlowSide(models.Model):
+    """One of the four sides of a flow: client, forwarded, upstream, delivered."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="sides")
+    side = models.CharField(max_length=10)
+    http_version = models.CharField(max_length=10, blank=True)
+    method = models.CharField(max_length=32, blank=True)
+    url = models.TextField(blank=True)
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    reason = models.CharField(max_length=255, blank=True)
+    headers = models.JSONField(default=list, help_text="[[name, value], ...] in wire order, secrets redacted.")
+    trailers = models.JSONField(default=list)
+    body_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    body_size_bytes = models.PositiveBigIntegerField(default=0, help_text="On the wire, before redaction.")
+    body_truncated = models.BooleanField(default=False)
+    body_redacted = models.BooleanField(
+        default=False, help_text="A credential's value was cut out of the stored bytes."
+    )
+    chunk_times = models.JSONField(default=list, help_text="[[offset, ms since the flow began], ...] of a stream.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["flow", "side"], name="one_row_per_side")]
+
+    def __str__(self) -> str:
+        return f"{self.side} of {self.flow_id}"
+
+
+class HookTrace(models.Model):
+    """What one hook did to one flow."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="hook_traces")
+    seq = models.PositiveSmallIntegerField()
+    stage = models.CharField(max_length=10)
+    hook = models.CharField(max_length=200)
+    outcome = models.CharField(max_length=10, help_text="ran, skipped, error")
+    reason = models.TextField(blank=True, help_text="Why it was skipped, or the error.")
+    prepare_ms = models.FloatField(default=0)
+    apply_ms = models.FloatField(default=0)
+    changed = models.JSONField(default=list, help_text='What it wrote: "header:x", "body", "path", "meta:x".')
+    headers_before = models.JSONField(null=True, blank=True)
+    headers_after = models.JSONField(null=True, blank=True)
+    url_before = models.TextField(blank=True)
+    url_after = models.TextField(blank=True)
+    body_before = models.CharField(max_length=64, blank=True, db_index=True)
+    body_after = models.CharField(max_length=64, blank=True, db_index=True)
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [models.UniqueConstraint(fields=["flow", "seq"], name="one_row_per_step")]
+
+    def __str__(self) -> str:
+        return f"{self.stage}/{self.hook} of {self.flow_id}"
+
+
+class WebSocketMessage(models.Model):
+    """One message of a proxied websocket."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="websocket_messages")
+    seq = models.PositiveIntegerField()
+    at_ms = models.FloatField(help_text="Since the flow began.")
+    from_client = models.BooleanField()
+    is_text = models.BooleanField()
+    size_bytes = models.PositiveBigIntegerField()
+    body_digest = models.CharField(max_length=64, db_index=True)
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [models.UniqueConstraint(fields=["flow", "seq"], name="one_row_per_message")]
+
+    def __str__(self) -> str:
+        return f"message {self.seq} of {self.flow_id}"

@@ -1,0 +1,159 @@
+"""The hand-over from the proxy to the record: frozen dataclasses, no Django, no mitmproxy.
+
+A flow is handed over several times (when routed, every two seconds while it streams, when it ends); each hand-over
+is complete in itself and replaces the one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Side = Literal["client", "forwarded", "upstream", "delivered"]
+SIDES: tuple[Side, ...] = ("client", "forwarded", "upstream", "delivered")
+
+Headers = tuple[tuple[str, str], ...]
+"""Names and values in wire order, decoded as UTF-8 with surrogateescape."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideRecord:
+    """One side of a flow as it was on the wire. `body` is None when there is none or it was not kept."""
+
+    side: Side
+    http_version: str = ""
+    method: str = ""
+    url: str = ""
+    status_code: int | None = None
+    reason: str = ""
+    headers: Headers = ()
+    trailers: Headers = ()
+    body: bytes | None = None
+    body_size_bytes: int = 0
+    body_truncated: bool = False
+    chunk_times: tuple[tuple[int, float], ...] = ()
+    """(offset in bytes, milliseconds since the flow began) of every chunk of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookStep:
+    """What one hook did. Before and after are None where nothing changed."""
+
+    stage: str
+    hook: str
+    outcome: Literal["ran", "skipped", "error"]
+    reason: str = ""
+    prepare_ms: float = 0.0
+    apply_ms: float = 0.0
+    changed: tuple[str, ...] = ()
+    headers_before: Headers | None = None
+    headers_after: Headers | None = None
+    url_before: str = ""
+    url_after: str = ""
+    body_before: bytes | None = None
+    body_after: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketRecord:
+    """One websocket message."""
+
+    seq: int
+    at_ms: float
+    from_client: bool
+    is_text: bool
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRecord:
+    """Everything known about a flow at one moment. Times are seconds since the epoch, durations milliseconds."""
+
+    id: str
+    state: Literal["live", "done", "error"]
+    started_at: float
+    finished_at: float | None = None
+    source: str = "reverse"
+    method: str = ""
+    host: str = ""
+    path: str = ""
+    client_url: str = ""
+    forwarded_url: str = ""
+    user_agent: str = ""
+    client_format: str = ""
+    provider_format: str = ""
+    action: str = ""
+    provider: str = ""
+    provider_type: str = ""
+    rule: str = ""
+    rule_id: int | None = None
+    route: str = ""
+    revision: int = 0
+    requested_model: str = ""
+    sent_model: str = ""
+    session_id: str = ""
+    conversation_id: str = ""
+    credential_injected: bool = False
+    status_code: int | None = None
+    is_stream: bool = False
+    is_websocket: bool = False
+    error: str = ""
+    connect_ms: float | None = None
+    first_byte_ms: float | None = None
+    first_event_ms: float | None = None
+    duration_ms: float | None = None
+    event_count: int = 0
+    losses: tuple[tuple[str, str], ...] = ()
+    sides: tuple[SideRecord, ...] = ()
+    hooks: tuple[HookStep, ...] = ()
+    messages: tuple[WebSocketRecord, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDelta:
+    """New bytes of a running answer as the client receives them. `offset` counts the bytes before them."""
+
+    flow_id: str
+    offset: int
+    data: bytes
+    at_ms: float
+
+
+class Sink(Protocol):
+    """Where flows go. Called on the proxy's event loop: every method returns at once and never raises."""
+
+    def started(self, record: FlowRecord) -> None:
+        """The request is routed and about to leave."""
+
+    def delta(self, delta: FlowDelta) -> None:
+        """A piece of the answer passed."""
+
+    def progress(self, record: FlowRecord) -> None:
+        """A running stream's partial record, about every two seconds."""
+
+    def finished(self, record: FlowRecord) -> None:
+        """The flow ended, well or badly."""
+
+
+class FanOut:
+    """A sink that passes everything on to several."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def started(self, record: FlowRecord) -> None:
+        for sink in self._sinks:
+            sink.started(record)
+
+    def delta(self, delta: FlowDelta) -> None:
+        for sink in self._sinks:
+            sink.delta(delta)
+
+    def progress(self, record: FlowRecord) -> None:
+        for sink in self._sinks:
+            sink.progress(record)
+
+    def finished(self, record: FlowRecord) -> None:
+        for sink in self._sinks:
+            sink.finished(record)

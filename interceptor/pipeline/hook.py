@@ -1,0 +1,89 @@
+"""What a hook is, and the exchange it works on. No Django, no mitmproxy.
+
+A hook is a function with a declaration::
+
+    @hook(stage=Stage.OUTBOUND, reads={"header:anthropic-version"}, writes={"header:anthropic-beta"})
+    def verbose_mode(ex: Exchange) -> None: ...
+
+It may have a guard (`guard=` a predicate on the exchange), parameters (`params=` a pydantic model, passed as second
+argument), and an async `prepare=` that does I/O before the hook runs and whose result is `ex.prepared`.
+
+Names in `reads` and `writes`: "header:NAME", "body" or "body:ROOT", "path", "meta:KEY".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from interceptor.pipeline.exchange import Exchange
+
+
+class Stage(StrEnum):
+    """When a hook runs: before or after the request is routed."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+Guard = Callable[["Exchange"], bool]
+Prepare = Callable[["Exchange"], Awaitable[Any]]
+Apply = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class HookSpec:
+    """A hook's declaration."""
+
+    name: str
+    stage: Stage
+    apply: Apply
+    reads: frozenset[str]
+    writes: frozenset[str]
+    guard: Guard | None = None
+    prepare: Prepare | None = None
+    params: type[BaseModel] | None = None
+    security: bool = False
+    """A security hook cannot be skipped by a client's x-ccproxy-hooks header."""
+    timeout_s: float = 10.0
+    """How long `prepare` may take."""
+
+    @property
+    def doc(self) -> str:
+        """The first line of the hook's docstring."""
+        return (self.apply.__doc__ or "").strip().partition("\n")[0]
+
+
+def hook(
+    *,
+    stage: Stage,
+    reads: set[str] | None = None,
+    writes: set[str] | None = None,
+    guard: Guard | None = None,
+    prepare: Prepare | None = None,
+    params: type[BaseModel] | None = None,
+    security: bool = False,
+    timeout_s: float = 10.0,
+) -> Callable[[Apply], HookSpec]:
+    """Declare a function to be a hook. Registers nothing: the table in `interceptor.hooks` or a setting does that."""
+
+    def declare(function: Apply) -> HookSpec:
+        return HookSpec(
+            name=function.__name__,
+            stage=stage,
+            apply=function,
+            reads=frozenset(reads or ()),
+            writes=frozenset(writes or ()),
+            guard=guard,
+            prepare=prepare,
+            params=params,
+            security=security,
+            timeout_s=timeout_s,
+        )
+
+    return declare

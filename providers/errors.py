@@ -1,0 +1,49 @@
+"""The exception tree of the request path.
+
+CcproxyError
+├── ConfigError            configuration is refused (loud, at configure time)
+│   ├── AuthConfigError    a credential is missing or unknown; ends the one flow it belongs to
+│   └── RuleError          a transform rule cannot be used
+├── TranslationError       a body cannot be expressed in the other wire format
+│   ├── UnsupportedByTarget
+│   └── BadUpstreamStream
+└── UpstreamError          the provider could not be reached or answered garbage
+"""
+
+from __future__ import annotations
+
+
+class CcproxyError(Exception):
+    """Base of every error this product raises on purpose."""
+
+
+class ConfigError(CcproxyError):
+    """The configuration cannot be used; the message names the key and the fix."""
+
+
+class AuthConfigError(ConfigError):
+    """A credential cannot be injected. `status_code` is what the client receives (401 or 502)."""
+
+    def __init__(self, message: str, *, status_code: int = 502) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+class RuleError(ConfigError):
+    """A transform rule cannot be used."""
+
+
+class TranslationError(CcproxyError):
+    """A body cannot be expressed in the other wire format."""
+
+
+class UnsupportedByTarget(TranslationError):
+    """The target wire format has no place for something the request insists on."""
+
+
+class BadUpstreamStream(TranslationError):
+    """The provider's stream does not follow its own wire format."""
+
+
+class UpstreamError(CcproxyError):
+    """The provider could not be reached or answered garbage."""

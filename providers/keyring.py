@@ -1,0 +1,65 @@
+"""Encryption of stored credentials with a key file that lives outside the database. No Django.
+
+The file holds one Fernet key a line; the first encrypts, all decrypt, so a key is rotated by putting a new line on top.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from providers.errors import ConfigError
+
+KEY_FILE_NAME = "secret.key"
+
+
+class Keyring:
+    """Encrypts and decrypts short texts with the keys of one file."""
+
+    def __init__(self, keys: list[str]) -> None:
+        if not keys:
+            raise ConfigError("the key file is empty; restore it or delete it to start with a new key")
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            raise ConfigError("the key file does not hold Fernet keys, one a line") from None
+
+    @classmethod
+    def open(cls, path: Path) -> Keyring:
+        """Read the key file, creating it (0600) when it does not exist.
+
+        Raises:
+            ConfigError: when the file cannot be read or written, or others may read it.
+        """
+        try:
+            if not path.exists():
+                _create(path)
+            if path.stat().st_mode & 0o077:
+                raise ConfigError(f"the key file {path} can be read by others; run: chmod 600 {path}")
+            return cls(path.read_text().split())
+        except OSError as exc:
+            raise ConfigError(f"cannot read the key file {path}: {exc.strerror}") from None
+
+    def encrypt(self, text: str) -> str:
+        """The text as a Fernet token."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def decrypt(self, token: str) -> str:
+        """The text of a Fernet token.
+
+        Raises:
+            ConfigError: when no key of the file fits.
+        """
+        try:
+            return self._fernet.decrypt(token.encode()).decode()
+        except InvalidToken:
+            raise ConfigError("a stored credential was encrypted with another key; paste it again") from None
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(Fernet.generate_key().decode() + "\n")

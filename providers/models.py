@@ -1,0 +1,157 @@
+"""Who we talk to (Provider), where requests go (TransformRule), and which configuration runs (ConfigRevision)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F
+
+from providers.fields import EncryptedTextField
+from providers.names import PROVIDER_TYPES, RULE_ACTIONS
+from providers.validation import validate_provider, validate_rule
+
+
+class ConfigRevision(models.Model):
+    """The one row whose number grows with every change of the configuration the proxy runs on."""
+
+    number = models.PositiveBigIntegerField(default=1)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"revision {self.number}"
+
+    @classmethod
+    def bump(cls) -> None:
+        """Say that the configuration changed; running interceptors notice within a second."""
+        if not cls.objects.filter(pk=1).update(number=F("number") + 1):
+            cls.objects.get_or_create(pk=1)
+
+    @classmethod
+    def current(cls) -> int:
+        """The number of the newest configuration."""
+        return cls.objects.get_or_create(pk=1)[0].number
+
+
+class ConfigQuerySet(models.QuerySet[Any]):
+    """A queryset whose bulk writes, which send no signals, bump the revision too."""
+
+    def update(self, **kwargs: Any) -> int:
+        rows = super().update(**kwargs)
+        ConfigRevision.bump()
+        return rows
+
+    def bulk_create(self, objs: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        made = super().bulk_create(objs, *args, **kwargs)
+        ConfigRevision.bump()
+        return made
+
+    def bulk_update(self, objs: Any, *args: Any, **kwargs: Any) -> int:
+        rows = super().bulk_update(objs, *args, **kwargs)
+        ConfigRevision.bump()
+        return rows
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        gone = super().delete()
+        ConfigRevision.bump()
+        return gone
+
+
+class Provider(models.Model):
+    """A place requests can go: host, path, wire family and where its credential comes from."""
+
+    AUTH_TYPES = {
+        "none": "No credential",
+        "key": "API key, stored encrypted",
+        "command": "Output of a command",
+        "file": "Content of a file",
+    }
+
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Letters, digits, dot, dash and underscore only.")],
+        help_text="Also the ending of its sentinel keys: sk-ccproxy-NAME.",
+    )
+    enabled = models.BooleanField(default=True)
+    type = models.CharField(
+        max_length=32, choices=PROVIDER_TYPES, help_text="The wire family its main endpoint speaks."
+    )
+    scheme = models.CharField(max_length=5, choices={"https": "https", "http": "http"}, default="https")
+    host = models.CharField(max_length=253, help_text="Host name or address, without scheme and port.")
+    port = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(65535)],
+        help_text="Blank: 443 or 80.",
+    )
+    path = models.CharField(
+        max_length=512, default="/", help_text="Path of the main endpoint; {model} and {action} are filled in."
+    )
+    native_formats = models.JSONField(
+        default=list, blank=True, help_text="Further wire formats this host speaks itself on the same base path."
+    )
+    verify_tls = models.BooleanField(default=True, help_text="Off only for hosts that get no credential.")
+    headers = models.JSONField(default=dict, blank=True, help_text="Extra headers set on every request, name to value.")
+    model_names = models.JSONField(
+        default=list, blank=True, help_text="Model names for /v1/models; blank: from the price catalogue."
+    )
+    fingerprint_profile = models.CharField(max_length=64, blank=True)
+    auth_type = models.CharField(max_length=32, choices=AUTH_TYPES, default="none")
+    auth_config = models.JSONField(
+        default=dict, blank=True, help_text='What the source needs, e.g. {"file": "~/.config/key"}. Never a secret.'
+    )
+    auth_header = models.CharField(
+        max_length=64, blank=True, help_text="Header that carries the credential; blank: authorization with Bearer."
+    )
+    secret = EncryptedTextField(blank=True, default="", help_text="The API key, for the source “key”.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = ConfigQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        validate_provider(self)
+
+
+class TransformRule(models.Model):
+    """An override of sentinel routing: the first enabled rule whose conditions all match decides."""
+
+    position = models.PositiveIntegerField(default=0, db_index=True, help_text="Rules are tried in ascending order.")
+    enabled = models.BooleanField(default=True)
+    name = models.CharField(max_length=100, blank=True)
+    action = models.CharField(max_length=16, choices={a: a for a in RULE_ACTIONS}, default="redirect")
+    match_host = models.CharField(
+        max_length=1000, blank=True, help_text="Regular expression (RE2), searched. Blank: any host."
+    )
+    match_path = models.CharField(
+        max_length=1000, blank=True, default=".*", help_text="Searched in the path with its query."
+    )
+    match_model = models.CharField(max_length=1000, blank=True, help_text="Searched in the body's model.")
+    dest_provider = models.ForeignKey(Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="rules")
+    dest_host = models.CharField(max_length=253, blank=True, help_text="Raw host; wins over the provider's.")
+    dest_path = models.CharField(max_length=512, blank=True, help_text="Raw path template; wins over the provider's.")
+    dest_model = models.CharField(max_length=200, blank=True, help_text="The model name to ask for instead.")
+    dest_vertex_project = models.CharField(max_length=100, blank=True)
+    dest_vertex_location = models.CharField(max_length=64, blank=True)
+    comment = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = ConfigQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return self.name or f"rule {self.pk}"
+
+    def clean(self) -> None:
+        validate_rule(self)

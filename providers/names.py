@@ -1,0 +1,54 @@
+"""Provider types, wire formats and how they belong together. Plain data, no imports of ours."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+WireFormatName = Literal["anthropic_messages", "openai_chat", "openai_responses", "google_generate"]
+
+ANTHROPIC_MESSAGES: WireFormatName = "anthropic_messages"
+OPENAI_CHAT: WireFormatName = "openai_chat"
+OPENAI_RESPONSES: WireFormatName = "openai_responses"
+GOOGLE_GENERATE: WireFormatName = "google_generate"
+
+WIRE_FORMATS: dict[WireFormatName, str] = {
+    ANTHROPIC_MESSAGES: "Anthropic Messages",
+    OPENAI_CHAT: "OpenAI Chat Completions",
+    OPENAI_RESPONSES: "OpenAI Responses",
+    GOOGLE_GENERATE: "Google generateContent",
+}
+
+# Provider type -> the wire format its main endpoint speaks. `perplexity_pro` has a format of its own.
+FORMAT_OF_TYPE: dict[str, WireFormatName | None] = {
+    "anthropic": ANTHROPIC_MESSAGES,
+    "deepseek": ANTHROPIC_MESSAGES,
+    "zai": ANTHROPIC_MESSAGES,
+    "openai": OPENAI_CHAT,
+    "openai_responses": OPENAI_RESPONSES,
+    "google": GOOGLE_GENERATE,
+    "gemini": GOOGLE_GENERATE,
+    "vertex_ai": GOOGLE_GENERATE,
+    "vertex_ai_beta": GOOGLE_GENERATE,
+    "perplexity_pro": None,
+}
+
+PROVIDER_TYPES: dict[str, str] = {
+    "anthropic": "Anthropic Messages",
+    "deepseek": "DeepSeek (Anthropic wire format)",
+    "zai": "Z.AI (Anthropic wire format)",
+    "openai": "OpenAI Chat Completions",
+    "openai_responses": "OpenAI Responses",
+    "google": "Google AI (generateContent)",
+    "gemini": "Gemini Code Assist (v1internal)",
+    "vertex_ai": "Vertex AI",
+    "vertex_ai_beta": "Vertex AI (v1beta1)",
+    "perplexity_pro": "Perplexity Pro",
+}
+
+# Hosts known to speak more than their provider type's own format on the same base path.
+ALSO_NATIVE_AT_HOST: dict[str, tuple[WireFormatName, ...]] = {
+    "api.openai.com": (OPENAI_CHAT, OPENAI_RESPONSES),
+}
+
+RULE_ACTIONS = ("passthrough", "redirect", "transform")
+"""What a transform rule may do with a request it matches."""

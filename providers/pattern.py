@@ -1,0 +1,48 @@
+"""Regular expressions that users write, on RE2: matching time is linear, so a rule can never stall the proxy."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import re2
+
+MAX_PATTERN_CHARS = 1000
+
+
+class PatternError(ValueError):
+    """The expression cannot be used; the message points at the position when RE2 names the fragment."""
+
+
+class Pattern(Protocol):
+    """A compiled expression."""
+
+    def search(self, text: str) -> object | None: ...
+
+
+def compile_pattern(expression: str) -> Pattern:
+    """Compile a user's regular expression.
+
+    Raises:
+        PatternError: with the offending fragment and its position.
+    """
+    if len(expression) > MAX_PATTERN_CHARS:
+        raise PatternError(f"The expression is longer than {MAX_PATTERN_CHARS} characters.")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20
+    try:
+        compiled: Pattern = re2.compile(expression, options)
+    except re2.error as exc:
+        raise PatternError(_explain(expression, exc)) from None
+    return compiled
+
+
+def _explain(expression: str, exc: Exception) -> str:
+    """RE2 says «missing ): a(b»: turn the named fragment into a position in the expression."""
+    detail = exc.args[0] if exc.args else str(exc)
+    text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+    reason, _, fragment = text.partition(": ")
+    position = expression.find(fragment) if fragment else -1
+    if position < 0:
+        return f"Bad regular expression: {text}"
+    return f"Bad regular expression at position {position + 1} (“{fragment[:40]}”): {reason}"

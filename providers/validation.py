@@ -1,0 +1,123 @@
+"""What a provider and a rule must satisfy before they are saved; also used by the YAML import and the REST API."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+from providers.names import WIRE_FORMATS
+from providers.pattern import PatternError, compile_pattern
+
+if TYPE_CHECKING:
+    from providers.models import Provider, TransformRule
+
+_HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+_HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110, token
+_AUTH_KEYS = {"none": set(), "key": set(), "command": {"command"}, "file": {"file"}}
+
+
+def is_loopback_host(host: str) -> bool:
+    """True for names and addresses that stay on this machine."""
+    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_host(host: str) -> str | None:
+    """The sentence that says what is wrong with a host, or None."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+        return None
+    except ValueError:
+        pass
+    if not _HOST.match(host) or ".." in host:
+        return "Give a host name or address alone: no scheme, port or path."
+    return None
+
+
+def check_headers(headers: object) -> str | None:
+    """The sentence that says what is wrong with a header mapping, or None."""
+    if not isinstance(headers, dict):
+        return "Give a mapping of header names to values."
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.match(name):
+            return f"“{name}” is not a header name."
+        if not isinstance(value, str) or any(ord(c) < 32 or ord(c) == 127 for c in value):
+            return f"The value of “{name}” must be text without control characters."
+        if name.lower().startswith("x-ccproxy-"):
+            return f"“{name}” is internal and never leaves the proxy."
+    return None
+
+
+def validate_provider(provider: Provider) -> None:
+    """Raise ValidationError, by field, for a provider the proxy could not run with."""
+    errors: dict[str, str] = {}
+    if problem := check_host(provider.host or ""):
+        errors["host"] = problem
+    if not (provider.path or "").startswith("/"):
+        errors["path"] = "The path starts with a slash."
+    if problem := check_headers(provider.headers):
+        errors["headers"] = problem
+    if not isinstance(provider.native_formats, list) or not set(map(str, provider.native_formats)) <= set(WIRE_FORMATS):
+        errors["native_formats"] = f"Choose from: {', '.join(WIRE_FORMATS)}."
+    if not isinstance(provider.model_names, list) or not all(isinstance(m, str) and m for m in provider.model_names):
+        errors["model_names"] = "Give a list of model names."
+    if problem := check_auth(provider.auth_type, provider.auth_config):
+        errors["auth_config"] = problem
+    if provider.auth_header and not _HEADER_NAME.match(provider.auth_header):
+        errors["auth_header"] = "That is not a header name."
+    errors |= _check_credential_path(provider)
+    if errors:
+        raise ValidationError(errors)
+
+
+def _check_credential_path(provider: Provider) -> dict[str, str]:
+    """A credential travels over verified TLS, or stays on this machine."""
+    if provider.auth_type == "none" or is_loopback_host(provider.host or ""):
+        return {}
+    if provider.scheme != "https":
+        return {"scheme": "A credential is sent over https only, except to this machine."}
+    if not provider.verify_tls:
+        return {"verify_tls": "A credential is sent over verified TLS only; choose “No credential” or verify."}
+    return {}
+
+
+def check_auth(auth_type: str, config: object) -> str | None:
+    """The sentence that says what is wrong with a credential source, or None."""
+    if not isinstance(config, dict):
+        return "Give a mapping."
+    needed = _AUTH_KEYS.get(auth_type)
+    if needed is None:
+        return f"Unknown credential source “{auth_type}”."
+    for key in needed:
+        if not isinstance(config.get(key), str) or not config[key].strip():
+            return f"The source “{auth_type}” needs “{key}”."
+    if unknown := set(config) - needed:
+        return f"The source “{auth_type}” has no “{min(unknown)}”."
+    return None
+
+
+def validate_rule(rule: TransformRule) -> None:
+    """Raise ValidationError, by field, for a rule the proxy could not run with."""
+    errors: dict[str, str] = {}
+    for field in ("match_host", "match_path", "match_model"):
+        try:
+            compile_pattern(getattr(rule, field) or "")
+        except PatternError as exc:
+            errors[field] = str(exc)
+    if rule.dest_host and (problem := check_host(rule.dest_host)):
+        errors["dest_host"] = problem
+    if rule.dest_path and not rule.dest_path.startswith("/"):
+        errors["dest_path"] = "The path starts with a slash."
+    if rule.action == "transform" and rule.dest_provider_id is None:
+        errors["dest_provider"] = "A transform needs the provider to translate for."
+    if rule.action == "redirect" and rule.dest_provider_id is None and not rule.dest_host:
+        errors["dest_provider"] = "A redirect needs a provider or a host."
+    if errors:
+        raise ValidationError(errors)

@@ -1,0 +1,27 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def need(tool: str, present: bool) -> None:
+    """Skip where a tool is missing on a user's machine; fail where CCPROXY_TEST_REQUIRE says it must be there."""
+    if not present:
+        message = f"{tool} is not available here"
+        if os.environ.get("CCPROXY_TEST_REQUIRE"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of recorded traffic (`clients/`, `wire/`), read in place."""
+    path = Path(os.environ.get("CCPROXY_TEST_CORPUS") or ROOT / "../shared/data").resolve()
+    need(f"the recorded traffic at {path}", (path / "clients").is_dir())
+    return path

@@ -1,0 +1,10 @@
+"""Loaded before Django reads its settings: a test run has its own config directory and never touches the user's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+os.environ["CCPROXY_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ccproxy-test-")
+for name in ("DATABASE_URL", "REDIS_URL", "CCPROXY_PRODUCTION"):
+    os.environ.pop(name, None)
