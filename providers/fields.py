@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -23,7 +23,13 @@ def keyring() -> Keyring:
     return keyring_at(Path(settings.CCPROXY_KEY_FILE))
 
 
-class EncryptedTextField(models.TextField[Any, Any]):
+if TYPE_CHECKING:
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
+
+
+class EncryptedTextField(_TextField):
     """Text encrypted at rest. Attribute values are `Ciphertext`, so a secret is decrypted only where someone asks."""
 
     def get_prep_value(self, value: Any) -> Any:
