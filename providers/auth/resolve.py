@@ -1,0 +1,132 @@
+"""Turns a provider's credential source into the header that goes upstream: cached briefly, one read at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from providers.auth.base import AuthConf
+from providers.auth.registry import SecretRegistry
+from providers.auth.sources import SOURCES, SourceContext, SourceFailed
+from providers.errors import AuthConfigError
+from providers.keyring import Keyring
+
+DEFAULT_HEADER = "authorization"
+MAX_TOKEN_CHARS = 16 * 1024
+FAILURE_TTL_S = 1.0
+
+_NOUNS = {"command": "credential command", "file": "credential file", "key": "stored key"}
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A resolved credential, ready to be put on a request."""
+
+    header: str
+    """Lower case."""
+    value: str = field(repr=False)
+    """The header's whole value, with "Bearer " when the header is authorization."""
+    token: str = field(repr=False)
+    source: str
+    """The kind of source it came from: command, file, key."""
+    companions: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Further headers that belong to it."""
+
+
+class _Entry:
+    """One resolution, running or done."""
+
+    task: asyncio.Task[Credential | AuthConfigError]
+    expires_at: float | None = None
+
+
+class CredentialResolver:
+    """Resolves credentials on one event loop.
+
+    Callers who ask for the same source while it is read share that one read; a caller who goes away does not end it.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_keyring: Callable[[], Keyring],
+        secrets: SecretRegistry,
+        command_timeout_s: float = 5.0,
+        cache_ttl_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.command_timeout_s = command_timeout_s
+        """Limit of one command or file read; may be changed at any time."""
+        self._open_keyring = open_keyring
+        self._secrets = secrets
+        self._cache_ttl_s = cache_ttl_s
+        self._clock = clock
+        self._entries: dict[tuple[str, AuthConf], _Entry] = {}
+
+    async def resolve(self, provider: str, auth: AuthConf) -> Credential:
+        """The credential of a provider.
+
+        Raises:
+            AuthConfigError: (502) the source failed; the message names provider, kind of source and fix, no secret.
+        """
+        key = (provider, auth)
+        entry = self._entries.get(key)
+        if entry is None or (entry.expires_at is not None and entry.expires_at <= self._clock()):
+            entry = self._start(key)
+        result = await asyncio.shield(entry.task)
+        if isinstance(result, AuthConfigError):
+            raise AuthConfigError(str(result), status_code=result.status_code)
+        return result
+
+    def forget(self, provider: str) -> None:
+        """Read the provider's source anew on the next request."""
+        for key in [key for key in self._entries if key[0] == provider]:
+            del self._entries[key]
+
+    def _start(self, key: tuple[str, AuthConf]) -> _Entry:
+        now = self._clock()
+        for old in [k for k, e in self._entries.items() if e.expires_at is not None and e.expires_at <= now]:
+            del self._entries[old]
+        entry = self._entries[key] = _Entry()
+        entry.task = asyncio.create_task(self._run(entry, *key), name=f"credential of {key[0]}")
+        return entry
+
+    async def _run(self, entry: _Entry, provider: str, auth: AuthConf) -> Credential | AuthConfigError:
+        # Failures are a result too: an exception would be reported as lost when every caller has gone.
+        result: Credential | AuthConfigError | None = None
+        try:
+            result = await self._read(auth)
+        except SourceFailed as exc:
+            result = AuthConfigError(f"The {_NOUNS[auth.type]} of provider “{provider}” {exc}.")
+        except Exception as exc:
+            result = AuthConfigError(
+                f"The {_NOUNS.get(auth.type, auth.type)} of provider “{provider}” failed ({type(exc).__name__}); "
+                "check the provider's settings."
+            )
+        finally:
+            ttl_s = self._cache_ttl_s if isinstance(result, Credential) else FAILURE_TTL_S if result is not None else 0
+            entry.expires_at = self._clock() + ttl_s
+        return result
+
+    async def _read(self, auth: AuthConf) -> Credential:
+        context = SourceContext(self._open_keyring, self.command_timeout_s)
+        token = (await SOURCES[auth.type](auth, context)).strip()
+        self._secrets.add(token)
+        _check_token(token)
+        header = auth.header.lower() or DEFAULT_HEADER
+        value = f"Bearer {token}" if header == DEFAULT_HEADER else token
+        return Credential(header=header, value=value, token=token, source=auth.type)
+
+
+def _check_token(token: str) -> None:
+    """Raise SourceFailed for a text that must not become a header."""
+    if not token:
+        raise SourceFailed("is empty; it has to yield the token")
+    if len(token) > MAX_TOKEN_CHARS:
+        raise SourceFailed(f"yields more than {MAX_TOKEN_CHARS} characters; it has to be the token alone")
+    if not token.isascii():
+        raise SourceFailed("holds characters that cannot stand in a header; it has to be plain ASCII")
+    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in token):
+        raise SourceFailed("yields several lines or control characters; it has to be the token alone, on one line")
