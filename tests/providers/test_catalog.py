@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from providers.catalog import models_of
+
+
+def test_a_known_host_lists_its_vendors_models():
+    assert "claude-haiku-4-5" in models_of("anthropic", "api.anthropic.com")
+    assert "deepseek-chat" in models_of("deepseek", "API.deepseek.com")
+    assert "gpt-5" in models_of("openai", "api.openai.com")
+
+
+def test_configured_names_win():
+    assert models_of("anthropic", "api.anthropic.com", ["mine"]) == ["mine"]
+
+
+def test_google_lists_only_what_its_wire_format_serves():
+    names = models_of("vertex_ai", "europe-west1-aiplatform.googleapis.com")
+    assert "gemini-2.5-pro" in names
+    assert not [name for name in names if name.startswith("claude")]
+
+
+def test_an_unknown_host_gets_its_vendors_names_but_an_openai_compatible_one_none():
+    assert models_of("anthropic", "gateway.example") == models_of("anthropic", "api.anthropic.com")
+    assert models_of("openai", "127.0.0.1") == []
+
+
+@pytest.mark.parametrize("provider_type", ["openai", "anthropic", "google", "perplexity_pro", "zai"])
+def test_prefixes_and_price_tiers_are_no_names(provider_type):
+    hosts = {"openai": "api.openai.com"}
+    names = models_of(provider_type, hosts.get(provider_type, "x.example"))
+    assert names
+    assert not [name for name in names if name.endswith("-") or ":" in name]
+
+
+def test_an_answer_cannot_be_spoiled_by_its_caller():
+    models_of("anthropic", "api.anthropic.com").clear()
+    assert models_of("anthropic", "api.anthropic.com")
+
+
+def test_it_needs_no_network_and_no_django(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_, **__):
+        raise AssertionError("network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert models_of("openai", "api.openai.com")
+    code = "import sys, providers.catalog as c; c.models_of('zai', 'api.z.ai'); sys.exit('django' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
