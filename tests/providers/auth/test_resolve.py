@@ -133,6 +133,10 @@ def runs_still(pid: int) -> bool:
         return False
 
 
+def is_in_process_table(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 def until_gone(pid: int) -> None:
     deadline = time.monotonic() + 5
     while runs_still(pid):
@@ -146,7 +150,7 @@ async def test_a_slow_command_is_ended_with_its_children(bench: Bench, tmp_path:
     message = await bench.failure(CommandAuth(command=f"sleep 60 & echo $! $$ > {pids}; wait"))
     assert "within 0.4 s" in message
     child, shell = map(int, pids.read_text().split())
-    assert not Path(f"/proc/{shell}").exists(), "ended, but left as a zombie"
+    assert not is_in_process_table(shell), "ended, but left as a zombie"
     await asyncio.to_thread(until_gone, child)
 
 
