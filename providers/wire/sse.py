@@ -1,0 +1,171 @@
+"""Server-sent events: an incremental parser and a serialiser.
+
+Follows the WHATWG HTML standard, section "Interpreting an event stream": lines end with CRLF, LF or CR, a leading BOM
+is dropped, `data` lines are joined by LF, comments and unknown fields are ignored, an event without data is not
+dispatched. One addition: `flush()` gives the event that a stream's end cut before its blank line, because providers are
+seen to leave the last blank line out and a translator must not lose their last words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from providers.errors import BadUpstreamStream
+
+MAX_LINE_BYTES: Final = 8 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True, frozen=True)
+class SseEvent:
+    """One dispatched event. `end_offset` counts bytes from the stream's start to behind the event's blank line."""
+
+    data: bytes
+    event: str = ""
+    id: str = ""
+    end_offset: int = 0
+
+
+class SseParser:
+    """Bytes in any chunking → events. Raises `BadUpstreamStream` for a line or an event beyond the limits.
+
+    A CR at the end of a chunk ends its line at once; a LF at the start of the next chunk then belongs to it. The
+    offset of such an event excludes that LF.
+    """
+
+    __slots__ = ("_data", "_data_bytes", "_event", "_id", "_offset", "_rest", "_skip_lf", "_started", "max_line_bytes")
+
+    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.max_line_bytes = max_line_bytes
+        self._rest = bytearray()  # an unfinished line
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._event = ""
+        self._id = ""
+        self._offset = 0  # bytes of whole lines taken so far
+        self._skip_lf = False
+        self._started = False
+
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """Take the next bytes; return the events they complete."""
+        if not chunk:
+            return []
+        if self._skip_lf:
+            self._skip_lf = False
+            if chunk[:1] == b"\n":
+                self._offset += 1
+                chunk = chunk[1:]
+                if not chunk:
+                    return []
+        if self._rest:
+            return self._feed_after_rest(chunk)
+        return self._take_lines(chunk)
+
+    def flush(self) -> list[SseEvent]:
+        """End of stream: the event whose blank line never came, if it has data."""
+        events: list[SseEvent] = []
+        if self._rest:
+            line, self._rest = bytes(self._rest), bytearray()
+            self._offset += len(line)
+            self._field(line)
+        if self._data:
+            self._dispatch(events)
+        return events
+
+    def _feed_after_rest(self, chunk: bytes) -> list[SseEvent]:
+        # Searching only the new bytes keeps a line that arrives byte by byte linear.
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._rest += chunk
+            self._check_line(len(self._rest))
+            return []
+        whole = bytes(self._rest) + chunk
+        self._rest = bytearray()
+        return self._take_lines(whole)
+
+    def _take_lines(self, buffer: bytes) -> list[SseEvent]:
+        events: list[SseEvent] = []
+        start, size, base = 0, len(buffer), self._offset
+        lf = cr = -1  # the next of each, searched again only when passed, so that hostile line ends stay linear
+        while start < size:
+            if lf < start:
+                lf = buffer.find(b"\n", start)
+                lf = size + 1 if lf < 0 else lf
+            if cr < start:
+                cr = buffer.find(b"\r", start)
+                cr = size + 1 if cr < 0 else cr
+            end = min(lf, cr)
+            if end > size:
+                break
+            after = end + 2 if lf == end + 1 and cr == end else end + 1
+            self._skip_lf = after == size and cr == end
+            self._offset = base + after
+            self._take_line(buffer[start:end], events)
+            start = after
+        if start < size:
+            self._rest += buffer[start:]
+            self._check_line(size - start)
+        return events
+
+    def _take_line(self, line: bytes, events: list[SseEvent]) -> None:
+        if line or not self._started:
+            self._check_line(len(line))
+            self._field(line)
+        elif self._data:
+            self._dispatch(events)
+        else:
+            self._event = ""
+
+    def _field(self, line: bytes) -> None:
+        if not self._started:
+            self._started = True
+            if line[:3] == _BOM:
+                line = line[3:]
+            if not line:
+                return
+        if line[:6] == b"data: ":
+            self._add_data(line[6:])
+            return
+        name, colon, value = line.partition(b":")
+        if not name and colon:
+            return  # a comment
+        if value[:1] == b" ":
+            value = value[1:]
+        if name == b"data":
+            self._add_data(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+
+    def _add_data(self, value: bytes) -> None:
+        self._data.append(value)
+        self._data_bytes += len(value)
+        if self._data_bytes > MAX_EVENT_BYTES:
+            raise BadUpstreamStream(f"The stream has an event of more than {MAX_EVENT_BYTES // 2**20} MB.")
+
+    def _dispatch(self, events: list[SseEvent]) -> None:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        events.append(SseEvent(data, self._event, self._id, self._offset))
+        self._data = []
+        self._data_bytes = 0
+        self._event = ""
+
+    def _check_line(self, size: int) -> None:
+        if size > self.max_line_bytes:
+            raise BadUpstreamStream(f"The stream has a line of more than {self.max_line_bytes} bytes.")
+
+
+def serialise(data: bytes, event: str = "", event_id: str = "") -> bytes:
+    """One event as bytes; a data line for each line of `data` (ended by CRLF, LF or CR)."""
+    head = b""
+    if event_id:
+        head = b"id: " + event_id.encode() + b"\n"
+    if event:
+        head += b"event: " + event.encode() + b"\n"
+    if b"\n" not in data and b"\r" not in data:
+        return head + b"data: " + data + b"\n\n"
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return head + b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"

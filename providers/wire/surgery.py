@@ -1,0 +1,88 @@
+"""Reading and replacing the top-level `model` of a JSON body without touching any other byte.
+
+A body that passes to a provider of the same wire format must stay what the client sent; only the model's name may
+change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+# One token. Possessive, so that no string can make the matcher backtrack or grow a stack.
+_TOKEN: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL)
+# Everything up to the next bracket that is not inside a string: nested values are crossed in C.
+_TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+
+
+def read_model(body: bytes) -> str | None:
+    """The top-level `model` string of a JSON object, or None."""
+    span = _model_span(body)
+    return json.loads(body[span[0] : span[1]]) if span else None
+
+
+def replace_model(body: bytes, new_model: str) -> bytes | None:
+    """The body with its top-level `model` string replaced and every other byte kept.
+
+    None when the body is not a JSON object or has no top-level `model` string. With the key given twice all of them
+    change, because parsers differ in which one they believe.
+    """
+    spans = _model_spans(body)
+    if not spans:
+        return None
+    value = json.dumps(new_model).encode("ascii")
+    for start, end in reversed(spans):
+        body = body[:start] + value + body[end:]
+    return body
+
+
+def _model_span(body: bytes) -> tuple[int, int] | None:
+    spans = _model_spans(body)
+    return spans[-1] if spans else None
+
+
+def _model_spans(body: bytes) -> list[tuple[int, int]]:
+    """Byte ranges of the top-level `model` strings, quotes included. Empty when the body is no well-nested object."""
+    spans: list[tuple[int, int]] = []
+    opening = _TOKEN.match(body, 3 if body[:3] == b"\xef\xbb\xbf" else 0)
+    if opening is None or opening[1] != b"{":
+        return []
+    position, expects_key, key_is_model = opening.end(), True, False
+    while (token := _TOKEN.match(body, position)) is not None:
+        text, position = token[1], token.end()
+        if text == b"}":
+            return spans if not body[position:].strip() else []
+        if text in (b"{", b"["):
+            position = _behind_nested(body, position)
+        elif text == b",":
+            expects_key, key_is_model = True, False
+        elif text[:1] == b'"':
+            if expects_key:
+                expects_key, key_is_model = False, _is_model(text)
+            elif key_is_model:
+                spans.append(token.span(1))
+    return []
+
+
+def _behind_nested(body: bytes, position: int) -> int:
+    """The offset behind the bracket that closes the one just before `position`; the body's length if none does."""
+    depth = 1
+    while depth:
+        position = _TO_BRACKET.match(body, position).end()  # type: ignore[union-attr]  # it matches the empty string
+        if position >= len(body) or body[position] == 0x22:  # a quote that is never closed
+            return len(body)
+        depth += 1 if body[position] in b"{[" else -1
+        position += 1
+    return position
+
+
+def _is_model(key: bytes) -> bool:
+    if key == b'"model"':
+        return True
+    if b"\\" not in key:
+        return False
+    try:
+        return bool(json.loads(key) == "model")
+    except ValueError:
+        return False
