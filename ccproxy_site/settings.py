@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ccproxy_site.env import env_bool, env_list, env_secret
+from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.secret_file import read_or_create_secret
-from interceptor.config.server import config_dir
+from interceptor.config.server import config_dir, load_server_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_DIR = config_dir()
+CCPROXY = load_server_settings(CONFIG_DIR, os.environ)
 PRODUCTION = env_bool("CCPROXY_PRODUCTION")
 DEBUG = env_bool("CCPROXY_DEBUG") and not PRODUCTION
 
@@ -21,8 +22,8 @@ CCPROXY_KEY_FILE = CONFIG_DIR / "secret.key"
 CCPROXY_ALLOW_CODE_CONFIG = env_bool("CCPROXY_ALLOW_CODE_CONFIG")
 
 SECRET_KEY = env_secret("CCPROXY_SECRET_KEY") or read_or_create_secret(CONFIG_DIR / "django.key")
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *env_list("CCPROXY_CONSOLE_HOSTS")]
-CSRF_TRUSTED_ORIGINS = env_list("CCPROXY_CONSOLE_ORIGINS")
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *CCPROXY.console.hosts]
+CSRF_TRUSTED_ORIGINS = list(CCPROXY.console.origins)
 
 INSTALLED_APPS = [
     "daphne",

@@ -1,0 +1,249 @@
+"""A YAML file as plain data that still knows on which line each key stands, and errors that say so. No Django."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from providers.errors import ConfigError
+
+ROOT_KEY = "ccproxy"
+KeyPath = tuple[str | int, ...]
+_SECRET_WORDS = ("password", "key", "secret", "token", "salt", "seed", "auth", "headers")
+
+
+@dataclass(frozen=True)
+class Document:
+    """The settings of one file. `prefix` is the root key where the file has one; lines count from 1."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    source: str = ""
+    prefix: KeyPath = ()
+
+    def error(self, path: KeyPath, problem: str, label: str = "") -> ConfigError:
+        """A ConfigError that names the file, the line and the full dotted key."""
+        where = f"{self.source}:{self.line(path)}: " if self.source else ""
+        return ConfigError(f"{where}{label}{dotted(self.prefix + path)}{problem}")
+
+    def line(self, path: KeyPath) -> int:
+        """The line of the key, or of the nearest key above it."""
+        for end in range(len(path), -1, -1):
+            if (line := self.lines.get(path[:end])) is not None:
+                return line
+        return 1
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as people write it: hooks.inbound[0].hook."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file; a missing one is empty.
+
+    Raises:
+        ConfigError: the file cannot be read or is not YAML; one sentence with file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Document(source=str(path))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: this is not a text file in UTF-8") from None
+    except OSError as exc:
+        raise ConfigError(f"cannot read {path}: {exc.strerror}") from None
+    return parse_document(text, str(path))
+
+
+def parse_document(text: str, source: str) -> Document:
+    """Parse YAML, with or without the `ccproxy:` root.
+
+    Raises:
+        ConfigError: one sentence with file and line.
+    """
+    lines: dict[KeyPath, int] = {}
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return Document(source=source)
+        _walk(node, (), lines, source)
+        data = loader.construct_document(node)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{source}{line}: not valid YAML: {exc.problem or exc.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        raise ConfigError(f"{source}: not valid YAML: {str(exc).splitlines()[0]}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}:1: expected settings (key: value), found {_kind(data)}")
+    return _without_root(Document(data=data, lines=lines, source=source))
+
+
+def _without_root(document: Document) -> Document:
+    if ROOT_KEY not in document.data:
+        return document
+    if others := [key for key in document.data if key != ROOT_KEY]:
+        raise document.error((others[0],), f" stands beside the root key {ROOT_KEY}: indent it below {ROOT_KEY}")
+    data = document.data[ROOT_KEY]
+    if data is not None and not isinstance(data, dict):
+        raise document.error((ROOT_KEY,), f" holds settings (key: value), not {_kind(data)}")
+    lines = {path[1:]: line for path, line in document.lines.items() if path[:1] == (ROOT_KEY,)}
+    return Document(data=data or {}, lines=lines, source=document.source, prefix=(ROOT_KEY,))
+
+
+def _walk(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], source: str) -> None:
+    """Note the line of every key; refuse keys that are not text and keys given twice."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*path, index)] = item.start_mark.line + 1
+            _walk(item, (*path, index), lines, source)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                shown = key.value if isinstance(key, yaml.ScalarNode) else "this key"
+                raise ConfigError(f"{source}:{line}: {shown} is not a text key: put it in quotes")
+            if key.value in seen:
+                raise ConfigError(f"{source}:{line}: {dotted((*path, key.value))} is given twice")
+            seen.add(key.value)
+            lines[(*path, key.value)] = line
+            _walk(value, (*path, key.value), lines, source)
+
+
+def _kind(value: Any) -> str:
+    return {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}.get(type(value), "a single value")
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known word most like `word`, or ""."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), "")
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Every dotted key of a model and its nested models."""
+    keys: list[str] = []
+    for name, info in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            keys += known_keys(info.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def refuse(document: Document, model: type[BaseModel], failure: ValidationError, base: KeyPath = ()) -> ConfigError:
+    """The first problem of a failed validation as one sentence. `base` is where the model stands in the document."""
+    found = failure.errors(include_url=False)
+    problem = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    path = _real_path(document.data, (*base, *problem["loc"]), missing_last=problem["type"] == "missing")
+    if problem["type"] == "extra_forbidden":
+        hint = suggestion(model, path[len(base) :])
+        return document.error(path, f": did you mean {hint}?" if hint else "", "unknown key ")
+    if problem["type"] == "missing":
+        return document.error(path, " is missing")
+    return document.error(path, f": {_sentence(problem['type'], problem['msg'])}{_shown(document.data, path)}")
+
+
+def suggestion(model: type[BaseModel], path: KeyPath) -> str:
+    """The known key most like the last part of `path`: a sibling, or the same name elsewhere."""
+    word = str(path[-1])
+    elsewhere = {key.rpartition(".")[2]: key for key in reversed(known_keys(model))}
+    return nearest(word, _fields_at(model, path[:-1])) if word not in elsewhere else elsewhere[word]
+
+
+def _fields_at(model: type[BaseModel], path: KeyPath) -> list[str]:
+    """The keys that a mapping at `path` may have."""
+    candidates: list[Any] = [model]
+    for part in path:
+        candidates = [inner for candidate in candidates for inner in _inside(candidate, part)]
+    return [name for c in candidates for t in _models(c) for name in t.model_fields]
+
+
+def _inside(annotation: Any, part: str | int) -> list[Any]:
+    found: list[Any] = []
+    for kind in _members(annotation):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if isinstance(part, str) and part in kind.model_fields:
+                found.append(kind.model_fields[part].annotation)
+        elif get_origin(kind) in (dict, list, tuple):
+            found += [a for a in get_args(kind)[-2:] if a not in (str, Ellipsis)]
+    return found
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The members of a union, or the type itself; what `Annotated` adds is dropped."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return [m for a in get_args(annotation) for m in _members(a)]
+    if hasattr(annotation, "__metadata__"):
+        return _members(get_args(annotation)[0])
+    return [annotation]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    return [m for m in _members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
+
+
+def _real_path(data: Any, loc: tuple[str | int, ...], missing_last: bool) -> KeyPath:
+    """`loc` without the names of union members, which the user never wrote."""
+    path: list[str | int] = []
+    for index, part in enumerate(loc):
+        if _has(data, part):
+            data = data[part]
+        elif not (missing_last and index == len(loc) - 1):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
+
+
+_SENTENCES = {
+    "model_type": "should be a mapping (key: value)",
+    "model_attributes_type": "should be a mapping (key: value)",
+    "dict_type": "should be a mapping (key: value)",
+    "tuple_type": "should be a list",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "string_type": "should be a text; put it in quotes",
+    "union_tag_not_found": "needs a type: command, file or key",
+    "union_tag_invalid": "has an unknown type: there are command, file, key and three kinds of …_oauth",
+}
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    message = message.removeprefix("Value error, ").removeprefix("Input ")
+    return message[:1].lower() + message[1:]
+
+
+def _shown(data: Any, path: KeyPath) -> str:
+    """The refused value, unless it may be a secret or is long."""
+    for part in path:
+        data = data[part]
+    secret = any(word in str(part).lower() for part in path for word in _SECRET_WORDS)
+    if secret or isinstance(data, dict | list) or len(str(data)) > 60:
+        return ""
+    return f", not {data!r}"

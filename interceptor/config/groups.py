@@ -1,0 +1,263 @@
+"""The groups of server settings: one frozen model per mapping of `ccproxy.yaml`. No Django.
+
+Defaults and meanings are the reference that docs/configuration.md is generated from. Names end in their unit.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Texts = tuple[str, ...]
+Size = Annotated[str, Field(pattern=r"^\d+[kmgKMG]?$")]
+
+
+class Group(BaseModel):
+    """A frozen mapping of settings; a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_groups(cls, data: Any) -> Any:
+        """A group whose keys are all commented out reads as null and means its defaults."""
+        if not isinstance(data, dict):
+            return data
+        groups = {name for name, info in cls.model_fields.items() if isinstance(info.default, Group)}
+        return {key: value for key, value in data.items() if value is not None or key not in groups}
+
+
+def _size(value: Any) -> Any:
+    """A size may be written as a bare number of bytes."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+SizeText = Annotated[Size, BeforeValidator(_size)]
+
+
+class SecretSource(Group):
+    """A secret that is read when it is needed: the output of a command or the content of a file."""
+
+    type: Literal["command", "file"] | None = None
+    command: str | None = None
+    file: str | None = None
+    header: str | None = None
+
+
+class AuthSettings(Group):
+    """How long credential sources may take."""
+
+    command_timeout_seconds: Seconds = Field(5, description="Limit of a credential command.")
+    refresh_timeout_seconds: Seconds = Field(15, description="Limit of one call to a token endpoint.")
+    refresh_headroom_seconds: float = Field(60, ge=0, description="Refresh a token this long before it expires.")
+
+
+class ReadinessSettings(Group):
+    """The probe of the network at start."""
+
+    url: str | None = Field(
+        None, pattern=r"^https?://", description="URL asked once at start (HEAD); null: no probe, start offline."
+    )
+    timeout_seconds: Seconds = Field(5, description="Limit of the probe.")
+
+
+class MitmproxySettings(Group):
+    """Options of mitmproxy that are passed on under their own names."""
+
+    confdir: str | None = Field(None, description="mitmproxy's own directory; null: `inspector.cert_dir`.")
+    ssl_insecure: bool = Field(
+        False, description="Accept any certificate of an upstream. Never applies where a credential is injected."
+    )
+    ssl_verify_upstream_trusted_ca: str | None = Field(
+        None, description="PEM file of further certificate authorities to trust."
+    )
+    stream_large_bodies: SizeText | None = Field(None, description="Stream bodies over this size, e.g. 10m.")
+    body_size_limit: SizeText | None = Field(None, description="Refuse bodies over this size, e.g. 50m.")
+    web_host: str | None = Field(None, description="The product's older name of `console.host`.")
+    web_password: str | SecretSource | None = Field(
+        None, description="Accepted from older files; the console has accounts and one-time login links instead."
+    )
+    web_open_browser: bool = Field(False, description="Open the console in a browser at start.")
+    ignore_hosts: Texts = Field((), description="Regular expressions of hosts that are passed through untouched.")
+    allow_hosts: Texts = Field((), description="Regular expressions of the only hosts that are intercepted.")
+    termlog_verbosity: Literal["error", "warn", "info", "alert", "debug"] = Field(
+        "warn", description="What mitmproxy itself may log."
+    )
+    flow_detail: int = Field(0, ge=0, le=4, description="How much mitmproxy prints of each flow.")
+
+
+class InspectorSettings(Group):
+    """The interceptor's listeners and certificates."""
+
+    port: Port = Field(8083, description="Port of the console and its API.")
+    cert_dir: str | None = Field(None, description="Directory of the certificate authority; null: config directory.")
+    provider_map: dict[str, str] = Field(
+        {
+            "api.anthropic.com": "anthropic",
+            "api.openai.com": "openai",
+            "generativelanguage.googleapis.com": "google",
+            "openrouter.ai": "openrouter",
+        },
+        description="Host to the `gen_ai.system` that traces carry.",
+    )
+    keylog: bool = Field(False, description="Write tls.keylog, which lets its reader decrypt captured traffic.")
+    readiness: ReadinessSettings = ReadinessSettings()
+    mitmproxy: MitmproxySettings = MitmproxySettings()
+
+
+class ConsoleSettings(Group):
+    """Where the console answers; its port is `inspector.port`."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Bind address of the console.")
+    hosts: Texts = Field((), description="Further host names the console may be reached by.")
+    origins: Texts = Field((), description="Further origins whose forms it accepts, e.g. https://ccproxy.example.")
+
+
+class OtelSettings(Group):
+    """Export of traces."""
+
+    enabled: bool = Field(False, description="Export a span per flow.")
+    endpoint: str = Field("http://localhost:4317", description="OTLP gRPC endpoint.")
+    service_name: str = Field("ccproxy", description="Service name of the spans.")
+
+
+class RetentionSettings(Group):
+    """What is kept of the record; the oldest flows that are not pinned go first. null: no limit."""
+
+    max_age_days: float | None = Field(30, gt=0, description="Delete flows older than this; null: no limit.")
+    max_flows: int | None = Field(200_000, ge=1, description="Keep at most this many flows; null: no limit.")
+    max_bytes: int | None = Field(
+        10 * 1024**3, ge=1, description="Keep at most this many stored bytes of bodies; null: no limit."
+    )
+
+
+class FlowsSettings(Group):
+    """The record of flows."""
+
+    default_jq_filters: Texts = Field((), description="jq filters applied before those of a `flows` command.")
+    retention: RetentionSettings = RetentionSettings()
+
+
+class GeminiCapacitySettings(Group):
+    """What happens when Gemini has no capacity."""
+
+    enabled: bool = Field(True, description="Retry and fall back when Gemini has no capacity.")
+    retry_status_codes: tuple[int, ...] = Field((429, 503, 500), description="Answers that are tried again.")
+    fallback_models: Texts = Field((), description="Models to try next, in order.")
+    sticky_retry_attempts: int = Field(3, ge=0, le=10, description="Tries of the same model.")
+    sticky_retry_max_delay_seconds: Seconds = Field(60, description="Longest wait between two tries.")
+    terminal_delay_threshold_seconds: Seconds = Field(300, description="Give up when told to wait longer than this.")
+    total_retry_budget_seconds: Seconds = Field(120, description="Longest time spent on one request.")
+
+
+class PplxSearchSettings(Group):
+    """Defaults of a Perplexity search."""
+
+    language: str = Field("en-US", description="Language of the search.")
+    timezone: str = Field("America/Los_Angeles", description="Time zone of the search.")
+    search_focus: Literal["internet", "writing"] = Field("internet", description="internet or writing.")
+    sources: tuple[Literal["web", "scholar", "social", "edgar"], ...] = Field(("web",), description="Where to search.")
+    search_recency_filter: Literal["DAY", "WEEK", "MONTH", "YEAR"] | None = Field(
+        None, description="Only results this recent."
+    )
+    is_incognito: bool = Field(False, description="Keep the thread out of the account's history.")
+    skip_search_enabled: bool = Field(True, description="Let the model answer without searching.")
+    is_nav_suggestions_disabled: bool = Field(True, description="No navigation suggestions.")
+    always_search_override: bool = Field(False, description="Search always.")
+    override_no_search: bool = Field(False, description="Search never.")
+    preflight_timeout_seconds: Seconds = Field(5, description="Limit of the warm-up call.")
+
+
+class PplxThreadSettings(Group):
+    """Continuing Perplexity threads."""
+
+    consistency_mode: Literal["warn", "strict", "ignore"] = Field("warn", description="When histories diverge.")
+    citation_mode: Literal["markdown", "default", "clean"] = Field("markdown", description="How citations look.")
+    ttl_seconds: Seconds = Field(1800, description="How long a thread is remembered.")
+    fetch_page_size: int = Field(100, ge=1, description="Entries asked for at once.")
+    fetch_timeout_seconds: Seconds = Field(10, description="Limit per page.")
+
+
+class PplxUploadSettings(Group):
+    """Attachments for Perplexity."""
+
+    max_files: int = Field(30, ge=1, description="Files per request.")
+    max_file_size_bytes: int = Field(50 * 1024**2, ge=1, description="Size of one file.")
+    fetch_timeout_seconds: Seconds = Field(10, description="Limit of fetching an attachment.")
+    upload_timeout_seconds: Seconds = Field(60, description="Limit of one upload.")
+    subscribe_timeout_seconds: Seconds = Field(120, description="Limit of waiting for processing.")
+
+
+class PplxSettings(Group):
+    """Perplexity Pro."""
+
+    search: PplxSearchSettings = PplxSearchSettings()
+    thread: PplxThreadSettings = PplxThreadSettings()
+    upload: PplxUploadSettings = PplxUploadSettings()
+
+
+class McpHttpSettings(Group):
+    """The MCP server."""
+
+    enabled: bool = Field(True, description="Run the MCP server.")
+    host: str = Field("127.0.0.1", description="Its bind address.")
+    port: Port = Field(4030, description="Its port; the endpoint is /mcp.")
+    auth: str | SecretSource | None = Field(None, description="Bearer token of its clients, or where to read it.")
+
+
+class McpBufferSettings(Group):
+    """Events that wait for a conversation."""
+
+    max_events_per_task: int = Field(65_536, ge=1, description="Events kept per task.")
+    ttl_seconds: float = Field(600, ge=1, description="How long they wait.")
+
+
+class McpSettings(Group):
+    """The MCP server and its notifications."""
+
+    http: McpHttpSettings = McpHttpSettings()
+    buffer: McpBufferSettings = McpBufferSettings()
+
+
+class CaptureSettings(Group):
+    """Which requests may become shapes."""
+
+    path_pattern: str = ""
+
+
+class BillingSettings(Group):
+    """Constants of a billing header; `${NAME}` is read from the environment."""
+
+    salt: str | None = None
+    seed: str | None = None
+
+
+class ShapingProfile(Group):
+    """How requests to one provider type are shaped."""
+
+    content_fields: Texts = ()
+    merge_strategies: dict[str, Any] = {}
+    shape_hooks: tuple[str | dict[str, Any], ...] = ()
+    preserve_headers: Texts = ("authorization", "x-api-key", "x-goog-api-key", "host")
+    strip_headers: Texts = (
+        "authorization",
+        "x-api-key",
+        "x-goog-api-key",
+        "content-length",
+        "host",
+        "transfer-encoding",
+        "connection",
+    )
+    capture: CaptureSettings = CaptureSettings()
+    billing: BillingSettings | None = None
+
+
+class ShapingSettings(Group):
+    """Shapes of known-good requests."""
+
+    enabled: bool = Field(True, description="Apply shapes.")
+    shapes_dir: str | None = Field(None, description="Directory of shapes; null: shapes/ in the config directory.")
+    providers: dict[str, ShapingProfile] = Field({}, description="Profiles by provider type.")

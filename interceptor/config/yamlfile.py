@@ -1,0 +1,238 @@
+"""The schema of a whole `ccproxy.yaml`: server settings plus what is kept in the database. No Django.
+
+Providers, hooks and inspector.transforms are read from the file by `importconfig`, and once when the database is
+made; the forms of the product's own files are all accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, ValidationError, field_validator
+
+from interceptor.config.document import Document, read_document, refuse
+from interceptor.config.groups import Group, Texts
+from interceptor.config.server import ServerSettings, parse_server_settings
+from providers.errors import ConfigError
+from providers.names import PROVIDER_TYPES, WIRE_FORMATS
+
+PRODUCT_HOOKS = "ccproxy.hooks."
+"""How the product's files spell a built-in hook."""
+
+
+class _Auth(Group):
+    header: str = ""
+
+
+class CommandSection(_Auth):
+    """Output of a shell command."""
+
+    type: Literal["command"]
+    command: str = Field(min_length=1)
+
+
+class FileSection(_Auth):
+    """Content of a file."""
+
+    type: Literal["file"]
+    file: str = Field(min_length=1)
+
+
+class KeySection(_Auth):
+    """A key that is stored encrypted. Without `key`, the one that is stored already is kept."""
+
+    type: Literal["key"]
+    key: str | None = Field(None, min_length=1, repr=False)
+
+
+class OauthSection(_Auth):
+    """A token file that is refreshed."""
+
+    type: Literal["anthropic_oauth", "google_oauth", "codex_oauth"]
+    file_path: str | None = None
+    endpoint: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = Field(None, repr=False)
+    access_path: str | None = None
+    refresh_path: str | None = None
+    expiry_path: str | None = None
+    id_token_path: str | None = None
+    account_id_path: str | None = None
+    default_expires_in_seconds: float | None = Field(None, gt=0)
+    body_format: Literal["form", "json"] | None = None
+
+
+def _source(value: Any) -> Any:
+    """A bare string is a command; a map without a type is what its keys say."""
+    if isinstance(value, str):
+        return {"type": "command", "command": value}
+    if isinstance(value, dict) and "type" not in value:
+        kind = next((k for k in ("file", "command", "key") if k in value), None)
+        return {**value, "type": kind} if kind else value
+    return value
+
+
+AuthSection = Annotated[
+    Annotated[CommandSection | FileSection | KeySection | OauthSection, Discriminator("type")], BeforeValidator(_source)
+]
+
+
+class ProviderSection(Group):
+    """One entry of `providers`."""
+
+    type: str
+    host: str
+    enabled: bool = True
+    scheme: Literal["https", "http"] = "https"
+    port: int | None = Field(None, ge=1, le=65535)
+    path: str = "/"
+    auth: AuthSection | None = None
+    verify_tls: bool = True
+    headers: dict[str, str | None] = {}
+    """A null value keeps the one that is stored."""
+    native_formats: Texts = ()
+    models: Texts = ()
+    fingerprint_profile: str | None = None
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        if value not in PROVIDER_TYPES:
+            raise ValueError(f"should be one of {', '.join(PROVIDER_TYPES)}")
+        return value
+
+    @field_validator("native_formats")
+    @classmethod
+    def _known_formats(cls, value: Texts) -> Texts:
+        if unknown := set(value) - set(WIRE_FORMATS):
+            raise ValueError(f"“{min(unknown)}” is no wire format; choose from {', '.join(WIRE_FORMATS)}")
+        return value
+
+
+class TransformSection(Group):
+    """One entry of `inspector.transforms`."""
+
+    action: Literal["passthrough", "redirect", "transform"] = "redirect"
+    match_host: str | None = None
+    match_path: str | None = ".*"
+    match_model: str | None = None
+    dest_provider: str | None = None
+    dest_host: str | None = None
+    dest_path: str | None = None
+    dest_model: str | None = None
+    dest_vertex_project: str | None = None
+    dest_vertex_location: str | None = None
+    name: str = Field("", max_length=100)
+    enabled: bool = True
+    comment: str = ""
+
+
+def _entry(value: Any) -> Any:
+    return {"hook": value} if isinstance(value, str) else value
+
+
+class HookEntry(Group):
+    """One entry of a hook list. `hook` is a built-in's bare name or a dotted path."""
+
+    hook: str = Field(min_length=1, max_length=200)
+    params: dict[str, Any] = {}
+    enabled: bool = True
+
+    @field_validator("hook")
+    @classmethod
+    def _bare_name(cls, value: str) -> str:
+        name = value.removeprefix(PRODUCT_HOOKS)
+        if not name or any(c.isspace() or not c.isprintable() for c in name):
+            raise ValueError("should be a built-in's name or the dotted path of a function")
+        return name
+
+
+Hook = Annotated[HookEntry, BeforeValidator(_entry)]
+
+
+class HookLists(Group):
+    """`hooks`: the two stages in order."""
+
+    inbound: tuple[Hook, ...] = ()
+    outbound: tuple[Hook, ...] = ()
+
+
+def _stages(value: Any) -> Any:
+    """A flat list is the inbound stage; an empty stage reads as null."""
+    if isinstance(value, list):
+        return {"inbound": value}
+    if isinstance(value, dict):
+        return {key: [] if hooks is None else hooks for key, hooks in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """What a file says about the database. None: the file does not mention it, and it stays as it is."""
+
+    providers: dict[str, ProviderSection] | None = None
+    hooks: HookLists | None = None
+    transforms: tuple[TransformSection, ...] | None = None
+
+    def __bool__(self) -> bool:
+        return self.providers is not None or self.hooks is not None or self.transforms is not None
+
+
+class _Inspector(Group):
+    transforms: tuple[TransformSection, ...] | None = None
+
+
+class DatabaseKeys(Group):
+    """The keys as they stand in the file, so that errors carry their full path."""
+
+    providers: dict[str, ProviderSection] | None = None
+    hooks: Annotated[HookLists, BeforeValidator(_stages)] | None = None
+    inspector: _Inspector = _Inspector()
+
+
+def parse_sections(document: Document) -> Sections:
+    """The database's sections of a document.
+
+    Raises:
+        ConfigError: one sentence with file, line and the full dotted key.
+    """
+    data = {key: document.data[key] for key in ("providers", "hooks") if document.data.get(key) is not None}
+    inspector = document.data.get("inspector")
+    if isinstance(inspector, dict) and inspector.get("transforms") is not None:
+        data["inspector"] = {"transforms": inspector["transforms"]}
+    try:
+        keys = DatabaseKeys.model_validate(data)
+    except ValidationError as exc:
+        raise refuse(document, DatabaseKeys, exc) from None
+    return Sections(providers=keys.providers, hooks=keys.hooks, transforms=keys.inspector.transforms)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A whole `ccproxy.yaml`, checked."""
+
+    document: Document
+    settings: ServerSettings
+    sections: Sections
+
+
+def check_file(document: Document) -> ConfigFile:
+    """Check all of a document.
+
+    Raises:
+        ConfigError: one sentence with file, line and the full dotted key.
+    """
+    return ConfigFile(document, parse_server_settings(document), parse_sections(document))
+
+
+def read_config_file(path: Path) -> ConfigFile:
+    """Read and check a whole file; a missing one is an error here.
+
+    Raises:
+        ConfigError: one sentence with file, line and the full dotted key.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist")
+    return check_file(read_document(path))
