@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 
+from providers.json_value import check_json
+from providers.loopback import is_loopback
 from providers.names import WIRE_FORMATS
 from providers.pattern import PatternError, compile_pattern
 
@@ -17,16 +19,6 @@ if TYPE_CHECKING:
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110, token
 _AUTH_KEYS = {"none": set(), "key": set(), "command": {"command"}, "file": {"file"}}
-
-
-def is_loopback_host(host: str) -> bool:
-    """True for names and addresses that stay on this machine."""
-    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def check_host(host: str) -> str | None:
@@ -72,6 +64,9 @@ def validate_provider(provider: Provider) -> None:
         errors["auth_config"] = problem
     if provider.auth_header and not _HEADER_NAME.match(provider.auth_header):
         errors["auth_header"] = "That is not a header name."
+    for field in ("headers", "native_formats", "model_names", "auth_config"):
+        if problem := check_json(getattr(provider, field)):
+            errors[field] = problem
     errors |= _check_credential_path(provider)
     if errors:
         raise ValidationError(errors)
@@ -79,7 +74,7 @@ def validate_provider(provider: Provider) -> None:
 
 def _check_credential_path(provider: Provider) -> dict[str, str]:
     """A credential travels over verified TLS, or stays on this machine."""
-    if provider.auth_type == "none" or is_loopback_host(provider.host or ""):
+    if provider.auth_type == "none" or is_loopback(provider.host or ""):
         return {}
     if provider.scheme != "https":
         return {"scheme": "A credential is sent over https only, except to this machine."}

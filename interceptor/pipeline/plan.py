@@ -19,6 +19,8 @@ class PlannedHook:
     name: str = ""
     enabled: bool = True
     """A disabled hook runs only when a client's header asks for it with +name."""
+    builtin: bool = True
+    """A user's own hook runs in a thread, with a time limit, on a copy of the exchange."""
 
     @property
     def label(self) -> str:
@@ -28,37 +30,41 @@ class PlannedHook:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The ordered hooks of one stage, and the groups whose members do not depend on each other."""
+    """The hooks of one stage in levels: members of a level do not depend on each other."""
 
-    hooks: tuple[PlannedHook, ...] = ()
-    levels: tuple[tuple[str, ...], ...] = ()
+    levels: tuple[tuple[PlannedHook, ...], ...] = ()
+
+    @property
+    def hooks(self) -> tuple[PlannedHook, ...]:
+        """All hooks in the order they run."""
+        return tuple(hook for level in self.levels for hook in level)
 
 
 EMPTY_PLAN = Plan()
 
 
+def _overlap(reads: str, writes: str) -> bool:
+    """True when writing one name can change what reading the other gives: the whole body covers its parts."""
+    if reads == writes:
+        return True
+    return (reads == "body" and writes.startswith("body:")) or (writes == "body" and reads.startswith("body:"))
+
+
 def _depends(later: PlannedHook, earlier: PlannedHook) -> bool:
     """True when `later` reads what `earlier`, which stands before it in the list, writes."""
-    if earlier.position >= later.position:
-        return False
-    reads, writes = later.spec.reads, earlier.spec.writes
-    if reads & writes:
-        return True
-    body_read = any(r == "body" or r.startswith("body:") for r in reads)
-    return ("body" in writes and body_read) or ("body" in reads and any(w.startswith("body:") for w in writes))
+    return earlier.position < later.position and any(
+        _overlap(r, w) for r in later.spec.reads for w in earlier.spec.writes
+    )
 
 
 def make_plan(hooks: list[PlannedHook]) -> Plan:
-    """Sort topologically; a tie is broken by position, then by name.
+    """Sort topologically; within a level by position, then by name.
 
     A hook depends only on hooks that stand before it in the list, so there are no cycles.
     """
-    waiting = sorted(hooks, key=lambda h: (h.position, h.label))
-    before = {h.label: [e for e in waiting if _depends(h, e)] for h in waiting}
-    level: dict[str, int] = {}
-    for planned in waiting:
-        level[planned.label] = 1 + max((level[e.label] for e in before[planned.label]), default=-1)
-    groups = [
-        tuple(h.label for h in waiting if level[h.label] == n) for n in range(max(level.values(), default=-1) + 1)
-    ]
-    return Plan(hooks=tuple(waiting), levels=tuple(groups))
+    ordered = sorted(hooks, key=lambda h: (h.position, h.label))
+    depth: list[int] = []
+    for index, planned in enumerate(ordered):
+        depth.append(1 + max((depth[i] for i in range(index) if _depends(planned, ordered[i])), default=-1))
+    levels = range(max(depth, default=-1) + 1)
+    return Plan(tuple(tuple(h for h, d in zip(ordered, depth, strict=True) if d == level) for level in levels))

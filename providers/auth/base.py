@@ -35,7 +35,8 @@ class KeyAuth(_Source):
     """A key pasted by the user, carried as ciphertext and decrypted only when it is resolved."""
 
     type: Literal["key"] = "key"
-    ciphertext: str = Field(min_length=1, repr=False)
+    ciphertext: str = Field(repr=False)
+    """"" when no key was stored yet: a request then gets an answer that says so."""
 
 
 AuthConf = Annotated[CommandAuth | FileAuth | KeyAuth, Field(discriminator="type")]

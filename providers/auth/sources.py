@@ -107,6 +107,8 @@ def _read_file(path: str) -> bytes:
 
 async def read_key(auth: KeyAuth, context: SourceContext) -> str:
     """Decrypt a stored key."""
+    if not auth.ciphertext:
+        raise SourceFailed("was not stored yet; paste it in the console or run: ccproxy setkey NAME")
     try:
         return await asyncio.to_thread(lambda: context.open_keyring().decrypt(auth.ciphertext))
     except ConfigError as exc:

@@ -1,0 +1,38 @@
+"""What `ccproxy start` says once it is ready."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ccproxy_site.login_link import make_login_link
+from interceptor.endpoints import Endpoints
+
+LOGIN_FILE_NAME = "login-link"
+
+
+def write_login_file(directory: Path, endpoints: Endpoints) -> Path:
+    """Put a fresh one-time login link into a file that only its owner can read."""
+    path = directory / LOGIN_FILE_NAME
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(make_login_link(endpoints.console_url) + "\n")
+    temporary.replace(path)
+    return path
+
+
+def ready_text(endpoints: Endpoints, login_file: Path | None, *, to_tty: bool) -> str:
+    """The lines for stdout; the login link itself goes to a terminal only."""
+    rows = [("Proxy", endpoints.proxy_url)]
+    if login_file:
+        link = login_file.read_text().strip() if to_tty else f"{endpoints.console_url}  (login link in {login_file})"
+        rows.append(("Console", link))
+    rows += [
+        ("Config", endpoints.config_dir),
+        ("CA", endpoints.ca_path),
+        ("Database", endpoints.database),
+    ]
+    lines = "".join(f"  {name:<9}{value}\n" for name, value in rows)
+    return f"ccproxy is ready.\n{lines}Try it: ccproxy demo (in a second terminal)\n"

@@ -1,0 +1,137 @@
+"""`ccproxy start`: the proxy and the console in one process, in the foreground until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings as django_settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+
+from ccproxy_site.banner import ready_text, write_login_file
+from ccproxy_site.console import run_with_console, stop_console
+from ccproxy_site.database import ensure_database
+from ccproxy_site.logging import configure_logging
+from ccproxy_site.runtime import Runtime
+from interceptor.config.server import ServerSettings
+from interceptor.endpoints import Endpoints
+from interceptor.models import ClientToken
+from interceptor.ports import check_bind_address, check_port_free
+from providers.errors import ConfigError
+
+logger = logging.getLogger("ccproxy")
+
+
+class Command(BaseCommand):
+    """Run the interceptor."""
+
+    help = "Run the proxy (port 4000) and the console (port 8083) in the foreground."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-console", action="store_true", help="run the proxy alone")
+        parser.add_argument(
+            "--allow-code-config",
+            action="store_true",
+            help="let the console and the API set commands and hook paths, which run code",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._run(console=not options["no_console"], allow_code=options["allow_code_config"])
+        except ConfigError as exc:
+            self.stderr.write(f"ccproxy: {exc}", ending="\n")
+            raise SystemExit(1) from None
+
+    def _run(self, *, console: bool, allow_code: bool) -> None:
+        """Steps: settings → directory and database → addresses → configuration → serve."""
+        os.umask(0o077)
+        if allow_code:
+            django_settings.CCPROXY_ALLOW_CODE_CONFIG = True
+        settings: ServerSettings = django_settings.CCPROXY
+        directory = Path(django_settings.CONFIG_DIR)
+        _check_directory(directory)
+        configure_logging(settings.log_path(directory), settings.log_level, to_stderr=True)
+        try:
+            ensure_database()
+            has_token = ClientToken.objects.filter(enabled=True).exists()
+        except DatabaseError as exc:
+            raise ConfigError(f"cannot use the database: {exc}") from None
+        require_token = check_bind_address(settings.host, has_client_token=has_token)
+        check_port_free("proxy", settings.host, settings.port, "port (CCPROXY_PORT)")
+        if console:
+            check_port_free(
+                "console", settings.console.host, settings.inspector.port, "inspector.port (CCPROXY_INSPECTOR__PORT)"
+            )
+        _probe(settings)
+        endpoints = _endpoints(settings, directory, console=console)
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        runtime = Runtime(settings, directory, endpoints, require_token=require_token)
+        runtime.prepare()
+        _serve(loop, runtime, console=console)
+        if runtime.failure:
+            raise runtime.failure
+
+
+def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime, *, console: bool) -> None:
+    def announce() -> None:
+        login_file = write_login_file(runtime.directory, runtime.endpoints) if console else None
+        text = ready_text(runtime.endpoints, login_file, to_tty=sys.stdout.isatty())
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        logger.info("ready at %s", runtime.endpoints.proxy_url)
+
+    async def main() -> None:
+        try:
+            await runtime.run(announce)
+        finally:
+            if console:
+                stop_console()
+
+    if console:
+        tasks: list[asyncio.Task[None]] = []
+        host, port = runtime.settings.console.host, runtime.settings.inspector.port
+        run_with_console(loop, host, port, lambda: tasks.append(loop.create_task(main(), name="interceptor")))
+    else:
+        loop.run_until_complete(main())
+
+
+def _check_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / f".write-test-{os.getpid()}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as exc:
+        raise ConfigError(f"cannot write to the config directory {directory}: {exc.strerror}") from None
+
+
+def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> Endpoints:
+    database = django_settings.DATABASES["default"]
+    sqlite = database["ENGINE"].endswith("sqlite3")
+    return Endpoints(
+        proxy_url=settings.proxy_url,
+        console_url=settings.console_url if console else "",
+        config_dir=str(directory),
+        ca_path=str(settings.cert_dir(directory) / "mitmproxy-ca-cert.pem"),
+        database=str(database["NAME"]) if sqlite else f"{database['HOST'] or 'local'}/{database['NAME']}",
+    )
+
+
+def _probe(settings: ServerSettings) -> None:
+    """The readiness probe: off unless a URL is set, because a proxy must start offline."""
+    readiness = settings.inspector.readiness
+    if not readiness.url:
+        return
+    try:
+        httpx.head(readiness.url, timeout=readiness.timeout_seconds, follow_redirects=False)
+    except httpx.HTTPError as exc:
+        raise ConfigError(f"the readiness probe of {readiness.url} failed: {type(exc).__name__}: {exc}") from None

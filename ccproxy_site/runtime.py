@@ -1,0 +1,149 @@
+"""Puts one interceptor process together: configuration, record, live view, proxy, console."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ccproxy_site.version import product_version
+from flows.live import LiveBus
+from flows.record import FanOut
+from flows.redact import Redactor
+from flows.retention import RetentionPolicy
+from flows.services import mark_interrupted
+from flows.writer import FlowWriter
+from interceptor.config.load import load_snapshot
+from interceptor.config.schema import Snapshot
+from interceptor.config.server import ServerSettings
+from interceptor.config.store import ConfigStore
+from interceptor.config.watch import ConfigWatcher
+from interceptor.endpoints import Endpoints
+from interceptor.proxy import Proxy
+from providers.auth.registry import SECRETS
+from providers.auth.resolve import CredentialResolver
+from providers.errors import ConfigError
+from providers.fields import keyring
+
+logger = logging.getLogger(__name__)
+
+WRITER_DRAIN_TIMEOUT_S = 15.0
+
+
+class Runtime:
+    """Everything that lives as long as the process.
+
+    Steps: load the configuration → start the writer → start the proxy → watch the configuration; backwards on stop.
+    """
+
+    def __init__(self, settings: ServerSettings, directory: Path, endpoints: Endpoints, *, require_token: bool) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.endpoints = endpoints
+        self.failure: ConfigError | None = None
+        self._require_token = require_token
+        self._stopping = asyncio.Event()
+        self._store = ConfigStore(Snapshot())
+        redactor = Redactor(SECRETS)
+        retention = settings.flows.retention
+        self._writer = FlowWriter(
+            redactor=redactor,
+            retention=RetentionPolicy(
+                max_age_days=retention.max_age_days, max_flows=retention.max_flows, max_bytes=retention.max_bytes
+            ),
+        )
+        self._live = LiveBus(redactor)
+        self._proxy: Proxy | None = None
+
+    def load(self) -> Snapshot:
+        """The newest configuration with the process's own settings in it."""
+        return replace(load_snapshot(), command_timeout_s=self.settings.auth.command_timeout_seconds)
+
+    def prepare(self) -> None:
+        """Everything that blocks and may refuse, before anything listens.
+
+        Raises:
+            ConfigError: one sentence.
+        """
+        keyring()
+        self._store.replace(self.load())
+        mark_interrupted()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Run until a signal or `request_stop`; `on_ready` is called once requests are accepted."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.request_stop)
+        self._writer.start()
+        watcher: ConfigWatcher | None = None
+        try:
+            self._proxy = proxy = self._make_proxy()
+            await proxy.start()
+            watcher = self._make_watcher(proxy)
+            watcher.start()
+            on_ready()
+            await self._stopping.wait()
+            await proxy.stop(self.settings.shutdown_timeout_seconds)
+        except ConfigError as exc:
+            self.failure = exc
+        finally:
+            await self._close(watcher)
+
+    def request_stop(self) -> None:
+        """Begin to stop; a second request does nothing more."""
+        self._stopping.set()
+
+    def _make_proxy(self) -> Proxy:
+        resolver = CredentialResolver(
+            open_keyring=keyring, secrets=SECRETS, command_timeout_s=self.settings.auth.command_timeout_seconds
+        )
+        return Proxy(
+            store=self._store,
+            sink=FanOut(self._writer, self._live),
+            resolver=resolver,
+            host=self.settings.host,
+            port=self.settings.port,
+            ca_dir=self.settings.cert_dir(self.directory),
+            version=product_version(),
+            require_token=self._require_token,
+            options=self._mitmproxy_options(),
+        )
+
+    def _mitmproxy_options(self) -> dict[str, object]:
+        chosen = self.settings.inspector.mitmproxy
+        options: dict[str, object] = {}
+        for name in ("body_size_limit", "ignore_hosts", "allow_hosts", "ssl_verify_upstream_trusted_ca"):
+            if value := getattr(chosen, name, None):
+                options[name] = value
+        return options
+
+    def _make_watcher(self, proxy: Proxy) -> ConfigWatcher:
+        loop = asyncio.get_running_loop()
+        return ConfigWatcher(
+            self._store,
+            endpoints=self.endpoints.as_dict(),
+            version=product_version(),
+            facts=self._facts,
+            on_swap=lambda snapshot: loop.call_soon_threadsafe(proxy.configured, snapshot) and None,
+            load=self.load,
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        stats = self._writer.stats()
+        return {
+            "queue_depth": stats.queue_depth,
+            "bodies_dropped": stats.bodies_dropped,
+            "records_dropped": stats.records_dropped,
+            "writer_error": stats.last_error or "",
+            "active_flows": self._proxy.active_flows if self._proxy else 0,
+        }
+
+    async def _close(self, watcher: ConfigWatcher | None) -> None:
+        if watcher:
+            await asyncio.to_thread(watcher.stop)
+        await self._live.close()
+        await asyncio.to_thread(self._writer.close, WRITER_DRAIN_TIMEOUT_S)

@@ -1,0 +1,44 @@
+"""THE list: every addon in the order in which it sees a flow, on the way out and on the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.record import Sink
+from interceptor.addons.client_token import ClientTokenAddon
+from interceptor.addons.egress import EgressAddon
+from interceptor.addons.hooks import HooksAddon
+from interceptor.addons.inspector import InspectorAddon
+from interceptor.addons.local_routes import LocalRoutesAddon
+from interceptor.addons.record import RecordAddon
+from interceptor.addons.transform import TransformAddon
+from interceptor.config.store import ConfigStore
+from interceptor.pipeline.hook import Stage
+from providers.auth.resolve import CredentialResolver
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The addons, and the one others ask about running flows."""
+
+    addons: list[object]
+    record: RecordAddon
+
+
+def build_chain(
+    store: ConfigStore, sink: Sink, resolver: CredentialResolver, *, version: str, require_token: bool
+) -> Chain:
+    """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Auth, Gemini and Perplexity
+    have their places in it when they come."""
+    record = RecordAddon(sink)
+    addons = [
+        InspectorAddon(store, resolver),
+        ClientTokenAddon(required=require_token),
+        LocalRoutesAddon(version),
+        HooksAddon(Stage.INBOUND),
+        TransformAddon(),
+        HooksAddon(Stage.OUTBOUND),
+        EgressAddon(),
+        record,
+    ]
+    return Chain(addons, record)

@@ -1,0 +1,135 @@
+"""Puts together what is handed to the sink: one complete record of a flow at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import time
+from typing import Literal
+
+from mitmproxy.connection import Server
+from mitmproxy.http import HTTPFlow, Response
+
+from flows.record import FlowRecord, Side, SideRecord
+from interceptor.conversation import conversation_id
+from interceptor.pipeline.runner import as_record
+from interceptor.state import FlowState
+
+
+def since(state: FlowState, timestamp: float | None) -> float | None:
+    """Milliseconds from the flow's beginning to a time stamp."""
+    return None if timestamp is None else max(0.0, (timestamp - state.started_at) * 1000)
+
+
+def is_event_stream(response: Response) -> bool:
+    """True for text/event-stream."""
+    return response.headers.get("content-type", "").lower().startswith("text/event-stream")
+
+
+def response_side(side: Side, response: Response) -> SideRecord:
+    """The head of a response as a side of the record, without its body."""
+    return SideRecord(
+        side=side,
+        http_version=response.http_version,
+        status_code=response.status_code,
+        reason=response.reason,
+        headers=as_record(response.headers.fields),
+        trailers=as_record(response.trailers.fields) if response.trailers else (),
+    )
+
+
+def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done", "error"]) -> FlowRecord:
+    """The record of a flow as it stands."""
+    decision, client, response = state.decision, state.client, flow.response
+    provider = decision.provider if decision else None
+    rule = decision.rule if decision else None
+    metadata = state.exchange.metadata if state.exchange else {}
+    finished = phase != "live"
+    answer_sides, event_count = _answer_sides(flow, state)
+    return FlowRecord(
+        id=flow.id,
+        state=phase,
+        started_at=state.started_at,
+        finished_at=time() if finished else None,
+        source=state.source,
+        method=client.method if client else flow.request.method,
+        host=_host(state),
+        path=_path(client.url) if client else flow.request.path,
+        client_url=client.url if client else "",
+        forwarded_url=state.forwarded.url if state.forwarded else "",
+        user_agent=_header(client, "user-agent"),
+        client_format=state.client_format or "",
+        provider_format=(decision.provider_format or "") if decision else "",
+        action=decision.action if decision else "local" if response else "",
+        provider=provider.name if provider else "",
+        provider_type=provider.type if provider else "",
+        rule=rule.label if rule else "",
+        rule_id=rule.id if rule else None,
+        route=decision.route if decision else "",
+        revision=state.snapshot.revision,
+        requested_model=state.requested_model,
+        sent_model=state.sent_model,
+        session_id=metadata.get("session_id", ""),
+        conversation_id=conversation_id(state.exchange.body.peek()) if state.exchange else "",
+        credential_injected=state.credential_injected,
+        status_code=response.status_code if response else None,
+        is_stream=bool(response and state.upstream and is_event_stream(response)),
+        is_websocket=flow.websocket is not None,
+        error=state.error,
+        connect_ms=_connect_ms(flow.server_conn, state),
+        first_byte_ms=state.first_byte_ms,
+        first_event_ms=state.tee.first_ms if state.tee else None,
+        duration_ms=state.ms() if finished else None,
+        event_count=event_count,
+        sides=tuple(side for side in (client, state.forwarded, *answer_sides) if side),
+        hooks=tuple(state.steps),
+        messages=tuple(state.messages),
+    )
+
+
+def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], int]:
+    """Upstream and delivered, and how many events a stream had; one body object serves both when they are equal."""
+    response = flow.response
+    if response is None:
+        return [], 0
+    tee, events = state.tee, 0
+    body = tee.body() if tee else response.raw_content or b""
+    size = tee.size_bytes if tee else len(body)
+    times = tuple(tee.times) if tee else ()
+    if is_event_stream(response):
+        events = body.count(b"\n\n") + body.count(b"\r\n\r\n")
+
+    def filled(side: SideRecord) -> SideRecord:
+        return replace(
+            side, body=body, body_size_bytes=size, body_truncated=bool(tee and tee.truncated), chunk_times=times
+        )
+
+    sides = [filled(state.upstream)] if state.upstream else []
+    sides.append(filled(response_side("delivered", response)))
+    return sides, events
+
+
+def _connect_ms(server: Server | None, state: FlowState) -> float | None:
+    """How long dialling took; None when an open connection was used again."""
+    if server is None or server.timestamp_start is None or server.timestamp_start < state.started_at:
+        return None
+    ready = server.timestamp_tls_setup or server.timestamp_tcp_setup
+    return None if ready is None else max(0.0, (ready - server.timestamp_start) * 1000)
+
+
+def _host(state: FlowState) -> str:
+    if state.forwarded is not None and state.exchange is not None:
+        return state.exchange.host
+    return ""
+
+
+def _path(url: str) -> str:
+    """The path with query of an absolute URL."""
+    _, _, rest = url.partition("://")
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
+
+
+def _header(side: SideRecord | None, name: str) -> str:
+    if side is None:
+        return ""
+    return next((value for key, value in side.headers if key.lower() == name), "")

@@ -1,0 +1,82 @@
+"""First to see a flow: pins the configuration, takes the client's snapshot before anything touches the request."""
+
+from __future__ import annotations
+
+from mitmproxy.http import HTTPFlow
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+from flows.record import SideRecord
+from interceptor.config.store import ConfigStore
+from interceptor.pipeline.body import Body
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import HeaderMap
+from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
+from interceptor.pipeline.overrides import parse_overrides
+from interceptor.pipeline.runner import as_record
+from interceptor.state import METADATA_KEY, FlowState, state_of
+from providers.auth.resolve import CredentialResolver
+from providers.wire.detect import client_format, family_of, model_of
+
+INTERNAL_PREFIX = b"x-ccproxy-"
+
+
+class InspectorAddon:
+    """Creates the flow's state; hooks work on its exchange, never on mitmproxy's request."""
+
+    def __init__(self, store: ConfigStore, resolver: CredentialResolver) -> None:
+        self._store = store
+        self._resolver = resolver
+
+    def requestheaders(self, flow: HTTPFlow) -> None:
+        """Pin the snapshot, and answer errors from here on in the caller's format."""
+        headers = HeaderMap(flow.request.headers.fields)
+        flow.metadata[METADATA_KEY] = FlowState(
+            snapshot=self._store.current,
+            flow_id=flow.id,
+            source="reverse" if isinstance(flow.client_conn.proxy_mode, ReverseMode) else "wireguard",
+            family=family_of(flow.request.path, headers.get),
+        )
+
+    def request(self, flow: HTTPFlow) -> None:
+        """Keep the client's side and open the exchange."""
+        state = state_of(flow)
+        if state is None:
+            return
+        request = flow.request
+        headers = HeaderMap(request.headers.fields)
+        body = request.raw_content or b""
+        state.client = SideRecord(
+            side="client",
+            http_version=request.http_version,
+            method=request.method,
+            url=client_url(flow, headers),
+            headers=as_record(headers.fields),
+            body=body,
+            body_size_bytes=len(body),
+        )
+        state.client_format = client_format(request.path, headers.get)
+        state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
+        state.exchange = exchange = Exchange(
+            flow_id=flow.id,
+            method=request.method,
+            scheme=request.scheme,
+            host=request.host,
+            port=request.port,
+            path=request.path,
+            headers=HeaderMap(tuple(f for f in headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))),
+            body=Body(body, headers.get("content-encoding") or ""),
+            snapshot=state.snapshot,
+            source=state.source,
+            client_format=state.client_format,
+            resolver=self._resolver,
+        )
+        parsed = exchange.body.peek() if request.method != "GET" else None
+        state.requested_model = model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
+
+
+def client_url(flow: HTTPFlow, headers: HeaderMap) -> str:
+    """The address as the client wrote it: on the reverse listener the Host header names the proxy."""
+    if isinstance(flow.client_conn.proxy_mode, ReverseMode):
+        scheme = "https" if flow.client_conn.tls else "http"
+        return f"{scheme}://{headers.get('host') or ''}{flow.request.path}"
+    return flow.request.pretty_url

@@ -1,0 +1,150 @@
+"""Last in the chain: streams answers through a tee, hands every flow to the sink when it leaves and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from mitmproxy.http import HTTPFlow, Response
+
+from flows.record import Sink, WebSocketRecord
+from interceptor.addons.flow_record import build_record, is_event_stream, response_side, since
+from interceptor.answer import FLOW_HEADER
+from interceptor.error_page import error_sentence, set_caller
+from interceptor.state import FlowState, state_of
+from interceptor.stream import StreamTee
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL_S = 2.0
+MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
+UNRECORDED_PATHS = ("/", "/health")
+"""Answered by the proxy itself to probes; recording them would drown the traffic."""
+
+
+class RecordAddon:
+    """Knows the running flows: hands them over, counts them, lets a shutdown wait for them."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._active: dict[str, tuple[HTTPFlow, FlowState]] = {}
+        self._ticker: asyncio.Task[None] | None = None
+        self.idle = asyncio.Event()
+        """Set while no flow is under way."""
+        self.idle.set()
+
+    @property
+    def active_count(self) -> int:
+        """How many flows are under way."""
+        return len(self._active)
+
+    def running(self) -> None:
+        """Start to hand over the partial records of running streams."""
+        self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="flow progress")
+
+    def done(self) -> None:
+        """Stop, and record what is still running as cut off."""
+        if self._ticker:
+            self._ticker.cancel()
+        for flow, state in list(self._active.values()):
+            state.error = state.error or "the proxy stopped while this flow was running"
+            self._finish(flow, state)
+
+    def request(self, flow: HTTPFlow) -> None:
+        """The request is about to leave, or was answered by the proxy."""
+        state = state_of(flow)
+        if state is None or state.client is None:
+            return
+        self._active[flow.id] = (flow, state)
+        self.idle.clear()
+        if flow.response is None:
+            self._sink.started(build_record(flow, state, "live"))
+
+    def responseheaders(self, flow: HTTPFlow) -> None:
+        """Keep the head as it came; let the body pass chunk by chunk."""
+        state = state_of(flow)
+        response = flow.response
+        if state is None or response is None or state.forwarded is None:
+            return
+        state.first_byte_ms = since(state, response.timestamp_start)
+        state.upstream = response_side("upstream", response)
+        response.headers[FLOW_HEADER] = flow.id
+        if _should_stream(flow, response):
+            state.tee = StreamTee(flow.id, state.ms, self._sink.delta)
+            response.stream = state.tee
+            if response.is_http2 and not flow.request.is_http2 and "content-length" not in response.headers:
+                # HTTP/1.1 needs a length or chunks to keep the client's connection open (RFC 9112, 6.3).
+                response.headers["transfer-encoding"] = "chunked"
+                response.http_version = "HTTP/1.1"
+            if is_event_stream(response):
+                self._sink.progress(build_record(flow, state, "live"))
+
+    def response(self, flow: HTTPFlow) -> None:
+        """The answer is complete; a websocket only begins here."""
+        state = state_of(flow)
+        if state is None:
+            return
+        if flow.websocket is not None:
+            self._sink.progress(build_record(flow, state, "live"))
+        else:
+            self._finish(flow, state)
+
+    def error(self, flow: HTTPFlow) -> None:
+        """The flow broke: tell the caller in its own format, and record what there is."""
+        state = state_of(flow)
+        if state is None:
+            return
+        message = error_sentence(flow.error.msg if flow.error else "", state.exchange)
+        state.error = state.error or message
+        set_caller(state.family, flow.id, message)
+        self._finish(flow, state)
+
+    def websocket_message(self, flow: HTTPFlow) -> None:
+        """Keep the newest message."""
+        state = state_of(flow)
+        if state is None or flow.websocket is None:
+            return
+        message = flow.websocket.messages[-1]
+        if state.kept_message_bytes + len(message.content) <= MAX_KEPT_MESSAGE_BYTES:
+            state.kept_message_bytes += len(message.content)
+            state.messages.append(
+                WebSocketRecord(len(state.messages), state.ms(), message.from_client, message.is_text, message.content)
+            )
+        del flow.websocket.messages[:-1]  # mitmproxy would keep every message for the life of the connection
+
+    def websocket_end(self, flow: HTTPFlow) -> None:
+        """The websocket closed."""
+        if (state := state_of(flow)) is not None:
+            self._finish(flow, state)
+
+    def _finish(self, flow: HTTPFlow, state: FlowState) -> None:
+        if state.closed:
+            return
+        state.closed = True
+        self._active.pop(flow.id, None)
+        if not self._active:
+            self.idle.set()
+        if state.client is None or (state.forwarded is None and flow.request.path in UNRECORDED_PATHS):
+            return
+        failed = bool(state.error and (flow.response is None or flow.error))
+        self._sink.finished(build_record(flow, state, "error" if failed else "done"))
+        _forget(state)
+
+    async def _tick(self) -> None:
+        with suppress(asyncio.CancelledError):
+            while True:
+                await asyncio.sleep(PROGRESS_INTERVAL_S)
+                for flow, state in list(self._active.values()):
+                    if (state.tee and state.tee.size_bytes) or state.messages:
+                        self._sink.progress(build_record(flow, state, "live"))
+
+
+def _forget(state: FlowState) -> None:
+    """Buffers are handed over: an HTTP/2 stream may keep its flow as long as its connection lives."""
+    state.tee, state.messages, state.exchange = None, [], None
+
+
+def _should_stream(flow: HTTPFlow, response: Response) -> bool:
+    """Successful answers and event streams pass as they come; errors are small and may be acted upon."""
+    return is_event_stream(response) or (200 <= response.status_code < 300 and flow.request.method != "HEAD")

@@ -1,0 +1,56 @@
+"""TLS to providers: verified unless a provider without credential says otherwise, HTTP/2 offered.
+
+A certificate is checked for every address that any credential may go to, so a connection that was opened unverified can
+never carry one.
+"""
+
+from __future__ import annotations
+
+from mitmproxy.addons.tlsconfig import TlsConfig
+from mitmproxy.connection import Client, Server
+from mitmproxy.http import HTTPFlow
+from mitmproxy.tls import TlsData
+from OpenSSL import SSL
+
+from interceptor.config.schema import Snapshot
+from interceptor.config.store import ConfigStore
+
+
+class ProviderTls(TlsConfig):
+    """mitmproxy's TLS addon with a decision per upstream address."""
+
+    name = "tlsconfig"
+
+    def __init__(self, store: ConfigStore) -> None:
+        super().__init__()
+        self._store = store
+        self._http1_only: set[str] = set()
+
+    def requestheaders(self, flow: HTTPFlow) -> None:
+        """A websocket upgrade needs HTTP/1.1 to the provider (RFC 6455)."""
+        if flow.request.headers.get("upgrade", "").lower() == "websocket":
+            self._http1_only.add(flow.client_conn.id)
+
+    def client_disconnected(self, client: Client) -> None:
+        """Forget the connection."""
+        self._http1_only.discard(client.id)
+
+    def tls_start_server(self, tls_start: TlsData) -> None:
+        """Offer HTTP/2 and decide about verification."""
+        server = tls_start.conn
+        if isinstance(server, Server) and not server.alpn_offers and not tls_start.context.client.alpn_offers:
+            http1 = tls_start.context.client.id in self._http1_only
+            server.alpn_offers = (b"http/1.1",) if http1 else (b"h2", b"http/1.1")
+        super().tls_start_server(tls_start)
+        if tls_start.ssl_conn is None or not isinstance(server, Server) or not server.address:
+            return
+        if not must_verify(self._store.current, server.address[0], server.address[1]):
+            tls_start.ssl_conn.set_verify(SSL.VERIFY_NONE)
+
+
+def must_verify(snapshot: Snapshot, host: str, port: int) -> bool:
+    """False only when every provider at this address has switched verification off and none has a credential."""
+    at_host = [p for p in snapshot.providers.values() if p.host.lower() == host.lower() and p.effective_port == port]
+    if any(p.auth is not None for p in at_host):
+        return True
+    return not at_host or any(p.verify_tls for p in at_host)

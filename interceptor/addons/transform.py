@@ -1,0 +1,130 @@
+"""Routes the request: decides, then points the exchange at its destination and changes the model when a rule asks."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from mitmproxy.http import HTTPFlow
+
+from interceptor.answer import answer_error, json_response
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.runner import describe_change
+from interceptor.state import FlowState, state_of
+from interceptor.transform.dispatch import Decision, decide
+from interceptor.transform.match import Facts, host_names
+from providers.errors import AuthConfigError
+from providers.names import GOOGLE_GENERATE, OPENAI_RESPONSES
+from providers.wire.detect import model_of
+from providers.wire.errors import error_body
+from providers.wire.surgery import replace_model
+
+
+class TransformAddon:
+    """First matching rule, else the sentinel's provider, else an answer that names the fix."""
+
+    async def request(self, flow: HTTPFlow) -> None:
+        """Decide and apply."""
+        state = state_of(flow)
+        if state is None or state.exchange is None or flow.response or flow.error:
+            return
+        ex = state.exchange
+        parsed = ex.body.peek() if ex.method != "GET" else None
+        body = parsed if isinstance(parsed, dict) else None
+        forwarded_host = ex.headers.get("x-forwarded-host") if _is_local(flow) else None
+        facts = Facts(
+            hosts=host_names(flow.request.pretty_host, ex.headers.get("host"), forwarded_host),
+            path=ex.path,
+            model=model_of(ex.path, body) or "",
+        )
+        decision = state.decision = decide(
+            state.snapshot,
+            facts,
+            sentinel=ex.provider,
+            client_format=state.client_format,
+            method=ex.method,
+            body=body,
+            transparent=state.source != "reverse",
+        )
+        if decision.status_code:
+            answer_error(flow, state, decision.status_code, decision.route)
+        elif _asks_for_websocket(ex) and not _speaks_websocket(decision, state):
+            _refuse_websocket(flow, state)
+        else:
+            await _apply(flow, state, decision)
+
+
+def _is_local(flow: HTTPFlow) -> bool:
+    """X-Forwarded-Host counts only from a peer on this machine."""
+    peer = flow.client_conn.peername
+    return bool(peer) and (peer[0].startswith("127.") or peer[0] in ("::1", "::ffff:127.0.0.1"))
+
+
+async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
+    """Point the exchange at its destination, with the credential of the provider that serves it."""
+    ex = state.exchange
+    if ex is None:
+        return
+    began, point, url = perf_counter(), ex.checkpoint(), ex.url
+    try:
+        if decision.provider is not ex.provider:
+            ex.credential = await _credential_of(ex, decision)
+    except AuthConfigError as exc:
+        answer_error(flow, state, exc.status_code, str(exc))
+        return
+    ex.provider = decision.provider
+    if decision.host:
+        ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
+    change = _set_model(ex, decision.model) if decision.model else None
+    for name, value in decision.provider.headers if decision.provider else ():
+        ex.headers.set(name, value)
+    state.sent_model = decision.model or state.requested_model
+    state.steps.append(
+        describe_change(
+            "transform",
+            decision.action,
+            ex,
+            point,
+            url,
+            change,
+            reason=decision.route,
+            apply_ms=(perf_counter() - began) * 1000,
+        )
+    )
+
+
+async def _credential_of(ex: Exchange, decision: Decision) -> object:
+    provider = decision.provider
+    if provider is None or provider.auth is None or ex.resolver is None:
+        return None
+    return await ex.resolver.resolve(provider.name, provider.auth)
+
+
+def _set_model(ex: Exchange, model: str) -> tuple[bytes, bytes] | None:
+    """Replace the model's value alone: every other byte of the body stays."""
+    plain = ex.body.decoded()
+    if not plain or ex.client_format == GOOGLE_GENERATE:
+        return None  # Google names the model in the path, where the target has it already
+    changed = replace_model(plain, model)
+    if changed is None or changed == plain:
+        return None
+    ex.body.replace_plain(changed)
+    return plain, changed
+
+
+def _asks_for_websocket(ex: Exchange) -> bool:
+    return (ex.headers.get("upgrade") or "").lower() == "websocket"
+
+
+def _speaks_websocket(decision: Decision, state: FlowState) -> bool:
+    """Known for OpenAI's Responses endpoint; any other address is tried, except on a host that lacks the format."""
+    if decision.provider is None or state.client_format is None:
+        return True
+    return state.client_format == OPENAI_RESPONSES and OPENAI_RESPONSES in decision.provider.native_formats
+
+
+def _refuse_websocket(flow: HTTPFlow, state: FlowState) -> None:
+    """426 is the one answer on which Codex falls back to POST at once."""
+    message = "This provider does not speak websockets here; use POST."
+    state.error = message
+    flow.response = json_response(426, error_body(state.family, 426, message), flow.id)
+    flow.response.headers["upgrade"] = "HTTP/1.1"

@@ -1,0 +1,59 @@
+"""Help the commitbee tool, which parses the answer as JSON, with models that like to wrap it in a code fence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.hook import Stage, hook
+
+
+class Params(BaseModel):
+    """`signature`: a text by which commitbee's system prompt is recognised. `instruction`: what is added to it."""
+
+    signature: str = Field("commitbee", min_length=1)
+    instruction: str = Field(
+        "Answer with the bare JSON object alone: no code fence, no text before it and none after it.", min_length=1
+    )
+
+
+def _text_holders(ex: Exchange) -> list[tuple[Any, Any]]:
+    """(container, key) of every text in the system prompt, in the Anthropic and OpenAI formats."""
+    body = ex.body.peek()
+    if not isinstance(body, dict):
+        return []
+    found: list[tuple[Any, Any]] = []
+    for key in ("system", "instructions"):
+        _collect(body, key, found)
+    for message in body.get("messages") or ():
+        if isinstance(message, dict) and message.get("role") in ("system", "developer"):
+            _collect(message, "content", found)
+    return found
+
+
+def _collect(container: dict[str, Any], key: str, found: list[tuple[Any, Any]]) -> None:
+    value = container.get(key)
+    if isinstance(value, str):
+        found.append((container, key))
+    elif isinstance(value, list):
+        found.extend(
+            (block, "text") for block in value if isinstance(block, dict) and isinstance(block.get("text"), str)
+        )
+
+
+@hook(
+    stage=Stage.OUTBOUND,
+    reads={"body:system", "body:messages", "body:instructions"},
+    writes={"body:system", "body:messages", "body:instructions"},
+    params=Params,
+)
+def commitbee_compat(ex: Exchange, params: Params) -> None:
+    """Add an instruction to commitbee's system prompt: answer with bare JSON."""
+    for container, key in _text_holders(ex):
+        text = container[key]
+        if params.signature.lower() in text.lower() and params.instruction not in text:
+            ex.body.touched = True
+            container[key] = f"{text}\n\n{params.instruction}"
+            return

@@ -1,0 +1,56 @@
+"""Find the id that groups the requests of one agent session; the body stays as it is.
+
+Places, in this order: the session headers of known clients, then `metadata.user_id` as Claude Code writes it (a JSON
+object with `session_id`, or `user_…_account_…_session_UUID`), then `prompt_cache_key` of OpenAI's APIs.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.hook import Stage, hook
+
+SESSION_HEADERS = (
+    "x-claude-code-session-id",
+    "session-id",
+    "session_id",
+    "x-session-id",
+    "x-session-affinity",
+    "x-affinity",
+)
+MAX_CHARS = 200
+_MARKER = "_session_"
+
+
+def session_of_user_id(user_id: str) -> str | None:
+    """The session id inside a `metadata.user_id`, in either of its two spellings."""
+    if user_id.lstrip().startswith("{"):
+        try:
+            value = orjson.loads(user_id)
+        except orjson.JSONDecodeError:
+            return None
+        session = value.get("session_id") if isinstance(value, dict) else None
+        return session if isinstance(session, str) and session else None
+    if user_id.count(_MARKER) == 1:
+        return user_id.partition(_MARKER)[2] or None
+    return None
+
+
+@hook(
+    stage=Stage.INBOUND,
+    reads={"body:metadata", "body:prompt_cache_key", *(f"header:{name}" for name in SESSION_HEADERS)},
+    writes={"meta:session_id"},
+)
+def extract_session_id(ex: Exchange) -> None:
+    """Remember the session id of the request."""
+    session = next((value for name in SESSION_HEADERS if (value := ex.headers.get(name))), None)
+    body = ex.body.peek()
+    if not session and isinstance(body, dict):
+        metadata = body.get("metadata")
+        user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
+        session = session_of_user_id(user_id) if isinstance(user_id, str) else None
+        if not session and isinstance(key := body.get("prompt_cache_key"), str):
+            session = key
+    if session:
+        ex.metadata["session_id"] = session[:MAX_CHARS]

@@ -1,0 +1,85 @@
+"""Recognise a sentinel key, take it out of the request and resolve the credential it stands for.
+
+The credential itself is written into the request by the egress addon, once the final destination is known to be the
+provider's own host: no hook and no other host ever sees it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.hook import Stage, hook
+from providers.auth.resolve import Credential
+from providers.auth.sentinel import AUTH_HEADERS, find_sentinel, provider_of
+from providers.errors import AuthConfigError
+
+
+def sentinel_provider(ex: Exchange) -> str | None:
+    """The provider named by a sentinel in a header, or in Google's `key` query parameter."""
+    if sentinel := find_sentinel(ex.headers.get):
+        return sentinel.provider
+    _, _, query = ex.path.partition("?")
+    if "key=" in query:
+        for name, value in parse_qsl(query):
+            if name == "key" and (provider := provider_of(value)):
+                return provider
+    return None
+
+
+def has_sentinel(ex: Exchange) -> bool:
+    """True when the request carries a sentinel key."""
+    return sentinel_provider(ex) is not None
+
+
+async def resolve_credential(ex: Exchange) -> Credential | None:
+    """Resolve the credential of the provider that the sentinel names.
+
+    Raises:
+        AuthConfigError: 401 for an unknown or switched-off provider, 502 when the source fails.
+    """
+    name = sentinel_provider(ex) or ""
+    provider = ex.snapshot.providers.get(name)
+    if provider is None:
+        known = ", ".join(sorted(ex.snapshot.providers)) or "none yet"
+        raise AuthConfigError(
+            f"The key names the provider “{name}”, which is not configured or switched off. Known: {known}.",
+            status_code=401,
+        )
+    if provider.auth is None or ex.resolver is None:
+        return None
+    return await ex.resolver.resolve(provider.name, provider.auth)
+
+
+@hook(
+    stage=Stage.INBOUND,
+    reads={f"header:{name}" for name in AUTH_HEADERS},
+    writes={f"header:{name}" for name in AUTH_HEADERS} | {"url", "meta:auth_provider"},
+    guard=has_sentinel,
+    prepare=resolve_credential,
+    security=True,
+    timeout_s=60.0,
+)
+def inject_auth(ex: Exchange) -> None:
+    """Take the sentinel key out and remember whose credential takes its place."""
+    name = sentinel_provider(ex) or ""
+    ex.provider = ex.snapshot.providers[name]
+    ex.credential = ex.prepared
+    ex.metadata["auth_provider"] = name
+    for header in AUTH_HEADERS:
+        if any(find_sentinel({header: value}.get) for value in ex.headers.get_all(header)):
+            ex.headers.remove(header)
+    ex.path = _without_sentinel_key(ex.path)
+
+
+def _without_sentinel_key(path: str) -> str:
+    """Drop `key=SENTINEL` from the query, leaving every other byte of it alone."""
+    base, mark, query = path.partition("?")
+    if "key=" not in query:
+        return path
+    kept = [part for part in query.split("&") if not (part.startswith("key=") and _is_sentinel(part))]
+    return base + (mark + "&".join(kept) if kept else "")
+
+
+def _is_sentinel(part: str) -> bool:
+    return any(provider_of(value) is not None for _, value in parse_qsl(part))

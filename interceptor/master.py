@@ -1,0 +1,72 @@
+"""The embedded mitmproxy: only the addons that are needed, plus ours, listening where the settings say."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from pathlib import Path
+
+from mitmproxy.addons import (
+    disable_h2c,
+    dns_resolver,
+    next_layer,
+    proxyserver,
+    strip_dns_https_records,
+    upstream_auth,
+)
+from mitmproxy.addons.core import Core
+from mitmproxy.master import Master
+from mitmproxy.options import Options
+
+from interceptor import error_page
+from interceptor.addons.chain import Chain
+from interceptor.addons.tls import ProviderTls
+from interceptor.config.store import ConfigStore
+
+PLACEHOLDER = "reverse:http://localhost:1"
+"""The reverse listener has no upstream of its own: every flow is routed or refused."""
+
+
+def build_master(
+    loop: AbstractEventLoop,
+    store: ConfigStore,
+    chain: Chain,
+    *,
+    host: str,
+    port: int,
+    ca_dir: Path,
+    options: dict[str, object] | None = None,
+) -> Master:
+    """A master that listens on host:port once it runs.
+
+    Args:
+        loop: the loop it will run on.
+        store: the configuration.
+        chain: our addons.
+        host: address of the reverse listener.
+        port: its TCP port.
+        ca_dir: where mitmproxy keeps its CA.
+        options: further mitmproxy options.
+    """
+    error_page.install()
+    address = f"[{host}]" if ":" in host else host
+    opts = Options(confdir=str(ca_dir), mode=[f"{PLACEHOLDER}@{address}:{port}"])
+    master = Master(opts, event_loop=loop)
+    master.addons.add(
+        Core(),
+        disable_h2c.DisableH2C(),
+        strip_dns_https_records.StripDnsHttpsRecords(),
+        proxyserver.Proxyserver(),
+        dns_resolver.DnsResolver(),
+        next_layer.NextLayer(),
+        ProviderTls(store),
+        upstream_auth.UpstreamAuth(),
+        *chain.addons,
+    )
+    master.options.update(
+        # Eager would dial the placeholder and close the client's connection before any addon sees the request.
+        connection_strategy="lazy",
+        keep_host_header=True,  # the client's snapshot shows the Host that the client sent
+        store_streamed_bodies=False,  # the tee keeps them
+        **(options or {}),
+    )
+    return master

@@ -1,0 +1,152 @@
+"""A request body that is parsed at most once and re-written only when a hook changed it."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+import brotli
+import orjson
+import zstandard
+
+MAX_DECODED_BYTES = 64 * 1024 * 1024
+"""A compressed body that grows beyond this is passed on unread."""
+
+_UNSET: Any = object()
+
+
+class Body:
+    """The bytes as they came, and their JSON on demand.
+
+    `data` is what leaves the proxy. Until `write_back` finds that the JSON differs, it is the client's own bytes.
+    """
+
+    __slots__ = ("_canonical", "_json", "data", "encoding", "plain", "touched")
+
+    def __init__(self, data: bytes, encoding: str = "") -> None:
+        self.data = data
+        self.encoding = encoding.strip().lower()
+        self.plain: bytes | None = data if self.encoding in ("", "identity") else _UNSET
+        self.touched = False
+        self._json: Any = _UNSET
+        self._canonical: bytes | None = None
+
+    def decoded(self) -> bytes | None:
+        """The body without its content encoding, or None when it cannot be decoded within the limit."""
+        if self.plain is _UNSET:
+            self.plain = decode(self.data, self.encoding)
+        return self.plain
+
+    @property
+    def json(self) -> Any:
+        """The parsed body, the same object every time; None when it is not JSON. Marks the body as touched."""
+        self.touched = True
+        return self.peek()
+
+    @json.setter
+    def json(self, value: Any) -> None:
+        self.canonical()
+        self.touched = True
+        self._json = value
+
+    def peek(self) -> Any:
+        """The parsed body for reading only."""
+        if self._json is _UNSET:
+            self._json = _parse(self.decoded())
+        return self._json
+
+    def canonical(self) -> bytes | None:
+        """The JSON as compact bytes, as it was after the last write-back; None when the body is not JSON."""
+        if self._canonical is None and self.peek() is not None:
+            self._canonical = orjson.dumps(self._json)
+        return self._canonical
+
+    def write_back(self) -> tuple[bytes, bytes] | None:
+        """Take changes of the JSON into `data`.
+
+        Returns (before, after) as plain JSON bytes when something changed, else None.
+        """
+        self.touched = False
+        if self._json is _UNSET or self._json is None:
+            return None
+        before, after = self._canonical, orjson.dumps(self._json)
+        if before is None or before == after:
+            return None
+        shown_before = self.decoded() or before
+        self._canonical = self.plain = after
+        self.data = encode(after, self.encoding)
+        return shown_before, after
+
+    def replace_plain(self, plain: bytes) -> None:
+        """Put other bytes in place, in the same content encoding; the JSON is parsed anew when asked for."""
+        self.plain, self._json, self._canonical, self.touched = plain, _UNSET, None, False
+        self.data = encode(plain, self.encoding)
+
+    def revert(self) -> None:
+        """Forget changes of the JSON since the last write-back."""
+        self._json, self._canonical, self.touched = _UNSET, None, False
+
+
+def _parse(plain: bytes | None) -> Any:
+    if not plain:
+        return None
+    try:
+        return orjson.loads(plain)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def decode(data: bytes, encoding: str, limit_bytes: int = MAX_DECODED_BYTES) -> bytes | None:
+    """Undo one content encoding (RFC 9110, 8.4); None for an unknown one, broken data, or more than the limit."""
+    try:
+        match encoding:
+            case "" | "identity":
+                plain = data
+            case "gzip" | "x-gzip":
+                plain = zlib.decompressobj(wbits=31).decompress(data, limit_bytes + 1)
+            case "deflate":
+                plain = _inflate(data, limit_bytes + 1)
+            case "br":
+                plain = _unbrotli(data, limit_bytes)
+            case "zstd":
+                plain = zstandard.ZstdDecompressor().stream_reader(data).read(limit_bytes + 1)
+            case _:
+                return None
+    except (zlib.error, brotli.error, zstandard.ZstdError):
+        return None
+    return plain if len(plain) <= limit_bytes else None
+
+
+def _inflate(data: bytes, limit_bytes: int) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, limit_bytes)
+    except zlib.error:
+        return zlib.decompressobj(wbits=-15).decompress(data, limit_bytes)  # some clients send raw deflate
+
+
+def _unbrotli(data: bytes, limit_bytes: int) -> bytes:
+    """Feed small pieces: the library has no output limit of its own."""
+    decoder, size = brotli.Decompressor(), 0
+    parts: list[bytes] = []
+    for start in range(0, len(data), 1024):
+        parts.append(decoder.process(data[start : start + 1024]))
+        size += len(parts[-1])
+        if size > limit_bytes:
+            break
+    return b"".join(parts)
+
+
+def encode(plain: bytes, encoding: str) -> bytes:
+    """Apply one content encoding that `decode` understands."""
+    match encoding:
+        case "gzip" | "x-gzip":
+            return gzip.compress(plain, compresslevel=6, mtime=0)
+        case "deflate":
+            return zlib.compress(plain)
+        case "br":
+            return bytes(brotli.compress(plain, quality=4))
+        case "zstd":
+            return zstandard.ZstdCompressor(level=3).compress(plain)
+        case _:
+            return plain

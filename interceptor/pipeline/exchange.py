@@ -1,0 +1,98 @@
+"""The request as hooks see it. No Django, no mitmproxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from glom import Assign, Delete, PathAccessError, PathAssignError, PathDeleteError, glom
+
+from interceptor.pipeline.body import Body
+from interceptor.pipeline.headers import Fields, HeaderMap
+
+if TYPE_CHECKING:
+    from interceptor.config.schema import ProviderConf, Snapshot
+    from providers.auth.resolve import Credential, CredentialResolver
+    from providers.names import WireFormatName
+
+_MISSING = object()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through the hooks; hooks change it in place.
+
+    `path` has the query. `body.json` is the parsed JSON body (None when there is none); changing it in place is enough.
+    """
+
+    flow_id: str
+    method: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+    headers: HeaderMap
+    body: Body
+    snapshot: Snapshot
+    source: str = "reverse"
+    client_format: WireFormatName | None = None
+    provider: ProviderConf | None = None
+    """The provider it is meant for: named by the sentinel key, later the one it is routed to."""
+    credential: Credential | None = None
+    """Resolved, but put into a header only when the request leaves for the provider's own host."""
+    resolver: CredentialResolver | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    prepared: Any = None
+    """What the running hook's `prepare` returned."""
+
+    @property
+    def json(self) -> Any:
+        """The parsed body, to read or to change in place; None when it is not JSON."""
+        return self.body.json
+
+    @property
+    def url(self) -> str:
+        """Where the request goes at this moment."""
+        default = 443 if self.scheme == "https" else 80
+        port = "" if self.port == default else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.path}"
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """A value of the JSON body by glom path, e.g. "metadata.user_id" or "messages.0.role"."""
+        found = glom(self.body.peek(), path, default=_MISSING)
+        return default if found is _MISSING else found
+
+    def set(self, path: str, value: Any) -> None:
+        """Set a value of the JSON body by glom path, making missing objects on the way."""
+        try:
+            glom(self.json, Assign(path, value, missing=dict))
+        except (PathAssignError, PathAccessError) as exc:
+            raise KeyError(f"cannot set {path} in this body") from exc
+
+    def delete(self, path: str) -> None:
+        """Remove a value of the JSON body by glom path; a missing one is fine."""
+        try:
+            glom(self.json, Delete(path, ignore_missing=True))
+        except (PathDeleteError, PathAccessError) as exc:
+            raise KeyError(f"cannot delete {path} in this body") from exc
+
+    def checkpoint(self) -> Checkpoint:
+        """What a failing hook's changes are rolled back to."""
+        return Checkpoint(self.headers.fields, self.path, dict(self.metadata), self.provider, self.credential)
+
+    def restore(self, point: Checkpoint) -> None:
+        """Undo everything since the checkpoint."""
+        self.headers.fields, self.path, self.metadata = point.fields, point.path, point.metadata
+        self.provider, self.credential = point.provider, point.credential
+        self.body.revert()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of an exchange before a hook ran."""
+
+    fields: Fields
+    path: str
+    metadata: dict[str, Any]
+    provider: ProviderConf | None
+    credential: Credential | None

@@ -1,0 +1,94 @@
+"""Ordered, case-insensitive headers over an immutable tuple, so that "before" and "after" cost nothing to keep."""
+
+from __future__ import annotations
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+
+class HeaderMap:
+    """A request's headers in wire order, with their original spelling. Values are text (UTF-8, surrogateescape)."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Fields = ()) -> None:
+        self.fields = fields
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a header."""
+        wanted = name.lower().encode()
+        for key, value in self.fields:
+            if key.lower() == wanted:
+                return value.decode("utf-8", "surrogateescape")
+        return default
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self.remove(name)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of a header."""
+        wanted = name.lower().encode()
+        return [value.decode("utf-8", "surrogateescape") for key, value in self.fields if key.lower() == wanted]
+
+    def set(self, name: str, value: str) -> None:
+        """Give a header one value, at its old place when it had one, else at the end."""
+        if any(ord(c) < 32 or ord(c) == 127 for c in value):
+            raise ValueError(f"the value for {name} contains control characters")
+        key, data, done = name.lower().encode(), value.encode("utf-8", "surrogateescape"), False
+        fields: list[tuple[bytes, bytes]] = []
+        for old, old_value in self.fields:
+            if old.lower() != key:
+                fields.append((old, old_value))
+            elif not done:
+                fields.append((old, data))
+                done = True
+        if not done:
+            fields.append((name.encode(), data))
+        new = tuple(fields)
+        if new != self.fields:
+            self.fields = new
+
+    def remove(self, name: str) -> None:
+        """Drop every header of this name."""
+        wanted = name.lower().encode()
+        if any(key.lower() == wanted for key, _ in self.fields):
+            self.fields = tuple(field for field in self.fields if field[0].lower() != wanted)
+
+    def get_list(self, name: str) -> list[str]:
+        """The parts of a comma-separated header."""
+        return [part.strip() for value in self.get_all(name) for part in value.split(",") if part.strip()]
+
+    def set_list(self, name: str, parts: list[str]) -> None:
+        """Write a comma-separated header; unchanged parts leave the bytes alone, an empty list removes it."""
+        if parts == self.get_list(name):
+            return
+        if parts:
+            self.set(name, ",".join(parts))
+        else:
+            self.remove(name)
+
+
+def changed_names(before: Fields, after: Fields) -> list[str]:
+    """Lower-case names of the headers whose values differ, in the order they appear."""
+    if before is after or before == after:
+        return []
+
+    def values(fields: Fields) -> dict[str, list[bytes]]:
+        found: dict[str, list[bytes]] = {}
+        for key, value in fields:
+            found.setdefault(key.decode("latin-1").lower(), []).append(value)
+        return found
+
+    old, new = values(before), values(after)
+    return [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]

@@ -1,0 +1,43 @@
+"""Checks before anything is started: addresses that may be bound, ports that are free."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from providers.errors import ConfigError
+from providers.loopback import is_loopback
+
+
+def check_bind_address(host: str, *, has_client_token: bool) -> bool:
+    """True when clients must show a token, because others than this machine's users can reach the address.
+
+    Raises:
+        ConfigError: for such an address while there is no token.
+    """
+    if is_loopback(host):
+        return False
+    if not has_client_token:
+        raise ConfigError(
+            f"host {host} can be reached from other machines, and anyone there could spend your accounts; "
+            "make a client token first (ccproxy clienttoken add NAME) or bind 127.0.0.1"
+        )
+    return True
+
+
+def check_port_free(what: str, host: str, port: int, setting: str) -> None:
+    """Raise ConfigError when something listens on host:port already, naming the setting to change."""
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as exc:
+        raise ConfigError(f"cannot resolve the {what}'s address {host}: {exc.strerror}") from None
+    with socket.socket(info[0], socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(info[4])
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                text = f"port {port} for the {what} is taken by another program; stop it or set {setting}"
+            else:
+                text = f"cannot bind {host}:{port} for the {what}: {exc.strerror}"
+            raise ConfigError(text) from None

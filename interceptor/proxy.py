@@ -1,0 +1,125 @@
+"""The proxy as one object: build it, run it on a loop, let it drain and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from mitmproxy.addons.proxyserver import Proxyserver
+
+from flows.record import Sink
+from interceptor.addons.chain import build_chain
+from interceptor.config.schema import Snapshot
+from interceptor.config.store import ConfigStore
+from interceptor.master import build_master
+from providers.auth.resolve import CredentialResolver
+from providers.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 15.0
+
+
+class Proxy:
+    """The embedded mitmproxy with our addon chain.
+
+    Args:
+        store: the configuration it runs on.
+        sink: where flows go.
+        resolver: turns credential handles into tokens.
+        host: bind address.
+        port: TCP port of the reverse listener.
+        ca_dir: where the CA lives.
+        version: shown by /health.
+        require_token: clients must show a client token.
+        options: further mitmproxy options.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ConfigStore,
+        sink: Sink,
+        resolver: CredentialResolver,
+        host: str,
+        port: int,
+        ca_dir: Path,
+        version: str,
+        require_token: bool = False,
+        options: dict[str, object] | None = None,
+    ) -> None:
+        self.host, self.port, self.ca_dir = host, port, ca_dir
+        self._resolver = resolver
+        self._ready = asyncio.Event()
+        self._chain = build_chain(store, sink, resolver, version=version, require_token=require_token)
+        self._chain.addons.append(_Ready(self._ready))
+        self._master = build_master(
+            asyncio.get_running_loop(), store, self._chain, host=host, port=port, ca_dir=ca_dir, options=options
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def active_flows(self) -> int:
+        """How many flows are under way."""
+        return self._chain.record.active_count
+
+    @property
+    def ca_path(self) -> Path:
+        """The CA certificate that clients of the transparent listeners trust."""
+        return self.ca_dir / "mitmproxy-ca-cert.pem"
+
+    def configured(self, snapshot: Snapshot) -> None:
+        """Take over what a new snapshot says about credential sources."""
+        self._resolver.command_timeout_s = snapshot.command_timeout_s
+
+    async def start(self) -> None:
+        """Listen, and return once connections are accepted.
+
+        Raises:
+            ConfigError: when the listener did not come up, or not where it was told to.
+        """
+        self._task = asyncio.create_task(self._master.run(), name="mitmproxy")
+        waiting = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({self._task, waiting}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not self._ready.is_set():
+            raise ConfigError("the proxy did not start; the log says why")
+        self._check_addresses()
+
+    def _check_addresses(self) -> None:
+        server = self._master.addons.get("proxyserver")
+        addresses = server.listen_addrs() if isinstance(server, Proxyserver) else []
+        if not addresses:
+            raise ConfigError(f"the proxy does not listen on {self.host}:{self.port}; the log says why")
+        for address in addresses:
+            if address[0] != self.host and self.host not in ("localhost", ""):
+                raise ConfigError(f"the proxy listens on {address[0]} instead of {self.host}")
+
+    async def wait(self) -> None:
+        """Return when the proxy ended, by itself or by `stop`."""
+        if self._task:
+            await asyncio.wait({self._task})
+
+    async def stop(self, drain_timeout_s: float) -> None:
+        """Accept nothing new, let running flows finish for at most `drain_timeout_s`, then end."""
+        server = self._master.addons.get("proxyserver")
+        if isinstance(server, Proxyserver):
+            await server.servers.update([])
+        try:
+            await asyncio.wait_for(self._chain.record.idle.wait(), drain_timeout_s)
+        except TimeoutError:
+            logger.warning("%d flows were cut off after %g s", self.active_flows, drain_timeout_s)
+        self._master.shutdown()
+        await self.wait()
+
+
+class _Ready:
+    """Addon that says when the listeners are up."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self._event = event
+
+    def running(self) -> None:
+        """Called once, when everything listens."""
+        self._event.set()

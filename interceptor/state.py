@@ -1,0 +1,62 @@
+"""What the proxy knows of one flow while it runs: one typed object in the flow's metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter, time
+from typing import TYPE_CHECKING
+
+from flows.record import HookStep, SideRecord, WebSocketRecord
+from interceptor.pipeline.overrides import NONE, Overrides
+
+if TYPE_CHECKING:
+    from mitmproxy.http import HTTPFlow
+
+    from interceptor.config.schema import Snapshot
+    from interceptor.pipeline.exchange import Exchange
+    from interceptor.stream import StreamTee
+    from interceptor.transform.dispatch import Decision
+    from providers.names import WireFormatName
+
+METADATA_KEY = "ccproxy"
+
+
+@dataclass(slots=True)
+class FlowState:
+    """Everything the addons share about a flow."""
+
+    snapshot: Snapshot
+    flow_id: str
+    started_at: float = field(default_factory=time)
+    began: float = field(default_factory=perf_counter)
+    source: str = "reverse"
+    client: SideRecord | None = None
+    family: WireFormatName | None = None
+    """The vendor family of the caller, in whose shape errors are written."""
+    client_format: WireFormatName | None = None
+    overrides: Overrides = NONE
+    exchange: Exchange | None = None
+    decision: Decision | None = None
+    steps: list[HookStep] = field(default_factory=list)
+    forwarded: SideRecord | None = None
+    credential_injected: bool = False
+    requested_model: str = ""
+    sent_model: str = ""
+    tee: StreamTee | None = None
+    upstream: SideRecord | None = None
+    """The head of the provider's answer as it came."""
+    first_byte_ms: float | None = None
+    error: str = ""
+    messages: list[WebSocketRecord] = field(default_factory=list)
+    kept_message_bytes: int = 0
+    closed: bool = False
+
+    def ms(self) -> float:
+        """Milliseconds since the flow began."""
+        return (perf_counter() - self.began) * 1000
+
+
+def state_of(flow: HTTPFlow) -> FlowState | None:
+    """The state of a flow, or None for one that never reached the inspector."""
+    state: FlowState | None = flow.metadata.get(METADATA_KEY)
+    return state

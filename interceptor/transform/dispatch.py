@@ -1,0 +1,170 @@
+"""Decide where a request goes: the first matching rule, else the provider its sentinel key names, else nowhere.
+
+Pure: the decision is applied by the transform addon, and shown without any network by `explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.transform.match import Facts, first_match
+from interceptor.transform.target import provider_path
+from providers.names import WIRE_FORMATS, WireFormatName
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to a request and why, in one sentence. A refusal has a status and no destination."""
+
+    action: str
+    route: str
+    rule: RuleConf | None = None
+    provider: ProviderConf | None = None
+    scheme: str = "https"
+    host: str = ""
+    port: int = 443
+    path: str = ""
+    model: str = ""
+    """The model to ask for instead; "" leaves the client's."""
+    provider_format: WireFormatName | None = None
+    status_code: int = 0
+    """Not 0: the proxy answers itself with this status, and `route` is the message."""
+
+
+def decide(
+    snapshot: Snapshot,
+    facts: Facts,
+    *,
+    sentinel: ProviderConf | None,
+    client_format: WireFormatName | None,
+    method: str,
+    body: Mapping[str, Any] | None,
+    transparent: bool = False,
+) -> Decision:
+    """The decision for one request.
+
+    Args:
+        snapshot: the configuration.
+        facts: what rules look at; `facts.path` is the client's path with its query.
+        sentinel: the provider that the client's key names.
+        client_format: the wire format of the endpoint called, None for side calls.
+        method: for the sentence.
+        body: the parsed JSON object, if any.
+        transparent: the client meant the host it connected to; without a sentinel the request goes there unchanged.
+    """
+    rule = first_match(snapshot.rules, facts)
+    if transparent and sentinel is None:
+        return Decision("passthrough", "passed on to where it was going", rule)
+    if rule is not None:
+        return _by_rule(snapshot, rule, facts, sentinel, client_format, body)
+    if sentinel is not None:
+        return _to_provider(sentinel, facts, client_format, body, why="by its sentinel key")
+    return Decision("refused", _nowhere(snapshot, facts, method), status_code=501)
+
+
+def _by_rule(
+    snapshot: Snapshot,
+    rule: RuleConf,
+    facts: Facts,
+    sentinel: ProviderConf | None,
+    client_format: WireFormatName | None,
+    body: Mapping[str, Any] | None,
+) -> Decision:
+    why = f"by rule ‹{rule.label}›"
+    if rule.action == "passthrough":
+        if sentinel is None:
+            text = f"Rule ‹{rule.label}› passes this through, but nothing says where to: use a key such as sk-ccproxy-NAME."
+            return Decision("refused", text, rule, status_code=501)
+        path = provider_path(sentinel, facts.path, body, fmt=client_format)
+        return _at(sentinel, "passthrough", f"{why} unchanged to {sentinel.name}", path, rule, client_format)
+    provider = snapshot.providers.get(rule.dest_provider) if rule.dest_provider else None
+    if rule.dest_provider and provider is None:
+        text = f"Rule ‹{rule.label}› sends this to the provider “{rule.dest_provider}”, which is switched off."
+        return Decision("refused", text, rule, status_code=502)
+    if provider is None:
+        return Decision(
+            "redirect", f"{why} to {rule.dest_host}", rule, None, host=rule.dest_host, model=rule.dest_model,
+            path=_raw_path(rule, facts, body), provider_format=client_format,
+        )  # fmt: skip
+    return _to_provider(provider, facts, client_format, body, why=why, rule=rule)
+
+
+def _raw_path(rule: RuleConf, facts: Facts, body: Mapping[str, Any] | None) -> str:
+    if not rule.dest_path:
+        return facts.path
+    nowhere = ProviderConf(name="", type="openai", host=rule.dest_host)
+    return provider_path(nowhere, facts.path, body, model=rule.dest_model, dest_path=rule.dest_path)
+
+
+def _to_provider(
+    provider: ProviderConf,
+    facts: Facts,
+    client_format: WireFormatName | None,
+    body: Mapping[str, Any] | None,
+    *,
+    why: str,
+    rule: RuleConf | None = None,
+) -> Decision:
+    """Same format: the body stays as it is. Another format: translation, unless a redirect rule insists."""
+    native = client_format is None or client_format in provider.native_formats
+    asked = rule is not None and rule.action == "redirect"
+    if not native and not asked:
+        spoken = ", ".join(WIRE_FORMATS[name] for name in sorted(provider.native_formats)) or provider.type
+        text = (
+            f"{WIRE_FORMATS[client_format]} cannot be translated for provider “{provider.name}” ({spoken}) yet. "  # type: ignore[index]
+            "Use a provider that speaks it, or list it in the provider's native formats."
+        )
+        return Decision("refused", text, rule, provider, status_code=501)
+    model = rule.dest_model if rule else ""
+    path = provider_path(
+        provider,
+        facts.path,
+        body,
+        fmt=client_format if native else None,
+        model=model,
+        dest_path=rule.dest_path if rule else "",
+    )
+    decision = _at(provider, "redirect", f"{why} to provider {provider.name}", path, rule, client_format, model)
+    return _with_host(decision, rule.dest_host) if rule and rule.dest_host else decision
+
+
+def _at(
+    provider: ProviderConf,
+    action: str,
+    route: str,
+    path: str,
+    rule: RuleConf | None,
+    provider_format: WireFormatName | None,
+    model: str = "",
+) -> Decision:
+    return Decision(
+        action,
+        route,
+        rule,
+        provider,
+        provider.scheme,
+        provider.host,
+        provider.effective_port,
+        path,
+        model,
+        provider_format,
+    )
+
+
+def _with_host(decision: Decision, host: str) -> Decision:
+    """A raw host wins over the provider's; it is dialled over https, and gets no credential that is not its own."""
+    return replace(decision, scheme="https", host=host, port=443, route=f"{decision.route} at {host}")
+
+
+def _nowhere(snapshot: Snapshot, facts: Facts, method: str) -> str:
+    model = f" model={facts.model}" if facts.model else ""
+    names = sorted(snapshot.providers)
+    keys = ", ".join(f"sk-ccproxy-{name}" for name in names[:5]) or "sk-ccproxy-NAME once a provider is configured"
+    bare = facts.path.partition("?")[0]
+    return (
+        f"ccproxy does not know where to send {method} {bare}{model}: no rule matched, and the API key is no sentinel "
+        f"key. Use one of these as API key: {keys}; or add a rule in the console."
+    )

@@ -1,0 +1,106 @@
+"""The path a request takes at its provider.
+
+A provider's path names its main endpoint. Everything else is derived from it: the prefix before the endpoint's own
+name belongs to every call, so sub-paths, side endpoints and queries survive a base path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from interceptor.config.schema import ProviderConf
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
+from providers.wire.detect import action_of, client_format, endpoint_suffix, is_stream, model_of, split_query
+
+# The endpoint's own name below the versioned base ("/v1", "/api/paas/v4", ...).
+_ENDPOINT: dict[WireFormatName, str] = {
+    ANTHROPIC_MESSAGES: "/messages",
+    OPENAI_CHAT: "/chat/completions",
+    OPENAI_RESPONSES: "/responses",
+}
+_GOOGLE_TEMPLATE = "/v1beta/models/{model}:{action}"
+
+
+def render(template: str, *, model: str, action: str) -> str:
+    """Fill {model} and {action}; both are quoted, so that a client's model name cannot leave its path segment."""
+    path = template.replace("{model}", quote(model, safe="-._~@:"))
+    return path.replace("{action}", quote(action, safe=""))
+
+
+def provider_path(
+    provider: ProviderConf,
+    path: str,
+    body: Mapping[str, Any] | None,
+    *,
+    fmt: WireFormatName | None = None,
+    model: str = "",
+    dest_path: str = "",
+) -> str:
+    """The provider's path for a client's request, with its query.
+
+    Args:
+        provider: where it goes.
+        path: the client's path with query.
+        body: the parsed body, for {model} and {action}.
+        fmt: the client's wire format when the provider speaks it; None sends a main endpoint to the provider's own.
+        model: the model that is sent, when it differs from the requested one.
+        dest_path: a raw template that wins over the provider's.
+    """
+    bare, query = split_query(path)
+    found = client_format(path)
+    wanted = model or model_of(path, body) or ""
+    action = action_of(path) or ("streamGenerateContent" if is_stream(found, path, body) else "generateContent")
+    if dest_path:
+        target = render(dest_path, model=wanted, action=action)
+    elif found is None:
+        target = _side_path(provider, bare)
+    elif fmt is None or fmt == provider.wire_format:
+        target = _main_path(provider, bare, found, wanted, action)
+    else:
+        target = base_path(provider) + (_ENDPOINT.get(fmt) or bare) + endpoint_suffix(path, fmt)
+        if fmt == GOOGLE_GENERATE:
+            target = bare if not model else render(_GOOGLE_TEMPLATE, model=wanted, action=action)
+    return _join_query(target, query)
+
+
+def _join_query(target: str, query: str) -> str:
+    if not query:
+        return target
+    return f"{target}{'&' if '?' in target else '?'}{query}"
+
+
+def _main_path(provider: ProviderConf, bare: str, fmt: WireFormatName, model: str, action: str) -> str:
+    if fmt == GOOGLE_GENERATE:
+        if (
+            provider.path == _GOOGLE_TEMPLATE
+            and "/models/" in bare
+            and f"/models/{quote(model, safe='-._~@:')}:" in bare
+        ):
+            return bare  # the client's own API version and spelling
+        return render(provider.path, model=model, action=action)
+    return render(provider.path, model=model, action=action) + endpoint_suffix(bare, fmt)
+
+
+def base_path(provider: ProviderConf) -> str:
+    """What stands before the endpoint's own name in the provider's path: "/v1" of "/v1/messages"."""
+    fmt = provider.wire_format
+    name = _ENDPOINT.get(fmt) if fmt else None
+    path = provider.path.rstrip("/")
+    if name and path.endswith(name):
+        return path.removesuffix(name)
+    return "/v1"
+
+
+def _side_path(provider: ProviderConf, bare: str) -> str:
+    """Side endpoints of the API (/v1/files) live below the provider's base; other calls keep their own path."""
+    if provider.wire_format == GOOGLE_GENERATE or not (bare + "/").startswith("/v1/"):
+        return bare
+    return base_path(provider) + bare.removeprefix("/v1")
