@@ -15,7 +15,7 @@ from typing import Any
 CREATED_AT_S = 1_790_000_000
 """Unix time in every answer; a script has no clock."""
 MODELS = ("demo", "demo-slow", "demo-error-429", "demo-error-500", "demo-error-529")
-_SLOW_PAUSE_S = 0.1
+_SLOW_PAUSE_S = 0.08
 _PAUSE_S = 0.01
 _ERROR_MODEL = re.compile(r"^demo-error-([45]\d\d)$")
 

@@ -1,0 +1,125 @@
+"""What a newcomer watches: the official wire formats, with a sentinel key in place of a credential. No Django."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+SENTINEL = "sk-ccproxy-demo"
+TIMEOUT_S = 60.0
+_QUESTION = "What happens to this message on its way?"
+_CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+_ANTHROPIC = {"x-api-key": SENTINEL, "anthropic-version": "2023-06-01"}
+_OPENAI = {"authorization": f"Bearer {SENTINEL}"}
+_GOOGLE = {"x-goog-api-key": SENTINEL}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRequest:
+    """One request and what to call it."""
+
+    title: str
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    status: int = 200
+    """The answer it should get."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came back."""
+
+    status: int = 0
+    events: int = 0
+    """Server-sent events; 0 for a buffered answer."""
+    duration_s: float = 0.0
+    flow_id: str = ""
+    """Where the proxy tells it; "" otherwise."""
+    error: str = field(default="")
+
+
+def _messages(text: str = _QUESTION) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+REQUESTS: tuple[DemoRequest, ...] = (
+    DemoRequest(
+        "Anthropic Messages",
+        "/v1/messages",
+        _ANTHROPIC,
+        {"model": "demo", "max_tokens": 1024, "messages": _messages()},
+    ),
+    DemoRequest(
+        "Anthropic Messages, streamed slowly",
+        "/v1/messages",
+        _ANTHROPIC,
+        {"model": "demo-slow", "max_tokens": 1024, "stream": True, "messages": _messages()},
+    ),
+    DemoRequest(
+        "Anthropic Messages, tool call",
+        "/v1/messages",
+        _ANTHROPIC,
+        {
+            "model": "demo",
+            "max_tokens": 1024,
+            "messages": _messages("Graz"),
+            "tools": [{"name": "get_weather", "description": "Weather of a city.", "input_schema": _CITY}],
+        },
+    ),
+    DemoRequest(
+        "OpenAI Chat Completions, streamed",
+        "/v1/chat/completions",
+        _OPENAI,
+        {"model": "demo", "messages": _messages(), "stream": True, "stream_options": {"include_usage": True}},
+    ),
+    DemoRequest(
+        "OpenAI Responses, streamed",
+        "/v1/responses",
+        _OPENAI,
+        {"model": "demo", "input": _QUESTION, "stream": True},
+    ),
+    DemoRequest(
+        "Google generateContent",
+        "/v1beta/models/demo:generateContent",
+        _GOOGLE,
+        {"contents": [{"role": "user", "parts": [{"text": _QUESTION}]}]},
+    ),
+    DemoRequest(
+        "Anthropic Messages, provider overloaded",
+        "/v1/messages",
+        _ANTHROPIC,
+        {"model": "demo-error-529", "max_tokens": 1024, "messages": _messages()},
+        status=529,
+    ),
+)
+
+
+def send(client: httpx.Client, request: DemoRequest) -> Outcome:
+    """Send one request and read its answer to the end; a broken connection is an outcome, not an exception."""
+    outcome = Outcome()
+    started_at_s = time.monotonic()
+    try:
+        with client.stream("POST", request.path, headers=request.headers, json=request.body) as reply:
+            outcome.status = reply.status_code
+            outcome.flow_id = reply.headers.get("x-ccproxy-flow", "")
+            is_stream = reply.headers.get("content-type", "").startswith("text/event-stream")
+            text = "".join(reply.iter_text())
+            outcome.events = text.count("\n\n") if is_stream else 0
+            outcome.error = "" if reply.status_code == request.status else text[:300]
+    except httpx.HTTPError as exc:
+        outcome.error = str(exc) or type(exc).__name__
+    outcome.duration_s = time.monotonic() - started_at_s
+    return outcome
+
+
+def sentence(request: DemoRequest, outcome: Outcome) -> str:
+    """One line for people about a request and its outcome."""
+    mark = "✗" if outcome.error or outcome.status != request.status else "✓"
+    took = f"{outcome.duration_s:.1f} s" if outcome.duration_s >= 1 else f"{outcome.duration_s * 1000:.0f} ms"
+    parts = [str(outcome.status or "–"), *([f"{outcome.events} events"] if outcome.events else []), took]
+    line = f"{mark} {request.title:<40} {', '.join(parts)}"
+    return f"{line}\n    {outcome.error}" if outcome.error else line

@@ -1,0 +1,160 @@
+"""See the product work in a minute, without any key: a scripted provider, and a few requests through the proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import secrets
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from interceptor.config.server import load_server_settings
+from interceptor.demo.requests import REQUESTS, TIMEOUT_S, send, sentence
+from interceptor.demo.server import DemoProvider
+
+PROVIDER_NAME = "demo"
+PICK_UP_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    proxy_url: str
+    console_url: str
+
+
+class Command(BaseCommand):
+    help = (
+        "Start a scripted provider on loopback, register it as provider “demo” and send it a few requests through the "
+        "running proxy."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--keep", action="store_true", help="Keep the scripted provider running until Ctrl-C.")
+        parser.add_argument("--count", type=int, default=len(REQUESTS), help="How many requests to send.")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        from interceptor.config.database import ensure_database
+
+        ensure_database()
+        addresses = running_addresses()
+        demo = DemoProvider(key=f"demo-key-{secrets.token_hex(12)}")
+        with contextlib.suppress(KeyboardInterrupt), serving(demo):
+            with registered(demo) as revision:
+                self._say(f"Scripted provider on http://{demo.host}:{demo.port}, registered as “{PROVIDER_NAME}”.")
+                wait_for_revision(addresses, revision)
+                failed = self._send_all(addresses, options["count"])
+                self._goodbye(addresses, keep=options["keep"])
+                while options["keep"]:
+                    time.sleep(3600)
+            if failed:
+                raise CommandError(f"{failed} of the requests did not get the answer they should; see the lines above.")
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+    def _send_all(self, addresses: _Addresses, count: int) -> int:
+        """Send the requests in turn; returns how many went wrong."""
+        failed = 0
+        with httpx.Client(base_url=addresses.proxy_url, timeout=TIMEOUT_S, trust_env=False) as client:
+            for request in itertools.islice(itertools.cycle(REQUESTS), max(0, count)):
+                outcome = send(client, request)
+                self._say("  " + sentence(request, outcome))
+                if outcome.flow_id and addresses.console_url:
+                    self._say(f"      {addresses.console_url}/flows/{outcome.flow_id}/")
+                failed += bool(outcome.error)
+        return failed
+
+    def _goodbye(self, addresses: _Addresses, *, keep: bool) -> None:
+        if addresses.console_url:
+            self._say(f"Watch them: {addresses.console_url}/flows/?provider={PROVIDER_NAME}")
+        if keep:
+            self._say(f"Try your own: base URL {addresses.proxy_url}, API key sk-ccproxy-demo, model demo.")
+            self._say("The scripted provider runs until Ctrl-C.")
+
+
+def running_addresses() -> _Addresses:
+    """Where the running proxy and console are.
+
+    Raises:
+        CommandError: none runs; the sentence says how to start one.
+    """
+    from interceptor.health import running_interceptors
+
+    found = [status.endpoints for status in running_interceptors()]
+    server = load_server_settings(settings.CONFIG_DIR, os.environ)
+    proxy_url = next((e["proxy_url"] for e in found if e.get("proxy_url")), server.proxy_url)
+    console_url = next((e["console_url"] for e in found if e.get("console_url")), "" if found else server.console_url)
+    try:
+        httpx.get(f"{proxy_url}/health", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        raise CommandError(f"No proxy answers on {proxy_url}. Start one in another terminal: ccproxy start") from None
+    return _Addresses(proxy_url.rstrip("/"), str(console_url or "").rstrip("/"))
+
+
+@contextlib.contextmanager
+def serving(demo: DemoProvider) -> Iterator[None]:
+    """Run the scripted provider on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="scripted-provider", daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(demo.start(), loop).result(5)
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(demo.stop(), loop).result(5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+@contextlib.contextmanager
+def registered(demo: DemoProvider) -> Iterator[int]:
+    """The provider's row while the scripted provider serves, as the revision that knows it; disabled afterwards."""
+    from providers.models import ConfigRevision, Provider
+    from providers.validation import is_loopback_host
+
+    row = Provider.objects.filter(name=PROVIDER_NAME).first() or Provider(name=PROVIDER_NAME)
+    if row.pk and not is_loopback_host(row.host):
+        raise CommandError(f"There is a provider “{PROVIDER_NAME}” of your own at {row.host}; rename it first.")
+    row.type, row.scheme, row.host, row.port, row.path = "anthropic", "http", demo.host, demo.port, "/v1/messages"
+    row.native_formats = ["openai_chat", "openai_responses", "google_generate"]
+    row.model_names = ["demo", "demo-slow"]
+    row.auth_type, row.auth_config, row.auth_header, row.secret = "key", {}, "x-api-key", demo.key
+    row.verify_tls, row.headers, row.enabled = True, {}, True
+    row.full_clean()
+    row.save()
+    try:
+        yield ConfigRevision.current()
+    finally:
+        row.enabled = False
+        row.save(update_fields=["enabled"])
+
+
+def wait_for_revision(addresses: _Addresses, revision: int) -> None:
+    """Return once the running proxy has picked the revision up.
+
+    Raises:
+        CommandError: it did not, with the reason when it refused it.
+    """
+    deadline_s = time.monotonic() + PICK_UP_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        reply = httpx.get(f"{addresses.proxy_url}/health", timeout=5, trust_env=False)
+        if reply.json().get("revision", 0) >= revision:
+            return
+        time.sleep(0.1)
+    from interceptor.health import running_interceptors
+
+    reasons = [status.refusal for status in running_interceptors() if status.refusal]
+    why = f": {reasons[0]}" if reasons else ". Does it use the same config directory (--config)?"
+    raise CommandError(f"The proxy on {addresses.proxy_url} does not run on the new configuration{why}")
