@@ -1,0 +1,156 @@
+"""The real proxy on a thread, with a configuration built by hand and a list for a sink. No database."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from cryptography.fernet import Fernet
+
+from flows.record import FlowDelta, FlowRecord
+from interceptor.config.hooks import HookConf, build_plan
+from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.store import ConfigStore
+from interceptor.pipeline.hook import Stage
+from interceptor.proxy import Proxy
+from providers.auth.base import KeyAuth
+from providers.auth.registry import SecretRegistry
+from providers.auth.resolve import CredentialResolver
+from providers.keyring import Keyring
+from providers.pattern import compile_pattern
+
+KEY = "real-key-0123456789"
+KEYRING = Keyring([Fernet.generate_key().decode()])
+DEFAULT_HOOKS = (
+    HookConf("inbound", "inject_auth", 1),
+    HookConf("inbound", "extract_session_id", 2),
+    HookConf("outbound", "verbose_mode", 1),
+    HookConf("outbound", "commitbee_compat", 2),
+)
+
+
+@dataclass
+class ListSink:
+    """Keeps everything it is told."""
+
+    records: list[FlowRecord] = field(default_factory=list)
+    deltas: list[FlowDelta] = field(default_factory=list)
+    live: list[FlowRecord] = field(default_factory=list)
+
+    def started(self, record: FlowRecord) -> None:
+        self.live.append(record)
+
+    def delta(self, delta: FlowDelta) -> None:
+        self.deltas.append(delta)
+
+    def progress(self, record: FlowRecord) -> None:
+        self.live.append(record)
+
+    def finished(self, record: FlowRecord) -> None:
+        self.records.append(record)
+
+    def wait(self, count: int = 1, timeout_s: float = 10) -> FlowRecord:
+        """The newest record, once there are `count`."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.records) < count:
+            assert time.monotonic() < deadline, f"only {len(self.records)} of {count} flows were recorded"
+            time.sleep(0.005)
+        return self.records[-1]
+
+
+def key_auth(header: str = "", key: str = KEY) -> KeyAuth:
+    """A stored key as a credential source."""
+    return KeyAuth(ciphertext=KEYRING.encrypt(key), header=header)
+
+
+def provider(name: str, port: int, **more: Any) -> ProviderConf:
+    """A provider on loopback with a stored key."""
+    values: dict[str, Any] = {
+        "type": "anthropic",
+        "host": "127.0.0.1",
+        "scheme": "http",
+        "port": port,
+        "path": "/v1/messages",
+        "auth": key_auth("x-api-key"),
+    }
+    return ProviderConf(name=name, **{**values, **more})
+
+
+def rule(action: str = "redirect", *, name: str = "r", **more: Any) -> RuleConf:
+    """A rule whose expressions are given as text."""
+    patterns = {k: compile_pattern(v) for k, v in more.items() if k.startswith("match_")}
+    return RuleConf(id=1, name=name, action=action, **{**more, **patterns})
+
+
+def snapshot(
+    *providers: ProviderConf, rules: tuple[RuleConf, ...] = (), hooks: tuple[HookConf, ...] = DEFAULT_HOOKS
+) -> Snapshot:
+    """A configuration."""
+    return Snapshot(
+        revision=1,
+        providers=MappingProxyType({p.name: p for p in providers}),
+        rules=rules,
+        inbound=build_plan(hooks, Stage.INBOUND),
+        outbound=build_plan(hooks, Stage.OUTBOUND),
+    )
+
+
+@dataclass
+class Running:
+    """A proxy that listens."""
+
+    url: str
+    port: int
+    sink: ListSink
+    store: ConfigStore
+    secrets: SecretRegistry
+    stop: Callable[[float], None]
+
+
+@contextmanager
+def running_proxy(config: Snapshot, **options: Any) -> Iterator[Running]:
+    """Start the proxy on a free port; stop it at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    sink, store, secrets = ListSink(), ConfigStore(config), SecretRegistry()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def call(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+    async def start() -> Proxy:
+        resolver = CredentialResolver(open_keyring=lambda: KEYRING, secrets=secrets)
+        made = Proxy(
+            store=store,
+            sink=sink,
+            resolver=resolver,
+            host="127.0.0.1",
+            port=port,
+            ca_dir=Path(tempfile.gettempdir()) / "ccproxy-test-ca",
+            version="test",
+            require_token=options.pop("require_token", False),
+            options=options,
+        )
+        await made.start()
+        return made
+
+    proxy = call(start())
+    try:
+        yield Running(
+            f"http://127.0.0.1:{port}", port, sink, store, secrets, lambda timeout_s: call(proxy.stop(timeout_s))
+        )
+    finally:
+        call(proxy.stop(0.2))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
