@@ -1,25 +1,222 @@
-"""`ccproxy`: the management commands under the product's names."""
+"""`ccproxy`: the management commands under the product's names, with the same errors in one line."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from argparse import Namespace
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from providers.errors import ConfigError
+from interceptor.config.server import CONFIG_FILE_NAME, config_dir, load_server_settings
+from providers.errors import CcproxyError, ConfigError
 
+if TYPE_CHECKING:
+    from django.core.management import BaseCommand
 
-def manage(argv: list[str] | None = None) -> None:
-    """Run a management command; a bad configuration is one line on stderr and exit 1."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
-    from django.core.management import execute_from_command_line
+COMMANDS: dict[str, tuple[str, str]] = {
+    "start": ("runinterceptor", "Start the proxy and the console in the foreground."),
+    "init": ("interceptorinit", "Write a commented ccproxy.yaml and create the database."),
+    "run": ("withproxy", "Run a command whose SDKs talk to the proxy: run -- COMMAND."),
+    "status": ("interceptorstatus", "Show what runs; --proxy and --inspect check health by exit code."),
+    "logs": ("interceptorlogs", "Show the log; -f follows it."),
+    "flows": ("flows", "List the recorded flows."),
+    "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
+    "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),
+    "clienttoken": ("clienttoken", "Manage the tokens that clients present."),
+    "importconfig": ("importconfig", "Read providers, rules and hooks of a ccproxy.yaml."),
+    "exportconfig": ("exportconfig", "Write the configuration as a ccproxy.yaml, without secrets."),
+}
+"""The product's name of a command: Django's name and what it does. Every other name goes to Django as it is."""
 
-    try:
-        execute_from_command_line(argv or sys.argv)
-    except ConfigError as exc:
-        sys.stderr.write(f"ccproxy: {exc}\n")
-        raise SystemExit(1) from None
+_HELP = """\
+usage: ccproxy [--config PATH] [-v] COMMAND [ARGUMENT ...]
+
+See what your agent really sent, what left the proxy, and who changed it.
+
+{commands}
+
+  --config PATH  config directory; default: $CCPROXY_CONFIG_DIR or ~/.config/ccproxy
+  -v, --verbose  show what the command does
+  --version      show the version
+
+`ccproxy COMMAND --help` shows a command's options. Django's own commands work too, e.g. createsuperuser.
+"""
+_BROKEN_PIPE, _INTERRUPTED = 141, 130
 
 
 def main() -> None:
     """Entry point of the console script."""
-    manage()
+    raise SystemExit(guarded(lambda: _product(sys.argv[1:])))
+
+
+def manage(argv: list[str] | None = None) -> None:
+    """Run a management command under Django's own name (`manage.py`); errors are one line on stderr and exit 1."""
+    from django.core.management import execute_from_command_line
+
+    arguments = argv or sys.argv
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    if code := guarded(lambda: execute_from_command_line(arguments)):
+        raise SystemExit(code)
+
+
+def guarded(action: Callable[[], int | None]) -> int:
+    """Run `action`; what goes wrong on purpose becomes one line on stderr and an exit code."""
+    try:
+        code = action() or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader is gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except CcproxyError as exc:
+        return _fail(str(exc))
+    except Exception as exc:
+        if _is_database_error(exc):
+            return _fail(f"cannot use the database: {exc}")
+        raise
+
+
+def _is_database_error(exc: Exception) -> bool:
+    """Asked for by name, because most commands that fail early never loaded Django."""
+    database = sys.modules.get("django.db")
+    return database is not None and isinstance(exc, database.DatabaseError)
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"ccproxy: {' '.join(sentence.split())}\n")
+    return 1
+
+
+def _product(arguments: list[str]) -> int:
+    """Global options, then the command. Health checks, `run` and `logs` need no Django and start fast."""
+    verbose, rest = _global_options(arguments)
+    if not rest or rest[0] in ("-h", "--help", "help"):
+        sys.stdout.write(help_text())
+        return 0
+    if rest[0] in ("--version", "version"):
+        sys.stdout.write(f"ccproxy {_version()}\n")
+        return 0
+    if rest[0].startswith("-"):
+        raise CcproxyError(f"there is no option {rest[0]}; see: ccproxy --help")
+    name, following = rest[0], rest[1:]
+    if name != "run":
+        logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s")
+    if (code := _without_django(name, following)) is not None:
+        return code
+    return _with_django(name, following, verbose)
+
+
+def _global_options(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Whether -v was given, and what follows the global options. `--config` becomes CCPROXY_CONFIG_DIR."""
+    rest, verbose = list(arguments), False
+    while rest:
+        option, _, value = rest[0].partition("=")
+        if option in ("-v", "--verbose"):
+            verbose = True
+        elif option == "--config":
+            if not value and len(rest) > 1:
+                value = rest.pop(1)
+            os.environ["CCPROXY_CONFIG_DIR"] = str(_chosen_directory(value))
+        else:
+            break
+        rest.pop(0)
+    return verbose, rest
+
+
+def _chosen_directory(value: str) -> Path:
+    if not value:
+        raise ConfigError("--config needs the path of a config directory")
+    path = Path(value).expanduser().absolute()
+    if path.is_file():
+        if path.name != CONFIG_FILE_NAME:
+            raise ConfigError(f"--config wants a directory, which holds a {CONFIG_FILE_NAME}; {path} is a file")
+        return path.parent
+    return path
+
+
+def help_text() -> str:
+    """The help of `ccproxy` itself."""
+    lines = [f"  {name:<14} {what}" for name, (_, what) in COMMANDS.items()]
+    return _HELP.format(commands="\n".join(lines))
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ccproxy")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _without_django(name: str, arguments: list[str]) -> int | None:
+    """The exit code of a command that can do without Django, or None."""
+    if name == "run":
+        return int(import_module("jail.withproxy").main(arguments))
+    settings = None
+    if name == "logs":
+        settings = load_server_settings(config_dir(), os.environ)
+        return int(import_module("interceptor.logtail").main(settings, config_dir(), arguments))
+    if name == "status":
+        liveness = import_module("interceptor.liveness")
+        if set(arguments) & set(liveness.CHECK_FLAGS) and not set(arguments) & {"-h", "--help"}:
+            return int(liveness.quick_check(load_server_settings(config_dir(), os.environ), arguments))
+    if name == "init" and "--force" in arguments:
+        # The settings are read before any command runs; a broken file must not keep --force from replacing it.
+        import_module("interceptor.config.template").set_aside(config_dir() / CONFIG_FILE_NAME)
+    return None
+
+
+def _with_django(name: str, arguments: list[str], verbose: bool) -> int:
+    """Run a management command, which calls itself by the product's name in its help and errors."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    import django
+    from django.core.management import get_commands, load_command_class
+
+    django.setup()
+    django_name = COMMANDS[name][0] if name in COMMANDS else name
+    known = get_commands()
+    if django_name not in known:
+        raise CcproxyError(_unknown(name, [*COMMANDS, *known]))
+    app = known[django_name]
+    command = load_command_class(app, django_name) if isinstance(app, str) else app
+    if verbose and not any(word in ("-v", "--verbosity") for word in arguments):
+        arguments = [*arguments, "--verbosity", "2"]
+    return _execute(command, name, arguments)
+
+
+def _execute(command: BaseCommand, name: str, arguments: list[str]) -> int:
+    """What `BaseCommand.run_from_argv` does, with our form of an error."""
+    from django.core.management import CommandError, handle_default_options
+    from django.core.management.base import SystemCheckError
+    from django.db import connections
+
+    command._called_from_command_line = True  # a usage error exits 2 with the usage, as argparse does
+    options = vars(command.create_parser("ccproxy", name).parse_args(arguments))
+    handle_default_options(Namespace(**options))
+    try:
+        command.execute(*options.pop("args", ()), **options)
+    except SystemCheckError as exc:
+        sys.stderr.write(f"ccproxy: {exc}\n")
+        return exc.returncode
+    except CommandError as exc:
+        _fail(str(exc))
+        return exc.returncode
+    finally:
+        connections.close_all()
+    return 0
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    from interceptor.config.document import nearest
+
+    match = nearest(name, known)
+    hint = f"did you mean {match}?" if match else "see: ccproxy --help"
+    return f"there is no command “{name}”; {hint}"

@@ -12,11 +12,6 @@ def env_bool(name: str, default: bool = False) -> bool:
     return default if not value else value in {"1", "true", "yes", "on"}
 
 
-def env_list(name: str) -> list[str]:
-    """A comma-separated list."""
-    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
-
-
 def env_secret(name: str) -> str:
     """A secret from NAME, or from the file that NAME_FILE points at."""
     if path := os.environ.get(f"{name}_FILE"):

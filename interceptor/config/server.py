@@ -105,9 +105,15 @@ class ServerSettings(Group):
         return f"http://{url_host(self.console.host)}:{self.inspector.port}"
 
 
+def reachable_host(bind: str) -> str:
+    """The address at which this machine reaches a bind address: a wildcard becomes loopback."""
+    host = bind.strip("[]")
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
 def url_host(bind: str) -> str:
     """A bind address as the host of a URL: wildcards become loopback, IPv6 gets brackets."""
-    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(bind.strip("[]"), bind.strip("[]"))  # noqa: S104
+    host = reachable_host(bind)
     return f"[{host}]" if ":" in host else host
 
 

@@ -1,0 +1,61 @@
+"""What a new installation starts with: providers and hooks, in the schema of `ccproxy.yaml`. No Django."""
+
+from __future__ import annotations
+
+from interceptor.config.yamlfile import HookEntry, HookLists, ProviderSection, Sections
+
+BUILT_IN_HOOKS: dict[str, str] = {
+    "inject_auth": "inbound",
+    "extract_session_id": "inbound",
+    "extract_pplx_files": "inbound",
+    "pplx_thread_inject": "inbound",
+    "gemini_cli": "outbound",
+    "pplx_stamp_headers": "outbound",
+    "pplx_preflight": "outbound",
+    "inject_mcp_notifications": "outbound",
+    "verbose_mode": "outbound",
+    "commitbee_compat": "outbound",
+    "shape": "outbound",
+}
+"""Every hook name the product's files may use, and its stage. `interceptor.hooks.HOOKS` says which exist so far."""
+
+_DEFAULT_HOOKS = ("inject_auth", "extract_session_id", "verbose_mode", "commitbee_compat")
+
+
+def _provider(kind: str, host: str, path: str, variable: str, header: str = "") -> ProviderSection:
+    auth = {"type": "command", "command": f"printenv {variable}", "header": header}
+    return ProviderSection.model_validate({"type": kind, "host": host, "path": path, "auth": auth})
+
+
+def default_providers() -> dict[str, ProviderSection]:
+    """The vendors' own APIs, each with the key that its usual environment variable holds."""
+    generate = "/v1beta/models/{model}:{action}"
+    return {
+        "anthropic": _provider("anthropic", "api.anthropic.com", "/v1/messages", "ANTHROPIC_API_KEY", "x-api-key"),
+        "openai": _provider("openai", "api.openai.com", "/v1/chat/completions", "OPENAI_API_KEY"),
+        "google": _provider(
+            "google", "generativelanguage.googleapis.com", generate, "GEMINI_API_KEY", "x-goog-api-key"
+        ),
+        "deepseek": _provider(
+            "anthropic", "api.deepseek.com", "/anthropic/v1/messages", "DEEPSEEK_API_KEY", "x-api-key"
+        ),
+        "openrouter": _provider("openai", "openrouter.ai", "/api/v1/chat/completions", "OPENROUTER_API_KEY"),
+    }
+
+
+def default_hooks() -> HookLists:
+    """The built-in hooks that run unless a file says otherwise."""
+    entries = [(BUILT_IN_HOOKS[name], HookEntry(hook=name)) for name in _DEFAULT_HOOKS]
+    return HookLists(
+        inbound=tuple(entry for stage, entry in entries if stage == "inbound"),
+        outbound=tuple(entry for stage, entry in entries if stage == "outbound"),
+    )
+
+
+def with_defaults(sections: Sections) -> Sections:
+    """The sections of a file, completed by what a new installation starts with."""
+    return Sections(
+        providers=default_providers() if sections.providers is None else sections.providers,
+        hooks=default_hooks() if sections.hooks is None else sections.hooks,
+        transforms=sections.transforms,
+    )

@@ -1,0 +1,144 @@
+"""Writes the configuration as a `ccproxy.yaml`: what `importconfig` reads back to the same rows. Never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from interceptor.config.defaults import BUILT_IN_HOOKS
+from interceptor.config.document import Document, dotted
+from interceptor.config.yamlfile import PRODUCT_HOOKS, TransformSection
+from interceptor.hooks import HOOKS
+from interceptor.models import HookSetting
+from providers.models import Provider, TransformRule
+
+_SECRET_HEADER_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
+_SECRET_SETTINGS = (("inspector", "mitmproxy", "web_password"), ("mcp", "http", "auth"))
+
+
+def export_config(settings: Document) -> str:
+    """The whole configuration: the settings of `settings` (the file in use) and what the database holds."""
+    data, left_out = _public_settings(settings.data)
+    comments = [f"{name} is left out: it is a secret" for name in left_out]
+    providers = list(Provider.objects.all())
+    for provider in providers:
+        comments += secret_comments(provider)
+    data["providers"] = {provider.name: provider_section(provider) for provider in providers}
+    data["hooks"] = hook_lists(HookSetting.objects.all())
+    inspector = data.get("inspector") or {}
+    data["inspector"] = inspector | {"transforms": [rule_section(rule) for rule in _rules()]}
+    head = "".join(f"# {line}\n" for line in ("Written by ccproxy exportconfig.", *comments))
+    return head + dump({"ccproxy": data})
+
+
+def dump(data: dict[str, Any]) -> str:
+    """Plain data as YAML, in the order given."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _rules() -> Iterable[TransformRule]:
+    return TransformRule.objects.select_related("dest_provider")
+
+
+def secret_comments(provider: Provider) -> list[str]:
+    """What of a provider is not written, and how to put it back."""
+    lines = []
+    if provider.auth_type == "key":
+        lines.append(f"The key of {provider.name} is left out; store it with: ccproxy setkey {provider.name}")
+    secret = [name for name in provider.headers if _is_secret_header(name)]
+    return lines + [
+        f"The value of {provider.name}'s header {name} is left out; null keeps the stored one" for name in secret
+    ]
+
+
+def _is_secret_header(name: str) -> bool:
+    return any(word in name.lower() for word in _SECRET_HEADER_WORDS)
+
+
+def provider_section(provider: Provider) -> dict[str, Any]:
+    """One entry of `providers`. What has its default is left out, except that `auth` is always there."""
+    section: dict[str, Any] = {
+        "auth": _auth(provider),
+        "host": provider.host,
+        "path": provider.path,
+        "type": provider.type,
+    }
+    headers = {name: None if _is_secret_header(name) else value for name, value in provider.headers.items()}
+    optional: tuple[tuple[str, Any, Any], ...] = (
+        ("enabled", provider.enabled, True),
+        ("scheme", provider.scheme, "https"),
+        ("port", provider.port, None),
+        ("verify_tls", provider.verify_tls, True),
+        ("headers", headers, {}),
+        ("native_formats", list(provider.native_formats), []),
+        ("models", list(provider.model_names), []),
+        ("fingerprint_profile", provider.fingerprint_profile, ""),
+    )
+    return section | {key: value for key, value, default in optional if value != default}
+
+
+def _auth(provider: Provider) -> dict[str, Any] | None:
+    if provider.auth_type == "none":
+        return None
+    header = {"header": provider.auth_header} if provider.auth_header else {}
+    return {"type": provider.auth_type, **provider.auth_config, **header}
+
+
+def hook_lists(settings: Iterable[HookSetting]) -> dict[str, list[Any]]:
+    """`hooks`: both stages in order."""
+    lists: dict[str, list[Any]] = {"inbound": [], "outbound": []}
+    for setting in sorted(settings, key=lambda row: (row.stage, row.position, row.pk or 0)):
+        lists[setting.stage].append(_hook(setting))
+    return lists
+
+
+def _hook(setting: HookSetting) -> Any:
+    """The plain name where that says it all. A hook still to be built is off by itself, so that is not written."""
+    name = PRODUCT_HOOKS + setting.name if setting.name in BUILT_IN_HOOKS else setting.name
+    off = not setting.enabled and (setting.name in HOOKS or setting.name not in BUILT_IN_HOOKS)
+    extra = ({"params": setting.params} if setting.params else {}) | ({"enabled": False} if off else {})
+    return {"hook": name, **extra} if extra else name
+
+
+def rule_section(rule: TransformRule) -> dict[str, Any]:
+    """One entry of `inspector.transforms`; conditions and destinations that are empty are left out."""
+    provider = rule.dest_provider.name if rule.dest_provider else None
+    section: dict[str, Any] = {"action": rule.action}
+    for name, info in TransformSection.model_fields.items():
+        value = provider if name == "dest_provider" else getattr(rule, name)
+        if name == "match_path" and value == "":
+            section[name] = None
+        elif name != "action" and value not in ("", None, info.default):
+            section[name] = value
+    return section
+
+
+def _public_settings(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The file's server settings without what the database holds and without secrets, and the names of those."""
+    public = {key: value for key, value in data.items() if key not in ("providers", "hooks")}
+    if isinstance(public.get("inspector"), dict):
+        public["inspector"] = {key: value for key, value in public["inspector"].items() if key != "transforms"}
+    left_out: list[str] = []
+    cleaned = _without_secrets(public, (), left_out)
+    return cleaned, left_out
+
+
+def _without_secrets(data: dict[str, Any], path: tuple[str, ...], left_out: list[str]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in data.items():
+        here = (*path, key)
+        if isinstance(value, dict):
+            kept[key] = _without_secrets(value, here, left_out)
+        elif isinstance(value, str) and _is_secret_setting(here, value):
+            left_out.append(dotted(here))
+        else:
+            kept[key] = value
+    return kept
+
+
+def _is_secret_setting(path: tuple[str, ...], value: str) -> bool:
+    if "billing" in path:
+        return not value.startswith("${")
+    return path in _SECRET_SETTINGS

@@ -1,0 +1,247 @@
+"""Writes the database's sections of a `ccproxy.yaml` into the database, in one transaction.
+
+Providers are updated by name, and those the file does not name stay. Rules and hooks are replaced by the file's lists
+when it has them. Rows that stay the same are not touched, so a rule keeps its number in the record.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from interceptor.config.defaults import BUILT_IN_HOOKS
+from interceptor.config.document import Document, KeyPath, dotted, nearest
+from interceptor.config.hooks import HookConf, build_plan
+from interceptor.config.rows import Change, ImportReport, Target
+from interceptor.config.yamlfile import (
+    CommandSection,
+    FileSection,
+    HookEntry,
+    HookLists,
+    KeySection,
+    OauthSection,
+    ProviderSection,
+    Sections,
+    TransformSection,
+)
+from interceptor.hooks import HOOKS
+from interceptor.models import HookSetting
+from interceptor.pipeline.hook import Stage
+from providers.errors import ConfigError
+from providers.fields import Ciphertext
+from providers.models import Provider, TransformRule
+
+_PROVIDER_KEYS: dict[str, KeyPath] = {
+    "name": (),
+    "model_names": ("models",),
+    "auth_type": ("auth",),
+    "auth_config": ("auth",),
+    "auth_header": ("auth", "header"),
+    "secret": ("auth", "key"),
+}
+
+
+def import_sections(sections: Sections, document: Document, *, dry_run: bool = False) -> ImportReport:
+    """Write the sections; with `dry_run` everything is tried and undone.
+
+    Raises:
+        ConfigError: something is refused; the message names the file's line and key, and nothing was changed.
+    """
+    report = ImportReport()
+    with transaction.atomic():
+        if sections.providers is not None:
+            _import_providers(sections.providers, document, report)
+        if sections.hooks is not None:
+            _import_hooks(sections.hooks, document, report)
+        if sections.transforms is not None:
+            _import_rules(sections.transforms, document, report)
+        transaction.set_rollback(dry_run)
+    return report
+
+
+def refuse_unsafe_file(path: Path, sections: Sections) -> None:
+    """A file that makes ccproxy run code must not be writable by others.
+
+    Raises:
+        ConfigError: it is.
+    """
+    commands = any(isinstance(p.auth, CommandSection) for p in (sections.providers or {}).values())
+    lists = sections.hooks or HookLists()
+    functions = any("." in entry.hook for entry in (*lists.inbound, *lists.outbound))
+    if (commands or functions) and path.stat().st_mode & 0o022:
+        raise ConfigError(f"{path} names code to run and others may write it; run: chmod go-w {path}")
+
+
+def _import_providers(providers: dict[str, ProviderSection], document: Document, report: ImportReport) -> None:
+    stored = {row.name: row for row in Provider.objects.all()}
+    for name, section in providers.items():
+        row = stored.get(name) or Provider(name=name)
+        target = Target(row, f"provider {name}", ("providers", name), document, _PROVIDER_KEYS)
+        target.write(_provider_values(row, section) | _credential(row, section, report), report)
+
+
+def _provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
+    headers = {name: row.headers.get(name) if value is None else value for name, value in section.headers.items()}
+    return {
+        "type": section.type,
+        "enabled": section.enabled,
+        "scheme": section.scheme,
+        "host": section.host,
+        "port": section.port,
+        "path": section.path,
+        "verify_tls": section.verify_tls,
+        "headers": {name: value for name, value in headers.items() if value is not None},
+        "native_formats": list(section.native_formats),
+        "model_names": list(section.models),
+        "fingerprint_profile": section.fingerprint_profile or "",
+    }
+
+
+def _credential(row: Provider, section: ProviderSection, report: ImportReport) -> dict[str, Any]:
+    """The credential's fields. A file that says nothing of it leaves the stored one alone."""
+    auth = section.auth
+    if auth is None:
+        given = "auth" in section.model_fields_set
+        return {"auth_type": "none", "auth_config": {}, "auth_header": "", "secret": ""} if given else {}
+    if isinstance(auth, OauthSection) and auth.type not in Provider.AUTH_TYPES:
+        outcome = "was imported without a credential" if row._state.adding else "keeps the credential it has"
+        place = dotted(("providers", row.name, "auth"))
+        report.notes.append(f"{place}: {auth.type} is not supported yet; the provider {outcome}")
+        return {}
+    values: dict[str, Any] = {"auth_type": auth.type, "auth_header": auth.header.lower(), "auth_config": {}}
+    if isinstance(auth, KeySection):
+        return values | _key(row, auth, report)
+    if isinstance(auth, CommandSection):
+        values["auth_config"] = {"command": auth.command}
+    elif isinstance(auth, FileSection):
+        values["auth_config"] = {"file": auth.file}
+    else:
+        values["auth_config"] = auth.model_dump(exclude={"type", "header"}, exclude_none=True)
+    return values | {"secret": ""}
+
+
+def _key(row: Provider, auth: KeySection, report: ImportReport) -> dict[str, Any]:
+    if auth.key is None:
+        if not row.secret:
+            report.notes.append(f"provider {row.name} has no key yet; store it with: ccproxy setkey {row.name}")
+        return {}
+    report.notes.append(f"providers.{row.name}.auth.key is stored encrypted now; remove it from the file")
+    if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == auth.key:
+        return {}
+    return {"secret": auth.key}
+
+
+def _import_hooks(hooks: HookLists, document: Document, report: ImportReport) -> None:
+    wanted = _placed(hooks, document, report)
+    stored = {(row.stage, row.name): row for row in HookSetting.objects.all()}
+    for (stage, name), row in stored.items():
+        if (stage, name) not in wanted:
+            row.delete()
+            report.changes.append(Change("removed", f"hook {stage}/{name}"))
+    position = dict.fromkeys(Stage, 0)
+    for (stage, name), (entry, path) in wanted.items():
+        row = stored.get((stage, name)) or HookSetting(stage=stage, name=name)
+        enabled = entry.enabled and _can_run(entry, Stage(stage), path, document, report)
+        values = {"position": position[Stage(stage)], "params": entry.params, "enabled": enabled}
+        later = name in BUILT_IN_HOOKS and name not in HOOKS
+        Target(row, f"hook {stage}/{name}", path, document, skip_clean=later).write(values, report)
+        position[Stage(stage)] += 1
+
+
+def _placed(
+    hooks: HookLists, document: Document, report: ImportReport
+) -> dict[tuple[str, str], tuple[HookEntry, KeyPath]]:
+    """The entries by stage and name, in order; a built-in that stands in the other stage's list is moved to its own."""
+    flat = isinstance(document.data.get("hooks"), list)
+    placed: dict[tuple[str, str], tuple[HookEntry, KeyPath]] = {}
+    for listed, entries in (("inbound", hooks.inbound), ("outbound", hooks.outbound)):
+        for index, entry in enumerate(entries):
+            path: KeyPath = ("hooks", index) if flat else ("hooks", listed, index)
+            stage = _stage(entry.hook, listed, path, document)
+            if stage != listed:
+                report.notes.append(f"{dotted(path)}: {entry.hook} is an {stage} hook and was put there")
+            if (stage, entry.hook) in placed:
+                raise document.error(path, f": {entry.hook} stands twice in the {stage} hooks")
+            placed[stage, entry.hook] = (entry, path)
+    return placed
+
+
+def _stage(name: str, listed: str, path: KeyPath, document: Document) -> str:
+    if name in BUILT_IN_HOOKS:
+        return BUILT_IN_HOOKS[name]
+    if "." not in name and name not in HOOKS:
+        match = nearest(name, BUILT_IN_HOOKS)
+        raise document.error(path, f": there is no hook “{name}”" + (f"; did you mean {match}?" if match else ""))
+    return listed
+
+
+def _can_run(entry: HookEntry, stage: Stage, path: KeyPath, document: Document, report: ImportReport) -> bool:
+    """False, with a note, for a hook that this version does not have or that cannot be loaded."""
+    if entry.hook in BUILT_IN_HOOKS and entry.hook not in HOOKS:
+        report.notes.append(f"{dotted(path)}: {entry.hook} is not built yet; it is stored switched off")
+        return False
+    try:
+        build_plan([HookConf(stage=stage, name=entry.hook, params=entry.params)], stage)
+    except ConfigError as exc:
+        if entry.hook in HOOKS:
+            raise document.error(path, f": {exc}") from None
+        report.notes.append(f"{dotted(path)}: {exc}; it is stored switched off")
+        return False
+    return True
+
+
+def _import_rules(transforms: tuple[TransformSection, ...], document: Document, report: ImportReport) -> None:
+    stored = list(TransformRule.objects.all())
+    wanted = [_rule_values(section, index, document) for index, section in enumerate(transforms)]
+    rows = _matched(stored, wanted)
+    for row in stored:
+        if row not in rows:
+            report.changes.append(Change("removed", f"rule {_rule_label(row)}"))
+            row.delete()
+    for index, (row, values) in enumerate(zip(rows, wanted, strict=True)):
+        path: KeyPath = ("inspector", "transforms", index)
+        label = values["name"] or f"{index + 1}: {values['action']}"
+        Target(row or TransformRule(), f"rule {label}", path, document).write(values, report)
+
+
+def _rule_label(row: TransformRule) -> str:
+    return row.name or f"{row.position + 1}: {row.action}"
+
+
+def _matched(stored: list[TransformRule], wanted: list[dict[str, Any]]) -> list[TransformRule | None]:
+    """For each wanted rule the stored row it becomes: the same content first, then the same name."""
+    left = list(stored)
+    found: list[TransformRule | None] = [None] * len(wanted)
+    for same in (_same_content, _same_name):
+        for index, values in enumerate(wanted):
+            if found[index] is None and (row := next((r for r in left if same(r, values)), None)):
+                found[index] = row
+                left.remove(row)
+    return found
+
+
+def _same_content(row: TransformRule, values: dict[str, Any]) -> bool:
+    return all(getattr(row, name) == value for name, value in values.items() if name != "position")
+
+
+def _same_name(row: TransformRule, values: dict[str, Any]) -> bool:
+    return bool(row.name) and row.name == values["name"]
+
+
+def _rule_values(section: TransformSection, index: int, document: Document) -> dict[str, Any]:
+    texts = section.model_dump(exclude={"dest_provider"})
+    values = {name: "" if value is None else value for name, value in texts.items()}
+    return values | {"position": index, "dest_provider": _dest_provider(section.dest_provider, index, document)}
+
+
+def _dest_provider(name: str | None, index: int, document: Document) -> Provider | None:
+    if not name:
+        return None
+    known = {row.name: row for row in Provider.objects.all()}
+    if name in known:
+        return known[name]
+    match = nearest(name, known)
+    problem = f": there is no provider “{name}”" + (f"; did you mean {match}?" if match else "")
+    raise document.error(("inspector", "transforms", index, "dest_provider"), problem)

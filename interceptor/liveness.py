@@ -1,0 +1,49 @@
+"""Whether the listeners answer. No Django: health checks run often."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+
+from interceptor.config.server import ServerSettings, reachable_host
+
+CONNECT_TIMEOUT_S = 0.5
+PROXY_DOWN, CONSOLE_DOWN, MCP_DOWN = 1, 2, 4
+CHECK_FLAGS = ("--proxy", "--inspect", "--mcp")
+
+
+def is_listening(host: str, port: int) -> bool:
+    """True when a TCP connection to the bind address succeeds within half a second."""
+    try:
+        with socket.create_connection((reachable_host(host), port), timeout=CONNECT_TIMEOUT_S):
+            return True
+    except (OSError, UnicodeError):
+        return False
+
+
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """The health check's flags."""
+    parser.add_argument("--proxy", action="store_true", help="exit 1 when the proxy is down")
+    parser.add_argument("--inspect", action="store_true", help="exit 2 when the console is down")
+    parser.add_argument("--mcp", action="store_true", help="exit 4 when the MCP server is down")
+
+
+def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) -> int:
+    """The exit code of a health check: the sum of what is down among what was asked for."""
+    code = 0
+    if proxy and not is_listening(settings.host, settings.port):
+        code |= PROXY_DOWN
+    if inspect and not is_listening(settings.console.host, settings.inspector.port):
+        code |= CONSOLE_DOWN
+    if mcp and settings.mcp.http.enabled and not is_listening(settings.mcp.http.host, settings.mcp.http.port):
+        code |= MCP_DOWN
+    return code
+
+
+def quick_check(settings: ServerSettings, arguments: list[str]) -> int:
+    """`ccproxy status --proxy --inspect` without Django and without output."""
+    parser = argparse.ArgumentParser(prog="ccproxy status")
+    add_check_arguments(parser)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(arguments)
+    return check(settings, proxy=chosen.proxy, inspect=chosen.inspect, mcp=chosen.mcp)

@@ -1,0 +1,120 @@
+"""The end of the log file, and what is added to it. No Django."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from interceptor.config.server import ServerSettings
+from providers.errors import CcproxyError
+
+_BLOCK_BYTES = 64 * 1024
+_POLL_S = 0.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `ccproxy logs`."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
+    parser.add_argument("-n", "--lines", type=_count, metavar="N", help="only the last N lines")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("give a number of lines, 0 or more")
+    return value
+
+
+def main(settings: ServerSettings, directory: Path, arguments: list[str]) -> int:
+    """`ccproxy logs`, run without Django.
+
+    Raises:
+        CcproxyError: there is no log file; the message says where the log is.
+    """
+    parser = argparse.ArgumentParser(prog="ccproxy logs", description="Show the log of the interceptor.")
+    add_arguments(parser)
+    chosen = parser.parse_args(arguments)
+    show(log_file(settings, directory), sys.stdout.buffer, lines=chosen.lines, follow=chosen.follow)
+    return 0
+
+
+def log_file(settings: ServerSettings, directory: Path) -> Path:
+    """The log file.
+
+    Raises:
+        CcproxyError: there is none; the message says where the log is.
+    """
+    path = settings.log_path(directory)
+    if path is not None and path.is_file():
+        return path
+    if settings.use_journal:
+        raise CcproxyError(f"the log is in the journal: journalctl --user -t {settings.journal_name(directory)}")
+    if path is None:
+        raise CcproxyError("log_file is null in ccproxy.yaml, so there is no log file")
+    raise CcproxyError(f"there is no log at {path} yet; it is written by: ccproxy start")
+
+
+def show(path: Path, output: BinaryIO, *, lines: int | None, follow: bool) -> None:
+    """Write the last `lines` lines (None: all), then what is added until interrupted."""
+    file = path.open("rb")
+    try:
+        file.seek(tail_offset(file, lines))
+        while block := file.read(_BLOCK_BYTES):
+            output.write(block)
+        output.flush()
+        while follow:
+            file = reopened(path, file)
+            if block := file.read(_BLOCK_BYTES):
+                output.write(block)
+                output.flush()
+            else:
+                time.sleep(_POLL_S)
+    finally:
+        file.close()
+
+
+def reopened(path: Path, file: BinaryIO) -> BinaryIO:
+    """The file to read on from: a new one once `path` was rotated away and the old one is read to its end."""
+    status = os.fstat(file.fileno())
+    if file.tell() < status.st_size:
+        return file
+    if file.tell() > status.st_size:  # truncated in place
+        file.seek(0)
+        return file
+    try:
+        if path.stat().st_ino == status.st_ino:
+            return file
+        new = path.open("rb")
+    except OSError:  # between the rotation and the next line
+        return file
+    file.close()
+    return new
+
+
+def tail_offset(file: BinaryIO, lines: int | None) -> int:
+    """Where the last `lines` lines begin, found from the end so that a long log is not read."""
+    if lines is None:
+        return 0
+    end = position = file.seek(0, os.SEEK_END)
+    if lines == 0:
+        return end
+    wanted = lines
+    if end and file.seek(end - 1) >= 0 and file.read(1) == b"\n":
+        wanted += 1  # the last line's own end
+    while position > 0:
+        size = min(_BLOCK_BYTES, position)
+        position -= size
+        file.seek(position)
+        block = file.read(size)
+        found = block.count(b"\n")
+        if found >= wanted:
+            index = len(block)
+            for _ in range(wanted):
+                index = block.rindex(b"\n", 0, index)
+            return position + index + 1
+        wanted -= found
+    return 0

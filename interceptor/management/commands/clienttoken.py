@@ -1,0 +1,58 @@
+"""Tokens that clients present in `x-ccproxy-token`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from flows.visible import printable
+from interceptor.client_token import create_client_token
+from interceptor.config.database import ensure_database
+from interceptor.models import ClientToken
+
+
+class Command(BaseCommand):
+    help = "Manage the tokens that clients present in the header x-ccproxy-token."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", metavar="add|list|remove", required=True)
+        add = actions.add_parser("add", help="make a token and print it, this once")
+        add.add_argument("name")
+        actions.add_parser("list", help="list the tokens' names")
+        remove = actions.add_parser("remove", help="delete a token; its clients are refused within a second")
+        remove.add_argument("name")
+
+    def handle(self, *_: Any, action: str, name: str = "", **__: Any) -> None:
+        ensure_database()
+        if action == "add":
+            self._add(name)
+        elif action == "remove":
+            self._remove(name)
+        else:
+            self._list()
+
+    def _add(self, name: str) -> None:
+        try:
+            token = create_client_token(name)
+        except ValidationError as exc:
+            raise CommandError(f"client token “{printable(name)}”: {exc.messages[0]}") from None
+        self.stdout.write(token)
+        self.stderr.write("It is shown this once. Clients send it in the header x-ccproxy-token.")
+
+    def _remove(self, name: str) -> None:
+        row = ClientToken.objects.filter(name=name).first()
+        if row is None:
+            raise CommandError(f"there is no client token “{printable(name)}”; see: ccproxy clienttoken list")
+        row.delete()
+        self.stderr.write(f"Removed {printable(name)}.")
+
+    def _list(self) -> None:
+        rows = list(ClientToken.objects.order_by("name"))
+        for row in rows:
+            state = "" if row.enabled else "  (disabled)"
+            self.stdout.write(f"{printable(row.name)}  since {row.created_at:%Y-%m-%d}{state}")
+        if not rows:
+            self.stderr.write("There are no client tokens; add one with: ccproxy clienttoken add NAME")

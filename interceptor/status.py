@@ -1,0 +1,111 @@
+"""What `ccproxy status` tells: listeners, files, hooks and the running interceptors. Reads, never writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.db import DatabaseError, connection
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from interceptor.config.database import database_name
+from interceptor.config.server import CONFIG_FILE_NAME, ServerSettings, url_host
+from interceptor.health import notices, running_interceptors
+from interceptor.liveness import is_listening
+from interceptor.models import HookSetting
+
+_WIDE_COLUMNS = 200
+"""Width when the output is no terminal, so that paths are not broken."""
+
+
+def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
+    """Everything about this installation as plain data."""
+    log = settings.log_path(directory)
+    mcp = settings.mcp.http
+    report: dict[str, Any] = {
+        "proxy": is_listening(settings.host, settings.port),
+        "url": settings.proxy_url,
+        "config": _files(directory),
+        "hooks": {"inbound": [], "outbound": []},
+        "log": str(log) if log else None,
+        "inspector": {
+            "running": is_listening(settings.console.host, settings.inspector.port),
+            "entry_port": settings.port,
+            "inspect_port": settings.inspector.port,
+            "inspect_url": settings.console_url,
+        },
+        "mcp": {
+            "enabled": mcp.enabled,
+            "running": mcp.enabled and is_listening(mcp.host, mcp.port),
+            "port": mcp.port,
+            "url": f"http://{url_host(mcp.host)}:{mcp.port}/mcp",
+        },
+        "database": database_name(),
+        "interceptors": [],
+        "notices": [],
+    }
+    if _has_tables():
+        report |= _from_database()
+    return report
+
+
+def _files(directory: Path) -> dict[str, str]:
+    """The configuration files that exist, by name."""
+    return {name: str(directory / name) for name in (CONFIG_FILE_NAME,) if (directory / name).exists()}
+
+
+def _has_tables() -> bool:
+    """False for a database that is missing, empty or away: asking a missing one would make an empty file."""
+    if connection.vendor == "sqlite" and not Path(str(django_settings.DATABASES["default"]["NAME"])).exists():
+        return False
+    try:
+        return HookSetting._meta.db_table in connection.introspection.table_names()
+    except DatabaseError:
+        return False
+
+
+def _from_database() -> dict[str, Any]:
+    hooks: dict[str, list[str]] = {"inbound": [], "outbound": []}
+    for setting in HookSetting.objects.filter(enabled=True):
+        hooks[setting.stage].append(setting.name)
+    running = running_interceptors()
+    interceptors = [
+        {"instance": i.instance, "started_at": i.started_at.isoformat(), "revision": i.revision, **i.endpoints}
+        for i in running
+    ]
+    found = [notice.text for notice in notices(running)] if running else []
+    return {"hooks": hooks, "interceptors": interceptors, "notices": found}
+
+
+def print_table(report: dict[str, Any], output: Any, *, is_terminal: bool) -> None:
+    """The report for people."""
+    console = Console(file=output, highlight=False, width=None if is_terminal else _WIDE_COLUMNS)
+    table = Table.grid(padding=(0, 2))
+    for label, value in _rows(report):
+        table.add_row(Text(label, style="bold"), value)
+    console.print(table)
+
+
+def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
+    inspector, mcp = report["inspector"], report["mcp"]
+    rows = [
+        ("proxy", _listener(report["proxy"], report["url"])),
+        ("console", _listener(inspector["running"], inspector["inspect_url"])),
+        ("mcp", _listener(mcp["running"], mcp["url"]) if mcp["enabled"] else Text("disabled", style="dim")),
+        ("config", Text(", ".join(report["config"].values()) or "built-in defaults; write a file with: ccproxy init")),
+        ("database", Text(report["database"])),
+        ("log", Text(report["log"] or "–")),
+    ]
+    for stage in ("inbound", "outbound"):
+        rows.append((stage, Text(" → ".join(report["hooks"][stage]) or "–")))
+    rows += [("running", Text(f"{i['instance']}, revision {i['revision']}")) for i in report["interceptors"]]
+    rows += [("notice", Text(text, style="yellow")) for text in report["notices"]]
+    return rows
+
+
+def _listener(running: bool, url: str) -> Text:
+    mark = ("up    ", "green") if running else ("down  ", "red")
+    return Text.assemble(mark, url)

@@ -1,0 +1,24 @@
+"""Run a command whose SDKs talk to the proxy (`ccproxy run`)."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from jail.withproxy import main
+
+
+class Command(BaseCommand):
+    help = "Run a command with ANTHROPIC_BASE_URL, OPENAI_BASE_URL and their kin set to the proxy."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("-i", "--inspect", action="store_true", help="capture everything the command sends")
+        parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+
+    def handle(self, *_: Any, command: list[str], inspect: bool, **__: Any) -> None:
+        code = main([*(["--inspect"] if inspect else []), *command])
+        if code:
+            raise SystemExit(code)

@@ -1,0 +1,105 @@
+"""`ccproxy run -- CMD`: run a command whose SDKs talk to the proxy. No Django, so that it costs next to nothing.
+
+The process is replaced by the command: exit code, signals, terminal and job control are the command's own. Nothing is
+read from the current directory, whose settings could point the command elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from interceptor.config.server import ServerSettings, config_dir, load_server_settings
+from interceptor.liveness import is_listening
+
+HELP = """\
+usage: ccproxy run [--] COMMAND [ARGUMENT ...]
+       ccproxy run --inspect -- COMMAND [ARGUMENT ...]
+
+Run COMMAND with ANTHROPIC_BASE_URL, OPENAI_BASE_URL, OPENAI_API_BASE and
+GOOGLE_GEMINI_BASE_URL set to the proxy. Its exit code is COMMAND's.
+
+  -i, --inspect  capture everything COMMAND sends, not only its SDK calls
+  -h, --help     show this help
+"""
+_PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command after the options; returns only when it cannot be started.
+
+    Raises:
+        ConfigError: the server settings are refused.
+    """
+    options, command = split_options(arguments)
+    if "-h" in options or "--help" in options:
+        sys.stdout.write(HELP)
+        return 0
+    if options:
+        return _fail("run --inspect needs the jail, which this version does not have yet; use: ccproxy run -- COMMAND")
+    if not command:
+        return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
+    settings = load_server_settings(config_dir(), os.environ)
+    if not is_listening(settings.host, settings.port):
+        sys.stderr.write(f"ccproxy: nothing listens at {settings.proxy_url}; start the proxy with: ccproxy start\n")
+    return _become(command, {**os.environ, **proxy_variables(settings, os.environ)})
+
+
+def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Our own options, and the command: everything from the first word that is not one of them."""
+    ours = ("-i", "--inspect", "-h", "--help")
+    end = next((index for index, word in enumerate(arguments) if word not in ours), len(arguments))
+    command = arguments[end:]
+    return arguments[:end], command[1:] if command[:1] == ["--"] else command
+
+
+def proxy_variables(settings: ServerSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that point SDKs at the proxy. OpenAI's want /v1 in the base URL, the others do not."""
+    url = settings.proxy_url
+    variables = {
+        "ANTHROPIC_BASE_URL": url,
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_BASE": f"{url}/v1",
+        "GOOGLE_GEMINI_BASE_URL": url,
+    }
+    if any(environ.get(name) for name in _PROXY_VARIABLES):
+        # Otherwise the SDK would ask the company's proxy for our loopback address.
+        for name in ("NO_PROXY", "no_proxy"):
+            variables[name] = ",".join(filter(None, (environ.get(name), "127.0.0.1", "localhost")))
+    return variables
+
+
+def _become(command: list[str], environ: dict[str, str]) -> int:
+    """Replace this process; 127 when there is no such command, 126 when it cannot be run."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores these, and a child would inherit that: `ccproxy run -- yes | head` must end as `yes | head` does.
+    for name in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(name, signal.SIG_DFL)
+    try:
+        _exec(command, environ)
+    except FileNotFoundError:
+        return _fail(_missing(command[0]), 127)
+    except OSError as exc:
+        return _fail(f"cannot run {command[0]}: {exc.strerror}", 126)
+    except ValueError as exc:
+        return _fail(f"cannot run this command: {exc}", 126)
+
+
+def _exec(command: list[str], environ: dict[str, str]) -> NoReturn:
+    os.execvpe(command[0], command, environ)  # noqa: S606  # running the user's command is the purpose
+
+
+def _missing(name: str) -> str:
+    if "/" in name and Path(name).exists():
+        return f"cannot run {name}: its interpreter does not exist"
+    return f"there is no command “{name}”" if "/" in name else f"there is no command “{name}” on PATH"
+
+
+def _fail(sentence: str, code: int = 1) -> int:
+    sys.stderr.write(f"ccproxy: {sentence}\n")
+    return code
