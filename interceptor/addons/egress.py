@@ -65,7 +65,9 @@ def _stamp(state: FlowState, ex: Exchange, credential: Credential) -> None:
         for header in AUTH_HEADERS:
             if header != credential.header:
                 ex.headers.remove(header)
-        ex.headers.set(credential.header, credential.value)
+        place, spelling = ex.credential_slot or (len(ex.headers.fields), credential.header)
+        name = spelling if spelling.lower() == credential.header else credential.header
+        ex.headers.insert(place, name, credential.value)
         for name, value in credential.companions:
             ex.headers.set(name, value)
         state.credential_injected = True

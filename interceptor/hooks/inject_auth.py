@@ -66,6 +66,8 @@ def inject_auth(ex: Exchange) -> None:
     ex.provider = ex.snapshot.providers[name]
     ex.credential = ex.prepared
     ex.metadata["auth_provider"] = name
+    if (sentinel := find_sentinel(ex.headers.get)) and (place := ex.headers.index(sentinel.header)) is not None:
+        ex.credential_slot = (place, ex.headers.fields[place][0].decode())
     for header in AUTH_HEADERS:
         if any(find_sentinel({header: value}.get) for value in ex.headers.get_all(header)):
             ex.headers.remove(header)

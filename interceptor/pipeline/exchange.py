@@ -40,6 +40,8 @@ class Exchange:
     """The provider it is meant for: named by the sentinel key, later the one it is routed to."""
     credential: Credential | None = None
     """Resolved, but put into a header only when the request leaves for the provider's own host."""
+    credential_slot: tuple[int, str] | None = None
+    """Where the sentinel key stood among the headers, and how its name was spelled: the credential takes its place."""
     resolver: CredentialResolver | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     prepared: Any = None

@@ -59,6 +59,19 @@ class HeaderMap:
         if new != self.fields:
             self.fields = new
 
+    def index(self, name: str) -> int | None:
+        """The place of the first header of this name."""
+        wanted = name.lower().encode()
+        return next((place for place, (key, _) in enumerate(self.fields) if key.lower() == wanted), None)
+
+    def insert(self, place: int, name: str, value: str) -> None:
+        """Put a header at a place, in front of whatever stands there."""
+        self.set(name, value)
+        at = self.index(name)
+        if at is not None and at != place:
+            rest = self.fields[:at] + self.fields[at + 1 :]
+            self.fields = (*rest[:place], self.fields[at], *rest[place:])
+
     def remove(self, name: str) -> None:
         """Drop every header of this name."""
         wanted = name.lower().encode()

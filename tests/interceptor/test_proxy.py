@@ -27,6 +27,7 @@ def upstream() -> Iterator[Upstream]:
 def proxy(upstream: Upstream) -> Iterator[Running]:
     config = snapshot(
         provider("up", upstream.port, headers=(("x-extra", "1"),)),
+        provider("dead", 1),
         provider("based", upstream.port, path="/anthropic/v1/messages"),
         provider("chat", upstream.port, type="openai", path="/v1/chat/completions"),
         rules=(
@@ -47,6 +48,8 @@ def test_it_works(proxy: Running, upstream: Upstream) -> None:
     assert seen.header("x-api-key") == KEY
     assert seen.header("host") == f"127.0.0.1:{upstream.port}"
     assert seen.header("x-extra") == "1"
+    order = ["Host", "x-api-key", "content-type", "anthropic-version"]
+    assert [name for name, _ in seen.headers if name in order] == order
     assert not [name for name, _ in seen.headers if name.lower().startswith("x-ccproxy")]
     record = proxy.sink.wait(count + 1)
     assert answer.headers["x-ccproxy-flow"] == record.id
@@ -173,13 +176,13 @@ def test_refusals_are_in_the_callers_format(
     assert len(upstream.requests) == before
 
 
-def test_an_unreachable_provider_is_a_short_error_in_the_callers_format(upstream: Upstream) -> None:
-    with running_proxy(snapshot(provider("up", 1))) as proxy:
-        answer = httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers=HEADERS)
-        assert (answer.status_code, answer.json()["type"]) == (502, "error")
-        assert "provider up at 127.0.0.1:1" in answer.json()["error"]["message"]
-        record = proxy.sink.wait()
-        assert record.state == "error" and "provider up" in record.error
+def test_an_unreachable_provider_is_a_short_error_in_the_callers_format(proxy: Running) -> None:
+    count = len(proxy.sink.records)
+    answer = httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers={**HEADERS, "x-api-key": "sk-ccproxy-dead"})
+    assert (answer.status_code, answer.json()["type"]) == (502, "error")
+    assert "provider dead at 127.0.0.1:1" in answer.json()["error"]["message"]
+    record = proxy.sink.wait(count + 1)
+    assert record.state == "error" and "provider dead" in record.error
 
 
 def test_local_routes(proxy: Running, upstream: Upstream) -> None:
