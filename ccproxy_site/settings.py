@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.secret_file import read_or_create_secret
+from ccproxy_site.theme import UNFOLD as UNFOLD
 from interceptor.config.server import config_dir, load_server_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -99,10 +100,13 @@ def _database(url: str) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": unquote(parts.path.removeprefix("/")) if url else CONFIG_DIR / "ccproxy.sqlite3",
         "OPTIONS": {
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            # auto_vacuum counts only before the first table is made: pruned flows then give their space back.
+            "init_command": "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
         },
+        # A file, as in real life: threads and processes meet at its lock.
+        "TEST": {"NAME": str(CONFIG_DIR / "test.sqlite3")},
     }
 
 
@@ -167,14 +171,16 @@ SECURE_CSP = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.SessionAuthentication",
+        # Token first: its challenge makes an anonymous call a 401 rather than a 403.
         "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["providers.json_parser.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "providers.rest.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "ccproxy",
@@ -183,4 +189,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
+    "COMPONENT_SPLIT_REQUEST": True,
 }

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from ccproxy_site.login_link import redeem
 
 urlpatterns = [
+    path("", RedirectView.as_view(url="/flows/")),
+    path("login/<str:token>/", redeem, name="login-link"),
+    path("flows/", include("flows.urls")),
+    path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),
 ]

@@ -74,6 +74,9 @@ class Flow(models.Model):
             models.Index(fields=["provider", "-started_at"], name="flow_provider"),
             models.Index(fields=["status_code", "-started_at"], name="flow_status"),
             models.Index(fields=["requested_model", "-started_at"], name="flow_model"),
+            models.Index(
+                fields=["rule_id", "-started_at"], name="flow_rule", condition=models.Q(rule_id__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -109,6 +112,9 @@ class FlowSide(models.Model):
     body_truncated = models.BooleanField(default=False)
     body_redacted = models.BooleanField(
         default=False, help_text="A credential's value was cut out of the stored bytes."
+    )
+    body_decoded = models.BooleanField(
+        default=False, help_text="The stored bytes have no content-encoding any more: it hid a credential."
     )
     chunk_times = models.JSONField(default=list, help_text="[[offset, ms since the flow began], ...] of a stream.")
 

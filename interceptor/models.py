@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from interceptor.validation import validate_hook_setting
 from providers.models import ConfigQuerySet
 
 
@@ -27,6 +28,9 @@ class HookSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stage}/{self.name}"
+
+    def clean(self) -> None:
+        validate_hook_setting(self)
 
 
 class ClientToken(models.Model):

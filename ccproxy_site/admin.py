@@ -1,0 +1,63 @@
+"""Admin: accounts and API tokens, in the theme's clothes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest, HttpResponse
+from rest_framework.authtoken.models import Token, TokenProxy
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from providers.column import column
+from providers.config_admin import token_page
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+if admin.site.is_registered(TokenProxy):
+    admin.site.unregister(TokenProxy)
+
+
+@admin.register(User)
+class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold has no types
+    """Accounts of the console."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(StockGroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Groups of rights."""
+
+
+@admin.register(TokenProxy)
+class TokenAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Tokens of the REST API; the clear text is shown once, when it is made."""
+
+    list_display = ["user", "beginning", "created"]
+    list_select_related = ["user"]
+    fields = ["user"]
+    search_fields = ["user__username"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # a token is deleted and made anew
+
+    def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"API token of {obj.user}",
+            "token": obj.key,
+            "header": "Authorization: Token",
+            "opts": self.opts,
+        }
+        return token_page(request, context)
+
+    @column("Token")
+    def beginning(self, token: Token) -> str:
+        return f"{token.key[:4]}…"

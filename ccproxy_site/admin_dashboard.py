@@ -1,0 +1,102 @@
+"""The admin's first page: traffic now, providers, running interceptors; and the banner on every page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.messages import constants
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+
+from flows.models import Flow
+from interceptor.health import live_sentence, newest_revision, notices, running_interceptors
+from interceptor.models import InterceptorStatus
+from providers.models import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Flows begun in three windows that all end now, and the failed ones among the last day's."""
+
+    minute: int
+    hour: int
+    day: int
+    failed_in_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderState:
+    """One provider as the dashboard shows it."""
+
+    provider: Provider
+    source: str
+    missing_key: bool
+    last_flow_at: datetime | None
+    unauthorised: int
+    last_401_at: datetime | None
+
+
+def every_page(request: HttpRequest) -> dict[str, Any]:
+    """Template variables of every admin page: what is wrong right now. One query."""
+    if not (request.user.is_authenticated and request.user.is_staff):
+        return {}
+    running = running_interceptors()
+    return {"ccproxy_running": running, "ccproxy_notices": notices(running)}
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Template variables of the first page."""
+    del request
+    running: list[InterceptorStatus] = context["ccproxy_running"]
+    newest = newest_revision()
+    now = timezone.now()
+    return {
+        **context,
+        "title": "Dashboard",
+        "traffic": traffic(now),
+        "providers": provider_states(now),
+        "live": live_sentence(running, newest),
+        "is_live": bool(running) and all(status.revision >= newest for status in running),
+        "active_flows": sum(status.active_flows for status in running) if running else None,
+        "queue_depth": sum(status.queue_depth for status in running) if running else None,
+        "bodies_dropped": sum(status.bodies_dropped for status in running) if running else None,
+        "records_dropped": sum(status.records_dropped for status in running) if running else None,
+        "last_stopped": None if running else InterceptorStatus.objects.order_by("-heartbeat_at").first(),
+        "DEFAULT_MESSAGE_LEVELS": constants.DEFAULT_LEVELS,
+    }
+
+
+def traffic(now: datetime) -> Traffic:
+    """Count in two queries that read indexes alone, however long the rows are."""
+    day = _since(now, hours=24)
+    counts = day.aggregate(
+        minute=Count("started_at", filter=Q(started_at__gte=now - timedelta(minutes=1))),
+        hour=Count("started_at", filter=Q(started_at__gte=now - timedelta(hours=1))),
+        day=Count("started_at"),
+    )
+    answered_badly = day.filter(status_code__gte=400)
+    unanswered = day.filter(status_code__isnull=True, state=Flow.State.ERROR)
+    return Traffic(**counts, failed_in_day=answered_badly.union(unanswered, all=True).count())
+
+
+def provider_states(now: datetime) -> list[ProviderState]:
+    """Every provider with its last flow and the 401s of the last day, in two queries."""
+    last_flow = Flow.objects.filter(provider=OuterRef("name")).order_by("-started_at", "-id").values("started_at")[:1]
+    refused = (
+        _since(now, hours=24).filter(status_code=401).values_list("provider").annotate(Count("pk"), Max("started_at"))
+    )
+    unauthorised = {name: (count, last) for name, count, last in refused}
+    states = []
+    for provider in Provider.objects.annotate(last_flow_at=Subquery(last_flow)):
+        count, last_401_at = unauthorised.get(provider.name, (0, None))
+        missing = provider.auth_type == "key" and not provider.secret
+        source = provider.get_auth_type_display()
+        states.append(ProviderState(provider, source, missing, provider.last_flow_at, count, last_401_at))
+    return states
+
+
+def _since(now: datetime, *, hours: int) -> QuerySet[Flow]:
+    return Flow.objects.filter(started_at__gte=now - timedelta(hours=hours)).order_by()

@@ -1,0 +1,48 @@
+"""The REST API's table of contents."""
+
+from __future__ import annotations
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.urls import URLPattern, URLResolver, path
+from django.utils.csp import CSP
+from django.views.decorators.csp import csp_override
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import DefaultRouter
+
+from flows.api import FlowViewSet
+from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
+from providers.api import ProviderViewSet, RuleViewSet
+from shapes.api import ShapeViewSet
+
+router = DefaultRouter(use_regex_path=True)
+router.include_format_suffixes = False
+router.register("providers", ProviderViewSet)
+router.register("rules", RuleViewSet)
+router.register("hooks", HookViewSet)
+router.register("shapes", ShapeViewSet)
+router.register("client-tokens", ClientTokenViewSet)
+router.register("interceptors", InterceptorStatusViewSet)
+router.register("flows", FlowViewSet)
+
+# Swagger UI sets style attributes from its script; scripts stay limited to our own files.
+_SWAGGER_POLICY: dict[str, list[str]] = {
+    "default-src": [CSP.SELF.value],
+    "script-src": [CSP.SELF.value],
+    "style-src": [CSP.SELF.value, CSP.UNSAFE_INLINE.value],
+    "img-src": [CSP.SELF.value, "data:"],
+    "object-src": [CSP.NONE.value],
+    "base-uri": [CSP.NONE.value],
+    "frame-ancestors": [CSP.NONE.value],
+}
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "docs/",
+        csp_override(_SWAGGER_POLICY)(
+            staff_member_required(SpectacularSwaggerSplitView.as_view(), login_url="admin:login")
+        ),
+        name="api-docs",
+    ),
+    *router.urls,
+]

@@ -1,0 +1,13 @@
+"""Django application “ccproxy_site”: the console as a whole."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class SiteConfig(AppConfig):
+    name = "ccproxy_site"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ccproxy_site import checks  # noqa: F401  # registers them

@@ -1,0 +1,94 @@
+"""One-time login: a link that `ccproxy start` prints signs the local user in, once, within 15 minutes.
+
+Opening the link shows a page with one button; only the button's POST signs in. A link that signed in on GET would be
+burnt by anything that fetches ahead (a browser's preloading, a chat's preview), and would let any page on the machine
+sign a browser in by pointing an image at it. The button has the focus, so Enter is enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from ccproxy_site.models import LoginLink
+
+LOCAL_USER = "admin"
+LIFETIME = timedelta(minutes=15)
+
+
+def make_login_link(base_url: str) -> str:
+    """A fresh link for the local superuser, who is created when there is none. `base_url` is the console's."""
+    token = secrets.token_urlsafe(32)
+    now = timezone.now()
+    with transaction.atomic():
+        LoginLink.objects.filter(expires_at__lt=now).delete()
+        LoginLink.objects.create(token_sha256=_digest(token), user=local_superuser(), expires_at=now + LIFETIME)
+    return base_url.rstrip("/") + reverse("login-link", args=[token])
+
+
+def local_superuser() -> User:
+    """The superuser that links sign in: “admin”, else the first active one, else a new “admin” without a password."""
+    users = User.objects
+    active = users.filter(is_superuser=True, is_staff=True, is_active=True).order_by("pk")
+    found = active.filter(username=LOCAL_USER).first() or active.first()
+    if found is not None:
+        return found
+    # A plain or blocked account may hold the name: it is never promoted behind its owner's back.
+    name = LOCAL_USER
+    while users.filter(username=name).exists():
+        name = f"{LOCAL_USER}-{secrets.token_hex(2)}"
+    return users.create_superuser(username=name, password=None)
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def redeem(request: HttpRequest, token: str) -> HttpResponse:
+    """Show the button; on POST, spend the link and sign in."""
+    if request.method == "POST":
+        user = _spend(token)
+        if user is not None:
+            login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+            return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
+    elif request.user.is_authenticated:
+        return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
+    link = _find(token)
+    context = {"user_name": link.user.get_username() if link else ""}
+    response = render(request, "ccproxy_site/login_link.html", context, status=200 if link else 410)
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _spend(token: str) -> User | None:
+    """The link's user, for the one caller that gets to delete the row."""
+    link = _find(token)
+    if link is None:
+        return None
+    deleted, _ = LoginLink.objects.filter(pk=link.pk).delete()
+    return link.user if deleted == 1 else None
+
+
+def _find(token: str) -> LoginLink | None:
+    digest = _digest(token)
+    link = LoginLink.objects.select_related("user").filter(token_sha256=digest, expires_at__gt=timezone.now()).first()
+    if link is None or not link.user.is_active or not hmac.compare_digest(link.token_sha256, digest):
+        return None
+    return link
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

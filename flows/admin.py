@@ -1,0 +1,72 @@
+"""Admin: the record, read only. Looking at flows happens on the console's own pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from flows import units
+from flows.models import Flow
+from providers.column import column
+
+
+@admin.register(Flow)
+class FlowAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """A narrow list that links to the flow pages. No counting: the table may hold a million rows."""
+
+    list_display = ["when", "what", "model", "provider", "status", "took"]
+    list_display_links = None
+    list_filter = ["state", "is_stream"]
+    list_filter_sheet = False
+    search_fields = ["=id", "session_id__startswith"]
+    search_help_text = "A flow id or the beginning of a session id. Search everything under Flows."
+    ordering = ["-started_at", "-id"]
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_per_page = 50
+    actions = ["delete_selected"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
+        queryset: QuerySet[Flow] = super().get_queryset(request)
+        return queryset.defer("search_text", "route", "losses", "client_url", "forwarded_url")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @column("Time (UTC)")
+    def when(self, flow: Flow) -> SafeString:
+        return format_html(
+            '<a class="cc-link" href="/flows/{}/">{}</a>', flow.pk, flow.started_at.strftime("%d %b %H:%M:%S")
+        )
+
+    @column("Request")
+    def what(self, flow: Flow) -> SafeString:
+        path = flow.path if len(flow.path) <= 60 else flow.path[:59] + "…"
+        return format_html('<span class="cc-mono">{} {}{}</span>', flow.method, flow.host, path)
+
+    @column("Model")
+    def model(self, flow: Flow) -> str:
+        if flow.sent_model and flow.sent_model != flow.requested_model:
+            return f"{flow.requested_model or units.UNKNOWN} → {flow.sent_model}"
+        return flow.requested_model or units.UNKNOWN
+
+    @column("Status", label={"ok": "success", "failed": "danger", "live": "info"})
+    def status(self, flow: Flow) -> tuple[str, str]:
+        if flow.state == Flow.State.LIVE:
+            return "live", "live"
+        failed = flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
+        return ("failed" if failed else "ok"), str(flow.status_code or "error")
+
+    @column("Took")
+    def took(self, flow: Flow) -> str:
+        return units.duration(flow.duration_ms)

@@ -1,0 +1,138 @@
+"""The shape of a flow's JSON, for the API's description. What is sent is made by `flows.flow_json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.fields import Field
+
+from flows.models import Flow
+
+
+class _Shape(serializers.Serializer[Any]):
+    """A read-only description."""
+
+
+def _headers() -> Field[Any, Any, Any, Any]:
+    pair: Field[Any, Any, Any, Any] = serializers.ListField(child=serializers.CharField())
+    return serializers.ListField(child=pair, help_text="[[name, value], ...] in wire order, secrets redacted.")
+
+
+class MessageShape(_Shape):
+    """What a request and a response share."""
+
+    http_version = serializers.CharField()
+    headers = _headers()
+    contentLength = serializers.IntegerField(allow_null=True)
+    contentHash = serializers.CharField(allow_null=True, help_text="Digest of the stored body.")
+    timestamp_start = serializers.FloatField(allow_null=True)
+    timestamp_end = serializers.FloatField(allow_null=True)
+
+
+class RequestShape(MessageShape):
+    """The request that left the proxy."""
+
+    method = serializers.CharField()
+    scheme = serializers.CharField()
+    host = serializers.CharField()
+    port = serializers.IntegerField(allow_null=True)
+    path = serializers.CharField()
+    pretty_host = serializers.CharField()
+
+
+class ResponseShape(MessageShape):
+    """The response that the client received."""
+
+    status_code = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField()
+
+
+class ErrorShape(_Shape):
+    """Why a flow failed."""
+
+    msg = serializers.CharField()
+    timestamp = serializers.FloatField(allow_null=True)
+
+
+class ConnectionShape(_Shape):
+    """A connection, as far as it is known."""
+
+    id = serializers.CharField()
+    address = serializers.ListField(child=serializers.JSONField(), allow_null=True, help_text="[host, port]")
+
+
+class FlowShape(serializers.ModelSerializer[Flow]):
+    """A flow as it stands in a list: mitmweb's field names, and ours."""
+
+    type = serializers.CharField(default="http")
+    timestamp_created = serializers.FloatField()
+    client_conn = ConnectionShape()
+    server_conn = ConnectionShape()
+    request = RequestShape()
+    response = ResponseShape(allow_null=True)
+    error = ErrorShape(allow_null=True)
+    comment = serializers.CharField()
+    marked = serializers.CharField()
+    modified = serializers.BooleanField(help_text="A hook changed something.")
+    intercepted = serializers.BooleanField()
+    is_replay = serializers.CharField(allow_null=True)
+    cost_usd = serializers.FloatField(allow_null=True)
+
+    class Meta:
+        model = Flow
+        fields = [
+            "id", "type", "timestamp_created", "client_conn", "server_conn", "request", "response", "error", "comment",
+            "marked", "modified", "intercepted", "is_replay", "started_at", "finished_at", "state", "source",
+            "client_url", "forwarded_url", "user_agent", "client_format", "provider_format", "action", "provider",
+            "provider_type", "rule", "rule_id", "route", "revision", "requested_model", "sent_model", "session_id",
+            "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed", "connect_ms",
+            "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes",
+            "event_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+            "reasoning_tokens", "losses", "bodies_dropped", "pinned", "cost_usd",
+        ]  # fmt: skip
+
+
+class SideShape(_Shape):
+    """The head of one side; its body is at /api/flows/ID/body/SIDE/."""
+
+    http_version = serializers.CharField()
+    method = serializers.CharField()
+    url = serializers.CharField()
+    status_code = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField()
+    headers = _headers()
+    trailers = _headers()
+    body_digest = serializers.CharField()
+    body_size_bytes = serializers.IntegerField()
+    body_truncated = serializers.BooleanField()
+    body_redacted = serializers.BooleanField()
+    body_decoded = serializers.BooleanField()
+    chunk_times = serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+
+
+class HookShape(_Shape):
+    """What one hook did."""
+
+    seq = serializers.IntegerField()
+    stage = serializers.CharField()
+    hook = serializers.CharField()
+    outcome = serializers.CharField()
+    reason = serializers.CharField()
+    prepare_ms = serializers.FloatField()
+    apply_ms = serializers.FloatField()
+    changed = serializers.ListField(child=serializers.CharField())
+    headers_before = serializers.JSONField(allow_null=True)
+    headers_after = serializers.JSONField(allow_null=True)
+    url_before = serializers.CharField()
+    url_after = serializers.CharField()
+
+
+class FlowDetailShape(FlowShape):
+    """A flow with all four sides' heads and its hooks."""
+
+    sides = serializers.DictField(child=SideShape())
+    hooks = HookShape(many=True)
+
+    class Meta(FlowShape.Meta):
+        fields = [*FlowShape.Meta.fields, "sides", "hooks"]

@@ -1,0 +1,146 @@
+"""Admin: hooks, client tokens and the state of the running interceptors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from interceptor.client_token import fill_with_new_token
+from interceptor.config.hooks import find_hook
+from interceptor.health import is_fresh
+from interceptor.hooks import HOOKS
+from interceptor.models import ClientToken, HookSetting, InterceptorStatus
+from interceptor.validation import sets_new_hook_path
+from providers.column import column
+from providers.config_admin import ConfigModelAdmin, token_page
+from providers.services import CODE_REFUSED, may_set_code
+
+if TYPE_CHECKING:
+    _HookModelForm = forms.ModelForm[HookSetting]
+else:
+    _HookModelForm = forms.ModelForm
+
+
+class HookSettingForm(_HookModelForm):
+    """A hook of the pipeline. Names outside the built-in ones are accepted only where code may be set."""
+
+    user: Any = None  # set by the admin
+
+    class Meta:
+        model = HookSetting
+        fields = ["stage", "name", "enabled", "position", "params"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "name" in self.fields and not may_set_code(self.user):
+            names = [*HOOKS, *([self.instance.name] if self.instance.name not in ("", *HOOKS) else [])]
+            widget = UnfoldAdminSelectWidget(choices=[(name, name) for name in names])
+            self.fields["name"].widget = widget
+            self.fields["name"].help_text = "Your own functions are set from a file: ccproxy importconfig."
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        before = HookSetting.objects.filter(pk=self.instance.pk).first()
+        if sets_new_hook_path(HookSetting(name=name), before) and not may_set_code(self.user):
+            raise forms.ValidationError(CODE_REFUSED)
+        return name
+
+
+@admin.register(HookSetting)
+class HookSettingAdmin(ConfigModelAdmin):
+    """The pipeline's hooks, by stage and position."""
+
+    form = HookSettingForm
+    list_display = ["label", "stage_label", "params_text", "enabled", "position"]
+    list_editable = ["enabled"]
+    list_display_links = ["label"]
+    list_filter = ["stage", "enabled"]
+    search_fields = ["name"]
+    ordering_field = "position"
+    hide_ordering_field = True
+    list_per_page = 500
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
+    ) -> type[forms.ModelForm[Any]]:
+        form = super().get_form(request, obj, change, **kw)
+        return type(form.__name__, (form,), {"user": request.user})
+
+    @column("Hook", header=True, ordering="name")
+    def label(self, setting: HookSetting) -> list[str]:
+        # Only built-in hooks say what they do: looking up a user's own would import it here.
+        doc = find_hook(setting.name).doc if setting.name in HOOKS else "your own function"
+        return [setting.name, doc]
+
+    @column("Stage", ordering="stage", label={"inbound": "info", "outbound": "primary"})
+    def stage_label(self, setting: HookSetting) -> str:
+        return setting.stage
+
+    @column("Parameters")
+    def params_text(self, setting: HookSetting) -> SafeString:
+        if not setting.params:
+            return SafeString("–")
+        text = ", ".join(f"{key}={value}" for key, value in setting.params.items())
+        return format_html('<span class="cc-mono">{}</span>', text if len(text) <= 80 else text[:79] + "…")
+
+
+@admin.register(ClientToken)
+class ClientTokenAdmin(ConfigModelAdmin):
+    """Keys of clients; the clear text is shown once, when it is made."""
+
+    list_display = ["name", "enabled", "created_at"]
+    list_editable = ["enabled"]
+    fields = ["name", "enabled"]
+    search_fields = ["name"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            request.__dict__["ccproxy_new_token"] = fill_with_new_token(obj)
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: ClientToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Client token “{obj.name}”",
+            "token": request.__dict__.pop("ccproxy_new_token"),
+            "header": "x-ccproxy-token:",
+            "opts": self.opts,
+        }
+        return token_page(request, context)
+
+
+@admin.register(InterceptorStatus)
+class InterceptorStatusAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Heartbeats, read only."""
+
+    list_display = ["instance", "state", "revision", "active_flows", "queue_depth", "dropped", "last_seen"]
+    list_display_links = ["instance"]
+    ordering = ["-heartbeat_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @column("State", label={"running": "success", "not running": "danger"})
+    def state(self, status: InterceptorStatus) -> str:
+        return "running" if is_fresh(status) else "not running"
+
+    @column("Dropped (bodies, records)")
+    def dropped(self, status: InterceptorStatus) -> str:
+        return f"{status.bodies_dropped}, {status.records_dropped}"
+
+    @column("Last seen", ordering="heartbeat_at")
+    def last_seen(self, status: InterceptorStatus) -> str:
+        return f"{timesince(status.heartbeat_at, depth=1)} ago"

@@ -1,0 +1,47 @@
+"""What a hook setting must satisfy before it is saved; also used by the REST API."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+from interceptor.config.hooks import HookConf, build_plan
+from interceptor.hooks import HOOKS
+from interceptor.pipeline.hook import Stage
+from providers.errors import ConfigError
+from providers.json_value import check_json
+
+if TYPE_CHECKING:
+    from interceptor.models import HookSetting
+
+_DOTTED_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", re.ASCII)
+
+
+def validate_hook_setting(setting: HookSetting) -> None:
+    """Raise ValidationError, by field, for a hook the proxy could not run.
+
+    A built-in hook's parameters are checked against its own model. A user's own function is not imported here: that
+    runs its module, and saving a row must not.
+    """
+    if not isinstance(setting.params, dict):
+        raise ValidationError({"params": "Give a mapping of parameter names to values."})
+    if problem := check_json(setting.params):
+        raise ValidationError({"params": problem})
+    if setting.name not in HOOKS:
+        if not _DOTTED_PATH.match(setting.name):
+            known = ", ".join(sorted(HOOKS))
+            raise ValidationError(
+                {"name": f"Give a built-in name ({known}) or a dotted path, package.module.function."}
+            )
+    elif setting.stage in set(Stage):
+        try:
+            build_plan([HookConf(setting.stage, setting.name, params=setting.params)], Stage(setting.stage))
+        except ConfigError as exc:
+            raise ValidationError({"params": str(exc)}) from None
+
+
+def sets_new_hook_path(setting: HookSetting, before: HookSetting | None) -> bool:
+    """True when saving `setting` over `before` would bring in a function that was not there."""
+    return setting.name not in HOOKS and (before is None or before.name != setting.name)

@@ -1,0 +1,172 @@
+"""Admin: providers and transform rules."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Count, Max, Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from providers.column import column
+from providers.config_admin import ConfigModelAdmin
+from providers.forms import ProviderForm
+from providers.models import Provider, TransformRule
+from providers.services import may_set_code, sentinel_keys
+
+if TYPE_CHECKING:
+    from django.forms import ModelForm
+
+UNKNOWN = "–"
+
+
+@admin.register(Provider)
+class ProviderAdmin(ConfigModelAdmin):
+    """Where requests can go."""
+
+    form = ProviderForm
+    list_display = ["name_and_type", "destination", "credential", "enabled"]
+    list_editable = ["enabled"]
+    list_filter = ["enabled", "type", "auth_type"]
+    search_fields = ["name", "host"]
+    readonly_fields = ["sentinels", "secret_state"]
+    conditional_fields = {
+        "new_secret": "auth_type == 'key'",
+        "forget_secret": "auth_type == 'key'",
+        "secret_state": "auth_type == 'key'",
+        "auth_command": "auth_type == 'command'",
+        "auth_file": "auth_type == 'file'",
+        "auth_header": "auth_type != 'none'",
+    }
+
+    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> list[tuple[str | None, Any]]:
+        credential = ["auth_type", "secret_state", "new_secret", "auth_command", "auth_file", "auth_header"]
+        if obj and obj.secret:
+            credential.insert(3, "forget_secret")
+        return [
+            (None, {"fields": ["name", "enabled", *(["sentinels"] if obj else [])]}),
+            ("Where", {"fields": [("scheme", "host", "port"), "path", "verify_tls", "headers"]}),
+            ("Wire family", {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]}),
+            ("Credential", {"fields": credential, "description": _code_hint(request)}),
+        ]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any) -> type[ModelForm[Any]]:
+        form = super().get_form(request, obj, change, **kw)
+        return type(form.__name__, (form,), {"user": request.user})
+
+    @column("Name", header=True, ordering="name")
+    def name_and_type(self, provider: Provider) -> list[str]:
+        return [provider.name, provider.get_type_display()]
+
+    @column("Where", ordering="host")
+    def destination(self, provider: Provider) -> SafeString:
+        port = f":{provider.port}" if provider.port else ""
+        return format_html(
+            '<span class="cc-mono">{}://{}{}{}</span>', provider.scheme, provider.host, port, provider.path
+        )
+
+    @column("Credential", label={"missing": "danger", "none": "info", "set": "success"})
+    def credential(self, provider: Provider) -> tuple[str, str]:
+        if provider.auth_type == "none":
+            return "none", "none"
+        if provider.auth_type == "key":
+            return ("set", "key stored") if provider.secret else ("missing", "key not set")
+        return "set", provider.auth_type
+
+    @column("Stored key")
+    def secret_state(self, provider: Provider) -> str:
+        return "stored" if provider.secret else "not set"
+
+    @column("Sentinel keys")
+    def sentinels(self, provider: Provider) -> SafeString:
+        keys = format_html_join("", '<code class="cc-copy">{}</code>', ((key,) for key in sentinel_keys(provider.name)))
+        hint = "Give one of these to a client in place of the real key. One click selects it."
+        return format_html('<span class="cc-keys">{}</span><span class="cc-hint">{}</span>', keys, hint)
+
+
+def _code_hint(request: HttpRequest) -> str:
+    if may_set_code(request.user):
+        return "Only one source is used. Nothing here shows a secret."
+    return "Only one source is used. Nothing here shows a secret. Commands are set from a file: ccproxy importconfig."
+
+
+@admin.register(TransformRule)
+class RuleAdmin(ConfigModelAdmin):
+    """Overrides of sentinel routing, in the order they are tried."""
+
+    list_display = ["title", "conditions", "outcome", "matches", "enabled", "position"]
+    list_editable = ["enabled"]
+    list_display_links = ["title"]
+    list_select_related = ["dest_provider"]
+    ordering_field = "position"
+    hide_ordering_field = True
+    list_per_page = 500
+    search_fields = ["name", "match_host", "match_path", "match_model", "comment"]
+    fieldsets = [
+        (None, {"fields": ["name", "enabled", "position"]}),
+        (
+            "When all of these match",
+            {
+                "fields": ["match_host", "match_path", "match_model"],
+                "description": "RE2 expressions, searched in the value; blank matches everything.",
+            },
+        ),
+        ("Then", {"fields": ["action", "dest_provider", "dest_model", "dest_host", "dest_path"]}),
+        ("Vertex AI", {"fields": [("dest_vertex_project", "dest_vertex_location")], "classes": ["collapse"]}),
+        ("Notes", {"fields": ["comment"]}),
+    ]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        hits = rule_hits([rule.pk for rule in changelist.result_list])
+        for rule in changelist.result_list:
+            rule.hits = hits.get(rule.pk)
+        return changelist
+
+    @column("Rule", header=True, ordering="name")
+    def title(self, rule: TransformRule) -> list[str]:
+        return [str(rule), rule.action]
+
+    @column("When")
+    def conditions(self, rule: TransformRule) -> SafeString:
+        parts = [("host", rule.match_host), ("path", rule.match_path), ("model", rule.match_model)]
+        shown = [(label, value) for label, value in parts if value not in ("", ".*")]
+        if not shown:
+            return SafeString("every request")
+        return format_html_join(SafeString("<br>"), '{} <code class="cc-mono">{}</code>', shown)
+
+    @column("Then")
+    def outcome(self, rule: TransformRule) -> SafeString:
+        if rule.action == "passthrough":
+            return SafeString("left as it is")
+        where = rule.dest_host or (rule.dest_provider.name if rule.dest_provider else UNKNOWN)
+        model = format_html(" as <code>{}</code>", rule.dest_model) if rule.dest_model else ""
+        return format_html("to {}{}{}", where, rule.dest_path, model)
+
+    @column("Matched in 24 h")
+    def matches(self, rule: TransformRule) -> SafeString:
+        recent, last = getattr(rule, "hits", None) or (0, None)
+        if last is None:
+            return SafeString('<span class="cc-hint">never matched</span>')
+        if not recent:
+            return format_html('0 <span class="cc-hint">last {} ago</span>', timesince(last, depth=1))
+        return format_html("{}", recent)
+
+
+def rule_hits(rule_ids: list[int]) -> dict[int, tuple[int, datetime]]:
+    """Per rule: matches in the last 24 hours, and when the last recorded one was. One query."""
+    flow = apps.get_model("flows", "Flow")  # by name: this package stands below flows and must not import it
+    day_ago = timezone.now() - timedelta(hours=24)
+    rows = (
+        flow.objects.filter(rule_id__in=rule_ids)
+        .order_by()
+        .values_list("rule_id")
+        .annotate(Count("pk", filter=Q(started_at__gte=day_ago)), Max("started_at"))
+    )
+    return {rule_id: (recent, last) for rule_id, recent, last in rows}

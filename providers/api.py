@@ -1,0 +1,111 @@
+"""REST: providers and transform rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from providers.models import Provider, TransformRule
+from providers.rest import ConfigViewSet, FullCleanSerializer
+from providers.services import CODE_REFUSED, may_set_code, sentinel_keys, sets_new_code
+
+
+class ProviderSerializer(FullCleanSerializer[Provider]):
+    """A provider. Its secret can be written, never read."""
+
+    secret = serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        max_length=10_000,
+        help_text="A new API key, stored encrypted; empty text forgets the stored one.",
+    )
+    secret_stored = serializers.SerializerMethodField(help_text="True when an API key is stored.")
+    sentinel_keys = serializers.SerializerMethodField(help_text="What clients send in place of the credential.")
+
+    class Meta:
+        model = Provider
+        fields = [
+            "id",
+            "name",
+            "enabled",
+            "type",
+            "scheme",
+            "host",
+            "port",
+            "path",
+            "native_formats",
+            "verify_tls",
+            "headers",
+            "model_names",
+            "fingerprint_profile",
+            "auth_type",
+            "auth_config",
+            "auth_header",
+            "secret",
+            "secret_stored",
+            "sentinel_keys",
+            "created_at",
+            "changed_at",
+        ]
+
+    def get_secret_stored(self, provider: Provider) -> bool:
+        return bool(provider.secret)
+
+    def get_sentinel_keys(self, provider: Provider) -> list[str]:
+        return sentinel_keys(provider.name)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        if sets_new_code(self.candidate(attrs), self.instance) and not may_set_code(self.context["request"].user):
+            raise ValidationError({"auth_config": [CODE_REFUSED]})
+        return attrs
+
+
+class ProviderViewSet(ConfigViewSet[Provider]):
+    """Providers, by name."""
+
+    queryset = Provider.objects.all()
+    serializer_class = ProviderSerializer
+    lookup_field = "name"
+    lookup_value_regex = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+class RuleSerializer(FullCleanSerializer[TransformRule]):
+    """A transform rule; `dest_provider` is a provider's name."""
+
+    dest_provider = serializers.SlugRelatedField(
+        slug_field="name", queryset=Provider.objects.all(), required=False, allow_null=True
+    )
+
+    class Meta:
+        model = TransformRule
+        fields = [
+            "id",
+            "position",
+            "enabled",
+            "name",
+            "action",
+            "match_host",
+            "match_path",
+            "match_model",
+            "dest_provider",
+            "dest_host",
+            "dest_path",
+            "dest_model",
+            "dest_vertex_project",
+            "dest_vertex_location",
+            "comment",
+            "created_at",
+            "changed_at",
+        ]
+
+
+class RuleViewSet(ConfigViewSet[TransformRule]):
+    """Transform rules, in the order they are tried."""
+
+    queryset = TransformRule.objects.select_related("dest_provider")
+    serializer_class = RuleSerializer
+    lookup_value_regex = r"\d{1,18}"

@@ -1,0 +1,189 @@
+"""Forms of the admin: lists and headers as lines, secrets that are written but never shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from providers.json_value import check_json
+from providers.models import Provider
+from providers.names import WIRE_FORMATS
+from providers.services import CODE_REFUSED, may_set_code, sets_new_code
+
+if TYPE_CHECKING:
+    _ProviderModelForm = forms.ModelForm[Provider]
+else:
+    _ProviderModelForm = forms.ModelForm
+
+
+class StrictJSONField(forms.JSONField):
+    """JSON in a text area; what cannot be parsed or stored is an error at the field."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            parsed = super().to_python(value)
+        except (ValueError, RecursionError):
+            raise ValidationError("This is not JSON that can be stored.") from None
+        if problem := check_json(parsed):
+            raise ValidationError(problem)
+        return parsed
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        return json.dumps(value, indent=2, ensure_ascii=False, cls=self.encoder)
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = UnfoldAdminTextareaWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
+
+
+class HeaderLinesField(forms.CharField):
+    """A mapping of headers, written as lines “name: value”."""
+
+    widget = UnfoldAdminTextareaWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        headers: dict[str, str] = {}
+        for line in (value or "").splitlines():
+            name, colon, text = line.partition(":")
+            if line.strip() and not colon:
+                raise ValidationError(f"Write each header as “name: value”; this line has no colon: “{line[:60]}”.")
+            if colon:
+                headers[name.strip()] = text.strip()
+        return headers
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or {}) != self.to_python(data))
+        except ValidationError:
+            return True
+
+
+class ProviderForm(_ProviderModelForm):
+    """A provider, with its credential source as plain fields."""
+
+    native_formats = forms.MultipleChoiceField(
+        choices=WIRE_FORMATS,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        label="Also speaks",
+        help_text="Further wire formats this host speaks itself on the same base path.",
+    )
+    headers = HeaderLinesField(
+        required=False, label="Extra headers", help_text="Set on every request, one “name: value” a line. Not secrets."
+    )
+    model_names = LinesField(
+        required=False, label="Models", help_text="Names for /v1/models, one a line. Blank: from the price catalogue."
+    )
+    new_secret = forms.CharField(
+        required=False,
+        max_length=10_000,
+        strip=True,
+        label="API key",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="Stored encrypted and never shown again. Paste a new one to replace it.",
+    )
+    forget_secret = forms.BooleanField(required=False, label="Forget the stored key", widget=UnfoldBooleanWidget)
+    auth_command = forms.CharField(
+        required=False,
+        max_length=4000,
+        label="Command",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="A shell command; its output, stripped, is the credential.",
+    )
+    auth_file = forms.CharField(
+        required=False,
+        max_length=4000,
+        label="File",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="A file on the proxy's machine; its content, stripped, is the credential. ~ is expanded.",
+    )
+
+    # Credential source -> (key of its configuration, field of this form).
+    SOURCES = {"command": ("command", "auth_command"), "file": ("file", "auth_file")}
+
+    user: Any = None  # set by the admin: decides whether commands may be set
+
+    class Meta:
+        model = Provider
+        fields = [
+            "name",
+            "enabled",
+            "type",
+            "scheme",
+            "host",
+            "port",
+            "path",
+            "native_formats",
+            "verify_tls",
+            "headers",
+            "model_names",
+            "fingerprint_profile",
+            "auth_type",
+            "auth_header",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._before = Provider.objects.filter(pk=self.instance.pk).first() if self.instance.pk else None
+        if self._before is not None:
+            for key, field in self.SOURCES.values():
+                self.initial[field] = self._before.auth_config.get(key, "")
+        if self._before is None or not self._before.secret:
+            self.fields.pop("forget_secret", None)
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        self._set_source(data)
+        self._set_secret(data)
+        return data
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Show what the model says of `auth_config` at the plain field that holds it."""
+        if field is None and "auth_config" in getattr(error, "error_dict", {}):
+            source = self.SOURCES.get(self.instance.auth_type)
+            super().add_error(source[1] if source else "auth_type", error.error_dict.pop("auth_config"))
+        super().add_error(field, error)
+
+    def _set_source(self, data: dict[str, Any]) -> None:
+        """Compose `auth_config`; refuse code that may not be set from here."""
+        auth_type = data.get("auth_type", "")
+        if auth_type in self.SOURCES:
+            key, field = self.SOURCES[auth_type]
+            self.instance.auth_config = {key: data.get(field, "").strip()}
+        elif self._before is None or self._before.auth_type != auth_type:
+            self.instance.auth_config = {}
+        after = Provider(auth_type=auth_type, auth_config=self.instance.auth_config)
+        if sets_new_code(after, self._before) and not may_set_code(self.user):
+            self.add_error("auth_command", CODE_REFUSED)
+
+    def _set_secret(self, data: dict[str, Any]) -> None:
+        if data.get("new_secret"):
+            self.instance.secret = data["new_secret"]
+        elif data.get("forget_secret"):
+            self.instance.secret = ""

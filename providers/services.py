@@ -1,0 +1,35 @@
+"""Rules about writing the configuration that the console, the API and the command line share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from providers.auth.sentinel import SENTINEL_PREFIXES
+
+if TYPE_CHECKING:
+    from providers.models import Provider
+
+CODE_REFUSED = (
+    "This runs code on the server, so it is not set from the browser or the API. Restart with "
+    "“ccproxy start --allow-code-config” (or CCPROXY_ALLOW_CODE_CONFIG=1) and sign in as a superuser, "
+    "or set it in a file with “ccproxy importconfig FILE”."
+)
+
+
+def may_set_code(user: Any) -> bool:
+    """True when this user may set commands and hook paths: a superuser, on a server started to allow it."""
+    return bool(settings.CCPROXY_ALLOW_CODE_CONFIG and user is not None and user.is_superuser)
+
+
+def sets_new_code(provider: Provider, before: Provider | None) -> bool:
+    """True when saving `provider` over `before` would bring in a command that was not there."""
+    if provider.auth_type != "command":
+        return False
+    return before is None or before.auth_type != "command" or before.auth_config != provider.auth_config
+
+
+def sentinel_keys(provider_name: str) -> list[str]:
+    """The keys that clients may send in place of this provider's credential."""
+    return [prefix + provider_name for prefix in SENTINEL_PREFIXES]

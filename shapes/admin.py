@@ -1,0 +1,28 @@
+"""Admin: captured shapes."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from providers.column import column
+from providers.config_admin import ConfigModelAdmin
+from shapes.models import Shape
+
+
+@admin.register(Shape)
+class ShapeAdmin(ConfigModelAdmin):
+    """Captured requests of real clients; the bytes themselves are not edited here."""
+
+    list_display = ["provider", "version", "user_agent", "size", "enabled", "created_at"]
+    list_editable = ["enabled"]
+    list_filter = ["enabled"]
+    search_fields = ["provider", "user_agent", "notes"]
+    fields = ["provider", "version", "enabled", "user_agent", "source_flow_id", "notes"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a shape is captured from a flow
+
+    @column("Size")
+    def size(self, shape: Shape) -> str:
+        return f"{len(bytes(shape.blob)):,} B"
