@@ -45,6 +45,11 @@ See what your agent really sent, what left the proxy, and who changed it.
 
 `ccproxy COMMAND --help` shows a command's options. Django's own commands work too, e.g. createsuperuser.
 """
+_DJANGO_OPTIONS = {
+    "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color",
+    "--skip-checks",
+}  # fmt: skip
+"""Accepted, but left out of the help of the product's commands."""
 _BROKEN_PIPE, _INTERRUPTED = 141, 130
 
 
@@ -54,12 +59,9 @@ def main() -> None:
 
 
 def manage(argv: list[str] | None = None) -> None:
-    """Run a management command under Django's own name (`manage.py`); errors are one line on stderr and exit 1."""
-    from django.core.management import execute_from_command_line
-
+    """Entry point of `manage.py`: ours and Django's commands under Django's names."""
     arguments = argv or sys.argv
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
-    if code := guarded(lambda: execute_from_command_line(arguments)):
+    if code := guarded(lambda: _django(arguments)):
         raise SystemExit(code)
 
 
@@ -110,7 +112,7 @@ def _product(arguments: list[str]) -> int:
         logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s")
     if (code := _without_django(name, following)) is not None:
         return code
-    return _with_django(name, following, verbose)
+    return _with_django(name, following, verbose=verbose)
 
 
 def _global_options(arguments: list[str]) -> tuple[bool, list[str]]:
@@ -174,8 +176,20 @@ def _without_django(name: str, arguments: list[str]) -> int | None:
     return None
 
 
-def _with_django(name: str, arguments: list[str], verbose: bool) -> int:
-    """Run a management command, which calls itself by the product's name in its help and errors."""
+def _django(argv: list[str]) -> int:
+    """A command by Django's name; what is not ours is left to Django, help included."""
+    ours = {django_name for django_name, _ in COMMANDS.values()}
+    if len(argv) > 1 and argv[1] in ours:
+        return _with_django(argv[1], argv[2:], prog="manage.py")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(argv)
+    return 0
+
+
+def _with_django(name: str, arguments: list[str], *, prog: str = "ccproxy", verbose: bool = False) -> int:
+    """Run a management command, which calls itself by the name it was called by in its help and errors."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     import django
     from django.core.management import get_commands, load_command_class
@@ -185,23 +199,28 @@ def _with_django(name: str, arguments: list[str], verbose: bool) -> int:
     known = get_commands()
     if django_name not in known:
         raise CcproxyError(_unknown(name, [*COMMANDS, *known]))
-    app = known[django_name]
-    command = load_command_class(app, django_name) if isinstance(app, str) else app
+    command = load_command_class(known[django_name], django_name)
     if verbose and not any(word in ("-v", "--verbosity") for word in arguments):
         arguments = [*arguments, "--verbosity", "2"]
-    return _execute(command, name, arguments)
+    if name in COMMANDS:
+        command.suppressed_base_arguments = _DJANGO_OPTIONS
+    return _execute(command, prog, name, arguments)
 
 
-def _execute(command: BaseCommand, name: str, arguments: list[str]) -> int:
+def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -> int:
     """What `BaseCommand.run_from_argv` does, with our form of an error."""
     from django.core.management import CommandError, handle_default_options
     from django.core.management.base import SystemCheckError
     from django.db import connections
 
-    command._called_from_command_line = True  # a usage error exits 2 with the usage, as argparse does
-    options = vars(command.create_parser("ccproxy", name).parse_args(arguments))
+    from ccproxy_site.database import ensure_database
+
+    command._called_from_command_line = True  # type: ignore[attr-defined]  # a usage error exits 2 with the usage, as argparse does
+    options = vars(command.create_parser(prog, name).parse_args(arguments))
     handle_default_options(Namespace(**options))
     try:
+        if getattr(command, "needs_database", False):
+            ensure_database()
         command.execute(*options.pop("args", ()), **options)
     except SystemCheckError as exc:
         sys.stderr.write(f"ccproxy: {exc}\n")

@@ -60,7 +60,7 @@ def log_file(settings: ServerSettings, directory: Path) -> Path:
 
 def show(path: Path, output: BinaryIO, *, lines: int | None, follow: bool) -> None:
     """Write the last `lines` lines (None: all), then what is added until interrupted."""
-    file = path.open("rb")
+    file: BinaryIO = path.open("rb")
     try:
         file.seek(tail_offset(file, lines))
         while block := file.read(_BLOCK_BYTES):

@@ -239,7 +239,7 @@ def _rule_values(section: TransformSection, index: int, document: Document) -> d
 def _dest_provider(name: str | None, index: int, document: Document) -> Provider | None:
     if not name:
         return None
-    known = {row.name: row for row in Provider.objects.all()}
+    known: dict[str, Provider] = {row.name: row for row in Provider.objects.all()}
     if name in known:
         return known[name]
     match = nearest(name, known)
