@@ -9,9 +9,12 @@ from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from rest_framework.authtoken.admin import TokenAdmin as StockTokenAdmin
 from rest_framework.authtoken.models import Token, TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.views import ChangeList
 
 from providers.column import column
 from providers.config_admin import token_page
@@ -36,14 +39,28 @@ class GroupAdmin(StockGroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold h
     """Groups of rights."""
 
 
+class _TokenChangeList(ChangeList):  # type: ignore[misc]  # unfold has no types
+    def url_for_result(self, result: Token) -> str:
+        return reverse("admin:authtoken_tokenproxy_change", args=[result.user_id])
+
+
+# Otherwise the token itself is written into the admin's history and onto “delete this user?” pages.
+Token.__str__ = lambda token: f"API token of user {token.user_id}"  # type: ignore[method-assign, attr-defined]
+
+
 @admin.register(TokenProxy)
-class TokenAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Tokens of the REST API; the clear text is shown once, when it is made."""
+class TokenAdmin(StockTokenAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Tokens of the REST API; the clear text is shown once, when it is made. Addresses name the user, not the token."""
 
     list_display = ["user", "beginning", "created"]
     list_select_related = ["user"]
     fields = ["user"]
     search_fields = ["user__username"]
+    list_display_links = ["user"]
+    autocomplete_fields = ["user"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return _TokenChangeList
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a token is deleted and made anew

@@ -86,7 +86,10 @@ def provider_states(now: datetime) -> list[ProviderState]:
     """Every provider with its last flow and the 401s of the last day, in two queries."""
     last_flow = Flow.objects.filter(provider=OuterRef("name")).order_by("-started_at", "-id").values("started_at")[:1]
     refused = (
-        _since(now, hours=24).filter(status_code=401).values_list("provider").annotate(Count("pk"), Max("started_at"))
+        _since(now, hours=24)
+        .filter(status_code=401)
+        .values_list("provider")
+        .annotate(count=Count("pk"), last=Max("started_at"))
     )
     unauthorised = {name: (count, last) for name, count, last in refused}
     states = []

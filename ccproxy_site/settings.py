@@ -27,7 +27,6 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *CCPROXY.console.hosts]
 CSRF_TRUSTED_ORIGINS = list(CCPROXY.console.origins)
 
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -135,8 +134,8 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(os.environ.get("CCPROXY_STATIC_ROOT") or CONFIG_DIR / "static")
 # The console serves its assets from the packages themselves: no collectstatic step on a user's machine.
+STATIC_ROOT = os.environ.get("CCPROXY_STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 

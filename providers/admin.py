@@ -167,6 +167,6 @@ def rule_hits(rule_ids: list[int]) -> dict[int, tuple[int, datetime]]:
         flow.objects.filter(rule_id__in=rule_ids)
         .order_by()
         .values_list("rule_id")
-        .annotate(Count("pk", filter=Q(started_at__gte=day_ago)), Max("started_at"))
+        .annotate(recent=Count("pk", filter=Q(started_at__gte=day_ago)), last=Max("started_at"))
     )
     return {rule_id: (recent, last) for rule_id, recent, last in rows}

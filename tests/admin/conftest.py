@@ -1,0 +1,38 @@
+"""A signed-in superuser, and one of everything."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from interceptor.client_token import create_client_token
+from interceptor.models import HookSetting
+from shapes.models import Shape
+from tests.rows import make_flow, make_provider, make_rule, make_status
+
+
+@pytest.fixture
+def boss(db) -> User:
+    return User.objects.create_superuser("boss", password="correct horse battery")
+
+
+@pytest.fixture
+def browser(boss: User) -> Client:
+    client = Client()
+    client.force_login(boss)
+    return client
+
+
+@pytest.fixture
+def one_of_each(boss: User) -> None:
+    provider = make_provider(auth_type="key", secret="sk-canary-4711-do-not-show")
+    make_rule(dest_provider=provider, action="redirect", match_model="^claude")
+    make_flow(rule_id=1)
+    make_status()
+    HookSetting.objects.create(stage="inbound", name="inject_auth")
+    create_client_token("laptop")
+    Shape.objects.create(provider="anthropic", blob=b"x")
+    Group.objects.create(name="readers")
+    Token.objects.create(user=boss)

@@ -1,0 +1,79 @@
+"""Every registered admin page renders, asks no foreign host, shows no secret, and keeps its number of queries."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from rest_framework.authtoken.models import Token
+
+from providers.models import Provider
+from tests.rows import make_flow, make_provider, make_rule
+
+REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
+FOREIGN = re.compile(rb"""(?:src|href|action)=["']?(?:https?:)?//([^/"'> ]+)""")
+
+
+def own_pages():
+    return [pytest.param(model, id=model._meta.label_lower) for model in REGISTERED]
+
+
+def page(model, kind: str, *args) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{kind}", args=args)
+
+
+def assert_clean(response, status: int = 200) -> None:
+    assert response.status_code == status
+    assert FOREIGN.findall(response.content) == []
+    secrets = [b"sk-canary-4711", *(str(p.secret).encode() for p in Provider.objects.exclude(secret=""))]
+    secrets += [key.encode() for key in Token.objects.values_list("key", flat=True)]
+    assert [secret for secret in secrets if secret in response.content] == []
+
+
+@pytest.mark.parametrize("model", own_pages())
+def test_every_page_renders(model, browser: Client, one_of_each):
+    assert_clean(browser.get(page(model, "changelist")))
+    assert_clean(browser.get(page(model, "changelist"), {"q": "a"}))
+    row = model.objects.first()
+    assert row is not None, "the fixture makes no row of this model"
+    assert_clean(browser.get(page(model, "change", row.pk)))
+    assert_clean(browser.get(page(model, "delete", row.pk)))
+    assert_clean(browser.get(page(model, "history", row.pk)))
+    may_add = admin.site._registry[model].has_add_permission(browser.get("/admin/").wsgi_request)
+    assert_clean(browser.get(page(model, "add")), 200 if may_add else 403)
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/search/?s=prov", "/admin/password_change/"])
+def test_the_other_pages_render(path, browser: Client, one_of_each):
+    if path == "/admin/login/":
+        browser.logout()
+    assert_clean(browser.get(path))
+
+
+def count_queries(browser: Client, path: str) -> int:
+    browser.get(path)  # content types and the like are cached by the first call
+    with CaptureQueriesContext(connection, ) as queries:
+        assert browser.get(path).status_code == 200
+    return len(queries)
+
+
+@pytest.mark.parametrize("path", ["/admin/", *(page(model, "changelist") for model in REGISTERED)])
+def test_a_page_needs_no_more_queries_for_more_rows(path, browser: Client, one_of_each):
+    few = count_queries(browser, path)
+    for number in range(5):
+        provider = make_provider(f"p{number}")
+        rule = make_rule(dest_provider=provider, action="redirect")
+        make_flow(provider=provider.name, rule_id=rule.pk, status_code=401)
+    assert count_queries(browser, path) == few
+    assert few <= 12
+
+
+def test_somebody_without_rights_sees_nothing(client: Client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("guest", password="x"))
+    assert client.get("/admin/").status_code == 302
+    assert client.get("/admin/providers/provider/").status_code == 302

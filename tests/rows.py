@@ -1,0 +1,81 @@
+"""Rows for tests of the console and the API."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import zstandard
+from django.utils import timezone
+
+from flows.models import Flow, FlowBody, FlowSide, HookTrace
+from interceptor.models import InterceptorStatus
+from providers.models import Provider, TransformRule
+
+
+def make_provider(name: str = "anthropic", **fields: Any) -> Provider:
+    """A provider without a credential."""
+    return Provider.objects.create(
+        **{"name": name, "type": "anthropic", "host": "api.anthropic.com", "path": "/v1/messages", **fields}
+    )
+
+
+def make_rule(**fields: Any) -> TransformRule:
+    """A rule that lets everything pass."""
+    return TransformRule.objects.create(**{"name": "let pass", "action": "passthrough", **fields})
+
+
+def make_flow(*, body: bytes = b"", age_s: float = 0, **fields: Any) -> Flow:
+    """A finished flow with its four sides and one hook; all sides share `body`."""
+    started_at = timezone.now() - timedelta(seconds=age_s)
+    defaults = {
+        "id": str(uuid.uuid4()),
+        "state": "done",
+        "started_at": started_at,
+        "finished_at": started_at + timedelta(seconds=1),
+        "method": "POST",
+        "host": "api.anthropic.com",
+        "path": "/v1/messages?beta=true",
+        "client_url": "http://127.0.0.1:4000/v1/messages?beta=true",
+        "forwarded_url": "https://api.anthropic.com/v1/messages?beta=true",
+        "provider": "anthropic",
+        "requested_model": "claude-haiku-4-5",
+        "status_code": 200,
+        "first_byte_ms": 120.0,
+        "duration_ms": 1000.0,
+        "hooks_changed": ["inject_auth"],
+    }
+    flow = Flow.objects.create(**{**defaults, **fields})
+    digest = _store(body)
+    for side in ("client", "forwarded", "upstream", "delivered"):
+        request = side in ("client", "forwarded")
+        FlowSide.objects.create(
+            flow=flow,
+            side=side,
+            http_version="HTTP/1.1",
+            method="POST" if request else "",
+            url={"client": flow.client_url, "forwarded": flow.forwarded_url}.get(side, ""),
+            status_code=None if request else flow.status_code,
+            headers=[["Host", "api.anthropic.com"], ["x-side", side]],
+            body_digest=digest,
+            body_size_bytes=len(body),
+            chunk_times=[[0, 1.0]],
+        )
+    HookTrace.objects.create(flow=flow, seq=0, stage="inbound", hook="inject_auth", outcome="ran")
+    return flow
+
+
+def _store(body: bytes) -> str:
+    if not body:
+        return ""
+    digest = uuid.uuid4().hex
+    FlowBody.objects.create(digest=digest, size_bytes=len(body), blob=zstandard.compress(body))
+    return digest
+
+
+def make_status(*, age_s: float = 0, **fields: Any) -> InterceptorStatus:
+    """The heartbeat of an interceptor, `age_s` seconds old."""
+    now = timezone.now()
+    defaults = {"instance": "host-1", "started_at": now, "heartbeat_at": now - timedelta(seconds=age_s), "revision": 1}
+    return InterceptorStatus.objects.create(**{**defaults, **fields})
