@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from interceptor.config.server import ServerSettings
 from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.endpoints import Endpoints
+from interceptor.instances import others_running
 from interceptor.proxy import Proxy
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
@@ -71,7 +73,8 @@ class Runtime:
         """
         keyring()
         self._store.replace(self.load())
-        mark_interrupted()
+        if not others_running():
+            mark_interrupted(datetime.now(UTC))
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Run until a signal or `request_stop`; `on_ready` is called once requests are accepted."""
@@ -85,7 +88,7 @@ class Runtime:
             await proxy.start()
             watcher = self._make_watcher(proxy)
             watcher.start()
-            on_ready()
+            await asyncio.to_thread(on_ready)  # it reads the database
             await self._stopping.wait()
             await proxy.stop(self.settings.shutdown_timeout_seconds)
         except ConfigError as exc:

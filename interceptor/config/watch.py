@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +13,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from interceptor.config.load import load_snapshot
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
+from interceptor.instances import own_instance
 from interceptor.models import InterceptorStatus
 from providers.errors import CcproxyError
 from providers.models import ConfigRevision
@@ -46,7 +45,7 @@ class ConfigWatcher:
         on_swap: Callable[[Snapshot], None] | None = None,
         load: Callable[[], Snapshot] = load_snapshot,
     ) -> None:
-        self.instance = f"{socket.gethostname()}:{os.getpid()}"
+        self.instance = own_instance()
         self.refusal = ""
         self.refused_revision: int | None = None
         self._store = store

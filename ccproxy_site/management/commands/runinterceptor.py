@@ -100,6 +100,7 @@ def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime, *, console: bool) 
         tasks: list[asyncio.Task[None]] = []
         host, port = runtime.settings.console.host, runtime.settings.inspector.port
         run_with_console(loop, host, port, lambda: tasks.append(loop.create_task(main(), name="interceptor")))
+        tasks[0].result()
     else:
         loop.run_until_complete(main())
 
