@@ -122,10 +122,10 @@ def serving(demo: DemoProvider) -> Iterator[None]:
 def registered(demo: DemoProvider) -> Iterator[int]:
     """The provider's row while the scripted provider serves, as the revision that knows it; disabled afterwards."""
     from providers.models import ConfigRevision, Provider
-    from providers.validation import is_loopback_host
+    from providers.loopback import is_loopback
 
     row = Provider.objects.filter(name=PROVIDER_NAME).first() or Provider(name=PROVIDER_NAME)
-    if row.pk and not is_loopback_host(row.host):
+    if row.pk and not is_loopback(row.host):
         raise CommandError(f"There is a provider “{PROVIDER_NAME}” of your own at {row.host}; rename it first.")
     row.type, row.scheme, row.host, row.port, row.path = "anthropic", "http", demo.host, demo.port, "/v1/messages"
     row.native_formats = ["openai_chat", "openai_responses", "google_generate"]

@@ -1,0 +1,223 @@
+"""A running interceptor, as a process, with a config directory of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import zstandard
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 20.0
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
+    """The first truthy answer."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.05)
+    return answer
+
+
+class Interceptor:
+    """`manage.py runinterceptor` with its config directory; everything it prints is in `log_path`."""
+
+    def __init__(self, folder: Path, config: str = "", *arguments: str, **environ: str) -> None:
+        self.folder = folder
+        self.config_dir = folder / "config"
+        self.config_dir.mkdir(mode=0o700, exist_ok=True)
+        if config:
+            path = self.config_dir / "ccproxy.yaml"
+            path.write_text(config)
+            path.chmod(0o600)
+        self.port, self.console_port = free_port(), free_port()
+        self.log_path = folder / "output.log"
+        self.arguments = arguments
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("CCPROXY_") and k not in _NOT_PASSED_ON},
+            "CCPROXY_CONFIG_DIR": str(self.config_dir),
+            "CCPROXY_PORT": str(self.port),
+            "CCPROXY_INSPECTOR__PORT": str(self.console_port),
+            "CCPROXY_MCP__HTTP__PORT": str(free_port()),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **environ,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The proxy's base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def database(self) -> Path:
+        return self.config_dir / "ccproxy.sqlite3"
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text() if self.log_path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start it and return once it answers."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "manage.py", "runinterceptor", *self.arguments],
+                cwd=ROOT,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(self._answers, "the interceptor answers", START_TIMEOUT_S)
+        return self
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.log}"
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
+        return False
+
+    def health(self) -> Any:
+        """What /health says."""
+        return httpx.get(f"{self.url}/health", trust_env=False).json()
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        assert self._process is not None
+        try:
+            return self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"it did not stop within {STOP_TIMEOUT_S} s:\n{self.log}") from None
+
+    def stop(self) -> None:
+        """Stop it; a run that ends badly or logged a traceback is a failure."""
+        if self._process is None or self._process.poll() is not None:
+            status = self._process.returncode if self._process else 0
+        else:
+            self.terminate()
+            status = self.wait()
+        assert status == 0, f"exit status {status}:\n{self.log}"
+        for name in ("output.log", "config/ccproxy.log"):
+            path = self.folder / name
+            assert not path.exists() or "Traceback" not in path.read_text(), path.read_text()
+
+    def kill(self) -> None:
+        """End it at once, whatever its state; for a test that failed."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run another management command on the same configuration."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def orm(self, code: str) -> str:
+        """Run statements against the models, in a process of their own; returns what they printed."""
+        setup = "import django; django.setup()\nfrom providers.models import *\nfrom interceptor.models import *\n"
+        environ = {**self.environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"}
+        done = subprocess.run(
+            [sys.executable, "-c", setup + code], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def settle(self) -> None:
+        """Return once the newest configuration runs."""
+        newest = self.rows("select number from providers_configrevision")[0]["number"]
+        wait_until(lambda: self.health()["revision"] >= newest, f"revision {newest} runs")
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of the database, read without disturbing the writer."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql, values)]
+
+    def flows(self, where: str = "1", *values: Any) -> list[dict[str, Any]]:
+        """Recorded flows, oldest first."""
+        return self.rows(f"select * from flows_flow where {where} order by started_at, id", *values)
+
+    def wait_for_flows(self, count: int, where: str = "1", *values: Any, timeout_s: float = 10) -> list[dict[str, Any]]:
+        """All finished flows, once there are `count`."""
+        where = f"({where}) and state != 'live'"
+        wait_until(lambda: len(self.flows(where, *values)) >= count, f"{count} flows are recorded", timeout_s)
+        return self.flows(where, *values)
+
+    def sides(self, flow_id: str) -> dict[str, dict[str, Any]]:
+        """The sides of a flow by name; headers as a list, with its stored `body`."""
+        sql = (
+            "select s.*, b.blob, b.encoding from flows_flowside s left join flows_flowbody b on b.digest=s.body_digest"
+        )
+        found = {row["side"]: row for row in self.rows(f"{sql} where s.flow_id=?", flow_id)}
+        for row in found.values():
+            row["headers"] = json.loads(row["headers"])
+            row["body"] = _unpacked(row["blob"], row["encoding"])
+        return found
+
+
+_NOT_PASSED_ON = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "http_proxy", "https_proxy", "all_proxy"}
+
+
+def _unpacked(blob: bytes | None, encoding: str | None) -> bytes:
+    if blob is None:
+        return b""
+    return zstandard.ZstdDecompressor().decompressobj().decompress(blob) if encoding == "zstd" else blob
+
+
+@contextlib.contextmanager
+def running(interceptor: Interceptor) -> Iterator[Interceptor]:
+    """The interceptor while it runs; its end is checked, unless the body failed already."""
+    try:
+        yield interceptor.start()
+    except BaseException:
+        print(interceptor.log)
+        interceptor.kill()
+        raise
+    try:
+        interceptor.stop()
+    finally:
+        interceptor.kill()

@@ -1,0 +1,42 @@
+"""`demo` shows the product without any key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.e2e.process import Interceptor, running
+
+
+def test_it_works(interceptor: Interceptor) -> None:
+    done = interceptor.manage("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 7
+    flows = interceptor.wait_for_flows(7, "provider='demo'")
+    assert [flow["status_code"] for flow in flows] == [200] * 6 + [529]
+    assert all(flow["credential_injected"] for flow in flows)
+    assert sum(flow["is_stream"] for flow in flows) == 3
+    assert interceptor.console_url in done.stdout
+    assert flows[0]["id"] in done.stdout
+    assert interceptor.rows("select enabled from providers_provider where name='demo'") == [{"enabled": 0}]
+
+
+def test_it_can_be_repeated_and_counted(interceptor: Interceptor) -> None:
+    done = interceptor.manage("demo", "--count", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 1
+
+
+def test_without_an_interceptor_it_says_how_to_start_one(tmp_path: Path) -> None:
+    done = Interceptor(tmp_path).manage("demo")
+    assert done.returncode == 1
+    assert "ccproxy start" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_provider_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
+    config = "providers:\n  demo: {type: anthropic, host: api.example.com, path: /v1/messages}\n"
+    with running(Interceptor(tmp_path, config)) as process:
+        done = process.manage("demo")
+        assert done.returncode == 1
+        assert "api.example.com" in done.stderr
+        assert process.rows("select host from providers_provider where name='demo'") == [{"host": "api.example.com"}]

@@ -1,0 +1,133 @@
+"""What cannot work is said in one line, at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import need
+from tests.e2e.process import ROOT, Interceptor, running
+
+LIMIT_S = 3.0 * float(os.environ.get("CCPROXY_TEST_SLOWDOWN", "2"))
+"""Three seconds on a machine that does nothing else."""
+
+
+def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
+    """The one line with which it refuses to start."""
+    command = [sys.executable, "manage.py", "runinterceptor", *process.arguments]
+    if bound_by_permissions and os.geteuid() == 0:
+        need("setpriv", shutil.which("setpriv") is not None)
+        rights = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
+    began = time.monotonic()
+    done = subprocess.run(
+        command, cwd=ROOT, env=process.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+    )
+    took_s = time.monotonic() - began
+    output = (done.stdout + done.stderr).strip()
+    assert done.returncode == 1, output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) == 1, output
+    assert took_s < LIMIT_S, output
+    return output
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("variable", ["CCPROXY_PORT", "CCPROXY_INSPECTOR__PORT"])
+def test_a_port_that_is_taken(tmp_path: Path, taken_port: int, variable: str) -> None:
+    assert str(taken_port) in refused(Interceptor(tmp_path, "", **{variable: str(taken_port)}))
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("port: [", "ccproxy.yaml"),
+        ("prot: 4001\n", "port"),
+        ("port: high\n", "port"),
+        ("providers:\n  a: {type: nonsense, host: x.example}\n", "type"),
+        ("inspector: {transforms: [{match_path: '(', dest_provider: a}]}\n", "match_path"),
+        ("\x00", "ccproxy.yaml"),
+    ],
+)
+def test_bad_yaml(tmp_path: Path, config: str, says: str) -> None:
+    assert says in refused(Interceptor(tmp_path, config))
+
+
+def test_a_bad_variable(tmp_path: Path) -> None:
+    assert "CCPROXY_PORT" in refused(Interceptor(tmp_path, "", CCPROXY_PORT="high"))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_text("not a key\n"),
+        lambda path: path.write_text(""),
+        lambda path: path.chmod(0o644),
+        lambda path: path.chmod(0o000),
+    ],
+)
+def test_an_unreadable_key_file(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    process = Interceptor(tmp_path)
+    path = process.config_dir / "secret.key"
+    path.touch(mode=0o600)
+    path.write_text("dGhpcyBpcyBhIHRlc3Qga2V5IG9mIDMyIGJ5dGVzISE=\n")
+    spoil(path)
+    assert "secret.key" in refused(process, bound_by_permissions=True)
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    process = Interceptor(tmp_path)
+    process.config_dir.chmod(0o500)
+    assert str(process.config_dir) in refused(process, bound_by_permissions=True)
+
+
+def test_a_config_directory_that_is_a_file(tmp_path: Path) -> None:
+    process = Interceptor(tmp_path)
+    process.config_dir.rmdir()
+    process.config_dir.write_text("")
+    assert str(process.config_dir) in refused(process)
+
+
+def test_an_open_address_needs_a_client_token(tmp_path: Path) -> None:
+    assert "token" in refused(Interceptor(tmp_path, "", CCPROXY_HOST="0.0.0.0"))
+
+
+def test_it_binds_loopback_and_serves_the_console(interceptor: Interceptor) -> None:
+    bound = listening_addresses({interceptor.port, interceptor.console_port})
+    assert bound == {("127.0.0.1", interceptor.port), ("127.0.0.1", interceptor.console_port)}
+    reply = httpx.get(f"{interceptor.console_url}/flows/", trust_env=False)
+    assert reply.status_code == 302
+    assert "login" in reply.headers["location"]
+
+
+def test_without_console(tmp_path: Path) -> None:
+    with running(Interceptor(tmp_path, "", "--no-console")) as process:
+        assert process.health()["status"] == "ok"
+        assert listening_addresses({process.console_port}) == set()
+
+
+def listening_addresses(ports: set[int]) -> set[tuple[str, int]]:
+    """Who listens on these ports, IPv4 and IPv6."""
+    found: set[tuple[str, int]] = set()
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            address, port = local.split(":")
+            if state == "0A" and int(port, 16) in ports:
+                words = [bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8)]
+                found.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+    return found

@@ -1,0 +1,111 @@
+"""Streams arrive event by event, byte for byte, and outlive a request to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import raw
+from tests.e2e.conftest import config_for
+from tests.e2e.process import Interceptor, running, wait_until
+from tests.fakes.upstream import Script, Upstream, sse
+
+BODY = b'{"model":"demo","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"Hi"}]}'
+KEY = ("x-api-key", "sk-ccproxy-up")
+
+
+def ask(port: int) -> bytes:
+    return raw.request("POST", "/v1/messages", [("Host", f"127.0.0.1:{port}"), KEY, *_LENGTH], BODY)
+
+
+_LENGTH = [("Content-Type", "application/json"), ("Content-Length", str(len(BODY)))]
+
+
+def delta(number: int) -> bytes:
+    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"piece {number} "}}
+    return f"event: content_block_delta\ndata: {json.dumps(text)}\n\n".encode()
+
+
+def test_two_hundred_events_arrive_one_by_one(upstream: Upstream, interceptor: Interceptor) -> None:
+    events = tuple(delta(number) for number in range(200))
+    upstream.scripts["/v1/messages"] = sse(*events, pause_s=0.02)
+    answer = raw.exchange(interceptor.port, ask(interceptor.port))
+    assert answer.complete
+    assert answer.body == b"".join(events)
+    sent = [at for at, _ in upstream.last.sent]
+    ends = [sum(map(len, events[: k + 1])) for k in range(len(events))]
+    arrived = [answer.arrival_of(end) for end in ends]
+    late = [k for k in range(len(events) - 5) if arrived[k] > sent[k + 5]]
+    assert late == [], "these events were held back while five more were sent"
+    trace(arrived, sent)
+    flow = interceptor.wait_for_flows(1, "is_stream and event_count=200")[-1]
+    assert flow["response_size_bytes"] == len(answer.body)
+
+
+def trace(arrived: list[float], sent: list[float]) -> None:
+    """Write the recorded trace where CCPROXY_TEST_TRACE says."""
+    if path := os.environ.get("CCPROXY_TEST_TRACE"):
+        lags_ms = [(there - here) * 1000 for there, here in zip(arrived, sent, strict=True)]
+        rows = [{"event": k, "sent_ms": (sent[k] - sent[0]) * 1000, "lag_ms": lag} for k, lag in enumerate(lags_ms)]
+        Path(path).write_text(json.dumps({"max_lag_ms": max(lags_ms), "events": rows}, indent=1))
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_any_chunking_is_byte_identical(upstream: Upstream, interceptor: Interceptor, size: int) -> None:
+    whole = b"".join(delta(number) for number in range(20 if size > 1 else 2)) + "data: ä\r\n\r\n: end\n\n".encode()
+    upstream.scripts["/v1/messages"] = sse(*(whole[i : i + size] for i in range(0, len(whole), size)))
+    answer = raw.exchange(interceptor.port, ask(interceptor.port))
+    assert (answer.complete, answer.body) == (True, whole)
+
+
+def test_a_stream_cut_by_the_provider_is_cut_for_the_client(upstream: Upstream, interceptor: Interceptor) -> None:
+    upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), delta(3), pause_s=0.05, reset_after=2)
+    answer = raw.exchange(interceptor.port, ask(interceptor.port))
+    assert answer.status == 200
+    assert answer.body.startswith(delta(1) + delta(2))
+    assert delta(3) not in answer.body
+    flow = interceptor.wait_for_flows(1, "state='error' and is_stream")[-1]
+    assert flow["error"]
+
+
+def test_a_provider_that_hangs_up_is_a_502_in_the_callers_format(upstream: Upstream, interceptor: Interceptor) -> None:
+    upstream.scripts["/v1/messages"] = Script(reset_after=0)
+    answer = raw.exchange(interceptor.port, ask(interceptor.port))
+    assert answer.status == 502
+    assert answer.json["type"] == "error"
+
+
+def test_a_client_that_leaves_ends_the_upstream_request(upstream: Upstream, interceptor: Interceptor) -> None:
+    upstream.scripts["/v1/messages"] = sse(*(delta(n) for n in range(2000)), pause_s=0.02)
+    with raw.connection(interceptor.port) as client:
+        client.sendall(ask(interceptor.port))
+        assert client.recv(100)
+    wait_until(upstream.last.client_gone.is_set, "the upstream connection is closed")
+
+
+def test_sigterm_lets_an_open_stream_finish(upstream: Upstream, tmp_path: Path) -> None:
+    gate = threading.Event()
+    upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
+    with running(Interceptor(tmp_path, config_for(upstream, tmp_path))) as process:
+        with raw.connection(process.port) as client:
+            client.sendall(ask(process.port))
+            upstream.wait_for(1)
+            process.terminate()
+            wait_until(lambda: refuses(process.port), "new connections are refused")
+            gate.set()
+            answer = raw.read_answer(client)
+        assert (answer.complete, answer.body) == (True, delta(1) + delta(2))
+        assert process.wait() == 0
+        assert [flow["state"] for flow in process.flows("is_stream")] == ["done"]
+
+
+def refuses(port: int) -> bool:
+    try:
+        with raw.connection(port):
+            return False
+    except ConnectionRefusedError:
+        return True
