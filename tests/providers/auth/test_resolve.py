@@ -87,6 +87,10 @@ async def test_a_key_of_another_key_file_is_refused(bench: Bench, tmp_path: Path
     assert "paste it again" in await bench.failure(KeyAuth(ciphertext=foreign))
 
 
+async def test_a_key_that_was_never_entered_says_where_to_enter_it(bench: Bench) -> None:
+    assert "setkey" in await bench.failure(KeyAuth(ciphertext=""))
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
