@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class InterceptorConfig(AppConfig):
@@ -13,3 +16,5 @@ class InterceptorConfig(AppConfig):
         from interceptor.config import signals
 
         signals.connect()
+        # A user's own hooks are files in the config directory, named by dotted path in a setting.
+        sys.path.append(str(settings.CONFIG_DIR / "hooks"))

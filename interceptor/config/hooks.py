@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,6 +36,8 @@ def find_hook(name: str) -> HookSpec:
     module_name, _, attribute = path.rpartition(".")
     if not module_name:
         raise ConfigError(f"there is no hook “{name}”; built in are {', '.join(sorted(HOOKS))}")
+    if name not in HOOKS:
+        invalidate_caches()  # the file may be younger than this process
     try:
         module = import_module(module_name)
     except Exception as exc:  # a user's file may fail in any way while it is imported
