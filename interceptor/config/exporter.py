@@ -33,9 +33,21 @@ def export_config(settings: Document) -> str:
     return head + dump({"ccproxy": data})
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes text with control characters in double quotes: in other styles YAML reads some of them as line ends."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if value.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(data: dict[str, Any]) -> str:
     """Plain data as YAML, in the order given."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _rules() -> Iterable[TransformRule]:

@@ -79,10 +79,11 @@ def _import_providers(providers: dict[str, ProviderSection], document: Document,
     for name, section in providers.items():
         row = stored.get(name) or Provider(name=name)
         target = Target(row, f"provider {name}", ("providers", name), document, _PROVIDER_KEYS)
-        target.write(_provider_values(row, section) | _credential(row, section, report), report)
+        target.write(provider_values(row, section) | credential_values(row, section, report), report)
 
 
-def _provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
+def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
+    """The fields of a provider as the file wants them, without its credential."""
     headers = {name: row.headers.get(name) if value is None else value for name, value in section.headers.items()}
     return {
         "type": section.type,
@@ -99,7 +100,7 @@ def _provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
     }
 
 
-def _credential(row: Provider, section: ProviderSection, report: ImportReport) -> dict[str, Any]:
+def credential_values(row: Provider, section: ProviderSection, report: ImportReport) -> dict[str, Any]:
     """The credential's fields. A file that says nothing of it leaves the stored one alone."""
     auth = section.auth
     if auth is None:
@@ -194,7 +195,7 @@ def _can_run(entry: HookEntry, stage: Stage, path: KeyPath, document: Document, 
 
 def _import_rules(transforms: tuple[TransformSection, ...], document: Document, report: ImportReport) -> None:
     stored = list(TransformRule.objects.all())
-    wanted = [_rule_values(section, index, document) for index, section in enumerate(transforms)]
+    wanted = [rule_values(section, index, document) for index, section in enumerate(transforms)]
     rows = _matched(stored, wanted)
     for row in stored:
         if row not in rows:
@@ -230,7 +231,8 @@ def _same_name(row: TransformRule, values: dict[str, Any]) -> bool:
     return bool(row.name) and row.name == values["name"]
 
 
-def _rule_values(section: TransformSection, index: int, document: Document) -> dict[str, Any]:
+def rule_values(section: TransformSection, index: int, document: Document) -> dict[str, Any]:
+    """The fields of the rule at `index` of the file's list."""
     texts = section.model_dump(exclude={"dest_provider"})
     values = {name: "" if value is None else value for name, value in texts.items()}
     return values | {"position": index, "dest_provider": _dest_provider(section.dest_provider, index, document)}

@@ -82,19 +82,22 @@ AuthSection = Annotated[
 class ProviderSection(Group):
     """One entry of `providers`."""
 
-    type: str
-    host: str
-    enabled: bool = True
-    scheme: Literal["https", "http"] = "https"
-    port: int | None = Field(None, ge=1, le=65535)
-    path: str = "/"
-    auth: AuthSection | None = None
-    verify_tls: bool = True
-    headers: dict[str, str | None] = {}
-    """A null value keeps the one that is stored."""
-    native_formats: Texts = ()
-    models: Texts = ()
-    fingerprint_profile: str | None = None
+    auth: AuthSection | None = Field(None, description="Where the credential comes from; see below.")
+    host: str = Field(description="Host name or address, without scheme and port.")
+    path: str = Field("/", description="Path of the main endpoint; `{model}` and `{action}` are filled in.")
+    type: str = Field(description=f"The wire family: {', '.join(PROVIDER_TYPES)}.")
+    fingerprint_profile: str | None = Field(None, description="Browser whose TLS handshake is imitated.")
+    enabled: bool = Field(True, description="Whether requests may go there.")
+    scheme: Literal["https", "http"] = Field("https", description="http is for servers on this machine.")
+    port: int | None = Field(None, ge=1, le=65535, description="null: 443 or 80.")
+    verify_tls: bool = Field(True, description="Off only for hosts that get no credential.")
+    headers: dict[str, str | None] = Field(
+        {}, description="Extra headers of every request; a null value keeps the stored one."
+    )
+    native_formats: Texts = Field(
+        (), description=f"Further wire formats the host speaks on the same base path: {', '.join(WIRE_FORMATS)}."
+    )
+    models: Texts = Field((), description="Model names for /v1/models; empty: from the price catalogue.")
 
     @field_validator("type")
     @classmethod
@@ -114,19 +117,19 @@ class ProviderSection(Group):
 class TransformSection(Group):
     """One entry of `inspector.transforms`."""
 
-    action: Literal["passthrough", "redirect", "transform"] = "redirect"
-    match_host: str | None = None
-    match_path: str | None = ".*"
-    match_model: str | None = None
-    dest_provider: str | None = None
-    dest_host: str | None = None
-    dest_path: str | None = None
-    dest_model: str | None = None
-    dest_vertex_project: str | None = None
-    dest_vertex_location: str | None = None
-    name: str = Field("", max_length=100)
-    enabled: bool = True
-    comment: str = ""
+    action: Literal["passthrough", "redirect", "transform"] = Field("redirect", description="What to do.")
+    match_host: str | None = Field(None, description="Searched in the host, Host and X-Forwarded-Host; null: any.")
+    match_path: str | None = Field(".*", description="Searched in the path with its query.")
+    match_model: str | None = Field(None, description="Searched in the body's model; null: any.")
+    dest_provider: str | None = Field(None, description="The provider to send to: host, path, credential, format.")
+    dest_host: str | None = Field(None, description="Raw host; wins over the provider's, and gets no credential.")
+    dest_path: str | None = Field(None, description="Raw path template; wins over the provider's.")
+    dest_model: str | None = Field(None, description="The model to ask for instead.")
+    dest_vertex_project: str | None = Field(None, description="Google Cloud project, for Vertex AI.")
+    dest_vertex_location: str | None = Field(None, description="Region, for Vertex AI.")
+    name: str = Field("", max_length=100, description="How the record names the rule.")
+    enabled: bool = Field(True, description="A disabled rule never matches.")
+    comment: str = Field("", description="For people.")
 
 
 def _entry(value: Any) -> Any:
