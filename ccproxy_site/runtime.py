@@ -131,7 +131,7 @@ class Runtime:
             endpoints=self.endpoints.as_dict(),
             version=product_version(),
             facts=self._facts,
-            on_swap=lambda snapshot: loop.call_soon_threadsafe(proxy.configured, snapshot) and None,
+            on_swap=lambda snapshot: _call_soon(loop, proxy, snapshot),
             load=self.load,
         )
 
@@ -150,3 +150,8 @@ class Runtime:
             await asyncio.to_thread(watcher.stop)
         await self._live.close()
         await asyncio.to_thread(self._writer.close, WRITER_DRAIN_TIMEOUT_S)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, proxy: Proxy, snapshot: Snapshot) -> None:
+    """Tell the proxy of a new snapshot on its own loop."""
+    loop.call_soon_threadsafe(proxy.configured, snapshot)

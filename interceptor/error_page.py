@@ -27,7 +27,7 @@ _caller: ContextVar[tuple[WireFormatName | None, str, str] | None] = ContextVar(
 def install() -> None:
     """Replace mitmproxy's error pages for this process."""
     _http1.make_error_response = make_error_response
-    _http2.format_error = format_error
+    _http2.format_error = format_error  # type: ignore[attr-defined]
 
 
 def set_caller(family: WireFormatName | None, flow_id: str, message: str) -> None:
@@ -42,7 +42,7 @@ def make_error_response(status_code: int, message: str = "") -> bytes:
     if not flow_id:
         del response.headers["x-ccproxy-flow"]
     response.headers["connection"] = "close"
-    return http1.assemble_response(response)
+    return bytes(http1.assemble_response(response))
 
 
 def format_error(status_code: int, message: str) -> bytes:

@@ -22,7 +22,7 @@ def since(state: FlowState, timestamp: float | None) -> float | None:
 
 def is_event_stream(response: Response) -> bool:
     """True for text/event-stream."""
-    return response.headers.get("content-type", "").lower().startswith("text/event-stream")
+    return str(response.headers.get("content-type", "")).lower().startswith("text/event-stream")
 
 
 def response_side(side: Side, response: Response) -> SideRecord:

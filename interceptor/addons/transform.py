@@ -12,6 +12,7 @@ from interceptor.pipeline.runner import describe_change
 from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
+from providers.auth.resolve import Credential
 from providers.errors import AuthConfigError
 from providers.names import GOOGLE_GENERATE, OPENAI_RESPONSES
 from providers.wire.detect import model_of
@@ -92,7 +93,7 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
     )
 
 
-async def _credential_of(ex: Exchange, decision: Decision) -> object:
+async def _credential_of(ex: Exchange, decision: Decision) -> Credential | None:
     provider = decision.provider
     if provider is None or provider.auth is None or ex.resolver is None:
         return None
