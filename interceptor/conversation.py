@@ -33,5 +33,5 @@ def _text(content: Any) -> str:
         return content
     for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and isinstance(part.get("text"), str) and part["text"]:
-            return part["text"]
+            return str(part["text"])
     return ""

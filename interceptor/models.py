@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from interceptor.validation import validate_hook_setting
-from providers.models import ConfigQuerySet
+from providers.models import ConfigManager
 
 
 class HookSetting(models.Model):
@@ -20,7 +20,7 @@ class HookSetting(models.Model):
     params = models.JSONField(default=dict, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
 
-    objects = ConfigQuerySet.as_manager()  # type: ignore[django-manager-missing]
+    objects = ConfigManager()
 
     class Meta:
         ordering = ["stage", "position", "id"]
@@ -41,7 +41,7 @@ class ClientToken(models.Model):
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = ConfigQuerySet.as_manager()  # type: ignore[django-manager-missing]
+    objects = ConfigManager()
 
     def __str__(self) -> str:
         return self.name

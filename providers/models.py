@@ -58,6 +58,9 @@ class ConfigQuerySet(models.QuerySet[Any]):
         return gone
 
 
+ConfigManager = models.Manager.from_queryset(ConfigQuerySet)
+
+
 class Provider(models.Model):
     """A place requests can go: host, path, wire family and where its credential comes from."""
 
@@ -109,7 +112,7 @@ class Provider(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
-    objects = ConfigQuerySet.as_manager()
+    objects = ConfigManager()
 
     class Meta:
         ordering = ["name"]
@@ -145,7 +148,7 @@ class TransformRule(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
-    objects = ConfigQuerySet.as_manager()
+    objects = ConfigManager()
 
     class Meta:
         ordering = ["position", "id"]

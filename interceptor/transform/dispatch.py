@@ -76,7 +76,7 @@ def _by_rule(
     why = f"by rule ‹{rule.label}›"
     if rule.action == "passthrough":
         if sentinel is None:
-            text = f"Rule ‹{rule.label}› passes this through, but nothing says where to: use a key such as sk-ccproxy-NAME."
+            text = f"Rule ‹{rule.label}› passes this on, but nothing says where to: use a key such as sk-ccproxy-NAME."
             return Decision("refused", text, rule, status_code=501)
         path = provider_path(sentinel, facts.path, body, fmt=client_format)
         return _at(sentinel, "passthrough", f"{why} unchanged to {sentinel.name}", path, rule, client_format)

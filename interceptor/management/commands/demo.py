@@ -121,8 +121,8 @@ def serving(demo: DemoProvider) -> Iterator[None]:
 @contextlib.contextmanager
 def registered(demo: DemoProvider) -> Iterator[int]:
     """The provider's row while the scripted provider serves, as the revision that knows it; disabled afterwards."""
-    from providers.models import ConfigRevision, Provider
     from providers.loopback import is_loopback
+    from providers.models import ConfigRevision, Provider
 
     row = Provider.objects.filter(name=PROVIDER_NAME).first() or Provider(name=PROVIDER_NAME)
     if row.pk and not is_loopback(row.host):
