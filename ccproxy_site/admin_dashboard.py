@@ -39,6 +39,9 @@ class ProviderState:
     last_401_at: datetime | None
 
 
+_SOURCES = {"none": "none", "key": "API key", "command": "command", "file": "file"}
+
+
 def every_page(request: HttpRequest) -> dict[str, Any]:
     """Template variables of every admin page: what is wrong right now. One query."""
     if not (request.user.is_authenticated and request.user.is_staff):
@@ -96,7 +99,7 @@ def provider_states(now: datetime) -> list[ProviderState]:
     for provider in Provider.objects.annotate(last_flow_at=Subquery(last_flow)):
         count, last_401_at = unauthorised.get(provider.name, (0, None))
         missing = provider.auth_type == "key" and not provider.secret
-        source = provider.get_auth_type_display()
+        source = _SOURCES.get(provider.auth_type, provider.get_auth_type_display())
         states.append(ProviderState(provider, source, missing, provider.last_flow_at, count, last_401_at))
     return states
 

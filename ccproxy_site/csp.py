@@ -14,7 +14,7 @@ class AdminAwareCSPMiddleware(ContentSecurityPolicyMiddleware):
         if request.path.startswith("/admin/") and not hasattr(response, "_csp_config"):
             policy = {
                 **settings.SECURE_CSP,
-                "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+                "script-src": ["'self'", "'unsafe-eval'"],
                 "style-src": ["'self'", "'unsafe-inline'"],
             }
             response._csp_config = policy  # type: ignore[attr-defined]

@@ -28,11 +28,14 @@ def _may_view(name: str) -> Any:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "ccproxy",
     "SITE_HEADER": "ccproxy",
-    "SITE_SUBHEADER": "What left the proxy, and who changed it",
+    "SITE_SUBHEADER": "See what your agent sent",
     "SITE_SYMBOL": "lan",
     "SITE_URL": "/flows/",
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: _static("ccproxy_site/icon.svg")}
+    ],
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda request: _static("ccproxy_site/admin.css")],
     "DASHBOARD_CALLBACK": "ccproxy_site.admin_dashboard.dashboard",

@@ -21,7 +21,7 @@ from providers.column import column
 class FlowAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """A narrow list that links to the flow pages. No counting: the table may hold a million rows."""
 
-    list_display = ["when", "what", "model", "provider", "status", "took"]
+    list_display = ["when", "what", "model_names", "provider", "status", "took"]
     list_display_links = None
     list_filter = ["state", "is_stream"]
     list_filter_sheet = False
@@ -55,7 +55,7 @@ class FlowAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return format_html('<span class="cc-mono">{} {}{}</span>', flow.method, flow.host, path)
 
     @column("Model")
-    def model(self, flow: Flow) -> str:
+    def model_names(self, flow: Flow) -> str:
         if flow.sent_model and flow.sent_model != flow.requested_model:
             return f"{flow.requested_model or units.UNKNOWN} → {flow.sent_model}"
         return flow.requested_model or units.UNKNOWN

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from unfold.admin import ModelAdmin
 
-from providers.forms import StrictJSONField
+from providers.forms import ShortTextarea, StrictJSONField
 from providers.models import ConfigRevision
 
 
@@ -20,7 +20,7 @@ class ConfigModelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     compressed_fields = True
     warn_unsaved_form = True
     list_filter_sheet = False
-    formfield_overrides = {models.JSONField: {"form_class": StrictJSONField}}
+    formfield_overrides = {models.JSONField: {"form_class": StrictJSONField, "widget": ShortTextarea}}
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -44,10 +44,17 @@ class StrictJSONField(forms.JSONField):
         return json.dumps(value, indent=2, ensure_ascii=False, cls=self.encoder)
 
 
+class ShortTextarea(UnfoldAdminTextareaWidget):  # type: ignore[misc]  # unfold has no types
+    """A text area of a few lines; it can be dragged larger."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"rows": 4, "spellcheck": "false", **(attrs or {})})
+
+
 class LinesField(forms.CharField):
     """A list of texts, one a line."""
 
-    widget = UnfoldAdminTextareaWidget
+    widget = ShortTextarea
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(map(str, value)) if isinstance(value, list) else value
@@ -62,7 +69,7 @@ class LinesField(forms.CharField):
 class HeaderLinesField(forms.CharField):
     """A mapping of headers, written as lines “name: value”."""
 
-    widget = UnfoldAdminTextareaWidget
+    widget = ShortTextarea
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
@@ -147,6 +154,7 @@ class ProviderForm(_ProviderModelForm):
             "auth_type",
             "auth_header",
         ]
+        labels = {"verify_tls": "Verify TLS", "auth_type": "Source", "auth_header": "Header", "type": "Main format"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
