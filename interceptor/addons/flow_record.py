@@ -59,7 +59,7 @@ def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done"
         user_agent=_header(client, "user-agent"),
         client_format=state.client_format or "",
         provider_format=(decision.provider_format or "") if decision else "",
-        action=decision.action if decision else "local" if response else "",
+        action=_action(state),
         provider=provider.name if provider else "",
         provider_type=provider.type if provider else "",
         rule=rule.label if rule else "",
@@ -114,6 +114,12 @@ def _connect_ms(server: Server | None, state: FlowState) -> float | None:
         return None
     ready = server.timestamp_tls_setup or server.timestamp_tcp_setup
     return None if ready is None else max(0.0, (ready - server.timestamp_start) * 1000)
+
+
+def _action(state: FlowState) -> str:
+    if state.decision is not None:
+        return state.decision.action
+    return "refused" if state.error else "local"
 
 
 def _host(state: FlowState) -> str:
