@@ -1,0 +1,91 @@
+"""Filters of the flow list, shared by the console and the REST API. The parameters' names are part of the URLs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import django_filters
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from flows.models import Flow
+
+STATUS_CHOICES: Final = [("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "no answer")]
+_FLOW_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
+
+
+class FlowFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    """Narrows a queryset of flows. Every filter is optional and they are joined by "and"."""
+
+    q = django_filters.CharFilter(label="Search", method="search")
+    provider = django_filters.CharFilter(label="Provider", field_name="provider")
+    rule = django_filters.CharFilter(label="Rule", field_name="rule")
+    model = django_filters.CharFilter(label="Model", method="by_model")
+    status = django_filters.ChoiceFilter(label="Status", choices=STATUS_CHOICES, method="by_status")
+    stream = django_filters.BooleanFilter(label="Streamed", field_name="is_stream")
+    error = django_filters.BooleanFilter(label="Failed", method="by_error")
+    state = django_filters.ChoiceFilter(label="State", choices=Flow.State.choices)
+    session = django_filters.CharFilter(label="Session", field_name="session_id")
+    hook = django_filters.CharFilter(label="Changed by hook", method="by_hook")
+    source = django_filters.CharFilter(label="Source", field_name="source")
+    after = django_filters.IsoDateTimeFilter(label="From", field_name="started_at", lookup_expr="gte")
+    before = django_filters.IsoDateTimeFilter(label="Until", field_name="started_at", lookup_expr="lt")
+
+    class Meta:
+        model = Flow
+        fields: list[str] = []
+
+    def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """Every word must occur somewhere: id, method, host, path, models, provider, rule, session, error, text."""
+        del name
+        for word in value.split()[:8]:
+            queryset = queryset.filter(_word(word))
+        return queryset
+
+    def by_model(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """Asked for or sent."""
+        del name
+        return queryset.filter(Q(requested_model=value) | Q(sent_model=value))
+
+    def by_status(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """By the first digit, or none at all."""
+        del name
+        if value == "none":
+            return queryset.filter(status_code__isnull=True)
+        hundred = int(value[0]) * 100
+        return queryset.filter(status_code__gte=hundred, status_code__lt=hundred + 100)
+
+    def by_error(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
+        """Failed: cut, refused, or answered with 400 and above."""
+        del name
+        failed = Q(state=Flow.State.ERROR) | Q(status_code__gte=400)
+        return queryset.filter(failed) if value else queryset.exclude(failed)
+
+    def by_hook(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """Flows that this hook changed."""
+        del name
+        # SQLite has no JSON "contains"; as text it works on every database.
+        return queryset.annotate(hooks_text=Cast("hooks_changed", TextField())).filter(
+            hooks_text__contains=f'"{value}"'
+        )
+
+
+def _word(word: str) -> Q:
+    found = Q(id__startswith=word.lower()) if _ID_START.fullmatch(word) else Q()
+    for field in ("path", "host", "requested_model", "sent_model", "provider", "rule", "error", "search_text"):
+        found |= Q(**{f"{field}__icontains": word})
+    exact: dict[str, Any] = {"method": word.upper(), "session_id__startswith": word}
+    for lookup, value in exact.items():
+        found |= Q(**{lookup: value})
+    return found
+
+
+def pasted_flow_id(text: str) -> str:
+    """The flow id that somebody pasted, alone or in a console URL; empty when it is something else."""
+    text = text.strip()
+    match = _FLOW_ID.search(text)
+    if match and (match.group() == text or "/flows/" in text):
+        return match.group().lower()
+    return ""

@@ -1,0 +1,82 @@
+"""Undoes a content encoding piece by piece, for streams that somebody watches while they run. Pure."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+import brotli
+import zstandard
+
+from flows.decode import MAX_DECODED_BYTES, layers
+
+
+class IncrementalDecoder:
+    """Compressed pieces in, plain pieces out. Raises `ValueError` for a broken or unknown encoding.
+
+    Output beyond `max_bytes` is dropped and `capped` set. Without `content_encoding` the first bytes of the stream
+    decide (gzip and zstd have magic numbers); stacked encodings are not undone.
+    """
+
+    def __init__(self, content_encoding: str = "", *, max_bytes: int = MAX_DECODED_BYTES) -> None:
+        self.capped = False
+        self._content_encoding = content_encoding
+        self._left = max_bytes
+        self._decode: Callable[[bytes, int], bytes] | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The next piece in, what it unfolds to out."""
+        if not data or self.capped:
+            return b""
+        if self._decode is None:
+            self._decode = _decoder(layers(self._content_encoding, data))
+        try:
+            out = self._decode(data, self._left + 1)
+        except (zlib.error, brotli.error, zstandard.ZstdError) as exc:
+            raise ValueError(f"The stream is not valid {self._content_encoding}: {exc}") from None
+        if len(out) > self._left:
+            self.capped = True
+            return out[: self._left]
+        self._left -= len(out)
+        return out
+
+
+def _decoder(names: list[str]) -> Callable[[bytes, int], bytes]:
+    if not names:
+        return lambda data, limit: data[:limit]
+    if names == ["gzip"]:
+        return zlib.decompressobj(wbits=31).decompress
+    if names == ["deflate"]:
+        return zlib.decompressobj().decompress
+    if names == ["br"]:
+        return _brotli()
+    if names == ["zstd"]:
+        return _zstd()
+    raise ValueError(f"The content encoding “{', '.join(names)}” is not known here.")
+
+
+def _brotli() -> Callable[[bytes, int], bytes]:
+    inflater = brotli.Decompressor()
+
+    def decode(data: bytes, limit: int) -> bytes:
+        out: bytes = inflater.process(data, output_buffer_limit=limit)
+        return out
+
+    return decode
+
+
+def _zstd() -> Callable[[bytes, int], bytes]:
+    inflater = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+
+    # A block of a few bytes may unfold to 128 KB: small steps keep the memory near the limit.
+    def decode(data: bytes, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        for at in range(0, len(data), 1024):
+            parts.append(inflater.decompress(data[at : at + 1024]))
+            size += len(parts[-1])
+            if size > limit:
+                break
+        return b"".join(parts)
+
+    return decode

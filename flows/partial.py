@@ -1,0 +1,50 @@
+"""The readable part of a running answer from a given byte on: what a page shows before the websocket takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flows import live
+from flows.answer_text import AnswerReader, Piece, joined
+from flows.models import Flow, FlowSide
+from flows.selectors import answer_side, header, load_bodies
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """`pieces` are what the bytes from the asked offset up to `next` add; offsets count bytes on the wire."""
+
+    state: str
+    next: int
+    pieces: list[Piece]
+
+
+def answer_since(flow: Flow, offset: int) -> Partial:
+    """From the memory of this process while the flow runs in it, otherwise from what is stored."""
+    bus = live.current_bus()
+    segments = bus.segments(flow.pk) if bus is not None else None
+    if segments is not None:
+        return read_segments(flow.state, segments, offset)
+    side = answer_side(
+        {s.side: s for s in FlowSide.objects.filter(flow_id=flow.pk, side__in=("upstream", "delivered"))}
+    )
+    if side is None:
+        return Partial(flow.state, offset, [])
+    body = load_bodies([side.body_digest]).get(side.body_digest, b"")
+    halves = [(min(offset, len(body)), body[:offset]), (len(body), body[offset:])]
+    return read_segments(flow.state, halves, offset, header(side.headers, "content-encoding"))
+
+
+def read_segments(
+    state: str, segments: Iterable[live.Segment], offset: int, content_encoding: str = "identity"
+) -> Partial:
+    """Read from the beginning, because events and compression need it, and keep what comes after `offset`."""
+    reader = AnswerReader(content_encoding)
+    pieces: list[Piece] = []
+    position = 0
+    for position, data in segments:
+        found = reader.feed(data)
+        if position > offset:
+            pieces += found
+    return Partial(state, max(position, offset), joined(pieces))

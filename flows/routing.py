@@ -1,0 +1,24 @@
+"""Websocket addresses of the console; anything else is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.urls import path, re_path
+
+from flows.consumers import FlowConsumer, ListConsumer
+
+
+class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+    """Closes before opening."""
+
+    async def connect(self) -> None:
+        await self.close(code=4404)
+
+
+websocket_urlpatterns: list[Any] = [
+    path("ws/flows/", ListConsumer.as_asgi()),
+    path("ws/flows/<str:flow_id>/", FlowConsumer.as_asgi()),
+    re_path(r"", Refuse.as_asgi()),
+]

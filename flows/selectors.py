@@ -1,0 +1,143 @@
+"""Reads of flows for the console: pages of the list, everything about one flow, bodies. Never a body in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db.models import Q, QuerySet
+
+from flows.bodies import load_bodies as load_bodies
+from flows.models import Flow, FlowSide, HookTrace, WebSocketMessage
+
+PAGE_ROWS: Final = 60
+FACET_ROWS: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ROW_FIELDS: Final = (
+    "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule", "route",
+    "requested_model", "sent_model", "session_id", "credential_injected", "status_code", "is_stream", "is_websocket",
+    "error", "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
+    "response_size_bytes", "input_tokens", "output_tokens", "bodies_dropped",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPage:
+    """One page of the list, newest first. `older` is the cursor of the next page, empty on the last."""
+
+    flows: list[Flow]
+    older: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Values seen in the newest flows, to choose a filter from."""
+
+    providers: list[str]
+    rules: list[str]
+    models: list[str]
+    hooks: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDetail:
+    """One flow with its sides by name and its hook traces in order."""
+
+    flow: Flow
+    sides: dict[str, FlowSide]
+    traces: list[HookTrace]
+
+
+def rows(queryset: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
+    """Flows with only the columns that a row shows, newest first."""
+    base = Flow.objects.all() if queryset is None else queryset
+    return base.only(*_ROW_FIELDS).order_by("-started_at", "-id")
+
+
+def flow_page(queryset: QuerySet[Flow], cursor: str = "") -> FlowPage:
+    """A page by keyset: its cost does not grow with the number of flows before it."""
+    found = rows(queryset)
+    place = parse_cursor(cursor)
+    if place is not None:
+        started_at, flow_id = place
+        # The first condition alone lets the index find the start; the second breaks ties.
+        found = found.filter(started_at__lte=started_at).filter(Q(started_at__lt=started_at) | Q(id__lt=flow_id))
+    flows = list(found[: PAGE_ROWS + 1])
+    more = len(flows) > PAGE_ROWS
+    return FlowPage(flows[:PAGE_ROWS], make_cursor(flows[PAGE_ROWS - 1]) if more else "")
+
+
+def make_cursor(flow: Flow) -> str:
+    """The place of a flow in the list: microseconds since the epoch and its id."""
+    return f"{(flow.started_at - _EPOCH) // timedelta(microseconds=1)}_{flow.id}"
+
+
+def parse_cursor(cursor: str) -> tuple[datetime, str] | None:
+    """The inverse; None for anything that is not a cursor."""
+    micros, _, flow_id = cursor.partition("_")
+    if not (micros.isascii() and micros.isdigit() and len(micros) <= 16 and flow_id) or "\0" in cursor:
+        return None
+    return _EPOCH + timedelta(microseconds=int(micros)), flow_id
+
+
+def facets() -> Facets:
+    """Values to filter by, from the newest flows only: no scan over the table."""
+    newest = Flow.objects.order_by("-started_at", "-id").values_list(
+        "provider", "rule", "requested_model", "sent_model", "hooks_changed"
+    )[:FACET_ROWS]
+    providers: set[str] = set()
+    rules: set[str] = set()
+    models: set[str] = set()
+    hooks: set[str] = set()
+    for provider, rule, requested, sent, changed in newest:
+        providers.add(provider)
+        rules.add(rule)
+        models.update((requested, sent))
+        hooks.update(changed)
+    providers_, rules_, models_, hooks_ = (sorted(v for v in s if v) for s in (providers, rules, models, hooks))
+    return Facets(providers_, rules_, models_, hooks_)
+
+
+def flow_detail(flow_id: str) -> FlowDetail | None:
+    """A flow, its sides and traces without bodies; None when there is no such flow."""
+    flow = find_flow(flow_id)
+    if flow is None:
+        return None
+    sides = {side.side: side for side in FlowSide.objects.filter(flow_id=flow_id)}
+    return FlowDetail(flow, sides, list(HookTrace.objects.filter(flow_id=flow_id).order_by("seq")))
+
+
+def find_flow(flow_id: str) -> Flow | None:
+    """The row alone."""
+    return None if "\0" in flow_id else Flow.objects.filter(pk=flow_id).first()
+
+
+def neighbours(flow: Flow) -> tuple[str, str]:
+    """Ids of the next newer and the next older flow; empty at the ends."""
+    at, pk = flow.started_at, flow.pk
+    newer = Flow.objects.filter(started_at__gte=at).filter(Q(started_at__gt=at) | Q(id__gt=pk))
+    older = Flow.objects.filter(started_at__lte=at).filter(Q(started_at__lt=at) | Q(id__lt=pk))
+    newer_id = newer.order_by("started_at", "id").values_list("id", flat=True).first()
+    older_id = older.order_by("-started_at", "-id").values_list("id", flat=True).first()
+    return newer_id or "", older_id or ""
+
+
+def messages(flow_id: str, *, after_seq: int = -1, limit: int = 200) -> list[WebSocketMessage]:
+    """A page of a websocket's messages in order."""
+    return list(WebSocketMessage.objects.filter(flow_id=flow_id, seq__gt=after_seq).order_by("seq")[:limit])
+
+
+def header(headers: Sequence[Sequence[str]], name: str) -> str:
+    """The first value of a header, its name compared without case; empty when there is none."""
+    return next((line[1] for line in headers if line[0].lower() == name), "")
+
+
+def answer_side(sides: dict[str, FlowSide]) -> FlowSide | None:
+    """The side that shows the answer: as it was delivered, else as it came."""
+    for name in ("delivered", "upstream"):
+        side = sides.get(name)
+        if side is not None and (side.body_digest or side.status_code):
+            return side
+    return None

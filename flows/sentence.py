@@ -1,0 +1,84 @@
+"""What happened to a flow, in one sentence of parts that a page joins by " · "."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flows.models import Flow, HookTrace
+from flows.units import duration, plural
+
+Tone = Literal["", "changed", "bad", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A clause and the colour it earns."""
+
+    text: str
+    tone: Tone = ""
+
+
+def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
+    """Request, where it went and why, what was changed, how it ended."""
+    parts = [Part(f"{flow.method} {_short(flow.path)}"), *_route(flow), *_changes(flow, traces), _end(flow)]
+    return [part for part in parts if part.text]
+
+
+def _short(path: str) -> str:
+    path = path.partition("?")[0]
+    return path if len(path) <= 80 else f"{path[:78]}…"
+
+
+def _route(flow: Flow) -> list[Part]:
+    if flow.action == "local":
+        return [Part("answered by ccproxy itself")]
+    if flow.action == "refused":
+        return [Part("refused by ccproxy", "bad")]
+    why = f" by rule “{flow.rule}”" if flow.rule else " by sentinel" if flow.credential_injected else ""
+    to = f"provider {flow.provider}" if flow.provider else flow.host
+    if not flow.requested_model:
+        return [Part(f"to {to}{why}" if to else "")]
+    if flow.sent_model and flow.sent_model != flow.requested_model:
+        return [Part(f"{flow.requested_model} → {flow.sent_model} at {to}{why}", "changed")]
+    return [Part(f"{flow.requested_model} → {to}{why}" if to else flow.requested_model)]
+
+
+def _changes(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
+    if flow.action in ("local", "refused"):
+        return []
+    changed = [trace for trace in traces if trace.changed]
+    failed = [trace for trace in traces if trace.outcome == "error"]
+    parts = [Part(f"hook {failed[0].hook} failed", "bad")] if failed else []
+    if not changed:
+        # Without traces nothing is known of a running flow's hooks; then the row's own list decides.
+        names = flow.hooks_changed
+        return [
+            *parts,
+            Part(f"{plural(len(names), 'hook')} changed it", "changed") if names else Part("no hook changed it"),
+        ]
+    what = {change for trace in changed for change in trace.changed}
+    headers = sum(change.startswith("header:") for change in what)
+    things = [plural(headers, "header")] if headers else []
+    things += [f"the {name}" for name in ("body", "path") if any(c.partition(":")[0] == name for c in what)]
+    if not things:
+        things = ["its own notes only"]
+    return [*parts, Part(f"{plural(len(changed), 'hook')} changed {_listed(things)}", "changed")]
+
+
+def _end(flow: Flow) -> Part:
+    code = str(flow.status_code) if flow.status_code else ""
+    if flow.state == Flow.State.LIVE:
+        return Part(f"{code} streaming" if code else "waiting for the answer", "live")
+    took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""
+    if flow.state == Flow.State.ERROR:
+        return Part(f"{code} cut off{took}" if code else f"failed{took}", "bad")
+    if flow.is_websocket:
+        return Part(f"websocket, open for {duration(flow.duration_ms)}" if took else "websocket")
+    verb = " streamed" if flow.is_stream else ""
+    return Part(f"{code or 'no answer'}{verb}{took}", "bad" if (flow.status_code or 0) >= 400 else "")
+
+
+def _listed(things: list[str]) -> str:
+    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"

@@ -1,0 +1,56 @@
+"""Quantities for people: sizes, durations and counts. Unknown is "–", never 0."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"
+
+
+def size(size_bytes: int | None) -> str:
+    """Bytes as "512 B", "12.4 KB", "3.1 MB" (1 KB is 1,000 bytes)."""
+    if size_bytes is None:
+        return UNKNOWN
+    if size_bytes < 1_000:
+        return f"{size_bytes} B"
+    for factor, unit in ((1e3, "KB"), (1e6, "MB")):
+        if size_bytes < factor * 999.5:
+            return f"{_three_digits(size_bytes / factor)} {unit}"
+    return f"{size_bytes / 1e9:.1f} GB"
+
+
+def duration(duration_ms: float | None) -> str:
+    """Milliseconds as "0.04 ms", "3.1 ms", "612 ms", "4.1 s", "2 m 05 s"."""
+    if duration_ms is None:
+        return UNKNOWN
+    if duration_ms < 0.995:
+        return f"{duration_ms:.2f} ms" if duration_ms else "0 ms"
+    if duration_ms < 10:
+        return f"{duration_ms:.1f} ms"
+    if duration_ms < 999.5:
+        return f"{duration_ms:.0f} ms"
+    seconds = duration_ms / 1000
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def count(number: int | None) -> str:
+    """A count as "342", "12.9 k", "1.2 M"."""
+    if number is None:
+        return UNKNOWN
+    if number < 1_000:
+        return str(number)
+    if number < 999_500:
+        return f"{_three_digits(number / 1e3)} k"
+    return f"{number / 1e6:.1f} M"
+
+
+def plural(number: int, noun: str) -> str:
+    """ "1 hook", "3 hooks"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"

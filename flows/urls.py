@@ -1,0 +1,17 @@
+"""Addresses of the console's flow pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from flows import views
+
+app_name = "flows"
+urlpatterns = [
+    path("", views.flow_list, name="list"),
+    path("rows", views.flow_rows, name="rows"),
+    path("<str:flow_id>/", views.flow_page, name="detail"),
+    path("<str:flow_id>/partial", views.flow_partial, name="partial"),
+    path("<str:flow_id>/json/<str:source>", views.flow_json, name="json"),
+    path("<str:flow_id>/body/<str:source>", views.flow_body, name="body"),
+]
