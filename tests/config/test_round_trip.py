@@ -19,7 +19,7 @@ from providers.names import PROVIDER_TYPES, WIRE_FORMATS
 
 TEXT = st.text(max_size=20)
 WORDS = TEXT.filter(bool)
-SOURCES = st.one_of(
+SOURCES: st.SearchStrategy[tuple[str, dict[str, str]]] = st.one_of(
     st.just(("none", {})),
     st.just(("key", {})),
     WORDS.map(lambda text: ("command", {"command": text})),
@@ -40,16 +40,17 @@ PROVIDERS = st.fixed_dictionaries(
         "fingerprint_profile": TEXT,
     }
 )
+RULE_TEXTS = (
+    "name", "match_host", "match_path", "match_model", "dest_host", "dest_path", "dest_model", "dest_vertex_project",
+    "dest_vertex_location", "comment",
+)  # fmt: skip
 RULES = st.fixed_dictionaries(
     {
-        name: TEXT
-        for name in (
-            "name", "match_host", "match_path", "match_model", "dest_host", "dest_path", "dest_model",
-            "dest_vertex_project", "dest_vertex_location", "comment",
-        )
+        **dict.fromkeys(RULE_TEXTS, TEXT),
+        "action": st.sampled_from(["passthrough", "redirect", "transform"]),
+        "enabled": st.booleans(),
     }
-    | {"action": st.sampled_from(["passthrough", "redirect", "transform"]), "enabled": st.booleans()}
-)  # fmt: skip
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
