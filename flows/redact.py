@@ -19,7 +19,7 @@ from threading import Lock
 from urllib.parse import unquote, unquote_plus
 
 from flows.decode import decode, layers
-from flows.needles import Needles
+from flows.needles import Needles, merged
 from flows.record import Headers
 from providers.auth.registry import SecretRegistry
 from providers.auth.sentinel import provider_of
@@ -89,7 +89,7 @@ CREDENTIAL_PARAMS = frozenset(
 )
 """Query parameters whose value is redacted, lower case."""
 
-LEARNED_SECRETS = 256
+LEARNED_SECRETS = 64
 LEARN_FROM_CHARS = 16
 """A passing credential shorter than this, or without a digit, may be an ordinary word: it is redacted by name only."""
 
@@ -143,7 +143,8 @@ class Redactor:
         self._learned: OrderedDict[str, None] = OrderedDict()
         self._learned_version = 0
         self._lock = Lock()
-        self._compiled: tuple[tuple[int, int], Needles] = ((-1, -1), Needles(()))
+        self._known: frozenset[str] = frozenset()
+        self._scanners: tuple[tuple[int, int], Needles, Needles] = ((-1, -1), Needles(), Needles(encoded=False))
 
     @property
     def version(self) -> tuple[int, int]:
@@ -198,6 +199,8 @@ class Redactor:
     def learn(self, headers: Headers) -> None:
         """Remember the credentials in `headers`, so that an echo of them is cut out by value too."""
         for name, value in headers:
+            if name.lower() in COOKIE_HEADERS:
+                continue
             if is_credential_header(name.lower(), value):
                 self._remember(_SCHEME.sub("", value, count=1).strip())
             elif name.lower() == "sec-websocket-protocol":
@@ -217,34 +220,34 @@ class Redactor:
         if decoded.capped:
             # Whatever lies behind the cap was not looked at, so the compressed original cannot be kept.
             return RedactedBody(data[:CUT_BYTES], redacted=bool(edits), decoded=True, truncated=True)
-        if edits:
+        if edits and decoded.data is not value:
             return RedactedBody(data, redacted=True, decoded=True)
         data, edits = self._cut(value)
         return RedactedBody(data, redacted=bool(edits), edits=edits)
 
     def _cut(self, value: bytes) -> tuple[bytes, tuple[Edit, ...]]:
-        needles = self._needles()
-        hits = needles.hits(value) if needles else []
+        hits = [hit for scanner in self._current_scanners() if scanner for hit in scanner.hits(value)]
         if not hits:
             return value, ()
         pieces: list[bytes] = []
         edits: list[Edit] = []
         position = 0
-        for hit in hits:
+        for hit in merged(hits):
             replacement = mark(hit.secret).encode()
             pieces += (value[position : hit.start], replacement)
             edits.append(Edit(hit.start, hit.end, len(replacement)))
             position = hit.end
         return b"".join((*pieces, value[position:])), tuple(edits)
 
-    def _needles(self) -> Needles:
+    def _current_scanners(self) -> tuple[Needles, Needles]:
         version = self.version
-        if self._compiled[0] != version:
+        if self._scanners[0] != version:
             with self._lock:
-                values = self._registry.values | frozenset(self._learned)
-                public = {value for value in values if _is_sentinel(value)}
-                self._compiled = (version, Needles(sorted(values - public)))
-        return self._compiled[1]
+                new = {value for value in self._registry.values - self._known if not _is_sentinel(value)}
+                self._known = self._known | self._registry.values
+                registered = self._scanners[1].with_secrets(sorted(new)) if new else self._scanners[1]
+                self._scanners = (version, registered, Needles(self._learned, encoded=False))
+        return self._scanners[1:]
 
     def _remember(self, value: str) -> None:
         if len(value) < LEARN_FROM_CHARS or _is_sentinel(value) or not any(char.isdigit() for char in value):
@@ -307,4 +310,3 @@ def _cookie_pair(pair: str) -> str:
     if not equals:
         return mark(pair) if pair.strip() else pair
     return f"{key}={mark(value)}" if value else pair
-

@@ -1,0 +1,120 @@
+"""The log: one file that rotates, readable by its owner alone, without secrets and without control characters."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+
+from flows.redact import Redactor
+from providers.auth.registry import SECRETS
+from providers.errors import ConfigError
+
+LOG_FILE_NAME = "ccproxy.log"
+MAX_BYTES = 10 * 1024 * 1024
+BACKUP_COUNT = 3
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+# They tell each request's URL and headers; the record has those, redacted.
+_CHATTY = ("asyncio", "daphne", "h2", "hpack", "httpcore", "httpx", "twisted", "mitmproxy.proxy.server")
+
+# C0 and C1 with DEL, line and direction separators, lone surrogates: what can forge lines or drive a terminal.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class LogFormatter(logging.Formatter):
+    """`time level logger: message [flow id]`, one line a message; a traceback follows, each line marked with `| `."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text that is safe to store and to print."""
+        flow = f" [flow {record.flow}]" if hasattr(record, "flow") else ""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        head = f"{at} {record.levelname:<7} {record.name}: {self._message(record)}{flow}"
+        lines = [head]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).split("\n")
+        if record.stack_info:
+            lines += record.stack_info.split("\n")
+        # Redacted as a whole first: a secret must not hide behind an escape or a line's end.
+        text = self._redactor.line("\0".join(lines))
+        first, *rest = text.split("\0")
+        return "\n".join([escape_controls(first), *("| " + escape_controls(line) for line in rest)])
+
+    def _message(self, record: logging.LogRecord) -> str:
+        try:
+            message = record.getMessage()
+        except Exception as exc:  # a wrong format string must not cost the line
+            message = f"{record.msg!r} with {record.args!r} ({exc})"
+        return message.replace("\0", "\\x00")
+
+
+def escape_controls(text: str) -> str:
+    """Spell out control characters, for example \\x1b and \\n."""
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
+
+class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
+    """A rotating log file whose mode is 0600 from the first byte on."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.fchmod(descriptor, 0o600)
+        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors)
+
+
+def configure_logging(log_file: Path | None, level: str, to_stderr: bool) -> None:
+    """Set up the root logger; what was set up before is replaced.
+
+    Args:
+        log_file: where to write; None writes no file.
+        level: DEBUG, INFO, WARNING, ERROR or CRITICAL, in any case.
+        to_stderr: write to standard error too.
+
+    Raises:
+        ConfigError: when the level is unknown or the file cannot be written.
+    """
+    if level.upper() not in LEVELS:
+        raise ConfigError(f"log_level {level!r} is not one of {', '.join(LEVELS)}")
+    formatter = LogFormatter(Redactor(SECRETS))
+    handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
+    if to_stderr:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    for handler in handlers or [logging.NullHandler()]:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(level.upper())
+    _quieten()
+    logging.captureWarnings(True)
+
+
+def _file_handler(log_file: Path) -> logging.Handler:
+    try:
+        log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return PrivateRotatingFile(
+            log_file, maxBytes=MAX_BYTES, backupCount=BACKUP_COUNT, encoding="utf-8", errors="backslashreplace"
+        )
+    except OSError as exc:
+        raise ConfigError(f"cannot write the log file {log_file}: {exc.strerror}") from None
+
+
+def _quieten() -> None:
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("django", "django.server"):
+        # Django's own handlers would print unredacted lines beside ours.
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True

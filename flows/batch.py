@@ -1,0 +1,52 @@
+"""Writes a batch of rows in one idempotent transaction: the same code stores a flow's first and its last state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db import models, transaction
+
+from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.retention import delete_unreferenced, lock_bodies
+from flows.rows import FlowRows, body_row
+
+_BODIES_PER_STATEMENT = 20
+_NOT_OURS = frozenset(
+    {
+        "pinned",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "cost_usd",
+    }
+)
+"""Columns of a flow that others fill: a later hand-over leaves them alone."""
+
+
+def write_batch(batch: Sequence[FlowRows], superseded: Iterable[str] = ()) -> None:
+    """Insert or replace the rows of `batch` (one entry a flow) and drop bodies that only their older state needed."""
+    bodies = {digest: body for rows in batch for digest, body in rows.bodies.items()}
+    with transaction.atomic():
+        lock_bodies()
+        FlowBody.objects.bulk_create(
+            [body_row(body) for body in bodies.values()], ignore_conflicts=True, batch_size=_BODIES_PER_STATEMENT
+        )
+        _upsert(Flow, [rows.flow for rows in batch], ["id"], _NOT_OURS)
+        _upsert(FlowSide, [side for rows in batch for side in rows.sides], ["flow", "side"])
+        _upsert(HookTrace, [hook for rows in batch for hook in rows.hooks], ["flow", "seq"])
+        _upsert(WebSocketMessage, [message for rows in batch for message in rows.messages], ["flow", "seq"])
+        delete_unreferenced(superseded)
+
+
+def _upsert[Row: models.Model](
+    model: type[Row], rows: list[Row], key: list[str], leave: frozenset[str] = frozenset()
+) -> None:
+    columns = [column.name for column in model._meta.concrete_fields if not column.primary_key]
+    model._default_manager.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=key,
+        update_fields=[name for name in columns if name not in key and name not in leave],
+    )

@@ -1,0 +1,150 @@
+"""Deletes what the record no longer has to keep, in small transactions, so that writing never waits long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models.functions import Length
+
+from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+
+CHUNK_ROWS = 200
+_DIGEST_ROWS = 500
+_VACUUM_PAGES = 1000
+SPARE_PAGES = 2000
+"""Free pages that stay in the file: the next flows need them anyway."""
+_INCREMENTAL = 2
+_REWRITABLE_BYTES = 64 * 1024 * 1024
+_BODY_LOCK = 0x63637078
+_BODY_COLUMNS = (
+    (FlowSide, "body_digest"),
+    (HookTrace, "body_before"),
+    (HookTrace, "body_after"),
+    (WebSocketMessage, "body_digest"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """How much to keep; None means no limit. Pinned and running flows stay whatever the policy says.
+
+    `max_bytes` is the used part of the database (SQLite: pages in use; PostgreSQL: packed bodies).
+    """
+
+    max_age_days: float | None = 30
+    max_flows: int | None = 100_000
+    max_bytes: int | None = 4 * 1024**3
+
+
+def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:
+    """Delete at most `limit` flows, the oldest first; returns how many. 0 means that the policy is met."""
+    ids = _expired(policy, now, limit)
+    delete_flows(ids)
+    return len(ids)
+
+
+def delete_flows(ids: Sequence[str]) -> None:
+    """Delete flows with everything that is theirs, and the bodies nobody else refers to, in one transaction."""
+    if not ids:
+        return
+    with transaction.atomic():
+        lock_bodies()
+        digests: set[str] = set()
+        for model, column in _BODY_COLUMNS:
+            digests.update(model._default_manager.filter(flow__in=ids).values_list(column, flat=True))
+        Flow.objects.filter(pk__in=ids).delete()
+        delete_unreferenced(digests)
+
+
+def delete_unreferenced(digests: Iterable[str]) -> int:
+    """Delete those of the bodies that nothing refers to; call it inside a transaction."""
+    wanted = sorted(set(digests) - {""})
+    deleted = 0
+    for start in range(0, len(wanted), _DIGEST_ROWS):
+        bodies = FlowBody.objects.filter(digest__in=wanted[start : start + _DIGEST_ROWS])
+        for model, column in _BODY_COLUMNS:
+            bodies = bodies.filter(~Exists(model._default_manager.filter(**{column: OuterRef("digest")})))
+        deleted += bodies.delete()[0]
+    return deleted
+
+
+def sweep_chunk(after: str, limit: int = CHUNK_ROWS) -> str:
+    """Delete unreferenced bodies among the next `limit` digests; returns where to go on, "" at the end."""
+    with transaction.atomic():
+        lock_bodies()
+        page = FlowBody.objects.filter(digest__gt=after).order_by("digest").values_list("digest", flat=True)
+        digests = list(page[:limit])
+        delete_unreferenced(digests)
+    return digests[-1] if len(digests) == limit else ""
+
+
+def make_shrinkable() -> None:
+    """Turn on incremental vacuum for a small SQLite file: rewrites it once, in well under a second.
+
+    The setting cannot be an `init_command`: it would ask for the write lock at every new connection. Of a large file
+    that was made without it, free pages are reused, but the file keeps its size until someone runs VACUUM.
+    """
+    if connection.vendor != "sqlite" or _pragma("auto_vacuum") == _INCREMENTAL or used_bytes() > _REWRITABLE_BYTES:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        cursor.execute("VACUUM")
+
+
+def reclaim_chunk() -> bool:
+    """Give some free pages of the SQLite file back to the disk; true when there are more to give."""
+    if connection.vendor != "sqlite" or _pragma("auto_vacuum") != _INCREMENTAL:
+        return False
+    if _pragma("freelist_count") <= SPARE_PAGES:
+        return False
+    with connection.cursor() as cursor:
+        # A script, because execute() takes only the first step of this statement, which frees a single page.
+        cursor.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+    return _pragma("freelist_count") > SPARE_PAGES
+
+
+def used_bytes() -> int:
+    """What the record takes, in bytes, without what is free for reuse."""
+    if connection.vendor == "sqlite":
+        return (_pragma("page_count") - _pragma("freelist_count")) * _pragma("page_size")
+    return FlowBody.objects.aggregate(total=Sum(Length("blob")))["total"] or 0
+
+
+def lock_bodies() -> None:
+    """Keep others from deleting a body that is about to be referred to again, until the transaction ends.
+
+    SQLite has one writer at a time anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_BODY_LOCK])
+
+
+def _expired(policy: RetentionPolicy, now: datetime, limit: int) -> list[str]:
+    deletable = Flow.objects.filter(pinned=False).exclude(state=Flow.State.LIVE)
+    oldest = deletable.order_by("started_at", "id")
+    if policy.max_age_days is not None:
+        before = now - timedelta(days=policy.max_age_days)
+        if ids := _ids(oldest.filter(started_at__lt=before), limit):
+            return ids
+    if policy.max_flows is not None and (excess := deletable.count() - policy.max_flows) > 0:
+        return _ids(oldest, min(excess, limit))
+    if policy.max_bytes is not None and (used := used_bytes()) > policy.max_bytes:
+        # As large a share of the flows as the database is too large, so that nothing is deleted without need.
+        share = (used - policy.max_bytes) / used
+        return _ids(oldest, max(1, min(limit, int(deletable.count() * share))))
+    return []
+
+
+def _ids(flows: QuerySet[Flow], limit: int) -> list[str]:
+    return list(flows.values_list("pk", flat=True)[:limit])
+
+
+def _pragma(name: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA {name}")
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,300 @@
+"""Turns a hand-over into rows of the database: secrets cut out, bodies packed, texts that every database accepts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from django.db import models
+
+from flows.bodies import PackedBody, pack
+from flows.decode import decode
+from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
+from flows.redact import RedactedBody, Redactor
+from flows.search_text import search_text
+
+CACHED_BLOB_BYTES = 16 * 1024 * 1024
+_ROW_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRows:
+    """Everything to write for one hand-over."""
+
+    flow: Flow
+    sides: list[FlowSide]
+    hooks: list[HookTrace]
+    messages: list[WebSocketMessage]
+    bodies: dict[str, PackedBody]
+    message_count: int
+    """Messages of the flow so far, with those left out here because they are written already."""
+
+    @property
+    def own_digests(self) -> set[str]:
+        """Digests that sides and hooks refer to; a later hand-over may refer to others instead."""
+        sides = {side.body_digest for side in self.sides}
+        return (sides | {digest for hook in self.hooks for digest in (hook.body_before, hook.body_after)}) - {""}
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the rows need."""
+        rows = 1 + len(self.sides) + len(self.hooks) + len(self.messages)
+        return rows * _ROW_BYTES + sum(len(body.blob) for body in self.bodies.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    body: RedactedBody
+    packed: PackedBody
+
+    @property
+    def cost(self) -> int:
+        return len(self.body.data) + len(self.packed.blob)
+
+
+@dataclass(slots=True)
+class _Bodies:
+    """Redacts and packs bodies; remembers the last ones, because a running flow hands over the same ones again."""
+
+    redactor: Redactor
+    _recent: OrderedDict[tuple[bytes, str], _Stored] = field(default_factory=OrderedDict)
+    _recent_bytes: int = 0
+    _version: tuple[int, int] = (-1, -1)
+
+    def store(self, data: bytes, content_encoding: str) -> _Stored:
+        key = (hashlib.blake2b(data, digest_size=32).digest(), content_encoding)
+        self._forget_outdated()
+        if (known := self._recent.get(key)) is not None:
+            self._recent.move_to_end(key)
+            return known
+        body = self.redactor.body(data, content_encoding)
+        stored = _Stored(body, pack(body.data))
+        self._forget_outdated()  # this very body may have told another secret
+        self._recent[key] = stored
+        self._recent_bytes += stored.cost
+        while self._recent_bytes > CACHED_BLOB_BYTES:
+            self._recent_bytes -= self._recent.popitem(last=False)[1].cost
+        return stored
+
+    def _forget_outdated(self) -> None:
+        if self._version != self.redactor.version:
+            self._recent.clear()
+            self._recent_bytes = 0
+            self._version = self.redactor.version
+
+
+class RowBuilder:
+    """Builds rows out of hand-overs. Not thread-safe: it belongs to the writer's thread."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._bodies = _Bodies(redactor)
+
+    def build(self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0) -> FlowRows:
+        """Rows of one hand-over; the first `written_messages` websocket messages are left out."""
+        self._learn(record)
+        packed: dict[str, PackedBody] = {}
+        sides = [self._side(record, side, packed) for side in record.sides]
+        hooks = [self._hook(record, seq, step, packed) for seq, step in enumerate(record.hooks)]
+        messages = [self._message(record, message, packed) for message in record.messages[written_messages:]]
+        flow = self._flow(record, bodies_dropped)
+        flow.search_text = self._search_text(record)
+        return FlowRows(flow, sides, hooks, messages, packed, max(written_messages, len(record.messages)))
+
+    def _learn(self, record: FlowRecord) -> None:
+        for side in record.sides:
+            self._redactor.learn(side.headers)
+            self._redactor.learn_url(side.url)
+
+    def _flow(self, record: FlowRecord, bodies_dropped: bool) -> Flow:
+        texts = {name: self._text(getattr(record, name)) for name in _FLOW_TEXTS}
+        urls = {name: self._url(getattr(record, name)) for name in ("path", "client_url", "forwarded_url")}
+        plain = {name: getattr(record, name) for name in _FLOW_PLAIN}
+        flow = Flow(
+            **texts,
+            **urls,
+            **plain,
+            started_at=datetime.fromtimestamp(record.started_at, UTC),
+            finished_at=None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
+            hooks_changed=[storable(step.hook) for step in record.hooks if step.changed],
+            losses=[[self._text(path), self._text(reason)] for path, reason in record.losses],
+            request_size_bytes=_size(record, "client"),
+            response_size_bytes=_size(record, "delivered") or _size(record, "upstream"),
+            bodies_dropped=bodies_dropped,
+        )
+        return _clipped(flow)
+
+    def _side(self, record: FlowRecord, side: SideRecord, packed: dict[str, PackedBody]) -> FlowSide:
+        stored = self._store(side.body, _header(side.headers, "content-encoding"), packed)
+        body = stored.body if stored else RedactedBody(b"")
+        move = (lambda offset: offset) if body.decoded else body.moved
+        row = FlowSide(
+            flow_id=record.id,
+            side=side.side,
+            http_version=storable(side.http_version),
+            method=storable(side.method),
+            url=self._url(side.url),
+            status_code=side.status_code,
+            reason=self._text(side.reason),
+            headers=self._headers(side.headers),
+            trailers=self._headers(side.trailers),
+            body_digest=stored.packed.digest if stored else "",
+            body_size_bytes=side.body_size_bytes,
+            body_truncated=side.body_truncated or body.truncated,
+            body_redacted=body.redacted,
+            body_decoded=body.decoded,
+            chunk_times=[[move(offset), at_ms] for offset, at_ms in side.chunk_times],
+        )
+        return _clipped(row)
+
+    def _hook(self, record: FlowRecord, seq: int, step: HookStep, packed: dict[str, PackedBody]) -> HookTrace:
+        before = self._store(step.body_before, "", packed)
+        after = self._store(step.body_after, "", packed)
+        row = HookTrace(
+            flow_id=record.id,
+            seq=seq,
+            stage=step.stage,
+            hook=storable(step.hook),
+            outcome=step.outcome,
+            reason=self._text(step.reason),
+            prepare_ms=step.prepare_ms,
+            apply_ms=step.apply_ms,
+            changed=[self._text(name) for name in step.changed],
+            headers_before=None if step.headers_before is None else self._headers(step.headers_before),
+            headers_after=None if step.headers_after is None else self._headers(step.headers_after),
+            url_before=self._url(step.url_before),
+            url_after=self._url(step.url_after),
+            body_before=before.packed.digest if before else "",
+            body_after=after.packed.digest if after else "",
+        )
+        return _clipped(row)
+
+    def _message(self, record: FlowRecord, message: WebSocketRecord, packed: dict[str, PackedBody]) -> WebSocketMessage:
+        stored = self._store(message.content, "", packed)
+        return WebSocketMessage(
+            flow_id=record.id,
+            seq=message.seq,
+            at_ms=message.at_ms,
+            from_client=message.from_client,
+            is_text=message.is_text,
+            size_bytes=len(message.content),
+            body_digest=stored.packed.digest if stored else "",
+        )
+
+    def _store(self, data: bytes | None, encoding: str, packed: dict[str, PackedBody]) -> _Stored | None:
+        if not data:
+            return None
+        stored = self._bodies.store(data, encoding)
+        packed[stored.packed.digest] = stored.packed
+        return stored
+
+    def _search_text(self, record: FlowRecord) -> str:
+        answered = "delivered" if _body(record, "delivered") else "upstream"
+        names = replace(record, path=self._redactor.url(record.path))
+        text = search_text(names, self._readable(record, "client"), self._readable(record, answered))
+        # Once more over the whole: a stream's pieces may spell a secret only when they are put together.
+        return storable(self._redactor.text(text))
+
+    def _readable(self, record: FlowRecord, side: str) -> bytes:
+        data, encoding = _body(record, side), _content_encoding(record, side)
+        if not data:
+            return b""
+        body = self._bodies.store(data, encoding).body
+        return body.data if body.decoded else decode(body.data, encoding).data
+
+    def _text(self, text: str) -> str:
+        return storable(self._redactor.text(text))
+
+    def _url(self, url: str) -> str:
+        return storable(self._redactor.url(url))
+
+    def _headers(self, headers: Headers) -> list[list[str]]:
+        return [[storable(name), storable(value)] for name, value in self._redactor.headers(headers)]
+
+
+_FLOW_PLAIN = (
+    "id",
+    "state",
+    "rule_id",
+    "revision",
+    "credential_injected",
+    "status_code",
+    "is_stream",
+    "is_websocket",
+    "connect_ms",
+    "first_byte_ms",
+    "first_event_ms",
+    "duration_ms",
+    "event_count",
+)
+_FLOW_TEXTS = (
+    "source",
+    "method",
+    "host",
+    "user_agent",
+    "client_format",
+    "provider_format",
+    "action",
+    "provider",
+    "provider_type",
+    "rule",
+    "route",
+    "requested_model",
+    "sent_model",
+    "session_id",
+    "conversation_id",
+    "error",
+)
+
+
+def storable(text: str) -> str:
+    """A text that every database takes: bytes that were no UTF-8 and NUL are spelled out as \\xNN."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join(_spelled(char) if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text.replace("\0", "\\x00")
+
+
+def body_row(packed: PackedBody) -> FlowBody:
+    """The row of a packed body."""
+    return FlowBody(digest=packed.digest, encoding=packed.encoding, size_bytes=packed.size_bytes, blob=packed.blob)
+
+
+def _spelled(surrogate: str) -> str:
+    code = ord(surrogate)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def _clipped[Row: models.Model](row: Row) -> Row:
+    """Cut texts to their columns; PostgreSQL refuses longer ones."""
+    for column in row._meta.concrete_fields:
+        if isinstance(column, models.CharField) and column.max_length and not column.primary_key:
+            value = getattr(row, column.attname)
+            if isinstance(value, str) and len(value) > column.max_length:
+                setattr(row, column.attname, value[: column.max_length - 1] + "…")
+    return row
+
+
+def _of_side(record: FlowRecord, side: str) -> Iterable[SideRecord]:
+    return (candidate for candidate in record.sides if candidate.side == side)
+
+
+def _body(record: FlowRecord, side: str) -> bytes:
+    return next((found.body or b"" for found in _of_side(record, side)), b"")
+
+
+def _size(record: FlowRecord, side: str) -> int:
+    return next((found.body_size_bytes for found in _of_side(record, side)), 0)
+
+
+def _content_encoding(record: FlowRecord, side: str) -> str:
+    return next((_header(found.headers, "content-encoding") for found in _of_side(record, side)), "")
+
+
+def _header(headers: Headers, wanted: str) -> str:
+    return ",".join(value for name, value in headers if name.lower() == wanted)

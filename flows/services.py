@@ -1,0 +1,40 @@
+"""Writes to the record that people ask for, and what a start has to put right."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from flows.models import Flow
+from flows.retention import delete_flows
+
+INTERRUPTED = "The proxy stopped while this flow was running."
+_CHUNK_ROWS = 500
+_PAUSE_S = 0.01
+
+
+def clear_flows(flows: QuerySet[Flow], *, keep_pinned: bool = True) -> int:
+    """Delete the flows of a queryset with their bodies, in chunks; returns how many went."""
+    if keep_pinned and not flows.query.is_sliced:
+        flows = flows.filter(pinned=False)
+    ids = [str(pk) for pk, pinned in flows.values_list("pk", "pinned") if not (keep_pinned and pinned)]
+    for start in range(0, len(ids), _CHUNK_ROWS):
+        delete_flows(ids[start : start + _CHUNK_ROWS])
+        time.sleep(_PAUSE_S)  # SQLite's lock goes to whoever asks at the right moment: leave the writer a gap
+    return len(ids)
+
+
+def pin(flows: QuerySet[Flow], *, pinned: bool = True) -> int:
+    """Exempt flows from retention and clearing, or no longer; returns how many changed."""
+    return flows.exclude(pinned=pinned).update(pinned=pinned)
+
+
+def mark_interrupted(before: datetime) -> int:
+    """End the flows that began before `before` and still count as running: their process is gone.
+
+    A process that runs on after all hands its flows over again and so takes the mark back.
+    """
+    stale = Flow.objects.filter(state=Flow.State.LIVE, started_at__lt=before)
+    return stale.update(state=Flow.State.ERROR, error=INTERRUPTED)

@@ -1,0 +1,286 @@
+"""Writes flows to the database on one thread of its own: the proxy's event loop never waits for it.
+
+Hand-overs wait in a bounded backlog. The thread takes them, cuts out secrets, packs bodies and writes batches, each in
+one idempotent transaction. While the database is locked or away it goes on preparing (packed rows need less memory than
+records) and tries again until it works or the writer is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Thread
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+
+from flows.backlog import Backlog, HandOver
+from flows.batch import write_batch
+from flows.housekeeping import Housekeeping
+from flows.record import FlowDelta, FlowRecord
+from flows.redact import Redactor
+from flows.retention import RetentionPolicy
+from flows.rows import FlowRows, RowBuilder
+
+BATCH_ROWS = 100
+BATCH_WINDOW_S = 0.25
+MAX_RECORDS = 5000
+MAX_BYTES = 96 * 1024 * 1024
+BUSY_TIMEOUT_MS = 500
+"""How long SQLite waits for a lock before the thread gets back to preparing; it then asks again, for ever."""
+
+_FIRST_RETRY_S = 0.05
+_LAST_RETRY_S = 1.0
+_CONNECTION_CHECK_S = 60.0
+_LAST_ROUND_S = 2.0
+"""How long a round that is under way may take beyond the time given to `close`."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStats:
+    """The writer's state. `lag_s` is the age of the oldest hand-over not yet written, 0 when all is written."""
+
+    queue_depth: int
+    queue_bytes: int
+    written: int
+    bodies_dropped: int
+    records_dropped: int
+    records_failed: int
+    pruned: int
+    lag_s: float
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    rows: FlowRows
+    waiting_since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What is in the database of a flow that still runs."""
+
+    digests: set[str]
+    messages: int
+
+
+class FlowWriter:
+    """A sink that stores flows. `started`, `progress` and `finished` return at once and never raise."""
+
+    def __init__(
+        self,
+        *,
+        redactor: Redactor,
+        retention: RetentionPolicy | None = None,
+        max_records: int = MAX_RECORDS,
+        max_bytes: int = MAX_BYTES,
+        batch_rows: int = BATCH_ROWS,
+        batch_window_s: float = BATCH_WINDOW_S,
+    ) -> None:
+        self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
+        self._builder = RowBuilder(redactor)
+        self._retention = retention
+        self._batch_rows = batch_rows
+        self._batch_window_s = batch_window_s
+        self._prepared: dict[str, _Prepared] = {}
+        self._running: dict[str, _Written] = {}
+        self._housekeeping = Housekeeping(retention, datetime.now(UTC))
+        self._thread = Thread(target=self._run, name="flow-writer", daemon=True)
+        self._give_up_at = float("inf")
+        self._retry_at = 0.0
+        self._retry_s = _FIRST_RETRY_S
+        self._housekeeping_at = 0.0
+        self._connection_check_at = 0.0
+        self._written = 0
+        self._failed = 0
+        self._last_error = ""
+
+    def start(self) -> None:
+        """Start the thread; flows left running by an earlier process are marked as interrupted."""
+        self._thread.start()
+
+    def started(self, record: FlowRecord) -> None:
+        """Take a routed flow."""
+        self._backlog.put(record)
+
+    def delta(self, delta: FlowDelta) -> None:
+        """Nothing: the bytes come with the next hand-over."""
+
+    def progress(self, record: FlowRecord) -> None:
+        """Take a running flow's state so far."""
+        self._backlog.put(record)
+
+    def finished(self, record: FlowRecord) -> None:
+        """Take a flow's last state."""
+        self._backlog.put(record)
+
+    def stats(self) -> WriterStats:
+        """Counters since the start, callable from any thread."""
+        depth, size_bytes, since = self._backlog.held()
+        prepared = next(iter(list(self._prepared.values())), None)
+        oldest = min((at for at in (since, prepared and prepared.waiting_since) if at), default=None)
+        return WriterStats(
+            queue_depth=depth,
+            queue_bytes=size_bytes,
+            written=self._written,
+            bodies_dropped=self._backlog.bodies_dropped,
+            records_dropped=self._backlog.records_dropped,
+            records_failed=self._failed,
+            pruned=self._housekeeping.pruned,
+            lag_s=time.monotonic() - oldest if oldest else 0.0,
+            last_error=self._last_error,
+        )
+
+    def close(self, timeout_s: float) -> bool:
+        """Take nothing more and write what waits, `timeout_s` at most; true when everything was written."""
+        self._give_up_at = min(self._give_up_at, time.monotonic() + timeout_s)
+        self._backlog.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + _LAST_ROUND_S)
+        lost = self._backlog.held()[0]
+        if lost:
+            logger.error("%d flows were not written before the proxy stopped: %s", lost, self._last_error)
+        return not lost
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            while not self._finished():
+                try:
+                    self._round()
+                except Exception as exc:  # the thread must outlive whatever one round meets
+                    self._note_error(exc)
+                    logger.exception("The flow writer failed and goes on")
+                    time.sleep(_LAST_RETRY_S)
+        finally:
+            connections.close_all()
+
+    def _finished(self) -> bool:
+        if not self._backlog.closed:
+            return False
+        return time.monotonic() >= self._give_up_at or self._backlog.held()[0] == 0
+
+    def _round(self) -> None:
+        now = time.monotonic()
+        due_at = self._retry_at if self._prepared else self._housekeeping_at
+        self._backlog.wait(idle_s=max(0.0, due_at - now), window_s=self._batch_window_s, batch=self._batch_rows)
+        self._prepare(self._backlog.take(self._batch_rows))
+        if self._prepared and time.monotonic() >= self._retry_at:
+            self._write()
+        elif self._prepared and self._backlog.closed:
+            time.sleep(_FIRST_RETRY_S)
+        elif not self._prepared and time.monotonic() >= self._housekeeping_at and not self._backlog.closed:
+            self._keep_house()
+
+    def _prepare(self, hand_overs: Sequence[HandOver]) -> None:
+        for hand_over in hand_overs:
+            record = hand_over.record
+            written = self._running.get(record.id)
+            try:
+                rows = self._builder.build(
+                    record,
+                    bodies_dropped=hand_over.bodies_dropped,
+                    written_messages=written.messages if written else 0,
+                )
+            except Exception as exc:  # one odd flow must not cost the others
+                self._drop_poison(record.id, exc)
+                continue
+            older = self._prepared.get(record.id)
+            since = older.waiting_since if older else hand_over.waiting_since
+            self._prepared[record.id] = _Prepared(rows, since)
+        self._count_prepared()
+
+    def _write(self) -> None:
+        batch = [prepared.rows for prepared in list(self._prepared.values())[: self._batch_rows]]
+        try:
+            self._check_connection()
+            try:
+                self._write_rows(batch)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                self._write_one_by_one(batch)
+        except (OperationalError, InterfaceError) as exc:
+            self._postpone(exc)
+        else:
+            self._recovered()
+        self._count_prepared()
+
+    def _write_one_by_one(self, batch: Sequence[FlowRows]) -> None:
+        for rows in batch:
+            try:
+                self._write_rows([rows])
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as exc:  # this is the one
+                self._prepared.pop(rows.flow.pk)
+                self._drop_poison(rows.flow.pk, exc)
+
+    def _write_rows(self, batch: Sequence[FlowRows]) -> None:
+        superseded = [
+            digest
+            for rows in batch
+            if (before := self._running.get(rows.flow.pk)) is not None
+            for digest in before.digests - rows.own_digests
+        ]
+        write_batch(batch, superseded)
+        for rows in batch:
+            self._prepared.pop(rows.flow.pk)
+            self._remember(rows)
+        self._written += len(batch)
+
+    def _remember(self, rows: FlowRows) -> None:
+        if rows.flow.state == "live":
+            self._running[rows.flow.pk] = _Written(rows.own_digests, rows.message_count)
+        else:
+            self._running.pop(rows.flow.pk, None)
+
+    def _keep_house(self) -> None:
+        try:
+            self._check_connection()
+            wait_s = self._housekeeping.step()
+        except (OperationalError, InterfaceError) as exc:
+            self._note_error(exc)
+            close_old_connections()
+            wait_s = self._housekeeping.postpone()
+        self._housekeeping_at = time.monotonic() + wait_s
+
+    def _check_connection(self) -> None:
+        if time.monotonic() >= self._connection_check_at:
+            close_old_connections()
+            self._connection_check_at = time.monotonic() + _CONNECTION_CHECK_S
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+    def _postpone(self, exc: Exception) -> None:
+        if not self._last_error:
+            logger.warning("The database does not take flows now and is tried again: %s", exc)
+        self._note_error(exc)
+        close_old_connections()
+        self._retry_at = time.monotonic() + self._retry_s
+        self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S)
+
+    def _recovered(self) -> None:
+        if self._last_error:
+            logger.info("The database takes flows again; %d wait", len(self._prepared))
+        self._last_error = ""
+        self._retry_at = 0.0
+        self._retry_s = _FIRST_RETRY_S
+
+    def _drop_poison(self, flow_id: str, exc: Exception) -> None:
+        self._failed += 1
+        logger.error("Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id})
+
+    def _note_error(self, exc: Exception) -> None:
+        self._last_error = f"{type(exc).__name__}: {exc}"
+
+    def _count_prepared(self) -> None:
+        held = sum(prepared.rows.held_bytes for prepared in self._prepared.values())
+        self._backlog.count_elsewhere(len(self._prepared), held)

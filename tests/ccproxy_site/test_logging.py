@@ -1,0 +1,119 @@
+"""The log keeps secrets and control characters out, and its file private."""
+
+from __future__ import annotations
+
+import logging
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccproxy_site import logging as site_logging
+from ccproxy_site.logging import configure_logging, escape_controls
+from flows.redact import mark
+from providers.auth.registry import SECRETS
+from providers.errors import ConfigError
+
+KEY = "sk-proj-logged-0123456789abcdef"
+logger = logging.getLogger("ccproxy.test")
+
+
+@pytest.fixture
+def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A log file; the loggers are put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    for handler in handlers:
+        root.removeHandler(handler)  # kept open: they are pytest's
+    monkeypatch.setattr(SECRETS, "values", SECRETS.values)
+    SECRETS.add(KEY)
+    yield tmp_path / "logs" / "ccproxy.log"
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+def test_it_works(log_file: Path) -> None:
+    configure_logging(log_file, "info", to_stderr=False)
+    logger.info("hello %s", "world", extra={"flow": "f-1"})
+    logger.debug("too quiet")
+    (line,) = log_file.read_text().splitlines()
+    assert line.endswith("INFO    ccproxy.test: hello world [flow f-1]")
+
+
+def test_the_file_is_private_also_after_a_rotation(log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_logging, "MAX_BYTES", 200)
+    log_file.parent.mkdir()
+    log_file.touch(0o644)
+    configure_logging(log_file, "INFO", to_stderr=False)
+    for _ in range(50):
+        logger.info("a line that fills the file")
+    files = sorted(log_file.parent.iterdir())
+    assert [path.name for path in files] == ["ccproxy.log", "ccproxy.log.1", "ccproxy.log.2", "ccproxy.log.3"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_a_restart_appends(log_file: Path) -> None:
+    for text in ("first", "second"):
+        configure_logging(log_file, "INFO", to_stderr=False)
+        logger.info(text)
+    assert [line.split()[-1] for line in log_file.read_text().splitlines()] == ["first", "second"]
+
+
+def test_no_secret_reaches_the_log(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(log_file, "INFO", to_stderr=True)
+    logger.info("key %s in %r", KEY, {"Authorization": "Bearer not-registered-0123"})
+    try:
+        raise ValueError(f"GET https://h/v1?key=AIzaSecret failed with {KEY}")
+    except ValueError:
+        logger.exception("oops")
+    written = log_file.read_text()
+    for text in (written, capsys.readouterr().err):
+        assert mark(KEY) in text
+        assert "Traceback" in text
+        for secret in (KEY, "logged-0123456789", "not-registered-0123", "AIzaSecret"):
+            assert secret not in text
+
+
+def test_control_characters_cannot_forge_lines(log_file: Path) -> None:
+    configure_logging(log_file, "INFO", to_stderr=False)
+    logger.info("one\n2030-01-01 CRITICAL two\r\x1b[31m\x9b\x00\u2028\u202e\ud800 é")
+    try:
+        raise ValueError("bad\n2030-01-01 CRITICAL \x1b[2J")
+    except ValueError:
+        logger.exception("oops")
+    lines = log_file.read_text().splitlines()
+    assert lines[0].endswith(r"one\n2030-01-01 CRITICAL two\r\x1b[31m\x9b\x00\u2028\u202e\ud800 é")
+    assert all(line.startswith("| ") for line in lines[2:])
+    assert lines[-1] == r"| 2030-01-01 CRITICAL \x1b[2J"
+
+
+def test_a_wrong_format_string_still_leaves_a_line(log_file: Path) -> None:
+    configure_logging(log_file, "INFO", to_stderr=False)
+    logger.info("%d apples", "many")
+    assert "'%d apples' with ('many',)" in log_file.read_text()
+
+
+def test_loggers_that_tell_urls_are_quiet(log_file: Path) -> None:
+    configure_logging(log_file, "DEBUG", to_stderr=False)
+    logging.getLogger("httpx").info("HTTP Request: GET https://h/?x=1")
+    logging.getLogger("django.server").info("hello")
+    assert log_file.read_text().count("\n") == 1
+
+
+def test_what_cannot_work_is_said_in_one_sentence(log_file: Path) -> None:
+    with pytest.raises(ConfigError, match="'LOUD' is not one of DEBUG, INFO"):
+        configure_logging(log_file, "LOUD", to_stderr=False)
+    log_file.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot write the log file"):
+        configure_logging(log_file, "INFO", to_stderr=False)
+
+
+@pytest.mark.parametrize(("text", "shown"), [("a\tb", r"a\tb"), ("\x7f", r"\x7f"), ("plain é ‹", "plain é ‹")])
+def test_escapes(text: str, shown: str) -> None:
+    assert escape_controls(text) == shown

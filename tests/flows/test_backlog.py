@@ -1,0 +1,72 @@
+"""The backlog's bounds: bodies go first, then records, and everything is counted."""
+
+from __future__ import annotations
+
+from flows.backlog import Backlog, record_bytes
+from tests.flows.records import flow, live, side
+
+
+def test_a_newer_hand_over_takes_the_place_of_the_older() -> None:
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+    backlog.put(live("a"))
+    backlog.put(flow("b"))
+    backlog.put(flow("a"))
+    assert [(item.record.id, item.record.state) for item in backlog.take(9)] == [("a", "done"), ("b", "done")]
+    assert (backlog.records_dropped, backlog.bodies_dropped) == (0, 0)
+
+
+def test_a_shared_body_counts_once() -> None:
+    body = bytes(10_000)
+    one = record_bytes(flow(sides=(side("client", body),)))
+    assert record_bytes(flow(sides=(side("client", body), side("forwarded", body)))) == one
+
+
+def test_bodies_are_dropped_when_the_bytes_are_used_up() -> None:
+    large = (side("client", bytes(60_000)),)
+    backlog = Backlog(max_records=10, max_bytes=100_000)
+    backlog.put(flow("a", sides=large))
+    backlog.put(flow("b", sides=large))
+    first, second = backlog.take(9)
+    assert (first.bodies_dropped, second.bodies_dropped) == (False, True)
+    assert second.record.sides[0].body is None
+    assert second.record.sides[0].body_size_bytes == 60_000
+    assert (backlog.bodies_dropped, backlog.records_dropped) == (1, 0)
+
+
+def test_records_are_dropped_when_there_is_no_slot() -> None:
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+    for name in "abc":
+        backlog.put(flow(name))
+    assert [item.record.id for item in backlog.take(9)] == ["a", "b"]
+    assert backlog.records_dropped == 1
+
+
+def test_running_flows_make_room_because_their_end_is_still_to_come() -> None:
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+    backlog.put(live("a"))
+    backlog.put(flow("b"))
+    backlog.put(flow("c"))
+    backlog.put(live("d"))
+    assert [item.record.id for item in backlog.take(9)] == ["b", "c"]
+    assert backlog.records_dropped == 0
+
+
+def test_what_was_taken_counts_until_it_is_written() -> None:
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+    backlog.put(flow("a"))
+    backlog.put(flow("b"))
+    backlog.take(9)
+    assert backlog.held()[0] == 2
+    backlog.put(flow("c"))
+    assert backlog.records_dropped == 1
+    backlog.count_elsewhere(0, 0)
+    backlog.put(flow("d"))
+    assert backlog.held()[0] == 1
+
+
+def test_a_closed_backlog_takes_nothing() -> None:
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+    backlog.close()
+    backlog.put(flow("a"))
+    assert backlog.take(9) == []
+    assert backlog.records_dropped == 1

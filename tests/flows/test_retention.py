@@ -1,0 +1,158 @@
+"""Retention by age, count and bytes; clearing; and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from flows import retention
+from flows.batch import write_batch
+from flows.bodies import BodyMissing, load_bodies, load_body, pack, unpack
+from flows.models import Flow, FlowBody, FlowSide
+from flows.redact import Redactor
+from flows.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
+from flows.rows import RowBuilder
+from flows.services import clear_flows, mark_interrupted, pin
+from providers.auth.registry import SecretRegistry
+from tests.flows.records import EPOCH, flow, live, side
+
+NOW = datetime.fromtimestamp(EPOCH, UTC)
+NO_LIMIT = RetentionPolicy(max_age_days=None, max_flows=None, max_bytes=None)
+DAY_S = 86_400.0
+
+
+@pytest.fixture
+def stored(db: None) -> list[str]:
+    """Ten flows, one a day, the oldest first; each has a body of its own and one that all share."""
+    builder = RowBuilder(Redactor(SecretRegistry()))
+    shared = side("client", b"the same question, every day of the week, asked again and again and again")
+    for age in range(10):
+        own = side("delivered", os.urandom(2000))
+        write_batch([builder.build(flow(f"day-{age}", started_at=EPOCH - age * DAY_S, sides=(shared, own)))])
+    return [f"day-{age}" for age in reversed(range(10))]
+
+
+def ids() -> set[str]:
+    return set(Flow.objects.values_list("id", flat=True))
+
+
+def prune_all(policy: RetentionPolicy, limit: int = 200) -> int:
+    total = 0
+    while deleted := prune_chunk(policy, NOW, limit):
+        total += deleted
+    return total
+
+
+def test_no_limit_deletes_nothing(stored: list[str]) -> None:
+    assert prune_all(NO_LIMIT) == 0
+    assert ids() == set(stored)
+
+
+def test_by_age(stored: list[str]) -> None:
+    assert prune_all(RetentionPolicy(max_age_days=3.5, max_flows=None, max_bytes=None)) == 6
+    assert ids() == set(stored[6:])
+    assert FlowBody.objects.count() == 5
+    assert FlowSide.objects.count() == 8
+
+
+def test_by_count_in_chunks_the_oldest_first(stored: list[str]) -> None:
+    policy = RetentionPolicy(max_age_days=None, max_flows=3, max_bytes=None)
+    assert prune_chunk(policy, NOW, 4) == 4
+    assert ids() == set(stored[4:])
+    assert prune_all(policy, 4) == 3
+    assert ids() == set(stored[7:])
+
+
+def test_by_bytes(stored: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "used_bytes", lambda: FlowBody.objects.count() * 2000)
+    prune_all(RetentionPolicy(max_age_days=None, max_flows=None, max_bytes=9000))
+    assert ids() == set(stored[7:])
+
+
+def test_pinned_and_running_flows_stay(stored: list[str]) -> None:
+    assert pin(Flow.objects.filter(pk=stored[0])) == 1
+    Flow.objects.filter(pk=stored[1]).update(state="live")
+    prune_all(RetentionPolicy(max_age_days=1, max_flows=0, max_bytes=0))
+    assert ids() == {stored[0], stored[1]}
+    assert load_body(FlowSide.objects.get(flow=stored[0], side="delivered").body_digest)
+
+
+def test_a_shared_body_goes_with_its_last_flow(stored: list[str]) -> None:
+    digest = FlowSide.objects.filter(side="client").values_list("body_digest", flat=True)[0]
+    clear_flows(Flow.objects.exclude(pk=stored[0]))
+    assert FlowBody.objects.filter(pk=digest).exists()
+    clear_flows(Flow.objects.all())
+    assert FlowBody.objects.count() == 0
+
+
+def test_clear_keeps_pinned_flows_unless_told(stored: list[str]) -> None:
+    pin(Flow.objects.filter(pk=stored[0]))
+    assert clear_flows(Flow.objects.filter(pk__in=stored[:3])) == 2
+    assert clear_flows(Flow.objects.order_by("-started_at")[:2]) == 2
+    assert ids() == {stored[0], *stored[3:8]}
+    assert clear_flows(Flow.objects.all(), keep_pinned=False) == 6
+    assert ids() == set()
+
+
+def test_bodies_left_behind_are_swept(stored: list[str]) -> None:
+    FlowSide.objects.filter(flow__in=stored[:4], side="delivered").delete()
+    after, rounds = "", 0
+    while (after := sweep_chunk(after, 3)) or not rounds:
+        rounds += 1
+    assert FlowBody.objects.count() == 7
+    assert rounds == 3
+
+
+def test_interrupted_flows(db: None) -> None:
+    builder = RowBuilder(Redactor(SecretRegistry()))
+    write_batch([builder.build(live("before", started_at=EPOCH - 1)), builder.build(live("after", started_at=EPOCH))])
+    assert mark_interrupted(NOW) == 1
+    assert Flow.objects.get(pk="before").state == "error"
+    assert Flow.objects.get(pk="after").state == "live"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_file_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SPARE_PAGES", 10)
+    retention.make_shrinkable()
+    builder = RowBuilder(Redactor(SecretRegistry()))
+    write_batch([builder.build(flow(sides=(side("client", os.urandom(3_000_000)),)))])
+    full = used_bytes()
+    assert full > 3_000_000
+    prune_all(RetentionPolicy(max_age_days=None, max_flows=0, max_bytes=None))
+    assert used_bytes() < full - 2_900_000
+    while retention.reclaim_chunk():
+        pass
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA freelist_count")
+        assert cursor.fetchone()[0] <= 10
+
+
+@pytest.mark.parametrize("data", [b"", b"tiny", b"x" * 64, b"text " * 1000, os.urandom(1000)])
+def test_bodies_come_back_as_they_were(data: bytes) -> None:
+    packed = pack(data)
+    assert unpack(packed.encoding, packed.size_bytes, packed.blob) == data
+    assert len(packed.blob) <= len(data)
+
+
+def test_missing_bodies_are_told(db: None) -> None:
+    assert load_body("") == b""
+    assert load_bodies(["", "0" * 64]) == {}
+    with pytest.raises(BodyMissing, match="no longer stored"):
+        load_body("0" * 64)
+
+
+def test_the_writer_prunes_by_itself(transactional_db: None) -> None:
+    from flows.writer import FlowWriter
+    from tests.flows.records import eventually
+
+    old = datetime.now(UTC) - timedelta(days=40)
+    Flow.objects.create(id="old", state="done", started_at=old, method="GET", path="/")
+    writer = FlowWriter(redactor=Redactor(SecretRegistry()), retention=RetentionPolicy())
+    writer.start()
+    eventually(lambda: not Flow.objects.exists())
+    assert writer.close(5)
+    assert writer.stats().pruned == 1

@@ -1,0 +1,68 @@
+"""Search text holds the last question and the answer of every vendor's format."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flows.redact import Redactor, mark
+from flows.rows import RowBuilder
+from flows.search_text import MAX_BYTES, answer, question
+from providers.auth.registry import SecretRegistry
+from tests.flows.records import flow, side
+
+TOOL_RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "42"}]}
+NOTE = {"type": "text", "text": "<system-reminder>be nice</system-reminder>"}
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"messages": [{"role": "user", "content": "why?"}]},
+        {"messages": [{"role": "user", "content": [NOTE, {"type": "text", "text": "why?"}]}, TOOL_RESULT]},
+        {"messages": [{"role": "user", "content": "old"}, {"role": "user", "content": "why?"}, {"role": "assistant"}]},
+        {"input": "why?"},
+        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "why?"}]}, {"type": "reasoning"}]},
+        {"contents": [{"role": "user", "parts": [{"text": "why?"}]}, {"role": "model", "parts": [{"text": "so"}]}]},
+        {"contents": [{"parts": [{"text": "why?"}]}]},
+        {"request": {"contents": [{"role": "user", "parts": [{"text": "why?"}]}]}},
+    ],
+)
+def test_question(request_body: object) -> None:
+    assert question(json.dumps(request_body).encode()) == "why?"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"messages": 5}', b'{"messages": [1, {"content": {}}]}'])
+def test_no_question(body: bytes) -> None:
+    assert question(body) == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"content": [{"type": "text", "text": "because"}]}',
+        b'{"choices": [{"message": {"content": "because"}}]}',
+        b'{"output": [{"type": "message", "content": [{"type": "output_text", "text": "because"}]}]}',
+        b'{"candidates": [{"content": {"parts": [{"text": "because"}]}}]}',
+        b'data: {"choices": [{"delta": {"content": "be"}}]}\n\n'
+        b'data: {"choices": [{"delta": {"content": "cause"}}]}\n\n',
+        b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": {"text": "because"}}\n\n',
+        b'data: {"candidates": [{"content": {"parts": [{"text": "because"}]}}]}\n\n',
+    ],
+)
+def test_answer(body: bytes) -> None:
+    assert answer(body) == "because"
+
+
+def test_the_text_is_bounded_and_holds_no_secret_even_in_pieces() -> None:
+    registry = SecretRegistry()
+    key = "sk-proj-0123456789abcdefghij"
+    registry.add(key)
+    pieces = "".join(f"data: {json.dumps({'choices': [{'delta': {'content': part}}]})}\n\n" for part in key)
+    sides = (side("client", json.dumps({"input": "é" * 9000}).encode()), side("delivered", pieces.encode()))
+    text = RowBuilder(Redactor(registry)).build(flow(sides=sides)).flow.search_text
+    assert len(text.encode()) <= MAX_BYTES + len(mark(key).encode())
+    assert "flow-1" in text
+    assert mark(key) in text
+    assert key not in text

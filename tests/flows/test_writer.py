@@ -1,0 +1,252 @@
+"""The writer stores flows whatever the database does, and says what it could not store."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from flows import writer as writer_module
+from flows.batch import write_batch
+from flows.bodies import load_body
+from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.record import FlowDelta, HookStep, WebSocketRecord
+from flows.redact import Redactor, mark
+from flows.services import INTERRUPTED
+from flows.writer import FlowWriter
+from providers.auth.registry import SecretRegistry
+from tests.flows.records import EPOCH, eventually, flow, live, side
+
+pytestmark = pytest.mark.django_db(transaction=True)
+KEY = "sk-ant-oat01-Zq8vT3xLw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"
+
+
+@contextmanager
+def running(**options: Any) -> Iterator[FlowWriter]:
+    """A writer at work; it is closed at the end."""
+    registry = SecretRegistry()
+    registry.add(KEY)
+    writer = FlowWriter(redactor=Redactor(registry), **{"batch_window_s": 0.01} | options)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.close(10)
+
+
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Another connection holds the write lock."""
+    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def test_it_works() -> None:
+    with running() as writer:
+        writer.finished(flow(error="", session_id="s1", is_stream=True, duration_ms=1500.0))
+    stored = Flow.objects.get()
+    assert (stored.id, stored.state, stored.method, stored.status_code) == ("flow-1", "done", "POST", 200)
+    assert stored.started_at == datetime.fromtimestamp(EPOCH, UTC)
+    assert (stored.request_size_bytes, stored.response_size_bytes) == tuple(
+        len(flow().sides[number].body or b"") for number in (0, 3)
+    )
+    assert [row.side for row in FlowSide.objects.order_by("pk")] == ["client", "forwarded", "upstream", "delivered"]
+    assert "384,400" in stored.search_text
+    assert "How far is the moon" in stored.search_text
+    assert writer.stats().written == 1
+
+
+def test_equal_bodies_are_stored_once() -> None:
+    with running() as writer:
+        writer.finished(flow())
+        writer.finished(flow("flow-2"))
+    assert FlowBody.objects.count() == 2
+    assert {load_body(row.body_digest) for row in FlowSide.objects.filter(side="client")} == {flow().sides[0].body}
+
+
+def test_a_later_hand_over_replaces_the_earlier() -> None:
+    with running() as writer:
+        writer.started(live())
+        eventually(lambda: Flow.objects.filter(state="live").exists())
+        partial = side("delivered", b"data: the first half of a long answer that goes on and on, and on, and on\n\n")
+        writer.progress(replace(live(), sides=(*live().sides, partial)))
+        eventually(lambda: FlowSide.objects.count() == 3)
+        Flow.objects.update(pinned=True, input_tokens=7)
+        writer.finished(flow())
+    stored = Flow.objects.get()
+    assert (stored.state, stored.pinned, stored.input_tokens) == ("done", True, 7)
+    assert FlowSide.objects.count() == 4
+    assert FlowBody.objects.count() == 2, "the partial body is of no use any more"
+
+
+def test_nothing_waits_for_a_delta() -> None:
+    with running() as writer:
+        writer.delta(FlowDelta("flow-1", 0, b"x", 1.0))
+        assert writer.stats().queue_depth == 0
+
+
+def test_hooks_and_websocket_messages_are_stored() -> None:
+    step = HookStep(
+        stage="inbound",
+        hook="inject_auth",
+        outcome="ran",
+        changed=("header:authorization",),
+        headers_before=(("x-api-key", "sk-ccproxy-zai"),),
+        headers_after=(("authorization", f"Bearer {KEY}"),),
+        body_before=b"before " * 20,
+        body_after=b"after " * 20,
+    )
+    still = HookStep(stage="inbound", hook="verbose_mode", outcome="skipped", reason="no such header")
+    messages = tuple(WebSocketRecord(seq, 5.0 * seq, seq % 2 == 0, True, b"m%d" % seq) for seq in range(3))
+    with running() as writer:
+        writer.progress(live(is_websocket=True, hooks=(step, still), messages=messages[:2]))
+        eventually(lambda: WebSocketMessage.objects.count() == 2)
+        writer.finished(flow(is_websocket=True, hooks=(step, still), messages=messages))
+    assert Flow.objects.get().hooks_changed == ["inject_auth"]
+    first, second = HookTrace.objects.all()
+    assert first.headers_before == [["x-api-key", "sk-ccproxy-zai"]]
+    assert first.headers_after == [["authorization", f"Bearer {mark(KEY)}"]]
+    assert load_body(first.body_after) == b"after " * 20
+    assert (second.outcome, second.reason, second.headers_before) == ("skipped", "no such header", None)
+    assert [load_body(row.body_digest) for row in WebSocketMessage.objects.all()] == [b"m0", b"m1", b"m2"]
+
+
+def test_secrets_reach_no_table() -> None:
+    leaky = f"leak {KEY} leak".encode()
+    step = HookStep("inbound", "h", "error", reason=KEY, url_before=f"/?a={KEY}", body_before=leaky, body_after=leaky)
+    sides = tuple(
+        side(name, leaky, (("x-echo", KEY),), url=f"https://h/{KEY}?key={KEY}", reason=KEY, trailers=(("t", KEY),))
+        for name in ("client", "forwarded", "upstream", "delivered")
+    )
+    names = ("host", "path", "client_url", "forwarded_url", "user_agent", "route", "requested_model", "session_id")
+    record = flow(
+        sides=sides,
+        hooks=(step,),
+        messages=(WebSocketRecord(0, 0.0, True, True, leaky),),
+        losses=((KEY, KEY),),
+        error=f"401 {KEY}",
+        **dict.fromkeys(names, f"x{KEY}x"),
+    )
+    with running() as writer:
+        writer.finished(record)
+    assert load_body(FlowSide.objects.first().body_digest) == f"leak {mark(KEY)} leak".encode()  # type: ignore[union-attr]
+    assert FlowSide.objects.filter(body_redacted=True).count() == 4
+    with connection.cursor() as cursor:
+        for table in (Flow, FlowSide, FlowBody, HookTrace, WebSocketMessage):
+            cursor.execute(f"SELECT * FROM {table._meta.db_table}")
+            assert KEY[13:27] not in repr(cursor.fetchall())
+
+
+def test_odd_texts_are_stored() -> None:
+    headers = (("x-latin", "caf\udce9"), ("x-nul", "a\0b"))
+    with running() as writer:
+        writer.finished(flow(user_agent="a\udcff\ud800b" + "x" * 500, sides=(side("client", b"", headers),)))
+    assert Flow.objects.get().user_agent.startswith("a\\xff\\ud800bxxx")
+    assert len(Flow.objects.get().user_agent) == 255
+    assert FlowSide.objects.get().headers == [["x-latin", "caf\\xe9"], ["x-nul", "a\\x00b"]]
+
+
+def test_chunk_offsets_follow_the_redacted_body() -> None:
+    body = b"data: one\n\ndata: " + KEY.encode() + b"\n\ndata: three\n\n"
+    third = body.index(b"data: three")
+    streamed = side("delivered", body, chunk_times=((0, 1.0), (11, 2.0), (third, 3.0)))
+    with running() as writer:
+        writer.finished(flow(sides=(streamed,)))
+    row = FlowSide.objects.get()
+    assert row.chunk_times[1] == [11, 2.0]
+    assert load_body(row.body_digest)[row.chunk_times[2][0] :] == b"data: three\n\n"
+
+
+def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
+    with running() as writer:
+        writer.started(live("early"))
+        eventually(lambda: Flow.objects.count() == 1)
+        with locked_database():
+
+            def client(number: int) -> None:
+                for request in range(40):
+                    writer.finished(flow(f"flow-{number}-{request}"))
+
+            threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            writer.finished(flow("early"))
+            eventually(lambda: "locked" in writer.stats().last_error)
+            stats = writer.stats()
+            assert (stats.queue_depth, stats.written) == (321, 1)
+            assert stats.lag_s > 0
+        eventually(lambda: writer.stats().queue_depth == 0)
+        assert (writer.stats().last_error, writer.stats().lag_s) == ("", 0.0)
+    assert Flow.objects.filter(state="done").count() == 321
+    assert FlowSide.objects.count() == 321 * 4
+
+
+def test_close_gives_up_in_time_when_the_database_stays_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
+    with running() as writer, locked_database():
+        writer.finished(flow())
+        assert writer.close(0.3) is False
+    assert Flow.objects.count() == 0
+
+
+def test_close_writes_what_waits_and_takes_nothing_more() -> None:
+    with running(batch_window_s=60.0) as writer:
+        for number in range(250):
+            writer.finished(flow(f"flow-{number}"))
+        assert writer.close(20) is True
+        writer.finished(flow("too-late"))
+    assert Flow.objects.count() == 250
+    assert writer.stats().records_dropped == 1
+
+
+def test_a_flow_that_cannot_be_stored_costs_only_itself() -> None:
+    poison = flow("poison", rule_id=2**70)
+    unbuildable = flow("unbuildable", started_at=float("nan"))
+    with running(batch_window_s=0.3) as writer:
+        for record in (flow("one"), poison, flow("two"), unbuildable, flow("three")):
+            writer.finished(record)
+        eventually(lambda: writer.stats().records_failed == 2)
+        writer.finished(flow("four"))
+    assert set(Flow.objects.values_list("id", flat=True)) == {"one", "two", "three", "four"}
+    assert FlowSide.objects.count() == 16
+
+
+def test_the_thread_survives_a_database_that_breaks_in_an_unknown_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def breaking(*args: Any) -> None:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OperationalError("the disk is full")
+        write_batch(*args)
+
+    monkeypatch.setattr(writer_module, "write_batch", breaking)
+    with running() as writer:
+        writer.finished(flow())
+        eventually(lambda: writer.stats().written == 1)
+    assert len(calls) == 3
+
+
+def test_flows_of_a_process_that_is_gone_are_ended_at_the_start() -> None:
+    Flow.objects.create(id="old", state="live", started_at=datetime.fromtimestamp(EPOCH, UTC), method="GET", path="/")
+    with running(batch_window_s=0.01) as writer:
+        eventually(lambda: Flow.objects.get(pk="old").state == "error")
+        writer.started(live("new", started_at=EPOCH * 2))
+        eventually(lambda: Flow.objects.filter(pk="new").exists())
+    assert Flow.objects.get(pk="old").error == INTERRUPTED
+    assert Flow.objects.get(pk="new").state == "live"
