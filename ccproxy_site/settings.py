@@ -99,8 +99,7 @@ def _database(url: str) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": unquote(parts.path.removeprefix("/")) if url else CONFIG_DIR / "ccproxy.sqlite3",
         "OPTIONS": {
-            # auto_vacuum counts only before the first table is made: pruned flows then give their space back.
-            "init_command": "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
         },
