@@ -29,13 +29,13 @@ def validate_hook_setting(setting: HookSetting) -> None:
         raise ValidationError({"params": "Give a mapping of parameter names to values."})
     if problem := check_json(setting.params):
         raise ValidationError({"params": problem})
-    if setting.name not in HOOKS:
+    if setting.name and setting.name not in HOOKS:
         if not _DOTTED_PATH.match(setting.name):
             known = ", ".join(sorted(HOOKS))
             raise ValidationError(
                 {"name": f"Give a built-in name ({known}) or a dotted path, package.module.function."}
             )
-    elif setting.stage in set(Stage):
+    elif setting.name and setting.stage in set(Stage):
         try:
             build_plan([HookConf(setting.stage, setting.name, params=setting.params)], Stage(setting.stage))
         except ConfigError as exc:

@@ -38,6 +38,9 @@ class StrictJSONField(forms.JSONField):
             raise ValidationError(problem)
         return parsed
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if self.disabled else data  # shown again as it was typed, not parsed
+
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, str):
             return value

@@ -15,7 +15,7 @@ from tests.rows import make_flow, make_provider, make_rule, make_status
 
 @pytest.fixture
 def boss(db) -> User:
-    return User.objects.create_superuser("boss", password="correct horse battery")
+    return User.objects.create_superuser("boss")
 
 
 @pytest.fixture

@@ -57,7 +57,9 @@ def test_the_other_pages_render(path, browser: Client, one_of_each):
 
 def count_queries(browser: Client, path: str) -> int:
     browser.get(path)  # content types and the like are cached by the first call
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert browser.get(path).status_code == 200
     return len(queries)
 
@@ -74,6 +76,6 @@ def test_a_page_needs_no_more_queries_for_more_rows(path, browser: Client, one_o
 
 
 def test_somebody_without_rights_sees_nothing(client: Client, django_user_model):
-    client.force_login(django_user_model.objects.create_user("guest", password="x"))
+    client.force_login(django_user_model.objects.create_user("guest"))
     assert client.get("/admin/").status_code == 302
     assert client.get("/admin/providers/provider/").status_code == 302

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+from django.test import Client
+
+from interceptor.models import ClientToken, HookSetting
+from providers.services import CODE_REFUSED
+
+ADD = "/admin/interceptor/hooksetting/add/"
+
+
+def form(**changes) -> dict[str, str]:
+    data = {"stage": "outbound", "name": "verbose_mode", "enabled": "on", "position": "0", "params": "{}"}
+    return data | changes
+
+
+def errors(response) -> dict[str, list[str]]:
+    assert response.status_code == 200, "the form was accepted"
+    return dict(response.context["adminform"].form.errors)
+
+
+def test_it_works(browser: Client):
+    browser.post(ADD, form(name="commitbee_compat", params='{"signature": "bee"}'))
+    assert HookSetting.objects.get().params == {"signature": "bee"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"params": "{"}, "params"),
+        ({"params": "[1]"}, "params"),
+        ({"params": '{"a": 1e999}'}, "params"),
+        ({"params": '{"a": "\\u0000"}'}, "params"),
+        ({"params": "[" * 100_000}, "params"),
+        ({"params": '{"surprise": 1}'}, "params"),
+        ({"params": '{"signature": 7}', "name": "commitbee_compat"}, "params"),
+        ({"name": "os.system"}, "name"),
+        ({"name": "no such"}, "name"),
+        ({"stage": "sideways"}, "stage"),
+    ],
+)
+def test_what_could_not_run_is_refused_at_its_field(browser: Client, changes, field):
+    assert field in errors(browser.post(ADD, form(**changes)))
+    assert not HookSetting.objects.exists()
+
+
+def test_an_own_function_needs_the_flag(browser: Client, settings):
+    assert errors(browser.post(ADD, form(name="my_hooks.stamp"))) == {"name": [CODE_REFUSED]}
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    browser.post(ADD, form(name="my_hooks.stamp", params='{"a": 1}'))
+    assert HookSetting.objects.get().name == "my_hooks.stamp"
+
+
+def test_an_own_function_set_elsewhere_can_still_be_moved(browser: Client):
+    setting = HookSetting.objects.create(stage="outbound", name="my_hooks.stamp")
+    page = f"/admin/interceptor/hooksetting/{setting.pk}/change/"
+    assert "my_hooks.stamp" in browser.get(page).content.decode()
+    assert browser.post(page, form(name="my_hooks.stamp", position="7")).status_code == 302
+    setting.refresh_from_db()
+    assert setting.position == 7
+    assert errors(browser.post(page, form(name="other.function"))) == {"name": [CODE_REFUSED]}
+
+
+def test_saving_an_own_function_does_not_import_it(browser: Client, settings, tmp_path, monkeypatch):
+    (tmp_path / "boom_hook.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    assert browser.post(ADD, form(name="boom_hook.run")).status_code == 302
+    assert browser.get("/admin/interceptor/hooksetting/").status_code == 200
+
+
+def test_a_client_token_is_shown_once(browser: Client):
+    response = browser.post("/admin/interceptor/clienttoken/add/", {"name": "laptop", "enabled": "on"})
+    [token] = re.findall(r'id="new-token">(cct-[\w-]+)<', response.content.decode())
+    row = ClientToken.objects.get()
+    assert row.token_sha256 == hashlib.sha256(token.encode()).hexdigest()
+    assert "no-store" in response["Cache-Control"]
+    for page in ("/admin/interceptor/clienttoken/", f"/admin/interceptor/clienttoken/{row.pk}/change/", "/admin/"):
+        content = browser.get(page).content.decode()
+        assert token not in content
+        assert row.token_sha256 not in content
+    browser.post(f"/admin/interceptor/clienttoken/{row.pk}/change/", {"name": "desk"})
+    row.refresh_from_db()
+    assert (row.name, row.enabled) == ("desk", False)
+    assert row.token_sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_an_api_token_is_shown_once(browser: Client, boss):
+    from rest_framework.authtoken.models import Token
+
+    response = browser.post("/admin/authtoken/tokenproxy/add/", {"user": str(boss.pk)})
+    key = Token.objects.get().key
+    assert f'id="new-token">{key}<' in response.content.decode()
+    assert key not in browser.get("/admin/authtoken/tokenproxy/").content.decode()
+    assert key not in browser.get(f"/admin/auth/user/{boss.pk}/delete/").content.decode()

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from ccproxy_site.login_form import MAX_FAILURES
+from ccproxy_site.login_link import make_login_link
+from ccproxy_site.models import LoginLink
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_yet(settings):
+    cache.clear()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the tests hash a hundred times
+
+
+def link() -> str:
+    return urlsplit(make_login_link("http://127.0.0.1:8083/")).path
+
+
+def signed_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+def test_it_works(client: Client):
+    path = link()
+    page = client.get(path)
+    assert "Sign in as admin" in page.content.decode()
+    assert not signed_in(client)
+    response = client.post(path)
+    assert (response.status_code, response["Location"]) == (302, "/flows/")
+    user = User.objects.get(pk=client.session["_auth_user_id"])
+    assert (user.username, user.is_superuser, user.has_usable_password()) == ("admin", True, False)
+
+
+def test_looking_does_not_spend_it(client: Client):
+    path = link()
+    for _ in range(3):
+        assert Client().get(path).status_code == 200
+        assert Client().head(path).status_code == 200
+    assert client.post(path).status_code == 302
+
+
+def test_it_works_once(client: Client):
+    path = link()
+    client.post(path)
+    other = Client()
+    response = other.post(path)
+    assert response.status_code == 410
+    assert not signed_in(other)
+    assert "spent" in response.content.decode()
+
+
+def test_it_expires(client: Client):
+    path = link()
+    with time_machine.travel(timezone.now() + timedelta(minutes=15, seconds=1)):
+        assert client.get(path).status_code == 410
+        assert client.post(path).status_code == 410
+        assert not signed_in(client)
+        link()
+        assert LoginLink.objects.count() == 1, "spent links are swept"
+
+
+@pytest.mark.parametrize("token", ["x", "%00", "a" * 5000, "..%2F", "%F0%9F%98%80"])
+def test_a_guess_is_a_plain_refusal(client: Client, token):
+    link()
+    assert client.post(f"/login/{token}/").status_code in (404, 410)
+    assert not signed_in(client)
+
+
+def test_it_needs_the_csrf_token():
+    client = Client(enforce_csrf_checks=True)
+    path = link()
+    assert client.post(path).status_code == 403
+    assert not signed_in(client)
+    [token] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(path).content.decode())
+    assert client.post(path, {"csrfmiddlewaretoken": token}).status_code == 302
+
+
+def test_the_token_itself_is_not_stored():
+    token = link().split("/")[2]
+    assert len(token) >= 43  # 32 random bytes
+    assert token not in str(list(LoginLink.objects.values()))
+
+
+def test_an_existing_superuser_is_used_and_nobody_is_promoted():
+    User.objects.create_user("admin")
+    link()
+    promoted = User.objects.get(username="admin")
+    assert (promoted.is_superuser, promoted.is_staff) == (False, False)
+    own = User.objects.exclude(username="admin").get()
+    assert own.is_superuser
+    link()
+    assert User.objects.count() == 2
+
+
+def test_a_blocked_user_gets_nowhere(client: Client):
+    path = link()
+    User.objects.update(is_active=False)
+    assert client.post(path).status_code == 410
+    assert not signed_in(client)
+
+
+def test_it_takes_no_detours(client: Client):
+    response = client.post(link() + "?next=https://evil.example/")
+    assert response["Location"] == "/flows/"
+
+
+def login(client: Client, name: str, password: str, address: str = "127.0.0.1"):
+    return client.post("/admin/login/", {"username": name, "password": password}, REMOTE_ADDR=address)
+
+
+def test_guessing_is_braked_and_every_refusal_reads_the_same(client: Client):
+    User.objects.create_superuser("boss", password="right")
+    User.objects.create_user("guest", password="right")
+    texts = set()
+    for name in ("boss", "nobody", "guest"):
+        for _ in range(MAX_FAILURES + 2):
+            response = login(client, name, "wrong")
+            texts.add(str(response.context["form"].non_field_errors()))
+    assert len(texts) == 1
+    assert login(client, "boss", "right").status_code == 200, "the right password is refused while braked"
+    assert login(client, "BOSS", "right").status_code == 200
+    assert not signed_in(client)
+
+
+def test_the_brake_is_per_account_and_address_and_lets_go(client: Client):
+    User.objects.create_superuser("boss", password="right")
+    for _ in range(MAX_FAILURES):
+        login(client, "boss", "wrong", "10.0.0.1")
+    assert login(Client(), "boss", "right", "10.0.0.2").status_code == 302
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert login(client, "boss", "right", "10.0.0.1").status_code == 302

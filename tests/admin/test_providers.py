@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from providers.models import ConfigRevision, Provider
+from providers.services import CODE_REFUSED
+from tests.rows import make_provider
+
+ADD = "/admin/providers/provider/add/"
+KEY = "sk-canary-4711-do-not-show"
+
+
+def form(**changes) -> dict[str, str]:
+    data = {
+        "name": "anthropic",
+        "enabled": "on",
+        "scheme": "https",
+        "host": "api.anthropic.com",
+        "port": "",
+        "path": "/v1/messages",
+        "verify_tls": "on",
+        "headers": "",
+        "type": "anthropic",
+        "model_names": "",
+        "fingerprint_profile": "",
+        "auth_type": "none",
+        "new_secret": "",
+        "auth_command": "",
+        "auth_file": "",
+        "auth_header": "",
+    }
+    return data | changes
+
+
+def change(provider: Provider) -> str:
+    return f"/admin/providers/provider/{provider.pk}/change/"
+
+
+def errors(response) -> dict[str, list[str]]:
+    assert response.status_code == 200, "the form was accepted"
+    return dict(response.context["adminform"].form.errors)
+
+
+def test_it_works(browser: Client):
+    data = form(headers="X-Team: blue\n\nx-empty:", model_names="a\n b \n", native_formats=["openai_chat"])
+    response = browser.post(ADD, data, follow=True)
+    provider = Provider.objects.get()
+    assert (provider.headers, provider.model_names) == ({"X-Team": "blue", "x-empty": ""}, ["a", "b"])
+    assert provider.native_formats == ["openai_chat"]
+    assert [str(m) for m in response.context["messages"]] == [
+        f"Saved “anthropic”. Live in a second (revision {ConfigRevision.current() + 1})."
+    ]
+
+
+def test_a_pasted_key_is_stored_encrypted_and_never_shown(browser: Client):
+    response = browser.post(ADD, form(auth_type="key", new_secret=KEY, _continue="1"), follow=True)
+    provider = Provider.objects.get()
+    assert provider.secret != KEY
+    assert provider.secret.decrypt() == KEY
+    page = response.content.decode()
+    assert KEY not in page
+    assert str(provider.secret) not in page
+    assert ">stored<" in page.replace("\n", "").replace(" ", "")
+
+
+def test_a_key_that_is_refused_with_the_form_is_not_shown_either(browser: Client):
+    response = browser.post(ADD, form(auth_type="key", new_secret=KEY, host="http://x/"))
+    assert "host" in errors(response)
+    assert KEY not in response.content.decode()
+
+
+def test_saving_without_a_new_key_keeps_the_old_one(browser: Client):
+    provider = make_provider(auth_type="key", secret=KEY)
+    browser.post(change(provider), form(auth_type="key", path="/v2"))
+    provider.refresh_from_db()
+    assert (provider.path, provider.secret.decrypt()) == ("/v2", KEY)
+
+
+def test_a_new_key_replaces_and_a_tick_forgets(browser: Client):
+    provider = make_provider(auth_type="key", secret=KEY)
+    browser.post(change(provider), form(auth_type="key", new_secret="sk-other"))
+    provider.refresh_from_db()
+    assert provider.secret.decrypt() == "sk-other"
+    browser.post(change(provider), form(auth_type="key", forget_secret="on"))
+    provider.refresh_from_db()
+    assert provider.secret == ""
+
+
+def test_the_sentinel_keys_stand_on_the_page(browser: Client):
+    page = browser.get(change(make_provider("work.1"))).content.decode()
+    for key in ("sk-ant-oat-ccproxy-work.1", "sk-ant-api03-ccproxy-work.1", "sk-ccproxy-work.1"):
+        assert f'<code class="cc-copy">{key}</code>' in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"host": "https://evil/"}, "host"),
+        ({"path": "v1"}, "path"),
+        ({"headers": "no colon here"}, "headers"),
+        ({"headers": "x-ccproxy-hooks: -all"}, "headers"),
+        ({"port": "70000"}, "port"),
+        ({"name": "a b"}, "name"),
+        ({"auth_type": "file"}, "auth_file"),
+        ({"auth_type": "key", "scheme": "http"}, "scheme"),
+        ({"native_formats": ["klingon"]}, "native_formats"),
+    ],
+)
+def test_what_could_not_run_is_refused_at_its_field(browser: Client, changes, field):
+    assert list(errors(browser.post(ADD, form(**changes)))) == [field]
+
+
+def test_a_command_is_refused_and_the_message_names_the_way(browser: Client):
+    response = browser.post(ADD, form(auth_type="command", auth_command="cat /etc/passwd"))
+    assert errors(response) == {"auth_command": [CODE_REFUSED]}
+    for way in ("--allow-code-config", "CCPROXY_ALLOW_CODE_CONFIG=1", "ccproxy importconfig"):
+        assert way in CODE_REFUSED
+
+
+def test_a_command_may_be_set_where_the_server_allows_it(browser: Client, settings):
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    browser.post(ADD, form(auth_type="command", auth_command="printf x"))
+    assert Provider.objects.get().auth_config == {"command": "printf x"}
+
+
+def test_the_flag_alone_is_not_enough(client: Client, settings, django_user_model):
+    from django.contrib.auth.models import Permission
+
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    clerk = django_user_model.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="providers"))
+    client.force_login(clerk)
+    assert errors(client.post(ADD, form(auth_type="command", auth_command="id"))) == {"auth_command": [CODE_REFUSED]}
+
+
+def test_a_provider_with_a_command_can_be_edited_but_its_command_not(browser: Client):
+    provider = make_provider(auth_type="command", auth_config={"command": "printf x"})
+    data = form(auth_type="command", auth_command="printf x", host="other.example")
+    assert browser.post(change(provider), data).status_code == 302
+    provider.refresh_from_db()
+    assert (provider.host, provider.auth_config) == ("other.example", {"command": "printf x"})
+    refused = browser.post(change(provider), data | {"auth_command": "printf y"})
+    assert errors(refused) == {"auth_command": [CODE_REFUSED]}
+
+
+def test_switching_the_source_drops_the_old_sources_settings(browser: Client):
+    provider = make_provider(auth_type="file", auth_config={"file": "~/key"})
+    browser.post(change(provider), form(auth_type="none", auth_file="~/key"))
+    provider.refresh_from_db()
+    assert provider.auth_config == {}
