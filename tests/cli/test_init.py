@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import subprocess
+from pathlib import Path
+from typing import Any
 
-from tests.cli.conftest import CCPROXY
+from tests.cli.conftest import CCPROXY, Cli
+from tests.conftest import need
 
 
-def query(ccproxy, sql: str) -> list[tuple[object, ...]]:
+def query(ccproxy: Cli, sql: str) -> list[Any]:
     with sqlite3.connect(ccproxy.directory / "ccproxy.sqlite3") as database:
         return database.execute(sql).fetchall()
 
@@ -74,6 +78,30 @@ def test_two_first_commands_at_once(ccproxy):
     both = [subprocess.Popen(command, **options) for _ in range(2)]
     assert [process.communicate(timeout=60) for process in both] == [("[]\n", "")] * 2
     assert query(ccproxy, "select count(*) from providers_provider") == [(5,)]
+
+
+def test_a_second_first_command_waits_for_the_first(ccproxy):
+    need("/proc/locks", Path("/proc/locks").exists())
+    ccproxy.directory.mkdir()
+    with (ccproxy.directory / "database.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen([*CCPROXY, "flows", "list"], stdout=subprocess.PIPE, env=ccproxy.environ())
+        waits = False
+        while process.poll() is None and not waits:
+            waits = f"-> FLOCK  ADVISORY  WRITE {process.pid} " in Path("/proc/locks").read_text()
+        assert waits
+    assert process.communicate(timeout=60)[0] == b"No flows are recorded yet.\n"
+
+
+def test_an_older_file_is_closed_to_others(ccproxy):
+    ccproxy.directory.mkdir()
+    database = ccproxy.directory / "ccproxy.sqlite3"
+    database.touch(0o644)
+    ccproxy("flows", "list")
+    assert database.stat().st_mode & 0o777 == 0o600
+    database.chmod(0o644)
+    ccproxy("flows", "list")
+    assert database.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_newer_database_is_refused(ccproxy):
