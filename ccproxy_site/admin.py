@@ -26,7 +26,7 @@ if admin.site.is_registered(TokenProxy):
 
 
 @admin.register(User)
-class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold has no types
+class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """Accounts of the console."""
 
     form = UserChangeForm
@@ -35,11 +35,11 @@ class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # 
 
 
 @admin.register(Group)
-class GroupAdmin(StockGroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class GroupAdmin(StockGroupAdmin, ModelAdmin):
     """Groups of rights."""
 
 
-class _TokenChangeList(ChangeList):  # type: ignore[misc]  # unfold has no types
+class _TokenChangeList(ChangeList):
     def url_for_result(self, result: Token) -> str:
         return reverse("admin:authtoken_tokenproxy_change", args=[result.user_id])
 
@@ -49,7 +49,7 @@ Token.__str__ = lambda token: f"API token of user {token.user_id}"  # type: igno
 
 
 @admin.register(TokenProxy)
-class TokenAdmin(StockTokenAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class TokenAdmin(StockTokenAdmin, ModelAdmin):
     """Tokens of the REST API; the clear text is shown once, when it is made. Addresses name the user, not the token."""
 
     list_display = ["user", "beginning", "created"]

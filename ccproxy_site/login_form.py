@@ -17,7 +17,7 @@ REFUSED = (
 )
 
 
-class ThrottledAuthenticationForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no types
+class ThrottledAuthenticationForm(AuthenticationForm):
     """At most ten failed tries a minute for an account from an address. Every refusal reads the same."""
 
     def clean(self) -> dict[str, Any]:

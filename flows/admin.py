@@ -18,7 +18,7 @@ from providers.column import column
 
 
 @admin.register(Flow)
-class FlowAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class FlowAdmin(ModelAdmin):
     """A narrow list that links to the flow pages. No counting: the table may hold a million rows."""
 
     list_display = ["when", "what", "model_names", "provider", "status", "took"]

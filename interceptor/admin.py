@@ -120,7 +120,7 @@ class ClientTokenAdmin(ConfigModelAdmin):
 
 
 @admin.register(InterceptorStatus)
-class InterceptorStatusAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class InterceptorStatusAdmin(ModelAdmin):
     """Heartbeats, read only."""
 
     list_display = ["instance", "state", "revision", "active_flows", "queue_depth", "dropped", "last_seen"]

@@ -14,7 +14,7 @@ from providers.forms import ShortTextarea, StrictJSONField
 from providers.models import ConfigRevision
 
 
-class ConfigModelAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class ConfigModelAdmin(ModelAdmin):
     """A model admin whose success messages name the revision that carries the change."""
 
     compressed_fields = True

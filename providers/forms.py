@@ -47,7 +47,7 @@ class StrictJSONField(forms.JSONField):
         return json.dumps(value, indent=2, ensure_ascii=False, cls=self.encoder)
 
 
-class ShortTextarea(UnfoldAdminTextareaWidget):  # type: ignore[misc]  # unfold has no types
+class ShortTextarea(UnfoldAdminTextareaWidget):
     """A text area of a few lines; it can be dragged larger."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -18,13 +20,14 @@ def test_an_empty_installation_says_what_to_do(browser: Client):
 
 
 def test_traffic_is_counted_by_window(browser: Client):
-    for age_s, fields in [
+    made: list[tuple[float, dict[str, Any]]] = [
         (5, {}),
         (300, {"status_code": 500}),
         (7200, {"status_code": None, "state": "error"}),
         (7300, {"status_code": None, "state": "live"}),
         (200_000, {"status_code": 500}),
-    ]:
+    ]
+    for age_s, fields in made:
         make_flow(age_s=age_s, **fields)
     traffic = browser.get("/admin/").context["traffic"]
     assert (traffic.minute, traffic.hour, traffic.day, traffic.failed_in_day) == (1, 2, 4, 2)

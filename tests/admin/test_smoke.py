@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -19,7 +20,7 @@ REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 FOREIGN = re.compile(rb"""(?:src|href|action)=["']?(?:https?:)?//([^/"'> ]+)""")
 
 
-def own_pages():
+def own_pages() -> list[Any]:
     return [pytest.param(model, id=model._meta.label_lower) for model in REGISTERED]
 
 

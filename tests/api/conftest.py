@@ -1,0 +1,33 @@
+"""API clients: a superuser's, a reader's and a stranger's."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+RESOURCES = ["providers", "rules", "hooks", "shapes", "client-tokens", "interceptors", "flows"]
+
+
+def client_of(user: User) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    return client
+
+
+@pytest.fixture
+def api(db) -> APIClient:
+    return client_of(User.objects.create_superuser("boss"))
+
+
+@pytest.fixture
+def reader(db) -> APIClient:
+    user = User.objects.create_user("reader", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return client_of(user)
+
+
+@pytest.fixture
+def stranger(db) -> APIClient:
+    return client_of(User.objects.create_user("stranger"))

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from rest_framework.test import APIClient
+
+from interceptor.models import ClientToken, HookSetting
+from providers.models import ConfigRevision, Provider, TransformRule
+from providers.services import CODE_REFUSED
+from shapes.models import Shape
+from tests.rows import make_provider, make_rule, make_status
+
+KEY = "sk-canary-4711-do-not-show"
+PROVIDER = {"name": "anthropic", "type": "anthropic", "host": "api.anthropic.com", "path": "/v1/messages"}
+
+
+def test_a_provider_is_created_changed_and_deleted(api: APIClient):
+    made = api.post("/api/providers/", PROVIDER, format="json")
+    assert made.status_code == 201, made.content
+    assert made.json()["sentinel_keys"] == [
+        "sk-ant-oat-ccproxy-anthropic",
+        "sk-ant-api03-ccproxy-anthropic",
+        "sk-ccproxy-anthropic",
+    ]
+    assert [row["name"] for row in api.get("/api/providers/").json()] == ["anthropic"]
+    assert api.patch("/api/providers/anthropic/", {"port": 8443}, format="json").json()["port"] == 8443
+    assert api.put("/api/providers/anthropic/", PROVIDER | {"host": "x.example"}, format="json").status_code == 200
+    assert Provider.objects.get().host == "x.example"
+    assert api.delete("/api/providers/anthropic/").status_code == 204
+    assert not Provider.objects.exists()
+
+
+def test_what_was_read_can_be_put_back(api: APIClient):
+    make_provider(headers={"x-team": "blue"})
+    body = api.get("/api/providers/anthropic/").json()
+    assert api.put("/api/providers/anthropic/", body, format="json").status_code == 200
+
+
+def test_a_secret_goes_in_and_never_comes_out(api: APIClient):
+    made = api.post("/api/providers/", PROVIDER | {"auth_type": "key", "secret": KEY}, format="json")
+    provider = Provider.objects.get()
+    assert provider.secret.decrypt() == KEY
+    answers = [made, api.get("/api/providers/"), api.get("/api/providers/anthropic/")]
+    answers.append(api.patch("/api/providers/anthropic/", {"path": "/v2"}, format="json"))
+    for answer in answers:
+        assert KEY not in answer.content.decode()
+        assert str(provider.secret) not in answer.content.decode()
+        assert '"secret_stored":true' in answer.content.decode()
+    provider.refresh_from_db()
+    assert provider.secret.decrypt() == KEY
+    assert api.patch("/api/providers/anthropic/", {"secret": ""}, format="json").json()["secret_stored"] is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_to_a_write_names_its_revision(api: APIClient):
+    first = api.post("/api/providers/", PROVIDER, format="json")
+    second = api.patch("/api/providers/anthropic/", {"port": 8443}, format="json")
+    assert int(second["x-ccproxy-revision"]) == ConfigRevision.current() == int(first["x-ccproxy-revision"]) + 1
+    assert "x-ccproxy-revision" not in api.get("/api/providers/")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"host": "https://x/"}, "host"),
+        ({"path": "x"}, "path"),
+        ({"headers": {"a b": "c"}}, "headers"),
+        ({"headers": {"a": "b\r\nc: d"}}, "headers"),
+        ({"auth_type": "file"}, "auth_config"),
+        ({"auth_type": "key", "verify_tls": False}, "verify_tls"),
+        ({"native_formats": ["klingon"]}, "native_formats"),
+        ({"name": "a/b"}, "name"),
+        ({"type": "klingon"}, "type"),
+        ({"port": 0}, "port"),
+        ({"secert": "typo"}, "secert"),
+    ],
+)
+def test_the_models_own_rules_hold(api: APIClient, changes, field):
+    answer = api.post("/api/providers/", PROVIDER | changes, format="json")
+    assert (answer.status_code, list(answer.json())) == (400, [field])
+
+
+def test_a_partial_change_is_judged_with_the_rest_of_the_row(api: APIClient):
+    make_provider(auth_type="key", secret=KEY)
+    answer = api.patch("/api/providers/anthropic/", {"scheme": "http"}, format="json")
+    assert (answer.status_code, list(answer.json())) == (400, ["scheme"])
+    assert Provider.objects.get().scheme == "https"
+
+
+def test_a_command_needs_the_flag(api: APIClient, settings):
+    command = {"auth_type": "command", "auth_config": {"command": "printf x"}}
+    answer = api.post("/api/providers/", PROVIDER | command, format="json")
+    assert (answer.status_code, answer.json()) == (400, {"auth_config": [CODE_REFUSED]})
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    assert api.post("/api/providers/", PROVIDER | command, format="json").status_code == 201
+    settings.CCPROXY_ALLOW_CODE_CONFIG = False
+    assert api.patch("/api/providers/anthropic/", {"host": "x.example"}, format="json").status_code == 200
+    changed = api.patch("/api/providers/anthropic/", {"auth_config": {"command": "id"}}, format="json")
+    assert changed.json() == {"auth_config": [CODE_REFUSED]}
+    assert Provider.objects.get().auth_config == {"command": "printf x"}
+
+
+def test_the_flag_is_for_superusers(reader: APIClient, settings):
+    from django.contrib.auth.models import Permission, User
+
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    User.objects.get(username="reader").user_permissions.set(Permission.objects.all())
+    command = {"auth_type": "command", "auth_config": {"command": "id"}}
+    assert reader.post("/api/providers/", PROVIDER, format="json").status_code == 201
+    assert reader.patch("/api/providers/anthropic/", command, format="json").json() == {"auth_config": [CODE_REFUSED]}
+
+
+def test_a_rule_names_its_provider(api: APIClient):
+    make_provider()
+    rule = {"name": "r", "action": "redirect", "dest_provider": "anthropic", "match_model": "^claude"}
+    made = api.post("/api/rules/", rule, format="json")
+    assert (made.status_code, made.json()["dest_provider"]) == (201, "anthropic")
+    assert api.patch(f"/api/rules/{made.json()['id']}/", {"position": 3}, format="json").json()["position"] == 3
+    assert api.post("/api/rules/", rule | {"dest_provider": "nobody"}, format="json").status_code == 400
+
+
+def test_a_rule_with_a_bad_expression_is_refused_with_the_position(api: APIClient):
+    answer = api.post("/api/rules/", {"action": "passthrough", "match_host": "a(b"}, format="json")
+    assert answer.status_code == 400
+    assert "position 1" in answer.json()["match_host"][0]
+    assert not TransformRule.objects.exists()
+
+
+def test_a_provider_in_use_is_not_deleted(api: APIClient):
+    make_rule(name="mine", action="redirect", dest_provider=make_provider())
+    answer = api.delete("/api/providers/anthropic/")
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {"detail": "Still used by: mine. Change or delete these first."},
+    )
+
+
+def test_hooks_are_checked_against_their_own_parameters(api: APIClient):
+    hook = {"stage": "outbound", "name": "commitbee_compat", "params": {"signature": "bee"}}
+    made = api.post("/api/hooks/", hook, format="json")
+    assert made.status_code == 201, made.content
+    again = api.post("/api/hooks/", hook, format="json")
+    assert again.status_code == 400
+    wrong = api.patch(f"/api/hooks/{made.json()['id']}/", {"params": {"signature": 7}}, format="json")
+    assert (wrong.status_code, list(wrong.json())) == (400, ["params"])
+
+
+def test_an_own_function_needs_the_flag(api: APIClient, settings):
+    hook = {"stage": "outbound", "name": "my_hooks.stamp"}
+    assert api.post("/api/hooks/", hook, format="json").json() == {"name": [CODE_REFUSED]}
+    row = HookSetting.objects.create(**hook)
+    assert api.patch(f"/api/hooks/{row.pk}/", {"enabled": False}, format="json").status_code == 200
+    assert api.patch(f"/api/hooks/{row.pk}/", {"name": "other.one"}, format="json").status_code == 400
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    assert api.patch(f"/api/hooks/{row.pk}/", {"name": "other.one"}, format="json").status_code == 200
+
+
+def test_a_client_token_comes_out_once(api: APIClient):
+    made = api.post("/api/client-tokens/", {"name": "laptop"}, format="json").json()
+    row = ClientToken.objects.get()
+    assert row.token_sha256 == hashlib.sha256(made["token"].encode()).hexdigest()
+    later = [api.get("/api/client-tokens/"), api.get(f"/api/client-tokens/{row.pk}/")]
+    later.append(api.patch(f"/api/client-tokens/{row.pk}/", {"enabled": False}, format="json"))
+    for answer in later:
+        assert made["token"] not in answer.content.decode()
+        assert row.token_sha256 not in answer.content.decode()
+        assert '"token":null' in answer.content.decode()
+
+
+def test_shapes_show_their_size_and_not_their_bytes(api: APIClient):
+    Shape.objects.create(provider="anthropic", blob=b"canary-bytes")
+    [row] = api.get("/api/shapes/").json()
+    assert row["size_bytes"] == 12
+    assert "blob" not in row
+    assert api.patch(f"/api/shapes/{row['id']}/", {"enabled": True}, format="json").status_code == 200
+
+
+def test_interceptors_tell_whether_they_run(api: APIClient):
+    ConfigRevision.objects.create(pk=1, number=9)
+    make_status()
+    make_status(instance="dead-2", age_s=60)
+    rows = api.get("/api/interceptors/").json()
+    assert [(row["instance"], row["running"], row["newest_revision"]) for row in rows] == [
+        ("host-1", True, 9),
+        ("dead-2", False, 9),
+    ]
+    assert api.post("/api/interceptors/", {}, format="json").status_code == 405

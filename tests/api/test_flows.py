@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from flows.flow_json import flow_summary
+from flows.flow_schema import FlowDetailShape, FlowShape
+from flows.models import Flow
+from tests.rows import make_flow
+
+CANARY = b"canary-body-4711"
+
+
+def ids(answer) -> list[str]:
+    assert answer.status_code == 200, answer.content
+    return [flow["id"] for flow in answer.json()["results"]]
+
+
+def test_a_flow_reads_like_mitmwebs(api: APIClient):
+    flow = make_flow(body=CANARY)
+    [found] = api.get("/api/flows/").json()["results"]
+    request, response = found["request"], found["response"]
+    assert (request["method"], request["scheme"], request["host"], request["port"]) == (
+        "POST",
+        "https",
+        "api.anthropic.com",
+        443,
+    )
+    assert request["path"] == "/v1/messages?beta=true"
+    assert request["pretty_host"] == "api.anthropic.com"
+    assert request["headers"][1] == ["x-side", "forwarded"]
+    assert request["contentLength"] == len(CANARY)
+    assert (response["status_code"], response["headers"][1]) == (200, ["x-side", "delivered"])
+    assert response["timestamp_start"] == pytest.approx(flow.started_at.timestamp() + 0.12)
+    assert (found["id"], found["type"], found["error"], found["modified"]) == (flow.pk, "http", None, True)
+    assert (found["provider"], found["requested_model"]) == ("anthropic", "claude-haiku-4-5")
+    assert found["cost_usd"] is None
+
+
+def test_a_flow_without_an_answer_or_sides_is_whole(api: APIClient):
+    Flow.objects.create(
+        id="x", state="error", started_at="2026-01-01T00:00:00Z", method="GET", path="/", error="cut", status_code=None
+    )
+    [found] = api.get("/api/flows/").json()["results"]
+    assert found["response"] is None
+    assert found["error"] == {"msg": "cut", "timestamp": None}
+    assert found["request"]["port"] is None
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://x:99999999/", "", "http://h:1/%zz", "http://é\x00/"])
+def test_hostile_urls_are_only_text(api: APIClient, url):
+    make_flow(forwarded_url=url, client_url=url)
+    assert len(ids(api.get("/api/flows/"))) == 1
+
+
+def test_the_described_fields_are_those_that_are_sent(api: APIClient):
+    flow = make_flow(error="x")
+    listed = api.get("/api/flows/").json()["results"][0]
+    assert list(listed) == list(flow_summary(flow))
+    assert sorted(listed) == sorted(FlowShape().fields)
+    detail = api.get(f"/api/flows/{flow.pk}/").json()
+    described: dict[str, Any] = dict(FlowDetailShape().fields)
+    assert sorted(detail) == sorted(described)
+    assert sorted(detail["sides"]["client"]) == sorted(described["sides"].child.fields)
+    assert sorted(detail["hooks"][0]) == sorted(described["hooks"].child.fields)
+    for part in ("request", "response", "error", "server_conn"):
+        assert sorted(detail[part]) == sorted(described[part].fields)
+
+
+def test_the_detail_has_four_sides_and_the_hooks(api: APIClient):
+    flow = make_flow(body=CANARY)
+    detail = api.get(f"/api/flows/{flow.pk}/").json()
+    assert sorted(detail["sides"]) == ["client", "delivered", "forwarded", "upstream"]
+    assert [hook["hook"] for hook in detail["hooks"]] == ["inject_auth"]
+    assert CANARY.decode() not in api.get(f"/api/flows/{flow.pk}/").content.decode()
+
+
+def test_pages_follow_the_cursor_without_gaps(api: APIClient):
+    same_moment = make_flow().started_at
+    made = {make_flow(started_at=same_moment).pk for _ in range(4)} | set(Flow.objects.values_list("pk", flat=True))
+    path, seen = "/api/flows/?limit=2", []
+    while path:
+        answer = api.get(path)
+        seen += ids(answer)
+        following = answer.json()["next"]
+        path = following and f"{urlsplit(following).path}?{urlsplit(following).query}"
+    assert (len(seen), set(seen)) == (5, made)
+    assert seen == list(Flow.objects.order_by("-started_at", "-id").values_list("pk", flat=True))
+
+
+def test_the_number_of_queries_does_not_grow(api: APIClient):
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            api.get("/api/flows/")
+        loaded = " ".join(query["sql"] for query in queries)
+        assert "flows_flowbody" not in loaded
+        assert "search_text" not in loaded
+        return len(queries)
+
+    make_flow()
+    few = count()
+    for _ in range(5):
+        make_flow()
+    assert count() == few <= 4  # token and user, flows, sides
+
+
+def test_filters_are_the_consoles(api: APIClient):
+    wanted = make_flow(provider="openai", status_code=500)
+    make_flow()
+    assert ids(api.get("/api/flows/?provider=openai")) == [wanted.pk]
+    assert ids(api.get("/api/flows/?error=true&status=5xx")) == [wanted.pk]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "provder=x",
+        "status=7xx",
+        "after=yesterday",
+        "q=%00",
+        "provider=a%00b",
+        "limit=0",
+        "limit=501",
+        "limit=9999999999999999999",
+        "limit=-1",
+        "limit=x",
+        "limit=٣",
+        "cursor=x",
+        "cursor=99999999999999999999_a",
+        "cursor=1_%00",
+        "cursor=1_",
+        "cursor=_a",
+        "state=asleep",
+    ],
+)
+def test_a_bad_query_is_a_400(api: APIClient, query):
+    make_flow()
+    answer = api.get(f"/api/flows/?{query}")
+    assert answer.status_code == 400, answer.content
+    assert answer.json()
+
+
+@pytest.mark.parametrize(
+    "query", ["q=%ff", "q=" + "a%20" * 2000, "q='\";--", "after=0001-01-01", "stream=maybe", "q=%25"]
+)
+def test_an_odd_query_is_answered(api: APIClient, query):
+    make_flow()
+    assert api.get(f"/api/flows/?{query}").status_code in (200, 400)
+
+
+@pytest.mark.parametrize("side", ["client", "forwarded", "upstream", "delivered"])
+def test_a_body_is_a_download(api: APIClient, side):
+    flow = make_flow(body=CANARY)
+    answer = api.get(f"/api/flows/{flow.pk}/body/{side}/")
+    assert answer.content == CANARY
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Disposition"] == f'attachment; filename="{flow.pk[:8]}-{side}.bin"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["nope/", "nope/body/client/", "x/body/sideways/", "a%00b/", "..%2f/", "x" * 40 + "/"])
+def test_what_is_not_there_is_a_404(api: APIClient, path):
+    make_flow()
+    assert api.get(f"/api/flows/{path}").status_code == 404
+
+
+def test_no_body_is_a_404(api: APIClient):
+    flow = make_flow()
+    assert api.get(f"/api/flows/{flow.pk}/body/client/").status_code == 404
+
+
+def test_a_flow_is_deleted_with_everything_but_shared_bodies(api: APIClient):
+    flow, other = make_flow(body=CANARY), make_flow()
+    assert api.delete(f"/api/flows/{flow.pk}/").status_code == 204
+    assert list(Flow.objects.values_list("pk", flat=True)) == [other.pk]
+    assert api.delete(f"/api/flows/{flow.pk}/").status_code == 404
+    assert api.post("/api/flows/", {}, format="json").status_code == 405
+    assert api.patch(f"/api/flows/{other.pk}/", {}, format="json").status_code == 405
