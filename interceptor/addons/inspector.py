@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
@@ -56,12 +58,13 @@ class InspectorAddon:
         )
         state.client_format = client_format(request.path, headers.get)
         state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
+        scheme, host, port = _address(flow, headers)
         state.exchange = exchange = Exchange(
             flow_id=flow.id,
             method=request.method,
-            scheme=request.scheme,
-            host=request.host,
-            port=request.port,
+            scheme=scheme,
+            host=host,
+            port=port,
             path=request.path,
             headers=HeaderMap(tuple(f for f in headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))),
             body=Body(body, headers.get("content-encoding") or ""),
@@ -72,6 +75,19 @@ class InspectorAddon:
         )
         parsed = exchange.body.peek() if request.method != "GET" else None
         state.requested_model = model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
+
+
+def _address(flow: HTTPFlow, headers: HeaderMap) -> tuple[str, str, int]:
+    """Where the client thinks it is talking to; on the reverse listener that is the proxy itself, until it is routed."""
+    request = flow.request
+    if not isinstance(flow.client_conn.proxy_mode, ReverseMode):
+        return request.scheme, request.host, request.port
+    scheme = "https" if flow.client_conn.tls else "http"
+    try:
+        parts = urlsplit(f"//{headers.get('host') or ''}")
+        return scheme, parts.hostname or "localhost", parts.port or (443 if scheme == "https" else 80)
+    except ValueError:
+        return scheme, "localhost", 80
 
 
 def client_url(flow: HTTPFlow, headers: HeaderMap) -> str:
