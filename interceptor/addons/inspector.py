@@ -78,7 +78,7 @@ class InspectorAddon:
 
 
 def _address(flow: HTTPFlow, headers: HeaderMap) -> tuple[str, str, int]:
-    """Where the client thinks it is talking to; on the reverse listener that is the proxy itself, until it is routed."""
+    """Where the client thinks it is talking to; on the reverse listener that is the proxy itself."""
     request = flow.request
     if not isinstance(flow.client_conn.proxy_mode, ReverseMode):
         return request.scheme, request.host, request.port
