@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from argparse import Namespace
@@ -108,8 +107,6 @@ def _product(arguments: list[str]) -> int:
     if rest[0].startswith("-"):
         raise CcproxyError(f"there is no option {rest[0]}; see: ccproxy --help")
     name, following = rest[0], rest[1:]
-    if name != "run":
-        logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s")
     if (code := _without_django(name, following)) is not None:
         return code
     return _with_django(name, following, verbose=verbose)
@@ -194,6 +191,9 @@ def _with_django(name: str, arguments: list[str], *, prog: str = "ccproxy", verb
     import django
     from django.core.management import get_commands, load_command_class
 
+    from ccproxy_site.logging import configure_logging
+
+    configure_logging(None, "DEBUG" if verbose else "WARNING", to_stderr=True)
     django.setup()
     django_name = COMMANDS[name][0] if name in COMMANDS else name
     known = get_commands()

@@ -20,6 +20,7 @@ from interceptor.config.document import Document
 from interceptor.config.importer import import_sections, refuse_unsafe_file
 from interceptor.config.rows import ImportReport
 from interceptor.config.server import CONFIG_FILE_NAME
+from interceptor.config.template import write_template
 from interceptor.config.yamlfile import ConfigFile, Sections, read_config_file
 from providers.errors import ConfigError
 
@@ -37,6 +38,8 @@ class DatabaseState:
 
 def ensure_database() -> DatabaseState:
     """Create the database when it is missing, migrate it when it is behind, fill a new one.
+
+    A new one also gets the commented `ccproxy.yaml` beside it, unless there is one.
 
     A migration runs in a transaction and leaves the recorded flows alone. Several processes may call this at once.
 
@@ -75,6 +78,8 @@ def _upgrade() -> DatabaseState:
     if not _pending():  # another process was faster
         return DatabaseState()
     created = not connection.introspection.table_names()
+    if created:
+        write_template(Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME)
     call_command("migrate", verbosity=0, interactive=False)
     _close_to_others()
     return DatabaseState(created=created, migrated=not created, notes=tuple(_fill()) if created else ())

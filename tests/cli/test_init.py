@@ -72,6 +72,11 @@ def test_edited_sections_are_not_ignored_silently(ccproxy):
     assert "importconfig" not in ccproxy("init").stdout
 
 
+def test_the_first_command_sets_everything_up(ccproxy):
+    assert ccproxy("flows", "list").stdout == "No flows are recorded yet.\n"
+    assert (ccproxy.directory / "ccproxy.yaml").stat().st_mode & 0o777 == 0o600
+
+
 def test_two_first_commands_at_once(ccproxy):
     command = [*CCPROXY, "flows", "list", "--json"]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ccproxy.environ()}

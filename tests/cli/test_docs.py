@@ -1,0 +1,30 @@
+"""docs/commands.md names every command."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ccproxy_site.cli import COMMANDS
+from interceptor.config.server import ServerSettings
+from jail.withproxy import proxy_variables
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs/commands.md").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_explained(name):
+    assert f"\n| `{name}` | `{COMMANDS[name][0]}` | " in PAGE
+
+
+def test_no_command_is_invented():
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert rows == [(name, django_name) for name, (django_name, _) in COMMANDS.items()]
+
+
+def test_the_variables_of_run():
+    for name, value in proxy_variables(ServerSettings(), {}).items():
+        row = next(line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line)
+        assert row.endswith(f"| `{value}` |")
