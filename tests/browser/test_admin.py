@@ -1,0 +1,119 @@
+"""The admin and the API's pages in a real browser: nothing is blocked by the policy, nothing asks a foreign host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from ccproxy_site.login_link import make_login_link
+from tests.conftest import need
+from tests.rows import make_flow, make_provider, make_rule, make_status
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@dataclass
+class Visitor:
+    """A browser page at the console, and everything it complained about."""
+
+    page: Any
+    base: str
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def go(self, path: str) -> Any:
+        self.page.goto(self.base + path, wait_until="load")
+        return self.page
+
+
+@pytest.fixture
+def visitor(live_server, monkeypatch) -> Iterator[Visitor]:
+    """Signed in by link, as a user would."""
+    from playwright.sync_api import sync_playwright
+
+    executable = shutil.which("chromium") or ""
+    need("chromium", bool(executable))
+    provider = make_provider(auth_type="file", auth_config={"file": "~/key"})
+    make_rule(name="first", position=0, dest_provider=provider, action="redirect")
+    make_rule(name="second", position=1)
+    make_flow()
+    make_status()
+    link = make_login_link(live_server.url)
+    # Playwright's synchronous interface runs a loop in this thread; the database is used from it between its calls.
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        visitor = Visitor(page, live_server.url)
+        page.on("console", lambda m: visitor.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
+        page.goto(link)
+        assert visitor.complaints == []
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/flows/")
+        page.goto("about:blank")
+        visitor.complaints.clear()  # the flow list wants a websocket, which this server has not
+        yield visitor
+        browser.close()
+    assert visitor.complaints == []
+    assert visitor.hosts - {""} == {urlsplit(live_server.url).netloc}
+
+
+def test_no_page_is_hurt_by_the_policy(visitor: Visitor):
+    for path in (
+        "/admin/",
+        "/admin/providers/provider/",
+        "/admin/providers/provider/add/",
+        "/admin/providers/transformrule/",
+        "/admin/interceptor/hooksetting/add/",
+        "/admin/flows/flow/",
+        "/admin/auth/user/add/",
+    ):
+        page = visitor.go(path)
+        # Only a running script shows the sidebar: a blocked one leaves the page without it.
+        page.locator("#nav-sidebar").wait_for(state="visible")
+
+
+def test_the_form_shows_the_fields_of_the_chosen_source(visitor: Visitor):
+    page = visitor.go("/admin/providers/provider/add/")
+    secret, command, file = (page.locator(f"#id_{name}") for name in ("new_secret", "auth_command", "auth_file"))
+    assert not (secret.is_visible() or command.is_visible() or file.is_visible())
+    page.select_option("#id_auth_type", "key")
+    secret.wait_for(state="visible")
+    page.select_option("#id_auth_type", "file")
+    file.wait_for(state="visible")
+    assert not secret.is_visible()
+
+
+def test_rules_are_ordered_by_dragging(visitor: Visitor):
+    from providers.models import TransformRule
+
+    page = visitor.go("/admin/providers/transformrule/")
+    handles = page.locator("tbody .material-symbols-outlined", has_text="drag_indicator")
+    handles.nth(1).drag_to(handles.nth(0), target_position={"x": 5, "y": 1})
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Live in a second").wait_for()
+    assert list(TransformRule.objects.values_list("name", flat=True)) == ["second", "first"]
+
+
+def test_the_page_follows_the_systems_dark_mode(visitor: Visitor):
+    colours = []
+    for scheme in ("light", "dark"):
+        visitor.page.emulate_media(color_scheme=scheme)
+        page = visitor.go("/admin/")
+        page.locator("#nav-sidebar").wait_for(state="visible")
+        colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert colours[0] != colours[1]
+
+
+def test_swagger_shows_the_api(visitor: Visitor):
+    page = visitor.go("/api/docs/")
+    page.get_by_text("/api/flows/{id}/body/{side}/").wait_for()
