@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import UTC, datetime
 
 from flows import retention
 from flows.retention import RetentionPolicy
-from flows.services import mark_interrupted
 
 PRUNE_EVERY_S = 60.0
 SWEEP_EVERY_S = 6 * 3600.0
 _RETRY_S = 5.0
 
-logger = logging.getLogger(__name__)
-
 
 class Housekeeping:
     """Runs on the writer's thread. `step` does one small piece of what is due."""
 
-    def __init__(self, policy: RetentionPolicy | None, started_at: datetime) -> None:
+    def __init__(self, policy: RetentionPolicy | None) -> None:
         self._policy = policy
-        self._started_at: datetime | None = started_at
+        self._shrinkable = False
         self._prune_at = 0.0
         self._sweep_at = 0.0
         self._sweep_after = ""
@@ -32,9 +28,9 @@ class Housekeeping:
     def step(self) -> float:
         """Do one piece; returns in how many seconds the next is due (0: at once). Database errors come through."""
         now = time.monotonic()
-        if self._started_at is not None:
+        if not self._shrinkable:
             retention.make_shrinkable()
-            self._end_interrupted(self._started_at)
+            self._shrinkable = True
         elif now >= self._prune_at:
             self._prune(now)
         elif self._reclaim:
@@ -47,11 +43,6 @@ class Housekeeping:
     def postpone(self) -> float:
         """The database was busy: try again later; returns in how many seconds."""
         return _RETRY_S
-
-    def _end_interrupted(self, started_at: datetime) -> None:
-        if interrupted := mark_interrupted(started_at):
-            logger.info("%d flows were running when the proxy stopped last time", interrupted)
-        self._started_at = None
 
     def _prune(self, now: float) -> None:
         deleted = retention.prune_chunk(self._policy, datetime.now(UTC)) if self._policy else 0

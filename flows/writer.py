@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Thread
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
@@ -84,12 +83,11 @@ class FlowWriter:
     ) -> None:
         self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
         self._builder = RowBuilder(redactor)
-        self._retention = retention
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._prepared: dict[str, _Prepared] = {}
         self._running: dict[str, _Written] = {}
-        self._housekeeping = Housekeeping(retention, datetime.now(UTC))
+        self._housekeeping = Housekeeping(retention)
         self._thread = Thread(target=self._run, name="flow-writer", daemon=True)
         self._give_up_at = float("inf")
         self._retry_at = 0.0
@@ -101,7 +99,7 @@ class FlowWriter:
         self._last_error = ""
 
     def start(self) -> None:
-        """Start the thread; flows left running by an earlier process are marked as interrupted."""
+        """Start the thread."""
         self._thread.start()
 
     def started(self, record: FlowRecord) -> None:
@@ -245,7 +243,9 @@ class FlowWriter:
         try:
             self._check_connection()
             wait_s = self._housekeeping.step()
-        except (OperationalError, InterfaceError) as exc:
+        except Exception as exc:  # flows are written all the same
+            if not isinstance(exc, OperationalError | InterfaceError):
+                logger.exception("Keeping the record in its bounds failed and is tried again")
             self._note_error(exc)
             close_old_connections()
             wait_s = self._housekeeping.postpone()

@@ -19,7 +19,6 @@ from flows.bodies import load_body
 from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redact import Redactor, mark
-from flows.services import INTERRUPTED
 from flows.writer import FlowWriter
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side
@@ -240,13 +239,3 @@ def test_the_thread_survives_a_database_that_breaks_in_an_unknown_way(monkeypatc
         writer.finished(flow())
         eventually(lambda: writer.stats().written == 1)
     assert len(calls) == 3
-
-
-def test_flows_of_a_process_that_is_gone_are_ended_at_the_start() -> None:
-    Flow.objects.create(id="old", state="live", started_at=datetime.fromtimestamp(EPOCH, UTC), method="GET", path="/")
-    with running(batch_window_s=0.01) as writer:
-        eventually(lambda: Flow.objects.get(pk="old").state == "error")
-        writer.started(live("new", started_at=EPOCH * 2))
-        eventually(lambda: Flow.objects.filter(pk="new").exists())
-    assert Flow.objects.get(pk="old").error == INTERRUPTED
-    assert Flow.objects.get(pk="new").state == "live"
