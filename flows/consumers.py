@@ -14,7 +14,7 @@ from flows.answer_text import AnswerReader, Piece, joined
 from flows.visible import printable
 
 
-class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class ConsoleConsumer(AsyncWebsocketConsumer):
     """Checks the visitor and joins one group. Whatever a page sends is ignored."""
 
     group = ""

@@ -16,7 +16,7 @@ _FLOW_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 _ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
 
 
-class FlowFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+class FlowFilter(django_filters.FilterSet):
     """Narrows a queryset of flows. Every filter is optional and they are joined by "and"."""
 
     q = django_filters.CharFilter(label="Search", method="search")

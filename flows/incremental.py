@@ -10,6 +10,8 @@ import zstandard
 
 from flows.decode import MAX_DECODED_BYTES, layers
 
+_MAGIC_BYTES = 4
+
 
 class IncrementalDecoder:
     """Compressed pieces in, plain pieces out. Raises `ValueError` for a broken or unknown encoding.
@@ -22,6 +24,7 @@ class IncrementalDecoder:
         self.capped = False
         self._content_encoding = content_encoding
         self._left = max_bytes
+        self._head = b""
         self._decode: Callable[[bytes, int], bytes] | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -29,6 +32,10 @@ class IncrementalDecoder:
         if not data or self.capped:
             return b""
         if self._decode is None:
+            data, self._head = self._head + data, b""
+            if len(data) < _MAGIC_BYTES and not self._content_encoding:
+                self._head = data
+                return b""
             self._decode = _decoder(layers(self._content_encoding, data))
         try:
             out = self._decode(data, self._left + 1)

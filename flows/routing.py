@@ -10,7 +10,7 @@ from django.urls import path, re_path
 from flows.consumers import FlowConsumer, ListConsumer
 
 
-class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class Refuse(AsyncWebsocketConsumer):
     """Closes before opening."""
 
     async def connect(self) -> None:

@@ -73,7 +73,8 @@ def _end(flow: Flow) -> Part:
         return Part(f"{code} streaming" if code else "waiting for the answer", "live")
     took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""
     if flow.state == Flow.State.ERROR:
-        return Part(f"{code} cut off{took}" if code else f"failed{took}", "bad")
+        cut = " cut off" if (flow.status_code or 0) < 400 else ""
+        return Part(f"{code}{cut}{took}" if code else f"failed{took}", "bad")
     if flow.is_websocket:
         return Part(f"websocket, open for {duration(flow.duration_ms)}" if took else "websocket")
     verb = " streamed" if flow.is_stream else ""

@@ -160,7 +160,7 @@ def messages_tab(detail: FlowDetail, params: Params) -> Context:
     page = found[:MESSAGES_PER_PAGE]
     bodies = selectors.load_bodies(message.body_digest for message in page)
     shown = [(message, body_view(f"message-{message.seq}", bodies.get(message.body_digest, b""))) for message in page]
-    return {"messages": shown, "more_messages": page[-1].seq if len(found) > MESSAGES_PER_PAGE else None}
+    return {"passed": shown, "more_messages": page[-1].seq if len(found) > MESSAGES_PER_PAGE else None}
 
 
 def _number(text: str) -> int:

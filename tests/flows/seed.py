@@ -238,8 +238,8 @@ def seed_redirect() -> Flow:
         "redirect", 7, host="127.0.0.1", path="/v1/messages", action="redirect", provider="local",
         rule="cheap-evenings", requested_model="claude-sonnet-4-5", sent_model="qwen3-coder", session_id=SESSION,
         status_code=200, hooks_changed=["my_hooks.trim_tools"], connect_ms=0.4, first_byte_ms=1830.0,
-        duration_ms=1831.9, request_size_bytes=len(sent), response_size_bytes=len(answer), input_tokens=3120, output_tokens=9,
-        client_url="http://127.0.0.1:4000/v1/messages", forwarded_url="http://127.0.0.1:8080/api/v1/messages",
+        duration_ms=1831.9, request_size_bytes=len(sent), response_size_bytes=len(answer),
+        input_tokens=3120, output_tokens=9, client_url="http://127.0.0.1:4000/v1/messages", forwarded_url="http://127.0.0.1:8080/api/v1/messages",
         route="Rule “cheap-evenings” matched: host *, model claude-sonnet.*.",
         losses=[["system[0].cache_control", "this provider has no prompt cache"]],
     )  # fmt: skip

@@ -1,0 +1,145 @@
+"""The readable part of answers, out of real recorded streams and cut anywhere."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import brotli
+import pytest
+import zstandard
+
+from flows.answer_text import AnswerReader, Piece, joined, parse_json, pieces_of
+from flows.incremental import IncrementalDecoder
+
+
+def read(data: bytes, encoding: str = "", step: int = 10**9) -> list[Piece]:
+    reader = AnswerReader(encoding)
+    pieces = [piece for at in range(0, len(data), step) for piece in reader.feed(data[at : at + step])]
+    return joined([*pieces, *reader.finish()])
+
+
+def events(*values: Any) -> bytes:
+    return b"".join(f"data: {json.dumps(value)}\n\n".encode() for value in values)
+
+
+STREAMS: dict[str, tuple[bytes, list[Piece]]] = {
+    "anthropic": (
+        events(
+            {"type": "message_start", "message": {"content": []}},
+            {"type": "content_block_start", "content_block": {"type": "thinking", "thinking": ""}},
+            {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "Hm"}},
+            {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
+            {"type": "content_block_start", "content_block": {"type": "tool_use", "name": "ls", "input": {}}},
+            {"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+            {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+        ),
+        [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}"), ("error", "Overloaded")],
+    ),
+    "chat": (
+        events(
+            {"choices": [{"delta": {"role": "assistant", "content": None, "reasoning_content": "Hm"}}]},
+            {"choices": [{"delta": {"content": "Hi"}}]},
+            {"choices": [{"delta": {"tool_calls": [{"function": {"name": "ls", "arguments": ""}}]}}]},
+            {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "{}"}}]}}]},
+            {"choices": [], "usage": {"total_tokens": 3}},
+        )
+        + b"data: [DONE]\n\n",
+        [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}")],
+    ),
+    "responses": (
+        events(
+            {"type": "response.created", "response": {"output": [], "error": None}},
+            {"type": "response.reasoning_summary_text.delta", "delta": "Hm"},
+            {"type": "response.output_text.delta", "delta": "Hi"},
+            {"type": "response.output_item.added", "item": {"type": "function_call", "name": "ls"}},
+            {"type": "response.function_call_arguments.delta", "delta": "{}"},
+            {"type": "response.completed", "response": {"output": [{"content": [{"text": "Hi"}]}]}},
+        ),
+        [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}")],
+    ),
+    "google": (
+        events(
+            {"candidates": [{"content": {"parts": [{"text": "Hm", "thought": True}, {"text": "Hi"}]}}]},
+            {"response": {"candidates": [{"content": {"parts": [{"functionCall": {"name": "ls", "args": {}}}]}}]}},
+        ),
+        [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}")],
+    ),
+    "not events": (b"just some text \xc3\xa4\n", [("text", "just some text ä\n")]),
+    "no last blank line": (events({"choices": [{"delta": {"content": "Hi"}}]}).rstrip(), [("text", "Hi")]),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("step", [1, 7, 10**9])
+def test_streams_are_read_in_any_pieces(name: str, step: int):
+    data, expected = STREAMS[name]
+    assert read(data, step=step) == expected
+
+
+@pytest.mark.parametrize(
+    ("encoding", "header"), [("gzip", "gzip"), ("gzip", ""), ("deflate", "deflate"), ("br", "br"), ("zstd", "zstd")]
+)
+@pytest.mark.parametrize("step", [1, 10**9])
+def test_compressed_streams_are_read(encoding: str, header: str, step: int):
+    data, expected = STREAMS["anthropic"]
+    squeeze = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "br": brotli.compress,
+        "zstd": zstandard.compress,
+    }
+    assert read(squeeze[encoding](data), header, step) == expected
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "nonsense"])
+def test_broken_compression_is_read_as_nothing(encoding: str):
+    assert read(b"data: {}\n\n" * 9, encoding) == []
+
+
+@pytest.mark.parametrize("squeeze", [gzip.compress, lambda data: brotli.compress(data, quality=2), zstandard.compress])
+def test_a_bomb_is_cut(squeeze: Any):
+    encoding = {0x1F: "gzip", 0x28: "zstd"}.get(squeeze(b"x")[0], "br")
+    decoder = IncrementalDecoder(encoding, max_bytes=1_000_000)
+    out = decoder.feed(squeeze(b"\0" * 50_000_000))
+    assert len(out) == 1_000_000
+    assert decoder.capped
+    assert decoder.feed(b"more") == b""
+
+
+def test_a_whole_answer_is_read_like_a_stream():
+    answer = {"content": [{"type": "text", "text": "Hi"}, {"type": "tool_use", "name": "ls", "input": {"a": 1}}]}
+    assert list(pieces_of(answer)) == [("text", "Hi"), ("tool", "ls"), ("arguments", '{"a": 1}')]
+    assert list(pieces_of({"choices": [{"message": {"content": "Hi"}}]})) == [("text", "Hi")]
+    assert list(pieces_of({"output": [{"content": [{"text": "Hi"}]}]})) == [("text", "Hi")]
+
+
+@pytest.mark.parametrize(
+    "event", [None, 1, "x", [], {"choices": 1}, {"choices": [1, {"delta": 3}]}, {"delta": [], "type": "x"}]
+)
+def test_odd_events_are_left_out(event: Any):
+    assert read(events(event)) == []
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":NaN}', b'{"a":"\\ud800"}', b"\xff", b"1" * 5000, b""])
+def test_no_json_is_too_odd_to_be_looked_at(data: bytes):
+    parse_json(data)
+
+
+@pytest.mark.corpus
+def test_every_recorded_stream_with_text_is_read(corpus: Path):
+    unread, count = [], 0
+    for path in sorted((corpus / "wire").rglob("*.json")):
+        case = json.loads(path.read_text())
+        raw = case["response"].get("raw") if case.get("streaming") else None
+        if not raw or "r_empty" in case["features"] or case["response"].get("status", 200) >= 400:
+            continue
+        count += 1
+        if not read(raw.encode(), step=50):
+            unread.append(path.name)
+    assert count > 50
+    assert len(unread) <= count // 50, unread
