@@ -187,6 +187,11 @@ class Interceptor:
         wait_until(lambda: len(self.flows(where, *values)) >= count, f"{count} flows are recorded", timeout_s)
         return self.flows(where, *values)
 
+    def flow(self, flow_id: str | None, timeout_s: float = 10) -> dict[str, Any]:
+        """One flow, once it is recorded as finished; its id is the answer's `x-ccproxy-flow`."""
+        assert flow_id, "the answer names no flow"
+        return self.wait_for_flows(1, "id=?", flow_id, timeout_s=timeout_s)[0]
+
     def sides(self, flow_id: str) -> dict[str, dict[str, Any]]:
         """The sides of a flow by name; headers as a list, with its stored `body`."""
         sql = (

@@ -35,6 +35,11 @@ class Answer:
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
+    @property
+    def flow_id(self) -> str | None:
+        """The proxy's name of this exchange."""
+        return self.header("x-ccproxy-flow")
+
     def arrival_of(self, offset: int) -> float:
         """When the first `offset` bytes of the body were complete."""
         have = 0

@@ -52,8 +52,9 @@ def test_a_compressed_body_is_understood_and_left_as_it_is(upstream: Upstream, i
     answer = send(interceptor, "POST", "/v1/messages?beta=true", body, ("Content-Encoding", "gzip"))
     assert answer.status == 200
     assert (upstream.last.target, upstream.last.body) == ("/v1/messages?beta=true", body)
-    flow = interceptor.wait_for_flows(1, "path='/v1/messages?beta=true' and request_size_bytes=?", len(body))[-1]
+    flow = interceptor.flow(answer.flow_id)
     assert flow["requested_model"] == "demo"
+    assert interceptor.sides(flow["id"])["client"]["body"] == body
 
 
 def test_a_chunked_body_arrives_whole(upstream: Upstream, interceptor: Interceptor) -> None:

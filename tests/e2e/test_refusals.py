@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 from google.genai import errors as genai_errors
@@ -37,8 +38,9 @@ def through_responses(proxy: Interceptor, key: str) -> tuple[int, str]:
 
 
 def through_google(proxy: Interceptor, key: str) -> tuple[int, str]:
+    client = google_client(proxy, key)
     with pytest.raises(genai_errors.APIError) as caught:
-        google_client(proxy, key).models.generate_content(model="demo", contents="Hello")
+        client.models.generate_content(model="demo", contents="Hello")
     assert caught.value.status
     return caught.value.code, caught.value.message or ""
 
@@ -70,6 +72,8 @@ def test_what_a_failing_source_printed_is_nowhere(interceptor: Interceptor) -> N
 
 
 def test_a_refusal_is_recorded_with_its_reason(interceptor: Interceptor) -> None:
-    through_anthropic(interceptor, "sk-ccproxy-nobody")
-    flow = interceptor.wait_for_flows(1, "error like '%nobody%'")[-1]
-    assert flow["status_code"] == 401
+    headers = {"x-api-key": "sk-ccproxy-nobody"}
+    reply = httpx.post(f"{interceptor.url}/v1/messages", json={}, headers=headers, trust_env=False)
+    flow = interceptor.flow(reply.headers["x-ccproxy-flow"])
+    assert (flow["status_code"], flow["action"]) == (401, "refused")
+    assert "nobody" in flow["error"]

@@ -91,7 +91,8 @@ def test_a_rule_redirects_and_changes_the_model_alone(
         assert upstream.last.header("content-length") == str(len(upstream.last.body))
         assert upstream.last.target == "/v1/messages?beta=true"
         assert upstream.last.header("x-api-key") == REAL_KEY
-        flow = interceptor.wait_for_flows(1, "rule='cheaper'")[-1]
+        flow = interceptor.flow(answer.flow_id)
+        assert flow["rule"] == "cheaper"
         assert (flow["requested_model"], flow["sent_model"], flow["provider"]) == ("expensive", "demo", "cmd")
     finally:
         console.delete(f"/api/rules/{made['id']}/", 204)

@@ -130,7 +130,8 @@ def test_openai_responses(upstream: Upstream, interceptor: Interceptor) -> None:
 
 
 def test_google(upstream: Upstream, interceptor: Interceptor) -> None:
-    models = google_client(interceptor).models
+    client = google_client(interceptor)
+    models = client.models
     whole = models.generate_content(model="demo", contents="Hello")
     parts = list(models.generate_content_stream(model="demo", contents="Hello"))
     assert len(parts) > 10

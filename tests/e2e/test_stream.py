@@ -42,8 +42,11 @@ def test_two_hundred_events_arrive_one_by_one(upstream: Upstream, interceptor: I
     late = [k for k in range(len(events) - 5) if arrived[k] > sent[k + 5]]
     assert late == [], "these events were held back while five more were sent"
     trace(arrived, sent)
-    flow = interceptor.wait_for_flows(1, "is_stream and event_count=200")[-1]
+    flow = interceptor.flow(answer.flow_id)
+    assert (flow["is_stream"], flow["event_count"]) == (1, 200)
     assert flow["response_size_bytes"] == len(answer.body)
+    sides = interceptor.sides(flow["id"])
+    assert sides["upstream"]["body"] == sides["delivered"]["body"] == answer.body
 
 
 def trace(arrived: list[float], sent: list[float]) -> None:
@@ -68,7 +71,8 @@ def test_a_stream_cut_by_the_provider_is_cut_for_the_client(upstream: Upstream, 
     assert answer.status == 200
     assert answer.body.startswith(delta(1) + delta(2))
     assert delta(3) not in answer.body
-    flow = interceptor.wait_for_flows(1, "state='error' and is_stream")[-1]
+    flow = interceptor.flow(answer.flow_id)
+    assert flow["state"] == "error"
     assert flow["error"]
 
 

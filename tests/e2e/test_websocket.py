@@ -23,13 +23,16 @@ def test_messages_pass_and_are_recorded(upstream: Upstream, interceptor: Interce
     upstream.scripts["/v1/responses"] = Script(echo=True)
     texts = [json.dumps({"type": "response.create", "n": n, "pad": "ä" * n}) for n in (1, 200, 50_000)]
     with dial(interceptor) as client:
+        assert client.response is not None
+        flow_id = client.response.headers["x-ccproxy-flow"]
         for text in texts:
             client.send(text)
             assert client.recv() == text
     assert upstream.last.messages == texts
     assert upstream.last.header("authorization") == f"Bearer {REAL_KEY}"
     assert b"ccproxy" not in upstream.last.head.lower()
-    flow = interceptor.wait_for_flows(1, "is_websocket")[-1]
+    flow = interceptor.flow(flow_id)
+    assert flow["is_websocket"]
     rows = interceptor.rows("select * from flows_websocketmessage where flow_id=? order by seq", flow["id"])
     assert [row["from_client"] for row in rows] == [1, 0] * 3
 

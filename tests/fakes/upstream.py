@@ -165,14 +165,14 @@ class Upstream:
         return script if isinstance(script, Script) else script(seen)
 
     def scripted_answer(self, seen: Seen) -> Script:
-        """The product's scripted provider."""
+        """The product's scripted provider, without its pauses."""
         headers = {name.lower(): value for name, value in seen.headers}
         if self.key is not None and self.key not in "\n".join(headers.values()):
             return Script(status=401, pieces=(b'{"error": {"message": "wrong key"}}',))
         body = gzip.decompress(seen.body) if headers.get("content-encoding") == "gzip" else seen.body
         reply = answer(seen.method, seen.target, headers, body)
         framing = "chunked" if reply.is_stream else "length"
-        return Script(reply.status, (("content-type", reply.content_type),), reply.pieces, reply.pause_s, framing)
+        return Script(reply.status, (("content-type", reply.content_type),), reply.pieces, framing=framing)
 
     async def _reply(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer; True when the connection can carry another request."""
