@@ -5,7 +5,9 @@ CcproxyError
 │   ├── AuthConfigError    a credential is missing or unknown; ends the one flow it belongs to
 │   └── RuleError          a transform rule cannot be used
 ├── TranslationError       a body cannot be expressed in the other wire format
+│   ├── MalformedBody      a client's body does not follow its own wire format
 │   ├── UnsupportedByTarget
+│   ├── BadUpstreamAnswer
 │   └── BadUpstreamStream
 └── UpstreamError          the provider could not be reached or answered garbage
 """
@@ -37,8 +39,16 @@ class TranslationError(CcproxyError):
     """A body cannot be expressed in the other wire format."""
 
 
+class MalformedBody(TranslationError):
+    """A body does not follow its own wire format; the message names the place. The client's fault: 400."""
+
+
 class UnsupportedByTarget(TranslationError):
     """The target wire format has no place for something the request insists on."""
+
+
+class BadUpstreamAnswer(TranslationError):
+    """The provider's answer does not follow its own wire format: 502."""
 
 
 class BadUpstreamStream(TranslationError):

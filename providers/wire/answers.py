@@ -1,0 +1,191 @@
+"""What must happen to a provider's answer before it is spelled in the client's format; one block or event at a time.
+
+Tool names get the client's spelling back, free-form tools their plain text; signatures the client's format has no field
+for travel in ids or wait in the store; blocks the client's format has no place for are dropped with a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from providers.errors import TranslationError
+from providers.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
+from providers.wire.formats import wire_format
+from providers.wire.ir import (
+    Block,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Delta,
+    End,
+    Event,
+    Failure,
+    Foreign,
+    Losses,
+    Media,
+    Response,
+    SignatureDelta,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+)
+from providers.wire.jsonio import dumps_text, loads
+from providers.wire.replay import STORE, carry_in_id, text_key
+from providers.wire.toolnames import by_wire_name
+
+
+def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[str, Tool]:
+    """The client's tools that go by another name or kind at the provider."""
+    if not client_body.get("tools"):
+        return {}
+    try:
+        return by_wire_name(wire_format(dst).decode_tools(client_body))
+    except TranslationError:
+        return {}
+
+
+class AnswerFilter:
+    """Between a decoder and an encoder. Events it does not care about pass as they are."""
+
+    def __init__(self, src: WireFormatName, dst: WireFormatName, tools: Mapping[str, Tool]) -> None:
+        self.losses = Losses()
+        self._src = src
+        self._dst = dst
+        self._tools = tools
+        self._block: Block | None = None
+        self._held: list[str] | None = None  # a free-form tool's arguments, until they are whole
+        self._dropping = False
+        self._pieces: list[str] = []
+        self._signed: list[Thinking] = []
+        self._first_call: str | None = None
+
+    def response(self, response: Response) -> None:
+        """Prepare a whole answer in place."""
+        kept: list[Block] = []
+        for block in response.blocks:
+            if not self._accepts(block):
+                continue
+            kept.append(block)
+            if isinstance(block, ToolCall):
+                self._client_call(block)
+                if block.custom:
+                    block.arguments = _custom_input(block.arguments)
+            elif isinstance(block, Text):
+                self._keep_text_signature(block.text, block.signature)
+            elif isinstance(block, Thinking) and block.signature:
+                self._signed.append(block)
+        response.blocks = kept
+        self._keep_thinking()
+
+    def feed(self, events: Sequence[Event]) -> list[Event]:
+        """The events for the encoder."""
+        if len(events) == 1 and type(events[0]) is Delta and self._passes():
+            return [events[0]]
+        out: list[Event] = []
+        for event in events:
+            self._take(event, out)
+        return out
+
+    def _passes(self) -> bool:
+        return self._held is None and not self._dropping and isinstance(self._block, ToolCall)
+
+    def _take(self, event: Event, out: list[Event]) -> None:
+        if isinstance(event, BlockStart):
+            self._start(event, out)
+        elif isinstance(event, BlockStop):
+            self._stop(event, out)
+        elif isinstance(event, Delta):
+            self._delta(event, out)
+        elif isinstance(event, SignatureDelta):
+            if not self._dropping:
+                self._signature(event)
+                out.append(event)
+        elif isinstance(event, CitationDelta):
+            if not self._dropping:
+                out.append(event)
+        else:
+            if isinstance(event, Failure) and self._src != self._dst:
+                event.kind = None
+            elif isinstance(event, End):
+                self._keep_thinking()
+            out.append(event)
+
+    def _start(self, event: BlockStart, out: list[Event]) -> None:
+        block = self._block = event.block
+        self._dropping = not self._accepts(block)
+        self._pieces = []
+        if self._dropping:
+            return
+        if isinstance(block, ToolCall):
+            self._client_call(block)
+            self._held = [] if block.custom else None
+        out.append(event)
+
+    def _delta(self, event: Delta, out: list[Event]) -> None:
+        if self._dropping:
+            return
+        if self._held is not None:
+            self._held.append(event.text)
+            return
+        if isinstance(self._block, Text | Thinking):
+            self._pieces.append(event.text)
+        out.append(event)
+
+    def _signature(self, event: SignatureDelta) -> None:
+        if isinstance(self._block, Text):
+            self._block.signature = event.signature
+        elif isinstance(self._block, Thinking):
+            self._signed.append(Thinking("", event.signature, event.vendor, self._block.redacted, self._block.id))
+
+    def _stop(self, event: BlockStop, out: list[Event]) -> None:
+        if self._dropping:
+            self._dropping = False
+            return
+        if self._held is not None:
+            out.append(Delta(_custom_input("".join(self._held))))
+            self._held = None
+        text = "".join(self._pieces)
+        if isinstance(self._block, Text):
+            self._keep_text_signature(text, self._block.signature)
+        elif isinstance(self._block, Thinking) and self._signed and not self._signed[-1].text:
+            self._signed[-1].text = text
+        out.append(event)
+
+    def _accepts(self, block: Block) -> bool:
+        if isinstance(block, Foreign) and block.vendor != self._dst:
+            self.losses.add(f"content.{block.kind}", f"{WIRE_FORMATS[self._dst]} has nothing like it; it was dropped.")
+            return False
+        if isinstance(block, Media) and self._dst != GOOGLE_GENERATE:
+            self.losses.add("content", f"{WIRE_FORMATS[self._dst]} answers hold no {block.kind}; it was dropped.")
+            return False
+        return True
+
+    def _client_call(self, block: ToolCall) -> None:
+        if (tool := self._tools.get(block.name)) is not None:
+            block.name, block.namespace, block.custom = tool.name, tool.namespace, tool.custom
+        if block.signature and self._dst != GOOGLE_GENERATE:
+            block.id = carry_in_id(block.id, block.signature)
+        if self._first_call is None:
+            self._first_call = block.id
+
+    def _keep_text_signature(self, text: str, signature: str | None) -> None:
+        if signature and text and self._dst != GOOGLE_GENERATE:
+            STORE.put(text_key(text), signature, len(signature))
+
+    def _keep_thinking(self) -> None:
+        if self._dst == OPENAI_CHAT and self._first_call is not None and self._signed:
+            size = sum(len(block.text) + len(block.signature or "") for block in self._signed)
+            STORE.put("thinking:" + self._first_call, self._signed, size)
+
+
+def _custom_input(arguments: Any) -> str:
+    """The plain text inside the one-argument function a free-form tool was offered as."""
+    if isinstance(arguments, str):
+        try:
+            arguments = loads(arguments)
+        except (ValueError, RecursionError):
+            return str(arguments)
+    value = arguments.get("input") if isinstance(arguments, dict) else arguments
+    return value if isinstance(value, str) else dumps_text(arguments)

@@ -1,0 +1,344 @@
+"""`Request` → Anthropic Messages request. Source: Anthropic API reference, "Create a Message"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from providers.names import ANTHROPIC_MESSAGES
+from providers.wire.base import TargetInfo
+from providers.wire.ir import (
+    Block,
+    Citation,
+    Foreign,
+    JsonObject,
+    Losses,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
+from providers.wire.jsonio import loads
+from providers.wire.reasoning import to_anthropic
+from providers.wire.schema import for_anthropic_output, function_schema
+from providers.wire.shape import drop_none
+
+_IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
+# These models refuse temperature and top_p together.
+_ONE_SAMPLER: Final = re.compile(r"claude-(?!3|2|instant)(?!(sonnet|opus)-4-(0|2025))")
+_MID_SYSTEM: Final = re.compile(r"claude-(?!3|2|instant)\w+-(4-[6-9]|[5-9])")
+_TIERS: Final = {
+    "auto": "auto",
+    "default": "standard_only",
+    "standard_only": "standard_only",
+    "standard": "standard_only",
+}
+JSON_ONLY: Final = "Answer with one valid JSON object and nothing else."
+
+
+def encode_request(request: Request, target: TargetInfo) -> JsonObject:
+    """The body for `POST /v1/messages`; what has no place is in `request.losses`."""
+    model = target.model or request.model
+    own = request.source == ANTHROPIC_MESSAGES
+    body: JsonObject = {"model": model}
+    max_tokens = request.sampling.max_tokens
+    if max_tokens is None or max_tokens < 1:
+        max_tokens = target.max_tokens_default
+    body["max_tokens"] = max_tokens
+    if system := _system(request):
+        body["system"] = system
+    body["messages"] = _messages(request, model or "", own)
+    _put_tools(body, request)
+    _put_reasoning(body, request, model, max_tokens)
+    _put_sampling(body, request, model or "")
+    _put_rest(body, request)
+    if request.stream:
+        body["stream"] = True
+    if own:
+        body.update(request.extras)
+    return body
+
+
+def _system(request: Request) -> list[JsonObject]:
+    blocks = [_text(block) for block in request.system if block.text.strip()]
+    if request.output is not None and request.output.kind == "json":
+        request.losses.add("response_format", "Anthropic has no JSON mode; the system prompt asks for JSON.")
+        blocks.append({"type": "text", "text": JSON_ONLY})
+    return blocks
+
+
+def _messages(request: Request, model: str, own: bool) -> list[JsonObject]:
+    messages: list[JsonObject] = []
+    for turn in request.turns:
+        role: str = turn.role
+        content = [part for block in turn.blocks for part in encode_block(block, request.losses)]
+        if role == "system" and not own:
+            role, content = _mid_system(content, model, messages, request.losses)
+        if not content:
+            if role != "user" or not turn.blocks:
+                continue
+            content = [{"type": "text", "text": "."}]
+            request.losses.add("messages", "Anthropic takes no empty message; it is sent as a full stop.")
+        if messages and messages[-1]["role"] == role != "system":
+            messages[-1]["content"].extend(content)
+        else:
+            messages.append({"role": role, "content": content, **(turn.extras or {})} if own else _plain(role, content))
+    if messages and messages[0]["role"] == "assistant":
+        messages.insert(0, _plain("user", [{"type": "text", "text": "Continue."}]))
+        request.losses.add("messages", "Anthropic's first message is the user's; one was put before the assistant's.")
+    _strip_prefill(messages, request.losses)
+    return messages
+
+
+def _plain(role: str, content: list[JsonObject]) -> JsonObject:
+    return {"role": role, "content": content}
+
+
+def _mid_system(
+    content: list[JsonObject], model: str, before: list[JsonObject], losses: Losses
+) -> tuple[str, list[JsonObject]]:
+    """Newer models take a system message behind a user's; for others its text is the user's."""
+    if _MID_SYSTEM.search(model) and before and before[-1]["role"] == "user":
+        return "system", content
+    losses.add("messages", "A system message in mid-conversation is sent as the user's text.")
+    return "user", content
+
+
+def _strip_prefill(messages: list[JsonObject], losses: Losses) -> None:
+    if not messages or messages[-1]["role"] != "assistant":
+        return
+    last = messages[-1]["content"][-1]
+    if last["type"] == "text" and last["text"] != last["text"].rstrip():
+        last["text"] = last["text"].rstrip()
+        losses.add("messages", "White space at the end of the assistant's last message is refused and was cut.")
+
+
+def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
+    """The content blocks a block becomes: usually one, none when it has no place."""
+    if isinstance(block, Text):
+        if block.text.strip():
+            return [_text(block)]
+        if block.text:
+            losses.add("messages", "Text of nothing but white space is refused and was dropped.")
+        return []
+    if isinstance(block, ToolCall):
+        return [_tool_use(block, losses)]
+    if isinstance(block, ToolResult):
+        return [_tool_result(block, losses)]
+    if isinstance(block, Thinking):
+        return _thinking(block)
+    if isinstance(block, Media):
+        return _media(block, losses)
+    return [block.raw] if block.vendor == ANTHROPIC_MESSAGES else []
+
+
+def _text(block: Text) -> JsonObject:
+    body: JsonObject = {"type": "text", "text": block.text}
+    if block.cache:
+        body["cache_control"] = block.cache
+    if block.citations and (citations := [raw for c in block.citations if (raw := _own_citation(c))]):
+        body["citations"] = citations
+    return {**body, **block.extras} if block.extras else body
+
+
+def _own_citation(citation: Citation) -> JsonObject | None:
+    return citation.raw if citation.vendor == ANTHROPIC_MESSAGES else None
+
+
+def _tool_use(block: ToolCall, losses: Losses) -> JsonObject:
+    arguments: Any = block.arguments
+    if isinstance(arguments, str):
+        try:
+            arguments = loads(arguments) if arguments.strip() else {}
+        except (ValueError, RecursionError):
+            arguments = {"_raw": arguments}
+            losses.add("tool calls", "Arguments that are no JSON are sent under the key _raw.")
+        if not isinstance(arguments, dict):
+            arguments = {"value": arguments}
+            losses.add("tool calls", "Arguments that are no object are sent under the key value.")
+    body: JsonObject = {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
+    if block.cache:
+        body["cache_control"] = block.cache
+    return {**body, **block.extras} if block.extras else body
+
+
+def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
+    body: JsonObject = {"type": "tool_result", "tool_use_id": block.call_id}
+    content = [part for inner in block.content for part in encode_block(inner, losses)]
+    if content:
+        only = content[0]
+        plain = len(content) == 1 and only.keys() == {"type", "text"}
+        body["content"] = only["text"] if plain else content
+    if block.is_error is not None:
+        body["is_error"] = block.is_error
+    if block.cache:
+        body["cache_control"] = block.cache
+    return {**body, **block.extras} if block.extras else body
+
+
+def _thinking(block: Thinking) -> list[JsonObject]:
+    if block.raw is not None and block.vendor == ANTHROPIC_MESSAGES:
+        return [block.raw]
+    if block.vendor != ANTHROPIC_MESSAGES or not block.signature:
+        return []
+    if block.redacted:
+        return [{"type": "redacted_thinking", "data": block.signature}]
+    return [{"type": "thinking", "thinking": block.text, "signature": block.signature}]
+
+
+def _media(block: Media, losses: Losses) -> list[JsonObject]:
+    source = _source(block, losses)
+    if source is None:
+        return []
+    kind = "image" if block.kind == "image" else "document"
+    body: JsonObject = {"type": kind, "source": source}
+    if block.title and kind == "document":
+        body["title"] = block.title
+    if block.cache:
+        body["cache_control"] = block.cache
+    return [{**body, **block.extras} if block.extras else body]
+
+
+def _source(block: Media, losses: Losses) -> JsonObject | None:
+    media_type = (block.media_type or "").split(";")[0].strip().lower()
+    if block.kind in ("audio", "video"):
+        losses.add("messages", f"Anthropic takes no {block.kind}; it was dropped.")
+        return None
+    if block.text is not None:
+        return {"type": "text", "media_type": "text/plain", "data": block.text}
+    if block.file_id is not None:
+        return {"type": "file", "file_id": block.file_id}
+    if block.url is not None:
+        return {"type": "url", "url": block.url}
+    if block.kind == "image" and media_type not in _IMAGE_TYPES:
+        losses.add("messages", f"Anthropic takes no image of type {media_type or 'unknown'}; it was dropped.")
+        return None
+    if block.kind == "document" and media_type != "application/pdf":
+        losses.add("messages", f"Anthropic takes no document of type {media_type or 'unknown'}; it was dropped.")
+        return None
+    return {"type": "base64", "media_type": media_type, "data": block.data or ""}
+
+
+def _put_tools(body: JsonObject, request: Request) -> None:
+    if not request.tools:
+        if request.tool_choice is not None and request.tool_choice.mode in ("any", "tool"):
+            request.losses.add("tool_choice", "There are no tools to choose from.")
+        return
+    body["tools"] = [tool.raw or _tool(tool, request.losses) for tool in request.tools]
+    choice: JsonObject | None = None
+    if request.tool_choice is not None:
+        choice = {"type": request.tool_choice.mode}
+        names = request.tool_choice.names
+        if request.tool_choice.mode == "tool" and len(names) == 1:
+            choice["name"] = names[0]
+        elif request.tool_choice.mode == "tool":
+            choice = {"type": "any"}
+            body["tools"] = [tool for tool in body["tools"] if tool.get("name") in names]
+            request.losses.add("tool_choice", "Anthropic takes no list of allowed tools; the others were left out.")
+    if request.parallel_tools is not None and (choice is None or choice["type"] != "none"):
+        choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": not request.parallel_tools}
+    if choice is not None:
+        body["tool_choice"] = choice
+
+
+def _tool(tool: Tool, losses: Losses) -> JsonObject:
+    body = drop_none({"name": tool.name, "description": tool.description})
+    body["input_schema"] = function_schema(tool.schema, losses, f"tools.{tool.name}")
+    if tool.strict:
+        body["strict"] = True
+        body["input_schema"] = for_anthropic_output(body["input_schema"], losses, f"tools.{tool.name}")
+    if tool.cache:
+        body["cache_control"] = tool.cache
+    return {**body, **tool.extras} if tool.extras else body
+
+
+def _put_reasoning(body: JsonObject, request: Request, model: str | None, max_tokens: int) -> None:
+    thinking, effort = to_anthropic(request.reasoning, model, max_tokens, request.losses)
+    if thinking is not None and thinking["type"] == "enabled" and _call_without_thinking(request.turns):
+        request.losses.add("reasoning", "The last tool call came without its thinking block, so thinking is off.")
+        thinking = None
+    if (
+        thinking is not None
+        and thinking["type"] != "disabled"
+        and body.get("tool_choice", {}).get("type") in ("any", "tool")
+    ):
+        request.losses.add("reasoning", "Anthropic cannot think when a tool call is forced.")
+        thinking = None
+    if thinking is not None:
+        body["thinking"] = thinking
+    config: JsonObject = {"effort": effort} if effort else {}
+    if request.output is not None and request.output.kind == "schema" and request.output.schema is not None:
+        schema = for_anthropic_output(request.output.schema, request.losses, "response_format")
+        config["format"] = {"type": "json_schema", "schema": schema}
+    if config:
+        body["output_config"] = config
+
+
+def _call_without_thinking(turns: list[Turn]) -> bool:
+    """Whether the assistant turn whose tools were just answered lacks the thinking block it must start with."""
+    for turn in reversed(turns):
+        if turn.role == "assistant":
+            called = any(isinstance(block, ToolCall) for block in turn.blocks)
+            return called and not any(_thinking(b) for b in turn.blocks if isinstance(b, Thinking))
+        if turn.role == "user" and not any(isinstance(block, ToolResult) for block in turn.blocks):
+            return False
+    return False
+
+
+def _put_sampling(body: JsonObject, request: Request, model: str) -> None:
+    sampling, losses = request.sampling, request.losses
+    thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    temperature, top_p, top_k = sampling.temperature, sampling.top_p, sampling.top_k
+    if thinks and temperature not in (None, 1):
+        losses.add("temperature", "Anthropic takes no temperature while thinking.")
+        temperature = None
+    if thinks and top_k is not None:
+        losses.add("top_k", "Anthropic takes no top_k while thinking.")
+        top_k = None
+    if temperature is not None and not 0 <= temperature <= 1:
+        losses.add("temperature", f"Anthropic's temperature goes from 0 to 1; {temperature} became the nearest.")
+        temperature = min(max(temperature, 0), 1)
+    if temperature is not None and top_p is not None and _ONE_SAMPLER.search(model):
+        losses.add("top_p", f"{model} takes temperature or top_p, not both.")
+        top_p = None
+    body.update(drop_none({"temperature": temperature, "top_p": top_p}))
+    if top_k is not None:
+        body["top_k"] = int(top_k)
+    stops = [stop for stop in sampling.stop if stop.strip()]
+    if len(stops) < len(sampling.stop):
+        losses.add("stop", "Stop sequences of white space are refused.")
+    if stops:
+        body["stop_sequences"] = stops
+    for name in (
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "candidates",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+    ):
+        value = getattr(sampling, name)
+        if value not in (None, False, 0) and not (name == "candidates" and value == 1):
+            losses.add(name, "Anthropic has no such parameter.")
+
+
+def _put_rest(body: JsonObject, request: Request) -> None:
+    if request.user:
+        body["metadata"] = {"user_id": request.user}
+    if request.metadata and request.source == ANTHROPIC_MESSAGES:
+        body["metadata"] = {**body.get("metadata", {}), **request.metadata}
+    if request.service_tier is not None:
+        if tier := _TIERS.get(request.service_tier):
+            body["service_tier"] = tier
+        else:
+            request.losses.add("service_tier", f"Anthropic has no tier {request.service_tier!r}.")
+    if request.cache is not None:
+        body["cache_control"] = request.cache
+    for block in (b for turn in request.turns for b in turn.blocks if isinstance(b, Foreign)):
+        if block.vendor != ANTHROPIC_MESSAGES:
+            request.losses.add("messages", f"Anthropic has no {block.kind}.")

@@ -1,0 +1,233 @@
+"""Anthropic Messages answers, buffered: body ↔ `Response`, usage, stop reasons, errors.
+
+Source: Anthropic API reference, "Create a Message" (Returns), "Errors", "Handling stop reasons".
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+from providers.errors import MalformedBody
+from providers.names import ANTHROPIC_MESSAGES
+from providers.wire.anthropic_messages.request_decode import decode_blocks
+from providers.wire.anthropic_messages.request_encode import encode_block
+from providers.wire.base import AnswerContext
+from providers.wire.ir import (
+    Block,
+    Citation,
+    Failure,
+    Finish,
+    FinishReason,
+    Foreign,
+    JsonObject,
+    Losses,
+    Media,
+    Response,
+    Text,
+    Thinking,
+    Usage,
+)
+from providers.wire.replay import seal
+from providers.wire.shape import an_object, count, without
+
+_FINISH: Final[dict[str, FinishReason]] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop_sequence",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "pause_turn": "pause",
+    "refusal": "content_filter",
+}
+_STOP_REASON: Final[dict[FinishReason, str]] = {
+    "stop": "end_turn",
+    "stop_sequence": "stop_sequence",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+    "pause": "pause_turn",
+    "other": "end_turn",
+}
+_KNOWN: Final = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+_STATUS_OF_KIND: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "api_error": 500,
+    "overloaded_error": 529,
+}
+
+
+def new_id() -> str:
+    """An id in Anthropic's style for an answer that came without one."""
+    return f"msg_{secrets.token_hex(12)}"
+
+
+def decode_response(body: JsonObject) -> Response:
+    """Raises `MalformedBody` for a body that is no message."""
+    if body.get("type") != "message" and "content" not in body:
+        raise MalformedBody("The answer is no message: it has no content.")
+    return Response(
+        ANTHROPIC_MESSAGES,
+        id=body.get("id"),
+        model=body.get("model"),
+        blocks=decode_blocks(body.get("content"), "content"),
+        finish=decode_finish(body),
+        usage=decode_usage(body.get("usage")),
+        extras=without(body, _KNOWN) or {},
+    )
+
+
+def decode_finish(body: JsonObject) -> Finish:
+    """From an object with `stop_reason`, `stop_sequence` and `stop_details`."""
+    raw = body.get("stop_reason")
+    details = body.get("stop_details")
+    detail = details.get("explanation") if isinstance(details, dict) else None
+    return Finish(_FINISH.get(str(raw), "other") if raw else "stop", raw, body.get("stop_sequence"), detail)
+
+
+def decode_usage(raw: Any) -> Usage | None:
+    """Anthropic's `input_tokens` leaves cached tokens out; ours counts all that was read."""
+    if not isinstance(raw, dict):
+        return None
+    fresh, read, write = (
+        count(raw.get(key)) for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    by_ttl = raw.get("cache_creation")
+    details = raw.get("output_tokens_details")
+    return Usage(
+        input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
+        output_tokens=count(raw.get("output_tokens")),
+        cached_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=count(by_ttl.get("ephemeral_1h_input_tokens")) if isinstance(by_ttl, dict) else None,
+        reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else None,
+        service_tier=raw.get("service_tier") if isinstance(raw.get("service_tier"), str) else None,
+    )
+
+
+def encode_usage(usage: Usage | None) -> JsonObject:
+    """The usage object of a message; the two fields it must have are 0 while they are unknown."""
+    if usage is None:
+        return {"input_tokens": 0, "output_tokens": 0}
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    body: JsonObject = {
+        "input_tokens": max((usage.input_tokens or 0) - cached - written, 0),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": cached,
+        "output_tokens": usage.output_tokens or 0,
+    }
+    if usage.cache_write_1h_tokens is not None:
+        one_hour = usage.cache_write_1h_tokens
+        body["cache_creation"] = {
+            "ephemeral_1h_input_tokens": one_hour,
+            "ephemeral_5m_input_tokens": max(written - one_hour, 0),
+        }
+    if usage.reasoning_tokens is not None:
+        body["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return body
+
+
+def encode_response(response: Response, context: AnswerContext) -> JsonObject:
+    """A `message` object."""
+    own = response.source == ANTHROPIC_MESSAGES
+    body: JsonObject = {
+        "id": response.id or new_id(),
+        "type": "message",
+        "role": "assistant",
+        "model": response.model or context.model or "",
+        "content": [part for block in response.blocks for part in encode_answer_block(block, response.losses)],
+        **encode_finish(response.finish),
+        "usage": encode_usage(response.usage),
+    }
+    if refused(response.blocks) and body["stop_reason"] == "end_turn":
+        body["stop_reason"] = "refusal"
+    if own:
+        body.update(response.extras)
+    return body
+
+
+def refused(blocks: list[Block]) -> bool:
+    """Whether the answer holds a refusal in OpenAI's sense."""
+    return any(isinstance(block, Text) and block.refusal for block in blocks)
+
+
+def encode_finish(finish: Finish) -> JsonObject:
+    """`stop_reason` and `stop_sequence`."""
+    reason = _STOP_REASON[finish.reason]
+    if finish.raw in _FINISH and _FINISH[finish.raw] == finish.reason:
+        reason = finish.raw
+    return {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
+
+
+def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
+    """A block of an answer; unlike in a request, other vendors' signatures are sealed for the client to return."""
+    if isinstance(block, Thinking):
+        return [encode_thinking(block)]
+    if isinstance(block, Text):
+        body: JsonObject = {"type": "text", "text": block.text}
+        if citations := [raw for c in block.citations if (raw := encode_citation(c, block.text))]:
+            body["citations"] = citations
+        return [body]
+    if isinstance(block, Media):
+        losses.add("content", f"An Anthropic answer has no place for {block.kind}s; it was dropped.")
+        return []
+    if isinstance(block, Foreign) and block.vendor != ANTHROPIC_MESSAGES:
+        losses.add("content", f"Anthropic has no {block.kind}.")
+        return []
+    return encode_block(block, losses)
+
+
+def encode_thinking(block: Thinking) -> JsonObject:
+    """A thinking block, or a redacted one where there is nothing to read."""
+    signature = block.signature or ""
+    if block.vendor not in (None, ANTHROPIC_MESSAGES) and (signature or block.id):
+        signature = seal(block.vendor, signature, block.id, redacted=block.redacted)
+    if block.redacted and not block.text:
+        return {"type": "redacted_thinking", "data": signature}
+    return {"type": "thinking", "thinking": block.text, "signature": signature}
+
+
+def encode_citation(citation: Citation, text: str) -> JsonObject | None:
+    """Anthropic's own citation as it was; one with a URL as a web search result."""
+    if citation.vendor == ANTHROPIC_MESSAGES:
+        return citation.raw
+    if not citation.url:
+        return None
+    cited = citation.cited_text
+    if cited is None and citation.start is not None and citation.end is not None:
+        cited = text[citation.start : citation.end]
+    return {
+        "type": "web_search_result_location",
+        "cited_text": cited or "",
+        "encrypted_index": "",
+        "title": citation.title,
+        "url": citation.url,
+    }
+
+
+def decode_error(status: int, body: Any) -> Failure | None:
+    """An error body or event; None when it is none of Anthropic's."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return None
+    kind = error.get("type")
+    return Failure(
+        str(error.get("message") or kind or "unknown error"), status, kind if isinstance(kind, str) else None
+    )
+
+
+def status_of_kind(kind: str | None) -> int:
+    """The HTTP status an error event in a stream would have had."""
+    return _STATUS_OF_KIND.get(kind or "", 500)
+
+
+def message_of(event: JsonObject) -> JsonObject:
+    """The `message` of a `message_start` event."""
+    return an_object(event.get("message"), "message")

@@ -1,0 +1,287 @@
+"""Anthropic Messages streams: events ↔ intermediate events. Source: Anthropic docs, "Streaming Messages"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from providers.names import ANTHROPIC_MESSAGES
+from providers.wire.anthropic_messages.request_decode import decode_blocks, decode_citation
+from providers.wire.anthropic_messages.response import (
+    decode_finish,
+    decode_usage,
+    encode_answer_block,
+    encode_citation,
+    encode_finish,
+    encode_usage,
+    message_of,
+    new_id,
+    status_of_kind,
+)
+from providers.wire.base import AnswerContext
+from providers.wire.errors import error_event
+from providers.wire.ir import (
+    Block,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Delta,
+    End,
+    Event,
+    Failure,
+    Finish,
+    Foreign,
+    JsonObject,
+    Losses,
+    Ping,
+    SignatureDelta,
+    Start,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+    UsageUpdate,
+    merged_usage,
+)
+from providers.wire.jsonio import dumps, loads
+from providers.wire.replay import seal
+from providers.wire.sequence import Sequencer
+from providers.wire.shape import a_string, an_object
+from providers.wire.sse import SseEvent
+
+CUT: Final = "The provider's stream ended before its answer was complete."
+
+
+class AnthropicStreamDecoder:
+    """`message_start`, `content_block_*`, `message_delta`, `message_stop`, `ping`, `error` → events."""
+
+    def __init__(self) -> None:
+        self._blocks = Sequencer()
+        self._usage: Usage | None = None
+        self._finish: Finish | None = None
+        self._foreign: dict[int, tuple[Foreign, list[str]]] = {}
+        self._done = False
+        self._handlers: dict[str, Callable[[JsonObject, list[Event]], None]] = {
+            "content_block_delta": self._delta,
+            "content_block_start": self._block_start,
+            "content_block_stop": self._block_stop,
+            "message_start": self._message_start,
+            "message_delta": self._message_delta,
+            "message_stop": self._message_stop,
+            "error": self._error,
+            "ping": lambda _, out: out.append(Ping()),
+        }
+
+    def feed(self, event: SseEvent) -> list[Event]:
+        """See `StreamDecoder.feed`."""
+        if self._done:
+            return []
+        body = an_object(loads(event.data), "event")
+        out: list[Event] = []
+        if handler := self._handlers.get(body.get("type") or event.event):
+            handler(body, out)
+        return out
+
+    def flush(self) -> list[Event]:
+        """See `StreamDecoder.flush`."""
+        if self._done:
+            return []
+        if self._finish is None:
+            return [Failure(CUT)]
+        out: list[Event] = []
+        self._message_stop({}, out)
+        return out
+
+    def _message_start(self, body: JsonObject, out: list[Event]) -> None:
+        message = message_of(body)
+        self._usage = decode_usage(message.get("usage"))
+        out.append(Start(message.get("id"), message.get("model"), usage=self._usage))
+
+    def _block_start(self, body: JsonObject, out: list[Event]) -> None:
+        index = body.get("index")
+        raw = an_object(body.get("content_block"), "content_block")
+        (block,) = decode_blocks([raw], "content_block")
+        first = ""
+        if isinstance(block, Text):
+            first, block.text = block.text, ""
+        elif isinstance(block, Thinking) and not block.redacted:
+            first = block.text
+            block = Thinking("", None, ANTHROPIC_MESSAGES)
+        elif isinstance(block, ToolCall):
+            first = dumps(block.arguments).decode() if block.arguments else ""
+            block.arguments = ""
+        elif isinstance(block, Foreign) and isinstance(index, int):
+            # Its input or content comes as deltas of its own; it goes out whole when it stops.
+            self._foreign[index] = (block, [])
+            return
+        self._blocks.open(index, block, out)
+        if first:
+            self._blocks.add(index, Delta(first), out)
+
+    def _delta(self, body: JsonObject, out: list[Event]) -> None:
+        index = body.get("index")
+        delta = an_object(body.get("delta"), "delta")
+        kind = delta.get("type")
+        if isinstance(index, int) and index in self._foreign:
+            self._foreign_delta(index, delta)
+        elif kind == "text_delta":
+            self._blocks.add(index, Delta(a_string(delta.get("text"), "delta.text")), out)
+        elif kind == "input_json_delta":
+            if text := a_string(delta.get("partial_json"), "delta.partial_json"):
+                self._blocks.add(index, Delta(text), out)
+        elif kind == "thinking_delta":
+            self._blocks.add(index, Delta(a_string(delta.get("thinking"), "delta.thinking")), out)
+        elif kind == "signature_delta":
+            signature = a_string(delta.get("signature"), "delta.signature")
+            self._blocks.add(index, SignatureDelta(signature, ANTHROPIC_MESSAGES), out)
+        elif kind == "citations_delta":
+            citation = decode_citation(an_object(delta.get("citation"), "delta.citation"))
+            self._blocks.add(index, CitationDelta(citation), out)
+
+    def _foreign_delta(self, index: int, delta: JsonObject) -> None:
+        block, pieces = self._foreign[index]
+        if delta.get("type") == "input_json_delta":
+            pieces.append(a_string(delta.get("partial_json"), "delta.partial_json"))
+        else:
+            block.raw.update({key: value for key, value in delta.items() if key != "type" and value is not None})
+
+    def _block_stop(self, body: JsonObject, out: list[Event]) -> None:
+        index = body.get("index")
+        if isinstance(index, int) and (held := self._foreign.pop(index, None)):
+            block, pieces = held
+            if text := "".join(pieces):
+                block.raw["input"] = loads(text)
+            self._blocks.open(index, block, out)
+        self._blocks.close(index, out)
+
+    def _message_delta(self, body: JsonObject, out: list[Event]) -> None:
+        delta = an_object(body.get("delta") or {}, "delta")
+        if (usage := decode_usage(body.get("usage"))) is not None:
+            self._usage = merged_usage(self._usage, usage)
+            out.append(UsageUpdate(self._usage))
+        if delta.get("stop_reason"):
+            self._finish = decode_finish(delta)
+
+    def _message_stop(self, _: JsonObject, out: list[Event]) -> None:
+        self._blocks.close_all(out)
+        self._done = True
+        out.append(End(self._finish or Finish("stop")))
+
+    def _error(self, body: JsonObject, out: list[Event]) -> None:
+        error = an_object(body.get("error"), "error")
+        self._done = True
+        kind = error.get("type")
+        out.append(Failure(str(error.get("message") or kind), status_of_kind(kind), kind))
+
+
+class AnthropicStreamEncoder:
+    """Events → Anthropic's stream grammar."""
+
+    def __init__(self, context: AnswerContext) -> None:
+        self._context = context
+        self._index = -1
+        self._block: Block | None = None
+        self._delta_kind = ("", "")
+        self._usage: Usage | None = None
+        self._started = False
+        self._open = False
+        self._text: list[str] = []
+        self._refused = False
+        self._losses = Losses()
+        self._handlers: dict[type[Any], Callable[[Any], bytes]] = {
+            Delta: self._on_delta,
+            Start: self._on_start,
+            BlockStart: self._on_block_start,
+            BlockStop: self._on_block_stop,
+            SignatureDelta: self._on_signature,
+            CitationDelta: self._on_citation,
+            UsageUpdate: self._on_usage,
+            Ping: lambda _: b'event: ping\ndata: {"type":"ping"}\n\n' if self._started else b"",
+            End: self._on_end,
+            Failure: lambda event: error_event(ANTHROPIC_MESSAGES, event.status, event.message, kind=event.kind),
+        }
+
+    def feed(self, events: Sequence[Event]) -> bytes:
+        """See `StreamEncoder.feed`."""
+        return b"".join([self._handlers[type(event)](event) for event in events])
+
+    def _on_start(self, event: Start) -> bytes:
+        self._started = True
+        self._usage = event.usage
+        message: JsonObject = {
+            "id": event.id or new_id(),
+            "type": "message",
+            "role": "assistant",
+            "model": event.model or self._context.model or "",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": encode_usage(event.usage),
+        }
+        return _event("message_start", {"type": "message_start", "message": message})
+
+    def _on_block_start(self, event: BlockStart) -> bytes:
+        block = event.block
+        self._block, self._text = block, []
+        if isinstance(block, Text):
+            self._refused = self._refused or block.refusal
+            body: JsonObject = {"type": "text", "text": ""}
+            self._delta_kind = ("text_delta", "text")
+        elif isinstance(block, Thinking) and not block.redacted:
+            body = {"type": "thinking", "thinking": "", "signature": ""}
+            self._delta_kind = ("thinking_delta", "thinking")
+        else:
+            parts = encode_answer_block(block, self._losses)
+            if not parts:
+                return b""
+            body = parts[0]
+            self._delta_kind = ("input_json_delta", "partial_json")
+        self._index += 1
+        self._open = True
+        start = {"type": "content_block_start", "index": self._index, "content_block": body}
+        return _event("content_block_start", start)
+
+    def _on_delta(self, event: Delta) -> bytes:
+        if not self._open:
+            return b""
+        self._text.append(event.text)
+        kind, key = self._delta_kind
+        delta = {"type": "content_block_delta", "index": self._index, "delta": {"type": kind, key: event.text}}
+        return b"event: content_block_delta\ndata: " + dumps(delta) + b"\n\n"
+
+    def _on_signature(self, event: SignatureDelta) -> bytes:
+        if not isinstance(self._block, Thinking):
+            return b""
+        signature = event.signature
+        if event.vendor != ANTHROPIC_MESSAGES:
+            signature = seal(event.vendor, signature, self._block.id, redacted=self._block.redacted)
+        return self._any_delta({"type": "signature_delta", "signature": signature})
+
+    def _on_citation(self, event: CitationDelta) -> bytes:
+        raw = encode_citation(event.citation, "".join(self._text))
+        return self._any_delta({"type": "citations_delta", "citation": raw}) if raw and self._open else b""
+
+    def _any_delta(self, delta: JsonObject) -> bytes:
+        body = {"type": "content_block_delta", "index": self._index, "delta": delta}
+        return _event("content_block_delta", body)
+
+    def _on_block_stop(self, _: BlockStop) -> bytes:
+        if not self._open:
+            return b""
+        self._open = False
+        return _event("content_block_stop", {"type": "content_block_stop", "index": self._index})
+
+    def _on_usage(self, event: UsageUpdate) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _on_end(self, event: End) -> bytes:
+        finish = encode_finish(event.finish)
+        if self._refused and finish["stop_reason"] == "end_turn":
+            finish["stop_reason"] = "refusal"
+        delta = {"type": "message_delta", "delta": finish, "usage": encode_usage(self._usage)}
+        return _event("message_delta", delta) + _event("message_stop", {"type": "message_stop"})
+
+
+def _event(name: str, body: JsonObject) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + dumps(body) + b"\n\n"

@@ -1,0 +1,80 @@
+"""What a wire format is: the protocol its folder fulfils, and what an encoder is told about its target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from providers.names import WireFormatName
+from providers.wire.ir import Event, Failure, JsonObject, Request, Response, Tool
+from providers.wire.sse import SseEvent
+
+DEFAULT_MAX_TOKENS = 8192
+
+
+@dataclass(slots=True, frozen=True)
+class TargetInfo:
+    """Where a translated request goes. Empty fields are unknown, and then the vendor's own API is assumed.
+
+    `model` replaces the client's; `stream` replaces what the body says (Google says it in the path).
+    `max_tokens_default` is what Anthropic, which demands one, gets when the client gave none.
+    `project`, `session_id` and `user_prompt_id` go into Code Assist's envelope.
+    """
+
+    provider_type: str = ""
+    model: str | None = None
+    stream: bool | None = None
+    host: str = ""
+    max_tokens_default: int = DEFAULT_MAX_TOKENS
+    project: str | None = None
+    session_id: str | None = None
+    user_prompt_id: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class AnswerContext:
+    """What an answer's encoder must know of the client's request.
+
+    `client_body` is the request as the client sent it; Responses echoes parts of it, Chat asks in it for usage.
+    `json_array` makes Google's stream the JSON array it is without `alt=sse`.
+    """
+
+    client_body: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    json_array: bool = False
+
+
+class StreamDecoder(Protocol):
+    """A provider's events → events of the intermediate language, blocks strictly one after the other."""
+
+    def feed(self, event: SseEvent) -> list[Event]:
+        """The events one SSE event stands for. Raises `BadUpstreamStream` for one that follows no grammar."""
+        ...
+
+    def flush(self) -> list[Event]:
+        """The stream is over: what is still due, a `Failure` when it ended too early."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events of the intermediate language → bytes in the client's format."""
+
+    def feed(self, events: Sequence[Event]) -> bytes:
+        """The bytes for these events; b"" while there is nothing to say."""
+        ...
+
+
+class WireFormat(Protocol):
+    """One wire format. Decoders raise `MalformedBody`, encoders `UnsupportedByTarget`."""
+
+    name: WireFormatName
+
+    def decode_request(self, body: JsonObject, *, model: str | None, stream: bool | None) -> Request: ...
+    def encode_request(self, request: Request, target: TargetInfo) -> JsonObject: ...
+    def decode_tools(self, body: Mapping[str, Any]) -> list[Tool]: ...
+    def decode_response(self, body: JsonObject) -> Response: ...
+    def encode_response(self, response: Response, context: AnswerContext) -> JsonObject: ...
+    def stream_decoder(self) -> StreamDecoder: ...
+    def stream_encoder(self, context: AnswerContext) -> StreamEncoder: ...
+    def decode_error(self, status: int, body: Any) -> Failure | None: ...

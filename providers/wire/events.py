@@ -1,0 +1,113 @@
+"""Whole answers as stream events, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from providers.names import WireFormatName
+from providers.wire.ir import (
+    Block,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Delta,
+    End,
+    Event,
+    Failure,
+    Response,
+    SignatureDelta,
+    Start,
+    Text,
+    Thinking,
+    ToolCall,
+    UsageUpdate,
+    merged_usage,
+)
+from providers.wire.jsonio import dumps_text
+
+
+def whole(block: Block) -> list[Event]:
+    """The events of a block that is there at once. The block itself ends up empty where its text became a delta."""
+    events: list[Event] = [BlockStart(block)]
+    if isinstance(block, Text):
+        events += [Delta(block.text, block.logprobs or None)] if block.text else []
+        events += [CitationDelta(citation) for citation in block.citations]
+        start: Block = Text("", block.refusal, signature=block.signature)
+    elif isinstance(block, Thinking) and not block.redacted:
+        events += [Delta(block.text)] if block.text else []
+        if block.signature and block.vendor is not None:
+            events.append(SignatureDelta(block.signature, block.vendor))
+        start = Thinking("", None, block.vendor, id=block.id)
+    elif isinstance(block, ToolCall):
+        text = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
+        events += [Delta(text)] if text else []
+        start = ToolCall(block.id, block.name, "", block.namespace, block.custom, block.signature, block.item_id)
+    else:
+        start = block
+    events[0] = BlockStart(start)
+    return [*events, BlockStop()]
+
+
+def of_response(response: Response) -> list[Event]:
+    """The events a stream would have had for this answer."""
+    events: list[Event] = [Start(response.id, response.model, response.created, response.usage)]
+    for block in response.blocks:
+        events.extend(whole(block))
+    if response.usage is not None:
+        events.append(UsageUpdate(response.usage))
+    events.append(End(response.finish))
+    return events
+
+
+class Collector:
+    """Adds stream events up to the answer they are; the inverse of `of_response`."""
+
+    def __init__(self, source: WireFormatName) -> None:
+        self.response = Response(source)
+        self.failure: Failure | None = None
+        self.complete = False
+        self._pieces: list[str] = []
+
+    def feed(self, events: Sequence[Event]) -> None:
+        """Take the next events."""
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        response = self.response
+        if isinstance(event, BlockStart):
+            response.blocks.append(event.block)
+            self._pieces = []
+        elif isinstance(event, Delta):
+            self._pieces.append(event.text)
+            if event.logprobs and isinstance(block := response.blocks[-1], Text):
+                block.logprobs.extend(event.logprobs)
+        elif isinstance(event, SignatureDelta | CitationDelta):
+            self._attach(event, response.blocks[-1])
+        elif isinstance(event, BlockStop):
+            self._stop(response.blocks[-1])
+        elif isinstance(event, Start):
+            response.id, response.model, response.created = event.id, event.model, event.created
+            response.usage = event.usage
+        elif isinstance(event, UsageUpdate):
+            response.usage = merged_usage(response.usage, event.usage)
+        elif isinstance(event, End):
+            response.finish, self.complete = event.finish, True
+        elif isinstance(event, Failure):
+            self.failure = event
+
+    def _attach(self, event: SignatureDelta | CitationDelta, block: Block) -> None:
+        if isinstance(event, CitationDelta):
+            if isinstance(block, Text):
+                block.citations.append(event.citation)
+        elif isinstance(block, Thinking):
+            block.signature, block.vendor = event.signature, event.vendor
+        elif isinstance(block, Text):
+            block.signature = event.signature
+
+    def _stop(self, block: Block) -> None:
+        text = "".join(self._pieces)
+        if isinstance(block, Text | Thinking) and text:
+            block.text = text
+        elif isinstance(block, ToolCall):
+            block.arguments = text

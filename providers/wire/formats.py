@@ -1,0 +1,24 @@
+"""The table of wire formats. Adding one is a folder and a line here."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Final
+
+from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.wire.base import WireFormat
+
+FORMATS: Final[dict[WireFormatName, str]] = {
+    ANTHROPIC_MESSAGES: "providers.wire.anthropic_messages.codec",
+    OPENAI_CHAT: "providers.wire.openai_chat.codec",
+    OPENAI_RESPONSES: "providers.wire.openai_responses.codec",
+    GOOGLE_GENERATE: "providers.wire.google_generate.codec",
+}
+
+
+@cache
+def wire_format(name: WireFormatName) -> WireFormat:
+    """The format of that name; its module is imported on first use."""
+    found: WireFormat = import_module(FORMATS[name]).FORMAT
+    return found

@@ -1,0 +1,294 @@
+"""`Request` → Google generateContent request. Sources as in `request_decode`."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Final
+
+from providers.names import GOOGLE_GENERATE
+from providers.wire.base import TargetInfo
+from providers.wire.ir import (
+    Block,
+    Foreign,
+    JsonObject,
+    Losses,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
+from providers.wire.jsonio import loads
+from providers.wire.media import guess_type
+from providers.wire.pairing import result_media, result_text
+from providers.wire.reasoning import to_google
+from providers.wire.replay import SKIP_SIGNATURE_CHECK
+from providers.wire.schema import for_google, function_schema
+from providers.wire.shape import drop_none
+
+_MAX_STOPS: Final = 5
+_NEEDS_SIGNATURES: Final = re.compile(r"gemini-(?:[3-9]|\d\d)")
+_DEFAULT_TYPES: Final = {
+    "image": "image/png",
+    "document": "application/pdf",
+    "audio": "audio/wav",
+    "video": "video/mp4",
+}
+
+
+def encode_request(request: Request, target: TargetInfo) -> JsonObject:
+    """The body for `:generateContent` and `:streamGenerateContent`; model and action belong into the URL.
+
+    For provider type `gemini` it is wrapped into Code Assist's envelope.
+    """
+    model = target.model or request.model or ""
+    body: JsonObject = {"contents": _Contents(request, target, model).encode()}
+    if request.system:
+        parts = [{"text": block.text} for block in request.system if block.text]
+        if parts:
+            body["systemInstruction"] = {"role": "user", "parts": parts}
+    _put_tools(body, request)
+    if config := _config(request, model):
+        body["generationConfig"] = config
+    if request.source == GOOGLE_GENERATE:
+        body.update({k: v for k, v in request.extras.items() if k not in ("generationConfig", "toolConfig")})
+        if request.metadata:
+            body["labels"] = request.metadata
+    _put_losses(request)
+    return wrapped(body, target, model) if target.provider_type == "gemini" else body
+
+
+def wrapped(body: JsonObject, target: TargetInfo, model: str) -> JsonObject:
+    """The body in Code Assist's envelope."""
+    inner = {**body, "session_id": target.session_id} if target.session_id else body
+    head = {"model": model, "project": target.project, "user_prompt_id": target.user_prompt_id}
+    return {**drop_none(head), "request": inner}
+
+
+class _Contents:
+    """Encodes turns; remembers the calls' names, which Google wants with each result."""
+
+    def __init__(self, request: Request, target: TargetInfo, model: str) -> None:
+        self._request = request
+        self._losses = request.losses
+        self._names: dict[str, str] = {}
+        self._newer = bool(_NEEDS_SIGNATURES.search(model))
+        self._with_ids = not target.provider_type.startswith("vertex")
+
+    def encode(self) -> list[JsonObject]:
+        contents: list[JsonObject] = []
+        for turn in self._request.turns:
+            role, parts = self._turn(turn)
+            if not parts:
+                if role == "model" or not turn.blocks:
+                    continue
+                parts = [{"text": " "}]
+            if contents and contents[-1]["role"] == role:
+                contents[-1]["parts"].extend(parts)
+            else:
+                contents.append({"role": role, "parts": parts})
+        return contents or [{"role": "user", "parts": [{"text": " "}]}]
+
+    def _turn(self, turn: Turn) -> tuple[str, list[JsonObject]]:
+        parts: list[JsonObject] = []
+        if turn.role == "assistant":
+            for block in turn.blocks:
+                self._model_part(block, parts)
+            self._sign_first_call(parts)
+            return "model", parts
+        if turn.role == "system":
+            self._losses.add(
+                "messages", "Google takes a system prompt only at the start; a later one is the user's text."
+            )
+        for block in turn.blocks:
+            if isinstance(block, ToolResult):
+                self._result(block, parts)
+            elif (part := self._part(block)) is not None:
+                parts.append(part)
+        return "user", parts
+
+    def _model_part(self, block: Block, parts: list[JsonObject]) -> None:
+        if isinstance(block, ToolCall):
+            self._names[block.id] = block.name
+            call: JsonObject = {"name": block.name, "args": self._arguments(block)}
+            if self._with_ids:
+                call["id"] = block.id
+            parts.append({"functionCall": call, **_signed(block.signature)})
+        elif isinstance(block, Thinking):
+            if block.vendor == GOOGLE_GENERATE and (block.text or block.signature):
+                parts.append({"text": block.text, "thought": True, **_signed(block.signature)})
+        elif (part := self._part(block)) is not None:
+            parts.append(part)
+
+    def _sign_first_call(self, parts: list[JsonObject]) -> None:
+        """Gemini 3 refuses a step whose first call has no signature; Google names a stand-in for foreign histories."""
+        if self._newer:
+            first = next((part for part in parts if "functionCall" in part), None)
+            if first is not None and "thoughtSignature" not in first:
+                first["thoughtSignature"] = SKIP_SIGNATURE_CHECK
+
+    def _arguments(self, block: ToolCall) -> JsonObject:
+        arguments: Any = block.arguments
+        if isinstance(arguments, str):
+            try:
+                arguments = loads(arguments) if arguments.strip() else {}
+            except (ValueError, RecursionError):
+                self._losses.add("tool calls", "Arguments that are no JSON are sent under the key _raw.")
+                return {"_raw": arguments}
+        if not isinstance(arguments, dict):
+            self._losses.add("tool calls", "Arguments that are no object are sent under the key value.")
+            return {"value": arguments}
+        return arguments
+
+    def _part(self, block: Block) -> JsonObject | None:
+        if isinstance(block, Text):
+            if not block.text and not block.signature:
+                return None
+            return {"text": block.text, **_signed(block.signature)}
+        if isinstance(block, Media):
+            return self._media(block)
+        return block.raw if isinstance(block, Foreign) and block.vendor == GOOGLE_GENERATE else None
+
+    def _media(self, block: Media) -> JsonObject | None:
+        media_type = block.media_type or guess_type(block.url or block.title or "", _DEFAULT_TYPES[block.kind])
+        extras = block.extras if block.extras and self._request.source == GOOGLE_GENERATE else {}
+        if block.text is not None:
+            data = base64.b64encode(block.text.encode("utf-8", "surrogatepass")).decode("ascii")
+            return {"inlineData": {"mimeType": "text/plain", "data": data}}
+        if block.data is not None:
+            return {"inlineData": {"mimeType": media_type, "data": block.data}, **_signed(block.signature), **extras}
+        if block.url is not None:
+            return {"fileData": {"mimeType": media_type, "fileUri": block.url}, **extras}
+        if self._request.source == GOOGLE_GENERATE:
+            return {"fileData": drop_none({"mimeType": block.media_type, "fileUri": block.file_id}), **extras}
+        self._losses.add(
+            "messages", f"A {block.kind} by file id is only known to the vendor that stored it; it was dropped."
+        )
+        return None
+
+    def _result(self, block: ToolResult, parts: list[JsonObject]) -> None:
+        response = block.response
+        if response is None:
+            response = _response(result_text(block), block.is_error)
+        body: JsonObject = {"name": self._names.get(block.call_id) or block.name or "unknown", "response": response}
+        if self._with_ids and not block.call_id.startswith("call_without_id_"):
+            body["id"] = block.call_id
+        media = [part for inner in result_media(block) if (part := self._media(inner)) is not None]
+        if media and self._newer:
+            body["parts"] = media
+            media = []
+        parts.append({"functionResponse": body})
+        parts.extend(media)
+
+
+def _signed(signature: str | None) -> JsonObject:
+    return {"thoughtSignature": signature} if signature else {}
+
+
+def _response(text: str, is_error: bool | None) -> JsonObject:
+    """A tool's text as the object Google wants: as it is when it is one, else under the key Google suggests."""
+    if is_error:
+        return {"error": text}
+    if text[:1] == "{":
+        try:
+            value = loads(text)
+        except (ValueError, RecursionError):
+            return {"output": text}
+        if isinstance(value, dict):
+            return value
+    return {"output": text}
+
+
+def _put_tools(body: JsonObject, request: Request) -> None:
+    declarations = [_declaration(tool, request.losses) for tool in request.tools if tool.raw is None]
+    tools: list[JsonObject] = [{"functionDeclarations": declarations}] if declarations else []
+    tools += [tool.raw for tool in request.tools if tool.raw is not None]
+    if not tools:
+        return
+    body["tools"] = tools
+    config = dict(request.extras.get("toolConfig", {})) if request.source == GOOGLE_GENERATE else {}
+    choice = request.tool_choice
+    if choice is not None:
+        mode = {"auto": "AUTO", "any": "ANY", "none": "NONE", "tool": "ANY"}[choice.mode]
+        if choice.mode == "auto" and choice.names:
+            mode = "VALIDATED"
+        calling: JsonObject = {"mode": mode}
+        if choice.names:
+            calling["allowedFunctionNames"] = choice.names
+        config["functionCallingConfig"] = calling
+    if config:
+        body["toolConfig"] = config
+    if request.parallel_tools is False:
+        request.losses.add("parallel_tool_calls", "Google cannot forbid parallel calls.")
+
+
+def _declaration(tool: Tool, losses: Losses) -> JsonObject:
+    body = drop_none({"name": tool.name, "description": tool.description})
+    if tool.schema:
+        path = f"tools.{tool.name}"
+        body["parametersJsonSchema"] = for_google(function_schema(tool.schema, losses, path), losses, path)
+    return {**body, **tool.extras} if tool.extras else body
+
+
+def _config(request: Request, model: str) -> JsonObject:
+    sampling, losses = request.sampling, request.losses
+    temperature = sampling.temperature
+    if temperature is not None and not 0 <= temperature <= 2:
+        losses.add("temperature", f"Google's temperature goes from 0 to 2; {temperature} became the nearest.")
+        temperature = min(max(temperature, 0), 2)
+    if len(sampling.stop) > _MAX_STOPS:
+        losses.add("stop", f"Google takes {_MAX_STOPS} stop sequences; the others were dropped.")
+    config = drop_none(
+        {
+            "temperature": temperature,
+            "topP": sampling.top_p,
+            "topK": sampling.top_k,
+            "maxOutputTokens": sampling.max_tokens,
+            "stopSequences": sampling.stop[:_MAX_STOPS] or None,
+            "frequencyPenalty": sampling.frequency_penalty,
+            "presencePenalty": sampling.presence_penalty,
+            "seed": sampling.seed,
+            "candidateCount": sampling.candidates,
+            "responseLogprobs": sampling.logprobs,
+            "logprobs": sampling.top_logprobs if sampling.logprobs else None,
+            "thinkingConfig": to_google(request.reasoning, model) or None,
+            "responseModalities": [m.upper() for m in request.modalities] if request.modalities else None,
+        }
+    )
+    _put_output(config, request)
+    if request.source == GOOGLE_GENERATE:
+        config.update(request.extras.get("generationConfig", {}))
+    return config
+
+
+def _put_output(config: JsonObject, request: Request) -> None:
+    output = request.output
+    if output is None or (output.kind == "text" and output.media_type is None):
+        return
+    config["responseMimeType"] = output.media_type or "application/json"
+    if output.kind == "schema" and output.schema is not None:
+        config["responseJsonSchema"] = for_google(output.schema, request.losses, "response_format")
+
+
+def _put_losses(request: Request) -> None:
+    if request.source == GOOGLE_GENERATE:
+        return
+    for path, value in (
+        ("logit_bias", request.sampling.logit_bias),
+        ("user", request.user),
+        ("metadata", request.metadata),
+        (
+            "service_tier",
+            request.service_tier if request.service_tier not in ("auto", "default", "standard_only") else None,
+        ),
+        ("verbosity", request.verbosity),
+        ("prompt_cache_key", request.cache_key),
+    ):
+        if value:
+            request.losses.add(path, "Google has no such parameter.")
+    if request.cache is not None or any(getattr(b, "cache", None) for turn in request.turns for b in turn.blocks):
+        request.losses.add("cache_control", "Google caches prompts by itself; the marks were dropped.")

@@ -1,0 +1,385 @@
+"""The small language between the wire formats: requests, answers, stream events, usage, losses.
+
+Decoders write it, encoders read it; no vendor's field names appear in it. Two things stay in a vendor's own words and
+are only given back to that vendor: `Foreign` blocks and tools, and `extras`, the fields this product does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from providers.names import WireFormatName
+
+JsonObject = dict[str, Any]
+
+MAX_LOSSES = 200
+
+
+@dataclass(slots=True, frozen=True)
+class Loss:
+    """Something the target could not express. `path` is in the source's own field names."""
+
+    path: str
+    reason: str
+
+
+class Losses(list[Loss]):
+    """Losses in the order found, each once; a body with thousands of them keeps the first 200."""
+
+    def add(self, path: str, reason: str) -> None:
+        loss = Loss(path, reason)
+        if len(self) < MAX_LOSSES and loss not in self:
+            self.append(loss)
+
+
+# ---------------------------------------------------------------------------------------------------------- blocks
+
+
+@dataclass(slots=True)
+class Citation:
+    """Where a piece of text comes from. `start` and `end` are character offsets in the block's text, when known."""
+
+    url: str | None = None
+    title: str | None = None
+    cited_text: str | None = None
+    start: int | None = None
+    end: int | None = None
+    raw: JsonObject | None = None
+    vendor: WireFormatName | None = None
+
+
+@dataclass(slots=True)
+class Text:
+    """Text. `signature` is Google's thoughtSignature of a text part; `logprobs` are in OpenAI's token shape."""
+
+    text: str
+    refusal: bool = False
+    citations: list[Citation] = field(default_factory=list)
+    logprobs: list[JsonObject] = field(default_factory=list)
+    signature: str | None = None
+    cache: JsonObject | None = None
+    extras: JsonObject | None = None
+
+
+MediaKind = Literal["image", "document", "audio", "video"]
+
+
+@dataclass(slots=True)
+class Media:
+    """An image, document, sound or video: one of `data` (base64), `url`, `file_id` or `text` (a text document)."""
+
+    kind: MediaKind
+    data: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    text: str | None = None
+    media_type: str | None = None
+    title: str | None = None
+    detail: str | None = None
+    signature: str | None = None
+    cache: JsonObject | None = None
+    extras: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A call the model made. `arguments` is JSON text where the vendor sends text, an object where it sends one.
+
+    `custom` marks OpenAI's free-form tools, whose argument is plain text. `signature` is Google's thoughtSignature.
+    """
+
+    id: str
+    name: str
+    arguments: str | JsonObject = ""
+    namespace: str | None = None
+    custom: bool = False
+    signature: str | None = None
+    item_id: str | None = None
+    cache: JsonObject | None = None
+    extras: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class ToolResult:
+    """What a tool answered. `response` is Google's structured form of it."""
+
+    call_id: str
+    content: list[Text | Media | Foreign] = field(default_factory=list)
+    name: str | None = None
+    is_error: bool | None = None
+    custom: bool = False
+    response: JsonObject | None = None
+    cache: JsonObject | None = None
+    extras: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class Thinking:
+    """Reasoning. `signature` (or the encrypted text, when `redacted`) is only good for `vendor`; `raw` is its block."""
+
+    text: str
+    signature: str | None = None
+    vendor: WireFormatName | None = None
+    redacted: bool = False
+    id: str | None = None
+    raw: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class Foreign:
+    """A block only `vendor` understands: server tool calls and results, compaction, executed code."""
+
+    vendor: WireFormatName
+    kind: str
+    raw: JsonObject
+
+
+Block = Text | Media | ToolCall | ToolResult | Thinking | Foreign
+Role = Literal["user", "assistant", "system"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message. Tool results are blocks of a user turn, in every format."""
+
+    role: Role
+    blocks: list[Block]
+    name: str | None = None
+    extras: JsonObject | None = None
+
+
+# --------------------------------------------------------------------------------------------------------- requests
+
+
+@dataclass(slots=True)
+class Tool:
+    """A function the client offers. With `raw` it is a tool of the vendor's own servers and no other may see it."""
+
+    name: str
+    description: str | None = None
+    schema: JsonObject | None = None
+    strict: bool | None = None
+    namespace: str | None = None
+    custom: bool = False
+    cache: JsonObject | None = None
+    extras: JsonObject | None = None
+    vendor: WireFormatName | None = None
+    raw: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class ToolChoice:
+    """Which tools may be called: `auto`, `any` (at least one), `none`, or `tool`: only those named, at least one."""
+
+    mode: Literal["auto", "any", "none", "tool"]
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Reasoning:
+    """How much to think. `enabled` False forbids it; None leaves it to the model. `budget` is in tokens."""
+
+    enabled: bool | None = None
+    effort: str | None = None
+    budget_tokens: int | None = None
+    adaptive: bool = False
+    summary: str | None = None
+    include: bool | None = None
+
+
+@dataclass(slots=True)
+class OutputFormat:
+    """Structured output: any JSON object, or one that follows `schema`."""
+
+    kind: Literal["text", "json", "schema"]
+    schema: JsonObject | None = None
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+    media_type: str | None = None
+
+
+@dataclass(slots=True)
+class Sampling:
+    """Sampling parameters as the client gave them; vendors' ranges are applied on the way out."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop: list[str] = field(default_factory=list)
+    candidates: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    logit_bias: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One request for an answer. `extras` holds the top-level fields only `source` knows."""
+
+    source: WireFormatName
+    model: str | None = None
+    system: list[Text] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    tool_choice: ToolChoice | None = None
+    parallel_tools: bool | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    reasoning: Reasoning | None = None
+    output: OutputFormat | None = None
+    stream: bool = False
+    include_usage: bool = False
+    user: str | None = None
+    metadata: JsonObject | None = None
+    service_tier: str | None = None
+    cache_key: str | None = None
+    cache: JsonObject | None = None
+    store: bool | None = None
+    verbosity: str | None = None
+    modalities: list[str] | None = None
+    extras: JsonObject = field(default_factory=dict)
+    losses: Losses = field(default_factory=Losses)
+
+
+# ---------------------------------------------------------------------------------------------------------- answers
+
+
+FinishReason = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter", "pause", "other"]
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens. `input_tokens` counts everything read, cached or not; `output_tokens` counts reasoning too.
+
+    None is unknown, never zero. `cached_tokens` were read from the cache, `cache_write_*` written into it.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tool_input_tokens: int | None = None
+    service_tier: str | None = None
+
+
+@dataclass(slots=True)
+class Finish:
+    """Why the answer ended. `raw` is the vendor's own word, `detail` its explanation."""
+
+    reason: FinishReason
+    raw: str | None = None
+    stop_sequence: str | None = None
+    detail: str | None = None
+
+
+@dataclass(slots=True)
+class Failure:
+    """An error of the provider, buffered or in the middle of a stream."""
+
+    message: str
+    status: int = 502
+    kind: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+@dataclass(slots=True)
+class Response:
+    """One whole answer."""
+
+    source: WireFormatName
+    id: str | None = None
+    model: str | None = None
+    created: int | None = None
+    blocks: list[Block] = field(default_factory=list)
+    finish: Finish = field(default_factory=lambda: Finish("stop"))
+    usage: Usage | None = None
+    extras: JsonObject = field(default_factory=dict)
+    losses: Losses = field(default_factory=Losses)
+
+
+# ---------------------------------------------------------------------------------------------------- stream events
+# Blocks come strictly one after the other: BlockStart, deltas, BlockStop, then the next BlockStart.
+
+
+@dataclass(slots=True)
+class Start:
+    """The answer begins."""
+
+    id: str | None = None
+    model: str | None = None
+    created: int | None = None
+    usage: Usage | None = None
+
+
+@dataclass(slots=True)
+class BlockStart:
+    """A block begins; its text or arguments are empty and come as deltas, everything else is whole."""
+
+    block: Block
+
+
+@dataclass(slots=True)
+class Delta:
+    """More of the open block: text, reasoning text, or the JSON text of a tool call's arguments."""
+
+    text: str
+    logprobs: list[JsonObject] | None = None
+
+
+@dataclass(slots=True)
+class SignatureDelta:
+    """The signature of the open block."""
+
+    signature: str
+    vendor: WireFormatName
+
+
+@dataclass(slots=True)
+class CitationDelta:
+    """A citation of the open text block."""
+
+    citation: Citation
+
+
+@dataclass(slots=True)
+class BlockStop:
+    """The open block is complete."""
+
+
+@dataclass(slots=True)
+class UsageUpdate:
+    """Usage so far; later updates replace the fields they know."""
+
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Ping:
+    """The provider is alive."""
+
+
+@dataclass(slots=True)
+class End:
+    """The answer is complete and ended for this reason."""
+
+    finish: Finish
+
+
+Event = Start | BlockStart | Delta | SignatureDelta | CitationDelta | BlockStop | UsageUpdate | Ping | End | Failure
+
+
+def merged_usage(old: Usage | None, new: Usage) -> Usage:
+    """The newer figures where known, else the older."""
+    if old is None:
+        return new
+    return Usage(
+        **{name: value if (value := getattr(new, name)) is not None else getattr(old, name) for name in Usage.__slots__}
+    )

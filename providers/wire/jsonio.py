@@ -1,0 +1,33 @@
+"""JSON for the translator: fast where possible, forgiving where clients are known to be odd.
+
+orjson refuses lone surrogates (JavaScript clients cut emoji in half) and integers beyond 64 bits; the standard library
+reads and writes both, so that such a body is passed on and not turned away.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON as UTF-8 bytes. Raises ValueError or RecursionError for what JSON cannot hold."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # orjson's JSONEncodeError
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def dumps_text(value: Any) -> str:
+    """Compact JSON as text."""
+    return dumps(value).decode("utf-8")
+
+
+def loads(data: bytes | str) -> Any:
+    """Parsed JSON. Raises ValueError (bad JSON, absurd numbers) or RecursionError (absurd depth)."""
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return json.loads(data if isinstance(data, str) else data.decode("utf-8"))

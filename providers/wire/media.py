@@ -1,0 +1,59 @@
+"""Media helpers shared by the formats: data URLs, media types, audio formats, and the texts OpenAI wraps them in."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from typing import Final
+
+from providers.wire.ir import Media, MediaKind
+
+AUDIO_FORMATS: Final = {
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/mp3": "mp3",
+    "audio/mpeg": "mp3",
+}
+_AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+def audio_type(audio_format: str) -> str:
+    """The media type of OpenAI's audio `format`."""
+    return _AUDIO_TYPES.get(audio_format, f"audio/{audio_format}")
+
+
+def kind_of_type(media_type: str | None, default: MediaKind = "document") -> MediaKind:
+    """What a media type is to a model."""
+    main = (media_type or "").partition("/")[0]
+    if main == "image":
+        return "image"
+    if main == "audio":
+        return "audio"
+    return "video" if main == "video" else default
+
+
+def guess_type(url: str, default: str) -> str:
+    """The media type a URL's path suggests."""
+    return mimetypes.guess_type(url.partition("?")[0])[0] or default
+
+
+def from_url(url: str, kind: MediaKind) -> Media:
+    """Media from a URL; a `data:` URL is taken apart."""
+    if not url.startswith("data:"):
+        return Media(kind, url=url)
+    head, _, data = url.partition(",")
+    media_type, *parameters = head[5:].split(";")
+    if "base64" not in parameters:
+        return Media(kind, url=url)
+    return Media(kind, data=data, media_type=media_type or None)
+
+
+def data_url(media: Media, default_type: str) -> str | None:
+    """The media as a `data:` URL, or None when its bytes are not at hand. A text document is encoded."""
+    if media.text is not None:
+        encoded = base64.b64encode(media.text.encode("utf-8", "surrogatepass")).decode("ascii")
+        return f"data:text/plain;base64,{encoded}"
+    if media.data is None:
+        return None
+    return f"data:{media.media_type or default_type};base64,{media.data}"

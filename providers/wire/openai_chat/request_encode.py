@@ -1,0 +1,284 @@
+"""`Request` → OpenAI Chat Completions request. Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from providers.names import OPENAI_CHAT
+from providers.wire.base import TargetInfo
+from providers.wire.ir import (
+    Block,
+    Foreign,
+    JsonObject,
+    Losses,
+    Media,
+    OutputFormat,
+    Request,
+    Sampling,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
+from providers.wire.jsonio import dumps_text
+from providers.wire.media import AUDIO_FORMATS, data_url
+from providers.wire.pairing import result_media, result_text
+from providers.wire.reasoning import openai_always_reasons, to_effort
+from providers.wire.schema import function_schema
+from providers.wire.shape import drop_none
+
+_TIERS: Final = {
+    "auto": "auto",
+    "standard_only": "default",
+    "default": "default",
+    "flex": "flex",
+    "priority": "priority",
+}
+_MAX_STOPS: Final = 4
+
+
+def encode_request(request: Request, target: TargetInfo) -> JsonObject:
+    """The body for `POST /v1/chat/completions`; what has no place is in `request.losses`."""
+    model = target.model or request.model
+    body: JsonObject = {"model": model, "messages": _messages(request)}
+    _put_tools(body, request)
+    effort = to_effort(request.reasoning, model, request.losses)
+    if effort is not None:
+        body["reasoning_effort"] = effort
+    if request.output is not None:
+        body["response_format"] = encode_output(request.output)
+    if request.sampling.max_tokens is not None:
+        body[_limit_name(target.host)] = request.sampling.max_tokens
+    put_sampling(body, request, model, effort)
+    _put_more_sampling(body, request.sampling, request.losses)
+    body.update(
+        drop_none({"user": request.user, "prompt_cache_key": request.cache_key, "verbosity": request.verbosity})
+    )
+    put_shared(body, request)
+    if request.stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    if request.source == OPENAI_CHAT:
+        body.update(request.extras)
+    return body
+
+
+def _limit_name(host: str) -> str:
+    """OpenAI's newer name; compatible servers are only sure to know the older one."""
+    return "max_completion_tokens" if not host or host.endswith(("openai.com", "azure.com")) else "max_tokens"
+
+
+def _messages(request: Request) -> list[JsonObject]:
+    messages: list[JsonObject] = []
+    if text := "\n\n".join(block.text for block in request.system if block.text):
+        messages.append({"role": "system", "content": text})
+    for turn in request.turns:
+        if turn.role == "assistant":
+            message = _assistant(turn, request.losses)
+            if len(message) > 1:
+                messages.append(message)
+        elif turn.role == "system":
+            text = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Text))
+            messages.append({"role": "system", "content": text})
+        else:
+            _user(turn, messages, request.losses)
+    return messages
+
+
+def _user(turn: Turn, messages: list[JsonObject], losses: Losses) -> None:
+    media: list[JsonObject] = []
+    parts: list[JsonObject] = []
+    for block in turn.blocks:
+        if isinstance(block, ToolResult):
+            messages.append(_tool_message(block, losses))
+            if found := [p for inner in result_media(block) if (p := media_part(inner, losses))]:
+                media.append({"type": "text", "text": f"Content of the result of tool call {block.call_id}:"})
+                media.extend(found)
+        elif (part := _part(block, losses)) is not None:
+            parts.append(part)
+    parts = media + parts
+    if not parts:
+        if turn.blocks and all(isinstance(block, ToolResult) for block in turn.blocks):
+            return
+        parts = [{"type": "text", "text": ""}]
+    message: JsonObject = {"role": "user", "content": parts}
+    if all(part["type"] == "text" for part in parts) and len(parts) == 1:
+        message["content"] = parts[0]["text"]
+    if turn.name:
+        message["name"] = turn.name
+    messages.append(message)
+
+
+def _part(block: Block, losses: Losses) -> JsonObject | None:
+    if isinstance(block, Text):
+        return {"type": "text", "text": block.text}
+    if isinstance(block, Media):
+        return media_part(block, losses)
+    if isinstance(block, Foreign) and block.vendor == OPENAI_CHAT:
+        return block.raw
+    return None
+
+
+def media_part(block: Media, losses: Losses) -> JsonObject | None:
+    """A content part of a user message, or None with a loss."""
+    if block.kind == "image":
+        url = block.url or data_url(block, "image/png")
+        if url is not None:
+            return {"type": "image_url", "image_url": drop_none({"url": url, "detail": block.detail})}
+        losses.add("messages", "An image by file id is only known to the vendor that stored it; it was dropped.")
+        return None
+    if block.kind == "audio":
+        audio_format = AUDIO_FORMATS.get((block.media_type or "").split(";")[0])
+        if block.data is not None and audio_format is not None:
+            return {"type": "input_audio", "input_audio": {"data": block.data, "format": audio_format}}
+        losses.add(
+            "messages", f"OpenAI takes wav and mp3 inline, not {block.media_type or 'this sound'}; it was dropped."
+        )
+        return None
+    if block.kind == "document":
+        return _document(block, losses)
+    losses.add("messages", "OpenAI takes no video; it was dropped.")
+    return None
+
+
+def _document(block: Media, losses: Losses) -> JsonObject | None:
+    if block.text is not None:
+        head = f"{block.title}:\n" if block.title else ""
+        return {"type": "text", "text": head + block.text}
+    if (url := data_url(block, "application/pdf")) is not None:
+        return {"type": "file", "file": {"filename": block.title or "document.pdf", "file_data": url}}
+    if block.url is not None:
+        losses.add("messages", "OpenAI Chat takes no document by URL; its address is sent as text.")
+        return {"type": "text", "text": f"Document: {block.url}"}
+    losses.add("messages", "A document by file id is only known to the vendor that stored it; it was dropped.")
+    return None
+
+
+def _tool_message(block: ToolResult, losses: Losses) -> JsonObject:
+    if block.is_error:
+        losses.add("messages", "OpenAI has no mark for a failed tool; its text alone says so.")
+    return {"role": "tool", "tool_call_id": block.call_id, "content": result_text(block)}
+
+
+def _assistant(turn: Turn, losses: Losses) -> JsonObject:
+    message: JsonObject = {"role": "assistant"}
+    texts = [block.text for block in turn.blocks if isinstance(block, Text) and not block.refusal]
+    refusals = [block.text for block in turn.blocks if isinstance(block, Text) and block.refusal]
+    calls = [encode_call(block) for block in turn.blocks if isinstance(block, ToolCall)]
+    if texts or not (calls or refusals):
+        message["content"] = "".join(texts)
+    if refusals:
+        message["refusal"] = "".join(refusals)
+    if calls:
+        message["tool_calls"] = calls
+    if any(isinstance(block, Media) for block in turn.blocks):
+        losses.add("messages", "OpenAI takes no media from the assistant; it was dropped.")
+    if turn.name:
+        message["name"] = turn.name
+    own = [b.raw for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw]
+    if own:
+        message["content"] = [*own, *({"type": "text", "text": text} for text in texts)]
+    if turn.extras and any(b.vendor == OPENAI_CHAT for b in turn.blocks if isinstance(b, Thinking)):
+        message.update(turn.extras)
+    return message
+
+
+def encode_call(block: ToolCall) -> JsonObject:
+    """An entry of `tool_calls`."""
+    arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
+    if block.custom:
+        return {"id": block.id, "type": "custom", "custom": {"name": block.name, "input": arguments}}
+    return {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": arguments or "{}"}}
+
+
+def _put_tools(body: JsonObject, request: Request) -> None:
+    tools = [tool.raw or _tool(tool, request.losses) for tool in request.tools if tool.raw != {}]
+    if not tools:
+        return
+    body["tools"] = tools
+    choice = request.tool_choice
+    if choice is not None and choice.mode != "tool" and not choice.names:
+        body["tool_choice"] = "required" if choice.mode == "any" else choice.mode
+    elif choice is not None and len(choice.names) == 1 and choice.mode == "tool":
+        body["tool_choice"] = {"type": "function", "function": {"name": choice.names[0]}}
+    elif choice is not None:
+        named = [{"type": "function", "function": {"name": name}} for name in choice.names]
+        mode = "required" if choice.mode in ("tool", "any") else "auto"
+        body["tool_choice"] = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}
+    if request.parallel_tools is not None:
+        body["parallel_tool_calls"] = request.parallel_tools
+
+
+def _tool(tool: Tool, losses: Losses) -> JsonObject:
+    if tool.custom:
+        inner = drop_none({"name": tool.name, "description": tool.description, "format": tool.extras})
+        return {"type": "custom", "custom": inner}
+    function = drop_none({"name": tool.name, "description": tool.description, "strict": tool.strict})
+    function["parameters"] = function_schema(tool.schema, losses, f"tools.{tool.name}")
+    return {"type": "function", "function": function}
+
+
+def encode_output(output: OutputFormat) -> JsonObject:
+    """`response_format`."""
+    if output.kind != "schema" or output.schema is None:
+        return {"type": "text" if output.kind == "text" else "json_object"}
+    inner = {"name": output.name or "answer", "description": output.description, "schema": output.schema}
+    return {"type": "json_schema", "json_schema": drop_none({**inner, "strict": output.strict})}
+
+
+def put_sampling(body: JsonObject, request: Request, model: str | None, effort: str | None) -> None:
+    """Temperature and top_p, which OpenAI's reasoning models refuse."""
+    losses = request.losses
+    temperature, top_p = request.sampling.temperature, request.sampling.top_p
+    if openai_always_reasons(model) and effort != "none":
+        if temperature not in (None, 1):
+            losses.add("temperature", f"{model} takes no temperature.")
+        if top_p not in (None, 1):
+            losses.add("top_p", f"{model} takes no top_p.")
+        return
+    if temperature is not None and not 0 <= temperature <= 2:
+        losses.add("temperature", f"OpenAI's temperature goes from 0 to 2; {temperature} became the nearest.")
+        temperature = min(max(temperature, 0), 2)
+    body.update(drop_none({"temperature": temperature, "top_p": top_p}))
+
+
+def _put_more_sampling(body: JsonObject, sampling: Sampling, losses: Losses) -> None:
+    body.update(
+        drop_none(
+            {
+                "frequency_penalty": sampling.frequency_penalty,
+                "presence_penalty": sampling.presence_penalty,
+                "seed": sampling.seed,
+                "n": sampling.candidates,
+                "logprobs": sampling.logprobs,
+                "top_logprobs": sampling.top_logprobs,
+                "logit_bias": sampling.logit_bias,
+            }
+        )
+    )
+    if sampling.stop:
+        body["stop"] = sampling.stop[:_MAX_STOPS]
+        if len(sampling.stop) > _MAX_STOPS:
+            losses.add("stop", f"OpenAI takes {_MAX_STOPS} stop sequences; the others were dropped.")
+    if sampling.top_k is not None:
+        losses.add("top_k", "OpenAI has no top_k.")
+
+
+def put_shared(body: JsonObject, request: Request) -> None:
+    """Fields OpenAI's two formats have in common."""
+    if request.service_tier is not None:
+        if tier := _TIERS.get(request.service_tier):
+            body["service_tier"] = tier
+        else:
+            request.losses.add("service_tier", f"OpenAI has no tier {request.service_tier!r}.")
+    if request.metadata:
+        if all(isinstance(value, str) for value in request.metadata.values()):
+            body["metadata"] = request.metadata
+        else:
+            request.losses.add("metadata", "OpenAI's metadata holds strings only; it was dropped.")
+    if request.cache is not None or any(
+        block.cache for turn in request.turns for block in turn.blocks if hasattr(block, "cache")
+    ):
+        request.losses.add("cache_control", "OpenAI caches prompts by itself; the marks were dropped.")

@@ -1,0 +1,278 @@
+"""`Request` → OpenAI Responses request. Source: OpenAI's OpenAPI file, `CreateResponse` and `InputItem`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from providers.names import OPENAI_RESPONSES
+from providers.wire.base import TargetInfo
+from providers.wire.ir import (
+    Block,
+    Foreign,
+    JsonObject,
+    Losses,
+    Media,
+    OutputFormat,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
+from providers.wire.jsonio import dumps_text
+from providers.wire.media import AUDIO_FORMATS, data_url
+from providers.wire.openai_chat.request_encode import put_sampling, put_shared
+from providers.wire.pairing import result_text
+from providers.wire.reasoning import openai_always_reasons, to_effort
+from providers.wire.schema import function_schema
+from providers.wire.shape import drop_none
+
+_MIN_TOKENS: Final = 16
+_ENCRYPTED: Final = "reasoning.encrypted_content"
+
+
+def encode_request(request: Request, target: TargetInfo) -> JsonObject:
+    """The body for `POST /v1/responses`; what has no place is in `request.losses`.
+
+    Answers are not stored at the provider unless the client asked for it; reasoning travels encrypted instead.
+    """
+    model = target.model or request.model
+    own = request.source == OPENAI_RESPONSES
+    body: JsonObject = {"model": model, "input": _input(request)}
+    if text := "\n\n".join(block.text for block in request.system if block.text):
+        body["instructions"] = text
+    _put_tools(body, request)
+    _put_limit(body, request, own)
+    _put_text(body, request)
+    _put_reasoning(body, request, model, own)
+    put_sampling(body, request, model, body.get("reasoning", {}).get("effort"))
+    body.update(drop_none({"user": request.user, "prompt_cache_key": request.cache_key}))
+    put_shared(body, request)
+    if not own:
+        body["store"] = bool(request.store)
+    elif request.store is not None:
+        body["store"] = request.store
+    if request.stream:
+        body["stream"] = True
+    _put_losses(request)
+    if own:
+        body.update({key: value for key, value in request.extras.items() if key != "reasoning"})
+    return body
+
+
+def _put_losses(request: Request) -> None:
+    sampling = request.sampling
+    for name in ("stop", "top_k", "seed", "logit_bias", "frequency_penalty", "presence_penalty", "candidates"):
+        value = getattr(sampling, name)
+        if value not in (None, [], 0) and not (name == "candidates" and value == 1):
+            request.losses.add(name, "OpenAI Responses has no such parameter.")
+
+
+def _input(request: Request) -> list[JsonObject]:
+    items: list[JsonObject] = []
+    for turn in request.turns:
+        if turn.role == "assistant":
+            for block in turn.blocks:
+                _assistant_block(block, items, request.losses)
+        elif turn.role == "system":
+            text = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Text))
+            items.append({"role": "developer", "content": text})
+        else:
+            _user(turn, items, request.losses)
+    return items
+
+
+def _assistant_block(block: Block, items: list[JsonObject], losses: Losses) -> None:
+    if isinstance(block, Text):
+        if block.text:
+            items.append({"role": "assistant", "content": block.text})
+    elif isinstance(block, ToolCall):
+        items.append(encode_call_item(block))
+    elif isinstance(block, Thinking):
+        if (item := _reasoning_item(block)) is not None:
+            items.append(item)
+    elif isinstance(block, Foreign) and block.vendor == OPENAI_RESPONSES:
+        items.append(block.raw)
+    elif isinstance(block, Media):
+        losses.add("messages", "OpenAI takes no media from the assistant; it was dropped.")
+
+
+def encode_call_item(block: ToolCall) -> JsonObject:
+    """A `function_call` or `custom_tool_call` item of the input."""
+    arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
+    kind = "custom_tool_call" if block.custom else "function_call"
+    item: JsonObject = {"type": kind, "call_id": block.id, "name": block.name}
+    item["input" if block.custom else "arguments"] = arguments or ("" if block.custom else "{}")
+    return {**item, **drop_none({"namespace": block.namespace, "id": block.item_id})}
+
+
+def _reasoning_item(block: Thinking) -> JsonObject | None:
+    if block.raw is not None and block.vendor == OPENAI_RESPONSES:
+        return block.raw
+    if block.vendor != OPENAI_RESPONSES or not block.signature:
+        return None
+    summary = [{"type": "summary_text", "text": block.text}] if block.text else []
+    return {"type": "reasoning", "id": block.id or "", "summary": summary, "encrypted_content": block.signature}
+
+
+def _user(turn: Turn, items: list[JsonObject], losses: Losses) -> None:
+    parts: list[JsonObject] = []
+    for block in turn.blocks:
+        if isinstance(block, ToolResult):
+            items.append(_output_item(block, losses))
+        elif (part := _part(block, losses)) is not None:
+            parts.append(part)
+    if not parts:
+        if any(isinstance(block, ToolResult) for block in turn.blocks):
+            return
+        parts = [{"type": "input_text", "text": ""}]
+    plain = len(parts) == 1 and parts[0]["type"] == "input_text"
+    items.append({"role": "user", "content": parts[0]["text"] if plain else parts})
+
+
+def _part(block: Block, losses: Losses) -> JsonObject | None:
+    if isinstance(block, Text):
+        return {"type": "input_text", "text": block.text}
+    if isinstance(block, Foreign):
+        return block.raw if block.vendor == OPENAI_RESPONSES else None
+    return _media(block, losses) if isinstance(block, Media) else None
+
+
+def _media(block: Media, losses: Losses) -> JsonObject | None:
+    if block.kind == "image":
+        body: JsonObject = {"type": "input_image", "detail": block.detail or "auto"}
+        if block.file_id is not None:
+            return {**body, "file_id": block.file_id}
+        return {**body, "image_url": block.url or data_url(block, "image/png")}
+    if block.kind == "document":
+        if block.text is not None:
+            head = f"{block.title}:\n" if block.title else ""
+            return {"type": "input_text", "text": head + block.text}
+        body = {"type": "input_file"}
+        if block.file_id is not None:
+            return {**body, "file_id": block.file_id}
+        if block.url is not None:
+            return {**body, "file_url": block.url}
+        name = block.title or "document.pdf"
+        return {**body, "filename": name, "file_data": data_url(block, "application/pdf")}
+    audio_format = AUDIO_FORMATS.get((block.media_type or "").split(";")[0])
+    if block.kind == "audio" and block.data is not None and audio_format is not None:
+        losses.add("messages", "OpenAI Responses takes no sound; it was dropped.")
+        return None
+    losses.add("messages", f"OpenAI Responses takes no {block.kind}; it was dropped.")
+    return None
+
+
+def _output_item(block: ToolResult, losses: Losses) -> JsonObject:
+    if block.is_error:
+        losses.add("messages", "OpenAI has no mark for a failed tool; its text alone says so.")
+    output: Any = result_text(block)
+    if any(isinstance(inner, Media) for inner in block.content):
+        output = [part for inner in block.content if (part := _part(inner, losses)) is not None]
+    kind = "custom_tool_call_output" if block.custom else "function_call_output"
+    return {"type": kind, "call_id": block.call_id, "output": output}
+
+
+def _put_tools(body: JsonObject, request: Request) -> None:
+    tools: list[JsonObject] = []
+    namespaces: dict[str, list[JsonObject]] = {}
+    for tool in request.tools:
+        if tool.raw is not None:
+            tools.append(tool.raw)
+        elif tool.namespace:
+            if tool.namespace not in namespaces:
+                inner = namespaces[tool.namespace] = []
+                tools.append({"type": "namespace", "name": tool.namespace, "tools": inner})
+            namespaces[tool.namespace].append(encode_tool(tool, request.losses))
+        else:
+            tools.append(encode_tool(tool, request.losses))
+    if not tools:
+        return
+    body["tools"] = tools
+    choice = request.tool_choice
+    if choice is not None and choice.mode != "tool" and not choice.names:
+        body["tool_choice"] = "required" if choice.mode == "any" else choice.mode
+    elif choice is not None and len(choice.names) == 1 and choice.mode == "tool":
+        body["tool_choice"] = _named(choice.names[0], request.tools)
+    elif choice is not None:
+        named = [_named(name, request.tools) for name in choice.names]
+        mode = "required" if choice.mode in ("tool", "any") else "auto"
+        body["tool_choice"] = {"type": "allowed_tools", "mode": mode, "tools": named}
+    if request.parallel_tools is not None:
+        body["parallel_tool_calls"] = request.parallel_tools
+
+
+def _named(name: str, tools: list[Tool]) -> JsonObject:
+    for tool in tools:
+        if tool.name == name:
+            return (
+                {"type": name}
+                if tool.raw is not None
+                else {"type": "custom" if tool.custom else "function", "name": name}
+            )
+    return {"type": "function", "name": name}
+
+
+def encode_tool(tool: Tool, losses: Losses) -> JsonObject:
+    """A function or custom tool. `strict` is said always: left out, OpenAI takes it for true and changes the schema."""
+    body: JsonObject = {"type": "custom" if tool.custom else "function", "name": tool.name}
+    if tool.description is not None:
+        body["description"] = tool.description
+    if not tool.custom:
+        body["parameters"] = function_schema(tool.schema, losses, f"tools.{tool.name}")
+        body["strict"] = bool(tool.strict)
+    return {**body, **tool.extras} if tool.extras else body
+
+
+def _put_limit(body: JsonObject, request: Request, own: bool) -> None:
+    limit = request.sampling.max_tokens
+    if limit is None:
+        return
+    if limit < _MIN_TOKENS and not own:
+        request.losses.add("max_tokens", f"OpenAI Responses answers with {_MIN_TOKENS} tokens at least.")
+        limit = _MIN_TOKENS
+    body["max_output_tokens"] = limit
+
+
+def _put_text(body: JsonObject, request: Request) -> None:
+    text: JsonObject = {}
+    if request.output is not None:
+        text["format"] = _format(request.output)
+    if request.verbosity is not None:
+        text["verbosity"] = request.verbosity
+    if text:
+        body["text"] = text
+
+
+def _format(output: OutputFormat) -> JsonObject:
+    if output.kind != "schema" or output.schema is None:
+        return {"type": "text" if output.kind == "text" else "json_object"}
+    body = {"type": "json_schema", "name": output.name or "answer", "schema": output.schema}
+    return {**body, **drop_none({"description": output.description, "strict": output.strict})}
+
+
+def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: bool) -> None:
+    include = [] if own else list(filter(None, [_logprobs_include(request)]))
+    effort = to_effort(request.reasoning, model, request.losses)
+    reasoning: JsonObject = {"effort": effort} if effort else {}
+    wanted = request.reasoning
+    if wanted is not None and effort != "none":
+        summary = wanted.summary or ("auto" if wanted.include and (effort or openai_always_reasons(model)) else None)
+        if summary:
+            reasoning["summary"] = summary
+    if own:
+        reasoning.update(request.extras.get("reasoning", {}))
+    elif openai_always_reasons(model) or (reasoning and effort != "none"):
+        include.append(_ENCRYPTED)
+    if reasoning:
+        body["reasoning"] = reasoning
+    if include:
+        body["include"] = include
+    if request.sampling.top_logprobs:
+        body["top_logprobs"] = request.sampling.top_logprobs
+
+
+def _logprobs_include(request: Request) -> str | None:
+    return "message.output_text.logprobs" if request.sampling.logprobs else None

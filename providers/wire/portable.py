@@ -1,0 +1,206 @@
+"""What must happen to a request before another vendor may see it; the encoders then only spell it out.
+
+Fields, tools and blocks only the client's vendor knows become losses or a clear refusal; ids and tool names get a form
+everyone takes; signatures that travelled with the client go back to their vendor; calls and results are paired.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from providers.errors import UnsupportedByTarget
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WIRE_FORMATS,
+    WireFormatName,
+)
+from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, Tool, ToolCall, ToolResult, Turn
+from providers.wire.pairing import paired
+from providers.wire.replay import STORE, read_id, text_key
+from providers.wire.toolnames import CUSTOM_SCHEMA, safe_id, wire_name
+
+_STATEFUL: Final = {
+    "previous_response_id": "send the whole conversation in `input` instead of `previous_response_id`",
+    "conversation": "send the whole conversation in `input` instead of `conversation`",
+    "prompt": "send the prompt's text in `instructions` and `input` instead of a stored `prompt`",
+}
+
+
+def make_portable(request: Request, dst: WireFormatName) -> None:
+    """Prepare the request for `dst` in place. Raises `UnsupportedByTarget` for what must not be dropped silently."""
+    label = WIRE_FORMATS[dst]
+    _refuse_state(request, label)
+    _refuse_server_tools(request, label)
+    _drop_extras(request, label)
+    for tool in request.tools:
+        _plain_tool(tool, request)
+    if request.tool_choice is not None:
+        spelled = {tool.extras["name"]: tool.name for tool in request.tools if tool.extras}
+        request.tool_choice.names = [spelled.get(name) or wire_name(name) for name in request.tool_choice.names]
+    for tool in request.tools:
+        tool.extras = None
+    for turn in request.turns:
+        _plain_turn(turn, request, dst, label)
+    request.turns = paired(request.turns, request.losses)
+    _drop_parameters(request, dst)
+
+
+def _refuse_state(request: Request, label: str) -> None:
+    if request.source != OPENAI_RESPONSES:
+        return
+    for field, instead in _STATEFUL.items():
+        if request.extras.get(field):
+            raise UnsupportedByTarget(f"`{field}` only means something to the provider that stored it; {instead}.")
+    if request.extras.get("background"):
+        raise UnsupportedByTarget(f"`background` mode does not exist in {label}; send the request without it.")
+
+
+def _refuse_server_tools(request: Request, label: str) -> None:
+    names = [tool.name for tool in request.tools if tool.raw is not None]
+    if request.extras.get("mcp_servers"):
+        names.append("mcp_servers")
+    if names:
+        raise UnsupportedByTarget(
+            f"The tool {names[0]!r} runs at {WIRE_FORMATS[request.source]} and does not exist in {label}; "
+            "leave it out or use a provider of the same wire format."
+        )
+
+
+def _drop_extras(request: Request, label: str) -> None:
+    for field in request.extras:
+        request.losses.add(field, f"{label} does not know it.")
+    request.extras = {}
+
+
+def _plain_tool(tool: Tool, request: Request) -> None:
+    original = tool.name
+    if tool.custom:
+        request.losses.add(f"tools.{tool.name}", "A free-form tool is offered as a function with one text argument.")
+        tool.schema, tool.custom, tool.strict = CUSTOM_SCHEMA, False, None
+    elif tool.extras:
+        for field in tool.extras:
+            request.losses.add(f"tools.{field}", "Only the client's own vendor knows it.")
+    tool.name, tool.namespace = wire_name(tool.name, tool.namespace), None
+    tool.extras = {"name": original}
+
+
+def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -> None:
+    if turn.extras:
+        for field in turn.extras:
+            request.losses.add(f"messages.{field}", f"{label} does not know it.")
+        turn.extras = None
+    if turn.name and dst not in (OPENAI_CHAT,):
+        request.losses.add("messages.name", f"{label} has no names of speakers.")
+        turn.name = None
+    if request.source == OPENAI_CHAT and turn.role == "assistant":
+        _restore_thinking(turn)
+    blocks: list[Block] = []
+    for block in turn.blocks:
+        if (plain := _plain_block(block, turn, request, dst, label)) is not None:
+            blocks.append(plain)
+    turn.blocks = blocks
+
+
+def _restore_thinking(turn: Turn) -> None:
+    """Signed reasoning that the Chat format could not carry, remembered under the turn's first call."""
+    call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
+    kept = STORE.get("thinking:" + call.id) if call is not None else None
+    if isinstance(kept, list):
+        turn.blocks = [*kept, *(block for block in turn.blocks if not isinstance(block, Thinking))]
+
+
+def _plain_block(block: Block, turn: Turn, request: Request, dst: WireFormatName, label: str) -> Block | None:
+    if isinstance(block, Text):
+        block.extras, block.signature = None, None
+        if dst == GOOGLE_GENERATE and turn.role == "assistant" and block.text:
+            block.signature = STORE.get(text_key(block.text))
+        return block
+    if isinstance(block, ToolCall):
+        return _plain_call(block, dst)
+    if isinstance(block, ToolResult):
+        return _plain_result(block, request, dst, label)
+    if isinstance(block, Thinking):
+        return _plain_thinking(block, request, dst)
+    if isinstance(block, Media):
+        return _plain_media(block, request)
+    return _plain_foreign(block, request, label)
+
+
+def _plain_call(block: ToolCall, dst: WireFormatName) -> ToolCall:
+    plain, signature = read_id(block.id)
+    block.id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
+    block.name, block.namespace = wire_name(block.name, block.namespace), None
+    block.signature = signature if dst == GOOGLE_GENERATE else None
+    if block.custom:
+        block.arguments, block.custom = {"input": block.arguments}, False
+    block.extras, block.item_id = None, None
+    return block
+
+
+def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, label: str) -> ToolResult:
+    plain, _ = read_id(block.call_id)
+    block.call_id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
+    block.name = wire_name(block.name) if block.name else None
+    block.extras, block.response, block.custom = None, None, False
+    content: list[Text | Media | Foreign] = []
+    for inner in block.content:
+        plain_inner = _plain_foreign(inner, request, label) if isinstance(inner, Foreign) else inner
+        if isinstance(plain_inner, Media):
+            plain_inner = _plain_media(plain_inner, request)
+        if isinstance(plain_inner, Text):
+            plain_inner.extras = None
+        if plain_inner is not None:
+            content.append(plain_inner)
+    block.content = content
+    return block
+
+
+def _plain_thinking(block: Thinking, request: Request, dst: WireFormatName) -> Thinking | None:
+    if block.vendor == dst and block.signature:
+        return block
+    request.losses.add("reasoning", "Reasoning of earlier turns means something only to the vendor that signed it.")
+    return None
+
+
+def _plain_media(block: Media, request: Request) -> Media | None:
+    if block.extras:
+        for field in block.extras:
+            if field != "source":
+                request.losses.add(f"messages.{field}", "Only the client's own vendor knows it.")
+        block.extras = None
+    block.signature = None
+    if block.file_id is not None and block.url is None and block.data is None:
+        request.losses.add(
+            "messages", f"The {block.kind} {block.file_id!r} is stored at another vendor; it was dropped."
+        )
+        return None
+    return block
+
+
+def _plain_foreign(block: Foreign, request: Request, label: str) -> Text | None:
+    if block.vendor == ANTHROPIC_MESSAGES and block.kind == "search_result":
+        raw = block.raw
+        parts = [part.get("text") for part in raw.get("content") or [] if isinstance(part, dict)]
+        lines = [raw.get("title"), raw.get("source"), *parts]
+        request.losses.add("messages", "A search result is sent as text.")
+        return Text("\n".join(line for line in lines if isinstance(line, str)))
+    request.losses.add(f"messages.{block.kind}", f"{label} has nothing like it; it was dropped.")
+    return None
+
+
+def _drop_parameters(request: Request, dst: WireFormatName) -> None:
+    if (request.sampling.candidates or 1) > 1:
+        request.losses.add("n", "Only one answer is translated, so only one is asked for.")
+    request.sampling.candidates = None
+    if dst == OPENAI_CHAT and request.metadata and not request.store:
+        request.losses.add("metadata", "OpenAI Chat takes metadata only for answers it stores.")
+        request.metadata = None
+    if dst != GOOGLE_GENERATE and request.modalities:
+        if [mode.lower() for mode in request.modalities] != ["text"]:
+            request.losses.add("modalities", f"{WIRE_FORMATS[dst]} answers with text.")
+        request.modalities = None
+    if dst == GOOGLE_GENERATE and request.modalities and request.source == OPENAI_CHAT:
+        request.modalities = [mode for mode in request.modalities if mode != "text"] and request.modalities

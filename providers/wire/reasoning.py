@@ -1,0 +1,113 @@
+"""How much a model shall think, between the vendors' four ways of saying it.
+
+OpenAI names an effort, Anthropic a token budget or (newer models) `adaptive` with an effort, Google a budget (2.5) or a
+level (3). Budgets for efforts are those of Google's own OpenAI-compatible endpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from providers.wire.ir import JsonObject, Losses, Reasoning
+
+_BUDGET_OF_EFFORT: Final = {
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 32768,
+    "max": 63999,
+}
+_EFFORT_UP_TO: Final = ((0, "none"), (1023, "minimal"), (4096, "low"), (16384, "medium"), (32768, "high"))
+MIN_ANTHROPIC_BUDGET: Final = 1024
+
+# Anthropic models that take a budget only; newer ones take `adaptive` and an effort.
+_BUDGET_ONLY: Final = re.compile(r"claude-(3|sonnet-4(?!-[6-9])|haiku-4|opus-4(?!-[6-9])|sonnet-3|haiku-3|opus-3)")
+_NO_REASONING_OPENAI: Final = re.compile(r"(^|/)(gpt-3|gpt-4|chatgpt-4o)")
+_REASONING_OPENAI: Final = re.compile(r"(^|/)(o\d|gpt-5(?!.*chat)|codex)")
+
+
+def effort_of_budget(budget_tokens: int) -> str:
+    """The effort a budget stands for."""
+    return next((effort for limit, effort in _EFFORT_UP_TO if budget_tokens <= limit), "xhigh")
+
+
+def openai_always_reasons(model: str | None) -> bool:
+    """Whether an OpenAI model reasons and therefore refuses sampling parameters."""
+    return bool(model and _REASONING_OPENAI.search(model))
+
+
+def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) -> str | None:
+    """OpenAI's effort, or None where the model decides or cannot reason."""
+    if reasoning is None:
+        return None
+    effort = reasoning.effort
+    if reasoning.enabled is False:
+        effort = "none"
+    elif effort is None and reasoning.budget_tokens is not None and reasoning.budget_tokens >= 0:
+        effort = effort_of_budget(reasoning.budget_tokens)
+    if model and _NO_REASONING_OPENAI.search(model):
+        if effort not in (None, "none"):
+            losses.add("reasoning", f"{model} does not reason.")
+        return None
+    if effort == "none" and model and re.search(r"(^|/)(o\d|gpt-5($|-(?!chat)))", model):
+        losses.add("reasoning", f"{model} cannot be told not to reason; it is asked for as little as possible.")
+        return "low" if re.search(r"(^|/)o\d", model) else "minimal"
+    return effort
+
+
+def to_anthropic(
+    reasoning: Reasoning | None, model: str | None, max_tokens: int, losses: Losses
+) -> tuple[JsonObject | None, str | None]:
+    """Anthropic's `thinking` object and `output_config.effort`."""
+    if reasoning is None:
+        return None, None
+    if reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
+        return {"type": "disabled"}, None
+    effort = {"minimal": "low"}.get(reasoning.effort or "", reasoning.effort)
+    display: JsonObject = {"display": "summarized"} if reasoning.include else {}
+    if not (model and _BUDGET_ONLY.search(model)):
+        budget = reasoning.budget_tokens
+        if effort is None and budget is not None and budget > 0:
+            effort = {"minimal": "low"}.get(effort_of_budget(budget), effort_of_budget(budget))
+        return {"type": "adaptive", **display}, effort
+    wanted = reasoning.budget_tokens
+    if wanted is None or wanted < 0:
+        wanted = _BUDGET_OF_EFFORT.get(effort or "medium", 8192)
+    wanted = max(wanted, MIN_ANTHROPIC_BUDGET)
+    if wanted >= max_tokens:
+        if max_tokens <= MIN_ANTHROPIC_BUDGET:
+            losses.add("reasoning", f"The answer's {max_tokens} tokens leave no room for thinking.")
+            return None, None
+        losses.add("reasoning", f"The thinking budget was cut to fit into {max_tokens} tokens of answer.")
+        wanted = max(MIN_ANTHROPIC_BUDGET, max_tokens // 2)
+    return {"type": "enabled", "budget_tokens": wanted}, None
+
+
+def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | None:
+    """Google's `thinkingConfig`."""
+    if reasoning is None:
+        return None
+    config: JsonObject = {}
+    if reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
+        return {"thinkingLevel": "low"} if _takes_levels(model) else {"thinkingBudget": 0}
+    if reasoning.include is not False:
+        config["includeThoughts"] = True
+    effort = reasoning.effort
+    if _takes_levels(model):
+        if effort is None and reasoning.budget_tokens is not None and reasoning.budget_tokens > 0:
+            effort = effort_of_budget(reasoning.budget_tokens)
+        if effort is not None:
+            config["thinkingLevel"] = {"xhigh": "high", "max": "high"}.get(effort, effort)
+    elif reasoning.budget_tokens is not None:
+        config["thinkingBudget"] = reasoning.budget_tokens
+    elif effort is not None:
+        config["thinkingBudget"] = min(_BUDGET_OF_EFFORT.get(effort, 8192), 24576)
+    elif reasoning.adaptive:
+        config["thinkingBudget"] = -1
+    return config
+
+
+def _takes_levels(model: str | None) -> bool:
+    return bool(model and re.search(r"gemini-(?:[3-9]|\d\d)", model))

@@ -1,0 +1,101 @@
+"""Carries one vendor's signatures through another vendor's client, so that they come back in the next turn.
+
+Three ways, the first that fits: inside the id of a tool call (clients echo ids untouched, so any process and restart
+can read it back), inside the signature or encrypted field the client's format has for its own vendor, and a bounded
+store for what fits nowhere (a client format without any such field).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import Any, Final
+
+from providers.names import WIRE_FORMATS, WireFormatName
+
+_ID_MARK: Final = "__sig_"
+_SEAL: Final = "ccproxy1"
+MAX_SIGNATURE_IN_ID: Final = 2048
+SKIP_SIGNATURE_CHECK: Final = "skip_thought_signature_validator"
+"""Google's documented stand-in for a signature that is not known (Gemini API, "Thought signatures", FAQ)."""
+
+
+class ReplayStore:
+    """A bounded memory: the oldest entries go when there are too many or they are too large together."""
+
+    def __init__(self, *, max_entries: int = 20_000, max_chars: int = 64 * 1024 * 1024) -> None:
+        self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._chars = 0
+        self._max_entries = max_entries
+        self._max_chars = max_chars
+
+    def put(self, key: str, value: Any, chars: int) -> None:
+        """Remember `value`, which weighs about `chars` characters."""
+        if chars > self._max_chars:
+            return
+        self._forget(key)
+        self._entries[key] = (value, chars)
+        self._chars += chars
+        while len(self._entries) > self._max_entries or self._chars > self._max_chars:
+            self._forget(next(iter(self._entries)))
+
+    def get(self, key: str) -> Any | None:
+        """What was remembered under the key, or None."""
+        if (found := self._entries.get(key)) is None:
+            return None
+        self._entries.move_to_end(key)
+        return found[0]
+
+    def _forget(self, key: str) -> None:
+        if (found := self._entries.pop(key, None)) is not None:
+            self._chars -= found[1]
+
+
+STORE: Final = ReplayStore()
+"""The store of this process."""
+
+
+def text_key(text: str) -> str:
+    """The store's key for something that belongs to a text the client will send back word for word."""
+    return "text:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def carry_in_id(call_id: str, signature: str, store: ReplayStore = STORE) -> str:
+    """The id with the signature inside; a long or unusual signature goes to the store under the plain id."""
+    packed = signature.replace("+", "-").replace("/", "_").rstrip("=")
+    if len(signature) <= MAX_SIGNATURE_IN_ID and _unpacked(packed) == signature and packed.isascii():
+        return f"{call_id}{_ID_MARK}{packed}"
+    store.put("id:" + call_id, signature, len(signature))
+    return call_id
+
+
+def read_id(call_id: str, store: ReplayStore = STORE) -> tuple[str, str | None]:
+    """The plain id and the signature that travelled with it, if any."""
+    plain, mark, packed = call_id.partition(_ID_MARK)
+    if mark:
+        return plain, _unpacked(packed)
+    signature = store.get("id:" + call_id)
+    return call_id, signature if isinstance(signature, str) else None
+
+
+def _unpacked(packed: str) -> str:
+    standard = packed.replace("-", "+").replace("_", "/")
+    return standard + "=" * (-len(standard) % 4)
+
+
+def seal(vendor: WireFormatName, signature: str, block_id: str | None = None, *, redacted: bool = False) -> str:
+    """Another vendor's signature in a form that fits a client's own signature field."""
+    return f"{_SEAL}:{vendor}:{int(redacted)}:{block_id or ''}:{signature}"
+
+
+def unseal(value: str) -> tuple[WireFormatName, str, str | None, bool] | None:
+    """Vendor, signature, block id and whether it stands for redacted reasoning; None for a vendor's own signature."""
+    if not value.startswith(_SEAL + ":"):
+        return None
+    parts = value.split(":", 4)
+    if len(parts) != 5:
+        return None
+    for vendor in WIRE_FORMATS:
+        if vendor == parts[1]:
+            return vendor, parts[4], parts[3] or None, parts[2] == "1"
+    return None

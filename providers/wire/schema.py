@@ -1,0 +1,163 @@
+"""JSON Schemas, changed only where a vendor refuses a keyword. Unchanged schemas stay the same objects.
+
+Sources: Anthropic "Structured outputs" (limitations), Gemini API `FunctionDeclaration.parametersJsonSchema`,
+OpenAI "Function calling" (the top level is an object).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from providers.wire.ir import JsonObject, Losses
+
+_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_EMPTY: Final[JsonObject] = {"type": "object", "properties": {}}
+_MAX_DEPTH: Final = 100
+
+_GOOGLE_KEYWORDS: Final = frozenset(
+    [
+        "$id",
+        "$defs",
+        "$ref",
+        "$anchor",
+        "type",
+        "format",
+        "title",
+        "description",
+        "enum",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "anyOf",
+        "oneOf",
+        "properties",
+        "additionalProperties",
+        "required",
+        "propertyOrdering",
+        "definitions",
+        "nullable",
+        "default",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minProperties",
+        "maxProperties",
+        "example",
+    ]
+)
+_ANTHROPIC_OUTPUT_REFUSES: Final = frozenset(
+    [
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+        "patternProperties",
+        "propertyNames",
+        "contains",
+        "minContains",
+        "maxContains",
+    ]
+)
+
+Edit = Callable[[JsonObject, str], JsonObject]
+
+
+def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
+    """The schema with `edit` applied to every sub-schema, innermost first."""
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
+        return schema
+    changed: JsonObject = {}
+    for key, value in schema.items():
+        new = value
+        if key in _MAPS and isinstance(value, dict):
+            new = {name: walk(sub, edit, f"{path}.{name}", depth + 1) for name, sub in value.items()}
+            if all(new[name] is value[name] for name in value):
+                new = value
+        elif (key in _LISTS or key == "items") and isinstance(value, list):
+            items = [walk(sub, edit, f"{path}.{key}", depth + 1) for sub in value]
+            new = value if all(a is b for a, b in zip(items, value, strict=True)) else items
+        elif key in _SINGLE:
+            new = walk(value, edit, f"{path}.{key}", depth + 1)
+        if new is not value:
+            changed[key] = new
+    return edit({**schema, **changed} if changed else schema, path)
+
+
+def function_schema(schema: JsonObject | None, losses: Losses, path: str) -> JsonObject:
+    """A function's parameters as every vendor takes them: an object at the top, no alternatives beside it."""
+    if not schema:
+        return dict(_EMPTY)
+    refused = [key for key in ("anyOf", "oneOf", "allOf", "enum", "not") if key in schema]
+    if not refused and schema.get("type") == "object" and "$schema" not in schema:
+        return schema
+    result = {key: value for key, value in schema.items() if key not in refused and key != "$schema"}
+    if refused:
+        losses.add(path, f"A function's parameters take no {', '.join(refused)} at the top level.")
+    return {**result, "type": "object", "properties": result.get("properties") or {}}
+
+
+def for_google(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
+    """The schema without the keywords Google refuses; `const` becomes an `enum` of one."""
+
+    def edit(sub: JsonObject, _: str) -> JsonObject:
+        if sub.keys() <= _GOOGLE_KEYWORDS:
+            return sub
+        kept = {key: value for key, value in sub.items() if key in _GOOGLE_KEYWORDS}
+        for key in sub.keys() - kept.keys() - {"$schema", "const"}:
+            losses.add(f"{path}.{key}", "Google's schemas do not know this keyword.")
+        if "const" in sub and "enum" not in kept:
+            kept["enum"] = [sub["const"]]
+        return kept
+
+    result: JsonObject = walk(schema, edit, path)
+    return result
+
+
+def for_anthropic_output(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
+    """The schema as Anthropic's structured output takes it: closed objects, no numeric or length limits."""
+
+    def edit(sub: JsonObject, _: str) -> JsonObject:
+        refused = sub.keys() & _ANTHROPIC_OUTPUT_REFUSES
+        if "additionalProperties" in sub and sub["additionalProperties"] is not False:
+            refused = refused | {"additionalProperties"}
+        for key in sorted(refused):
+            losses.add(f"{path}.{key}", "Anthropic's structured output does not know this keyword.")
+        kept = {key: value for key, value in sub.items() if key not in refused and key != "$schema"}
+        if sub.get("type") == "object" or "properties" in sub:
+            kept["additionalProperties"] = False
+        return kept
+
+    result: JsonObject = walk(schema, edit, path)
+    return result
+
+
+def from_google(schema: JsonObject) -> JsonObject:
+    """Google's own schema dialect (`type: "STRING"`, `nullable`, `propertyOrdering`) as JSON Schema."""
+
+    def edit(sub: JsonObject, _: str) -> JsonObject:
+        kind = sub.get("type")
+        if not (isinstance(kind, str) and kind.isupper()) and "nullable" not in sub and "propertyOrdering" not in sub:
+            return sub
+        result = {key: value for key, value in sub.items() if key not in ("nullable", "propertyOrdering", "example")}
+        if isinstance(kind, str):
+            result["type"] = kind.lower()
+            if sub.get("nullable") is True:
+                result["type"] = [kind.lower(), "null"]
+        return result
+
+    converted: JsonObject = walk(schema, edit)
+    return converted

@@ -1,0 +1,69 @@
+"""Puts blocks that a provider streams side by side into a strict order, without holding back what can go out.
+
+Anthropic's and Responses' grammars know one open block at a time in practice; Chat providers may interleave the
+arguments of parallel calls. The first open block streams at once; others wait until it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from providers.wire.ir import Block, BlockStart, BlockStop, Event
+
+
+class Sequencer:
+    """Keys name a provider's blocks (its index or id); events come out strictly one block after the other."""
+
+    __slots__ = ("_closed", "_current", "_waiting")
+
+    def __init__(self) -> None:
+        self._current: Hashable | None = None
+        self._waiting: dict[Hashable, list[Event]] = {}
+        self._closed: set[Hashable] = set()
+
+    def is_open(self, key: Hashable) -> bool:
+        """Whether the block has begun and not ended, waiting or not."""
+        return key == self._current or (key in self._waiting and key not in self._closed)
+
+    @property
+    def current(self) -> Hashable | None:
+        """The block whose deltas go out at once."""
+        return self._current
+
+    def open(self, key: Hashable, block: Block, out: list[Event]) -> None:
+        """A block begins."""
+        if self._current is None:
+            self._current = key
+            out.append(BlockStart(block))
+        else:
+            self._waiting[key] = [BlockStart(block)]
+
+    def add(self, key: Hashable, event: Event, out: list[Event]) -> None:
+        """A delta of an open block; one for a block that is not open is dropped."""
+        if key == self._current:
+            out.append(event)
+        elif key in self._waiting:
+            self._waiting[key].append(event)
+
+    def close(self, key: Hashable, out: list[Event]) -> None:
+        """A block is complete; the next waiting one takes its place."""
+        if key != self._current:
+            if key in self._waiting:
+                self._closed.add(key)
+            return
+        out.append(BlockStop())
+        self._current = None
+        while self._waiting and self._current is None:
+            following = next(iter(self._waiting))
+            out.extend(self._waiting.pop(following))
+            if following in self._closed:
+                self._closed.discard(following)
+                out.append(BlockStop())
+            else:
+                self._current = following
+
+    def close_all(self, out: list[Event]) -> None:
+        """The answer ends: every block is complete."""
+        self._closed.update(self._waiting)
+        if self._current is not None:
+            self.close(self._current, out)

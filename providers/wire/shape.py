@@ -1,0 +1,111 @@
+"""Typed reading of JSON that others wrote: each helper names the place in its error."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from providers.errors import MalformedBody
+from providers.wire.ir import JsonObject
+
+_KINDS: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number"}
+
+
+def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
+    found = "null" if value is None else _KINDS.get(type(value), "a number")
+    return MalformedBody(f"{path} must be {wanted}, not {found}.")
+
+
+def an_object(value: Any, path: str) -> JsonObject:
+    """The value, which must be an object."""
+    if isinstance(value, dict):
+        return value
+    raise _refuse(path, "an object", value)
+
+
+def objects(value: Any, path: str) -> list[JsonObject]:
+    """The value, which must be an array of objects."""
+    if not isinstance(value, list):
+        raise _refuse(path, "an array", value)
+    for index, item in enumerate(value):
+        if not isinstance(item, dict):
+            raise _refuse(f"{path}[{index}]", "an object", item)
+    return value
+
+
+def a_string(value: Any, path: str) -> str:
+    """The value, which must be a string."""
+    if isinstance(value, str):
+        return value
+    raise _refuse(path, "a string", value)
+
+
+def maybe_string(body: JsonObject, key: str) -> str | None:
+    """A string field, or None when it is missing or null."""
+    value = body.get(key)
+    return None if value is None else a_string(value, key)
+
+
+def maybe_number(body: JsonObject, key: str) -> float | None:
+    """A number field, or None when it is missing or null."""
+    value = body.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refuse(key, "a number", value)
+    return value
+
+
+def maybe_int(body: JsonObject, key: str) -> int | None:
+    """A whole-number field, or None when it is missing or null."""
+    value = maybe_number(body, key)
+    if value is None:
+        return None
+    if value != value or value in (float("inf"), float("-inf")) or int(value) != value:
+        raise MalformedBody(f"{key} must be a whole number.")
+    return int(value)
+
+
+def maybe_bool(body: JsonObject, key: str) -> bool | None:
+    """A boolean field, or None when it is missing or null."""
+    value = body.get(key)
+    if value is None or isinstance(value, bool):
+        return value
+    raise _refuse(key, "a boolean", value)
+
+
+def maybe_object(body: JsonObject, key: str) -> JsonObject | None:
+    """An object field, or None when it is missing or null."""
+    value = body.get(key)
+    return None if value is None else an_object(value, key)
+
+
+def strings(value: Any, path: str) -> list[str]:
+    """A string or an array of strings as a list; empty for null."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    raise _refuse(path, "a string or an array of strings", value)
+
+
+def without(body: JsonObject, known: frozenset[str]) -> JsonObject | None:
+    """The fields that are not known, nulls left out; None when there are none."""
+    if body.keys() <= known:
+        return None
+    return {key: value for key, value in body.items() if key not in known and value is not None} or None
+
+
+@overload
+def count(value: int) -> int: ...
+@overload
+def count(value: object) -> int | None: ...
+def count(value: object) -> int | None:
+    """A token count of a provider, or None when it is anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def drop_none(body: JsonObject) -> JsonObject:
+    """The object without its null fields."""
+    return {key: value for key, value in body.items() if value is not None}

@@ -1,0 +1,54 @@
+"""Tool names that every vendor takes, and the way back to the client's own.
+
+A name outside `[A-Za-z0-9_-]{1,64}` (or of a Responses namespace) is rewritten the same way every time, so that nothing
+has to be remembered between a request and its answer: the client's own tools say which name was meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from providers.wire.ir import JsonObject, Tool
+
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
+CUSTOM_SCHEMA: Final[JsonObject] = {
+    "type": "object",
+    "properties": {"input": {"type": "string", "description": "The tool's whole input as plain text."}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+"""What a free-form tool takes where only functions exist."""
+
+
+def wire_name(name: str, namespace: str | None = None) -> str:
+    """The name as it goes to another vendor."""
+    full = f"{namespace}__{name}" if namespace else name
+    if _PLAIN.fullmatch(full):
+        return full
+    digest = hashlib.sha256(full.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    clean = _REFUSED.sub("_", full)[:54] or "tool"
+    return f"{clean if not clean[0].isdigit() and clean[0] != '-' else '_' + clean[:53]}_{digest}"
+
+
+def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
+    """The client's tools by the name the provider will call them; only those whose call must be rewritten."""
+    found: dict[str, Tool] = {}
+    for tool in tools:
+        if tool.raw is not None:
+            continue
+        name = wire_name(tool.name, tool.namespace)
+        if name != tool.name or tool.custom or tool.namespace:
+            found[name] = tool
+    return found
+
+
+def safe_id(call_id: str) -> str:
+    """A tool call's id in the characters and the length every vendor takes; the same id gives the same result."""
+    if len(call_id) <= 64 and call_id and not re.search(r"[^A-Za-z0-9_-]", call_id):
+        return call_id
+    digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{_REFUSED.sub('_', call_id)[:40]}_{digest}"
