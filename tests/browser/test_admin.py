@@ -57,6 +57,7 @@ def visitor(live_server, monkeypatch) -> Iterator[Visitor]:
         page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
         page.goto(link)
         assert visitor.complaints == []
+        page.locator("button:focus").wait_for()
         page.keyboard.press("Enter")
         page.wait_for_url("**/flows/")
         page.goto("about:blank")
