@@ -65,7 +65,8 @@ def rail(traces: Sequence[HookTrace]) -> list[Step]:
 def _in_words(changed: Sequence[str]) -> str:
     headers = sum(name.startswith("header:") for name in changed)
     words = [plural(headers, "header")] if headers else []
-    words += [name for name in ("body", "path") if any(c.partition(":")[0] == name for c in changed)]
+    kinds = {name.partition(":")[0] for name in changed}
+    words += [word for kind, word in (("body", "body"), ("url", "address")) if kind in kinds]
     notes = sum(name.startswith("meta:") for name in changed)
     return " · ".join([*words, *([plural(notes, "note")] if notes else [])])
 

@@ -60,7 +60,8 @@ class Command(BaseCommand):
         _check_directory(directory)
         configure_logging(settings.log_path(directory), settings.log_level, to_stderr=True)
         try:
-            ensure_database()
+            for note in ensure_database().notes:
+                logger.warning(note)
             has_token = ClientToken.objects.filter(enabled=True).exists()
         except DatabaseError as exc:
             raise ConfigError(f"cannot use the database: {exc}") from None
