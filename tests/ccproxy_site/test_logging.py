@@ -49,8 +49,10 @@ def test_it_works(log_file: Path) -> None:
 def test_the_file_is_private_also_after_a_rotation(log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site_logging, "MAX_BYTES", 200)
     log_file.parent.mkdir()
-    log_file.touch(0o644)
+    log_file.touch()
+    log_file.chmod(0o644)
     configure_logging(log_file, "INFO", to_stderr=False)
+    assert stat.S_IMODE(log_file.stat().st_mode) == 0o600
     for _ in range(50):
         logger.info("a line that fills the file")
     files = sorted(log_file.parent.iterdir())

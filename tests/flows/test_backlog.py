@@ -51,6 +51,14 @@ def test_running_flows_make_room_because_their_end_is_still_to_come() -> None:
     assert backlog.records_dropped == 0
 
 
+def test_a_running_flow_takes_no_slot_from_another() -> None:
+    backlog = Backlog(max_records=1, max_bytes=10**6)
+    backlog.put(live("a"))
+    backlog.put(live("b"))
+    assert [item.record.id for item in backlog.take(9)] == ["a"]
+    assert backlog.records_dropped == 0
+
+
 def test_what_was_taken_counts_until_it_is_written() -> None:
     backlog = Backlog(max_records=2, max_bytes=10**6)
     backlog.put(flow("a"))

@@ -19,6 +19,7 @@ from flows.bodies import load_body
 from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redact import Redactor, mark
+from flows.rows import RowBuilder
 from flows.writer import FlowWriter
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side
@@ -146,6 +147,15 @@ def test_secrets_reach_no_table() -> None:
         for table in (Flow, FlowSide, FlowBody, HookTrace, WebSocketMessage):
             cursor.execute(f"SELECT * FROM {table._meta.db_table}")
             assert KEY[13:27] not in repr(cursor.fetchall())
+
+
+def test_a_secret_that_becomes_known_while_a_flow_runs_is_cut_from_then_on() -> None:
+    registry = SecretRegistry()
+    builder = RowBuilder(Redactor(registry))
+    record = flow(sides=(side("client", f"it was said before: {KEY}".encode()),))
+    assert not builder.build(record).sides[0].body_redacted
+    registry.add(KEY)
+    assert builder.build(record).sides[0].body_redacted
 
 
 def test_odd_texts_are_stored() -> None:
