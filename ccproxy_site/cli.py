@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("interceptorinit", "Write a commented ccproxy.yaml and create the database."),
     "run": ("withproxy", "Run a command whose SDKs talk to the proxy: run -- COMMAND."),
     "status": ("interceptorstatus", "Show what runs; --proxy and --inspect check health by exit code."),
+    "login": ("loginlink", "Print a one-time link into the console."),
     "logs": ("interceptorlogs", "Show the log; -f follows it."),
     "flows": ("flows", "List the recorded flows."),
     "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),

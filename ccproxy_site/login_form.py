@@ -13,7 +13,7 @@ MAX_FAILURES = 10
 WINDOW_S = 60
 REFUSED = (
     "That name and password do not open this console. After ten failed tries wait a minute; "
-    "on the machine itself, “ccproxy status” or a restart gives a new login link."
+    "on the machine itself, “ccproxy login” prints a one-time link."
 )
 
 

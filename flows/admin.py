@@ -30,6 +30,7 @@ class FlowAdmin(ModelAdmin):
     ordering = ["-started_at", "-id"]
     paginator = InfinitePaginator
     show_full_result_count = False
+    list_disable_select_all = True  # the paginator does not count, so “all” would be a guess
     list_per_page = 50
     actions = ["delete_selected"]
 

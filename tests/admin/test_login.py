@@ -8,12 +8,14 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from ccproxy_site.login_form import MAX_FAILURES
 from ccproxy_site.login_link import make_login_link
 from ccproxy_site.models import LoginLink
+from tests.rows import make_status
 
 pytestmark = pytest.mark.django_db
 
@@ -141,3 +143,18 @@ def test_the_brake_is_per_account_and_address_and_lets_go(client: Client):
     assert login(Client(), "boss", "right", "10.0.0.2").status_code == 302
     with time_machine.travel(timezone.now() + timedelta(seconds=61)):
         assert login(client, "boss", "right", "10.0.0.1").status_code == 302
+
+
+def test_the_command_prints_a_link_for_the_running_console(client: Client, capsys):
+    make_status(endpoints={"console_url": "http://127.0.0.1:9999"})
+    call_command("loginlink")
+    url = capsys.readouterr().out.strip()
+    assert url.startswith("http://127.0.0.1:9999/login/")
+    assert client.post(urlsplit(url).path).status_code == 302
+
+
+def test_the_command_says_when_there_is_no_console(capsys):
+    call_command("loginlink")
+    captured = capsys.readouterr()
+    assert captured.out.startswith("http://127.0.0.1:8083/login/")
+    assert "ccproxy start" in captured.err

@@ -1,0 +1,25 @@
+"""`ccproxy login`: a fresh one-time link into the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from ccproxy_site.login_link import make_login_link
+from interceptor.config.database import ensure_database
+from interceptor.health import running_interceptors
+
+
+class Command(BaseCommand):
+    """Print a link that signs you in once, within 15 minutes."""
+
+    help = "Print a one-time link into the console; it works once, within 15 minutes."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ensure_database()
+        served = [url for status in running_interceptors() if (url := status.endpoints.get("console_url"))]
+        if not served:
+            self.stderr.write("No console is running here. Start one (ccproxy start) before you open the link.")
+        self.stdout.write(make_login_link(served[0] if served else settings.CCPROXY.console_url))
