@@ -1,0 +1,281 @@
+"""The flow console in a real browser, on a real interceptor with a scripted provider."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browser.visit import Visit, chromium, sign_in, visiting
+from tests.e2e.conftest import REAL_KEY, config_for
+from tests.e2e.process import Interceptor, running
+from tests.fakes.upstream import Script, Upstream, sse
+from tests.flows.seed import IDS
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+BODY = {"model": "demo-1", "max_tokens": 99, "stream": True, "messages": [{"role": "user", "content": "Count, please"}]}
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream(key=REAL_KEY) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def interceptor(upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+    folder = tmp_path_factory.mktemp("console")
+    with running(Interceptor(folder, config_for(upstream, folder))) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def state(browser: Any, interceptor: Interceptor) -> Any:
+    return sign_in(browser, interceptor)
+
+
+@pytest.fixture(scope="module")
+def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
+    interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
+    return interceptor
+
+
+@pytest.fixture
+def visit(browser: Any, interceptor: Interceptor, state: Any) -> Iterator[Visit]:
+    with visiting(browser, interceptor, state) as opened:
+        yield opened
+
+
+def words(*texts: str) -> list[bytes]:
+    events = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts]
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+
+
+class Request(threading.Thread):
+    """A client's request on a thread of its own."""
+
+    def __init__(self, interceptor: Interceptor, path: str = "/v1/messages", **body: Any) -> None:
+        super().__init__(daemon=True)
+        self.address, self.body = f"{interceptor.url}{path}", BODY | body
+        self.answer: httpx.Response | None = None
+        self.start()
+
+    def run(self) -> None:
+        headers = {"x-api-key": "sk-ccproxy-up", "user-agent": "browser-test/1"}
+        self.answer = httpx.post(self.address, json=self.body, headers=headers, timeout=60, trust_env=False)
+
+    def result(self) -> httpx.Response:
+        self.join(30)
+        assert self.answer is not None
+        return self.answer
+
+
+def test_an_empty_console_teaches(visit: Visit) -> None:
+    page = visit.go("/")
+    assert page.url.endswith("/flows/")
+    assert page.locator(".command").all_inner_texts() == ["ccproxy demo", "ccproxy run -- claude"]
+    page.locator("#live.on").wait_for()
+    visit.picture("empty")
+
+
+def test_a_row_appears_its_text_grows_and_survives_a_reload(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
+    gate = threading.Event()
+    said = [f"word{number} " for number in range(40)]
+    upstream.scripts["/v1/messages"] = sse(*words(*said, "the end"), pause_s=0.1, gate=gate)
+    page = visit.go("/flows/")
+    page.locator("#live.on").wait_for()
+    request = Request(interceptor)
+    row = page.locator("tr.flow[data-state=live]")
+    row.wait_for()
+    assert "demo-1" in row.inner_text()
+    visit.picture("live-row")
+    row.locator(".open").click()
+    answer = page.locator("#answer")
+    answer.get_by_text("word3 ").wait_for()
+    early = answer.inner_text()
+    answer.get_by_text("word9 ").wait_for()
+    assert answer.inner_text().startswith(early.strip())
+    visit.picture("live-text")
+
+    page.reload()
+    answer.get_by_text("word12 ").wait_for()
+    answer.get_by_text("word39 ").wait_for()
+    assert answer.inner_text().strip() == "".join(said).strip()
+    assert "the end" not in answer.inner_text()
+
+    gate.set()
+    assert request.result().status_code == 200
+    page.locator("#state[data-state=done]").wait_for(state="attached")
+    assert page.locator(".answer").inner_text().strip() == "".join(said) + "the end"
+    assert "200 streamed in" in page.locator("h1").inner_text()
+    visit.picture("finished")
+    page.keyboard.press("Escape")
+    page.locator("tr.flow[data-state=done]").wait_for()
+
+
+def test_the_changes_tab_shows_the_hook_that_changed_the_header(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
+    upstream.scripts.clear()
+    flow_id = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
+    interceptor.flow(flow_id)
+    page = visit.go(f"/flows/{flow_id}/")
+    page.keyboard.press("4")
+    assert "hooks changed" in page.locator("h1").inner_text()
+    visit.picture("changes")
+    page.locator(".rail li.did", has_text="inject_auth").last.click()
+    page.locator("h2", has_text="inject_auth").wait_for()
+    assert "hook=" in page.url
+    change = page.locator(".change").inner_text()
+    assert "‹redacted" in change
+    assert REAL_KEY not in page.content()
+    visit.picture("hook")
+    page.go_back()
+    page.locator(".rail li[aria-current]", has_text="All changes").wait_for()
+
+
+def test_the_pill_counts_what_came_while_reading_further_down(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream, seeded: Interceptor
+) -> None:
+    upstream.scripts.clear()
+    add = "add_flow(f'00000000-0000-4000-9000-{number:012d}', 100 + number)"
+    interceptor.orm(f"from tests.flows.seed import add_flow\nfor number in range(30): {add}")
+    page = visit.go("/flows/")
+    page.locator("#live.on").wait_for()
+    before = page.locator("tr.flow").count()
+    page.evaluate("scrollTo(0, 400)")
+    ids = [Request(interceptor, stream=False).result().headers["x-ccproxy-flow"] for _ in range(3)]
+    page.locator("#pill", has_text="3 new").wait_for()
+    assert page.locator("tr.flow").count() == before
+    visit.picture("pill")
+    page.locator("#pill").click()
+    for flow_id in ids:
+        page.locator(f"#f-{flow_id}").wait_for()
+    assert page.locator("#pill").is_hidden()
+
+
+def test_live_rows_keep_to_the_filters(visit: Visit, interceptor: Interceptor, upstream: Upstream) -> None:
+    upstream.scripts["/v1/messages"] = Script(status=529, pieces=(b'{"error": {"message": "busy"}}',))
+    page = visit.go("/flows/?status=5xx")
+    page.locator("#live.on").wait_for()
+    bad = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
+    page.locator(f"#f-{bad}").wait_for()
+    upstream.scripts.clear()
+    good = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
+    interceptor.flow(good)
+    upstream.scripts["/v1/messages"] = Script(status=529, pieces=(b'{"error": {"message": "busy"}}',))
+    worse = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
+    page.locator(f"#f-{worse}").wait_for()
+    assert page.locator(f"#f-{good}").count() == 0
+    upstream.scripts.clear()
+
+
+def test_everything_can_be_done_with_keys(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go("/flows/?provider=local")
+    page.keyboard.press("?")
+    page.locator("#help[open]").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#help[open]").wait_for(state="detached")
+    for key in "jjk":
+        page.keyboard.press(key)
+    chosen = page.locator("tr.chosen").get_attribute("id")
+    assert chosen == page.locator("tr.flow").nth(0).get_attribute("id")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/flows/{chosen[2:]}/")
+    page.keyboard.press("5")
+    page.locator(".tabs [aria-current]", has_text="Timing").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/flows/?provider=local")
+    page.keyboard.press("x")
+    page.wait_for_url("**/flows/")
+    page.keyboard.press("/")
+    page.keyboard.type("cheap-evenings")
+    page.locator(".chip", has_text="cheap-evenings").wait_for()
+    page.wait_for_url("**/flows/?q=cheap-evenings")
+    assert page.locator("tr.flow").count() == 2
+    visit.picture("search")
+
+
+def test_filters_narrow_at_once(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go("/flows/")
+    page.locator("summary", has_text="Filters").click()
+    visit.picture("filters")
+    page.select_option("select[name=status]", "4xx")
+    page.locator(".chip", has_text="4xx").wait_for()
+    assert page.url.endswith("/flows/?status=4xx")
+    assert page.locator("tr.flow").count() == 1
+
+
+def test_a_fold_is_filled_when_opened(visit: Visit, seeded: Interceptor) -> None:
+    big = json.dumps({"nested": {"tools": [{"name": f"tool{n}", "text": "x" * 900} for n in range(40)]}})
+    seeded.orm(
+        "from tests.flows.seed import *\n"
+        "flow = add_flow('00000000-0000-4000-9000-00000000b0d1', 500)\n"
+        f"add_side(flow, 'client', {{}}, {big!r}.encode())"
+    )
+    page = visit.go("/flows/00000000-0000-4000-9000-00000000b0d1/?tab=client")
+    page.locator("summary", has_text="nested").click()
+    tools = page.locator("details[hx-get]", has_text="tools")
+    assert page.get_by_text("tool39").count() == 0
+    tools.locator("summary").first.click()
+    page.get_by_text("tool39").first.wait_for()
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_no_page_asks_a_foreign_host_or_breaks_the_policy(
+    browser: Any, seeded: Interceptor, state: Any, look: str
+) -> None:
+    size = {"width": 390, "height": 844} if look == "phone" else {"width": 1280, "height": 800}
+    options = {"viewport": size, "color_scheme": "dark" if look == "dark" else "light"}
+    with visiting(browser, seeded, state, **options) as visit:
+        pages = {"list": "/flows/", "events": f"/flows/{IDS['anthropic']}/?tab=response&view=events"}
+        for name in ("anthropic", "redirect", "websocket", "live", "failed", "hostile"):
+            for tab in ("client", "response", "changes", "timing"):
+                pages[f"{name}-{tab}"] = f"/flows/{IDS[name]}/?tab={tab}"
+        for name, address in pages.items():
+            page = visit.go(address)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
+            assert page.evaluate("document.querySelectorAll('main [style]').length") == 0
+            visit.picture(f"{name}-{look}")
+
+
+def test_it_works_without_scripts(browser: Any, seeded: Interceptor, state: Any) -> None:
+    with visiting(browser, seeded, state, java_script_enabled=False) as visit:
+        page = visit.go("/flows/?provider=local")
+        page.locator(f"#f-{IDS['redirect']} .open").click()
+        page.locator(".tabs a", has_text="Changes").click()
+        page.locator(".rail a", has_text="trim_tools").click()
+        assert re.search(r"\?tab=changes&hook=0$", page.url)
+        page.locator("code", has_text="tools[name=Bash]").wait_for()
+
+
+def test_a_page_of_another_origin_sees_nothing(browser: Any, seeded: Interceptor, state: Any, tmp_path: Path) -> None:
+    with Upstream() as other:
+        html = (("content-type", "text/html"),)
+        other.scripts["/"] = Script(headers=html, pieces=(b"<p>evil</p>",))
+        context = browser.new_context(storage_state=state)
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{other.port}/")
+        base = seeded.console_url
+        opened = page.evaluate(
+            "address => new Promise(done => { const s = new WebSocket(address);"
+            " s.onopen = () => done('open'); s.onerror = () => done('refused'); })",
+            base.replace("http", "ws") + "/ws/flows/",
+        )
+        read = page.evaluate("address => fetch(address, {credentials: 'include'}).then(() => 'read', () => 'no')", base)
+        context.close()
+    assert (opened, read) == ("refused", "no")
