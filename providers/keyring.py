@@ -13,18 +13,23 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from providers.errors import ConfigError
 
 KEY_FILE_NAME = "secret.key"
+_RESTORE = "restore it, or delete it to start with a new key and paste the stored credentials again"
+
+
+class _BadKeys(ConfigError):
+    """The rest of a sentence that begins with the file's name."""
 
 
 class Keyring:
     """Encrypts and decrypts short texts with the keys of one file."""
 
-    def __init__(self, keys: list[str]) -> None:
+    def __init__(self, keys: list[str], path: Path | str = "") -> None:
         if not keys:
-            raise ConfigError("the key file is empty; restore it or delete it to start with a new key")
+            raise ConfigError(f"the key file {path} is empty; {_RESTORE}")
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
-            raise ConfigError("the key file does not hold Fernet keys, one a line") from None
+            raise ConfigError(f"the key file {path} does not hold Fernet keys, one a line; {_RESTORE}") from None
 
     @classmethod
     def open(cls, path: Path) -> Keyring:
@@ -38,7 +43,7 @@ class Keyring:
                 _create(path)
             if path.stat().st_mode & 0o077:
                 raise ConfigError(f"the key file {path} can be read by others; run: chmod 600 {path}")
-            return cls(path.read_text().split())
+            return cls(path.read_text().split(), path)
         except OSError as exc:
             raise ConfigError(f"cannot read the key file {path}: {exc.strerror}") from None
 

@@ -59,7 +59,7 @@ def test_a_port_that_is_taken(tmp_path: Path, taken_port: int, variable: str) ->
         ("prot: 4001\n", "port"),
         ("port: high\n", "port"),
         ("providers:\n  a: {type: nonsense, host: x.example}\n", "type"),
-        ("inspector: {transforms: [{match_path: '(', dest_provider: a}]}\n", "match_path"),
+        ("inspector: {transforms: [{match_path: '(', dest_host: x.example}]}\n", "match_path"),
         ("\x00", "ccproxy.yaml"),
     ],
 )
