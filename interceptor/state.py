@@ -45,6 +45,8 @@ class FlowState:
     tee: StreamTee | None = None
     upstream: SideRecord | None = None
     """The head of the provider's answer as it came."""
+    hold_answer: bool = False
+    """The provider's answer is not streamed, because an addon will answer in its place."""
     first_byte_ms: float | None = None
     error: str = ""
     messages: list[WebSocketRecord] = field(default_factory=list)

@@ -12,6 +12,7 @@ from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.local_routes import LocalRoutesAddon
 from interceptor.addons.record import RecordAddon
 from interceptor.addons.transform import TransformAddon
+from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
 from interceptor.pipeline.hook import Stage
 from providers.auth.resolve import CredentialResolver
@@ -39,6 +40,7 @@ def build_chain(
         TransformAddon(),
         HooksAddon(Stage.OUTBOUND),
         EgressAddon(),
+        WebSocketAddon(),
         record,
     ]
     return Chain(addons, record)

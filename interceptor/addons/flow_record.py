@@ -103,7 +103,8 @@ def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], i
             side, body=body, body_size_bytes=size, body_truncated=bool(tee and tee.truncated), chunk_times=times
         )
 
-    sides = [filled(state.upstream)] if state.upstream else []
+    upstream = state.upstream
+    sides = [upstream if upstream.body is not None else filled(upstream)] if upstream else []
     sides.append(filled(response_side("delivered", response)))
     return sides, events
 

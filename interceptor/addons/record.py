@@ -70,7 +70,7 @@ class RecordAddon:
         state.first_byte_ms = since(state, response.timestamp_start)
         state.upstream = response_side("upstream", response)
         response.headers[FLOW_HEADER] = flow.id
-        if _should_stream(flow, response):
+        if not state.hold_answer and _should_stream(flow, response):
             state.tee = StreamTee(flow.id, state.ms, self._sink.delta)
             response.stream = state.tee
             if response.is_http2 and not flow.request.is_http2 and "content-length" not in response.headers:

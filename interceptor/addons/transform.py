@@ -6,7 +6,8 @@ from time import perf_counter
 
 from mitmproxy.http import HTTPFlow
 
-from interceptor.answer import answer_error, json_response
+from interceptor.addons.websocket import asks_for_websocket, refuse_websocket, speaks_websocket
+from interceptor.answer import answer_error
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.runner import describe_change
 from interceptor.state import FlowState, state_of
@@ -14,9 +15,8 @@ from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
 from providers.auth.resolve import Credential
 from providers.errors import AuthConfigError
-from providers.names import GOOGLE_GENERATE, OPENAI_RESPONSES
+from providers.names import GOOGLE_GENERATE
 from providers.wire.detect import model_of
-from providers.wire.errors import error_body
 from providers.wire.surgery import replace_model
 
 
@@ -46,10 +46,10 @@ class TransformAddon:
             body=body,
             transparent=state.source != "reverse",
         )
-        if decision.status_code:
+        if asks_for_websocket(ex) and not speaks_websocket(decision, state):
+            refuse_websocket(flow, state)
+        elif decision.status_code:
             answer_error(flow, state, decision.status_code, decision.route)
-        elif _asks_for_websocket(ex) and not _speaks_websocket(decision, state):
-            _refuse_websocket(flow, state)
         else:
             await _apply(flow, state, decision)
 
@@ -110,22 +110,3 @@ def _set_model(ex: Exchange, model: str) -> tuple[bytes, bytes] | None:
         return None
     ex.body.replace_plain(changed)
     return plain, changed
-
-
-def _asks_for_websocket(ex: Exchange) -> bool:
-    return (ex.headers.get("upgrade") or "").lower() == "websocket"
-
-
-def _speaks_websocket(decision: Decision, state: FlowState) -> bool:
-    """Known for OpenAI's Responses endpoint; any other address is tried, except on a host that lacks the format."""
-    if decision.provider is None or state.client_format is None:
-        return True
-    return state.client_format == OPENAI_RESPONSES and OPENAI_RESPONSES in decision.provider.native_formats
-
-
-def _refuse_websocket(flow: HTTPFlow, state: FlowState) -> None:
-    """426 is the one answer on which Codex falls back to POST at once."""
-    message = "This provider does not speak websockets here; use POST."
-    state.error = message
-    flow.response = json_response(426, error_body(state.family, 426, message), flow.id)
-    flow.response.headers["upgrade"] = "HTTP/1.1"
