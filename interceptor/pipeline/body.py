@@ -10,8 +10,7 @@ import brotli
 import orjson
 import zstandard
 
-MAX_DECODED_BYTES = 64 * 1024 * 1024
-"""A compressed body that grows beyond this is passed on unread."""
+from flows.decode import decode
 
 _UNSET: Any = object()
 
@@ -35,7 +34,8 @@ class Body:
     def decoded(self) -> bytes | None:
         """The body without its content encoding, or None when it cannot be decoded within the limit."""
         if self.plain is _UNSET:
-            self.plain = decode(self.data, self.encoding)
+            decoded = decode(self.data, self.encoding)
+            self.plain = decoded.data if decoded.complete else None
         return self.plain
 
     @property
@@ -97,48 +97,8 @@ def _parse(plain: bytes | None) -> Any:
         return None
 
 
-def decode(data: bytes, encoding: str, limit_bytes: int = MAX_DECODED_BYTES) -> bytes | None:
-    """Undo one content encoding (RFC 9110, 8.4); None for an unknown one, broken data, or more than the limit."""
-    try:
-        match encoding:
-            case "" | "identity":
-                plain = data
-            case "gzip" | "x-gzip":
-                plain = zlib.decompressobj(wbits=31).decompress(data, limit_bytes + 1)
-            case "deflate":
-                plain = _inflate(data, limit_bytes + 1)
-            case "br":
-                plain = _unbrotli(data, limit_bytes)
-            case "zstd":
-                plain = zstandard.ZstdDecompressor().stream_reader(data).read(limit_bytes + 1)
-            case _:
-                return None
-    except (zlib.error, brotli.error, zstandard.ZstdError):
-        return None
-    return plain if len(plain) <= limit_bytes else None
-
-
-def _inflate(data: bytes, limit_bytes: int) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(data, limit_bytes)
-    except zlib.error:
-        return zlib.decompressobj(wbits=-15).decompress(data, limit_bytes)  # some clients send raw deflate
-
-
-def _unbrotli(data: bytes, limit_bytes: int) -> bytes:
-    """Feed small pieces: the library has no output limit of its own."""
-    decoder, size = brotli.Decompressor(), 0
-    parts: list[bytes] = []
-    for start in range(0, len(data), 1024):
-        parts.append(decoder.process(data[start : start + 1024]))
-        size += len(parts[-1])
-        if size > limit_bytes:
-            break
-    return b"".join(parts)
-
-
 def encode(plain: bytes, encoding: str) -> bytes:
-    """Apply one content encoding that `decode` understands."""
+    """Apply one content encoding (RFC 9110, 8.4); an unknown one is left out."""
     match encoding:
         case "gzip" | "x-gzip":
             return gzip.compress(plain, compresslevel=6, mtime=0)

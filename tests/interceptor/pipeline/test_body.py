@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptor.pipeline.body import Body, decode, encode
+from flows.decode import decode
+from interceptor.pipeline.body import Body, encode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
@@ -29,7 +30,7 @@ def test_reading_changes_no_byte_and_writing_changes_only_what_it_says(encoding:
     body.json["added"] = 1
     change = body.write_back()
     assert change is not None and change[0] == plain
-    assert json.loads(decode(body.data, encoding) or b"") == {**value, "added": 1}
+    assert json.loads(decode(body.data, encoding).data) == {**value, "added": 1}
 
 
 @given(data=st.binary(max_size=200), encoding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x-unknown"]))
@@ -40,10 +41,9 @@ def test_garbage_is_passed_on_unread(data: bytes, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
-def test_a_bomb_is_not_unpacked(encoding: str) -> None:
-    packed = encode(b"[" + b" " * 5_000_000 + b"]", encoding)
-    assert decode(packed, encoding, limit_bytes=1_000_000) is None
-    assert decode(packed, encoding, limit_bytes=6_000_000) is not None
+def test_a_bomb_is_passed_on_unread(encoding: str) -> None:
+    body = Body(encode(b"[" + b" " * 5_000_000 + b"]", encoding), encoding)
+    assert body.json is None and body.decoded() is None
 
 
 def test_reverting_forgets_changes() -> None:
