@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as fuzzing
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -46,6 +47,14 @@ def test_a_broken_body_is_a_400(api: APIClient, resource, kind):
     assert answer.json()
 
 
+def test_an_infinite_parameter_is_refused_where_anything_goes(api: APIClient, settings):
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    body = b'{"stage": "outbound", "name": "my.hook", "params": {"a": %s}}'
+    refused = api.post("/api/hooks/", body % b"1e999", content_type="application/json")
+    assert (refused.status_code, refused.json()) == (400, {"detail": "A number is too large."})
+    assert api.post("/api/hooks/", body % b"1e99", content_type="application/json").status_code == 201
+
+
 @pytest.mark.parametrize("resource", WRITABLE)
 def test_another_content_type_is_refused(api: APIClient, resource):
     assert api.post(f"/api/{resource}/", b"a=b", content_type="application/x-www-form-urlencoded").status_code == 415
@@ -78,7 +87,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("resource", WRITABLE)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzzing(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_in_any_field_is_accepted_or_refused(api: APIClient, resource, data):
     body: dict[str, Any] = dict(WRITABLE[resource])
