@@ -49,6 +49,7 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "MAX_TOKENS": "length",
     **dict.fromkeys(_FILTERED, "content_filter"),
 }
+_FINISH_OTHER: Final = ("OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
 _FINISH_REASON: Final[dict[FinishReason, str]] = {
     "stop": "STOP",
     "stop_sequence": "STOP",
@@ -160,9 +161,11 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
     if usage is None:
         return None
     read, written, thoughts = usage.input_tokens or 0, usage.output_tokens or 0, usage.reasoning_tokens or 0
+    # Where a provider counts reasoning apart (xAI), both figures are passed on as they are.
+    answer = written - thoughts if thoughts <= written else written
     body: JsonObject = {
         "promptTokenCount": read - (usage.tool_input_tokens or 0),
-        "candidatesTokenCount": max(written - thoughts, 0),
+        "candidatesTokenCount": answer,
         "totalTokenCount": read + written,
     }
     if thoughts:
@@ -237,7 +240,7 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     parts = [part for block in response.blocks for part in encode_answer_block(block, response.losses)]
     candidate: JsonObject = {
         "content": {"role": "model", "parts": parts},
-        "finishReason": encode_finish(response.finish),
+        "finishReason": encode_finish(response.finish, refused=refused(response.blocks)),
         "index": 0,
     }
     if response.finish.detail:
@@ -266,10 +269,17 @@ def envelope(
     return body
 
 
-def encode_finish(finish: Finish) -> str:
+def refused(blocks: list[Block]) -> bool:
+    """Whether the answer holds a refusal in OpenAI's sense, which is text to Google."""
+    return any(isinstance(block, Text) and block.refusal for block in blocks)
+
+
+def encode_finish(finish: Finish, *, refused: bool = False) -> str:
     """`finishReason`: Google's own word back, else the nearest."""
-    if finish.raw is not None and (_FINISH.get(finish.raw) == finish.reason or finish.raw in ("OTHER", "LANGUAGE")):
+    if finish.raw is not None and (_FINISH.get(finish.raw) == finish.reason or finish.raw in _FINISH_OTHER):
         return finish.raw
+    if refused and finish.reason == "stop":
+        return "SAFETY"
     return _FINISH_REASON[finish.reason]
 
 

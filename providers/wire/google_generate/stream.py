@@ -27,6 +27,7 @@ from providers.wire.google_generate.response import (
     envelope,
     new_call_id,
     parsed_arguments,
+    refused,
     unwrapped,
 )
 from providers.wire.ir import (
@@ -249,7 +250,7 @@ class GoogleStreamEncoder:
         return b""
 
     def _on_end(self, event: End) -> bytes:
-        more: JsonObject = {"finishReason": encode_finish(event.finish)}
+        more: JsonObject = {"finishReason": encode_finish(event.finish, refused=refused(self._texts))}
         if event.finish.detail:
             more["finishMessage"] = event.finish.detail
         if grounding := encode_grounding(self._texts):

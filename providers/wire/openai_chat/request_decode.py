@@ -261,6 +261,7 @@ def _read_choice(request: Request, choice: Any) -> None:
     if choice is None:
         return
     if isinstance(choice, str):
+        choice = "required" if choice == "any" else choice  # Mistral's word for it
         if choice not in ("auto", "none", "required"):
             raise MalformedBody(f"tool_choice must be auto, none, required or an object, not {choice[:40]!r}.")
         request.tool_choice = ToolChoice("any" if choice == "required" else choice)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
+    "eos": "stop",  # Together
     "content_filter": "content_filter",
 }
 _FINISH_REASON: Final[dict[FinishReason, str]] = {
@@ -72,7 +73,7 @@ def decode_response(body: JsonObject) -> Response:
     if len(choices) > 1:
         response.losses.add("choices", f"Only the first of {len(choices)} choices is translated.")
     choice = choices[0]
-    message = an_object(choice.get("message"), "choices[0].message")
+    message = an_object(choice.get("message") or {}, "choices[0].message")  # Azure's filter leaves it out
     response.blocks = decode_message(message, choice)
     response.finish = decode_finish(choice.get("finish_reason"), response.blocks)
     return response

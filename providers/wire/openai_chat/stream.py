@@ -93,13 +93,13 @@ class ChatStreamDecoder:
         return self._end() if self._finish is not None else [Failure(_CUT)]
 
     def _end(self) -> list[Event]:
-        if self._finish is None:
-            self._done = True
+        """`[DONE]` or a finish reason: one of the two is enough, for some servers leave the other out."""
+        if not self._started:
             return [Failure(_CUT)]
         out: list[Event] = []
         self._blocks.close_all(out)
         self._done = True
-        out.append(End(self._finish))
+        out.append(End(self._finish or decode_finish(None, self._called)))
         return out
 
     def _choice(self, choice: JsonObject, out: list[Event]) -> None:
