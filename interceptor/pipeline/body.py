@@ -12,6 +12,9 @@ import zstandard
 
 from flows.decode import decode
 
+ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
+"""What can be undone and applied again; a body in any other encoding is passed on unread."""
+
 _UNSET: Any = object()
 
 
@@ -34,8 +37,8 @@ class Body:
     def decoded(self) -> bytes | None:
         """The body without its content encoding, or None when it cannot be decoded within the limit."""
         if self.plain is _UNSET:
-            decoded = decode(self.data, self.encoding)
-            self.plain = decoded.data if decoded.complete else None
+            decoded = decode(self.data, self.encoding) if self.encoding in ENCODINGS else None
+            self.plain = decoded.data if decoded and decoded.complete else None
         return self.plain
 
     @property
