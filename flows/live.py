@@ -68,7 +68,8 @@ class _Stream:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._decoder: IncrementalDecoder | None = IncrementalDecoder()
-        self._lock = Lock()
+        self._lock = Lock()  # held for a moment only: the proxy's loop waits for it
+        self._work = Lock()  # one at a time makes bytes plain, in their order
         self._raw: list[bytes] = []
         self._tail = b""
         self.segments: list[Segment] | None = []  # None: too long to keep
@@ -85,20 +86,34 @@ class _Stream:
             self.next = offset + len(data)
             self.size_bytes += len(data)
 
-    def take(self) -> tuple[int, int, bytes] | None:
-        """Make the raw bytes plain: their wire offset, the one behind them, and the plain bytes."""
+    def take(self, *, wait: bool = True) -> tuple[int, int, bytes] | None:
+        """Make the raw bytes plain: their wire offset, the one behind them, and the plain bytes.
+
+        None when nothing came, or when another thread is at it and `wait` is false.
+        """
+        if not self._work.acquire(blocking=wait):
+            return None
+        try:
+            return self._take()
+        finally:
+            self._work.release()
+
+    def _take(self) -> tuple[int, int, bytes] | None:
         with self._lock:
-            raw, self._raw = b"".join(self._raw), []
-            if not raw:
-                return None
+            pieces, self._raw = self._raw, []
             start, self.taken = self.taken, self.next
-            plain = self._without_secrets(self._decoded(raw))
-            self.size_bytes += len(plain) - len(raw)
-            if self.segments is None:
-                self.size_bytes = 0
+            after = self.taken
+        if not pieces:
+            return None
+        raw = b"".join(pieces)
+        plain = self._without_secrets(self._decoded(raw))
+        with self._lock:
+            if self.segments is not None:
+                self.segments.append((after, plain))
+                self.size_bytes += len(plain) - len(raw)
             else:
-                self.segments.append((self.next, plain))
-            return start, self.next, plain
+                self.size_bytes = sum(map(len, self._raw))
+        return start, after, plain
 
     def drop(self) -> None:
         """Forget the bytes; later pieces are still passed on."""
@@ -250,7 +265,9 @@ class LiveBus:
     async def _send_delta(self, layer: Any, flow_id: str) -> None:
         stream = self._streams.get(flow_id)
         group = flow_group(flow_id)
-        taken = stream.take() if stream is not None and _watched(layer, group) else None
+        if stream is None or not _watched(layer, group):
+            return
+        taken = stream.take(wait=False)
         if taken is not None:
             offset, after, data = taken
             await _send(layer, group, {"type": "flow.delta", "offset": offset, "next": after, "data": data})

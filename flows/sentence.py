@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from flows.models import Flow, HookTrace
 from flows.units import duration, plural
 
 Tone = Literal["", "changed", "bad", "live"]
+ROUTING_STAGE: Final = "transform"
+ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +47,32 @@ def _route(flow: Flow) -> list[Part]:
     return [Part(f"{flow.requested_model} → {to}{why}" if to else flow.requested_model)]
 
 
+def changed_hooks(flow: Flow) -> list[str]:
+    """The hooks that changed something, each once; routing is told by the route."""
+    return [name for name in dict.fromkeys(flow.hooks_changed) if name not in ROUTING_STEPS]
+
+
 def _changes(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     if flow.action in ("local", "refused"):
         return []
-    changed = [trace for trace in traces if trace.changed]
     failed = [trace for trace in traces if trace.outcome == "error"]
     parts = [Part(f"hook {failed[0].hook} failed", "bad")] if failed else []
-    if not changed:
-        # Without traces nothing is known of a running flow's hooks; then the row's own list decides.
-        names = flow.hooks_changed
-        return [
-            *parts,
-            Part(f"{plural(len(names), 'hook')} changed it", "changed") if names else Part("no hook changed it"),
-        ]
-    what = {change for trace in changed for change in trace.changed}
+    steps = [trace for trace in traces if trace.stage != ROUTING_STAGE]
+    what = {change for trace in steps for change in trace.changed if not change.startswith("meta:")}
+    if not traces and (names := changed_hooks(flow)):  # their traces are gone or not written yet
+        return [Part(f"{_hooks(names)} changed it", "changed")]
+    if not what:
+        return [*parts, Part("no hook changed it")]
+    names = list(dict.fromkeys(trace.hook for trace in steps if what.intersection(trace.changed)))
     headers = sum(change.startswith("header:") for change in what)
     things = [plural(headers, "header")] if headers else []
-    things += [f"the {name}" for name in ("body", "path") if any(c.partition(":")[0] == name for c in what)]
-    if not things:
-        things = ["its own notes only"]
-    return [*parts, Part(f"{plural(len(changed), 'hook')} changed {_listed(things)}", "changed")]
+    kinds = {change.partition(":")[0] for change in what}
+    things += [words for kind, words in (("body", "the body"), ("url", "the address")) if kind in kinds]
+    return [*parts, Part(f"{_hooks(names)} changed {_listed(things or ['something'])}", "changed")]
+
+
+def _hooks(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else plural(len(names), "hook")
 
 
 def _end(flow: Flow) -> Part:

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from flows import units
 from flows.diff import JsonChange
 from flows.models import Flow
+from flows.sentence import changed_hooks
 from flows.visible import printable, visible
 
 register = template.Library()
@@ -62,6 +63,15 @@ def ttft_ms(flow: Flow) -> float | None:
 def failed(flow: Flow) -> bool:
     """Whether a row is red."""
     return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
+
+
+register.filter("changed_hooks", changed_hooks)
+
+
+@register.filter
+def only_key(names: list[str]) -> bool:
+    """Whether nothing but the credential was exchanged, as for every routed request."""
+    return names == ["inject_auth"]
 
 
 @register.filter

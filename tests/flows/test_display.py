@@ -213,3 +213,21 @@ def test_the_sentence_counts_what_hooks_changed():
         {"hook": "a", "changed": ["header:x", "header:y"]}, {"hook": "b", "changed": ["header:y", "body"]}, host="h"
     )
     assert "2 hooks changed 2 headers and the body" in text
+
+
+@pytest.mark.parametrize(
+    ("traces", "text"),
+    [
+        ([{"hook": "inject_auth", "stage": s, "changed": [f"header:{s}"]} for s in ("inbound", "egress")],
+         "inject_auth changed 2 headers"),
+        ([{"hook": "redirect", "stage": "transform", "changed": ["url", "header:host"]}], "no hook changed it"),
+        ([{"hook": "a", "changed": ["meta:x"]}], "no hook changed it"),
+        ([{"hook": "a", "changed": ["meta:x"]}, {"hook": "b", "changed": ["url"]}], "b changed the address"),
+    ],
+)  # fmt: skip
+def test_routing_and_notes_are_no_changes_by_hooks(traces: list[dict[str, Any]], text: str):
+    assert f" · {text} · " in say(*traces, host="h")
+
+
+def test_a_row_without_traces_names_its_hooks_once():
+    assert "2 hooks changed it" in say(hooks_changed=["a", "redirect", "b", "a"], host="h")
