@@ -35,6 +35,7 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(PY)
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 
+check: export CCPROXY_CONFIG_DIR = $(CURDIR)/$(VENV)/check-config
 check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .

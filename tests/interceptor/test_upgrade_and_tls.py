@@ -77,12 +77,14 @@ def test_http2_is_used_when_the_provider_offers_it(authority: Any) -> None:
 
 
 def test_a_bad_certificate_gets_no_credential(authority: Any) -> None:
-    with Upstream(authority.server_context(["http/1.1"])) as upstream:
-        with running_proxy(snapshot(provider("tls", upstream.port, scheme="https"))) as proxy:
-            answer = _post(proxy)
-            assert answer.status_code == 502
-            assert "certificate" in answer.json()["error"]["message"].lower()
-            assert upstream.requests == []
+    with (
+        Upstream(authority.server_context(["http/1.1"])) as upstream,
+        running_proxy(snapshot(provider("tls", upstream.port, scheme="https"))) as proxy,
+    ):
+        answer = _post(proxy)
+        assert answer.status_code == 502
+        assert "certificate" in answer.json()["error"]["message"].lower()
+        assert upstream.requests == []
 
 
 def test_an_unverified_provider_works_without_credential(authority: Any) -> None:

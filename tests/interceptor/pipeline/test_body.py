@@ -33,7 +33,9 @@ def test_reading_changes_no_byte_and_writing_changes_only_what_it_says(encoding:
     assert json.loads(decode(body.data, encoding).data) == {**value, "added": 1}
 
 
-@given(data=st.binary(max_size=200), encoding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x-unknown", "gzip, br"]))
+@given(
+    data=st.binary(max_size=200), encoding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x-unknown", "gzip, br"])
+)
 def test_garbage_is_passed_on_unread(data: bytes, encoding: str) -> None:
     body = Body(data, encoding)
     body.canonical()
