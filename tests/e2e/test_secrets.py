@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -152,7 +153,8 @@ def test_pages(used: Interceptor) -> None:
             reply = console.pages.get(path)
             assert reply.status_code < 500, path
             assert found_in(reply.content) == [], path
-            waiting += [link for link in re.findall(r'(?:href|hx-get)="(/[^"#]*)"', reply.text) if _worth(link)]
+            links = re.findall(r'(?:href|hx-get)="(/[^"#]*)"', reply.text)
+            waiting += [html.unescape(link) for link in links if _worth(link)]
         assert any(path.startswith("/flows/") and len(path) > 30 for path in visited), visited
         assert any("/admin/providers/provider/" in path and "change" in path for path in visited), visited
 
