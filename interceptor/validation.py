@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
 
@@ -13,13 +13,18 @@ from interceptor.pipeline.hook import Stage
 from providers.errors import ConfigError
 from providers.json_value import check_json
 
-if TYPE_CHECKING:
-    from interceptor.models import HookSetting
-
 _DOTTED_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", re.ASCII)
 
 
-def validate_hook_setting(setting: HookSetting) -> None:
+class HookRow(Protocol):
+    """A hook setting: this module stands below the model that calls it."""
+
+    stage: Any
+    name: Any
+    params: Any
+
+
+def validate_hook_setting(setting: HookRow) -> None:
     """Raise ValidationError, by field, for a hook the proxy could not run.
 
     A built-in hook's parameters are checked against its own model. A user's own function is not imported here: that
@@ -42,6 +47,6 @@ def validate_hook_setting(setting: HookSetting) -> None:
             raise ValidationError({"params": str(exc)}) from None
 
 
-def sets_new_hook_path(setting: HookSetting, before: HookSetting | None) -> bool:
+def sets_new_hook_path(setting: HookRow, before: HookRow | None) -> bool:
     """True when saving `setting` over `before` would bring in a function that was not there."""
-    return setting.name not in HOOKS and (before is None or before.name != setting.name)
+    return setting.name not in HOOKS and (before is None or bool(before.name != setting.name))
