@@ -18,7 +18,7 @@ from flows.body_view import body_view, side_body
 from flows.filters import FlowFilter, pasted_flow_id
 from flows.models import Flow, HookTrace, WebSocketMessage
 from flows.partial import answer_since
-from flows.sentence import sentence
+from flows.sentence import changed_hooks, sentence
 from flows.tabs import TABS, default_tab, tab_names
 from flows.visible import printable
 
@@ -91,7 +91,7 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
         "tabs": tabs,
         "tab": tab,
         "panel": f"flows/_{tab}.html",
-        "changed": any(trace.changed for trace in detail.traces),
+        "changed": bool({*changed_hooks(flow)} - {"inject_auth"}),
         "sentence": sentence(flow, detail.traces),
         **TABS[tab](detail, request.GET),
     }

@@ -15,6 +15,7 @@ import pytest
 from tests.browser.visit import Visit, chromium, sign_in, visiting
 from tests.e2e.conftest import REAL_KEY, config_for
 from tests.e2e.process import Interceptor, running
+from tests.e2e.test_websocket import dial
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.flows.seed import IDS
 
@@ -118,6 +119,7 @@ def test_a_row_appears_its_text_grows_and_survives_a_reload(
 
     page.reload()
     answer.get_by_text("word12 ").wait_for()
+    page.locator("h1", has_text="200 streaming").wait_for()
     answer.get_by_text("word39 ").wait_for()
     assert answer.inner_text().strip() == "".join(said).strip()
     assert "the end" not in answer.inner_text()
@@ -285,3 +287,19 @@ def test_a_page_of_another_origin_sees_nothing(browser: Any, seeded: Interceptor
         read = page.evaluate("address => fetch(address, {credentials: 'include'}).then(() => 'read', () => 'no')", base)
         context.close()
     assert (opened, read) == ("refused", "no")
+
+
+def test_a_running_websocket_shows_its_messages_as_they_pass(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
+    upstream.scripts["/v1/responses"] = Script(echo=True)
+    with dial(interceptor) as socket:
+        socket.send('{"type": "response.create", "input": "first words"}')
+        page = visit.go("/flows/")
+        row = page.locator("tr.flow[data-state=live]", has_text="/v1/responses")
+        row.locator(".open").click()
+        page.locator(".events", has_text="first words").wait_for()
+        socket.send('{"type": "response.create", "input": "second words"}')
+        page.locator(".events", has_text="second words").wait_for()
+        visit.picture("live-websocket")
+    page.locator("#state[data-state=live]").wait_for(state="detached")

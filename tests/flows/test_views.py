@@ -274,6 +274,12 @@ def test_a_running_answer_is_told_from_the_record(seeded: Client):
     assert rest["pieces"] == [["text", "is "]]
 
 
+def test_hostile_text_is_spelled_out_in_the_list(seeded: Client):
+    html = page(seeded, "/flows/rows?ids=" + IDS["hostile"])
+    assert "\\u202e" in html
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]|<script|<img", html)
+
+
 def test_hostile_text_is_spelled_out(seeded: Client):
     html = page(seeded, f"/flows/{IDS['hostile']}/?tab=client")
     assert '<span class="ctl">\\u202e</span>' in html

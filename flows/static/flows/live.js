@@ -143,7 +143,7 @@
     const close = connect(() => `/ws/flows/${encodeURIComponent(id)}/?from=${position()}`, (message) => {
       if (message.type === "text") text(message);
       else if (message.type === "gap") catchUp();
-      else if (message.type === "state" && message.state !== "live") finish(0);
+      else if (message.type === "state") message.state === "live" ? progress() : finish(0);
     }, running);
     // Whatever happens to the socket, the page does not stay behind.
     const watch = setInterval(() => { if (!running()) clearInterval(watch); else catchUp(); }, 3000);
@@ -169,6 +169,13 @@
       } catch { /* the next round asks again */ }
       again_at = Date.now() + 900;
       busy = false;
+    }
+
+    /* The head follows about every two seconds; so do a websocket's messages, unless one is being read. */
+    function progress() {
+      htmx.ajax("GET", `${location.pathname}?tab=timing&whole=1`, { target: "#head", select: "#head", swap: "outerHTML" });
+      const panel = $("[data-tab=messages], [data-tab=timing], [data-tab=changes]");
+      if (panel && !$("details[open]", panel)) htmx.ajax("GET", location.pathname + location.search, { target: "#tabs" });
     }
 
     let finishing = false;
