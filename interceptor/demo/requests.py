@@ -89,7 +89,7 @@ REQUESTS: tuple[DemoRequest, ...] = (
         {"contents": [{"role": "user", "parts": [{"text": _QUESTION}]}]},
     ),
     DemoRequest(
-        "Anthropic Messages, provider overloaded",
+        "Anthropic Messages, a scripted overload",
         "/v1/messages",
         _ANTHROPIC,
         {"model": "demo-error-529", "max_tokens": 1024, "messages": _messages()},

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.e2e import raw
 from tests.e2e.conftest import provider_yaml
@@ -51,7 +52,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
             for provider in ("key", "file", "command"):
                 send_everything(process, upstream, provider, CANARIES[provider])
             send_the_clients_own(process)
-            sent = 4 * 3 + 3
+            sent = 5 * 3 + 3
             process.wait_for_flows(sent, timeout_s=20)
             yield process
 
@@ -73,6 +74,11 @@ def send_everything(process: Interceptor, upstream: Upstream, provider: str, sec
         head = [("Host", "x"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(body)))]
         raw.exchange(process.port, raw.request("POST", "/v1/messages", head, body))
     assert secret in upstream.last.head.decode()
+    upstream.scripts["/v1/responses"] = Script(echo=True)
+    key = {"Authorization": f"Bearer sk-ccproxy-{provider}"}
+    with connect(f"ws://127.0.0.1:{process.port}/v1/responses", additional_headers=key, proxy=None) as client:
+        client.send(f"my key is {secret}")
+        assert client.recv() == f"my key is {secret}"
 
 
 def send_the_clients_own(process: Interceptor) -> None:

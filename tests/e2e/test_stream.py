@@ -107,6 +107,31 @@ def test_sigterm_lets_an_open_stream_finish(upstream: Upstream, tmp_path: Path) 
         assert [flow["state"] for flow in process.flows("is_stream")] == ["done"]
 
 
+def test_sigterm_cuts_a_stream_that_does_not_end(upstream: Upstream, tmp_path: Path) -> None:
+    gate = threading.Event()
+    upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
+    config = "shutdown_timeout_seconds: 0.5\n" + config_for(upstream, tmp_path)
+    with running(Interceptor(tmp_path, config)) as process, raw.connection(process.port) as client:
+        client.sendall(ask(process.port))
+        upstream.wait_for(1)
+        process.terminate()
+        answer = raw.read_answer(client)
+        assert (answer.complete, answer.body) == (False, delta(1))
+        assert process.wait() == 0
+        gate.set()
+        flow = process.flows()[-1]
+        assert flow["state"] == "error"
+        assert "stopped" in flow["error"]
+
+
+def test_what_was_answered_before_sigterm_is_recorded(upstream: Upstream, tmp_path: Path) -> None:
+    with running(Interceptor(tmp_path, config_for(upstream, tmp_path))) as process:
+        ids = [raw.exchange(process.port, ask(process.port)).flow_id for _ in range(20)]
+        process.terminate()
+        assert process.wait() == 0
+        assert [flow["id"] for flow in process.flows("state='done'")] == ids
+
+
 def refuses(port: int) -> bool:
     try:
         with raw.connection(port):
