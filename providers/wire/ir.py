@@ -178,7 +178,7 @@ class ToolChoice:
 
 @dataclass(slots=True)
 class Reasoning:
-    """How much to think. `enabled` False forbids it; None leaves it to the model. `budget` is in tokens."""
+    """How much to think. `enabled` False forbids it; None leaves it to the model. `raw` is for the same format only."""
 
     enabled: bool | None = None
     effort: str | None = None
@@ -186,6 +186,7 @@ class Reasoning:
     adaptive: bool = False
     summary: str | None = None
     include: bool | None = None
+    raw: JsonObject | None = None
 
 
 @dataclass(slots=True)

@@ -82,7 +82,7 @@ def to_anthropic(
             return None, None
         losses.add("reasoning", f"The thinking budget was cut to fit into {max_tokens} tokens of answer.")
         wanted = max(MIN_ANTHROPIC_BUDGET, max_tokens // 2)
-    return {"type": "enabled", "budget_tokens": wanted}, None
+    return {"type": "enabled", "budget_tokens": wanted, **display}, None
 
 
 def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | None:

@@ -260,12 +260,12 @@ def _read_reasoning(request: Request, thinking: JsonObject | None, config: JsonO
     kind = thinking.get("type")
     include = {"summarized": True, "omitted": False}.get(str(thinking.get("display")))
     if kind == "disabled":
-        request.reasoning = Reasoning(enabled=False, effort=effort)
+        request.reasoning = Reasoning(enabled=False, effort=effort, raw=thinking)
     elif kind == "enabled":
         budget = maybe_int(thinking, "budget_tokens")
-        request.reasoning = Reasoning(True, effort, budget, include=include)
+        request.reasoning = Reasoning(True, effort, budget, include=include, raw=thinking)
     elif kind in ("adaptive", "between_tools"):
-        request.reasoning = Reasoning(True, effort, adaptive=True, include=include)
+        request.reasoning = Reasoning(True, effort, adaptive=True, include=include, raw=thinking)
     else:
         raise MalformedBody(f"thinking.type must be enabled, disabled or adaptive, not {str(kind)[:40]!r}.")
 

@@ -257,12 +257,17 @@ def _tool(tool: Tool, losses: Losses) -> JsonObject:
 
 
 def _put_reasoning(body: JsonObject, request: Request, model: str | None, max_tokens: int) -> None:
-    thinking, effort = to_anthropic(request.reasoning, model, max_tokens, request.losses)
-    if thinking is not None and thinking["type"] == "enabled" and _call_without_thinking(request.turns):
+    own = request.source == ANTHROPIC_MESSAGES
+    if own and request.reasoning is not None:
+        thinking, effort = request.reasoning.raw, request.reasoning.effort
+    else:
+        thinking, effort = to_anthropic(request.reasoning, model, max_tokens, request.losses)
+    if not own and thinking is not None and thinking["type"] == "enabled" and _call_without_thinking(request.turns):
         request.losses.add("reasoning", "The last tool call came without its thinking block, so thinking is off.")
         thinking = None
     if (
-        thinking is not None
+        not own
+        and thinking is not None
         and thinking["type"] != "disabled"
         and body.get("tool_choice", {}).get("type") in ("any", "tool")
     ):

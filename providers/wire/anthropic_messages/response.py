@@ -116,9 +116,11 @@ def encode_usage(usage: Usage | None) -> JsonObject:
     """The usage object of a message; the two fields it must have are 0 while they are unknown."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
-    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    read, cached, written = usage.input_tokens or 0, usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    if cached + written > read >= cached:  # gateways count tokens as written and read; the sum must stay the prompt
+        written = read - cached
     body: JsonObject = {
-        "input_tokens": max((usage.input_tokens or 0) - cached - written, 0),
+        "input_tokens": max(read - cached - written, 0),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
         "output_tokens": usage.output_tokens or 0,

@@ -292,10 +292,10 @@ def _read_reasoning(request: Request, config: JsonObject) -> None:
     include = maybe_bool(thinking, "includeThoughts")
     effort = level.lower() if level and level != "THINKING_LEVEL_UNSPECIFIED" else None
     if budget == 0:
-        request.reasoning = Reasoning(False, effort, 0, include=include)
+        request.reasoning = Reasoning(False, effort, 0, include=include, raw=thinking)
     else:
         positive = None if budget is None or budget < 0 else budget
-        request.reasoning = Reasoning(None, effort, positive, adaptive=budget == -1, include=include)
+        request.reasoning = Reasoning(None, effort, positive, adaptive=budget == -1, include=include, raw=thinking)
 
 
 def _read_output(request: Request, config: JsonObject) -> None:

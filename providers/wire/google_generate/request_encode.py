@@ -236,6 +236,8 @@ def _declaration(tool: Tool, losses: Losses) -> JsonObject:
 
 def _config(request: Request, model: str) -> JsonObject:
     sampling, losses = request.sampling, request.losses
+    own = request.source == GOOGLE_GENERATE and request.reasoning is not None
+    thinking = request.reasoning.raw if own and request.reasoning else to_google(request.reasoning, model)
     temperature = sampling.temperature
     if temperature is not None and not 0 <= temperature <= 2:
         losses.add("temperature", f"Google's temperature goes from 0 to 2; {temperature} became the nearest.")
@@ -255,7 +257,7 @@ def _config(request: Request, model: str) -> JsonObject:
             "candidateCount": sampling.candidates,
             "responseLogprobs": sampling.logprobs,
             "logprobs": sampling.top_logprobs if sampling.logprobs else None,
-            "thinkingConfig": to_google(request.reasoning, model) or None,
+            "thinkingConfig": thinking or None,
             "responseModalities": [m.upper() for m in request.modalities] if request.modalities else None,
         }
     )

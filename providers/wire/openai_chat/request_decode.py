@@ -264,7 +264,7 @@ def _read_choice(request: Request, choice: Any) -> None:
         choice = "required" if choice == "any" else choice  # Mistral's word for it
         if choice not in ("auto", "none", "required"):
             raise MalformedBody(f"tool_choice must be auto, none, required or an object, not {choice[:40]!r}.")
-        request.tool_choice = ToolChoice("any" if choice == "required" else choice)  # type: ignore[arg-type]
+        request.tool_choice = ToolChoice("any" if choice == "required" else choice)
         return
     choice = an_object(choice, "tool_choice")
     if choice.get("type") == "allowed_tools":
@@ -294,6 +294,8 @@ def _read_reasoning(request: Request, body: JsonObject) -> None:
         enabled = bool((router or {})["enabled"])
     if effort or budget is not None or enabled is not None:
         request.reasoning = Reasoning(False if effort in _EFFORTLESS else enabled, effort, budget, include=True)
+        own = ("reasoning_effort", "reasoning", "thinking", "enable_thinking")
+        request.reasoning.raw = {key: body[key] for key in own if body.get(key) is not None}
 
 
 def _output(wanted: JsonObject | None) -> OutputFormat | None:

@@ -45,7 +45,9 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     body: JsonObject = {"model": model, "messages": _messages(request)}
     _put_tools(body, request)
     effort = to_effort(request.reasoning, model, request.losses)
-    if effort is not None:
+    if request.source == OPENAI_CHAT and request.reasoning is not None:
+        body.update(request.reasoning.raw or {})
+    elif effort is not None:
         body["reasoning_effort"] = effort
     if request.output is not None:
         body["response_format"] = encode_output(request.output)
@@ -180,8 +182,10 @@ def _assistant(turn: Turn, losses: Losses) -> JsonObject:
     own = [b.raw for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw]
     if own:
         message["content"] = [*own, *({"type": "text", "text": text} for text in texts)]
-    if turn.extras and any(b.vendor == OPENAI_CHAT for b in turn.blocks if isinstance(b, Thinking)):
-        message.update(turn.extras)
+    reasoning = [b.text for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw is None]
+    if reasoning:  # only left here by a request that was Chat before
+        message["reasoning_content"] = "\n\n".join(reasoning)
+    message.update(turn.extras or {})
     return message
 
 

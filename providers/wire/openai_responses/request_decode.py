@@ -293,9 +293,7 @@ def _read_reasoning(request: Request, reasoning: JsonObject | None) -> None:
     effort = maybe_string(reasoning, "effort")
     summary = maybe_string(reasoning, "summary") or maybe_string(reasoning, "generate_summary")
     enabled = False if effort == "none" else None
-    request.reasoning = Reasoning(enabled, effort, summary=summary, include=True if summary else None)
-    if rest := without(reasoning, frozenset({"effort", "summary", "generate_summary"})):
-        request.extras["reasoning"] = rest
+    request.reasoning = Reasoning(enabled, effort, summary=summary, include=True if summary else None, raw=reasoning)
 
 
 def _read_text(request: Request, text: JsonObject | None) -> None:

@@ -58,7 +58,7 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
         body["stream"] = True
     _put_losses(request)
     if own:
-        body.update({key: value for key, value in request.extras.items() if key != "reasoning"})
+        body.update(request.extras)
     return body
 
 
@@ -263,7 +263,7 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: b
         if summary:
             reasoning["summary"] = summary
     if own:
-        reasoning.update(request.extras.get("reasoning", {}))
+        reasoning = {**(wanted.raw or {})} if wanted is not None else {}
     elif openai_always_reasons(model) or (reasoning and effort != "none"):
         include.append(_ENCRYPTED)
     if reasoning:

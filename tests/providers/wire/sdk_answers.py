@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import anthropic
@@ -31,31 +32,58 @@ class Digest:
     ids: list[str] = field(default_factory=list)
 
 
-def _http(raw: bytes, kind: str, status: int, size: int, http: Any) -> Any:
-    """A client of `http` (httpx, or httpx2 for the Anthropic SDK) that answers with these bytes in small pieces."""
+@dataclass
+class _Answer:
+    raw: bytes = b""
+    kind: str = ""
+    status: int = 200
+    size: int = 4096
+
+
+_NEXT = _Answer()
+
+
+def _http(http: Any) -> Any:
+    """A client of `http` (httpx, or httpx2 for the Anthropic SDK) that answers with the bytes set in `_NEXT`."""
 
     class Chunks(http.SyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
-            for start in range(0, len(raw), size):
-                yield raw[start : start + size]
+            for start in range(0, len(_NEXT.raw), _NEXT.size):
+                yield _NEXT.raw[start : start + _NEXT.size]
 
     def answer(request: Any) -> Any:
-        return http.Response(status, headers={"content-type": kind}, stream=Chunks())
+        return http.Response(_NEXT.status, headers={"content-type": _NEXT.kind}, stream=Chunks())
 
     return http.Client(transport=http.MockTransport(answer))
 
 
 def read(wire_format: str, raw: bytes, *, stream: bool, status: int = 200, size: int = 4096) -> Digest:
     """The digest of an answer as that format's SDK reads it; SDK exceptions pass."""
-    http = httpx2 if wire_format == ANTHROPIC_MESSAGES else httpx
-    client = _http(raw, "text/event-stream" if stream else "application/json", status, size, http)
-    digest = _READERS[wire_format](client, stream)
+    _NEXT.raw, _NEXT.status, _NEXT.size = raw, status, size
+    _NEXT.kind = "text/event-stream" if stream else "application/json"
+    digest = _READERS[wire_format](stream)
     digest.reasoning = "".join(digest.reasoning.split())
     return digest
 
 
-def _anthropic(client: Any, stream: bool) -> Digest:
-    sdk = anthropic.Anthropic(api_key="k", base_url="http://test", http_client=client, max_retries=0)
+@cache
+def _anthropic_sdk() -> anthropic.Anthropic:
+    return anthropic.Anthropic(api_key="k", base_url="http://test", http_client=_http(httpx2), max_retries=0)
+
+
+@cache
+def _openai_sdk() -> openai.OpenAI:
+    return openai.OpenAI(api_key="k", base_url="http://test/v1", http_client=_http(httpx), max_retries=0)
+
+
+@cache
+def _google_sdk() -> genai.Client:
+    options = genai.types.HttpOptions(base_url="http://test", httpx_client=_http(httpx))
+    return genai.Client(api_key="k", http_options=options)
+
+
+def _anthropic(stream: bool) -> Digest:
+    sdk = _anthropic_sdk()
     ask: dict[str, Any] = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
     if stream:
         with sdk.messages.stream(**ask) as events:
@@ -88,8 +116,8 @@ _ANTHROPIC_STOPS = {
 }
 
 
-def _chat(client: Any, stream: bool) -> Digest:
-    sdk = openai.OpenAI(api_key="k", base_url="http://test/v1", http_client=client, max_retries=0)
+def _chat(stream: bool) -> Digest:
+    sdk = _openai_sdk()
     ask: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     if not stream:
         completion: Any = sdk.chat.completions.create(**ask)
@@ -158,8 +186,8 @@ def _chat_usage(digest: Digest, usage: Any) -> None:
         digest.usage = {"in": usage.prompt_tokens, "out": usage.completion_tokens, "cached": cached or 0}
 
 
-def _responses(client: Any, stream: bool) -> Digest:
-    sdk = openai.OpenAI(api_key="k", base_url="http://test/v1", http_client=client, max_retries=0)
+def _responses(stream: bool) -> Digest:
+    sdk = _openai_sdk()
     if not stream:
         return _response_object(sdk.responses.create(model="m", input="x"))
     final = None
@@ -171,7 +199,7 @@ def _responses(client: Any, stream: bool) -> Digest:
         elif event.type == "response.function_call_arguments.delta":
             arguments.append(event.delta)
         elif event.type in ("response.completed", "response.incomplete", "response.failed"):
-            final = event.response  # type: ignore[union-attr]
+            final = event.response
         elif event.type == "error":
             raise openai.OpenAIError(event.message)
     assert final is not None
@@ -205,9 +233,8 @@ def _response_object(response: Any) -> Digest:
     return digest
 
 
-def _google(client: Any, stream: bool) -> Digest:
-    options = genai.types.HttpOptions(base_url="http://test", httpx_client=client)
-    sdk = genai.Client(api_key="k", http_options=options)
+def _google(stream: bool) -> Digest:
+    sdk = _google_sdk()
     if stream:
         chunks: Any = list(sdk.models.generate_content_stream(model="m", contents="x"))
     else:
@@ -248,7 +275,7 @@ def _arguments(text: Any) -> Any:
         return text
 
 
-_READERS: dict[str, Callable[[Any, bool], Digest]] = {
+_READERS: dict[str, Callable[[bool], Digest]] = {
     ANTHROPIC_MESSAGES: _anthropic,
     OPENAI_CHAT: _chat,
     OPENAI_RESPONSES: _responses,

@@ -15,7 +15,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from pydantic import BaseModel, ValidationError
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
+from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
 
 # Servers take these although the newest SDK no longer lists them (recorded); `stream` is in the SDKs' sub-types.
 _ALSO = {
@@ -38,7 +38,7 @@ _GOOGLE = {
 }
 
 
-def problems(wire_format: str, body: dict[str, Any]) -> list[str]:
+def problems(wire_format: WireFormatName, body: dict[str, Any]) -> list[str]:
     """Where the body does not fit the SDK's types; empty when it does."""
     if wire_format == GOOGLE_GENERATE:
         return _google_problems(body)
@@ -99,12 +99,17 @@ def _badness(result: list[str]) -> tuple[int, int]:
     return (len(result) + 1000 * other, len(result)) if result else (0, 0)
 
 
+def _required(hint: Any) -> bool:
+    # The SDKs' annotations are strings, so that __required_keys__ does not know them.
+    return get_origin(hint) in (Required, typing_extensions.Required)
+
+
 def _check_dict(value: Any, kind: Any, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: no object"]
     hints = _hints(kind)
     config = getattr(kind, "__pydantic_config__", {})
-    found = [f"{path}.{key}: missing" for key in kind.__required_keys__ if key not in value]
+    found = [f"{path}.{key}: missing" for key, hint in hints.items() if _required(hint) and key not in value]
     for key, item in value.items():
         if key in hints:
             found += _check(item, hints[key], f"{path}.{key}")
