@@ -20,7 +20,7 @@ class HookSetting(models.Model):
     params = models.JSONField(default=dict, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
 
-    objects = ConfigManager()
+    objects = ConfigManager()  # type: ignore[django-manager-missing]
 
     class Meta:
         ordering = ["stage", "position", "id"]
@@ -41,7 +41,7 @@ class ClientToken(models.Model):
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = ConfigManager()
+    objects = ConfigManager()  # type: ignore[django-manager-missing]
 
     def __str__(self) -> str:
         return self.name

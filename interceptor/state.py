@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from interceptor.pipeline.exchange import Exchange
     from interceptor.stream import StreamTee
     from interceptor.transform.dispatch import Decision
+    from interceptor.transform.translation import Translation
     from providers.names import WireFormatName
 
 METADATA_KEY = "ccproxy"
@@ -45,6 +46,10 @@ class FlowState:
     tee: StreamTee | None = None
     upstream: SideRecord | None = None
     """The head of the provider's answer as it came."""
+    translation: Translation | None = None
+    """Set when the provider speaks another wire format than the client."""
+    wants_losses: bool = False
+    upgrade_refused: bool = False
     hold_answer: bool = False
     """The provider's answer is not streamed, because an addon will answer in its place."""
     first_byte_ms: float | None = None

@@ -12,34 +12,25 @@ MAX_KEPT_BYTES = 64 * 1024 * 1024
 MAX_CHUNK_TIMES = 50_000
 
 
-class StreamTee:
-    """Called by mitmproxy with every piece of the body, and once with b"" at its end.
+class Tape:
+    """Pieces of a body with the times they passed, up to a limit."""
 
-    `on_delta` gets what passed; `clock_ms` gives milliseconds since the flow began.
-    """
+    __slots__ = ("_chunks", "kept_bytes", "size_bytes", "times")
 
-    __slots__ = ("_clock_ms", "_flow_id", "_on_delta", "chunks", "kept_bytes", "size_bytes", "times")
-
-    def __init__(self, flow_id: str, clock_ms: Callable[[], float], on_delta: Callable[[FlowDelta], None]) -> None:
-        self._flow_id = flow_id
-        self._clock_ms = clock_ms
-        self._on_delta = on_delta
-        self.chunks: list[bytes] = []
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
         self.times: list[tuple[int, float]] = []
         self.size_bytes = 0
         self.kept_bytes = 0
 
-    def __call__(self, data: bytes) -> bytes:
-        if data:
-            at_ms = self._clock_ms()
-            if self.size_bytes <= MAX_KEPT_BYTES and len(self.times) < MAX_CHUNK_TIMES:
-                self.times.append((self.size_bytes, round(at_ms, 2)))
-            if self.kept_bytes + len(data) <= MAX_KEPT_BYTES:
-                self.chunks.append(data)
-                self.kept_bytes += len(data)
-            self._on_delta(FlowDelta(self._flow_id, self.size_bytes, data, at_ms))
-            self.size_bytes += len(data)
-        return data
+    def add(self, data: bytes, at_ms: float) -> None:
+        """Keep a piece that passed `at_ms` after the flow began."""
+        if self.kept_bytes == self.size_bytes and len(self.times) < MAX_CHUNK_TIMES:
+            self.times.append((self.size_bytes, round(at_ms, 2)))
+        if self.kept_bytes + len(data) <= MAX_KEPT_BYTES:
+            self._chunks.append(data)
+            self.kept_bytes += len(data)
+        self.size_bytes += len(data)
 
     @property
     def truncated(self) -> bool:
@@ -53,6 +44,46 @@ class StreamTee:
 
     def body(self) -> bytes:
         """What was kept so far."""
-        if len(self.chunks) > 1:
-            self.chunks[:] = [b"".join(self.chunks)]
-        return self.chunks[0] if self.chunks else b""
+        if len(self._chunks) > 1:
+            self._chunks[:] = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
+
+
+class StreamTee:
+    """Called by mitmproxy with every piece of the body, and once with b"" at its end.
+
+    Args:
+        flow_id: of the flow.
+        clock_ms: milliseconds since the flow began.
+        on_delta: gets what passes to the client.
+        translate: turns the provider's bytes into the client's; None passes them on as they are.
+    """
+
+    __slots__ = ("_clock_ms", "_flow_id", "_on_delta", "_translate", "delivered", "upstream")
+
+    def __init__(
+        self,
+        flow_id: str,
+        clock_ms: Callable[[], float],
+        on_delta: Callable[[FlowDelta], None],
+        translate: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self._flow_id = flow_id
+        self._clock_ms = clock_ms
+        self._on_delta = on_delta
+        self._translate = translate
+        self.upstream = Tape()
+        self.delivered = Tape() if translate else self.upstream
+        """The same tape when nothing is translated."""
+
+    def __call__(self, data: bytes) -> bytes | tuple[()]:
+        at_ms = self._clock_ms()
+        if data:
+            self.upstream.add(data, at_ms)
+        if self._translate is not None:
+            data = self._translate(data)
+            if data:
+                self.delivered.add(data, at_ms)
+        if data:
+            self._on_delta(FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms))
+        return data or ()  # an empty chunk would end the client's chunked body

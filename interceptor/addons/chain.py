@@ -12,6 +12,7 @@ from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.local_routes import LocalRoutesAddon
 from interceptor.addons.record import RecordAddon
 from interceptor.addons.transform import TransformAddon
+from interceptor.addons.translate import TranslateAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
 from interceptor.pipeline.hook import Stage
@@ -41,6 +42,7 @@ def build_chain(
         HooksAddon(Stage.OUTBOUND),
         EgressAddon(),
         WebSocketAddon(),
+        TranslateAddon(),
         record,
     ]
     return Chain(addons, record)

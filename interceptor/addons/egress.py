@@ -48,7 +48,7 @@ def refusal_to_inject(ex: Exchange) -> str | None:
     provider = ex.provider
     if provider is None:
         return "the destination belongs to no provider"
-    if (ex.host.lower(), ex.port) != (provider.host.lower(), provider.effective_port):
+    if not provider.owns(ex.host, ex.port):
         return f"{ex.host} is not the host of provider {provider.name}"
     if is_loopback(ex.host):
         return None

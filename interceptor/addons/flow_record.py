@@ -13,6 +13,7 @@ from flows.record import FlowRecord, Side, SideRecord
 from interceptor.conversation import conversation_id
 from interceptor.pipeline.runner import as_record
 from interceptor.state import FlowState
+from interceptor.stream import Tape
 
 
 def since(state: FlowState, timestamp: float | None) -> float | None:
@@ -77,9 +78,10 @@ def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done"
         error=state.error,
         connect_ms=_connect_ms(flow.server_conn, state),
         first_byte_ms=state.first_byte_ms,
-        first_event_ms=state.tee.first_ms if state.tee else None,
+        first_event_ms=state.tee.delivered.first_ms if state.tee else None,
         duration_ms=state.ms() if finished else None,
         event_count=event_count,
+        losses=tuple(state.translation.all_losses) if state.translation else (),
         sides=tuple(side for side in (client, state.forwarded, *answer_sides) if side),
         hooks=tuple(state.steps),
         messages=tuple(state.messages),
@@ -87,26 +89,38 @@ def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done"
 
 
 def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], int]:
-    """Upstream and delivered, and how many events a stream had; one body object serves both when they are equal."""
+    """Upstream and delivered, and how many events the client's stream had.
+
+    When nobody changed the answer, one body object serves both.
+    """
     response = flow.response
     if response is None:
         return [], 0
-    tee, events = state.tee, 0
-    body = tee.body() if tee else response.raw_content or b""
-    size = tee.size_bytes if tee else len(body)
-    times = tuple(tee.times) if tee else ()
-    if is_event_stream(response):
-        events = body.count(b"\n\n") + body.count(b"\r\n\r\n")
+    tee = state.tee
+    delivered = response_side("delivered", response)
+    if tee is None:
+        body = response.raw_content or b""
+        sides = [_whole(state.upstream, body)] if state.upstream else []
+        return [*sides, _whole(delivered, body)], body.count(b"\n\n") if is_event_stream(response) else 0
+    delivered = _taped(delivered, tee.delivered)
+    sides = [_taped(state.upstream, tee.upstream)] if state.upstream else []
+    body = delivered.body or b""
+    events = body.count(b"\n\n") + body.count(b"\r\n\r\n") if is_event_stream(response) else 0
+    return [*sides, delivered], events
 
-    def filled(side: SideRecord) -> SideRecord:
-        return replace(
-            side, body=body, body_size_bytes=size, body_truncated=bool(tee and tee.truncated), chunk_times=times
-        )
 
-    upstream = state.upstream
-    sides = [upstream if upstream.body is not None else filled(upstream)] if upstream else []
-    sides.append(filled(response_side("delivered", response)))
-    return sides, events
+def _whole(side: SideRecord, body: bytes) -> SideRecord:
+    return side if side.body is not None else replace(side, body=body, body_size_bytes=len(body))
+
+
+def _taped(side: SideRecord, tape: Tape) -> SideRecord:
+    return replace(
+        side,
+        body=tape.body(),
+        body_size_bytes=tape.size_bytes,
+        body_truncated=tape.truncated,
+        chunk_times=tuple(tape.times),
+    )
 
 
 def _connect_ms(server: Server | None, state: FlowState) -> float | None:

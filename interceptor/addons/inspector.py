@@ -20,6 +20,7 @@ from providers.auth.resolve import CredentialResolver
 from providers.wire.detect import client_format, family_of, model_of
 
 INTERNAL_PREFIX = b"x-ccproxy-"
+SHOW_LOSSES_HEADER = "x-ccproxy-show-losses"
 
 
 class InspectorAddon:
@@ -57,6 +58,7 @@ class InspectorAddon:
             body_size_bytes=len(body),
         )
         state.client_format = client_format(request.path, headers.get)
+        state.wants_losses = bool(headers.get(SHOW_LOSSES_HEADER))
         state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
         scheme, host, port = _address(flow, headers)
         state.exchange = exchange = Exchange(

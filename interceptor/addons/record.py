@@ -10,6 +10,7 @@ from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import Sink, WebSocketRecord
 from interceptor.addons.flow_record import build_record, is_event_stream, response_side, since
+from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.answer import FLOW_HEADER
 from interceptor.error_page import error_sentence, set_caller
 from interceptor.state import FlowState, state_of
@@ -71,12 +72,13 @@ class RecordAddon:
         state.upstream = response_side("upstream", response)
         response.headers[FLOW_HEADER] = flow.id
         if not state.hold_answer and _should_stream(flow, response):
-            state.tee = StreamTee(flow.id, state.ms, self._sink.delta)
+            translation = state.translation
+            if translation is not None:
+                rewrite_head(response, translation, streamed=True)
+                show_losses(state, response)
+            state.tee = StreamTee(flow.id, state.ms, self._sink.delta, translation.feed if translation else None)
             response.stream = state.tee
-            if response.is_http2 and not flow.request.is_http2 and "content-length" not in response.headers:
-                # HTTP/1.1 needs a length or chunks to keep the client's connection open (RFC 9112, 6.3).
-                response.headers["transfer-encoding"] = "chunked"
-                response.http_version = "HTTP/1.1"
+            _frame(flow, response)
             if is_event_stream(response):
                 self._sink.progress(build_record(flow, state, "live"))
 
@@ -136,13 +138,22 @@ class RecordAddon:
             while True:
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
                 for flow, state in list(self._active.values()):
-                    if (state.tee and state.tee.size_bytes) or state.messages:
+                    if (state.tee and state.tee.upstream.size_bytes) or state.messages:
                         self._sink.progress(build_record(flow, state, "live"))
 
 
 def _forget(state: FlowState) -> None:
     """Buffers are handed over: an HTTP/2 stream may keep its flow as long as its connection lives."""
     state.tee, state.messages, state.exchange = None, [], None
+
+
+def _frame(flow: HTTPFlow, response: Response) -> None:
+    """HTTP/1.1 needs a length or chunks to keep the client's connection open (RFC 9112, 6.3)."""
+    headers = response.headers
+    if flow.request.http_version != "HTTP/1.1" or "content-length" in headers or "transfer-encoding" in headers:
+        return
+    headers["transfer-encoding"] = "chunked"
+    response.http_version = "HTTP/1.1"
 
 
 def _should_stream(flow: HTTPFlow, response: Response) -> bool:

@@ -8,13 +8,15 @@ from mitmproxy.http import HTTPFlow
 
 from interceptor.addons.websocket import asks_for_websocket, refuse_websocket, speaks_websocket
 from interceptor.answer import answer_error
+from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.runner import describe_change
 from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
+from interceptor.transform.translation import begin, request_headers
 from providers.auth.resolve import Credential
-from providers.errors import AuthConfigError
+from providers.errors import AuthConfigError, MalformedBody, UnsupportedByTarget
 from providers.names import GOOGLE_GENERATE
 from providers.wire.detect import model_of
 from providers.wire.surgery import replace_model
@@ -75,7 +77,11 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
     ex.provider = decision.provider
     if decision.host:
         ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
-    change = _set_model(ex, decision.model) if decision.model else None
+    try:
+        change = _change_body(state, ex, decision)
+    except (MalformedBody, UnsupportedByTarget) as exc:
+        answer_error(flow, state, 400, str(exc))
+        return
     for name, value in decision.provider.headers if decision.provider else ():
         ex.headers.set(name, value)
     state.sent_model = decision.model or state.requested_model
@@ -98,6 +104,18 @@ async def _credential_of(ex: Exchange, decision: Decision) -> Credential | None:
     if provider is None or provider.auth is None or ex.resolver is None:
         return None
     return await ex.resolver.resolve(provider.name, provider.auth)
+
+
+def _change_body(state: FlowState, ex: Exchange, decision: Decision) -> tuple[bytes, bytes] | None:
+    """Translate the body when the provider speaks another format, else change the model when a rule asks."""
+    if decision.action != "transform" or state.client_format is None:
+        return _set_model(ex, decision.model) if decision.model else None
+    before = ex.body.decoded() or b""
+    state.translation, after = begin(decision, state.client_format, decision.client_path, ex.body.peek())
+    ex.body = Body(after)
+    if decision.provider_format:
+        request_headers(ex.headers, decision.provider_format)
+    return before, after
 
 
 def _set_model(ex: Exchange, model: str) -> tuple[bytes, bytes] | None:

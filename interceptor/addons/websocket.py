@@ -45,12 +45,13 @@ class WebSocketAddon:
         state, response = state_of(flow), flow.response
         if state is None or response is None or state.exchange is None or state.forwarded is None:
             return
-        state.hold_answer = asks_for_websocket(state.exchange) and response.status_code in NO_WEBSOCKET_HERE
+        state.upgrade_refused = asks_for_websocket(state.exchange) and response.status_code in NO_WEBSOCKET_HERE
+        state.hold_answer = state.hold_answer or state.upgrade_refused
 
     def response(self, flow: HTTPFlow) -> None:
         """Answer instead of the provider, whose answer stays in the record."""
         state, response = state_of(flow), flow.response
-        if state is None or response is None or not state.hold_answer or state.upstream is None:
+        if state is None or response is None or not state.upgrade_refused or state.upstream is None:
             return
         body = response.raw_content or b""
         state.upstream = replace(state.upstream, body=body, body_size_bytes=len(body))

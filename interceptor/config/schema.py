@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,6 +11,9 @@ from interceptor.pipeline.plan import EMPTY_PLAN, Plan
 from providers.auth.base import AuthConf
 from providers.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
 from providers.pattern import Pattern
+
+VERTEX_DOMAIN = "aiplatform.googleapis.com"
+VERTEX_HOST = re.compile(r"[a-z]{2,20}-[a-z]{2,20}[0-9]{1,3}-aiplatform\.googleapis\.com")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,15 @@ class ProviderConf:
     def effective_port(self) -> int:
         """The port that is dialled."""
         return self.port or (443 if self.scheme == "https" else 80)
+
+    def owns(self, host: str, port: int) -> bool:
+        """True for its own address; Vertex AI has one host for each location."""
+        if port != self.effective_port:
+            return False
+        wanted, own = host.lower(), self.host.lower()
+        if self.type.startswith("vertex_ai") and own.endswith(VERTEX_DOMAIN):
+            return wanted == VERTEX_DOMAIN or VERTEX_HOST.fullmatch(wanted) is not None
+        return wanted == own
 
     @property
     def wire_format(self) -> WireFormatName | None:

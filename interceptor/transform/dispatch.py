@@ -11,8 +11,9 @@ from typing import Any
 
 from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
-from interceptor.transform.target import provider_path
+from interceptor.transform.target import VERTEX_TYPES, provider_path, translated_path, vertex_address
 from providers.names import WIRE_FORMATS, WireFormatName
+from providers.wire.detect import endpoint_suffix, model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Decision:
     model: str = ""
     """The model to ask for instead; "" leaves the client's."""
     provider_format: WireFormatName | None = None
+    client_path: str = ""
+    """The client's own path, for a translation: Google names the model and the kind of answer in it."""
     status_code: int = 0
     """Not 0: the proxy answers itself with this status, and `route` is the message."""
 
@@ -109,15 +112,9 @@ def _to_provider(
     rule: RuleConf | None = None,
 ) -> Decision:
     """Same format: the body stays as it is. Another format: translation, unless a redirect rule insists."""
-    native = client_format is None or client_format in provider.native_formats
-    asked = rule is not None and rule.action == "redirect"
-    if not native and not asked:
-        spoken = ", ".join(WIRE_FORMATS[name] for name in sorted(provider.native_formats)) or provider.type
-        text = (
-            f"{WIRE_FORMATS[client_format]} cannot be translated for provider “{provider.name}” ({spoken}) yet. "  # type: ignore[index]
-            "Use a provider that speaks it, or list it in the provider's native formats."
-        )
-        return Decision("refused", text, rule, provider, status_code=501)
+    native = client_format is None or speaks(provider, client_format, facts.path)
+    if not native and client_format is not None and not (rule is not None and rule.action == "redirect"):
+        return _translated(provider, facts, client_format, body, why=why, rule=rule)
     model = rule.dest_model if rule else ""
     path = provider_path(
         provider,
@@ -129,6 +126,46 @@ def _to_provider(
     )
     decision = _at(provider, "redirect", f"{why} to provider {provider.name}", path, rule, client_format, model)
     return _with_host(decision, rule.dest_host) if rule and rule.dest_host else decision
+
+
+def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> bool:
+    """True when the provider takes the client's body as it is. Code Assist wraps Google's format into an envelope."""
+    if provider.type == "gemini" and client_format == provider.wire_format:
+        return "/v1internal:" in path
+    return client_format in provider.native_formats
+
+
+def _translated(
+    provider: ProviderConf,
+    facts: Facts,
+    client_format: WireFormatName,
+    body: Mapping[str, Any] | None,
+    *,
+    why: str,
+    rule: RuleConf | None,
+) -> Decision:
+    """The provider speaks another format: only the main endpoint can be translated."""
+    target = provider.wire_format
+    suffix = endpoint_suffix(facts.path, client_format)
+    if target is None or suffix:
+        spoken = WIRE_FORMATS[target] if target else provider.type
+        what = f"{WIRE_FORMATS[client_format]}{f' ({suffix})' if suffix else ''}"
+        text = (
+            f"{what} cannot be translated for provider “{provider.name}”, which speaks {spoken}. "
+            "Use a provider that speaks it, or list it in the provider's native formats."
+        )
+        return Decision("refused", text, rule, provider, status_code=501)
+    model = (rule.dest_model if rule else "") or model_of(facts.path, body) or ""
+    path = translated_path(
+        provider, client_format, facts.path, body, model=model, dest_path=rule.dest_path if rule else ""
+    )
+    decision = _at(provider, "transform", f"{why} translated for provider {provider.name}", path, rule, target)
+    host = rule.dest_host if rule else ""
+    if rule and provider.type in VERTEX_TYPES:
+        path, vertex_host = vertex_address(path, provider.host, rule.dest_vertex_project, rule.dest_vertex_location)
+        decision, host = replace(decision, path=path), host or vertex_host
+    decision = replace(decision, model=rule.dest_model if rule else "", client_path=facts.path)
+    return _with_host(decision, host) if host and host != provider.host else decision
 
 
 def _at(

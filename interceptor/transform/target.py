@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from interceptor.config.schema import ProviderConf
+from interceptor.config.schema import VERTEX_DOMAIN, ProviderConf
 from providers.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
@@ -104,3 +104,38 @@ def _side_path(provider: ProviderConf, bare: str) -> str:
     if provider.wire_format == GOOGLE_GENERATE or not (bare + "/").startswith("/v1/"):
         return bare
     return base_path(provider) + bare.removeprefix("/v1")
+
+
+VERTEX_TYPES = ("vertex_ai", "vertex_ai_beta")
+
+
+def translated_path(
+    provider: ProviderConf,
+    client_format: WireFormatName,
+    path: str,
+    body: Mapping[str, Any] | None,
+    *,
+    model: str,
+    dest_path: str = "",
+) -> str:
+    """The provider's main endpoint for a translated request; the client's query meant something to its own vendor."""
+    stream = is_stream(client_format, path, body)
+    google = provider.wire_format == GOOGLE_GENERATE
+    action = "streamGenerateContent" if stream else "generateContent"
+    target = render(dest_path or provider.path, model=model, action=action)
+    return _join_query(target, "alt=sse") if google and stream else target
+
+
+def vertex_address(path: str, host: str, project: str, location: str) -> tuple[str, str]:
+    """Vertex AI's path and host for a rule's project and location.
+
+    The path has them as {project} and {location}, or as segments after /projects/ and /locations/. Regional hosts are
+    LOCATION-aiplatform.googleapis.com, the global one has no prefix (Vertex AI documentation, "Locations").
+    """
+    segments = path.split("/")
+    for name, value in (("projects", project), ("locations", location)):
+        if value and name in segments[:-1]:
+            segments[segments.index(name) + 1] = quote(value, safe="")
+    if location and host.lower().endswith(VERTEX_DOMAIN):
+        host = VERTEX_DOMAIN if location == "global" else f"{location}-{VERTEX_DOMAIN}"
+    return "/".join(segments), host

@@ -161,7 +161,8 @@ def test_a_credential_never_goes_to_another_host(proxy: Running, upstream: Upstr
         ("/v1/messages", {"x-api-key": "sk-ant-other"}, 501, ("type", "error")),
         ("/v1/messages", {"x-api-key": "sk-ant-oat-ccproxy-nobody"}, 401, ("type", "error")),
         ("/v1/chat/completions", {"authorization": "bearer sk-ccproxy-nobody"}, 401, ("error", None)),
-        ("/v1/responses", {"authorization": "Bearer sk-ccproxy-up"}, 501, ("error", None)),
+        ("/v1/responses/resp_1/cancel", {"authorization": "Bearer sk-ccproxy-up"}, 501, ("error", None)),
+        ("/v1/responses", {"authorization": "Bearer sk-ccproxy-up"}, 400, ("error", None)),
         ("/v1beta/models/g:generateContent", {"x-goog-api-key": "sk-ccproxy-nobody"}, 401, ("error", None)),
     ],
 )
@@ -169,7 +170,8 @@ def test_refusals_are_in_the_callers_format(
     proxy: Running, upstream: Upstream, path: str, headers: dict[str, str], status: int, shape: tuple[str, str | None]
 ) -> None:
     before = len(upstream.requests)
-    answer = httpx.post(f"{proxy.url}{path}", content=BODY, headers=headers)
+    body = BODY if status != 400 else b'{"model": "m", "input": 5}'
+    answer = httpx.post(f"{proxy.url}{path}", content=body, headers=headers)
     assert answer.status_code == status
     assert shape[0] in answer.json() and shape[1] in (None, answer.json()[shape[0]])
     assert "sk-ant-other" not in answer.text

@@ -1,0 +1,154 @@
+"""One flow's translation between two wire formats: the request once, the answer whole or by events. No mitmproxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from flows.decode import decode
+from flows.incremental import IncrementalDecoder
+from interceptor.pipeline.headers import Fields, HeaderMap
+from interceptor.transform.dispatch import Decision
+from providers.errors import BadUpstreamAnswer
+from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
+from providers.wire.base import AnswerContext, TargetInfo
+from providers.wire.detect import is_stream, model_of, split_query
+from providers.wire.errors import error_body
+from providers.wire.jsonio import loads
+from providers.wire.translate import (
+    StreamTranslator,
+    translate_error,
+    translate_request,
+    translate_response,
+    translate_response_to_stream,
+)
+
+ANTHROPIC_VERSION = "2023-06-01"
+_VENDOR_PREFIXES = (b"anthropic-", b"openai-", b"x-goog-", b"x-stainless-", b"chatgpt-", b"x-codex-")
+"""Headers that only mean something to the client's own vendor."""
+
+_RATE_LIMITS: dict[WireFormatName, str] = {ANTHROPIC_MESSAGES: "anthropic-ratelimit-", "openai_chat": "x-ratelimit-"}
+_NO_LONGER_TRUE = ("content-length", "content-encoding", "transfer-encoding", "content-type", "content-md5", "digest")
+
+
+@dataclass(slots=True)
+class Translation:
+    """What is needed to bring the answer back into the client's format."""
+
+    client: WireFormatName
+    provider: WireFormatName
+    stream: bool
+    context: AnswerContext
+    losses: list[tuple[str, str]] = field(default_factory=list)
+    translator: StreamTranslator | None = None
+    decoder: IncrementalDecoder | None = None
+
+    def open_stream(self, content_encoding: str) -> None:
+        """The provider streams: translate its bytes as they come."""
+        self.translator = StreamTranslator(self.provider, self.client, context=self.context)
+        self.decoder = IncrementalDecoder(content_encoding) if content_encoding not in ("", "identity") else None
+
+    def feed(self, data: bytes) -> bytes:
+        """The client's bytes for the provider's next bytes; b"" ends the stream. Never raises."""
+        translator = self.translator
+        if translator is None:
+            return data
+        try:
+            plain = self.decoder.feed(data) if self.decoder and data else data
+        except ValueError:
+            return translator.fail(502, "The provider's stream is not in the encoding it names.")
+        return translator.feed(plain) if data else translator.flush()
+
+    def answer(self, status: int, body: bytes, content_encoding: str) -> tuple[int, bytes]:
+        """A whole answer or error of the provider as (status, body) for the client."""
+        plain = decode(body, content_encoding)
+        try:
+            if status >= 400:
+                return status, translate_error(status, plain.data, self.provider, self.client)
+            parsed = _parsed(plain.data)
+            if self.stream:
+                return status, translate_response_to_stream(parsed, self.provider, self.client, context=self.context)
+            answer, losses = translate_response(parsed, self.provider, self.client, context=self.context)
+            self.losses += [(loss.path, loss.reason) for loss in losses]
+            return status, orjson.dumps(answer)
+        except BadUpstreamAnswer as exc:
+            return 502, error_body(self.client, 502, str(exc))
+
+    @property
+    def all_losses(self) -> list[tuple[str, str]]:
+        """What the request and the answer lost so far, each once."""
+        streamed = [(loss.path, loss.reason) for loss in self.translator.losses] if self.translator else []
+        return list(dict.fromkeys([*self.losses, *streamed]))
+
+    def answer_type(self, *, streamed: bool) -> str:
+        """The content type the client expects."""
+        if streamed and not self.context.json_array:
+            return "text/event-stream; charset=utf-8"
+        return "application/json"
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return loads(data)
+    except (ValueError, RecursionError):
+        raise BadUpstreamAnswer("The provider answered with something that is not JSON.") from None
+
+
+def begin(decision: Decision, client: WireFormatName, path: str, body: Any) -> tuple[Translation, bytes]:
+    """Translate the request; returns what brings the answer back, and the provider's body.
+
+    Raises:
+        MalformedBody: the client's body does not follow its format.
+        UnsupportedByTarget: the provider's format has no place for something that must not be dropped.
+    """
+    provider, fmt = decision.provider, decision.provider_format
+    if provider is None or fmt is None:
+        raise ValueError("a translation needs a provider with a wire format")
+    stream = is_stream(client, path, body if isinstance(body, dict) else None)
+    requested = model_of(path, body if isinstance(body, dict) else None)
+    target = TargetInfo(
+        provider_type=provider.type, model=decision.model or None, stream=stream, host=decision.host or provider.host
+    )
+    translated, losses = translate_request(body, client, fmt, target=target, model=requested)
+    context = AnswerContext(
+        client_body=body,
+        model=requested,
+        json_array=client == GOOGLE_GENERATE and stream and "alt=sse" not in split_query(path)[1].split("&"),
+    )
+    translation = Translation(client, fmt, stream, context, [(loss.path, loss.reason) for loss in losses])
+    return translation, orjson.dumps(translated)
+
+
+def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:
+    """Take out what belongs to the client's vendor and to the old body; put in what the provider's format demands."""
+    headers.fields = tuple(f for f in headers.fields if not f[0].lower().startswith(_VENDOR_PREFIXES))
+    headers.remove("content-encoding")
+    headers.set("content-type", "application/json")
+    headers.set("accept-encoding", "identity")  # the answer is read here, compression would only cost time
+    if provider == ANTHROPIC_MESSAGES:
+        headers.set("anthropic-version", ANTHROPIC_VERSION)
+
+
+def answer_headers(fields: Fields, translation: Translation, content_type: str) -> Fields:
+    """The provider's headers as the client's vendor would send them."""
+    source = _RATE_LIMITS.get(translation.provider, "x-ratelimit-")
+    wanted = _RATE_LIMITS.get(translation.client, "x-ratelimit-")
+    kept = []
+    for name, value in fields:
+        lower = name.decode("latin-1").lower()
+        if lower in _NO_LONGER_TRUE:
+            continue
+        if lower.startswith(source) and source != wanted:
+            name = _renamed(lower.removeprefix(source), wanted).encode()
+        kept.append((name, value))
+    return (*kept, (b"content-type", content_type.encode()))
+
+
+def _renamed(rest: str, wanted: str) -> str:
+    """Anthropic says requests-limit where OpenAI says limit-requests."""
+    first, _, last = rest.rpartition("-")
+    if first and last and rest.count("-") == 1:
+        return f"{wanted}{last}-{first}"
+    return wanted + rest
