@@ -30,4 +30,9 @@ def loads(data: bytes | str) -> Any:
     try:
         return orjson.loads(data)
     except ValueError:
-        return json.loads(data if isinstance(data, str) else data.decode("utf-8"))
+        text = data if isinstance(data, str) else data.decode("utf-8")
+        return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
