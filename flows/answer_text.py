@@ -8,6 +8,7 @@ which Code Assist wraps in `response`). Events are told apart by their shape: no
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -93,6 +94,21 @@ def joined(pieces: Iterable[Piece]) -> list[Piece]:
         else:
             runs.append((kind, [text]))
     return [(kind, "".join(parts)) for kind, parts in runs]
+
+
+def says(data: bytes) -> str:
+    """What one event or message says, in a few words."""
+    return " ".join(text for kind, text in _event_pieces(data))[:200]
+
+
+def pretty(data: bytes, max_chars: int = 40_000) -> str:
+    """JSON with line breaks, anything else as it is; at most `max_chars`."""
+    parsed = parse_json(data) if data.lstrip()[:1] in (b"{", b"[") else JsonText(error="no JSON")
+    text = data.decode("utf-8", "surrogateescape")
+    if not parsed.error:
+        with contextlib.suppress(RecursionError):  # then as it came
+            text = json.dumps(parsed.value, indent=2, ensure_ascii=False)
+    return text if len(text) <= max_chars else f"{text[:max_chars]}… ({len(text)} characters)"
 
 
 @dataclass(frozen=True, slots=True)

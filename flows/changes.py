@@ -28,6 +28,16 @@ class Step:
         """Preparing and applying."""
         return self.trace.prepare_ms + self.trace.apply_ms
 
+    @property
+    def before_source(self) -> str:
+        """What the body before it is called in a download's address."""
+        return f"hook-{self.trace.seq}-before"
+
+    @property
+    def after_source(self) -> str:
+        """What the body after it is called."""
+        return f"hook-{self.trace.seq}-after"
+
 
 @dataclass(frozen=True, slots=True)
 class BodyChange:

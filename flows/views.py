@@ -57,7 +57,7 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "errors": [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()],
         "chips": _chips(request.GET, filters),
-        "facets": selectors.facets(),
+        "facets": selectors.facets,  # asked only where the form is shown
         "older": _query(request.GET, cursor=page.older) if page.older else "",
         "newest": _query(request.GET, cursor="") if cursor else "",
         "first_page": not cursor,

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows import units
+from flows.answer_text import pretty, says
 from flows.diff import JsonChange
 from flows.models import Flow
 from flows.sentence import changed_hooks
@@ -72,6 +73,10 @@ register.filter("changed_hooks", changed_hooks)
 def only_key(names: list[str]) -> bool:
     """Whether nothing but the credential was exchanged, as for every routed request."""
     return names == ["inject_auth"]
+
+
+register.filter("says", says)
+register.filter("pretty", pretty)
 
 
 @register.filter

@@ -12,7 +12,7 @@ import brotli
 import pytest
 import zstandard
 
-from flows.answer_text import AnswerReader, Piece, joined, parse_json, pieces_of
+from flows.answer_text import AnswerReader, Piece, joined, parse_json, pieces_of, pretty, says
 from flows.incremental import IncrementalDecoder
 
 
@@ -128,6 +128,24 @@ def test_odd_events_are_left_out(event: Any):
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":NaN}', b'{"a":"\\ud800"}', b"\xff", b"1" * 5000, b""])
 def test_no_json_is_too_odd_to_be_looked_at(data: bytes):
     parse_json(data)
+
+
+def test_events_are_told_in_a_few_words():
+    assert says(b'{"choices": [{"delta": {"content": "Hi"}}]}') == "Hi"
+    assert says(b"[DONE]") == says(b"\xff") == says(b"") == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"a":[1]}', '{\n  "a": [\n    1\n  ]\n}'),
+        (b"[DONE]", "[DONE]"),
+        (b"\xff", "\udcff"),
+        (b"x" * 9, "xxxxx… (9 characters)"),
+    ],
+)
+def test_json_is_spread_over_lines(data: bytes, text: str):
+    assert pretty(data, 5 if data[:1] == b"x" else 99) == text
 
 
 @pytest.mark.corpus

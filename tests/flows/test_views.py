@@ -156,8 +156,9 @@ def test_live_rows_are_filtered_by_the_server(seeded: Client):
     assert row_ids(page(seeded, f"/flows/rows?ids={ids}&provider=openai")) == [IDS["chat"]]
 
 
-def test_htmx_gets_the_results_alone(seeded: Client):
-    html = seeded.get("/flows/?provider=local", headers={"HX-Request": "true"}).content.decode()
+def test_htmx_gets_the_results_alone(seeded: Client, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        html = seeded.get("/flows/?provider=local", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in html
     assert row_ids(html) == [IDS["redirect"], IDS["failed"]]
 
@@ -252,6 +253,7 @@ def test_bodies_are_downloads_that_no_browser_runs(seeded: Client):
 
 @pytest.mark.parametrize("source", ["hook-0-before", "hook-0-after"])
 def test_a_hooks_bodies_can_be_downloaded(seeded: Client, source: str):
+    assert f"/body/{source}" in page(seeded, f"/flows/{IDS['redirect']}/?tab=changes&hook=0")
     body = json.loads(seeded.get(f"/flows/{IDS['redirect']}/body/{source}").content)
     assert ("Bash" in [tool["name"] for tool in body["tools"]]) == (source == "hook-0-before")
 
