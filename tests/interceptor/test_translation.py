@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +48,7 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
         provider(kind, upstream.port, type=kind, path=path, auth=key_auth(headers.get(kind, "")))
         for kind, path in PATHS.items()
     ]
+    made.append(provider("assist", upstream.port, type="gemini", path="/v1internal:{action}"))
     rules = (rule("transform", match_model="^renamed$", dest_provider="google", dest_model="demo", name="to google"),)
     with running_proxy(snapshot(*made, rules=rules)) as running:
         yield running
@@ -153,13 +155,13 @@ def test_losses_are_recorded_and_listed_when_asked_for(proxy: Running) -> None:
 
 
 def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: Upstream) -> None:
-    import gzip
-
-    events = gzip.compress(
-        b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":"h\xc3\xa9"}}]}\n\n'
-        b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-        b"data: [DONE]\n\n"
-    )
+    deltas = ({"role": "assistant", "content": "hé"}, {})
+    chunks = [
+        {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": d, "finish_reason": f}]}
+        for d, f in zip(deltas, (None, "stop"), strict=True)
+    ]
+    lines = [f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks]
+    events = gzip.compress("".join([*lines, "data: [DONE]\n\n"]).encode())
     upstream.scripts["/v1/chat/completions"] = Script(
         headers=(("content-type", "text/event-stream"), ("content-encoding", "gzip")),
         pieces=tuple(events[i : i + 1] for i in range(len(events))),
@@ -172,6 +174,25 @@ def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: 
     assert "content-encoding" not in answer.headers
     assert "hé" in answer.text and "message_stop" in answer.text
     assert json.loads(upstream.last.body)["messages"][0]["content"] == "hi"
+
+
+def test_code_assist_gets_its_envelope_and_the_client_never_sees_it(upstream: Upstream, proxy: Running) -> None:
+    inner = {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
+    wrapped = json.dumps({"response": inner, "traceId": "t"}).encode()
+    upstream.scripts["/v1internal:generateContent"] = Script(pieces=(wrapped,))
+    upstream.scripts["/v1internal:streamGenerateContent"] = sse(b"data: " + wrapped + b"\n\n")
+    for client in WIRE_FORMATS:
+        assert text_of(client, send(proxy, client, "assist").json()) == "ok"
+        assert upstream.last.json["request"]["contents"][0]["parts"] == [{"text": "hi"}]
+        assert upstream.last.json["model"] == "demo"
+        streamed = send(proxy, client, "assist", stream=True)
+        assert upstream.last.target == "/v1internal:streamGenerateContent?alt=sse"
+        assert ENDS[client] in streamed.content and b"traceId" not in streamed.content
+    native = b'{"model": "demo", "request": {"contents": []}}'
+    answer = httpx.post(
+        f"{proxy.url}/v1internal:generateContent", content=native, headers={"x-api-key": "sk-ccproxy-assist"}
+    )
+    assert upstream.last.body == native and answer.content == wrapped
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -151,3 +151,40 @@ def test_a_models_name_cannot_leave_its_path_segment() -> None:
 )
 def test_host_names(values: tuple[str | None, ...], names: tuple[str, ...]) -> None:
     assert host_names(*values) == names
+
+
+VERTEX = ProviderConf(
+    "vertex",
+    "vertex_ai",
+    "us-central1-aiplatform.googleapis.com",
+    path="/v1/projects/own/locations/us-central1/publishers/google/models/{model}:{action}",
+)
+
+
+@pytest.mark.parametrize(
+    ("project", "location", "url"),
+    [
+        ("", "", "us-central1-aiplatform.googleapis.com/v1/projects/own/locations/us-central1"),
+        ("p-2", "europe-west4", "europe-west4-aiplatform.googleapis.com/v1/projects/p-2/locations/europe-west4"),
+        ("", "global", "aiplatform.googleapis.com/v1/projects/own/locations/global"),
+    ],
+)
+def test_vertex_rules_choose_project_and_location(project: str, location: str, url: str) -> None:
+    made = rule("transform", dest_provider="vertex", dest_vertex_project=project, dest_vertex_location=location)
+    snapshot = Snapshot(providers=MappingProxyType({"vertex": VERTEX}), rules=(made,))
+    body = {"model": "gemini-x", "stream": True}
+    decision = decide(
+        snapshot, Facts(("h",), "/v1/messages?beta=true", "gemini-x"), sentinel=None,
+        client_format="anthropic_messages", method="POST", body=body,
+    )  # fmt: skip
+    wanted = f"{url}/publishers/google/models/gemini-x:streamGenerateContent?alt=sse"
+    assert decision.host + decision.path == wanted
+    assert VERTEX.owns(decision.host, 443)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "x.aiplatform.googleapis.com", "evil-aiplatform.googleapis.com.example"]
+)
+def test_a_vertex_credential_stays_with_google(host: str) -> None:
+    assert not VERTEX.owns(host, 443)
+    assert not VERTEX.owns("europe-west4-aiplatform.googleapis.com", 444)
