@@ -77,6 +77,8 @@ def _hooks(names: list[str]) -> str:
 
 def _end(flow: Flow) -> Part:
     code = str(flow.status_code) if flow.status_code else ""
+    if flow.state == Flow.State.LIVE and flow.is_websocket:
+        return Part("websocket open", "live")
     if flow.state == Flow.State.LIVE:
         return Part(f"{code} streaming" if code else "waiting for the answer", "live")
     took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""

@@ -61,6 +61,12 @@ def ttft_ms(flow: Flow) -> float | None:
 
 
 @register.filter
+def live_tab(flow: Flow) -> str:
+    """The tab on which a running flow grows; empty when it is over."""
+    return "" if flow.state != Flow.State.LIVE else "messages" if flow.is_websocket else "response"
+
+
+@register.filter
 def failed(flow: Flow) -> bool:
     """Whether a row is red."""
     return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400

@@ -199,6 +199,10 @@ def say(*traces: dict[str, Any], **fields: Any) -> str:
             "POST /v1/messages · to h · no hook changed it · waiting for the answer",
         ),
         (
+            {"host": "h", "state": "live", "is_websocket": True, "status_code": 101},
+            "POST /v1/messages · to h · no hook changed it · websocket open",
+        ),
+        (
             {"host": "h", "state": "error", "is_stream": True},
             "POST /v1/messages · to h · no hook changed it · 200 cut off in 900 ms",
         ),
