@@ -200,14 +200,15 @@ class Interceptor:
         found = {row["side"]: row for row in self.rows(f"{sql} where s.flow_id=?", flow_id)}
         for row in found.values():
             row["headers"] = json.loads(row["headers"])
-            row["body"] = _unpacked(row["blob"], row["encoding"])
+            row["body"] = unpacked(row["blob"], row["encoding"])
         return found
 
 
 _NOT_PASSED_ON = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "http_proxy", "https_proxy", "all_proxy"}
 
 
-def _unpacked(blob: bytes | None, encoding: str | None) -> bytes:
+def unpacked(blob: bytes | None, encoding: str | None) -> bytes:
+    """A stored body as it was."""
     if blob is None:
         return b""
     return zstandard.ZstdDecompressor().decompressobj().decompress(blob) if encoding == "zstd" else blob

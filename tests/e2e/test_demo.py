@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.e2e.process import Interceptor, running
+from tests.e2e.process import ROOT, Interceptor, running
+from tests.e2e.test_sdks import HELLO, openai_client
 
 
 def test_it_works(interceptor: Interceptor) -> None:
@@ -24,6 +28,26 @@ def test_it_can_be_repeated_and_counted(interceptor: Interceptor) -> None:
     done = interceptor.manage("demo", "--count", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 1
+
+
+def test_kept_it_serves_until_it_is_interrupted(interceptor: Interceptor) -> None:
+    command = [sys.executable, "manage.py", "demo", "--keep", "--count", "1"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=interceptor.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed = ""
+        while "until Ctrl-C" not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        chat = openai_client(interceptor, "sk-ccproxy-demo").chat.completions
+        assert chat.create(model="demo", messages=HELLO).choices[0].message.content
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+    assert interceptor.rows("select enabled from providers_provider where name='demo'") == [{"enabled": 0}]
 
 
 def test_without_an_interceptor_it_says_how_to_start_one(tmp_path: Path) -> None:

@@ -46,8 +46,11 @@ def with_sentinel(headers: list[list[str]], port: int, body: bytes) -> Headers:
 
 
 def body_of(request: dict[str, Any]) -> bytes:
+    """The recorded body, spaced as no JSON library would write it by itself."""
     body = request["body"]
-    return body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
+    if isinstance(body, str):
+        return body.encode()
+    return json.dumps(body, ensure_ascii=False, separators=(" ,", ":")).encode()
 
 
 def plain(headers: Headers) -> Headers:
