@@ -120,7 +120,7 @@ class RowBuilder:
             **plain,
             started_at=datetime.fromtimestamp(record.started_at, UTC),
             finished_at=None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
-            hooks_changed=[storable(step.hook) for step in record.hooks if step.changed],
+            hooks_changed=hooks_that_changed(record),
             losses=[[self._text(path), self._text(reason)] for path, reason in record.losses],
             request_size_bytes=_size(record, "client"),
             response_size_bytes=_size(record, "delivered") or _size(record, "upstream"),
@@ -298,3 +298,13 @@ def _content_encoding(record: FlowRecord, side: str) -> str:
 
 def _header(headers: Headers, wanted: str) -> str:
     return ",".join(value for name, value in headers if name.lower() == wanted)
+
+
+def hooks_that_changed(record: FlowRecord) -> list[str]:
+    """Names of the hooks that changed something on the wire, each once; routing and mere notes do not count."""
+    names = (
+        storable(step.hook)
+        for step in record.hooks
+        if step.stage != "transform" and any(not name.startswith("meta:") for name in step.changed)
+    )
+    return list(dict.fromkeys(names))
