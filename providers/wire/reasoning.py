@@ -58,7 +58,7 @@ def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) ->
 
 
 def to_anthropic(
-    reasoning: Reasoning | None, model: str | None, max_tokens: int, losses: Losses
+    reasoning: Reasoning | None, model: str | None, max_tokens: int | None, losses: Losses
 ) -> tuple[JsonObject | None, str | None]:
     """Anthropic's `thinking` object and `output_config.effort`."""
     if reasoning is None:
@@ -76,7 +76,7 @@ def to_anthropic(
     if wanted is None or wanted < 0:
         wanted = _BUDGET_OF_EFFORT.get(effort or "medium", 8192)
     wanted = max(wanted, MIN_ANTHROPIC_BUDGET)
-    if wanted >= max_tokens:
+    if max_tokens is not None and wanted >= max_tokens:
         if max_tokens <= MIN_ANTHROPIC_BUDGET:
             losses.add("reasoning", f"The answer's {max_tokens} tokens leave no room for thinking.")
             return None, None

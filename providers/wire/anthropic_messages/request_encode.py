@@ -46,14 +46,12 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     own = request.source == ANTHROPIC_MESSAGES
     body: JsonObject = {"model": model}
     max_tokens = request.sampling.max_tokens
-    if max_tokens is None or max_tokens < 1:
-        max_tokens = target.max_tokens_default
-    body["max_tokens"] = max_tokens
+    body["max_tokens"] = max_tokens if max_tokens is not None and max_tokens > 0 else target.max_tokens_default
     if system := _system(request):
         body["system"] = system
     body["messages"] = _messages(request, model or "", own)
     _put_tools(body, request)
-    _put_reasoning(body, request, model, max_tokens)
+    _put_reasoning(body, request, model)
     _put_sampling(body, request, model or "")
     _put_rest(body, request)
     if request.stream:
@@ -256,12 +254,13 @@ def _tool(tool: Tool, losses: Losses) -> JsonObject:
     return {**body, **tool.extras} if tool.extras else body
 
 
-def _put_reasoning(body: JsonObject, request: Request, model: str | None, max_tokens: int) -> None:
+def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> None:
+    limit = request.sampling.max_tokens
     own = request.source == ANTHROPIC_MESSAGES
     if own and request.reasoning is not None:
         thinking, effort = request.reasoning.raw, request.reasoning.effort
     else:
-        thinking, effort = to_anthropic(request.reasoning, model, max_tokens, request.losses)
+        thinking, effort = to_anthropic(request.reasoning, model, limit, request.losses)
     if not own and thinking is not None and thinking["type"] == "enabled" and _call_without_thinking(request.turns):
         request.losses.add("reasoning", "The last tool call came without its thinking block, so thinking is off.")
         thinking = None
@@ -275,6 +274,8 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None, max_to
         thinking = None
     if thinking is not None:
         body["thinking"] = thinking
+        if limit is None:  # thoughts count, so the default is for what comes behind them
+            body["max_tokens"] += thinking.get("budget_tokens", 0)
     config: JsonObject = {"effort": effort} if effort else {}
     if request.output is not None and request.output.kind == "schema" and request.output.schema is not None:
         schema = for_anthropic_output(request.output.schema, request.losses, "response_format")

@@ -1,0 +1,465 @@
+"""What must survive in a request, topic by topic, where the recordings do not reach."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from providers.errors import MalformedBody, UnsupportedByTarget
+from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.wire.translate import TargetInfo, translate_request
+
+A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
+TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+CHAT_TOOL = {"type": "function", "function": {"name": "f", "parameters": TOOL["input_schema"]}}
+IMAGE = "iVBORw0KGgo="
+
+
+def go(body: dict[str, Any], src: WireFormatName, dst: WireFormatName, model: str = "m", **target: Any):
+    body.setdefault("model", "m")
+    return translate_request(body, src, dst, target=TargetInfo(model=model, **target))
+
+
+def user(text: Any = "x") -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def reasons(losses) -> str:
+    return " | ".join(f"{loss.path}: {loss.reason}" for loss in losses)
+
+
+# ------------------------------------------------------------------------------------------------ system and turns
+
+
+def test_leading_system_messages_are_the_system_prompt_and_later_ones_stay():
+    messages = [
+        {"role": "system", "content": "one"},
+        {"role": "developer", "content": [{"type": "text", "text": "two"}]},
+        user("hi"),
+        {"role": "assistant", "content": "yes"},
+        user("go"),
+        {"role": "system", "content": "late"},
+    ]
+    body, losses = go({"messages": messages}, C, A, "claude-opus-4-8")
+    assert [block["text"] for block in body["system"]] == ["one", "two"]
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "user", "system"]
+    assert losses == []
+    body, losses = go({"messages": messages}, C, A, "claude-sonnet-4-5")
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][-1]["content"][-1]["text"] == "late"
+    assert "mid-conversation" in reasons(losses)
+    body, _ = go({"messages": messages}, C, R)
+    assert body["instructions"] == "one\n\ntwo"
+    assert body["input"][-1] == {"role": "developer", "content": "late"}
+    body, losses = go({"messages": messages}, C, G)
+    assert [p["text"] for p in body["systemInstruction"]["parts"]] == ["one", "two"]
+    assert body["contents"][-1]["parts"][-1] == {"text": "late"}
+    assert "only at the start" in reasons(losses)
+
+
+def test_roles_are_merged_where_the_vendor_demands_it():
+    messages = [user("a"), user("b"), {"role": "assistant", "content": "c"}, {"role": "assistant", "content": "d"}]
+    body, _ = go({"messages": messages}, C, A)
+    assert [(m["role"], [p["text"] for p in m["content"]]) for m in body["messages"]] == [
+        ("user", ["a", "b"]),
+        ("assistant", ["c", "d"]),
+    ]
+    body, _ = go({"messages": messages}, C, G)
+    assert [content["role"] for content in body["contents"]] == ["user", "model"]
+
+
+def test_empty_and_white_text_never_reaches_a_vendor_that_refuses_it():
+    messages = [user(""), {"role": "assistant", "content": " "}, user(" \n"), {"role": "assistant", "content": "x "}]
+    body, losses = go({"messages": messages}, C, A)
+    texts = [part["text"] for m in body["messages"] for part in m["content"]]
+    assert all(text.strip() for text in texts)
+    assert texts[-1] == "x"
+    assert "full stop" in reasons(losses)
+    body, _ = go({"messages": [{"role": "assistant", "content": "hello"}]}, C, A)
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant"]
+
+
+def test_max_tokens_has_a_default_only_where_demanded():
+    assert go({"messages": [user()]}, C, A)[0]["max_tokens"] == 8192
+    assert go({"messages": [user()]}, C, A, max_tokens_default=4000)[0]["max_tokens"] == 4000
+    assert "max_completion_tokens" not in go({"contents": [{"parts": [{"text": "x"}]}]}, G, C)[0]
+    limited = {"messages": [user()], "max_tokens": 7}
+    thinking = go({"messages": [user()], "reasoning_effort": "medium"}, C, A, "claude-sonnet-4-5")[0]
+    assert thinking["max_tokens"] == 8192 + thinking["thinking"]["budget_tokens"]
+    assert go(dict(limited), A, C)[0]["max_completion_tokens"] == 7
+    assert go(dict(limited), A, C, host="api.mistral.ai")[0]["max_tokens"] == 7
+    body, losses = go(dict(limited), A, R)
+    assert body["max_output_tokens"] == 16
+    assert "16 tokens at least" in reasons(losses)
+
+
+# ----------------------------------------------------------------------------------------------------------- tools
+
+
+@pytest.mark.parametrize(
+    ("choice", "chat", "responses", "google"),
+    [
+        ({"type": "auto"}, "auto", "auto", {"mode": "AUTO"}),
+        ({"type": "any"}, "required", "required", {"mode": "ANY"}),
+        ({"type": "none"}, "none", "none", {"mode": "NONE"}),
+        (
+            {"type": "tool", "name": "f"},
+            {"type": "function", "function": {"name": "f"}},
+            {"type": "function", "name": "f"},
+            {"mode": "ANY", "allowedFunctionNames": ["f"]},
+        ),
+    ],
+)
+def test_tool_choice_in_all_forms(choice, chat, responses, google):
+    body = {"messages": [user()], "max_tokens": 9, "tools": [TOOL], "tool_choice": choice}
+    there = {C: chat, R: responses}
+    for dst, want in there.items():
+        assert go(dict(body), A, dst)[0]["tool_choice"] == want
+    assert go(dict(body), A, G)[0]["toolConfig"] == {"functionCallingConfig": google}
+    # and back
+    back = {"messages": [user()], "tools": [CHAT_TOOL], "tool_choice": chat}
+    assert go(back, C, A)[0]["tool_choice"] == choice
+    contents = [{"role": "user", "parts": [{"text": "x"}]}]
+    tools = [{"functionDeclarations": [{"name": "f"}]}]
+    calling = {"contents": contents, "tools": tools, "toolConfig": {"functionCallingConfig": google}}
+    assert go(calling, G, A)[0]["tool_choice"] == choice
+
+
+def test_allowed_tools_become_the_only_tools():
+    other = {"type": "function", "function": {"name": "g"}}
+    third = {"type": "function", "function": {"name": "h"}}
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": n}} for n in "fg"]}
+    body = {
+        "messages": [user()],
+        "tools": [CHAT_TOOL, other, third],
+        "tool_choice": {"type": "allowed_tools", "allowed_tools": allowed},
+    }
+    translated, losses = go(dict(body), C, A)
+    assert [tool["name"] for tool in translated["tools"]] == ["f", "g"]
+    assert translated["tool_choice"] == {"type": "any"}
+    assert "left out" in reasons(losses)
+    names = go(dict(body), C, G)[0]["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"]
+    assert names == ["f", "g"]
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_parallel_calls_on_and_off(value):
+    body, _ = go({"messages": [user()], "tools": [CHAT_TOOL], "parallel_tool_calls": value}, C, A)
+    assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": not value}
+    choice = {"type": "any", "disable_parallel_tool_use": value}
+    body, _ = go({"messages": [user()], "max_tokens": 1, "tools": [TOOL], "tool_choice": choice}, A, R)
+    assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", not value)
+    assert "parallel_tool_calls" not in go({"messages": [user()], "parallel_tool_calls": value}, C, R)[0]
+
+
+def history(results: list[dict[str, Any]]) -> dict[str, Any]:
+    calls = [{"type": "tool_use", "id": f"toolu_{n}", "name": "f", "input": {"a": n}} for n in range(2)]
+    messages = [user("go"), {"role": "assistant", "content": [{"type": "text", "text": "I call"}, *calls]}]
+    return {"messages": [*messages, {"role": "user", "content": results}], "max_tokens": 9, "tools": [TOOL]}
+
+
+def test_results_are_paired_with_calls_across_vendors_without_ids():
+    results: list[dict[str, Any]] = [
+        {"type": "tool_result", "tool_use_id": "toolu_1", "content": "one"},
+        {"type": "tool_result", "tool_use_id": "toolu_0", "content": '{"k": 1}', "is_error": False},
+    ]
+    google, _ = go(history(results), A, G, provider_type="vertex_ai")
+    model, answers = google["contents"][1]["parts"], google["contents"][2]["parts"]
+    assert [part.get("functionCall", {}).get("args") for part in model] == [None, {"a": 0}, {"a": 1}]
+    assert [part["functionResponse"]["response"] for part in answers] == [{"k": 1}, {"output": "one"}]
+    assert "id" not in answers[0]["functionResponse"]
+    back, _ = go(google, G, C)
+    assert [m["role"] for m in back["messages"]] == ["user", "assistant", "tool", "tool"]
+    ids = [call["id"] for call in back["messages"][1]["tool_calls"]]
+    assert [m["tool_call_id"] for m in back["messages"][2:]] == ids
+    assert len(set(ids)) == 2
+    assert back["messages"][3]["content"] == "one"
+
+
+def test_failed_tools_and_their_images():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE}}
+    results: list[dict[str, Any]] = [
+        {"type": "tool_result", "tool_use_id": "toolu_0", "content": [{"type": "text", "text": "see"}, image]},
+        {"type": "tool_result", "tool_use_id": "toolu_1", "content": "boom", "is_error": True},
+        {"type": "text", "text": "and now?"},
+    ]
+    chat, losses = go(history(results), A, C)
+    assert [m["role"] for m in chat["messages"]] == ["user", "assistant", "tool", "tool", "user"]
+    assert [part["type"] for part in chat["messages"][-1]["content"]] == ["text", "image_url", "text"]
+    assert "no mark for a failed tool" in reasons(losses)
+    responses, _ = go(history(results), A, R)
+    outputs = [item for item in responses["input"] if item.get("type") == "function_call_output"]
+    assert [part["type"] for part in outputs[0]["output"]] == ["input_text", "input_image"]
+    new, _ = go(history(results), A, G, "gemini-3-pro")
+    first, second = (part["functionResponse"] for part in new["contents"][2]["parts"][:2])
+    assert first["parts"][0]["inlineData"]["data"] == IMAGE
+    assert second["response"] == {"error": "boom"}
+    old, _ = go(history(results), A, G, "gemini-2.5-flash")
+    assert "inlineData" in old["contents"][2]["parts"][1]
+
+
+def test_broken_histories_are_repaired_and_said():
+    messages = [
+        user("go"),
+        {"role": "assistant", "content": None, "tool_calls": [call("a"), call("b")]},
+        {"role": "tool", "tool_call_id": "b", "content": "B"},
+        user("stop"),
+        {"role": "tool", "tool_call_id": "zzz", "content": "orphan"},
+    ]
+    body, losses = go({"messages": messages, "tools": [CHAT_TOOL]}, C, A)
+    answer = body["messages"][-1]["content"]
+    assert [part["type"] for part in answer[:2]] == ["tool_result", "tool_result"]
+    assert [part["tool_use_id"] for part in answer[:2]] == ["a", "b"]
+    assert answer[0]["is_error"] is True
+    assert [part["text"] for part in answer[2:]] == ["stop", "Result of tool call zzz:", "orphan"]
+    assert "never answered" in reasons(losses)
+    assert "no call before it" in reasons(losses)
+
+
+def call(call_id: str) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+
+
+def test_server_tools_are_refused_by_name():
+    for src, tools in ((A, [{"type": "web_search_20250305", "name": "web_search"}]), (R, [{"type": "web_search"}])):
+        key = "messages" if src == A else "input"
+        with pytest.raises(UnsupportedByTarget, match="web_search"):
+            go({key: [user()], "max_tokens": 1, "tools": tools}, src, G)
+    with pytest.raises(UnsupportedByTarget, match="googleSearch"):
+        go({"contents": [{"parts": [{"text": "x"}]}], "tools": [{"google_search": {}}]}, G, A)
+
+
+def test_state_kept_at_openai_is_refused_with_the_way_out():
+    for field in ("previous_response_id", "conversation"):
+        with pytest.raises(UnsupportedByTarget, match="whole conversation"):
+            go({"input": "x", field: "id"}, R, A)
+    with pytest.raises(UnsupportedByTarget, match="background"):
+        go({"input": "x", "background": True}, R, C)
+    assert go({"input": "x", "previous_response_id": None, "background": False}, R, C)[0]["messages"] == [user("x")]
+
+
+def test_free_form_tools_and_namespaces_become_functions():
+    tools = [
+        {"type": "custom", "name": "apply_patch", "description": "p", "format": {"type": "grammar"}},
+        {"type": "namespace", "name": "fs", "tools": [{"type": "function", "name": "read", "parameters": {}}]},
+    ]
+    items = [
+        {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": "*** Begin"},
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "done"},
+        {"type": "function_call", "call_id": "c2", "name": "read", "namespace": "fs", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c2", "output": "file"},
+    ]
+    choice = {"type": "function", "name": "read"}
+    body, losses = go({"input": [user(), *items], "tools": tools, "tool_choice": choice}, R, A)
+    assert [tool["name"] for tool in body["tools"]] == ["apply_patch", "fs__read"]
+    assert body["tools"][0]["input_schema"]["required"] == ["input"]
+    assert body["tool_choice"] == {"type": "tool", "name": "fs__read"}
+    uses = [p for m in body["messages"] for p in m["content"] if p["type"] == "tool_use"]
+    assert [(use["name"], use["input"]) for use in uses] == [("apply_patch", {"input": "*** Begin"}), ("fs__read", {})]
+    assert "free-form" in reasons(losses)
+
+
+def test_schemas_are_changed_only_where_refused():
+    schema = {
+        "$schema": "x",
+        "type": "object",
+        "properties": {"a": {"const": 1}, "b": {"type": "string", "minLength": 2, "if": {}}},
+    }
+    body, losses = go({"messages": [user()], "max_tokens": 1, "tools": [{"name": "f", "input_schema": schema}]}, A, G)
+    parameters = body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"]
+    assert parameters["properties"] == {"a": {"enum": [1]}, "b": {"type": "string", "minLength": 2}}
+    assert "tools.f.if" in reasons(losses)
+    chat, _ = go({"messages": [user()], "max_tokens": 1, "tools": [TOOL]}, A, C)
+    assert chat["tools"][0]["function"]["parameters"] is TOOL["input_schema"]
+    own = {"type": "OBJECT", "properties": {"n": {"type": "STRING", "nullable": True}}}
+    google = {
+        "contents": [{"parts": [{"text": "x"}]}],
+        "tools": [{"functionDeclarations": [{"name": "f", "parameters": own}]}],
+    }
+    assert go(google, G, A)[0]["tools"][0]["input_schema"]["properties"] == {"n": {"type": ["string", "null"]}}
+
+
+# ------------------------------------------------------------------------------------------------- media
+
+
+def test_images_documents_and_sound():
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+    ]
+    body, losses = go({"messages": [user(parts)]}, C, A)
+    sources = [part["source"] for part in body["messages"][0]["content"]]
+    assert [source["type"] for source in sources] == ["base64", "url", "base64"]
+    assert "takes no audio" in reasons(losses)
+    assert "stored at another vendor" in reasons(losses)
+    body, _ = go({"messages": [user(parts)]}, C, G)
+    google = body["contents"][0]["parts"]
+    assert google[1] == {"fileData": {"mimeType": "image/png", "fileUri": "https://x/y.png"}}
+    assert google[2]["inlineData"]["mimeType"] == "audio/mpeg"
+    back, _ = go(body, G, C)
+    assert [part["type"] for part in back["messages"][0]["content"]] == [
+        "image_url",
+        "image_url",
+        "input_audio",
+        "file",
+    ]
+    body, _ = go({"messages": [user(parts[:2])]}, C, R)
+    assert body["input"][0]["content"][0] == {
+        "type": "input_image",
+        "detail": "low",
+        "image_url": f"data:image/png;base64,{IMAGE}",
+    }
+
+
+# ------------------------------------------------------------------------------------------------- reasoning
+
+
+@pytest.mark.parametrize(
+    ("effort", "model", "thinking", "config"),
+    [
+        ("low", "claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 1024, "display": "summarized"}, None),
+        ("high", "claude-opus-4-7", {"type": "adaptive", "display": "summarized"}, {"effort": "high"}),
+        ("minimal", "claude-opus-4-7", {"type": "adaptive", "display": "summarized"}, {"effort": "low"}),
+        ("none", "claude-opus-4-7", {"type": "disabled"}, None),
+    ],
+)
+def test_effort_becomes_thinking(effort, model, thinking, config):
+    body, _ = go({"messages": [user()], "reasoning_effort": effort, "max_tokens": 9000}, C, A, model)
+    assert body["thinking"] == thinking
+    assert body.get("output_config") == config
+
+
+@pytest.mark.parametrize(
+    ("budget", "effort", "level"), [(1024, "low", "low"), (10000, "medium", "medium"), (31999, "high", "high")]
+)
+def test_budgets_become_efforts_and_levels(budget, effort, level):
+    body = {"messages": [user()], "max_tokens": 40000, "thinking": {"type": "enabled", "budget_tokens": budget}}
+    assert go(dict(body), A, C, "gpt-5.1")[0]["reasoning_effort"] == effort
+    responses, _ = go(dict(body), A, R, "gpt-5.1")
+    assert responses["reasoning"]["effort"] == effort
+    assert responses["include"] == ["reasoning.encrypted_content"]
+    assert responses["store"] is False
+    config = go(dict(body), A, G, "gemini-2.5-pro")[0]["generationConfig"]["thinkingConfig"]
+    assert config == {"includeThoughts": True, "thinkingBudget": budget}
+    config = go(dict(body), A, G, "gemini-3-pro")[0]["generationConfig"]["thinkingConfig"]
+    assert config == {"includeThoughts": True, "thinkingLevel": level}
+    assert "reasoning_effort" not in go(dict(body), A, C, "gpt-4o")[0]
+
+
+def test_thinking_is_off_where_anthropic_would_refuse_it():
+    forced = {"messages": [user()], "reasoning_effort": "high", "tools": [CHAT_TOOL], "tool_choice": "required"}
+    body, losses = go(forced, C, A, "claude-sonnet-4-5")
+    assert "thinking" not in body
+    assert "forced" in reasons(losses)
+    messages = [
+        user(),
+        {"role": "assistant", "tool_calls": [call("a")]},
+        {"role": "tool", "tool_call_id": "a", "content": "x"},
+    ]
+    body, losses = go({"messages": messages, "reasoning_effort": "high"}, C, A, "claude-sonnet-4-5")
+    assert "thinking" not in body
+    assert "without its thinking block" in reasons(losses)
+    body, _ = go({"messages": messages, "reasoning_effort": "high"}, C, A, "claude-opus-4-7")
+    assert body["thinking"]["type"] == "adaptive"
+
+
+# ------------------------------------------------------------------------------- structured output, sampling, the rest
+
+
+def test_structured_output_in_all_four_forms():
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}, "required": ["a"]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
+    body, losses = go({"messages": [user()], "response_format": wanted}, C, A)
+    made = body["output_config"]["format"]
+    assert made["schema"]["additionalProperties"] is False
+    assert "minimum" not in json.dumps(made)
+    assert "minimum" in reasons(losses)
+    body, _ = go({"messages": [user()], "response_format": wanted}, C, R)
+    assert body["text"]["format"] == {"type": "json_schema", "name": "n", "schema": schema, "strict": True}
+    body, _ = go({"messages": [user()], "response_format": wanted}, C, G)
+    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    back, _ = go({"contents": [{"parts": [{"text": "x"}]}], "generationConfig": body["generationConfig"]}, G, C)
+    assert back["response_format"]["json_schema"]["schema"] == schema
+    body, losses = go({"messages": [user()], "response_format": {"type": "json_object"}}, C, A)
+    assert "JSON object" in body["system"][-1]["text"]
+    assert "JSON mode" in reasons(losses)
+
+
+def test_sampling_with_the_vendors_ranges():
+    sampling = {"temperature": 1.7, "top_p": 0.9, "stop": ["a", " "], "seed": 1, "presence_penalty": 1, "n": 3}
+    body, losses = go({"messages": [user()], **sampling}, C, A, "claude-sonnet-4-0")
+    assert (body["temperature"], body["top_p"], body["stop_sequences"]) == (1, 0.9, ["a"])
+    assert {"temperature", "stop", "seed", "presence_penalty", "n"} <= {loss.path for loss in losses}
+    body, losses = go({"messages": [user()], **sampling}, C, A, "claude-sonnet-4-5")
+    assert "top_p" not in body
+    body, losses = go({"messages": [user()], **sampling}, C, G)
+    config = body["generationConfig"]
+    assert (config["temperature"], config["topP"], config["seed"], config["stopSequences"]) == (1.7, 0.9, 1, ["a", " "])
+    assert {loss.path for loss in losses} == {"n"}
+    body, losses = go({"messages": [user()], "max_tokens": 1, "top_k": 5, "stop_sequences": list("abcde")}, A, C)
+    assert body["stop"] == list("abcd")
+    assert {"top_k", "stop"} <= {loss.path for loss in losses}
+    body, losses = go({"messages": [user()], "temperature": 0.5}, C, R, "gpt-5")
+    assert "temperature" not in body
+    assert "takes no temperature" in reasons(losses)
+
+
+def test_foreign_fields_never_travel():
+    body, losses = go({"messages": [user()], "stream": True, "stream_options": {"include_usage": True}, "x": 1}, C, A)
+    assert set(body) == {"model", "max_tokens", "messages", "stream"}
+    assert [loss.path for loss in losses] == ["x"]
+    anthropic = {"messages": [user()], "max_tokens": 1, "context_management": {}, "metadata": {"user_id": "u"}}
+    body, losses = go(anthropic, A, C)
+    assert body["user"] == "u"
+    assert "context_management" in {loss.path for loss in losses}
+    marked = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
+    body, losses = go({"messages": [user(marked)], "max_tokens": 1}, A, C)
+    assert "cache_control" not in json.dumps(body)
+    assert "cache_control" in {loss.path for loss in losses}
+    body, _ = go({"messages": [user(marked)]}, C, A)
+    assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+def test_streams_are_asked_for_with_usage():
+    body, _ = go({"messages": [user()], "max_tokens": 1, "stream": True}, A, C)
+    assert body["stream_options"] == {"include_usage": True}
+    body, _ = go({"contents": [{"parts": [{"text": "x"}]}]}, G, R, stream=True)
+    assert body["stream"] is True
+    body, _ = go({"messages": [user()], "stream": True}, C, G)
+    assert "stream" not in body
+
+
+def test_code_assists_envelope_on_both_sides():
+    body, _ = go({"messages": [user("hi")]}, C, G, provider_type="gemini", project="p", session_id="s")
+    assert body["model"] == "m"
+    assert body["project"] == "p"
+    assert body["request"]["session_id"] == "s"
+    assert body["request"]["contents"] == [{"role": "user", "parts": [{"text": "hi"}]}]
+    back, losses = go(body, G, A)
+    assert back["messages"] == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    assert losses == []
+
+
+@pytest.mark.parametrize(
+    ("body", "src", "match"),
+    [
+        ({"messages": "x"}, A, "messages must be an array"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, A, r"messages\[0\].role"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 3}]}]}, A, "text must be a string"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, C, "tool_call_id is missing"),
+        ({"messages": [user()], "max_tokens": "9"}, C, "max_tokens must be a number"),
+        ({"messages": [user()], "temperature": True}, C, "temperature must be a number"),
+        ({"input": [{"type": "function_call"}]}, R, "call_id must be a string"),
+        ({"contents": [{"parts": [{"text": 1}]}]}, G, "text must be a string"),
+        ({"contents": 7}, G, "contents must be an array"),
+    ],
+)
+def test_faults_of_the_client_name_the_place(body, src, match):
+    dst = A if src != A else C
+    with pytest.raises(MalformedBody, match=match):
+        translate_request(body, src, dst)
