@@ -121,6 +121,8 @@ class AnswerFilter:
         if isinstance(block, ToolCall):
             self._client_call(block)
             self._held = [] if block.custom else None
+        elif isinstance(block, Thinking) and block.signature:  # redacted: there at once
+            self._signed.append(block)
         out.append(event)
 
     def _delta(self, event: Delta, out: list[Event]) -> None:
@@ -149,8 +151,8 @@ class AnswerFilter:
         text = "".join(self._pieces)
         if isinstance(self._block, Text):
             self._keep_text_signature(text, self._block.signature)
-        elif isinstance(self._block, Thinking) and self._signed and not self._signed[-1].text:
-            self._signed[-1].text = text
+        elif isinstance(self._block, Thinking) and self._signed and text:
+            self._signed[-1].text = self._signed[-1].text or text
         out.append(event)
 
     def _accepts(self, block: Block) -> bool:
