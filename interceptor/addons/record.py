@@ -13,6 +13,7 @@ from interceptor.addons.flow_record import build_record, is_event_stream, respon
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.answer import FLOW_HEADER
 from interceptor.error_page import error_sentence, set_caller
+from interceptor.last_words import last_words
 from interceptor.state import FlowState, state_of
 from interceptor.stream import StreamTee
 
@@ -50,7 +51,7 @@ class RecordAddon:
             self._ticker.cancel()
         for flow, state in list(self._active.values()):
             state.error = state.error or "the proxy stopped while this flow was running"
-            self._finish(flow, state)
+            self._finish(flow, state, failed=True)
 
     def request(self, flow: HTTPFlow) -> None:
         """The request is about to leave, or was answered by the proxy."""
@@ -99,7 +100,10 @@ class RecordAddon:
             return
         message = error_sentence(flow.error.msg if flow.error else "", state.exchange)
         state.error = state.error or message
-        set_caller(state.family, flow.id, message)
+        set_caller(state.family, flow.id, state.error, state.error_status)
+        state.last_words = last_words(flow, state)
+        if state.tee is not None and state.last_words:
+            state.tee.end_with(state.last_words)
         self._finish(flow, state)
 
     def websocket_message(self, flow: HTTPFlow) -> None:
@@ -120,7 +124,7 @@ class RecordAddon:
         if (state := state_of(flow)) is not None:
             self._finish(flow, state)
 
-    def _finish(self, flow: HTTPFlow, state: FlowState) -> None:
+    def _finish(self, flow: HTTPFlow, state: FlowState, *, failed: bool = False) -> None:
         if state.closed:
             return
         state.closed = True
@@ -129,7 +133,9 @@ class RecordAddon:
             self.idle.set()
         if state.client is None or (state.forwarded is None and flow.request.path in UNRECORDED_PATHS):
             return
-        failed = bool(state.error and (flow.response is None or flow.error))
+        translator = state.translation.translator if state.translation else None
+        broken = bool(translator and translator.failure)
+        failed = failed or broken or bool(state.error and (flow.response is None or flow.error))
         self._sink.finished(build_record(flow, state, "error" if failed else "done"))
         _forget(state)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import httpx
 from cryptography.fernet import Fernet
 
 from flows.record import FlowDelta, FlowRecord
@@ -57,6 +58,16 @@ class ListSink:
 
     def finished(self, record: FlowRecord) -> None:
         self.records.append(record)
+
+    def of(self, answer: httpx.Response, timeout_s: float = 10) -> FlowRecord:
+        """The record of the flow that an answer belongs to."""
+        wanted, deadline = answer.headers["x-ccproxy-flow"], time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for record in self.records:
+                if record.id == wanted:
+                    return record
+            time.sleep(0.005)
+        raise AssertionError(f"flow {wanted} was not recorded")
 
     def wait(self, count: int = 1, timeout_s: float = 10) -> FlowRecord:
         """The newest record, once there are `count`."""

@@ -40,7 +40,6 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
 
 
 def test_it_works(proxy: Running, upstream: Upstream) -> None:
-    count = len(proxy.sink.records)
     answer = httpx.post(f"{proxy.url}/v1/messages?beta=true", content=BODY, headers=HEADERS)
     assert answer.status_code == 200
     seen = upstream.last
@@ -51,7 +50,7 @@ def test_it_works(proxy: Running, upstream: Upstream) -> None:
     order = ["Host", "x-api-key", "content-type", "anthropic-version"]
     assert [name for name, _ in seen.headers if name in order] == order
     assert not [name for name, _ in seen.headers if name.lower().startswith("x-ccproxy")]
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     assert answer.headers["x-ccproxy-flow"] == record.id
     assert (record.state, record.provider, record.requested_model, record.status_code) == (
         "done",
@@ -74,7 +73,6 @@ def test_a_stream_passes_byte_for_byte_and_is_kept_with_times(proxy: Running, up
     gate = threading.Event()
     events = [b'event: a\ndata: {"n":%d}\n\n' % n for n in range(5)]
     upstream.scripts["/v1/messages"] = sse(*events, gate=gate)
-    count = len(proxy.sink.records)
     try:
         with httpx.stream("POST", f"{proxy.url}/v1/messages", content=BODY, headers=HEADERS) as answer:
             got = b""
@@ -85,7 +83,7 @@ def test_a_stream_passes_byte_for_byte_and_is_kept_with_times(proxy: Running, up
         assert got == b"".join(events)
     finally:
         del upstream.scripts["/v1/messages"]
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     assert record.is_stream and record.event_count == 5
     delivered = record.sides[-1]
     assert delivered.body == got and len(delivered.chunk_times) >= 2
@@ -126,13 +124,14 @@ def test_bodies_that_nobody_changed_are_forwarded_as_they_came(
 
 def test_a_rule_changes_the_model_alone(proxy: Running, upstream: Upstream) -> None:
     body = b'{"messages": [ ],\n "model" : "other" }'
-    count = len(proxy.sink.records)
-    httpx.post(f"{proxy.url}/v1/chat/completions", content=body, headers={"authorization": "Bearer client-own-key"})
+    answer = httpx.post(
+        f"{proxy.url}/v1/chat/completions", content=body, headers={"authorization": "Bearer client-own-key"}
+    )
     assert upstream.last.body == body.replace(b'"other"', b'"renamed"')
     assert upstream.last.header("content-length") == str(len(upstream.last.body))
     assert upstream.last.header("x-api-key") == KEY
     assert upstream.last.header("authorization") is None
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     assert (record.rule, record.requested_model, record.sent_model) == ("by model", "other", "renamed")
     step = next(step for step in record.hooks if step.stage == "transform")
     assert set(step.changed) == {"url", "body"} and step.body_after == upstream.last.body
@@ -146,10 +145,9 @@ def test_a_compressed_body_is_changed_and_compressed_again(proxy: Running, upstr
 
 
 def test_a_credential_never_goes_to_another_host(proxy: Running, upstream: Upstream) -> None:
-    count = len(proxy.sink.records)
     answer = httpx.post(f"{proxy.url}/raw", content=BODY, headers=HEADERS)
     assert answer.status_code == 502  # nothing speaks TLS on 127.0.0.1:443
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     forwarded = next(side for side in record.sides if side.side == "forwarded")
     assert KEY not in str(forwarded.headers) and "sk-ccproxy" not in str(forwarded.headers)
     assert not record.credential_injected
@@ -179,11 +177,10 @@ def test_refusals_are_in_the_callers_format(
 
 
 def test_an_unreachable_provider_is_a_short_error_in_the_callers_format(proxy: Running) -> None:
-    count = len(proxy.sink.records)
     answer = httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers={**HEADERS, "x-api-key": "sk-ccproxy-dead"})
     assert (answer.status_code, answer.json()["type"]) == (502, "error")
     assert "provider dead at 127.0.0.1:1" in answer.json()["error"]["message"]
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     assert record.state == "error" and "provider dead" in record.error
 
 
@@ -199,11 +196,10 @@ def test_local_routes(proxy: Running, upstream: Upstream) -> None:
 
 
 def test_hooks_that_change_headers_are_traced(proxy: Running, upstream: Upstream) -> None:
-    count = len(proxy.sink.records)
     headers = {**HEADERS, "anthropic-beta": "a-1, redact-thinking-2, b-3"}
-    httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers=headers)
+    answer = httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers=headers)
     assert upstream.last.header("anthropic-beta") == "a-1,b-3"
-    step = next(s for s in proxy.sink.wait(count + 1).hooks if s.hook == "verbose_mode")
+    step = next(s for s in proxy.sink.of(answer).hooks if s.hook == "verbose_mode")
     assert step.changed == ("header:anthropic-beta",)
     httpx.post(
         f"{proxy.url}/v1/messages", content=BODY, headers={**headers, "x-ccproxy-hooks": "-verbose_mode, -inject_auth"}
@@ -213,11 +209,10 @@ def test_hooks_that_change_headers_are_traced(proxy: Running, upstream: Upstream
 
 
 def test_session_and_conversation_are_found(proxy: Running) -> None:
-    count = len(proxy.sink.records)
     user = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})
     body = {"model": "m", "metadata": {"user_id": user}, "messages": [{"role": "user", "content": "hello"}]}
-    httpx.post(f"{proxy.url}/v1/messages", json=body, headers=HEADERS)
-    record = proxy.sink.wait(count + 1)
+    answer = httpx.post(f"{proxy.url}/v1/messages", json=body, headers=HEADERS)
+    record = proxy.sink.of(answer)
     assert (record.session_id, record.conversation_id) == ("s-1", "2cf24dba5fb0")
 
 

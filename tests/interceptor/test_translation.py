@@ -85,12 +85,11 @@ def text_of(client: WireFormatName, answer: Any) -> str:
 
 @pytest.mark.parametrize(("client", "kind"), PAIRS)
 def test_whole_answers(proxy: Running, upstream: Upstream, client: WireFormatName, kind: str) -> None:
-    count = len(proxy.sink.records)
     answer = send(proxy, client, kind)
     assert answer.status_code == 200, answer.text
     assert text_of(client, answer.json())
     assert KEY in str(upstream.last.headers)
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     assert (record.action, record.client_format, record.provider_format) == ("transform", client, FORMAT_OF_TYPE[kind])
     sides = {side.side: side for side in record.sides}
     assert sides["client"].body != sides["forwarded"].body == upstream.last.body
@@ -108,11 +107,10 @@ ENDS = {
 
 @pytest.mark.parametrize(("client", "kind"), PAIRS)
 def test_streams(proxy: Running, client: WireFormatName, kind: str) -> None:
-    count = len(proxy.sink.records)
     answer = send(proxy, client, kind, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert ENDS[client] in answer.content
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     sides = {side.side: side for side in record.sides}
     assert sides["delivered"].body == answer.content and sides["upstream"].body
     assert sides["upstream"].chunk_times and record.event_count > 3
@@ -139,19 +137,17 @@ def test_errors_are_in_the_clients_format(
 
 
 def test_a_rule_translates_and_renames(proxy: Running, upstream: Upstream) -> None:
-    count = len(proxy.sink.records)
     answer = send(proxy, "openai_chat", "anthropic", model="renamed", top_logprobs=2, logprobs=True)
     assert answer.status_code == 200
     assert upstream.last.target == "/v1beta/models/demo:generateContent"
-    record = proxy.sink.wait(count + 1)
+    record = proxy.sink.of(answer)
     assert (record.rule, record.provider, record.sent_model) == ("to google", "google", "demo")
 
 
 def test_losses_are_recorded_and_listed_when_asked_for(proxy: Running) -> None:
-    count = len(proxy.sink.records)
     answer = send(proxy, "openai_chat", "anthropic", unknown_field=1)
     assert "unknown_field" in answer.headers["x-ccproxy-losses"]
-    assert any(path == "unknown_field" for path, _ in proxy.sink.wait(count + 1).losses)
+    assert any(path == "unknown_field" for path, _ in proxy.sink.of(answer).losses)
 
 
 def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: Upstream) -> None:
@@ -209,7 +205,7 @@ def test_a_stream_that_is_cut_ends_with_an_error_event(proxy: Running, upstream:
     upstream.scripts["/v1/chat/completions"] = sse(first)
     answer = send(proxy, "anthropic_messages", "openai", stream=True)
     assert b"event: error" in answer.content and b"message_stop" not in answer.content
-    record = proxy.sink.wait(len(proxy.sink.records))
+    record = proxy.sink.of(answer)
     assert "ended before" in record.error
 
 
