@@ -151,7 +151,7 @@ def test_losses_are_recorded_and_listed_when_asked_for(proxy: Running) -> None:
 
 
 def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: Upstream) -> None:
-    deltas = ({"role": "assistant", "content": "hé"}, {})
+    deltas: tuple[dict[str, str], ...] = ({"role": "assistant", "content": "hé"}, {})
     chunks = [
         {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": d, "finish_reason": f}]}
         for d, f in zip(deltas, (None, "stop"), strict=True)
