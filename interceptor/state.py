@@ -54,6 +54,10 @@ class FlowState:
     """The provider's answer is not streamed, because an addon will answer in its place."""
     first_byte_ms: float | None = None
     error: str = ""
+    error_status: int = 0
+    """The status of an error that the proxy answers, when it is not mitmproxy's choice."""
+    last_words: bytes = b""
+    """What ends the client's event stream when the provider's broke."""
     messages: list[WebSocketRecord] = field(default_factory=list)
     kept_message_bytes: int = 0
     closed: bool = False

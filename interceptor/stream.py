@@ -42,6 +42,13 @@ class Tape:
         """When the first piece passed."""
         return self.times[0][1] if self.times else None
 
+    def copy(self) -> Tape:
+        """Another tape with the same beginning."""
+        twin = Tape()
+        twin._chunks, twin.times = [self.body()], list(self.times)
+        twin.size_bytes, twin.kept_bytes = self.size_bytes, self.kept_bytes
+        return twin
+
     def body(self) -> bytes:
         """What was kept so far."""
         if len(self._chunks) > 1:
@@ -59,7 +66,7 @@ class StreamTee:
         translate: turns the provider's bytes into the client's; None passes them on as they are.
     """
 
-    __slots__ = ("_clock_ms", "_flow_id", "_on_delta", "_translate", "delivered", "upstream")
+    __slots__ = ("_clock_ms", "_flow_id", "_on_delta", "_translate", "delivered", "last_ms", "upstream")
 
     def __init__(
         self,
@@ -72,6 +79,8 @@ class StreamTee:
         self._clock_ms = clock_ms
         self._on_delta = on_delta
         self._translate = translate
+        self.last_ms = 0.0
+        """When the provider's newest piece came."""
         self.upstream = Tape()
         self.delivered = Tape() if translate else self.upstream
         """The same tape when nothing is translated."""
@@ -79,6 +88,7 @@ class StreamTee:
     def __call__(self, data: bytes) -> bytes | tuple[()]:
         at_ms = self._clock_ms()
         if data:
+            self.last_ms = at_ms
             self.upstream.add(data, at_ms)
         if self._translate is not None:
             data = self._translate(data)
@@ -87,3 +97,11 @@ class StreamTee:
         if data:
             self._on_delta(FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms))
         return data or ()  # an empty chunk would end the client's chunked body
+
+    def end_with(self, data: bytes) -> None:
+        """Note what the client gets after the provider's stream broke."""
+        if self.delivered is self.upstream:
+            self.delivered = self.upstream.copy()
+        at_ms = self._clock_ms()
+        self.delivered.add(data, at_ms)
+        self._on_delta(FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms))

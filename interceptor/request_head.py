@@ -1,0 +1,130 @@
+"""What a request's head may look like: sizes, bytes and framing (RFC 9112). Pure.
+
+The rules are stricter than many servers': what two parsers could read differently is refused, so that no request can
+hide in another one on its way to a provider.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_HEAD_BYTES = 256 * 1024
+MAX_HEADERS = 1000
+MAX_TARGET_BYTES = 64 * 1024
+MAX_METHOD_BYTES = 32
+MAX_LENGTH_DIGITS = 18
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9]\.[0-9])")
+_NAME = re.compile(_TOKEN)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""Control characters that no header value may contain; a tab may."""
+_DIGITS = re.compile(rb"[0-9]+")
+_FORWARD_PROXY = (
+    "ccproxy is no forward proxy: give its address as the base URL of the SDK (ANTHROPIC_BASE_URL, OPENAI_BASE_URL) "
+    "and leave HTTP_PROXY and HTTPS_PROXY alone."
+)
+
+
+class HeadRefused(Exception):
+    """A head that is not taken; `status_code` and `message` go to the client."""
+
+    def __init__(self, status_code: int, message: str) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.message = message
+
+
+def blank_lines(data: bytes | bytearray) -> int:
+    """How many bytes of empty lines stand before the request line (RFC 9112, 2.2 lets a server skip them)."""
+    end = 0
+    while data[end : end + 2] == b"\r\n":
+        end += 2
+    return end
+
+
+def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
+    """Refuse at once what can never become a good head. `data` begins at the request line.
+
+    Raises:
+        HeadRefused: 400, 414 or 431.
+    """
+    if not data:
+        return
+    if not _NAME.match(data, 0, 1):
+        raise HeadRefused(400, "This is not an HTTP request.")
+    if _BARE_LF.search(data, new_from):
+        raise HeadRefused(400, "Lines of the request's head must end in CR LF.")
+    end = data.find(b"\r\n")
+    if end < 0 and len(data) > MAX_TARGET_BYTES + MAX_METHOD_BYTES + 16:
+        raise HeadRefused(414, f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB.")
+    if end >= 0:
+        check_request_line(bytes(data[:end]))
+    if len(data) > MAX_HEAD_BYTES:
+        raise HeadRefused(431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB.")
+
+
+def check_request_line(line: bytes) -> None:
+    """Method, target and version.
+
+    Raises:
+        HeadRefused: 400, 405, 414 or 505.
+    """
+    if len(line) > MAX_TARGET_BYTES + MAX_METHOD_BYTES + 16:
+        raise HeadRefused(414, f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB.")
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None or len(found[1]) > MAX_METHOD_BYTES:
+        raise HeadRefused(400, "The request line is malformed.")
+    method, target, version = found.groups()
+    if version not in (b"1.0", b"1.1"):
+        raise HeadRefused(505, "ccproxy speaks HTTP/1.1, and HTTP/2 over TLS.")
+    if method == b"CONNECT":
+        raise HeadRefused(405, _FORWARD_PROXY)
+    if len(target) > MAX_TARGET_BYTES:
+        raise HeadRefused(414, f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB.")
+    if not target.startswith(b"/"):
+        raise HeadRefused(400, _FORWARD_PROXY if b"://" in target else "The request names no path.")
+
+
+def split_head(head: bytes | bytearray) -> list[bytes]:
+    """The lines of a complete head (without its empty line) when every one of them is good.
+
+    Raises:
+        HeadRefused: 400, 405, 414, 417, 431 or 505.
+    """
+    lines = bytes(head).split(b"\r\n")
+    check_request_line(lines[0])
+    if len(head) > MAX_HEAD_BYTES:
+        raise HeadRefused(431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB.")
+    if len(lines) - 1 > MAX_HEADERS:
+        raise HeadRefused(431, f"The request has more than {MAX_HEADERS} headers.")
+    fields = [_field(line) for line in lines[1:]]
+    _check_framing(fields, http10=lines[0].endswith(b"1.0"))
+    return lines
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    name, colon, value = line.partition(b":")
+    if not colon or not _NAME.fullmatch(name):
+        raise HeadRefused(400, "A header line is malformed.")
+    if CONTROLS.search(value):
+        raise HeadRefused(400, "A header value contains a control character.")
+    return name.lower(), value.strip(b" \t")
+
+
+def _check_framing(fields: list[tuple[bytes, bytes]], *, http10: bool) -> None:
+    """Nothing about where the request goes and where it ends may be said twice."""
+
+    def values(name: bytes) -> list[bytes]:
+        return [value for key, value in fields if key == name]
+
+    hosts, lengths, codings = values(b"host"), values(b"content-length"), values(b"transfer-encoding")
+    if len(hosts) != 1 or not hosts[0]:
+        raise HeadRefused(400, "The request must have one Host header.")
+    if len(lengths) > 1 or any(not _DIGITS.fullmatch(v) or len(v) > MAX_LENGTH_DIGITS for v in lengths):
+        raise HeadRefused(400, "The Content-Length is malformed.")
+    if codings and (lengths or http10 or len(codings) > 1 or codings[0].lower() != b"chunked"):
+        raise HeadRefused(400, "The Transfer-Encoding is malformed; only chunked is understood.")
+    if any(value.lower() != b"100-continue" for value in values(b"expect")):
+        raise HeadRefused(417, "The only Expect that is understood is 100-continue.")
