@@ -37,6 +37,8 @@ _TIERS: Final = {
     "standard_only": "standard_only",
     "standard": "standard_only",
 }
+_SMALLEST_LIMIT: Final = 32_000
+"""The least that any model which thinks can answer with, thoughts included."""
 JSON_ONLY: Final = "Answer with one valid JSON object and nothing else."
 
 
@@ -275,7 +277,8 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> Non
     if thinking is not None:
         body["thinking"] = thinking
         if limit is None:  # thoughts count, so the default is for what comes behind them
-            body["max_tokens"] += thinking.get("budget_tokens", 0)
+            budget = thinking.get("budget_tokens", 0)
+            body["max_tokens"] = min(body["max_tokens"] + budget, max(_SMALLEST_LIMIT, budget + 1))
     config: JsonObject = {"effort": effort} if effort else {}
     if request.output is not None and request.output.kind == "schema" and request.output.schema is not None:
         schema = for_anthropic_output(request.output.schema, request.losses, "response_format")

@@ -90,6 +90,11 @@ def _anthropic(stream: bool) -> Digest:
             message: Any = events.get_final_message()
     else:
         message = sdk.messages.create(**ask)
+    return of_message(message)
+
+
+def of_message(message: Any) -> Digest:
+    """The digest of an Anthropic message."""
     digest = Digest(stop=_ANTHROPIC_STOPS.get(message.stop_reason, "other"), model=message.model)
     for block in message.content:
         if block.type == "text":
@@ -120,23 +125,26 @@ def _chat(stream: bool) -> Digest:
     sdk = _openai_sdk()
     ask: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     if not stream:
-        completion: Any = sdk.chat.completions.create(**ask)
-        choice = completion.choices[0]
-        message = choice.message
-        digest = Digest(
-            stop=_chat_stop(choice.finish_reason, bool(message and message.tool_calls)), model=completion.model
-        )
-        if message is not None:
-            _chat_content(digest, message)
-            for call in message.tool_calls or []:
-                digest.calls.append((call.function.name, _arguments(call.function.arguments)))
-                digest.ids.append(call.id)
-        _chat_usage(digest, completion.usage)
-        return digest
-    return _chat_stream(sdk.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}))
+        return of_completion(sdk.chat.completions.create(**ask))
+    return of_chunks(sdk.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}))
 
 
-def _chat_stream(chunks: Any) -> Digest:
+def of_completion(completion: Any) -> Digest:
+    """The digest of a chat completion."""
+    choice = completion.choices[0]
+    message = choice.message
+    digest = Digest(stop=_chat_stop(choice.finish_reason, bool(message and message.tool_calls)), model=completion.model)
+    if message is not None:
+        _chat_content(digest, message)
+        for call in message.tool_calls or []:
+            digest.calls.append((call.function.name, _arguments(call.function.arguments)))
+            digest.ids.append(call.id)
+    _chat_usage(digest, completion.usage)
+    return digest
+
+
+def of_chunks(chunks: Any) -> Digest:
+    """The digest of a streamed chat completion."""
     digest = Digest()
     calls: dict[int, list[str]] = {}
     finish = None
@@ -189,11 +197,16 @@ def _chat_usage(digest: Digest, usage: Any) -> None:
 def _responses(stream: bool) -> Digest:
     sdk = _openai_sdk()
     if not stream:
-        return _response_object(sdk.responses.create(model="m", input="x"))
+        return of_response(sdk.responses.create(model="m", input="x"))
+    return of_events(sdk.responses.create(model="m", input="x", stream=True))
+
+
+def of_events(events: Any) -> Digest:
+    """The digest of a streamed response; its deltas must add up to its final object's text."""
     final = None
     texts: list[str] = []
     arguments: list[str] = []
-    for event in sdk.responses.create(model="m", input="x", stream=True):
+    for event in events:
         if event.type == "response.output_text.delta":
             texts.append(event.delta)
         elif event.type == "response.function_call_arguments.delta":
@@ -203,13 +216,14 @@ def _responses(stream: bool) -> Digest:
         elif event.type == "error":
             raise openai.OpenAIError(event.message)
     assert final is not None
-    digest = _response_object(final)
+    digest = of_response(final)
     if digest.text and texts:
         assert digest.text == "".join(texts)
     return digest
 
 
-def _response_object(response: Any) -> Digest:
+def of_response(response: Any) -> Digest:
+    """The digest of a response."""
     assert response.status != "failed", response.error
     digest = Digest(model=response.model)
     for item in response.output:
@@ -239,6 +253,11 @@ def _google(stream: bool) -> Digest:
         chunks: Any = list(sdk.models.generate_content_stream(model="m", contents="x"))
     else:
         chunks = [sdk.models.generate_content(model="m", contents="x")]
+    return of_generated(chunks)
+
+
+def of_generated(chunks: Any) -> Digest:
+    """The digest of a generated content, whole or in pieces."""
     digest = Digest()
     finish = None
     for chunk in chunks:
