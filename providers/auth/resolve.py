@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from providers.auth.base import AuthConf
+from providers.auth.base import AuthConf, OAuthAuth
+from providers.auth.logins import OAuthLogins
+from providers.auth.refresh_lock import SharedLogins
 from providers.auth.registry import SecretRegistry
 from providers.auth.sources import SOURCES, SourceContext, SourceFailed
 from providers.errors import AuthConfigError
@@ -20,6 +22,11 @@ FAILURE_TTL_S = 1.0
 _NOUNS = {"command": "credential command", "file": "credential file", "key": "stored key"}
 
 
+def source_noun(source: str) -> str:
+    """How a kind of source is called in sentences."""
+    return _NOUNS.get(source, "login" if source.endswith("_oauth") else source)
+
+
 @dataclass(frozen=True)
 class Credential:
     """A resolved credential, ready to be put on a request."""
@@ -30,9 +37,11 @@ class Credential:
     """The header's whole value, with "Bearer " when the header is authorization."""
     token: str = field(repr=False)
     source: str
-    """The kind of source it came from: command, file, key."""
+    """The kind of source it came from: command, file, key, anthropic_oauth, ..."""
     companions: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Further headers that belong to it."""
+    expires_at: float | None = None
+    """Seconds since the epoch, None when unknown."""
 
 
 class _Entry:
@@ -56,6 +65,7 @@ class CredentialResolver:
         command_timeout_s: float = 5.0,
         cache_ttl_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        shared: SharedLogins | None = None,
     ) -> None:
         self.command_timeout_s = command_timeout_s
         """Limit of one command or file read; may be changed at any time."""
@@ -64,6 +74,7 @@ class CredentialResolver:
         self._cache_ttl_s = cache_ttl_s
         self._clock = clock
         self._entries: dict[tuple[str, AuthConf], _Entry] = {}
+        self.logins = OAuthLogins(secrets=secrets, decrypt=lambda text: open_keyring().decrypt(text), shared=shared)
 
     async def resolve(self, provider: str, auth: AuthConf) -> Credential:
         """The credential of a provider.
@@ -79,6 +90,39 @@ class CredentialResolver:
         if isinstance(result, AuthConfigError):
             raise AuthConfigError(str(result), status_code=result.status_code)
         return result
+
+    async def refresh(self, provider: str, auth: AuthConf, rejected_token: str) -> Credential | None:
+        """Another credential in place of one that the provider refused, or None when its source has no other.
+
+        A login is renewed, unless somebody has done it already; any other source is read again.
+
+        Raises:
+            AuthConfigError: (502) the source failed; the message names provider, kind of source and fix, no secret.
+        """
+        if isinstance(auth, OAuthAuth):
+            credential = await self._renewed(provider, auth, rejected_token)
+        else:
+            self._drop(provider, auth, rejected_token)
+            credential = await self.resolve(provider, auth)
+        return credential if credential.token != rejected_token else None
+
+    async def _renewed(self, provider: str, auth: OAuthAuth, rejected_token: str) -> Credential:
+        try:
+            login = await self.logins.replace(auth, rejected_token)
+            credential = self._credential(auth, login.access, login.companions, login.expires_at)
+        except SourceFailed as exc:
+            raise AuthConfigError(f"The login of provider “{provider}” {exc}.") from None
+        self._drop(provider, auth, rejected_token)
+        return credential
+
+    def _drop(self, provider: str, auth: AuthConf, rejected_token: str) -> None:
+        """Forget what was read, if it is the refused token; a read that is under way is newer and stays."""
+        entry = self._entries.get((provider, auth))
+        if entry is None or not entry.task.done() or entry.task.cancelled():
+            return
+        result = entry.task.result()
+        if isinstance(result, Credential) and result.token == rejected_token:
+            del self._entries[provider, auth]
 
     def forget(self, provider: str) -> None:
         """Read the provider's source anew on the next request."""
@@ -99,10 +143,10 @@ class CredentialResolver:
         try:
             result = await self._read(auth)
         except SourceFailed as exc:
-            result = AuthConfigError(f"The {_NOUNS[auth.type]} of provider “{provider}” {exc}.")
+            result = AuthConfigError(f"The {source_noun(auth.type)} of provider “{provider}” {exc}.")
         except Exception as exc:
             result = AuthConfigError(
-                f"The {_NOUNS.get(auth.type, auth.type)} of provider “{provider}” failed ({type(exc).__name__}); "
+                f"The {source_noun(auth.type)} of provider “{provider}” failed ({type(exc).__name__}); "
                 "check the provider's settings."
             )
         finally:
@@ -111,13 +155,25 @@ class CredentialResolver:
         return result
 
     async def _read(self, auth: AuthConf) -> Credential:
+        if isinstance(auth, OAuthAuth):
+            login = await self.logins.access(auth)
+            return self._credential(auth, login.access, login.companions, login.expires_at)
         context = SourceContext(self._open_keyring, self.command_timeout_s)
-        token = (await SOURCES[auth.type](auth, context)).strip()
+        return self._credential(auth, await SOURCES[auth.type](auth, context))
+
+    def _credential(
+        self,
+        auth: AuthConf,
+        text: str,
+        companions: tuple[tuple[str, str], ...] = (),
+        expires_at: float | None = None,
+    ) -> Credential:
+        token = text.strip()
         self._secrets.add(token)
         _check_token(token)
         header = auth.header.lower() or DEFAULT_HEADER
         value = f"Bearer {token}" if header == DEFAULT_HEADER else token
-        return Credential(header=header, value=value, token=token, source=auth.type)
+        return Credential(header, value, token, auth.type, companions, expires_at)
 
 
 def _check_token(token: str) -> None:

@@ -1,0 +1,121 @@
+"""Keeps logins usable: hands out access tokens, and has them renewed once, however many ask in how many processes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from providers.auth.base import OAuthAuth
+from providers.auth.login_files import LoginFiles
+from providers.auth.oauth import Login
+from providers.auth.refresh_lock import InMemoryLogins, LockFailed, SharedLogins, file_lock
+from providers.auth.registry import SecretRegistry
+from providers.auth.renewal import Renewal
+from providers.auth.sources import SourceFailed
+
+HEADROOM_S = 60.0
+"""A token that expires sooner is renewed before it is used."""
+CLOCK_SKEW_S = 300.0
+"""When renewing fails, a token that expired no longer ago is still tried: the provider's clock decides."""
+LOCK_TIMEOUT_S = 40.0
+
+
+def login_key(auth: OAuthAuth) -> str:
+    """What names a login in the shared memory: providers that use the same file share one."""
+    return f"{auth.type}:{auth.file_path}"
+
+
+class OAuthLogins:
+    """The logins of one process, on one event loop.
+
+    Args:
+        secrets: learns every token.
+        decrypt: turns the stored client secret into text; may raise ConfigError.
+        shared: memory shared with other processes and machines.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        secrets: SecretRegistry,
+        decrypt: Callable[[str], str],
+        shared: SharedLogins | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._files = LoginFiles(secrets, now)
+        self._decrypt = decrypt
+        self._shared = shared or InMemoryLogins()
+        self._locks: dict[Path, asyncio.Lock] = {}
+        self._running: set[asyncio.Task[Login]] = set()
+
+    async def access(self, auth: OAuthAuth, headroom_s: float = HEADROOM_S) -> Login:
+        """The login with an access token that is good for longer than `headroom_s`.
+
+        Raises:
+            SourceFailed: there is none.
+        """
+        path = self._files.path(auth)
+        return await self._get(auth, path, lambda login: self._files.remaining_s(path, login) <= headroom_s)
+
+    async def replace(self, auth: OAuthAuth, rejected: str) -> Login:
+        """The login with another access token than `rejected`, which the provider refused.
+
+        Raises:
+            SourceFailed: there is none.
+        """
+        path = self._files.path(auth)
+
+        def is_stale(login: Login) -> bool:
+            return login.access == rejected or self._files.remaining_s(path, login) <= 0
+
+        return await self._get(auth, path, is_stale, was_refused=True)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let running renewals finish: one that is cut off between answer and file loses the login."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=timeout_s)
+
+    async def _get(
+        self, auth: OAuthAuth, path: Path, is_stale: Callable[[Login], bool], *, was_refused: bool = False
+    ) -> Login:
+        login = self._files.login(auth, await self._files.read(path))
+        if not is_stale(login):
+            return login
+        # A task of its own: whoever asked may go away, the renewal must not be cut off.
+        return await asyncio.shield(self._spawn(self._renew(auth, path, is_stale, was_refused)))
+
+    def _spawn(self, work: Coroutine[Any, Any, Login]) -> asyncio.Task[Login]:
+        task = asyncio.create_task(work, name="renew a login")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Login]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # read, so that nothing is reported lost when every caller has gone
+
+    async def _renew(self, auth: OAuthAuth, path: Path, is_stale: Callable[[Login], bool], was_refused: bool) -> Login:
+        """Locks from the inside out: this process, this machine, this database; then look again."""
+        async with self._locks.setdefault(path, asyncio.Lock()), AsyncExitStack() as stack:
+            login = self._files.login(auth, await self._files.read(path))
+            if not is_stale(login):
+                return login
+            try:
+                await stack.enter_async_context(file_lock(path, LOCK_TIMEOUT_S))
+                held = await stack.enter_async_context(self._shared.hold(login_key(auth)))
+                await self._files.save_unsaved(path)
+                document = await self._files.read(path)
+                login = self._files.login(auth, document)
+                if not is_stale(login):
+                    return login
+                return await Renewal(self._files, self._decrypt, auth, path, is_stale, was_refused, held).run(document)
+            except (SourceFailed, LockFailed) as exc:
+                if login.access and not was_refused and self._files.remaining_s(path, login) > -CLOCK_SKEW_S:
+                    return login  # it may still be good: the provider's clock decides
+                raise SourceFailed(str(exc)) from None

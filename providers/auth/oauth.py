@@ -1,0 +1,179 @@
+"""A login as it stands in its file, the request that refreshes it, and the file after the answer. Pure functions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+
+from providers.auth.base import OAuthAuth
+
+Document = dict[str, Any]
+
+_CLAIMS = "https://api.openai.com/auth"
+"""Claim of OpenAI's tokens that holds the account; seen in the tokens that Codex stores."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """The tokens of a file. Missing texts are ""; `expires_at` is in seconds since the epoch, None when unknown."""
+
+    access: str = field(default="", repr=False)
+    refresh: str = field(default="", repr=False)
+    expires_at: float | None = None
+    companions: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Headers that travel with the access token."""
+
+
+def fingerprint(secret: str) -> str:
+    """A short digest by which a secret can be compared without keeping it; "" for none."""
+    return sha256(secret.encode()).hexdigest()[:24] if secret else ""
+
+
+def read_login(auth: OAuthAuth, document: Document) -> Login:
+    """The tokens of a credential file's content."""
+    access, refresh = _text(document, auth.access_path), _text(document, auth.refresh_path)
+    if auth.expiry_path:
+        value = _at(document, auth.expiry_path)
+        known = isinstance(value, int | float) and not isinstance(value, bool)
+        expires_at = value / 1000 if known else None
+    else:
+        expires_at = jwt_seconds(access, "exp")
+    return Login(access, refresh, expires_at, _companions(auth, document))
+
+
+def secrets_of(auth: OAuthAuth, document: Document) -> list[str]:
+    """Every secret of a credential file."""
+    paths = (auth.access_path, auth.refresh_path, auth.id_token_path)
+    return [text for path in paths if (text := _text(document, path))]
+
+
+def encode_fields(auth: OAuthAuth, fields: Mapping[str, str], client_secret: str) -> tuple[bytes, str]:
+    """Body and content type of a request to the token endpoint."""
+    values = {**fields, **({"client_secret": client_secret} if client_secret else {})}
+    if auth.body_format == "json":
+        return json.dumps(values).encode(), "application/json"
+    return urlencode(values).encode(), "application/x-www-form-urlencoded"
+
+
+def apply_answer(auth: OAuthAuth, document: Document, answer: Mapping[str, Any], now_s: float) -> Document:
+    """The file's content with the new tokens in it; everything else stays.
+
+    `answer` is the token endpoint's: access_token, and when it likes refresh_token, expires_in (s), id_token.
+    """
+    changed = copy.deepcopy(document)
+    _set(changed, auth.access_path, answer["access_token"])
+    if isinstance(refresh := answer.get("refresh_token"), str) and refresh:
+        _set(changed, auth.refresh_path, refresh)
+    if auth.expiry_path:
+        _set(changed, auth.expiry_path, round((now_s + lifetime_s(auth, answer)) * 1000))
+    if auth.id_token_path and isinstance(id_token := answer.get("id_token"), str) and id_token:
+        _set(changed, auth.id_token_path, id_token)
+        if auth.account_id_path and (account := _claims(id_token).get("chatgpt_account_id")):
+            _set(changed, auth.account_id_path, account)
+    if auth.last_refresh_path:
+        stamp = datetime.fromtimestamp(now_s, UTC).isoformat(timespec="microseconds")
+        _set(changed, auth.last_refresh_path, stamp.replace("+00:00", "Z"))
+    return changed
+
+
+def token_part(auth: OAuthAuth, document: Document) -> Document:
+    """What of a file belongs to the login, by its path."""
+    paths = (
+        auth.access_path,
+        auth.refresh_path,
+        auth.expiry_path,
+        auth.id_token_path,
+        auth.account_id_path,
+        auth.last_refresh_path,
+    )
+    return {path: value for path in paths if path and (value := _at(document, path)) is not None}
+
+
+def with_tokens(document: Document, part: Document) -> Document:
+    """A file's content with another one's login in it."""
+    changed = copy.deepcopy(document)
+    for path, value in part.items():
+        _set(changed, path, value)
+    return changed
+
+
+def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
+    """How long the new access token lives, counted from the answer, whatever the clocks say."""
+    value = answer.get("expires_in")
+    if isinstance(value, str) and value.isdigit():
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    token = str(answer.get("access_token", ""))
+    expires_at, issued_at = jwt_seconds(token, "exp"), jwt_seconds(token, "iat")
+    if expires_at is not None and issued_at is not None and expires_at > issued_at:
+        return expires_at - issued_at
+    return auth.default_expires_in_seconds
+
+
+def jwt_seconds(token: str, claim: str) -> float | None:
+    """A time of a JWT's payload (RFC 7519, 4.1) in seconds since the epoch; None when there is none."""
+    value = jwt_payload(token).get(claim)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def jwt_payload(token: str) -> Document:
+    """The payload of a JWT, unverified; {} for anything else."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _claims(token: str) -> Document:
+    claims = jwt_payload(token).get(_CLAIMS)
+    return claims if isinstance(claims, dict) else {}
+
+
+def _companions(auth: OAuthAuth, document: Document) -> tuple[tuple[str, str], ...]:
+    """The account headers of Codex: from the file, else from the id token, else from the access token."""
+    if auth.type != "codex_oauth":
+        return ()
+    claims = [_claims(_text(document, path)) for path in (auth.id_token_path, auth.access_path)]
+    account = _text(document, auth.account_id_path) or next(
+        (str(c["chatgpt_account_id"]) for c in claims if c.get("chatgpt_account_id")), ""
+    )
+    headers = [("ChatGPT-Account-ID", account)] if account else []
+    if any(c.get("chatgpt_account_is_fedramp") for c in claims):
+        headers.append(("X-OpenAI-Fedramp", "true"))
+    return tuple((name, value) for name, value in headers if value.isascii() and value.isprintable())
+
+
+def _at(document: Document, path: str) -> Any:
+    value: Any = document
+    for key in path.split(".") if path else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if path else None
+
+
+def _text(document: Document, path: str) -> str:
+    value = _at(document, path)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _set(document: Document, path: str, value: Any) -> None:
+    """Assign, making the maps on the way."""
+    *parents, last = path.split(".")
+    for key in parents:
+        inner = document.get(key)
+        if not isinstance(inner, dict):
+            inner = document[key] = {}
+        document = inner
+    document[last] = value

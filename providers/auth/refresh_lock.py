@@ -1,0 +1,124 @@
+"""One refresh at a time: the lock between the processes of a machine, and what is remembered of a login."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+POLL_INTERVAL_S = 0.03
+
+
+@dataclass(frozen=True)
+class LoginState:
+    """What is remembered of a login beside its file. Times are seconds since the epoch, 0.0 for never."""
+
+    tokens: str = field(default="", repr=False)
+    """The newest content of the file as JSON, so that another machine can take it over; "" for none."""
+    current: str = ""
+    """Fingerprint of the refresh token in `tokens`."""
+    ancestors: tuple[str, ...] = ()
+    """Fingerprints of the refresh tokens that `tokens` came from, oldest first: who holds one of them is behind."""
+    machine: str = ""
+    """Where it was refreshed."""
+    refreshed_at: float = 0.0
+    expires_at: float = 0.0
+    failures: int = 0
+    """Failed tries since the last success."""
+    not_before: float = 0.0
+    """The endpoint is left alone until then."""
+    refused: str = ""
+    """Fingerprint of a refresh token that the endpoint refused for good."""
+    error: str = ""
+    """Why the last try failed; one sentence without secrets."""
+    tried_at: float = 0.0
+
+
+class Held(Protocol):
+    """A login that nobody else refreshes now."""
+
+    state: LoginState
+
+    async def save(self, state: LoginState) -> None:
+        """Remember."""
+
+
+class SharedLogins(Protocol):
+    """Where processes and machines that share a database meet."""
+
+    def hold(self, key: str) -> AbstractAsyncContextManager[Held]:
+        """Wait until nobody else refreshes the login, and keep them waiting meanwhile.
+
+        Raises:
+            LockFailed: it cannot be had.
+        """
+
+
+class LockFailed(Exception):
+    """The lock cannot be had; the text completes "The login of provider x ..."."""
+
+
+class InMemoryLogins:
+    """For one process alone: nothing is shared, and it is forgotten when the process ends."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, LoginState] = {}
+
+    @asynccontextmanager
+    async def hold(self, key: str) -> AsyncIterator[Held]:
+        """The state of a login; the file lock keeps others away."""
+        yield _InMemory(self.states, key)
+
+
+class _InMemory:
+    def __init__(self, states: dict[str, LoginState], key: str) -> None:
+        self._states, self._key = states, key
+        self.state = states.get(key, LoginState())
+
+    async def save(self, state: LoginState) -> None:
+        self.state = self._states[self._key] = state
+
+
+@asynccontextmanager
+async def file_lock(path: Path, timeout_s: float) -> AsyncIterator[None]:
+    """Hold the lock of the file at `path` against every process of this machine.
+
+    The kernel frees it when its holder dies. The lock file stays: removing it would let two in at once.
+
+    Raises:
+        LockFailed: it could not be had in time, or its folder cannot be written.
+    """
+    descriptor = await asyncio.to_thread(_open, path.parent / f".{path.name}.ccproxy.lock")
+    try:
+        deadline = time.monotonic() + timeout_s
+        while not await asyncio.to_thread(_try_lock, descriptor):
+            if time.monotonic() >= deadline:
+                raise LockFailed(f"has been under refresh by another process for {timeout_s:g} s; try again")
+            await asyncio.sleep(POLL_INTERVAL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise LockFailed(f"cannot be renewed: {path.parent} cannot be written ({exc.strerror})") from None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as exc:
+        raise LockFailed(f"cannot be locked ({exc.strerror}); keep its file on a local disk") from None
+    return True
