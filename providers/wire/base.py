@@ -19,6 +19,7 @@ class TargetInfo:
 
     `model` replaces the client's; `stream` replaces what the body says (Google says it in the path).
     `max_tokens_default` is what Anthropic, which demands one, gets when the client gave none.
+    `drop_server_tools` leaves out tools that run at the client's vendor (a loss) where they are refused otherwise.
     `project`, `session_id` and `user_prompt_id` go into Code Assist's envelope.
     """
 
@@ -27,6 +28,7 @@ class TargetInfo:
     stream: bool | None = None
     host: str = ""
     max_tokens_default: int = DEFAULT_MAX_TOKENS
+    drop_server_tools: bool = False
     project: str | None = None
     session_id: str | None = None
     user_prompt_id: str | None = None

@@ -29,10 +29,12 @@ _STATEFUL: Final = {
 }
 
 
-def make_portable(request: Request, dst: WireFormatName) -> None:
+def make_portable(request: Request, dst: WireFormatName, *, drop_server_tools: bool = False) -> None:
     """Prepare the request for `dst` in place. Raises `UnsupportedByTarget` for what must not be dropped silently."""
     label = WIRE_FORMATS[dst]
     _refuse_state(request, label)
+    if drop_server_tools:
+        _drop_server_tools(request, label)
     _refuse_server_tools(request, label)
     _drop_extras(request, label)
     for tool in request.tools:
@@ -56,6 +58,20 @@ def _refuse_state(request: Request, label: str) -> None:
             raise UnsupportedByTarget(f"`{field}` only means something to the provider that stored it; {instead}.")
     if request.extras.get("background"):
         raise UnsupportedByTarget(f"`background` mode does not exist in {label}; send the request without it.")
+
+
+def _drop_server_tools(request: Request, label: str) -> None:
+    dropped = {tool.name for tool in request.tools if tool.raw is not None}
+    if request.extras.pop("mcp_servers", None):
+        dropped.add("mcp_servers")
+    for name in sorted(dropped):
+        request.losses.add(f"tools.{name}", f"It runs at the client's own vendor; {label} has no such tool.")
+    request.tools = [tool for tool in request.tools if tool.raw is None]
+    choice = request.tool_choice
+    if choice is not None and choice.names:
+        choice.names = [name for name in choice.names if name not in dropped]
+        if not choice.names:
+            request.tool_choice = None
 
 
 def _refuse_server_tools(request: Request, label: str) -> None:

@@ -40,7 +40,7 @@ class Sequencer:
 
     def add(self, key: Hashable, event: Event, out: list[Event]) -> None:
         """A delta of an open block; one for a block that is not open is dropped."""
-        if key == self._current:
+        if key == self._current and key is not None:
             out.append(event)
         elif key in self._waiting:
             self._waiting[key].append(event)

@@ -17,7 +17,20 @@ from providers.wire.base import AnswerContext, TargetInfo
 from providers.wire.errors import error_body
 from providers.wire.events import Collector, of_response
 from providers.wire.formats import wire_format
-from providers.wire.ir import End, Event, Failure, Finish, JsonObject, Loss, Request, Response, Usage, UsageUpdate
+from providers.wire.ir import (
+    End,
+    Event,
+    Failure,
+    Finish,
+    JsonObject,
+    Loss,
+    Ping,
+    Request,
+    Response,
+    Start,
+    Usage,
+    UsageUpdate,
+)
 from providers.wire.jsonio import dumps, loads
 from providers.wire.portable import make_portable
 from providers.wire.sse import SseEvent, SseParser
@@ -60,7 +73,7 @@ def translate_request(
     request = decoded_request(body, src, model=model, stream=target.stream)
     try:
         if src != dst:
-            make_portable(request, dst)
+            make_portable(request, dst, drop_server_tools=target.drop_server_tools)
         return wire_format(dst).encode_request(request, target), request.losses
     except _UNFORESEEN as error:
         raise MalformedBody(f"The request cannot be translated ({type(error).__name__}).") from error
@@ -139,6 +152,7 @@ class StreamTranslator:
         self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.failure: Failure | None = None
+        self._started = False
         self._parser = SseParser()
         self._decoder = wire_format(src).stream_decoder()
         self._encoder = wire_format(dst).stream_encoder(context)
@@ -194,6 +208,10 @@ class StreamTranslator:
     def _encode(self, events: Sequence[Event]) -> bytes:
         if not events:
             return b""
+        if not self._started and not isinstance(events[0], Failure | Ping):
+            self._started = True
+            if not isinstance(events[0], Start):  # a provider that skips its own beginning
+                events = [Start(), *events]
         filtered = self._filter.feed(events)
         last = filtered[-1] if filtered else None
         for event in filtered:

@@ -76,10 +76,10 @@ class ChatStreamDecoder:
             failure.status = _status(body["error"], failure)
             return [failure]
         out: list[Event] = []
-        if not self._started:
+        choices = body.get("choices")
+        if not self._started and (choices or body.get("id")):  # Azure's first chunk has neither
             self._started = True
             out.append(Start(body.get("id"), body.get("model"), count(body.get("created"))))
-        choices = body.get("choices")
         if choices:
             self._choice(objects(choices, "choices")[0], out)
         if (usage := decode_usage(body.get("usage"))) is not None:
@@ -120,8 +120,9 @@ class ChatStreamDecoder:
             for call in objects(calls, "tool_calls"):
                 self._call(call, out)
         if annotations := delta.get("annotations"):
-            for citation in decode_annotations(annotations):
-                self._blocks.add(self._blocks.current, CitationDelta(citation), out)
+            current = self._blocks.current
+            for citation in decode_annotations(annotations) if current is not None else []:
+                self._blocks.add(current, CitationDelta(citation), out)
         if choice.get("finish_reason"):
             self._finish = decode_finish(choice["finish_reason"], self._called)
 

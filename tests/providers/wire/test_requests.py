@@ -231,6 +231,15 @@ def test_server_tools_are_refused_by_name():
         go({"contents": [{"parts": [{"text": "x"}]}], "tools": [{"google_search": {}}]}, G, A)
 
 
+def test_server_tools_can_be_dropped_on_demand():
+    tools = [{"type": "web_search"}, {"type": "function", "name": "f", "parameters": {}}]
+    choice = {"type": "web_search"}
+    body, losses = go({"input": "x", "tools": tools, "tool_choice": choice}, R, A, drop_server_tools=True)
+    assert [tool["name"] for tool in body["tools"]] == ["f"]
+    assert "tool_choice" not in body
+    assert [loss.path for loss in losses] == ["tools.web_search"]
+
+
 def test_state_kept_at_openai_is_refused_with_the_way_out():
     for field in ("previous_response_id", "conversation"):
         with pytest.raises(UnsupportedByTarget, match="whole conversation"):

@@ -271,6 +271,24 @@ def test_namespaced_tools_get_their_names_back():
     assert (calls[0]["name"], calls[0]["namespace"]) == ("read", "fs")
 
 
+def test_azures_empty_first_chunk_is_no_beginning():
+    empty = {"id": "", "model": "", "choices": [], "prompt_filter_results": []}
+    events, _ = run(C, A, sse(empty, chunk({"content": "Hi"}), chunk({}, "stop"), b"[DONE]"))
+    assert events[0][1]["message"]["model"] == "gpt"
+    assert [name for name, _ in events].count("message_start") == 1
+
+
+def test_a_stream_without_its_beginning_still_has_one():
+    raw = sse(
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+    )
+    events, _ = run(A, C, raw)
+    assert events[0][1]["choices"][0]["delta"]["role"] == "assistant"
+    assert all(body == b"[DONE]" or body["id"] for _, body in events)
+
+
 def test_code_assists_envelope_is_taken_off_whatever_stands_beside_it():
     inner = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}], "modelVersion": "g"}
     events, _ = run(G, C, sse({"response": inner, "traceId": "t"}))
