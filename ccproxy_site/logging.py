@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 
+from ccproxy_site.journal import SOCKET, JournalHandler
 from flows.redact import Redactor
 from providers.auth.registry import SECRETS
 from providers.errors import ConfigError
@@ -71,13 +72,14 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
         return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors)
 
 
-def configure_logging(log_file: Path | None, level: str, to_stderr: bool) -> None:
+def configure_logging(log_file: Path | None, level: str, to_stderr: bool, journal: str = "") -> None:
     """Set up the root logger; what was set up before is replaced.
 
     Args:
         log_file: where to write; None writes no file.
         level: DEBUG, INFO, WARNING, ERROR or CRITICAL, in any case.
         to_stderr: write to standard error too.
+        journal: identifier to log to the systemd journal under; without a journal, standard error takes its place.
 
     Raises:
         ConfigError: when the level is unknown or the file cannot be written.
@@ -86,7 +88,10 @@ def configure_logging(log_file: Path | None, level: str, to_stderr: bool) -> Non
         raise ConfigError(f"log_level {level!r} is not one of {', '.join(LEVELS)}")
     formatter = LogFormatter(Redactor(SECRETS))
     handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
-    if to_stderr:
+    journal_there = bool(journal) and SOCKET.exists()
+    if journal_there:
+        handlers.append(JournalHandler(journal))
+    if to_stderr or (journal and not journal_there):
         handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger()
     for old in list(root.handlers):
@@ -98,6 +103,8 @@ def configure_logging(log_file: Path | None, level: str, to_stderr: bool) -> Non
     root.setLevel(level.upper())
     _quieten()
     logging.captureWarnings(True)
+    if journal and not journal_there:
+        root.warning("use_journal is on, but there is no systemd journal here; logging to standard error")
 
 
 def _file_handler(log_file: Path) -> logging.Handler:

@@ -42,6 +42,7 @@ class FlowState:
     forwarded: SideRecord | None = None
     credential_injected: bool = False
     requested_model: str = ""
+    conversation_id: str = ""
     sent_model: str = ""
     tee: StreamTee | None = None
     upstream: SideRecord | None = None

@@ -16,10 +16,6 @@ KEY_FILE_NAME = "secret.key"
 _RESTORE = "restore it, or delete it to start with a new key and paste the stored credentials again"
 
 
-class _BadKeys(ConfigError):
-    """The rest of a sentence that begins with the file's name."""
-
-
 class Keyring:
     """Encrypts and decrypts short texts with the keys of one file."""
 

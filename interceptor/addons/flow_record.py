@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import time
-from typing import Literal
+from typing import Any, Literal
 
 from mitmproxy.connection import Server
 from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowRecord, Side, SideRecord
-from interceptor.conversation import conversation_id
 from interceptor.pipeline.runner import as_record
 from interceptor.state import FlowState
 from interceptor.stream import Tape
@@ -40,52 +39,65 @@ def response_side(side: Side, response: Response) -> SideRecord:
 
 def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done", "error"]) -> FlowRecord:
     """The record of a flow as it stands."""
-    decision, client, response = state.decision, state.client, flow.response
-    provider = decision.provider if decision else None
-    rule = decision.rule if decision else None
-    metadata = state.exchange.metadata if state.exchange else {}
-    finished = phase != "live"
+    client, response = state.client, flow.response
     answer_sides, event_count = _answer_sides(flow, state)
     return FlowRecord(
         id=flow.id,
         state=phase,
         started_at=state.started_at,
-        finished_at=time() if finished else None,
         source=state.source,
         method=client.method if client else flow.request.method,
         host=_host(state),
         path=_path(client.url) if client else flow.request.path,
         client_url=client.url if client else "",
-        forwarded_url=state.forwarded.url if state.forwarded else "",
         user_agent=_header(client, "user-agent"),
         client_format=state.client_format or "",
-        provider_format=(decision.provider_format or "") if decision else "",
-        action=_action(state),
-        provider=provider.name if provider else "",
-        provider_type=provider.type if provider else "",
-        rule=rule.label if rule else "",
-        rule_id=rule.id if rule else None,
-        route=decision.route if decision else "",
-        revision=state.snapshot.revision,
         requested_model=state.requested_model,
-        sent_model=state.sent_model,
-        session_id=metadata.get("session_id", ""),
-        conversation_id=conversation_id(state.exchange.body.peek()) if state.exchange else "",
-        credential_injected=state.credential_injected,
+        session_id=state.exchange.metadata.get("session_id", "") if state.exchange else "",
+        conversation_id=state.conversation_id,
         status_code=response.status_code if response else None,
         is_stream=bool(response and state.upstream and is_event_stream(response)),
         is_websocket=flow.websocket is not None,
         error=state.error,
-        connect_ms=_connect_ms(flow.server_conn, state),
-        first_byte_ms=state.first_byte_ms,
-        first_event_ms=state.tee.delivered.first_ms if state.tee else None,
-        duration_ms=state.ms() if finished else None,
         event_count=event_count,
-        losses=tuple(state.translation.all_losses) if state.translation else (),
         sides=tuple(side for side in (client, state.forwarded, *answer_sides) if side),
         hooks=tuple(state.steps),
         messages=tuple(state.messages),
+        **_routing(state),
+        **_timing(flow, state, finished=phase != "live"),
     )
+
+
+def _routing(state: FlowState) -> dict[str, Any]:
+    """Where it went and why."""
+    decision = state.decision
+    provider = decision.provider if decision else None
+    rule = decision.rule if decision else None
+    return {
+        "action": _action(state),
+        "forwarded_url": state.forwarded.url if state.forwarded else "",
+        "provider": provider.name if provider else "",
+        "provider_type": provider.type if provider else "",
+        "provider_format": (decision.provider_format or "") if decision else "",
+        "rule": rule.label if rule else "",
+        "rule_id": rule.id if rule else None,
+        "route": decision.route if decision else "",
+        "revision": state.snapshot.revision,
+        "sent_model": state.sent_model,
+        "credential_injected": state.credential_injected,
+        "losses": tuple(state.translation.all_losses) if state.translation else (),
+    }
+
+
+def _timing(flow: HTTPFlow, state: FlowState, *, finished: bool) -> dict[str, Any]:
+    """When things happened, as far as they have."""
+    return {
+        "finished_at": time() if finished else None,
+        "connect_ms": _connect_ms(flow.server_conn, state),
+        "first_byte_ms": state.first_byte_ms,
+        "first_event_ms": state.tee.delivered.first_ms if state.tee else None,
+        "duration_ms": state.ms() if finished else None,
+    }
 
 
 def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], int]:

@@ -9,6 +9,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from flows.record import SideRecord
 from interceptor.config.store import ConfigStore
+from interceptor.conversation import conversation_id
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
@@ -77,6 +78,7 @@ class InspectorAddon:
         )
         parsed = exchange.body.peek() if request.method != "GET" else None
         state.requested_model = model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
+        state.conversation_id = conversation_id(parsed)
 
 
 def _address(flow: HTTPFlow, headers: HeaderMap) -> tuple[str, str, int]:

@@ -58,7 +58,8 @@ class Command(BaseCommand):
         settings: ServerSettings = django_settings.CCPROXY
         directory = Path(django_settings.CONFIG_DIR)
         _check_directory(directory)
-        configure_logging(settings.log_path(directory), settings.log_level, to_stderr=True)
+        journal = settings.journal_name(directory) if settings.use_journal else ""
+        configure_logging(settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal)
         try:
             for note in ensure_database().notes:
                 logger.warning(note)
