@@ -143,9 +143,7 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
     if usage is None:
         return None
     read, written = usage.input_tokens or 0, usage.output_tokens or 0
-    details: JsonObject = {"cached_tokens": usage.cached_tokens or 0}
-    if usage.cache_write_tokens is not None:
-        details["cache_write_tokens"] = usage.cache_write_tokens
+    details = {"cached_tokens": usage.cached_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
     return {
         "input_tokens": read,
         "input_tokens_details": details,

@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from anthropic.types import Message, RawMessageStreamEvent
+from google.genai.types import GenerateContentResponse
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
+from providers.wire.sse import SseParser
 from providers.wire.translate import (
     AnswerContext,
     StreamTranslator,
@@ -105,6 +112,34 @@ def test_whole_answers_can_be_streamed(corpus, src, dst):
             continue
         got = read(dst, translate_response_to_stream(case.answer, src, dst, context=WITH_USAGE), stream=True)
         check(case, want, got, dst)
+
+
+OBJECTS: dict[str, Any] = {
+    ANTHROPIC_MESSAGES: TypeAdapter(Message),
+    OPENAI_CHAT: TypeAdapter(ChatCompletion),
+    OPENAI_RESPONSES: TypeAdapter(Response),
+    GOOGLE_GENERATE: TypeAdapter(GenerateContentResponse),
+}
+EVENTS: dict[str, Any] = {
+    ANTHROPIC_MESSAGES: TypeAdapter(RawMessageStreamEvent),
+    OPENAI_CHAT: TypeAdapter(ChatCompletionChunk),
+    OPENAI_RESPONSES: TypeAdapter(ResponseStreamEvent),
+    GOOGLE_GENERATE: TypeAdapter(GenerateContentResponse),
+}
+
+
+@pytest.mark.parametrize(("src", "dst"), PAIRS)
+def test_objects_and_events_have_every_required_field(corpus, src, dst):
+    """Stricter than the SDKs, which build their objects from whatever comes."""
+    for case in buffered(corpus):
+        if case.format == src:
+            OBJECTS[dst].validate_python(translate_response(case.answer, src, dst)[0])
+    for case in streamed(corpus)[::3]:
+        if case.format == src and case.id not in UNREADABLE:
+            stream = StreamTranslator(src, dst, context=WITH_USAGE)
+            for event in SseParser().feed(stream.feed(case.answer) + stream.flush()):
+                if event.data != b"[DONE]" and b'"ping"' not in event.data:
+                    EVENTS[dst].validate_python(json.loads(event.data))
 
 
 def test_googles_array_is_read_like_its_stream(corpus):
