@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from mitmproxy.http import HTTPFlow, Response
@@ -9,6 +10,7 @@ from mitmproxy.http import HTTPFlow, Response
 from interceptor.addons.flow_record import is_event_stream
 from interceptor.state import FlowState, state_of
 from interceptor.transform.translation import Translation, answer_headers
+from providers.wire.limits import retry_after_s
 
 LOSSES_HEADER = "x-ccproxy-losses"
 MAX_LOSSES_CHARS = 4000
@@ -45,6 +47,9 @@ class TranslateAddon:
         streamed = translation.stream and status < 400
         rewrite_head(response, translation, streamed=streamed)
         show_losses(state, response)
+        wait_s = retry_after_s(body, translation.provider) if status in (429, 503) else None
+        if wait_s is not None and "retry-after" not in response.headers:
+            response.headers["retry-after"] = str(math.ceil(wait_s))
         if status != response.status_code:
             state.error = "The provider's answer could not be translated."
             response.status_code = status

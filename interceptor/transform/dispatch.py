@@ -13,6 +13,7 @@ from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
 from interceptor.transform.target import VERTEX_TYPES, provider_path, translated_path, vertex_address
 from providers.names import WIRE_FORMATS, WireFormatName
+from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import endpoint_suffix, model_of
 
 
@@ -33,6 +34,8 @@ class Decision:
     provider_format: WireFormatName | None = None
     client_path: str = ""
     """The client's own path, for a translation: Google names the model and the kind of answer in it."""
+    counting: bool = False
+    """A translated request for a token count."""
     status_code: int = 0
     """Not 0: the proxy answers itself with this status, and `route` is the message."""
 
@@ -147,7 +150,8 @@ def _translated(
     """The provider speaks another format: only the main endpoint can be translated."""
     target = provider.wire_format
     suffix = endpoint_suffix(facts.path, client_format)
-    if target is None or suffix:
+    counting = suffix == COUNT_SUFFIXES.get(client_format) and target in COUNT_SUFFIXES
+    if target is None or (suffix and not counting):
         spoken = WIRE_FORMATS[target] if target else provider.type
         what = f"{WIRE_FORMATS[client_format]}{f' ({suffix})' if suffix else ''}"
         text = (
@@ -157,14 +161,21 @@ def _translated(
         return Decision("refused", text, rule, provider, status_code=501)
     model = (rule.dest_model if rule else "") or model_of(facts.path, body) or ""
     path = translated_path(
-        provider, client_format, facts.path, body, model=model, dest_path=rule.dest_path if rule else ""
+        provider,
+        client_format,
+        facts.path,
+        body,
+        model=model,
+        dest_path=rule.dest_path if rule else "",
+        counting=counting,
     )
     decision = _at(provider, "transform", f"{why} translated for provider {provider.name}", path, rule, target)
     host = rule.dest_host if rule else ""
     if rule and provider.type in VERTEX_TYPES:
         path, vertex_host = vertex_address(path, provider.host, rule.dest_vertex_project, rule.dest_vertex_location)
         decision, host = replace(decision, path=path), host or vertex_host
-    decision = replace(decision, model=rule.dest_model if rule else "", client_path=facts.path)
+    new_model = rule.dest_model if rule else ""
+    decision = replace(decision, model=new_model, client_path=facts.path, counting=counting)
     return _with_host(decision, host) if host and host != provider.host else decision
 
 

@@ -18,6 +18,7 @@ from providers.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
+from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import action_of, client_format, endpoint_suffix, is_stream, model_of, split_query
 
 # The endpoint's own name below the versioned base ("/v1", "/api/paas/v4", ...).
@@ -117,12 +118,15 @@ def translated_path(
     *,
     model: str,
     dest_path: str = "",
+    counting: bool = False,
 ) -> str:
-    """The provider's main endpoint for a translated request; the client's query meant something to its own vendor."""
-    stream = is_stream(client_format, path, body)
+    """The provider's endpoint for a translated request; the client's query meant something to its own vendor."""
+    stream = is_stream(client_format, path, body) and not counting
     google = provider.wire_format == GOOGLE_GENERATE
-    action = "streamGenerateContent" if stream else "generateContent"
+    action = "countTokens" if counting else "streamGenerateContent" if stream else "generateContent"
     target = render(dest_path or provider.path, model=model, action=action)
+    if counting and not google and provider.wire_format:
+        target += COUNT_SUFFIXES[provider.wire_format]
     return _join_query(target, "alt=sse") if google and stream else target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import time
 from typing import Any
 
 import orjson
@@ -14,9 +15,11 @@ from interceptor.transform.dispatch import Decision
 from providers.errors import BadUpstreamAnswer
 from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
 from providers.wire.base import AnswerContext, TargetInfo
+from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
 from providers.wire.jsonio import loads
+from providers.wire.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,
     translate_error,
@@ -29,7 +32,6 @@ ANTHROPIC_VERSION = "2023-06-01"
 _VENDOR_PREFIXES = (b"anthropic-", b"openai-", b"x-goog-", b"x-stainless-", b"chatgpt-", b"x-codex-")
 """Headers that only mean something to the client's own vendor."""
 
-_RATE_LIMITS: dict[WireFormatName, str] = {ANTHROPIC_MESSAGES: "anthropic-ratelimit-", "openai_chat": "x-ratelimit-"}
 _NO_LONGER_TRUE = ("content-length", "content-encoding", "transfer-encoding", "content-type", "content-md5", "digest")
 
 
@@ -41,6 +43,8 @@ class Translation:
     provider: WireFormatName
     stream: bool
     context: AnswerContext
+    counting: bool = False
+    """The client asked how many tokens its request has, not for an answer."""
     losses: list[tuple[str, str]] = field(default_factory=list)
     translator: StreamTranslator | None = None
     decoder: IncrementalDecoder | None = None
@@ -68,6 +72,8 @@ class Translation:
             if status >= 400:
                 return status, translate_error(status, plain.data, self.provider, self.client)
             parsed = _parsed(plain.data)
+            if self.counting:
+                return status, orjson.dumps(translate_count_response(parsed, self.provider, self.client))
             if self.stream:
                 return status, translate_response_to_stream(parsed, self.provider, self.client, context=self.context)
             answer, losses = translate_response(parsed, self.provider, self.client, context=self.context)
@@ -111,13 +117,15 @@ def begin(decision: Decision, client: WireFormatName, path: str, body: Any) -> t
     target = TargetInfo(
         provider_type=provider.type, model=decision.model or None, stream=stream, host=decision.host or provider.host
     )
-    translated, losses = translate_request(body, client, fmt, target=target, model=requested)
+    translate = translate_count_request if decision.counting else translate_request
+    translated, losses = translate(body, client, fmt, target=target, model=requested)
     context = AnswerContext(
         client_body=body,
         model=requested,
         json_array=client == GOOGLE_GENERATE and stream and "alt=sse" not in split_query(path)[1].split("&"),
     )
-    translation = Translation(client, fmt, stream, context, [(loss.path, loss.reason) for loss in losses])
+    lost = [(loss.path, loss.reason) for loss in losses]
+    translation = Translation(client, fmt, stream, context, decision.counting, lost)
     return translation, orjson.dumps(translated)
 
 
@@ -132,23 +140,12 @@ def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:
 
 
 def answer_headers(fields: Fields, translation: Translation, content_type: str) -> Fields:
-    """The provider's headers as the client's vendor would send them."""
-    source = _RATE_LIMITS.get(translation.provider, "x-ratelimit-")
-    wanted = _RATE_LIMITS.get(translation.client, "x-ratelimit-")
-    kept = []
-    for name, value in fields:
-        lower = name.decode("latin-1").lower()
-        if lower in _NO_LONGER_TRUE:
-            continue
-        if lower.startswith(source) and source != wanted:
-            name = _renamed(lower.removeprefix(source), wanted).encode()
-        kept.append((name, value))
-    return (*kept, (b"content-type", content_type.encode()))
-
-
-def _renamed(rest: str, wanted: str) -> str:
-    """Anthropic says requests-limit where OpenAI says limit-requests."""
-    first, _, last = rest.rpartition("-")
-    if first and last and rest.count("-") == 1:
-        return f"{wanted}{last}-{first}"
-    return wanted + rest
+    """The provider's headers as the client's vendor would send them: rate limits and request id under its names."""
+    kept = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in fields
+        if name.decode("latin-1").lower() not in _NO_LONGER_TRUE
+    ]
+    renamed = translate_headers(kept, translation.provider, translation.client, now_s=time())
+    named = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in renamed)
+    return (*named, (b"content-type", content_type.encode()))

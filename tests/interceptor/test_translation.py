@@ -219,3 +219,31 @@ def test_bad_requests_are_the_clients_fault(
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["message"]
     assert len(upstream.requests) == before
+
+
+def test_tokens_are_counted_across_formats(proxy: Running, upstream: Upstream) -> None:
+    upstream.scripts["/v1beta/models/demo:countTokens"] = Script(pieces=(b'{"totalTokens": 7}',))
+    upstream.scripts["/v1/messages/count_tokens"] = Script(pieces=(b'{"input_tokens": 8}',))
+    body = REQUESTS["anthropic_messages"][1]
+    headers = {"x-api-key": "sk-ccproxy-google"}
+    answer = httpx.post(f"{proxy.url}/v1/messages/count_tokens?beta=true", json=body, headers=headers)
+    assert answer.json() == {"input_tokens": 7}
+    assert "contents" in upstream.last.json["generateContentRequest"]
+    path, body = REQUESTS["google_generate"]
+    path = path.replace("generateContent", "countTokens")
+    answer = httpx.post(f"{proxy.url}{path}", json=body, headers={"x-api-key": "sk-ccproxy-anthropic"})
+    assert answer.json() == {"totalTokens": 8}
+    assert "max_tokens" not in upstream.last.json
+    refused = httpx.post(f"{proxy.url}{path}", json=body, headers={"x-api-key": "sk-ccproxy-openai"})
+    assert (refused.status_code, refused.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
+
+
+def test_rate_limits_arrive_under_the_clients_names(proxy: Running, upstream: Upstream) -> None:
+    limits = (("anthropic-ratelimit-requests-remaining", "5"), ("request-id", "r1"))
+    upstream.scripts["/v1/messages"] = Script(status=429, headers=limits, pieces=(b"{}",))
+    answer = send(proxy, "openai_chat", "anthropic")
+    assert (answer.headers["x-ratelimit-remaining-requests"], answer.headers["x-request-id"]) == ("5", "r1")
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3.2s"}]
+    error = json.dumps({"error": {"code": 429, "message": "m", "details": details}}).encode()
+    upstream.scripts["/v1beta/models/demo:generateContent"] = Script(status=429, pieces=(error,))
+    assert send(proxy, "openai_chat", "google").headers["retry-after"] == "4"
