@@ -51,9 +51,22 @@ def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) ->
         if effort not in (None, "none"):
             losses.add("reasoning", f"{model} does not reason.")
         return None
-    if effort == "none" and model and re.search(r"(^|/)(o\d|gpt-5($|-(?!chat)))", model):
-        losses.add("reasoning", f"{model} cannot be told not to reason; it is asked for as little as possible.")
-        return "low" if re.search(r"(^|/)o\d", model) else "minimal"
+    nearest = _nearest_effort(effort, model or "")
+    if nearest != effort:
+        losses.add("reasoning", f"{model} knows no effort {effort!r}; it became {nearest!r}.")
+    return nearest
+
+
+def _nearest_effort(effort: str | None, model: str) -> str | None:
+    """The effort an OpenAI model knows: the first reasoning models know fewer than the newest."""
+    if effort is None:
+        return None
+    if re.search(r"(^|/)o\d", model):
+        return {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
+    if re.search(r"(^|/)gpt-5($|-(?!chat))", model):
+        return {"none": "minimal", "xhigh": "high", "max": "high"}.get(effort, effort)
+    if re.search(r"(^|/)gpt-5\.", model):
+        return {"minimal": "low"}.get(effort, effort)
     return effort
 
 
@@ -91,7 +104,9 @@ def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | No
         return None
     config: JsonObject = {}
     if reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
-        return {"thinkingLevel": "low"} if _takes_levels(model) else {"thinkingBudget": 0}
+        if _takes_levels(model):
+            return {"thinkingLevel": "low" if "pro" in (model or "") else "minimal"}
+        return {"thinkingBudget": _within(0, model)}
     if reasoning.include is not False:
         config["includeThoughts"] = True
     effort = reasoning.effort
@@ -99,14 +114,24 @@ def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | No
         if effort is None and reasoning.budget_tokens is not None and reasoning.budget_tokens > 0:
             effort = effort_of_budget(reasoning.budget_tokens)
         if effort is not None:
-            config["thinkingLevel"] = {"xhigh": "high", "max": "high"}.get(effort, effort)
+            lowest = "low" if "pro" in (model or "") else "minimal"
+            config["thinkingLevel"] = {"minimal": lowest, "xhigh": "high", "max": "high"}.get(effort, effort)
     elif reasoning.budget_tokens is not None:
-        config["thinkingBudget"] = reasoning.budget_tokens
+        config["thinkingBudget"] = _within(reasoning.budget_tokens, model)
     elif effort is not None:
-        config["thinkingBudget"] = min(_BUDGET_OF_EFFORT.get(effort, 8192), 24576)
+        config["thinkingBudget"] = _within(_BUDGET_OF_EFFORT.get(effort, 8192), model)
     elif reasoning.adaptive:
         config["thinkingBudget"] = -1
     return config
+
+
+def _within(budget_tokens: int, model: str | None) -> int:
+    """The budget within the model's limits (Gemini API, "Thinking", table of budgets)."""
+    if "2.5-pro" in (model or ""):
+        return min(max(budget_tokens, 128), 32768)
+    if "2.5-flash-lite" in (model or "") and budget_tokens > 0:
+        return min(max(budget_tokens, 512), 24576)
+    return min(budget_tokens, 24576)
 
 
 def _takes_levels(model: str | None) -> bool:

@@ -83,7 +83,8 @@ def _messages(request: Request) -> list[JsonObject]:
                 messages.append(message)
         elif turn.role == "system":
             text = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Text))
-            messages.append({"role": "system", "content": text})
+            if text:
+                messages.append({"role": "system", "content": text})
         else:
             _user(turn, messages, request.losses)
     return messages

@@ -78,7 +78,8 @@ def _input(request: Request) -> list[JsonObject]:
                 _assistant_block(block, items, request.losses)
         elif turn.role == "system":
             text = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Text))
-            items.append({"role": "developer", "content": text})
+            if text:
+                items.append({"role": "developer", "content": text})
         else:
             _user(turn, items, request.losses)
     return items

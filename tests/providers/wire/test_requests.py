@@ -355,9 +355,44 @@ def test_budgets_become_efforts_and_levels(budget, effort, level):
     assert responses["store"] is False
     config = go(dict(body), A, G, "gemini-2.5-pro")[0]["generationConfig"]["thinkingConfig"]
     assert config == {"includeThoughts": True, "thinkingBudget": budget}
+    config = go(dict(body), A, G, "gemini-2.5-flash")[0]["generationConfig"]["thinkingConfig"]
+    assert config == {"includeThoughts": True, "thinkingBudget": min(budget, 24576)}
     config = go(dict(body), A, G, "gemini-3-pro")[0]["generationConfig"]["thinkingConfig"]
     assert config == {"includeThoughts": True, "thinkingLevel": level}
     assert "reasoning_effort" not in go(dict(body), A, C, "gpt-4o")[0]
+
+
+@pytest.mark.parametrize(
+    ("effort", "model", "want"),
+    [
+        ("none", "o3", "low"),
+        ("max", "o4-mini", "high"),
+        ("none", "gpt-5", "minimal"),
+        ("xhigh", "gpt-5-mini", "high"),
+        ("minimal", "gpt-5.2", "low"),
+        ("none", "gpt-5.2", "none"),
+        ("xhigh", "gpt-5.2", "xhigh"),
+        ("high", "grok-4", "high"),
+    ],
+)
+def test_efforts_are_those_the_model_knows(effort, model, want):
+    body, losses = go({"input": "x", "reasoning": {"effort": effort}}, R, C, model)
+    assert body["reasoning_effort"] == want
+    assert bool(losses) is (want != effort)
+
+
+@pytest.mark.parametrize(
+    ("model", "want"),
+    [
+        ("gemini-2.5-flash", {"thinkingBudget": 0}),
+        ("gemini-2.5-pro", {"thinkingBudget": 128}),
+        ("gemini-3-pro", {"thinkingLevel": "low"}),
+        ("gemini-3-flash", {"thinkingLevel": "minimal"}),
+    ],
+)
+def test_as_little_thinking_as_google_allows(model, want):
+    body, _ = go({"messages": [user()], "max_tokens": 9, "thinking": {"type": "disabled"}}, A, G, model)
+    assert body["generationConfig"]["thinkingConfig"] == want
 
 
 def test_thinking_is_off_where_anthropic_would_refuse_it():
