@@ -17,7 +17,7 @@ from mitmproxy.addons.core import Core
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from interceptor import error_page, http_limits
+from interceptor import error_page, http_limits, replay_layer
 from interceptor.addons.chain import Chain
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.store import ConfigStore
@@ -49,6 +49,7 @@ def build_master(
     """
     error_page.install()
     http_limits.install()
+    replay_layer.install()
     address = f"[{host}]" if ":" in host else host
     opts = Options(confdir=str(ca_dir), mode=[f"{PLACEHOLDER}@{address}:{port}"])
     master = Master(opts, event_loop=loop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.record import Sink
+from interceptor.addons.auth import AuthAddon
 from interceptor.addons.client_token import ClientTokenAddon
 from interceptor.addons.egress import EgressAddon
 from interceptor.addons.hooks import HooksAddon
@@ -30,8 +31,8 @@ class Chain:
 def build_chain(
     store: ConfigStore, sink: Sink, resolver: CredentialResolver, *, version: str, require_token: bool
 ) -> Chain:
-    """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Auth, Gemini and Perplexity
-    have their places in it when they come."""
+    """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Gemini and Perplexity have
+    their places in it when they come."""
     record = RecordAddon(sink)
     addons = [
         InspectorAddon(store, resolver),
@@ -44,5 +45,6 @@ def build_chain(
         WebSocketAddon(),
         TranslateAddon(),
         record,
+        AuthAddon(store, resolver),
     ]
     return Chain(addons, record)
