@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
-from django.db import models, transaction
+from django.db import InterfaceError, OperationalError, models, transaction
 
 from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
 from flows.retention import delete_unreferenced, lock_bodies
+from flows.rollup import roll_up
 from flows.rows import FlowRows, body_row
 
 _BODIES_PER_STATEMENT = 20
-_NOT_OURS = frozenset(
-    {
-        "pinned",
-        "input_tokens",
-        "output_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "reasoning_tokens",
-        "cost_usd",
-    }
-)
+logger = logging.getLogger(__name__)
+_NOT_OURS = frozenset({"pinned"})
 """Columns of a flow that others fill: a later hand-over leaves them alone."""
 
 
@@ -33,11 +26,22 @@ def write_batch(batch: Sequence[FlowRows], superseded: Iterable[str] = ()) -> No
         FlowBody.objects.bulk_create(
             [body_row(body) for body in bodies.values()], ignore_conflicts=True, batch_size=_BODIES_PER_STATEMENT
         )
+        _roll_up([rows.flow for rows in batch])
         _upsert(Flow, [rows.flow for rows in batch], ["id"], _NOT_OURS)
         _upsert(FlowSide, [side for rows in batch for side in rows.sides], ["flow", "side"])
         _upsert(HookTrace, [hook for rows in batch for hook in rows.hooks], ["flow", "seq"])
         _upsert(WebSocketMessage, [message for rows in batch for message in rows.messages], ["flow", "seq"])
         delete_unreferenced(superseded)
+
+
+def _roll_up(flows: Sequence[Flow]) -> None:
+    try:
+        with transaction.atomic():
+            roll_up(flows)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # sums must not cost the flows themselves
+        logger.exception("%d flows could not be added to the daily usage", len(flows))
 
 
 def _upsert[Row: models.Model](

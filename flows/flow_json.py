@@ -18,8 +18,8 @@ _OWN_FIELDS = (
     "provider", "provider_type", "rule", "rule_id", "route", "revision", "requested_model", "sent_model", "session_id",
     "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed", "connect_ms",
     "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes", "event_count",
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "losses",
-    "bodies_dropped", "pinned",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "price_version", "losses", "bodies_dropped", "pinned",
 )  # fmt: skip
 SIDE_FIELDS = (
     "flow_id", "side", "http_version", "method", "url", "status_code", "reason", "headers", "body_digest",

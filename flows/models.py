@@ -37,7 +37,7 @@ class Flow(models.Model):
     revision = models.PositiveBigIntegerField(default=0)
     requested_model = models.CharField(max_length=200, blank=True)
     sent_model = models.CharField(max_length=200, blank=True)
-    session_id = models.CharField(max_length=200, blank=True, db_index=True)
+    session_id = models.CharField(max_length=200, blank=True)
     conversation_id = models.CharField(max_length=64, blank=True)
     credential_injected = models.BooleanField(default=False)
 
@@ -61,6 +61,7 @@ class Flow(models.Model):
     cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(null=True, blank=True)
     cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
+    price_version = models.CharField(max_length=64, blank=True, help_text="The price list behind the cost.")
 
     losses = models.JSONField(default=list, help_text="What a translation could not express.")
     bodies_dropped = models.BooleanField(default=False, help_text="The queue was full: heads kept, bodies lost.")
@@ -74,6 +75,7 @@ class Flow(models.Model):
             models.Index(fields=["provider", "-started_at"], name="flow_provider"),
             models.Index(fields=["status_code", "-started_at"], name="flow_status"),
             models.Index(fields=["requested_model", "-started_at"], name="flow_model"),
+            models.Index(fields=["session_id", "started_at"], name="flow_session"),
             models.Index(
                 fields=["rule_id", "-started_at"], name="flow_rule", condition=models.Q(rule_id__isnull=False)
             ),
@@ -169,3 +171,31 @@ class WebSocketMessage(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.seq} of {self.flow_id}"
+
+
+class UsageDaily(models.Model):
+    """What was used on one day (UTC), by provider, model and session. It outlives the flows that it counts."""
+
+    day = models.DateField()
+    provider = models.CharField(max_length=64, blank=True, help_text="Its name, or the host without one.")
+    model = models.CharField(max_length=200, blank=True)
+    session_id = models.CharField(max_length=200, blank=True)
+    requests = models.PositiveBigIntegerField(default=0)
+    failed = models.PositiveBigIntegerField(default=0)
+    unmetered = models.PositiveBigIntegerField(default=0, help_text="Requests whose tokens nobody told.")
+    unpriced = models.PositiveBigIntegerField(default=0, help_text="Requests with tokens but without a price.")
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    cache_read_tokens = models.PositiveBigIntegerField(default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(default=0)
+    cost_usd = models.DecimalField(max_digits=18, decimal_places=8, default=0)
+
+    class Meta:
+        ordering = ["-day"]
+        constraints = [
+            models.UniqueConstraint(fields=["day", "provider", "model", "session_id"], name="one_row_per_day_and_use")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.provider} {self.model}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -12,10 +12,12 @@ from django.db import models
 
 from flows.bodies import PackedBody, pack
 from flows.decode import decode
+from flows.metering import meter
 from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redact import RedactedBody, Redactor
 from flows.search_text import search_text
+from providers.prices import OwnPrice
 
 CACHED_BLOB_BYTES = 16 * 1024 * 1024
 _ROW_BYTES = 1024
@@ -90,9 +92,10 @@ class _Bodies:
 class RowBuilder:
     """Builds rows out of hand-overs. Not thread-safe: it belongs to the writer's thread."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, own_prices: Callable[[], Sequence[OwnPrice]] = tuple) -> None:
         self._redactor = redactor
         self._bodies = _Bodies(redactor)
+        self._own_prices = own_prices
 
     def build(self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0) -> FlowRows:
         """Rows of one hand-over; the first `written_messages` websocket messages are left out."""
@@ -103,6 +106,8 @@ class RowBuilder:
         messages = [self._message(record, message, packed) for message in record.messages[written_messages:]]
         flow = self._flow(record, bodies_dropped)
         flow.search_text = self._search_text(record)
+        if record.state != "live":
+            meter(flow, record, self._readable(record, "upstream"), self._own_prices())
         return FlowRows(flow, sides, hooks, messages, packed, max(written_messages, len(record.messages)))
 
     def _learn(self, record: FlowRecord) -> None:

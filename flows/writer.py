@@ -22,6 +22,7 @@ from flows.record import FlowDelta, FlowRecord
 from flows.redact import Redactor
 from flows.retention import RetentionPolicy
 from flows.rows import FlowRows, RowBuilder
+from providers.price_rows import OwnPrices
 
 BATCH_ROWS = 100
 BATCH_WINDOW_S = 0.25
@@ -82,7 +83,7 @@ class FlowWriter:
         batch_window_s: float = BATCH_WINDOW_S,
     ) -> None:
         self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
-        self._builder = RowBuilder(redactor)
+        self._builder = RowBuilder(redactor, OwnPrices())
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._prepared: dict[str, _Prepared] = {}

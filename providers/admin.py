@@ -14,6 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from providers import price_admin as price_admin
 from providers.column import column
 from providers.config_admin import ConfigModelAdmin
 from providers.forms import ProviderForm

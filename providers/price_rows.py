@@ -1,0 +1,46 @@
+"""The prices of one's own, read from the database at most every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from django.db import DatabaseError
+
+from providers.models import PriceOverride
+from providers.prices import OwnPrice
+
+FRESH_FOR_S = 10.0
+logger = logging.getLogger(__name__)
+
+
+class OwnPrices:
+    """Calling it gives the enabled prices in order. Never raises: without a database it gives the last ones it saw."""
+
+    def __init__(self) -> None:
+        self._prices: tuple[OwnPrice, ...] = ()
+        self._read_at = float("-inf")
+
+    def __call__(self) -> Sequence[OwnPrice]:
+        if time.monotonic() - self._read_at >= FRESH_FOR_S:
+            try:
+                self._prices = tuple(own_price(row) for row in PriceOverride.objects.filter(enabled=True))
+            except DatabaseError as exc:
+                logger.warning("Your own prices could not be read and the last ones are used: %s", exc)
+            self._read_at = time.monotonic()
+        return self._prices
+
+
+def own_price(row: PriceOverride) -> OwnPrice:
+    """A row as plain data."""
+    return OwnPrice(
+        id=row.pk,
+        provider=row.provider,
+        model=row.model,
+        input_usd=row.input_usd,
+        output_usd=row.output_usd,
+        cache_read_usd=row.cache_read_usd,
+        cache_write_usd=row.cache_write_usd,
+        cache_write_1h_usd=row.cache_write_1h_usd,
+    )
