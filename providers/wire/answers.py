@@ -7,7 +7,7 @@ for travel in ids or wait in the store; blocks the client's format has no place 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from providers.errors import TranslationError
 from providers.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
@@ -34,6 +34,9 @@ from providers.wire.ir import (
 from providers.wire.jsonio import dumps_text, loads
 from providers.wire.replay import STORE, carry_in_id, text_key
 from providers.wire.toolnames import by_wire_name
+
+NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
+"""Formats without a place for another vendor's signed reasoning: it waits here for the turn's first call to return."""
 
 
 def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[str, Tool]:
@@ -177,7 +180,7 @@ class AnswerFilter:
             STORE.put(text_key(text), signature, len(signature))
 
     def _keep_thinking(self) -> None:
-        if self._dst == OPENAI_CHAT and self._first_call is not None and self._signed:
+        if self._dst in NO_SIGNED_THINKING and self._first_call is not None and self._signed:
             size = sum(len(block.text) + len(block.signature or "") for block in self._signed)
             STORE.put("thinking:" + self._first_call, self._signed, size)
 

@@ -17,6 +17,7 @@ from providers.names import (
     WIRE_FORMATS,
     WireFormatName,
 )
+from providers.wire.answers import NO_SIGNED_THINKING
 from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, Tool, ToolCall, ToolResult, Turn
 from providers.wire.pairing import paired
 from providers.wire.replay import STORE, read_id, text_key
@@ -111,7 +112,7 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
     if turn.name and dst not in (OPENAI_CHAT,):
         request.losses.add("messages.name", f"{label} has no names of speakers.")
         turn.name = None
-    if request.source == OPENAI_CHAT and turn.role == "assistant":
+    if request.source in NO_SIGNED_THINKING and turn.role == "assistant":
         _restore_thinking(turn)
     blocks: list[Block] = []
     for block in turn.blocks:
@@ -121,7 +122,7 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
 
 
 def _restore_thinking(turn: Turn) -> None:
-    """Signed reasoning that the Chat format could not carry, remembered under the turn's first call."""
+    """Signed reasoning that the client's format could not carry, remembered under the turn's first call."""
     call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
     kept = STORE.get("thinking:" + call.id) if call is not None else None
     if isinstance(kept, list):

@@ -175,6 +175,7 @@ class GoogleStreamEncoder:
         self._block: Block | None = None
         self._pieces: list[str] = []
         self._texts: list[Block] = []
+        self._said = False
         self._handlers: dict[type[Any], Callable[[Any], bytes]] = {
             Delta: self._on_delta,
             Start: self._on_start,
@@ -200,6 +201,7 @@ class GoogleStreamEncoder:
         return framed
 
     def _chunk(self, parts: list[JsonObject], **more: Any) -> bytes:
+        self._said = True
         candidate: JsonObject = {"content": {"role": "model", "parts": parts}, "index": 0, **more}
         return self._frame(dumps(envelope([candidate], self._model, self._id, self._usage)))
 
@@ -255,7 +257,9 @@ class GoogleStreamEncoder:
             more["finishMessage"] = event.finish.detail
         if grounding := encode_grounding(self._texts):
             more["groundingMetadata"] = grounding
-        return self._chunk([], **more) + (b"]" if self._array else b"")
+        # Google's own SDK forgets a turn that has a chunk without parts; Google ends with an empty text too.
+        parts: list[JsonObject] = [{"text": ""}] if self._said else []
+        return self._chunk(parts, **more) + (b"]" if self._array else b"")
 
     def _on_failure(self, event: Failure) -> bytes:
         return self._frame(error_body(GOOGLE_GENERATE, event.status, event.message)) + (b"]" if self._array else b"")

@@ -38,6 +38,12 @@ def next_turn(client: WireFormatName, answer: dict[str, Any]) -> dict[str, Any]:
         message = {key: value for key, value in answer["choices"][0]["message"].items() if key != "reasoning_content"}
         results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in message["tool_calls"]]
         return {"model": "m", "messages": [{"role": "user", "content": "go"}, message, *results]}
+    if client == G:
+        parts = answer["candidates"][0]["content"]["parts"]
+        named = [part["functionCall"] for part in parts if "functionCall" in part]
+        results = [{"functionResponse": {**call, "args": None, "response": {"result": "ok"}}} for call in named]
+        turns = [("user", [{"text": "go"}]), ("model", parts), ("user", results)]
+        return {"contents": [{"role": role, "parts": parts} for role, parts in turns]}
     calls = [item for item in answer["output"] if item["type"] == "function_call"]
     results = [{"type": "function_call_output", "call_id": call["call_id"], "output": "ok"} for call in calls]
     return {"model": "m", "input": [{"role": "user", "content": "go"}, *answer["output"], *results]}
@@ -65,6 +71,9 @@ def whole_from_stream(client: WireFormatName, raw: bytes) -> dict[str, Any]:
         for index, text in texts.items():
             blocks[index]["input"] = json.loads(text)
         return {"content": blocks}
+    if client == G:
+        parts = [part for body in bodies for part in body["candidates"][0]["content"]["parts"]]
+        return {"candidates": [{"content": {"parts": parts}}]}
     message: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
     for body in bodies:
         for call in body["choices"][0]["delta"].get("tool_calls", []) if body["choices"] else []:
@@ -165,7 +174,7 @@ ANTHROPIC_RAW = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for ev
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("client", [C, R])
+@pytest.mark.parametrize("client", [C, R, G])
 def test_anthropics_thinking_comes_back(client, streamed):
     answer = to_client(A, client, ANTHROPIC_ANSWER, ANTHROPIC_RAW if streamed else None)
     body, _ = translate_request(next_turn(client, answer), client, A, target=TargetInfo(model="claude-sonnet-4-5"))
@@ -184,7 +193,7 @@ RESPONSES_ANSWER = {
 }
 
 
-@pytest.mark.parametrize("client", [A, C])
+@pytest.mark.parametrize("client", [A, C, G])
 def test_openais_encrypted_reasoning_comes_back(client):
     answer, _ = translate_response(RESPONSES_ANSWER, R, client)
     body, _ = translate_request(next_turn(client, answer), client, R, target=TargetInfo(model="gpt-5"))

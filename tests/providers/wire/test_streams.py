@@ -101,6 +101,8 @@ def test_googles_chunks_hold_whole_calls():
     assert [part.get("thought", False) for part in parts][:3] == [True, False, False]
     assert [part["functionCall"]["args"] for part in parts if "functionCall" in part] == [{"a": 1}, {}]
     assert events[-1][1]["candidates"][0]["finishReason"] == "STOP"
+    # Google's SDK forgets a turn that has a chunk without parts.
+    assert all(body["candidates"][0]["content"]["parts"] for _, body in events)
     assert events[-1][1]["usageMetadata"]["promptTokenCount"] == 5
     assert all("finishReason" not in body["candidates"][0] for _, body in events[:-1])
 
