@@ -24,6 +24,7 @@ from interceptor.config.server import ServerSettings
 from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.endpoints import Endpoints
+from interceptor.guard import guard_rules
 from interceptor.instances import others_running
 from interceptor.proxy import Proxy
 from providers.auth.registry import SECRETS
@@ -113,6 +114,8 @@ class Runtime:
             ca_dir=self.settings.cert_dir(self.directory),
             version=product_version(),
             require_token=self._require_token,
+            rules=guard_rules(self.settings.host, self.settings.allowed_hosts, self.settings.allowed_origins),
+            idle_timeout_s=self.settings.stream_idle_timeout_seconds,
             options=self._mitmproxy_options(),
         )
 

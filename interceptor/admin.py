@@ -96,9 +96,9 @@ class HookSettingAdmin(ConfigModelAdmin):
 class ClientTokenAdmin(ConfigModelAdmin):
     """Keys of clients; the clear text is shown once, when it is made."""
 
-    list_display = ["name", "enabled", "created_at"]
+    list_display = ["name", "enabled", "providers", "created_at"]
     list_editable = ["enabled"]
-    fields = ["name", "enabled"]
+    fields = ["name", "enabled", "providers"]
     search_fields = ["name"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from django.core.exceptions import ValidationError as ModelError
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import ValidationError
 
 from interceptor.client_token import fill_with_new_token
 from interceptor.health import is_fresh, newest_revision
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
-from interceptor.validation import sets_new_hook_path
+from interceptor.validation import sets_new_hook_path, validate_client_token
 from providers.rest import ConfigViewSet, FullCleanSerializer, StaffWithModelPermissions
 from providers.services import CODE_REFUSED, may_set_code
 
@@ -46,7 +47,14 @@ class ClientTokenSerializer(serializers.ModelSerializer[ClientToken]):
 
     class Meta:
         model = ClientToken
-        fields = ["id", "name", "enabled", "created_at", "token"]
+        fields = ["id", "name", "enabled", "providers", "created_at", "token"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            validate_client_token(ClientToken(providers=attrs.get("providers", [])))
+        except ModelError as exc:
+            raise ValidationError(exc.message_dict) from None
+        return attrs
 
     def get_token(self, row: ClientToken) -> str | None:
         return getattr(self, "new_token", None)

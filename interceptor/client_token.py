@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 from interceptor.models import ClientToken
 
@@ -22,9 +23,13 @@ def fill_with_new_token(row: ClientToken) -> str:
     return token
 
 
-def create_client_token(name: str) -> str:
-    """Store a new client token; returns its only clear-text copy. Raises ValidationError for a name that is taken."""
-    row = ClientToken(name=name)
+def create_client_token(name: str, providers: Sequence[str] = ()) -> str:
+    """Store a new client token, for all providers or for some; returns its only clear-text copy.
+
+    Raises:
+        ValidationError: for a name that is taken.
+    """
+    row = ClientToken(name=name, providers=list(providers))
     token = fill_with_new_token(row)
     row.full_clean()
     row.save()

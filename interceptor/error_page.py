@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from interceptor.pipeline.exchange import Exchange
 
 MAX_CHARS = 400
+_TOO_LARGE = "Request body exceeds"
 
 _QUOTED_BYTES = re.compile(r"\b(?:b|bytearray\(b)['\"].*", re.DOTALL)
 """What mitmproxy quotes of the other side's bytes, to the message's end."""
@@ -66,6 +67,8 @@ def format_error(status_code: int, message: str) -> bytes:
 
 def error_sentence(message: str, ex: Exchange | None) -> str:
     """mitmproxy's message as a short sentence without control characters, naming the host that failed."""
+    if message.startswith(_TOO_LARGE):
+        return "The request's body is larger than inspector.mitmproxy.body_size_limit in ccproxy.yaml allows."
     text = _QUOTED_BYTES.sub("…", message[: MAX_CHARS * 4])
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())[:MAX_CHARS] or "the connection broke"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from interceptor.validation import validate_hook_setting
+from interceptor.validation import validate_client_token, validate_hook_setting
 from providers.models import ConfigManager
 
 
@@ -38,6 +38,9 @@ class ClientToken(models.Model):
 
     name = models.CharField(max_length=64, unique=True)
     token_sha256 = models.CharField(max_length=64, unique=True)
+    providers = models.JSONField(
+        default=list, blank=True, help_text="Names of the providers it may use; an empty list means all."
+    )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -45,6 +48,9 @@ class ClientToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        validate_client_token(self)
 
 
 class InterceptorStatus(models.Model):

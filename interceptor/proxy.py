@@ -10,8 +10,11 @@ from mitmproxy.addons.proxyserver import Proxyserver
 
 from flows.record import Sink
 from interceptor.addons.chain import build_chain
+from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
+from interceptor.guard import GuardRules, guard_rules
+from interceptor.listener import raise_backlog
 from interceptor.master import build_master
 from providers.auth.resolve import CredentialResolver
 from providers.errors import ConfigError
@@ -19,6 +22,7 @@ from providers.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 15.0
+MIN_TCP_TIMEOUT_S = 600
 
 
 class Proxy:
@@ -33,6 +37,8 @@ class Proxy:
         ca_dir: where the CA lives.
         version: shown by /health.
         require_token: clients must show a client token.
+        rules: who may call; None: only by loopback names and `host`.
+        idle_timeout_s: how long a provider may be silent.
         options: further mitmproxy options.
     """
 
@@ -47,13 +53,25 @@ class Proxy:
         ca_dir: Path,
         version: str,
         require_token: bool = False,
+        rules: GuardRules | None = None,
+        idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
         options: dict[str, object] | None = None,
     ) -> None:
         self.host, self.port, self.ca_dir = host, port, ca_dir
         self._resolver = resolver
         self._ready = asyncio.Event()
-        self._chain = build_chain(store, sink, resolver, version=version, require_token=require_token)
+        self._chain = build_chain(
+            store,
+            sink,
+            resolver,
+            version=version,
+            require_token=require_token,
+            rules=rules or guard_rules(host, (), ()),
+            idle_timeout_s=idle_timeout_s,
+        )
         self._chain.addons.append(_Ready(self._ready))
+        # mitmproxy's own clock must not end what ours still allows.
+        options = {"tcp_timeout": max(MIN_TCP_TIMEOUT_S, int(idle_timeout_s) + 60)} | (options or {})
         self._master = build_master(
             asyncio.get_running_loop(), store, self._chain, host=host, port=port, ca_dir=ca_dir, options=options
         )
@@ -86,6 +104,9 @@ class Proxy:
         if not self._ready.is_set():
             raise ConfigError("the proxy did not start; the log says why")
         self._check_addresses()
+        server = self._master.addons.get("proxyserver")
+        if isinstance(server, Proxyserver):
+            raise_backlog(server)
 
     def _check_addresses(self) -> None:
         server = self._master.addons.get("proxyserver")

@@ -12,7 +12,7 @@ from interceptor.pipeline.overrides import NONE, Overrides
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
-    from interceptor.config.schema import Snapshot
+    from interceptor.config.schema import ClientTokenConf, Snapshot
     from interceptor.pipeline.exchange import Exchange
     from interceptor.stream import StreamTee
     from interceptor.transform.dispatch import Decision
@@ -39,6 +39,8 @@ class FlowState:
     exchange: Exchange | None = None
     decision: Decision | None = None
     steps: list[HookStep] = field(default_factory=list)
+    client_token: ClientTokenConf | None = None
+    """The token that the client showed."""
     forwarded: SideRecord | None = None
     credential_injected: bool = False
     requested_model: str = ""

@@ -47,6 +47,20 @@ def validate_hook_setting(setting: HookRow) -> None:
             raise ValidationError({"params": str(exc)}) from None
 
 
+class TokenRow(Protocol):
+    """A client token."""
+
+    providers: Any
+
+
+def validate_client_token(token: TokenRow) -> None:
+    """Raise ValidationError for a scope that is no list of providers' names. A provider may come later."""
+    if not isinstance(token.providers, list) or not all(isinstance(name, str) and name for name in token.providers):
+        raise ValidationError({"providers": "Give a list of providers' names, or an empty list for all."})
+    if problem := check_json(token.providers):
+        raise ValidationError({"providers": problem})
+
+
 def sets_new_hook_path(setting: HookRow, before: HookRow | None) -> bool:
     """True when saving `setting` over `before` would bring in a function that was not there."""
     return setting.name not in HOOKS and (before is None or bool(before.name != setting.name))

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from flows.record import Sink
 from interceptor.addons.auth import AuthAddon
-from interceptor.addons.client_token import ClientTokenAddon
 from interceptor.addons.egress import EgressAddon
+from interceptor.addons.guard import GuardAddon, TokenScopeAddon
 from interceptor.addons.hooks import HooksAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.local_routes import LocalRoutesAddon
 from interceptor.addons.record import RecordAddon
+from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.transform import TransformAddon
 from interceptor.addons.translate import TranslateAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
+from interceptor.guard import GuardRules
 from interceptor.pipeline.hook import Stage
 from providers.auth.resolve import CredentialResolver
 
@@ -29,21 +31,30 @@ class Chain:
 
 
 def build_chain(
-    store: ConfigStore, sink: Sink, resolver: CredentialResolver, *, version: str, require_token: bool
+    store: ConfigStore,
+    sink: Sink,
+    resolver: CredentialResolver,
+    *,
+    version: str,
+    require_token: bool,
+    rules: GuardRules,
+    idle_timeout_s: float,
 ) -> Chain:
     """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Gemini and Perplexity have
     their places in it when they come."""
     record = RecordAddon(sink)
     addons = [
         InspectorAddon(store, resolver),
-        ClientTokenAddon(required=require_token),
+        GuardAddon(rules, require_token=require_token),
         LocalRoutesAddon(version),
         HooksAddon(Stage.INBOUND),
         TransformAddon(),
+        TokenScopeAddon(),
         HooksAddon(Stage.OUTBOUND),
         EgressAddon(),
         WebSocketAddon(),
         TranslateAddon(),
+        TimeoutsAddon(idle_timeout_s=idle_timeout_s),
         record,
         AuthAddon(store, resolver),
     ]

@@ -10,6 +10,7 @@ from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import Sink, WebSocketRecord
 from interceptor.addons.flow_record import build_record, is_event_stream, response_side, since
+from interceptor.addons.guard import drop_cors
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.answer import FLOW_HEADER
 from interceptor.error_page import error_sentence, set_caller
@@ -72,6 +73,8 @@ class RecordAddon:
         state.first_byte_ms = since(state, response.timestamp_start)
         state.upstream = response_side("upstream", response)
         response.headers[FLOW_HEADER] = flow.id
+        if state.source == "reverse":
+            drop_cors(response)
         if not state.hold_answer and _should_stream(flow, response):
             translation = state.translation
             if translation is not None:

@@ -75,7 +75,9 @@ class MitmproxySettings(Group):
         None, description="PEM file of further certificate authorities to trust."
     )
     stream_large_bodies: SizeText | None = Field(None, description="Stream bodies over this size, e.g. 10m.")
-    body_size_limit: SizeText | None = Field(None, description="Refuse bodies over this size, e.g. 50m.")
+    body_size_limit: SizeText | None = Field(
+        "200m", description="Refuse requests with a body over this size, e.g. 50m; null: no limit."
+    )
     web_host: str | None = Field(None, description="The product's older name of `console.host`.")
     web_password: str | SecretSource | None = Field(
         None, description="Accepted from older files; the console has accounts and one-time login links instead."

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from django.db import transaction
 
 from interceptor.config.hooks import HookConf, build_plan
-from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.schema import ClientTokenConf, ProviderConf, RuleConf, Snapshot
 from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage
 from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
@@ -30,14 +30,17 @@ def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
         hooks = [
             HookConf(row.stage, row.name, row.position, row.enabled, row.params) for row in HookSetting.objects.all()
         ]
-        tokens = frozenset(ClientToken.objects.filter(enabled=True).values_list("token_sha256", flat=True))
+        tokens = tuple(
+            ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers))
+            for row in ClientToken.objects.filter(enabled=True)
+        )
     return Snapshot(
         revision=revision,
         providers=MappingProxyType({provider.name: provider for provider in providers}),
         rules=tuple(rules),
         inbound=build_plan(hooks, Stage.INBOUND),
         outbound=build_plan(hooks, Stage.OUTBOUND),
-        client_token_hashes=tokens,
+        client_tokens=tokens,
         command_timeout_s=command_timeout_s,
     )
 

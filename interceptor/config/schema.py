@@ -83,6 +83,15 @@ class RuleConf:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientTokenConf:
+    """A client token, known by its digest; no providers means all."""
+
+    name: str
+    sha256: str
+    providers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a flow may depend on; a flow keeps the one it began with."""
 
@@ -91,5 +100,5 @@ class Snapshot:
     rules: tuple[RuleConf, ...] = ()
     inbound: Plan = EMPTY_PLAN
     outbound: Plan = EMPTY_PLAN
-    client_token_hashes: frozenset[str] = frozenset()
+    client_tokens: tuple[ClientTokenConf, ...] = ()
     command_timeout_s: float = 5.0

@@ -28,6 +28,7 @@ from interceptor.config.groups import (
     PplxSettings,
     Seconds,
     ShapingSettings,
+    Texts,
 )
 
 CONFIG_FILE_NAME = "ccproxy.yaml"
@@ -52,6 +53,12 @@ class ServerSettings(Group):
 
     host: str = Field("127.0.0.1", min_length=1, description="Bind address of the proxy.")
     port: Port = Field(4000, description="Port of the proxy.")
+    allowed_hosts: Texts = Field(
+        (), description="Further host names by which clients call the proxy, e.g. host.docker.internal."
+    )
+    allowed_origins: Texts = Field(
+        (), description="Origins of programs that send one, e.g. app://my-editor. Web pages have no business here."
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field("INFO", description="Level of the log.")
     log_file: str | None = Field(
         "ccproxy.log", min_length=1, description="Log file, relative to the config directory; null: none."
@@ -66,7 +73,9 @@ class ServerSettings(Group):
     shutdown_timeout_seconds: float = Field(
         10, ge=0, description="How long open streams may go on after a request to stop."
     )
-    stream_idle_timeout_seconds: Seconds = Field(300, description="End a stream that was silent for this long.")
+    stream_idle_timeout_seconds: Seconds = Field(
+        300, description="Give a provider up that was silent for this long, before its answer or within it."
+    )
     auth: AuthSettings = AuthSettings()
     inspector: InspectorSettings = InspectorSettings()
     console: ConsoleSettings = ConsoleSettings()

@@ -14,6 +14,7 @@ ccproxy:
   host: 127.0.0.1        # where the proxy listens; other addresses need a client token
   port: 4000             # point your SDK's base URL here
 
+  # allowed_hosts: []    # further names by which clients call the proxy, e.g. host.docker.internal
   # log_level: INFO      # DEBUG, INFO, WARNING, ERROR, CRITICAL
   # log_file: ccproxy.log    # relative to this directory; null: none
   # provider_timeout: null   # seconds, for the proxy's own calls to providers; null: no limit
@@ -24,7 +25,7 @@ ccproxy:
     # readiness:
     #   url: null        # asked once at start, e.g. https://1.1.1.1/; null: start offline
     # mitmproxy:
-    #   body_size_limit: null    # e.g. 50m
+    #   body_size_limit: 200m    # larger requests are refused; null: no limit
 
   # flows:
   #   retention:         # the oldest flows go first; null: no limit

@@ -276,7 +276,7 @@ def test_a_client_that_leaves_meanwhile_gets_nothing_and_breaks_nothing(bench: B
     body = json.dumps(ASK).encode()
     with socket.create_connection(("127.0.0.1", bench.proxy.port)) as client:
         head = (
-            f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: sk-ccproxy-up\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: sk-ccproxy-up\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         client.sendall(head.encode() + body)
         assert asked.wait(10)

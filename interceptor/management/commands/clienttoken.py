@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -21,26 +22,30 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", metavar="add|list|remove", required=True)
         add = actions.add_parser("add", help="make a token and print it, this once")
         add.add_argument("name")
+        add.add_argument("--provider", action="append", default=[], help="may use this provider alone; repeatable")
         actions.add_parser("list", help="list the tokens' names")
         remove = actions.add_parser("remove", help="delete a token; its clients are refused within a second")
         remove.add_argument("name")
 
-    def handle(self, *_: Any, action: str, name: str = "", **__: Any) -> None:
+    def handle(self, *_: Any, action: str, name: str = "", provider: Sequence[str] = (), **__: Any) -> None:
         ensure_database()
         if action == "add":
-            self._add(name)
+            self._add(name, provider)
         elif action == "remove":
             self._remove(name)
         else:
             self._list()
 
-    def _add(self, name: str) -> None:
+    def _add(self, name: str, providers: Sequence[str]) -> None:
         try:
-            token = create_client_token(name)
+            token = create_client_token(name, providers)
         except ValidationError as exc:
             raise CommandError(f"client token “{printable(name)}”: {exc.messages[0]}") from None
         self.stdout.write(token)
-        self.stderr.write("It is shown this once. Clients send it in the header x-ccproxy-token.")
+        self.stderr.write(
+            "It is shown this once. Clients send it in the header x-ccproxy-token, or behind their key: "
+            "sk-ccproxy-PROVIDER.TOKEN"
+        )
 
     def _remove(self, name: str) -> None:
         row = ClientToken.objects.filter(name=name).first()
@@ -53,6 +58,7 @@ class Command(BaseCommand):
         rows = list(ClientToken.objects.order_by("name"))
         for row in rows:
             state = "" if row.enabled else "  (disabled)"
-            self.stdout.write(f"{printable(row.name)}  since {row.created_at:%Y-%m-%d}{state}")
+            scope = f"  for {', '.join(map(printable, row.providers))}" if row.providers else ""
+            self.stdout.write(f"{printable(row.name)}  since {row.created_at:%Y-%m-%d}{scope}{state}")
         if not rows:
             self.stderr.write("There are no client tokens; add one with: ccproxy clienttoken add NAME")

@@ -1,0 +1,108 @@
+"""The guard: turns away, before a body is read, whoever is no program of this user, and later who lacks the right."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from mitmproxy.http import HTTPFlow, Response
+
+from interceptor.answer import answer_error
+from interceptor.client_access import HEADER, find_token, may_use, split_key, take_token
+from interceptor.guard import GuardRules, Refusal, check_caller
+from interceptor.pipeline.headers import HeaderMap
+from interceptor.request_head import CONTROLS
+from interceptor.state import FlowState, state_of
+
+logger = logging.getLogger(__name__)
+
+REPEAT_AFTER_S = 60.0
+"""A page that tries again and again must not fill the log."""
+
+
+class GuardAddon:
+    """Stands behind the inspector, which only pins the configuration, and before everything that acts.
+
+    Args:
+        rules: of the reverse listener; other listeners get traffic that was meant for somebody else.
+        require_token: every client must show a client token.
+    """
+
+    def __init__(self, rules: GuardRules, *, require_token: bool) -> None:
+        self._rules = rules
+        self._require_token = require_token
+        self._logged: dict[str, float] = {}
+
+    def requestheaders(self, flow: HTTPFlow) -> None:
+        """Answer a refusal at once: the body is never read, and nothing is recorded."""
+        state = state_of(flow)
+        if state is None or state.source != "reverse" or flow.error:
+            return
+        headers = HeaderMap(flow.request.headers.fields)
+        if "host" not in headers and flow.request.authority:
+            headers.set("host", flow.request.authority)  # HTTP/2 names it there
+        refusal = _check_bytes(headers) or self._check_caller(flow, state, headers)
+        refusal = refusal or self._check_token(flow, state)
+        if refusal is not None:
+            self._log(refusal)
+            answer_error(flow, state, refusal.status_code, refusal.message)
+
+    def _check_caller(self, flow: HTTPFlow, state: FlowState, headers: HeaderMap) -> Refusal | None:
+        hosts = {provider.host.lower() for provider in state.snapshot.providers.values()}
+        if len(headers.get_all("origin")) > 1:
+            return Refusal(400, "The request has more than one Origin.")
+        return check_caller(flow.request.method, headers.get, self._rules, hosts)
+
+    def _check_token(self, flow: HTTPFlow, state: FlowState) -> Refusal | None:
+        fields, token = take_token(flow.request.headers.fields)
+        path, in_path = split_key(flow.request.path)
+        token = token or in_path
+        if fields != flow.request.headers.fields:
+            flow.request.headers.fields = fields
+        if path != flow.request.path:
+            flow.request.path = path
+        if token:
+            state.client_token = find_token(token, state.snapshot.client_tokens)
+        if state.client_token is None and (token or self._require_token):
+            what = "does not know this client token" if token else "asks for a client token"
+            return Refusal(
+                401,
+                f"This proxy {what}. Send one in {HEADER} or behind the key (sk-ccproxy-NAME.TOKEN); "
+                "`ccproxy clienttoken add NAME` makes one.",
+            )
+        return None
+
+    def _log(self, refusal: Refusal) -> None:
+        now = time.monotonic()
+        self._logged = {text: at for text, at in self._logged.items() if now - at < REPEAT_AFTER_S}
+        if refusal.message not in self._logged and len(self._logged) < 100:
+            self._logged[refusal.message] = now
+            logger.warning("refused with %d: %s", refusal.status_code, refusal.message)
+
+
+class TokenScopeAddon:
+    """Stands behind the routing: a token may be bound to providers."""
+
+    def request(self, flow: HTTPFlow) -> None:
+        """Refuse what the client's token does not cover, before anything leaves."""
+        state = state_of(flow)
+        if state is None or state.client_token is None or state.decision is None or flow.response or flow.error:
+            return
+        provider = state.decision.provider.name if state.decision.provider else ""
+        if not may_use(state.client_token, provider):
+            where = f"the provider “{provider}”" if provider else "addresses of no provider"
+            answer_error(flow, state, 403, f"The client token “{state.client_token.name}” does not cover {where}.")
+
+
+def _check_bytes(headers: HeaderMap) -> Refusal | None:
+    """HTTP/2 can carry in a header what would be another header in HTTP/1."""
+    if any(CONTROLS.search(value) for _, value in headers.fields):
+        return Refusal(400, "A header value contains a control character.")
+    return None
+
+
+def drop_cors(response: Response) -> None:
+    """Take out a provider's permission for web pages: it is not ours to give."""
+    fields = tuple(f for f in response.headers.fields if not f[0].lower().startswith(b"access-control-"))
+    if fields != response.headers.fields:
+        response.headers.fields = fields

@@ -1,0 +1,56 @@
+"""Client tokens as the request path sees them: who the client is, and which providers it may use. No Django.
+
+A client shows its token in `x-ccproxy-token`, or, where only an API key can be configured, behind the sentinel key:
+`sk-ccproxy-anthropic.cct-…`. docs/decisions/003 says why.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+
+from interceptor.config.schema import ClientTokenConf
+from providers.auth.sentinel import AUTH_HEADERS, SENTINEL_PREFIXES
+
+HEADER = "x-ccproxy-token"
+_KEY = "|".join(re.escape(prefix) for prefix in SENTINEL_PREFIXES)
+_TOKEN_BEHIND_KEY = re.compile(rf"((?:{_KEY})[^\s&]*?)\.(cct-[\w-]+)", re.ASCII)
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+
+def find_token(token: str, known: Iterable[ClientTokenConf]) -> ClientTokenConf | None:
+    """The known token with this clear text. Takes the same time for every one that is unknown."""
+    digest = sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    found = None
+    for candidate in known:
+        if hmac.compare_digest(digest, candidate.sha256):
+            found = candidate
+    return found
+
+
+def split_key(value: str) -> tuple[str, str]:
+    """(value with the plain sentinel key, token); the token is "" when there is none behind the key."""
+    found = _TOKEN_BEHIND_KEY.search(value)
+    return (value[: found.end(1)] + value[found.end() :], found[2]) if found else (value, "")
+
+
+def take_token(fields: Fields) -> tuple[Fields, str]:
+    """The headers with plain sentinel keys, and the token that the request shows, wherever it stands."""
+    token, kept = "", []
+    for name, value in fields:
+        lower = name.lower().decode("latin-1")
+        if lower == HEADER:
+            token = token or value.decode("utf-8", "surrogateescape").strip()
+        if lower in AUTH_HEADERS and b".cct-" in value:
+            plain, behind = split_key(value.decode("utf-8", "surrogateescape"))
+            token, value = token or behind, plain.encode("utf-8", "surrogateescape")
+        kept.append((name, value))
+    return tuple(kept), token
+
+
+def may_use(token: ClientTokenConf | None, provider: str) -> bool:
+    """True when the token is not bound to providers, or to this one among others."""
+    return token is None or not token.providers or provider in token.providers
