@@ -43,7 +43,7 @@ def main() -> None:
     _limit(limits)
     try:
         for place, source in enumerate(filters):
-            _compile(_ENCLOSED.format(source), place)
+            _compile(_ENCLOSED.format(source), place, source)
         for place, source in enumerate(filters):
             text = _run(source, place, text)
         if len(text) > limits["max_output_chars"]:
@@ -67,21 +67,26 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _compile(program: str, place: int) -> Any:
+def _compile(program: str, place: int, alone: str = "") -> Any:
     try:
         return jq.compile(program)
     except ValueError as exc:
-        raise RefusedError(place, _readable(str(exc))) from None
+        enclosed = str(exc)
+    try:  # alone it fails at the place its author wrote, unless the brackets are what it cannot have
+        jq.compile(alone)
+    except ValueError as exc:
+        raise RefusedError(place, _readable(str(exc), first_line=1)) from None
+    raise RefusedError(place, _readable(enclosed, first_line=2))
 
 
-def _readable(message: str) -> str:
+def _readable(message: str, *, first_line: int) -> str:
     """The first line of jq's message, with the place as the filter's author counts it."""
     first = message.strip().partition("\n")[0].removeprefix("jq: error: ")
     found = _PLACE.search(first)
     if found is None:
         return first
     column = f", column {found[2]}" if found[2] else ""
-    return f"{_PLACE.sub('', first)} (line {max(1, int(found[1]) - 1)}{column})"
+    return f"{_PLACE.sub('', first)} (line {max(1, int(found[1]) - first_line + 1)}{column})"
 
 
 def _run(source: str, place: int, text: str) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from flows.flow_json import SIDE_FIELDS, flow_summary
+from flows.comparison import Comparison, compare_neighbours, compare_sides, short
+from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, timed_summaries
+from flows.har import har_text
+from flows.jqfilter import run_jq
 from flows.listing import print_flows
-from flows.models import Flow, FlowSide
+from flows.models import Flow
+from flows.progress import counted
+from flows.services import clear_ids
+from flows.visible import printable
+from flows.whole import WholeFlow, whole_flows
+from providers.errors import CcproxyError
 
 _TABLE_ROWS = 100
-_CHUNK_ROWS = 200
-_HEADS = Prefetch("sides", FlowSide.objects.only(*SIDE_FIELDS))
+_CHUNK_ROWS = 500
 
 
 class Command(BaseCommand):
@@ -27,35 +34,135 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-        listing = actions.add_parser("list", help="list flows, the newest last")
+        listing = _action(actions, "list", "list flows, the newest last")
         listing.add_argument("--json", action="store_true", help="an array of flows, with mitmweb's field names")
-        listing.add_argument("-n", "--number", type=_positive, metavar="N", help="only the newest N flows")
+        _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.har")
+        diff = _action(actions, "diff", "compare each forwarded request with the one before it")
+        diff.add_argument("--json", action="store_true", help="an array of comparisons")
+        compare = _action(actions, "compare", "compare what the client sent with what left, and both answers")
+        compare.add_argument("--json", action="store_true", help="an array of flows with their comparisons")
+        compare.add_argument("--headers", action="store_true", help="compare headers too")
+        clear = _action(actions, "clear", "delete flows; pinned ones stay")
+        clear.add_argument("--all", action="store_true", help="every flow, whatever the configured jq filters say")
+        clear.add_argument("--pinned", action="store_true", help="pinned flows too")
+        _action(actions, "repl", "a Python shell with the flows in it")
 
     def handle(self, *_: Any, action: str, **options: Any) -> None:
-        actions: dict[str, Callable[..., None]] = {"list": self._list}
-        actions[action](**options)
+        getattr(self, f"_{action}")(Namespace(**options))
 
-    def _list(self, *, json: bool, number: int | None, **_: Any) -> None:
-        if json:
-            self._print_json(_newest(number))
+    def _list(self, options: Namespace) -> None:
+        if options.json:
+            self._print_json(self._summaries(options))
             return
-        flows = list(_newest(number or _TABLE_ROWS))
-        if not flows:
-            self.stdout.write("No flows are recorded yet.")
+        default_rows = not options.number and not options.jq and not options.flows
+        if default_rows:
+            options.number = _TABLE_ROWS
+        ids = self._ids(options)
+        if not ids:
+            self.stdout.write("No flow matches." if Flow.objects.exists() else "No flows are recorded yet.")
             return
-        print_flows(flows, self.stdout, now=timezone.now(), is_terminal=self.stdout.isatty())
-        total = Flow.objects.count()
-        if number is None and total > len(flows):
-            self.stderr.write(f"The newest {len(flows)} of {total} flows; -n N shows more.")
+        print_flows(_rows(ids), self.stdout, now=timezone.now(), is_terminal=self.stdout.isatty())
+        if default_rows and (total := Flow.objects.count()) > _TABLE_ROWS:
+            self.stderr.write(f"Of the newest {_TABLE_ROWS} of {total} flows; -n N shows more.")
 
-    def _print_json(self, flows: QuerySet[Flow]) -> None:
-        """An array, written flow by flow: the whole record need not fit into memory."""
+    def _summaries(self, options: Namespace) -> Iterable[Any]:
+        filters = [] if options.flows else jq_filters(options.jq)
+        return run_jq(filters, timed_summaries(_asked(options))) if filters else timed_summaries(_asked(options))
+
+    def _dump(self, options: Namespace) -> None:
+        if self.stdout.isatty():
+            raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.har")
+        ids = self._some_ids(options)
+        for piece in har_text(_rows(ids), self._whole(ids)):
+            self.stdout.write(piece.decode(), ending="")
+
+    def _diff(self, options: Namespace) -> None:
+        ids = self._ids(options)
+        if len(ids) < 2:
+            raise CcproxyError(f"A diff needs at least two flows; there {'is' if len(ids) == 1 else 'are'} {len(ids)}.")
+        found = compare_neighbours(self._whole(ids))
+        if options.json:
+            self._print_json(comparison.as_json() for comparison in found)
+            return
+        for comparison in found:
+            self._print_comparison(comparison)
+
+    def _compare(self, options: Namespace) -> None:
+        flows = self._whole(self._some_ids(options))
+        if options.json:
+            self._print_json(_compared(flow, headers=options.headers) for flow in flows)
+            return
+        for flow in flows:
+            row = flow.flow
+            self.stdout.write(printable(f"flow {short(flow)}  {row.method} {row.host} {row.status_code or '–'}"))
+            for comparison in compare_sides(flow, headers=options.headers):
+                self._print_comparison(comparison)
+
+    def _clear(self, options: Namespace) -> None:
+        if options.all:
+            options.jq, options.number, options.flows = [], None, []
+        filters = [] if options.all or options.flows else jq_filters(options.jq)
+        ids = chosen_ids(_asked(options), filters)
+        deleted = 0
+        chunks = [ids[start : start + _CHUNK_ROWS] for start in range(0, len(ids), _CHUNK_ROWS)]
+        for chunk in counted(chunks, len(chunks), f"steps of {_CHUNK_ROWS} flows", self.stderr):
+            deleted += clear_ids(chunk, keep_pinned=not options.pinned)
+        kept = Flow.objects.filter(pk__in=ids[:30_000], pinned=True).count() if deleted < len(ids) else 0
+        self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
+        if kept:
+            self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
+
+    def _repl(self, options: Namespace) -> None:
+        from flows.repl import run_repl
+
+        run_repl(self._ids(options), self.stdout)
+
+    # --- what the actions share
+
+    def _ids(self, options: Namespace) -> list[str]:
+        return chosen_ids(_asked(options), [] if options.flows else jq_filters(options.jq))
+
+    def _some_ids(self, options: Namespace) -> list[str]:
+        ids = self._ids(options)
+        if not ids:
+            raise CcproxyError("No flow matches." if Flow.objects.exists() else "No flows are recorded yet.")
+        return ids
+
+    def _whole(self, ids: Sequence[str]) -> Iterator[WholeFlow]:
+        return counted(whole_flows(ids), len(ids), "flows", self.stderr)
+
+    def _print_json(self, values: Iterable[Any]) -> None:
+        """An array, written value by value: the whole record need not fit into memory."""
         separator = "[\n"
-        for flow in flows.prefetch_related(_HEADS).iterator(chunk_size=_CHUNK_ROWS):
-            time = f"{flow.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-            self.stdout.write(separator + json.dumps({**flow_summary(flow, flow.sides.all()), "time": time}), ending="")
+        for value in values:
+            self.stdout.write(separator + json.dumps(value), ending="")
             separator = ",\n"
         self.stdout.write("[]" if separator == "[\n" else "\n]")
+
+    def _print_comparison(self, found: Comparison) -> None:
+        if found.identical:
+            self.stdout.write(f"{found.what}: {found.before} and {found.after} are identical")
+            return
+        colours = {"+": self.style.SUCCESS, "-": self.style.ERROR, "@": self.style.HTTP_INFO}
+        for line in found.lines:
+            paint = colours.get(line[:1])
+            self.stdout.write(paint(line) if paint else line)
+
+
+def _action(actions: Any, name: str, what: str) -> ArgumentParser:
+    """A subcommand with the options that say which flows it is about."""
+    parser: ArgumentParser = actions.add_parser(name, help=what)
+    parser.add_argument("flows", nargs="*", metavar="FLOW", help="ids of flows, or how they begin; default: all")
+    parser.add_argument("-n", "--number", type=_positive, metavar="N", help="only the newest N flows")
+    parser.add_argument(
+        "--jq",
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="keep what this jq filter makes of the array of flows, e.g. 'map(select(.response.status_code >= 400))'; "
+        "several are applied one after the other",
+    )
+    return parser
 
 
 def _positive(text: str) -> int:
@@ -65,9 +172,20 @@ def _positive(text: str) -> int:
     return value
 
 
-def _newest(number: int | None) -> QuerySet[Flow]:
-    """The newest flows, oldest of them first."""
-    flows = Flow.objects.order_by("-started_at", "-id")
-    if number is not None:
-        flows = Flow.objects.filter(pk__in=flows.values("pk")[:number])
-    return flows.order_by("started_at", "id")
+def _asked(options: Namespace) -> QuerySet[Flow]:
+    """The flows before jq, oldest first."""
+    if options.flows:
+        return Flow.objects.filter(pk__in=referred_ids(options.flows)).order_by("started_at", "id")
+    return newest(options.number)
+
+
+def _rows(ids: Sequence[str]) -> Iterator[Flow]:
+    for start in range(0, len(ids), _CHUNK_ROWS):
+        chunk = ids[start : start + _CHUNK_ROWS]
+        found = Flow.objects.defer("search_text").in_bulk(chunk)
+        yield from (found[flow_id] for flow_id in chunk if flow_id in found)
+
+
+def _compared(flow: WholeFlow, *, headers: bool) -> dict[str, Any]:
+    comparisons = [comparison.as_json() for comparison in compare_sides(flow, headers=headers)]
+    return {"id": flow.flow.pk, "comparisons": comparisons}

@@ -1,0 +1,26 @@
+"""How far long work has come, on standard error and only for a person who watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+_FIRST_S: Final = 1.0
+_EVERY_S: Final = 0.2
+
+
+def counted[T](items: Iterable[T], total: int, noun: str, stream: Any) -> Iterator[T]:
+    """Pass the items on; what takes over a second writes "120 of 1000 flows" on one line of a terminal."""
+    shown = False
+    due = time.monotonic() + _FIRST_S
+    try:
+        for number, item in enumerate(items, 1):
+            yield item
+            if time.monotonic() >= due and stream.isatty():
+                stream.write(f"\r{number} of {total} {noun}", ending="")
+                stream.flush()
+                shown, due = True, time.monotonic() + _EVERY_S
+    finally:
+        if shown:
+            stream.write("\r\x1b[K", ending="")
