@@ -18,6 +18,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from interceptor import error_page, http_limits, replay_layer
+from interceptor.addon_dispatch import CachedAddonManager
 from interceptor.addons.chain import Chain
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.store import ConfigStore
@@ -53,6 +54,7 @@ def build_master(
     address = f"[{host}]" if ":" in host else host
     opts = Options(confdir=str(ca_dir), mode=[f"{PLACEHOLDER}@{address}:{port}"])
     master = Master(opts, event_loop=loop)
+    master.addons = CachedAddonManager(master)
     master.addons.add(
         Core(),
         disable_h2c.DisableH2C(),

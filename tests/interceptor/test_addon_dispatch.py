@@ -10,7 +10,7 @@ import pytest
 from mitmproxy import exceptions
 from mitmproxy.master import Master
 from mitmproxy.options import Options
-from mitmproxy.proxy.layers.http import HttpRequestHook
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 from mitmproxy.test import tflow
 
 from interceptor.addon_dispatch import CachedAddonManager
@@ -45,12 +45,12 @@ class Sync:
 def fire(*addons: Any) -> None:
     async def main() -> None:
         master = Master(Options())
-        master.addons = CachedAddonManager(master)
-        master.addons.add(*addons[:1])
+        addons_of: Any = CachedAddonManager(master)
+        addons_of.add(*addons[:1])
         event = HttpRequestHook(tflow.tflow())
-        await master.addons.handle_lifecycle(event)
-        master.addons.add(*addons[1:])  # what was looked up before must not hide them
-        await master.addons.handle_lifecycle(event)
+        await addons_of.handle_lifecycle(event)
+        addons_of.add(*addons[1:])  # what was looked up before must not hide them
+        await addons_of.handle_lifecycle(event)
 
     asyncio.run(main())
 
