@@ -66,6 +66,6 @@ def test_no_top_level_model_is_none(body):
 def test_odd_spellings():
     assert replace_model(b'{"mo\\u0064el" : "a\\"b" }', "m") == b'{"mo\\u0064el" : "m" }'
     assert replace_model(b'\xef\xbb\xbf{"model":"a"}', "m") == b'\xef\xbb\xbf{"model":"m"}'
-    assert replace_model(b'{"model":"a","model":"b"}', "m") == b'{"model":"m","model":"m"}'
+    assert replace_model(b'{"model":"a","x":1,"model":"b"}', "longer") == b'{"model":"longer","x":1,"model":"longer"}'
     assert read_model(b'{"model":"a","model":"b"}') == "b"
     assert replace_model(b'{"b":1.50e3,"model":"a","c":"\xff"}', "m") == b'{"b":1.50e3,"model":"m","c":"\xff"}'
