@@ -177,7 +177,7 @@ def converse(
     return talk
 
 
-SDK_ERRORS = (anthropic.APIError, openai.APIError, genai_errors.APIError)
+SDK_ERRORS = (anthropic.APIError, openai.OpenAIError, genai_errors.APIError)
 
 
 def error_facts(error: Exception) -> tuple[int, str, str | None]:

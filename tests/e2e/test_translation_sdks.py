@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from providers.names import FORMAT_OF_TYPE, WIRE_FORMATS, WireFormatName
-from tests.e2e.conversations import converse
+from providers.names import FORMAT_OF_TYPE, GOOGLE_GENERATE, WIRE_FORMATS, WireFormatName
+from tests.e2e.conversations import SDK_ERRORS, converse, error_facts
 from tests.e2e.process import Interceptor, running
 from tests.e2e.recordings import TOPICS, Recording, recording
 from tests.e2e.sent_history import answered_calls
-from tests.fakes.replayed import CHUNKINGS, ReplayedUpstream, in_envelope, in_pieces, whole
+from tests.fakes.replayed import CHUNKINGS, ReplayedUpstream, in_envelope, in_pieces, recorded, whole
 from tests.fakes.upstream import Script
-from tests.providers.wire.cases import MODELS
+from tests.providers.wire.cases import MODELS, errors
 from tests.providers.wire.sdk_answers import Digest
 from tests.providers.wire.sdk_types import problems
 
@@ -74,6 +78,39 @@ def _nothing_left(upstream: ReplayedUpstream) -> Iterator[None]:
     for seen in upstream.requests:
         assert KEY in seen.head.decode()
         assert "ccproxy" not in seen.head.decode().lower()
+
+
+REQUESTS: dict[WireFormatName, tuple[str, dict[str, Any]]] = {
+    "anthropic_messages": ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+    "openai_chat": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
+    "openai_responses": ("/v1/responses", {"input": "hi"}),
+    "google_generate": ("/v1beta/models/demo:generateContent", {"contents": [{"parts": [{"text": "hi"}]}]}),
+}
+ERROR_EVENT = {
+    "anthropic_messages": b'event: error\ndata: {"type":"error"',
+    "openai_chat": b'data: {"error":{',
+    "openai_responses": b'event: error\ndata: {"type":"error"',
+    "google_generate": b'data: {"error":{"code":',
+}
+SUCCESS = {
+    "anthropic_messages": [b"message_stop"],
+    "openai_chat": [b"[DONE]", b'"finish_reason":"'],
+    "openai_responses": [b"response.completed", b"response.incomplete"],
+    "google_generate": [b"finishReason"],
+}
+
+
+def ask_raw(
+    proxy: Interceptor, client: WireFormatName, kind: str, *, stream: bool = False, **headers: str
+) -> httpx.Response:
+    """The bytes a client of this format gets."""
+    path, body = REQUESTS[client]
+    if client != GOOGLE_GENERATE:
+        body = {"model": "demo", **body, **({"stream": True} if stream else {})}
+    elif stream:
+        path = path.replace(":generateContent", ":streamGenerateContent?alt=sse")
+    headers = {"x-api-key": f"sk-ccproxy-{kind}", **headers}
+    return httpx.post(f"{proxy.url}{path}", json=body, headers=headers, trust_env=False)
 
 
 def script(kind: str, rec: Recording, chunking: str) -> Script:
@@ -162,3 +199,69 @@ def _missing(signatures: list[str], body: bytes) -> list[str]:
     """Signatures that did not come back; Google's SDK spells base64 for URLs."""
     text = body.decode().translate(str.maketrans("-_", "+/"))
     return [signature for signature in signatures if signature.translate(str.maketrans("-_", "+/")) not in text]
+
+
+SLOW_DOWN = "Slow down, «please» 🌦"
+REFUSALS: dict[WireFormatName, object] = {
+    "anthropic_messages": {"type": "error", "error": {"type": "rate_limit_error", "message": SLOW_DOWN}},
+    "openai_chat": {"error": {"message": SLOW_DOWN, "type": "requests", "param": None, "code": "rate_limit_exceeded"}},
+    "openai_responses": {"error": {"message": SLOW_DOWN, "type": "tokens", "param": None, "code": "rate_limit"}},
+    "google_generate": {"error": {"code": 429, "message": SLOW_DOWN, "status": "RESOURCE_EXHAUSTED"}},
+}
+
+
+@pytest.mark.parametrize(("client", "kind"), CELLS)
+def test_refusals(
+    upstream: ReplayedUpstream, proxy: Interceptor, corpus: Path, client: WireFormatName, kind: str
+) -> None:
+    fmt = FORMAT_OF_TYPE[kind]
+    assert fmt
+    recorded_400 = next(case.answer for case in errors(corpus) if case.format == fmt and case.status == 400)
+    for stream in (False, True):
+        upstream.queue.append(whole(recorded(REFUSALS[fmt]), 429, ("retry-after", "7")))
+        upstream.queue.append(whole(recorded(recorded_400), 400))
+        with pytest.raises(SDK_ERRORS) as slow:
+            converse(client, proxy.url, kind).ask(stream=stream)
+        status, message, retry_after = error_facts(slow.value)
+        assert (status, retry_after) == (429, "7")
+        assert SLOW_DOWN in message
+        with pytest.raises(SDK_ERRORS) as bad:
+            converse(client, proxy.url, kind).ask(stream=stream)
+        status, message, retry_after = error_facts(bad.value)
+        assert (status, retry_after) == (400, None)
+        assert recorded_400["error"]["message"] in message
+
+
+BREAKS: dict[WireFormatName, bytes] = {
+    "anthropic_messages": b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"%s"}}\n\n',
+    "openai_chat": b'data: {"error":{"message":"%s","type":"server_error","code":null}}\n\n',
+    "openai_responses": b'event: error\ndata: {"type":"error","code":"server_error","message":"%s","param":null}\n\n',
+    "google_generate": b'data: {"error":{"code":503,"message":"%s","status":"UNAVAILABLE"}}\r\n\r\n',
+}
+OVERLOADED = "Overloaded, zu viele Gäste"
+
+
+def begun(rec: Recording) -> bytes:
+    """The first two thirds of a stream's events, at least the first."""
+    events = [event for event in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", rec.raw) if event]
+    return b"".join(events[: max(1, len(events) * 2 // 3)])
+
+
+@pytest.mark.parametrize("broken", ["error event", "early end", "reset"])
+@pytest.mark.parametrize(("client", "kind"), [cell for cell in CELLS if FORMAT_OF_TYPE[cell[1]] != cell[0]])
+def test_broken_streams(
+    upstream: ReplayedUpstream, proxy: Interceptor, corpus: Path, client: WireFormatName, kind: str, broken: str
+) -> None:
+    fmt = FORMAT_OF_TYPE[kind]
+    assert fmt
+    rec = recording(corpus, fmt, "length", stream=True) or recording(corpus, fmt, "unicode", stream=True)
+    assert rec
+    raw = begun(rec) + (BREAKS[fmt] % OVERLOADED.encode() if broken == "error event" else b"")
+    pieces = CHUNKINGS["packed"](in_envelope(raw, stream=True) if kind == "gemini" else raw)
+    for _ in range(2):
+        upstream.queue.append(replace(in_pieces(pieces), reset_after=len(pieces) if broken == "reset" else None))
+    with pytest.raises(SDK_ERRORS, match=OVERLOADED if broken == "error event" else None):
+        converse(client, proxy.url, kind).ask(stream=True)
+    answer = ask_raw(proxy, client, kind, stream=True)
+    assert ERROR_EVENT[client] in answer.content
+    assert [end for end in SUCCESS[client] if end in answer.content] == []
