@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from pathlib import Path
+from typing import Any
 
 from mitmproxy.addons import (
     disable_h2c,
@@ -54,8 +55,9 @@ def build_master(
     address = f"[{host}]" if ":" in host else host
     opts = Options(confdir=str(ca_dir), mode=[f"{PLACEHOLDER}@{address}:{port}"])
     master = Master(opts, event_loop=loop)
-    master.addons = CachedAddonManager(master)
-    master.addons.add(
+    addons: Any = CachedAddonManager(master)
+    master.addons = addons
+    addons.add(
         Core(),
         disable_h2c.DisableH2C(),
         strip_dns_https_records.StripDnsHttpsRecords(),
