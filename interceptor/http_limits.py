@@ -168,8 +168,9 @@ class LimitedServer(_http1.Http1Server):
                 DEADLINES.set_first(self.conn.id, HEAD_TIMEOUT_S)
             return None
         self._scanned = 0
-        head = self.buf.maybe_extract_at_most(end + 4) or b""
-        return split_request_head(head[:-4])
+        lines = split_request_head(data[:end])
+        self.buf.maybe_extract_at_most(end + 4)
+        return lines
 
     def read_body(self, event: events.Event) -> Commands:
         """Hand the body on piece by piece."""

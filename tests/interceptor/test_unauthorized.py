@@ -275,9 +275,8 @@ def test_a_client_that_leaves_meanwhile_gets_nothing_and_breaks_nothing(bench: B
     bench.endpoint.revoke_access()
     body = json.dumps(ASK).encode()
     with socket.create_connection(("127.0.0.1", bench.proxy.port)) as client:
-        head = (
-            f"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: sk-ccproxy-up\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
+        head = "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: sk-ccproxy-up\r\n"
+        head += f"content-length: {len(body)}\r\n\r\n"
         client.sendall(head.encode() + body)
         assert asked.wait(10)
     time.sleep(0.1)
