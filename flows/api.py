@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -12,6 +12,7 @@ from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.pagination import BasePagination
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -20,10 +21,22 @@ from flows import selectors
 from flows.filters import FlowFilter
 from flows.flow_json import SIDE_FIELDS, flow_detail_json, flow_summary
 from flows.flow_schema import FlowDetailShape, FlowShape
+from flows.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
+from flows.har import CONTENT_TYPE as HAR_TYPE
+from flows.har_response import har_response
+from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow, FlowSide
 from flows.record import SIDES
-from providers.rest import StaffWithModelPermissions
+from providers.rest import Busy, StaffWithModelPermissions
 
+_JQ = OpenApiParameter(
+    "jq",
+    OpenApiTypes.STR,
+    many=True,
+    description="A jq filter from array to array; several are applied one after the other, those of the configuration "
+    f"first. It sees the newest {MAX_JQ_FLOWS} flows that match the other filters (“next” leads to the older ones), "
+    "and “results” is whatever it makes of them; `limit` does not apply.",
+)
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
@@ -34,18 +47,10 @@ class FlowPagination(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         del view
         limit = _limit(request)
-        if cursor := request.query_params.get("cursor"):
-            place = None if "\0" in cursor else selectors.parse_cursor(cursor)
-            if place is None:
-                raise ParseError({"cursor": ["This is no cursor; take it from the “next” of an earlier answer."]})
-            started_at, flow_id = place
-            queryset = queryset.filter(started_at__lte=started_at)
-            queryset = queryset.filter(Q(started_at__lt=started_at) | Q(id__lt=flow_id))
-        flows = list(queryset[: limit + 1])
+        flows = list(_from_cursor(queryset, request)[: limit + 1])
         self.next_url: str | None = None
         if len(flows) > limit:
-            cursor = selectors.make_cursor(flows[limit - 1])
-            self.next_url = replace_query_param(request.build_absolute_uri(), "cursor", cursor)
+            self.next_url = _next_url(request, flows[limit - 1])
         return flows[:limit]
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -78,8 +83,40 @@ def _limit(request: Request) -> int:
     return int(text)
 
 
+def _from_cursor(queryset: QuerySet[Flow], request: Request) -> QuerySet[Flow]:
+    cursor = request.query_params.get("cursor")
+    if not cursor:
+        return queryset
+    place = None if "\0" in cursor else selectors.parse_cursor(cursor)
+    if place is None:
+        raise ParseError({"cursor": ["This is no cursor; take it from the “next” of an earlier answer."]})
+    started_at, flow_id = place
+    queryset = queryset.filter(started_at__lte=started_at)
+    return queryset.filter(Q(started_at__lt=started_at) | Q(id__lt=flow_id))
+
+
+def _next_url(request: Request, last: Flow) -> str:
+    return str(replace_query_param(request.build_absolute_uri(), "cursor", selectors.make_cursor(last)))
+
+
+def _ask_jq(queryset: QuerySet[Flow], filters: list[str]) -> tuple[list[Any], Flow | None]:
+    try:
+        return jq_window(queryset, filters)
+    except JqBusyError as exc:
+        raise Busy(str(exc)) from None
+    except JqError as exc:
+        raise ParseError({"jq": [str(exc)]}) from None
+
+
+class HarRenderer(JSONRenderer):
+    """Lets `Accept: application/har+json` through; only errors are rendered here."""
+
+    media_type = HAR_TYPE
+    format = "har"
+
+
 @extend_schema_view(
-    list=extend_schema(responses=FlowShape(many=True)),
+    list=extend_schema(responses=FlowShape(many=True), parameters=[_JQ]),
     retrieve=extend_schema(responses=FlowDetailShape),
 )
 class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Flow]):
@@ -90,22 +127,49 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
     permission_classes = [StaffWithModelPermissions]
     pagination_class = FlowPagination
     filterset_class = FlowFilter
+    renderer_classes = [JSONRenderer, HarRenderer]
     lookup_value_regex = r"[A-Za-z0-9-]{1,36}"
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        known = {*FlowFilter.base_filters, "cursor", "limit"}
-        if unknown := sorted(set(request.query_params) - known):
-            raise ParseError({unknown[0][:100]: [f"There is no such filter. Known: {', '.join(sorted(known))}."]})
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """Flows, newest first; with `Accept: application/har+json` all that match as one HAR."""
+        if request.accepted_renderer.format == HarRenderer.format:
+            return self._har(request)
+        queryset = self._matching(request)
+        if filters := request.query_params.getlist("jq"):
+            results, last = _ask_jq(_from_cursor(queryset, request), filters)
+            return Response({"next": _next_url(request, last) if last else None, "results": results})
         heads = Prefetch("sides", FlowSide.objects.only("id", *SIDE_FIELDS))
-        queryset = self.filter_queryset(self.get_queryset().defer("search_text").prefetch_related(heads))
-        flows = self.paginate_queryset(queryset) or []
+        flows = self.paginate_queryset(queryset.defer("search_text").prefetch_related(heads)) or []
         return self.get_paginated_response([flow_summary(flow, flow.sides.all()) for flow in flows])
 
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    @extend_schema(parameters=[_JQ], responses={(200, HAR_TYPE): OpenApiTypes.OBJECT}, filters=True)
+    @action(detail=False, pagination_class=None)
+    def har(self, request: Request) -> Any:
+        """All matching flows as HAR 1.2, oldest first: a page a flow, with an entry for each side of the proxy."""
+        return self._har(request)
+
+    def _har(self, request: Request) -> Any:
+        queryset = self._matching(request)
+        if filters := request.query_params.getlist("jq"):
+            ids = ids_of(_ask_jq(_from_cursor(queryset, request), filters)[0])
+            if ids is None:
+                raise ParseError({"jq": ["The filters have to keep whole flows here, or at least their id."]})
+            return har_response(ids)
+        return har_response(list(queryset.order_by("started_at", "id").values_list("pk", flat=True)))
+
+    def _matching(self, request: Request) -> QuerySet[Flow]:
+        known = {*FlowFilter.base_filters, "cursor", "limit", "jq"}
+        if unknown := sorted(set(request.query_params) - known):
+            raise ParseError({unknown[0][:100]: [f"There is no such filter. Known: {', '.join(sorted(known))}."]})
+        return self.filter_queryset(self.get_queryset())
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """One flow with the heads of its four sides and what each hook did."""
         detail = selectors.flow_detail(kwargs["pk"])
         if detail is None:
             raise NotFound("There is no such flow; it may have been cleared.")
+        if request.accepted_renderer.format == HarRenderer.format:
+            return har_response([detail.flow.pk], detail.flow.pk[:8])
         return Response(flow_detail_json(detail.flow, detail.sides.values(), detail.traces))
 
     @extend_schema(

@@ -65,6 +65,28 @@ def ids_of(results: Sequence[Any]) -> list[str] | None:
     return list(dict.fromkeys(known)) if len(known) == len(ids) else None
 
 
+def rows_of(ids: Sequence[str]) -> Iterator[Flow]:
+    """The rows of these ids in their order, some at a time; those that are gone are left out."""
+    for start in range(0, len(ids), _CHUNK_ROWS):
+        chunk = [flow_id for flow_id in ids[start : start + _CHUNK_ROWS] if "\0" not in flow_id]
+        found = Flow.objects.defer("search_text").in_bulk(chunk)
+        yield from (found[flow_id] for flow_id in chunk if flow_id in found)
+
+
+def jq_window(flows: QuerySet[Flow], own: Sequence[str]) -> tuple[list[Any], Flow | None]:
+    """What the configured filters and one's own make of the newest `MAX_JQ_FLOWS` of a queryset that is sorted so.
+
+    Returns the results, and the last flow that was looked at when there are older ones.
+
+    Raises:
+        JqError: a filter fails.
+    """
+    places = list(flows.only("id", "started_at")[: MAX_JQ_FLOWS + 1])
+    return run_jq(jq_filters(own), summaries(flows[:MAX_JQ_FLOWS])), (
+        places[MAX_JQ_FLOWS - 1] if len(places) > MAX_JQ_FLOWS else None
+    )
+
+
 def newest(number: int | None) -> QuerySet[Flow]:
     """The newest flows, oldest of them first."""
     flows = Flow.objects.order_by("-started_at", "-id")

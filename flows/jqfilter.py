@@ -41,6 +41,10 @@ class JqError(CcproxyError):
     """A filter was refused, failed, or took too much; the message says which and why."""
 
 
+class JqBusyError(JqError):
+    """Too many filters run at this moment."""
+
+
 def run_jq(filters: Sequence[str], items: Iterable[Any]) -> list[Any]:
     """What the filters make of the array of `items`, which may be a generator: it is written to a file, not kept.
 
@@ -109,7 +113,7 @@ def _run(order: IO[bytes], size_bytes: int) -> bytes:
         "max_output_chars": MAX_OUTPUT_BYTES // 2,
     }
     if not _slots.acquire(timeout=TIMEOUT_S):
-        raise JqError("Other jq filters are running; try again in a moment.")
+        raise JqBusyError("Other jq filters are running; try again in a moment.")
     try:
         process = subprocess.Popen(  # noqa: S603  our own interpreter and script
             [sys.executable, "-I", str(_CHILD), json.dumps(limits)],

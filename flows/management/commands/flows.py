@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flows.comparison import Comparison, compare_neighbours, compare_sides, short
-from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, timed_summaries
+from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, rows_of, timed_summaries
 from flows.har import har_text
 from flows.jqfilter import run_jq
 from flows.listing import print_flows
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         if not ids:
             self.stdout.write("No flow matches." if Flow.objects.exists() else "No flows are recorded yet.")
             return
-        print_flows(_rows(ids), self.stdout, now=timezone.now(), is_terminal=self.stdout.isatty())
+        print_flows(rows_of(ids), self.stdout, now=timezone.now(), is_terminal=self.stdout.isatty())
         if default_rows and (total := Flow.objects.count()) > _TABLE_ROWS:
             self.stderr.write(f"Of the newest {_TABLE_ROWS} of {total} flows; -n N shows more.")
 
@@ -73,7 +73,7 @@ class Command(BaseCommand):
         if self.stdout.isatty():
             raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.har")
         ids = self._some_ids(options)
-        for piece in har_text(_rows(ids), self._whole(ids)):
+        for piece in har_text(rows_of(ids), self._whole(ids)):
             self.stdout.write(piece.decode(), ending="")
 
     def _diff(self, options: Namespace) -> None:
@@ -177,13 +177,6 @@ def _asked(options: Namespace) -> QuerySet[Flow]:
     if options.flows:
         return Flow.objects.filter(pk__in=referred_ids(options.flows)).order_by("started_at", "id")
     return newest(options.number)
-
-
-def _rows(ids: Sequence[str]) -> Iterator[Flow]:
-    for start in range(0, len(ids), _CHUNK_ROWS):
-        chunk = ids[start : start + _CHUNK_ROWS]
-        found = Flow.objects.defer("search_text").in_bulk(chunk)
-        yield from (found[flow_id] for flow_id in chunk if flow_id in found)
 
 
 def _compared(flow: WholeFlow, *, headers: bool) -> dict[str, Any]:
