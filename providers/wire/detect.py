@@ -102,6 +102,12 @@ def family_of(path: str, headers: Headers | None = None) -> WireFormatName | Non
     return None
 
 
+def is_side_endpoint(path: str) -> bool:
+    """Whether a path that is no main endpoint tells its vendor all the same (`/v1/embeddings`, `/v1beta/files`)."""
+    bare = split_query(path)[0]
+    return client_format(path) is None and any(pattern.match(bare) for pattern, _ in _SIDE_ENDPOINTS)
+
+
 def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
     """What follows the main endpoint, query excluded: "/count_tokens", ":countTokens" or "" for the endpoint itself.
 

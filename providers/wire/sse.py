@@ -100,7 +100,7 @@ class SseParser:
             if end > size:
                 break
             after = end + 2 if lf == end + 1 and cr == end else end + 1
-            self._skip_lf = after == size and cr == end
+            self._skip_lf = after == size and end == cr == size - 1
             self._offset = base + after
             self._take_line(buffer[start:end], events)
             start = after

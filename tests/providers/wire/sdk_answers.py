@@ -46,13 +46,14 @@ _NEXT = _Answer()
 def _http(http: Any) -> Any:
     """A client of `http` (httpx, or httpx2 for the Anthropic SDK) that answers with the bytes set in `_NEXT`."""
 
-    class Chunks(http.SyncByteStream):  # type: ignore[misc]
-        def __iter__(self) -> Iterator[bytes]:
-            for start in range(0, len(_NEXT.raw), _NEXT.size):
-                yield _NEXT.raw[start : start + _NEXT.size]
+    def pieces(_: Any) -> Iterator[bytes]:
+        for start in range(0, len(_NEXT.raw), _NEXT.size):
+            yield _NEXT.raw[start : start + _NEXT.size]
+
+    chunks = type("Chunks", (http.SyncByteStream,), {"__iter__": pieces})
 
     def answer(request: Any) -> Any:
-        return http.Response(_NEXT.status, headers={"content-type": _NEXT.kind}, stream=Chunks())
+        return http.Response(_NEXT.status, headers={"content-type": _NEXT.kind}, stream=chunks())
 
     return http.Client(transport=http.MockTransport(answer))
 

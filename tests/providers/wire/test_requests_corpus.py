@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from providers.errors import UnsupportedByTarget
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
-from providers.wire.ir import Media, Request, Text, ToolCall, ToolResult
+from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
+from providers.wire.ir import Loss, Media, Request, Text, ToolCall, ToolResult
 from providers.wire.portable import make_portable
 from providers.wire.toolnames import wire_name
 from providers.wire.translate import TargetInfo, decoded_request, translate_request
@@ -20,12 +23,14 @@ from .sdk_types import problems
 pytestmark = pytest.mark.corpus
 
 
-def translated(case: Case, dst):
+def translated(case: Case, dst: WireFormatName) -> tuple[dict[str, Any], list[Loss]]:
     target = TargetInfo(model=MODELS[dst], stream=case.streaming)
     return translate_request(case.body, case.format, dst, target=target, model=case.model)
 
 
-def possible(corpus, src, dst):
+def possible(
+    corpus: Path, src: WireFormatName, dst: WireFormatName
+) -> Iterator[tuple[Case, dict[str, Any], list[Loss]]]:
     for case in with_request(corpus):
         if case.format == src:
             try:
