@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flows": ("flows", "List the recorded flows."),
     "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
     "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),
+    "loginprovider": ("loginprovider", "Log in to a provider with the browser, for providers with an OAuth login."),
     "clienttoken": ("clienttoken", "Manage the tokens that clients present."),
     "importconfig": ("importconfig", "Read providers, rules and hooks of a ccproxy.yaml."),
     "exportconfig": ("exportconfig", "Write the configuration as a ccproxy.yaml, without secrets."),

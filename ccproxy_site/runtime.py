@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings as django_settings
+
 from ccproxy_site.version import product_version
 from flows.live import LiveBus
 from flows.record import FanOut
@@ -27,14 +29,17 @@ from interceptor.endpoints import Endpoints
 from interceptor.guard import guard_rules
 from interceptor.instances import others_running
 from interceptor.proxy import Proxy
+from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
+from providers.credential_state import DatabaseLogins
 from providers.errors import ConfigError
 from providers.fields import keyring
 
 logger = logging.getLogger(__name__)
 
 WRITER_DRAIN_TIMEOUT_S = 15.0
+RENEWAL_DRAIN_TIMEOUT_S = 20.0
 
 
 class Runtime:
@@ -61,6 +66,15 @@ class Runtime:
         )
         self._live = LiveBus(redactor)
         self._proxy: Proxy | None = None
+        self._resolver = CredentialResolver(
+            open_keyring=keyring,
+            secrets=SECRETS,
+            command_timeout_s=settings.auth.command_timeout_seconds,
+            shared=DatabaseLogins(),
+        )
+        self._renewal = ProactiveRenewal(
+            self._resolver.logins, lambda: [provider.auth for provider in self._store.current.providers.values()]
+        )
 
     def load(self) -> Snapshot:
         """The newest configuration with the process's own settings in it."""
@@ -89,6 +103,8 @@ class Runtime:
             await proxy.start()
             watcher = self._make_watcher(proxy)
             watcher.start()
+            if not django_settings.REDIS_URL:  # otherwise Celery beat does it, see providers.tasks
+                self._renewal.start()
             await asyncio.to_thread(on_ready)  # it reads the database
             await self._stopping.wait()
             await proxy.stop(self.settings.shutdown_timeout_seconds)
@@ -102,13 +118,10 @@ class Runtime:
         self._stopping.set()
 
     def _make_proxy(self) -> Proxy:
-        resolver = CredentialResolver(
-            open_keyring=keyring, secrets=SECRETS, command_timeout_s=self.settings.auth.command_timeout_seconds
-        )
         return Proxy(
             store=self._store,
             sink=FanOut(self._writer, self._live),
-            resolver=resolver,
+            resolver=self._resolver,
             host=self.settings.host,
             port=self.settings.port,
             ca_dir=self.settings.cert_dir(self.directory),
@@ -149,6 +162,8 @@ class Runtime:
         }
 
     async def _close(self, watcher: ConfigWatcher | None) -> None:
+        await self._renewal.stop()
+        await self._resolver.logins.drain(RENEWAL_DRAIN_TIMEOUT_S)
         if watcher:
             await asyncio.to_thread(watcher.stop)
         await self._live.close()

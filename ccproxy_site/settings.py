@@ -120,6 +120,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
 }
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_TASK_ALWAYS_EAGER = not REDIS_URL
+CELERY_BEAT_SCHEDULE = {"renew logins": {"task": "providers.renew_logins", "schedule": 30.0}} if REDIS_URL else {}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

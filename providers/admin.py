@@ -38,16 +38,25 @@ class ProviderAdmin(ConfigModelAdmin):
     search_fields = ["name", "host"]
     readonly_fields = ["sentinels", "secret_state"]
     conditional_fields = {
-        "new_secret": "auth_type == 'key'",
-        "forget_secret": "auth_type == 'key'",
-        "secret_state": "auth_type == 'key'",
+        "new_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
+        "forget_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
+        "secret_state": "auth_type == 'key' || auth_type.endsWith('_oauth')",
+        "auth_login": "auth_type.endsWith('_oauth')",
         "auth_command": "auth_type == 'command'",
         "auth_file": "auth_type == 'file'",
         "auth_header": "auth_type != 'none'",
     }
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> list[tuple[str | None, Any]]:
-        credential = ["auth_type", "secret_state", "new_secret", "auth_command", "auth_file", "auth_header"]
+        credential = [
+            "auth_type",
+            "secret_state",
+            "new_secret",
+            "auth_command",
+            "auth_file",
+            "auth_login",
+            "auth_header",
+        ]
         if obj and obj.secret:
             credential.insert(3, "forget_secret")
         return [
@@ -80,7 +89,7 @@ class ProviderAdmin(ConfigModelAdmin):
             return ("set", "key stored") if provider.secret else ("missing", "key not set")
         return "set", provider.auth_type
 
-    @column("Stored key")
+    @column("Stored secret")
     def secret_state(self, provider: Provider) -> str:
         return "stored" if provider.secret else "not set"
 

@@ -15,6 +15,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from providers.auth.oauth_kinds import OAUTH_KINDS
 from providers.json_value import check_json
 from providers.models import Provider
 from providers.names import WIRE_FORMATS
@@ -114,11 +115,11 @@ class ProviderForm(_ProviderModelForm):
         required=False,
         max_length=10_000,
         strip=True,
-        label="API key",
+        label="API key or client secret",
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text="Stored encrypted and never shown again. Paste a new one to replace it.",
     )
-    forget_secret = forms.BooleanField(required=False, label="Forget the stored key", widget=UnfoldBooleanWidget)
+    forget_secret = forms.BooleanField(required=False, label="Forget the stored secret", widget=UnfoldBooleanWidget)
     auth_command = forms.CharField(
         required=False,
         max_length=4000,
@@ -132,6 +133,13 @@ class ProviderForm(_ProviderModelForm):
         label="File",
         widget=UnfoldAdminTextInputWidget,
         help_text="A file on the proxy's machine; its content, stripped, is the credential. ~ is expanded.",
+    )
+
+    auth_login = StrictJSONField(
+        required=False,
+        widget=ShortTextarea,
+        label="Login",
+        help_text='What differs from the defaults, like {"file_path": "~/.claude/.credentials.json"}. Never a secret.',
     )
 
     # Credential source -> (key of its configuration, field of this form).
@@ -165,6 +173,8 @@ class ProviderForm(_ProviderModelForm):
         if self._before is not None:
             for key, field in self.SOURCES.values():
                 self.initial[field] = self._before.auth_config.get(key, "")
+            if self._before.auth_type in OAUTH_KINDS:
+                self.initial["auth_login"] = self._before.auth_config
         if self._before is None or not self._before.secret:
             self.fields.pop("forget_secret", None)
 
@@ -178,7 +188,8 @@ class ProviderForm(_ProviderModelForm):
         """Show what the model says of `auth_config` at the plain field that holds it."""
         if field is None and "auth_config" in getattr(error, "error_dict", {}):
             source = self.SOURCES.get(self.instance.auth_type)
-            super().add_error(source[1] if source else "auth_type", error.error_dict.pop("auth_config"))
+            plain = source[1] if source else "auth_login" if self.instance.auth_type in OAUTH_KINDS else "auth_type"
+            super().add_error(plain, error.error_dict.pop("auth_config"))
         super().add_error(field, error)
 
     def _set_source(self, data: dict[str, Any]) -> None:
@@ -187,6 +198,8 @@ class ProviderForm(_ProviderModelForm):
         if auth_type in self.SOURCES:
             key, field = self.SOURCES[auth_type]
             self.instance.auth_config = {key: data.get(field, "").strip()}
+        elif auth_type in OAUTH_KINDS:
+            self.instance.auth_config = data.get("auth_login") or {}
         elif self._before is None or self._before.auth_type != auth_type:
             self.instance.auth_config = {}
         after = Provider(auth_type=auth_type, auth_config=self.instance.auth_config)

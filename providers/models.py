@@ -72,6 +72,9 @@ class Provider(models.Model):
         "key": "API key, stored encrypted",
         "command": "Output of a command",
         "file": "Content of a file",
+        "anthropic_oauth": "Anthropic login, renewed",
+        "google_oauth": "Google login, renewed",
+        "codex_oauth": "OpenAI login of Codex, renewed",
     }
 
     name = models.CharField(
@@ -111,7 +114,7 @@ class Provider(models.Model):
     auth_header = models.CharField(
         max_length=64, blank=True, help_text="Header that carries the credential; blank: authorization with Bearer."
     )
-    secret = EncryptedTextField(blank=True, default="", help_text="The API key, for the source “key”.")
+    secret = EncryptedTextField(blank=True, default="", help_text="The API key, or a login's client secret.")
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -125,6 +128,29 @@ class Provider(models.Model):
 
     def clean(self) -> None:
         validate_provider(self)
+
+
+class CredentialState(models.Model):
+    """What is remembered of a login beside its file, for every process and machine that uses this database.
+
+    On PostgreSQL the row is also the lock: who renews the login holds it. Times are unknown until they happen.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64)  # SHA-256 of the login's kind and file
+    tokens = EncryptedTextField(blank=True, default="", help_text="The newest tokens, by their place in the file.")
+    current = models.CharField(max_length=64, blank=True)
+    ancestors = models.JSONField(default=list, help_text="Fingerprints of the refresh tokens the newest came from.")
+    machine = models.CharField(max_length=255, blank=True)
+    refreshed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True)
+    refused = models.CharField(max_length=64, blank=True)
+    error = models.TextField(blank=True)
+    tried_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"login {self.key[:8]}"
 
 
 class TransformRule(models.Model):

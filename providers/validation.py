@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 
+from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
 from providers.json_value import check_json
 from providers.loopback import is_loopback
 from providers.names import WIRE_FORMATS
@@ -87,6 +88,8 @@ def check_auth(auth_type: str, config: object) -> str | None:
     """The sentence that says what is wrong with a credential source, or None."""
     if not isinstance(config, dict):
         return "Give a mapping."
+    if auth_type in OAUTH_KINDS:
+        return _check_login(auth_type, config)
     needed = _AUTH_KEYS.get(auth_type)
     if needed is None:
         return f"Unknown credential source “{auth_type}”."
@@ -95,6 +98,14 @@ def check_auth(auth_type: str, config: object) -> str | None:
             return f"The source “{auth_type}” needs “{key}”."
     if unknown := set(config) - needed:
         return f"The source “{auth_type}” has no “{min(unknown)}”."
+    return None
+
+
+def _check_login(auth_type: str, config: dict[str, object]) -> str | None:
+    try:
+        oauth_auth(auth_type, config)
+    except BadOAuthConfig as exc:
+        return str(exc)
     return None
 
 

@@ -59,6 +59,8 @@ def secret_comments(provider: Provider) -> list[str]:
     lines = []
     if provider.auth_type == "key":
         lines.append(f"The key of {provider.name} is left out; store it with: ccproxy setkey {provider.name}")
+    elif provider.auth_type.endswith("_oauth") and provider.secret:
+        lines.append(f"The client secret of {provider.name} is left out; without it, the stored one is kept")
     secret = [name for name in provider.headers if _is_secret_header(name)]
     return lines + [
         f"The value of {provider.name}'s header {name} is left out; null keeps the stored one" for name in secret

@@ -106,11 +106,6 @@ def credential_values(row: Provider, section: ProviderSection, report: ImportRep
     if auth is None:
         given = "auth" in section.model_fields_set
         return {"auth_type": "none", "auth_config": {}, "auth_header": "", "secret": ""} if given else {}
-    if isinstance(auth, OauthSection) and auth.type not in Provider.AUTH_TYPES:
-        outcome = "was imported without a credential" if row._state.adding else "keeps the credential it has"
-        place = dotted(("providers", row.name, "auth"))
-        report.notes.append(f"{place}: {auth.type} is not supported yet; the provider {outcome}")
-        return {}
     values: dict[str, Any] = {"auth_type": auth.type, "auth_header": auth.header.lower(), "auth_config": {}}
     if isinstance(auth, KeySection):
         return values | _key(row, auth, report)
@@ -119,7 +114,8 @@ def credential_values(row: Provider, section: ProviderSection, report: ImportRep
     elif isinstance(auth, FileSection):
         values["auth_config"] = {"file": auth.file}
     else:
-        values["auth_config"] = auth.model_dump(exclude={"type", "header"}, exclude_none=True)
+        values["auth_config"] = auth.model_dump(exclude={"type", "header", "client_secret"}, exclude_none=True)
+        return values | _client_secret(row, auth, report)
     return values | {"secret": ""}
 
 
@@ -132,6 +128,16 @@ def _key(row: Provider, auth: KeySection, report: ImportReport) -> dict[str, Any
     if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == auth.key:
         return {}
     return {"secret": auth.key}
+
+
+def _client_secret(row: Provider, auth: OauthSection, report: ImportReport) -> dict[str, Any]:
+    """Like a key; a file without one keeps the stored one, unless that belonged to another source."""
+    if auth.client_secret is None:
+        return {} if row.auth_type == auth.type else {"secret": ""}
+    report.notes.append(f"providers.{row.name}.auth.client_secret is stored encrypted now; remove it from the file")
+    if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == auth.client_secret:
+        return {}
+    return {"secret": auth.client_secret}
 
 
 def _import_hooks(hooks: HookLists, document: Document, report: ImportReport) -> None:

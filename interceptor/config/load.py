@@ -10,9 +10,9 @@ from interceptor.config.hooks import HookConf, build_plan
 from interceptor.config.schema import ClientTokenConf, ProviderConf, RuleConf, Snapshot
 from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage
-from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
 from providers.catalog import models_of
-from providers.errors import ConfigError, RuleError
+from providers.credentials import auth_of
+from providers.errors import RuleError
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.pattern import Pattern, PatternError, compile_pattern
 
@@ -53,28 +53,13 @@ def _provider(row: Provider) -> ProviderConf:
         scheme=row.scheme,
         port=row.port,
         path=row.path,
-        auth=_auth(row),
+        auth=auth_of(row),
         verify_tls=row.verify_tls,
         headers=tuple(row.headers.items()),
         fingerprint_profile=row.fingerprint_profile,
         model_names=tuple(models_of(row.type, row.host, row.model_names)),
         extra_formats=tuple(row.native_formats),
     )
-
-
-def _auth(row: Provider) -> AuthConf | None:
-    header = row.auth_header.lower()
-    match row.auth_type:
-        case "none":
-            return None
-        case "command":
-            return CommandAuth(command=row.auth_config["command"], header=header)
-        case "file":
-            return FileAuth(file=row.auth_config["file"], header=header)
-        case "key":
-            return KeyAuth(ciphertext=str(row.secret or ""), header=header)
-        case kind:
-            raise ConfigError(f"provider “{row.name}” has the unknown credential source “{kind}”")
 
 
 def _rule(row: TransformRule) -> RuleConf:

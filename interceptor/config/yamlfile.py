@@ -48,20 +48,26 @@ class KeySection(_Auth):
 
 
 class OauthSection(_Auth):
-    """A token file that is refreshed."""
+    """A login in a JSON file, which is renewed. What is not given has the kind's default; see docs/credentials.md."""
 
     type: Literal["anthropic_oauth", "google_oauth", "codex_oauth"]
     file_path: str | None = None
     endpoint: str | None = None
     client_id: str | None = None
-    client_secret: str | None = Field(None, repr=False)
+    client_secret: str | None = Field(None, min_length=1, repr=False)
+    """Stored encrypted. Left out, the one that is stored already is kept."""
     access_path: str | None = None
     refresh_path: str | None = None
     expiry_path: str | None = None
     id_token_path: str | None = None
     account_id_path: str | None = None
+    last_refresh_path: str | None = None
     default_expires_in_seconds: float | None = Field(None, gt=0)
     body_format: Literal["form", "json"] | None = None
+    authorize_url: str | None = None
+    scopes: str | None = None
+    redirect_port: int | None = Field(None, ge=0, le=65535)
+    redirect_path: str | None = None
 
 
 def _source(value: Any) -> Any:

@@ -11,8 +11,9 @@ from typing import Any
 
 from providers.auth.base import OAuthAuth
 from providers.auth.login_files import LoginFiles
-from providers.auth.oauth import Login
-from providers.auth.refresh_lock import InMemoryLogins, LockFailed, SharedLogins, file_lock
+from providers.auth.oauth import Document, Login
+from providers.auth.oauth_file import BadCredentialFile, Replacement, read_document
+from providers.auth.refresh_lock import Held, InMemoryLogins, LockFailed, SharedLogins, file_lock
 from providers.auth.registry import SecretRegistry
 from providers.auth.renewal import Renewal
 from providers.auth.sources import SourceFailed
@@ -75,6 +76,15 @@ class OAuthLogins:
 
         return await self._get(auth, path, is_stale, was_refused=True)
 
+    async def store(self, auth: OAuthAuth, answer: dict[str, Any]) -> Login:
+        """Keep what the token endpoint answered to a new login; machines that hold the one before follow.
+
+        Raises:
+            SourceFailed: the file cannot be written.
+        """
+        path = self._files.path(auth)
+        return await asyncio.shield(self._spawn(self._store(auth, path, answer)))
+
     async def drain(self, timeout_s: float) -> None:
         """Let running renewals finish: one that is cut off between answer and file loses the login."""
         if self._running:
@@ -107,9 +117,7 @@ class OAuthLogins:
             if not is_stale(login):
                 return login
             try:
-                await stack.enter_async_context(file_lock(path, LOCK_TIMEOUT_S))
-                held = await stack.enter_async_context(self._shared.hold(login_key(auth)))
-                await self._files.save_unsaved(path)
+                held = await self._hold(stack, auth, path)
                 document = await self._files.read(path)
                 login = self._files.login(auth, document)
                 if not is_stale(login):
@@ -119,3 +127,31 @@ class OAuthLogins:
                 if login.access and not was_refused and self._files.remaining_s(path, login) > -CLOCK_SKEW_S:
                     return login  # it may still be good: the provider's clock decides
                 raise SourceFailed(str(exc)) from None
+
+    async def _hold(self, stack: AsyncExitStack, auth: OAuthAuth, path: Path) -> Held:
+        await stack.enter_async_context(file_lock(path, LOCK_TIMEOUT_S))
+        held = await stack.enter_async_context(self._shared.hold(login_key(auth)))
+        await self._files.save_unsaved(path)
+        return held
+
+    async def _store(self, auth: OAuthAuth, path: Path, answer: dict[str, Any]) -> Login:
+        async with self._locks.setdefault(path, asyncio.Lock()), AsyncExitStack() as stack:
+            try:
+                held = await self._hold(stack, auth, path)
+                replacement = await asyncio.to_thread(Replacement, path)
+            except (LockFailed, BadCredentialFile) as exc:
+                raise SourceFailed(str(exc)) from None
+            try:
+                document = await asyncio.to_thread(_usable, path)
+                renewal = Renewal(self._files, self._decrypt, auth, path, lambda _: False, False, held)
+                return await renewal.keep(document, self._files.login(auth, document), answer, replacement)
+            finally:
+                await asyncio.to_thread(replacement.close)
+
+
+def _usable(path: Path) -> Document:
+    """The file's content; one that is damaged is replaced by a login, so it counts as empty."""
+    try:
+        return read_document(path) or {}
+    except BadCredentialFile:
+        return {}

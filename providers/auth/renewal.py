@@ -142,12 +142,10 @@ class Renewal:
                 return settled
             await self._failed(exc, login, secret)
             raise SourceFailed(str(exc)) from None
-        return await self._renewed(document, login, answer, replacement)
+        return await self.keep(document, login, answer, replacement)
 
-    async def _renewed(
-        self, document: Document, login: Login, answer: dict[str, Any], replacement: Replacement
-    ) -> Login:
-        """Durable first, then used."""
+    async def keep(self, document: Document, login: Login, answer: dict[str, Any], replacement: Replacement) -> Login:
+        """Make the endpoint's answer the login: durable first, then used. `login` is the one it takes the place of."""
         now = self.files.now()
         newer = apply_answer(self.auth, document, answer, now)
         renewed = self.files.login(self.auth, newer)
@@ -161,7 +159,7 @@ class Renewal:
             LoginState(
                 tokens=json.dumps(token_part(self.auth, newer)),
                 current=current,
-                ancestors=tuple(ancestor for ancestor in ancestors if ancestor != current)[-MAX_ANCESTORS:],
+                ancestors=tuple(ancestor for ancestor in ancestors if ancestor not in ("", current))[-MAX_ANCESTORS:],
                 machine=socket.gethostname(),
                 refreshed_at=now,
                 expires_at=expires_at,

@@ -12,9 +12,11 @@ from django.core.management import call_command
 from interceptor.config.document import parse_document
 from interceptor.config.exporter import export_config
 from interceptor.config.importer import import_sections, refuse_unsafe_file
+from interceptor.config.load import load_snapshot
 from interceptor.config.rows import ImportReport
 from interceptor.config.yamlfile import check_file
 from interceptor.models import HookSetting
+from providers.auth.base import OAuthAuth
 from providers.errors import ConfigError
 from providers.models import ConfigRevision, Provider, TransformRule
 from tests.config import product_files
@@ -223,12 +225,39 @@ def test_a_key_in_the_file_is_stored_encrypted_and_never_told():
 
 
 @pytest.mark.parametrize("kind", ["anthropic_oauth", "google_oauth", "codex_oauth"])
-def test_oauth_comes_later_and_fails_no_import(kind):
-    report = run(f"providers: {{a: {{host: h.example, type: gemini, auth: {{type: {kind}, file_path: ~/x}}}}}}\n")
-    assert report.notes == [
-        f"providers.a.auth: {kind} is not supported yet; the provider was imported without a credential"
-    ]
-    assert Provider.objects.get().auth_type == "none"
+def test_a_login_is_imported_and_exported_without_its_secret(kind):
+    settings = f"type: {kind}, file_path: ~/x, client_id: c-1, redirect_port: 1455, header: x-token"
+    text = f"providers: {{a: {{host: h.example, type: gemini, auth: {{{settings}, client_secret: canary-123}}}}}}\n"
+    report = run(text)
+    assert "client_secret is stored encrypted now" in report.notes[0]
+    assert "canary" not in str(report)
+    assert run(text).changes == []
+    row = Provider.objects.get()
+    assert row.auth_type == kind
+    assert row.auth_config == {"file_path": "~/x", "client_id": "c-1", "redirect_port": 1455}
+    assert row.secret.decrypt() == "canary-123"
+    exported = export()
+    assert "canary" not in exported
+    assert "# The client secret of a is left out" in exported
+    assert run(exported).changes == []
+    assert Provider.objects.get().secret.decrypt() == "canary-123"
+    auth = load_snapshot().providers["a"].auth
+    assert isinstance(auth, OAuthAuth)
+    assert (auth.type, auth.file_path, auth.client_id, auth.header) == (kind, "~/x", "c-1", "x-token")
+    run("providers: {a: {host: h.example, type: gemini, auth: {type: file, file: ~/y}}}\n")
+    assert Provider.objects.get().secret == ""
+
+
+@pytest.mark.parametrize(
+    ("auth", "says"),
+    [
+        ("type: google_oauth", "providers.a.auth: The source “google_oauth” needs “client_id”."),
+        ("type: codex_oauth, endpoint: 'http://h.example/'", "has to begin with https://"),
+        ("type: codex_oauth, acces_path: x", "did you mean access_path?"),
+    ],
+)
+def test_a_login_that_cannot_be_used_is_refused(auth, says):
+    assert says in refusal(f"providers: {{a: {{host: h.example, type: gemini, auth: {{{auth}}}}}}}\n")
 
 
 def test_hooks_that_come_later_are_stored_switched_off():

@@ -1,0 +1,33 @@
+"""A provider row's credential source as the frozen handle that the request path works with."""
+
+from __future__ import annotations
+
+from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
+from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
+from providers.errors import ConfigError
+from providers.models import Provider
+
+
+def auth_of(row: Provider) -> AuthConf | None:
+    """The handle, None for a provider without credential.
+
+    Raises:
+        ConfigError: naming the provider.
+    """
+    header = row.auth_header.lower()
+    match row.auth_type:
+        case "none":
+            return None
+        case "command":
+            return CommandAuth(command=row.auth_config["command"], header=header)
+        case "file":
+            return FileAuth(file=row.auth_config["file"], header=header)
+        case "key":
+            return KeyAuth(ciphertext=str(row.secret or ""), header=header)
+        case kind if kind in OAUTH_KINDS:
+            try:
+                return oauth_auth(kind, row.auth_config, header=header, client_secret=str(row.secret or ""))
+            except BadOAuthConfig as exc:
+                raise ConfigError(f"provider “{row.name}”: {exc}") from None
+        case kind:
+            raise ConfigError(f"provider “{row.name}” has the unknown credential source “{kind}”")

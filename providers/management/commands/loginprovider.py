@@ -1,0 +1,86 @@
+"""Log in to a provider with the browser, so that no program of the vendor is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from providers.auth import token_endpoint
+from providers.auth.base import OAuthAuth
+from providers.auth.browser_login import CallbackServer, LoginAttempt, LoginFailed
+from providers.auth.logins import OAuthLogins
+from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
+from providers.auth.registry import SECRETS
+from providers.auth.sources import SourceFailed
+from providers.auth.token_endpoint import EndpointFailed
+from providers.credential_state import DatabaseLogins
+from providers.credentials import auth_of
+from providers.errors import ConfigError
+from providers.fields import keyring
+from providers.models import Provider
+
+
+class Command(BaseCommand):
+    help = "Log in to a provider with the browser and keep the login in the provider's credential file."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("provider")
+        parser.add_argument("--no-browser", action="store_true", help="only print the address")
+        parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait")
+
+    def handle(self, *_: Any, provider: str, no_browser: bool, timeout: float, **__: Any) -> None:
+        try:
+            auth, attempt = self._auth(provider), LoginAttempt()
+        except DatabaseError:
+            raise CommandError("there is no database yet; run: ccproxy init") from None
+        try:
+            secret = keyring().decrypt(auth.client_secret) if auth.client_secret else ""
+            with CallbackServer(auth, attempt) as server:
+                url = attempt.url(auth, server.redirect_uri)
+                self.stdout.write(f"Log in to {provider} in your browser:\n\n  {url}\n")
+                self.stdout.flush()
+                if not no_browser:
+                    webbrowser.open(url)
+                code = server.wait(timeout)
+            asyncio.run(_finish(auth, attempt.fields(auth, code, server.redirect_uri), secret))
+        except (LoginFailed, ConfigError) as exc:
+            raise CommandError(str(exc)) from None
+        except (EndpointFailed, SourceFailed) as exc:
+            raise CommandError(f"the login of {provider} {exc}") from None
+        self.stdout.write(f"Logged in. The login of {provider} is kept in {auth.file_path}.")
+
+    def _auth(self, name: str) -> OAuthAuth:
+        row = Provider.objects.filter(name=name).first()
+        if row is None:
+            known = ", ".join(Provider.objects.values_list("name", flat=True)) or "none"
+            raise CommandError(f"there is no provider “{name}”; there are: {known}")
+        try:
+            auth = auth_of(row)
+        except ConfigError as exc:
+            raise CommandError(str(exc)) from None
+        if not isinstance(auth, OAuthAuth):
+            raise CommandError(f"{name} has no login: its credential is “{row.get_auth_type_display()}”")
+        if not auth.authorize_url:
+            raise CommandError(
+                f"{name} has no authorize_url; set it beside its endpoint, or log in with its own program"
+            )
+        if auth.type in NEEDS_CLIENT_SECRET and not auth.client_secret:
+            raise CommandError(f"{name} needs its client secret; set it in the provider's settings")
+        return auth
+
+
+async def _finish(auth: OAuthAuth, fields: dict[str, str], secret: str) -> None:
+    """Exchange the code and keep the tokens."""
+    answer = await token_endpoint.ask(auth, fields, secret)
+    if not answer.get("refresh_token"):
+        raise SourceFailed(
+            "came without a refresh token, so it could not be renewed; ask for one, with a scope like offline_access "
+            "or by adding ?access_type=offline to authorize_url"
+        )
+    logins = OAuthLogins(secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins())
+    await logins.store(auth, answer)
