@@ -17,6 +17,7 @@ from flows import json_tree, selectors
 from flows.body_view import body_view, side_body
 from flows.filters import FlowFilter, pasted_flow_id
 from flows.models import Flow, HookTrace, WebSocketMessage
+from flows.jq_page import jq_page
 from flows.partial import answer_since
 from flows.sentence import changed_hooks, sentence
 from flows.tabs import TABS, default_tab, tab_names
@@ -24,7 +25,7 @@ from flows.visible import printable
 
 View = Callable[..., HttpResponse]
 MAX_LIVE_ROWS = 60
-FILTER_NAMES = tuple(FlowFilter.base_filters)
+FILTER_NAMES = (*FlowFilter.base_filters, "jq")
 
 
 def console_page(view: View) -> View:
@@ -51,16 +52,20 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         return _go(request, pasted)
     filters = FlowFilter(request.GET, queryset=Flow.objects.all())
     cursor = request.GET.get("cursor", "")
-    page = selectors.flow_page(filters.qs, cursor)
+    errors = [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()]
+    source = request.GET.get("jq", "").strip()
+    found = jq_page(filters.qs, source) if source else None
+    page = found.page if found else selectors.flow_page(filters.qs, cursor)
     context = {
         "page": page,
         "filters": filters,
-        "errors": [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()],
+        "jq": found,
+        "errors": [*errors, found.error] if found and found.error else errors,
         "chips": _chips(request.GET, filters),
         "facets": selectors.facets,  # asked only where the form is shown
         "older": _query(request.GET, cursor=page.older) if page.older else "",
         "newest": _query(request.GET, cursor="") if cursor else "",
-        "first_page": not cursor,
+        "first_page": not cursor and not source,
         "live_query": _query(request.GET, cursor=""),
     }
     partial = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
@@ -199,7 +204,7 @@ def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:
     for name in FILTER_NAMES:
         value = params.get(name, "")
         if value:
-            label = str(filters.filters[name].label)
-            words = {"true": "yes", "false": "no"}.get(value, value)
+            label = str(filters.filters[name].label) if name in filters.filters else name
+            words = {"true": "yes", "false": "no"}.get(value, value[:200])
             chips.append({"label": label, "value": words, "without": _query(params, **{name: "", "cursor": ""})})
     return chips
