@@ -47,6 +47,7 @@ class TransformAddon:
             method=ex.method,
             body=body,
             transparent=state.source != "reverse",
+            family=state.family,
         )
         if asks_for_websocket(ex) and not speaks_websocket(decision, state):
             refuse_websocket(flow, state)

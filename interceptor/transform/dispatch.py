@@ -12,9 +12,9 @@ from typing import Any
 from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
 from interceptor.transform.target import VERTEX_TYPES, provider_path, translated_path, vertex_address
-from providers.names import WIRE_FORMATS, WireFormatName
+from providers.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
 from providers.wire.counting import COUNT_SUFFIXES
-from providers.wire.detect import endpoint_suffix, model_of
+from providers.wire.detect import endpoint_suffix, model_of, side_vendor
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def decide(
     method: str,
     body: Mapping[str, Any] | None,
     transparent: bool = False,
+    family: WireFormatName | None = None,
 ) -> Decision:
     """The decision for one request.
 
@@ -59,6 +60,7 @@ def decide(
         client_format: the wire format of the endpoint called, None for side calls.
         method: for the sentence.
         body: the parsed JSON object, if any.
+        family: the client's vendor, for endpoints that are no main one.
         transparent: the client meant the host it connected to; without a sentinel the request goes there unchanged.
     """
     rule = first_match(snapshot.rules, facts)
@@ -67,6 +69,8 @@ def decide(
     if rule is not None:
         return _by_rule(snapshot, rule, facts, sentinel, client_format, body)
     if sentinel is not None:
+        if client_format is None and (refused := _foreign_side_endpoint(sentinel, facts.path, family)):
+            return refused
         return _to_provider(sentinel, facts, client_format, body, why="by its sentinel key")
     return Decision("refused", _nowhere(snapshot, facts, method), status_code=501)
 
@@ -129,6 +133,21 @@ def _to_provider(
     )
     decision = _at(provider, "redirect", f"{why} to provider {provider.name}", path, rule, client_format, model)
     return _with_host(decision, rule.dest_host) if rule and rule.dest_host else decision
+
+
+def _foreign_side_endpoint(provider: ProviderConf, path: str, family: WireFormatName | None) -> Decision | None:
+    """A refusal for another vendor's embeddings, images, audio, batches or files; None when it may be this one's."""
+    vendor = side_vendor(path)
+    if vendor is None or provider.wire_format is None:
+        return None
+    spoken = {OPENAI_CHAT if name == OPENAI_RESPONSES else name for name in provider.native_formats}
+    if vendor in spoken or family in spoken:
+        return None
+    text = (
+        f"{path.partition('?')[0]} belongs to another vendor's API and cannot be translated for provider "
+        f"“{provider.name}”, which speaks {WIRE_FORMATS[provider.wire_format]}. Use a provider of the client's vendor."
+    )
+    return Decision("refused", text, None, provider, status_code=501)
 
 
 def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> bool:

@@ -93,19 +93,17 @@ def family_of(path: str, headers: Headers | None = None) -> WireFormatName | Non
             return GOOGLE_GENERATE
         if headers("openai-organization") or headers("openai-beta") or headers("api-key"):
             return OPENAI_CHAT
-    bare = split_query(path)[0]
-    for pattern, name in _SIDE_ENDPOINTS:
-        if pattern.match(bare):
-            return name
+    if found := side_vendor(path):
+        return found
     if headers is not None and headers("x-api-key") and not headers("authorization"):
         return ANTHROPIC_MESSAGES
     return None
 
 
-def is_side_endpoint(path: str) -> bool:
-    """Whether a path that is no main endpoint tells its vendor all the same (`/v1/embeddings`, `/v1beta/files`)."""
+def side_vendor(path: str) -> WireFormatName | None:
+    """The vendor that a path tells although it is no main endpoint (`/v1/embeddings`, `/v1beta/files`), else None."""
     bare = split_query(path)[0]
-    return client_format(path) is None and any(pattern.match(bare) for pattern, _ in _SIDE_ENDPOINTS)
+    return next((name for pattern, name in _SIDE_ENDPOINTS if pattern.match(bare)), None)
 
 
 def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:

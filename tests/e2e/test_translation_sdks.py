@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import httpx
 import pytest
 
 from providers.names import FORMAT_OF_TYPE, GOOGLE_GENERATE, WIRE_FORMATS, WireFormatName
-from tests.e2e.conversations import SDK_ERRORS, converse, error_facts
-from tests.e2e.process import Interceptor, running
+from tests.e2e.conversations import SDK_ERRORS, anthropic_sdk, converse, error_facts, google_sdk, openai_sdk
+from tests.e2e.process import Interceptor, running, wait_until
 from tests.e2e.recordings import TOPICS, Recording, recording
 from tests.e2e.sent_history import answered_calls
 from tests.fakes.replayed import CHUNKINGS, ReplayedUpstream, in_envelope, in_pieces, recorded, whole
-from tests.fakes.upstream import Script
+from tests.fakes.upstream import Script, sse
 from tests.providers.wire.cases import MODELS, errors
 from tests.providers.wire.sdk_answers import Digest
 from tests.providers.wire.sdk_types import problems
@@ -100,17 +101,30 @@ SUCCESS = {
 }
 
 
-def ask_raw(
-    proxy: Interceptor, client: WireFormatName, kind: str, *, stream: bool = False, **headers: str
-) -> httpx.Response:
-    """The bytes a client of this format gets."""
+def raw_request(proxy: Interceptor, client: WireFormatName, kind: str, *, stream: bool = False) -> Any:
+    """Method, URL, body and headers of a small request."""
     path, body = REQUESTS[client]
     if client != GOOGLE_GENERATE:
         body = {"model": "demo", **body, **({"stream": True} if stream else {})}
     elif stream:
         path = path.replace(":generateContent", ":streamGenerateContent?alt=sse")
-    headers = {"x-api-key": f"sk-ccproxy-{kind}", **headers}
-    return httpx.post(f"{proxy.url}{path}", json=body, headers=headers, trust_env=False)
+    return "POST", f"{proxy.url}{path}", body, {"x-api-key": f"sk-ccproxy-{kind}"}
+
+
+def ask_raw(
+    proxy: Interceptor,
+    client: WireFormatName,
+    kind: str,
+    *,
+    stream: bool = False,
+    more: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> httpx.Response:
+    """The bytes a client of this format gets."""
+    method, url, body, own = raw_request(proxy, client, kind, stream=stream)
+    return httpx.request(
+        method, url, json={**body, **(more or {})}, headers={**own, **(headers or {})}, trust_env=False
+    )
 
 
 def script(kind: str, rec: Recording, chunking: str) -> Script:
@@ -265,3 +279,69 @@ def test_broken_streams(
     answer = ask_raw(proxy, client, kind, stream=True)
     assert ERROR_EVENT[client] in answer.content
     assert [end for end in SUCCESS[client] if end in answer.content] == []
+
+
+def delta(number: int) -> bytes:
+    choice = {"index": 0, "delta": {"content": f"piece {number} "}, "finish_reason": None}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+@pytest.mark.parametrize("client", [name for name in WIRE_FORMATS if name != "openai_chat"])
+def test_a_client_that_leaves_ends_the_upstream_request(
+    upstream: ReplayedUpstream, proxy: Interceptor, client: WireFormatName
+) -> None:
+    upstream.queue.append(sse(*(delta(number) for number in range(2000)), pause_s=0.02))
+    method, url, body, headers = raw_request(proxy, client, "openai", stream=True)
+    with httpx.stream(method, url, json=body, headers=headers, trust_env=False) as answer:
+        assert any("piece 3" in line for line in answer.iter_lines())
+        assert not upstream.last.client_gone.is_set()
+    wait_until(upstream.last.client_gone.is_set, "the upstream connection is closed")
+    flow = proxy.flow(answer.headers["x-ccproxy-flow"])
+    assert (flow["state"], flow["is_stream"]) == ("error", 1)
+
+
+def test_losses_are_listed_for_a_client_that_asks(upstream: ReplayedUpstream, proxy: Interceptor, corpus: Path) -> None:
+    rec = recording(corpus, "google_generate", "unicode", stream=False)
+    assert rec
+    asked = {"x-ccproxy-show-losses": "1"}
+    for headers in ({}, asked):
+        upstream.queue.append(whole(rec.raw))
+        answer = ask_raw(proxy, "openai_chat", "google", more={"logit_bias": {"1": 2}}, headers=headers)
+        assert ("logit_bias" in answer.headers.get("x-ccproxy-losses", "")) == bool(headers)
+
+
+def test_tokens_are_counted_by_another_vendor(upstream: ReplayedUpstream, proxy: Interceptor) -> None:
+    hello: Any = [{"role": "user", "content": "hi"}]
+    upstream.queue.append(whole(b'{"totalTokens": 17}'))
+    counted = anthropic_sdk(proxy.url, "google").messages.count_tokens(model="demo", messages=hello)
+    assert (counted.input_tokens, upstream.last.target) == (17, "/v1beta/models/demo:countTokens")
+    upstream.queue.append(whole(b'{"input_tokens": 18}'))
+    totals = google_sdk(proxy.url, "anthropic").models.count_tokens(model="demo", contents="hi")
+    assert (totals.total_tokens, upstream.last.target) == (18, "/v1/messages/count_tokens")
+    assert upstream.last.json["messages"][0]["role"] == "user"
+
+
+def test_what_has_no_equal_elsewhere_is_refused_in_the_clients_words(
+    upstream: ReplayedUpstream, proxy: Interceptor
+) -> None:
+    """Token counts at a vendor without any, batches, embeddings, files: never sent to a vendor that has them not."""
+    hello: Any = [{"role": "user", "content": "hi"}]
+    openai_at_anthropic, anthropic_at_chat = openai_sdk(proxy.url, "anthropic"), anthropic_sdk(proxy.url, "openai")
+    google_at_chat = google_sdk(proxy.url, "openai")
+    refused: list[Callable[[], object]] = [
+        lambda: anthropic_at_chat.messages.count_tokens(model="demo", messages=hello),
+        lambda: anthropic_at_chat.messages.batches.create(requests=[]),
+        lambda: openai_at_anthropic.embeddings.create(model="demo", input="hi"),
+        lambda: openai_at_anthropic.files.list(),
+        lambda: openai_at_anthropic.images.generate(model="demo", prompt="hi"),
+        lambda: google_at_chat.models.embed_content(model="demo", contents="hi"),
+        lambda: google_at_chat.models.count_tokens(model="demo", contents="hi"),
+    ]
+    for call in refused:
+        with pytest.raises(SDK_ERRORS) as caught:
+            call()
+        status, message, _ = error_facts(caught.value)
+        assert status == 501
+        assert "cannot be translated" in message
+    assert upstream.requests == []

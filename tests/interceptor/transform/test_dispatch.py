@@ -11,6 +11,7 @@ from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.target import provider_path
+from providers.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from providers.pattern import compile_pattern
 from providers.wire.detect import client_format
 
@@ -70,6 +71,36 @@ def test_sentinels_route_to_their_provider(path: str, key: str, target: str) -> 
     decision = route(path, key)
     assert decision.status_code == 0
     assert f"{decision.scheme}://{decision.host}:{decision.port}{decision.path}" == target
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status_code"),
+    [
+        ("/v1/embeddings", "openai", 0),
+        ("/v1/embeddings", "codex", 0),
+        ("/v1/embeddings", "anthropic", 501),
+        ("/v1/images/generations", "google", 501),
+        ("/v1/batches", "deepseek", 501),
+        ("/v1/messages/batches", "openai", 501),
+        ("/v1beta/models/x:embedContent", "openai", 501),
+        ("/v1beta/files", "anthropic", 501),
+        ("/v1beta/files", "google", 0),
+        ("/api/event_logging/v2/batch", "openai", 501),
+        ("/v1/models", "anthropic", 0),
+        ("/anything", "openai", 0),
+    ],
+)
+def test_side_endpoints_stay_with_their_vendor(path: str, key: str, status_code: int) -> None:
+    assert route(path, key).status_code == status_code
+
+
+def test_a_shared_side_endpoint_goes_to_the_vendor_the_headers_name() -> None:
+    for family, status_code in ((ANTHROPIC_MESSAGES, 0), (OPENAI_CHAT, 501)):
+        decision = decide(
+            Snapshot(), Facts(("h",), "/v1/files", ""), sentinel=BY_NAME["anthropic"], client_format=None,
+            method="POST", body=None, family=family,
+        )  # fmt: skip
+        assert decision.status_code == status_code
 
 
 def test_nothing_matches() -> None:
