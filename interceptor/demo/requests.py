@@ -13,6 +13,9 @@ TIMEOUT_S = 60.0
 _QUESTION = "What happens to this message on its way?"
 _CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _ANTHROPIC = {"x-api-key": SENTINEL, "anthropic-version": "2023-06-01"}
+# Flags as Claude Code sends them; the hook verbose_mode takes the first one out, which shows under Changes.
+_WITH_BETAS = {**_ANTHROPIC, "anthropic-beta": "redact-thinking-2026-02-12,fine-grained-tool-streaming-2025-05-14"}
+_SESSION = {"metadata": {"user_id": '{"device_id":"demo","account_uuid":"","session_id":"demo-session"}'}}
 _OPENAI = {"authorization": f"Bearer {SENTINEL}"}
 _GOOGLE = {"x-goog-api-key": SENTINEL}
 
@@ -51,13 +54,13 @@ REQUESTS: tuple[DemoRequest, ...] = (
         "Anthropic Messages",
         "/v1/messages",
         _ANTHROPIC,
-        {"model": "demo", "max_tokens": 1024, "messages": _messages()},
+        {"model": "demo", "max_tokens": 1024, "messages": _messages(), **_SESSION},
     ),
     DemoRequest(
         "Anthropic Messages, streamed slowly",
         "/v1/messages",
-        _ANTHROPIC,
-        {"model": "demo-slow", "max_tokens": 1024, "stream": True, "messages": _messages()},
+        _WITH_BETAS,
+        {"model": "demo-slow", "max_tokens": 1024, "stream": True, "messages": _messages(), **_SESSION},
     ),
     DemoRequest(
         "Anthropic Messages, tool call",
