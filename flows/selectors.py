@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from flows.bodies import load_bodies as load_bodies
 from flows.models import Flow, FlowSide, HookTrace, WebSocketMessage
@@ -19,7 +19,7 @@ _ROW_FIELDS: Final = (
     "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule", "route",
     "requested_model", "sent_model", "session_id", "credential_injected", "status_code", "is_stream", "is_websocket",
     "error", "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
-    "response_size_bytes", "input_tokens", "output_tokens", "bodies_dropped",
+    "response_size_bytes", "input_tokens", "output_tokens", "cost_usd", "bodies_dropped",
 )  # fmt: skip
 
 
@@ -48,6 +48,14 @@ class FlowDetail:
     flow: Flow
     sides: dict[str, FlowSide]
     traces: list[HookTrace]
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The request before another one of the same session and conversation, with some of its sides by name."""
+
+    flow: Flow
+    sides: dict[str, FlowSide]
 
 
 def rows(queryset: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
@@ -122,6 +130,28 @@ def neighbours(flow: Flow) -> tuple[str, str]:
     newer_id = newer.order_by("started_at", "id").values_list("id", flat=True).first()
     older_id = older.order_by("-started_at", "-id").values_list("id", flat=True).first()
     return newer_id or "", older_id or ""
+
+
+def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
+    """The newest earlier flow of the same session and the same conversation in it, with the sides named in `parts`.
+
+    Without a session, the conversation alone decides, and there must be one. One query.
+    """
+    if not flow.session_id and not flow.conversation_id:
+        return None
+    asked = flow.path.partition("?")[0]
+    earlier = Flow.objects.filter(
+        session_id=flow.session_id,
+        conversation_id=flow.conversation_id,
+        requested_model=flow.requested_model,
+        started_at__lt=flow.started_at,
+        path__startswith=asked,
+    ).exclude(pk=flow.pk)
+    newest = earlier.filter(Exists(FlowSide.objects.filter(flow_id=OuterRef("pk"), side=parts[0])))
+    ids = newest.order_by("-started_at").values("pk")[:1]
+    sides = FlowSide.objects.filter(flow_id__in=ids, side__in=parts).select_related("flow")
+    found = {side.side: side for side in sides if side.flow.path.partition("?")[0] == asked}
+    return Previous(next(iter(found.values())).flow, found) if found else None
 
 
 def messages(flow_id: str, *, after_seq: int = -1, limit: int = 200) -> list[WebSocketMessage]:

@@ -10,6 +10,8 @@ from django.urls import reverse
 from flows import selectors
 from flows.body_view import BodyView, body_view, side_body
 from flows.changes import compare_requests, rail
+from flows.chat import chat_tab, is_conversation
+from flows.context import context_tab
 from flows.models import Flow, FlowSide
 from flows.partial import answer_since
 from flows.selectors import FlowDetail, header
@@ -24,13 +26,15 @@ MESSAGES_PER_PAGE: Final = 200
 
 def default_tab(flow: Flow) -> str:
     """What a visitor wants to see first."""
-    return "messages" if flow.is_websocket else "response"
+    if flow.is_websocket:
+        return "messages"
+    return "chat" if is_conversation(flow) else "response"
 
 
 def tab_names(flow: Flow) -> list[tuple[str, str]]:
     """(name in the URL, label) of the tabs of this flow in order."""
-    names = [("client", "Client"), ("forwarded", "Forwarded"), ("response", "Response")]
-    names += [("changes", "Changes"), ("timing", "Timing")]
+    names = [("chat", "Conversation"), ("client", "Client"), ("forwarded", "Forwarded"), ("response", "Response")]
+    names += [("changes", "Changes"), ("context", "Context"), ("timing", "Timing")]
     return [*names, ("messages", "Messages")] if flow.is_websocket else names
 
 
@@ -168,10 +172,12 @@ def _number(text: str) -> int:
 
 
 TABS: Final[dict[str, Callable[[FlowDetail, Params], Context]]] = {
+    "chat": chat_tab,
     "client": client_tab,
     "forwarded": forwarded_tab,
     "response": response_tab,
     "changes": changes_tab,
+    "context": context_tab,
     "timing": timing_tab,
     "messages": messages_tab,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 UNKNOWN = "–"
 
 
@@ -45,6 +47,27 @@ def count(number: int | None) -> str:
     if number < 999_500:
         return f"{_three_digits(number / 1e3)} k"
     return f"{number / 1e6:.1f} M"
+
+
+def usd(amount: Decimal | float | None) -> str:
+    """US dollars as "$0.00031", "$0.042", "$1.27", "$1,204"; unknown is "–", nothing is "$0"."""
+    if amount is None:
+        return UNKNOWN
+    value = float(amount)
+    if value == 0:
+        return "$0"
+    if value >= 1_000:
+        return f"${value:,.0f}"
+    if value >= 1:
+        return f"${value:.2f}"
+    if value >= 0.01:
+        return f"${value:.3f}"
+    return f"${value:.5f}" if value >= 0.00001 else "<$0.00001"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as "83 %"; unknown is "–"."""
+    return UNKNOWN if share is None else f"{share * 100:.0f} %"
 
 
 def plural(number: int, noun: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import views
+from flows import chat_views, views
 
 app_name = "flows"
 urlpatterns = [
@@ -13,5 +13,6 @@ urlpatterns = [
     path("<str:flow_id>/", views.flow_page, name="detail"),
     path("<str:flow_id>/partial", views.flow_partial, name="partial"),
     path("<str:flow_id>/json/<str:source>", views.flow_json, name="json"),
+    path("<str:flow_id>/image/<str:part>/<int:number>", chat_views.flow_image, name="image"),
     path("<str:flow_id>/body/<str:source>", views.flow_body, name="body"),
 ]

@@ -22,7 +22,7 @@ from providers.wire.openai_responses.response import decode_usage as decode_resp
 from providers.wire.sse import SseParser
 
 HEAD_BYTES: Final = 256 * 1024
-TAIL_BYTES: Final = 4 * 1024 * 1024
+TAIL_BYTES: Final = 1024 * 1024
 """Of a longer stream only its head and tail are read: usage comes with its first and its last events."""
 MAX_JSON_BYTES: Final = 32 * 1024 * 1024
 _TAG: Final = b"sage"

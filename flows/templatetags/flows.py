@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from flows import units
 from flows.answer_text import pretty, says
+from flows.chat import is_conversation
 from flows.diff import JsonChange
 from flows.models import Flow
 from flows.sentence import changed_hooks
@@ -20,6 +21,8 @@ register = template.Library()
 register.filter("size", units.size)
 register.filter("ms", units.duration)
 register.filter("count", units.count)
+register.filter("usd", units.usd)
+register.filter("percent", units.percent)
 
 SIGNS = {"added": "+", "removed": "−", "changed": "≠", "moved": "↕", "same": ""}
 
@@ -63,7 +66,15 @@ def ttft_ms(flow: Flow) -> float | None:
 @register.filter
 def live_tab(flow: Flow) -> str:
     """The tab on which a running flow grows; empty when it is over."""
-    return "" if flow.state != Flow.State.LIVE else "messages" if flow.is_websocket else "response"
+    return (
+        ""
+        if flow.state != Flow.State.LIVE
+        else "messages"
+        if flow.is_websocket
+        else "chat"
+        if is_conversation(flow)
+        else "response"
+    )
 
 
 @register.filter
@@ -83,6 +94,18 @@ def only_key(names: list[str]) -> bool:
 
 register.filter("says", says)
 register.filter("pretty", pretty)
+
+
+@register.filter
+def svg(number: float) -> str:
+    """A coordinate, whatever the language's decimal point."""
+    return f"{number:.1f}"
+
+
+@register.filter
+def as_list(item: object) -> list[object]:
+    """One thing where a template wants several."""
+    return [item]
 
 
 @register.filter
@@ -112,7 +135,7 @@ def tab_query(context: template.Context, **changes: Any) -> str:
     """A query of the flow page for its current tab with some parameters set; None removes one."""
     query = QueryDict(mutable=True)
     query["tab"] = context["tab"]
-    for key in ("view", "side", "hook"):
+    for key in ("view", "side", "hook", "part"):
         if context["request"].GET.get(key):
             query[key] = context["request"].GET[key]
     for key, value in changes.items():

@@ -127,7 +127,7 @@ def test_a_row_appears_its_text_grows_and_survives_a_reload(
     gate.set()
     assert request.result().status_code == 200
     page.locator("#state[data-state=done]").wait_for(state="attached")
-    assert page.locator(".answer").inner_text().strip() == "".join(said) + "the end"
+    assert page.locator(".turn.final .md").inner_text().strip() == "".join(said) + "the end"
     assert "200 streamed in" in page.locator("h1").inner_text()
     visit.picture("finished")
     page.keyboard.press("Escape")
@@ -141,7 +141,7 @@ def test_the_changes_tab_shows_the_hook_that_changed_the_header(
     flow_id = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
     interceptor.flow(flow_id)
     page = visit.go(f"/flows/{flow_id}/")
-    page.keyboard.press("4")
+    page.keyboard.press("5")
     assert "inject_auth changed 2 headers" in page.locator("h1").inner_text()
     visit.picture("changes")
     page.locator(".rail li.did", has_text="inject_auth").last.click()
@@ -203,7 +203,7 @@ def test_everything_can_be_done_with_keys(visit: Visit, seeded: Interceptor) -> 
     assert chosen == page.locator("tr.flow").nth(0).get_attribute("id")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/flows/{chosen[2:]}/")
-    page.keyboard.press("5")
+    page.keyboard.press("7")
     page.locator(".tabs [aria-current]", has_text="Timing").wait_for()
     page.keyboard.press("Escape")
     page.wait_for_url("**/flows/?provider=local")
@@ -251,7 +251,7 @@ def test_no_page_asks_a_foreign_host_or_breaks_the_policy(
     with visiting(browser, seeded, state, **options) as visit:
         pages = {"list": "/flows/", "events": f"/flows/{IDS['anthropic']}/?tab=response&view=events"}
         for name in ("anthropic", "redirect", "websocket", "live", "failed", "hostile"):
-            for tab in ("client", "response", "changes", "timing"):
+            for tab in ("chat", "client", "context", "response", "changes", "timing"):
                 pages[f"{name}-{tab}"] = f"/flows/{IDS[name]}/?tab={tab}"
         for name, address in pages.items():
             page = visit.go(address)

@@ -1,0 +1,59 @@
+"""Markdown of models and people as HTML that is safe to show: no raw HTML, no scripts, no images, no requests."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import nh3
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+from flows.visible import printable, visible
+
+MAX_CHARS: Final = 40_000
+"""Longer texts are shown as they are: nobody reads them for their looks, and rendering them takes long."""
+_TAGS: Final = {
+    "a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4",
+    "h5", "h6", "table", "thead", "tbody", "tr", "th", "td",
+}  # fmt: skip
+
+
+def rendered(text: str) -> SafeString:
+    """The HTML of a text; what is too long or too deeply nested stays plain."""
+    if len(text) > MAX_CHARS:
+        return plain(text)
+    try:
+        html = _parser().render(printable(text))
+    except RecursionError:
+        return plain(text)
+    clean = nh3.clean(
+        html,
+        tags=_TAGS,
+        attributes={"a": {"href"}, "ol": {"start"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    return mark_safe(f'<div class="md">{clean}</div>')  # noqa: S308  sanitised in the line above
+
+
+def plain(text: str) -> SafeString:
+    """A text as it is."""
+    return format_html('<div class="said">{}</div>', visible(text))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    parser.add_render_rule("image", _image)
+    return parser
+
+
+def _image(renderer: RendererHTML, tokens: list[Token], index: int, options: object, env: object) -> str:
+    """An image is never fetched; its text and address are shown."""
+    del renderer, options, env
+    token = tokens[index]
+    return format_html("[image: {} {}]", token.content, str(token.attrGet("src") or ""))

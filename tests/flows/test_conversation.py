@@ -1,0 +1,245 @@
+"""The Conversation and Context tabs: what was said, what is the same as before, and why the cache broke."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from flows.cache_break import HookBodies, broken_by_client, culprit, find_break
+from flows.context_size import context_size
+from flows.conversation import conversation
+from flows.exchange import format_of, read_answer, read_request
+from flows.markdown import rendered
+from flows.models import FlowBody
+from tests.flows.seed import HOSTILE, IDS, seed_all
+from tests.flows.seed_session import TURN_IDS, picture, seed_session
+from tests.providers.wire.cases import load
+
+FIRST, SECOND, THIRD = TURN_IDS
+
+
+@pytest.fixture
+def staff(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_user("ada", is_staff=True))
+    return client
+
+
+@pytest.fixture
+def session(staff: Client) -> Client:
+    seed_session()
+    return staff
+
+
+def page(client: Client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def text(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", html))
+
+
+# --- pure
+
+
+def test_every_recorded_exchange_is_a_conversation(corpus: Path) -> None:
+    turns = bytes_seen = 0
+    for case in load(corpus):
+        url = f"http://x{case.path}"
+        wire = format_of("", url) or case.format
+        answer = case.answer if isinstance(case.answer, bytes) else json.dumps(case.answer).encode()
+        read = read_answer(wire, answer, case.status)
+        assert read.note == "", case.id
+        assert read.blocks or read.failure or read.finish, case.id
+        request, note = read_request(wire, url, json.dumps(case.body).encode())
+        if isinstance(case.body, dict):
+            assert request is not None, (case.id, note)
+            view = conversation(request, read, str)
+            assert len(view.turns) <= len(request.turns)
+            turns += len(view.turns)
+            bytes_seen += context_size(request).total_bytes
+    assert turns > 500
+    assert bytes_seen > 100_000
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"messages": 3}', b'{"messages": [[[]]]}', b"\xff", b"[" * 9000])
+def test_a_broken_request_or_answer_says_why(body: bytes) -> None:
+    request, note = read_request("anthropic_messages", "/v1/messages", body)
+    assert request is None
+    assert note
+    answer = read_answer("anthropic_messages", body, 200)
+    assert answer.note or answer.failure
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](https://example.org/p.png)",
+        "<img src=x onerror=y>", "[x](data:text/html,x)", "<style>*{}</style>", "\u202eevil", "[" * 5000, "> " * 3000 + "x",
+        HOSTILE,
+    ],
+)  # fmt: skip
+def test_markdown_cannot_run_load_or_hide_anything(source: str) -> None:
+    html = str(rendered(source))
+    assert not re.search(r"<(script|img|style|iframe)|javascript:[^)]*\"|\u202e|\sonerror=\"|\sstyle=", html)
+    assert 'href="data:' not in html
+    assert 'href="javascript' not in html
+
+
+SYSTEM = [{"type": "text", "text": "Be brief."}]
+TOOLS = [{"name": "Read"}, {"name": "Bash"}]
+HISTORY = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+
+
+def body(**changes: object) -> dict[str, object]:
+    return {"model": "m", "system": SYSTEM, "tools": TOOLS, "messages": HISTORY, **changes}
+
+
+def marked(said: str) -> list[dict[str, object]]:
+    return [{"type": "text", "text": said, "cache_control": {"type": "ephemeral"}}]
+
+
+@pytest.mark.parametrize(
+    ("now", "place"),
+    [
+        (body(), None),
+        (body(messages=[*HISTORY, {"role": "user", "content": "three"}]), None),
+        (body(messages=[{"role": "user", "content": marked("one")}, HISTORY[1]]), None),
+        (body(system="Be brief."), None),
+        (body(system=[{"type": "text", "text": "x-anthropic-billing-header: cch=1"}, *SYSTEM]), None),
+        (body(model="other"), ("model", "model")),
+        (body(tools=TOOLS[1:]), ("tools[name=Read]", "removed")),
+        (body(tools=[TOOLS[0], {"name": "New"}, TOOLS[1]]), ("tools[name=New]", "inserted")),
+        (body(tools=[TOOLS[0], {"name": "Bash", "description": "x"}]), ("tools[name=Bash]", "changed")),
+        (body(system=marked("Be long.")), ("system[0]", "changed")),
+        (body(messages=[HISTORY[0], {"role": "user", "content": "so"}, HISTORY[1]]), ("messages[1]", "inserted")),
+        (body(messages=HISTORY[:1]), ("messages[1]", "removed")),
+    ],
+)
+def test_the_first_difference_is_named(now: dict[str, object], place: tuple[str, str] | None) -> None:
+    found = find_break(now, body())
+    assert (found and (found.path, found.kind)) == place
+
+
+def test_of_two_hooks_the_one_that_made_the_difference_is_named() -> None:
+    constant = [{"type": "text", "text": "Be brief. And kind."}]
+    before = body(system=constant)
+    dated = body(system=constant, messages=[{"role": "user", "content": "one, on Friday"}, HISTORY[1]])
+    found = find_break(dated, before)
+    assert found is not None
+    assert found.path == "messages[0]"
+    assert not broken_by_client(found, body(), body())
+    hooks = [HookBodies("kind", body(), body(system=constant)), HookBodies("date", body(system=constant), dated)]
+    assert culprit(found, hooks) == "date"
+    assert culprit(found, hooks[:1]) == ""
+
+
+@pytest.mark.parametrize("shape", ["chat", "responses", "google", "code assist"])
+def test_every_format_has_its_places(shape: str) -> None:
+    google = {"systemInstruction": {"parts": [{"text": "s"}]}, "contents": [{"role": "user", "parts": [{"text": "a"}]}]}
+    other = {**google, "contents": [{"role": "user", "parts": [{"text": "b"}]}]}
+    before, now, path = {
+        "chat": (
+            {"messages": [{"role": "system", "content": "s"}]},
+            {"messages": [{"role": "system", "content": "t"}]},
+            "messages[0]",
+        ),
+        "responses": ({"instructions": "s", "input": "q"}, {"instructions": "s", "input": "r"}, "input[0]"),
+        "google": (
+            google,
+            {**google, "systemInstruction": {"parts": [{"text": "t"}]}},
+            "systemInstruction[0]",
+        ),
+        "code assist": ({"request": google}, {"request": other}, "contents[0]"),
+    }[shape]
+    found = find_break(now, before)
+    assert found is not None
+    assert found.path == path
+
+
+# --- pages
+
+
+def test_the_conversation_is_the_first_tab_and_joins_calls_with_their_results(session: Client) -> None:
+    html = page(session, f"/flows/{SECOND}/?all=1")
+    assert html.index("<kbd>1</kbd>Conversation") < html.index("<kbd>2</kbd>Client")
+    call = html.index('<div class="call">')
+    assert call < html.index("failed", call) < html.index("1 failed, 12 passed")
+    assert "<strong>Windows</strong>" in html
+    assert "<strong>carriage return</strong>" in html
+    assert "https://example.org/chart.png" in html
+    assert not re.search(r'<img[^>]+src="(?!/)', html)
+    assert "system reminder, added by the client" in html
+
+
+def test_what_the_previous_request_had_is_left_out(session: Client) -> None:
+    html = page(session, f"/flows/{SECOND}/")
+    assert "Show 1 earlier turn" in text(html)
+    assert "<strong>Windows</strong>" not in html
+    assert "same as in the previous request" in text(html)
+    forwarded = text(page(session, f"/flows/{SECOND}/?tab=chat&part=forwarded"))
+    assert "System prompt 1.1 KB · changed since the previous request" in forwarded
+    assert "6 tools 6.0 KB · same as in the previous request" in re.sub(r"\d\.\d KB · same", "6.0 KB · same", forwarded)
+
+
+def test_an_image_is_a_thumbnail_of_our_own(session: Client) -> None:
+    html = page(session, f"/flows/{SECOND}/")
+    address = re.search(r'<img src="(/flows/[^"]+)"', html)
+    assert address
+    answer = session.get(address[1])
+    assert (answer.content, answer["Content-Type"]) == (picture(), "image/png")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    for wrong in ("client/1", "client/99999", "delivered/0", "nonsense/0"):
+        assert session.get(f"/flows/{SECOND}/image/{wrong}").status_code == 404
+
+
+@pytest.mark.parametrize("view", ["json", "raw"])
+def test_json_and_raw_show_both_bodies(session: Client, view: str) -> None:
+    html = page(session, f"/flows/{SECOND}/?tab=chat&view={view}")
+    assert "toolu_11" in html
+    assert "message_start" in html
+
+
+def test_a_hook_that_broke_the_cache_is_named_with_its_cost(session: Client) -> None:
+    said = text(page(session, f"/flows/{SECOND}/?tab=context"))
+    assert "The cache broke at system[0], changed by the hook my_hooks.add_date" in said
+    assert "12.9 k written into it; 12.0 k were there after the previous request, so 12.0 k were lost" in said
+
+
+def test_a_client_that_broke_the_cache_is_named(session: Client) -> None:
+    said = text(page(session, f"/flows/{THIRD}/?tab=context"))
+    assert "The cache broke at tools[name=Read], removed by the client; 0 % of the previous prompt" in said
+
+
+def test_the_first_request_has_nothing_to_compare_with(session: Client) -> None:
+    html = page(session, f"/flows/{FIRST}/?tab=context")
+    assert "Prompt cache" not in html
+    assert "6 % of a window of 200 k" in text(html)
+
+
+@pytest.mark.parametrize("tab", ["chat", "chat&view=json", "chat&part=forwarded", "context"])
+@pytest.mark.parametrize("name", [*sorted(IDS), "second"])
+def test_the_tabs_of_every_flow_need_few_queries_and_stay_safe(
+    staff: Client, name: str, tab: str, django_assert_max_num_queries
+) -> None:
+    seed_all()
+    seed_session()
+    flow_id = IDS.get(name, SECOND)
+    with django_assert_max_num_queries(11):
+        html = page(staff, f"/flows/{flow_id}/?tab={tab}")
+    assert not re.search(
+        r"<img src=x|<script>alert|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\sstyle=", html
+    )
+
+
+def test_bodies_that_were_pruned_are_said_to_be_gone(session: Client) -> None:
+    FlowBody.objects.all().delete()
+    assert "not stored any more" in page(session, f"/flows/{SECOND}/")
+    assert "not stored any more" in page(session, f"/flows/{SECOND}/?tab=context")
+    assert session.get(f"/flows/{SECOND}/image/client/0").status_code == 404
