@@ -31,7 +31,14 @@ def loads(data: bytes | str) -> Any:
         return orjson.loads(data)
     except ValueError:
         text = data if isinstance(data, str) else data.decode("utf-8")
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:20]} is too large")
+    return value
 
 
 def _refuse(constant: str) -> Any:

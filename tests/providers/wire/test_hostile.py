@@ -26,7 +26,7 @@ from providers.wire.translate import (
 from .cases import ALL, PAIRS, Case, buffered, streamed, with_request
 
 TEXTS: list[Any] = ["", " ", "x", "\ud800", "é" * 10, "user", "tool", "data:", "data:x;base64,", "ccproxy1:x"]
-NUMBERS: list[Any] = [None, True, False, 0, -1, 1.5, 10**400, float("inf")]
+NUMBERS: list[Any] = [None, True, False, 0, -1, 1.5, 10**400]
 SHAPES: list[Any] = [[], {}, [[]], [None], [{}], {"type": "text"}, {"type": 3}, {"text": 3}, {"type": "tool_use"}]
 PARTS: list[Any] = [{"role": "user"}, [{"type": "tool_result"}], {"function": {}}, [{"functionCall": {"name": 1}}]]
 ODD = TEXTS + NUMBERS + SHAPES + PARTS
@@ -238,7 +238,7 @@ def test_odd_json_passes_through():
     assert loads(dumps({"a": 2**80})) == {"a": 2**80}
     with pytest.raises((ValueError, RecursionError)):
         loads(b"[" * 100_000)
-    for refused in (b"1" * 5000, b"NaN", b"[Infinity]"):
+    for refused in (b"1" * 5000, b"NaN", b"[Infinity]", b'["\\ud800", 1e999]'):
         with pytest.raises(ValueError, match=r"."):
             loads(refused)
     body, _ = translate_request(
