@@ -76,7 +76,20 @@ def decode_response(body: JsonObject) -> Response:
     message = an_object(choice.get("message") or {}, "choices[0].message")  # Azure's filter leaves it out
     response.blocks = decode_message(message, choice)
     response.finish = decode_finish(choice.get("finish_reason"), response.blocks)
+    text = next((block for block in response.blocks if isinstance(block, Text)), None)
+    if text is not None and not text.citations:
+        text.citations = _sources(body)
     return response
+
+
+def _sources(body: JsonObject) -> list[Citation]:
+    """Perplexity's sources of the whole answer: `search_results` with titles, or bare `citations`."""
+    results = body.get("search_results")
+    if isinstance(results, list) and results:
+        found = [item for item in results if isinstance(item, dict) and isinstance(item.get("url"), str)]
+        return [Citation(item["url"], maybe_string(item, "title")) for item in found]
+    urls = body.get("citations")
+    return [Citation(url) for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
 
 
 def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:

@@ -186,6 +186,19 @@ def test_recorded_errors_are_said_in_the_clients_shape(corpus, dst):
     assert seen > 25
 
 
+def test_perplexitys_sources_are_citations(corpus):
+    seen = 0
+    for case in buffered(corpus):
+        if case.id.startswith("perplexity") and isinstance(case.answer.get("citations"), list):
+            body, _ = translate_response(case.answer, OPENAI_CHAT, OPENAI_RESPONSES)
+            annotations = [
+                a for item in body["output"] for part in item.get("content", []) for a in part["annotations"]
+            ]
+            assert [a["url"] for a in annotations] == case.answer["citations"]
+            seen += 1
+    assert seen > 2
+
+
 def test_prompts_too_long_keep_the_words_agents_wait_for(corpus):
     anthropic = next(case for case in errors(corpus) if "prompt is too long" in json.dumps(case.answer))
     body = json.loads(translate_error(400, json.dumps(anthropic.answer).encode(), ANTHROPIC_MESSAGES, OPENAI_RESPONSES))
