@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from flows.answer_text import AnswerReader, joined
 from providers.errors import TranslationError
 from providers.names import WIRE_FORMATS, WireFormatName
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 from providers.wire.events import Collector
 from providers.wire.formats import wire_format
-from providers.wire.ir import Block, Failure, Request
+from providers.wire.ir import Block, Failure, Request, Text, Thinking, ToolCall
 from providers.wire.jsonio import loads
 from providers.wire.sse import SseParser
 from providers.wire.translate import decoded_request, decoded_response
@@ -101,14 +102,30 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
     except _UNFORESEEN as exc:
         note = f"The stream can be read up to here only: {exc}"
     response = collector.response
-    if not note and not response.blocks and not collector.complete and collector.failure is None:
-        note = "The answer cannot be read as a conversation."
+    if not response.blocks and (blocks := _readable(body)):
+        return Answer(blocks, complete=False, note="The stream does not follow its format; this is what can be read.")
     answer = Answer(response.blocks, complete=collector.complete, note=note)
     if collector.complete:
         answer.finish = response.finish.raw or response.finish.reason
     if collector.failure is not None:
         answer.failure = _sentence(collector.failure)
     return answer
+
+
+def _readable(body: bytes) -> list[Block]:
+    """Whatever can be read of a stream whose grammar is broken."""
+    reader = AnswerReader("identity")
+    blocks: list[Block] = []
+    for kind, text in joined([*reader.feed(body), *reader.finish()]):
+        if kind == "thinking":
+            blocks.append(Thinking(text))
+        elif kind == "tool":
+            blocks.append(ToolCall("", text))
+        elif kind == "arguments" and blocks and isinstance(call := blocks[-1], ToolCall):
+            call.arguments = text
+        else:
+            blocks.append(Text(text))
+    return blocks
 
 
 def _sentence(failure: Failure) -> str:
