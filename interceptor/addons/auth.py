@@ -62,9 +62,14 @@ class AuthAddon:
         send_again(flow)
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        """Say why the 401 came through."""
-        hint = flow.metadata.pop(_HINT_KEY, "")
-        if hint and flow.response is not None and flow.response.status_code == 401:
+        """Say why a 401 came through; note a credential that was taken."""
+        state, hint = state_of(flow), flow.metadata.pop(_HINT_KEY, "")
+        if flow.response is None or state is None or not state.credential_injected:
+            return
+        if flow.response.status_code != 401:
+            if state.exchange is not None and state.exchange.credential is not None:
+                self._resolver.logins.accept(state.exchange.credential.token)
+        elif hint:
             flow.response.headers[HINT_HEADER] = header_text(hint)
 
     async def _another(self, state: FlowState, refused: Credential) -> Credential | None:

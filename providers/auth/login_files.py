@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from providers.auth.registry import SecretRegistry
 from providers.auth.sources import SourceFailed
 
 logger = logging.getLogger(__name__)
+
+
+MAX_ACCEPTED = 64
 
 
 class LoginFiles:
@@ -30,6 +34,7 @@ class LoginFiles:
         self.secrets = secrets
         self._own_expiry: dict[Path, tuple[str, float]] = {}
         self._unsaved: dict[Path, Document] = {}
+        self._accepted: deque[str] = deque(maxlen=MAX_ACCEPTED)
 
     def path(self, auth: OAuthAuth) -> Path:
         """Where a login is kept.
@@ -72,6 +77,15 @@ class LoginFiles:
         if own == fingerprint(login.access):
             return expires_at - self.now()
         return login.expires_at - self.now() if login.expires_at is not None else float("-inf")
+
+    def accept(self, token: str) -> None:
+        """Note that a provider took this access token."""
+        if token not in self._accepted:
+            self._accepted.append(token)
+
+    def was_accepted(self, token: str) -> bool:
+        """True when a provider took this access token, as far as this process knows."""
+        return token in self._accepted
 
     async def save(self, path: Path, document: Document, replacement: Replacement) -> None:
         """Make a new content durable; what a full disk does not take is kept in memory and written later."""

@@ -76,6 +76,10 @@ class OAuthLogins:
 
         return await self._get(auth, path, is_stale, was_refused=True)
 
+    def accept(self, token: str) -> None:
+        """Note that a provider took this access token: should it refuse it later, the login is renewed at once."""
+        self._files.accept(token)
+
     async def store(self, auth: OAuthAuth, answer: dict[str, Any]) -> Login:
         """Keep what the token endpoint answered to a new login; machines that hold the one before follow.
 

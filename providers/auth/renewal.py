@@ -29,11 +29,11 @@ from providers.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-SETTLE_S = 1.5
+SETTLE_S = 1.0
 """How long a refused token's file is watched before it is renewed here: its vendor's program may be writing it."""
 SETTLE_POLL_S = 0.05
-FRESH_S = 60.0
-"""A token that is refused so soon after it was renewed is not renewed again."""
+FRESH_S = 30.0
+"""A new token that is refused at once is not renewed again before this time has passed."""
 BACKOFF_S, MAX_BACKOFF_S = 30.0, 900.0
 MAX_ANCESTORS = 64
 
@@ -113,7 +113,8 @@ class Renewal:
         # A clock that was set back must not keep the endpoint closed for longer than the longest pause.
         if now < state.not_before <= now + MAX_BACKOFF_S:
             raise SourceFailed(f"{state.error}; next try in {state.not_before - now:.0f} s")
-        if self.was_refused and 0 <= now - state.refreshed_at < FRESH_S and state.current == fingerprint(login.refresh):
+        is_fresh = 0 <= now - state.refreshed_at < FRESH_S and state.current == fingerprint(login.refresh)
+        if self.was_refused and is_fresh and not self.files.was_accepted(login.access):
             raise SourceFailed("was renewed a moment ago, and the provider refuses the new token too; log in again")
 
     def _attempt(self, login: Login, secret: str) -> str:

@@ -152,6 +152,21 @@ def test_a_renewal_that_fails_lets_the_401_pass_with_a_hint(bench: Bench) -> Non
     assert "x-ccproxy-hint" not in dict(upstream.headers)
 
 
+def test_tokens_may_become_void_again_and_again(bench: Bench) -> None:
+    for _ in range(3):
+        bench.endpoint.revoke_access()
+        assert bench.post().status_code == 200
+    assert len(bench.endpoint.requests) == 3
+
+
+def test_a_provider_that_refuses_everything_does_not_start_a_storm(bench: Bench) -> None:
+    bench.upstream.scripts["/v1/messages"] = DENIED
+    answers = [bench.post() for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert len(bench.endpoint.requests) == 1
+    assert "a moment ago" in answers[-1].headers["x-ccproxy-hint"]
+
+
 def test_a_second_401_passes(bench: Bench) -> None:
     bench.upstream.scripts["/v1/messages"] = DENIED
     answer = bench.post()
@@ -298,8 +313,7 @@ def test_a_slow_command_that_yields_the_new_token(bench: Bench, tmp_path: Path) 
     assert count.read_text() == "x\nx\n"
 
 
-def test_over_http2(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewal, "FRESH_S", 0.0)
+def test_over_http2(bench: Bench, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with Http2Upstream(authority.server_context(["h2", "http/1.1"])) as upstream:
         upstream.scripts["/v1/messages"] = lambda seen: upstream.scripted_answer(seen) if bench.good(seen) else DENIED
