@@ -47,6 +47,9 @@ check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 test: $(VENV)/.dev  ## The whole suite
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
+bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
+	$(PY) -m tests.bench --json $(VENV)/bench.json $(ARGS)
+
 # Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
 LOCK = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group build
 lock:  ## Recompile requirements*.txt
