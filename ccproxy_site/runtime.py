@@ -135,7 +135,10 @@ class Runtime:
     def _mitmproxy_options(self) -> dict[str, object]:
         chosen = self.settings.inspector.mitmproxy
         options: dict[str, object] = {}
-        for name in ("body_size_limit", "ignore_hosts", "allow_hosts", "ssl_verify_upstream_trusted_ca"):
+        names = ("body_size_limit", "ssl_insecure", "ignore_hosts", "allow_hosts", "ssl_verify_upstream_trusted_ca")
+        if chosen.ssl_insecure:
+            logger.warning("ssl_insecure is on: certificates are verified only where a credential is sent")
+        for name in names:
             if value := getattr(chosen, name, None):
                 options[name] = value
         return options

@@ -6,6 +6,7 @@ never carry one.
 
 from __future__ import annotations
 
+from mitmproxy import ctx
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.connection import Client, Server
 from mitmproxy.http import HTTPFlow
@@ -44,13 +45,17 @@ class ProviderTls(TlsConfig):
         super().tls_start_server(tls_start)
         if tls_start.ssl_conn is None or not isinstance(server, Server) or not server.address:
             return
-        if not must_verify(self._store.current, server.address[0], server.address[1]):
-            tls_start.ssl_conn.set_verify(SSL.VERIFY_NONE)
+        insecure = bool(ctx.options.ssl_insecure)
+        verify = must_verify(self._store.current, server.address[0], server.address[1], insecure=insecure)
+        tls_start.ssl_conn.set_verify(SSL.VERIFY_PEER if verify else SSL.VERIFY_NONE)
 
 
-def must_verify(snapshot: Snapshot, host: str, port: int) -> bool:
-    """False only when every provider at this address has switched verification off and none has a credential."""
+def must_verify(snapshot: Snapshot, host: str, port: int, *, insecure: bool = False) -> bool:
+    """Always where a credential may go; elsewhere unless every provider at this address has switched it off.
+
+    `insecure` is the setting ssl_insecure: it switches verification off wherever no credential may go.
+    """
     at_host = [p for p in snapshot.providers.values() if p.host.lower() == host.lower() and p.effective_port == port]
     if any(p.auth is not None for p in at_host):
         return True
-    return not at_host or any(p.verify_tls for p in at_host)
+    return not insecure and (not at_host or any(p.verify_tls for p in at_host))
