@@ -70,6 +70,10 @@ UNFOLD: dict[str, Any] = {
                 "title": "Configuration",
                 "items": [
                     _model("Providers", "hub", "providers_provider"),
+                    {
+                        **_page("Credentials", "lock_clock", reverse_lazy("admin:providers_auth_board")),
+                        "permission": _may_view("providers_provider"),
+                    },
                     _model("Rules", "alt_route", "providers_transformrule"),
                     _model("Hooks", "conversion_path", "interceptor_hooksetting"),
                     _model("Shapes", "fingerprint", "shapes_shape"),

@@ -9,11 +9,13 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest
+from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from providers import auth_board
 from providers import price_admin as price_admin
 from providers.column import column
 from providers.config_admin import ConfigModelAdmin
@@ -65,6 +67,14 @@ class ProviderAdmin(ConfigModelAdmin):
             ("Wire family", {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]}),
             ("Credential", {"fields": credential, "description": _code_hint(request)}),
         ]
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        own = [
+            path("auth-board/", view(auth_board.board), name="providers_auth_board"),
+            path("auth-board/<int:pk>/test/", view(auth_board.test_source), name="providers_auth_test"),
+        ]
+        return [*own, *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any) -> type[ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kw)

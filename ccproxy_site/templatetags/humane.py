@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django import template
 from django.utils import timezone
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 
 register = template.Library()
 
@@ -25,3 +25,14 @@ def ago(moment: datetime | None) -> str:
     if (timezone.now() - moment).total_seconds() < 60:
         return "just now"
     return f"{timesince(moment, depth=1)} ago"
+
+
+@register.filter
+def until(moment: datetime | None) -> str:
+    """ "in 3 hours, 12 minutes", "in less than a minute", "2 hours ago", or "–"."""
+    if moment is None:
+        return "–"
+    left_s = (moment - timezone.now()).total_seconds()
+    if left_s <= 0:
+        return ago(moment)
+    return "in less than a minute" if left_s < 60 else f"in {timeuntil(moment, depth=2)}"

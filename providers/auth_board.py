@@ -1,0 +1,166 @@
+"""The auth board: every provider's credential, whether it works, until when, and how it was refused lately."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Max
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.timesince import timeuntil
+from django.views.decorators.http import require_POST
+
+from providers.auth.base import OAuthAuth
+from providers.auth.login_files import LoginFiles
+from providers.auth.logins import login_key
+from providers.auth.oauth import read_login
+from providers.auth.oauth_file import BadCredentialFile, read_document
+from providers.auth.registry import SECRETS
+from providers.auth.resolve import Credential, CredentialResolver
+from providers.auth.sources import SourceFailed
+from providers.credential_state import DatabaseLogins, row_key
+from providers.credentials import auth_of
+from providers.errors import ConfigError
+from providers.fields import keyring
+from providers.models import CredentialState, Provider
+
+SOON = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """One provider. Moments that are unknown are None."""
+
+    provider: Provider
+    source: str
+    state: str
+    is_bad: bool
+    expires_at: datetime | None = None
+    refreshed_at: datetime | None = None
+    machine: str = ""
+    error: str = ""
+    tried_at: datetime | None = None
+    refusals: int = 0
+    last_refusal_at: datetime | None = None
+
+
+def board(request: HttpRequest) -> HttpResponse:
+    """The page."""
+    if not request.user.has_perm("providers.view_provider"):
+        raise PermissionDenied
+    context = {
+        **admin.site.each_context(request),
+        "title": "Credentials",
+        "rows": board_rows(timezone.now()),
+        "may_test": request.user.has_perm("providers.change_provider"),
+    }
+    return render(request, "admin/auth_board.html", context)
+
+
+@require_POST
+def test_source(request: HttpRequest, pk: int) -> HttpResponse:
+    """Resolve one provider's credential now and say how it went; the credential itself is not sent anywhere."""
+    if not request.user.has_perm("providers.change_provider"):
+        raise PermissionDenied
+    provider = get_object_or_404(Provider, pk=pk)
+    try:
+        credential = resolve_now(provider)
+    except ConfigError as exc:
+        messages.error(request, str(exc))
+    else:
+        messages.success(request, _success(provider, credential))
+    return redirect("admin:providers_auth_board")
+
+
+def resolve_now(provider: Provider) -> Credential | None:
+    """The credential of a provider, as a request would get it; None when it has none.
+
+    Raises:
+        ConfigError: one sentence.
+    """
+    auth = auth_of(provider)
+    if auth is None:
+        return None
+
+    async def resolve() -> Credential:
+        resolver = CredentialResolver(open_keyring=keyring, secrets=SECRETS, shared=DatabaseLogins())
+        return await resolver.resolve(provider.name, auth)
+
+    return asyncio.run(resolve())
+
+
+def _success(provider: Provider, credential: Credential | None) -> str:
+    if credential is None:
+        return f"{provider.name} needs no credential."
+    text = f"{provider.name}: a credential of {len(credential.token)} characters for the header {credential.header}"
+    if credential.expires_at is None:
+        return f"{text}."
+    return f"{text}, good for {timeuntil(datetime.fromtimestamp(credential.expires_at, UTC), depth=2)}."
+
+
+def board_rows(now: datetime) -> list[BoardRow]:
+    """Every provider, in three queries and one look at each login's file."""
+    refusals = _refusals(now)
+    states = {state.pk: state for state in CredentialState.objects.defer("tokens")}
+    return [_row(provider, states, refusals.get(provider.name, (0, None)), now) for provider in Provider.objects.all()]
+
+
+def _row(
+    provider: Provider, states: dict[str, CredentialState], refusals: tuple[int, datetime | None], now: datetime
+) -> BoardRow:
+    count, last = refusals
+    more: dict[str, Any] = {"refusals": count, "last_refusal_at": last}
+    source = provider.get_auth_type_display()
+    try:
+        auth = auth_of(provider)
+    except ConfigError as exc:
+        return BoardRow(provider, source, "cannot be used", True, error=str(exc), **more)
+    if not isinstance(auth, OAuthAuth):
+        missing = provider.auth_type == "key" and not provider.secret
+        state = "not set" if missing else "–" if provider.auth_type == "none" else "read when needed"
+        return BoardRow(provider, source, "stored" if provider.secret else state, missing, **more)
+    kept = states.get(row_key(login_key(auth)))
+    state, is_bad, expires_at, error = _login_state(auth, kept, now)
+    if kept is not None:
+        more |= {"refreshed_at": kept.refreshed_at, "machine": kept.machine, "tried_at": kept.tried_at}
+    return BoardRow(provider, source, state, is_bad, expires_at, error=error, **more)
+
+
+def _login_state(
+    auth: OAuthAuth, kept: CredentialState | None, now: datetime
+) -> tuple[str, bool, datetime | None, str]:
+    """State, whether that is bad, expiry, and the last error. The file of this machine counts, else the database."""
+    error = kept.error if kept else ""
+    try:
+        login = read_login(auth, read_document(LoginFiles(SECRETS).path(auth)) or {})
+    except (BadCredentialFile, SourceFailed) as exc:
+        return "cannot be read", True, None, str(exc)
+    if not login.access and not login.refresh:
+        if kept is None or kept.expires_at is None:
+            return "not logged in", True, None, error
+        return "kept on another machine", False, kept.expires_at, error
+    expires_at = datetime.fromtimestamp(login.expires_at, UTC) if login.expires_at is not None else None
+    if error:
+        return "renewing fails", True, expires_at, error
+    if expires_at is None or expires_at <= now:
+        return "renewed at the next request", False, expires_at, ""
+    return ("expires soon" if expires_at - now < SOON else "good"), False, expires_at, ""
+
+
+def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:
+    """Per provider: 401s of the last day that reached clients, and the newest."""
+    flow = apps.get_model("flows", "Flow")  # by name: this package stands below flows and must not import it
+    rows = (
+        flow.objects.filter(started_at__gte=now - timedelta(hours=24), status_code=401)
+        .order_by()
+        .values_list("provider")
+        .annotate(count=Count("pk"), last=Max("started_at"))
+    )
+    return {name: (count, last) for name, count, last in rows}

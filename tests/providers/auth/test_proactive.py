@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers.auth import proactive
+from providers.auth.base import FileAuth
+from providers.auth.logins import OAuthLogins
+from providers.auth.oauth_kinds import oauth_auth
+from providers.auth.proactive import ProactiveRenewal, headroom_s, renew_due
+from providers.auth.registry import SecretRegistry
+from tests.fakes.token_endpoint import TokenEndpoint
+
+
+def bench(folder: Path, endpoint: TokenEndpoint, expires_in_s: float) -> tuple[OAuthLogins, Any]:
+    access, refresh = endpoint.issue()
+    tokens = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() + expires_in_s) * 1000}
+    (folder / "a.json").write_text(json.dumps(tokens))
+    auth = oauth_auth("anthropic_oauth", {"file_path": str(folder / "a.json"), "endpoint": endpoint.url})
+    return OAuthLogins(secrets=SecretRegistry(), decrypt=str), auth
+
+
+@pytest.mark.parametrize(("expires_in_s", "renewals"), [(1100, 1), (1300, 0)])
+async def test_what_expires_soon_is_renewed(tmp_path: Path, expires_in_s: float, renewals: int) -> None:
+    with TokenEndpoint() as endpoint:
+        logins, auth = bench(tmp_path, endpoint, expires_in_s)
+        assert headroom_s(auth) == 1200
+        assert await renew_due(logins, [None, auth, FileAuth(file="/x"), auth]) == 1
+        assert len(endpoint.requests) == renewals
+        assert await renew_due(logins, [auth]) == 1
+        assert len(endpoint.requests) == renewals
+
+
+async def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    with TokenEndpoint() as endpoint:
+        logins, auth = bench(tmp_path, endpoint, 10)
+        lost = oauth_auth("codex_oauth", {"file_path": str(tmp_path / "none.json")})
+        assert await renew_due(logins, [lost, auth]) == 1
+
+
+async def test_the_task_looks_again_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proactive, "INTERVAL_S", 0.01)
+    looks = asyncio.Event()
+    seen: list[int] = []
+
+    def sources() -> list[Any]:
+        seen.append(1)
+        if len(seen) > 2:
+            looks.set()
+        raise RuntimeError("a broken look does not end the task")
+
+    renewal = ProactiveRenewal(OAuthLogins(secrets=SecretRegistry(), decrypt=str), sources)
+    renewal.start()
+    async with asyncio.timeout(5):
+        await looks.wait()
+    await renewal.stop()
