@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
-import orjson
-
 from flows.decode import decode
 from flows.incremental import IncrementalDecoder
 from interceptor.pipeline.headers import Fields, HeaderMap
@@ -18,7 +16,7 @@ from providers.wire.base import AnswerContext, TargetInfo
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
-from providers.wire.jsonio import loads
+from providers.wire.jsonio import dumps, loads
 from providers.wire.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,
@@ -73,12 +71,12 @@ class Translation:
                 return status, translate_error(status, plain.data, self.provider, self.client)
             parsed = _parsed(plain.data)
             if self.counting:
-                return status, orjson.dumps(translate_count_response(parsed, self.provider, self.client))
+                return status, dumps(translate_count_response(parsed, self.provider, self.client))
             if self.stream:
                 return status, translate_response_to_stream(parsed, self.provider, self.client, context=self.context)
             answer, losses = translate_response(parsed, self.provider, self.client, context=self.context)
             self.losses += [(loss.path, loss.reason) for loss in losses]
-            return status, orjson.dumps(answer)
+            return status, dumps(answer)
         except BadUpstreamAnswer as exc:
             return 502, error_body(self.client, 502, str(exc))
 
@@ -126,7 +124,7 @@ def begin(decision: Decision, client: WireFormatName, path: str, body: Any) -> t
     )
     lost = [(loss.path, loss.reason) for loss in losses]
     translation = Translation(client, fmt, stream, context, decision.counting, lost)
-    return translation, orjson.dumps(translated)
+    return translation, dumps(translated)
 
 
 def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:

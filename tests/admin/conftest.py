@@ -9,6 +9,7 @@ from rest_framework.authtoken.models import Token
 
 from interceptor.client_token import create_client_token
 from interceptor.models import HookSetting
+from providers.models import PriceOverride
 from shapes.models import Shape
 from tests.rows import make_flow, make_provider, make_rule, make_status
 
@@ -34,5 +35,6 @@ def one_of_each(boss: User) -> None:
     HookSetting.objects.create(stage="inbound", name="inject_auth")
     create_client_token("laptop")
     Shape.objects.create(provider="anthropic", blob=b"x")
+    PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
     Group.objects.create(name="readers")
     Token.objects.create(user=boss)

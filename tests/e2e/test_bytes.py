@@ -58,7 +58,7 @@ def test_a_compressed_body_is_understood_and_left_as_it_is(upstream: Upstream, i
 
 
 def test_a_chunked_body_arrives_whole(upstream: Upstream, interceptor: Interceptor) -> None:
-    head = [("Host", "x"), KEY, ("Transfer-Encoding", "chunked"), ("Content-Type", "application/json")]
+    head = [("Host", "127.0.0.1"), KEY, ("Transfer-Encoding", "chunked"), ("Content-Type", "application/json")]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (JSON[:9], JSON[9:])) + b"0\r\n\r\n"
     answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/messages", head, chunks))
     assert answer.status == 200
@@ -91,7 +91,7 @@ def test_side_calls_with_a_sentinel_keep_their_path(
 
 
 def test_internal_headers_never_leave(upstream: Upstream, interceptor: Interceptor) -> None:
-    ours = (("x-ccproxy-hooks", "-verbose_mode"), ("X-CCProxy-Token", "t0p-secret-token"), ("x-ccproxy-other", "1"))
+    ours = (("x-ccproxy-hooks", "-verbose_mode"), ("x-ccproxy-other", "t0p-secret-token"))
     assert send(interceptor, "POST", "/v1/messages", JSON, *ours).status == 200
     assert b"ccproxy" not in upstream.last.head.lower()
     assert b"t0p-secret-token" not in upstream.last.head
@@ -101,7 +101,7 @@ def test_several_requests_on_one_connection(upstream: Upstream, interceptor: Int
     with raw.connection(interceptor.port) as client:
         for number in range(5):
             body = json.dumps({"model": "demo", "max_tokens": number + 1, "messages": []}).encode()
-            head = [("Host", "x"), KEY, ("Content-Length", str(len(body)))]
+            head = [("Host", "127.0.0.1"), KEY, ("Content-Length", str(len(body)))]
             client.sendall(raw.request("POST", "/v1/messages", head, body))
             assert raw.read_answer(client).status == 200
             assert upstream.last.body == body
@@ -123,7 +123,7 @@ def test_repeated_and_oddly_written_headers_keep_order_and_case(upstream: Upstre
 def test_the_gemini_key_in_the_query_is_replaced_too(upstream: Upstream, interceptor: Interceptor) -> None:
     target = "/v1beta/models/demo:streamGenerateContent?alt=sse&key=sk-ccproxy-up&x=1"
     body = b'{"contents":[{"parts":[{"text":"Hi"}]}]}'
-    head = [("Host", "x"), ("Content-Length", str(len(body)))]
+    head = [("Host", "127.0.0.1"), ("Content-Length", str(len(body)))]
     answer = raw.exchange(interceptor.port, raw.request("POST", target, head, body))
     assert answer.status == 200
     assert upstream.last.target == "/v1beta/models/demo:streamGenerateContent?alt=sse&x=1"

@@ -30,7 +30,7 @@ def console(interceptor: Interceptor) -> Iterator[Console]:
 
 
 def ask(provider: str, path: str = "/v1/messages") -> bytes:
-    head = [("Host", "x"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(BODY)))]
+    head = [("Host", "127.0.0.1"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(BODY)))]
     return raw.request("POST", path, head, BODY)
 
 
@@ -84,7 +84,7 @@ def test_a_rule_redirects_and_changes_the_model_alone(
     try:
         interceptor.settle()
         body = b'{ "metadata": {"model": "expensive"},  "model" : "expensive", "max_tokens": 5, "messages": [] }'
-        head = [("Host", "x"), ("x-api-key", "sk-ccproxy-up"), ("Content-Length", str(len(body)))]
+        head = [("Host", "127.0.0.1"), ("x-api-key", "sk-ccproxy-up"), ("Content-Length", str(len(body)))]
         answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/messages?beta=true", head, body))
         assert answer.status == 200
         assert upstream.last.body == body.replace(b'"model" : "expensive"', b'"model" : "demo"')

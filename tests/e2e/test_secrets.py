@@ -71,7 +71,7 @@ def send_everything(process: Interceptor, upstream: Upstream, provider: str, sec
         Script(200, (("content-type", "application/json"),), (coded.encode(),)),
     ):
         upstream.scripts["/v1/messages"] = script
-        head = [("Host", "x"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(body)))]
+        head = [("Host", "127.0.0.1"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(body)))]
         raw.exchange(process.port, raw.request("POST", "/v1/messages", head, body))
     assert secret in upstream.last.head.decode()
     upstream.scripts["/v1/responses"] = Script(echo=True)

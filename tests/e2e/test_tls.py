@@ -37,7 +37,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Intercep
 
 
 def send(process: Interceptor, provider: str) -> raw.Answer:
-    head = [("Host", "x"), ("x-api-key", f"sk-ccproxy-{provider}"), ("X-Own", "1"), ("Content-Length", str(len(BODY)))]
+    head = [
+        ("Host", "127.0.0.1"),
+        ("x-api-key", f"sk-ccproxy-{provider}"),
+        ("X-Own", "1"),
+        ("Content-Length", str(len(BODY))),
+    ]
     return raw.exchange(process.port, raw.request("POST", "/v1/messages?beta=true", head, BODY))
 
 

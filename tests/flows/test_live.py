@@ -229,7 +229,10 @@ def communicator(address: str, user: Any, **headers: str) -> WebsocketCommunicat
 
 STAFF = User(username="ada", is_staff=True)
 
+# A consumer closes old database connections; one may be left of an earlier test.
 
+
+@pytest.mark.django_db
 async def test_a_page_sees_rows_move(bus: LiveBus):
     page = communicator("/ws/flows/", STAFF)
     assert (await page.connect())[0]
@@ -238,6 +241,7 @@ async def test_a_page_sees_rows_move(bus: LiveBus):
     await page.disconnect()
 
 
+@pytest.mark.django_db
 async def test_a_page_reads_on_from_where_it_is(bus: LiveBus):
     pieces = Pieces(bus)
     pieces.send(event("seen "))
@@ -258,6 +262,7 @@ async def test_a_page_reads_on_from_where_it_is(bus: LiveBus):
     await page.disconnect()
 
 
+@pytest.mark.django_db
 async def test_two_pages_read_the_same_although_one_came_later(bus: LiveBus):
     pieces = Pieces(bus)
     pieces.send(event("a"))
@@ -275,6 +280,7 @@ async def test_two_pages_read_the_same_although_one_came_later(bus: LiveBus):
     await second.disconnect()
 
 
+@pytest.mark.django_db
 async def test_a_page_is_sent_to_the_record_when_nothing_is_kept(bus: LiveBus):
     page = communicator(f"/ws/flows/{FLOW}/?from=7", STAFF)
     assert (await page.connect())[0]
@@ -282,6 +288,7 @@ async def test_a_page_is_sent_to_the_record_when_nothing_is_kept(bus: LiveBus):
     await page.disconnect()
 
 
+@pytest.mark.django_db
 async def test_control_characters_are_spelled_out_for_the_page(bus: LiveBus):
     Pieces(bus).send(event("\u202eevil\x1b\udc80"))
     page = communicator(f"/ws/flows/{FLOW}/?from=0", STAFF)
