@@ -30,7 +30,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
+def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
     """The first truthy answer."""
     deadline = time.monotonic() + timeout_s
     while not (answer := ask()):
@@ -181,13 +181,13 @@ class Interceptor:
         """Recorded flows, oldest first."""
         return self.rows(f"select * from flows_flow where {where} order by started_at, id", *values)
 
-    def wait_for_flows(self, count: int, where: str = "1", *values: Any, timeout_s: float = 10) -> list[dict[str, Any]]:
+    def wait_for_flows(self, count: int, where: str = "1", *values: Any, timeout_s: float = 30) -> list[dict[str, Any]]:
         """All finished flows, once there are `count`."""
         where = f"({where}) and state != 'live'"
         wait_until(lambda: len(self.flows(where, *values)) >= count, f"{count} flows are recorded", timeout_s)
         return self.flows(where, *values)
 
-    def flow(self, flow_id: str | None, timeout_s: float = 10) -> dict[str, Any]:
+    def flow(self, flow_id: str | None, timeout_s: float = 30) -> dict[str, Any]:
         """One flow, once it is recorded as finished; its id is the answer's `x-ccproxy-flow`."""
         assert flow_id, "the answer names no flow"
         return self.wait_for_flows(1, "id=?", flow_id, timeout_s=timeout_s)[0]
