@@ -12,9 +12,14 @@ import zstandard
 
 MAX_DECODED_BYTES = 64 * 1024 * 1024
 MAX_RATIO = 100
-"""A body may grow this many times; `_FREE_BYTES` are always allowed."""
+"""A body may grow this many times, up to `_SMALL_BYTES`; `_FREE_BYTES` are always allowed."""
+MAX_RATIO_OF_LARGE = 20
+"""Beyond `_SMALL_BYTES`. Real conversations shrink to a tenth; a bomb of 1 MB would unfold to 1 GB."""
+CAPPED_BYTES = 1024 * 1024
+"""What is given of a body that reached a cap: enough to show, too little to matter."""
 
 _FREE_BYTES = 1024 * 1024
+_SMALL_BYTES = 16 * 1024 * 1024
 _STEP_BYTES = 64 * 1024
 _MAX_LAYERS = 4
 
@@ -41,7 +46,7 @@ def layers(content_encoding: str, data: bytes) -> list[str]:
 
 def decode(data: bytes, content_encoding: str, *, max_bytes: int = MAX_DECODED_BYTES) -> Decoded:
     """Undo `content_encoding` (gzip, deflate, br, zstd, stacked). Never raises; an unknown one stays as it is."""
-    limit = min(max_bytes, max(_FREE_BYTES, len(data) * MAX_RATIO))
+    limit = decoded_limit(len(data), max_bytes)
     complete = True
     for name in layers(content_encoding, data)[:_MAX_LAYERS]:
         step = _DECODERS.get(name)
@@ -54,13 +59,20 @@ def decode(data: bytes, content_encoding: str, *, max_bytes: int = MAX_DECODED_B
     return Decoded(data, complete)
 
 
+def decoded_limit(encoded_bytes: int, max_bytes: int = MAX_DECODED_BYTES) -> int:
+    """How many bytes a body of this size may unfold to."""
+    by_ratio = max(min(encoded_bytes * MAX_RATIO, _SMALL_BYTES), encoded_bytes * MAX_RATIO_OF_LARGE)
+    return min(max_bytes, max(_FREE_BYTES, by_ratio))
+
+
 def _run(step: Callable[[bytes], Iterator[bytes]], data: bytes, limit: int) -> Decoded:
     out = bytearray()
     try:
         for piece in step(data):
             out += piece
             if len(out) > limit:
-                return Decoded(bytes(out[:limit]), complete=False, capped=True)
+                del out[min(limit, CAPPED_BYTES) :]  # before the copy: a bomb must not cost twice its limit
+                return Decoded(bytes(out), complete=False, capped=True)
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
         return Decoded(bytes(out), complete=False)
     return Decoded(bytes(out), complete=True)

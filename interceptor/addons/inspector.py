@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from flows.record import SideRecord
+from flows.record import HookStep, SideRecord
 from interceptor.config.store import ConfigStore
 from interceptor.conversation import conversation_id
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
+from interceptor.pipeline.hook import Stage
 from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
 from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.runner import as_record
@@ -21,6 +22,9 @@ from providers.auth.resolve import CredentialResolver
 from providers.wire.detect import client_format, family_of, model_of
 
 INTERNAL_PREFIX = b"x-ccproxy-"
+NOT_DECODED = (
+    "The compressed body is damaged, in an unknown encoding, or unfolds to far more than its size: passed on unread."
+)
 SHOW_LOSSES_HEADER = "x-ccproxy-show-losses"
 
 
@@ -41,7 +45,7 @@ class InspectorAddon:
             family=family_of(flow.request.path, headers.get),
         )
 
-    def request(self, flow: HTTPFlow) -> None:
+    async def request(self, flow: HTTPFlow) -> None:
         """Keep the client's side and open the exchange."""
         state = state_of(flow)
         if state is None:
@@ -76,6 +80,8 @@ class InspectorAddon:
             client_format=state.client_format,
             resolver=self._resolver,
         )
+        if not await exchange.body.decode_off_loop():
+            state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
         parsed = exchange.body.peek() if request.method != "GET" else None
         state.requested_model = model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
         state.conversation_id = conversation_id(parsed)

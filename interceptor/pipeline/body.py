@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import brotli
@@ -15,6 +17,10 @@ from flows.decode import decode
 ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 """What can be undone and applied again; a body in any other encoding is passed on unread."""
 
+OFF_LOOP_BYTES = 16 * 1024
+"""A compressed body over this size is decoded in a thread."""
+
+_THREADS = ThreadPoolExecutor(1, "body-decoder")
 _UNSET: Any = object()
 
 
@@ -40,6 +46,15 @@ class Body:
             decoded = decode(self.data, self.encoding) if self.encoding in ENCODINGS else None
             self.plain = decoded.data if decoded and decoded.complete else None
         return self.plain
+
+    async def decode_off_loop(self) -> bool:
+        """Decode a compressed body before anybody asks for it, in a thread when it takes long; False when it cannot be.
+
+        One thread for the whole process: bombs that come together unfold one after the other.
+        """
+        if self.plain is _UNSET and len(self.data) > OFF_LOOP_BYTES:
+            await asyncio.get_running_loop().run_in_executor(_THREADS, self.decoded)
+        return self.decoded() is not None
 
     @property
     def json(self) -> Any:
