@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from flows import selectors
+from flows.codegen import KINDS, copy_as
 from flows.filters import FlowFilter
 from flows.flow_json import SIDE_FIELDS, flow_detail_json, flow_summary
 from flows.flow_schema import FlowDetailShape, FlowShape
@@ -27,7 +28,9 @@ from flows.har_response import har_response
 from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow, FlowSide
 from flows.record import SIDES
-from providers.rest import Busy, StaffWithModelPermissions
+from flows.whole import whole_flow
+from providers.errors import CcproxyError
+from providers.rest import Busy, Conflict, StaffWithModelPermissions
 
 _JQ = OpenApiParameter(
     "jq",
@@ -171,6 +174,30 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         if request.accepted_renderer.format == HarRenderer.format:
             return har_response([detail.flow.pk], detail.flow.pk[:8])
         return Response(flow_detail_json(detail.flow, detail.sides.values(), detail.traces))
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("kind", OpenApiTypes.STR, OpenApiParameter.PATH, enum=[*KINDS]),
+            OpenApiParameter("side", OpenApiTypes.STR, enum=("client", "forwarded"), default="client"),
+        ],
+        responses={(200, "text/plain"): OpenApiTypes.STR},
+    )
+    @action(detail=True, url_path=r"as/(?P<kind>[a-z]{1,20})", filterset_class=None)
+    def copy(self, request: Request, pk: str, kind: str) -> HttpResponse:
+        """The request as curl, Python, an SDK's call or Markdown; secrets are environment variables."""
+        side = request.query_params.get("side", "client")
+        if side not in ("client", "forwarded"):
+            raise ParseError({"side": ["Choose client or forwarded."]})
+        flow = whole_flow(pk)
+        if flow is None or kind not in KINDS:
+            raise NotFound("There is no such flow or form.")
+        try:
+            text = copy_as(kind, flow, side)
+        except CcproxyError as exc:
+            raise Conflict(str(exc)) from None
+        response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
 
     @extend_schema(
         parameters=[OpenApiParameter("side", OpenApiTypes.STR, OpenApiParameter.PATH, enum=SIDES)],

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import chat_views, views
+from flows import chat_views, copy_views, views
 
 app_name = "flows"
 urlpatterns = [
     path("", views.flow_list, name="list"),
     path("rows", views.flow_rows, name="rows"),
+    path("har", copy_views.har_of_list, name="har"),
     path("<str:flow_id>/", views.flow_page, name="detail"),
     path("<str:flow_id>/partial", views.flow_partial, name="partial"),
     path("<str:flow_id>/json/<str:source>", views.flow_json, name="json"),
     path("<str:flow_id>/image/<str:part>/<int:number>", chat_views.flow_image, name="image"),
+    path("<str:flow_id>/as/<str:kind>", copy_views.copy_page, name="copy"),
+    path("<str:flow_id>/har", copy_views.har_of_flow, name="flow-har"),
     path("<str:flow_id>/body/<str:source>", views.flow_body, name="body"),
 ]

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
@@ -16,14 +16,14 @@ from django.views.decorators.http import require_safe
 from flows import json_tree, selectors
 from flows.body_view import body_view, side_body
 from flows.filters import FlowFilter, pasted_flow_id
-from flows.models import Flow, HookTrace, WebSocketMessage
 from flows.jq_page import jq_page
+from flows.models import Flow, HookTrace, WebSocketMessage
 from flows.partial import answer_since
 from flows.sentence import changed_hooks, sentence
 from flows.tabs import TABS, default_tab, tab_names
 from flows.visible import printable
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 MAX_LIVE_ROWS = 60
 FILTER_NAMES = (*FlowFilter.base_filters, "jq")
 
@@ -32,7 +32,7 @@ def console_page(view: View) -> View:
     """For staff only (everybody else is sent to the login before), never kept by a cache."""
 
     @wraps(view)
-    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_staff:
             raise PermissionDenied("The console is for staff: ask an administrator to tick “Staff status”.")
         response = view(request, *args, **kwargs)

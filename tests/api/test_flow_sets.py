@@ -98,3 +98,15 @@ def test_har_of_what_jq_keeps(seeded: APIClient):
 def test_har_needs_the_right_to_look(stranger: APIClient):
     assert stranger.get("/api/flows/har/").status_code == 403
     assert APIClient().get("/api/flows/har/").status_code == 401
+
+
+def test_a_flow_in_another_form(seeded: APIClient):
+    answer = seeded.get(f"/api/flows/{IDS['chat']}/as/curl/")
+    assert answer["Content-Type"].startswith("text/plain")
+    assert "--url http://127.0.0.1:4000/v1/chat/completions" in answer.content.decode()
+    forwarded = seeded.get(f"/api/flows/{IDS['chat']}/as/curl/?side=forwarded").content.decode()
+    assert "--url https://api.openai.com/v1/chat/completions" in forwarded
+    assert seeded.get(f"/api/flows/{IDS['chat']}/as/anthropic/").status_code == 409
+    assert seeded.get(f"/api/flows/{IDS['chat']}/as/curl/?side=nope").status_code == 400
+    for path in (f"{IDS['chat']}/as/nope", "nope/as/curl"):
+        assert seeded.get(f"/api/flows/{path}/").status_code == 404

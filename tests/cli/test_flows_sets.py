@@ -136,6 +136,13 @@ def test_clear_deletes_the_set_with_its_bodies_but_not_what_is_pinned(seeded):
     assert not FlowBody.objects.exists()
 
 
+def test_a_flow_in_another_form(seeded):
+    assert flows("as", "curl", IDS["chat"]).startswith("curl --request POST")
+    assert "https://api.openai.com" in flows("as", "httpx", "--forwarded", IDS["chat"])
+    with pytest.raises(CcproxyError, match="does not send that"):
+        flows("as", "anthropic", IDS["chat"])
+
+
 # --- the shell
 
 

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flows.codegen import KINDS, copy_as
 from flows.comparison import Comparison, compare_neighbours, compare_sides, short
 from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, rows_of, timed_summaries
 from flows.har import har_text
@@ -45,6 +46,10 @@ class Command(BaseCommand):
         clear = _action(actions, "clear", "delete flows; pinned ones stay")
         clear.add_argument("--all", action="store_true", help="every flow, whatever the configured jq filters say")
         clear.add_argument("--pinned", action="store_true", help="pinned flows too")
+        copy = actions.add_parser("as", help="write a flow's request as curl, Python, an SDK's call or Markdown")
+        copy.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+        copy.add_argument("flows", nargs=1, metavar="FLOW", help="the flow's id, or how it begins")
+        copy.add_argument("--forwarded", action="store_true", help="as it left the proxy, not as the client sent it")
         _action(actions, "repl", "a Python shell with the flows in it")
 
     def handle(self, *_: Any, action: str, **options: Any) -> None:
@@ -111,6 +116,10 @@ class Command(BaseCommand):
         self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
         if kept:
             self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
+
+    def _as(self, options: Namespace) -> None:
+        flow = next(whole_flows(referred_ids(options.flows)))
+        self.stdout.write(copy_as(options.kind, flow, "forwarded" if options.forwarded else "client"), ending="")
 
     def _repl(self, options: Namespace) -> None:
         from flows.repl import run_repl

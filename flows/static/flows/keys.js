@@ -45,12 +45,13 @@
     k: () => follow($("[data-act=newer]")) || choose(-1),
     Enter: () => follow($("tr.chosen .open")),
     x: () => follow($("[data-act=clear]")),
+    c: () => follow($("[data-act=copy-as]")),
     "/": () => { const box = $("#q"); if (box) { box.focus(); box.select(); } else location.href = backAddress(); },
     "?": () => { const sheet = $("#help"); sheet.open ? sheet.close() : sheet.showModal(); },
     Escape: () => {
       const open = $(".more-filters[open]");
       if (open) open.open = false;
-      else follow($("[data-act=back]"));
+      else follow($("[data-act=flow]")) || follow($("[data-act=back]"));
     },
   };
 
@@ -69,9 +70,10 @@
   });
 
   document.addEventListener("click", (event) => {
-    const copy = event.target.closest("[data-copy]");
+    const copy = event.target.closest("[data-copy], [data-copy-from]");
     if (copy) {
-      navigator.clipboard?.writeText(copy.dataset.copy);
+      const from = copy.dataset.copyFrom;
+      navigator.clipboard?.writeText(from ? $(from).textContent : copy.dataset.copy);
       const before = copy.textContent;
       copy.textContent = "copied";
       setTimeout(() => { copy.textContent = before; }, 1200);
