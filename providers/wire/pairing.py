@@ -39,8 +39,23 @@ def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
         while position < len(turns) and turns[position].role != "assistant":
             position += 1
         calls = [block for block in turn.blocks if isinstance(block, ToolCall)] if turn.role == "assistant" else []
-        result.extend(_answers(calls, turns[group_start:position], losses))
+        group = turns[group_start:position]
+        result.extend(group if _fits(calls, group) else _answers(calls, group, losses))
     return result
+
+
+def _fits(calls: list[ToolCall], group: list[Turn]) -> bool:
+    """Whether one user turn answers each call in its order and nothing else, as it does in nearly every history."""
+    if len(group) != 1 or group[0].role != "user" or len(group[0].blocks) < len(calls):
+        return False
+    blocks = group[0].blocks
+    for index, block in enumerate(blocks):
+        if index < len(calls):
+            if type(block) is not ToolResult or block.call_id != calls[index].id:
+                return False
+        elif type(block) is ToolResult:
+            return False
+    return len(calls) < 2 or len({call.id for call in calls}) == len(calls)
 
 
 def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[Turn]:

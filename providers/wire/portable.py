@@ -112,41 +112,51 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
     if turn.name and dst not in (OPENAI_CHAT,):
         request.losses.add("messages.name", f"{label} has no names of speakers.")
         turn.name = None
-    if request.source in NO_SIGNED_THINKING and turn.role == "assistant":
+    if turn.role == "assistant" and request.source in NO_SIGNED_THINKING:
         _restore_thinking(turn)
     blocks: list[Block] = []
     for block in turn.blocks:
-        if (plain := _plain_block(block, turn, request, dst, label)) is not None:
+        kind = type(block)
+        if kind is Text:  # nearly all blocks are one of three kinds
+            _plain_text(block, turn, dst)  # type: ignore[arg-type]
+            blocks.append(block)
+        elif kind is ToolCall:
+            _plain_call(block, dst)  # type: ignore[arg-type]
+            blocks.append(block)
+        elif kind is ToolResult:
+            _plain_result(block, request, dst, label)  # type: ignore[arg-type]
+            blocks.append(block)
+        elif (plain := _plain_block(block, request, dst, label)) is not None:
             blocks.append(plain)
     turn.blocks = blocks
 
 
 def _restore_thinking(turn: Turn) -> None:
     """Signed reasoning that the client's format could not carry, remembered under the turn's first call."""
-    call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
-    kept = STORE.get("thinking:" + call.id) if call is not None else None
-    if isinstance(kept, list):
-        turn.blocks = [*kept, *(block for block in turn.blocks if not isinstance(block, Thinking))]
+    for block in turn.blocks:
+        if isinstance(block, ToolCall):
+            kept = STORE.get("thinking:" + block.id)
+            if isinstance(kept, list):
+                turn.blocks = [*kept, *(block for block in turn.blocks if not isinstance(block, Thinking))]
+            return
 
 
-def _plain_block(block: Block, turn: Turn, request: Request, dst: WireFormatName, label: str) -> Block | None:
-    if isinstance(block, Text):
-        block.extras, block.signature = None, None
-        if dst == GOOGLE_GENERATE and turn.role == "assistant" and block.text:
-            block.signature = STORE.get(text_key(block.text))
-        return block
-    if isinstance(block, ToolCall):
-        return _plain_call(block, dst)
-    if isinstance(block, ToolResult):
-        return _plain_result(block, request, dst, label)
+def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str) -> Block | None:
+    """The rarer kinds of blocks; None when there is no place for one."""
     if isinstance(block, Thinking):
         return _plain_thinking(block, request, dst)
     if isinstance(block, Media):
         return _plain_media(block, request)
-    return _plain_foreign(block, request, label)
+    return _plain_foreign(block, request, label) if isinstance(block, Foreign) else block
 
 
-def _plain_call(block: ToolCall, dst: WireFormatName) -> ToolCall:
+def _plain_text(block: Text, turn: Turn, dst: WireFormatName) -> None:
+    block.extras = block.signature = None
+    if dst == GOOGLE_GENERATE and turn.role == "assistant" and block.text:
+        block.signature = STORE.get(text_key(block.text))
+
+
+def _plain_call(block: ToolCall, dst: WireFormatName) -> None:
     plain, signature = read_id(block.id)
     block.id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
     block.name, block.namespace = wire_name(block.name, block.namespace), None
@@ -154,14 +164,16 @@ def _plain_call(block: ToolCall, dst: WireFormatName) -> ToolCall:
     if block.custom:
         block.arguments, block.custom = {"input": block.arguments}, False
     block.extras, block.item_id = None, None
-    return block
 
 
-def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, label: str) -> ToolResult:
+def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, label: str) -> None:
     plain, _ = read_id(block.call_id)
     block.call_id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
     block.name = wire_name(block.name) if block.name else None
     block.extras, block.response, block.custom = None, None, False
+    if len(block.content) == 1 and type(only := block.content[0]) is Text:
+        only.extras = None
+        return
     content: list[Text | Media | Foreign] = []
     for inner in block.content:
         plain_inner = _plain_foreign(inner, request, label) if isinstance(inner, Foreign) else inner
@@ -172,7 +184,6 @@ def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, labe
         if plain_inner is not None:
             content.append(plain_inner)
     block.content = content
-    return block
 
 
 def _plain_thinking(block: Thinking, request: Request, dst: WireFormatName) -> Thinking | None:

@@ -39,6 +39,14 @@ def a_string(value: Any, path: str) -> str:
     raise _refuse(path, "a string", value)
 
 
+def string_in(body: JsonObject, key: str, path: str) -> str:
+    """A string field that must be there. The place is only put together when it is not."""
+    value = body.get(key)
+    if isinstance(value, str):
+        return value
+    raise _refuse(f"{path}.{key}", "a string", value)
+
+
 def maybe_string(body: JsonObject, key: str) -> str | None:
     """A string field, or None when it is missing or null."""
     value = body.get(key)

@@ -14,6 +14,7 @@ from typing import Final
 from providers.wire.ir import JsonObject, Tool
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
 CUSTOM_SCHEMA: Final[JsonObject] = {
     "type": "object",
@@ -48,7 +49,7 @@ def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
 
 def safe_id(call_id: str) -> str:
     """A tool call's id in the characters and the length every vendor takes; the same id gives the same result."""
-    if len(call_id) <= 64 and call_id and not re.search(r"[^A-Za-z0-9_-]", call_id):
+    if _PLAIN_ID.fullmatch(call_id):
         return call_id
     digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{_REFUSED.sub('_', call_id)[:40]}_{digest}"

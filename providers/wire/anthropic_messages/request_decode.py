@@ -36,6 +36,7 @@ from providers.wire.shape import (
     maybe_object,
     maybe_string,
     objects,
+    string_in,
     strings,
     without,
 )
@@ -44,11 +45,13 @@ _KNOWN: Final = frozenset(
     {"model", "messages", "system", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "stream", "tools"}
     | {"tool_choice", "thinking", "output_config", "output_format", "metadata", "service_tier", "cache_control"}
 )
+_MESSAGE: Final = frozenset({"role", "content"})
 _TEXT: Final = frozenset({"type", "text", "cache_control", "citations"})
 _MEDIA: Final = frozenset({"type", "source", "cache_control", "title"})
 _TOOL: Final = frozenset({"type", "name", "description", "input_schema", "cache_control", "strict"})
 _CALL: Final = frozenset({"type", "id", "name", "input", "cache_control"})
 _RESULT: Final = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
+_INNER: Final = (Text, Media, Foreign)
 _ROLES: Final = ("user", "assistant", "system")
 
 
@@ -98,7 +101,7 @@ def _turn(message: JsonObject, index: int) -> Turn:
     if role not in _ROLES:
         raise MalformedBody(f"{path}.role must be user, assistant or system, not {str(role)[:40]!r}.")
     content = message.get("content")
-    extras = without(message, frozenset({"role", "content"}))
+    extras = without(message, _MESSAGE)
     if isinstance(content, str):
         return Turn(role, [Text(content)], extras=extras)
     return Turn(role, decode_blocks(content, f"{path}.content"), extras=extras)
@@ -115,8 +118,8 @@ def _block(block: JsonObject, path: str) -> Block:
         return _text(block, path)
     if kind == "tool_use":
         return ToolCall(
-            a_string(block.get("id"), f"{path}.id"),
-            a_string(block.get("name"), f"{path}.name"),
+            string_in(block, "id", path),
+            string_in(block, "name", path),
             an_object(block.get("input") or {}, f"{path}.input"),
             cache=block.get("cache_control"),
             extras=without(block, _CALL),
@@ -135,7 +138,7 @@ def _block(block: JsonObject, path: str) -> Block:
 def _text(block: JsonObject, path: str) -> Text:
     citations = block.get("citations")
     return Text(
-        a_string(block.get("text"), f"{path}.text"),
+        string_in(block, "text", path),
         citations=[decode_citation(raw) for raw in objects(citations, f"{path}.citations")] if citations else [],
         cache=block.get("cache_control"),
         extras=without(block, _TEXT),
@@ -173,9 +176,9 @@ def _tool_result(block: JsonObject, path: str) -> ToolResult:
         blocks = [Text(content)]
     elif content is not None:
         for inner in decode_blocks(content, f"{path}.content"):
-            blocks.append(inner if isinstance(inner, Text | Media | Foreign) else _as_foreign(inner, path))
+            blocks.append(inner if isinstance(inner, _INNER) else _as_foreign(inner, path))
     return ToolResult(
-        a_string(block.get("tool_use_id"), f"{path}.tool_use_id"),
+        string_in(block, "tool_use_id", path),
         blocks,
         is_error=maybe_bool(block, "is_error"),
         cache=block.get("cache_control"),

@@ -171,7 +171,7 @@ def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
     content = [part for inner in block.content for part in encode_block(inner, losses)]
     if content:
         only = content[0]
-        plain = len(content) == 1 and only.keys() == {"type", "text"}
+        plain = len(content) == 1 and len(only) == 2 and "text" in only
         body["content"] = only["text"] if plain else content
     if block.is_error is not None:
         body["is_error"] = block.is_error

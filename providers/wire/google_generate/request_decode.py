@@ -41,6 +41,7 @@ from providers.wire.shape import (
     maybe_object,
     maybe_string,
     objects,
+    string_in,
     strings,
     without,
 )
@@ -158,7 +159,8 @@ class _Contents:
         return decode_part(part, path)
 
     def _result(self, raw: JsonObject, path: str) -> ToolResult:
-        name = a_string(raw.get("name"), f"{path}.functionResponse.name")
+        name = raw.get("name")
+        name = name if isinstance(name, str) else a_string(name, f"{path}.functionResponse.name")
         call_id = maybe_string(raw, "id") or self._match(name)
         response = an_object(raw.get("response") or {}, f"{path}.functionResponse.response")
         text, is_error = _response_text(response)
@@ -192,7 +194,7 @@ def decode_call(part: JsonObject, path: str, default_id: str) -> ToolCall:
     raw = camel_object(part["functionCall"], path)
     return ToolCall(
         maybe_string(raw, "id") or default_id,
-        a_string(raw.get("name"), f"{path}.name"),
+        string_in(raw, "name", path),
         an_object(raw.get("args") or {}, f"{path}.args"),
         signature=maybe_string(part, "thoughtSignature"),
     )
@@ -202,7 +204,7 @@ def decode_part(part: JsonObject, path: str) -> Block:
     """Any part but calls and their results."""
     signature = maybe_string(part, "thoughtSignature")
     if "text" in part:
-        text = a_string(part["text"], f"{path}.text")
+        text = string_in(part, "text", path)
         if part.get("thought") is True:
             return Thinking(text, signature, GOOGLE_GENERATE)
         return Text(text, signature=signature)

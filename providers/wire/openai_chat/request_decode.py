@@ -39,6 +39,7 @@ from providers.wire.shape import (
     maybe_object,
     maybe_string,
     objects,
+    string_in,
     strings,
     without,
 )
@@ -50,6 +51,7 @@ _KNOWN: Final = frozenset(
     | {"response_format", "user", "safety_identifier", "metadata", "service_tier", "prompt_cache_key", "store"}
     | {"verbosity", "modalities", "thinking", "enable_thinking"}
 )
+_INNER: Final = (Text, Media, Foreign)
 _MESSAGE: Final = frozenset(
     {
         "role",
@@ -152,7 +154,7 @@ def _part(part: JsonObject, path: str) -> list[Block]:
     kind = part.get("type")
     cache = part.get("cache_control")
     if kind == "text":
-        return [Text(a_string(part.get("text"), f"{path}.text"), cache=cache)]
+        return [Text(string_in(part, "text", path), cache=cache)]
     if kind == "refusal":
         return [Text(a_string(part.get("refusal"), f"{path}.refusal"), refusal=True)]
     if kind == "image_url":
@@ -193,7 +195,8 @@ def _assistant(message: JsonObject, path: str, function_ids: dict[str, str]) -> 
     blocks.extend(_content(message.get("content"), path))
     if refusal := maybe_string(message, "refusal"):
         blocks.append(Text(refusal, refusal=True))
-    blocks.extend(_call(call, f"{path}.tool_calls[{index}]") for index, call in enumerate(calls))
+    for index, call in enumerate(calls):
+        blocks.append(_call(call, f"{path}.tool_calls[{index}]"))
     if legacy := maybe_object(message, "function_call"):
         name = a_string(legacy.get("name"), f"{path}.function_call.name")
         function_ids[name] = f"call_{name}_{len(function_ids)}"
@@ -202,16 +205,17 @@ def _assistant(message: JsonObject, path: str, function_ids: dict[str, str]) -> 
 
 
 def _call(call: JsonObject, path: str) -> ToolCall:
-    call_id = a_string(call.get("id"), f"{path}.id")
+    call_id = string_in(call, "id", path)
     if call.get("type") == "custom":
         custom = an_object(call.get("custom"), f"{path}.custom")
         text = a_string(custom.get("input"), f"{path}.custom.input")
         return ToolCall(call_id, a_string(custom.get("name"), f"{path}.custom.name"), text, custom=True)
     function = an_object(call.get("function"), f"{path}.function")
     arguments = function.get("arguments")
-    if not isinstance(arguments, str | dict):
+    if not isinstance(arguments, (str, dict)):
         arguments = "" if arguments is None else a_string(arguments, f"{path}.function.arguments")
-    return ToolCall(call_id, a_string(function.get("name"), f"{path}.function.name"), arguments)
+    name = function.get("name")
+    return ToolCall(call_id, name if isinstance(name, str) else a_string(name, f"{path}.function.name"), arguments)
 
 
 def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> ToolResult:
@@ -221,7 +225,7 @@ def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> Too
         if message.get("role") != "function" or name not in function_ids:
             raise MalformedBody(f"{path}.tool_call_id is missing.")
         call_id = function_ids[name]
-    content = [b for b in _content(message.get("content"), path) if isinstance(b, Text | Media | Foreign)]
+    content = [b for b in _content(message.get("content"), path) if isinstance(b, _INNER)]
     return ToolResult(call_id, content, name)
 
 

@@ -37,6 +37,7 @@ from providers.wire.shape import (
     maybe_object,
     maybe_string,
     objects,
+    string_in,
     strings,
     without,
 )
@@ -47,6 +48,7 @@ _KNOWN: Final = frozenset(
     | {"service_tier", "prompt_cache_key", "include", "stream_options", "truncation", "frequency_penalty"}
     | {"presence_penalty"}
 )
+_INNER: Final = (Text, Media, Foreign)
 _ROLES: Final = ("user", "assistant", "system", "developer")
 
 
@@ -145,7 +147,7 @@ def decode_part(part: JsonObject, path: str) -> Block:
     """A content part of a message, of a tool's output or of an answer."""
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text", "summary_text"):
-        block = Text(a_string(part.get("text"), f"{path}.text"), citations=decode_annotations(part.get("annotations")))
+        block = Text(string_in(part, "text", path), citations=decode_annotations(part.get("annotations")))
         if isinstance(tokens := part.get("logprobs"), list):
             block.logprobs = tokens
         return block
@@ -199,8 +201,8 @@ def decode_call(item: JsonObject, path: str) -> ToolCall:
     """A `function_call` or `custom_tool_call` item."""
     custom = item.get("type") == "custom_tool_call"
     return ToolCall(
-        a_string(item.get("call_id"), f"{path}.call_id"),
-        a_string(item.get("name"), f"{path}.name"),
+        string_in(item, "call_id", path),
+        string_in(item, "name", path),
         a_string(item.get("input" if custom else "arguments") or "", f"{path}.arguments"),
         namespace=maybe_string(item, "namespace"),
         custom=custom,
@@ -216,10 +218,10 @@ def _output(item: JsonObject, path: str) -> ToolResult:
     elif output is not None:
         for index, part in enumerate(objects(output, f"{path}.output")):
             block = decode_part(part, f"{path}.output[{index}]")
-            if isinstance(block, Text | Media | Foreign):
+            if isinstance(block, _INNER):
                 content.append(block)
     custom = item.get("type") == "custom_tool_call_output"
-    return ToolResult(a_string(item.get("call_id"), f"{path}.call_id"), content, custom=custom)
+    return ToolResult(string_in(item, "call_id", path), content, custom=custom)
 
 
 def decode_reasoning(item: JsonObject, path: str) -> Thinking:
