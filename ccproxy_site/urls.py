@@ -12,6 +12,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
     path("login/<str:token>/", redeem, name="login-link"),
     path("flows/", include("flows.urls")),
+    path("usage/", include("flows.usage_urls")),
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),
 ]

@@ -167,8 +167,9 @@ class _Reader:
                 part.html = _code(block.text)  # a tool's output is no markdown
         size = sum(part.size_bytes for part in parts)
         failed = bool(result.is_error)
-        title = result.name or self._names.get(result.call_id, "")
-        return Item("result", title=title, size_bytes=size, folded=size > OPEN_CHARS, failed=failed,
+        text = sum(part.size_bytes for part in parts if part.kind == "text")
+        title = "" if id(result) in self._joined else result.name or self._names.get(result.call_id, "")
+        return Item("result", title=title, size_bytes=size, folded=text > OPEN_CHARS, failed=failed,
                     results=parts)  # fmt: skip
 
     def _media(self, media: Media) -> Item:

@@ -174,7 +174,10 @@ class WebSocketMessage(models.Model):
 
 
 class UsageDaily(models.Model):
-    """What was used on one day (UTC), by provider, model and session. It outlives the flows that it counts."""
+    """What was used on one day (UTC), by provider, model and session. It outlives the flows that it counts.
+
+    A sum is null while no request told its part.
+    """
 
     day = models.DateField()
     provider = models.CharField(max_length=64, blank=True, help_text="Its name, or the host without one.")
@@ -184,12 +187,15 @@ class UsageDaily(models.Model):
     failed = models.PositiveBigIntegerField(default=0)
     unmetered = models.PositiveBigIntegerField(default=0, help_text="Requests whose tokens nobody told.")
     unpriced = models.PositiveBigIntegerField(default=0, help_text="Requests with tokens but without a price.")
-    input_tokens = models.PositiveBigIntegerField(default=0)
-    output_tokens = models.PositiveBigIntegerField(default=0)
-    cache_read_tokens = models.PositiveBigIntegerField(default=0)
-    cache_write_tokens = models.PositiveBigIntegerField(default=0)
-    reasoning_tokens = models.PositiveBigIntegerField(default=0)
-    cost_usd = models.DecimalField(max_digits=18, decimal_places=8, default=0)
+    input_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    output_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    cache_read_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    cache_write_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    reasoning_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    cacheable_tokens = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Input of the requests whose cache reads are known."
+    )
+    cost_usd = models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
 
     class Meta:
         ordering = ["-day"]

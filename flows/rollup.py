@@ -6,16 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import F
+from django.db.models import BigIntegerField, DecimalField, F, Field, Value
+from django.db.models.functions import Coalesce
 
 from flows.models import Flow, UsageDaily
 
-_SUMMED: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_TOLD: Final = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd",
+)  # fmt: skip
 _NEEDED: Final = (
     "state", "started_at", "provider", "host", "sent_model", "requested_model", "session_id", "status_code",
-    "cost_usd", *_SUMMED,
+    *_TOLD,
 )  # fmt: skip
 _FETCH_ROWS: Final = 200
 Key = tuple[date, str, str, str]
@@ -23,17 +26,17 @@ Key = tuple[date, str, str, str]
 
 @dataclass(slots=True)
 class _Change:
-    counts: dict[str, int] = field(default_factory=dict)
-    cost_usd: Decimal = Decimal(0)
+    """What to add to one row; sums that nobody told anything about are left out."""
+
+    sums: dict[str, int | Decimal] = field(default_factory=dict)
 
     def add(self, flow: Flow, sign: int) -> None:
         for name, number in _contribution(flow).items():
-            self.counts[name] = self.counts.get(name, 0) + sign * number
-        self.cost_usd += sign * (flow.cost_usd or 0)
+            self.sums[name] = self.sums.get(name, 0) + sign * number
 
     @property
     def nothing(self) -> bool:
-        return not self.cost_usd and not any(self.counts.values())
+        return not any(self.sums.values())
 
 
 def roll_up(flows: Sequence[Flow]) -> None:
@@ -68,22 +71,29 @@ def _key(flow: Flow) -> Key:
     return flow.started_at.astimezone(UTC).date(), (flow.provider or flow.host)[:64], _model(flow), flow.session_id
 
 
-def _contribution(flow: Flow) -> dict[str, int]:
+def _contribution(flow: Flow) -> dict[str, int | Decimal]:
     used = flow.input_tokens is not None or flow.output_tokens is not None
+    told = {name: getattr(flow, name) for name in _TOLD}
+    if flow.cache_read_tokens is not None:
+        told["cacheable_tokens"] = flow.input_tokens
     return {
         "requests": 1,
         "failed": int(flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400),
         "unmetered": int(not used),
         "unpriced": int(used and flow.cost_usd is None),
-        **{name: getattr(flow, name) or 0 for name in _SUMMED},
+        **{name: number for name, number in told.items() if number is not None},
     }
 
 
 def _apply(key: Key, change: _Change) -> None:
     day, provider, model, session_id = key
     place = {"day": day, "provider": provider, "model": model, "session_id": session_id}
-    grown = {name: F(name) + number for name, number in change.counts.items() if number}
-    if not UsageDaily.objects.filter(**place).update(**grown, cost_usd=F("cost_usd") + change.cost_usd):
+    grown = {name: Coalesce(F(name), Value(0), output_field=_column(name)) + number
+             for name, number in change.sums.items()}  # fmt: skip
+    if not UsageDaily.objects.filter(**place).update(**grown):
         # A flow that was counted under a row deleted since must not make it negative.
-        counts = {name: max(0, number) for name, number in change.counts.items()}
-        UsageDaily.objects.create(**place, **counts, cost_usd=max(Decimal(0), change.cost_usd))
+        UsageDaily.objects.create(**place, **{name: max(number, 0) for name, number in change.sums.items()})
+
+
+def _column(name: str) -> Field[Any, Any]:
+    return DecimalField(max_digits=18, decimal_places=8) if name == "cost_usd" else BigIntegerField()

@@ -117,7 +117,8 @@ def test_the_daily_sums_count_a_flow_once_however_often_it_is_handed_over() -> N
     assert (haiku.requests, haiku.failed, haiku.input_tokens, haiku.output_tokens) == (2, 0, 2000, 200)
     assert (haiku.cache_read_tokens, haiku.cache_write_tokens) == (1600, 200)
     assert haiku.cost_usd == Decimal("0.00161")
-    assert (rows["new-model"].unpriced, rows["new-model"].cost_usd) == (1, Decimal(0))
+    assert (rows["new-model"].unpriced, rows["new-model"].cost_usd) == (1, None)
+    assert (haiku.cacheable_tokens, haiku.reasoning_tokens) == (2000, None)
 
 
 def test_what_is_no_call_of_a_model_is_no_usage() -> None:

@@ -1,0 +1,10 @@
+"""Addresses of the usage page."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from flows import usage_views
+
+app_name = "usage"
+urlpatterns = [path("", usage_views.usage_page, name="page")]
