@@ -74,6 +74,7 @@ class WebsocketGuard:
         if refusal is None:
             await self._app(scope, receive, send)
         else:
+            await receive()  # the handshake has to begin before it can be refused
             await send({"type": "websocket.close", "code": 4403, "reason": refusal.message[:120]})
 
 
