@@ -101,6 +101,8 @@ def _as_text(result: ToolResult) -> list[Block]:
 
 def result_text(result: ToolResult) -> str:
     """The text parts of a result, joined by line ends."""
+    if len(result.content) == 1 and isinstance(only := result.content[0], Text):
+        return only.text
     return "\n".join(block.text for block in result.content if isinstance(block, Text))
 
 

@@ -117,7 +117,10 @@ class _Contents:
             call: JsonObject = {"name": block.name, "args": self._arguments(block)}
             if self._with_ids:
                 call["id"] = block.id
-            parts.append({"functionCall": call, **_signed(block.signature)})
+            signed: JsonObject = {"functionCall": call}
+            if block.signature:
+                signed["thoughtSignature"] = block.signature
+            parts.append(signed)
         elif isinstance(block, Thinking):
             if block.vendor == GOOGLE_GENERATE and (block.text or block.signature):
                 parts.append({"text": block.text, "thought": True, **_signed(block.signature)})
@@ -148,7 +151,7 @@ class _Contents:
         if isinstance(block, Text):
             if not block.text and not block.signature:
                 return None
-            return {"text": block.text, **_signed(block.signature)}
+            return {"text": block.text, **_signed(block.signature)} if block.signature else {"text": block.text}
         if isinstance(block, Media):
             return self._media(block)
         return block.raw if isinstance(block, Foreign) and block.vendor == GOOGLE_GENERATE else None

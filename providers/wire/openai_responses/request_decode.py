@@ -129,8 +129,8 @@ def _message(request: Request, item: JsonObject, path: str) -> None:
     if isinstance(content, str):
         blocks: list[Block] = [Text(content)]
     else:
-        parts = objects(content or [], f"{path}.content")
-        blocks = [decode_part(part, f"{path}.content[{n}]") for n, part in enumerate(parts)]
+        path = f"{path}.content"
+        blocks = [decode_part(part, f"{path}[{n}]") for n, part in enumerate(objects(content or [], path))]
     if role in ("system", "developer"):
         texts = [block for block in blocks if isinstance(block, Text)]
         if request.turns:
