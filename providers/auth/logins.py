@@ -124,8 +124,6 @@ class OAuthLogins:
                 held = await self._hold(stack, auth, path)
                 document = await self._files.read(path)
                 login = self._files.login(auth, document)
-                if not is_stale(login):
-                    return login
                 return await Renewal(self._files, self._decrypt, auth, path, is_stale, was_refused, held).run(document)
             except (SourceFailed, LockFailed) as exc:
                 if login.access and not was_refused and self._files.remaining_s(path, login) > -CLOCK_SKEW_S:

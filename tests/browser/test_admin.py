@@ -118,3 +118,26 @@ def test_the_page_follows_the_systems_dark_mode(visitor: Visitor):
 def test_swagger_shows_the_api(visitor: Visitor):
     page = visitor.go("/api/docs/")
     page.get_by_text("/api/flows/{id}/body/{side}/").wait_for()
+
+
+def test_the_auth_board_tests_a_credential(visitor: Visitor, tmp_path):
+    (tmp_path / "key").write_text("canary-0123456789\n")
+    make_provider("filed", auth_type="file", auth_config={"file": str(tmp_path / "key")})
+    make_provider("login", auth_type="codex_oauth", auth_config={"file_path": str(tmp_path / "none.json")})
+    make_flow(provider="filed", status_code=401)
+    page = visitor.go("/admin/providers/provider/auth-board/")
+    assert page.locator("td.cc-bad").inner_text() == "not logged in"
+    page.get_by_role("button", name="Test the credential of filed").click()
+    page.get_by_text("filed: a credential of 17 characters").wait_for()
+    if folder := os.environ.get("CCPROXY_TEST_PICTURES"):
+        page.screenshot(path=f"{folder}/auth-board.png")
+    assert "canary" not in page.content()
+
+
+def test_the_provider_form_shows_a_login_s_settings(visitor: Visitor):
+    page = visitor.go("/admin/providers/provider/add/")
+    assert not page.locator("#id_auth_login").is_visible()
+    page.locator("#id_auth_type").select_option("codex_oauth")
+    page.locator("#id_auth_login").wait_for(state="visible")
+    assert page.locator("#id_new_secret").is_visible()
+    assert not page.locator("#id_auth_command").is_visible()
