@@ -11,6 +11,7 @@ from rest_framework.routers import DefaultRouter
 
 from flows.api import FlowViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
+from interceptor.explain_api import ExplainView
 from providers.api import ProviderViewSet, RuleViewSet
 from shapes.api import ShapeViewSet
 
@@ -44,5 +45,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         ),
         name="api-docs",
     ),
+    path("explain/", ExplainView.as_view(), name="api-explain"),
     *router.urls,
 ]

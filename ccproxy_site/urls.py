@@ -7,12 +7,14 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from ccproxy_site.login_link import redeem
+from interceptor.explain_views import explain_page
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
     path("login/<str:token>/", redeem, name="login-link"),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),
+    path("explain/", explain_page, name="explain"),
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),
 ]

@@ -29,6 +29,11 @@ FILTER_NAMES = (*FlowFilter.base_filters, "jq")
 
 
 def console_page(view: View) -> View:
+    """A page that is only read: for staff, never kept by a cache."""
+    return require_safe(staff_page(view))
+
+
+def staff_page(view: View) -> View:
     """For staff only (everybody else is sent to the login before), never kept by a cache."""
 
     @wraps(view)
@@ -41,7 +46,7 @@ def console_page(view: View) -> View:
         patch_vary_headers(response, ["HX-Request"])
         return response
 
-    return require_safe(page)
+    return page
 
 
 @console_page

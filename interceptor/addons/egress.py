@@ -30,7 +30,7 @@ class EgressAddon:
             answer_error(flow, state, 502, "The request was not routed anywhere; see the log for the reason.")
             return
         if ex.credential is not None:
-            _stamp(state, ex, ex.credential)
+            stamp_credential(state, ex, ex.credential)
         _hand_over(flow, ex)
         state.forwarded = SideRecord(
             side="forwarded",
@@ -57,7 +57,7 @@ def refusal_to_inject(ex: Exchange) -> str | None:
     return None
 
 
-def _stamp(state: FlowState, ex: Exchange, credential: Credential) -> None:
+def stamp_credential(state: FlowState, ex: Exchange, credential: Credential) -> None:
     """Replace whatever credential headers there are by the provider's; traced like a hook."""
     began, point, url = perf_counter(), ex.checkpoint(), ex.url
     reason = refusal_to_inject(ex)

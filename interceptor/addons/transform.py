@@ -79,7 +79,7 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
     if decision.host:
         ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
     try:
-        change = _change_body(state, ex, decision)
+        change = change_body(state, ex, decision)
     except (MalformedBody, UnsupportedByTarget) as exc:
         answer_error(flow, state, 400, str(exc))
         return
@@ -107,7 +107,7 @@ async def _credential_of(ex: Exchange, decision: Decision) -> Credential | None:
     return await ex.resolver.resolve(provider.name, provider.auth)
 
 
-def _change_body(state: FlowState, ex: Exchange, decision: Decision) -> tuple[bytes, bytes] | None:
+def change_body(state: FlowState, ex: Exchange, decision: Decision) -> tuple[bytes, bytes] | None:
     """Translate the body when the provider speaks another format, else change the model when a rule asks."""
     if decision.action != "transform" or state.client_format is None:
         return _set_model(ex, decision.model) if decision.model else None

@@ -45,6 +45,7 @@
     k: () => follow($("[data-act=newer]")) || choose(-1),
     Enter: () => follow($("tr.chosen .open")),
     x: () => follow($("[data-act=clear]")),
+    e: () => follow($("[data-act=explain]")),
     c: () => follow($("[data-act=copy-as]")),
     "/": () => { const box = $("#q"); if (box) { box.focus(); box.select(); } else location.href = backAddress(); },
     "?": () => { const sheet = $("#help"); sheet.open ? sheet.close() : sheet.showModal(); },

@@ -1,0 +1,149 @@
+"""Where a dry run's request comes from: a recorded flow, JSON, or a pasted HTTP request. And its result as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flows.body_view import body_view
+from flows.changes import RequestChange, compare_requests
+from flows.whole import WholeFlow
+from interceptor.explain import DryRequest, Explanation
+from providers.errors import CcproxyError
+
+MAX_HEADERS: Final = 500
+_METHOD = re.compile(r"[A-Za-z]{1,32}")
+_FIRST_LINE = re.compile(r"([A-Za-z]{1,32})\s+(\S+)(?:\s+HTTP/[0-9.]+)?\s*")
+
+
+class RequestError(CcproxyError):
+    """This cannot be read as a request; the message says what is missing."""
+
+
+def of_flow(flow: WholeFlow) -> DryRequest:
+    """The request of a recorded flow as its client sent it.
+
+    Raises:
+        RequestError: its body was not kept.
+    """
+    side = flow.side("client", "forwarded")
+    if side is None:
+        raise RequestError("The client's side of this flow was not recorded.")
+    stored = flow.stored(side)
+    if stored is None or side.body_truncated:
+        raise RequestError("The body of this flow was not kept whole, so the request cannot be tried again.")
+    headers = tuple((str(name), str(value)) for name, value in side.headers)
+    if side.body_decoded:
+        headers = tuple(line for line in headers if line[0].lower() != "content-encoding")
+    source = "reverse" if flow.flow.source == "import" else flow.flow.source
+    return DryRequest(side.method or flow.flow.method, side.url or flow.flow.path, headers, stored, source)
+
+
+def of_json(data: Mapping[str, Any]) -> DryRequest:
+    """A request given as {"method", "url", "headers": {name: value} or [[name, value]], "body": text or JSON}.
+
+    Raises:
+        RequestError: naming the field that is wrong.
+    """
+    method, url, body = data.get("method", "POST"), data.get("url"), data.get("body", "")
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise RequestError("“method” has to be the name of an HTTP method.")
+    if not isinstance(url, str) or not url.strip():
+        raise RequestError("“url” is missing: a path such as /v1/messages, or a whole address.")
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    return DryRequest(method.upper(), url.strip(), _headers(data.get("headers", [])), text.encode("utf-8", "replace"))
+
+
+def _headers(given: Any) -> tuple[tuple[str, str], ...]:
+    lines = list(given.items()) if isinstance(given, dict) else given
+    wrong = RequestError("“headers” has to be an object of texts, or a list of [name, value].")
+    if not isinstance(lines, list) or len(lines) > MAX_HEADERS:
+        raise wrong
+    for line in lines:
+        if not (isinstance(line, list | tuple) and len(line) == 2 and all(isinstance(part, str) for part in line)):
+            raise wrong
+    return tuple((name, value) for name, value in lines)
+
+
+def of_text(text: str) -> DryRequest:
+    """A pasted HTTP request: a line "POST /v1/messages", headers, an empty line, the body.
+
+    Raises:
+        RequestError: the first line is no request line, or a header has no colon.
+    """
+    head, _, body = text.replace("\r\n", "\n").lstrip().partition("\n\n")
+    first, *lines = head.split("\n")
+    found = _FIRST_LINE.fullmatch(first)
+    if found is None:
+        raise RequestError("The first line has to be like: POST /v1/messages")
+    headers = []
+    for line in lines[: MAX_HEADERS + 1]:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise RequestError(f"“{line[:60]}” is no header: write Name: value, and an empty line before the body.")
+        headers.append([name.strip(), value.strip()])
+    return of_json({"method": found[1], "url": found[2], "headers": headers, "body": body})
+
+
+def difference(found: Explanation) -> RequestChange:
+    """The client's request against what would leave."""
+    request = found.request
+    encoding = next((value for name, value in request.headers if name.lower() == "content-encoding"), "")
+    after = next((value for name, value in found.headers if name.lower() == "content-encoding"), "")
+    same = request.body == found.body
+    return compare_requests(
+        urls=(request.url, found.url),
+        headers=(request.headers, found.headers),
+        bodies=(None, None)
+        if same
+        else (body_view("", request.body, "", encoding), body_view("", found.body, "", after)),
+    )
+
+
+def as_json(found: Explanation) -> dict[str, Any]:
+    """The explanation for programs."""
+    decision = found.decision
+    return {
+        "client_format": found.client_format,
+        "requested_model": found.requested_model,
+        "session_id": found.session_id,
+        "problem": found.problem,
+        "status_code": found.status_code or None,
+        "action": decision.action if decision else None,
+        "route": decision.route if decision else None,
+        "rule": decision.rule.label if decision and decision.rule else None,
+        "provider": decision.provider.name if decision and decision.provider else None,
+        "provider_format": decision.provider_format if decision else None,
+        "model": (decision.model if decision else "") or found.requested_model,
+        "credential": found.credential,
+        "rules": [
+            {
+                "id": verdict.rule.id,
+                "name": verdict.rule.label,
+                "reached": verdict.reached,
+                "matches": verdict.matches,
+                "conditions": [
+                    {"name": c.name, "wanted": c.wanted, "seen": _text(c.seen), "holds": c.holds}
+                    for c in verdict.conditions
+                ],
+            }
+            for verdict in found.rules
+        ],
+        "hooks": [
+            {"stage": s.stage, "hook": s.hook, "outcome": s.outcome, "reason": s.reason, "changed": list(s.changed)}
+            for s in found.steps
+        ],
+        "losses": [list(loss) for loss in found.losses],
+        "forwarded": None if found.problem else _forwarded(found),
+    }
+
+
+def _forwarded(found: Explanation) -> dict[str, Any]:
+    headers = [[_text(name), _text(value)] for name, value in found.headers]
+    return {"url": _text(found.url), "headers": headers, "body": found.body.decode("utf-8", "replace")}
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()

@@ -1,0 +1,52 @@
+"""The page that tells what the proxy would do with a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from flows.views import staff_page
+from flows.whole import whole_flow
+from interceptor.config.load import load_snapshot
+from interceptor.explain import DryRequest, Explanation, explain
+from interceptor.explain_source import RequestError, difference, of_flow, of_text
+from providers.errors import CcproxyError
+
+EXAMPLE = """\
+POST /v1/messages
+content-type: application/json
+x-api-key: sk-ccproxy-anthropic
+
+{"model": "claude-haiku-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
+"""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def explain_page(request: HttpRequest) -> HttpResponse:
+    """A recorded flow (`?flow=ID`) or a pasted request, taken through the pipeline without any network."""
+    flow_id, pasted = request.GET.get("flow", ""), request.POST.get("request", "")
+    context: dict[str, Any] = {"flow_id": flow_id, "pasted": pasted or EXAMPLE}
+    try:
+        if request.method == "POST":
+            context |= _explained(of_text(pasted))
+        elif flow_id:
+            context |= _explained(_recorded(flow_id))
+    except CcproxyError as exc:
+        context["error"] = str(exc)
+    return render(request, "interceptor/explain.html", context)
+
+
+def _recorded(flow_id: str) -> DryRequest:
+    flow = whole_flow(flow_id)
+    if flow is None:
+        raise RequestError("There is no such flow; it may have been cleared.")
+    return of_flow(flow)
+
+
+def _explained(dry: DryRequest) -> dict[str, Any]:
+    found: Explanation = explain(load_snapshot(), dry)
+    return {"found": found, "change": None if found.problem else difference(found)}

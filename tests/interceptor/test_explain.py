@@ -1,0 +1,241 @@
+"""A dry run: rules with their conditions, the route, hooks, what would leave; and that nothing is asked or read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from flows.models import FlowSide
+from flows.whole import whole_flow
+from interceptor.config.load import load_snapshot
+from interceptor.explain import OWN_HOOK, DryRequest, explain
+from interceptor.explain_source import RequestError, as_json, difference, of_flow, of_text
+from interceptor.models import HookSetting
+from tests.flows.seed import IDS, messages_body, seed_all
+from tests.rows import make_provider, make_rule
+
+pytestmark = pytest.mark.django_db
+
+HEADERS = (
+    ("Host", "127.0.0.1:4000"),
+    ("x-api-key", "sk-ccproxy-anthropic"),
+    ("anthropic-version", "2023-06-01"),
+    ("anthropic-beta", "redact-thinking-2026-02-12,other"),
+    ("x-ccproxy-show-losses", "1"),
+)
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Path:
+    """A provider whose credential command leaves a trace when it runs, and the usual hooks."""
+    trace = tmp_path / "ran"
+    make_provider(auth_type="command", auth_config={"command": f"touch {trace}; echo secret-4711"})
+    make_provider("openai", type="openai", host="api.openai.com", path="/v1/chat/completions")
+    for position, (name, stage) in enumerate(
+        [("inject_auth", "inbound"), ("extract_session_id", "inbound"), ("verbose_mode", "outbound")]
+    ):
+        HookSetting.objects.create(name=name, stage=stage, position=position)
+    return trace
+
+
+def request(**changes: Any) -> DryRequest:
+    fields: dict[str, Any] = {
+        "method": "POST",
+        "url": "http://127.0.0.1:4000/v1/messages?beta=true",
+        "headers": HEADERS,
+        "body": json.dumps(messages_body("claude-haiku-4-5")).encode(),
+    }
+    return DryRequest(**{**fields, **changes})
+
+
+def test_it_tells_what_would_leave_and_reads_no_credential(configured: Path):
+    found = explain(load_snapshot(), request())
+    assert (found.problem, found.url) == ("", "https://api.anthropic.com/v1/messages?beta=true")
+    headers = dict(found.headers)
+    assert headers["Host"] == "api.anthropic.com"
+    assert headers["anthropic-beta"] == "other"
+    assert headers["authorization"] == "Bearer ‹credential of anthropic›"
+    assert not {"x-api-key", "x-ccproxy-show-losses"} & set(headers)
+    assert found.body == request().body
+    assert found.credential == "the credential command of anthropic, in the header authorization"
+    assert [step.hook for step in found.steps if step.changed] == ["inject_auth", "extract_session_id", "redirect",
+                                                                   "verbose_mode", "inject_auth"]  # fmt: skip
+    assert found.session_id == "5ba13327-6e60-496a-9b2b-53d6b9119725"
+    assert not configured.exists()
+
+
+def test_every_condition_of_every_rule_is_told(configured: Path):
+    make_rule(name="other host", match_host="example[.]com", position=1)
+    make_rule(name="wrong model", match_path="^/v1/", match_model="opus", position=2)
+    make_rule(name="cheap", match_model="haiku", action="redirect", dest_host="local.example", position=3)
+    make_rule(name="never asked", position=4)
+    found = explain(load_snapshot(), request())
+    told = [
+        (v.rule.name, v.reached, v.matches, [(c.name, c.wanted, c.seen, c.holds) for c in v.conditions])
+        for v in found.rules
+    ]
+    path = "/v1/messages?beta=true"
+    assert told == [
+        ("other host", True, False, [("host", "example[.]com", "127.0.0.1", False)]),
+        ("wrong model", True, False, [("path", "^/v1/", path, True), ("model", "opus", "claude-haiku-4-5", False)]),
+        ("cheap", True, True, [("model", "haiku", "claude-haiku-4-5", True)]),
+        ("never asked", False, True, []),
+    ]
+    assert found.url.startswith("https://local.example/")
+    assert "secret" not in json.dumps(as_json(found))
+
+
+def test_a_translation_shows_the_other_format_and_its_losses(configured: Path):
+    make_rule(name="to openai", action="transform", dest_provider_id=_id("openai"), dest_model="gpt-5-mini")
+    body = {**messages_body("claude-haiku-4-5"), "top_k": 5}
+    found = explain(load_snapshot(), request(body=json.dumps(body).encode()))
+    assert found.url == "https://api.openai.com/v1/chat/completions"
+    assert json.loads(found.body)["model"] == "gpt-5-mini"
+    assert "top_k" in [path for path, _ in found.losses]
+    assert any(item.change.path == "model" for item in difference(found).body)
+
+
+def _id(name: str) -> int:
+    from providers.models import Provider
+
+    return int(Provider.objects.get(name=name).pk)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "words"),
+    [((), 501, "no rule matched"), ((("x-api-key", "sk-ccproxy-nope"),), 401, "nope")],
+)
+def test_a_refusal_is_told_as_the_client_would_see_it(configured: Path, headers, status: int, words: str):
+    found = explain(load_snapshot(), request(headers=headers))
+    assert found.status_code == status
+    assert words in found.problem
+    assert as_json(found)["forwarded"] is None
+
+
+def test_a_users_own_hook_is_not_run(configured: Path, tmp_path: Path, monkeypatch):
+    marker = tmp_path / "own-ran"
+    (tmp_path / "my_dry_hooks.py").write_text(
+        "from interceptor.pipeline.hook import Stage, hook\n"
+        "@hook(stage=Stage.OUTBOUND)\n"
+        f"def touch(ex): open({str(marker)!r}, 'w').close()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    HookSetting.objects.create(name="my_dry_hooks.touch", stage="outbound", position=9)
+    found = explain(load_snapshot(), request())
+    [step] = [step for step in found.steps if step.hook == "my_dry_hooks.touch"]
+    assert (step.outcome, step.reason) == ("skipped", OWN_HOOK)
+    assert not marker.exists()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    method=st.sampled_from(["GET", "POST", "x"]),
+    url=st.text(max_size=30)
+    | st.sampled_from(["/v1/messages", "/v1/responses", "http://[x/", "http://h:99999999/", "//"]),
+    headers=st.lists(st.tuples(st.text(max_size=8), st.text(max_size=20)), max_size=4).map(tuple),
+    body=st.binary(max_size=40) | st.sampled_from([b"[]", b"{", b'{"model": 5}', b"[" * 5000]),
+    keyed=st.booleans(),
+)  # fmt: skip
+def test_no_request_breaks_it(configured: Path, method: str, url: str, headers, body: bytes, keyed: bool):
+    lines = (*headers, *(HEADERS if keyed else ()))
+    found = explain(load_snapshot(), DryRequest(method, url, lines, body))
+    json.dumps(as_json(found)).encode()
+    if not found.problem:
+        difference(found)
+
+
+def test_a_pasted_request():
+    dry = of_text("\n POST /v1/messages HTTP/1.1\r\nHost: x:1\r\nA:b\r\n\r\n{\n\n}")
+    assert dry == DryRequest("POST", "/v1/messages", (("Host", "x:1"), ("A", "b")), b"{\n\n}")
+    for text in ("", "hello", "POST /x\nno header", "POST /x\n: y", "POST /x\n" + "a: b\n" * 600):
+        with pytest.raises(RequestError):
+            of_text(text)
+
+
+def test_every_recorded_flow_can_be_asked_about(configured: Path):
+    seed_all()
+    for flow_id in IDS.values():
+        flow = whole_flow(flow_id)
+        assert flow is not None
+        if flow.side("client", "forwarded"):
+            explain(load_snapshot(), of_flow(flow))
+
+
+# --- page and REST
+
+
+@pytest.fixture
+def staff(client: Client, configured: Path) -> Client:
+    client.force_login(User.objects.create_user("ada", is_staff=True))
+    seed_all()
+    return client
+
+
+def test_the_page_explains_a_flow(staff: Client):
+    html = staff.get("/explain/", {"flow": IDS["anthropic"]}).content.decode()
+    assert "by its sentinel key to provider anthropic" in html
+    assert "Bearer ‹credential of anthropic›" in html
+    assert f'href="/explain/?flow={IDS["anthropic"]}"' in staff.get(f"/flows/{IDS['anthropic']}/").content.decode()
+
+
+def test_the_page_explains_a_pasted_request_and_says_what_is_wrong_with_one(staff: Client):
+    make_rule(name="<script>alert(1)</script>", match_model="x")
+    html = staff.post(
+        "/explain/", {"request": "POST /v1/messages\nx-api-key: sk-ccproxy-anthropic\n\n{}"}
+    ).content.decode()
+    assert "https://api.anthropic.com/v1/messages" in html
+    assert "<script>alert" not in html
+    assert "The first line has to be like" in staff.post("/explain/", {"request": "hello"}).content.decode()
+    assert "There is no such flow" in staff.get("/explain/?flow=%00").content.decode()
+    assert staff.get("/explain/", {"flow": IDS["hostile"]}).status_code == 200
+
+
+def test_only_staff_may_ask(client: Client, db):
+    client.force_login(User.objects.create_user("guest"))
+    assert client.get("/explain/").status_code == 403
+    assert client.post("/explain/", {"request": "POST /"}).status_code == 403
+
+
+@pytest.fixture
+def api(configured: Path) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.force_authenticate(User.objects.create_superuser("boss"))
+    return client
+
+
+def test_rest(api: APIClient):
+    seed_all()
+    found = api.post("/api/explain/", {"flow": IDS["anthropic"]}, format="json").json()
+    assert (found["provider"], found["action"]) == ("anthropic", "redirect")
+    headers = {"x-api-key": "sk-ccproxy-anthropic"}
+    body = {"model": "m", "messages": []}
+    found = api.post("/api/explain/", {"url": "/v1/messages", "headers": headers, "body": body}, format="json").json()
+    assert found["forwarded"]["url"] == "https://api.anthropic.com/v1/messages"
+    assert json.loads(found["forwarded"]["body"]) == body
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ([], 400), ({}, 400), ({"url": 5}, 400), ({"url": "/x", "method": "a b"}, 400), ({"url": "/x", "nope": 1}, 400),
+        ({"url": "/x", "headers": 5}, 400), ({"url": "/x", "headers": [["a"]]}, 400), ({"flow": "nope"}, 404),
+        ({"flow": 5}, 404), ({"url": "/x", "headers": {"a": "\ud800"}}, 400), ({"url": "/x", "body": None}, 200),
+    ],
+)  # fmt: skip
+def test_bad_requests_to_rest(api: APIClient, data: Any, status: int):
+    answer = api.post("/api/explain/", json.dumps(data), content_type="application/json")
+    assert answer.status_code == status
+
+
+def test_a_flow_whose_body_was_not_kept_cannot_be_tried(api: APIClient):
+    seed_all()
+    FlowSide.objects.filter(flow=IDS["chat"]).update(body_digest="")
+    assert api.post("/api/explain/", {"flow": IDS["chat"]}, format="json").status_code == 400
