@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from interceptor.config.server import ServerSettings, config_dir, load_server_settings
 from interceptor.liveness import is_listening
+from providers.loopback import is_loopback
 
 HELP = """\
 usage: ccproxy run [--] COMMAND [ARGUMENT ...]
@@ -46,7 +47,12 @@ def main(arguments: list[str]) -> int:
     settings = load_server_settings(config_dir(), os.environ)
     if not is_listening(settings.host, settings.port):
         sys.stderr.write(f"ccproxy: nothing listens at {settings.proxy_url}; start the proxy with: ccproxy start\n")
-    return _become(command, {**os.environ, **proxy_variables(settings, os.environ)})
+    variables = proxy_variables(settings, os.environ)
+    if not is_loopback(settings.host):
+        from jail.run_token import run_token, with_token
+
+        variables |= with_token(os.environ, run_token(config_dir()))
+    return _become(command, {**os.environ, **variables})
 
 
 def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -16,6 +16,8 @@ from interceptor.state import FlowState, state_of
 
 logger = logging.getLogger(__name__)
 
+OPEN_PATHS = ("/health",)
+"""Asked by whoever watches over the process; it says nothing but that it runs."""
 REPEAT_AFTER_S = 60.0
 """A page that tries again and again must not fill the log."""
 
@@ -63,6 +65,8 @@ class GuardAddon:
             flow.request.path = path
         if token:
             state.client_token = find_token(token, state.snapshot.client_tokens)
+        if not token and flow.request.path in OPEN_PATHS:
+            return None
         if state.client_token is None and (token or self._require_token):
             what = "does not know this client token" if token else "asks for a client token"
             return Refusal(

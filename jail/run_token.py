@@ -1,0 +1,59 @@
+"""The client token of `ccproxy run`, for a proxy that other machines can reach and that asks everybody for one.
+
+It is made once, named "run", and kept in the config directory, readable by its owner alone. It reaches the command
+behind the sentinel keys of its environment, because a key is the one thing that every SDK lets its user set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from providers.auth.sentinel import provider_of
+
+FILE_NAME = "run-token"
+TOKEN_NAME = "run"  # noqa: S105  # its name
+KEY_VARIABLES = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+)
+
+
+def with_token(environ: Mapping[str, str], token: str) -> dict[str, str]:
+    """The variables whose sentinel key gets the token behind it."""
+    found = {name: environ.get(name, "") for name in KEY_VARIABLES}
+    return {
+        name: f"{value}.{token}"
+        for name, value in found.items()
+        if (provider := provider_of(value)) is not None and ".cct-" not in provider
+    }
+
+
+def run_token(directory: Path) -> str:
+    """The token: from its file, or a new one when there is none or the database no longer knows it."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    import django
+
+    django.setup()
+    from interceptor.client_token import create_client_token, token_digest
+    from interceptor.config.database import ensure_database
+    from interceptor.models import ClientToken
+
+    ensure_database()
+    path = directory / FILE_NAME
+    token = path.read_text().strip() if path.exists() else ""
+    if token and ClientToken.objects.filter(token_sha256=token_digest(token), enabled=True).exists():
+        return token
+    ClientToken.objects.filter(name=TOKEN_NAME).delete()
+    token = create_client_token(TOKEN_NAME)
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    temporary.replace(path)
+    return token
