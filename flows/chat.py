@@ -47,6 +47,7 @@ def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
         "parts": [name for name in ("client", "forwarded") if name in sides],
         "wire": WIRE_FORMATS.get(wire) if wire else "",
         "live": flow.state == Flow.State.LIVE,
+        "every": params.get("all") == "1",
         "previous": previous.flow if previous else None,
         "bodies": [_shown(flow, body, heading) for body, heading in ((asked, "Request"), (answered, "Answer"))],
     }

@@ -21,7 +21,8 @@ from providers.wire.jsonio import dumps_text, loads
 MAX_TEXT_CHARS: Final = 30_000
 OPEN_CHARS: Final = 1_500
 """A tool's result that is longer is folded."""
-MAX_TURNS: Final = 80
+MAX_TURNS: Final = 40
+MAX_ALL_TURNS: Final = 400
 ROLES: Final = {"user": "User", "assistant": "Assistant", "system": "System"}
 IMAGE_TYPES: Final = {
     b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp",
@@ -86,7 +87,9 @@ def conversation(
 ) -> Conversation:
     """The view of a request; without `every`, turns that the previous request had already are left out."""
     same = same_turns(request.turns, previous.turns) if previous else 0
-    hidden = 0 if every else max(same if same < len(request.turns) else 0, len(request.turns) - MAX_TURNS)
+    count = len(request.turns)
+    known = same if same < count and not every else 0
+    hidden = max(known, count - (MAX_ALL_TURNS if every else MAX_TURNS), 0)
     reader = _Reader(request, image_url, hidden)
     views = [reader.turn(turn, number) for number, turn in enumerate(request.turns[hidden:], hidden + 1)]
     blocks = answer.blocks if answer else []

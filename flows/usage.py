@@ -77,13 +77,36 @@ def _stream_events(body: bytes) -> Iterator[Any]:
     if len(body) > HEAD_BYTES + TAIL_BYTES:
         parts = [body[:HEAD_BYTES], body[-TAIL_BYTES:]]
     for part in parts:
+        # Nearly always an event's data is one line; searching for those is ten times faster than parsing all events.
+        found = [event for line in _lines(part) if (event := _parsed(line)) is not None]
+        yield from found or _parsed_events(part)
+
+
+def _lines(part: bytes) -> Iterator[bytes]:
+    """The data of the lines that hold the tag."""
+    at = part.find(_TAG)
+    while at >= 0:
+        start, end = part.rfind(b"\n", 0, at) + 1, part.find(b"\n", at)
+        end = len(part) if end < 0 else end
+        if part.startswith(b"data:", start):
+            yield part[start + 5 : end]
+        at = part.find(_TAG, end)
+
+
+def _parsed_events(part: bytes) -> Iterator[Any]:
+    if _TAG in part:
         parser = SseParser()
         for event in [*parser.feed(part), *parser.flush()]:
-            if _TAG in event.data and event.data[:1] == b"{":
-                try:
-                    yield loads(event.data)
-                except (ValueError, RecursionError):  # cut by the stream's end, or by us
-                    continue
+            if _TAG in event.data and (parsed := _parsed(event.data)) is not None:
+                yield parsed
+
+
+def _parsed(data: bytes) -> Any:
+    """JSON, or None for what was cut by the stream's end or by us."""
+    try:
+        return loads(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _usage_of(events: Iterable[Any], *, streamed: bool) -> Metered | None:

@@ -59,6 +59,12 @@ def state(browser: Any, interceptor: Interceptor) -> Any:
     return sign_in(browser, interceptor)
 
 
+@pytest.fixture(scope="module")
+def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
+    interceptor.orm(SEED)
+    return interceptor
+
+
 def answer(text: str, **usage: int) -> list[bytes]:
     """A whole Anthropic stream."""
     start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "usage": usage}
@@ -134,9 +140,7 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_recorded_sessions_look_right(browser: Any, interceptor: Interceptor, state: Any, look: str) -> None:
-    if look == "light":
-        interceptor.orm(SEED)
+def test_recorded_sessions_look_right(browser: Any, seeded: Interceptor, state: Any, look: str) -> None:
     size = {"width": 390, "height": 844} if look == "phone" else {"width": 1280, "height": 1000}
     options = {"viewport": size, "color_scheme": "dark" if look == "dark" else "light"}
     first, second, third = TURN_IDS
@@ -149,7 +153,7 @@ def test_recorded_sessions_look_right(browser: Any, interceptor: Interceptor, st
         "session": f"/flows/session/{SESSION}/",
         "usage": "/usage/",
     }
-    with visiting(browser, interceptor, state, **options) as visit:
+    with visiting(browser, seeded, state, **options) as visit:
         for name, address in pages.items():
             page = visit.go(address)
             assert page.evaluate(WIDE) == [], f"{name} is too wide"

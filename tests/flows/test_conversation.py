@@ -16,7 +16,9 @@ from flows.conversation import conversation
 from flows.exchange import format_of, read_answer, read_request
 from flows.markdown import rendered
 from flows.models import FlowBody
-from tests.flows.seed import HOSTILE, IDS, seed_all
+from flows.same import same_system, same_tools, same_turns
+from interceptor.conversation import conversation_id
+from tests.flows.seed import HOSTILE, IDS, add_flow, add_side, seed_all
 from tests.flows.seed_session import TURN_IDS, picture, seed_session
 from tests.providers.wire.cases import load
 
@@ -81,8 +83,8 @@ def test_a_broken_request_or_answer_says_why(body: bytes) -> None:
     "source",
     [
         "<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](https://example.org/p.png)",
-        "<img src=x onerror=y>", "[x](data:text/html,x)", "<style>*{}</style>", "\u202eevil", "[" * 5000, "> " * 3000 + "x",
-        HOSTILE,
+        "<img src=x onerror=y>", "[x](data:text/html,x)", "<style>*{}</style>", "\u202eevil", "[" * 5000,
+        "> " * 3000 + "x", HOSTILE,
     ],
 )  # fmt: skip
 def test_markdown_cannot_run_load_or_hide_anything(source: str) -> None:
@@ -188,6 +190,19 @@ def test_what_the_previous_request_had_is_left_out(session: Client) -> None:
     assert "6 tools 6.0 KB · same as in the previous request" in re.sub(r"\d\.\d KB · same", "6.0 KB · same", forwarded)
 
 
+def test_a_long_history_is_cut_and_can_be_opened(staff: Client) -> None:
+    turns = [{"role": ("user", "assistant")[n % 2], "content": f"word{n}."} for n in range(450)]
+    flow = add_flow("long", 1, path="/v1/messages", client_format="anthropic_messages")
+    add_side(flow, "client", {}, json.dumps({"model": "m", "messages": turns}).encode(), url="http://x/v1/messages")
+    short, long = page(staff, "/flows/long/"), page(staff, "/flows/long/?all=1")
+    assert "word410." in short
+    assert "word409." not in short
+    assert "Show 410 earlier turns" in text(short)
+    assert "word50." in long
+    assert "word49." not in long
+    assert "50 earlier turns are left out" in text(long)
+
+
 def test_an_image_is_a_thumbnail_of_our_own(session: Client) -> None:
     html = page(session, f"/flows/{SECOND}/")
     address = re.search(r'<img src="(/flows/[^"]+)"', html)
@@ -243,3 +258,28 @@ def test_bodies_that_were_pruned_are_said_to_be_gone(session: Client) -> None:
     assert "not stored any more" in page(session, f"/flows/{SECOND}/")
     assert "not stored any more" in page(session, f"/flows/{SECOND}/?tab=context")
     assert session.get(f"/flows/{SECOND}/image/client/0").status_code == 404
+
+
+def test_real_clients_keep_their_cache_over_a_tool_call(corpus: Path) -> None:
+    checked = 0
+    for recording in sorted((corpus / "clients").glob("*+tool.json")):
+        posts = [entry for entry in json.loads(recording.read_text()) if isinstance(entry.get("body"), dict)]
+        posts = [entry for entry in posts if format_of("", entry["path"]) and conversation_id(entry["body"])]
+        if len(posts) < 2 or conversation_id(posts[-1]["body"]) != conversation_id(posts[-2]["body"]):
+            continue
+        before, now = posts[-2], posts[-1]
+        assert find_break(now["body"], before["body"]) is None, recording.name
+        read = [
+            read_request(
+                format_of("", entry["path"]) or "openai_chat", entry["path"], json.dumps(entry["body"]).encode()
+            )
+            for entry in (before, now)
+        ]
+        (old, _), (new, _) = read
+        assert old is not None
+        assert new is not None
+        assert same_turns(new.turns, old.turns) == len(old.turns), recording.name
+        assert same_system(new, old), recording.name
+        assert same_tools(new, old), recording.name
+        checked += 1
+    assert checked >= 12
