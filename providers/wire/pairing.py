@@ -27,6 +27,8 @@ def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
     """The turns with every call's result in the turn behind it; see the module's text."""
     result: list[Turn] = []
     turns = merged(turns)
+    if _in_order(turns):
+        return turns
     position = 0
     while position < len(turns):
         turn = turns[position]
@@ -39,23 +41,29 @@ def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
         while position < len(turns) and turns[position].role != "assistant":
             position += 1
         calls = [block for block in turn.blocks if isinstance(block, ToolCall)] if turn.role == "assistant" else []
-        group = turns[group_start:position]
-        result.extend(group if _fits(calls, group) else _answers(calls, group, losses))
+        result.extend(_answers(calls, turns[group_start:position], losses))
     return result
 
 
-def _fits(calls: list[ToolCall], group: list[Turn]) -> bool:
-    """Whether one user turn answers each call in its order and nothing else, as it does in nearly every history."""
-    if len(group) != 1 or group[0].role != "user" or len(group[0].blocks) < len(calls):
-        return False
-    blocks = group[0].blocks
-    for index, block in enumerate(blocks):
-        if index < len(calls):
-            if type(block) is not ToolResult or block.call_id != calls[index].id:
+def _in_order(turns: list[Turn]) -> bool:
+    """Whether every call is answered in its place and nothing else is, as in nearly every history."""
+    calls: list[ToolCall] = []
+    for turn in turns:
+        if turn.role == "user":
+            for index, block in enumerate(turn.blocks):
+                if type(block) is ToolResult:
+                    if index >= len(calls) or block.call_id != calls[index].id:
+                        return False
+                elif index < len(calls):
+                    return False
+            if len(turn.blocks) < len(calls) or (len(calls) > 1 and len({call.id for call in calls}) < len(calls)):
                 return False
-        elif type(block) is ToolResult:
+            calls = []
+        elif calls:
             return False
-    return len(calls) < 2 or len({call.id for call in calls}) == len(calls)
+        elif turn.role == "assistant":
+            calls = [block for block in turn.blocks if isinstance(block, ToolCall)]
+    return True
 
 
 def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[Turn]:
