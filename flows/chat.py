@@ -15,6 +15,8 @@ from flows.exchange import Answer, format_of, read_answer, read_request
 from flows.models import Flow, FlowSide
 from flows.partial import answer_since
 from flows.selectors import FlowDetail, Previous
+from flows.socket_chat import socket_exchange
+from providers.names import OPENAI_RESPONSES as RESPONSES
 from providers.names import WIRE_FORMATS, WireFormatName
 from providers.wire.ir import Request
 
@@ -31,6 +33,8 @@ def is_conversation(flow: Flow) -> bool:
 
 def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
     """Turns of the request and the answer; `part=forwarded` shows them as they left the proxy."""
+    if detail.flow.is_websocket:
+        return _socket_tab(detail.flow, params)
     flow, sides = detail.flow, detail.sides
     part = "forwarded" if params.get("part") == "forwarded" and "forwarded" in sides else "client"
     view = params.get("view", "")
@@ -54,12 +58,31 @@ def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
     if context["live"]:
         context["partial"] = answer_since(flow, 0)
     if context["view"] != "chat" or wire is None:
-        return context | {"chat": None, "notes": _no_chat(wire, flow)}
+        return context | {"chat": None, "notes": _no_chat(wire)}
     answer = (
         None if context["live"] else read_answer(wire, answered.plain, answer_side.status_code if answer_side else None)
     )
     chat, notes = _chat(flow, wire, part, (request_side, asked), answer, _before(previous, part, bodies), params)
     return context | {"chat": chat, "folds": (chat.system, chat.tools), "answer": answer, "notes": notes}
+
+
+def _socket_tab(flow: Flow, params: Mapping[str, str]) -> Context:
+    """The conversation of a websocket, put together from its messages."""
+    every = params.get("all") == "1"
+    messages = selectors.telling_messages(flow.pk)
+    bodies = selectors.load_bodies(message.body_digest for message in messages)
+    frames = [(message.from_client, bodies.get(message.body_digest, b"")) for message in messages]
+    request, answer = socket_exchange(frames)
+    context: Context = {"part": "client", "view": "chat", "parts": [], "every": every, "live": False, "bodies": []}
+    if request is None:
+        return context | {
+            "chat": None,
+            "notes": ["No question to a model passed here; the messages have their own tab."],
+        }
+    chat = conversation(request, answer, lambda number: "", every=every)
+    notes = ["Put together from the websocket's messages."] + ([answer.note] if answer and answer.note else [])
+    folds = (chat.system, chat.tools)
+    return context | {"chat": chat, "folds": folds, "answer": answer, "notes": notes, "wire": WIRE_FORMATS[RESPONSES]}
 
 
 def side_format(flow: Flow, side: FlowSide | None, part: str) -> WireFormatName | None:
@@ -127,9 +150,7 @@ def _shown(flow: Flow, body: BodyView, heading: str) -> Context:
     return {"heading": heading, "body": body, "tree": body.tree(url) if body.kind == "json" else ""}
 
 
-def _no_chat(wire: WireFormatName | None, flow: Flow) -> list[str]:
+def _no_chat(wire: WireFormatName | None) -> list[str]:
     if wire is not None:
         return []
-    if flow.is_websocket:
-        return ["A websocket's messages are on their own tab."]
     return ["This is no conversation with a model; the other tabs show what was sent."]

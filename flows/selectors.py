@@ -14,6 +14,7 @@ from flows.models import Flow, FlowSide, HookTrace, WebSocketMessage
 
 PAGE_ROWS: Final = 60
 FACET_ROWS: Final = 500
+TELLING_MESSAGES: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROW_FIELDS: Final = (
     "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule", "route",
@@ -157,6 +158,15 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
 def messages(flow_id: str, *, after_seq: int = -1, limit: int = 200) -> list[WebSocketMessage]:
     """A page of a websocket's messages in order."""
     return list(WebSocketMessage.objects.filter(flow_id=flow_id, seq__gt=after_seq).order_by("seq")[:limit])
+
+
+def telling_messages(flow_id: str) -> list[WebSocketMessage]:
+    """The messages of a websocket that matter for its conversation, in order: the client's newest, and the largest of
+    the provider's, because the many small ones are pieces of those."""
+    found = WebSocketMessage.objects.filter(flow_id=flow_id)
+    asked = list(found.filter(from_client=True).order_by("-seq")[:TELLING_MESSAGES])
+    answered = list(found.filter(from_client=False, is_text=True).order_by("-size_bytes", "-seq")[:TELLING_MESSAGES])
+    return sorted([*asked, *answered], key=lambda message: message.seq)
 
 
 def header(headers: Sequence[Sequence[str]], name: str) -> str:

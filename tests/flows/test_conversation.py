@@ -15,10 +15,11 @@ from flows.context_size import context_size
 from flows.conversation import conversation
 from flows.exchange import format_of, read_answer, read_request
 from flows.markdown import rendered
-from flows.models import FlowBody
+from flows.models import FlowBody, WebSocketMessage
 from flows.same import same_system, same_tools, same_turns
+from flows.socket_chat import socket_exchange
 from interceptor.conversation import conversation_id
-from tests.flows.seed import HOSTILE, IDS, add_flow, add_side, seed_all
+from tests.flows.seed import HOSTILE, IDS, add_flow, add_side, seed_all, store
 from tests.flows.seed_session import TURN_IDS, picture, seed_session
 from tests.providers.wire.cases import load
 
@@ -239,18 +240,16 @@ def test_the_first_request_has_nothing_to_compare_with(session: Client) -> None:
 
 
 @pytest.mark.parametrize("tab", ["chat", "chat&view=json", "chat&part=forwarded", "context"])
-@pytest.mark.parametrize("name", [*sorted(IDS), "second"])
 def test_the_tabs_of_every_flow_need_few_queries_and_stay_safe(
-    staff: Client, name: str, tab: str, django_assert_max_num_queries
+    staff: Client, tab: str, django_assert_max_num_queries
 ) -> None:
     seed_all()
     seed_session()
-    flow_id = IDS.get(name, SECOND)
-    with django_assert_max_num_queries(11):
-        html = page(staff, f"/flows/{flow_id}/?tab={tab}")
-    assert not re.search(
-        r"<img src=x|<script>alert|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\sstyle=", html
-    )
+    for flow_id in [*IDS.values(), SECOND]:
+        with django_assert_max_num_queries(11):
+            html = page(staff, f"/flows/{flow_id}/?tab={tab}")
+        hidden = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+        assert not re.search(rf"<img src=x|<script>alert|\sstyle=|{hidden}", html)
 
 
 def test_bodies_that_were_pruned_are_said_to_be_gone(session: Client) -> None:
@@ -283,3 +282,52 @@ def test_real_clients_keep_their_cache_over_a_tool_call(corpus: Path) -> None:
         assert same_tools(new, old), recording.name
         checked += 1
     assert checked >= 12
+
+
+def frames(*sent: dict[str, object]) -> list[tuple[bool, bytes]]:
+    """Frames; the client's are those that ask."""
+    return [(frame["type"] == "response.create", json.dumps(frame).encode()) for frame in sent]
+
+
+SAID = {"type": "message", "id": "m1", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}
+CALL = {"type": "function_call", "id": "f1", "call_id": "c1", "name": "shell", "arguments": '{"command": "ls"}'}
+OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "two files"}
+FIRST_FRAMES: list[dict[str, object]] = [
+    {"type": "response.create", "model": "gpt-5", "generate": False, "input": [{"role": "user", "content": "Warm up"}]},
+    {"type": "response.completed", "response": {"id": "r0", "status": "completed", "output": []}},
+    {"type": "response.create", "model": "gpt-5", "instructions": "Brief.", "input": [{"role": "user", "content": "x"}]},
+    {"type": "response.output_item.done", "item": SAID},
+    {"type": "response.output_item.done", "item": CALL},
+    {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}},
+]  # fmt: skip
+NEXT_FRAMES: list[dict[str, object]] = [
+    {"type": "response.create", "model": "gpt-5", "previous_response_id": "r1", "input": [OUTPUT]},
+    {"type": "response.completed", "response": {"id": "r2", "status": "completed", "output": [{**SAID, "id": "m2"}]}},
+]
+
+
+def test_the_frames_of_a_websocket_make_one_conversation() -> None:
+    request, answer = socket_exchange([(True, b"\x00"), *frames(*FIRST_FRAMES, *NEXT_FRAMES), (False, b"[]")])
+    assert request is not None
+    assert answer is not None
+    assert [turn.role for turn in request.turns] == ["user", "assistant", "user"]
+    view = conversation(request, answer, str)
+    assert [item.kind for item in view.turns[1].items] == ["text", "call"]
+    assert "two files" in str(view.turns[1].items[1].results[0].results[0].html)
+    assert view.system is not None
+    assert view.answer is not None
+    assert len(view.answer.items) == 1
+
+
+def test_a_websockets_conversation_is_shown(staff: Client, django_assert_max_num_queries) -> None:
+    flow = add_flow("socket", 1, path="/v1/responses", is_websocket=True, client_format="openai_responses")
+    for seq, (from_client, data) in enumerate(frames(*FIRST_FRAMES, *NEXT_FRAMES)):
+        WebSocketMessage.objects.create(
+            flow=flow, seq=seq, at_ms=seq, from_client=from_client, is_text=True, size_bytes=len(data),
+            body_digest=store(data),
+        )  # fmt: skip
+    with django_assert_max_num_queries(11):
+        said = text(page(staff, "/flows/socket/?tab=chat"))
+    assert "OpenAI Responses" in said
+    assert "shell" in said
+    assert "two files" in said
