@@ -97,6 +97,7 @@ CUT_BYTES = 1024 * 1024
 """What is kept of a body that decodes to more than the cap: this much, decoded."""
 
 _TOKEN_BODY_BYTES = 64 * 1024
+_MARK = re.compile(r"‹redacted [0-9a-f]{6}›")
 _SCHEME = re.compile(r"(?i)(bearer|basic|digest|token|negotiate|apikey|aws4-hmac-sha256)\s+(?=\S)")
 _PARAM = re.compile(r"([?&#;])([^=&#;?\s\"'<>]+)=([^&#;\s\"'<>]+)")
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/@?#\s]+)@")
@@ -282,6 +283,8 @@ class Redactor:
 
 def mark(secret: str) -> str:
     """What stands in a secret's place: the same for the same secret, and of no use for finding it."""
+    if _MARK.fullmatch(secret.strip()):
+        return secret.strip()  # an imported capture was redacted when it was made
     digest = hashlib.blake2b(secret.strip().encode("utf-8", "surrogatepass"), digest_size=3, person=b"ccproxy.mark")
     return f"‹redacted {digest.hexdigest()}›"
 

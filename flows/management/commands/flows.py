@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -15,11 +16,13 @@ from flows.codegen import KINDS, copy_as
 from flows.comparison import Comparison, compare_neighbours, compare_sides, short
 from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, rows_of, timed_summaries
 from flows.har import har_text
+from flows.importing import import_file
 from flows.jqfilter import run_jq
 from flows.listing import print_flows
 from flows.models import Flow
 from flows.progress import counted
 from flows.services import clear_ids
+from flows.units import plural
 from flows.visible import printable
 from flows.whole import WholeFlow, whole_flows
 from providers.errors import CcproxyError
@@ -50,6 +53,8 @@ class Command(BaseCommand):
         copy.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
         copy.add_argument("flows", nargs=1, metavar="FLOW", help="the flow's id, or how it begins")
         copy.add_argument("--forwarded", action="store_true", help="as it left the proxy, not as the client sent it")
+        importing = actions.add_parser("import", help="take in HAR files of any tool and mitmproxy captures")
+        importing.add_argument("files", nargs="+", metavar="FILE", type=Path)
         _action(actions, "repl", "a Python shell with the flows in it")
 
     def handle(self, *_: Any, action: str, **options: Any) -> None:
@@ -120,6 +125,14 @@ class Command(BaseCommand):
     def _as(self, options: Namespace) -> None:
         flow = next(whole_flows(referred_ids(options.flows)))
         self.stdout.write(copy_as(options.kind, flow, "forwarded" if options.forwarded else "client"), ending="")
+
+    def _import(self, options: Namespace) -> None:
+        for path in options.files:
+            found = import_file(path)
+            known = f", {found.known} were there already" if found.known else ""
+            self.stdout.write(f"Imported {plural(found.new, 'flow')} from {path}{known}.")
+            if found.problem:
+                self.stderr.write(found.problem)
 
     def _repl(self, options: Namespace) -> None:
         from flows.repl import run_repl
