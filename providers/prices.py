@@ -115,10 +115,13 @@ def _own_cost(usage: Usage, price: OwnPrice) -> Decimal:
 
 def _listed_cost(usage: Usage, call: Call) -> PriceCalculation | None:
     """By the address, else by the provider's type; nothing for a server of one's own, whose tokens nobody bills."""
-    url = urlsplit(call.url)
-    if url.hostname and is_loopback(url.hostname):
+    try:
+        host = urlsplit(call.url).hostname
+    except ValueError:
+        host = None
+    if host and is_loopback(host):
         return None
-    places: list[dict[str, Any]] = [{"provider_api_url": call.url}] if call.url else []
+    places: list[dict[str, Any]] = [{"provider_api_url": call.url}] if host else []
     if vendor := _VENDOR_OF_TYPE.get(call.provider_type):
         places.append({"provider_id": vendor})
     for place in places:

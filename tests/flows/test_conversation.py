@@ -295,7 +295,7 @@ OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "two files"
 FIRST_FRAMES: list[dict[str, object]] = [
     {"type": "response.create", "model": "gpt-5", "generate": False, "input": [{"role": "user", "content": "Warm up"}]},
     {"type": "response.completed", "response": {"id": "r0", "status": "completed", "output": []}},
-    {"type": "response.create", "model": "gpt-5", "instructions": "Brief.", "input": [{"role": "user", "content": "x"}]},
+    {"type": "response.create", "model": "gpt-5", "instructions": "s", "input": [{"role": "user", "content": "x"}]},
     {"type": "response.output_item.done", "item": SAID},
     {"type": "response.output_item.done", "item": CALL},
     {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}},
