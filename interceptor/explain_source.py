@@ -102,6 +102,21 @@ def difference(found: Explanation) -> RequestChange:
     )
 
 
+def body_lines(found: Explanation, *, forwarded: bool) -> list[str]:
+    """Headers and body of one side as lines, JSON pretty-printed."""
+    headers = found.headers if forwarded else found.request.headers
+    body = found.body if forwarded else found.request.body
+    encoding = next((value for name, value in headers if name.lower() == "content-encoding"), "")
+    view = body_view("", body, "", encoding)
+    lines = [f"{name}: {value}" for name, value in headers]
+    if view.kind == "json":
+        try:
+            return [*lines, "", *json.dumps(view.json.value, indent=2, ensure_ascii=False).split("\n")]
+        except RecursionError:
+            pass
+    return [*lines, "", *view.plain.decode("utf-8", "replace").splitlines()]
+
+
 def as_json(found: Explanation) -> dict[str, Any]:
     """The explanation for programs."""
     decision = found.decision

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from interceptor.config.load import load_snapshot
 from interceptor.explain import OWN_HOOK, DryRequest, explain
 from interceptor.explain_source import RequestError, as_json, difference, of_flow, of_text
 from interceptor.models import HookSetting
+from providers.errors import CcproxyError
 from tests.flows.seed import IDS, messages_body, seed_all
 from tests.rows import make_provider, make_rule
 
@@ -239,3 +242,23 @@ def test_a_flow_whose_body_was_not_kept_cannot_be_tried(api: APIClient):
     seed_all()
     FlowSide.objects.filter(flow=IDS["chat"]).update(body_digest="")
     assert api.post("/api/explain/", {"flow": IDS["chat"]}, format="json").status_code == 400
+
+
+# --- shell
+
+
+def test_the_command(configured: Path, tmp_path: Path):
+    seed_all()
+    make_rule(name="opus only", match_model="opus")
+    out = StringIO()
+    call_command("explain", IDS["anthropic"][:13], stdout=out)
+    text = out.getvalue()
+    assert "  ✗ opus only: ✗ model opus (has claude-haiku-4-5)" in text
+    assert "Would go to https://api.anthropic.com/v1/messages?beta=true" in text
+    assert "+authorization: Bearer ‹credential of anthropic›" in text
+    (tmp_path / "r.txt").write_text("POST /v1/messages\nx-api-key: sk-ccproxy-nope\n\n{}")
+    call_command("explain", "--request", str(tmp_path / "r.txt"), "--json", stdout=(out := StringIO()))
+    assert json.loads(out.getvalue())["status_code"] == 401
+    for arguments in ((), ("x", "--request", "y"), ("--request", str(tmp_path / "missing"))):
+        with pytest.raises(CcproxyError):
+            call_command("explain", *arguments)

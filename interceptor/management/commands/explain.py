@@ -1,0 +1,79 @@
+"""Tell what the proxy would do with a request (`ccproxy explain`). Sends nothing and reads no credential."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from flows.comparison import compare_texts
+from flows.flow_set import referred_ids
+from flows.visible import printable
+from flows.whole import whole_flow
+from interceptor.config.load import load_snapshot
+from interceptor.explain import DryRequest, Explanation, explain
+from interceptor.explain_source import RequestError, as_json, body_lines, of_flow, of_text
+from providers.errors import CcproxyError
+
+
+class Command(BaseCommand):
+    help = "Tell what the proxy would do with a recorded flow's request, or with one from a file; nothing is sent."
+    requires_system_checks = []
+    needs_database = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("flow", metavar="FLOW", nargs="?", help="the flow's id, or how it begins")
+        parser.add_argument(
+            "--request", metavar="FILE", help="a file with an HTTP request, - for standard input: POST /v1/messages ..."
+        )
+        parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+    def handle(self, *_: Any, flow: str | None, request: str | None, **options: Any) -> None:
+        found = explain(load_snapshot(), _request(flow, request))
+        if options["json"]:
+            self.stdout.write(json.dumps(as_json(found), indent=2))
+            return
+        for line in _lines(found):
+            self.stdout.write(printable(line))
+
+
+def _request(flow: str | None, file: str | None) -> DryRequest:
+    if (flow is None) == (file is None):
+        raise CcproxyError("Name a flow, or a file with --request.")
+    if file is not None:
+        try:
+            return of_text(sys.stdin.read() if file == "-" else Path(file).read_text(errors="replace"))
+        except OSError as exc:
+            raise RequestError(f"{file} cannot be read: {exc.strerror}") from None
+    whole = whole_flow(referred_ids([flow or ""])[0])
+    if whole is None:
+        raise RequestError("This flow is gone.")
+    return of_flow(whole)
+
+
+def _lines(found: Explanation) -> list[str]:
+    """The explanation for people."""
+    lines = [f"{found.request.method} {found.request.url}  {found.client_format} {found.requested_model}".rstrip(), ""]
+    lines.append("Rules")
+    for verdict in found.rules:
+        mark = "-" if not verdict.reached else "✓" if verdict.matches else "✗"
+        checks = [f"{'✓' if c.holds else '✗'} {c.name} {c.wanted} (has {c.seen})" for c in verdict.conditions]
+        told = "; ".join(checks) or "matches everything"
+        lines.append(f"  {mark} {verdict.rule.label}: {told if verdict.reached else 'not reached'}")
+    if not found.rules:
+        lines.append("  none")
+    lines += ["", "Hooks"]
+    for step in found.steps:
+        changed = ", ".join(step.changed) or "changes nothing"
+        lines.append(f"  {step.hook} ({step.stage}): {step.reason or step.outcome}; {changed}")
+    if found.problem:
+        return [*lines, "", f"The client would get {found.status_code}: {found.problem}"]
+    if found.credential:
+        lines += ["", f"Credential: {found.credential}"]
+    lines += ["", f"Would go to {found.url}", *(f"  loses {path}: {why}" for path, why in found.losses)]
+    client, forwarded = body_lines(found, forwarded=False), body_lines(found, forwarded=True)
+    change = compare_texts("request", ("client", "forwarded"), client, forwarded)
+    return [*lines, "", *(change.lines or ["Headers and body would leave unchanged."])]
