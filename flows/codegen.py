@@ -189,8 +189,21 @@ def _curl_body(body: bytes) -> tuple[str, list[str]]:
 
 def shell_word(parts: Parts) -> str:
     """One word of a shell command: literals in single quotes, variables in double quotes."""
-    words = [f'"${part.name}"' if isinstance(part, Env) else shlex.quote(shown(part)) for part in parts if part != ""]
+    words = [
+        f'"${part.name}"' if isinstance(part, Env) else shlex.quote(shown(part)) for part in joined_literals(parts)
+    ]
     return "".join(words) or "''"
+
+
+def joined_literals(parts: Parts) -> list[str | Env]:
+    """The same text with as few pieces as possible."""
+    found: list[str | Env] = []
+    for part in parts:
+        if isinstance(part, str) and found and isinstance(found[-1], str):
+            found[-1] += part
+        elif part != "":
+            found.append(part)
+    return found
 
 
 def readable(body: bytes) -> str | None:
@@ -237,7 +250,7 @@ def httpx_code(call: Call) -> str:
 
 def python_text(parts: Parts) -> str:
     """An expression for a text; repr() escapes whatever is not printable."""
-    words = [f"os.environ[{part.name!r}]" if isinstance(part, Env) else repr(part) for part in parts if part != ""]
+    words = [f"os.environ[{part.name!r}]" if isinstance(part, Env) else repr(part) for part in joined_literals(parts)]
     return " + ".join(words) or "''"
 
 
