@@ -15,6 +15,9 @@ from flows.models import Flow, FlowSide, HookTrace, WebSocketMessage
 PAGE_ROWS: Final = 60
 FACET_ROWS: Final = 500
 TELLING_MESSAGES: Final = 100
+SESSION_REACH: Final = timedelta(days=7)
+CONVERSATION_REACH: Final = timedelta(hours=6)
+"""How far back the previous request may lie, so that looking for it stays cheap; shorter without a session."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROW_FIELDS: Final = (
     "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule", "route",
@@ -146,6 +149,7 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
         conversation_id=flow.conversation_id,
         requested_model=flow.requested_model,
         started_at__lt=flow.started_at,
+        started_at__gte=flow.started_at - (SESSION_REACH if flow.session_id else CONVERSATION_REACH),
         path__startswith=asked,
     ).exclude(pk=flow.pk)
     newest = earlier.filter(Exists(FlowSide.objects.filter(flow_id=OuterRef("pk"), side=parts[0])))

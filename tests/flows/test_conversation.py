@@ -95,6 +95,23 @@ def test_markdown_cannot_run_load_or_hide_anything(source: str) -> None:
     assert 'href="javascript' not in html
 
 
+def test_raw_html_is_shown_as_it_was_written() -> None:
+    assert "&lt;b&gt;bold&lt;/b&gt;" in rendered("say <b>bold</b>")
+
+
+def test_a_billing_header_is_no_part_of_the_system_prompt() -> None:
+    old, new, other = (
+        read_request("anthropic_messages", "/v1/messages", json.dumps(body(system=system)).encode())[0]
+        for system in (BILLED, [{"type": "text", "text": f"{BILLED[0]['text']}2"}, BILLED[1]], BILLED[:1])
+    )
+    assert old is not None
+    assert new is not None
+    assert other is not None
+    assert same_system(new, old)
+    assert not same_system(other, old)
+
+
+BILLED = [{"type": "text", "text": "x-anthropic-billing-header: cch=1"}, {"type": "text", "text": "Be brief."}]
 SYSTEM = [{"type": "text", "text": "Be brief."}]
 TOOLS = [{"name": "Read"}, {"name": "Bash"}]
 HISTORY = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
@@ -174,6 +191,7 @@ def test_the_conversation_is_the_first_tab_and_joins_calls_with_their_results(se
     assert html.index("<kbd>1</kbd>Conversation") < html.index("<kbd>2</kbd>Client")
     call = html.index('<div class="call">')
     assert call < html.index("failed", call) < html.index("1 failed, 12 passed")
+    assert html.count("1 failed, 12 passed") == 1
     assert "<strong>Windows</strong>" in html
     assert "<strong>carriage return</strong>" in html
     assert "https://example.org/chart.png" in html

@@ -116,6 +116,7 @@ def test_the_figures_of_a_period(db: None) -> None:
         (TODAY - timedelta(days=1), Decimal("1.5")),
     ]
     assert [round(block.height) for block in found.blocks] == [200, 67]
+    assert [round(block.x) for block in found.blocks] == [714, 857]  # the last two of seven days
     assert usage_summary(7, "cost", TODAY - timedelta(days=1)).totals["cost_usd"] == Decimal("1.5")
 
 
