@@ -11,7 +11,7 @@ from rest_framework.routers import DefaultRouter
 
 from flows.api import FlowViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
-from interceptor.explain_api import ExplainView
+from interceptor.explain_api import ExplainView, RuleTrialView
 from providers.api import ProviderViewSet, RuleViewSet
 from shapes.api import ShapeViewSet
 
@@ -46,5 +46,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="api-docs",
     ),
     path("explain/", ExplainView.as_view(), name="api-explain"),
+    path("explain/rule/", RuleTrialView.as_view(), name="api-explain-rule"),
     *router.urls,
 ]

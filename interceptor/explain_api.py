@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -12,11 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flows.whole import whole_flow
+from flows.models import Flow
+from flows.whole import whole_flow, whole_flows
 from interceptor.config.load import load_snapshot
 from interceptor.explain import explain
 from interceptor.explain_source import as_json, of_flow, of_json
+from interceptor.rule_trial import MAX_FLOWS, try_rule
+from providers.api import RuleSerializer
 from providers.errors import CcproxyError
+from providers.models import TransformRule
 from providers.rest import Conflict
 
 _FIELDS = frozenset({"flow", "method", "url", "headers", "body"})
@@ -60,3 +65,49 @@ class ExplainView(APIView):
             return Response(as_json(explain(load_snapshot(), dry)))
         except CcproxyError as exc:
             raise Conflict(str(exc)) from None
+
+
+class RuleTrialView(APIView):
+    """Tries an edited rule on recorded flows: which of them would it send elsewhere? Nothing is saved or sent."""
+
+    @extend_schema(
+        request=inline_serializer(
+            "RuleTrialRequest",
+            {
+                "last": serializers.IntegerField(min_value=1, max_value=MAX_FLOWS, default=200, required=False),
+                "id": serializers.IntegerField(
+                    required=False, help_text="The rule that is edited; without it, a new one."
+                ),
+                "rule": serializers.JSONField(help_text="The fields of a rule, or those that change."),
+            },
+        ),
+        responses={200: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:
+        """The newest flows whose route would change, each before and after."""
+        if not request.user.has_perms(["flows.view_flow", "providers.view_transformrule"]):
+            raise PermissionDenied
+        data: Any = request.data
+        if not isinstance(data, dict) or not isinstance(data.get("rule"), dict):
+            raise ParseError({"rule": ["Send the fields of a rule as an object."]})
+        last = data.get("last", 200)
+        if not isinstance(last, int) or isinstance(last, bool) or not 1 <= last <= MAX_FLOWS:
+            raise ParseError({"last": [f"Give a number from 1 to {MAX_FLOWS}."]})
+        edited = self._edited(data)
+        ids = list(Flow.objects.order_by("-started_at", "-id").values_list("pk", flat=True)[:last])
+        try:
+            trial = try_rule(edited, whole_flows(ids))
+        except CcproxyError as exc:
+            raise Conflict(str(exc)) from None
+        return Response(asdict(trial))
+
+    def _edited(self, data: dict[str, Any]) -> TransformRule:
+        instance = None
+        if (pk := data.get("id")) is not None:
+            found = isinstance(pk, int) and not isinstance(pk, bool) and 0 < pk < 2**62
+            instance = TransformRule.objects.filter(pk=pk).first() if found else None
+            if instance is None:
+                raise NotFound("There is no such rule.")
+        serializer = RuleSerializer(instance, data=data["rule"], partial=instance is not None)
+        serializer.is_valid(raise_exception=True)
+        return serializer.candidate(serializer.validated_data)

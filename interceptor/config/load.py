@@ -26,7 +26,7 @@ def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
     with transaction.atomic():
         revision = ConfigRevision.current()
         providers = [_provider(row) for row in Provider.objects.filter(enabled=True)]
-        rules = [_rule(row) for row in TransformRule.objects.filter(enabled=True).select_related("dest_provider")]
+        rules = [rule_conf(row) for row in TransformRule.objects.filter(enabled=True).select_related("dest_provider")]
         hooks = [
             HookConf(row.stage, row.name, row.position, row.enabled, row.params) for row in HookSetting.objects.all()
         ]
@@ -62,7 +62,13 @@ def _provider(row: Provider) -> ProviderConf:
     )
 
 
-def _rule(row: TransformRule) -> RuleConf:
+def rule_conf(row: TransformRule) -> RuleConf:
+    """A rule with its expressions compiled.
+
+    Raises:
+        RuleError: an expression is wrong; the message names the rule and the field.
+    """
+
     def pattern(field: str) -> Pattern | None:
         expression = getattr(row, field)
         if expression in ("", ".*"):

@@ -244,6 +244,32 @@ def test_a_flow_whose_body_was_not_kept_cannot_be_tried(api: APIClient):
     assert api.post("/api/explain/", {"flow": IDS["chat"]}, format="json").status_code == 400
 
 
+def test_which_flows_an_edited_rule_would_move(api: APIClient):
+    seed_all()
+    new = {"name": "cheaper", "action": "redirect", "match_model": "opus", "dest_host": "local.example"}
+    found = api.post("/api/explain/rule/", {"rule": new}, format="json").json()
+    assert [moved["flow_id"] for moved in found["moved"]] == [IDS["live"]]
+    assert found["moved"][0]["before"]["provider"] == "anthropic"
+    assert found["moved"][0]["after"]["url"].startswith("https://local.example/")
+    assert found["tried"] + found["skipped"] == len(IDS)
+    rule = make_rule(**new)
+    found = api.post("/api/explain/rule/", {"id": rule.pk, "rule": {"match_model": "haiku"}}, format="json").json()
+    assert {moved["flow_id"] for moved in found["moved"]} >= {IDS["live"], IDS["anthropic"]}
+    same = {"id": rule.pk, "rule": {"match_model": "opus"}}
+    assert api.post("/api/explain/rule/", same, format="json").json()["moved"] == []
+    rule.refresh_from_db()
+    assert rule.match_model == "opus"  # nothing was saved
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [({}, 400), ([], 400), ({"rule": 5}, 400), ({"rule": {"match_model": "("}}, 400), ({"rule": {"nope": 1}}, 400),
+     ({"rule": {}, "last": 0}, 400), ({"rule": {}, "last": "x"}, 400), ({"rule": {}, "id": 9**30}, 404)],
+)  # fmt: skip
+def test_bad_rules_are_refused(api: APIClient, data: Any, status: int):
+    assert api.post("/api/explain/rule/", json.dumps(data), content_type="application/json").status_code == status
+
+
 # --- shell
 
 

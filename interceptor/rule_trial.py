@@ -1,0 +1,80 @@
+"""Which recorded flows an edited rule would send elsewhere: both configurations run dry over the newest flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from flows.whole import WholeFlow
+from interceptor.config.load import load_snapshot, rule_conf
+from interceptor.config.schema import Snapshot
+from interceptor.explain import DryRequest, Explanation, explain
+from interceptor.explain_source import RequestError, of_flow
+from providers.models import TransformRule
+
+MAX_FLOWS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A flow that would go elsewhere, before and after in the same words."""
+
+    flow_id: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was tried. `skipped` flows have no whole body any more."""
+
+    tried: int
+    skipped: int
+    moved: list[Moved]
+
+
+def edited_snapshot(edited: TransformRule) -> Snapshot:
+    """The configuration as it would be with this rule saved; a rule without an id is a new one.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    rows = [row for row in TransformRule.objects.filter(enabled=True) if row.pk != edited.pk]
+    if edited.enabled:
+        rows.append(edited)
+    # A new rule stands behind the others of its position, as its id will be the highest.
+    rows.sort(key=lambda row: (row.position, row.pk is None, row.pk or 0))
+    return replace(load_snapshot(), rules=tuple(rule_conf(row) for row in rows))
+
+
+def try_rule(edited: TransformRule, flows: Iterable[WholeFlow]) -> Trial:
+    """Run the flows through the configuration as it is and as it would be."""
+    now, then = load_snapshot(), edited_snapshot(edited)
+    moved: list[Moved] = []
+    tried = skipped = 0
+    for flow in flows:
+        try:
+            request = of_flow(flow)
+        except RequestError:
+            skipped += 1
+            continue
+        tried += 1
+        before, after = _fate(now, request), _fate(then, request)
+        if before != after:
+            moved.append(Moved(flow.flow.pk, before, after))
+    return Trial(tried, skipped, moved)
+
+
+def _fate(snapshot: Snapshot, request: DryRequest) -> dict[str, Any]:
+    """Where a request ends, in few words."""
+    found: Explanation = explain(snapshot, request)
+    decision = found.decision
+    return {
+        "rule": decision.rule.label if decision and decision.rule else None,
+        "action": decision.action if decision else "refused",
+        "provider": decision.provider.name if decision and decision.provider else None,
+        "url": found.url or None,
+        "model": (decision.model if decision else "") or found.requested_model,
+        "problem": found.problem or None,
+    }
