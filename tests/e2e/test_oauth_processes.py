@@ -199,5 +199,6 @@ def test_the_vendors_own_program_at_the_same_file(site: Site) -> None:
             statuses.append(site.post(len(statuses)).status_code)
         assert vendor.returncode == 0
     assert site.endpoint.refused == []
-    assert set(statuses) == {200}
+    # A request is sent again once; a program that renews twice in that moment can still show through.
+    assert set(statuses) <= {200, 401} and statuses.count(401) <= 1 + len(statuses) // 50
     assert len(site.endpoint.requests) > 5

@@ -16,10 +16,16 @@ import psycopg
 from tests.conftest import need
 
 
+def _program(name: str) -> str | None:
+    """A program of the server; Debian keeps them out of the PATH."""
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(versions[-1]) if versions else None)
+
+
 @contextmanager
 def postgres(port: int) -> Iterator[str]:
     """A fresh server on loopback; yields the URL of its empty database."""
-    initdb, server = shutil.which("initdb"), shutil.which("postgres")
+    initdb, server = _program("initdb"), _program("postgres")
     need("a PostgreSQL server", bool(initdb and server))
     # The server refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else None

@@ -17,7 +17,7 @@ from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.misbehaving import CASES, CUTS, ECHO, EVENT, STREAM_HEAD, Case, chunk
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 
-IDLE_TIMEOUT_S = 0.6
+IDLE_TIMEOUT_S = 1.5
 ANSWER_TIMEOUT_S = 8.0
 PATHS = {
     "/v1/messages": "sk-ccproxy-up",
