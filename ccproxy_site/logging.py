@@ -16,7 +16,6 @@ from flows.redact import Redactor
 from providers.auth.registry import SECRETS
 from providers.errors import ConfigError
 
-LOG_FILE_NAME = "ccproxy.log"
 MAX_BYTES = 10 * 1024 * 1024
 BACKUP_COUNT = 3
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

@@ -6,7 +6,7 @@ mitmweb's names as of mitmproxy 12.2 (`mitmproxy/tools/web/app.py`, `flow_to_jso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,8 +132,3 @@ def _host_header(headers: Iterable[Any]) -> str:
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
-
-
-def own_fields() -> Mapping[str, None]:
-    """The names of our own fields of a summary, in order."""
-    return dict.fromkeys(("started_at", "finished_at", *_OWN_FIELDS, "cost_usd"))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import UTC, datetime, timedelta
 
+from interceptor.health import is_fresh
 from interceptor.models import InterceptorStatus
-
-FRESH = timedelta(seconds=5)
 
 
 def own_instance() -> str:
@@ -18,7 +16,7 @@ def own_instance() -> str:
 
 def is_running(status: InterceptorStatus) -> bool:
     """True when the heartbeat is fresh and the process was not killed since."""
-    if datetime.now(UTC) - status.heartbeat_at > FRESH:
+    if not is_fresh(status):
         return False
     host, _, pid = status.instance.rpartition(":")
     return host != socket.gethostname() or not pid.isdigit() or _alive(int(pid))

@@ -57,17 +57,7 @@ def build_master(
     master = Master(opts, event_loop=loop)
     addons: Any = CachedAddonManager(master)
     master.addons = addons
-    addons.add(
-        Core(),
-        disable_h2c.DisableH2C(),
-        strip_dns_https_records.StripDnsHttpsRecords(),
-        proxyserver.Proxyserver(),
-        dns_resolver.DnsResolver(),
-        next_layer.NextLayer(),
-        ProviderTls(store),
-        upstream_auth.UpstreamAuth(),
-        *chain.addons,
-    )
+    addons.add(*mitmproxy_addons(store), *chain.addons)
     master.options.update(
         # Eager would dial the placeholder and close the client's connection before any addon sees the request.
         connection_strategy="lazy",
@@ -76,3 +66,17 @@ def build_master(
         **(options or {}),
     )
     return master
+
+
+def mitmproxy_addons(store: ConfigStore) -> list[object]:
+    """The addons of mitmproxy's own that a proxy without its user interfaces needs, in mitmproxy's order."""
+    return [
+        Core(),
+        disable_h2c.DisableH2C(),
+        strip_dns_https_records.StripDnsHttpsRecords(),
+        proxyserver.Proxyserver(),
+        dns_resolver.DnsResolver(),
+        next_layer.NextLayer(),
+        ProviderTls(store),
+        upstream_auth.UpstreamAuth(),
+    ]
