@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from channels.layers import get_channel_layer
 
+from flows.audience import listened_to
 from flows.incremental import IncrementalDecoder
 from flows.record import FlowDelta, FlowRecord
 from flows.redact import Redactor
@@ -245,32 +246,32 @@ class LiveBus:
         rows, self._rows = self._rows, {}
         moved, self._moved = self._moved, set()
         try:
+            watched = await listened_to(layer, {LIST_GROUP, *map(flow_group, moved), *map(flow_group, rows)})
             for flow_id in moved:
-                await self._send_delta(layer, flow_id)
+                if flow_group(flow_id) in watched:
+                    await self._send_delta(layer, flow_id)
             for phase, record in rows.values():
-                await self._send_row(layer, phase, record)
+                await self._send_row(layer, watched, phase, record)
         except Exception:
             logger.debug("Live view: the channel layer failed, updates were lost", exc_info=True)
 
-    async def _send_row(self, layer: Any, phase: str, record: FlowRecord) -> None:
+    async def _send_row(self, layer: Any, watched: set[str], phase: str, record: FlowRecord) -> None:
         group = flow_group(record.id)
         if phase == "finished":
             self._streams.pop(record.id, None)
-        if not (_watched(layer, LIST_GROUP) or _watched(layer, group)):
-            return
-        row = _row_fields(record, self._redactor)
-        await _send(layer, LIST_GROUP, {"type": "flows.row", "phase": phase, "row": row})
-        await _send(layer, group, {"type": "flow.state", "phase": phase, "row": row})
+        types = {LIST_GROUP: "flows.row", group: "flow.state"}
+        if listening := types.keys() & watched:
+            row = _row_fields(record, self._redactor)
+            for name in listening:
+                await layer.group_send(name, {"type": types[name], "phase": phase, "row": row})
 
     async def _send_delta(self, layer: Any, flow_id: str) -> None:
         stream = self._streams.get(flow_id)
-        group = flow_group(flow_id)
-        if stream is None or not _watched(layer, group):
-            return
-        taken = stream.take(wait=False)
+        taken = stream.take(wait=False) if stream is not None else None
         if taken is not None:
             offset, after, data = taken
-            await _send(layer, group, {"type": "flow.delta", "offset": offset, "next": after, "data": data})
+            message = {"type": "flow.delta", "offset": offset, "next": after, "data": data}
+            await layer.group_send(flow_group(flow_id), message)
 
     def _make_room(self) -> None:
         """Forget the longest answers until half of the room is free, and count anew."""
@@ -281,17 +282,6 @@ class LiveBus:
                 break
             self._total_bytes -= stream.size_bytes
             stream.drop()
-
-
-def _watched(layer: Any, group: str) -> bool:
-    """Whether anybody listens, as far as it can be known: the in-memory layer knows, a shared one does not."""
-    groups = getattr(layer, "groups", None)
-    return layer is not None and (groups is None or bool(groups.get(group)))
-
-
-async def _send(layer: Any, group: str, message: dict[str, Any]) -> None:
-    if _watched(layer, group):
-        await layer.group_send(group, message)
 
 
 def _answer_encoding(record: FlowRecord) -> str:
