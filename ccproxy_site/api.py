@@ -13,6 +13,7 @@ from flows.api import FlowViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain_api import ExplainView, RuleTrialView
 from providers.api import ProviderViewSet, RuleViewSet
+from providers.audit_api import AuditViewSet
 from shapes.api import ShapeViewSet
 
 router = DefaultRouter(use_regex_path=True)
@@ -24,6 +25,7 @@ router.register("shapes", ShapeViewSet)
 router.register("client-tokens", ClientTokenViewSet)
 router.register("interceptors", InterceptorStatusViewSet)
 router.register("flows", FlowViewSet)
+router.register("audit", AuditViewSet)
 
 # Swagger UI sets style attributes from its script; scripts stay limited to our own files.
 _SWAGGER_POLICY: dict[str, list[str]] = {

@@ -84,6 +84,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "System",
                 "items": [
                     _model("Status", "monitor_heart", "interceptor_interceptorstatus"),
+                    _model("Audit log", "history", "providers_auditentry"),
                     _page("API docs", "api", reverse_lazy("api-docs")),
                     _model("API tokens", "vpn_key", "authtoken_tokenproxy"),
                     _model("Users", "person", "auth_user"),

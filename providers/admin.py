@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from providers import audit_admin as audit_admin
 from providers import auth_board
 from providers import price_admin as price_admin
 from providers.column import column

@@ -122,6 +122,7 @@ class Provider(models.Model):
 
     class Meta:
         ordering = ["name"]
+        permissions = [("reveal_secret", "Can see stored secrets of providers")]
 
     def __str__(self) -> str:
         return self.name
@@ -216,3 +217,43 @@ class PriceOverride(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} at {self.provider or 'any provider'}"
+
+
+class AuditEntry(models.Model):
+    """One act that matters, written before it was done. People never change rows; `outcome` says how it went."""
+
+    ACTIONS = {
+        "reveal": "Stored secret shown",
+        "test": "Credential tested",
+        "renew": "Login renewed",
+        "login": "Logged in to a provider",
+        "credential-change": "Credential changed",
+        "command-change": "Credential command changed",
+        "client-token-add": "Client token made",
+        "client-token-remove": "Client token removed",
+        "api-token-add": "API token made",
+        "api-token-remove": "API token removed",
+        "export": "Flows exported",
+        "clear": "Flows cleared",
+        "replay": "Request sent again",
+        "rotate-key": "Encryption key rotated",
+    }
+    SOURCES = {"console": "console", "api": "API", "command": "command line"}
+    OUTCOMES = {"begun": "begun", "done": "done", "refused": "refused", "failed": "failed"}
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    action = models.CharField(max_length=32, choices=ACTIONS)
+    target = models.CharField("done to", max_length=200, blank=True)
+    actor = models.CharField("who", max_length=200)
+    source = models.CharField("by", max_length=16, choices=SOURCES)
+    address = models.CharField("from", max_length=200, blank=True)
+    outcome = models.CharField(max_length=16, choices=OUTCOMES, default="begun")
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit log"
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.target}"

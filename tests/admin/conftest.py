@@ -9,6 +9,7 @@ from rest_framework.authtoken.models import Token
 
 from interceptor.client_token import create_client_token
 from interceptor.models import HookSetting
+from providers.audit import Caller, record_audit
 from providers.models import PriceOverride
 from shapes.models import Shape
 from tests.rows import make_flow, make_provider, make_rule, make_status
@@ -38,3 +39,4 @@ def one_of_each(boss: User) -> None:
     PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
     Group.objects.create(name="readers")
     Token.objects.create(user=boss)
+    record_audit("reveal", "provider anthropic", by=Caller("boss", "console", "127.0.0.1"))

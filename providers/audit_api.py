@@ -1,0 +1,45 @@
+"""REST: the audit log, for superusers, to read only."""
+
+from __future__ import annotations
+
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from providers.models import AuditEntry
+
+
+class SuperusersRead(BasePermission):
+    """Active superusers alone."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        del view
+        return bool(request.user and request.user.is_active and request.user.is_superuser)
+
+
+class AuditPagination(CursorPagination):
+    """The newest first."""
+
+    ordering = ("-at", "-id")
+    page_size = 100
+
+
+class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
+    """One act: who, when, what, to which object, from where, and how it went."""
+
+    class Meta:
+        model = AuditEntry
+        fields = ["id", "at", "action", "target", "actor", "source", "address", "outcome", "detail"]
+
+
+class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[AuditEntry]):
+    """The audit log, the newest first."""
+
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditSerializer
+    permission_classes = [SuperusersRead]
+    pagination_class = AuditPagination
+    filterset_fields = {"action": ["exact"], "actor": ["exact"], "outcome": ["exact"], "source": ["exact"]}
+    lookup_value_regex = r"\d{1,18}"
