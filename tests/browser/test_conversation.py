@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.browser.test_flows import WIDE
-from tests.browser.visit import chromium, sign_in, visiting
-from tests.e2e.conftest import REAL_KEY, config_for
-from tests.e2e.process import Interceptor, running
+from tests.browser.visit import visiting
+from tests.e2e.process import Interceptor
 from tests.fakes.upstream import Upstream, sse
 from tests.flows.seed_session import SESSION, TURN_IDS
 
@@ -33,30 +31,6 @@ for n in range(12):
         )
 """
 LIVE_SESSION = "99990001-2222-4333-8444-555566667777"
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream(key=REAL_KEY) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def interceptor(upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
-    folder = tmp_path_factory.mktemp("conversation")
-    with running(Interceptor(folder, config_for(upstream, folder))) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def state(browser: Any, interceptor: Interceptor) -> Any:
-    return sign_in(browser, interceptor)
 
 
 @pytest.fixture(scope="module")

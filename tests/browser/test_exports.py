@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.visit import Visit, chromium, sign_in, visiting
-from tests.e2e.conftest import REAL_KEY, config_for
-from tests.e2e.process import Interceptor, running
-from tests.fakes.upstream import Upstream
+from tests.browser.visit import Visit, visiting
+from tests.e2e.process import Interceptor
 from tests.flows.seed import IDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def interceptor(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
-    folder = tmp_path_factory.mktemp("console")
-    with Upstream(key=REAL_KEY) as upstream, running(Interceptor(folder, config_for(upstream, folder))) as process:
-        process.orm("from tests.flows.seed import seed_all; seed_all()")
-        yield process
-
-
-@pytest.fixture(scope="module")
-def state(browser: Any, interceptor: Interceptor) -> Any:
-    return sign_in(browser, interceptor)
+@pytest.fixture(scope="module", autouse=True)
+def seeded(interceptor: Interceptor) -> None:
+    interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
 
 
 def test_a_har_answers_in_the_providers_place(browser: Any, interceptor: Interceptor, state: Any, tmp_path: Path):

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.browser.visit import Visit, chromium, sign_in, visiting
-from tests.e2e.conftest import REAL_KEY, config_for
-from tests.e2e.process import Interceptor, running
+from tests.browser.visit import Visit, visiting
+from tests.e2e.conftest import REAL_KEY
+from tests.e2e.process import Interceptor
 from tests.e2e.test_websocket import dial
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.flows.seed import IDS
@@ -29,39 +28,9 @@ WIDE = (
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream(key=REAL_KEY) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def interceptor(upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
-    folder = tmp_path_factory.mktemp("console")
-    with running(Interceptor(folder, config_for(upstream, folder))) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def state(browser: Any, interceptor: Interceptor) -> Any:
-    return sign_in(browser, interceptor)
-
-
-@pytest.fixture(scope="module")
 def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
     interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
     return interceptor
-
-
-@pytest.fixture
-def visit(browser: Any, interceptor: Interceptor, state: Any) -> Iterator[Visit]:
-    with visiting(browser, interceptor, state) as opened:
-        yield opened
 
 
 def words(*texts: str) -> list[bytes]:

@@ -1,0 +1,51 @@
+"""What most browser tests need: a browser, and an interceptor with its console that it is signed in to.
+
+Each module has an interceptor of its own, so what one of them records is not in the way of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.visit import Visit, chromium, sign_in, visiting
+from tests.e2e.conftest import REAL_KEY, config_for
+from tests.e2e.process import Interceptor, running
+from tests.fakes.upstream import Upstream
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    """A provider that answers what a test scripts."""
+    with Upstream(key=REAL_KEY) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def interceptor(upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+    """The proxy and its console, with nothing recorded yet."""
+    folder = tmp_path_factory.mktemp("console")
+    with running(Interceptor(folder, config_for(upstream, folder))) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def state(browser: Any, interceptor: Interceptor) -> Any:
+    """The cookies of a browser that opened the login link."""
+    return sign_in(browser, interceptor)
+
+
+@pytest.fixture
+def visit(browser: Any, interceptor: Interceptor, state: Any) -> Iterator[Visit]:
+    """One page at 1280 × 800; what it complains about fails the test."""
+    with visiting(browser, interceptor, state) as opened:
+        yield opened
