@@ -1,9 +1,10 @@
 """Keeps secrets out of everything that is stored, logged or shown. Pure: no Django, no mitmproxy.
 
-Two ways at once. By name: headers and query parameters that carry credentials lose their value. By value: every secret
-this process ever resolved, and every credential that passed by in such a header, is cut out wherever it stands, whole,
-in pieces of 14 characters or more, and in the encodings that `flows.needles` lists. A secret that a stream spells in
-pieces shorter than that, one event each, is not found in the raw bytes.
+Two ways at once. By name: headers, query parameters and fields of JSON bodies (`flows.named_fields`) that carry
+credentials lose their value. By value: every secret this process ever resolved, and every credential that passed by in
+such a header, is cut out wherever it stands, whole, in pieces of 14 characters or more, and in the encodings that
+`flows.needles` lists. A secret that a stream spells in pieces shorter than that, one event each, is not found in the
+raw bytes.
 
 A cut-out secret becomes ‹redacted 3f9a21›: the same secret always leaves the same mark. Sentinel keys are public and
 stay readable.
@@ -19,6 +20,7 @@ from threading import Lock
 from urllib.parse import unquote, unquote_plus
 
 from flows.decode import decode, layers
+from flows.named_fields import field_hits, without_named
 from flows.needles import Needles, merged
 from flows.record import Headers
 from providers.auth.registry import SecretRegistry
@@ -103,6 +105,7 @@ _PARAM = re.compile(r"([?&#;])([^=&#;?\s\"'<>]+)=([^&#;\s\"'<>]+)")
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/@?#\s]+)@")
 _WS_KEY = re.compile(r"(?<=openai-insecure-api-key\.)[^,\s]+")
 _LOGGED_CREDENTIAL = re.compile(r"(?i)(\b(?:bearer|basic)\s+)([\w.~+/=-]{12,})")
+_LOGIN_PATH = re.compile(r"(/login/)([\w-]{20,})")
 _TOKEN_IN_JSON = re.compile(rb'"(?:access_token|refresh_token|id_token|client_secret)"\s*:\s*"([^"\\]{16,8192})"')
 _TOKEN_IN_FORM = re.compile(rb"(?:^|&)(?:refresh_token|client_secret|code|code_verifier|assertion)=([^&\s]{16,8192})")
 
@@ -164,8 +167,9 @@ class Redactor:
         return data.decode("utf-8", "surrogatepass") if edits else value
 
     def line(self, value: str) -> str:
-        """A line for the log: by value, and whatever looks like a credential in a header or a query."""
+        """A line for the log: by value, and whatever looks like a credential in a header, a field or a query."""
         value = _LOGGED_CREDENTIAL.sub(lambda match: match[1] + self._unless_sentinel(match[2]), value)
+        value = without_named(_LOGIN_PATH.sub(lambda match: match[1] + mark(match[2]), value), self._unless_sentinel)
         return self.text(_PARAM.sub(self._param, value))
 
     def url(self, value: str) -> str:
@@ -228,6 +232,7 @@ class Redactor:
 
     def _cut(self, value: bytes) -> tuple[bytes, tuple[Edit, ...]]:
         hits = [hit for scanner in self._current_scanners() if scanner for hit in scanner.hits(value)]
+        hits += [hit for hit in field_hits(value) if not _is_sentinel(hit.secret)]
         if not hits:
             return value, ()
         pieces: list[bytes] = []

@@ -1,0 +1,125 @@
+"""Finds secrets by the name of the JSON field they stand in, in bodies and in lines of the log. Pure.
+
+Only a string value of a field that is really one is looked at. JSON inside a string (a message that quotes some, a
+tool's arguments in OpenAI's formats) has escaped quotes and so is never mistaken for a field, and a schema that
+describes a parameter called “token” has an object there. The search runs in RE2, in one pass, whatever the body.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from flows.needles import Hit
+
+MAX_VALUE_BYTES = 16 * 1024
+"""What lies behind this much of one value is not looked for: the value is cut up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """When a value under such a name is a secret."""
+
+    least_chars: int = 8
+    is_vague: bool = False
+    """The name means other things too: the value must also have letters and digits."""
+
+
+_PLAIN = FieldRule()
+_VAGUE = FieldRule(least_chars=16, is_vague=True)
+
+SECRET_FIELDS: dict[str, FieldRule] = {
+    "api key": _PLAIN,
+    "x api key": _PLAIN,
+    "x goog api key": _PLAIN,
+    "apikey": _PLAIN,
+    "access token": _PLAIN,
+    "refresh token": _PLAIN,
+    "id token": _PLAIN,
+    "auth token": _PLAIN,
+    "bearer token": _PLAIN,
+    "session token": _PLAIN,
+    "security token": _PLAIN,
+    "oauth token": _PLAIN,
+    "authorization token": _PLAIN,
+    "authorization": _PLAIN,
+    "proxy authorization": _PLAIN,
+    "client secret": _PLAIN,
+    "client assertion": _PLAIN,
+    "code verifier": _PLAIN,
+    "secret key": _PLAIN,
+    "secret access key": _PLAIN,
+    "aws secret access key": _PLAIN,
+    "private key": _PLAIN,
+    "password": _PLAIN,
+    "passwd": _PLAIN,
+    "passphrase": _PLAIN,
+    "token": _VAGUE,
+    "secret": _VAGUE,
+    "credential": _VAGUE,
+}
+"""Names in words. They are found in any case, joined by nothing, a dash or an underscore: apiKey, api-key, API_KEY."""
+
+_NAMES = "|".join(name.replace(" ", "[-_]?") for name in sorted(SECRET_FIELDS, key=len, reverse=True))
+_RULES = {name.replace(" ", ""): rule for name, rule in SECRET_FIELDS.items()}
+_SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+(?=\S)")
+_VALUE = re.compile(rb'(?:[^"\\]|\\.){0,%d}+' % MAX_VALUE_BYTES, re.DOTALL)
+_LOGGED = re.compile(
+    rf"""(?i)(?<![\w-])(?P<name>{_NAMES})(?P<between>["']?\s*[:=,]\s*b?["']?(?:(?:bearer|basic)\s+)?)(?P<value>[^\s"',;&)}}\]‹]{{8,}})"""
+)
+
+
+def _compiled() -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bodies are bytes of any kind
+    options.case_sensitive = False
+    return re2.compile(rf'"({_NAMES})"[ \t\r\n]*:[ \t\r\n]*"'.encode(), options)
+
+
+_FIELD = _compiled()
+
+
+def field_hits(data: bytes) -> Iterator[Hit]:
+    """Every value of a secret's field in `data`, in order."""
+    for match in _FIELD.finditer(data):
+        value = _VALUE.match(data, match.end())
+        if value is None:
+            continue
+        text = _decoded(value.group())
+        scheme = found.end() if (found := _SCHEME.match(text)) else 0
+        if is_secret(match.group(1).decode("ascii"), text[scheme:]):
+            yield Hit(value.start() + scheme, value.end(), text[scheme:])
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether `value`, standing in a field of this name, has to be taken for a secret."""
+    rule = _RULES[re.sub("[-_]", "", name).lower()]
+    if len(value) < rule.least_chars:
+        return False
+    if value.startswith("-----BEGIN "):
+        return True
+    if any(char.isspace() for char in value):
+        return False  # a description, not a secret
+    return not rule.is_vague or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
+
+
+def without_named(line: str, replace: Callable[[str], str]) -> str:
+    """A line of the log with `replace(value)` in place of values that are named, in whatever notation."""
+
+    def put(match: re.Match[str]) -> str:
+        value = match["value"]
+        return match[0] if not is_secret(match["name"], value) else match["name"] + match["between"] + replace(value)
+
+    return _LOGGED.sub(put, line)
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return str(json.loads(b'"' + raw + b'"', strict=False))
+    except ValueError:
+        return raw.decode("utf-8", "surrogateescape")
