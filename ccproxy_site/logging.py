@@ -20,8 +20,10 @@ MAX_BYTES = 10 * 1024 * 1024
 BACKUP_COUNT = 3
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-# They tell each request's URL and headers; the record has those, redacted.
-_CHATTY = ("asyncio", "daphne", "h2", "hpack", "httpcore", "httpx", "twisted", "mitmproxy.proxy.server")
+# They tell each request's URL and headers; the record has those. Heard at DEBUG alone.
+_CHATTY = ("asyncio", "daphne", "h2", "httpcore", "httpx", "twisted", "mitmproxy.proxy.server")
+# Not heard at DEBUG either: every compressed header field a line, and a traceback for every absent template variable.
+_NEVER_DEBUG = ("hpack", "django.template")
 
 # C0 and C1 with DEL, line and direction separators, lone surrogates: what can forge lines or drive a terminal.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -63,7 +65,20 @@ def escape_controls(text: str) -> str:
 
 
 class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
-    """A rotating log file whose mode is 0600 from the first byte on."""
+    """A rotating log file whose mode is 0600 from the first byte on. Several processes may write to it."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool | int:
+        """Whether this line starts a new file; follows the name first, when another process started one."""
+        if self.stream is not None and not self._is_current(self.stream.fileno()):
+            self.stream.close()
+            self.stream = self._open()
+        return super().shouldRollover(record)
+
+    def _is_current(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.baseFilename))  # noqa: PTH116
+        except OSError:
+            return False
 
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -100,7 +115,7 @@ def configure_logging(log_file: Path | None, level: str, to_stderr: bool, journa
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(level.upper())
-    _quieten()
+    _quieten(is_debug=root.level <= logging.DEBUG)
     logging.captureWarnings(True)
     if journal and not journal_there:
         root.warning("use_journal is on, but there is no systemd journal here; logging to standard error")
@@ -116,11 +131,14 @@ def _file_handler(log_file: Path) -> logging.Handler:
         raise ConfigError(f"cannot write the log file {log_file}: {exc.strerror}") from None
 
 
-def _quieten() -> None:
+def _quieten(*, is_debug: bool) -> None:
     for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.NOTSET if is_debug else logging.WARNING)
+    for name in _NEVER_DEBUG:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("django", "django.server"):
         # Django's own handlers would print unredacted lines beside ours.
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+        logger.setLevel(logging.NOTSET)

@@ -102,10 +102,32 @@ def test_a_wrong_format_string_still_leaves_a_line(log_file: Path) -> None:
 
 
 def test_loggers_that_tell_urls_are_quiet(log_file: Path) -> None:
-    configure_logging(log_file, "DEBUG", to_stderr=False)
+    configure_logging(log_file, "INFO", to_stderr=False)
     logging.getLogger("httpx").info("HTTP Request: GET https://h/?x=1")
     logging.getLogger("django.server").info("hello")
     assert log_file.read_text().count("\n") == 1
+
+
+def test_who_asks_for_debug_gets_it_of_everybody_without_secrets(log_file: Path) -> None:
+    configure_logging(log_file, "INFO", to_stderr=False)
+    configure_logging(log_file, "DEBUG", to_stderr=False)
+    names = (
+        "ccproxy.test",
+        "providers.auth",
+        "mitmproxy.proxy.server",
+        "django.request",
+        "httpx",
+        "httpcore",
+        "daphne",
+    )
+    for name in names:
+        logging.getLogger(name).debug("sent [(b'x-api-key', b'%s')] and password=hunter2-hunter2", KEY)
+    lines = log_file.read_text().splitlines()
+    assert [line.split()[2] for line in lines] == [f"{name}:" for name in names]
+    assert all(f"{mark(KEY)}')]" in line and "hunter2" not in line for line in lines)
+    configure_logging(log_file, "INFO", to_stderr=False)
+    logging.getLogger("httpx").info("quiet again")
+    assert "quiet again" not in log_file.read_text()
 
 
 def test_what_cannot_work_is_said_in_one_sentence(log_file: Path) -> None:
