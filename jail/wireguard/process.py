@@ -18,6 +18,7 @@ HELPER = Path(__file__).with_name("helper.py")
 HANDSHAKE_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 2.0
 _MAX_REPORT_BYTES = 4096
+_SILENT = "the interceptor's WireGuard server does not answer; start it again with: ccproxy start"
 
 
 class InitiatorProcess:
@@ -40,7 +41,7 @@ class InitiatorProcess:
             with theirs:
                 process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
                     [sys.executable, "-I", str(HELPER)],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
@@ -94,7 +95,7 @@ class InitiatorProcess:
             try:
                 part = self._channel.recv(_MAX_REPORT_BYTES)
             except TimeoutError:
-                return {"error": "the interceptor's WireGuard server does not answer; is the interceptor still running?"}
+                return {"error": _SILENT}
             except OSError:
                 part = b""
             if not part:

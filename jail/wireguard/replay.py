@@ -1,0 +1,36 @@
+"""Which counters of a session were seen: a packet is accepted once, in any order within a window."""
+
+from __future__ import annotations
+
+WINDOW = 8192
+
+
+class ReplayWindow:
+    """Counts forward, and remembers the gaps rather than what came: packets in order cost one comparison."""
+
+    __slots__ = ("_missing", "next")
+
+    def __init__(self) -> None:
+        self.next = 0
+        self._missing: set[int] = set()
+
+    def accept(self, counter: int) -> bool:
+        """True once per counter. False for a repeated one, and for one that is WINDOW or more behind the newest.
+
+        Only counters of authentic packets may be asked about: each one moves the window.
+        """
+        expected = self.next
+        if counter == expected:
+            self.next = expected + 1
+            return True
+        oldest = max(expected, counter + 1) - WINDOW
+        if counter > expected:
+            self._missing.update(range(max(expected, oldest), counter))
+            self.next = counter + 1
+            if len(self._missing) > WINDOW:
+                self._missing = {missing for missing in self._missing if missing >= oldest}
+            return True
+        if counter < oldest or counter not in self._missing:
+            return False
+        self._missing.remove(counter)
+        return True
