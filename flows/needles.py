@@ -1,6 +1,6 @@
 """Finds secrets in bytes: whole, cut short, or encoded. Pure.
 
-Every secret is written out in the forms it may take (plain, JSON-escaped, URL-encoded, base64 at each of its three
+Every secret is written out in the forms it may take (plain, JSON-escaped, URL-encoded, hex, base64 at each of its three
 alignments), and every eight bytes of a form are remembered as one integer. The data is read as integers too, once from
 its start and once from its fifth byte, and compared at the speed of a set: the cost does not grow with the number of
 secrets. Only where an integer is known the neighbourhood is compared with the form. Any 11 bytes contain eight that
@@ -30,6 +30,8 @@ _SURE_BYTES = 11
 
 _LONG_ENDS_BYTES = 128
 _LONG_STRIDE = 9
+_HEX_STRIDE = 5
+"""Among 21 neighbouring offsets, multiples of five start at every alignment to four."""
 _SLICE_BYTES = 256 * 1024
 _OFFSET_BITS = 32
 
@@ -55,11 +57,14 @@ class _Form:
     data: bytes
     private_from: int
     """Offset where the part that is really secret begins."""
+    is_hex: bool = False
+    """Two bytes a character: pieces are twice as long, and every fifth integer finds them."""
 
     @property
     def least_bytes(self) -> int:
         """How long a piece must be to count."""
-        return FRAGMENT_BYTES if self._private_bytes >= FRAGMENT_BYTES else len(self.data)
+        least = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
+        return least if self._private_bytes >= least else len(self.data)
 
     @property
     def _private_bytes(self) -> int:
@@ -70,6 +75,8 @@ class _Form:
         last = len(self.data) - _GRAM_BYTES
         if self.least_bytes == len(self.data):
             yield from range(max(0, last) + 1)
+        elif self.is_hex:
+            yield from range(self.private_from, last + 1, _HEX_STRIDE)
         elif len(self.data) <= LONG_BYTES:
             yield from range(self.private_from, last + 1)
         else:
@@ -201,7 +208,8 @@ def _forms(secret: str) -> list[_Form]:
         private_from = max(0, math.ceil(private_bits / 6) - skipped)
         forms.setdefault(encoded, private_from)
         forms.setdefault(encoded.translate(bytes.maketrans(b"+/", b"-_")), private_from)
-    return [_Form(secret, data, private_from) for data, private_from in forms.items()]
+    found = [_Form(secret, data, private_from) for data, private_from in forms.items()]
+    return [*found, *(_Form(secret, encode(secret), len(encode(prefix)), True) for encode in (_hex, _hex_upper))]
 
 
 def _plain(text: str) -> bytes:
@@ -234,6 +242,14 @@ def _url_lower(text: str) -> bytes:
 
 def _url_form(text: str) -> bytes:
     return quote_plus(_plain(text), safe="").encode()
+
+
+def _hex(text: str) -> bytes:
+    return _plain(text).hex().encode()
+
+
+def _hex_upper(text: str) -> bytes:
+    return _hex(text).upper()
 
 
 def _base64(text: str, shift: int) -> tuple[bytes, int]:

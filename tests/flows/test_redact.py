@@ -35,6 +35,8 @@ ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "base64": lambda text: base64.b64encode(text.encode()),
     "base64, URL-safe": lambda text: base64.urlsafe_b64encode(text.encode()),
     "basic": lambda text: base64.b64encode(b"user:" + text.encode() + b"\n"),
+    "hex": lambda text: text.encode().hex().encode(),
+    "hex, upper case": lambda text: text.encode().hex().upper().encode(),
     "base64 at two": lambda text: base64.b64encode(b"ab" + text.encode() + b"tail"),
 }
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -96,6 +98,16 @@ def test_pieces_of_fourteen_characters_are_found(data: st.DataObject) -> None:
     end = data.draw(st.integers(start + 14, len(secret)))
     redacted = redactor("sk-proj-" + secret).text(f"<{secret[start:end]}>")
     assert redacted == f"<{mark('sk-proj-' + secret)}>"
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_pieces_in_hex_are_found_wherever_they_stand(data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(KEY) - 27))
+    piece = KEY[13:][start : start + 14].encode().hex()
+    before = "." * data.draw(st.integers(0, 9))
+    text = redactor(KEY).text(f"{before}{piece}.")
+    assert len(piece) < 28 or text == f"{before}{mark(KEY)}."
 
 
 def test_shorter_pieces_and_public_prefixes_stay() -> None:
