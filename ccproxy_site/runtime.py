@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from django.conf import settings as django_settings
 
 from ccproxy_site.version import product_version
+from flows.catch_up import answer_pages
 from flows.live import LiveBus
 from flows.record import FanOut
 from flows.redact import Redactor
@@ -27,7 +29,7 @@ from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.endpoints import Endpoints
 from interceptor.guard import guard_rules
-from interceptor.instances import others_running
+from interceptor.instances import own_instance, running_instances
 from interceptor.proxy import Proxy
 from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
@@ -48,18 +50,28 @@ class Runtime:
     Steps: load the configuration → start the writer → start the proxy → watch the configuration; backwards on stop.
     """
 
-    def __init__(self, settings: ServerSettings, directory: Path, endpoints: Endpoints, *, require_token: bool) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        directory: Path,
+        endpoints: Endpoints,
+        *,
+        require_token: bool,
+        listeners: Sequence[socket] = (),
+    ) -> None:
         self.settings = settings
         self.directory = directory
         self.endpoints = endpoints
         self.failure: ConfigError | None = None
         self._require_token = require_token
+        self._listeners = listeners
         self._stopping = asyncio.Event()
         self._store = ConfigStore(Snapshot())
         redactor = Redactor(SECRETS)
         retention = settings.flows.retention
         self._writer = FlowWriter(
             redactor=redactor,
+            instance=own_instance(),
             retention=RetentionPolicy(
                 max_age_days=retention.max_age_days, max_flows=retention.max_flows, max_bytes=retention.max_bytes
             ),
@@ -88,8 +100,8 @@ class Runtime:
         """
         keyring()
         self._store.replace(self.load())
-        if not others_running():
-            mark_interrupted(datetime.now(UTC))
+        if not self._listeners:  # a worker's parent does it
+            mark_interrupted(datetime.now(UTC), running_instances())
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Run until a signal or `request_stop`; `on_ready` is called once requests are accepted."""
@@ -98,6 +110,7 @@ class Runtime:
             loop.add_signal_handler(number, self.request_stop)
         self._writer.start()
         watcher: ConfigWatcher | None = None
+        pages = asyncio.create_task(answer_pages(self._live), name="pages of other processes")
         try:
             self._proxy = proxy = self._make_proxy()
             await proxy.start()
@@ -111,6 +124,7 @@ class Runtime:
         except ConfigError as exc:
             self.failure = exc
         finally:
+            pages.cancel()
             await self._close(watcher)
 
     def request_stop(self) -> None:
@@ -130,6 +144,7 @@ class Runtime:
             rules=guard_rules(self.settings.host, self.settings.allowed_hosts, self.settings.allowed_origins),
             idle_timeout_s=self.settings.stream_idle_timeout_seconds,
             options=self._mitmproxy_options(),
+            listeners=self._listeners,
         )
 
     def _mitmproxy_options(self) -> dict[str, object]:

@@ -6,11 +6,11 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from flows import live
 from flows.answer_text import AnswerReader, Piece, joined
+from flows.catch_up import segments_of
 from flows.visible import printable
 
 
@@ -94,10 +94,8 @@ class FlowConsumer(ConsoleConsumer):
         await self.tell(type="state", phase=message["phase"], state=message["row"]["state"])
 
     async def _catch_up(self) -> None:
-        """Read everything kept in this process up to now; without it the page is sent to the database."""
-        bus = live.current_bus()
-        flow_id = self.scope["url_route"]["kwargs"]["flow_id"]
-        segments = await sync_to_async(bus.segments, thread_sensitive=False)(flow_id) if bus else None
+        """Read everything kept by the proxy up to now; without it the page is sent to the database."""
+        segments = await segments_of(self.channel_layer, self.scope["url_route"]["kwargs"]["flow_id"])
         if segments is None or (segments and segments[-1][0] < self.position):
             self.reader = None
             await self.tell(type="gap", position=self.position)

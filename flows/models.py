@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 
@@ -16,6 +17,7 @@ class Flow(models.Model):
     id = models.CharField(primary_key=True, max_length=36)  # mitmproxy's own flow id
     state = models.CharField(max_length=8, choices=State, default=State.LIVE)
     source = models.CharField(max_length=16, default="reverse")
+    instance = models.CharField(max_length=100, blank=True, help_text="The process that handled it: host:pid.")
     started_at = models.DateTimeField(db_index=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -64,6 +66,7 @@ class Flow(models.Model):
     price_version = models.CharField(max_length=64, blank=True, help_text="The price list behind the cost.")
 
     losses = models.JSONField(default=list, help_text="What a translation could not express.")
+    is_lossy = models.BooleanField(default=False, help_text="There are losses.")
     bodies_dropped = models.BooleanField(default=False, help_text="The queue was full: heads kept, bodies lost.")
     pinned = models.BooleanField(default=False, help_text="Exempt from retention.")
     search_text = models.TextField(blank=True, help_text="At most 4 KB of what a search should find.")
@@ -71,7 +74,11 @@ class Flow(models.Model):
     class Meta:
         ordering = ["-started_at", "-id"]
         indexes = [
-            models.Index(fields=["-started_at", "-id"], name="flow_newest"),
+            # The columns after the id order nothing: filters on them are decided without reading the wide rows.
+            models.Index(
+                fields=["-started_at", "-id", "cost_usd", "duration_ms", "input_tokens", "output_tokens", "is_lossy"],
+                name="flow_newest",
+            ),
             models.Index(fields=["provider", "-started_at"], name="flow_provider"),
             models.Index(fields=["status_code", "-started_at"], name="flow_status"),
             models.Index(fields=["requested_model", "-started_at"], name="flow_model"),
@@ -205,3 +212,25 @@ class UsageDaily(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.provider} {self.model}"
+
+
+class SavedFilter(models.Model):
+    """Filters of the flow list under a name: one's own, or shared with everybody who may use the console."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=4000, help_text="As in the list's address: provider=local&status=5xx")
+    shared = models.BooleanField(default=False, help_text="Everybody may use it; only its owner changes it.")
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "name"],
+                name="one_filter_per_name",
+                violation_error_message="You have saved a filter with this name already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

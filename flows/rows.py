@@ -127,6 +127,7 @@ class RowBuilder:
             finished_at=None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
             hooks_changed=hooks_that_changed(record),
             losses=[[self._text(path), self._text(reason)] for path, reason in record.losses],
+            is_lossy=bool(record.losses),
             request_size_bytes=_size(record, "client"),
             response_size_bytes=_size(record, "delivered") or _size(record, "upstream"),
             bodies_dropped=bodies_dropped,

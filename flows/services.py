@@ -43,10 +43,18 @@ def pin(flows: QuerySet[Flow], *, pinned: bool = True) -> int:
     return flows.exclude(pinned=pinned).update(pinned=pinned)
 
 
-def mark_interrupted(before: datetime) -> int:
-    """End the flows that began before `before` and still count as running: their process is gone.
+def mark_interrupted(before: datetime, running: Sequence[str] = ()) -> int:
+    """End the flows that began before `before` and whose process is gone: it is none of `running`.
 
     A process that runs on after all hands its flows over again and so takes the mark back.
     """
-    stale = Flow.objects.filter(state=Flow.State.LIVE, started_at__lt=before)
-    return stale.update(state=Flow.State.ERROR, error=INTERRUPTED)
+    return _end(Flow.objects.filter(started_at__lt=before).exclude(instance__in=running))
+
+
+def mark_interrupted_of(instance: str) -> int:
+    """End the flows of a process that is known to be gone."""
+    return _end(Flow.objects.filter(instance=instance))
+
+
+def _end(flows: QuerySet[Flow]) -> int:
+    return flows.filter(state=Flow.State.LIVE).update(state=Flow.State.ERROR, error=INTERRUPTED)

@@ -76,6 +76,7 @@ class FlowWriter:
         self,
         *,
         redactor: Redactor,
+        instance: str = "",
         retention: RetentionPolicy | None = None,
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
@@ -84,6 +85,7 @@ class FlowWriter:
     ) -> None:
         self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
         self._builder = RowBuilder(redactor, OwnPrices())
+        self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._prepared: dict[str, _Prepared] = {}
@@ -190,6 +192,7 @@ class FlowWriter:
             except Exception as exc:  # one odd flow must not cost the others
                 self._drop_poison(record.id, exc)
                 continue
+            rows.flow.instance = self._instance
             older = self._prepared.get(record.id)
             since = older.waiting_since if older else hand_over.waiting_since
             self._prepared[record.id] = _Prepared(rows, since)

@@ -11,7 +11,18 @@ from interceptor.models import InterceptorStatus
 
 def own_instance() -> str:
     """How this process names itself in its heartbeat row."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return instance_of(os.getpid())
+
+
+def instance_of(pid: int) -> str:
+    """How a process of this machine names itself."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+def running_instances() -> list[str]:
+    """The interceptors that work on this database, without this one."""
+    others = InterceptorStatus.objects.exclude(instance=own_instance())
+    return [row.instance for row in others if is_running(row)]
 
 
 def is_running(status: InterceptorStatus) -> bool:
@@ -20,11 +31,6 @@ def is_running(status: InterceptorStatus) -> bool:
         return False
     host, _, pid = status.instance.rpartition(":")
     return host != socket.gethostname() or not pid.isdigit() or _alive(int(pid))
-
-
-def others_running() -> bool:
-    """True when another interceptor works on this database."""
-    return any(is_running(row) for row in InterceptorStatus.objects.exclude(instance=own_instance()))
 
 
 def _alive(pid: int) -> bool:

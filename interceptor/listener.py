@@ -1,14 +1,27 @@
-"""The listening sockets: room for a burst of clients."""
+"""The listening sockets: room for a burst of clients, and one port for several processes.
+
+Several processes take their connections from one listening socket, which their parent opened before it started them:
+a port that is taken is an error of the parent, a worker that dies takes no waiting connection with it, and a worker
+with work in hand takes none that an idle one could have, because each of them accepts one at a time.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy.mode_servers import ReverseInstance
+
+from providers.errors import ConfigError
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; asyncio's own 100 are fewer than the clients of one busy test run."""
+_ACCEPTED_AT_ONCE = 1
+"""asyncio accepts as many connections per turn as the backlog it was told."""
 
 
 def raise_backlog(server: Proxyserver) -> None:
@@ -19,3 +32,39 @@ def raise_backlog(server: Proxyserver) -> None:
                 with socket.socket(fileno=os.dup(bound.fileno())) as twin:
                     if twin.type == socket.SOCK_STREAM:
                         twin.listen(BACKLOG)
+
+
+def open_listeners(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets at every address of `host`, which child processes may inherit.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    opened: list[socket.socket] = []
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(infos):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            opened.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+    except OSError as exc:
+        for listener in opened:
+            listener.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+    return opened
+
+
+def listen_on(sockets: Sequence[socket.socket]) -> None:
+    """Make mitmproxy's reverse listener of this process accept from `sockets` instead of opening its own."""
+
+    async def listen(self: Any, host: str, port: int) -> list[Any]:
+        return [
+            await asyncio.start_server(self.handle_stream, sock=listener, backlog=_ACCEPTED_AT_ONCE)
+            for listener in sockets
+        ]
+
+    ReverseInstance.listen = listen  # type: ignore[method-assign]

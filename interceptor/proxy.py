@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from socket import socket
 
 from mitmproxy.addons.proxyserver import Proxyserver
 
@@ -14,7 +16,7 @@ from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
 from interceptor.guard import GuardRules, guard_rules
-from interceptor.listener import raise_backlog
+from interceptor.listener import listen_on, raise_backlog
 from interceptor.master import build_master
 from providers.auth.resolve import CredentialResolver
 from providers.errors import ConfigError
@@ -40,6 +42,7 @@ class Proxy:
         rules: who may call; None: only by loopback names and `host`.
         idle_timeout_s: how long a provider may be silent.
         options: further mitmproxy options.
+        listeners: sockets to accept from, instead of opening one at host:port.
     """
 
     def __init__(
@@ -56,7 +59,10 @@ class Proxy:
         rules: GuardRules | None = None,
         idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
         options: dict[str, object] | None = None,
+        listeners: Sequence[socket] = (),
     ) -> None:
+        if listeners:
+            listen_on(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
         self._resolver = resolver
         self._ready = asyncio.Event()

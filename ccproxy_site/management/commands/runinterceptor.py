@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from ccproxy_site.banner import ready_text, write_login_file
 from ccproxy_site.console import run_with_console, stop_console
 from ccproxy_site.database import ensure_database
+from ccproxy_site.fleet import Fleet
 from ccproxy_site.logging import configure_logging
 from ccproxy_site.runtime import Runtime
 from interceptor.config.server import ServerSettings
@@ -38,6 +39,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-console", action="store_true", help="run the proxy alone")
         parser.add_argument(
+            "--workers",
+            type=int,
+            default=1,
+            metavar="N",
+            help="proxy processes that share the port (default 1); as many as cores for heavy traffic",
+        )
+        parser.add_argument(
             "--allow-code-config",
             action="store_true",
             help="let the console and the API set commands and hook paths, which run code",
@@ -45,16 +53,23 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self._run(console=not options["no_console"], allow_code=options["allow_code_config"])
+            if options["workers"] < 1:
+                raise ConfigError("--workers wants a number from 1 on")
+            self._run(
+                console=not options["no_console"],
+                allow_code=options["allow_code_config"],
+                workers=options["workers"],
+            )
         except ConfigError as exc:
             self.stderr.write(f"ccproxy: {exc}", ending="\n")
             raise SystemExit(1) from None
 
-    def _run(self, *, console: bool, allow_code: bool) -> None:
+    def _run(self, *, console: bool, allow_code: bool, workers: int) -> None:
         """Steps: settings → directory and database → addresses → configuration → serve."""
         os.umask(0o077)
         if allow_code:
             django_settings.CCPROXY_ALLOW_CODE_CONFIG = True
+            os.environ["CCPROXY_ALLOW_CODE_CONFIG"] = "1"  # workers read it
         settings: ServerSettings = django_settings.CCPROXY
         directory = Path(django_settings.CONFIG_DIR)
         _check_directory(directory)
@@ -76,14 +91,23 @@ class Command(BaseCommand):
         endpoints = _endpoints(settings, directory, console=console)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        runtime = Runtime(settings, directory, endpoints, require_token=require_token)
+        runtime = _runtime(workers, settings, directory, endpoints, require_token=require_token)
         runtime.prepare()
         _serve(loop, runtime, console=console)
         if runtime.failure:
             raise runtime.failure
 
 
-def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime, *, console: bool) -> None:
+def _runtime(
+    workers: int, settings: ServerSettings, directory: Path, endpoints: Endpoints, *, require_token: bool
+) -> Runtime | Fleet:
+    """The proxy in this process, or several processes of it."""
+    if workers == 1:
+        return Runtime(settings, directory, endpoints, require_token=require_token)
+    return Fleet(settings, directory, endpoints, require_token=require_token, workers=workers)
+
+
+def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime | Fleet, *, console: bool) -> None:
     def announce() -> None:
         login_file = write_login_file(runtime.directory, runtime.endpoints) if console else None
         text = ready_text(runtime.endpoints, login_file, to_tty=sys.stdout.isatty())

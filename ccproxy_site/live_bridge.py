@@ -1,0 +1,149 @@
+"""The live view between one parent and its workers, without Redis: one socket pair for each worker.
+
+Lines of JSON; bytes in a message are base64 under "b64". The parent says `{"endpoints"}` first, `{"groups": [...]}`
+whenever the audience changes, and `{"message"}` to a group that the worker joined. The worker says `{"ready": true}` or
+`{"failed": sentence}` once, then `{"group", "message"}` and `{"channel", "message"}` for the parent's pages, and
+`{"join": group}` for what it wants to hear. The end of the stream tells either side that the other is gone. Lossy like
+the live view itself: what does not fit is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Callable, Collection
+from typing import Any
+
+from channels.layers import BaseChannelLayer
+
+logger = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+MAX_UNSENT_BYTES = 8 * 1024 * 1024
+MAX_HEARD = 100
+
+
+class Bridge:
+    """One end of a socket pair."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, end: socket.socket) -> Bridge:
+        """Talk over this end of a socket pair."""
+        end.setblocking(False)
+        return cls(*await asyncio.open_connection(sock=end, limit=MAX_LINE_BYTES))
+
+    def say(self, **words: Any) -> None:
+        """Send one line, or drop it when the other side does not keep up."""
+        transport = self._writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size() < MAX_UNSENT_BYTES:
+            self._writer.write(json.dumps(words, default=_bytes_as_text).encode() + b"\n")
+
+    async def hear(self) -> dict[str, Any] | None:
+        """The next line; None once the other side is gone."""
+        try:
+            line = await self._reader.readline()
+        except (OSError, ValueError) as exc:  # ValueError: longer than the limit
+            logger.debug("live bridge: %s", exc)
+            return None
+        return json.loads(line, object_hook=_text_as_bytes) if line.endswith(b"\n") else None
+
+    async def close(self) -> None:
+        """Send what is left and hang up; the other side reads the end."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class BridgeLayer(BaseChannelLayer):
+    """The channel layer of a worker: it has no pages of its own and hands every message to the parent."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+        self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_HEARD)
+        self.groups: frozenset[str] = frozenset()
+        """What the parent's pages have joined."""
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        """Pass a message on to the parent's pages."""
+        self._bridge.say(group=group, message=message)
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Pass a message on to one channel of the parent."""
+        self._bridge.say(channel=channel, message=message)
+
+    async def listened_to(self, groups: Collection[str]) -> set[str]:
+        """Those of `groups` that a page has joined."""
+        return set(self.groups.intersection(groups))
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """The one channel of this side."""
+        return f"{prefix}!worker"
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Have the parent pass on what its own pages say to `group`."""
+        self._bridge.say(join=group)
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """The next message to a group that was joined."""
+        return await self._heard.get()
+
+    def heard(self, message: dict[str, Any]) -> None:
+        """A message came from the parent."""
+        if not self._heard.full():
+            self._heard.put_nowait(message)
+
+
+async def follow_parent(bridge: Bridge, layer: BridgeLayer, on_gone: Callable[[], None]) -> None:
+    """A worker's side: learn the audience and what pages ask, until the parent is gone."""
+    while (words := await bridge.hear()) is not None:
+        if "groups" in words:
+            layer.groups = frozenset(words["groups"])
+        else:
+            layer.heard(words["message"])
+    on_gone()
+
+
+async def follow_worker(bridge: Bridge, layer: Any, on_ready: Callable[[dict[str, Any]], None]) -> None:
+    """The parent's side: pass on what a worker tells and what it wants to hear, until it is gone."""
+    joined: set[asyncio.Task[None]] = set()
+    try:
+        while (words := await bridge.hear()) is not None:
+            if "group" in words:
+                await layer.group_send(words["group"], words["message"])
+            elif "channel" in words:
+                await layer.send(words["channel"], words["message"])
+            elif "join" in words:
+                joined.add(asyncio.create_task(_pass_on(layer, words["join"], bridge)))
+            else:
+                on_ready(words)
+    finally:
+        for task in joined:
+            task.cancel()
+
+
+async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
+    channel = await layer.new_channel()
+    await layer.group_add(group, channel)
+    try:
+        while True:
+            bridge.say(message=await layer.receive(channel))
+    finally:
+        await layer.group_discard(group, channel)
+
+
+def _bytes_as_text(value: Any) -> dict[str, str]:
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()}
+    raise TypeError(f"{type(value).__name__} cannot cross the bridge")
+
+
+def _text_as_bytes(value: dict[str, Any]) -> Any:
+    return base64.b64decode(value["b64"]) if value.keys() == {"b64"} else value
