@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make check test`.
-.PHONY: run install check test bench lock clean
+.PHONY: run install check test bench bench-check lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -49,6 +49,10 @@ test: $(VENV)/.dev  ## The whole suite
 
 bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 	$(PY) -m tests.bench --json $(VENV)/bench.json $(ARGS)
+
+# Not part of `make test`: what it says depends on the machine. Ratios may be 1.5 times the committed ones.
+bench-check: $(VENV)/.dev  ## Measure the proxy quickly and compare its ratios with tests/bench/baseline.json
+	$(PY) -m tests.bench --quick --check --json $(VENV)/bench.json proxy $(ARGS)
 
 # Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
 LOCK = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group build

@@ -1,7 +1,8 @@
-"""`python -m tests.bench [section …] [--json FILE]`: measures, prints a table, writes the figures as JSON.
+"""`python -m tests.bench [section …] [--quick] [--json FILE]`: measures, prints a table, writes the figures as JSON.
 
 A section is a module of this package with a `TITLE` and `figures()`; a new one is one line in `SECTIONS`. Absolute
-times depend on the machine and on what else runs on it, so every target is a ratio or has room.
+times depend on the machine and on what else runs on it, so every target is a ratio or has room. `--check` compares the
+ratios with the committed baseline, `--baseline` makes this run the baseline.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import argparse
 import json
 import os
 import platform
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import translation
-from tests.bench.result import Figure, Section
+from tests.bench import compare, proxy, soak, translation
+from tests.bench.result import OPTIONS, Figure, Section
 
-SECTIONS: dict[str, Section] = {"translation": translation}
+SECTIONS: dict[str, Section] = {"proxy": proxy, "translation": translation, "soak": soak}
+WHEN_NAMED = {"soak"}
+"""Sections that take long: they run only when they are asked for."""
 
 
 def show(section: Section) -> list[Figure]:
@@ -35,23 +39,51 @@ def show(section: Section) -> list[Figure]:
 
 
 def main() -> None:
-    """Run the sections that were asked for, or all."""
+    """Run the sections that were asked for, or all but the long ones."""
+    options = _arguments()
+    OPTIONS.quick, OPTIONS.soak_s = options.quick, options.soak_s
+    names = options.sections or [name for name in SECTIONS if name not in WHEN_NAMED]
+    results = {name: show(SECTIONS[name]) for name in names}
+    missed = sum(not figure.kept for figures in results.values() for figure in figures)
+    print(f"{missed} targets missed" if missed else "Every target is kept.")
+    if options.json:
+        options.json.write_text(json.dumps(_as_json(results), indent=1))
+    if options.baseline:
+        compare.write(compare.ratios(results))
+    if options.check:
+        _check(compare.ratios(results), names)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all without one")
+    parser.add_argument(
+        "sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all but {', '.join(WHEN_NAMED)} without"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--quick", action="store_true", help="a few minutes: coarse figures")
+    parser.add_argument("--soak-s", type=float, default=OPTIONS.soak_s, help="how long the soak lasts")
+    parser.add_argument("--check", action="store_true", help="fail when a ratio is much worse than the baseline")
+    parser.add_argument("--baseline", action="store_true", help="make this run the baseline")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    results: dict[str, Any] = {}
-    missed = 0
-    for name in options.sections or SECTIONS:
-        figures = show(SECTIONS[name])
-        results[name] = [{**asdict(figure), "kept": figure.kept} for figure in figures]
-        missed += sum(not figure.kept for figure in figures)
-    print(f"{missed} targets missed" if missed else "Every target is kept.")
-    if options.json:
-        machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
-        options.json.write_text(json.dumps({"machine": machine, "sections": results}, indent=1))
+    return options
+
+
+def _as_json(results: dict[str, list[Figure]]) -> dict[str, Any]:
+    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
+    sections = {
+        name: [{**asdict(figure), "kept": figure.kept} for figure in figures] for name, figures in results.items()
+    }
+    return {"machine": machine, "sections": sections}
+
+
+def _check(now: dict[str, float], sections: list[str]) -> None:
+    """End with 1 when this run is much worse than the baseline of the same sections."""
+    baseline = {key: value for key, value in compare.read().items() if key.partition(":")[0] in sections}
+    lines = compare.worse(now, baseline)
+    print("\n".join(["", "Worse than the baseline:", *lines]) if lines else "No ratio is much worse than the baseline.")
+    sys.exit(bool(lines))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value. `target` is the most it may be, in the same unit; None when nothing is promised."""
+    """One measured value. `target` is the most it may be, in the same unit; None when nothing is promised.
+
+    A ratio of two values of one run is fit to be compared with other runs, on other machines: see `.compare`.
+    """
 
     what: str
     case: str
@@ -21,6 +24,27 @@ class Figure:
     def kept(self) -> bool:
         """True unless the target is missed."""
         return self.target is None or self.value <= self.target
+
+    @property
+    def is_ratio(self) -> bool:
+        """True for a value that was divided by another one of the same run."""
+        return self.unit == RATIO
+
+
+RATIO = "×"
+
+
+@dataclass(slots=True)
+class Options:
+    """What the command line said; sections that care look at `OPTIONS`."""
+
+    quick: bool = False
+    """About two minutes for the proxy: coarse, good enough to see a ratio go wrong."""
+    soak_s: float = 600.0
+    """How long the soak lasts."""
+
+
+OPTIONS = Options()
 
 
 class Section(Protocol):

@@ -1,0 +1,121 @@
+"""One piece of work done by several servers in turn, again and again: a machine that slows down slows all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from tests.bench.load import Answer, closed_loop, connected
+from tests.bench.servers import Target
+from tests.bench.traffic import times
+
+Make = Callable[[int], bytes]
+"""Makes a request for a server's port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What each server is asked in a round: `requests` of them over `connections`."""
+
+    make: Make
+    requests: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One server in one round. CPU time is that of all its processes, until what it recorded was written."""
+
+    wall_s: float
+    cpu_s: float
+    answers: list[Answer]
+
+    @property
+    def delays_s(self) -> list[float]:
+        """Of each streamed event."""
+        return [delay for answer in self.answers for delay in answer.event_delays]
+
+
+class Series:
+    """The samples of all rounds, by server."""
+
+    def __init__(self, samples: dict[str, list[Sample]]) -> None:
+        self._samples = samples
+
+    def value(self, name: str, measure: Callable[[Sample], float]) -> float:
+        """The median over the rounds."""
+        return median(map(measure, self._samples[name]))
+
+    def ratio(self, name: str, base: str, measure: Callable[[Sample], float]) -> float:
+        """The median of the ratios within each round."""
+        pairs = zip(self._samples[name], self._samples[base], strict=True)
+        return median(measure(sample) / measure(other) for sample, other in pairs)
+
+    def added(self, name: str, base: str, measure: Callable[[Sample], float]) -> float:
+        """The median of the differences within each round."""
+        pairs = zip(self._samples[name], self._samples[base], strict=True)
+        return median(measure(sample) - measure(other) for sample, other in pairs)
+
+
+def measure(targets: Sequence[Target], load: Load, rounds: int) -> Series:
+    """Ask every server in every round; each round begins with another one."""
+    samples: dict[str, list[Sample]] = {target.name: [] for target in targets}
+    for number in range(rounds):
+        first = number % len(targets)
+        for target in (*targets[first:], *targets[:first]):
+            samples[target.name].append(_sample(target, load))
+    return Series(samples)
+
+
+def _sample(target: Target, load: Load) -> Sample:
+    target.settle()
+    before_s = target.cpu_s()
+    wall_s, answers = asyncio.run(_ask(target, load))
+    target.acknowledged += len(answers)
+    target.settle()
+    return Sample(wall_s, target.cpu_s() - before_s, answers)
+
+
+async def _ask(target: Target, load: Load) -> tuple[float, list[Answer]]:
+    async with connected(target.port, load.connections) as connections:
+        began = time.perf_counter()
+        answers = await closed_loop(connections, times(load.requests, lambda: load.make(target.port)))
+        return time.perf_counter() - began, answers
+
+
+def p50_ms(sample: Sample) -> float:
+    """Half of the requests were answered within this time."""
+    return median(answer.taken_s for answer in sample.answers) * 1e3
+
+
+def p99_ms(sample: Sample) -> float:
+    """99 of 100 requests were."""
+    return quantiles((answer.taken_s for answer in sample.answers), n=100)[98] * 1e3
+
+
+def first_byte_ms(sample: Sample) -> float:
+    """From the request to the first byte of its answer's body."""
+    return median(answer.first_byte_s for answer in sample.answers) * 1e3
+
+
+def event_ms(sample: Sample) -> float:
+    """From the provider's write of an event to the client's read."""
+    return median(sample.delays_s) * 1e3
+
+
+def cpu_per_1000_requests(sample: Sample) -> float:
+    """CPU seconds."""
+    return sample.cpu_s / len(sample.answers) * 1000
+
+
+def cpu_per_1000_events(sample: Sample) -> float:
+    """CPU seconds, the request and its record included."""
+    return sample.cpu_s / len(sample.delays_s) * 1000
+
+
+def requests_per_s(sample: Sample) -> float:
+    """Throughput."""
+    return len(sample.answers) / sample.wall_s

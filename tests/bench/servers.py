@@ -1,0 +1,113 @@
+"""The processes that are compared: the scripted provider itself, bare mitmdump in two ways, and ours."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import process_tree
+from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
+
+DIRECT = "direct"
+DUMP = "mitmdump"
+DUMP_STREAMED = "mitmdump, stream = True"
+OURS = "ccproxy"
+
+_STREAM_ADDON = "def responseheaders(flow):\n    flow.response.stream = True\n"
+_CONFIG = """\
+providers:
+  bench:
+    type: anthropic
+    scheme: http
+    host: 127.0.0.1
+    port: {port}
+    auth: {{type: command, command: "echo sk-ant-api03-bench-{key}"}}
+"""
+SETTLE_TIMEOUT_S = 120.0
+
+
+@dataclass
+class Target:
+    """Something that answers on a port. `interceptor` is set for ours."""
+
+    name: str
+    port: int
+    pid: int
+    interceptor: Interceptor | None = None
+    acknowledged: int = 0
+    """Answers that clients got."""
+
+    def settle(self) -> None:
+        """Return once everything that was acknowledged is recorded: writing it is part of what it costs."""
+        if self.interceptor is None:
+            return
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while (recorded := self.recorded()) < self.acknowledged:
+            assert time.monotonic() < deadline, f"{recorded} of {self.acknowledged} flows are recorded"
+            time.sleep(0.05)
+
+    def recorded(self) -> int:
+        """Finished flows in the database."""
+        assert self.interceptor is not None
+        return int(self.interceptor.rows("select count(*) as n from flows_flow where state = 'done'")[0]["n"])
+
+    def cpu_s(self) -> float:
+        """CPU time of its processes so far."""
+        return process_tree.cpu_s(self.pid)
+
+    def rss_mb(self) -> float:
+        """Memory of its processes now."""
+        return process_tree.rss_mb(self.pid)
+
+
+@contextlib.contextmanager
+def provider() -> Iterator[Target]:
+    """The scripted provider, asked without a proxy between."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.provider"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        yield Target(DIRECT, int(process.stdout.readline()), process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def mitmdump(upstream: Target, folder: Path, *, streamed: bool) -> Iterator[Target]:
+    """`mitmdump --mode reverse` as it comes, or with an addon of one line that streams every answer."""
+    port, confdir = free_port(), folder / f"mitmdump-{streamed}"
+    confdir.mkdir()
+    mode = f"reverse:http://127.0.0.1:{upstream.port}@127.0.0.1:{port}"
+    command = [str(Path(sys.executable).with_name("mitmdump")), "--set", f"confdir={confdir}", "--mode", mode]
+    if streamed:
+        (confdir / "streamed.py").write_text(_STREAM_ADDON)
+        command += ["-s", str(confdir / "streamed.py")]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _listens(port), "mitmdump listens")
+        yield Target(DUMP_STREAMED if streamed else DUMP, port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def ours(upstream: Target, folder: Path) -> Iterator[Target]:
+    """`runinterceptor` with its console, the default hooks, a credential that is injected, and the record on."""
+    folder.mkdir(exist_ok=True)
+    with running(Interceptor(folder, _CONFIG.format(port=upstream.port, key="7f" * 40))) as proxy:
+        yield Target(OURS, proxy.port, proxy.pid, proxy)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
