@@ -24,13 +24,14 @@ from flows.services import mark_interrupted
 from flows.writer import FlowWriter
 from interceptor.config.load import load_snapshot
 from interceptor.config.schema import Snapshot
-from interceptor.config.server import ServerSettings
+from interceptor.config.server import ServerSettings, reachable_host
 from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.endpoints import Endpoints
 from interceptor.guard import guard_rules
 from interceptor.instances import own_instance, running_instances
 from interceptor.proxy import Proxy
+from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
@@ -145,6 +146,15 @@ class Runtime:
             idle_timeout_s=self.settings.stream_idle_timeout_seconds,
             options=self._mitmproxy_options(),
             listeners=self._listeners,
+            wireguard=self._wireguard_settings(),
+        )
+
+    def _wireguard_settings(self) -> WireGuardSettings:
+        return WireGuardSettings(
+            directory=self.directory,
+            proxy_host=reachable_host(self.settings.host),
+            proxy_port=self.settings.port,
+            static_port=self.settings.inspector.wireguard_port,
         )
 
     def _mitmproxy_options(self) -> dict[str, object]:

@@ -18,6 +18,8 @@ from interceptor.config.store import ConfigStore
 from interceptor.guard import GuardRules, guard_rules
 from interceptor.listener import listen_on, raise_backlog
 from interceptor.master import build_master
+from interceptor.wireguard.lease import RunBook
+from interceptor.wireguard.service import WireGuardService, WireGuardSettings
 from providers.auth.resolve import CredentialResolver
 from providers.errors import ConfigError
 
@@ -43,6 +45,7 @@ class Proxy:
         idle_timeout_s: how long a provider may be silent.
         options: further mitmproxy options.
         listeners: sockets to accept from, instead of opening one at host:port.
+        wireguard: where captured commands ask for their listeners; None: nowhere.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Proxy:
         idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
         options: dict[str, object] | None = None,
         listeners: Sequence[socket] = (),
+        wireguard: WireGuardSettings | None = None,
     ) -> None:
         if listeners:
             listen_on(listeners)
@@ -82,6 +86,8 @@ class Proxy:
             asyncio.get_running_loop(), store, self._chain, host=host, port=port, ca_dir=ca_dir, options=options
         )
         self._task: asyncio.Task[None] | None = None
+        self.runs = RunBook()
+        self._wireguard = WireGuardService(wireguard, self.runs) if wireguard else None
 
     @property
     def active_flows(self) -> int:
@@ -113,6 +119,8 @@ class Proxy:
         server = self._master.addons.get("proxyserver")
         if isinstance(server, Proxyserver):
             raise_backlog(server)
+            if self._wireguard:
+                await self._wireguard.start(server)
 
     def _check_addresses(self) -> None:
         server = self._master.addons.get("proxyserver")
@@ -130,6 +138,8 @@ class Proxy:
 
     async def stop(self, drain_timeout_s: float) -> None:
         """Accept nothing new, let running flows finish for at most `drain_timeout_s`, then end."""
+        if self._wireguard:
+            self._wireguard.refuse()
         server = self._master.addons.get("proxyserver")
         if isinstance(server, Proxyserver):
             await server.servers.update([])
@@ -137,6 +147,8 @@ class Proxy:
             await asyncio.wait_for(self._chain.record.idle.wait(), drain_timeout_s)
         except TimeoutError:
             logger.warning("%d flows were cut off after %g s", self.active_flows, drain_timeout_s)
+        if self._wireguard:
+            await self._wireguard.stop()
         self._master.shutdown()
         await self.wait()
 

@@ -105,7 +105,22 @@ class InspectorSettings(Group):
         },
         description="Host to the `gen_ai.system` that traces carry.",
     )
-    keylog: bool = Field(False, description="Write tls.keylog, which lets its reader decrypt captured traffic.")
+    wireguard_port: Port | None = Field(
+        None,
+        description="UDP port on 127.0.0.1 of the WireGuard listener for clients outside; 0: any free one; null: none.",
+    )
+    keylog: bool = Field(
+        False,
+        description="Write tls.keylog. Off, because whoever reads it can decrypt every captured connection.",
+    )
+    dns_overrides: dict[str, str] = Field(
+        {}, description="Name to address: what captured commands are told when they look the name up."
+    )
+    upstream_overrides: dict[str, str] = Field(
+        {},
+        description="Host to ADDRESS:PORT: where connections to the host really go. Certificates are still checked "
+        "for the host's own name.",
+    )
     readiness: ReadinessSettings = ReadinessSettings()
     mitmproxy: MitmproxySettings = MitmproxySettings()
 

@@ -1,0 +1,10 @@
+"""WireGuard listeners: transparent capture of whole processes, and of clients outside.
+
+lease_client   the launcher's side of a lease; standard library only
+lease          what a lease is: label, command, allowed hosts
+hosts          which hosts an allow-list covers
+server         one WireGuard server of mitmproxy, started and stopped
+lease_server   hands leases out over a unix socket
+static         the listener for clients that no launcher starts
+service        all of it together, in the one process that holds the lock
+"""

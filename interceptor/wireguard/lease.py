@@ -1,0 +1,86 @@
+"""What a lease is: one run of a command whose traffic comes through a WireGuard server of its own. Pure."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from interceptor.wireguard.hosts import AllowedHosts, allowed_hosts
+from providers.errors import ConfigError
+
+MAX_LABEL_CHARS = 64
+MAX_COMMAND_CHARS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as its flows know it."""
+
+    id: str
+    label: str
+    command: str
+    """As a shell would take it, cut at MAX_COMMAND_CHARS."""
+    egress: AllowedHosts | None = None
+    """The only hosts it may reach; None: any."""
+    pid: int = 0
+
+
+class RunBook:
+    """The runs under way, by the path that names their server in mitmproxy's mode."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+
+    def add(self, key: str, run: Run) -> None:
+        """A run begins."""
+        self._runs[key] = run
+
+    def remove(self, key: str) -> None:
+        """A run ended; removing twice is fine."""
+        self._runs.pop(key, None)
+
+    def get(self, key: str) -> Run | None:
+        """The run of a server, or None when it ended or never was."""
+        return self._runs.get(key)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(list(self._runs.values()))
+
+
+def parse_request(line: bytes) -> Run:
+    """The run that a launcher's line describes.
+
+    Raises:
+        ConfigError: one sentence that names the fix.
+    """
+    try:
+        asked = json.loads(line)
+        label, command, egress = asked["label"], asked["command"], asked.get("egress")
+        if not isinstance(label, str) or not _is_texts(command) or not (egress is None or _is_texts(egress)):
+            raise TypeError
+        pid = int(asked.get("pid") or 0)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ConfigError("the proxy does not understand this launcher; start both from the same version") from None
+    shown = shlex.join(command)
+    return Run(
+        id=secrets.token_hex(6),
+        label=_printable(label)[:MAX_LABEL_CHARS] or "jail",
+        command=_printable(shown if len(shown) <= MAX_COMMAND_CHARS else f"{shown[: MAX_COMMAND_CHARS - 1]}…"),
+        egress=None if egress is None else allowed_hosts(egress),
+        pid=pid,
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

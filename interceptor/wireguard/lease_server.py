@@ -1,0 +1,142 @@
+"""Hands leases out: a unix socket in the config directory, one connection for each run.
+
+The line of a launcher is answered with a fresh WireGuard server; when the connection ends, whoever ended it, the server
+and everything known of the run is gone. The socket is for this user alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import struct
+from pathlib import Path
+
+from mitmproxy.addons.proxyserver import Proxyserver
+
+from interceptor.wireguard.lease import RunBook, parse_request
+from interceptor.wireguard.lease_client import MAX_LINE_BYTES, SOCKET_NAME, short_path
+from interceptor.wireguard.server import DNS_SERVER, WireGuardServer, start_fresh_server
+from providers.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+MAX_LEASES = 64
+REQUEST_TIMEOUT_S = 5.0
+
+
+class LeaseServer:
+    """Serves the lease socket.
+
+    Args:
+        run_dir: where socket and key files live, for this user alone.
+        book: who runs; addons look flows' runs up in it.
+        proxy_host: the reverse listener's address as this machine reaches it.
+        proxy_port: its port.
+    """
+
+    def __init__(self, run_dir: Path, book: RunBook, *, proxy_host: str, proxy_port: int) -> None:
+        self._run_dir = run_dir
+        self._book = book
+        self._proxy = proxy_host, proxy_port
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, manager: Proxyserver) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the socket cannot be made.
+        """
+        self._manager = manager
+        listener = _private_socket(self._run_dir)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_LINE_BYTES)
+
+    def refuse(self) -> None:
+        """Listen no more; leases go on."""
+        if self._server is not None and self._server.is_serving():
+            self._server.close()
+            (self._run_dir / SOCKET_NAME).unlink(missing_ok=True)
+
+    async def stop(self) -> None:
+        """End every lease and listen no more."""
+        self.refuse()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="lease")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One lease from its request to its end."""
+        try:
+            if not _same_user(writer.get_extra_info("socket")):
+                return
+            line = await asyncio.wait_for(reader.readline(), REQUEST_TIMEOUT_S)
+            await self._lease(line, reader, writer)
+        except ConfigError as exc:
+            writer.write(json.dumps({"error": str(exc)}).encode() + b"\n")
+        except (OSError, ValueError, TimeoutError) as exc:
+            logger.warning("a lease ended early: %s", exc)
+        finally:
+            writer.close()
+
+    async def _lease(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Raises ConfigError when it is refused."""
+        run = parse_request(line)
+        if len(self._book) >= MAX_LEASES:
+            raise ConfigError(f"{MAX_LEASES} captured commands run already; end one of them first")
+        try:
+            server = await start_fresh_server(self._manager, self._run_dir)
+        except OSError as exc:
+            raise ConfigError(f"the proxy cannot open another WireGuard port: {exc}") from None
+        self._book.add(server.key, run)
+        logger.info("run %s (%s) is captured on UDP port %d", run.label, run.id, server.port)
+        try:
+            writer.write(self._answer(server, run.id))
+            await writer.drain()
+            while await reader.read(4096):
+                pass  # whatever it says, only the end matters
+        finally:
+            self._book.remove(server.key)
+            await asyncio.shield(server.stop())
+            logger.info("run %s (%s) ended", run.label, run.id)
+
+    def _answer(self, server: WireGuardServer, lease: str) -> bytes:
+        answer = {
+            "port": server.port,
+            "private_key": server.client_private_key,
+            "peer_public_key": server.public_key,
+            "dns": DNS_SERVER,
+            "proxy_host": self._proxy[0],
+            "proxy_port": self._proxy[1],
+            "lease": lease,
+        }
+        return json.dumps(answer).encode() + b"\n"
+
+
+def _private_socket(run_dir: Path) -> socket.socket:
+    """The bound socket, which nobody else can connect to from the first moment on."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with short_path(run_dir, SOCKET_NAME) as path:
+        Path(path).unlink(missing_ok=True)  # of a process that was killed; who is here holds the lock
+        before = os.umask(0o177)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(before)
+    return listener
+
+
+def _same_user(connection: socket.socket) -> bool:
+    """True for a peer of this user, or root. Elsewhere than on Linux the socket's mode must do."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return True
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
+    return uid in (os.getuid(), 0)

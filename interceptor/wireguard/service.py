@@ -1,0 +1,112 @@
+"""Everything WireGuard of an interceptor: the lease socket and the static listener.
+
+One process of a config directory serves it: the one that holds the lock `run/lease.lock`. The others wait for the lock,
+so that one of several workers takes over when the first one dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mitmproxy.addons.proxyserver import Proxyserver
+
+from interceptor.wireguard.lease import RunBook
+from interceptor.wireguard.lease_client import RUN_DIR
+from interceptor.wireguard.lease_server import LeaseServer
+from interceptor.wireguard.server import WireGuardServer, stop_all
+from interceptor.wireguard.static import CLIENT_FILE, start_static_server
+from providers.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+LOCK_NAME = "lease.lock"
+RETRY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WireGuardSettings:
+    """What the service needs to know.
+
+    `proxy_host` is the address at which this machine reaches the reverse listener; `static_port` None means that there
+    is no static listener, 0 any free port.
+    """
+
+    directory: Path
+    proxy_host: str
+    proxy_port: int
+    static_port: int | None = None
+
+
+class WireGuardService:
+    """Starts with the proxy, stops with it."""
+
+    def __init__(self, settings: WireGuardSettings, book: RunBook) -> None:
+        self._settings = settings
+        self._run_dir = settings.directory / RUN_DIR
+        self._leases = LeaseServer(self._run_dir, book, proxy_host=settings.proxy_host, proxy_port=settings.proxy_port)
+        self._static: WireGuardServer | None = None
+        self._lock: int | None = None
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def start(self, manager: Proxyserver) -> None:
+        """Serve, or wait for another process to leave.
+
+        Raises:
+            ConfigError: the run directory or the static port cannot be used.
+        """
+        try:
+            self._run_dir.mkdir(mode=0o700, exist_ok=True)
+            self._run_dir.chmod(0o700)
+            if self._take_lock():
+                await self._serve(manager)
+                return
+        except OSError as exc:
+            raise ConfigError(f"cannot serve captured commands in {self._run_dir}: {exc.strerror or exc}") from None
+        self._waiting = asyncio.get_running_loop().create_task(self._wait(manager), name="lease lock")
+
+    def refuse(self) -> None:
+        """Grant no more leases; those that were granted go on."""
+        if self._waiting:
+            self._waiting.cancel()
+        self._leases.refuse()
+
+    async def stop(self) -> None:
+        """End all leases and listen no more."""
+        self.refuse()
+        await self._leases.stop()
+        if self._static:
+            (self._settings.directory / CLIENT_FILE).unlink(missing_ok=True)
+            await stop_all([self._static])
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _serve(self, manager: Proxyserver) -> None:
+        for left in self._run_dir.glob("wg-*.conf"):
+            left.unlink(missing_ok=True)  # of a process that was killed while it started a server
+        await self._leases.start(manager)
+        if self._settings.static_port is not None:
+            self._static = await start_static_server(manager, self._settings.directory, self._settings.static_port)
+
+    async def _wait(self, manager: Proxyserver) -> None:
+        while not self._take_lock():  # noqa: ASYNC110  # the other process tells nobody when it leaves
+            await asyncio.sleep(RETRY_S)
+        try:
+            await self._serve(manager)
+        except (OSError, ConfigError) as exc:
+            logger.error("cannot serve captured commands: %s", exc)
+
+    def _take_lock(self) -> bool:
+        descriptor = os.open(self._run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
