@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import DefaultRouter
 
 from flows.api import FlowViewSet
+from flows.saved_filter_api import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain_api import ExplainView, RuleTrialView
 from providers.api import ProviderViewSet, RuleViewSet
@@ -25,6 +26,7 @@ router.register("shapes", ShapeViewSet)
 router.register("client-tokens", ClientTokenViewSet)
 router.register("interceptors", InterceptorStatusViewSet)
 router.register("flows", FlowViewSet)
+router.register("saved-filters", SavedFilterViewSet)
 router.register("audit", AuditViewSet)
 
 # Swagger UI sets style attributes from its script; scripts stay limited to our own files.

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any, Final
 
 import django_filters
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast, Coalesce
 
-from flows.models import Flow
+from flows.header_filter import by_header
+from flows.models import Flow, HookTrace
 
 STATUS_CHOICES: Final = [("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "no answer")]
 _FLOW_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
+_MAX_USD: Final = 1_000_000
+_MAX_COUNT: Final = 2**31 - 1
+_MAX_TEXT: Final = 500
+
+
+def _bound(label: str, field: str, lookup: str, largest: int, **options: Any) -> django_filters.NumberFilter:
+    return django_filters.NumberFilter(
+        label=label, field_name=field or None, lookup_expr=lookup, min_value=0, max_value=largest, **options
+    )
 
 
 class FlowFilter(django_filters.FilterSet):
     """Narrows a queryset of flows. Every filter is optional and they are joined by "and"."""
 
-    q = django_filters.CharFilter(label="Search", method="search")
+    q = django_filters.CharFilter(label="Search", method="search", max_length=2000)
     provider = django_filters.CharFilter(label="Provider", field_name="provider")
     rule = django_filters.CharFilter(label="Rule", field_name="rule")
     model = django_filters.CharFilter(label="Model", method="by_model")
@@ -29,6 +40,16 @@ class FlowFilter(django_filters.FilterSet):
     state = django_filters.ChoiceFilter(label="State", choices=Flow.State.choices)
     session = django_filters.CharFilter(label="Session", field_name="session_id")
     hook = django_filters.CharFilter(label="Changed by hook", method="by_hook")
+    hook_ran = django_filters.CharFilter(label="Hook ran", method="by_hook_ran")
+    lossy = django_filters.BooleanFilter(label="Translation lost something", field_name="is_lossy")
+    header = django_filters.CharFilter(label="Header", method="by_header", max_length=_MAX_TEXT)
+    cost_min_usd = _bound("Cost from, $", "cost_usd", "gte", _MAX_USD)
+    cost_max_usd = _bound("Cost to, $", "cost_usd", "lte", _MAX_USD)
+    tokens_min = _bound("Tokens from", "", "gte", _MAX_COUNT, method="by_tokens")
+    tokens_max = _bound("Tokens to", "", "lte", _MAX_COUNT, method="by_tokens")
+    duration_min_ms = _bound("Took from, ms", "duration_ms", "gte", _MAX_COUNT)
+    duration_max_ms = _bound("Took to, ms", "duration_ms", "lte", _MAX_COUNT)
+    pinned = django_filters.BooleanFilter(label="Pinned", field_name="pinned")
     source = django_filters.CharFilter(label="Source", field_name="source")
     after = django_filters.IsoDateTimeFilter(label="From", field_name="started_at", lookup_expr="gte")
     before = django_filters.IsoDateTimeFilter(label="Until", field_name="started_at", lookup_expr="lt")
@@ -70,6 +91,27 @@ class FlowFilter(django_filters.FilterSet):
         return queryset.annotate(hooks_text=Cast("hooks_changed", TextField())).filter(
             hooks_text__contains=f'"{value}"'
         )
+
+    def by_hook_ran(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """Flows on which this hook ran, whether it changed something or not."""
+        del name
+        return queryset.filter(Exists(HookTrace.objects.filter(flow_id=OuterRef("pk"), hook=value, outcome="ran")))
+
+    def by_header(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """A header of any side: "name: part of the value", "name:", or a text in any name or value."""
+        del name
+        return by_header(queryset, value)
+
+    def by_tokens(self, queryset: QuerySet[Flow], name: str, value: Decimal) -> QuerySet[Flow]:
+        """Input and output together, where at least one of them is known."""
+        known = Q(input_tokens__isnull=False) | Q(output_tokens__isnull=False)
+        total = Coalesce(F("input_tokens"), 0) + Coalesce(F("output_tokens"), 0)
+        lookup = {"tokens_min": "gte", "tokens_max": "lte"}[name]
+        return queryset.alias(tokens=total).filter(known, **{f"tokens__{lookup}": value})
+
+
+BOUNDS: Final = tuple(name for name, found in FlowFilter.base_filters.items() if "_min" in name or "_max" in name)
+"""The filters that take a number."""
 
 
 def _word(word: str) -> Q:

@@ -87,9 +87,9 @@ def jq_window(flows: QuerySet[Flow], own: Sequence[str]) -> tuple[list[Any], Flo
     )
 
 
-def newest(number: int | None) -> QuerySet[Flow]:
-    """The newest flows, oldest of them first."""
-    flows = Flow.objects.order_by("-started_at", "-id")
+def newest(number: int | None, of: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
+    """The newest flows (of all, or of some), oldest of them first."""
+    flows = (Flow.objects.all() if of is None else of).order_by("-started_at", "-id")
     if number is not None:
         flows = Flow.objects.filter(pk__in=flows.values("pk")[:number])
     return flows.order_by("started_at", "id")

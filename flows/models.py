@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 
 
@@ -218,7 +219,7 @@ class SavedFilter(models.Model):
     """Filters of the flow list under a name: one's own, or shared with everybody who may use the console."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    name = models.CharField(max_length=60)
+    name = models.CharField(max_length=60, validators=[ProhibitNullCharactersValidator()])
     query = models.CharField(max_length=4000, help_text="As in the list's address: provider=local&status=5xx")
     shared = models.BooleanField(default=False, help_text="Everybody may use it; only its owner changes it.")
 
@@ -234,3 +235,38 @@ class SavedFilter(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Resend(models.Model):
+    """A recorded request that somebody sent again: the grant it passes the guard with, and what became of it.
+
+    Flows are named by id alone: they come and go without it.
+    """
+
+    ticket = models.CharField(primary_key=True, max_length=32)
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    flow_id = models.CharField(max_length=36, db_index=True, help_text="The flow that was sent again.")
+    new_flow_id = models.CharField(
+        max_length=36, blank=True, db_index=True, help_text="The flow it became; set when the grant is used."
+    )
+    as_forwarded = models.BooleanField(default=False)
+    edited = models.BooleanField(default=False)
+    provider = models.CharField(max_length=64, blank=True)
+    origin = models.CharField(max_length=300, blank=True)
+    session_id = models.CharField(max_length=200, blank=True)
+    actor = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(db_index=True)
+    expires_at = models.DateTimeField()
+    problem = models.TextField(blank=True, help_text="Why no flow came of it.")
+
+    class Meta:
+        ordering = ["created_at", "ticket"]
+
+    def __str__(self) -> str:
+        return f"{self.flow_id} again"
+
+    @property
+    def manner(self) -> str:
+        """How it was sent, for a sentence."""
+        how = "as forwarded" if self.as_forwarded else "as the client sent it"
+        return f"{how}, edited" if self.edited else how

@@ -14,6 +14,7 @@ from flows.models import Flow, FlowSide, HookTrace, WebSocketMessage
 
 PAGE_ROWS: Final = 60
 FACET_ROWS: Final = 500
+FACET_TRACES: Final = 50
 TELLING_MESSAGES: Final = 100
 SESSION_REACH: Final = timedelta(days=7)
 CONVERSATION_REACH: Final = timedelta(hours=6)
@@ -43,6 +44,7 @@ class Facets:
     rules: list[str]
     models: list[str]
     hooks: list[str]
+    ran: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ def parse_cursor(cursor: str) -> tuple[datetime, str] | None:
 
 def facets() -> Facets:
     """Values to filter by, from the newest flows only: no scan over the table."""
-    newest = Flow.objects.order_by("-started_at", "-id").values_list(
-        "provider", "rule", "requested_model", "sent_model", "hooks_changed"
-    )[:FACET_ROWS]
+    flows = Flow.objects.order_by("-started_at", "-id")
+    newest = flows.values_list("provider", "rule", "requested_model", "sent_model", "hooks_changed")[:FACET_ROWS]
+    steps = HookTrace.objects.filter(flow_id__in=list(flows.values_list("pk", flat=True)[:FACET_TRACES]), outcome="ran")
     providers: set[str] = set()
     rules: set[str] = set()
     models: set[str] = set()
@@ -109,7 +111,8 @@ def facets() -> Facets:
         models.update((requested, sent))
         hooks.update(changed)
     providers_, rules_, models_, hooks_ = (sorted(v for v in s if v) for s in (providers, rules, models, hooks))
-    return Facets(providers_, rules_, models_, hooks_)
+    ran = sorted(set(steps.order_by().values_list("hook", flat=True).distinct()))
+    return Facets(providers_, rules_, models_, hooks_, ran)
 
 
 def flow_detail(flow_id: str) -> FlowDetail | None:

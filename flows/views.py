@@ -15,17 +15,17 @@ from django.views.decorators.http import require_safe
 
 from flows import json_tree, selectors
 from flows.body_view import body_view, side_body
-from flows.filters import FlowFilter, pasted_flow_id
+from flows.filters import BOUNDS, FlowFilter, pasted_flow_id
 from flows.jq_page import jq_page
 from flows.models import Flow, HookTrace, WebSocketMessage
 from flows.partial import answer_since
+from flows.saved_filters import FILTER_NAMES, saved_filters
 from flows.sentence import changed_hooks, sentence
 from flows.tabs import TABS, default_tab, tab_names
 from flows.visible import printable
 
 View = Callable[..., HttpResponseBase]
 MAX_LIVE_ROWS = 60
-FILTER_NAMES = (*FlowFilter.base_filters, "jq")
 
 
 def console_page(view: View) -> View:
@@ -68,10 +68,12 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "errors": [*errors, found.error] if found and found.error else errors,
         "chips": _chips(request.GET, filters),
         "facets": selectors.facets,  # asked only where the form is shown
+        "bounds": [(name, filters.filters[name].label, request.GET.get(name, "")) for name in BOUNDS],
         "older": _query(request.GET, cursor=page.older) if page.older else "",
         "newest": _query(request.GET, cursor="") if cursor else "",
         "first_page": not cursor and not source,
         "live_query": _query(request.GET, cursor=""),
+        "saved": saved_filters(request.user).select_related("owner"),
     }
     partial = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
     return render(request, "flows/_results.html" if partial else "flows/list.html", context)

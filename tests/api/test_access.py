@@ -42,7 +42,7 @@ def test_a_session_needs_the_csrf_token_to_write(db):
 
 
 def test_the_index_lists_every_resource(api: APIClient):
-    assert sorted(api.get("/api/").json()) == sorted([*RESOURCES, "audit"])
+    assert sorted(api.get("/api/").json()) == sorted([*RESOURCES, "audit", "saved-filters"])
 
 
 def test_other_origins_get_no_permission_to_read(api: APIClient):

@@ -74,7 +74,7 @@ def test_the_list_shows_every_flow_newest_first_without_reading_bodies(seeded: C
 
 
 def test_the_list_costs_the_same_with_more_flows(seeded: Client, django_assert_num_queries):
-    with django_assert_num_queries(4):  # session, user, rows, values to filter by
+    with django_assert_num_queries(7):  # session, user, rows, saved filters, values to filter by (3)
         page(seeded, "/flows/")
 
 
@@ -157,7 +157,7 @@ def test_live_rows_are_filtered_by_the_server(seeded: Client):
 
 
 def test_htmx_gets_the_results_alone(seeded: Client, django_assert_num_queries):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         html = seeded.get("/flows/?provider=local", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in html
     assert row_ids(html) == [IDS["redirect"], IDS["failed"]]

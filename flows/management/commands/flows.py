@@ -21,6 +21,7 @@ from flows.jqfilter import run_jq
 from flows.listing import print_flows
 from flows.models import Flow
 from flows.progress import counted
+from flows.saved_filters import filtered, parameters_of
 from flows.services import clear_ids
 from flows.units import plural
 from flows.visible import printable
@@ -58,13 +59,13 @@ class Command(BaseCommand):
         _action(actions, "repl", "a Python shell with the flows in it")
 
     def handle(self, *_: Any, action: str, **options: Any) -> None:
-        getattr(self, f"_{action}")(Namespace(**options))
+        getattr(self, f"_{action}")(_with_filter(Namespace(among=None, **options)))
 
     def _list(self, options: Namespace) -> None:
         if options.json:
             self._print_json(self._summaries(options))
             return
-        default_rows = not options.number and not options.jq and not options.flows
+        default_rows = not (options.number or options.jq or options.flows or options.filter)
         if default_rows:
             options.number = _TABLE_ROWS
         ids = self._ids(options)
@@ -110,7 +111,7 @@ class Command(BaseCommand):
 
     def _clear(self, options: Namespace) -> None:
         if options.all:
-            options.jq, options.number, options.flows = [], None, []
+            options.jq, options.number, options.flows, options.among = [], None, [], None
         filters = [] if options.all or options.flows else jq_filters(options.jq)
         ids = chosen_ids(_asked(options), filters)
         deleted = 0
@@ -177,6 +178,11 @@ def _action(actions: Any, name: str, what: str) -> ArgumentParser:
     parser.add_argument("flows", nargs="*", metavar="FLOW", help="ids of flows, or how they begin; default: all")
     parser.add_argument("-n", "--number", type=_positive, metavar="N", help="only the newest N flows")
     parser.add_argument(
+        "--filter",
+        metavar="NAME",
+        help="a filter that was saved in the console, or a query such as 'status=5xx&provider=local'",
+    )
+    parser.add_argument(
         "--jq",
         action="append",
         default=[],
@@ -194,11 +200,20 @@ def _positive(text: str) -> int:
     return value
 
 
+def _with_filter(options: Namespace) -> Namespace:
+    """`among`: the flows that a saved filter leaves; its jq filter comes before those of the command line."""
+    if getattr(options, "filter", None):
+        parameters = parameters_of(options.filter)
+        options.among = filtered(parameters)
+        options.jq = [*parameters.getlist("jq"), *options.jq]
+    return options
+
+
 def _asked(options: Namespace) -> QuerySet[Flow]:
     """The flows before jq, oldest first."""
     if options.flows:
         return Flow.objects.filter(pk__in=referred_ids(options.flows)).order_by("started_at", "id")
-    return newest(options.number)
+    return newest(options.number, options.among)
 
 
 def _compared(flow: WholeFlow, *, headers: bool) -> dict[str, Any]:
