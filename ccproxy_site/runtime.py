@@ -31,6 +31,7 @@ from interceptor.endpoints import Endpoints
 from interceptor.guard import guard_rules
 from interceptor.instances import own_instance, running_instances
 from interceptor.proxy import Proxy
+from interceptor.resend_book import DatabaseGrants
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
@@ -144,6 +145,7 @@ class Runtime:
             require_token=self._require_token,
             rules=guard_rules(self.settings.host, self.settings.allowed_hosts, self.settings.allowed_origins),
             idle_timeout_s=self.settings.stream_idle_timeout_seconds,
+            grants=DatabaseGrants(),
             options=self._mitmproxy_options(),
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),

@@ -18,6 +18,7 @@ from interceptor.config.store import ConfigStore
 from interceptor.guard import GuardRules, guard_rules
 from interceptor.listener import listen_on, raise_backlog
 from interceptor.master import build_master
+from interceptor.resend_grant import GrantBook, NoGrants
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
 from providers.auth.resolve import CredentialResolver
@@ -43,6 +44,7 @@ class Proxy:
         require_token: clients must show a client token.
         rules: who may call; None: only by loopback names and `host`.
         idle_timeout_s: how long a provider may be silent.
+        grants: what the console may send again; None: nothing.
         options: further mitmproxy options.
         listeners: sockets to accept from, instead of opening one at host:port.
         wireguard: where captured commands ask for their listeners; None: nowhere.
@@ -61,6 +63,7 @@ class Proxy:
         require_token: bool = False,
         rules: GuardRules | None = None,
         idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
+        grants: GrantBook | None = None,
         options: dict[str, object] | None = None,
         listeners: Sequence[socket] = (),
         wireguard: WireGuardSettings | None = None,
@@ -78,6 +81,7 @@ class Proxy:
             require_token=require_token,
             rules=rules or guard_rules(host, (), ()),
             idle_timeout_s=idle_timeout_s,
+            grants=grants or NoGrants(),
         )
         self._chain.addons.append(_Ready(self._ready))
         # mitmproxy's own clock must not end what ours still allows.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from interceptor.config.schema import ClientTokenConf, Snapshot
     from interceptor.pipeline.exchange import Exchange
+    from interceptor.resend_grant import Grant
     from interceptor.stream import StreamTee
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
@@ -41,6 +42,8 @@ class FlowState:
     steps: list[HookStep] = field(default_factory=list)
     client_token: ClientTokenConf | None = None
     """The token that the client showed."""
+    resend: Grant | None = None
+    """The console sends a recorded request again."""
     forwarded: SideRecord | None = None
     credential_injected: bool = False
     requested_model: str = ""
@@ -64,6 +67,11 @@ class FlowState:
     messages: list[WebSocketRecord] = field(default_factory=list)
     kept_message_bytes: int = 0
     closed: bool = False
+
+    @property
+    def as_forwarded(self) -> bool:
+        """Whether the request was already forwarded once and goes out as it is."""
+        return self.resend is not None and self.resend.as_forwarded
 
     def ms(self) -> float:
         """Milliseconds since the flow began."""

@@ -19,6 +19,7 @@ from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
 from interceptor.guard import GuardRules
 from interceptor.pipeline.hook import Stage
+from interceptor.resend_grant import GrantBook
 from providers.auth.resolve import CredentialResolver
 
 
@@ -39,13 +40,14 @@ def build_chain(
     require_token: bool,
     rules: GuardRules,
     idle_timeout_s: float,
+    grants: GrantBook,
 ) -> Chain:
     """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Gemini and Perplexity have
     their places in it when they come."""
     record = RecordAddon(sink)
     addons = [
         InspectorAddon(store, resolver),
-        GuardAddon(rules, require_token=require_token),
+        GuardAddon(rules, grants, require_token=require_token),
         LocalRoutesAddon(version),
         HooksAddon(Stage.INBOUND),
         TransformAddon(),

@@ -12,6 +12,8 @@ from interceptor.client_access import HEADER, find_token, may_use, split_key, ta
 from interceptor.guard import GuardRules, Refusal, check_caller
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_head import CONTROLS
+from interceptor.resend_grant import HEADER as RESEND_HEADER
+from interceptor.resend_grant import GrantBook
 from interceptor.state import FlowState, state_of
 
 logger = logging.getLogger(__name__)
@@ -27,15 +29,17 @@ class GuardAddon:
 
     Args:
         rules: of the reverse listener; other listeners get traffic that was meant for somebody else.
+        grants: what the console may send again.
         require_token: every client must show a client token.
     """
 
-    def __init__(self, rules: GuardRules, *, require_token: bool) -> None:
+    def __init__(self, rules: GuardRules, grants: GrantBook, *, require_token: bool) -> None:
         self._rules = rules
+        self._grants = grants
         self._require_token = require_token
         self._logged: dict[str, float] = {}
 
-    def requestheaders(self, flow: HTTPFlow) -> None:
+    async def requestheaders(self, flow: HTTPFlow) -> None:
         """Answer a refusal at once: the body is never read, and nothing is recorded."""
         state = state_of(flow)
         if state is None or state.source != "reverse" or flow.error:
@@ -44,7 +48,7 @@ class GuardAddon:
         if "host" not in headers and flow.request.authority:
             headers.set("host", flow.request.authority)  # HTTP/2 names it there
         refusal = _check_bytes(headers) or self._check_caller(flow, state, headers)
-        refusal = refusal or self._check_token(flow, state)
+        refusal = refusal or await self._check_resend(flow, state) or self._check_token(flow, state)
         if refusal is not None:
             self._log(refusal)
             answer_error(flow, state, refusal.status_code, refusal.message)
@@ -54,6 +58,17 @@ class GuardAddon:
         if len(headers.get_all("origin")) > 1:
             return Refusal(400, "The request has more than one Origin.")
         return check_caller(flow.request.method, headers.get, self._rules, hosts)
+
+    async def _check_resend(self, flow: HTTPFlow, state: FlowState) -> Refusal | None:
+        """Take the header out, whatever is in it, and redeem what it grants."""
+        if RESEND_HEADER not in flow.request.headers:
+            return None
+        shown = flow.request.headers.get_all(RESEND_HEADER)
+        del flow.request.headers[RESEND_HEADER]
+        state.resend = await self._grants.redeem(shown[0], flow.id) if len(shown) == 1 else None
+        if state.resend is None:
+            return Refusal(403, "This grant to send a request again is unknown, expired or used up.")
+        return None
 
     def _check_token(self, flow: HTTPFlow, state: FlowState) -> Refusal | None:
         fields, token = take_token(flow.request.headers.fields)
@@ -67,7 +82,7 @@ class GuardAddon:
             state.client_token = find_token(token, state.snapshot.client_tokens)
         if not token and flow.request.path in OPEN_PATHS:
             return None
-        if state.client_token is None and (token or self._require_token):
+        if state.client_token is None and (token or (self._require_token and state.resend is None)):
             what = "does not know this client token" if token else "asks for a client token"
             return Refusal(
                 401,

@@ -20,7 +20,7 @@ class LocalRoutesAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Answer a local address."""
         state = state_of(flow)
-        if state is None or state.exchange is None or state.source != "reverse" or flow.response:
+        if state is None or state.exchange is None or state.source != "reverse" or state.as_forwarded or flow.response:
             return
         if flow.request.method not in ("GET", "HEAD"):
             return

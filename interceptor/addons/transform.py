@@ -13,6 +13,7 @@ from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.runner import describe_change
 from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision, decide
+from interceptor.transform.forwarded import decide_again
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.translation import begin, request_headers
 from providers.auth.resolve import Credential
@@ -31,6 +32,9 @@ class TransformAddon:
         if state is None or state.exchange is None or flow.response or flow.error:
             return
         ex = state.exchange
+        if state.resend is not None and state.resend.as_forwarded:
+            await self._carry_out(flow, state, decide_again(state.snapshot, state.resend, ex.path, state.client_format))
+            return
         parsed = ex.body.peek() if ex.method != "GET" else None
         body = parsed if isinstance(parsed, dict) else None
         forwarded_host = ex.headers.get("x-forwarded-host") if _is_local(flow) else None
@@ -39,7 +43,7 @@ class TransformAddon:
             path=ex.path,
             model=model_of(ex.path, body) or "",
         )
-        decision = state.decision = decide(
+        decision = decide(
             state.snapshot,
             facts,
             sentinel=ex.provider,
@@ -49,7 +53,11 @@ class TransformAddon:
             transparent=state.source != "reverse",
             family=state.family,
         )
-        if asks_for_websocket(ex) and not speaks_websocket(decision, state):
+        await self._carry_out(flow, state, decision)
+
+    async def _carry_out(self, flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
+        state.decision = decision
+        if state.exchange is not None and asks_for_websocket(state.exchange) and not speaks_websocket(decision, state):
             refuse_websocket(flow, state)
         elif decision.status_code:
             answer_error(flow, state, decision.status_code, decision.route)
@@ -76,6 +84,8 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
         answer_error(flow, state, exc.status_code, str(exc))
         return
     ex.provider = decision.provider
+    if state.resend is not None and state.resend.as_forwarded:
+        _remember_place(ex, state.resend.session_id)
     if decision.host:
         ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
     try:
@@ -98,6 +108,15 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
             apply_ms=(perf_counter() - began) * 1000,
         )
     )
+
+
+def _remember_place(ex: Exchange, session_id: str) -> None:
+    """What hooks noted when the request was forwarded first: its session, and where its credential stood."""
+    if session_id:
+        ex.metadata["session_id"] = session_id
+    place = ex.headers.index(ex.credential.header) if ex.credential else None
+    if place is not None:
+        ex.credential_slot = (place, ex.headers.fields[place][0].decode("utf-8", "surrogateescape"))
 
 
 async def _credential_of(ex: Exchange, decision: Decision) -> Credential | None:

@@ -150,7 +150,11 @@ def running_proxy(config: Snapshot, **options: Any) -> Iterator[Running]:
             port=port,
             ca_dir=Path(tempfile.gettempdir()) / "ccproxy-test-ca",
             version="test",
-            **{name: options.pop(name) for name in ("require_token", "rules", "idle_timeout_s") if name in options},
+            **{
+                name: options.pop(name)
+                for name in ("require_token", "rules", "idle_timeout_s", "grants")
+                if name in options
+            },
             options=options,
         )
         await made.start()

@@ -1,0 +1,32 @@
+"""Where a request goes that is sent again as it was forwarded: to the same provider at the same place, or nowhere."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from interceptor.config.schema import ProviderConf, Snapshot
+from interceptor.resend_grant import Grant
+from interceptor.transform.dispatch import Decision
+from providers.names import WireFormatName
+
+_OTHERWISE = "Send it again as the client sent it: then it is routed anew."
+
+
+def decide_again(snapshot: Snapshot, grant: Grant, path: str, wire: WireFormatName | None) -> Decision:
+    """The decision for a request with a grant to go out as it was forwarded; no rule is asked."""
+    provider = snapshot.providers.get(grant.provider)
+    if provider is None:
+        return _refused(f"The provider “{grant.provider}” is gone or switched off.")
+    try:
+        parts = urlsplit(grant.origin)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return _refused("Where this request went is not recorded.", provider)
+    if parts.scheme != provider.scheme or not provider.owns(host, port):
+        return _refused(f"{grant.origin} is no address of the provider “{provider.name}” any more.", provider)
+    route = f"sent again as forwarded, to provider {provider.name}"
+    return Decision("redirect", route, None, provider, parts.scheme, host, port, path, "", wire)
+
+
+def _refused(why: str, provider: ProviderConf | None = None) -> Decision:
+    return Decision("refused", f"{why} {_OTHERWISE}", None, provider, status_code=502)
