@@ -20,6 +20,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 FRAGMENT_BYTES = 14
@@ -113,9 +114,9 @@ class Needles:
         for secret in secrets:
             self._add(secret)
 
-    def with_secrets(self, secrets: Iterable[str]) -> Needles:
+    def with_secrets(self, secrets: Iterable[str], *, encoded: bool | None = None) -> Needles:
         """The same scanner, for more secrets."""
-        more = Needles(encoded=self._encoded)
+        more = Needles(encoded=self._encoded if encoded is None else encoded)
         more._forms, more._short = list(self._forms), list(self._short)
         more._grams = {gram: list(at) if isinstance(at, list) else at for gram, at in self._grams.items()}
         for secret in secrets:
@@ -197,6 +198,7 @@ def _plain_forms(secret: str) -> list[_Form]:
     return [_Form(secret, data, 0) for data in {_plain(secret), _json(secret)}]
 
 
+@lru_cache(maxsize=32)
 def _forms(secret: str) -> list[_Form]:
     prefix = match.group() if (match := _PUBLIC_PREFIX.match(secret)) else ""
     forms: dict[bytes, int] = {}

@@ -92,6 +92,8 @@ CREDENTIAL_PARAMS = frozenset(
 """Query parameters whose value is redacted, lower case."""
 
 LEARNED_SECRETS = 64
+LEARNED_ENCODED = 4
+"""How many of the newest are found in every encoding; the others plain and JSON-escaped, which needs less memory."""
 LEARN_FROM_CHARS = 16
 """A passing credential shorter than this, or without a digit, may be an ordinary word: it is redacted by name only."""
 
@@ -252,7 +254,9 @@ class Redactor:
                 new = {value for value in self._registry.values - self._known if not _is_sentinel(value)}
                 self._known = self._known | self._registry.values
                 registered = self._scanners[1].with_secrets(sorted(new)) if new else self._scanners[1]
-                self._scanners = (version, registered, Needles(self._learned, encoded=False))
+                passing = list(self._learned)
+                learned = Needles(passing[:-LEARNED_ENCODED], encoded=False)
+                self._scanners = (version, registered, learned.with_secrets(passing[-LEARNED_ENCODED:], encoded=True))
         return self._scanners[1:]
 
     def _remember(self, value: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +16,19 @@ from providers.auth.sources import SOURCES, SourceContext, SourceFailed
 from providers.errors import AuthConfigError
 from providers.keyring import Keyring
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_HEADER = "authorization"
 MAX_TOKEN_CHARS = 16 * 1024
 FAILURE_TTL_S = 1.0
 
 _NOUNS = {"command": "credential command", "file": "credential file", "key": "stored key"}
+
+
+def _how(result: Credential | AuthConfigError | None) -> str:
+    if isinstance(result, Credential):
+        return f"yields {len(result.token)} characters for {result.header}"
+    return "yields nothing" if result is not None else "was not read to its end"
 
 
 def source_noun(source: str) -> str:
@@ -150,6 +159,7 @@ class CredentialResolver:
                 "check the provider's settings."
             )
         finally:
+            logger.debug("%s: the %s %s", provider, source_noun(auth.type), _how(result))
             ttl_s = self._cache_ttl_s if isinstance(result, Credential) else FAILURE_TTL_S if result is not None else 0
             entry.expires_at = self._clock() + ttl_s
         return result

@@ -41,6 +41,10 @@ class TokenEndpoint:
         """Exchange the token, then close the connection without an answer."""
         self.extra: dict[str, Any] = {}
         """Added to answers."""
+        self.echo = False
+        """Repeat everything that was sent in errors, as careless servers do."""
+        self.spell: Callable[[str, int], str] = lambda kind, number: f"{kind}-{number:04d}-{kind[0] * 24}"
+        """How the `number`-th token of a kind (access, refresh) reads."""
         self.code = ""
         """An authorization code that may be exchanged, with `challenge`, its PKCE code challenge."""
         self.challenge = ""
@@ -83,10 +87,10 @@ class TokenEndpoint:
     def _pair(self) -> tuple[str, str]:
         self._number += 1
         payload = {"n": self._number, "iat": int(time.time()), "exp": int(time.time()) + (self.expires_in or 3600)}
-        access = jwt(**payload) if self.as_jwt else f"access-{self._number:04d}-{'a' * 24}"
+        access = jwt(**payload) if self.as_jwt else self.spell("access", self._number)
         if self.rotate or not self._refresh:
             self._used.add(self._refresh)
-            self._refresh = f"refresh-{self._number:04d}-{'r' * 24}"
+            self._refresh = self.spell("refresh", self._number)
         self._good = {access}
         return access, self._refresh
 
@@ -133,6 +137,8 @@ class TokenEndpoint:
                 fields = json.loads(body) if "json" in content_type else dict(parse_qsl(body.decode()))
                 endpoint.before(fields)
                 status, answer = endpoint._exchange(fields)
+                if endpoint.echo and status >= 400:
+                    answer["error_description"] = f"cannot take {json.dumps(fields)}"
                 endpoint.after(fields)
                 if endpoint.drop_answer:
                     self.close_connection = True
