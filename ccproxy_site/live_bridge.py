@@ -134,7 +134,9 @@ async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
     await layer.group_add(group, channel)
     try:
         while True:
-            bridge.say(message=await layer.receive(channel))
+            message = await layer.receive(channel)
+            bridge.say(groups=list(layer.groups))  # who asks has joined: nothing that comes after may be missed
+            bridge.say(message=message)
     finally:
         await layer.group_discard(group, channel)
 

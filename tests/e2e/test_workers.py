@@ -46,6 +46,10 @@ def pid_of(flow: dict[str, object]) -> int:
     return int(str(flow["instance"]).rpartition(":")[2])
 
 
+def running_flow(site: Interceptor) -> dict[str, object]:
+    return wait_until(lambda: site.flows("state = 'live'"), "a flow is under way")[-1]
+
+
 def post(site: Interceptor, count: int) -> list[httpx.Response]:
     """`count` requests over a connection each, 16 at a time."""
 
@@ -77,7 +81,7 @@ def test_pages_of_the_parent_see_the_streams_of_the_workers(site: Interceptor, u
             upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), delta(3), gate=gate)
             with raw.connection(site.port) as client:
                 client.sendall(ask(site.port))
-                flow = site.wait_for_flows(1, "state = 'live'")[-1]
+                flow = running_flow(site)
                 with watching(console, str(flow["id"])) as page:
                     page.until("piece 1 piece 2 ")
                     gate.set()
@@ -110,7 +114,7 @@ def test_a_killed_worker_is_replaced_and_its_flow_ends(site: Interceptor, upstre
     before = workers_of(site)
     with raw.connection(site.port) as client:
         client.sendall(ask(site.port))
-        flow = site.wait_for_flows(1, "state = 'live'")[-1]
+        flow = running_flow(site)
         os.kill(pid_of(flow), signal.SIGKILL)
         wait_until(lambda: len(workers_of(site) - before) == 1, "another worker runs")
     gate.set()
