@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import DefaultRouter
 
 from flows.api import FlowViewSet
+from flows.import_api import ImportView
 from flows.saved_filter_api import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain_api import ExplainView, RuleTrialView
@@ -51,5 +52,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("explain/", ExplainView.as_view(), name="api-explain"),
     path("explain/rule/", RuleTrialView.as_view(), name="api-explain-rule"),
+    path("flows/import/", ImportView.as_view(), name="api-import"),
     *router.urls,
 ]

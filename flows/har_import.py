@@ -23,7 +23,7 @@ from providers.wire.detect import client_format, model_of
 
 SOURCE: Final = "import"
 _LATEST: Final = 4_102_444_800.0  # 2100
-_NAMESPACE: Final = uuid.UUID("5f2d3b1e-8f6b-4d8e-9d56-4c6f2a1b7e90")
+NAMESPACE: Final = uuid.UUID("5f2d3b1e-8f6b-4d8e-9d56-4c6f2a1b7e90")
 _FACTS: Final = (
     "state", "action", "provider", "provider_type", "rule", "route", "requested_model", "sent_model", "session_id",
     "client_format", "provider_format", "error",
@@ -110,7 +110,7 @@ def _id(key: str, entries: list[dict[str, Any]]) -> str:
     try:
         return str(uuid.UUID(key))
     except ValueError:
-        return str(uuid.uuid5(_NAMESPACE, json.dumps(entries, sort_keys=True)))
+        return str(uuid.uuid5(NAMESPACE, json.dumps(entries, sort_keys=True)))
 
 
 def _own_sides(entries: list[dict[str, Any]]) -> Iterator[SideRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import batched
@@ -20,14 +21,19 @@ from providers.auth.registry import SECRETS
 MAX_HAR_BYTES: Final = 256 * 1024 * 1024
 _BATCH_FLOWS: Final = 25
 _ENCODING: Final = "content-encoding"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Imported:
-    """How many flows came in, and how many were there already; `problem` says where a file ended too early."""
+    """How many flows came in, how many were there already, and how many entries make no flow.
+
+    `problem` says where a file ended too early.
+    """
 
     new: int = 0
     known: int = 0
+    skipped: int = 0
     problem: str = ""
 
 
@@ -76,13 +82,24 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
     for batch in batched(_until_problem(records, found), _BATCH_FLOWS):
         unique = {record.id: record for record in batch}
         known = set(Flow.objects.filter(pk__in=unique).values_list("pk", flat=True))
-        rows = [_rows(builder, record, decoded=decoded) for key, record in unique.items() if key not in known]
+        fresh = [record for key, record in unique.items() if key not in known]
+        rows = [built for record in fresh if (built := _built(builder, record, decoded=decoded))]
         write_batch(rows)
         found.new += len(rows)
-        found.known += len(batch) - len(rows)
+        found.known += len(batch) - len(fresh)
+        found.skipped += len(fresh) - len(rows)
     if found.problem and not found.new and not found.known:
         raise CaptureError(found.problem)
     return found
+
+
+def _built(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows | None:
+    """The rows of a record; None for one that no real traffic makes, with times or types that cannot be."""
+    try:
+        return _rows(builder, record, decoded=decoded)
+    except (ValueError, TypeError, OverflowError, AttributeError, OSError):
+        logger.info("An entry of a capture makes no flow and was left out", exc_info=True)
+        return None
 
 
 def _until_problem(records: Iterable[FlowRecord], found: Imported) -> Iterator[FlowRecord]:

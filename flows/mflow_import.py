@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -10,7 +11,7 @@ from mitmproxy import http
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.io import FlowReader
 
-from flows.har_import import SOURCE, CaptureError
+from flows.har_import import NAMESPACE, SOURCE, CaptureError
 from flows.record import FlowRecord, Headers, SideRecord, WebSocketRecord
 from providers.wire.detect import client_format, model_of
 
@@ -56,7 +57,7 @@ def _record(flow: http.HTTPFlow) -> FlowRecord:
     ended = (response.timestamp_end if response else None) or request.timestamp_end or started
     found = client_format(request.path, lambda name: request.headers.get(name)) or ""
     return FlowRecord(
-        id=flow.id,
+        id=_id(flow),
         state="done" if response and not flow.error else "error",
         started_at=started,
         finished_at=ended,
@@ -79,6 +80,14 @@ def _record(flow: http.HTTPFlow) -> FlowRecord:
         sides=tuple(sides),
         messages=tuple(_messages(flow)),
     )
+
+
+def _id(flow: http.HTTPFlow) -> str:
+    """mitmproxy's own id; of a file that was tampered with, one that our addresses can hold."""
+    try:
+        return str(uuid.UUID(flow.id))
+    except (ValueError, AttributeError, TypeError):
+        return str(uuid.uuid5(NAMESPACE, repr(flow.id)))
 
 
 def _content_type(response: http.Response | None) -> str:

@@ -70,9 +70,9 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{share * 100:.0f} %"
 
 
-def plural(number: int, noun: str) -> str:
-    """ "1 hook", "3 hooks"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def plural(number: int, noun: str, many: str = "") -> str:
+    """ "1 hook", "3 hooks"; "2 entries" where `many` is given."""
+    return f"{number} {noun}" if number == 1 else f"{number} {many or noun + 's'}"
 
 
 def _three_digits(value: float) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import chat_views, copy_views, saved_filter_views, usage_views, views
+from flows import chat_views, copy_views, import_views, saved_filter_views, usage_views, views
 
 app_name = "flows"
 urlpatterns = [
     path("", views.flow_list, name="list"),
     path("rows", views.flow_rows, name="rows"),
     path("har", copy_views.har_of_list, name="har"),
+    path("import/", import_views.import_page, name="import"),
     path("saved/", saved_filter_views.save_filter, name="save-filter"),
     path("saved/<int:pk>/", saved_filter_views.change_filter, name="change-filter"),
     path("session/<path:session_id>/", usage_views.session_page, name="session"),

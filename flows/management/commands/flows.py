@@ -131,7 +131,8 @@ class Command(BaseCommand):
         for path in options.files:
             found = import_file(path)
             known = f", {found.known} were there already" if found.known else ""
-            self.stdout.write(f"Imported {plural(found.new, 'flow')} from {path}{known}.")
+            skipped = f", {plural(found.skipped, 'entry', 'entries')} left out" if found.skipped else ""
+            self.stdout.write(f"Imported {plural(found.new, 'flow')} from {path}{known}{skipped}.")
             if found.problem:
                 self.stderr.write(found.problem)
 
