@@ -15,6 +15,7 @@ from providers.errors import CcproxyError
 FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")
 """The parameters of the list's address that filter."""
 
+MAX_QUERY_CHARS: Final = 4000
 MAX_SAVED: Final = 200
 """How many one user may keep: they are all in one menu."""
 
@@ -83,4 +84,5 @@ def filtered(parameters: QueryDict) -> QuerySet[Flow]:
     filters = FlowFilter(parameters, queryset=Flow.objects.all())
     if filters.form.errors:
         raise SavedFilterError(" ".join(f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()))
-    return filters.qs
+    found: QuerySet[Flow] = filters.qs
+    return found

@@ -58,7 +58,7 @@ def import_stream(body: Readable) -> Imported:
         return import_file(Path(file.name))
 
 
-def import_uploads(files: Iterable[UploadedFile]) -> Iterator[tuple[str, Imported | CaptureError]]:
+def import_uploads(files: Iterable[UploadedFile[Any]]) -> Iterator[tuple[str, Imported | CaptureError]]:
     """Import the files of a form one after the other: each one's name and what became of it."""
     for file in files:
         name = (file.name or "the file")[:200]
