@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,3 +72,16 @@ def test_jails_do_not_lose_each_others_lines(tmp_path: Path) -> None:
     assert len(lines) == len(set(lines)) == 600
     for who in range(3):
         assert [line for line in lines if line.startswith(f"{who} ")] == [f"{who} {number}" for number in range(200)]
+
+
+def test_a_jail_waits_for_another_to_finish(tmp_path: Path) -> None:
+    path = tmp_path / "wg.keylog"
+    with path.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=append_rotated, args=(path, "second\n"))
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        other.write("first\n")
+    waiting.join(10)
+    assert path.read_text() == "first\nsecond\n"

@@ -47,7 +47,7 @@ async def echo(stream: Stream) -> None:
 
 
 async def refuse(stream: Stream) -> None:
-    stream.close()
+    stream.close()  # type: ignore[no-untyped-call]
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ async def server() -> AsyncIterator[Peer]:
     try:
         yield Peer(running.getsockname()[1], client, wireguard.pubkey(own))
     finally:
-        running.close()  # type: ignore[no-untyped-call]
+        running.close()
         await running.wait_closed()
 
 
@@ -120,6 +120,7 @@ async def test_the_helper_process_carries_packets_and_ends() -> None:
             await asyncio.to_thread(helper.wait_ready)
             assert await asyncio.to_thread(asked, inside, b"hello") == b"HELLO"
             assert "helper.py" in (line := command_line(helper.pid)) and peer.private_key not in line
+            assert os.getsid(helper.pid) == helper.pid, "Ctrl-C and Ctrl-Z go to the terminal's session"
             helper.stop()
             assert command_line(helper.pid) == ""
             helper.stop()
@@ -135,6 +136,19 @@ async def test_the_helper_ends_with_its_launcher() -> None:
             await asyncio.to_thread(helper.wait_ready)
             helper._channel.close()
             assert await asyncio.to_thread(helper._process.wait, 10) == 0
+
+
+async def test_the_helper_ends_with_the_device() -> None:
+    """What happens when the namespace goes, and its interfaces with it."""
+    async with server() as peer:
+        helper = InitiatorProcess.start()
+        tun, inside = tun_pair()
+        helper.hand_over(tun.fileno(), peer)
+        await asyncio.to_thread(helper.wait_ready)
+        tun.close()
+        inside.close()
+        assert await asyncio.to_thread(helper._process.wait, 10) == 0
+        helper.stop()
 
 
 def test_a_helper_that_was_given_nothing_ends() -> None:

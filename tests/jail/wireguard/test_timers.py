@@ -44,9 +44,25 @@ def test_packets_under_the_old_keys_still_arrive_after_the_new_ones() -> None:
     tunnel.engine.datagram(old.seal(ipv4(b"late")))
     tunnel.engine.datagram(new.seal(ipv4(b"new")))
     assert [packet[20:] for packet in tunnel.delivered] == [b"late", b"new"]
-    tunnel.engine.now += 60
+    tunnel.engine.now += 59
+    tunnel.engine.datagram(old.seal(ipv4(b"very late")))
+    assert len(tunnel.delivered) == 3
+    assert 1 not in kinds(tunnel), "the keys in use are young"
+    tunnel.engine.now += 1
     tunnel.engine.datagram(old.seal(ipv4(b"too late")))
-    assert len(tunnel.delivered) == 2
+    assert len(tunnel.delivered) == 3
+
+
+def test_a_response_is_a_sign_of_life() -> None:
+    tunnel = connected()
+    tunnel.engine.now += 120
+    tunnel.engine.packet(ipv4())
+    tunnel.engine.packet(ipv4())
+    message, session = tunnel.responder.answer(next(sent for sent in tunnel.sent if sent[0] == 1))
+    assert session is not None
+    tunnel.engine.datagram(message)
+    tunnel.wait(20)
+    assert kinds(tunnel) == [4, 1, 4, 4]
 
 
 def test_keys_are_renewed_by_count() -> None:

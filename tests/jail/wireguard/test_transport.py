@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jail.wireguard.replay import WINDOW, ReplayWindow
 from tests.jail.wireguard.tunnel import Tunnel, flipped, ipv4
 
-IPV6 = b"\x60" + bytes(60)
+IPV6 = b"\x60\0\0\x40" + bytes(60)
 
 
 @given(size=st.integers(0, 1400))
@@ -95,6 +95,16 @@ def test_the_window_is_a_set_with_an_end(counters: list[int]) -> None:
         assert window.accept(counter) == fresh
         seen.add(counter)
         newest = newest_then
+
+
+def test_the_window_ends_where_it_ends() -> None:
+    window = ReplayWindow()
+    assert window.accept(WINDOW + 1)
+    assert window.accept(2)
+    assert not window.accept(1)
+    assert window.accept(WINDOW + 3)
+    assert not window.accept(3)
+    assert window.accept(4)
 
 
 def test_the_window_stays_small() -> None:
