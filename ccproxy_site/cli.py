@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Tell what the proxy would do with a request; nothing is sent."),
     "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
     "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),
+    "rotatekey": ("rotatekey", "Encrypt the stored credentials with a new key, while the proxy runs."),
     "loginprovider": ("loginprovider", "Log in to a provider with the browser, for providers with an OAuth login."),
     "clienttoken": ("clienttoken", "Manage the tokens that clients present."),
     "importconfig": ("importconfig", "Read providers, rules and hooks of a ccproxy.yaml."),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -11,11 +11,31 @@ from django.db import models
 
 from providers.keyring import Keyring
 
+_opened: dict[Path, tuple[tuple[int, ...], Keyring]] = {}
+_lock = Lock()
 
-@cache
+
 def keyring_at(path: Path) -> Keyring:
-    """The keyring of a key file, opened once a process."""
-    return Keyring.open(path)
+    """The keyring of a key file, read again when the file changed.
+
+    A process goes on decrypting with keys that it knew: what it still holds in memory may be older than a rotation.
+    """
+    with _lock:
+        signature = _signature(path)
+        known = _opened.get(path)
+        if known is None or known[0] != signature or not signature:
+            opened = Keyring.open(path)
+            # What was seen before reading: a file that is replaced meanwhile is read once more.
+            _opened[path] = (signature, opened.and_older(known[1]) if known else opened)
+        return _opened[path][1]
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
 
 
 def keyring() -> Keyring:

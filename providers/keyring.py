@@ -6,6 +6,8 @@ The file holds one Fernet key a line; the first encrypts, all decrypt, so a key 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -19,13 +21,15 @@ _RESTORE = "restore it, or delete it to start with a new key and paste the store
 class Keyring:
     """Encrypts and decrypts short texts with the keys of one file."""
 
-    def __init__(self, keys: list[str], path: Path | str = "") -> None:
+    def __init__(self, keys: Sequence[str], path: Path | str = "") -> None:
         if not keys:
             raise ConfigError(f"the key file {path} is empty; {_RESTORE}")
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            self._fernets = [Fernet(key) for key in keys]
         except ValueError:
             raise ConfigError(f"the key file {path} does not hold Fernet keys, one a line; {_RESTORE}") from None
+        self._keys = tuple(keys)
+        self._all = MultiFernet(self._fernets)
 
     @classmethod
     def open(cls, path: Path) -> Keyring:
@@ -43,9 +47,44 @@ class Keyring:
         except OSError as exc:
             raise ConfigError(f"cannot read the key file {path}: {exc.strerror}") from None
 
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+        return len(self._keys)
+
+    def and_older(self, other: Keyring) -> Keyring:
+        """These keys, and for decrypting also the ones that `other` has."""
+        return Keyring([*self._keys, *(key for key in other._keys if key not in self._keys)])
+
+    def with_new_key(self) -> Keyring:
+        """A fresh key on top."""
+        return Keyring([Fernet.generate_key().decode(), *self._keys])
+
+    def newest_only(self) -> Keyring:
+        """Without the keys that only decrypt."""
+        return Keyring(self._keys[:1])
+
+    def write(self, path: Path) -> None:
+        """Put these keys in the place of the file, whole or not at all: durable when it returns."""
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write("".join(f"{key}\n" for key in self._keys))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)  # mkstemp made it 0600
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
     def encrypt(self, text: str) -> str:
         """The text as a Fernet token."""
-        return self._fernet.encrypt(text.encode()).decode()
+        return self._all.encrypt(text.encode()).decode()
 
     def decrypt(self, token: str) -> str:
         """The text of a Fernet token.
@@ -54,9 +93,17 @@ class Keyring:
             ConfigError: when no key of the file fits.
         """
         try:
-            return self._fernet.decrypt(token.encode()).decode()
+            return self._all.decrypt(token.encode()).decode()
         except InvalidToken:
             raise ConfigError("a stored credential was encrypted with another key; paste it again") from None
+
+    def is_newest(self, token: str) -> bool:
+        """Whether the first key encrypted this token."""
+        try:
+            self._fernets[0].decrypt(token.encode())
+        except InvalidToken:
+            return False
+        return True
 
 
 def _create(path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Gives every encrypted column a new key. Interrupted at any step, everything stays readable, and the next run goes on.
+
+Steps: a new key on top of the file (the old one still decrypts) → every column encrypted again, each value only if
+nobody changed it meanwhile → the old key leaves the file. Running processes notice that the file changed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+
+from providers.errors import ConfigError
+from providers.fields import Ciphertext
+from providers.keyring import Keyring
+from providers.models import ConfigRevision
+
+ENCRYPTED_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("providers.Provider", "secret"),
+    ("providers.CredentialState", "tokens"),
+)
+"""Every encrypted column of every application: model, field."""
+
+
+@dataclass(slots=True)
+class Rotation:
+    """A rotation, while it runs and when it is done."""
+
+    path: Path
+    keep_old: bool = False
+    resumed: bool = False
+    """An earlier run was interrupted; its new key is used."""
+    encrypted: int = 0
+    dropped: int = 0
+
+    def run(self) -> Iterator[str]:
+        """Do it, step by step; yields what was just done.
+
+        Raises:
+            ConfigError: another rotation runs, the file cannot be used, or a value fits none of the keys.
+        """
+        with _alone(self.path):
+            keys = Keyring.open(self.path)
+            self.resumed = keys.size > 1
+            if not self.resumed:
+                keys = keys.with_new_key()
+                keys.write(self.path)
+            yield "the new key is in the file"
+            yield from self._encrypt_all(keys)
+            if self.keep_old:
+                return
+            keys.newest_only().write(self.path)
+            self.dropped = keys.size - 1
+            yield "the old key left the file"
+            # Whoever had opened the file before may have encrypted a value with the old key until now.
+            yield from self._encrypt_all(keys)
+
+    def _encrypt_all(self, keys: Keyring) -> Iterator[str]:
+        before = self.encrypted
+        for label, name in ENCRYPTED_COLUMNS:
+            self.encrypted += _encrypt_column(apps.get_model(label), name, keys)
+            yield f"{label}.{name} is encrypted with the new key"
+        if self.encrypted > before:
+            ConfigRevision.bump()  # running interceptors hold ciphertexts in their configuration
+
+
+def _encrypt_column(model: Any, name: str, keys: Keyring) -> int:
+    """Encrypt one column again, value by value; returns how many."""
+    done = 0
+    for pk, token in model._base_manager.exclude(**{name: ""}).values_list("pk", name):
+        if keys.is_newest(token):
+            continue
+        try:
+            fresh = Ciphertext(keys.encrypt(keys.decrypt(token)))
+        except ConfigError:
+            row = model._base_manager.get(pk=pk)
+            raise ConfigError(f"{row} holds a value that no key of the file fits; set it again, then rotate") from None
+        done += model._base_manager.filter(pk=pk, **{name: Ciphertext(token)}).update(**{name: fresh})
+    return done
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    try:
+        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise ConfigError(f"cannot write to {path.parent}: {exc.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError("another rotation of the key is running; wait for it") from None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,37 @@
+"""Encrypt the stored credentials with a new key (`ccproxy rotatekey`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from providers.audit import audited, shell_caller
+from providers.key_rotation import Rotation
+
+
+class Command(BaseCommand):
+    help = "Encrypt the stored credentials with a new key. Safe while the proxy runs; an interrupted run is continued."
+    requires_system_checks = []
+    needs_database = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--keep-old", action="store_true", help="leave the old key in the file, for other machines")
+        parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+    def handle(self, *_: Any, keep_old: bool, verbosity: int, **options: Any) -> None:
+        rotation = Rotation(Path(settings.CCPROXY_KEY_FILE), keep_old=keep_old)
+        with audited("rotate-key", rotation.path.name, by=shell_caller()):
+            for step in rotation.run():
+                if verbosity > 1:
+                    self.stderr.write(step)
+        if options["json"]:
+            report = {"encrypted": rotation.encrypted, "dropped": rotation.dropped, "resumed": rotation.resumed}
+            self.stdout.write(json.dumps(report))
+            return
+        values = "1 value" if rotation.encrypted == 1 else f"{rotation.encrypted} values"
+        old = "The old key is still in the file." if keep_old else "The old key is gone."
+        self.stdout.write(f"{values} encrypted with the new key. {old}")
