@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 
-MAX_FAILURES = 10
-WINDOW_S = 60
+from providers.throttle import forget_failures, is_braked, note_failure, throttle_key
+
 REFUSED = (
     "That name and password do not open this console. After ten failed tries wait a minute; "
     "on the machine itself, “ccproxy login” prints a one-time link."
@@ -18,19 +16,18 @@ REFUSED = (
 
 
 class ThrottledAuthenticationForm(AuthenticationForm):
-    """At most ten failed tries a minute for an account from an address. Every refusal reads the same."""
+    """At most ten failed tries a minute for an account from an address, in all processes. Refusals read alike."""
 
     def clean(self) -> dict[str, Any]:
         key = self._key()
-        if cache.get(key, 0) >= MAX_FAILURES:
+        if is_braked(key):
             raise self.get_invalid_login_error()
         try:
             cleaned: dict[str, Any] = super().clean()
         except ValidationError:
-            cache.add(key, 0, WINDOW_S)
-            cache.incr(key)
+            note_failure(key)
             raise
-        cache.delete(key)
+        forget_failures(key)
         return cleaned
 
     def get_invalid_login_error(self) -> ValidationError:
@@ -42,5 +39,4 @@ class ThrottledAuthenticationForm(AuthenticationForm):
 
     def _key(self) -> str:
         address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
-        account = self.cleaned_data.get("username", "").lower()
-        return "login-failures-" + hashlib.sha256(f"{address}\0{account}".encode()).hexdigest()
+        return throttle_key("login", address, self.cleaned_data.get("username", "").lower())

@@ -9,15 +9,16 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from providers import audit_admin as audit_admin
-from providers import auth_board
+from providers import auth_actions, auth_board, reveal
 from providers import price_admin as price_admin
+from providers.audit import audit_credential, caller_of
 from providers.column import column
 from providers.config_admin import ConfigModelAdmin
 from providers.forms import ProviderForm
@@ -39,11 +40,12 @@ class ProviderAdmin(ConfigModelAdmin):
     list_editable = ["enabled"]
     list_filter = ["enabled", "type", "auth_type"]
     search_fields = ["name", "host"]
-    readonly_fields = ["sentinels", "secret_state"]
+    readonly_fields = ["sentinels", "secret_state", "secret_link"]
     conditional_fields = {
         "new_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
         "forget_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
         "secret_state": "auth_type == 'key' || auth_type.endsWith('_oauth')",
+        "secret_link": "auth_type == 'key' || auth_type.endsWith('_oauth')",
         "auth_login": "auth_type.endsWith('_oauth')",
         "auth_command": "auth_type == 'command'",
         "auth_file": "auth_type == 'file'",
@@ -62,6 +64,8 @@ class ProviderAdmin(ConfigModelAdmin):
         ]
         if obj and obj.secret:
             credential.insert(3, "forget_secret")
+            if request.user.has_perm(reveal.PERMISSION):
+                credential[1] = "secret_link"
         return [
             (None, {"fields": ["name", "enabled", *(["sentinels"] if obj else [])]}),
             ("Where", {"fields": [("scheme", "host", "port"), "path", "verify_tls", "headers"]}),
@@ -73,13 +77,19 @@ class ProviderAdmin(ConfigModelAdmin):
         view = self.admin_site.admin_view
         own = [
             path("auth-board/", view(auth_board.board), name="providers_auth_board"),
-            path("auth-board/<int:pk>/test/", view(auth_board.test_source), name="providers_auth_test"),
+            path("auth-board/<int:pk>/test/", view(auth_actions.test_source), name="providers_auth_test"),
+            path("auth-board/<int:pk>/renew/", view(auth_actions.renew_login), name="providers_auth_renew"),
+            path("<int:pk>/reveal/", view(reveal.reveal), name="providers_reveal"),
         ]
         return [*own, *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any) -> type[ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kw)
         return type(form.__name__, (form,), {"user": request.user})
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
+        audit_credential(Provider.objects.filter(pk=obj.pk).first(), obj, by=caller_of(request))
+        super().save_model(request, obj, form, change)
 
     @column("Name", header=True, ordering="name")
     def name_and_type(self, provider: Provider) -> list[str]:
@@ -103,6 +113,11 @@ class ProviderAdmin(ConfigModelAdmin):
     @column("Stored secret")
     def secret_state(self, provider: Provider) -> str:
         return "stored" if provider.secret else "not set"
+
+    @column("Stored secret")
+    def secret_link(self, provider: Provider) -> SafeString:
+        address = reverse("admin:providers_reveal", args=[provider.pk])
+        return format_html('stored – <a class="cc-link" href="{}">show it</a>', address)
 
     @column("Sentinel keys")
     def sentinels(self, provider: Provider) -> SafeString:

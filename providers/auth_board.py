@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.apps import apps
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import render
 from django.utils import timezone
-from django.utils.timesince import timeuntil
-from django.views.decorators.http import require_POST
 
 from providers.auth.base import OAuthAuth
 from providers.auth.login_files import LoginFiles
@@ -23,13 +20,12 @@ from providers.auth.logins import login_key
 from providers.auth.oauth import read_login
 from providers.auth.oauth_file import BadCredentialFile, read_document
 from providers.auth.registry import SECRETS
-from providers.auth.resolve import Credential, CredentialResolver
 from providers.auth.sources import SourceFailed
-from providers.credential_state import DatabaseLogins, row_key
+from providers.credential_state import row_key
 from providers.credentials import auth_of
 from providers.errors import ConfigError
-from providers.fields import keyring
 from providers.models import CredentialState, Provider
+from providers.reveal import PERMISSION as REVEAL_PERMISSION
 
 SOON = timedelta(minutes=10)
 
@@ -50,6 +46,10 @@ class BoardRow:
     refusals: int = 0
     last_refusal_at: datetime | None = None
 
+    @property
+    def can_renew(self) -> bool:
+        return self.provider.auth_type.endswith("_oauth")
+
 
 def board(request: HttpRequest) -> HttpResponse:
     """The page."""
@@ -60,49 +60,9 @@ def board(request: HttpRequest) -> HttpResponse:
         "title": "Credentials",
         "rows": board_rows(timezone.now()),
         "may_test": request.user.has_perm("providers.change_provider"),
+        "may_reveal": request.user.has_perm(REVEAL_PERMISSION),
     }
     return render(request, "admin/auth_board.html", context)
-
-
-@require_POST
-def test_source(request: HttpRequest, pk: int) -> HttpResponse:
-    """Resolve one provider's credential now and say how it went; the credential itself is not sent anywhere."""
-    if not request.user.has_perm("providers.change_provider"):
-        raise PermissionDenied
-    provider = get_object_or_404(Provider, pk=pk)
-    try:
-        credential = resolve_now(provider)
-    except ConfigError as exc:
-        messages.error(request, str(exc))
-    else:
-        messages.success(request, _success(provider, credential))
-    return redirect("admin:providers_auth_board")
-
-
-def resolve_now(provider: Provider) -> Credential | None:
-    """The credential of a provider, as a request would get it; None when it has none.
-
-    Raises:
-        ConfigError: one sentence.
-    """
-    auth = auth_of(provider)
-    if auth is None:
-        return None
-
-    async def resolve() -> Credential:
-        resolver = CredentialResolver(open_keyring=keyring, secrets=SECRETS, shared=DatabaseLogins())
-        return await resolver.resolve(provider.name, auth)
-
-    return asyncio.run(resolve())
-
-
-def _success(provider: Provider, credential: Credential | None) -> str:
-    if credential is None:
-        return f"{provider.name} needs no credential."
-    text = f"{provider.name}: a credential of {len(credential.token)} characters for the header {credential.header}"
-    if credential.expires_at is None:
-        return f"{text}."
-    return f"{text}, good for {timeuntil(datetime.fromtimestamp(credential.expires_at, UTC), depth=2)}."
 
 
 def board_rows(now: datetime) -> list[BoardRow]:

@@ -154,6 +154,17 @@ class CredentialState(models.Model):
         return f"login {self.key[:8]}"
 
 
+class FailureCount(models.Model):
+    """Wrong passwords of late, for every process that uses this database; see `providers.throttle`."""
+
+    key = models.CharField(primary_key=True, max_length=64)
+    failures = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.failures} failures"
+
+
 class TransformRule(models.Model):
     """An override of sentinel routing: the first enabled rule whose conditions all match decides."""
 

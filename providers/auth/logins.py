@@ -76,6 +76,16 @@ class OAuthLogins:
 
         return await self._get(auth, path, is_stale, was_refused=True)
 
+    async def renew(self, auth: OAuthAuth) -> Login:
+        """The login with a new pair, however long the one it has is good for; somebody else's new pair counts.
+
+        Raises:
+            SourceFailed: it could not be renewed.
+        """
+        path = self._files.path(auth)
+        before = self._files.login(auth, await self._files.read(path)).access
+        return await self._get(auth, path, lambda login: login.access == before, must_differ=True)
+
     def accept(self, token: str) -> None:
         """Note that a provider took this access token: should it refuse it later, the login is renewed at once."""
         self._files.accept(token)
@@ -95,13 +105,20 @@ class OAuthLogins:
             await asyncio.wait(set(self._running), timeout=timeout_s)
 
     async def _get(
-        self, auth: OAuthAuth, path: Path, is_stale: Callable[[Login], bool], *, was_refused: bool = False
+        self,
+        auth: OAuthAuth,
+        path: Path,
+        is_stale: Callable[[Login], bool],
+        *,
+        was_refused: bool = False,
+        must_differ: bool = False,
     ) -> Login:
         login = self._files.login(auth, await self._files.read(path))
         if not is_stale(login):
             return login
         # A task of its own: whoever asked may go away, the renewal must not be cut off.
-        return await asyncio.shield(self._spawn(self._renew(auth, path, is_stale, was_refused)))
+        may_keep = not (was_refused or must_differ)
+        return await asyncio.shield(self._spawn(self._renew(auth, path, is_stale, was_refused, may_keep)))
 
     def _spawn(self, work: Coroutine[Any, Any, Login]) -> asyncio.Task[Login]:
         task = asyncio.create_task(work, name="renew a login")
@@ -114,7 +131,9 @@ class OAuthLogins:
         if not task.cancelled():
             task.exception()  # read, so that nothing is reported lost when every caller has gone
 
-    async def _renew(self, auth: OAuthAuth, path: Path, is_stale: Callable[[Login], bool], was_refused: bool) -> Login:
+    async def _renew(
+        self, auth: OAuthAuth, path: Path, is_stale: Callable[[Login], bool], was_refused: bool, may_keep: bool
+    ) -> Login:
         """Locks from the inside out: this process, this machine, this database; then look again."""
         async with self._locks.setdefault(path, asyncio.Lock()), AsyncExitStack() as stack:
             login = self._files.login(auth, await self._files.read(path))
@@ -126,7 +145,7 @@ class OAuthLogins:
                 login = self._files.login(auth, document)
                 return await Renewal(self._files, self._decrypt, auth, path, is_stale, was_refused, held).run(document)
             except (SourceFailed, LockFailed) as exc:
-                if login.access and not was_refused and self._files.remaining_s(path, login) > -CLOCK_SKEW_S:
+                if login.access and may_keep and self._files.remaining_s(path, login) > -CLOCK_SKEW_S:
                     return login  # it may still be good: the provider's clock decides
                 raise SourceFailed(str(exc)) from None
 

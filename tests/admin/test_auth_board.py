@@ -18,7 +18,7 @@ from django.utils import timezone
 from providers.auth.logins import login_key
 from providers.auth.oauth_kinds import oauth_auth
 from providers.credential_state import row_key
-from providers.models import CredentialState, Provider
+from providers.models import AuditEntry, CredentialState, Provider
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.rows import make_flow, make_provider
 
@@ -95,8 +95,8 @@ def test_the_test_button_resolves_and_shows_no_secret(provider: Provider, endpoi
     old = login(provider, endpoint, -9999)
     answer = browser.post(f"/admin/providers/provider/auth-board/{provider.pk}/test/", follow=True)
     page = answer.content.decode()
-    assert "claude: a credential of" in page
-    assert "on " in page
+    assert "claude (Anthropic login, renewed): a credential of" in page
+    assert "good for 59" in page
     new = json.loads(Path(provider.auth_config["file_path"]).read_text())["access_token"]
     assert endpoint.is_good(new)
     assert old not in page
@@ -105,6 +105,33 @@ def test_the_test_button_resolves_and_shows_no_secret(provider: Provider, endpoi
     login(provider, endpoint, -9999)
     answer = browser.post(f"/admin/providers/provider/auth-board/{provider.pk}/test/", follow=True)
     assert "answered 500" in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_good_login_is_renewed_on_demand_once(provider: Provider, endpoint: TokenEndpoint) -> None:
+    browser = Client()
+    browser.force_login(User.objects.create_superuser("boss"))
+    old = login(provider, endpoint, 9999)
+    renew = f"/admin/providers/provider/auth-board/{provider.pk}/renew/"
+    assert "renewed, good for 59" in browser.post(renew, follow=True).content.decode().replace("\xa0", " ")
+    new = json.loads(Path(provider.auth_config["file_path"]).read_text())["access_token"]
+    assert new != old
+    assert endpoint.is_good(new)
+    assert len(endpoint.requests) == 1
+    endpoint.status = 500
+    assert "answered 500" in browser.post(renew, follow=True).content.decode(), (
+        "a token that is still good is no success"
+    )
+    assert [(row.action, row.outcome) for row in AuditEntry.objects.order_by("id")] == [
+        ("renew", "done"),
+        ("renew", "failed"),
+    ]
+    assert (
+        "has no login"
+        in browser.post(
+            f"/admin/providers/provider/auth-board/{make_provider('keyed', auth_type='key').pk}/renew/", follow=True
+        ).content.decode()
+    )
 
 
 def test_rights(provider: Provider) -> None:
@@ -117,6 +144,7 @@ def test_rights(provider: Provider) -> None:
     assert client.get(PAGE).status_code == 200
     assert b"/test/" not in client.get(PAGE).content
     assert client.post(test).status_code == 403
+    assert client.post(test.replace("/test/", "/renew/")).status_code == 403
     assert Client().get(PAGE).status_code == 302
     assert Client(enforce_csrf_checks=True).post(test).status_code in (302, 403)
 

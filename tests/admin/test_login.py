@@ -7,22 +7,21 @@ from urllib.parse import urlsplit
 import pytest
 import time_machine
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from ccproxy_site.login_form import MAX_FAILURES
 from ccproxy_site.login_link import make_login_link
 from ccproxy_site.models import LoginLink
+from providers.models import FailureCount
+from providers.throttle import MAX_FAILURES
 from tests.rows import make_status
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _no_failures_yet(settings):
-    cache.clear()
+def _quick_hashing(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the tests hash a hundred times
 
 
@@ -141,8 +140,10 @@ def test_the_brake_is_per_account_and_address_and_lets_go(client: Client):
     for _ in range(MAX_FAILURES):
         login(client, "boss", "wrong", "10.0.0.1")
     assert login(Client(), "boss", "right", "10.0.0.2").status_code == 302
+    assert FailureCount.objects.get().failures == MAX_FAILURES, "in the database, which every process asks"
     with time_machine.travel(timezone.now() + timedelta(seconds=61)):
         assert login(client, "boss", "right", "10.0.0.1").status_code == 302
+    assert not FailureCount.objects.exists()
 
 
 def test_the_command_prints_a_link_for_the_running_console(client: Client, capsys):

@@ -1,0 +1,83 @@
+"""Shows a stored secret, once: to who may, after the password, and not before the audit log has a row of it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from providers.audit import audited, caller_of, record_audit
+from providers.errors import ConfigError
+from providers.fields import Ciphertext
+from providers.models import Provider
+from providers.throttle import forget_failures, is_braked, note_failure, throttle_key
+
+PERMISSION = "providers.reveal_secret"
+_NONCE = "ccproxy_reveal"
+_WRONG = "That is not your password. After ten failed tries wait a minute."
+_NO_PASSWORD = "Your account has no password, and this asks for one. Set it first: ccproxy changepassword {}"  # noqa: S105
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def reveal(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form that asks for the password; after a right one, the page with the secret."""
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    provider = get_object_or_404(Provider, pk=pk)
+    if not provider.secret:
+        return _page(request, provider, problem="Nothing is stored for this provider.")
+    if request.method != "POST":
+        return _page(request, provider)
+    if problem := _refusal(request, provider):
+        return _page(request, provider, problem=problem, status=403)
+    return _show(request, provider)
+
+
+def _refusal(request: HttpRequest, provider: Provider) -> str:
+    """Why the secret is not shown; "" when it may be."""
+    expected = request.session.pop(_NONCE, "")
+    if not expected or request.POST.get("once") != expected:
+        return "This form was sent before. Give your password again."
+    if not request.user.has_usable_password():
+        return _NO_PASSWORD.format(request.user.get_username())
+    key = throttle_key("reveal", request.user.get_username())
+    if not is_braked(key) and request.user.check_password(request.POST.get("password", "")):
+        forget_failures(key)
+        return ""
+    note_failure(key)
+    record_audit("reveal", f"provider {provider.name}", by=caller_of(request), outcome="refused", detail="password")
+    return _WRONG
+
+
+@sensitive_variables("secret")
+def _show(request: HttpRequest, provider: Provider) -> HttpResponse:
+    try:
+        with audited("reveal", f"provider {provider.name}", by=caller_of(request)):
+            secret = provider.secret.decrypt() if isinstance(provider.secret, Ciphertext) else ""
+    except ConfigError as exc:
+        return _page(request, provider, problem=str(exc), status=409)
+    return _page(request, provider, secret=secret)
+
+
+def _page(request: HttpRequest, provider: Provider, *, status: int = 200, **more: Any) -> HttpResponse:
+    once = ""
+    if "secret" not in more and provider.secret:
+        once = request.session[_NONCE] = secrets.token_urlsafe(16)
+    context = {
+        **admin.site.each_context(request),
+        "title": f"Stored secret of {provider.name}",
+        "provider": provider,
+        "once": once,
+        **more,
+    }
+    response = render(request, "admin/reveal.html", context, status=status)
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
