@@ -32,6 +32,7 @@ from interceptor.guard import guard_rules
 from interceptor.instances import own_instance, running_instances
 from interceptor.proxy import Proxy
 from interceptor.resend_book import DatabaseGrants
+from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
@@ -67,6 +68,8 @@ class Runtime:
         self.failure: ConfigError | None = None
         self._require_token = require_token
         self._listeners = listeners
+        inspector = settings.inspector
+        self._overrides = parse_overrides(inspector.dns_overrides, inspector.upstream_overrides)
         self._stopping = asyncio.Event()
         self._store = ConfigStore(Snapshot())
         redactor = Redactor(SECRETS)
@@ -149,6 +152,7 @@ class Runtime:
             options=self._mitmproxy_options(),
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),
+            overrides=self._overrides,
         )
 
     def _wireguard_settings(self) -> WireGuardSettings:

@@ -94,6 +94,12 @@ class FlowRecord:
     session_id: str = ""
     conversation_id: str = ""
     credential_injected: bool = False
+    run_label: str = ""
+    """The captured command's name, and its command line."""
+    run_command: str = ""
+    ja3: str = ""
+    ja3_full: str = ""
+    ja4: str = ""
     status_code: int | None = None
     is_stream: bool = False
     is_websocket: bool = False

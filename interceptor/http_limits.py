@@ -40,6 +40,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHook
+from mitmproxy.proxy.mode_specs import ReverseMode
 
 from interceptor import error_page
 from interceptor.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
@@ -181,7 +182,8 @@ class LimitedServer(_http1.Http1Server):
                 yield from self._body_failed(event)
                 return
             if part is None:
-                DEADLINES.set(self.conn.id, BODY_TIMEOUT_S)
+                if _is_reverse(self.context):
+                    DEADLINES.set(self.conn.id, BODY_TIMEOUT_S)
                 return
             if isinstance(part, h11.Data):
                 if part.data:
@@ -315,6 +317,11 @@ class LimitedClient(_http1.Http1Client):
             yield ReceiveHttp(ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
 
 
+def _is_reverse(context: Context) -> bool:
+    """False for what was captured on its way to somebody else, who has rules of their own."""
+    return isinstance(context.client.proxy_mode, ReverseMode)
+
+
 def _at_eof(connection: _http1.Http1Connection) -> h11.Data | h11.EndOfMessage | None:
     return connection.body_reader.read_eof()
 
@@ -351,6 +358,8 @@ class LimitedStream(http.HttpStream):
 
     def check_body_size(self, request: bool) -> Generator[commands.Command, Any, bool]:
         """Requests: mitmproxy's own limit. Answers: streams have none, what is held has."""
+        if request and self.client_state == self.state_wait_for_request_headers and not _is_reverse(self.context):
+            return False  # the body of a captured request is not held
         if request:
             return (yield from super().check_body_size(True))
         if len(self.response_body_buf) <= MAX_HELD_ANSWER_BYTES:

@@ -8,7 +8,6 @@ from typing import Any
 
 from mitmproxy.addons import (
     disable_h2c,
-    dns_resolver,
     next_layer,
     proxyserver,
     strip_dns_https_records,
@@ -21,6 +20,7 @@ from mitmproxy.options import Options
 from interceptor import error_page, http_limits, replay_layer
 from interceptor.addon_dispatch import CachedAddonManager
 from interceptor.addons.chain import Chain
+from interceptor.addons.dns import RunDns
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.store import ConfigStore
 
@@ -57,25 +57,27 @@ def build_master(
     master = Master(opts, event_loop=loop)
     addons: Any = CachedAddonManager(master)
     master.addons = addons
-    addons.add(*mitmproxy_addons(store), *chain.addons)
+    addons.add(*mitmproxy_addons(store, chain.dns), *chain.addons)
     master.options.update(
         # Eager would dial the placeholder and close the client's connection before any addon sees the request.
         connection_strategy="lazy",
         keep_host_header=True,  # the client's snapshot shows the Host that the client sent
         store_streamed_bodies=False,  # the tee keeps them
         **(options or {}),
+        dns_use_hosts_file=False,  # with a dead name server it takes 15 s per lookup
+        show_ignored_hosts=True,  # they are passed on unread, but not unseen
     )
     return master
 
 
-def mitmproxy_addons(store: ConfigStore) -> list[object]:
+def mitmproxy_addons(store: ConfigStore, dns: RunDns) -> list[object]:
     """The addons of mitmproxy's own that a proxy without its user interfaces needs, in mitmproxy's order."""
     return [
         Core(),
         disable_h2c.DisableH2C(),
         strip_dns_https_records.StripDnsHttpsRecords(),
         proxyserver.Proxyserver(),
-        dns_resolver.DnsResolver(),
+        dns,
         next_layer.NextLayer(),
         ProviderTls(store),
         upstream_auth.UpstreamAuth(),

@@ -20,6 +20,7 @@ from interceptor.listener import listen_on, raise_backlog
 from interceptor.master import build_master
 from interceptor.resend_grant import GrantBook, NoGrants
 from interceptor.wireguard.lease import RunBook
+from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
 from providers.auth.resolve import CredentialResolver
 from providers.errors import ConfigError
@@ -48,6 +49,7 @@ class Proxy:
         options: further mitmproxy options.
         listeners: sockets to accept from, instead of opening one at host:port.
         wireguard: where captured commands ask for their listeners; None: nowhere.
+        overrides: names and destinations that are replaced; None: none.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Proxy:
         options: dict[str, object] | None = None,
         listeners: Sequence[socket] = (),
         wireguard: WireGuardSettings | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         if listeners:
             listen_on(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
         self._resolver = resolver
         self._ready = asyncio.Event()
+        self.runs = RunBook()
         self._chain = build_chain(
             store,
             sink,
@@ -82,6 +86,8 @@ class Proxy:
             rules=rules or guard_rules(host, (), ()),
             idle_timeout_s=idle_timeout_s,
             grants=grants or NoGrants(),
+            runs=self.runs,
+            overrides=overrides,
         )
         self._chain.addons.append(_Ready(self._ready))
         # mitmproxy's own clock must not end what ours still allows.
@@ -90,7 +96,6 @@ class Proxy:
             asyncio.get_running_loop(), store, self._chain, host=host, port=port, ca_dir=ca_dir, options=options
         )
         self._task: asyncio.Task[None] | None = None
-        self.runs = RunBook()
         self._wireguard = WireGuardService(wireguard, self.runs) if wireguard else None
 
     @property

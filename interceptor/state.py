@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
     from interceptor.config.schema import ClientTokenConf, Snapshot
+    from interceptor.observed import Observed
     from interceptor.pipeline.exchange import Exchange
     from interceptor.resend_grant import Grant
     from interceptor.stream import StreamTee
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
+    from interceptor.wireguard.client_hello import ClientHello
+    from interceptor.wireguard.lease import Run
     from providers.names import WireFormatName
 
 METADATA_KEY = "ccproxy"
@@ -32,6 +35,11 @@ class FlowState:
     started_at: float = field(default_factory=time)
     began: float = field(default_factory=perf_counter)
     source: str = "reverse"
+    run: Run | None = None
+    """The captured command that it belongs to."""
+    hello: ClientHello | None = None
+    observed: Observed | None = None
+    """Set when the request passes unchanged; it has no exchange then."""
     client: SideRecord | None = None
     family: WireFormatName | None = None
     """The vendor family of the caller, in whose shape errors are written."""

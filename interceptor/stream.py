@@ -15,9 +15,10 @@ MAX_CHUNK_TIMES = 50_000
 class Tape:
     """Pieces of a body with the times they passed, up to a limit."""
 
-    __slots__ = ("_chunks", "kept_bytes", "size_bytes", "times")
+    __slots__ = ("_chunks", "_limit_bytes", "kept_bytes", "size_bytes", "times")
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int = MAX_KEPT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
         self.times: list[tuple[int, float]] = []
         self.size_bytes = 0
@@ -27,7 +28,7 @@ class Tape:
         """Keep a piece that passed `at_ms` after the flow began."""
         if self.kept_bytes == self.size_bytes and len(self.times) < MAX_CHUNK_TIMES:
             self.times.append((self.size_bytes, round(at_ms, 2)))
-        if self.kept_bytes + len(data) <= MAX_KEPT_BYTES:
+        if self.kept_bytes + len(data) <= self._limit_bytes:
             self._chunks.append(data)
             self.kept_bytes += len(data)
         self.size_bytes += len(data)
@@ -44,7 +45,7 @@ class Tape:
 
     def copy(self) -> Tape:
         """Another tape with the same beginning."""
-        twin = Tape()
+        twin = Tape(self._limit_bytes)
         twin._chunks, twin.times = [self.body()], list(self.times)
         twin.size_bytes, twin.kept_bytes = self.size_bytes, self.kept_bytes
         return twin
@@ -64,6 +65,7 @@ class StreamTee:
         clock_ms: milliseconds since the flow began.
         on_delta: gets what passes to the client.
         translate: turns the provider's bytes into the client's; None passes them on as they are.
+        tape: keeps the provider's bytes; None: one of the usual length.
     """
 
     __slots__ = ("_clock_ms", "_flow_id", "_on_delta", "_translate", "delivered", "last_ms", "upstream")
@@ -74,6 +76,7 @@ class StreamTee:
         clock_ms: Callable[[], float],
         on_delta: Callable[[FlowDelta], None],
         translate: Callable[[bytes], bytes] | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self._flow_id = flow_id
         self._clock_ms = clock_ms
@@ -81,7 +84,7 @@ class StreamTee:
         self._translate = translate
         self.last_ms = 0.0
         """When the provider's newest piece came."""
-        self.upstream = Tape()
+        self.upstream = tape or Tape()
         self.delivered = Tape() if translate else self.upstream
         """The same tape when nothing is translated."""
 

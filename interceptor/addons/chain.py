@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from flows.record import Sink
 from interceptor.addons.auth import AuthAddon
+from interceptor.addons.client_hello import ClientHelloAddon
+from interceptor.addons.connections import ConnectionsAddon
+from interceptor.addons.dns import RunDns
 from interceptor.addons.egress import EgressAddon
 from interceptor.addons.guard import GuardAddon, TokenScopeAddon
 from interceptor.addons.hooks import HooksAddon
@@ -15,20 +18,26 @@ from interceptor.addons.record import RecordAddon
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.transform import TransformAddon
 from interceptor.addons.translate import TranslateAddon
+from interceptor.addons.transparent import TransparentAddon
+from interceptor.addons.upstream import UpstreamAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
 from interceptor.guard import GuardRules
 from interceptor.pipeline.hook import Stage
 from interceptor.resend_grant import GrantBook
+from interceptor.wireguard.lease import RunBook
+from interceptor.wireguard.overrides import Overrides
 from providers.auth.resolve import CredentialResolver
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The addons, and the one others ask about running flows."""
+    """The addons, and those that others ask for by name."""
 
     addons: list[object]
     record: RecordAddon
+    dns: RunDns
+    """Takes the place of mitmproxy's own resolver."""
 
 
 def build_chain(
@@ -41,12 +50,20 @@ def build_chain(
     rules: GuardRules,
     idle_timeout_s: float,
     grants: GrantBook,
+    runs: RunBook | None = None,
+    overrides: Overrides | None = None,
 ) -> Chain:
     """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Gemini and Perplexity have
     their places in it when they come."""
+    runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     record = RecordAddon(sink)
+    hellos = ClientHelloAddon()
     addons = [
+        hellos,
+        ConnectionsAddon(runs, hellos, sink),
+        UpstreamAddon(runs, overrides),
         InspectorAddon(store, resolver),
+        TransparentAddon(runs, hellos),
         GuardAddon(rules, grants, require_token=require_token),
         LocalRoutesAddon(version),
         HooksAddon(Stage.INBOUND),
@@ -60,4 +77,4 @@ def build_chain(
         record,
         AuthAddon(store, resolver),
     ]
-    return Chain(addons, record)
+    return Chain(addons, record, RunDns(runs, overrides, sink))

@@ -10,6 +10,7 @@ from mitmproxy.connection import Server
 from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowRecord, Side, SideRecord
+from interceptor.addons.runs import origin_fields
 from interceptor.pipeline.runner import as_record
 from interceptor.state import FlowState
 from interceptor.stream import Tape
@@ -53,7 +54,7 @@ def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done"
         user_agent=_header(client, "user-agent"),
         client_format=state.client_format or "",
         requested_model=state.requested_model,
-        session_id=state.exchange.metadata.get("session_id", "") if state.exchange else "",
+        session_id=_session_id(state),
         conversation_id=state.conversation_id,
         status_code=response.status_code if response else None,
         is_stream=bool(response and state.upstream and is_event_stream(response)),
@@ -63,6 +64,7 @@ def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done"
         sides=tuple(side for side in (client, state.forwarded, *answer_sides) if side),
         hooks=tuple(state.steps),
         messages=tuple(state.messages),
+        **origin_fields(state.run, state.hello),
         **_routing(state),
         **_timing(flow, state, finished=phase != "live"),
     )
@@ -150,9 +152,17 @@ def _action(state: FlowState) -> str:
 
 
 def _host(state: FlowState) -> str:
+    if state.observed is not None:
+        return state.observed.host
     if state.forwarded is not None and state.exchange is not None:
         return state.exchange.host
     return ""
+
+
+def _session_id(state: FlowState) -> str:
+    if state.observed is not None:
+        return state.observed.session_id
+    return str(state.exchange.metadata.get("session_id", "")) if state.exchange else ""
 
 
 def _path(url: str) -> str:

@@ -48,7 +48,7 @@ class InspectorAddon:
     async def request(self, flow: HTTPFlow) -> None:
         """Keep the client's side and open the exchange."""
         state = state_of(flow)
-        if state is None:
+        if state is None or state.observed is not None:
             return
         request = flow.request
         headers = HeaderMap(request.headers.fields)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from mitmproxy.http import HTTPFlow, Response
 
-from flows.record import Sink, WebSocketRecord
+from flows.record import FlowDelta, Sink, WebSocketRecord
 from interceptor.addons.flow_record import build_record, is_event_stream, response_side, since
 from interceptor.addons.guard import drop_cors
 from interceptor.addons.translate import rewrite_head, show_losses
@@ -72,10 +72,13 @@ class RecordAddon:
             return
         state.first_byte_ms = since(state, response.timestamp_start)
         state.upstream = response_side("upstream", response)
-        response.headers[FLOW_HEADER] = flow.id
         if state.source == "reverse":
+            response.headers[FLOW_HEADER] = flow.id
             drop_cors(response)
-        if not state.hold_answer and _should_stream(flow, response):
+        if state.observed is not None:
+            state.tee = _watch(flow, state, self._sink)
+            response.stream = state.tee
+        elif not state.hold_answer and _should_stream(flow, response):
             translation = state.translation
             if translation is not None:
                 rewrite_head(response, translation, streamed=True)
@@ -134,7 +137,8 @@ class RecordAddon:
         self._active.pop(flow.id, None)
         if not self._active:
             self.idle.set()
-        if state.client is None or (state.forwarded is None and flow.request.path in UNRECORDED_PATHS):
+        unrecorded = state.source == "reverse" and flow.request.path in UNRECORDED_PATHS
+        if state.client is None or (state.forwarded is None and unrecorded):
             return
         translator = state.translation.translator if state.translation else None
         broken = bool(translator and translator.failure)
@@ -154,6 +158,22 @@ class RecordAddon:
 def _forget(state: FlowState) -> None:
     """Buffers are handed over: an HTTP/2 stream may keep its flow as long as its connection lives."""
     state.tee, state.messages, state.exchange = None, [], None
+    if state.observed is not None:
+        state.observed = state.client = state.forwarded = None
+
+
+def _watch(flow: HTTPFlow, state: FlowState, sink: Sink) -> StreamTee:
+    """The tee of an answer that passes unchanged; live pages follow event streams alone."""
+    assert state.observed is not None and flow.response is not None  # noqa: S101  # narrowed by the caller
+    live = is_event_stream(flow.response)
+    tape = state.observed.new_tape()
+    if live:
+        sink.progress(build_record(flow, state, "live"))
+    return StreamTee(flow.id, state.ms, sink.delta if live else _tell_nobody, tape=tape)
+
+
+def _tell_nobody(delta: FlowDelta) -> None:
+    """A download is no live text."""
 
 
 def _frame(flow: HTTPFlow, response: Response) -> None:

@@ -74,7 +74,9 @@ class TimeoutsAddon:
     def request(self, flow: HTTPFlow) -> None:
         """The request leaves: from now on the provider is expected to say something."""
         state = state_of(flow)
-        if state is not None and state.forwarded is not None and flow.response is None and flow.error is None:
+        if state is None or state.observed is not None:
+            return  # how long to wait for whom is the captured command's affair
+        if state.forwarded is not None and flow.response is None and flow.error is None:
             self._waiting[flow.id] = _Waiting(flow, state, state.ms())
 
     def response(self, flow: HTTPFlow) -> None:

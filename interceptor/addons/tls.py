@@ -10,6 +10,7 @@ from mitmproxy import ctx
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.connection import Client, Server
 from mitmproxy.http import HTTPFlow
+from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
@@ -39,8 +40,11 @@ class ProviderTls(TlsConfig):
     def tls_start_server(self, tls_start: TlsData) -> None:
         """Offer HTTP/2 and decide about verification."""
         server = tls_start.conn
-        if isinstance(server, Server) and not server.alpn_offers and not tls_start.context.client.alpn_offers:
-            http1 = tls_start.context.client.id in self._http1_only
+        client = tls_start.context.client
+        # Whoever was captured speaks to the server as it would have by itself: mitmproxy's choice.
+        reverse = isinstance(client.proxy_mode, ReverseMode)
+        if reverse and isinstance(server, Server) and not server.alpn_offers and not client.alpn_offers:
+            http1 = client.id in self._http1_only
             server.alpn_offers = (b"http/1.1",) if http1 else (b"h2", b"http/1.1")
         super().tls_start_server(tls_start)
         if tls_start.ssl_conn is None or not isinstance(server, Server) or not server.address:

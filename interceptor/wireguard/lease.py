@@ -6,9 +6,10 @@ import json
 import secrets
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from interceptor.wireguard.answers import Answers
 from interceptor.wireguard.hosts import AllowedHosts, allowed_hosts
 from providers.errors import ConfigError
 
@@ -27,6 +28,22 @@ class Run:
     egress: AllowedHosts | None = None
     """The only hosts it may reach; None: any."""
     pid: int = 0
+    answers: Answers = field(default_factory=Answers, compare=False)
+    """The addresses it was told, and for which names."""
+
+    def refusal_of_name(self, host: str) -> str:
+        """Why it may not reach a host by this name; "" when it may."""
+        return "" if self.egress is None or self.egress.covers(host) else self._refusal(host)
+
+    def refusal_of_address(self, address: str) -> str:
+        """The same for an address: it must be listed, or have been looked up under a name that is."""
+        if self.egress is None or self.egress.covers(address) or self.answers.names(address):
+            return ""
+        return self._refusal(address)
+
+    def _refusal(self, host: str) -> str:
+        shown = host[:253]
+        return f"{shown} is not among the hosts that --egress allows this run ({self.label}); add --egress {shown}"
 
 
 class RunBook:

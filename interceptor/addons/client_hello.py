@@ -1,0 +1,47 @@
+"""Keeps what each TLS client of a captured command said in its ClientHello, for as long as its connection lives."""
+
+from __future__ import annotations
+
+import logging
+
+from mitmproxy.connection import Client
+from mitmproxy.tls import ClientHelloData
+
+from interceptor.addons.runs import came_by_wireguard
+from interceptor.wireguard.client_hello import ClientHello, MalformedHello, parse_client_hello
+
+logger = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 4096
+
+
+class ClientHelloAddon:
+    """Client connection id to ClientHello; the oldest goes first when there are too many."""
+
+    def __init__(self) -> None:
+        self._hellos: dict[str, ClientHello] = {}
+
+    def tls_clienthello(self, data: ClientHelloData) -> None:
+        """A client begins a handshake."""
+        client = data.context.client
+        if came_by_wireguard(client):
+            self.keep(client, data.client_hello.raw_bytes(wrap_in_record=False))
+
+    def client_disconnected(self, client: Client) -> None:
+        """Forget it."""
+        self._hellos.pop(client.id, None)
+
+    def keep(self, client: Client, raw: bytes) -> None:
+        """Take a ClientHello apart; one that is malformed has no fingerprint."""
+        try:
+            hello = parse_client_hello(raw)
+        except MalformedHello as exc:
+            logger.debug("a ClientHello could not be read: %s", exc)
+            return
+        while len(self._hellos) >= MAX_CONNECTIONS:
+            del self._hellos[next(iter(self._hellos))]
+        self._hellos[client.id] = hello
+
+    def of(self, client: Client) -> ClientHello | None:
+        """The ClientHello of a connection, if it had one."""
+        return self._hellos.get(client.id)

@@ -1,0 +1,208 @@
+"""What captured commands do besides HTTP: connections in other protocols, TLS that does not let itself be read.
+
+Each is one narrow row: where it went, how long, how many bytes, and why it ended when it did not end well. Their
+content is neither kept nor held.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from mitmproxy import ctx
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Client, Server
+from mitmproxy.tcp import TCPFlow
+from mitmproxy.tls import TlsData
+from mitmproxy.udp import UDPFlow
+
+from flows.record import FlowRecord, SideRecord, Sink
+from interceptor.addons.client_hello import ClientHelloAddon
+from interceptor.addons.runs import came_by_wireguard, origin_fields, run_of
+from interceptor.wireguard.hosts import plain_name
+from interceptor.wireguard.lease import RunBook
+
+QUIC_PORT = 443
+MAX_ERROR_CHARS = 300
+
+AnyFlow = TCPFlow | UDPFlow
+
+
+@dataclass(slots=True)
+class _Passing:
+    """A connection under way."""
+
+    record: FlowRecord
+    client_id: str
+    up_bytes: int = 0
+    down_bytes: int = 0
+    error: str = ""
+
+
+class ConnectionsAddon:
+    """Records connections of captured commands.
+
+    Args:
+        runs: who runs.
+        hellos: what TLS clients said.
+        sink: where rows go.
+    """
+
+    def __init__(self, runs: RunBook, hellos: ClientHelloAddon, sink: Sink) -> None:
+        self._runs = runs
+        self._hellos = hellos
+        self._sink = sink
+        self._passing: dict[str, _Passing] = {}
+
+    def client_connected(self, client: Client) -> None:
+        """QUIC is closed: its clients fall back to TCP, where they can be read."""
+        if came_by_wireguard(client) and client.transport_protocol == "udp" and client.sockname[1] == QUIC_PORT:
+            client.error = "QUIC is closed"
+
+    def client_disconnected(self, client: Client) -> None:
+        """Whatever of it is still open ended with it."""
+        if came_by_wireguard(client):
+            for flow_id in [key for key, passing in self._passing.items() if passing.client_id == client.id]:
+                self._end(flow_id)
+
+    def done(self) -> None:
+        """The proxy stops."""
+        for flow_id in list(self._passing):
+            self._end(flow_id)
+
+    def tcp_start(self, flow: TCPFlow) -> None:
+        """A connection begins that is no HTTP."""
+        self._begin(flow, "TCP")
+
+    def udp_start(self, flow: UDPFlow) -> None:
+        """The same over UDP."""
+        self._begin(flow, "UDP")
+
+    def tcp_message(self, flow: TCPFlow) -> None:
+        """Count, look at the beginning, keep nothing."""
+        passing = self._passing.get(flow.id)
+        if passing is None:
+            return
+        message = flow.messages[-1]
+        if message.from_client and not passing.up_bytes:
+            self._look_at_start(flow, passing, message.content)
+            if passing.error:
+                message.content = b""
+        self._count(flow, passing)
+
+    def udp_message(self, flow: UDPFlow) -> None:
+        """Count, keep nothing."""
+        if passing := self._passing.get(flow.id):
+            self._count(flow, passing)
+
+    def tcp_end(self, flow: TCPFlow) -> None:
+        """It was closed."""
+        self._end(flow.id)
+
+    def udp_end(self, flow: UDPFlow) -> None:
+        """Nothing more came."""
+        self._end(flow.id)
+
+    def tcp_error(self, flow: TCPFlow) -> None:
+        """It could not be opened, or broke."""
+        self._fail(flow)
+
+    def udp_error(self, flow: UDPFlow) -> None:
+        """The same over UDP."""
+        self._fail(flow)
+
+    def tls_failed_client(self, data: TlsData) -> None:
+        """The client does not take our certificate, or speaks no TLS that we know."""
+        client = data.context.client
+        if not came_by_wireguard(client):
+            return
+        host = plain_name(client.sni or "") or self._name(client, data.context.server)
+        reason = (client.error or "the handshake failed")[:MAX_ERROR_CHARS]
+        record = self._record(client, data.context.server, client.id, "TLS")
+        text = (
+            f"{host} was not reached: the client broke the TLS handshake off ({reason}). It does not trust ccproxy's "
+            "certificate, because it reads no CA variable or pins another one; to let it pass unread, add the host to "
+            "inspector.mitmproxy.ignore_hosts."
+        )
+        self._sink.finished(replace(record, host=host, state="error", finished_at=time.time(), error=text))
+
+    def _begin(self, flow: AnyFlow, method: str) -> None:
+        if not came_by_wireguard(flow.client_conn):
+            return
+        record = self._record(flow.client_conn, flow.server_conn, flow.id, method)
+        self._passing[flow.id] = _Passing(record, flow.client_conn.id)
+        self._sink.started(record)
+
+    def _record(self, client: Client, server: Server, flow_id: str, method: str) -> FlowRecord:
+        host, (address, port) = self._name(client, server), (server.address or ("", 0))[:2]
+        return FlowRecord(
+            id=flow_id,
+            state="live",
+            started_at=client.timestamp_start,
+            source="wireguard",
+            method=method,
+            host=host,
+            path=f"{address}:{port}",
+            client_url=f"{method.lower()}://{host}:{port}",
+            action="passthrough",
+            route="passed on to where it was going, unread",
+            **origin_fields(run_of(client, self._runs), self._hellos.of(client)),
+        )
+
+    def _name(self, client: Client, server: Server) -> str:
+        address = server.address[0] if server.address else ""
+        run = run_of(client, self._runs)
+        names = run.answers.names(address) if run else ()
+        return plain_name(client.sni or "") or (names[0] if names else address)
+
+    def _look_at_start(self, flow: TCPFlow, passing: _Passing, data: bytes) -> None:
+        """TLS that is passed on unread (ignore_hosts) names its host in the ClientHello, and must be allowed to."""
+        if data[:1] != b"\x16":
+            return
+        self._hellos.keep(flow.client_conn, data)
+        hello = self._hellos.of(flow.client_conn)
+        if hello is None:
+            return
+        run = run_of(flow.client_conn, self._runs)
+        host = plain_name(hello.sni) or passing.record.host
+        passing.record = replace(passing.record, host=host, **origin_fields(run, hello))
+        if run and hello.sni and (reason := run.refusal_of_name(plain_name(hello.sni))):
+            passing.error = reason
+            server = ctx.master.addons.get("proxyserver")
+            if isinstance(server, Proxyserver) and (handler := server.connections.get(flow.client_conn.id)):
+                for transport in handler.transports:
+                    handler.close_connection(transport)
+
+    def _count(self, flow: AnyFlow, passing: _Passing) -> None:
+        for message in flow.messages:
+            if message.from_client:
+                passing.up_bytes += len(message.content)
+            else:
+                passing.down_bytes += len(message.content)
+        flow.messages.clear()  # mitmproxy would keep all that ever passes
+
+    def _fail(self, flow: AnyFlow) -> None:
+        if passing := self._passing.get(flow.id):
+            passing.error = passing.error or (flow.error.msg if flow.error else "the connection broke")
+            self._end(flow.id)
+
+    def _end(self, flow_id: str) -> None:
+        passing = self._passing.pop(flow_id, None)
+        if passing is None:
+            return
+        record, now = passing.record, time.time()
+        sides = (
+            SideRecord("client", method=record.method, url=record.client_url, body_size_bytes=passing.up_bytes),
+            SideRecord("delivered", body_size_bytes=passing.down_bytes),
+        )
+        self._sink.finished(
+            replace(
+                record,
+                state="error" if passing.error else "done",
+                finished_at=now,
+                duration_ms=(now - record.started_at) * 1000,
+                error=passing.error,
+                action="refused" if "--egress" in passing.error else record.action,
+                sides=sides,
+            )
+        )

@@ -1,0 +1,128 @@
+"""Name lookups of captured commands: answered by this machine's resolver, replaced where a setting says so, recorded.
+
+The tunnel carries IPv4 only, so that lookups of IPv6 addresses find nothing; lookups of HTTPS records find nothing
+either, because they would lead clients to QUIC and to encrypted ClientHellos.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from ipaddress import IPv4Address
+
+from mitmproxy.addons.dns_resolver import DnsResolver, MissingNameServers
+from mitmproxy.dns import DNSFlow, DNSMessage, ResourceRecord
+from mitmproxy.net.dns import classes, op_codes, response_codes, types
+from mitmproxy.proxy.mode_specs import WireGuardMode
+
+from flows.record import FlowRecord, Sink
+from interceptor.addons.runs import origin_fields, run_of
+from interceptor.wireguard.hosts import plain_name
+from interceptor.wireguard.lease import Run, RunBook
+from interceptor.wireguard.overrides import Overrides
+from interceptor.wireguard.server import DNS_SERVER
+
+LOOKUP_TIMEOUT_S = 4.0
+"""Shorter than resolvers wait before they ask again."""
+METHOD = "DNS"
+_NOTHING_THERE = (types.AAAA, types.HTTPS, types.SVCB)
+
+
+class RunDns(DnsResolver):
+    """mitmproxy's resolver, which every tunnel has at 10.0.0.53, with the rules of runs."""
+
+    name = "dnsresolver"
+
+    def __init__(self, runs: RunBook, overrides: Overrides, sink: Sink) -> None:
+        self._runs = runs
+        self._overrides = overrides
+        self._sink = sink
+
+    async def dns_request(self, flow: DNSFlow) -> None:
+        """Answer a lookup."""
+        if not isinstance(flow.client_conn.proxy_mode, WireGuardMode):
+            await super().dns_request(flow)
+            return
+        question = flow.request.question
+        if question is None or not flow.request.query or flow.request.op_code != op_codes.QUERY:
+            flow.response = flow.request.fail(response_codes.NOTIMP)
+            return
+        run, name = run_of(flow.client_conn, self._runs), plain_name(question.name)
+        if reason := _refusal(run, name, flow):
+            flow.metadata["refused"] = reason
+            flow.response = flow.request.fail(response_codes.REFUSED)
+        elif name in self._overrides.addresses:
+            address = self._overrides.addresses[name]
+            flow.response = _answer(flow.request, [address] if question.type == types.A else [])
+        elif question.type in _NOTHING_THERE:
+            flow.response = _answer(flow.request, [])
+        else:
+            await super().dns_request(flow)
+
+    async def resolve(self, message: DNSMessage) -> DNSMessage:
+        """Look an address up; a name server that does not answer is no reason to wait for long."""
+        try:
+            return await asyncio.wait_for(super().resolve(message), LOOKUP_TIMEOUT_S)
+        except (TimeoutError, MissingNameServers):
+            return message.fail(response_codes.SERVFAIL)
+
+    def dns_response(self, flow: DNSFlow) -> None:
+        """Remember the addresses, and record the lookup."""
+        question, response = flow.request.question, flow.response
+        if question is None or response is None or not isinstance(flow.client_conn.proxy_mode, WireGuardMode):
+            return
+        run, name = run_of(flow.client_conn, self._runs), plain_name(question.name)
+        found = [
+            str(record.ipv4_address) for record in response.answers if record.type == types.A and len(record.data) == 4
+        ]
+        if run is not None:
+            for address in found:
+                run.answers.add(name, address)
+        if question.type != types.AAAA:  # it comes with a lookup of the IPv4 address, and always finds nothing
+            code = response_codes.to_str(response.response_code)
+            self._record(flow, run, ", ".join(found) or code, failed=code not in ("NOERROR", "NXDOMAIN"))
+
+    def dns_error(self, flow: DNSFlow) -> None:
+        """Record a lookup that got no answer."""
+        if isinstance(flow.client_conn.proxy_mode, WireGuardMode):
+            run = run_of(flow.client_conn, self._runs)
+            self._record(flow, run, flow.error.msg if flow.error else "no answer", failed=True)
+
+    def _record(self, flow: DNSFlow, run: Run | None, answer: str, *, failed: bool) -> None:
+        question, response = flow.request.question, flow.response
+        refused: str = flow.metadata.get("refused", "")
+        asked_at = flow.request.timestamp or time.time()
+        answered_at = max(asked_at, (response.timestamp if response else None) or asked_at)
+        self._sink.finished(
+            FlowRecord(
+                id=flow.id,
+                state="error" if failed or refused else "done",
+                started_at=asked_at,
+                finished_at=answered_at,
+                source="wireguard",
+                method=METHOD,
+                host=plain_name(question.name) if question else "",
+                path=types.to_str(question.type) if question else "",
+                action="refused" if refused else "local",
+                route=f"answered {answer}" if not failed else "",
+                error=refused or (f"the lookup failed: {answer}" if failed else ""),
+                duration_ms=(answered_at - asked_at) * 1000,
+                **origin_fields(run, None),
+            )
+        )
+
+
+def _refusal(run: Run | None, name: str, flow: DNSFlow) -> str:
+    if run is None or run.egress is None:
+        return ""
+    server = flow.server_conn.address
+    if server is not None and server[0] != DNS_SERVER:
+        return run.refusal_of_address(server[0])
+    return run.refusal_of_name(name)
+
+
+def _answer(request: DNSMessage, addresses: list[IPv4Address]) -> DNSMessage:
+    assert request.question is not None  # noqa: S101  # the caller looked
+    name = request.question.name
+    ttl = ResourceRecord.DEFAULT_TTL
+    return request.succeed([ResourceRecord(name, types.A, classes.IN, ttl, one.packed) for one in addresses])

@@ -1,0 +1,28 @@
+"""Which run a connection belongs to, and what the record says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mitmproxy.connection import Client
+from mitmproxy.proxy.mode_specs import WireGuardMode
+
+from interceptor.wireguard.client_hello import ClientHello
+from interceptor.wireguard.lease import Run, RunBook
+
+
+def came_by_wireguard(client: Client) -> bool:
+    """True for traffic that was on its way to somebody else."""
+    return isinstance(client.proxy_mode, WireGuardMode)
+
+
+def run_of(client: Client, runs: RunBook) -> Run | None:
+    """The run of a connection; None for the static listener's clients, and when the run has ended."""
+    mode = client.proxy_mode
+    return runs.get(mode.data) if isinstance(mode, WireGuardMode) else None
+
+
+def origin_fields(run: Run | None, hello: ClientHello | None) -> dict[str, Any]:
+    """The fields of a flow's record that tell the captured command and its TLS client."""
+    known = {"run_label": run.label, "run_command": run.command} if run else {}
+    return known | ({"ja3": hello.ja3, "ja3_full": hello.ja3_full, "ja4": hello.ja4} if hello else {})

@@ -1,0 +1,174 @@
+"""Traffic of captured commands: passes byte for byte to where it was going, is watched, kept within its run's hosts.
+
+One kind is treated like the reverse listener's: a request to a provider's own host, over TLS, with that provider's
+sentinel key. It is dialled by the provider's name, so that the certificate of that very name is checked before the
+credential leaves. A sentinel key on its way to any other host stays what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mitmproxy.http import HTTPFlow
+
+from flows.record import SideRecord
+from interceptor.addons.client_hello import ClientHelloAddon
+from interceptor.addons.runs import run_of
+from interceptor.answer import answer_error
+from interceptor.client_access import find_token, take_token
+from interceptor.config.schema import ProviderConf
+from interceptor.conversation import conversation_id
+from interceptor.hooks.extract_session_id import extract_session_id
+from interceptor.hooks.inject_auth import sentinel_provider
+from interceptor.observed import Observed
+from interceptor.pipeline.body import Body
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import HeaderMap
+from interceptor.pipeline.runner import as_record
+from interceptor.state import FlowState, state_of
+from interceptor.transform.dispatch import Decision
+from interceptor.wireguard.destination import Destination
+from interceptor.wireguard.lease import Run, RunBook
+from providers.wire.detect import client_format, model_of
+
+
+class TransparentAddon:
+    """Stands behind the inspector, which made the state, and before everything that acts on the reverse listener.
+
+    Args:
+        runs: who runs.
+        hellos: what TLS clients said.
+    """
+
+    def __init__(self, runs: RunBook, hellos: ClientHelloAddon) -> None:
+        self._runs = runs
+        self._hellos = hellos
+
+    def requestheaders(self, flow: HTTPFlow) -> None:
+        """Refuse it, prepare it for its provider, or let it pass piece by piece."""
+        state = state_of(flow)
+        if state is None or state.source == "reverse" or flow.error:
+            return
+        state.run = run_of(flow.client_conn, self._runs)
+        state.hello = self._hellos.of(flow.client_conn)
+        headers = HeaderMap(flow.request.headers.fields)
+        place = destination(flow, headers, state.run)
+        reason = place.refusal(state.run) if state.run else ""
+        provider, note = (None, "") if reason else _meant_for(flow, headers, state, place)
+        if provider is not None:
+            return
+        _observe(flow, state, headers, place)
+        if reason:
+            state.decision = Decision("refused", reason, status_code=403)
+            answer_error(flow, state, 403, reason)
+        else:
+            state.forwarded = replace(state.client, side="forwarded") if state.client else None
+            state.decision = Decision("passthrough", f"passed on to where it was going{note}")
+
+    async def request(self, flow: HTTPFlow) -> None:
+        """The request is complete: note what it asked for."""
+        state = state_of(flow)
+        if state is None or state.observed is None or state.client is None:
+            return
+        _close_tape(state)
+        if state.client_format is None:
+            return
+        headers = HeaderMap(flow.request.headers.fields)
+        body = Body(state.observed.tape.body(), headers.get("content-encoding") or "")
+        if state.observed.tape.truncated or not await body.decode_off_loop():
+            return
+        parsed = body.peek()
+        state.requested_model = model_of(flow.request.path, parsed if isinstance(parsed, dict) else None) or ""
+        state.sent_model = state.requested_model
+        state.conversation_id = conversation_id(parsed)
+        state.observed.session_id = _session(flow, state, headers, body)
+
+    def error(self, flow: HTTPFlow) -> None:
+        """The request broke: keep what came of it."""
+        state = state_of(flow)
+        if state is not None and state.observed is not None:
+            _close_tape(state)
+
+
+def destination(flow: HTTPFlow, headers: HeaderMap, run: Run | None) -> Destination:
+    """Everything that names the place a request is going to."""
+    request, client = flow.request, flow.client_conn
+    return Destination(
+        scheme=request.scheme,
+        address=request.data.host,
+        port=request.data.port,
+        sni=(client.sni or "") if client.tls else "",
+        authorities=tuple(filter(None, (*headers.get_all("host"), request.authority))),
+        looked_up=run.answers.names(request.data.host) if run else (),
+    )
+
+
+def _meant_for(
+    flow: HTTPFlow, headers: HeaderMap, state: FlowState, place: Destination
+) -> tuple[ProviderConf | None, str]:
+    """The provider whose sentinel key goes to its own host, and otherwise why a sentinel key is left alone."""
+    fields, token = take_token(headers.fields)
+    name = sentinel_provider(_looked_at(flow, state, HeaderMap(fields)))
+    if name is None:
+        return None, ""
+    provider = state.snapshot.providers.get(name)
+    if provider is None:
+        return None, "; its sentinel key names no provider and was left alone"
+    if not place.is_own_host_of(provider):
+        return None, f"; its sentinel key was left alone: this is not the host of {name} over TLS"
+    # Dialled by name instead of the address that the client found for it.
+    flow.request.data.host = place.host
+    if token:
+        state.client_token = find_token(token, state.snapshot.client_tokens)
+        flow.request.headers.fields = fields
+    return provider, ""
+
+
+def _observe(flow: HTTPFlow, state: FlowState, headers: HeaderMap, place: Destination) -> None:
+    """Let the body pass as it comes, and keep a copy."""
+    request = flow.request
+    state.client_format = client_format(request.path, headers.get)
+    state.observed = observed = Observed(place.host, is_llm=state.client_format is not None)
+    state.client = SideRecord(
+        side="client",
+        http_version=request.http_version,
+        method=request.method,
+        url=f"{place.origin}{request.path}",
+        headers=as_record(headers.fields),
+    )
+    observed.begin(state.ms)
+    request.stream = observed.pass_on
+
+
+def _close_tape(state: FlowState) -> None:
+    """Put what was kept of the body into the sides; one object serves both."""
+    if state.observed is None or state.client is None or state.forwarded is None:
+        return
+    tape = state.observed.tape
+    kept, size, cut = tape.body(), tape.size_bytes, tape.truncated
+    state.client = replace(state.client, body=kept, body_size_bytes=size, body_truncated=cut)
+    state.forwarded = replace(state.forwarded, body=kept, body_size_bytes=size, body_truncated=cut)
+
+
+def _session(flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body) -> str:
+    exchange = _looked_at(flow, state, headers, body)
+    extract_session_id.apply(exchange)
+    return str(exchange.metadata.get("session_id", ""))
+
+
+def _looked_at(flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body | None = None) -> Exchange:
+    """The request as hooks see one, to look at only."""
+    request = flow.request
+    return Exchange(
+        flow_id=flow.id,
+        method=request.method,
+        scheme=request.scheme,
+        host=request.data.host,
+        port=request.data.port,
+        path=request.path,
+        headers=headers,
+        body=body or Body(b""),
+        snapshot=state.snapshot,
+        source=state.source,
+        client_format=state.client_format,
+    )

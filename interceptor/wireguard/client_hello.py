@@ -1,0 +1,196 @@
+"""What a TLS ClientHello says, and its JA3 and JA4 fingerprints. Pure.
+
+Formats: RFC 8446, 4.1.2 (ClientHello), RFC 8701 (GREASE), RFC 6066 (SNI), RFC 7301 (ALPN); JA3 as published by
+Salesforce (github.com/salesforce/ja3), JA4 as published by FoxIO (technical_details/JA4.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import md5, sha256
+
+MAX_BYTES = 64 * 1024
+"""A ClientHello that is longer is not taken apart."""
+
+SNI, GROUPS, POINT_FORMATS, SIGNATURES, ALPN, VERSIONS = 0, 10, 11, 13, 16, 43
+_VERSION_CODES = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2"}
+_NONE = "0" * 12
+
+
+class MalformedHello(ValueError):
+    """The bytes are no ClientHello."""
+
+
+def is_grease(value: int) -> bool:
+    """One of the sixteen values that mean nothing and keep servers tolerant."""
+    return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
+
+
+@dataclass(frozen=True)
+class ClientHello:
+    """The lists of a ClientHello in wire order, without GREASE. Numbers as in IANA's registries."""
+
+    legacy_version: int
+    cipher_suites: tuple[int, ...] = ()
+    extensions: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    point_formats: tuple[int, ...] = ()
+    signature_algorithms: tuple[int, ...] = ()
+    versions: tuple[int, ...] = ()
+    alpn: tuple[bytes, ...] = ()
+    sni: str = ""
+
+    @cached_property
+    def ja3_full(self) -> str:
+        """The text that JA3 digests."""
+        lists = (self.cipher_suites, self.extensions, self.groups, self.point_formats)
+        return ",".join((str(self.legacy_version), *("-".join(map(str, values)) for values in lists)))
+
+    @cached_property
+    def ja3(self) -> str:
+        """MD5 of `ja3_full`, hex."""
+        return md5(self.ja3_full.encode(), usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def ja4(self) -> str:
+        """The JA4 fingerprint of a client over TCP."""
+        ciphers, rest = self._ja4_lists()
+        return f"{self._ja4_start()}_{_short(ciphers)}_{_short(rest)}"
+
+    @cached_property
+    def ja4_r(self) -> str:
+        """JA4 with the lists in place of their digests."""
+        return "_".join((self._ja4_start(), *self._ja4_lists()))
+
+    def _ja4_start(self) -> str:
+        version = _VERSION_CODES.get(max(self.versions, default=self.legacy_version), "00")
+        named = "d" if SNI in self.extensions else "i"
+        counts = f"{min(len(self.cipher_suites), 99):02}{min(len(self.extensions), 99):02}"
+        return f"t{version}{named}{counts}{_ends(self.alpn[0] if self.alpn else b'')}"
+
+    def _ja4_lists(self) -> tuple[str, str]:
+        ciphers = ",".join(sorted(f"{value:04x}" for value in self.cipher_suites))
+        shown = ",".join(sorted(f"{value:04x}" for value in self.extensions if value not in (SNI, ALPN)))
+        signatures = ",".join(f"{value:04x}" for value in self.signature_algorithms)
+        return ciphers, f"{shown}_{signatures}" if signatures else shown
+
+
+def parse_client_hello(data: bytes) -> ClientHello:
+    """A ClientHello: its body, the handshake message with it, or a whole TLS record.
+
+    Raises:
+        MalformedHello: too short, too long, or lengths that do not add up.
+    """
+    if len(data) > MAX_BYTES:
+        raise MalformedHello("too long")
+    reader = _Reader(_body(data))
+    version = reader.number(2)
+    reader.take(32)  # random
+    reader.block(1)  # session id
+    ciphers = reader.block(2).numbers(2)
+    reader.block(1)  # compression methods
+    found = _extensions(reader.block(2)) if reader.left else []
+    contents: dict[int, _Reader] = {}
+    for kind, content in found:
+        contents.setdefault(kind, content)
+
+    def listed(kind: int, length_bytes: int, width: int) -> tuple[int, ...]:
+        content = contents.get(kind)
+        return _plain(content.block(length_bytes).numbers(width)) if content and content.left else ()
+
+    return ClientHello(
+        legacy_version=version,
+        cipher_suites=_plain(ciphers),
+        extensions=_plain([kind for kind, _ in found]),
+        groups=listed(GROUPS, 2, 2),
+        point_formats=listed(POINT_FORMATS, 1, 1),
+        signature_algorithms=listed(SIGNATURES, 2, 2),
+        versions=listed(VERSIONS, 1, 2),
+        alpn=_alpn(contents.get(ALPN)),
+        sni=_sni(contents.get(SNI)),
+    )
+
+
+class _Reader:
+    """Reads from the front of some bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, count: int) -> bytes:
+        if self.left < count:
+            raise MalformedHello("it ends too early")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def number(self, width: int) -> int:
+        return int.from_bytes(self.take(width))
+
+    def block(self, length_bytes: int) -> _Reader:
+        return _Reader(self.take(self.number(length_bytes)))
+
+    def numbers(self, width: int) -> list[int]:
+        if self.left % width:
+            raise MalformedHello("a list ends within a number")
+        return [self.number(width) for _ in range(self.left // width)]
+
+
+def _body(data: bytes) -> bytes:
+    """Without record and handshake headers. The body itself begins with the version, whose first byte is 3 (or 0)."""
+    if data[:1] == b"\x16":
+        data = _Reader(data[3:]).block(2).take(int.from_bytes(data[3:5]))
+    if data[:1] == b"\x01":
+        data = _Reader(data[1:]).block(3).take(int.from_bytes(data[1:4]))
+    return data
+
+
+def _extensions(reader: _Reader) -> list[tuple[int, _Reader]]:
+    found = []
+    while reader.left:
+        found.append((reader.number(2), reader.block(2)))
+    return found
+
+
+def _plain(values: list[int]) -> tuple[int, ...]:
+    return tuple(value for value in values if not is_grease(value))
+
+
+def _alpn(content: _Reader | None) -> tuple[bytes, ...]:
+    names = []
+    if content is not None and content.left:
+        protocols = content.block(2)
+        while protocols.left:
+            names.append(protocols.take(protocols.number(1)))
+    return tuple(names)
+
+
+def _sni(content: _Reader | None) -> str:
+    """The first host name; "" when there is none that is ASCII."""
+    if content is None or not content.left:
+        return ""
+    names = content.block(2)
+    while names.left:
+        kind, name = names.number(1), names.take(names.number(2))
+        if kind == 0:
+            return name.decode("ascii", "replace") if name.isascii() else ""
+    return ""
+
+
+def _ends(protocol: bytes) -> str:
+    """First and last character of the protocol's name; of its hex digits when one of them is not alphanumeric."""
+    if not protocol:
+        return "00"
+    first, last = protocol[:1], protocol[-1:]
+    if first.isalnum() and last.isalnum():
+        return (first + last).decode()
+    return protocol.hex()[0] + protocol.hex()[-1]
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:12] if text else _NONE
