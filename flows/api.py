@@ -29,6 +29,7 @@ from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow, FlowSide
 from flows.record import SIDES
 from flows.whole import whole_flow
+from providers.audit import audited, caller_of
 from providers.errors import CcproxyError
 from providers.rest import Busy, Conflict, StaffWithModelPermissions
 
@@ -157,8 +158,9 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
             ids = ids_of(_ask_jq(_from_cursor(queryset, request), filters)[0])
             if ids is None:
                 raise ParseError({"jq": ["The filters have to keep whole flows here, or at least their id."]})
-            return har_response(ids)
-        return har_response(list(queryset.order_by("started_at", "id").values_list("pk", flat=True)))
+            return har_response(ids, by=caller_of(request))
+        found = list(queryset.order_by("started_at", "id").values_list("pk", flat=True))
+        return har_response(found, by=caller_of(request))
 
     def _matching(self, request: Request) -> QuerySet[Flow]:
         known = {*FlowFilter.base_filters, "cursor", "limit", "jq"}
@@ -166,13 +168,17 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
             raise ParseError({unknown[0][:100]: [f"There is no such filter. Known: {', '.join(sorted(known))}."]})
         return self.filter_queryset(self.get_queryset())
 
+    def perform_destroy(self, instance: Flow) -> None:
+        with audited("clear", f"flow {instance.pk}", by=caller_of(self.request)):
+            super().perform_destroy(instance)
+
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """One flow with the heads of its four sides and what each hook did."""
         detail = selectors.flow_detail(kwargs["pk"])
         if detail is None:
             raise NotFound("There is no such flow; it may have been cleared.")
         if request.accepted_renderer.format == HarRenderer.format:
-            return har_response([detail.flow.pk], detail.flow.pk[:8])
+            return har_response([detail.flow.pk], detail.flow.pk[:8], by=caller_of(request))
         return Response(flow_detail_json(detail.flow, detail.sides.values(), detail.traces))
 
     @extend_schema(

@@ -14,6 +14,7 @@ from flows.models import Flow
 from flows.views import console_page
 from flows.visible import printable
 from flows.whole import whole_flow
+from providers.audit import caller_of
 from providers.errors import CcproxyError
 
 SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}
@@ -60,14 +61,15 @@ def har_of_list(request: HttpRequest) -> HttpResponseBase:
         if ids is None:
             text = "The jq filter has to keep whole flows, or at least their id."
             return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
-        return har_response(ids)
-    return har_response(list(flows.order_by("started_at", "id").values_list("pk", flat=True)))
+        return har_response(ids, by=caller_of(request))
+    ids = list(flows.order_by("started_at", "id").values_list("pk", flat=True))
+    return har_response(ids, by=caller_of(request))
 
 
 @console_page
 def har_of_flow(request: HttpRequest, flow_id: str) -> HttpResponseBase:
     """One flow as HAR."""
-    del request
     if "\0" in flow_id or not Flow.objects.filter(pk=flow_id).exists():
         raise Http404("There is no such flow.")
-    return har_response([flow_id], f"ccproxy-{flow_id[:8]}" if flow_id[:8].isalnum() else "ccproxy")
+    name = f"ccproxy-{flow_id[:8]}" if flow_id[:8].isalnum() else "ccproxy"
+    return har_response([flow_id], name, by=caller_of(request))

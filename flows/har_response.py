@@ -10,19 +10,31 @@ from django.http import StreamingHttpResponse
 
 from flows.flow_set import rows_of
 from flows.har import CONTENT_TYPE, har_text
+from flows.units import plural
 from flows.whole import whole_flows
+from providers.audit import Caller, record_audit, settle_audit
+from providers.models import AuditEntry
 
 _PIECE_BYTES: Final = 256 * 1024
 
 
-def har_response(ids: Sequence[str], name: str = "ccproxy") -> StreamingHttpResponse:
-    """The flows of these ids as a download; the server never holds more than a flow of it."""
-    pieces = _grouped(har_text(rows_of(ids), whole_flows(ids)))
+def har_response(ids: Sequence[str], name: str = "ccproxy", *, by: Caller) -> StreamingHttpResponse:
+    """The flows of these ids as a download; the server never holds more than a flow of it.
+
+    The audit log gets a row before the first byte; it says “done” once the last one was made.
+    """
+    entry = record_audit("export", plural(len(ids), "flow"), by=by, detail="HAR")
+    pieces = _settled(_grouped(har_text(rows_of(ids), whole_flows(ids))), entry)
     response = StreamingHttpResponse(_asynchronous(pieces), content_type=CONTENT_TYPE)
     response["Content-Disposition"] = f'attachment; filename="{name}.har"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+def _settled(pieces: Iterator[bytes], entry: AuditEntry) -> Iterator[bytes]:
+    yield from pieces
+    settle_audit(entry, "done")
 
 
 def _grouped(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -18,8 +18,10 @@ from flows.har import har_text
 from flows.jqfilter import run_jq
 from flows.models import Flow
 from flows.services import clear_ids
+from flows.units import plural
 from flows.visible import printable
 from flows.whole import WholeFlow, whole_flow, whole_flows
+from providers.audit import audited, shell_caller
 from providers.errors import CcproxyError
 
 Reference = int | str | Mapping[str, Any]
@@ -103,7 +105,8 @@ class FlowShell:
     def dump(self, path: str, *refs: Reference) -> int:
         """Write flows (all of `flows` without any) as HAR into a file; returns how many."""
         ids = [self._id(ref) for ref in refs] or list(self.ids)
-        with Path(path).expanduser().open("wb") as file:
+        what = plural(len(ids), "flow")
+        with Path(path).expanduser().open("wb") as file, audited("export", what, by=shell_caller(), detail="HAR"):
             file.writelines(har_text(Flow.objects.in_bulk(ids).values(), whole_flows(ids)))
         return len(ids)
 
@@ -111,7 +114,9 @@ class FlowShell:
         """Delete these flows unless they are pinned; returns how many went."""
         if not refs:
             raise CcproxyError("Say which: clear(-1), clear(*ids).")
-        deleted = clear_ids([self._id(ref) for ref in refs])
+        ids = [self._id(ref) for ref in refs]
+        with audited("clear", plural(len(ids), "flow"), by=shell_caller()):
+            deleted = clear_ids(ids)
         self._take([flow_id for flow_id in self.ids if Flow.objects.filter(pk=flow_id).exists()])
         return deleted
 

@@ -19,6 +19,7 @@ from interceptor.health import is_fresh
 from interceptor.hooks import HOOKS
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path
+from providers.audit import caller_of, record_audit
 from providers.column import column
 from providers.config_admin import ConfigModelAdmin, token_page
 from providers.services import CODE_REFUSED, may_set_code
@@ -103,8 +104,18 @@ class ClientTokenAdmin(ConfigModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
+            record_audit("client-token-add", f"token {obj.name}", by=caller_of(request), outcome="done")
             request.__dict__["ccproxy_new_token"] = fill_with_new_token(obj)
         super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: ClientToken) -> None:
+        record_audit("client-token-remove", f"token {obj.name}", by=caller_of(request), outcome="done")
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            record_audit("client-token-remove", f"token {row.name}", by=caller_of(request), outcome="done")
+        super().delete_queryset(request, queryset)
 
     def response_add(
         self, request: HttpRequest, obj: ClientToken, post_url_continue: str | None = None

@@ -13,6 +13,7 @@ from interceptor.client_token import fill_with_new_token
 from interceptor.health import is_fresh, newest_revision
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path, validate_client_token
+from providers.audit import audited, caller_of
 from providers.rest import ConfigViewSet, FullCleanSerializer, StaffWithModelPermissions
 from providers.services import CODE_REFUSED, may_set_code
 
@@ -72,6 +73,15 @@ class ClientTokenViewSet(ConfigViewSet[ClientToken]):
     queryset = ClientToken.objects.order_by("name")
     serializer_class = ClientTokenSerializer
     lookup_value_regex = r"\d{1,18}"
+
+    def perform_create(self, serializer: Any) -> None:
+        name = serializer.validated_data["name"]
+        with audited("client-token-add", f"token {name}", by=caller_of(self.request)):
+            super().perform_create(serializer)
+
+    def perform_destroy(self, instance: ClientToken) -> None:
+        with audited("client-token-remove", f"token {instance.name}", by=caller_of(self.request)):
+            super().perform_destroy(instance)
 
 
 class InterceptorStatusSerializer(serializers.ModelSerializer[InterceptorStatus]):

@@ -42,6 +42,7 @@ def run_token(directory: Path) -> str:
     from interceptor.client_token import create_client_token, token_digest
     from interceptor.config.database import ensure_database
     from interceptor.models import ClientToken
+    from providers.audit import audited, shell_caller
 
     ensure_database()
     path = directory / FILE_NAME
@@ -49,7 +50,8 @@ def run_token(directory: Path) -> str:
     if token and ClientToken.objects.filter(token_sha256=token_digest(token), enabled=True).exists():
         return token
     ClientToken.objects.filter(name=TOKEN_NAME).delete()
-    token = create_client_token(TOKEN_NAME)
+    with audited("client-token-add", f"token {TOKEN_NAME}", by=shell_caller()):
+        token = create_client_token(TOKEN_NAME)
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

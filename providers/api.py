@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+from django.db import transaction
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from providers.audit import audit_credential, caller_of
 from providers.models import Provider, TransformRule
 from providers.rest import ConfigViewSet, FullCleanSerializer
 from providers.services import CODE_REFUSED, may_set_code, sentinel_keys, sets_new_code
@@ -65,12 +68,24 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
 
 
 class ProviderViewSet(ConfigViewSet[Provider]):
-    """Providers, by name."""
+    """Providers, by name. Changes of credentials are in the audit log."""
 
     queryset = Provider.objects.all()
     serializer_class = ProviderSerializer
     lookup_field = "name"
     lookup_value_regex = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+    def perform_create(self, serializer: Any) -> None:
+        self._save(serializer, None)
+
+    def perform_update(self, serializer: Any) -> None:
+        self._save(serializer, copy.copy(serializer.instance))
+
+    def _save(self, serializer: Any, before: Provider | None) -> None:
+        after = serializer.candidate(serializer.validated_data)
+        with transaction.atomic():
+            audit_credential(before, after, by=caller_of(self.request))
+            serializer.save()
 
 
 class RuleSerializer(FullCleanSerializer[TransformRule]):

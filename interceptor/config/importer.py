@@ -6,6 +6,7 @@ when it has them. Rows that stay the same are not touched, so a rule keeps its n
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from interceptor.config.yamlfile import (
 from interceptor.hooks import HOOKS
 from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
+from providers.audit import audit_credential, shell_caller
 from providers.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule
@@ -78,8 +80,10 @@ def _import_providers(providers: dict[str, ProviderSection], document: Document,
     stored = {row.name: row for row in Provider.objects.all()}
     for name, section in providers.items():
         row = stored.get(name) or Provider(name=name)
+        before = copy.copy(stored.get(name))
         target = Target(row, f"provider {name}", ("providers", name), document, _PROVIDER_KEYS)
         target.write(provider_values(row, section) | credential_values(row, section, report), report)
+        audit_credential(before, row, by=shell_caller())
 
 
 def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:

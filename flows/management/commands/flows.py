@@ -26,6 +26,7 @@ from flows.services import clear_ids
 from flows.units import plural
 from flows.visible import printable
 from flows.whole import WholeFlow, whole_flows
+from providers.audit import audited, shell_caller
 from providers.errors import CcproxyError
 
 _TABLE_ROWS = 100
@@ -84,8 +85,9 @@ class Command(BaseCommand):
         if self.stdout.isatty():
             raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.har")
         ids = self._some_ids(options)
-        for piece in har_text(rows_of(ids), self._whole(ids)):
-            self.stdout.write(piece.decode(), ending="")
+        with audited("export", plural(len(ids), "flow"), by=shell_caller(), detail="HAR"):
+            for piece in har_text(rows_of(ids), self._whole(ids)):
+                self.stdout.write(piece.decode(), ending="")
 
     def _diff(self, options: Namespace) -> None:
         ids = self._ids(options)
@@ -116,8 +118,9 @@ class Command(BaseCommand):
         ids = chosen_ids(_asked(options), filters)
         deleted = 0
         chunks = [ids[start : start + _CHUNK_ROWS] for start in range(0, len(ids), _CHUNK_ROWS)]
-        for chunk in counted(chunks, len(chunks), f"steps of {_CHUNK_ROWS} flows", self.stderr):
-            deleted += clear_ids(chunk, keep_pinned=not options.pinned)
+        with audited("clear", plural(len(ids), "flow"), by=shell_caller(), detail="all" if options.all else ""):
+            for chunk in counted(chunks, len(chunks), f"steps of {_CHUNK_ROWS} flows", self.stderr):
+                deleted += clear_ids(chunk, keep_pinned=not options.pinned)
         kept = Flow.objects.filter(pk__in=ids[:30_000], pinned=True).count() if deleted < len(ids) else 0
         self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
         if kept:

@@ -12,6 +12,7 @@ from flows.visible import printable
 from interceptor.client_token import create_client_token
 from interceptor.config.database import ensure_database
 from interceptor.models import ClientToken
+from providers.audit import audited, shell_caller
 
 
 class Command(BaseCommand):
@@ -38,7 +39,8 @@ class Command(BaseCommand):
 
     def _add(self, name: str, providers: Sequence[str]) -> None:
         try:
-            token = create_client_token(name, providers)
+            with audited("client-token-add", f"token {printable(name)}", by=shell_caller()):
+                token = create_client_token(name, providers)
         except ValidationError as exc:
             raise CommandError(f"client token “{printable(name)}”: {exc.messages[0]}") from None
         self.stdout.write(token)
@@ -51,7 +53,8 @@ class Command(BaseCommand):
         row = ClientToken.objects.filter(name=name).first()
         if row is None:
             raise CommandError(f"there is no client token “{printable(name)}”; see: ccproxy clienttoken list")
-        row.delete()
+        with audited("client-token-remove", f"token {printable(name)}", by=shell_caller()):
+            row.delete()
         self.stderr.write(f"Removed {printable(name)}.")
 
     def _list(self) -> None:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from interceptor.config.database import ensure_database
 from interceptor.config.document import nearest
+from providers.audit import audit_credential, shell_caller
 from providers.models import Provider
 
 _LONGEST_KEY_CHARS = 16_384
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             row.full_clean()
         except ValidationError as exc:
             raise CommandError(f"provider {provider}: {exc.messages[0]}") from None
+        audit_credential(Provider.objects.get(pk=row.pk), row, by=shell_caller())
         row.save()
         self.stdout.write(f"Stored the key of {provider} ({len(key)} characters), encrypted.")
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from providers.audit import audited, shell_caller
 from providers.auth import token_endpoint
 from providers.auth.base import OAuthAuth
 from providers.auth.browser_login import CallbackServer, LoginAttempt, LoginFailed
@@ -47,7 +48,8 @@ class Command(BaseCommand):
                 if not no_browser:
                     webbrowser.open(url)
                 code = server.wait(timeout)
-            asyncio.run(_finish(auth, attempt.fields(auth, code, server.redirect_uri), secret))
+            with audited("login", f"provider {provider}", by=shell_caller()):
+                asyncio.run(_finish(auth, attempt.fields(auth, code, server.redirect_uri), secret))
         except (LoginFailed, ConfigError) as exc:
             raise CommandError(str(exc)) from None
         except (EndpointFailed, SourceFailed) as exc:
