@@ -22,8 +22,9 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # They tell each request's URL and headers; the record has those. Heard at DEBUG alone.
 _CHATTY = ("asyncio", "daphne", "h2", "httpcore", "httpx", "twisted", "mitmproxy.proxy.server")
-# Not heard at DEBUG either: every compressed header field a line, and a traceback for every absent template variable.
-_NEVER_DEBUG = ("hpack", "django.template")
+# Not heard at DEBUG either: every compressed header field, every statement of a migration, and a traceback for every
+# absent template variable.
+_NEVER_DEBUG = ("hpack", "django.db.backends.schema", "django.template")
 
 # C0 and C1 with DEL, line and direction separators, lone surrogates: what can forge lines or drive a terminal.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

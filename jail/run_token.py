@@ -34,7 +34,18 @@ def with_token(environ: Mapping[str, str], token: str) -> dict[str, str]:
 
 
 def run_token(directory: Path) -> str:
-    """The token: from its file, or a new one when there is none or the database no longer knows it."""
+    """The token: from its file, or a new one when there is none or the database no longer knows it.
+
+    What it makes is private; the command that follows keeps its own umask.
+    """
+    before = os.umask(0o077)
+    try:
+        return _run_token(directory)
+    finally:
+        os.umask(before)
+
+
+def _run_token(directory: Path) -> str:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     import django
 

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from ccproxy_site.banner import ready_text, write_login_file
 from ccproxy_site.console import run_with_console, stop_console
 from ccproxy_site.database import ensure_database
+from ccproxy_site.file_modes import secure_files
 from ccproxy_site.fleet import Fleet
 from ccproxy_site.logging import configure_logging
 from ccproxy_site.runtime import Runtime
@@ -75,6 +76,7 @@ class Command(BaseCommand):
         _check_directory(directory)
         journal = settings.journal_name(directory) if settings.use_journal else ""
         configure_logging(settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal)
+        secure_files(directory, Path(django_settings.CCPROXY_KEY_FILE), _files_elsewhere(settings, directory))
         try:
             for note in ensure_database().notes:
                 logger.warning(note)
@@ -129,6 +131,17 @@ def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime | Fleet, *, console
         tasks[0].result()
     else:
         loop.run_until_complete(main())
+
+
+def _files_elsewhere(settings: ServerSettings, directory: Path) -> list[Path]:
+    """Files of ours that settings may put outside the config directory: database, log, the CA's keys."""
+    found = [settings.cert_dir(directory) / name for name in ("mitmproxy-ca.pem", "mitmproxy-ca.p12")]
+    if (log := settings.log_path(directory)) is not None:
+        found += [log, *log.parent.glob(f"{log.name}.*")]
+    name = str(django_settings.DATABASES["default"]["NAME"])
+    if django_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        found += [Path(name + ending) for ending in ("", "-wal", "-shm")]
+    return [path for path in found if path.exists() and directory not in path.parents]
 
 
 def _check_directory(directory: Path) -> None:
