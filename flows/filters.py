@@ -53,6 +53,12 @@ class FlowFilter(django_filters.FilterSet):
     source = django_filters.CharFilter(label="Source", field_name="source")
     after = django_filters.IsoDateTimeFilter(label="From", field_name="started_at", lookup_expr="gte")
     before = django_filters.IsoDateTimeFilter(label="Until", field_name="started_at", lookup_expr="lt")
+    run = django_filters.CharFilter(label="Captured command", field_name="run_label")
+    ja4 = django_filters.CharFilter(label="JA4", field_name="ja4", lookup_expr="startswith")
+    candidate = django_filters.BooleanFilter(label="May become a shape", method="by_candidate")
+    lookups = django_filters.ChoiceFilter(
+        label="Name lookups", choices=[("shown", "shown"), ("alone", "alone")], method="by_lookups"
+    )
 
     class Meta:
         model = Flow
@@ -60,6 +66,22 @@ class FlowFilter(django_filters.FilterSet):
 
     def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Every word must occur somewhere: id, method, host, path, models, provider, rule, session, error, text."""
+    def filter_queryset(self, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
+        """Name lookups are flows too, but there are so many that they are shown only when asked for."""
+        found: QuerySet[Flow] = super().filter_queryset(queryset)
+        return found if self.form.cleaned_data.get("lookups") else found.exclude(method=LOOKUP)
+
+    def by_lookups(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """With the rest, or alone."""
+        del name
+        return queryset.filter(method=LOOKUP) if value == "alone" else queryset
+
+    def by_candidate(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
+        """See `Flow.is_shape_candidate`."""
+        del name
+        candidates = Q(source="wireguard", status_code=200) & ~Q(client_format="")
+        return queryset.filter(candidates) if value else queryset.exclude(candidates)
+
         del name
         for word in value.split()[:8]:
             queryset = queryset.filter(_word(word))
@@ -118,7 +140,7 @@ def _word(word: str) -> Q:
     found = Q(id__startswith=word.lower()) if _ID_START.fullmatch(word) else Q()
     for field in ("path", "host", "requested_model", "sent_model", "provider", "rule", "error", "search_text"):
         found |= Q(**{f"{field}__icontains": word})
-    exact: dict[str, Any] = {"method": word.upper(), "session_id__startswith": word}
+    exact: dict[str, Any] = {"method": word.upper(), "session_id__startswith": word, "run_label": word}
     for lookup, value in exact.items():
         found |= Q(**{lookup: value})
     return found

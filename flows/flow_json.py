@@ -19,7 +19,7 @@ _OWN_FIELDS = (
     "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed", "connect_ms",
     "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes", "event_count",
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    "price_version", "losses", "bodies_dropped", "pinned",
+    "price_version", "losses", "bodies_dropped", "pinned", "run_label", "run_command", "ja3", "ja3_full", "ja4",
 )  # fmt: skip
 SIDE_FIELDS = (
     "flow_id", "side", "http_version", "method", "url", "status_code", "reason", "headers", "body_digest",
@@ -37,7 +37,7 @@ def flow_summary(flow: Flow, sides: Iterable[FlowSide] = ()) -> dict[str, Any]:
     by_name = {side.side: side for side in sides}
     return {
         "id": flow.pk,
-        "type": "http",
+        "type": {"DNS": "dns", "TCP": "tcp", "TLS": "tcp", "UDP": "udp"}.get(flow.method, "http"),
         "timestamp_created": flow.started_at.timestamp(),
         "client_conn": {"id": "", "address": None},
         "server_conn": _server_conn(flow),

@@ -89,7 +89,8 @@ class FlowShape(serializers.ModelSerializer[Flow]):
             "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed", "connect_ms",
             "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes",
             "event_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-            "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "cost_usd",
+            "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "run_label",
+            "run_command", "ja3", "ja3_full", "ja4", "cost_usd",
         ]  # fmt: skip
 
 

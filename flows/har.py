@@ -32,7 +32,8 @@ INNER_SIDES: Final = ("client", "delivered")
 _FACTS: Final = (
     "state", "source", "action", "provider", "provider_type", "rule", "route", "requested_model", "sent_model",
     "session_id", "client_format", "provider_format", "is_stream", "is_websocket", "error", "hooks_changed",
-    "first_event_ms", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+    "first_event_ms", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "run_label",
+    "run_command", "ja3", "ja4",
 )  # fmt: skip
 
 

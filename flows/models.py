@@ -43,6 +43,11 @@ class Flow(models.Model):
     session_id = models.CharField(max_length=200, blank=True)
     conversation_id = models.CharField(max_length=64, blank=True)
     credential_injected = models.BooleanField(default=False)
+    run_label = models.CharField(max_length=64, blank=True, help_text="The captured command's name.")
+    run_command = models.CharField(max_length=1000, blank=True)
+    ja3 = models.CharField(max_length=32, blank=True, help_text="Fingerprint of the client's TLS; MD5 of ja3_full.")
+    ja3_full = models.TextField(blank=True)
+    ja4 = models.CharField(max_length=48, blank=True)
 
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     is_stream = models.BooleanField(default=False)
@@ -84,10 +89,16 @@ class Flow(models.Model):
             models.Index(fields=["status_code", "-started_at"], name="flow_status"),
             models.Index(fields=["requested_model", "-started_at"], name="flow_model"),
             models.Index(fields=["session_id", "started_at"], name="flow_session"),
+            models.Index(fields=["run_label", "-started_at"], name="flow_run", condition=~models.Q(run_label="")),
             models.Index(
                 fields=["rule_id", "-started_at"], name="flow_rule", condition=models.Q(rule_id__isnull=False)
             ),
         ]
+
+    @property
+    def is_shape_candidate(self) -> bool:
+        """A client's own call of a model, which it made by itself and which was answered: a shape may be made of it."""
+        return self.source == "wireguard" and bool(self.client_format) and self.status_code == 200
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.status_code or self.state}"

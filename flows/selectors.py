@@ -23,6 +23,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROW_FIELDS: Final = (
     "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule", "route",
     "requested_model", "sent_model", "session_id", "credential_injected", "status_code", "is_stream", "is_websocket",
+    "run_label", "run_command", "client_format",
     "error", "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
     "response_size_bytes", "input_tokens", "output_tokens", "cost_usd", "bodies_dropped",
 )  # fmt: skip
@@ -45,6 +46,7 @@ class Facets:
     models: list[str]
     hooks: list[str]
     ran: list[str]
+    runs: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +101,25 @@ def parse_cursor(cursor: str) -> tuple[datetime, str] | None:
 def facets() -> Facets:
     """Values to filter by, from the newest flows only: no scan over the table."""
     flows = Flow.objects.order_by("-started_at", "-id")
-    newest = flows.values_list("provider", "rule", "requested_model", "sent_model", "hooks_changed")[:FACET_ROWS]
+    newest = flows.values_list("provider", "rule", "requested_model", "sent_model", "hooks_changed", "run_label")[
+        :FACET_ROWS
+    ]
     steps = HookTrace.objects.filter(flow_id__in=list(flows.values_list("pk", flat=True)[:FACET_TRACES]), outcome="ran")
     providers: set[str] = set()
     rules: set[str] = set()
     models: set[str] = set()
     hooks: set[str] = set()
-    for provider, rule, requested, sent, changed in newest:
+    runs: set[str] = set()
+    for provider, rule, requested, sent, changed, run in newest:
+        runs.add(run)
         providers.add(provider)
         rules.add(rule)
         models.update((requested, sent))
         hooks.update(changed)
-    providers_, rules_, models_, hooks_ = (sorted(v for v in s if v) for s in (providers, rules, models, hooks))
+    found = (providers, rules, models, hooks, runs)
+    providers_, rules_, models_, hooks_, runs_ = (sorted(value for value in values if value) for values in found)
     ran = sorted(set(steps.order_by().values_list("hook", flat=True).distinct()))
-    return Facets(providers_, rules_, models_, hooks_, ran)
+    return Facets(providers_, rules_, models_, hooks_, ran, runs_)
 
 
 def flow_detail(flow_id: str) -> FlowDetail | None:

@@ -11,6 +11,7 @@ from flows.units import duration, plural
 
 Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"
+_NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
 
 
@@ -24,8 +25,23 @@ class Part:
 
 def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     """Request, where it went and why, what was changed, how it ended."""
+    if flow.method in _NO_HTTP and flow.source == "wireguard":
+        return _connection(flow)
     parts = [Part(f"{flow.method} {_short(flow.path)}"), *_route(flow), *_changes(flow, traces), _end(flow)]
     return [part for part in parts if part.text]
+
+
+def _connection(flow: Flow) -> list[Part]:
+    """A lookup, or a connection whose content was not read."""
+    parts = [Part(f"{flow.method} {flow.host} {flow.path}")]
+    if flow.action == "refused":
+        return [*parts, Part("refused by ccproxy", "bad")]
+    if flow.state == Flow.State.ERROR:
+        return [*parts, Part("failed", "bad")]
+    if flow.state == Flow.State.LIVE:
+        return [*parts, Part("open", "live")]
+    took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""
+    return [*parts, Part(f"{flow.route}{took}" if flow.method == "DNS" else f"passed on unread, open for{took[3:]}")]
 
 
 def _short(path: str) -> str:

@@ -65,6 +65,11 @@ class Migration(migrations.Migration):
                 ('action', models.CharField(blank=True, help_text='local, passthrough, redirect, transform, refused', max_length=16)),
                 ('provider', models.CharField(blank=True, max_length=64)),
                 ('provider_type', models.CharField(blank=True, max_length=32)),
+                ('run_label', models.CharField(blank=True, help_text="The captured command's name.", max_length=64)),
+                ('run_command', models.CharField(blank=True, max_length=1000)),
+                ('ja3', models.CharField(blank=True, help_text="Fingerprint of the client's TLS; MD5 of ja3_full.", max_length=32)),
+                ('ja3_full', models.TextField(blank=True)),
+                ('ja4', models.CharField(blank=True, max_length=48)),
                 ('rule', models.CharField(blank=True, max_length=100)),
                 ('rule_id', models.PositiveBigIntegerField(blank=True, null=True)),
                 ('route', models.TextField(blank=True, help_text='One sentence: why it went there.')),
@@ -101,7 +106,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-started_at', '-id'],
-                'indexes': [models.Index(fields=['-started_at', '-id', 'cost_usd', 'duration_ms', 'input_tokens', 'output_tokens', 'is_lossy'], name='flow_newest'), models.Index(fields=['provider', '-started_at'], name='flow_provider'), models.Index(fields=['status_code', '-started_at'], name='flow_status'), models.Index(fields=['requested_model', '-started_at'], name='flow_model'), models.Index(fields=['session_id', 'started_at'], name='flow_session'), models.Index(condition=models.Q(('rule_id__isnull', False)), fields=['rule_id', '-started_at'], name='flow_rule')],
+                'indexes': [models.Index(fields=['-started_at', '-id', 'cost_usd', 'duration_ms', 'input_tokens', 'output_tokens', 'is_lossy'], name='flow_newest'), models.Index(fields=['provider', '-started_at'], name='flow_provider'), models.Index(fields=['status_code', '-started_at'], name='flow_status'), models.Index(fields=['requested_model', '-started_at'], name='flow_model'), models.Index(fields=['session_id', 'started_at'], name='flow_session'), models.Index(condition=models.Q(('run_label', ''), _negated=True), fields=['run_label', '-started_at'], name='flow_run'), models.Index(condition=models.Q(('rule_id__isnull', False)), fields=['rule_id', '-started_at'], name='flow_rule')],
             },
         ),
         migrations.CreateModel(
