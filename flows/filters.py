@@ -19,6 +19,8 @@ _ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
 _MAX_USD: Final = 1_000_000
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_TEXT: Final = 500
+LOOKUP: Final = "DNS"
+"""The method of a name lookup."""
 
 
 def _bound(label: str, field: str, lookup: str, largest: int, **options: Any) -> django_filters.NumberFilter:
@@ -51,21 +53,19 @@ class FlowFilter(django_filters.FilterSet):
     duration_max_ms = _bound("Took to, ms", "duration_ms", "lte", _MAX_COUNT)
     pinned = django_filters.BooleanFilter(label="Pinned", field_name="pinned")
     source = django_filters.CharFilter(label="Source", field_name="source")
-    after = django_filters.IsoDateTimeFilter(label="From", field_name="started_at", lookup_expr="gte")
-    before = django_filters.IsoDateTimeFilter(label="Until", field_name="started_at", lookup_expr="lt")
     run = django_filters.CharFilter(label="Captured command", field_name="run_label")
     ja4 = django_filters.CharFilter(label="JA4", field_name="ja4", lookup_expr="startswith")
     candidate = django_filters.BooleanFilter(label="May become a shape", method="by_candidate")
     lookups = django_filters.ChoiceFilter(
         label="Name lookups", choices=[("shown", "shown"), ("alone", "alone")], method="by_lookups"
     )
+    after = django_filters.IsoDateTimeFilter(label="From", field_name="started_at", lookup_expr="gte")
+    before = django_filters.IsoDateTimeFilter(label="Until", field_name="started_at", lookup_expr="lt")
 
     class Meta:
         model = Flow
         fields: list[str] = []
 
-    def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Every word must occur somewhere: id, method, host, path, models, provider, rule, session, error, text."""
     def filter_queryset(self, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
         """Name lookups are flows too, but there are so many that they are shown only when asked for."""
         found: QuerySet[Flow] = super().filter_queryset(queryset)
@@ -82,6 +82,8 @@ class FlowFilter(django_filters.FilterSet):
         candidates = Q(source="wireguard", status_code=200) & ~Q(client_format="")
         return queryset.filter(candidates) if value else queryset.exclude(candidates)
 
+    def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
+        """Every word must occur somewhere: id, method, host, path, models, provider, rule, session, error, text."""
         del name
         for word in value.split()[:8]:
             queryset = queryset.filter(_word(word))
