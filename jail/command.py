@@ -1,0 +1,45 @@
+"""`ccproxy jail` and `ccproxy run --inspect`: one line on stderr and an exit code when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+
+from jail.options import HELP, Options, UsageError, parse
+from providers.errors import ConfigError
+
+USAGE_EXIT = 2
+
+
+def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
+    """Do what the words ask for. A command that dies of a signal takes this process with it.
+
+    Raises:
+        ConfigError: one sentence: the jail cannot be built.
+    """
+    try:
+        options = parse(words)
+    except UsageError as error:
+        sys.stderr.write(f"ccproxy: {error}; see: {prog} --help\n")
+        return USAGE_EXIT
+    if options.action == "help":
+        sys.stdout.write(HELP.format(prog=prog))
+        return 0
+    if options.action == "run":
+        return _run(options, prog)
+    from jail.report import main as report
+
+    return report(options.action, as_json=options.as_json)
+
+
+def _run(options: Options, prog: str) -> int:
+    if not options.command:
+        raise ConfigError(f"{prog.split()[-1]} needs a command: {prog} -- COMMAND [ARGUMENT ...]")
+    from jail.launcher import CommandError, run_jailed
+    from jail.supervise import end_like
+
+    try:
+        status = run_jailed(options)
+    except CommandError as error:
+        sys.stderr.write(f"ccproxy: {error}\n")
+        return error.code
+    return end_like(status)

@@ -1,0 +1,250 @@
+"""Build a jail, run the command in it, take it down. No Django, so that it is ready in well under a second."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import socket
+
+from interceptor.config.server import ServerSettings, config_dir, load_server_settings
+from interceptor.wireguard.lease_client import Lease, take_lease
+from jail.ca_bundle import write_bundle
+from jail.cell import Cell, Orders
+from jail.environment import MARKER, covered_folders, jail_environment, shown_files
+from jail.options import Options
+from jail.pcap import Capture
+from jail.ports import Forwarded, HostPorts, PortWatch
+from jail.rules import RESTORE, RESTORE_6, RuleSet, filter_rules, filter_rules_6
+from jail.slirp import TAP_MTU, Slirp
+from jail.state import State
+from jail.supervise import hold_signals, wait_for
+from jail.tools import NEEDED, distribution, find_tools, install_hint
+from jail.uplink import Uplink
+from jail.wireguard.peer import Peer
+from jail.wireguard.process import InitiatorProcess
+from providers.errors import CcproxyError, ConfigError
+
+DEFAULT_PORT = 4000
+WG_KEYLOG = "wg.keylog"
+_GRACE_S = 1.0
+_TUN = "/dev/net/tun"
+
+
+class CommandError(CcproxyError):
+    """The command cannot be run; `code` is what a shell would answer."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that is known before the first process starts."""
+
+    options: Options
+    directory: Path
+    settings: ServerSettings
+    program: str
+    tools: dict[str, str]
+    backend: str
+    notes: list[str] = field(default_factory=list)
+    """Told when the command has ended: until then the terminal is its own."""
+
+
+def run_jailed(options: Options) -> int:
+    """Run the command in a jail; its wait status.
+
+    Raises:
+        CommandError: there is no such command, or it cannot be executed.
+        ConfigError: the jail cannot be built, with the reason and what helps.
+    """
+    plan = make_plan(options)
+    try:
+        with contextlib.ExitStack() as stack:
+            return _run(plan, stack)
+    finally:
+        for note in plan.notes:
+            sys.stderr.write(f"ccproxy: {note}\n")
+
+
+def make_plan(options: Options) -> Plan:
+    """What can be refused without starting anything."""
+    if sys.platform != "linux":
+        raise ConfigError("the jail needs Linux; elsewhere use: ccproxy run -- COMMAND, or WSL 2")
+    if inside := os.environ.get(MARKER):
+        raise ConfigError(f"this is a jail already (run {inside}); run the command as it is")
+    directory = config_dir()
+    settings = load_server_settings(directory, os.environ)
+    program = find_program(options.command[0])
+    tools = find_tools(os.environ)
+    return Plan(options, directory, settings, program, tools, choose_backend(options.wireguard, tools))
+
+
+def find_program(name: str) -> str:
+    """The file that a command's name stands for.
+
+    Raises:
+        CommandError: none, as a shell would say it.
+    """
+    found = shutil.which(name)
+    if found:
+        return found
+    if "/" not in name:
+        raise CommandError(f"there is no command “{name}” on PATH", 127)
+    if not Path(name).exists():
+        raise CommandError(f"there is no command “{name}”", 127)
+    raise CommandError(f"cannot run {name}: Permission denied", 126)
+
+
+def choose_backend(wanted: str, tools: dict[str, str]) -> str:
+    """The way to be tried: our own client needs no tool and is what is left without them.
+
+    Raises:
+        ConfigError: the wanted way lacks a tool, or /dev/net/tun may not be used.
+    """
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        raise ConfigError(f"{_TUN} cannot be used by you; as root: modprobe tun; chmod 666 {_TUN}")
+    missing = [name for name in NEEDED if name not in tools]
+    if wanted == "python" or not missing:
+        return wanted
+    if wanted == "auto":
+        return "python"
+    raise ConfigError(f"--wireguard {wanted} needs {', '.join(missing)}: {install_hint(missing, distribution())}")
+
+
+def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
+    """Steps: 1 lease, 2 namespaces, 3 command's process, 4 tunnel and filter, 5 closed cell, 6 ports, 7 go, 8 wait."""
+    lease, line = _leased(plan)
+    stack.callback(line.close)
+    state = State.create(plan.directory)
+    stack.callback(state.close)
+    uplink = Uplink.start(state.folder)
+    stack.callback(uplink.stop)
+    bundle = write_bundle(plan.directory, plan.settings.cert_dir(plan.directory), os.environ)
+    cell = Cell.start(plan.options.command, jail_environment(os.environ, bundle, lease.lease))
+    stack.callback(cell.kill)
+    uplink.wait_ready()
+    network = _connect(plan, lease, uplink, state, stack)
+    cell.enter(_orders(plan, bundle, state.write_resolv_conf(lease.dns)), uplink.namespaces)
+    watch = _open_ports(plan, lease, uplink, network)
+    if plan.options.pcap is not None:
+        stack.callback(_stop_capture, plan, Capture.start(uplink.packets(), plan.options.pcap))
+    state.write_info(command=plan.options.command, backend=network.backend, lease=lease.lease, command_pid=cell.pid)
+    hold_signals()
+    _go(cell, plan.options.command[0])
+    watch.start()
+    stack.callback(watch.stop)
+    status = wait_for(cell.pid)
+    _look_back(plan, uplink, network, line)
+    return status
+
+
+def _leased(plan: Plan) -> tuple[Lease, socket]:
+    options = plan.options
+    label = options.label or Path(options.command[0]).name
+    return take_lease(plan.directory, label=label, command=options.command, egress=options.egress)
+
+
+@dataclass(slots=True)
+class Network:
+    """How the jail is connected; one of the two processes is there."""
+
+    backend: str
+    slirp: Slirp | None = None
+    initiator: InitiatorProcess | None = None
+
+
+def _connect(plan: Plan, lease: Lease, uplink: Uplink, state: State, stack: contextlib.ExitStack) -> Network:
+    """Tunnel, addresses, filter, routes."""
+    slirp = None
+    if plan.backend != "python":
+        slirp = Slirp.start(plan.tools["slirp4netns"], uplink.pid, state.folder)
+        stack.callback(slirp.stop)
+    backend, tun = uplink.open_tunnel(
+        backend=plan.backend,
+        tools=plan.tools,
+        port=lease.port,
+        private_key=lease.private_key,
+        peer_public_key=lease.peer_public_key,
+    )
+    if tun is not None:
+        return Network(backend, initiator=_serve_tun(plan, lease, uplink, tun, stack))
+    assert slirp is not None
+    slirp.wait_ready()
+    uplink.configure(_rules(plan, lease), tap=True, tap_mtu=TAP_MTU)
+    return Network(backend, slirp=slirp)
+
+
+def _serve_tun(plan: Plan, lease: Lease, uplink: Uplink, tun: int, stack: contextlib.ExitStack) -> InitiatorProcess:
+    """Our own client on this side of the namespace: no tap0, no filter needed, nothing else leads out."""
+    initiator = InitiatorProcess.start()
+    stack.callback(initiator.stop)
+    keylog = plan.directory / WG_KEYLOG if plan.settings.inspector.keylog else None
+    initiator.hand_over(tun, Peer(lease.port, lease.private_key, lease.peer_public_key), keylog=keylog)
+    os.close(tun)
+    uplink.configure([], tap=False, udp_only_to=lease.dns)
+    initiator.wait_ready()
+    return initiator
+
+
+def _rules(plan: Plan, lease: Lease) -> RuleSet:
+    rules = [(RESTORE, filter_rules(tunnel_port=lease.port, dns=lease.dns))]
+    if RESTORE_6 in plan.tools and Path("/proc/sys/net/ipv6").is_dir():
+        rules.append((RESTORE_6, filter_rules_6()))
+    return rules
+
+
+def _orders(plan: Plan, bundle: Path, resolv_conf: Path) -> Orders:
+    cert_dir = plan.settings.cert_dir(plan.directory)
+    covered = covered_folders(plan.directory, cert_dir, Path.cwd())
+    return Orders(plan.program, shown_files(bundle, resolv_conf), covered, os.getpid())
+
+
+def _open_ports(plan: Plan, lease: Lease, uplink: Uplink, network: Network) -> PortWatch:
+    """The proxy's port is reachable by its own number and by the usual one."""
+    settings = plan.settings
+    always = {DEFAULT_PORT: lease.proxy_port, lease.proxy_port: lease.proxy_port}
+    ours = {settings.port, settings.inspector.port, settings.mcp.http.port, lease.proxy_port, DEFAULT_PORT}
+    forwarded = Forwarded(uplink, ours, plan.notes.append)
+    if network.backend == "python":
+        forwarded.offer_host({port: port for port in plan.options.host_ports} | always)
+        return PortWatch(uplink, forwarded, None)
+    host = HostPorts(uplink, always, plan.options.host_ports)
+    host.sync({})
+    return PortWatch(uplink, forwarded, host)
+
+
+def _go(cell: Cell, name: str) -> None:
+    try:
+        cell.go()
+    except FileNotFoundError:
+        raise CommandError(f"cannot run {name}: its interpreter does not exist, or it is hidden", 126) from None
+    except OSError as error:
+        raise CommandError(f"cannot run {name}: {error.strerror}", 126) from None
+
+
+def _look_back(plan: Plan, uplink: Uplink, network: Network, line: socket) -> None:
+    """End what the command left running, and say what went wrong meanwhile."""
+    with contextlib.suppress(ConfigError):
+        uplink.end_all(_GRACE_S)
+    if not uplink.is_alive or (network.slirp is not None and not network.slirp.is_alive):
+        plan.notes.append("the jail's network ended before the command; what it sent after that was lost")
+    if any(_ended(line)):
+        plan.notes.append("the proxy stopped while the command ran; what it sent after that was lost")
+
+
+def _ended(line: socket) -> Iterator[bool]:
+    line.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        yield not line.recv(1)
+
+
+def _stop_capture(plan: Plan, capture: Capture) -> None:
+    if problem := capture.stop():
+        plan.notes.append(problem)

@@ -1,0 +1,139 @@
+"""The interface wg0: the kernel's WireGuard, wireguard-go, or a plain TUN device that our own client serves.
+
+Packets of the tunnel carry a mark that only the owner of the namespace can set, so the filter lets nothing else reach
+the endpoint. 10.0.2.2 is this machine's loopback as slirp4netns shows it.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import time
+from typing import Any
+
+from jail.stages import kernel, netlink
+
+LINK, MARK, MTU = "wg0", 0xCC, 1420
+ENDPOINT = "10.0.2.2"
+_TUNSETIFF = 0x400454CA
+_IFF_TUN, _IFF_NO_PI = 0x1, 0x1000
+_UAPI_SOCKET = f"/run/wireguard/{LINK}.sock"
+_START_TIMEOUT_S, _TOOL_TIMEOUT_S = 5.0, 10.0
+_NO_SUCH_KIND = (errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL)
+
+
+class TunnelError(Exception):
+    """The interface cannot be made; the text says why."""
+
+
+def open_tunnel(order: dict[str, Any]) -> tuple[str, int | None, int | None]:
+    """Make wg0 the wanted way, or the first that works.
+
+    Args:
+        order: `backend` (auto, kernel, wireguard-go or python), `tools` (name to absolute path), `port`,
+            `private_key`, `peer_public_key`.
+
+    Returns:
+        The way, the process id of wireguard-go, and for "python" the descriptor of the TUN device.
+
+    Raises:
+        TunnelError: none works.
+    """
+    backend, tools = order["backend"], order["tools"]
+    if backend in ("auto", "kernel"):
+        if problem := _kernel_problem(tools):
+            if backend == "kernel":
+                raise TunnelError(problem)
+        else:
+            _configure_by_tool(tools["wg"], order)
+            return "kernel", None, None
+    if backend == "wireguard-go" or (backend == "auto" and "wireguard-go" in tools):
+        return "wireguard-go", _start_wireguard_go(order), None
+    return "python", None, open_tun()
+
+
+def _kernel_problem(tools: dict[str, str]) -> str | None:
+    """Why the kernel's WireGuard cannot be used; None: the interface is there."""
+    if "wg" not in tools:
+        return "the kernel's WireGuard needs the tool wg (package wireguard-tools)"
+    try:
+        netlink.add_link(LINK, "wireguard")
+    except OSError as error:
+        if error.errno not in _NO_SUCH_KIND and error.errno != errno.EPERM:
+            raise
+        return "this kernel has no WireGuard"
+    return None
+
+
+def _configure_by_tool(wg: str, order: dict[str, Any]) -> None:
+    command = [wg, "set", LINK, "fwmark", hex(MARK), "private-key", "/dev/stdin", "peer", order["peer_public_key"]]
+    command += ["allowed-ips", "0.0.0.0/0", "endpoint", f"{ENDPOINT}:{order['port']}"]
+    key = order["private_key"] + "\n"
+    done = subprocess.run(  # noqa: S603  # a tool found on PATH by the launcher
+        command, input=key, text=True, capture_output=True, timeout=_TOOL_TIMEOUT_S, check=False
+    )
+    if done.returncode:
+        raise TunnelError(f"wg set failed: {done.stderr.strip()}")
+
+
+def _start_wireguard_go(order: dict[str, Any]) -> int:
+    """Run it in the foreground as our child, and hand it the keys over its control socket."""
+    program = order["tools"].get("wireguard-go")
+    if program is None:
+        raise TunnelError("wireguard-go is not installed")
+    os.makedirs(os.path.dirname(_UAPI_SOCKET), mode=0o700, exist_ok=True)
+    parent = os.getpid()
+    process = subprocess.Popen(  # noqa: S603  # a tool found on PATH by the launcher
+        [program, "-f", LINK],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"},
+        preexec_fn=lambda: kernel.die_with_parent(parent),  # this process has one thread
+    )
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not os.path.exists(_UAPI_SOCKET):
+        if process.poll() is not None:
+            raise TunnelError(f"wireguard-go ended with exit code {process.returncode}")
+        if time.monotonic() > deadline:
+            raise TunnelError("wireguard-go did not start in time")
+        time.sleep(0.002)
+    _configure_by_socket(order)
+    return process.pid
+
+
+def _configure_by_socket(order: dict[str, Any]) -> None:
+    """The configuration protocol of https://www.wireguard.com/xplatform/: keys in hexadecimal."""
+    lines = [
+        "set=1",
+        f"private_key={_hexadecimal(order['private_key'])}",
+        f"fwmark={MARK}",
+        f"public_key={_hexadecimal(order['peer_public_key'])}",
+        f"endpoint={ENDPOINT}:{order['port']}",
+        "replace_allowed_ips=true",
+        "allowed_ip=0.0.0.0/0",
+    ]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+        control.settimeout(_START_TIMEOUT_S)
+        control.connect(_UAPI_SOCKET)
+        control.sendall("\n".join([*lines, "", ""]).encode())
+        answer = control.recv(4096).decode()
+    if "errno=0\n" not in answer:
+        raise TunnelError(f"wireguard-go refused its configuration: {answer.strip()}")
+
+
+def open_tun() -> int:
+    """A TUN device that lives as long as its descriptor is open."""
+    descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    request = struct.pack("16sH22x", LINK.encode(), _IFF_TUN | _IFF_NO_PI)
+    fcntl.ioctl(descriptor, _TUNSETIFF, request)
+    return descriptor
+
+
+def _hexadecimal(key: str) -> str:
+    return base64.b64decode(key).hex()

@@ -1,0 +1,74 @@
+"""Wait for the command as if it were run directly: signals pass on, a stop stops the launcher too, and the command's
+end becomes the launcher's.
+
+Ctrl-C and its kin come to the whole process group from the terminal, so the command has had them already; a signal
+that somebody sent to the launcher alone is passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from typing import NoReturn
+
+_PASSED_ON = {
+    signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2,
+}  # fmt: skip
+_WATCHED = {*_PASSED_ON, signal.SIGCHLD}
+_FROM_KERNEL = 0x80
+"""SI_KERNEL of sigaction(2): the terminal sends to the whole group."""
+
+
+def hold_signals() -> None:
+    """From here on signals wait for `wait_for`. Ignored ones stay ignored: nohup."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+
+
+def wait_for(pid: int) -> int:
+    """The command's wait status, once it has ended."""
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+        if ended and not os.WIFSTOPPED(status):
+            return status
+        if ended and _is_stopped(pid):
+            # The command stopped itself alone, as programs with a Ctrl-Z of their own do: whoever waits for us must see it.
+            os.kill(os.getpid(), signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+            continue
+        info = signal.sigwaitinfo(_WATCHED)
+        if info.si_signo in _PASSED_ON and info.si_code != _FROM_KERNEL:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, info.si_signo)
+
+
+def _is_stopped(pid: int) -> bool:
+    """False when it was continued meanwhile."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def end_like(status: int) -> int:
+    """The exit code of a status; a command that died of a signal makes this process die of it too."""
+    if os.WIFSIGNALED(status):
+        _die_of(os.WTERMSIG(status))
+    return os.WEXITSTATUS(status)
+
+
+def _die_of(number: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # One core dump is enough.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    raise SystemExit(128 + number)

@@ -1,0 +1,61 @@
+"""The programs that a jail is built from, where they are, and which packages bring them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Not on the PATH of users everywhere."""
+NEEDED = ("slirp4netns", "iptables-restore")
+"""Without these, the Python client is the only way."""
+OPTIONAL = ("ip6tables-restore", "wireguard-go", "wg")
+PACKAGES: dict[str, dict[str, str]] = {
+    "debian": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
+    "fedora": {"slirp4netns": "slirp4netns", "iptables": "iptables-nft", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
+    "arch": {"slirp4netns": "slirp4netns", "iptables": "iptables-nft", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
+    "suse": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
+    "alpine": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
+    "nixos": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
+}  # fmt: skip
+INSTALL: dict[str, str] = {
+    "debian": "sudo apt install",
+    "fedora": "sudo dnf install",
+    "arch": "sudo pacman -S",
+    "suse": "sudo zypper install",
+    "alpine": "sudo apk add",
+    "nixos": "nix-shell -p",
+}
+_ALIASES = {"ubuntu": "debian", "rhel": "fedora", "centos": "fedora", "opensuse": "suse", "sles": "suse"}
+
+
+def find_tools(environ: Mapping[str, str]) -> dict[str, str]:
+    """Name to the file itself, links resolved, of those that are there."""
+    path = f"{environ.get('PATH', os.defpath)}:{SBIN}"
+    found = {name: shutil.which(name, path=path) for name in (*NEEDED, *OPTIONAL)}
+    return {name: os.path.realpath(where) for name, where in found.items() if where}
+
+
+def distribution(os_release: Path = Path("/etc/os-release")) -> str | None:
+    """The family of this machine's distribution, a key of PACKAGES; None when it is another."""
+    try:
+        lines = os_release.read_text().splitlines()
+    except OSError:
+        return None
+    facts = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
+    for word in (facts.get("ID", ""), *facts.get("ID_LIKE", "").split()):
+        family = _ALIASES.get(word, word)
+        if family in PACKAGES:
+            return family
+    return None
+
+
+def install_hint(names: list[str], family: str | None) -> str:
+    """How to install tools, as a command where the distribution is known."""
+    if family is None:
+        return f"install {', '.join(names)}"
+    packages = PACKAGES[family]
+    wanted = dict.fromkeys(packages["iptables" if name.endswith("tables-restore") else name] for name in names)
+    return f"{INSTALL[family]} {' '.join(wanted)}"

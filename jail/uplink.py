@@ -1,0 +1,158 @@
+"""The launcher's side of the uplink: start it, give orders, wait for answers. See jail/stages/uplink.py for both ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jail.rules import RuleSet
+from jail.stages import BOOT, channel
+from providers.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_TIMEOUT_S = 5.0
+_START_TIMEOUT_S, _ORDER_TIMEOUT_S = 10.0, 20.0
+_CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
+_NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS, errno.ENOSYS, errno.EINVAL)
+
+
+def stage_command(stage: str, *arguments: str) -> list[str]:
+    """The command line of a stage: standard library only, nothing of the user's Python set-up."""
+    return [sys.executable, "-I", "-S", "-c", BOOT.format(stage=stage), str(ROOT), *arguments]
+
+
+class Uplink:
+    """The running process that owns the namespaces. Orders may come from several threads."""
+
+    def __init__(self, process: subprocess.Popen[bytes], end: socket.socket) -> None:
+        self._process = process
+        self._end = end
+        self._lock = threading.Lock()
+        self.namespaces: tuple[int, int] = (-1, -1)
+        """Descriptors of the user and the network namespace, once it is ready."""
+
+    @classmethod
+    def start(cls, state: Path) -> Uplink:
+        """Start it; it makes the namespaces while the caller goes on. It removes `state` at its end."""
+        ours, theirs = channel.pair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603  # our own interpreter and program
+                stage_command("uplink", str(theirs.fileno()), str(state)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=_CLEAN_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+        return cls(process, ours)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_ready(self) -> None:
+        """Return once the namespaces are there.
+
+        Raises:
+            ConfigError: this machine does not allow them.
+        """
+        answer, descriptors = self._receive(_START_TIMEOUT_S)
+        if "error" in answer:
+            hint = "; see: ccproxy jail --doctor" if answer.get("errno") in _NOT_ALLOWED else ""
+            raise ConfigError(f"this machine does not allow user namespaces ({answer['error']}){hint}")
+        self.namespaces = (descriptors[0], descriptors[1])
+
+    def open_tunnel(self, **order: Any) -> tuple[str, int | None]:
+        """Make wg0; returns the backend, and a TUN descriptor where our own client has to serve it.
+
+        Raises:
+            ConfigError: no backend works.
+        """
+        answer, descriptors = self._order("tunnel", **order)
+        return answer["backend"], descriptors[0] if descriptors else None
+
+    def configure(self, rules: RuleSet, *, tap: bool, tap_mtu: int = 0, udp_only_to: str | None = None) -> None:
+        """Addresses, packet filter and routes; all or an error. `udp_only_to` stands in for a filter of UDP.
+
+        Raises:
+            ConfigError: the kernel or a tool refused.
+        """
+        self._order("configure", rules=rules, tap=tap, tap_mtu=tap_mtu, udp_only_to=udp_only_to)
+
+    def load_rules(self, rules: RuleSet) -> None:
+        """Add or replace rules of the packet filter."""
+        self._order("rules", rules=rules)
+
+    def listeners(self) -> dict[int, str]:
+        """Ports of the jail's loopback that have a listener, and the address at which each is reached."""
+        return {int(port): host for port, host in self._order("listeners")[0]["ports"].items()}
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """A connection to a port of the jail's loopback.
+
+        Raises:
+            ConfigError: nothing listens there.
+        """
+        return socket.socket(fileno=self._order("connect", host=host, port=port)[1][0])
+
+    def listen(self, port: int) -> socket.socket:
+        """A listening socket on the jail's loopback.
+
+        Raises:
+            ConfigError: the port is taken inside the jail.
+        """
+        return socket.socket(fileno=self._order("listen", port=port)[1][0])
+
+    def packets(self) -> socket.socket:
+        """A packet socket of wg0 (AF_PACKET, SOCK_DGRAM): every packet of the tunnel in clear, both directions."""
+        return socket.socket(fileno=self._order("packets")[1][0])
+
+    def end_all(self, grace_s: float) -> int:
+        """End every process of the jail that still runs; returns their number."""
+        return int(self._order("end", grace_s=grace_s)[0]["ended"])
+
+    def stop(self) -> None:
+        """Let it end what is left and go. May be called more than once."""
+        self._end.close()
+        for descriptor in self.namespaces:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.namespaces = (-1, -1)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _order(self, op: str, **order: Any) -> tuple[dict[str, Any], Sequence[int]]:
+        with self._lock:
+            try:
+                channel.send(self._end, {"op": op, **order})
+            except OSError:
+                raise ConfigError("the jail's uplink process has ended") from None
+            answer, descriptors = self._receive(_ORDER_TIMEOUT_S)
+        if "error" in answer:
+            raise ConfigError(f"the jail's network cannot be set up: {answer['error']}")
+        return answer, descriptors
+
+    def _receive(self, timeout_s: float) -> tuple[dict[str, Any], list[int]]:
+        self._end.settimeout(timeout_s)
+        try:
+            received = channel.receive(self._end)
+        except TimeoutError:
+            raise ConfigError("the jail's uplink process does not answer") from None
+        if received is None:
+            raise ConfigError("the jail's uplink process has ended")
+        return received
