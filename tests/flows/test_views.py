@@ -63,7 +63,7 @@ def test_pages_are_not_kept_by_caches_and_allow_no_inline_code(seeded: Client):
 
 
 def test_the_list_shows_every_flow_newest_first_without_reading_bodies(seeded: Client, django_assert_max_num_queries):
-    with django_assert_max_num_queries(8) as queries:
+    with django_assert_max_num_queries(9) as queries:
         html = page(seeded, "/flows/")
     assert not [q for q in queries.captured_queries if "flowbody" in q["sql"] or "flowside" in q["sql"]]
     assert row_ids(html)[0] == IDS["live"]
@@ -71,10 +71,13 @@ def test_the_list_shows_every_flow_newest_first_without_reading_bodies(seeded: C
     assert "12.9 k" in html  # tokens
     assert "612 ms" in html  # time to the first event
     assert "–" in html  # what is unknown
+    assert html.count('<td class="num cost"><span class="muted">–</span></td>') == Flow.objects.count()
+    Flow.objects.filter(pk=IDS["chat"]).update(cost_usd="0.042")
+    assert '<td class="num cost">$0.042</td>' in page(seeded, "/flows/rows?ids=" + IDS["chat"])
 
 
 def test_the_list_costs_the_same_with_more_flows(seeded: Client, django_assert_num_queries):
-    with django_assert_num_queries(7):  # session, user, rows, saved filters, values to filter by (3)
+    with django_assert_num_queries(9):  # session, user, rows, rights (2), saved filters, values to filter by (3)
         page(seeded, "/flows/")
 
 
@@ -157,7 +160,7 @@ def test_live_rows_are_filtered_by_the_server(seeded: Client):
 
 
 def test_htmx_gets_the_results_alone(seeded: Client, django_assert_num_queries):
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         html = seeded.get("/flows/?provider=local", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in html
     assert row_ids(html) == [IDS["redirect"], IDS["failed"]]
@@ -178,10 +181,10 @@ def test_the_page_says_in_one_sentence_what_happened(seeded: Client):
 
 @pytest.mark.parametrize("name", sorted(IDS))
 @pytest.mark.parametrize("tab", ["client", "forwarded", "response", "changes", "timing", "messages", "nonsense"])
-def test_every_tab_of_every_flow_renders_within_eleven_queries(
+def test_every_tab_of_every_flow_renders_within_twelve_queries(
     seeded: Client, name: str, tab: str, django_assert_max_num_queries
 ):
-    with django_assert_max_num_queries(11):  # two of them are the session and the user
+    with django_assert_max_num_queries(12):  # two of them are the session and the user
         html = page(seeded, f"/flows/{IDS[name]}/?tab={tab}")
     assert "<img src=x" not in html
     assert "<script>alert" not in html

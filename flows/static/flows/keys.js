@@ -1,5 +1,5 @@
 "use strict";
-/* Keys, local times, copying. Every key is also a link or a button on the page. */
+/* Keys and local times. Every key is also a link or a button on the page. */
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -71,15 +71,6 @@
   });
 
   document.addEventListener("click", (event) => {
-    const copy = event.target.closest("[data-copy], [data-copy-from]");
-    if (copy) {
-      const from = copy.dataset.copyFrom;
-      navigator.clipboard?.writeText(from ? $(from).textContent : copy.dataset.copy);
-      const before = copy.textContent;
-      copy.textContent = "copied";
-      setTimeout(() => { copy.textContent = before; }, 1200);
-      return;
-    }
     if (event.target.closest("[data-act=help]")) { actions["?"](); return; }
     const open = $(".more-filters[open]");
     if (open && !open.contains(event.target)) open.open = false;
