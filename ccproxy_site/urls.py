@@ -12,6 +12,7 @@ from interceptor.explain_views import explain_page
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
     path("login/<str:token>/", redeem, name="login-link"),
+    path("flows/", include("interceptor.resend_urls")),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),
     path("explain/", explain_page, name="explain"),

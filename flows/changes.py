@@ -62,6 +62,12 @@ class RequestChange:
     cut: int = 0
 
     @property
+    def moved(self) -> int:
+        """How many of the changes are nothing but another order."""
+        kinds = [line.kind for line in self.headers] + [item.change.kind for item in self.body]
+        return kinds.count("moved")
+
+    @property
     def nothing(self) -> bool:
         """Whether they are the same."""
         return not (self.urls or self.headers or self.body or self.body_lines or self.body_note)

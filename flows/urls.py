@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import chat_views, copy_views, import_views, saved_filter_views, usage_views, views
+from flows import chat_views, copy_views, import_views, pair_views, saved_filter_views, usage_views, views
 
 app_name = "flows"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("saved/", saved_filter_views.save_filter, name="save-filter"),
     path("saved/<int:pk>/", saved_filter_views.change_filter, name="change-filter"),
     path("session/<path:session_id>/", usage_views.session_page, name="session"),
+    path("diff/<str:before_id>/<str:after_id>/", pair_views.pair_page, name="pair"),
     path("<str:flow_id>/", views.flow_page, name="detail"),
     path("<str:flow_id>/partial", views.flow_partial, name="partial"),
     path("<str:flow_id>/json/<str:source>", views.flow_json, name="json"),

@@ -19,6 +19,7 @@ from flows.filters import BOUNDS, FlowFilter, pasted_flow_id
 from flows.jq_page import jq_page
 from flows.models import Flow, HookTrace, WebSocketMessage
 from flows.partial import answer_since
+from flows.resends import resends_of
 from flows.saved_filters import FILTER_NAMES, saved_filters
 from flows.sentence import changed_hooks, sentence
 from flows.tabs import TABS, default_tab, tab_names
@@ -105,6 +106,7 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
         "panel": f"flows/_{tab}.html",
         "changed": bool({*changed_hooks(flow)} - {"inject_auth"}),
         "sentence": sentence(flow, detail.traces),
+        "resends": lambda: resends_of(flow.pk),  # asked only where the head is shown
         **TABS[tab](detail, request.GET),
     }
     if request.htmx and not request.htmx.history_restore_request:  # type: ignore[attr-defined]

@@ -135,9 +135,21 @@ def tab_query(context: template.Context, **changes: Any) -> str:
     """A query of the flow page for its current tab with some parameters set; None removes one."""
     query = QueryDict(mutable=True)
     query["tab"] = context["tab"]
-    for key in ("view", "side", "hook", "part"):
+    for key in ("view", "side", "hook", "part", "order"):
         if context["request"].GET.get(key):
             query[key] = context["request"].GET[key]
+    for key, value in changes.items():
+        if value is None:
+            query.pop(key, None)
+        else:
+            query[key] = str(value)
+    return f"?{query.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def query_with(context: template.Context, **changes: Any) -> str:
+    """This page's own query with some parameters set; None removes one."""
+    query = context["request"].GET.copy()
     for key, value in changes.items():
         if value is None:
             query.pop(key, None)

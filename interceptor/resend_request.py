@@ -1,0 +1,211 @@
+"""The request that goes out when a recorded one is sent again, and whether it may. No network, no secret.
+
+Secrets are never taken from the record, which does not hold them: the credential is resolved again by the proxy. What
+else was cut out has to be typed in again, or the request is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from flows.body_view import BodyView, body_view
+from flows.changes import RequestChange, compare_requests
+from flows.models import FlowSide
+from flows.whole import WholeFlow
+from interceptor.config.schema import Snapshot
+from interceptor.explain import DryRequest, Explanation, explain
+from interceptor.resend_draft import (
+    Draft,
+    Line,
+    ResendError,
+    check_line,
+    draft_of,
+    json_problem,
+    parsed_lines,
+    recorded_side,
+    sent_lines,
+    target_of,
+)
+from interceptor.resend_grant import Grant
+from interceptor.transform.forwarded import decide_again
+from providers.auth.sentinel import AUTH_HEADERS
+
+MARK: Final = re.compile(r"‹redacted [0-9a-f]{1,12}›")
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What will be sent. `notes` say in sentences how it differs from what was recorded, apart from edits."""
+
+    flow: WholeFlow
+    side: FlowSide
+    as_forwarded: bool
+    method: str
+    target: str
+    headers: list[Line]
+    body: bytes
+    edited: bool = False
+    provider: str = ""
+    origin: str = ""
+    notes: list[str] = field(default_factory=list)
+    problem: str = ""
+    """What is wrong with the edited body; it is sent only when somebody insists."""
+    found: Explanation | None = None
+    """What the pipeline would do with it; None when it goes as forwarded."""
+
+
+def outgoing(flow: WholeFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: Draft | None = None) -> Outgoing:
+    """The request to send: as it was recorded, or as it was edited.
+
+    Raises:
+        ResendError: it cannot be sent; the sentence says why.
+    """
+    side = recorded_side(flow, as_forwarded=as_forwarded)
+    request = _recorded(flow, side, as_forwarded) if draft is None else _edited(flow, side, as_forwarded, draft)
+    check_line(request.method, request.target, request.headers)
+    if MARK.search(request.target):
+        raise ResendError("The address carried a secret that was not kept. Put it in again in place of the mark.")
+    if side.body_redacted and MARK.search(request.body.decode("utf-8", "replace")):
+        raise ResendError("A secret was cut out of the body. Put it in again in place of the ‹redacted …› mark.")
+    if as_forwarded:
+        _to_the_same_place(request, snapshot)
+    else:
+        _through_the_pipeline(request, snapshot)
+    return request
+
+
+def _recorded(flow: WholeFlow, side: FlowSide, as_forwarded: bool) -> Outgoing:
+    lines = _without(sent_lines(side), "content-encoding") if side.body_decoded else sent_lines(side)
+    method, body = side.method or flow.flow.method, flow.stored(side) or b""
+    return Outgoing(flow, side, as_forwarded, method, target_of(side.url), lines, body)
+
+
+def _edited(flow: WholeFlow, side: FlowSide, as_forwarded: bool, draft: Draft) -> Outgoing:
+    """With what was not edited exactly as it was recorded."""
+    known, request = draft_of(flow, side), _recorded(flow, side, as_forwarded)
+    body = draft.body.replace("\r\n", "\n")
+    request.method, request.target = draft.method.strip(), draft.target.strip()
+    request.headers = parsed_lines(draft.headers)
+    if not known.locked and body != known.body:
+        request.body = body.encode("utf-8", "replace")
+        request.problem = json_problem(body, _value(request.headers, "content-type"))
+    if request.body != flow.stored(side) or side.body_decoded:
+        request.headers = _without(request.headers, "content-encoding")
+    request.edited = (
+        (request.method, request.target) != (known.method, known.target)
+        or request.headers != _recorded(flow, side, as_forwarded).headers
+        or request.body != flow.stored(side)
+    )
+    return request
+
+
+def _to_the_same_place(request: Outgoing, snapshot: Snapshot) -> None:
+    flow = request.flow.flow
+    if not flow.provider:
+        raise ResendError(
+            "It went to an address of no provider, with the client's own key, which is not kept. "
+            "Try “as the client sent it”."
+        )
+    request.provider, request.origin = flow.provider, _origin(request.side.url)
+    decision = decide_again(snapshot, grant_of(request), request.target, None)
+    if decision.status_code:
+        raise ResendError(decision.route)
+    kept: list[Line] = []
+    for name, value in request.headers:
+        if not MARK.search(value):
+            kept.append((name, value))
+        elif name.lower() not in AUTH_HEADERS:
+            request.notes.append(f"{name} is left out: its value is not kept.")
+        elif decision.provider is None or decision.provider.auth is None:
+            raise ResendError(_OWN_KEY.format(name=name))
+        else:
+            kept.append((name, f"sk-ccproxy-{flow.provider}"))  # holds the place of the credential
+    request.headers = kept
+
+
+def _through_the_pipeline(request: Outgoing, snapshot: Snapshot) -> None:
+    cut = [name for name, value in request.headers if MARK.search(value)]
+    request.headers = [line for line in request.headers if not MARK.search(line[1])]
+    request.found = found = explain(
+        snapshot,
+        DryRequest(request.method, _moved(request.side.url, request.target), tuple(request.headers), request.body),
+    )
+    keys = [name for name in cut if name.lower() in AUTH_HEADERS]
+    provider = found.decision.provider if found.decision else None
+    if keys and (provider is None or provider.auth is None):
+        raise ResendError(_OWN_KEY.format(name=keys[0]))
+    request.notes += [
+        f"{name} is left out: its value is not kept{'; the credential is put in anew' * (name in keys)}."
+        for name in cut
+    ]
+    if found.problem:
+        request.notes.append(f"The proxy would answer it itself, with {found.status_code}: {found.problem}")
+
+
+_OWN_KEY: Final = (
+    "The client sent a key of its own in {name}, and secrets are not kept. Edit the request: put in a key, or a "
+    "sentinel key such as sk-ccproxy-NAME."
+)
+
+
+def grant_of(request: Outgoing) -> Grant:
+    """What the proxy has to allow for it."""
+    session = request.flow.flow.session_id if request.as_forwarded else ""
+    return Grant("", request.as_forwarded, request.provider, request.origin, session)
+
+
+def difference(request: Outgoing) -> RequestChange:
+    """What was recorded against what will be sent."""
+    side = request.side
+    before, after = _view(side, request.flow.plain(side)), None
+    same = request.body == request.flow.stored(side)
+    if not same:
+        after = _view(side, request.body)
+    return compare_requests(
+        urls=(f"{side.method} {target_of(side.url)}", f"{request.method} {request.target}"),
+        headers=(sent_lines(side), _shown(request)),
+        bodies=(None, None) if same else (before, after),
+    )
+
+
+def _shown(request: Outgoing) -> list[Line]:
+    """The headers with what holds the credential's place as it was recorded: it is no change."""
+    recorded = {name.lower(): value for name, value in sent_lines(request.side) if MARK.search(value)}
+    return [
+        (name, recorded.get(name.lower(), value) if request.as_forwarded and name.lower() in AUTH_HEADERS else value)
+        for name, value in request.headers
+    ]
+
+
+def _view(side: FlowSide, plain: bytes) -> BodyView:
+    return body_view(side.side, plain, _value([(n, v) for n, v in side.headers], "content-type"))
+
+
+def _value(lines: list[Line], wanted: str) -> str:
+    return next((value for name, value in lines if name.lower() == wanted), "")
+
+
+def _without(lines: list[Line], unwanted: str) -> list[Line]:
+    return [line for line in lines if line[0].lower() != unwanted]
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def _moved(url: str, target: str) -> str:
+    """The address with another path and query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return target
+    return f"{parts.scheme}://{parts.netloc}{target}" if parts.netloc else target

@@ -1,0 +1,13 @@
+"""Addresses of the pages that send a recorded request again. They stand below a flow's own address."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from interceptor import resend_views
+
+urlpatterns = [
+    path("resend/<str:ticket>/", resend_views.resend_ticket, name="resend-ticket"),
+    path("<str:flow_id>/resend/", resend_views.resend_page, name="resend"),
+    path("<str:flow_id>/resend/preview", resend_views.resend_preview, name="resend-preview"),
+]
