@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from django.db import InterfaceError, OperationalError, models, transaction
 
 from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.packed import PackedBody
 from flows.retention import delete_unreferenced, lock_bodies
 from flows.rollup import roll_up
 from flows.rows import FlowRows, body_row
@@ -23,15 +24,25 @@ def write_batch(batch: Sequence[FlowRows], superseded: Iterable[str] = ()) -> No
     bodies = {digest: body for rows in batch for digest, body in rows.bodies.items()}
     with transaction.atomic():
         lock_bodies()
-        FlowBody.objects.bulk_create(
-            [body_row(body) for body in bodies.values()], ignore_conflicts=True, batch_size=_BODIES_PER_STATEMENT
-        )
+        _store(bodies)
         _roll_up([rows.flow for rows in batch])
         _upsert(Flow, [rows.flow for rows in batch], ["id"], _NOT_OURS)
         _upsert(FlowSide, [side for rows in batch for side in rows.sides], ["flow", "side"])
         _upsert(HookTrace, [hook for rows in batch for hook in rows.hooks], ["flow", "seq"])
         _upsert(WebSocketMessage, [message for rows in batch for message in rows.messages], ["flow", "seq"])
         delete_unreferenced(superseded)
+
+
+def _store(bodies: dict[str, PackedBody]) -> None:
+    """Insert the bodies that are not there, and those they build on when somebody deleted them meanwhile."""
+    bases = {base.digest: base for body in bodies.values() for base in body.bases() if base.digest not in bodies}
+    there = set(FlowBody.objects.filter(pk__in=bases).values_list("pk", flat=True)) if bases else set()
+    gone = [base for digest, base in bases.items() if digest not in there]
+    FlowBody.objects.bulk_create(
+        [body_row(body) for body in (*gone, *bodies.values())],
+        ignore_conflicts=True,
+        batch_size=_BODIES_PER_STATEMENT,
+    )
 
 
 def _roll_up(flows: Sequence[Flow]) -> None:

@@ -1,49 +1,31 @@
-"""Bodies in the database: compressed, stored once under the digest of their (redacted) bytes."""
+"""Bodies out of the database, by the digest of their (redacted) bytes."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Any
 
-import zstandard
+from django.db import connection
 
-from flows.models import FlowBody
+from flows.packed import PackedBody as PackedBody
+from flows.packed import pack as pack
+from flows.packed import unpack as unpack
 
-ZSTD_LEVEL = 3
-RAW_BELOW_BYTES = 64
 _FETCH_ROWS = 200
+_WITH_BASES = """
+    WITH RECURSIVE needed(digest) AS (
+        SELECT digest FROM flows_flowbody WHERE digest IN ({places})
+        UNION
+        SELECT body.base_id FROM flows_flowbody body JOIN needed ON body.digest = needed.digest
+        WHERE body.base_id IS NOT NULL
+    )
+    SELECT body.digest, body.encoding, body.size_bytes, body.blob, body.base_id
+    FROM needed JOIN flows_flowbody body ON body.digest = needed.digest
+"""
 
 
 class BodyMissing(LookupError):
     """No body is stored under this digest; retention or a clear removed it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackedBody:
-    """A body as it is stored. `size_bytes` counts the bytes before packing."""
-
-    digest: str
-    encoding: str
-    size_bytes: int
-    blob: bytes
-
-
-def pack(data: bytes) -> PackedBody:
-    """Digest and compress `data`; what is tiny or does not shrink stays as it is."""
-    digest = hashlib.blake2b(data, digest_size=32).hexdigest()
-    if len(data) >= RAW_BELOW_BYTES:
-        blob = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data)
-        if len(blob) < len(data):
-            return PackedBody(digest, "zstd", len(data), blob)
-    return PackedBody(digest, "raw", len(data), data)
-
-
-def unpack(encoding: str, size_bytes: int, blob: bytes) -> bytes:
-    """The bytes that `pack` was given."""
-    if encoding == "zstd":
-        return zstandard.ZstdDecompressor().decompress(blob, max_output_size=size_bytes)
-    return blob
 
 
 def load_body(digest: str) -> bytes:
@@ -65,7 +47,25 @@ def load_bodies(digests: Iterable[str]) -> dict[str, bytes]:
     wanted = sorted({digest for digest in digests if digest})
     found: dict[str, bytes] = {}
     for start in range(0, len(wanted), _FETCH_ROWS):
-        chunk = FlowBody.objects.filter(digest__in=wanted[start : start + _FETCH_ROWS])
-        for digest, encoding, size_bytes, blob in chunk.values_list("digest", "encoding", "size_bytes", "blob"):
-            found[digest] = unpack(encoding, size_bytes, bytes(blob))
+        found |= _load(wanted[start : start + _FETCH_ROWS])
     return found
+
+
+def _load(digests: list[str]) -> dict[str, bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(_WITH_BASES.format(places=", ".join(["%s"] * len(digests))), digests)
+        rows = {row[0]: row[1:] for row in cursor.fetchall()}
+    plain: dict[str, bytes] = {}
+    for digest in rows:
+        _unpack(digest, rows, plain)
+    return {digest: plain[digest] for digest in digests if digest in plain}
+
+
+def _unpack(digest: str, rows: dict[str, Any], plain: dict[str, bytes]) -> None:
+    """Unpack a body after those that it builds on."""
+    chain = [digest]
+    while (base := rows[chain[-1]][3]) is not None and base not in plain:
+        chain.append(base)
+    for name in reversed(chain):
+        encoding, size_bytes, blob, base = rows[name]
+        plain[name] = unpack(encoding, size_bytes, bytes(blob), plain[base] if base else b"")

@@ -105,12 +105,18 @@ class Flow(models.Model):
 
 
 class FlowBody(models.Model):
-    """A body, compressed, stored once however many sides share it."""
+    """A body, compressed, stored once however many sides share it; perhaps as what it adds to another one."""
 
-    digest = models.CharField(primary_key=True, max_length=64)  # blake2b-256 of the stored bytes, hex
-    encoding = models.CharField(max_length=8, default="zstd")
+    digest = models.CharField(primary_key=True, max_length=64)  # blake2b-256 of the body's bytes, hex
+    encoding = models.CharField(max_length=8, default="zstd", help_text="raw, zstd, delta")
     size_bytes = models.PositiveBigIntegerField()
     blob = models.BinaryField()
+    base = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False
+    )  # of a delta; the database keeps it while somebody needs it
+
+    class Meta:
+        indexes = [models.Index(fields=["base"], name="body_base", condition=models.Q(base__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.digest[:12]} ({self.size_bytes} bytes)"

@@ -61,15 +61,25 @@ def delete_flows(ids: Sequence[str]) -> None:
 
 
 def delete_unreferenced(digests: Iterable[str]) -> int:
-    """Delete those of the bodies that nothing refers to; call it inside a transaction."""
+    """Delete those of the bodies that nothing refers to, then those that only these built on; in a transaction."""
     wanted = sorted(set(digests) - {""})
     deleted = 0
-    for start in range(0, len(wanted), _DIGEST_ROWS):
-        bodies = FlowBody.objects.filter(digest__in=wanted[start : start + _DIGEST_ROWS])
-        for model, column in _BODY_COLUMNS:
-            bodies = bodies.filter(~Exists(model._default_manager.filter(**{column: OuterRef("digest")})))
-        deleted += bodies.delete()[0]
+    while wanted:
+        bases: set[str] = set()
+        for start in range(0, len(wanted), _DIGEST_ROWS):
+            unreferenced = _unreferenced(wanted[start : start + _DIGEST_ROWS])
+            bases.update(base for base in unreferenced.values() if base)
+            deleted += FlowBody.objects.filter(pk__in=unreferenced).delete()[0]
+        wanted = sorted(bases)
     return deleted
+
+
+def _unreferenced(digests: Sequence[str]) -> dict[str, str | None]:
+    """Which of these bodies nothing refers to, with what they build on."""
+    bodies = FlowBody.objects.filter(digest__in=digests)
+    for model, column in (*_BODY_COLUMNS, (FlowBody, "base")):
+        bodies = bodies.filter(~Exists(model._default_manager.filter(**{column: OuterRef("digest")})))
+    return dict(bodies.values_list("digest", "base_id"))
 
 
 def sweep_chunk(after: str, limit: int = CHUNK_ROWS) -> str:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from django.db import models
 
-from flows.bodies import PackedBody, pack
 from flows.decode import decode
 from flows.metering import meter
 from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.packed import PackedBody
+from flows.packing import Packer, Stored
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redact import RedactedBody, Redactor
 from flows.search_text import search_text
 from providers.prices import OwnPrice
 
-CACHED_BLOB_BYTES = 16 * 1024 * 1024
 _ROW_BYTES = 1024
 
 
@@ -48,45 +46,16 @@ class FlowRows:
         return rows * _ROW_BYTES + sum(len(body.blob) for body in self.bodies.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    body: RedactedBody
-    packed: PackedBody
-
-    @property
-    def cost(self) -> int:
-        return len(self.body.data) + len(self.packed.blob)
-
-
 @dataclass(slots=True)
-class _Bodies:
-    """Redacts and packs bodies; remembers the last ones, because a running flow hands over the same ones again."""
+class _Kept:
+    """The bodies of one hand-over, by digest and by side."""
 
-    redactor: Redactor
-    _recent: OrderedDict[tuple[bytes, str], _Stored] = field(default_factory=OrderedDict)
-    _recent_bytes: int = 0
-    _version: tuple[int, int] = (-1, -1)
+    packed: dict[str, PackedBody] = field(default_factory=dict)
+    sides: dict[str, Stored] = field(default_factory=dict)
 
-    def store(self, data: bytes, content_encoding: str) -> _Stored:
-        key = (hashlib.blake2b(data, digest_size=32).digest(), content_encoding)
-        self._forget_outdated()
-        if (known := self._recent.get(key)) is not None:
-            self._recent.move_to_end(key)
-            return known
-        body = self.redactor.body(data, content_encoding)
-        stored = _Stored(body, pack(body.data))
-        self._forget_outdated()  # this very body may have told another secret
-        self._recent[key] = stored
-        self._recent_bytes += stored.cost
-        while self._recent_bytes > CACHED_BLOB_BYTES:
-            self._recent_bytes -= self._recent.popitem(last=False)[1].cost
-        return stored
-
-    def _forget_outdated(self) -> None:
-        if self._version != self.redactor.version:
-            self._recent.clear()
-            self._recent_bytes = 0
-            self._version = self.redactor.version
+    def near(self, *sides: str) -> list[Stored]:
+        """What a body may be a variant of."""
+        return [self.sides[side] for side in sides if side in self.sides]
 
 
 class RowBuilder:
@@ -94,21 +63,21 @@ class RowBuilder:
 
     def __init__(self, redactor: Redactor, own_prices: Callable[[], Sequence[OwnPrice]] = tuple) -> None:
         self._redactor = redactor
-        self._bodies = _Bodies(redactor)
+        self._bodies = Packer(redactor)
         self._own_prices = own_prices
 
     def build(self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0) -> FlowRows:
         """Rows of one hand-over; the first `written_messages` websocket messages are left out."""
         self._learn(record)
-        packed: dict[str, PackedBody] = {}
-        sides = [self._side(record, side, packed) for side in record.sides]
-        hooks = [self._hook(record, seq, step, packed) for seq, step in enumerate(record.hooks)]
-        messages = [self._message(record, message, packed) for message in record.messages[written_messages:]]
+        kept = _Kept()
+        sides = [self._side(record, side, kept) for side in record.sides]
+        hooks = [self._hook(record, seq, step, kept) for seq, step in enumerate(record.hooks)]
+        messages = [self._message(record, message, kept) for message in record.messages[written_messages:]]
         flow = self._flow(record, bodies_dropped)
         flow.search_text = self._search_text(record)
         if record.state != "live":
             meter(flow, record, self._readable(record, "upstream"), self._own_prices())
-        return FlowRows(flow, sides, hooks, messages, packed, max(written_messages, len(record.messages)))
+        return FlowRows(flow, sides, hooks, messages, kept.packed, max(written_messages, len(record.messages)))
 
     def _learn(self, record: FlowRecord) -> None:
         for side in record.sides:
@@ -134,8 +103,8 @@ class RowBuilder:
         )
         return _clipped(flow)
 
-    def _side(self, record: FlowRecord, side: SideRecord, packed: dict[str, PackedBody]) -> FlowSide:
-        stored = self._store(side.body, _header(side.headers, "content-encoding"), packed)
+    def _side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> FlowSide:
+        stored = self._store_side(record, side, kept)
         body = stored.body if stored else RedactedBody(b"")
         move = (lambda offset: offset) if body.decoded else body.moved
         row = FlowSide(
@@ -157,9 +126,11 @@ class RowBuilder:
         )
         return _clipped(row)
 
-    def _hook(self, record: FlowRecord, seq: int, step: HookStep, packed: dict[str, PackedBody]) -> HookTrace:
-        before = self._store(step.body_before, "", packed)
-        after = self._store(step.body_after, "", packed)
+    def _hook(self, record: FlowRecord, seq: int, step: HookStep, kept: _Kept) -> HookTrace:
+        near = kept.near("client", "forwarded") if step.stage == "inbound" else kept.near("forwarded", "client")
+        lane = _lane(record, step.stage, step.hook)
+        before = self._store(step.body_before, kept, near=near, lane=lane)
+        after = self._store(step.body_after, kept, near=near, lane=lane)
         row = HookTrace(
             flow_id=record.id,
             seq=seq,
@@ -179,8 +150,8 @@ class RowBuilder:
         )
         return _clipped(row)
 
-    def _message(self, record: FlowRecord, message: WebSocketRecord, packed: dict[str, PackedBody]) -> WebSocketMessage:
-        stored = self._store(message.content, "", packed)
+    def _message(self, record: FlowRecord, message: WebSocketRecord, kept: _Kept) -> WebSocketMessage:
+        stored = self._store(message.content, kept, lane=(record.id, message.from_client))
         return WebSocketMessage(
             flow_id=record.id,
             seq=message.seq,
@@ -191,11 +162,30 @@ class RowBuilder:
             body_digest=stored.packed.digest if stored else "",
         )
 
-    def _store(self, data: bytes | None, encoding: str, packed: dict[str, PackedBody]) -> _Stored | None:
+    def _store_side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> Stored | None:
+        near: list[Stored] = []
+        lane: Hashable = None
+        if side.side in ("client", "forwarded"):  # answers do not repeat the one before
+            lane = _lane(record, side.side)
+            near = kept.near("client") if record.client_format == record.provider_format else []
+        stored = self._store(side.body, kept, _header(side.headers, "content-encoding"), near=near, lane=lane)
+        if stored:
+            kept.sides[side.side] = stored
+        return stored
+
+    def _store(
+        self,
+        data: bytes | None,
+        kept: _Kept,
+        encoding: str = "",
+        *,
+        near: Sequence[Stored] = (),
+        lane: Hashable = None,
+    ) -> Stored | None:
         if not data:
             return None
-        stored = self._bodies.store(data, encoding)
-        packed[stored.packed.digest] = stored.packed
+        stored = self._bodies.store(data, encoding, near=near, lane=lane)
+        kept.packed[stored.packed.digest] = stored.packed
         return stored
 
     def _search_text(self, record: FlowRecord) -> str:
@@ -209,7 +199,7 @@ class RowBuilder:
         data, encoding = _body(record, side), _content_encoding(record, side)
         if not data:
             return b""
-        body = self._bodies.store(data, encoding).body
+        body = self._bodies.redacted(data, encoding)
         return body.data if body.decoded else decode(body.data, encoding).data
 
     def _text(self, text: str) -> str:
@@ -243,11 +233,6 @@ _FLOW_TEXTS = (
     "host",
     "user_agent",
     "client_format",
-    "run_label",
-    "run_command",
-    "ja3",
-    "ja3_full",
-    "ja4",
     "provider_format",
     "action",
     "provider",
@@ -258,6 +243,11 @@ _FLOW_TEXTS = (
     "sent_model",
     "session_id",
     "conversation_id",
+    "run_label",
+    "run_command",
+    "ja3",
+    "ja3_full",
+    "ja4",
     "error",
 )
 
@@ -273,7 +263,21 @@ def storable(text: str) -> str:
 
 def body_row(packed: PackedBody) -> FlowBody:
     """The row of a packed body."""
-    return FlowBody(digest=packed.digest, encoding=packed.encoding, size_bytes=packed.size_bytes, blob=packed.blob)
+    return FlowBody(
+        digest=packed.digest,
+        encoding=packed.encoding,
+        size_bytes=packed.size_bytes,
+        blob=packed.blob,
+        base_id=packed.base.digest if packed.base else None,
+    )
+
+
+def _lane(record: FlowRecord, *role: str) -> Hashable:
+    """What a turn and the next have in common; None when the flow belongs to no conversation."""
+    if not record.session_id and not record.conversation_id:
+        return None
+    path = record.path.partition("?")[0]
+    return (record.session_id, record.conversation_id, record.requested_model, path, record.provider, *role)
 
 
 def _spelled(surrogate: str) -> str:
