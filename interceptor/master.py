@@ -17,7 +17,7 @@ from mitmproxy.addons.core import Core
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from interceptor import error_page, http_limits, replay_layer
+from interceptor import error_page, http_limits, quick_messages, replay_layer
 from interceptor.addon_dispatch import CachedAddonManager
 from interceptor.addons.chain import Chain
 from interceptor.addons.dns import RunDns
@@ -49,6 +49,7 @@ def build_master(
         ca_dir: where mitmproxy keeps its CA.
         options: further mitmproxy options.
     """
+    quick_messages.install()
     error_page.install()
     http_limits.install()
     replay_layer.install()
@@ -63,9 +64,9 @@ def build_master(
         connection_strategy="lazy",
         keep_host_header=True,  # the client's snapshot shows the Host that the client sent
         store_streamed_bodies=False,  # the tee keeps them
-        **(options or {}),
         dns_use_hosts_file=False,  # with a dead name server it takes 15 s per lookup
         show_ignored_hosts=True,  # they are passed on unread, but not unseen
+        **(options or {}),
     )
     return master
 

@@ -8,18 +8,23 @@ Fields = tuple[tuple[bytes, bytes], ...]
 class HeaderMap:
     """A request's headers in wire order, with their original spelling. Values are text (UTF-8, surrogateescape)."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_indexed", "_values", "fields")
 
     def __init__(self, fields: Fields = ()) -> None:
         self.fields = fields
+        self._indexed: Fields = ()
+        self._values: dict[bytes, list[bytes]] = {}
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of a header."""
-        wanted = name.lower().encode()
-        for key, value in self.fields:
-            if key.lower() == wanted:
-                return value.decode("utf-8", "surrogateescape")
-        return default
+        found = self._of(name)
+        return found[0].decode("utf-8", "surrogateescape") if found else default
+
+    def _of(self, name: str) -> list[bytes]:
+        """The values of a header; the index is good for one tuple of fields, and a request asks some thirty times."""
+        if self._indexed is not self.fields:
+            self._indexed, self._values = self.fields, values_by_name(self.fields)
+        return self._values.get(name.lower().encode(), [])
 
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
@@ -38,8 +43,7 @@ class HeaderMap:
 
     def get_all(self, name: str) -> list[str]:
         """Every value of a header."""
-        wanted = name.lower().encode()
-        return [value.decode("utf-8", "surrogateescape") for key, value in self.fields if key.lower() == wanted]
+        return [value.decode("utf-8", "surrogateescape") for value in self._of(name)]
 
     def set(self, name: str, value: str) -> None:
         """Give a header one value, at its old place when it had one, else at the end."""
@@ -74,8 +78,8 @@ class HeaderMap:
 
     def remove(self, name: str) -> None:
         """Drop every header of this name."""
-        wanted = name.lower().encode()
-        if any(key.lower() == wanted for key, _ in self.fields):
+        if self._of(name):
+            wanted = name.lower().encode()
             self.fields = tuple(field for field in self.fields if field[0].lower() != wanted)
 
     def get_list(self, name: str) -> list[str]:
@@ -96,12 +100,13 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
     """Lower-case names of the headers whose values differ, in the order they appear."""
     if before is after or before == after:
         return []
+    old, new = values_by_name(before), values_by_name(after)
+    return [name.decode("latin-1") for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
 
-    def values(fields: Fields) -> dict[str, list[bytes]]:
-        found: dict[str, list[bytes]] = {}
-        for key, value in fields:
-            found.setdefault(key.decode("latin-1").lower(), []).append(value)
-        return found
 
-    old, new = values(before), values(after)
-    return [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+def values_by_name(fields: Fields) -> dict[bytes, list[bytes]]:
+    """Lower-case names with their values, both in wire order."""
+    found: dict[bytes, list[bytes]] = {}
+    for key, value in fields:
+        found.setdefault(key.lower(), []).append(value)
+    return found

@@ -9,6 +9,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -147,8 +148,9 @@ def _failed(planned: PlannedHook, exc: BaseException, prepare_ms: float = 0.0, a
     return HookStep(planned.spec.stage, planned.label, "error", reason, prepare_ms, apply_ms)
 
 
+@lru_cache(maxsize=64)
 def as_record(fields: Fields) -> Headers:
-    """Header fields as the record keeps them."""
+    """Header fields as the record keeps them; a request's are asked for six times, between hooks that leave them."""
     return tuple((k.decode("utf-8", "surrogateescape"), v.decode("utf-8", "surrogateescape")) for k, v in fields)
 
 
