@@ -1,7 +1,7 @@
 """TLS to providers: verified unless a provider without credential says otherwise, HTTP/2 offered.
 
-A certificate is checked for every address that any credential may go to, so a connection that was opened unverified can
-never carry one.
+A certificate is checked for every address that any credential may go to. When a newer configuration sends a credential
+to an address that had none, the connections that were opened there unverified are set apart: they carry none either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from OpenSSL import SSL
 
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
+from interceptor.state import state_of
+
+
+SET_APART = "unverified:"
+"""In front of a host that no request names."""
 
 
 class ProviderTls(TlsConfig):
@@ -27,15 +32,30 @@ class ProviderTls(TlsConfig):
         super().__init__()
         self._store = store
         self._http1_only: set[str] = set()
+        self._unverified: dict[str, list[Server]] = {}
+        """By client: connections that were opened without looking at the certificate."""
 
     def requestheaders(self, flow: HTTPFlow) -> None:
         """A websocket upgrade needs HTTP/1.1 to the provider (RFC 6455)."""
         if flow.request.headers.get("upgrade", "").lower() == "websocket":
             self._http1_only.add(flow.client_conn.id)
 
+    def request(self, flow: HTTPFlow) -> None:
+        """Before the credential is put in: no connection that was opened unverified may get it."""
+        super().request(flow)  # the addresses of revocation lists, on its own host
+        state = state_of(flow)
+        for server in self._unverified.get(flow.client_conn.id, ()):
+            if state is None or server.address is None:
+                continue
+            host, port = server.address[:2]
+            if must_verify(state.snapshot, host, port, insecure=bool(ctx.options.ssl_insecure)):
+                # mitmproxy looks for an open connection by its address; it lets nobody set that on one.
+                vars(server)["address"] = (SET_APART + host, port)
+
     def client_disconnected(self, client: Client) -> None:
         """Forget the connection."""
         self._http1_only.discard(client.id)
+        self._unverified.pop(client.id, None)
 
     def tls_start_server(self, tls_start: TlsData) -> None:
         """Offer HTTP/2 and decide about verification."""
@@ -51,6 +71,8 @@ class ProviderTls(TlsConfig):
             return
         insecure = bool(ctx.options.ssl_insecure)
         verify = must_verify(self._store.current, server.address[0], server.address[1], insecure=insecure)
+        if not verify:
+            self._unverified.setdefault(client.id, []).append(server)
         tls_start.ssl_conn.set_verify(SSL.VERIFY_PEER if verify else SSL.VERIFY_NONE)
 
 

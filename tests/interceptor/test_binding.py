@@ -237,6 +237,27 @@ def test_a_bad_certificate(
         assert server.requests == []
 
 
+def test_a_connection_from_before_a_credential_was_stored_carries_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client keeps its connection, the proxy kept an unverified one behind it; then a credential is stored."""
+    shown = make_authority(tmp_path, "good.test")
+    dial = asyncio.open_connection
+    with Upstream(shown.server_context(["http/1.1"])) as server:
+        monkeypatch.setattr(asyncio, "open_connection", lambda *_, **__: dial("127.0.0.1", server.port))
+        bare = snapshot(good_provider(auth=None))
+        with running_proxy(bare, ssl_insecure=True) as proxy, httpx.Client(base_url=proxy.url) as client:
+            client.post("/v1/messages", json=BODY, headers={**HEADERS, "x-mark": "1"})
+            client.post("/v1/messages", json=BODY, headers={**HEADERS, "x-mark": "2"})
+            assert [seen.connection for seen in server.requests] == [1, 1], "it is kept as long as nothing changes"
+            proxy.store.replace(snapshot(good_provider()))
+            answer = client.post("/v1/messages", json=BODY, headers=HEADERS)
+            assert answer.status_code == 502 and "ertificate" in answer.json()["error"]["message"]
+            proxy.store.replace(bare)
+            assert client.post("/v1/messages", json=BODY, headers=HEADERS).status_code == 200
+        assert CANARY not in "".join(seen.head.decode() for seen in server.requests)
+
+
 def test_a_websocket_that_a_rule_sends_elsewhere(world: World) -> None:
     upgrade = (
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eHh4eHh4\r\n"
