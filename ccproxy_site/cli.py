@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "start": ("runinterceptor", "Start the proxy and the console in the foreground."),
     "init": ("interceptorinit", "Write a commented ccproxy.yaml and create the database."),
     "run": ("withproxy", "Run a command whose SDKs talk to the proxy: run -- COMMAND."),
+    "jail": ("jail", "Run a command and capture everything it sends: jail -- COMMAND."),
+    "namespace": ("namespace", "What the jail needs of this machine: namespace status, namespace doctor."),
     "status": ("interceptorstatus", "Show what runs; --proxy and --inspect check health by exit code."),
     "login": ("loginlink", "Print a one-time link into the console."),
     "logs": ("interceptorlogs", "Show the log; -f follows it."),
@@ -159,10 +161,12 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _without_django(name: str, arguments: list[str]) -> int | None:
+def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> int | None:
     """The exit code of a command that can do without Django, or None."""
     if name == "run":
         return int(import_module("jail.withproxy").main(arguments))
+    if name in ("jail", "namespace"):
+        return int(import_module("jail.command").COMMANDS[name](arguments, prog=f"{prog} {name}"))
     settings = None
     if name == "logs":
         settings = load_server_settings(config_dir(), os.environ)
@@ -180,6 +184,8 @@ def _without_django(name: str, arguments: list[str]) -> int | None:
 def _django(argv: list[str]) -> int:
     """A command by Django's name; what is not ours is left to Django, help included."""
     ours = {django_name for django_name, _ in COMMANDS.values()}
+    if len(argv) > 1 and argv[1] in ("jail", "namespace"):
+        return _without_django(argv[1], argv[2:], "manage.py") or 0
     if len(argv) > 1 and argv[1] in ours:
         return _with_django(argv[1], argv[2:], prog="manage.py")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")

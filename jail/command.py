@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from jail.options import HELP, Options, UsageError, parse
 from providers.errors import ConfigError
 
 USAGE_EXIT = 2
+NAMESPACE_HELP = """\
+usage: {prog} status [--json]
+       {prog} doctor [--json]
+
+status shows what this machine offers for jails, and which run; doctor builds one, tries it, and says what is missing.
+"""
 
 
 def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
@@ -31,6 +38,22 @@ def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
     return report(options.action, as_json=options.as_json)
 
 
+def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
+    """`namespace status` and `namespace doctor`: other names of `jail --status` and `jail --doctor`.
+
+    Raises:
+        ConfigError: as `main`.
+    """
+    action, rest = (words[0], words[1:]) if words else ("", [])
+    if action in ("status", "doctor") and all(word == "--json" for word in rest):
+        return main([f"--{action}", *rest], prog=prog)
+    if action in ("-h", "--help"):
+        sys.stdout.write(NAMESPACE_HELP.format(prog=prog))
+        return 0
+    sys.stderr.write(f"ccproxy: it is {prog} status or {prog} doctor, with --json for programs\n")
+    return USAGE_EXIT
+
+
 def _run(options: Options, prog: str) -> int:
     if not options.command:
         raise ConfigError(f"{prog.split()[-1]} needs a command: {prog} -- COMMAND [ARGUMENT ...]")
@@ -43,3 +66,7 @@ def _run(options: Options, prog: str) -> int:
         sys.stderr.write(f"ccproxy: {error}\n")
         return error.code
     return end_like(status)
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"jail": main, "namespace": namespace}
+"""By the names of the product's commands."""

@@ -19,14 +19,15 @@ from providers.loopback import is_loopback
 
 HELP = """\
 usage: ccproxy run [--] COMMAND [ARGUMENT ...]
-       ccproxy run --inspect -- COMMAND [ARGUMENT ...]
+       ccproxy run --inspect [JAIL OPTION ...] [--] COMMAND [ARGUMENT ...]
 
 Run COMMAND with ANTHROPIC_BASE_URL, OPENAI_BASE_URL, OPENAI_API_BASE and
 GOOGLE_GEMINI_BASE_URL set to the proxy. Its exit code is COMMAND's.
 
-  -i, --inspect  capture everything COMMAND sends, not only its SDK calls
+  -i, --inspect  capture everything COMMAND sends, not only its SDK calls: the same as ccproxy jail
   -h, --help     show this help
 """
+_INSPECT, _PROG = ("-i", "--inspect"), "ccproxy run --inspect"
 _PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -37,11 +38,13 @@ def main(arguments: list[str]) -> int:
         ConfigError: the server settings are refused.
     """
     options, command = split_options(arguments)
+    if "-i" in options or "--inspect" in options:
+        from jail.command import main as jail
+
+        return jail([word for word in options if word not in _INSPECT] + arguments[len(options) :], prog=_PROG)
     if "-h" in options or "--help" in options:
         sys.stdout.write(HELP)
         return 0
-    if options:
-        return _fail("run --inspect needs the jail, which this version does not have yet; use: ccproxy run -- COMMAND")
     if not command:
         return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
     settings = load_server_settings(config_dir(), os.environ)
@@ -57,7 +60,7 @@ def main(arguments: list[str]) -> int:
 
 def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Our own options, and the command: everything from the first word that is not one of them."""
-    ours = ("-i", "--inspect", "-h", "--help")
+    ours = (*_INSPECT, "-h", "--help")
     end = next((index for index, word in enumerate(arguments) if word not in ours), len(arguments))
     command = arguments[end:]
     return arguments[:end], command[1:] if command[:1] == ["--"] else command
