@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from ccproxy_site.login_link import redeem
 from interceptor.explain_views import explain_page
+from interceptor.rule_trial_views import rule_trial_page
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),
     path("explain/", explain_page, name="explain"),
+    path("explain/rule/", rule_trial_page, name="rule-trial"),
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),
 ]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from flows.whole import WholeFlow
 from interceptor.config.load import load_snapshot, rule_conf
 from interceptor.config.schema import Snapshot
-from interceptor.explain import DryRequest, Explanation, explain
+from interceptor.explain import Condition, Explanation, explain
 from interceptor.explain_source import RequestError, of_flow
 from providers.models import TransformRule
 
@@ -18,11 +18,16 @@ MAX_FLOWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A flow that would go elsewhere, before and after in the same words."""
+    """A flow that would go elsewhere, before and after in the same words, and what the edited rule makes of it.
+
+    `conditions` is empty for a rule that is switched off; `reached` is false where a rule before it decides.
+    """
 
     flow_id: str
     before: dict[str, Any]
     after: dict[str, Any]
+    conditions: tuple[Condition, ...] = ()
+    reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,17 @@ def try_rule(edited: TransformRule, flows: Iterable[WholeFlow]) -> Trial:
             skipped += 1
             continue
         tried += 1
-        before, after = _fate(now, request), _fate(then, request)
+        found = explain(then, request)
+        before, after = _fate(explain(now, request)), _fate(found)
         if before != after:
-            moved.append(Moved(flow.flow.pk, before, after))
+            own = next((verdict for verdict in found.rules if verdict.rule.id == edited.pk), None)
+            conditions, reached = (own.conditions, own.reached) if own else ((), False)
+            moved.append(Moved(flow.flow.pk, before, after, conditions, reached))
     return Trial(tried, skipped, moved)
 
 
-def _fate(snapshot: Snapshot, request: DryRequest) -> dict[str, Any]:
+def _fate(found: Explanation) -> dict[str, Any]:
     """Where a request ends, in few words."""
-    found: Explanation = explain(snapshot, request)
     decision = found.decision
     return {
         "rule": decision.rule.label if decision and decision.rule else None,

@@ -129,7 +129,7 @@ class ProviderAdmin(ConfigModelAdmin):
 def _code_hint(request: HttpRequest) -> str:
     if may_set_code(request.user):
         return "Only one source is used. Nothing here shows a secret."
-    return "Only one source is used. Nothing here shows a secret. Commands are set from a file: ccproxy importconfig."
+    return "Only one source is used. Nothing here shows a secret. Commands and files are set from a file: ccproxy importconfig."
 
 
 @admin.register(TransformRule)
@@ -140,6 +140,7 @@ class RuleAdmin(ConfigModelAdmin):
     list_editable = ["enabled"]
     list_display_links = ["title"]
     list_select_related = ["dest_provider"]
+    change_form_before_template = "admin/rule_trial_button.html"
     ordering_field = "position"
     hide_ordering_field = True
     list_per_page = 500
