@@ -11,9 +11,11 @@ from rest_framework.routers import DefaultRouter
 
 from flows.api import FlowViewSet
 from flows.import_api import ImportView
+from flows.pair_api import PairView
 from flows.saved_filter_api import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain_api import ExplainView, RuleTrialView
+from interceptor.resend_api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
 from providers.audit_api import AuditViewSet
 from shapes.api import ShapeViewSet
@@ -53,5 +55,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("explain/", ExplainView.as_view(), name="api-explain"),
     path("explain/rule/", RuleTrialView.as_view(), name="api-explain-rule"),
     path("flows/import/", ImportView.as_view(), name="api-import"),
+    path("flows/<str:flow_id>/resend/", ResendView.as_view(), name="api-resend"),
+    path("flows/<str:flow_id>/diff/<str:other_id>/", PairView.as_view(), name="api-pair"),
     *router.urls,
 ]

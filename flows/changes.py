@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flows.body_view import BodyView
+from flows.body_view import BodyView, body_view
 from flows.diff import HeaderChange, JsonChange, TextLine, header_diff, json_diff, text_diff
+from flows.line_counts import MAX_COUNTED_BYTES, Counts, changed_lines
 from flows.models import HookTrace
 from flows.units import plural, size
 
@@ -22,6 +23,8 @@ class Step:
 
     trace: HookTrace
     changed: str
+    lines: Counts | None = None
+    """Lines added and removed; None where they were not counted."""
 
     @property
     def took_ms(self) -> float:
@@ -73,9 +76,27 @@ class RequestChange:
         return not (self.urls or self.headers or self.body or self.body_lines or self.body_note)
 
 
-def rail(traces: Sequence[HookTrace]) -> list[Step]:
-    """The hooks in order, each with its changes in a few words."""
-    return [Step(trace, _in_words(trace.changed)) for trace in traces]
+def rail(traces: Sequence[HookTrace], bodies: Mapping[str, bytes], content_type: str) -> list[Step]:
+    """The hooks in order, each with its changes in a few words and counted in lines.
+
+    `bodies` has the stored bytes by digest.
+    """
+    return [Step(trace, _in_words(trace.changed), _counted(trace, bodies, content_type)) for trace in traces]
+
+
+def _counted(trace: HookTrace, bodies: Mapping[str, bytes], content_type: str) -> Counts | None:
+    digests = trace.body_before, trace.body_after
+    before, after = (None, None) if digests[0] == digests[1] else (bodies.get(digest, b"") for digest in digests)
+    if not trace.changed or max(len(before or b""), len(after or b"")) > MAX_COUNTED_BYTES:
+        return None
+    return changed_lines(
+        urls=(trace.url_before, trace.url_after),
+        headers=(trace.headers_before or [], trace.headers_after or []),
+        bodies=(
+            None if before is None else body_view("", before, content_type),
+            None if after is None else body_view("", after, content_type),
+        ),
+    )
 
 
 def _in_words(changed: Sequence[str]) -> str:
@@ -141,5 +162,8 @@ def _value(change: JsonChange, value: Any) -> str:
     if isinstance(value, str) and change.kind == "changed" and ("\n" in value or len(value) > 80):
         text = value
     else:
-        text = json.dumps(value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) else None)
+        try:
+            text = json.dumps(value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) else None)
+        except RecursionError:
+            return "(nested too deeply to be shown)"
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}… ({len(text)} characters)"

@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
+from flows.diff import JsonChange
 from flows.models import FlowSide
 from flows.selectors import header
 from flows.units import plural
 from flows.whole import WholeFlow
 
 PARTS: Final = {"client": "As the clients sent them", "forwarded": "As they were forwarded", "answer": "Answers"}
+OWN_HEADER: Final = "x-ccproxy-flow"
+"""The proxy's own: it names the flow, so it always differs."""
 _SIDES: Final = {"client": ("client",), "forwarded": ("forwarded",), "answer": ("delivered", "upstream")}
 
 
@@ -35,7 +38,8 @@ def compare_flows(before: WholeFlow, after: WholeFlow, part: str) -> Pair:
     lost = [flow for flow, side in zip((before, after), (old, new), strict=True) if flow.stored(side) is None]
     same = not lost and old.body_digest == new.body_digest
     views = (None, None) if same or lost else _views(before, old, after, new, is_answer=part == "answer")
-    change = compare_requests(urls=(_line(old), _line(new)), headers=(old.headers, new.headers), bodies=views)
+    headers = ([line for line in side.headers if line[0].lower() != OWN_HEADER] for side in (old, new))
+    change = compare_requests(urls=(_line(old), _line(new)), headers=(next(headers), next(headers)), bodies=views)
     return Pair(part, change, "Not both bodies are stored, so only heads are compared." if lost else "")
 
 
@@ -80,7 +84,7 @@ def in_words(pair: Pair) -> str:
     words += (
         [f"{plural(lines, 'line')} of the body"] if lines else ["the body"] if change.body_note and not places else []
     )
-    return f"different: {', '.join([*(['the first line'] if change.urls else []), *words])}"
+    return f"different in {', '.join([*(['the first line'] if change.urls else []), *words])}"
 
 
 def pair_json(before: WholeFlow, after: WholeFlow) -> dict[str, Any]:
@@ -97,8 +101,12 @@ def _change_json(change: RequestChange) -> dict[str, Any]:
         "identical": change.nothing,
         "first_line": list(change.urls) if change.urls else None,
         "headers": [asdict(line) for line in change.headers],
-        "body": [asdict(item.change) for item in change.body],
+        "body": [_place(item.change) for item in change.body],
         "body_lines": [line.sign + line.text for line in change.body_lines],
         "body_note": change.body_note,
         "left_out": change.cut,
     }
+
+
+def _place(change: JsonChange) -> dict[str, Any]:
+    return {"kind": change.kind, "path": change.path, "before": change.before, "after": change.after}

@@ -107,7 +107,9 @@ def _events(side: FlowSide | None, body: BodyView, params: Params) -> Context:
 
 def changes_tab(detail: FlowDetail, params: Params) -> Context:
     """Client against forwarded, or what one hook did."""
-    steps = rail(detail.traces)
+    touched = [trace for trace in detail.traces if trace.body_before != trace.body_after]
+    bodies = selectors.load_bodies({digest for trace in touched for digest in (trace.body_before, trace.body_after)})
+    steps = rail(detail.traces, bodies, _type_of(detail))
     wanted = params.get("hook", "")
     step = next((step for step in steps if str(step.trace.seq) == wanted), None)
     if step is not None:

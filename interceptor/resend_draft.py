@@ -18,7 +18,7 @@ from flows.whole import WholeFlow
 from providers.errors import CcproxyError
 
 MAX_EDIT_BYTES: Final = 2 * 1024 * 1024
-LONG_LINE_CHARS: Final = 300
+LONG_LINE_CHARS: Final = 120
 """A JSON body with longer lines was written for machines: it is laid out for reading."""
 
 NOT_SENT: Final = frozenset(
