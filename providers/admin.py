@@ -127,9 +127,8 @@ class ProviderAdmin(ConfigModelAdmin):
 
 
 def _code_hint(request: HttpRequest) -> str:
-    if may_set_code(request.user):
-        return "Only one source is used. Nothing here shows a secret."
-    return "Only one source is used. Nothing here shows a secret. Commands and files are set from a file: ccproxy importconfig."
+    text = "Only one source is used. Nothing here shows a secret."
+    return text if may_set_code(request.user) else f"{text} Commands and files are set with ccproxy importconfig."
 
 
 @admin.register(TransformRule)

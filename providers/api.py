@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from providers.audit import audit_credential, caller_of
 from providers.models import Provider, TransformRule
 from providers.rest import ConfigViewSet, FullCleanSerializer
-from providers.services import CODE_REFUSED, may_set_code, sentinel_keys, sets_new_code
+from providers.services import CODE_REFUSED, LOGIN_REFUSED, may_set_code, sentinel_keys, sets_new_code, sets_new_login
 
 
 class ProviderSerializer(FullCleanSerializer[Provider]):
@@ -64,6 +64,8 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
         attrs = super().validate(attrs)
         if sets_new_code(self.candidate(attrs), self.instance) and not may_set_code(self.context["request"].user):
             raise ValidationError({"auth_config": [CODE_REFUSED]})
+        if sets_new_login(self.candidate(attrs), self.instance) and not self.context["request"].user.is_superuser:
+            raise ValidationError({"auth_config": [LOGIN_REFUSED]})
         return attrs
 
 

@@ -19,7 +19,7 @@ from providers.auth.oauth_kinds import OAUTH_KINDS
 from providers.json_value import check_json
 from providers.models import Provider
 from providers.names import WIRE_FORMATS
-from providers.services import CODE_REFUSED, may_set_code, sets_new_code
+from providers.services import CODE_REFUSED, LOGIN_REFUSED, may_set_code, sets_new_code, sets_new_login
 
 if TYPE_CHECKING:
     _ProviderModelForm = forms.ModelForm[Provider]
@@ -204,7 +204,9 @@ class ProviderForm(_ProviderModelForm):
             self.instance.auth_config = {}
         after = Provider(auth_type=auth_type, auth_config=self.instance.auth_config)
         if sets_new_code(after, self._before) and not may_set_code(self.user):
-            self.add_error("auth_command", CODE_REFUSED)
+            self.add_error(self.SOURCES[auth_type][1], CODE_REFUSED)
+        if sets_new_login(after, self._before) and not (self.user and self.user.is_superuser):
+            self.add_error("auth_login", LOGIN_REFUSED)
 
     def _set_secret(self, data: dict[str, Any]) -> None:
         if data.get("new_secret"):

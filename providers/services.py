@@ -11,8 +11,10 @@ from providers.auth.sentinel import SENTINEL_PREFIXES
 if TYPE_CHECKING:
     from providers.models import Provider
 
+CODE_SOURCES = ("command", "file")
+LOGIN_REFUSED = "Where a login is kept and who renews it is set by superusers alone."
 CODE_REFUSED = (
-    "This runs code on the server, so it is not set from the browser or the API. Restart with "
+    "This runs code on the server or reads its files, so it is not set from the browser or the API. Restart with "
     "“ccproxy start --allow-code-config” (or CCPROXY_ALLOW_CODE_CONFIG=1) and sign in as a superuser, "
     "or set it in a file with “ccproxy importconfig FILE”."
 )
@@ -24,10 +26,20 @@ def may_set_code(user: Any) -> bool:
 
 
 def sets_new_code(provider: Provider, before: Provider | None) -> bool:
-    """True when saving `provider` over `before` would bring in a command that was not there."""
-    if provider.auth_type != "command":
+    """True when saving `provider` over `before` would bring in a command, or a file to read, that was not there.
+
+    Whoever may name any file and the host that its content is sent to, may read the machine.
+    """
+    if provider.auth_type not in CODE_SOURCES:
         return False
-    return before is None or before.auth_type != "command" or before.auth_config != provider.auth_config
+    return before is None or before.auth_type != provider.auth_type or before.auth_config != provider.auth_config
+
+
+def sets_new_login(provider: Provider, before: Provider | None) -> bool:
+    """True when saving `provider` over `before` would bring in a login's file or endpoint; superusers alone may."""
+    if not provider.auth_type.endswith("_oauth"):
+        return False
+    return before is None or before.auth_type != provider.auth_type or before.auth_config != provider.auth_config
 
 
 def sentinel_keys(provider_name: str) -> list[str]:

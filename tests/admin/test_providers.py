@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from providers.models import ConfigRevision, Provider
-from providers.services import CODE_REFUSED
+from providers.services import CODE_REFUSED, LOGIN_REFUSED
 from tests.rows import make_provider
 
 ADD = "/admin/providers/provider/add/"
@@ -116,6 +116,18 @@ def test_a_command_is_refused_and_the_message_names_the_way(browser: Client):
     assert errors(response) == {"auth_command": [CODE_REFUSED]}
     for way in ("--allow-code-config", "CCPROXY_ALLOW_CODE_CONFIG=1", "ccproxy importconfig"):
         assert way in CODE_REFUSED
+
+
+def test_a_file_and_a_clerks_login_are_refused_too(browser: Client, client: Client, django_user_model):
+    from django.contrib.auth.models import Permission
+
+    response = browser.post(ADD, form(auth_type="file", auth_file="/etc/passwd"))
+    assert errors(response) == {"auth_file": [CODE_REFUSED]}
+    clerk = django_user_model.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="providers"))
+    client.force_login(clerk)
+    response = client.post(ADD, form(auth_type="anthropic_oauth", auth_login='{"file_path": "~/x.json"}'))
+    assert errors(response) == {"auth_login": [LOGIN_REFUSED]}
 
 
 def test_a_command_may_be_set_where_the_server_allows_it(browser: Client, settings):

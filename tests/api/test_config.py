@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from interceptor.models import ClientToken, HookSetting
 from providers.models import ConfigRevision, Provider, TransformRule
-from providers.services import CODE_REFUSED
+from providers.services import CODE_REFUSED, LOGIN_REFUSED
 from shapes.models import Shape
 from tests.rows import make_provider, make_rule, make_status
 
@@ -99,6 +99,25 @@ def test_a_command_needs_the_flag(api: APIClient, settings):
     changed = api.patch("/api/providers/anthropic/", {"auth_config": {"command": "id"}}, format="json")
     assert changed.json() == {"auth_config": [CODE_REFUSED]}
     assert Provider.objects.get().auth_config == {"command": "printf x"}
+
+
+def test_a_file_to_read_needs_the_flag_too(api: APIClient, settings):
+    file = {"auth_type": "file", "auth_config": {"file": "/etc/passwd"}}
+    assert api.post("/api/providers/", PROVIDER | file, format="json").json() == {"auth_config": [CODE_REFUSED]}
+    settings.CCPROXY_ALLOW_CODE_CONFIG = True
+    assert api.post("/api/providers/", PROVIDER | file, format="json").status_code == 201
+
+
+def test_where_a_login_is_kept_is_for_superusers(api: APIClient, reader: APIClient):
+    from django.contrib.auth.models import Permission, User
+
+    User.objects.get(username="reader").user_permissions.set(Permission.objects.all())
+    login = {"auth_type": "anthropic_oauth", "auth_config": {"file_path": "~/.codex/auth.json"}}
+    assert reader.post("/api/providers/", PROVIDER | login, format="json").json() == {"auth_config": [LOGIN_REFUSED]}
+    assert api.post("/api/providers/", PROVIDER | login, format="json").status_code == 201
+    assert reader.patch("/api/providers/anthropic/", {"enabled": False}, format="json").status_code == 200
+    elsewhere = {"auth_config": login["auth_config"] | {"endpoint": "https://evil.example/token"}}
+    assert reader.patch("/api/providers/anthropic/", elsewhere, format="json").status_code == 400
 
 
 def test_the_flag_is_for_superusers(reader: APIClient, settings):

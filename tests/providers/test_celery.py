@@ -1,0 +1,69 @@
+"""The renewal of logins as a Celery task: a real broker, a real worker with its beat, a token endpoint that counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.e2e.process import free_port, wait_until
+from tests.fakes.redis import redis
+from tests.fakes.token_endpoint import TokenEndpoint
+
+PREPARE = """
+import django; django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from providers.models import Provider
+import json, os
+config = json.loads(os.environ["LOGIN"])
+Provider.objects.create(name="claude", type="anthropic", host="x.test", auth_type="anthropic_oauth", auth_config=config)
+"""
+SEND = "import django; django.setup()\nfrom ccproxy_site.celery import app\n" + (
+    "app.send_task('providers.renew_logins'); app.send_task('providers.renew_logins')"
+)
+
+
+def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
+    with redis(free_port()) as url, TokenEndpoint() as endpoint:
+        access, refresh = endpoint.issue()
+        file = tmp_path / "login.json"
+        file.write_text(json.dumps({"access_token": access, "refresh_token": refresh, "expires_at": 1}))
+        environ = {
+            **os.environ,
+            "CCPROXY_CONFIG_DIR": str(tmp_path / "config"),
+            "REDIS_URL": url,
+            "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
+            "LOGIN": json.dumps({"file_path": str(file), "endpoint": endpoint.url}),
+        }
+        run(PREPARE, environ)
+        command = ["-m", "celery", "-A", "ccproxy_site.celery", "worker", "--concurrency", "2", "--pool", "prefork"]
+        log = tmp_path / "worker.log"
+        with log.open("wb") as output:
+            worker = subprocess.Popen(
+                [sys.executable, *command, "--loglevel", "INFO"],
+                cwd=ROOT,
+                env=environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                run(SEND, environ)
+                text = "succeeded in"
+                wait_until(lambda: log.read_text().count(text) >= 2 or worker.poll() is not None, "both tasks ran", 60)
+            finally:
+                worker.terminate()
+                worker.wait(30)
+        said = log.read_text()
+        assert said.count(text) == 2, said
+        assert len(endpoint.requests) == 1, "two workers, one renewal"
+        assert endpoint.is_good(json.loads(file.read_text())["access_token"])
+        assert access not in said and refresh not in said and file.read_text()[17:40] not in said
+
+
+def run(code: str, environ: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
