@@ -97,6 +97,8 @@ LEARNED_ENCODED = 4
 LEARN_FROM_CHARS = 16
 """A passing credential shorter than this, or without a digit, may be an ordinary word: it is redacted by name only."""
 
+CLEAN_TEXTS = 4096
+CLEAN_CHARS = 256
 CUT_BYTES = 1024 * 1024
 """What is kept of a body that decodes to more than the cap: this much, decoded."""
 
@@ -150,6 +152,7 @@ class Redactor:
         self._learned_version = 0
         self._lock = Lock()
         self._known: frozenset[str] = frozenset()
+        self._clean: tuple[tuple[int, int], set[str]] = ((-1, -1), set())
         self._scanners: tuple[tuple[int, int], Needles, Needles] = ((-1, -1), Needles(), Needles(encoded=False))
 
     @property
@@ -164,9 +167,25 @@ class Redactor:
 
     def text(self, value: str) -> str:
         """`value` without the secrets known by value."""
+        if value in (clean := self._found_clean()):
+            return value
         raw = value.encode("utf-8", "surrogatepass")
         data, edits = self._cut(raw)
-        return data.decode("utf-8", "surrogatepass") if edits else value
+        if edits:
+            return data.decode("utf-8", "surrogatepass")
+        if len(value) <= CLEAN_CHARS:
+            clean.add(value)
+        return value
+
+    def _found_clean(self) -> set[str]:
+        """Short texts in which no secret was found: names and header values come again with every flow.
+
+        The version is read before a text is searched, so that what was searched too early is not taken for clean later.
+        """
+        version = self.version
+        if self._clean[0] != version or len(self._clean[1]) >= CLEAN_TEXTS:
+            self._clean = (version, {""})
+        return self._clean[1]
 
     def line(self, value: str) -> str:
         """A line for the log: by value, and whatever looks like a credential in a header, a field or a query."""
