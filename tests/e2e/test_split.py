@@ -88,7 +88,7 @@ providers:
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         with psycopg.connect(self.environ["DATABASE_URL"], row_factory=dict_row) as connection:
-            return connection.execute(sql, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql.encode(), values).fetchall()
 
     def running_flow(self) -> dict[str, Any]:
         return wait_until(lambda: self.rows("select * from flows_flow where state='live'"), "a flow is under way")[-1]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.e2e.console import Console
 
@@ -42,5 +43,5 @@ def watching(console: Console, flow_id: str) -> Iterator[Watcher]:
     base = str(console.pages.base_url).rstrip("/")
     cookies = "; ".join(f"{name}={value}" for name, value in console.pages.cookies.items())
     url = f"{base.replace('http', 'ws', 1)}/ws/flows/{flow_id}/?from=0"
-    with connect(url, origin=base, additional_headers={"Cookie": cookies}, proxy=None) as socket:  # type: ignore[arg-type]
+    with connect(url, origin=Origin(base), additional_headers={"Cookie": cookies}, proxy=None) as socket:
         yield Watcher(socket)
