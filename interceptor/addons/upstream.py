@@ -38,7 +38,7 @@ class UpstreamAddon:
     def server_connected(self, data: ServerConnectionHookData) -> None:
         """Its name is the one that was meant: by it mitmproxy finds the connection again, and judges certificates."""
         if (meant := self._meant.pop(data.server.id, None)) is not None:
-            data.server.address = meant
+            vars(data.server)["address"] = meant  # mitmproxy lets nobody set it on an open connection
 
     server_connect_error = server_connected
 

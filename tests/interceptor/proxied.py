@@ -23,12 +23,14 @@ from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.config.store import ConfigStore
 from interceptor.pipeline.hook import Stage
 from interceptor.proxy import Proxy
+from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.base import KeyAuth
 from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
 from providers.keyring import Keyring
 from providers.pattern import compile_pattern
 
+CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"
 KEYRING = Keyring([Fernet.generate_key().decode()])
 DEFAULT_HOOKS = (
@@ -125,11 +127,12 @@ class Running:
     store: ConfigStore
     secrets: SecretRegistry
     stop: Callable[[float], None]
+    proxy: Proxy
 
 
 @contextmanager
-def running_proxy(config: Snapshot, **options: Any) -> Iterator[Running]:
-    """Start the proxy on a free port; stop it at the end."""
+def running_proxy(config: Snapshot, *, config_dir: Path | None = None, **options: Any) -> Iterator[Running]:
+    """Start the proxy on a free port; stop it at the end. With a config directory it hands out WireGuard leases."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     sink, store, secrets = ListSink(), ConfigStore(config), SecretRegistry()
@@ -148,14 +151,15 @@ def running_proxy(config: Snapshot, **options: Any) -> Iterator[Running]:
             resolver=resolver,
             host="127.0.0.1",
             port=port,
-            ca_dir=Path(tempfile.gettempdir()) / "ccproxy-test-ca",
+            ca_dir=CA_DIR,
             version="test",
             **{
                 name: options.pop(name)
-                for name in ("require_token", "rules", "idle_timeout_s", "grants")
+                for name in ("require_token", "rules", "idle_timeout_s", "grants", "overrides")
                 if name in options
             },
             options=options,
+            wireguard=WireGuardSettings(config_dir, "127.0.0.1", port) if config_dir else None,
         )
         await made.start()
         return made
@@ -163,7 +167,7 @@ def running_proxy(config: Snapshot, **options: Any) -> Iterator[Running]:
     proxy = call(start())
     try:
         yield Running(
-            f"http://127.0.0.1:{port}", port, sink, store, secrets, lambda timeout_s: call(proxy.stop(timeout_s))
+            f"http://127.0.0.1:{port}", port, sink, store, secrets, lambda timeout_s: call(proxy.stop(timeout_s)), proxy
         )
     finally:
         call(proxy.stop(0.2))

@@ -1,0 +1,107 @@
+"""Connections that are no HTTP, and TLS that does not let itself be read."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+
+import pytest
+
+from interceptor.addons.client_hello import ClientHelloAddon
+from interceptor.addons.connections import ConnectionsAddon
+from tests.interceptor.wireguard.test_lease import until
+from tests.interceptor.wireguard.test_transparent import request
+from tests.interceptor.wireguard.world import ADDRESSES, World, talk
+
+
+def test_another_protocol_passes_and_is_recorded(world: World) -> None:
+    with world.run.tcp(world.run.address("echo.test"), 22) as connection:
+        connection.sendall(b"SSH-2.0-client\r\n")
+        assert connection.recv(100) == b"ssh-2.0-CLIENT\r\n"
+        connection.sendall(b"more")
+        assert connection.recv(100) == b"MORE"
+        assert any(record.method == "TCP" for record in world.proxy.sink.live)
+    record = world.record(method="TCP")
+    assert (record.host, record.path, record.state) == ("echo.test", "192.0.2.14:22", "done")
+    assert [side.body_size_bytes for side in record.sides] == [20, 20]
+    assert all(side.body is None for side in record.sides), "its content is not kept"
+    assert (record.run_label, record.action) == ("test", "passthrough")
+
+
+def test_nothing_that_passed_is_held(world: World) -> None:
+    addon = next(a for a in world.proxy.proxy._chain.addons if isinstance(a, ConnectionsAddon))
+    with world.run.tcp(world.run.address("echo.test"), 22) as connection:
+        connection.sendall(b"\x00" * 100_000)
+        got = 0
+        while got < 100_000:
+            got += len(connection.recv(65536))
+        assert len(addon._passing) == 1
+    world.record(method="TCP")
+    assert addon._passing == {}
+
+
+def test_a_server_that_is_not_there(world: World) -> None:
+    with world.run.tcp(world.run.address("closed.test"), 22) as connection, suppress(ConnectionError):
+        connection.sendall(b"\x00x")
+        assert connection.recv(10) == b""
+    record = world.record(method="TCP")
+    assert (record.host, record.state, record.action) == ("closed.test", "error", "passthrough")
+    assert record.error
+
+
+def test_a_client_that_does_not_trust_us_is_told_apart(world: World) -> None:
+    world.run.address("evil.test")
+    context = ssl.create_default_context(cafile=world.authority_file)  # it pins the server's own authority
+    with pytest.raises(ssl.SSLError):
+        context.wrap_socket(world.run.tcp(ADDRESSES["evil.test"], 443), server_hostname="evil.test")
+    record = world.record(method="TLS")
+    assert (record.host, record.state, record.run_label) == ("evil.test", "error", "test")
+    assert "ignore_hosts" in record.error and "certificate" in record.error
+    assert record.ja4.startswith("t13d")
+
+
+def test_a_host_that_is_passed_on_unread(world: World) -> None:
+    """The client trusts the server's own authority alone, and it works."""
+    context = ssl.create_default_context(cafile=world.authority_file)
+    world.run.address("pinned.test")
+    raw = world.run.tcp(ADDRESSES["pinned.test"], 443)
+    with context.wrap_socket(raw, server_hostname="pinned.test") as connection:
+        talk(connection, request("pinned.test"))
+    assert world.evil.last.header("x-api-key") == "sk-ccproxy-good"
+    record = world.record(method="TCP")
+    assert (record.host, record.action) == ("pinned.test", "passthrough")
+    assert record.ja4.startswith("t13d")
+
+
+def test_quic_is_closed(world: World) -> None:
+    with world.run.made("u") as udp:
+        udp.settimeout(0.3)
+        udp.connect((ADDRESSES["good.test"], 443))
+        udp.send(b"\xc0\x00\x00\x00\x01" + bytes(1200))
+        with pytest.raises(OSError):
+            udp.recv(100)
+    assert not any(record.method == "UDP" for record in world.proxy.sink.live)
+
+
+def test_the_end_of_a_run_ends_its_connections(world: World) -> None:
+    manager = world.proxy.proxy._master.addons.get("proxyserver")
+    with world.another(label="ends") as run:
+        others = {one.client.proxy_mode.full_spec for one in manager.connections.values()}
+        connection = run.tcp(run.address("echo.test"), 22)
+        connection.sendall(b"\x00x")
+        assert connection.recv(10) == b"\x00X"
+        own = {one.client.proxy_mode.full_spec for one in manager.connections.values()} - others
+        assert len(own) == 1 and "ends" in [known.label for known in world.proxy.proxy.runs]
+        run.lease_socket.close()
+        assert world.record(method="TCP", run_label="ends").finished_at is not None
+        until(lambda: "ends" not in [known.label for known in world.proxy.proxy.runs])
+        until(lambda: not [one for one in manager.connections.values() if one.client.proxy_mode.full_spec in own])
+        connection.close()
+
+
+def test_fingerprints_are_forgotten_with_their_connections(world: World) -> None:
+    hellos = next(a for a in world.proxy.proxy._chain.addons if isinstance(a, ClientHelloAddon))
+    with world.run.tls(world.run.address("evil.test"), "evil.test") as connection:
+        talk(connection, request("evil.test", key="k"))
+        assert len(hellos._hellos) == 1
+    until(lambda: hellos._hellos == {})

@@ -1,0 +1,121 @@
+"""A run with an allow-list reaches what is on it, and nothing else, by whatever name or address."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from mitmproxy.net.dns import response_codes
+
+from tests.interceptor.wireguard.test_transparent import request
+from tests.interceptor.wireguard.tunnel import Captured
+from tests.interceptor.wireguard.world import ADDRESSES, CANARY, World, talk
+
+GONE = (ConnectionError, TimeoutError)
+
+
+@pytest.fixture(scope="module")
+def fenced(whole_world: World) -> Iterator[Captured]:
+    with whole_world.another(label="fenced", egress=["good.test", "echo.test", "pinned.test"]) as run:
+        yield run
+
+
+@pytest.fixture
+def inside(world: World, fenced: Captured) -> World:
+    """The world as the run with the allow-list sees it; it has looked its hosts up."""
+    for name in ("good.test", "echo.test", "pinned.test"):
+        fenced.address(name)
+    world.forget()
+    return replace(world, run=fenced)
+
+
+def test_what_is_listed_is_reached_with_its_credential(inside: World) -> None:
+    with inside.run.tls(ADDRESSES["good.test"], "good.test") as connection:
+        assert b"200 OK" in talk(connection, request("good.test"))
+    assert inside.good.last.header("x-api-key") == CANARY
+    with inside.run.tcp(ADDRESSES["echo.test"], 7) as connection:
+        connection.sendall(b"\x00hello")
+        assert connection.recv(100) == b"\x00HELLO"
+
+
+def test_other_names_are_not_looked_up(inside: World) -> None:
+    assert inside.run.lookup("evil.test").response_code == response_codes.REFUSED
+    record = inside.record(method="DNS", host="evil.test")
+    assert (record.action, record.state, record.run_label) == ("refused", "error", "fenced")
+    assert "--egress evil.test" in record.error
+
+
+def test_other_name_servers_are_not_asked(inside: World) -> None:
+    assert inside.run.lookup("good.test", server="192.0.2.99").response_code == response_codes.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("address", "sni", "host"),
+    [
+        ("evil.test", "evil.test", "evil.test"),
+        ("evil.test", "good.test", "good.test"),
+        ("good.test", "evil.test", "good.test"),
+        ("good.test", "good.test", "evil.test"),
+        ("good.test", "good.test", "good.test@evil.test"),
+        ("evil.test", None, "good.test"),
+        ("evil.test", None, ADDRESSES["evil.test"]),
+    ],
+)
+def test_https_to_anything_else_is_answered_with_403(inside: World, address: str, sni: str | None, host: str) -> None:
+    with inside.run.tls(ADDRESSES[address], sni) as connection:
+        got = talk(connection, request(host, key="k"))
+    assert got.startswith(b"HTTP/1.1 403")
+    error = json.loads(got.partition(b"\r\n\r\n")[2])
+    assert error["type"] == "error" and "--egress" in error["error"]["message"], "in Anthropic's format"
+    assert inside.evil.requests == inside.good.requests == []
+    record = inside.record(method="POST")
+    assert (record.action, record.status_code, record.run_label) == ("refused", 403, "fenced")
+    assert [side.side for side in record.sides if side.side == "forwarded"] == []
+
+
+def test_the_root_path_is_recorded_too(inside: World) -> None:
+    with inside.run.tcp(ADDRESSES["plain.test"], 80) as connection:
+        assert talk(connection, b"GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n").startswith(b"HTTP/1.1 403")
+    assert inside.record(method="GET", path="/").action == "refused"
+
+
+def test_the_sentinel_of_a_host_that_is_not_listed(inside: World) -> None:
+    with inside.run.tls(ADDRESSES["other.test"], "other.test") as connection:
+        assert b" 403 " in talk(connection, request("other.test", key="sk-ccproxy-other"))[:20]
+    assert inside.good.requests == []
+
+
+def test_other_protocols_are_cut_off(inside: World) -> None:
+    with inside.run.tcp("192.0.2.77", 22) as connection, pytest.raises(GONE):
+        connection.sendall(b"SSH-2.0-client\r\n")
+        assert connection.recv(100) == b""
+        raise ConnectionResetError
+    record = inside.record(method="TCP")
+    assert (record.action, record.host, record.path) == ("refused", "192.0.2.77", "192.0.2.77:22")
+
+
+def test_tls_that_is_passed_on_unread_is_held_to_its_own_word(inside: World) -> None:
+    """The connection goes to an address that is allowed, and names a host that is not."""
+    context = ssl.create_default_context(cafile=inside.authority_file)
+    with pytest.raises((ssl.SSLError, OSError)):
+        context.wrap_socket(inside.run.tcp(ADDRESSES["pinned.test"], 443), server_hostname="pinned.test.evil.test")
+    record = inside.record(method="TCP")
+    assert (record.action, record.host) == ("refused", "pinned.test.evil.test")
+    assert inside.evil.requests == []
+    raw = inside.run.tcp(ADDRESSES["pinned.test"], 443)
+    with context.wrap_socket(raw, server_hostname="pinned.test") as connection:
+        talk(connection, request("pinned.test"))
+    assert len(inside.evil.requests) == 1, "the control"
+
+
+def test_everything_below_a_name(world: World) -> None:
+    with world.another(label="below", egress=["*.good.test"]) as run:
+        assert run.lookup("good.test").response_code == response_codes.REFUSED
+        assert run.lookup("sub.good.test").response_code != response_codes.REFUSED
+
+
+def test_another_run_is_not_fenced(inside: World, world: World) -> None:
+    assert world.run.address("evil.test") == ADDRESSES["evil.test"]

@@ -1,0 +1,121 @@
+"""Leases: one line each way, a server for as long as the connection lives, nothing left after it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from interceptor.wireguard import lease_server
+from interceptor.wireguard.lease_client import short_path, take_lease
+from providers.errors import ConfigError
+from tests.interceptor.proxied import Running, running_proxy, snapshot
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_bound(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def test_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    folder = tmp_path / ("d" * 120)
+    folder.mkdir()
+    with running_proxy(snapshot(), config_dir=folder):
+        _, connection = take_lease(folder, label="a", command=["x"], egress=None)
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Running]]:
+    directory = tmp_path_factory.mktemp("leases")
+    with running_proxy(snapshot(), config_dir=directory) as proxy:
+        yield directory, proxy
+
+
+def test_a_lease_and_its_end(directory: tuple[Path, Running], caplog: pytest.LogCaptureFixture) -> None:
+    folder, proxy = directory
+    with caplog.at_level(logging.DEBUG):
+        lease, connection = take_lease(folder, label="a\x1b[1m", command=["curl", "a b"], egress=None)
+        (run,) = list(proxy.proxy.runs)
+        assert (run.label, run.command, run.id) == ("a [1m", "curl 'a b'", lease.lease)
+        assert is_bound(lease.port)
+        connection.close()
+        until(lambda: not is_bound(lease.port))
+    assert len(proxy.proxy.runs) == 0
+    assert lease.private_key not in caplog.text and "PrivateKey" not in caplog.text
+    assert sorted(path.name for path in (folder / "run").iterdir()) == ["lease.lock", "lease.sock"], "no key is left"
+
+
+def test_two_leases_have_nothing_in_common(directory: tuple[Path, Running]) -> None:
+    first, one = take_lease(directory[0], label="a", command=["x"], egress=None)
+    second, two = take_lease(directory[0], label="a", command=["x"], egress=None)
+    with one, two:
+        assert first.port != second.port and first.private_key != second.private_key
+        assert first.peer_public_key != second.peer_public_key and first.lease != second.lease
+
+
+def test_only_this_user_may_ask(directory: tuple[Path, Running]) -> None:
+    assert stat.S_IMODE((directory[0] / "run").stat().st_mode) == 0o700
+    assert stat.S_IMODE((directory[0] / "run" / "lease.sock").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"not json\n", "same version"),
+        (b"[]\n", "same version"),
+        (b'{"label": "x"}\n', "same version"),
+        (b'{"label": 1, "command": ["a"]}\n', "same version"),
+        (b'{"label": "x", "command": "a"}\n', "same version"),
+        (b'{"label": "x", "command": ["a"], "egress": ["http://a/"]}\n', "http://a/"),
+        (b'{"label": "x", "command": ["a"], "egress": [""]}\n', "no host"),
+        (b'{"label": "x", "command": ["a"], "egress": ["a.test:443"]}\n', "a.test:443"),
+    ],
+)
+def test_a_request_that_is_refused(directory: tuple[Path, Running], line: bytes, said: str) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        with short_path(directory[0] / "run", "lease.sock") as path:
+            client.connect(path)
+        client.sendall(line)
+        answer = json.loads(client.makefile().readline())
+    assert said in answer["error"]
+    assert len(directory[1].proxy.runs) == 0
+
+
+def test_too_many_leases(directory: tuple[Path, Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_server, "MAX_LEASES", 1)
+    _, held = take_lease(directory[0], label="a", command=["x"], egress=None)
+    with held, pytest.raises(ConfigError, match="end one of them"):
+        take_lease(directory[0], label="b", command=["x"], egress=None)
+
+
+def test_a_launcher_that_says_nothing(directory: tuple[Path, Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_server, "REQUEST_TIMEOUT_S", 0.05)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(directory[0] / "run" / "lease.sock"))
+        assert client.recv(10) == b""
+
+
+def test_nothing_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="ccproxy start"):
+        take_lease(tmp_path, label="a", command=["x"], egress=None)
