@@ -8,3 +8,5 @@ import tempfile
 os.environ["CCPROXY_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ccproxy-test-")
 for name in ("DATABASE_URL", "REDIS_URL", "CCPROXY_PRODUCTION"):
     os.environ.pop(name, None)
+if database := os.environ.get("CCPROXY_TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = database

@@ -25,6 +25,7 @@ from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side
 
 pytestmark = pytest.mark.django_db(transaction=True)
+needs_a_file_lock = pytest.mark.skipif(connection.vendor != "sqlite", reason="writers of SQLite exclude each other")
 KEY = "sk-ant-oat01-Zq8vT3xLw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"
 
 
@@ -178,6 +179,7 @@ def test_chunk_offsets_follow_the_redacted_body() -> None:
     assert load_body(row.body_digest)[row.chunk_times[2][0] :] == b"data: three\n\n"
 
 
+@needs_a_file_lock
 def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
     with running() as writer:
@@ -205,6 +207,7 @@ def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     assert FlowSide.objects.count() == 321 * 4
 
 
+@needs_a_file_lock
 def test_close_gives_up_in_time_when_the_database_stays_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
     with running() as writer, locked_database():

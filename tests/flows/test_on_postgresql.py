@@ -1,0 +1,33 @@
+"""The record on PostgreSQL: the tests of the writer, retention, bodies, filters and usage run once more on a server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e.process import free_port
+from tests.fakes.postgres import postgres
+
+FILES = ("test_writer", "test_retention", "test_body_storage", "test_filters", "test_usage", "test_search_text")
+FEWEST_TESTS = 60
+
+
+@pytest.mark.timeout(300)
+def test_the_record_works_there_too() -> None:
+    paths = [str(path) for name in FILES for path in sorted((ROOT / "tests/flows").glob(f"{name}.py"))]
+    with postgres(free_port()) as url:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-n0", "-q", "-r", "N", "-p", "no:cacheprovider", "--no-header", *paths],
+            env={**os.environ, "CCPROXY_TEST_DATABASE_URL": url},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    told = run.stdout.splitlines()[-1]
+    assert int(told.split()[0]) >= FEWEST_TESTS, told
+    assert "skipped" in told, "the tests about SQLite's file say that this is another database"
