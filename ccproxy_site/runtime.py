@@ -30,6 +30,7 @@ from interceptor.config.watch import ConfigWatcher
 from interceptor.endpoints import Endpoints
 from interceptor.guard import guard_rules
 from interceptor.instances import own_instance, running_instances
+from interceptor.keylog import log_tls_secrets
 from interceptor.proxy import Proxy
 from interceptor.resend_book import DatabaseGrants
 from interceptor.wireguard.overrides import parse_overrides
@@ -104,6 +105,8 @@ class Runtime:
             ConfigError: one sentence.
         """
         keyring()
+        if self.settings.inspector.keylog:
+            log_tls_secrets(self.directory)
         self._store.replace(self.load())
         if not self._listeners:  # a worker's parent does it
             mark_interrupted(datetime.now(UTC), running_instances())

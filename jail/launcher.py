@@ -12,6 +12,7 @@ from pathlib import Path
 from socket import socket
 
 from interceptor.config.server import ServerSettings, config_dir, load_server_settings
+from interceptor.keylog import WG_KEYLOG
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.ca_bundle import write_bundle
 from jail.cell import Cell, Orders
@@ -30,7 +31,6 @@ from jail.wireguard.process import InitiatorProcess
 from providers.errors import CcproxyError, ConfigError
 
 DEFAULT_PORT = 4000
-WG_KEYLOG = "wg.keylog"
 _GRACE_S = 1.0
 _TUN = "/dev/net/tun"
 

@@ -111,7 +111,8 @@ class InspectorSettings(Group):
     )
     keylog: bool = Field(
         False,
-        description="Write tls.keylog. Off, because whoever reads it can decrypt every captured connection.",
+        description="Write tls.keylog and wg.keylog. Off, because whoever reads them can decrypt every captured "
+        "connection.",
     )
     dns_overrides: dict[str, str] = Field(
         {}, description="Name to address: what captured commands are told when they look the name up."

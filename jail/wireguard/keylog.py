@@ -7,15 +7,12 @@ neither the kernel nor `wireguard-go`, can write a log that works. The format is
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from interceptor.keylog import append_rotated
 from jail.wireguard.noise import Handshake
 from jail.wireguard.peer import encode_key
-
-MAX_BYTES = 1024 * 1024
 
 
 def handshake_logger(path: Path) -> Callable[[Handshake], None]:
@@ -40,35 +37,3 @@ def handshake_lines(handshake: Handshake) -> str:
             ("LOCAL_EPHEMERAL_PRIVATE_KEY", handshake.ephemeral.private_bytes_raw()),
         )
     )
-
-
-def append_rotated(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None:
-    """Append in one piece to a file that its owner alone can read; a full one becomes `NAME.1`.
-
-    Several jails may write at once: the file is locked, and looked up again when it was renamed meanwhile.
-
-    Raises:
-        OSError: it cannot be written, or is a symbolic link.
-    """
-    while True:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not _is_still(path, descriptor):
-                continue
-            if os.fstat(descriptor).st_size + len(text) > max_bytes:
-                path.rename(path.with_name(path.name + ".1"))
-                continue
-            os.fchmod(descriptor, 0o600)
-            os.write(descriptor, text.encode())
-            return
-        finally:
-            os.close(descriptor)
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
