@@ -16,7 +16,8 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList
 
-from providers.column import column
+from ccproxy_site.api_tokens import fill_with_new_token
+from providers.audit import caller_of, record_audit
 from providers.config_admin import token_page
 
 admin.site.unregister(User)
@@ -52,7 +53,7 @@ Token.__str__ = lambda token: f"API token of user {token.user_id}"  # type: igno
 class TokenAdmin(StockTokenAdmin, ModelAdmin):
     """Tokens of the REST API; the clear text is shown once, when it is made. Addresses name the user, not the token."""
 
-    list_display = ["user", "beginning", "created"]
+    list_display = ["user", "created"]
     list_select_related = ["user"]
     fields = ["user"]
     search_fields = ["user__username"]
@@ -69,12 +70,17 @@ class TokenAdmin(StockTokenAdmin, ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"API token of {obj.user}",
-            "token": obj.key,
+            "token": request.__dict__.pop("ccproxy_new_token"),
             "header": "Authorization: Token",
             "opts": self.opts,
         }
         return token_page(request, context)
 
-    @column("Token")
-    def beginning(self, token: Token) -> str:
-        return f"{token.key[:4]}…"
+    def save_model(self, request: HttpRequest, obj: Token, form: Any, change: bool) -> None:
+        record_audit("api-token-add", f"user {obj.user}", by=caller_of(request), outcome="done")
+        request.__dict__["ccproxy_new_token"] = fill_with_new_token(obj)
+        obj.save(force_insert=True)
+
+    def delete_model(self, request: HttpRequest, obj: Token) -> None:
+        record_audit("api-token-remove", f"user {obj.user}", by=caller_of(request), outcome="done")
+        super().delete_model(request, obj)

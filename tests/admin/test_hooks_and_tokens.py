@@ -5,8 +5,11 @@ import re
 
 import pytest
 from django.test import Client
+from rest_framework.test import APIClient
 
+from ccproxy_site.api_tokens import token_digest
 from interceptor.models import ClientToken, HookSetting
+from providers.models import AuditEntry
 from providers.services import CODE_REFUSED
 
 ADD = "/admin/interceptor/hooksetting/add/"
@@ -92,7 +95,15 @@ def test_an_api_token_is_shown_once(browser: Client, boss):
     from rest_framework.authtoken.models import Token
 
     response = browser.post("/admin/authtoken/tokenproxy/add/", {"user": str(boss.pk)})
-    key = Token.objects.get().key
-    assert f'id="new-token">{key}<' in response.content.decode()
+    [key] = re.findall(r'id="new-token">([0-9a-f]{40})<', response.content.decode())
+    stored = Token.objects.get()
+    assert stored.key == token_digest(key) != key, "a copy of the database opens nothing"
+    assert APIClient(headers={"authorization": f"Token {key}"}).get("/api/providers/").status_code == 200
+    assert APIClient(headers={"authorization": f"Token {stored.key}"}).get("/api/providers/").status_code == 401
+    assert stored.key not in browser.get("/admin/authtoken/tokenproxy/").content.decode()
     assert key not in browser.get("/admin/authtoken/tokenproxy/").content.decode()
     assert key not in browser.get(f"/admin/auth/user/{boss.pk}/delete/").content.decode()
+    browser.post(f"/admin/authtoken/tokenproxy/{boss.pk}/delete/", {"post": "yes"})
+    assert not Token.objects.exists()
+    done = [(row.action, row.target) for row in AuditEntry.objects.order_by("id")]
+    assert done == [("api-token-add", "user boss"), ("api-token-remove", "user boss")]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
+
+from ccproxy_site.api_tokens import create_api_token
 
 RESOURCES = ["providers", "rules", "hooks", "shapes", "client-tokens", "interceptors", "flows"]
 
 
 def client_of(user: User) -> APIClient:
     client = APIClient(raise_request_exception=False)
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {create_api_token(user)}")
     return client
 
 

@@ -14,13 +14,15 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from rest_framework.authtoken.models import Token
+from ccproxy_site.api_tokens import token_digest
 user, _ = get_user_model().objects.get_or_create(username="e2e", defaults={"is_staff": True, "is_superuser": True})
 session = SessionStore()
 session[SESSION_KEY] = str(user.pk)
 session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
 session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 session.create()
-print(Token.objects.get_or_create(user=user)[0].key, settings.SESSION_COOKIE_NAME, session.session_key)
+Token.objects.get_or_create(user=user, defaults={"key": token_digest("e2e-token")})
+print("e2e-token", settings.SESSION_COOKIE_NAME, session.session_key)
 """
 
 
