@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from django.db import InterfaceError, OperationalError, models, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
-from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.models import Flow, FlowBody
 from flows.packed import PackedBody
 from flows.retention import delete_unreferenced, lock_bodies
 from flows.rollup import roll_up
 from flows.rows import FlowRows, body_row
+from flows.upsert import insert_missing, upsert
 
-_BODIES_PER_STATEMENT = 20
 logger = logging.getLogger(__name__)
 _NOT_OURS = frozenset({"pinned"})
 """Columns of a flow that others fill: a later hand-over leaves them alone."""
@@ -26,10 +26,10 @@ def write_batch(batch: Sequence[FlowRows], superseded: Iterable[str] = ()) -> No
         lock_bodies()
         _store(bodies)
         _roll_up([rows.flow for rows in batch])
-        _upsert(Flow, [rows.flow for rows in batch], ["id"], _NOT_OURS)
-        _upsert(FlowSide, [side for rows in batch for side in rows.sides], ["flow", "side"])
-        _upsert(HookTrace, [hook for rows in batch for hook in rows.hooks], ["flow", "seq"])
-        _upsert(WebSocketMessage, [message for rows in batch for message in rows.messages], ["flow", "seq"])
+        upsert([rows.flow for rows in batch], ("id",), _NOT_OURS)
+        upsert([side for rows in batch for side in rows.sides], ("flow_id", "side"))
+        upsert([hook for rows in batch for hook in rows.hooks], ("flow_id", "seq"))
+        upsert([message for rows in batch for message in rows.messages], ("flow_id", "seq"))
         delete_unreferenced(superseded)
 
 
@@ -38,11 +38,7 @@ def _store(bodies: dict[str, PackedBody]) -> None:
     bases = {base.digest: base for body in bodies.values() for base in body.bases() if base.digest not in bodies}
     there = set(FlowBody.objects.filter(pk__in=bases).values_list("pk", flat=True)) if bases else set()
     gone = [base for digest, base in bases.items() if digest not in there]
-    FlowBody.objects.bulk_create(
-        [body_row(body) for body in (*gone, *bodies.values())],
-        ignore_conflicts=True,
-        batch_size=_BODIES_PER_STATEMENT,
-    )
+    insert_missing([body_row(body) for body in (*gone, *bodies.values())], ("digest",))
 
 
 def _roll_up(flows: Sequence[Flow]) -> None:
@@ -53,15 +49,3 @@ def _roll_up(flows: Sequence[Flow]) -> None:
         raise
     except Exception:  # sums must not cost the flows themselves
         logger.exception("%d flows could not be added to the daily usage", len(flows))
-
-
-def _upsert[Row: models.Model](
-    model: type[Row], rows: list[Row], key: list[str], leave: frozenset[str] = frozenset()
-) -> None:
-    columns = [column.name for column in model._meta.concrete_fields if not column.primary_key]
-    model._default_manager.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=key,
-        update_fields=[name for name in columns if name not in key and name not in leave],
-    )

@@ -16,6 +16,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from urllib.parse import unquote, unquote_plus
 
@@ -195,6 +196,8 @@ class Redactor:
 
     def url(self, value: str) -> str:
         """A URL without passwords, credential parameters and secrets."""
+        if "=" not in value and "@" not in value:
+            return self.text(value)
         value = _USERINFO.sub(lambda match: f"{match[1]}{mark(match[2])}@", value)
         return self.text(_PARAM.sub(self._param, value))
 
@@ -235,7 +238,7 @@ class Redactor:
 
     def learn_url(self, url: str) -> None:
         """Remember the credentials in a URL's query."""
-        for _, name, value in _PARAM.findall(url):
+        for _, name, value in _PARAM.findall(url) if "=" in url else ():
             if unquote_plus(name).lower() in CREDENTIAL_PARAMS:
                 self._remember(unquote(value))
 
@@ -321,8 +324,12 @@ def is_credential_header(name: str, value: str) -> bool:
     """Whether the header (lower-case name) carries a credential; counters such as rate limits do not."""
     if name in CREDENTIAL_HEADERS:
         return bool(value)
-    named = not CREDENTIAL_WORDS.isdisjoint(re.split("[-_]", name)) or "api-key" in name.replace("_", "-")
-    return named and len(value) >= 8 and not value.isdigit()
+    return _names_credential(name) and len(value) >= 8 and not value.isdigit()
+
+
+@lru_cache(maxsize=1024)
+def _names_credential(name: str) -> bool:
+    return not CREDENTIAL_WORDS.isdisjoint(re.split("[-_]", name)) or "api-key" in name.replace("_", "-")
 
 
 def _is_sentinel(value: str) -> bool:

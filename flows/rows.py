@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from django.db import models
 
@@ -48,10 +49,11 @@ class FlowRows:
 
 @dataclass(slots=True)
 class _Kept:
-    """The bodies of one hand-over, by digest and by side."""
+    """The bodies of one hand-over, by digest and by side, and its headers without secrets."""
 
     packed: dict[str, PackedBody] = field(default_factory=dict)
     sides: dict[str, Stored] = field(default_factory=dict)
+    headers: dict[Headers, list[list[str]]] = field(default_factory=dict)
 
     def near(self, *sides: str) -> list[Stored]:
         """What a body may be a variant of."""
@@ -115,8 +117,8 @@ class RowBuilder:
             url=self._url(side.url),
             status_code=side.status_code,
             reason=self._text(side.reason),
-            headers=self._headers(side.headers),
-            trailers=self._headers(side.trailers),
+            headers=self._headers(side.headers, kept),
+            trailers=self._headers(side.trailers, kept),
             body_digest=stored.packed.digest if stored else "",
             body_size_bytes=side.body_size_bytes,
             body_truncated=side.body_truncated or body.truncated,
@@ -141,8 +143,8 @@ class RowBuilder:
             prepare_ms=step.prepare_ms,
             apply_ms=step.apply_ms,
             changed=[self._text(name) for name in step.changed],
-            headers_before=None if step.headers_before is None else self._headers(step.headers_before),
-            headers_after=None if step.headers_after is None else self._headers(step.headers_after),
+            headers_before=None if step.headers_before is None else self._headers(step.headers_before, kept),
+            headers_after=None if step.headers_after is None else self._headers(step.headers_after, kept),
             url_before=self._url(step.url_before),
             url_after=self._url(step.url_after),
             body_before=before.packed.digest if before else "",
@@ -208,8 +210,13 @@ class RowBuilder:
     def _url(self, url: str) -> str:
         return storable(self._redactor.url(url))
 
-    def _headers(self, headers: Headers) -> list[list[str]]:
-        return [[storable(name), storable(value)] for name, value in self._redactor.headers(headers)]
+    def _headers(self, headers: Headers, kept: _Kept) -> list[list[str]]:
+        """The same headers stand on both sides of a hook that left them: five lists of a flow's ten or so differ."""
+        found = kept.headers.get(headers)
+        if found is None:
+            pairs = self._redactor.headers(headers)
+            found = kept.headers[headers] = [[storable(name), storable(value)] for name, value in pairs]
+        return found
 
 
 _FLOW_PLAIN = (
@@ -287,12 +294,21 @@ def _spelled(surrogate: str) -> str:
 
 def _clipped[Row: models.Model](row: Row) -> Row:
     """Cut texts to their columns; PostgreSQL refuses longer ones."""
-    for column in row._meta.concrete_fields:
-        if isinstance(column, models.CharField) and column.max_length and not column.primary_key:
-            value = getattr(row, column.attname)
-            if isinstance(value, str) and len(value) > column.max_length:
-                setattr(row, column.attname, value[: column.max_length - 1] + "…")
+    values = row.__dict__
+    for name, max_chars in _limits(type(row)):
+        if len(values[name]) > max_chars:
+            values[name] = values[name][: max_chars - 1] + "…"
     return row
+
+
+@lru_cache
+def _limits(model: type[models.Model]) -> tuple[tuple[str, int], ...]:
+    """The text columns of a model and how long their values may be."""
+    return tuple(
+        (column.attname, column.max_length)
+        for column in model._meta.concrete_fields
+        if isinstance(column, models.CharField) and column.max_length and not column.primary_key
+    )
 
 
 def _of_side(record: FlowRecord, side: str) -> Iterable[SideRecord]:

@@ -1,0 +1,83 @@
+"""Inserts or replaces rows of a model with one prepared statement.
+
+Django's `bulk_create` asks every field of every row how to be saved, which was a quarter of the CPU time of a recorded
+request; here only the columns whose values need it are adapted. Works on SQLite and on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from operator import itemgetter
+from typing import Any
+
+from django.db import connection, models
+
+_ADAPTED = (models.JSONField, models.DateTimeField, models.DateField, models.DecimalField, models.BinaryField)
+"""All others hold a text, a number or a truth value, as drivers take them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """The SQL, how to read a row's values in its order, and which of them are adapted by what."""
+
+    sql: str
+    read: Callable[[dict[str, Any]], tuple[Any, ...]]
+    adapters: tuple[tuple[int, Callable[[Any], Any]], ...]
+
+    def values(self, row: models.Model) -> list[Any]:
+        """The values of one row."""
+        values = list(self.read(row.__dict__))
+        for place, adapt in self.adapters:
+            if values[place] is not None:
+                values[place] = adapt(values[place])
+        return values
+
+
+def upsert(rows: Iterable[models.Model], key: tuple[str, ...], leave: frozenset[str] = frozenset()) -> None:
+    """Insert `rows` (all of one model); where a row with the same `key` columns is, replace all but `leave`."""
+    _execute(rows, key, leave)
+
+
+def insert_missing(rows: Iterable[models.Model], key: tuple[str, ...]) -> None:
+    """Insert those of `rows` (all of one model) whose `key` is not there."""
+    _execute(rows, key, None)
+
+
+def _execute(rows: Iterable[models.Model], key: tuple[str, ...], leave: frozenset[str] | None) -> None:
+    rows = list(rows)
+    if rows:
+        statement = _statement(type(rows[0]), key, leave, connection.vendor)
+        with connection.cursor() as cursor:
+            cursor.executemany(statement.sql, [statement.values(row) for row in rows])
+
+
+@lru_cache
+def _statement(
+    model: type[models.Model], key: tuple[str, ...], leave: frozenset[str] | None, vendor: str
+) -> _Statement:
+    columns = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+    quote = connection.ops.quote_name
+    names = [field.column or field.name for field in columns]
+    replaced = [quote(name) for name in names if leave is not None and name not in {*key, *leave}]
+    change = f"UPDATE SET {', '.join(f'{name} = EXCLUDED.{name}' for name in replaced)}" if replaced else "NOTHING"
+    into = f"{quote(model._meta.db_table)} ({', '.join(map(quote, names))})"
+    places = ", ".join(["%s"] * len(names))
+    adapters = tuple((place, _adapter(field)) for place, field in enumerate(columns) if isinstance(field, _ADAPTED))
+    return _Statement(
+        f"INSERT INTO {into} VALUES ({places}) ON CONFLICT ({', '.join(map(quote, key))}) DO {change}",  # noqa: S608
+        itemgetter(*(field.attname for field in columns)),
+        adapters,
+    )
+
+
+def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
+    if isinstance(field, models.JSONField) and connection.vendor == "sqlite":
+        return json.dumps  # `flows.header_filter` searches headers in this spelling
+    return partial(_prepared, field)
+
+
+def _prepared(field: models.Field[Any, Any], value: Any) -> Any:
+    return field.get_db_prep_save(value, connection)
