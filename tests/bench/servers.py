@@ -100,10 +100,10 @@ def mitmdump(upstream: Target, folder: Path, *, streamed: bool) -> Iterator[Targ
 
 
 @contextlib.contextmanager
-def ours(upstream: Target, folder: Path) -> Iterator[Target]:
+def ours(upstream: Target, folder: Path, *arguments: str) -> Iterator[Target]:
     """`runinterceptor` with its console, the default hooks, a credential that is injected, and the record on."""
     folder.mkdir(exist_ok=True)
-    with running(Interceptor(folder, _CONFIG.format(port=upstream.port, key="7f" * 40))) as proxy:
+    with running(Interceptor(folder, _CONFIG.format(port=upstream.port, key="7f" * 40), *arguments)) as proxy:
         yield Target(OURS, proxy.port, proxy.pid, proxy)
 
 
