@@ -15,8 +15,11 @@ from asgiref.sync import async_to_sync
 
 from flows.record import Headers, HookStep
 from interceptor.addons.egress import refusal_to_inject, stamp_credential
+from interceptor.addons.guard import scope_refusal
 from interceptor.addons.inspector import INTERNAL_PREFIX
 from interceptor.addons.transform import change_body
+from interceptor.addons.websocket import REFUSAL, asks_for_websocket, speaks_websocket
+from interceptor.client_access import find_token, split_key, take_token
 from interceptor.config.schema import RuleConf, Snapshot
 from interceptor.hooks.inject_auth import resolve_credential
 from interceptor.pipeline.body import Body
@@ -117,12 +120,16 @@ async def _explain(snapshot: Snapshot, request: DryRequest) -> Explanation:
 
 def _opened(snapshot: Snapshot, request: DryRequest) -> tuple[FlowState, Exchange]:
     """The exchange as the inspector opens it."""
-    place = _place(request.url)
-    fields = tuple(
+    sent = tuple(
         (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape")) for n, v in request.headers
     )
+    fields, token = take_token(sent)
+    plain_url, in_url = split_key(request.url)
+    place = _place(plain_url)
     headers = HeaderMap(fields)
     state = FlowState(snapshot, "dry-run", source=request.source, family=family_of(place["path"], headers.get))
+    # Of a recorded token only a mark is left, which says nothing of what it covers.
+    state.client_token = find_token(token or in_url, snapshot.client_tokens)
     state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
     state.client_format = client_format(place["path"], headers.get)
     state.exchange = ex = Exchange(
@@ -205,8 +212,14 @@ def _route(state: FlowState, ex: Exchange, found: Explanation) -> None:
         transparent=ex.source not in ("reverse", "import"),
         family=state.family,
     )
+    if asks_for_websocket(ex) and not speaks_websocket(decision, state):
+        found.problem, found.status_code = REFUSAL, 426
+        return
     if decision.status_code:
         found.problem, found.status_code = decision.route, decision.status_code
+        return
+    if reason := scope_refusal(state.client_token, decision):
+        found.problem, found.status_code = reason, 403
         return
     point, url = ex.checkpoint(), ex.url
     ex.provider = decision.provider

@@ -9,12 +9,14 @@ from mitmproxy.http import HTTPFlow, Response
 
 from interceptor.answer import answer_error
 from interceptor.client_access import HEADER, find_token, may_use, split_key, take_token
+from interceptor.config.schema import ClientTokenConf
 from interceptor.guard import GuardRules, Refusal, check_caller
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_head import CONTROLS
 from interceptor.resend_grant import HEADER as RESEND_HEADER
 from interceptor.resend_grant import GrantBook
 from interceptor.state import FlowState, state_of
+from interceptor.transform.dispatch import Decision
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +109,17 @@ class TokenScopeAddon:
         state = state_of(flow)
         if state is None or state.client_token is None or state.decision is None or flow.response or flow.error:
             return
-        provider = state.decision.provider.name if state.decision.provider else ""
-        if not may_use(state.client_token, provider):
-            where = f"the provider “{provider}”" if provider else "addresses of no provider"
-            answer_error(flow, state, 403, f"The client token “{state.client_token.name}” does not cover {where}.")
+        if reason := scope_refusal(state.client_token, state.decision):
+            answer_error(flow, state, 403, reason)
+
+
+def scope_refusal(token: ClientTokenConf | None, decision: Decision) -> str:
+    """Why a request with this client token must not go where it was routed; "" when it may."""
+    provider = decision.provider.name if decision.provider else ""
+    if token is None or may_use(token, provider):
+        return ""
+    where = f"the provider “{provider}”" if provider else "addresses of no provider"
+    return f"The client token “{token.name}” does not cover {where}."
 
 
 def _check_bytes(headers: HeaderMap) -> Refusal | None:

@@ -18,7 +18,6 @@ from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
 from interceptor.state import state_of
 
-
 SET_APART = "unverified:"
 """In front of a host that no request names."""
 

@@ -17,6 +17,8 @@ from rest_framework.test import APIClient
 
 from flows.models import FlowSide
 from flows.whole import whole_flow
+from interceptor.addons.websocket import REFUSAL
+from interceptor.client_token import create_client_token
 from interceptor.config.load import load_snapshot
 from interceptor.explain import OWN_HOOK, DryRequest, explain
 from interceptor.explain_source import RequestError, as_json, difference, of_flow, of_text
@@ -288,3 +290,24 @@ def test_the_command(configured: Path, tmp_path: Path):
     for arguments in ((), ("x", "--request", "y"), ("--request", str(tmp_path / "missing"))):
         with pytest.raises(CcproxyError):
             call_command("explain", *arguments)
+
+
+def test_a_client_token_that_does_not_cover_the_provider(configured: Path) -> None:
+    token = create_client_token("ci", ["openai"])
+    for headers in (
+        (*HEADERS, ("x-ccproxy-token", token)),
+        (HEADERS[0], ("x-api-key", f"sk-ccproxy-anthropic.{token}"), *HEADERS[2:]),
+    ):
+        found = explain(load_snapshot(), DryRequest("POST", "/v1/messages", headers))
+        assert (found.status_code, "“ci” does not cover the provider “anthropic”" in found.problem) == (403, True)
+    free = create_client_token("free")
+    found = explain(load_snapshot(), DryRequest("POST", "/v1/messages", (*HEADERS, ("x-ccproxy-token", free))))
+    assert found.problem == ""
+    recorded = (*HEADERS, ("x-ccproxy-token", "‹redacted 3f9a21›"))
+    assert explain(load_snapshot(), DryRequest("POST", "/v1/messages", recorded)).problem == ""
+
+
+def test_a_websocket_where_the_provider_speaks_none(configured: Path) -> None:
+    upgrade = (*HEADERS, ("Upgrade", "websocket"), ("Connection", "Upgrade"))
+    found = explain(load_snapshot(), DryRequest("GET", "/v1/messages", upgrade))
+    assert (found.status_code, found.problem) == (426, REFUSAL)
