@@ -6,7 +6,7 @@ import secrets
 from hashlib import sha256
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.authtoken.models import Token
 
@@ -25,7 +25,7 @@ def fill_with_new_token(row: Token) -> str:
     return token
 
 
-def create_api_token(user: AbstractBaseUser) -> str:
+def create_api_token(user: User) -> str:
     """A new token in the place of the one the user had; returns its only clear-text copy."""
     Token.objects.filter(user=user).delete()
     row = Token(user=user)

@@ -16,7 +16,7 @@ class SuperusersRead(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         del view
-        return bool(request.user and request.user.is_active and request.user.is_superuser)
+        return bool(request.user.is_active and request.user.is_superuser)
 
 
 class AuditPagination(CursorPagination):

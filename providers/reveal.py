@@ -45,10 +45,11 @@ def _refusal(request: HttpRequest, provider: Provider) -> str:
     expected = request.session.pop(_NONCE, "")
     if not expected or request.POST.get("once") != expected:
         return "This form was sent before. Give your password again."
-    if not request.user.has_usable_password():
-        return _NO_PASSWORD.format(request.user.get_username())
-    key = throttle_key("reveal", request.user.get_username())
-    if not is_braked(key) and request.user.check_password(request.POST.get("password", "")):
+    user = request.user
+    if not user.is_authenticated or not user.has_usable_password():
+        return _NO_PASSWORD.format(user.get_username())
+    key = throttle_key("reveal", user.get_username())
+    if not is_braked(key) and user.check_password(request.POST.get("password", "")):
         forget_failures(key)
         return ""
     note_failure(key)

@@ -63,7 +63,7 @@ def test_it_works(browser: Client, provider: Provider) -> None:
 
 def test_the_row_stands_before_the_secret_is_read(browser: Client, provider: Provider, monkeypatch: Any) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr("providers.fields.Ciphertext.decrypt", lambda text: seen.append(rows()) or "x")
+    monkeypatch.setattr("providers.fields.Ciphertext.decrypt", lambda text: str(seen.append(rows())))
     ask(browser, provider, PASSWORD)
     assert seen == [[("reveal", "provider anthropic", "boss", "begun")]]
 

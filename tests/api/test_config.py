@@ -116,7 +116,7 @@ def test_where_a_login_is_kept_is_for_superusers(api: APIClient, reader: APIClie
     assert reader.post("/api/providers/", PROVIDER | login, format="json").json() == {"auth_config": [LOGIN_REFUSED]}
     assert api.post("/api/providers/", PROVIDER | login, format="json").status_code == 201
     assert reader.patch("/api/providers/anthropic/", {"enabled": False}, format="json").status_code == 200
-    elsewhere = {"auth_config": login["auth_config"] | {"endpoint": "https://evil.example/token"}}
+    elsewhere = {"auth_config": {"file_path": "~/.codex/auth.json", "endpoint": "https://evil.example/token"}}
     assert reader.patch("/api/providers/anthropic/", elsewhere, format="json").status_code == 400
 
 
