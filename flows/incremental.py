@@ -10,20 +10,25 @@ import zstandard
 
 from flows.decode import MAX_DECODED_BYTES, layers
 
+MAX_RATIO = 100
+FREE_BYTES = 1024 * 1024
+"""A stream may unfold to so many times what came, and this much: the proxy's loop waits while a piece is unfolded."""
 _MAGIC_BYTES = 4
 
 
 class IncrementalDecoder:
     """Compressed pieces in, plain pieces out. Raises `ValueError` for a broken or unknown encoding.
 
-    Output beyond `max_bytes` is dropped and `capped` set. Without `content_encoding` the first bytes of the stream
-    decide (gzip and zstd have magic numbers); stacked encodings are not undone.
+    Output beyond `max_bytes`, or beyond `MAX_RATIO` times the input, is dropped and `capped` set. Without
+    `content_encoding` the first bytes of the stream decide (gzip and zstd have magic numbers); stacked encodings are not
+    undone.
     """
 
     def __init__(self, content_encoding: str = "", *, max_bytes: int = MAX_DECODED_BYTES) -> None:
         self.capped = False
         self._content_encoding = content_encoding
         self._left = max_bytes
+        self._earned = FREE_BYTES
         self._head = b""
         self._decode: Callable[[bytes, int], bytes] | None = None
 
@@ -37,14 +42,17 @@ class IncrementalDecoder:
                 self._head = data
                 return b""
             self._decode = _decoder(layers(self._content_encoding, data))
+        self._earned += len(data) * MAX_RATIO
+        room = min(self._left, self._earned)
         try:
-            out = self._decode(data, self._left + 1)
+            out = self._decode(data, room + 1)
         except (zlib.error, brotli.error, zstandard.ZstdError) as exc:
             raise ValueError(f"The stream is not valid {self._content_encoding}: {exc}") from None
-        if len(out) > self._left:
+        if len(out) > room:
             self.capped = True
-            return out[: self._left]
+            return out[:room]
         self._left -= len(out)
+        self._earned -= len(out)
         return out
 
 

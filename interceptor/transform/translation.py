@@ -61,6 +61,8 @@ class Translation:
             plain = self.decoder.feed(data) if self.decoder and data else data
         except ValueError:
             return translator.fail(502, "The provider's stream is not in the encoding it names.")
+        if self.decoder and self.decoder.capped:
+            return translator.fail(502, "The provider's stream unfolds to more than it may.")
         return translator.feed(plain) if data else translator.flush()
 
     def answer(self, status: int, body: bytes, content_encoding: str) -> tuple[int, bytes]:
