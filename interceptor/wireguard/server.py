@@ -50,15 +50,11 @@ class WireGuardServer:
     client_private_key: str
     public_key: str
     instance: WireGuardServerInstance
-    manager: Proxyserver
 
     async def stop(self) -> None:
-        """Stop listening and end every connection that came through it."""
+        """Stop listening; that ends every connection that came through it."""
         if self.instance.is_running:
             await self.instance.stop()
-        for handler in list(self.manager.connections.values()):
-            if handler.client.proxy_mode is self.instance.mode:
-                await handler.on_timeout()
 
 
 async def start_fresh_server(manager: Proxyserver, run_dir: Path) -> WireGuardServer:
@@ -99,7 +95,6 @@ async def start_server(manager: Proxyserver, key_file: Path, *, port: int) -> Wi
         client_private_key=made.client_key,
         public_key=wireguard.pubkey(made.server_key),
         instance=made,
-        manager=manager,
     )
 
 

@@ -58,7 +58,11 @@ def hello(
     return head + block(2, words(ciphers)) + block(1, b"\0") + block(2, packed)
 
 
-CHROME: dict[str, Any] = {"ciphers": numbers(CIPHERS), "extensions": numbers(EXTENSIONS), "signatures": numbers(SIGNATURES)}
+CHROME: dict[str, Any] = {
+    "ciphers": numbers(CIPHERS),
+    "extensions": numbers(EXTENSIONS),
+    "signatures": numbers(SIGNATURES),
+}
 
 
 def test_the_published_example_of_ja4() -> None:

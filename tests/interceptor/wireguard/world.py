@@ -2,7 +2,7 @@
 
 `good.test` and `other.test` are providers, `evil.test` is somebody else with a certificate that the proxy trusts,
 `plain.test` speaks HTTP without TLS, `echo.test` swaps the case of whatever it gets, `pinned.test` is passed on unread,
-`closed.test` does not listen.
+`closed.test` does not listen, `udp.test` takes datagrams.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ ADDRESSES = {
     "echo.test": "192.0.2.14",
     "pinned.test": "192.0.2.15",
     "closed.test": "192.0.2.16",
+    "udp.test": "192.0.2.17",
 }
 
 
@@ -48,6 +49,8 @@ class World:
     directory: Path
     authority_file: Path
     run: Captured
+    udp_port: int
+    """Where datagrams to udp.test arrive; nobody listens yet."""
 
     @contextmanager
     def another(self, **more: Any) -> Iterator[Captured]:
@@ -110,6 +113,9 @@ def echo_server() -> Iterator[int]:
 @contextmanager
 def running_world(directory: Path, *, rules: tuple[Any, ...] = (), **options: Any) -> Iterator[World]:
     """All of it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        udp_port = probe.getsockname()[1]
     authority = make_authority(directory, *ADDRESSES)
     context = authority.server_context(["http/1.1"])
     providers = [
@@ -120,7 +126,9 @@ def running_world(directory: Path, *, rules: tuple[Any, ...] = (), **options: An
         ports = {"good.test": good, "other.test": good, "evil.test": evil, "plain.test": plain, "pinned.test": evil}
         upstreams = {name: f"127.0.0.1:{server.port}" for name, server in ports.items()}
         overrides = parse_overrides(
-            ADDRESSES, upstreams | {"echo.test": f"127.0.0.1:{echo}", "closed.test": "127.0.0.1:1"}
+            ADDRESSES,
+            upstreams
+            | {"echo.test": f"127.0.0.1:{echo}", "closed.test": "127.0.0.1:1", "udp.test": f"127.0.0.1:{udp_port}"},
         )
         options.setdefault("ssl_verify_upstream_trusted_ca", str(authority.ca_file))
         config = snapshot(*providers, rules=rules)
@@ -128,7 +136,7 @@ def running_world(directory: Path, *, rules: tuple[Any, ...] = (), **options: An
             running_proxy(config, config_dir=directory, overrides=overrides, **options) as proxy,
             captured(directory, CA_DIR) as run,
         ):
-            yield World(proxy, good, evil, plain, directory, authority.ca_file, run)
+            yield World(proxy, good, evil, plain, directory, authority.ca_file, run, udp_port)
 
 
 def talk(connection: socket.socket, data: bytes) -> bytes:
