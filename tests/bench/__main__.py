@@ -19,7 +19,13 @@ from typing import Any
 from tests.bench import compare, jail, proxy, soak, translation, workers
 from tests.bench.result import OPTIONS, Figure, Section
 
-SECTIONS: dict[str, Section] = {"proxy": proxy, "jail": jail, "workers": workers, "translation": translation, "soak": soak}
+SECTIONS: dict[str, Section] = {
+    "proxy": proxy,
+    "jail": jail,
+    "workers": workers,
+    "translation": translation,
+    "soak": soak,
+}
 WHEN_NAMED = {"soak"}
 """Sections that take long: they run only when they are asked for."""
 
