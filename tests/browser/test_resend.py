@@ -180,3 +180,51 @@ def test_a_request_that_nobody_takes_says_so(visit: Visit, interceptor: Intercep
     visit.go(f"/flows/{original}/resend/")
     again = send(visit)
     assert interceptor.flow(again)["status_code"] == 500
+
+
+def issued(interceptor: Interceptor, flow_id: str, **fields: str) -> str:
+    """A grant as the console writes it, without anybody who sends; its token."""
+    given = "".join(f", {name}={value!r}" for name, value in fields.items())
+    return interceptor.orm(
+        "from flows.models import Resend; from interceptor.resend_book import issue\n"
+        f"print(issue(Resend(flow_id={flow_id!r}{given})))"
+    ).strip()
+
+
+def test_forged_used_and_old_grants_never_reach_the_provider(interceptor: Interceptor, upstream: Upstream) -> None:
+    original = ask(interceptor, upstream)
+    token, old = issued(interceptor, original), issued(interceptor, original)
+    interceptor.orm(
+        "from flows.models import Resend; from interceptor.resend_grant import token_digest\n"
+        f"Resend.objects.filter(token_sha256=token_digest({old!r})).update(expires_at='2026-01-01T00:00:00Z')"
+    )
+
+    def show(shown: str, **more: str) -> int:
+        headers = {"x-api-key": "sk-ccproxy-up", "x-ccproxy-resend": shown, **more}
+        return httpx.post(interceptor.url + PATH, json=ASKED, headers=headers, trust_env=False).status_code
+
+    for forged in ("", "ccr-" + "a" * 43, "ccr-" + "a" * 9999, token.upper(), old, "' or 1=1 --"):
+        assert show(forged) == 403
+    assert show(token, origin="http://127.0.0.1:1", **{"sec-fetch-site": "cross-site"}) == 403
+    assert len(upstream.requests) == 1
+    assert (show(token), show(token)) == (200, 403)
+    assert len(upstream.requests) == 2
+    assert upstream.last.header("x-ccproxy-resend") is None
+    assert interceptor.rows("select 1 from flows_flowside where headers like '%ccr-%'") == []
+
+
+def test_rest_sends_again_and_names_the_new_flow(interceptor: Interceptor, upstream: Upstream, state: Any) -> None:
+    original = ask(interceptor, upstream)
+    jar = {cookie["name"]: cookie["value"] for cookie in state["cookies"]}
+    headers = {"x-csrftoken": jar["ccproxy_csrf"], "origin": interceptor.console_url}
+    with httpx.Client(base_url=interceptor.console_url, cookies=jar, headers=headers, trust_env=False) as client:
+        answer = client.post(f"/api/flows/{original}/resend/", json={"as": "forwarded"})
+        assert answer.status_code == 202, answer.text
+        again = answer.json()["flow"]
+        assert interceptor.flow(again)["status_code"] == 200
+        edited = client.post(f"/api/flows/{original}/resend/", json={"body": '{"model": "m-9"}'}).json()
+        assert edited["edited"] is True
+        assert upstream.wait_for(3)[-1].json == {"model": "m-9"}
+        found = client.get(f"/api/flows/{original}/diff/{again}/").json()
+        assert found["parts"]["forwarded"]["body"] == []
+        assert found["parts"]["answer"]["identical"] is True
