@@ -76,12 +76,13 @@ def test_a_host_that_is_passed_on_unread(world: World) -> None:
 
 def test_quic_is_closed(world: World) -> None:
     """UDP passes, but not to the port where clients try QUIC first."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, world.run.made("u") as udp:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", world.udp_port))
         server.settimeout(5)
         address = world.run.address("udp.test")
-        udp.sendto(b"to 443", (address, 443))
-        udp.sendto(b"to 444", (address, 444))
+        for port in (443, 444):
+            with world.run.made("u") as udp:
+                udp.sendto(b"to %d" % port, (address, port))
         assert server.recv(100) == b"to 444"
     assert [record.path for record in world.proxy.sink.live if record.method == "UDP"] == ["192.0.2.17:444"]
 
