@@ -1,0 +1,135 @@
+"""Every page of the console under axe-core, light and dark, wide and narrow: nothing to complain about."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.test_flows import WIDE
+from tests.browser.visit import Visit, visiting
+from tests.conftest import need
+from tests.e2e.process import Interceptor
+from tests.flows.seed import IDS
+from tests.flows.seed_session import SESSION, TURN_IDS
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+LOCK = Path(__file__).parent / "axe"
+SEED = """
+from tests.flows.seed import seed_all
+from tests.flows.seed_session import seed_session
+seed_all()
+seed_session()
+from tests.rows import make_rule
+make_rule(name="opus elsewhere", match_model="opus", action="redirect", dest_host="local.example")
+from django.contrib.auth import get_user_model
+from flows.models import SavedFilter
+SavedFilter.objects.create(owner=get_user_model().objects.first(), name="failures", query="error=true", shared=True)
+"""
+RUN = """async (rules) => (await axe.run(document, {resultTypes: ['violations'],
+    ...(rules.length ? {runOnly: {type: 'rule', values: rules}} : {})})).violations.map(v =>
+    [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + ' :: ' + n.failureSummary.slice(0, 300))])"""
+LOOK_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
+"""What other colours and another width can change."""
+WIDTHS = {"light": {"width": 1280, "height": 800}, "dark": {"width": 390, "height": 844}}
+FLOW_TABS = ("chat", "client", "forwarded", "response", "changes", "context", "timing")
+PAGES = {
+    "list": "/flows/",
+    "list-filtered": "/flows/?status=4xx&error=true",
+    "list-none": "/flows/?provider=nobody",
+    "list-problem": "/flows/?cost_min_usd=x",
+    "list-jq": "/flows/?jq=map(.id)",
+    **{f"flow-{tab}": f"/flows/{IDS['redirect']}/?tab={tab}" for tab in FLOW_TABS},
+    "flow-events": f"/flows/{IDS['anthropic']}/?tab=response&view=events",
+    "flow-live": f"/flows/{IDS['live']}/",
+    "flow-failed": f"/flows/{IDS['failed']}/",
+    "flow-messages": f"/flows/{IDS['websocket']}/?tab=messages",
+    "flow-hostile": f"/flows/{IDS['hostile']}/?tab=changes",
+    "flow-hook": f"/flows/{IDS['redirect']}/?tab=changes&hook=0",
+    "flow-images": f"/flows/{TURN_IDS[1]}/?all=1",
+    "flow-missing": "/flows/nobody/",
+    "copy": f"/flows/{IDS['redirect']}/as/curl",
+    "import": "/flows/import/",
+    "session": f"/flows/session/{SESSION}/",
+    "usage": "/usage/",
+    "explain": f"/explain/?flow={IDS['redirect']}",
+    "explain-empty": "/explain/",
+    "rule-trial": "/explain/rule/?id=1",
+    "diff": f"/flows/diff/{IDS['redirect']}/{IDS['anthropic']}/",
+    "resend": f"/flows/{IDS['redirect']}/resend/",
+    "session-missing": "/flows/session/nobody/",
+}
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's script, fetched by npm and checked against the lock file's hash."""
+    npm = shutil.which("npm") or ""
+    need("npm, which fetches axe-core,", bool(npm))
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(LOCK / name, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    assert "EINTEGRITY" not in done.stderr, done.stderr
+    need(f"axe-core from npm's registry ({done.stderr[-300:]})", done.returncode == 0)
+    return (folder / "node_modules/axe-core/axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def seeded(interceptor: Interceptor, state: Any) -> None:
+    interceptor.orm(SEED)
+
+
+def complaints(visit: Visit, axe: str) -> list[Any]:
+    """What axe-core finds on the page as it is, and what makes it scroll sideways: wide and light, narrow and dark."""
+    visit.page.evaluate(axe)
+    found: list[Any] = []
+    for scheme, size in WIDTHS.items():
+        visit.page.emulate_media(color_scheme=scheme)
+        visit.page.set_viewport_size(size)
+        problems = visit.page.evaluate(RUN, LOOK_RULES if scheme == "dark" else [])
+        found += [[scheme, *problem] for problem in problems]
+        found += [[scheme, "too wide", part] for part in visit.page.evaluate(WIDE)]
+    visit.page.set_viewport_size(WIDTHS["light"])
+    return found
+
+
+def test_no_page_keeps_anybody_out(browser: Any, interceptor: Interceptor, state: Any, axe: str) -> None:
+    found: dict[str, Any] = {}
+    with visiting(browser, interceptor, state) as visit:
+        for name, address in PAGES.items():
+            visit.go(address)
+            if problems := complaints(visit, axe):
+                found[name] = problems
+        visit.complaints[:] = [text for text in visit.complaints if "404" not in text]  # what is missing
+    assert not found, "\n".join(f"{name}: {problem}" for name, problems in found.items() for problem in problems)
+
+
+def test_neither_does_what_opens_on_a_page(browser: Any, interceptor: Interceptor, state: Any, axe: str) -> None:
+    with visiting(browser, interceptor, state) as visit:
+        page = visit.go("/flows/?provider=local")
+        page.locator("summary", has_text="Filters").click()
+        assert complaints(visit, axe) == []
+        page.keyboard.press("Escape")
+        page.locator("summary", has_text="Saved").click()
+        page.locator(".edit summary").click()
+        assert complaints(visit, axe) == []
+        page = visit.go("/flows/")
+        page.keyboard.press("?")
+        page.locator("#help[open]").wait_for()
+        assert complaints(visit, axe) == []
+        page = visit.go("/explain/rule/?id=1")
+        page.get_by_role("button", name="Try it").click()
+        page.locator("h1", has_text="flows would go elsewhere").wait_for()
+        assert complaints(visit, axe) == []
+
+
+def test_axe_would_complain(browser: Any, interceptor: Interceptor, state: Any, axe: str) -> None:
+    with visiting(browser, interceptor, state) as visit:
+        visit.go("/explain/")
+        visit.page.evaluate("document.querySelector('textarea').labels[0].remove()")
+        assert [problem[1] for problem in complaints(visit, axe)] == ["label"]
