@@ -20,8 +20,8 @@ class IncrementalDecoder:
     """Compressed pieces in, plain pieces out. Raises `ValueError` for a broken or unknown encoding.
 
     Output beyond `max_bytes`, or beyond `MAX_RATIO` times the input, is dropped and `capped` set. Without
-    `content_encoding` the first bytes of the stream decide (gzip and zstd have magic numbers); stacked encodings are not
-    undone.
+    `content_encoding` the first bytes of the stream decide (gzip and zstd have magic numbers); stacked encodings are
+    not undone.
     """
 
     def __init__(self, content_encoding: str = "", *, max_bytes: int = MAX_DECODED_BYTES) -> None:

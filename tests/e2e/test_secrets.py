@@ -25,7 +25,7 @@ from tests.e2e import raw
 from tests.e2e.canaries import Canaries, cells
 from tests.e2e.conftest import provider_yaml
 from tests.e2e.console import Console
-from tests.e2e.process import Interceptor, running
+from tests.e2e.process import Interceptor, running, wait_until
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
 
@@ -52,6 +52,7 @@ class Used:
 
     process: Interceptor
     canaries: Canaries
+    upstream: Upstream
     replies: list[raw.Answer] = field(default_factory=list)
     """Error answers of the proxy's own."""
     live: list[bytes] = field(default_factory=list)
@@ -65,7 +66,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     with Upstream() as upstream, TokenEndpoint() as endpoint, TokenEndpoint() as broken:
         config = write_sources(folder, upstream, endpoint, broken)
         with running(Interceptor(folder, config, CCPROXY_LOG_LEVEL="DEBUG")) as process:
-            use = Used(process, Canaries(CANARIES))
+            use = Used(process, Canaries(CANARIES), upstream)
             save = "from providers.models import Provider\nrow=Provider.objects.get(name='key')\n"
             process.orm(f"{save}row.secret={CANARIES['key']!r}; row.save()")
             process.settle()
@@ -212,15 +213,13 @@ def watch_one(use: Used, console: Console, upstream: Upstream, provider: str) ->
         return sse(start, f"{secret[9:]}, that was it{after}\n\n".encode(), b"event: ping\ndata: {}\n\n", gate=gate)
 
     upstream.scripts["/v1/messages"] = telling
-    known = len(use.process.flows())
+    use.process.wait_for_flows(use.sent)
     thread = threading.Thread(target=send, args=(use, provider), daemon=True)
     thread.start()
+    [running_flow] = wait_until(lambda: use.process.flows("state='live'"), "the running flow is recorded")
     deadline = time.monotonic() + 20
-    while len(use.process.flows()) <= known:
-        assert time.monotonic() < deadline, "the running flow is never recorded"
-        time.sleep(0.05)
     heard: list[bytes] = []
-    with listening(console, f"/ws/flows/{use.process.flows()[-1]['id']}/?from=0", heard):
+    with listening(console, f"/ws/flows/{running_flow['id']}/?from=0", heard):
         while b"that was it" not in b"".join(heard):
             assert time.monotonic() < deadline, f"the page only heard {heard}"
             time.sleep(0.02)
@@ -410,3 +409,18 @@ def test_commands(used: Used) -> None:
     logs = used.process.manage("interceptorlogs", "-n", "5000").stdout
     assert len(logs) > 5000
     assert used.canaries.found_in(logs.encode()) == []
+
+
+def test_the_encryption_key_is_rotated_while_it_runs(used: Used) -> None:
+    key_file = used.process.config_dir / "secret.key"
+    old = key_file.read_text()
+    done = used.process.manage("rotatekey", "--json")
+    assert json.loads(done.stdout)["dropped"] == 1, done.stderr
+    assert old.strip() not in key_file.read_text()
+    used.upstream.scripts["/v1/messages"] = plainly
+    for provider, secret in (("key", CANARIES["key"]), ("login", spell("access", 3))):
+        assert send(used, provider).status == 400
+        assert credential_of(used.upstream.last) == secret
+    used.process.settle()
+    assert send(used, "key").status == 400
+    assert credential_of(used.upstream.last) == CANARIES["key"]
