@@ -8,7 +8,6 @@ from typing import Any
 
 from mitmproxy.addons import (
     disable_h2c,
-    next_layer,
     proxyserver,
     strip_dns_https_records,
     upstream_auth,
@@ -23,6 +22,7 @@ from interceptor.addons.chain import Chain
 from interceptor.addons.dns import RunDns
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.store import ConfigStore
+from interceptor.wireguard.layers import CapturedNextLayer
 
 PLACEHOLDER = "reverse:http://localhost:1"
 """The reverse listener has no upstream of its own: every flow is routed or refused."""
@@ -79,7 +79,7 @@ def mitmproxy_addons(store: ConfigStore, dns: RunDns) -> list[object]:
         strip_dns_https_records.StripDnsHttpsRecords(),
         proxyserver.Proxyserver(),
         dns,
-        next_layer.NextLayer(),
+        CapturedNextLayer(),
         ProviderTls(store),
         upstream_auth.UpstreamAuth(),
     ]

@@ -3,6 +3,7 @@
 lease_client   the launcher's side of a lease; standard library only
 lease          what a lease is: label, command, allowed hosts
 hosts          which hosts an allow-list covers
+layers         what a captured connection speaks
 server         one WireGuard server of mitmproxy, started and stopped
 lease_server   hands leases out over a unix socket
 static         the listener for clients that no launcher starts

@@ -20,6 +20,8 @@ from mitmproxy.proxy.mode_servers import WireGuardServerInstance
 from mitmproxy.proxy.mode_specs import WireGuardMode
 from mitmproxy_rs import wireguard
 
+from interceptor.wireguard.layers import CapturedConnection
+
 HOST = "127.0.0.1"
 DNS_SERVER = "10.0.0.53"
 """mitmproxy's resolver inside every tunnel."""
@@ -88,6 +90,7 @@ async def start_server(manager: Proxyserver, key_file: Path, *, port: int) -> Wi
     # ProxyMode.parse would keep every mode it ever made.
     mode = WireGuardMode(f"wireguard:{key_file}@{HOST}:{port}", str(key_file), HOST, port)
     made = WireGuardServerInstance(mode, manager)
+    made.make_top_layer = CapturedConnection  # type: ignore[method-assign]
     await made.start()
     return WireGuardServer(
         key=made.mode.data,

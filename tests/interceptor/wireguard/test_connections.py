@@ -29,6 +29,18 @@ def test_another_protocol_passes_and_is_recorded(world: World) -> None:
     assert (record.run_label, record.action) == ("test", "passthrough")
 
 
+def test_a_server_that_speaks_first(world: World) -> None:
+    """A mail server's client says nothing before it was greeted."""
+    with socket.create_server(("127.0.0.1", world.udp_port)) as server:
+        server.settimeout(5)
+        with world.run.tcp(world.run.address("udp.test"), 25) as connection:
+            accepted, _ = server.accept()
+            with accepted:
+                accepted.sendall(b"220 ready\r\n")
+                assert connection.recv(100) == b"220 ready\r\n"
+    assert world.record(method="TCP").path.endswith(":25")
+
+
 def test_nothing_that_passed_is_held(world: World) -> None:
     addon = next(a for a in world.proxy.proxy._chain.addons if isinstance(a, ConnectionsAddon))
     with world.run.tcp(world.run.address("echo.test"), 22) as connection:

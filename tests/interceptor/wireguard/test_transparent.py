@@ -228,7 +228,11 @@ def test_an_address_without_a_name(world: World) -> None:
 
 def test_a_client_that_goes_away_is_recorded(world: World) -> None:
     with world.run.tls(world.run.address("evil.test"), "evil.test") as connection:
-        connection.sendall(b"PUT /half HTTP/1.1\r\nHost: evil.test\r\nContent-Length: 100\r\n\r\nhalf")
+        connection.sendall(
+            b"PUT /half HTTP/1.1\r\nHost: evil.test\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+        )
+        assert b" 100 " in connection.recv(1000)
+        connection.sendall(b"half")
         connection.shutdown(socket.SHUT_RDWR)
     record = world.record(path="/half")
     assert record.state == "error" and record.error and record.sides[0].body in (b"", b"half")
