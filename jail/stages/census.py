@@ -1,4 +1,7 @@
-"""Which processes belong to the jail: those whose user namespace is ours or stems from it. There is no way out of one."""
+"""Which processes belong to the jail: those whose user namespace stems from ours. There is no way out of one.
+
+In ours itself are this process, the tunnel's client, and slirp4netns, which joins it for its sandbox.
+"""
 
 from __future__ import annotations
 
@@ -15,55 +18,53 @@ _ROUNDS = 50
 _PAUSE_S = 0.02
 
 
-def end_all(spared: Collection[int], grace_s: float) -> int:
+def end_all(grace_s: float) -> int:
     """Ask every process of the jail to end, kill it after the grace; returns how many there were."""
-    found = members(spared)
+    found = members()
     number = len(found)
     _signal(found, signal.SIGTERM)
     deadline = time.monotonic() + grace_s
     while found and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)
-        found = members(spared)
+        found = members()
     for _ in range(_ROUNDS):
         if not found:
             break
         _signal(found, signal.SIGKILL)
         time.sleep(_PAUSE_S)
-        found = members(spared)
+        found = members()
     return number
 
 
-def members(spared: Collection[int]) -> list[int]:
-    """The living processes of the jail, but for this one and the spared ones."""
-    known: dict[int, bool] = {os.stat("/proc/self/ns/user").st_ino: True}
-    left_out = {os.getpid(), *spared}
+def members() -> list[int]:
+    """The living processes of the jail."""
+    ours = os.stat("/proc/self/ns/user").st_ino
+    known: dict[int, bool] = {ours: False}
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if pid not in left_out and _belongs(pid, known) and _lives(pid)]
+    return [pid for pid in pids if _belongs(pid, ours, known) and _lives(pid)]
 
 
-def _belongs(pid: int, known: dict[int, bool]) -> bool:
+def _belongs(pid: int, ours: int, known: dict[int, bool]) -> bool:
     path = f"/proc/{pid}/ns/user"
     try:
         inode = os.stat(path).st_ino
         if inode not in known:
-            known[inode] = _stems_from_ours(path, known)
+            known[inode] = _stems_from(path, ours)
         return known[inode]
     except OSError:
         return False
 
 
-def _stems_from_ours(path: str, known: dict[int, bool]) -> bool:
-    """Walk up from a namespace; the kernel refuses to show what lies above ours."""
+def _stems_from(path: str, ours: int) -> bool:
+    """Walk up from a namespace; the kernel refuses to show what does not lie below ours."""
     opened = [os.open(path, os.O_RDONLY | os.O_CLOEXEC)]
     try:
-        while True:
-            inode = os.fstat(opened[-1]).st_ino
-            if known.get(inode):
-                return True
+        while os.fstat(opened[-1]).st_ino != ours:
             try:
                 opened.append(fcntl.ioctl(opened[-1], _NS_GET_PARENT))
             except OSError:
                 return False
+        return True
     finally:
         for descriptor in opened:
             os.close(descriptor)

@@ -68,7 +68,7 @@ class Uplink:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        census.end_all([pid for pid in (self._helper,) if pid], _GRACE_AFTER_LAUNCHER_S)
+        census.end_all(_GRACE_AFTER_LAUNCHER_S)
         if self._helper:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._helper, signal.SIGTERM)
@@ -124,7 +124,7 @@ class Uplink:
         return {}, (packets.detach(),)
 
     def _finish(self, order: dict[str, Any]) -> Answer:
-        return {"ended": census.end_all([pid for pid in (self._helper,) if pid], order["grace_s"])}, ()
+        return {"ended": census.end_all(order["grace_s"])}, ()
 
 
 def _close_ipv6(links: list[str]) -> None:

@@ -53,6 +53,8 @@ class Interceptor:
         self.port, self.console_port = free_port(), free_port()
         self.log_path = folder / "output.log"
         self.arguments = arguments
+        self.prefix: tuple[str, ...] = ()
+        """Words before the command that starts it, e.g. to become another user."""
         self.environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith("CCPROXY_") and k not in _NOT_PASSED_ON},
             "CCPROXY_CONFIG_DIR": str(self.config_dir),
@@ -90,7 +92,7 @@ class Interceptor:
         """Start it and return once it answers."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "runinterceptor", *self.arguments],
+                [*self.prefix, sys.executable, "manage.py", "runinterceptor", *self.arguments],
                 cwd=ROOT,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,179 @@
+"""`jail --status` and `jail --doctor`: what this machine offers, what runs, and what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from interceptor.config.server import config_dir, load_server_settings
+from interceptor.wireguard.lease_client import RUN_DIR, SOCKET_NAME
+from jail import state
+from jail.tools import NEEDED, OPTIONAL, distribution, find_tools, install_hint
+from jail.uplink import ROOT
+from providers.errors import ConfigError
+
+PROBE = Path(__file__).with_name("probe.py")
+PROBE_TIMEOUT_S = 60
+_LAUNCH = "import sys; sys.path.append(sys.argv.pop(1)); from ccproxy_site.cli import main; main()"
+_SYSCTLS = {
+    "kernel.unprivileged_userns_clone": ("1", "sudo sysctl kernel.unprivileged_userns_clone=1"),
+    "user.max_user_namespaces": ("+", "sudo sysctl user.max_user_namespaces=15000"),
+    "user.max_net_namespaces": ("+", "sudo sysctl user.max_net_namespaces=15000"),
+    "kernel.apparmor_restrict_unprivileged_userns": (
+        "0",
+        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+}
+"""Name to the value that is needed ("+": not 0) and how to get it; those that do not exist forbid nothing."""
+_EXPECTED = {
+    "dns_ok": "look-ups get no answer",
+    "proxy_ok": "the proxy's port cannot be reached",
+    "trust_ok": "the bundle of certificates cannot be read",
+    "outside_closed": "the host can be reached past the tunnel",
+    "ipv6_closed": "IPv6 leaves past the tunnel",
+}
+
+
+def main(action: str, *, as_json: bool) -> int:
+    """Print the report; 1 when the doctor finds that jails do not work.
+
+    Raises:
+        ConfigError: this is not Linux, or the settings are refused.
+    """
+    if sys.platform != "linux":
+        raise ConfigError("the jail needs Linux; elsewhere use: ccproxy run -- COMMAND, or WSL 2")
+    report = status()
+    if action == "doctor":
+        report = diagnose(report)
+    sys.stdout.write(json.dumps(report, indent=2) + "\n" if as_json else _as_text(report))
+    return 1 if report.get("failures") else 0
+
+
+def status() -> dict[str, Any]:
+    """What is here, without starting anything."""
+    tools, directory = find_tools(os.environ), config_dir()
+    release = platform.release()
+    return {
+        "kernel": {
+            "release": release,
+            "is_wsl": any(word in release.lower() for word in ("microsoft", "wsl")),
+            "has_wireguard": Path("/sys/module/wireguard").is_dir(),
+        },
+        "sysctls": {name: _sysctl(name) for name in _SYSCTLS},
+        "devices": {"dev_net_tun": {"present": Path("/dev/net/tun").exists(), "usable": _tun_is_usable()}},
+        "tools": {name: {"present": name in tools, "path": tools.get(name)} for name in (*NEEDED, *OPTIONAL)},
+        "distribution": distribution(),
+        "wireguard": _kind(tools),
+        "interceptor": {"listening": (directory / RUN_DIR / SOCKET_NAME).exists()},
+        "topology": {"wg0": "10.0.0.1/32", "tap0": "10.0.2.100/24", "gateway": "10.0.2.2", "dns": "10.0.0.53"},
+        "jails": list(state.running(directory)),
+        "hints": _hints(tools),
+    }
+
+
+def diagnose(report: dict[str, Any]) -> dict[str, Any]:
+    """Add the probe of a real jail, and what is wrong: sentences in `failures`."""
+    problems = _problems()
+    probe: dict[str, Any] = {}
+    try:
+        probe = _run_probe()
+    except ConfigError as error:
+        problems.append(str(error))
+    problems += [what for name, what in _EXPECTED.items() if probe and not probe[name]]
+    if probe and probe["default_route"] != "wg0":
+        problems.append(f"the default route leads to {probe['default_route'] or 'nowhere'} instead of wg0")
+    if probe and probe["capabilities"] != "none":
+        problems.append("the command has capabilities")
+    return report | {"probe": probe, "failures": list(dict.fromkeys(problems))}
+
+
+def _run_probe() -> dict[str, Any]:
+    """Build a jail as a user would, and look around in it."""
+    settings = load_server_settings(config_dir(), os.environ)
+    inside = [sys.executable, "-I", "-S", str(PROBE), str(settings.port)]
+    command = [sys.executable, "-c", _LAUNCH, str(ROOT), "jail", "--label", "doctor", "--", *inside]
+    started = time.monotonic()
+    try:
+        done = subprocess.run(  # noqa: S603  # our own program
+            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"the probe did not end within {PROBE_TIMEOUT_S} s") from None
+    with contextlib.suppress(ValueError):
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found | {"total_s": round(time.monotonic() - started, 3)}
+    raise ConfigError(done.stderr.strip().removeprefix("ccproxy: ") or f"the probe ended with {done.returncode}")
+
+
+def _sysctl(name: str) -> str | None:
+    try:
+        return Path("/proc/sys", *name.split(".")).read_text().strip()
+    except OSError:
+        return None
+
+
+def _tun_is_usable() -> bool:
+    return os.access("/dev/net/tun", os.R_OK | os.W_OK)
+
+
+def _kind(tools: dict[str, str]) -> str:
+    """The WireGuard client that a jail would take; that of the kernel shows only once its module is loaded."""
+    if any(name not in tools for name in NEEDED):
+        return "python"
+    if "wg" in tools and Path("/sys/module/wireguard").is_dir():
+        return "kernel"
+    return "wireguard-go" if "wireguard-go" in tools else "python"
+
+
+def _problems() -> list[str]:
+    """What keeps every kind of jail from working."""
+    found = []
+    for name, (needed, help_text) in _SYSCTLS.items():
+        value = _sysctl(name)
+        if value is not None and (value == "0" if needed == "+" else value != needed):
+            found.append(f"{name} is {value}: {help_text}")
+    if not _tun_is_usable():
+        found.append("/dev/net/tun cannot be used by you; as root: modprobe tun; chmod 666 /dev/net/tun")
+    return found
+
+
+def _hints(tools: dict[str, str]) -> list[str]:
+    """What would make jails better; they work without."""
+    missing = [name for name in NEEDED if name not in tools]
+    if "wg" not in tools and "wireguard-go" not in tools:
+        missing.append("wireguard-go")
+    if not missing:
+        return []
+    return [f"for a faster tunnel: {install_hint(missing, distribution())}"]
+
+
+def _as_text(report: dict[str, Any]) -> str:
+    """For people: a line a fact."""
+    kernel, tun = report["kernel"], report["devices"]["dev_net_tun"]
+    rows = [
+        ("Kernel", f"{kernel['release']}{' (WSL)' if kernel['is_wsl'] else ''}"),
+        ("WireGuard", report["wireguard"]),
+        ("/dev/net/tun", "usable" if tun["usable"] else "not usable" if tun["present"] else "missing"),
+        ("Tools", ", ".join(f"{name}{'' if tool['present'] else ' (missing)'}" for name, tool in report["tools"].items())),
+        ("Interceptor", "takes jails" if report["interceptor"]["listening"] else "not running: ccproxy start"),
+    ]
+    rows += [(name, value) for name, value in report["sysctls"].items() if value is not None]
+    rows += [(f"Jail {jail['pid']}", f"{' '.join(jail['command'])} ({jail['backend']})") for jail in report["jails"]]
+    rows += [(name, _shown(value)) for name, value in report.get("probe", {}).items() if name != "resolv_conf"]
+    rows += [("Hint", hint) for hint in report["hints"]]
+    rows += [("Failure", failure) for failure in report.get("failures", [])]
+    if report.get("failures") == []:
+        rows.append(("Result", "jails work"))
+    width = max(len(name) for name, _ in rows)
+    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
+
+
+def _shown(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
