@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("interceptorlogs", "Show the log; -f follows it."),
     "flows": ("flows", "List, search, compare, export, import and clear the recorded flows."),
     "explain": ("explain", "Tell what the proxy would do with a request; nothing is sent."),
+    "resend": ("resend", "Send a recorded request again, as it is or edited, and print the answer."),
     "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
     "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),
     "rotatekey": ("rotatekey", "Encrypt the stored credentials with a new key, while the proxy runs."),

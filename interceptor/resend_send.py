@@ -11,6 +11,7 @@ import logging
 import socket
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Final
@@ -38,6 +39,7 @@ SILENCE_TIMEOUT_S: Final = 3600.0
 ASK_EVERY_S: Final = 0.03
 _CHUNK_BYTES: Final = 64 * 1024
 _sending = threading.BoundedSemaphore(MAX_SENDING)
+_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 class ResendBusyError(ResendError):
@@ -71,7 +73,9 @@ def send_again(request: Outgoing, by: Caller) -> Resend:
         audit = record_audit("replay", f"flow {row.flow_id}", by=by, detail=detail)
         token = issue(row)
         job = _Job(row.ticket, token, address, host, request, audit)
-        threading.Thread(target=_run, args=[job], name=f"resend {row.flow_id[:8]}", daemon=True).start()
+        thread = threading.Thread(target=_run, args=[job], name=f"resend {row.flow_id[:8]}", daemon=True)
+        thread.start()
+        _threads.add(thread)
     except BaseException:
         _sending.release()
         raise
@@ -99,6 +103,13 @@ def await_flow(ticket: str, timeout_s: float) -> Resend | None:
         if row is None or row.problem or is_recorded(row) or time.monotonic() >= deadline:
             return row
         time.sleep(ASK_EVERY_S)
+
+
+def join_senders(timeout_s: float) -> None:
+    """Wait until this process has read every answer, for a command that is about to end."""
+    deadline = time.monotonic() + timeout_s
+    for thread in list(_threads):
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def is_recorded(row: Resend) -> bool:
