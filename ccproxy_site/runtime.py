@@ -33,7 +33,6 @@ from interceptor.instances import own_instance, running_instances
 from interceptor.keylog import log_tls_secrets
 from interceptor.proxy import Proxy
 from interceptor.resend_book import DatabaseGrants
-from interceptor.tls_keylog import FILE_NAME as KEYLOG_NAME
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.proactive import ProactiveRenewal
@@ -157,7 +156,6 @@ class Runtime:
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),
             overrides=self._overrides,
-            keylog=self.directory / KEYLOG_NAME if self.settings.inspector.keylog else None,
         )
 
     def _wireguard_settings(self) -> WireGuardSettings:

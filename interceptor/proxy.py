@@ -11,7 +11,6 @@ from socket import socket
 from mitmproxy.addons.proxyserver import Proxyserver
 
 from flows.record import Sink
-from interceptor import tls_keylog
 from interceptor.addons.chain import build_chain
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.schema import Snapshot
@@ -51,7 +50,6 @@ class Proxy:
         listeners: sockets to accept from, instead of opening one at host:port.
         wireguard: where captured commands ask for their listeners; None: nowhere.
         overrides: names and destinations that are replaced; None: none.
-        keylog: where TLS secrets are written; None: nowhere.
     """
 
     def __init__(
@@ -72,12 +70,9 @@ class Proxy:
         listeners: Sequence[socket] = (),
         wireguard: WireGuardSettings | None = None,
         overrides: Overrides | None = None,
-        keylog: Path | None = None,
     ) -> None:
         if listeners:
             listen_on(listeners)
-        if keylog:
-            tls_keylog.install(keylog)
         self.host, self.port, self.ca_dir = host, port, ca_dir
         self._resolver = resolver
         self._ready = asyncio.Event()

@@ -155,7 +155,7 @@ def running_proxy(config: Snapshot, *, config_dir: Path | None = None, **options
             version="test",
             **{
                 name: options.pop(name)
-                for name in ("require_token", "rules", "idle_timeout_s", "grants", "overrides", "keylog")
+                for name in ("require_token", "rules", "idle_timeout_s", "grants", "overrides")
                 if name in options
             },
             options=options,
