@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
+from interceptor.config.server import config_dir, load_server_settings
+from interceptor.wireguard.client_config import stored_client_config
 from jail.options import HELP, Options, UsageError, parse
 from providers.errors import ConfigError
 
@@ -12,8 +15,10 @@ USAGE_EXIT = 2
 NAMESPACE_HELP = """\
 usage: {prog} status [--json]
        {prog} doctor [--json]
+       {prog} wireguard-config
 
 status shows what this machine offers for jails, and which run; doctor builds one, tries it, and says what is missing.
+wireguard-config prints what a WireGuard client outside needs (inspector.wireguard_port); it has a private key in it.
 """
 
 
@@ -47,10 +52,15 @@ def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
     action, rest = (words[0], words[1:]) if words else ("", [])
     if action in ("status", "doctor") and all(word == "--json" for word in rest):
         return main([f"--{action}", *rest], prog=prog)
+    if action == "wireguard-config" and not rest:
+        directory = config_dir()
+        port = load_server_settings(directory, os.environ).inspector.wireguard_port
+        sys.stdout.write(stored_client_config(directory, port))
+        return 0
     if action in ("-h", "--help"):
         sys.stdout.write(NAMESPACE_HELP.format(prog=prog))
         return 0
-    sys.stderr.write(f"ccproxy: it is {prog} status or {prog} doctor, with --json for programs\n")
+    sys.stderr.write(f"ccproxy: it is {prog} status, {prog} doctor or {prog} wireguard-config; see: {prog} --help\n")
     return USAGE_EXIT
 
 

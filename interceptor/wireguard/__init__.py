@@ -7,5 +7,6 @@ layers         what a captured connection speaks
 server         one WireGuard server of mitmproxy, started and stopped
 lease_server   hands leases out over a unix socket
 static         the listener for clients that no launcher starts
+client_config  what such a client needs to know; standard library only
 service        all of it together, in the one process that holds the lock
 """

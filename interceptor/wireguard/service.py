@@ -15,11 +15,12 @@ from pathlib import Path
 
 from mitmproxy.addons.proxyserver import Proxyserver
 
+from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.lease_client import RUN_DIR
 from interceptor.wireguard.lease_server import LeaseServer
 from interceptor.wireguard.server import WireGuardServer, stop_all
-from interceptor.wireguard.static import CLIENT_FILE, start_static_server
+from interceptor.wireguard.static import start_static_server
 from providers.errors import ConfigError
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from pathlib import Path
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy_rs import wireguard
 
+from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.server import DNS_SERVER, HOST, WireGuardServer, start_server
 from providers.errors import ConfigError
 
 KEY_FILE = "wireguard.conf"
-CLIENT_FILE = "wireguard-client.conf"
 PORT_SETTING = "inspector.wireguard_port (CCPROXY_INSPECTOR__WIREGUARD_PORT)"
 
 

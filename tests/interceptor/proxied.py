@@ -128,6 +128,8 @@ class Running:
     secrets: SecretRegistry
     stop: Callable[[float], None]
     proxy: Proxy
+    on_loop: Callable[[Any], Any]
+    """Wait for a coroutine that runs where the proxy does."""
 
 
 @contextmanager
@@ -167,7 +169,14 @@ def running_proxy(config: Snapshot, *, config_dir: Path | None = None, **options
     proxy = call(start())
     try:
         yield Running(
-            f"http://127.0.0.1:{port}", port, sink, store, secrets, lambda timeout_s: call(proxy.stop(timeout_s)), proxy
+            f"http://127.0.0.1:{port}",
+            port,
+            sink,
+            store,
+            secrets,
+            lambda timeout_s: call(proxy.stop(timeout_s)),
+            proxy,
+            call,
         )
     finally:
         call(proxy.stop(0.2))
