@@ -93,6 +93,8 @@ class FlowRecord:
     sent_model: str = ""
     session_id: str = ""
     conversation_id: str = ""
+    question: str | None = None
+    """The last thing the user said, if the proxy read the request (see `flows.search_text`): 1 MB is not read again."""
     credential_injected: bool = False
     run_label: str = ""
     """The captured command's name, and its command line."""

@@ -17,6 +17,7 @@ from flows.packing import Packer, Stored
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redact import RedactedBody, Redactor
 from flows.search_text import search_text
+from flows.upsert import bare
 from providers.prices import OwnPrice
 
 _ROW_BYTES = 1024
@@ -90,7 +91,8 @@ class RowBuilder:
         texts = {name: self._text(getattr(record, name)) for name in _FLOW_TEXTS}
         urls = {name: self._url(getattr(record, name)) for name in ("path", "client_url", "forwarded_url")}
         plain = {name: getattr(record, name) for name in _FLOW_PLAIN}
-        flow = Flow(
+        flow = bare(
+            Flow,
             **texts,
             **urls,
             **plain,
@@ -109,7 +111,8 @@ class RowBuilder:
         stored = self._store_side(record, side, kept)
         body = stored.body if stored else RedactedBody(b"")
         move = (lambda offset: offset) if body.decoded else body.moved
-        row = FlowSide(
+        row = bare(
+            FlowSide,
             flow_id=record.id,
             side=side.side,
             http_version=storable(side.http_version),
@@ -117,7 +120,7 @@ class RowBuilder:
             url=self._url(side.url),
             status_code=side.status_code,
             reason=self._text(side.reason),
-            headers=self._headers(side.headers, kept),
+            headers=[*self._headers(side.headers, kept)],  # an import puts a line back in
             trailers=self._headers(side.trailers, kept),
             body_digest=stored.packed.digest if stored else "",
             body_size_bytes=side.body_size_bytes,
@@ -133,7 +136,8 @@ class RowBuilder:
         lane = _lane(record, step.stage, step.hook)
         before = self._store(step.body_before, kept, near=near, lane=lane)
         after = self._store(step.body_after, kept, near=near, lane=lane)
-        row = HookTrace(
+        row = bare(
+            HookTrace,
             flow_id=record.id,
             seq=seq,
             stage=step.stage,
@@ -154,7 +158,8 @@ class RowBuilder:
 
     def _message(self, record: FlowRecord, message: WebSocketRecord, kept: _Kept) -> WebSocketMessage:
         stored = self._store(message.content, kept, lane=(record.id, message.from_client))
-        return WebSocketMessage(
+        return bare(
+            WebSocketMessage,
             flow_id=record.id,
             seq=message.seq,
             at_ms=message.at_ms,
@@ -192,7 +197,8 @@ class RowBuilder:
 
     def _search_text(self, record: FlowRecord) -> str:
         answered = "delivered" if _body(record, "delivered") else "upstream"
-        names = replace(record, path=self._redactor.url(record.path))
+        question = None if record.question is None else self._redactor.text(record.question)
+        names = replace(record, path=self._redactor.url(record.path), question=question)
         text = search_text(names, self._readable(record, "client"), self._readable(record, answered))
         # Once more over the whole: a stream's pieces may spell a secret only when they are put together.
         return storable(self._redactor.text(text))
@@ -270,7 +276,8 @@ def storable(text: str) -> str:
 
 def body_row(packed: PackedBody) -> FlowBody:
     """The row of a packed body."""
-    return FlowBody(
+    return bare(
+        FlowBody,
         digest=packed.digest,
         encoding=packed.encoding,
         size_bytes=packed.size_bytes,
@@ -336,6 +343,6 @@ def hooks_that_changed(record: FlowRecord) -> list[str]:
     names = (
         storable(step.hook)
         for step in record.hooks
-        if step.stage != "transform" and any(not name.startswith("meta:") for name in step.changed)
+        if step.changed and step.stage != "transform" and not all(name.startswith("meta:") for name in step.changed)
     )
     return list(dict.fromkeys(names))

@@ -17,7 +17,10 @@ _STREAM_STEP_BYTES = 8 * 1024
 
 
 def search_text(record: FlowRecord, request: bytes, response: bytes) -> str:
-    """At most 4 KB of UTF-8. `request` and `response` are the client's side, decoded and redacted."""
+    """At most 4 KB of UTF-8. `request` and `response` are the client's side, decoded and redacted.
+
+    A running flow is not found by its answer: that would be read again and again.
+    """
     parts = (
         record.id,
         record.session_id,
@@ -29,8 +32,8 @@ def search_text(record: FlowRecord, request: bytes, response: bytes) -> str:
         record.sent_model if record.sent_model != record.requested_model else "",
         record.user_agent,
         record.error,
-        question(request),
-        answer(response),
+        question(request) if record.question is None else record.question[:_QUESTION_CHARS],
+        answer(response) if record.state != "live" else "",
     )
     text = "\n".join(part for part in parts if part)
     return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
@@ -40,17 +43,21 @@ def question(body: bytes) -> str:
     """The beginning of the last thing the user said, in any of the vendors' request formats; "" when there is none."""
     if not body.startswith(b"{") or len(body) > _PARSED_BYTES:
         return ""
-    request = parse_json(body).value
+    return question_in(parse_json(body).value)[:_QUESTION_CHARS]
+
+
+def question_in(request: Any) -> str:
+    """The same out of a parsed body, and somewhat more of it: a secret at its end can still be told."""
     if isinstance(request, dict) and isinstance(request.get("request"), dict):
         request = request["request"]  # Code Assist wraps Google's format
     if not isinstance(request, dict):
         return ""
     turns = request.get("messages") or request.get("input") or request.get("contents")
     if isinstance(turns, str):
-        return turns[:_QUESTION_CHARS]
+        return turns[: 2 * _QUESTION_CHARS]
     for turn in reversed(turns if isinstance(turns, list) else []):
         if isinstance(turn, dict) and turn.get("role", "user") == "user" and (said := "\n".join(_texts(turn))):
-            return said[:_QUESTION_CHARS]
+            return said[: 2 * _QUESTION_CHARS]
     return ""
 
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection, models
+from django.db.models.base import ModelState
 
 _ADAPTED = (models.JSONField, models.DateTimeField, models.DateField, models.DecimalField, models.BinaryField)
 """All others hold a text, a number or a truth value, as drivers take them."""
@@ -34,6 +35,27 @@ class _Statement:
             if values[place] is not None:
                 values[place] = adapt(values[place])
         return values
+
+
+def bare[Row: models.Model](model: type[Row], **values: Any) -> Row:
+    """A row to be written here, with the model's defaults: a fifth of a recorded flow's CPU time went into `__init__`.
+
+    `values` go by column (`flow_id`); nobody is told of the new instance (`pre_init`).
+    """
+    row = model.__new__(model)
+    row.__dict__.update(_state=ModelState(), **{**_defaults(model), **values})
+    return row
+
+
+@lru_cache
+def _defaults(model: type[models.Model]) -> dict[str, Any]:
+    """Default values by attribute; those that are made anew for each row have to be given."""
+    made_anew = (dict, list)
+    return {field.attname: None if field.default in made_anew else field.get_default() for field in _columns(model)}
+
+
+def _columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    return [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
 
 
 def upsert(rows: Iterable[models.Model], key: tuple[str, ...], leave: frozenset[str] = frozenset()) -> None:
@@ -58,7 +80,7 @@ def _execute(rows: Iterable[models.Model], key: tuple[str, ...], leave: frozense
 def _statement(
     model: type[models.Model], key: tuple[str, ...], leave: frozenset[str] | None, vendor: str
 ) -> _Statement:
-    columns = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+    columns = _columns(model)
     quote = connection.ops.quote_name
     names = [field.column or field.name for field in columns]
     replaced = [quote(name) for name in names if leave is not None and name not in {*key, *leave}]

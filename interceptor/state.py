@@ -56,6 +56,7 @@ class FlowState:
     credential_injected: bool = False
     requested_model: str = ""
     conversation_id: str = ""
+    question: str | None = None
     sent_model: str = ""
     tee: StreamTee | None = None
     upstream: SideRecord | None = None

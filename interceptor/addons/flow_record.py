@@ -56,6 +56,7 @@ def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done"
         requested_model=state.requested_model,
         session_id=_session_id(state),
         conversation_id=state.conversation_id,
+        question=state.question,
         status_code=response.status_code if response else None,
         is_stream=bool(response and state.upstream and is_event_stream(response)),
         is_websocket=flow.websocket is not None,

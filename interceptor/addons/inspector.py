@@ -8,6 +8,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from flows.record import HookStep, SideRecord
+from flows.search_text import question_in
 from interceptor.config.store import ConfigStore
 from interceptor.conversation import conversation_id
 from interceptor.pipeline.body import Body
@@ -85,6 +86,7 @@ class InspectorAddon:
         parsed = exchange.body.peek() if request.method != "GET" else None
         state.requested_model = model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
         state.conversation_id = conversation_id(parsed)
+        state.question = None if parsed is None else question_in(parsed)
 
 
 def _address(flow: HTTPFlow, headers: HeaderMap) -> tuple[str, str, int]:

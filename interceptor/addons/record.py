@@ -21,6 +21,7 @@ from interceptor.stream import StreamTee
 logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_S = 2.0
+PROGRESS_AT_ONCE = 25
 MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
 UNRECORDED_PATHS = ("/", "/health")
 """Answered by the proxy itself to probes; recording them would drown the traffic."""
@@ -150,9 +151,18 @@ class RecordAddon:
         with suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
-                for flow, state in list(self._active.values()):
-                    if (state.tee and state.tee.upstream.size_bytes) or state.messages:
-                        self._sink.progress(build_record(flow, state, "live"))
+                self._hand_over_running()
+
+    def _hand_over_running(self) -> None:
+        """Those whose turn it is: each of hundreds of streams comes less often, so that writing keeps up with them."""
+        moving = [
+            flow_id
+            for flow_id, (_, state) in self._active.items()
+            if (state.tee and state.tee.upstream.size_bytes) or state.messages
+        ]
+        for flow_id in moving[:PROGRESS_AT_ONCE]:
+            self._active[flow_id] = flow, state = self._active.pop(flow_id)  # to the end of the line
+            self._sink.progress(build_record(flow, state, "live"))
 
 
 def _forget(state: FlowState) -> None:

@@ -89,7 +89,9 @@ class Body:
         if self._json is _UNSET or self._json is None:
             return None
         before, after = self._canonical, orjson.dumps(self._json)
-        if before is None or before == after:
+        if before is None:  # nobody looked before the change, which is rare: parsing again then is cheaper than always
+            before = orjson.dumps(_parse(self.decoded()))
+        if before == after:
             return None
         shown_before = self.decoded() or before
         self._canonical = self.plain = after

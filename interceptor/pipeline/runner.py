@@ -93,16 +93,13 @@ async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[tuple[Any, floa
 async def _apply(planned: PlannedHook, ex: Exchange, prepare_ms: float) -> HookStep:
     """Run one hook and say what it changed; a failing one leaves no change behind."""
     point, url = ex.checkpoint(), ex.url
-    watch_body = _watches_body(planned)
-    if watch_body:
-        ex.body.canonical()
     began = perf_counter()
     try:
         if planned.builtin:
             _call(planned, ex)
         else:
             await _call_in_thread(planned, ex)
-        change = ex.body.write_back() if watch_body else None
+        change = ex.body.write_back() if _watches_body(planned, ex) else None
     except AuthConfigError:
         ex.restore(point)
         raise
@@ -116,9 +113,11 @@ async def _apply(planned: PlannedHook, ex: Exchange, prepare_ms: float) -> HookS
     )
 
 
-def _watches_body(planned: PlannedHook) -> bool:
+def _watches_body(planned: PlannedHook, ex: Exchange) -> bool:
     """Built-in hooks are tested to change only what they declare; a user's hook is watched whatever it says."""
-    return not planned.builtin or any(w == "body" or w.startswith("body:") for w in planned.spec.writes)
+    return not planned.builtin or (
+        ex.body.touched and any(w == "body" or w.startswith("body:") for w in planned.spec.writes)
+    )
 
 
 def _call(planned: PlannedHook, ex: Exchange) -> None:
