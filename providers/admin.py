@@ -87,7 +87,7 @@ class ProviderAdmin(ConfigModelAdmin):
         form = super().get_form(request, obj, change, **kw)
         return type(form.__name__, (form,), {"user": request.user})
 
-    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         audit_credential(Provider.objects.filter(pk=obj.pk).first(), obj, by=caller_of(request))
         super().save_model(request, obj, form, change)
 

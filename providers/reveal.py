@@ -80,5 +80,4 @@ def _page(request: HttpRequest, provider: Provider, *, status: int = 200, **more
     }
     response = render(request, "admin/reveal.html", context, status=status)
     response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
     return response

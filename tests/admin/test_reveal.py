@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from providers.fields import Ciphertext
 from providers.models import AuditEntry, Provider
 from providers.throttle import MAX_FAILURES
 from tests.rows import make_provider
@@ -63,7 +64,12 @@ def test_it_works(browser: Client, provider: Provider) -> None:
 
 def test_the_row_stands_before_the_secret_is_read(browser: Client, provider: Provider, monkeypatch: Any) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr("providers.fields.Ciphertext.decrypt", lambda text: str(seen.append(rows())))
+
+    def decrypt(_: Ciphertext) -> str:
+        seen.append(rows())
+        return "x"
+
+    monkeypatch.setattr(Ciphertext, "decrypt", decrypt)
     ask(browser, provider, PASSWORD)
     assert seen == [[("reveal", "provider anthropic", "boss", "begun")]]
 

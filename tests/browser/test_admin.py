@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib.auth.models import User
 
 from ccproxy_site.login_link import make_login_link
 from tests.conftest import need
@@ -141,3 +142,23 @@ def test_the_provider_form_shows_a_login_s_settings(visitor: Visitor):
     page.locator("#id_auth_login").wait_for(state="visible")
     assert page.locator("#id_new_secret").is_visible()
     assert not page.locator("#id_auth_command").is_visible()
+
+
+def test_a_stored_secret_is_shown_after_the_password(visitor: Visitor):
+    user = User.objects.get()
+    user.set_password("a-password-of-mine")
+    user.save()
+    keyed = make_provider("keyed", auth_type="key", secret="sk-shown-in-the-browser")
+    visitor.page.goto(visitor.base + "/admin/login/?next=/admin/")
+    visitor.page.fill("#id_username", user.username)
+    visitor.page.fill("#id_password", "a-password-of-mine")
+    visitor.page.keyboard.press("Enter")
+    visitor.page.wait_for_url("**/admin/")
+    page = visitor.go("/admin/providers/provider/auth-board/")
+    page.get_by_label("Show the stored secret of keyed").click()
+    page.fill("#reveal-password", "a-password-of-mine")
+    page.get_by_role("button", name="Show the secret").click()
+    assert page.locator("#revealed-secret").inner_text() == "sk-shown-in-the-browser"
+    visitor.go(f"/admin/providers/provider/{keyed.pk}/reveal/")
+    assert "sk-shown" not in page.content()
+    assert visitor.complaints == []

@@ -20,6 +20,7 @@ import pytest
 import zstandard
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.e2e import raw
 from tests.e2e.canaries import Canaries, cells
@@ -118,10 +119,7 @@ class listening:
         cookies = "; ".join(f"{name}={value}" for name, value in console.pages.cookies.items())
         url = base.replace("http", "ws", 1) + path
         self._socket: ClientConnection = connect(
-            url,
-            origin=base,  # type: ignore[arg-type]
-            additional_headers={"Cookie": cookies},
-            proxy=None,
+            url, origin=Origin(base), additional_headers={"Cookie": cookies}, proxy=None
         )
         self._thread = threading.Thread(target=self._read, args=(heard,), daemon=True)
 

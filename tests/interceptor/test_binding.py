@@ -229,7 +229,7 @@ def test_a_bad_certificate(
     with Upstream(shown.server_context(["http/1.1"])) as server:
         monkeypatch.setattr(asyncio, "open_connection", lambda *_, **__: dial("127.0.0.1", server.port))
         config = snapshot(good_provider())
-        options = {"ssl_verify_upstream_trusted_ca": str(trusted.ca_file), "ssl_insecure": insecure}
+        options: dict[str, Any] = {"ssl_verify_upstream_trusted_ca": str(trusted.ca_file), "ssl_insecure": insecure}
         with running_proxy(config, **options) as proxy:
             answer = post(proxy)
         assert answer.status_code == 502 and answer.json()["type"] == "error"
