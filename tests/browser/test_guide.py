@@ -1,0 +1,113 @@
+"""Every screen of docs/console.md opens, is named there, and has a picture.
+
+`CCPROXY_TEST_PICTURES=docs/images pytest tests/browser/test_guide.py` makes the pictures anew.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.browser.visit import Visit, visiting
+from tests.conftest import ROOT
+from tests.e2e.process import Interceptor
+from tests.flows.seed import IDS
+from tests.flows.seed_session import SESSION, TURN_IDS
+
+GUIDE = (ROOT / "docs/console.md").read_text()
+MAX_PICTURE_BYTES = 150_000
+SEED = """
+from datetime import timedelta
+from django.utils.timezone import now
+from django.contrib.auth import get_user_model
+from flows.models import Flow, SavedFilter, UsageDaily
+from tests.flows import seed
+from tests.flows.seed_session import seed_session
+from tests.rows import make_provider, make_rule
+for make in (seed.seed_anthropic, seed.seed_redirect, seed.seed_websocket, seed.seed_live, seed.seed_small):
+    make()
+seed_session()
+for name, cost in (("anthropic", "0.0142"), ("chat", "0.00031"), ("google", "0.00012"), ("redirect", "0")):
+    Flow.objects.filter(pk=seed.IDS[name]).update(cost_usd=cost)
+make_provider("anthropic")
+make_rule(name="opus elsewhere", match_model="opus", action="redirect", dest_host="local.example")
+owner = get_user_model().objects.first()
+for name, query in (("failures", "error=true"), ("expensive", "cost_min_usd=1"), ("slow", "duration_min_ms=30000")):
+    SavedFilter.objects.create(owner=owner, name=name, query=query, shared=name == "failures")
+for day in range(12):
+    for model in range(4):
+        UsageDaily.objects.create(
+            day=now().date() - timedelta(days=day * 2), provider="anthropic", model=f"model-{model}", session_id="s",
+            requests=9 + day, input_tokens=1000 * (day + 1) * (model + 1), output_tokens=500,
+            cache_read_tokens=600 * day, cost_usd=0.4 * (model + 1) + 0.1 * day,
+        )
+"""
+FLOW, TURN = f"/flows/{IDS['redirect']}/", f"/flows/{TURN_IDS[1]}/"
+SCREENS = {
+    "list": ("/flows/", "tr.flow"),
+    "filters": ("/flows/?status=4xx", ".chip"),
+    "saved": ("/flows/?error=true", ".chip"),
+    "jq": ("/flows/?jq=group_by(.provider)|map({provider:.[0].provider,flows:length})", "#jq-value"),
+    "conversation": (f"{TURN}?all=1", ".turn.final"),
+    "client": (f"{FLOW}?tab=client", ".tree"),
+    "response": (f"/flows/{IDS['anthropic']}/?tab=response&view=events", ".events"),
+    "changes": (f"{FLOW}?tab=changes", ".rail"),
+    "context": (f"/flows/{TURN_IDS[2]}/?tab=context", ".bar-chart"),
+    "timing": (f"/flows/{IDS['anthropic']}/?tab=timing", "svg.timing"),
+    "messages": (f"/flows/{IDS['websocket']}/?tab=messages", ".events"),
+    "copy": (f"{FLOW}as/curl", "#copied"),
+    "import": ("/flows/import/", "input[type=file]"),
+    "resend": (f"{FLOW}resend/", "#send"),
+    "diff": (f"/flows/diff/{TURN_IDS[0]}/{TURN_IDS[1]}/", ".outcome"),
+    "explain": (f"/explain/?flow={IDS['anthropic']}", "h2"),
+    "rule-trial": ("/explain/rule/?id=1", ".rule-form"),
+    "session": (f"/flows/session/{SESSION}/", ".columns-chart"),
+    "usage": ("/usage/", ".columns-chart"),
+    "rules": ("/admin/providers/transformrule/", "#changelist"),
+    "credentials": ("/admin/providers/provider/auth-board/", "table"),
+}
+
+
+@pytest.fixture(scope="module")
+def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
+    interceptor.orm(SEED)
+    return interceptor
+
+
+def opened(visit: Visit, name: str) -> None:
+    """What somebody does on the screen before its picture is taken."""
+    page = visit.page
+    if name in ("filters", "saved"):
+        page.locator("summary", has_text=name.capitalize()).click()
+    elif name == "rule-trial":
+        page.locator("#id_match_model").fill("haiku")
+        page.get_by_role("button", name="Try it").click()
+        page.locator("table.trial").wait_for()
+
+
+@pytest.mark.browser
+@pytest.mark.e2e
+def test_every_screen_opens(browser: Any, seeded: Interceptor, state: Any) -> None:
+    with visiting(browser, seeded, state, viewport={"width": 1100, "height": 660}) as visit:
+        for name, (address, there) in SCREENS.items():
+            visit.go(address)
+            visit.page.locator(there).first.wait_for()
+            opened(visit, name)
+            visit.picture(f"console-{name}")
+        page = visit.go("/flows/")
+        page.keyboard.press("?")
+        sheet = page.locator("#help dt").all_inner_texts(), page.locator("#help dd").all_inner_texts()
+        visit.picture("console-keys")
+    table = re.findall(r"^\| (`.*`) \| (.*) \|$", GUIDE.split("## Keys")[1].split("\n## ")[0], re.MULTILINE)
+    assert [(keys.replace("`", ""), what) for keys, what in table] == list(zip(*sheet, strict=True))
+
+
+def test_every_screen_is_in_the_guide_with_a_small_picture() -> None:
+    shown = re.findall(r"!\[([^\]]+)\]\(images/console-([a-z-]+)\.png\)", GUIDE)
+    assert sorted(name for _, name in shown) == sorted([*SCREENS, "keys"])
+    for words, name in shown:
+        picture = ROOT / f"docs/images/console-{name}.png"
+        assert 5_000 < picture.stat().st_size < MAX_PICTURE_BYTES, picture
+        assert len(words) > 10, f"{name} has no words for those who cannot see it"
