@@ -2,6 +2,7 @@
 
 lease_client   the launcher's side of a lease; standard library only
 lease          what a lease is: label, command, allowed hosts
+command_line   a command without its credentials
 hosts          which hosts an allow-list covers
 layers         what a captured connection speaks
 server         one WireGuard server of mitmproxy, started and stopped

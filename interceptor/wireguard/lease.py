@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from interceptor.wireguard.answers import Answers
+from interceptor.wireguard.command_line import shown_command
 from interceptor.wireguard.hosts import AllowedHosts, allowed_hosts
 from providers.errors import ConfigError
 
 MAX_LABEL_CHARS = 64
-MAX_COMMAND_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Run:
     id: str
     label: str
     command: str
-    """As a shell would take it, cut at MAX_COMMAND_CHARS."""
+    """As a shell would take it, without credentials."""
     egress: AllowedHosts | None = None
     """The only hosts it may reach; None: any."""
     pid: int = 0
@@ -85,11 +84,10 @@ def parse_request(line: bytes) -> Run:
         pid = int(asked.get("pid") or 0)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError("the proxy does not understand this launcher; start both from the same version") from None
-    shown = shlex.join(command)
     return Run(
         id=secrets.token_hex(6),
         label=_printable(label)[:MAX_LABEL_CHARS] or "jail",
-        command=_printable(shown if len(shown) <= MAX_COMMAND_CHARS else f"{shown[: MAX_COMMAND_CHARS - 1]}…"),
+        command=_printable(shown_command(command)),
         egress=None if egress is None else allowed_hosts(egress),
         pid=pid,
     )

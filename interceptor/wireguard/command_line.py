@@ -1,0 +1,54 @@
+"""A captured command's words as the record may show them: what looks like a credential is left out. Pure.
+
+The record's own redaction knows a secret once it has passed in a header; a command line is told before anything passed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from providers.auth.sentinel import provider_of
+
+MAX_CHARS = 1000
+LEFT_OUT = "‹left out›"
+
+_SECRET_NAME = re.compile(r"api-?_?key|apikey|token(?!s|iz)|secret|passw|credential|authorization|cookie|jwt", re.IGNORECASE)
+_NAMED = re.compile(r"(-{0,2}[\w.-]{1,64})(=|:\s*)(.+)", re.DOTALL)
+_USER = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
+_PARAMETER = re.compile(r"([?&][\w.-]*(?:key|token|secret|passw|sig)[\w.-]*=)[^&\s]+", re.IGNORECASE)
+_KEY = re.compile(
+    r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|hf|gsk|xai|xox[a-z]|AIza|AKIA|ya29)[-_.]?[\w.-]{12,}"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\b[Bb]earer\s+\S+"
+)
+_USER_OPTIONS = ("-u", "--user", "--proxy-user")
+
+
+def shown_command(words: Sequence[str]) -> str:
+    """The command as a shell would take it, without credentials, on one line of bounded length."""
+    shown, before = [], ""
+    for word in words[:200]:
+        shown.append(_shown(word, before))
+        before = word
+    text = shlex.join(shown)
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
+
+
+def _shown(word: str, before: str) -> str:
+    if before.startswith("-") and "=" not in before and _SECRET_NAME.search(before) and not word.startswith("-"):
+        return _unless_sentinel(word)
+    if before in _USER_OPTIONS and ":" in word:
+        return f"{word.partition(':')[0]}:{LEFT_OUT}"
+    named = _NAMED.fullmatch(word)
+    if named and _SECRET_NAME.search(named[1]):
+        return named[1] + named[2] + _unless_sentinel(named[3])
+    word = _USER.sub(rf"\1{LEFT_OUT}@", word)
+    word = _PARAMETER.sub(lambda found: found[1] + LEFT_OUT, word)
+    return _KEY.sub(lambda found: _unless_sentinel(found[0]), word)
+
+
+def _unless_sentinel(value: str) -> str:
+    """Sentinel keys are public, but not what may follow them after a dot."""
+    provider = provider_of(value)
+    return value if provider is not None and "." not in provider else LEFT_OUT
