@@ -16,12 +16,13 @@ _WITH_BASES = """
     WITH RECURSIVE needed(digest) AS (
         SELECT digest FROM flows_flowbody WHERE digest IN ({places})
         UNION
-        SELECT body.base_id FROM flows_flowbody body JOIN needed ON body.digest = needed.digest
-        WHERE body.base_id IS NOT NULL
+        SELECT (SELECT body.base_id FROM flows_flowbody body WHERE body.digest = needed.digest)
+        FROM needed WHERE needed.digest IS NOT NULL
     )
     SELECT body.digest, body.encoding, body.size_bytes, body.blob, body.base_id
-    FROM needed JOIN flows_flowbody body ON body.digest = needed.digest
+    FROM needed CROSS JOIN flows_flowbody body WHERE body.digest = needed.digest
 """
+"""A subquery and a CROSS JOIN, because SQLite would read the whole table for an ordinary join."""
 
 
 class BodyMissing(LookupError):
