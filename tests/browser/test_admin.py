@@ -153,7 +153,7 @@ def test_a_stored_secret_is_shown_after_the_password(visitor: Visitor):
     visitor.page.fill("#id_username", user.username)
     visitor.page.fill("#id_password", "a-password-of-mine")
     visitor.page.keyboard.press("Enter")
-    visitor.page.wait_for_url("**/admin/")
+    visitor.page.wait_for_url(visitor.base + "/admin/")
     page = visitor.go("/admin/providers/provider/auth-board/")
     page.get_by_label("Show the stored secret of keyed").click()
     page.fill("#reveal-password", "a-password-of-mine")
