@@ -175,7 +175,8 @@ def _connect(plan: Plan, lease: Lease, uplink: Uplink, state: State, stack: cont
     )
     if tun is not None:
         return Network(backend, initiator=_serve_tun(plan, lease, uplink, tun, stack))
-    assert slirp is not None
+    if slirp is None:
+        raise ConfigError(f"a jail with the client {backend} needs slirp4netns")
     slirp.wait_ready()
     uplink.configure(_rules(plan, lease), tap=True, tap_mtu=TAP_MTU)
     return Network(backend, slirp=slirp)

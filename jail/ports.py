@@ -63,7 +63,7 @@ class Forwarded:
             for key, _ in self._selector.select(left):
                 if key.data is None:
                     return
-                self._accept(key.fileobj, key.data)
+                self._accept(*key.data)
 
     def wake(self) -> None:
         """Make `serve` return, from another thread."""
@@ -78,7 +78,7 @@ class Forwarded:
         self._woken.close()
 
     def offer_host(self, ports: Mapping[int, int]) -> None:
-        """The other direction, where there is no address translation: listeners in the jail that lead to this machine."""
+        """The other direction, without address translation: listeners in the jail that lead to this machine."""
         for inside, outside in ports.items():
             try:
                 listener = self._uplink.listen(inside)
@@ -90,10 +90,9 @@ class Forwarded:
             self._offer(listener, partial(_connect_here, outside))
 
     def _offer(self, listener: socket.socket, connect: Callable[[], socket.socket | None]) -> None:
-        self._selector.register(listener, selectors.EVENT_READ, connect)
+        self._selector.register(listener, selectors.EVENT_READ, (listener, connect))
 
-    def _accept(self, listener: object, connect: Callable[[], socket.socket | None]) -> None:
-        assert isinstance(listener, socket.socket)
+    def _accept(self, listener: socket.socket, connect: Callable[[], socket.socket | None]) -> None:
         with contextlib.suppress(OSError):
             accepted, _ = listener.accept()
             accepted.setblocking(True)

@@ -14,7 +14,7 @@ _TAP = "tap0"
 
 
 def probe(proxy_port: int) -> dict[str, Any]:
-    """Look at the network from where the command stands. Nothing but the proxy is asked, by names that need no internet."""
+    """Look at the network from where the command stands; no internet is needed."""
     return {
         "default_route": _default_route(),
         "resolv_conf": _text("/etc/resolv.conf"),

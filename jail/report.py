@@ -64,7 +64,7 @@ def status() -> dict[str, Any]:
         "kernel": {
             "release": release,
             "is_wsl": any(word in release.lower() for word in ("microsoft", "wsl")),
-            "has_wireguard": Path("/sys/module/wireguard").is_dir(),
+            "has_wireguard": _kernel_has_wireguard(),
         },
         "sysctls": {name: _sysctl(name) for name in _SYSCTLS},
         "devices": {"dev_net_tun": {"present": Path("/dev/net/tun").exists(), "usable": _tun_is_usable()}},
@@ -124,12 +124,22 @@ def _tun_is_usable() -> bool:
 
 
 def _kind(tools: dict[str, str]) -> str:
-    """The WireGuard client that a jail would take; that of the kernel shows only once its module is loaded."""
+    """The WireGuard client that a jail would take."""
     if any(name not in tools for name in NEEDED):
         return "python"
-    if "wg" in tools and Path("/sys/module/wireguard").is_dir():
+    if "wg" in tools and _kernel_has_wireguard():
         return "kernel"
     return "wireguard-go" if "wireguard-go" in tools else "python"
+
+
+def _kernel_has_wireguard() -> bool:
+    """Loaded, built in, or to be loaded when it is first asked for."""
+    if Path("/sys/module/wireguard").is_dir():
+        return True
+    folder = Path("/lib/modules", platform.release())
+    with contextlib.suppress(OSError):
+        return any("/wireguard.ko" in (folder / name).read_text() for name in ("modules.dep", "modules.builtin"))
+    return False
 
 
 def _problems() -> list[str]:
@@ -148,7 +158,7 @@ def _hints(tools: dict[str, str]) -> list[str]:
     """What would make jails better; they work without."""
     missing = [name for name in NEEDED if name not in tools]
     if "wg" not in tools and "wireguard-go" not in tools:
-        missing.append("wireguard-go")
+        missing.append("wg" if _kernel_has_wireguard() else "wireguard-go")
     if not missing:
         return []
     return [f"for a faster tunnel: {install_hint(missing, distribution())}"]
@@ -161,7 +171,7 @@ def _as_text(report: dict[str, Any]) -> str:
         ("Kernel", f"{kernel['release']}{' (WSL)' if kernel['is_wsl'] else ''}"),
         ("WireGuard", report["wireguard"]),
         ("/dev/net/tun", "usable" if tun["usable"] else "not usable" if tun["present"] else "missing"),
-        ("Tools", ", ".join(f"{name}{'' if tool['present'] else ' (missing)'}" for name, tool in report["tools"].items())),
+        ("Tools", ", ".join(name if tool["present"] else f"no {name}" for name, tool in report["tools"].items())),
         ("Interceptor", "takes jails" if report["interceptor"]["listening"] else "not running: ccproxy start"),
     ]
     rows += [(name, value) for name, value in report["sysctls"].items() if value is not None]

@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 _PASSED_ON = {
@@ -35,7 +36,7 @@ def wait_for(pid: int) -> int:
         if ended and not os.WIFSTOPPED(status):
             return status
         if ended and _is_stopped(pid):
-            # The command stopped itself alone, as programs with a Ctrl-Z of their own do: whoever waits for us must see it.
+            # It stopped itself alone, as programs with a Ctrl-Z of their own do: whoever waits for us must see it.
             os.kill(os.getpid(), signal.SIGSTOP)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -49,8 +50,7 @@ def wait_for(pid: int) -> int:
 def _is_stopped(pid: int) -> bool:
     """False when it was continued meanwhile."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] == "T"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:
         return False
 

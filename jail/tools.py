@@ -12,14 +12,20 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 NEEDED = ("slirp4netns", "iptables-restore")
 """Without these, the Python client is the only way."""
 OPTIONAL = ("ip6tables-restore", "wireguard-go", "wg")
-PACKAGES: dict[str, dict[str, str]] = {
-    "debian": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
-    "fedora": {"slirp4netns": "slirp4netns", "iptables": "iptables-nft", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
-    "arch": {"slirp4netns": "slirp4netns", "iptables": "iptables-nft", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
-    "suse": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
-    "alpine": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
-    "nixos": {"slirp4netns": "slirp4netns", "iptables": "iptables", "wireguard-go": "wireguard-go", "wg": "wireguard-tools"},
-}  # fmt: skip
+PACKAGES: dict[str, str] = {
+    "slirp4netns": "slirp4netns",
+    "iptables-restore": "iptables",
+    "ip6tables-restore": "iptables",
+    "wireguard-go": "wireguard-go",
+    "wg": "wireguard-tools",
+}
+"""Tool to package, in most distributions."""
+OTHER_PACKAGES: dict[tuple[str, str], str] = {
+    ("fedora", "iptables-restore"): "iptables-nft",
+    ("fedora", "ip6tables-restore"): "iptables-nft",
+    ("arch", "iptables-restore"): "iptables-nft",
+    ("arch", "ip6tables-restore"): "iptables-nft",
+}
 INSTALL: dict[str, str] = {
     "debian": "sudo apt install",
     "fedora": "sudo dnf install",
@@ -39,7 +45,7 @@ def find_tools(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def distribution(os_release: Path = Path("/etc/os-release")) -> str | None:
-    """The family of this machine's distribution, a key of PACKAGES; None when it is another."""
+    """The family of this machine's distribution, a key of INSTALL; None when it is another."""
     try:
         lines = os_release.read_text().splitlines()
     except OSError:
@@ -47,7 +53,7 @@ def distribution(os_release: Path = Path("/etc/os-release")) -> str | None:
     facts = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
     for word in (facts.get("ID", ""), *facts.get("ID_LIKE", "").split()):
         family = _ALIASES.get(word, word)
-        if family in PACKAGES:
+        if family in INSTALL:
             return family
     return None
 
@@ -56,6 +62,5 @@ def install_hint(names: list[str], family: str | None) -> str:
     """How to install tools, as a command where the distribution is known."""
     if family is None:
         return f"install {', '.join(names)}"
-    packages = PACKAGES[family]
-    wanted = dict.fromkeys(packages["iptables" if name.endswith("tables-restore") else name] for name in names)
+    wanted = dict.fromkeys(OTHER_PACKAGES.get((family, name), PACKAGES[name]) for name in names)
     return f"{INSTALL[family]} {' '.join(wanted)}"

@@ -1,4 +1,4 @@
-"""The launcher's side of the uplink: start it, give orders, wait for answers. See jail/stages/uplink.py for both ends."""
+"""The launcher's side of the uplink: start it, give orders, wait for answers. See jail/stages/uplink.py."""
 
 from __future__ import annotations
 

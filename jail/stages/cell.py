@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _enter(orders: dict[str, Any], namespaces: list[int]) -> None:
-    """Steps: 1 the namespaces, 2 an own view of the file system, 3 the caller's own identity, 4 no rights, 5 a lifeline."""
+    """Steps: 1 the namespaces, 2 an own view of the files, 3 the caller's identity, 4 no rights, 5 a lifeline."""
     uid, gid = os.getuid(), os.getgid()
     user, net = namespaces
     os.setns(user, os.CLONE_NEWUSER)

@@ -1,4 +1,7 @@
-"""System calls that Python has no function for. Constants are those of <linux/prctl.h>, <sys/mount.h>, <linux/capability.h>."""
+"""System calls that Python has no function for.
+
+Constants are those of <linux/prctl.h>, <sys/mount.h> and <linux/capability.h>.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways out of a jail, tried from inside: prints one JSON object, name to what happened. """
+"""Ways out of a jail, tried from inside: prints one JSON object, name to what happened."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+from typing import Any
 
 MARK = b"escape-attempt-mark"
 OUTSIDE = "198.51.100.7"  # TEST-NET-2
@@ -81,7 +82,7 @@ def host_namespace(pid: int) -> str:
         return type(error).__name__
 
 
-def main(facts: dict) -> None:
+def main(facts: dict[str, Any]) -> None:
     tap = facts["tap"]
     found = {
         "flush rules": command("iptables", "-F"),
@@ -131,4 +132,3 @@ def nested() -> str:
         return "made"
     except OSError as error:
         return type(error).__name__
-

@@ -17,11 +17,13 @@ BODY = '{"model":"claude-demo","max_tokens": 5,  "messages":[{"role":"user","con
 SENTINEL = "sk-ccproxy-anthropic"
 PYTHON = """
 import sys, {module} as client
-answer = client.post("{url}", content_or_data=sys.argv[1].encode(), headers={{"content-type": "application/json", "x-run": "{module}"}})
+headers = {{"content-type": "application/json", "x-run": "{module}"}}
+answer = client.post("{url}", content_or_data=sys.argv[1].encode(), headers=headers)
 print(answer.status_code)
 """
 NODE = """
-fetch(process.argv[1], {method: "POST", body: process.argv[2], headers: {"content-type": "application/json", "x-run": "node"}})
+const headers = {"content-type": "application/json", "x-run": "node"}
+fetch(process.argv[1], {method: "POST", body: process.argv[2], headers})
   .then(async (answer) => { await answer.text(); console.log(answer.status) })
 """
 GO = """
@@ -90,7 +92,6 @@ def test_a_client_without_its_environment_trusts_it_too(world):
 
 
 def test_the_python_client_needs_no_tools(world):
-    environ = {"PATH": str(world.folder / "bin")}
     folder = world.folder / "bin"
     folder.mkdir(exist_ok=True)
     words = (

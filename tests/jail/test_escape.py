@@ -1,4 +1,4 @@
-"""Nothing leaves a jail but through the tunnel, whatever the command tries; the machine's own interfaces are watched."""
+"""Nothing leaves a jail but through the tunnel, whatever the command tries; the machine's interfaces are watched."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def test_a_terminal_is_a_terminal(world, nothing_left):
 
 
 def test_the_jail_is_a_job_of_the_shell_around_it(world, nothing_left):
-    """Ctrl-Z stops launcher and command, fg goes on; so it does for a command that stops itself alone; Ctrl-C ends both."""
+    """Ctrl-Z stops launcher and command, fg goes on, also for a command that stops itself alone; Ctrl-C ends both."""
     shell = ["bash", "--norc", "--noprofile", "-i"]
     terminal = Terminal(shell, world.environ(PS1="> ", TERM="dumb"), world.folder)
     terminal.expect("> ")

@@ -101,4 +101,4 @@ def jail_world() -> Iterator[World]:
 
 def _tun_is_usable() -> bool:
     path = Path("/dev/net/tun")
-    return path.exists() and (path.stat().st_mode & 0o006 == 0o006 or os.getuid() != 0 and os.access(path, os.W_OK))
+    return path.exists() and (path.stat().st_mode & 0o006 == 0o006 or (os.getuid() != 0 and os.access(path, os.W_OK)))
