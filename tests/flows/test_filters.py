@@ -16,9 +16,11 @@ from rest_framework.test import APIClient
 from flows.filters import FlowFilter
 from flows.models import Flow, HookTrace
 from flows.selectors import rows
+from tests.conftest import ROOT
 from tests.flows.seed import add_flow, add_side
 
 pytestmark = pytest.mark.django_db
+GUIDE = (ROOT / "docs/console.md").read_text()
 
 
 @pytest.fixture
@@ -109,11 +111,12 @@ def test_an_impossible_value_is_told_on_the_page_and_refused_by_the_api(four: Cl
     assert (refused.status_code, list(refused.json())) == (400, [name])
 
 
-def test_every_filter_has_a_field_in_the_form(four: Client):
+def test_every_filter_has_a_field_in_the_form_and_is_in_the_guide(four: Client):
     html = four.get("/flows/").content.decode()
     form = html[(start := html.index('<form id="filters"')) : html.index("</form>", start)]
     named = set(re.findall(r'name="([^"]+)"', form))
-    assert set(FlowFilter.base_filters) - named == {"source", "pinned"}
+    assert set(FlowFilter.base_filters) - named == {"pinned"}
+    assert [name for name in FlowFilter.base_filters if f"`{name}`" not in GUIDE] == []
 
 
 def plan(**query: str) -> str:
