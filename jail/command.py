@@ -66,7 +66,7 @@ def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
 
 def _run(options: Options, prog: str) -> int:
     if not options.command:
-        raise ConfigError(f"{prog.split()[-1]} needs a command: {prog} -- COMMAND [ARGUMENT ...]")
+        raise ConfigError(f"{prog.partition(' ')[2]} needs a command: {prog} -- COMMAND [ARGUMENT ...]")
     from jail.launcher import CommandError, run_jailed
     from jail.supervise import end_like
 

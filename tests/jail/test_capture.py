@@ -81,7 +81,7 @@ def test_go(world, tmp_path_factory):
     folder = Path(tmp_path_factory.mktemp("go"))
     (folder / "main.go").write_text(GO)
     program = world.folder / "goclient"
-    environ = {**os.environ, "GOCACHE": str(folder / "cache"), "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    environ = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
     subprocess.run(["go", "build", "-o", str(program), str(folder / "main.go")], check=True, env=environ)
     check(world, "go", world.run(str(program), URL, BODY, options=("--label", "go")))
 
