@@ -54,7 +54,7 @@ class _Kept:
 
     packed: dict[str, PackedBody] = field(default_factory=dict)
     sides: dict[str, Stored] = field(default_factory=dict)
-    headers: dict[Headers, list[list[str]]] = field(default_factory=dict)
+    headers: dict[int, list[list[str]]] = field(default_factory=dict)
 
     def near(self, *sides: str) -> list[Stored]:
         """What a body may be a variant of."""
@@ -218,10 +218,10 @@ class RowBuilder:
 
     def _headers(self, headers: Headers, kept: _Kept) -> list[list[str]]:
         """The same headers stand on both sides of a hook that left them: five lists of a flow's ten or so differ."""
-        found = kept.headers.get(headers)
+        found = kept.headers.get(id(headers))  # the record holds them
         if found is None:
             pairs = self._redactor.headers(headers)
-            found = kept.headers[headers] = [[storable(name), storable(value)] for name, value in pairs]
+            found = kept.headers[id(headers)] = [[storable(name), storable(value)] for name, value in pairs]
         return found
 
 
