@@ -96,18 +96,30 @@ def _start_wireguard_go(order: dict[str, Any]) -> int:
         env={"WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"},
         preexec_fn=lambda: kernel.die_with_parent(parent),  # this process has one thread
     )
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while not os.path.exists(_UAPI_SOCKET):
-        if process.poll() is not None:
-            raise TunnelError(f"wireguard-go ended with exit code {process.returncode}")
-        if time.monotonic() > deadline:
-            raise TunnelError("wireguard-go did not start in time")
-        time.sleep(0.002)
-    _configure_by_socket(order)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+        control.settimeout(_START_TIMEOUT_S)
+        _connect(control, process)
+        _configure_by_socket(control, order)
     return process.pid
 
 
-def _configure_by_socket(order: dict[str, Any]) -> None:
+def _connect(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """Connect as soon as wireguard-go listens; for a moment its socket is there and refuses."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            control.connect(_UAPI_SOCKET)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if process.poll() is not None:
+                raise TunnelError(f"wireguard-go ended with exit code {process.returncode}") from None
+            if time.monotonic() > deadline:
+                raise TunnelError("wireguard-go did not start in time") from None
+            time.sleep(0.002)
+        else:
+            return
+
+
+def _configure_by_socket(control: socket.socket, order: dict[str, Any]) -> None:
     """The configuration protocol of https://www.wireguard.com/xplatform/: keys in hexadecimal."""
     lines = [
         "set=1",
@@ -118,11 +130,8 @@ def _configure_by_socket(order: dict[str, Any]) -> None:
         "replace_allowed_ips=true",
         "allowed_ip=0.0.0.0/0",
     ]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-        control.settimeout(_START_TIMEOUT_S)
-        control.connect(_UAPI_SOCKET)
-        control.sendall("\n".join([*lines, "", ""]).encode())
-        answer = control.recv(4096).decode()
+    control.sendall("\n".join([*lines, "", ""]).encode())
+    answer = control.recv(4096).decode()
     if "errno=0\n" not in answer:
         raise TunnelError(f"wireguard-go refused its configuration: {answer.strip()}")
 
