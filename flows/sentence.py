@@ -11,7 +11,8 @@ from flows.units import duration, plural
 
 Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"
-_NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
+NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
+"""Methods of what captured commands do besides HTTP."""
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
 
 
@@ -25,7 +26,7 @@ class Part:
 
 def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     """Request, where it went and why, what was changed, how it ended."""
-    if flow.method in _NO_HTTP and flow.source == "wireguard":
+    if flow.method in NO_HTTP and flow.source == "wireguard":
         return _connection(flow)
     parts = [Part(f"{flow.method} {_short(flow.path)}"), *_route(flow), *_changes(flow, traces), _end(flow)]
     return [part for part in parts if part.text]

@@ -14,7 +14,7 @@ from flows.answer_text import pretty, says
 from flows.chat import is_conversation
 from flows.diff import JsonChange
 from flows.models import Flow
-from flows.sentence import changed_hooks
+from flows.sentence import NO_HTTP, changed_hooks
 from flows.visible import printable, visible
 
 register = template.Library()
@@ -84,6 +84,12 @@ def failed(flow: Flow) -> bool:
 
 
 register.filter("changed_hooks", changed_hooks)
+
+
+@register.filter
+def unread(flow: Flow) -> bool:
+    """A lookup, or a connection whose content was not read: it has a host and no path."""
+    return flow.source == "wireguard" and flow.method in NO_HTTP
 
 
 @register.filter

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from flows.codegen import KINDS, copy_as
 from flows.comparison import Comparison, compare_neighbours, compare_sides, short
+from flows.filters import LOOKUP
 from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, rows_of, timed_summaries
 from flows.har import har_text
 from flows.importing import import_file
@@ -63,6 +64,8 @@ class Command(BaseCommand):
         getattr(self, f"_{action}")(_with_filter(Namespace(among=None, **options)))
 
     def _list(self, options: Namespace) -> None:
+        if options.among is None and not options.flows:
+            options.among = Flow.objects.exclude(method=LOOKUP)  # shown with --filter lookups=shown
         if options.json:
             self._print_json(self._summaries(options))
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import ssl
 import struct
@@ -16,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interceptor.wireguard.client_hello import ClientHello, MalformedHello, is_grease, parse_client_hello
+from tests.conftest import need
 
 CIPHERS = "1301 1302 1303 c02b c02f c02c c030 cca9 cca8 c013 c014 009c 009d 002f 0035"
 EXTENSIONS = "001b 0000 0033 0010 4469 0017 002d 000d 0005 0023 0012 002b ff01 000b 000a 0015"
@@ -130,10 +130,7 @@ def test_a_record_a_message_and_a_body_are_the_same() -> None:
 
 def test_what_openssl_sends_reads_the_same_by_tshark(tmp_path: Path) -> None:
     """tshark has a JA3 of its own."""
-    if not shutil.which("tshark"):
-        if os.environ.get("CCPROXY_TEST_REQUIRE"):
-            pytest.fail("tshark is not installed")
-        pytest.skip("tshark is not installed")
+    need("tshark", shutil.which("tshark") is not None)
     hellos = [openssl_hello(None), openssl_hello(["h2", "http/1.1"]), openssl_hello(["http/1.1"], name=None)]
     capture = tmp_path / "hellos.pcap"
     capture.write_bytes(pcap(hellos))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -20,9 +21,16 @@ from mitmproxy.net.dns import types
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.wireguard.loop import run_initiator
 from jail.wireguard.peer import Peer
+from tests.conftest import need
 
 CA_FILE = "mitmproxy-ca-cert.pem"
 DNS_SERVER = "10.0.0.53"
+
+
+def need_tunnel() -> None:
+    """Skip or fail where no tunnel can be made."""
+    need("/dev/net/tun, readable and writable,", os.access("/dev/net/tun", os.R_OK | os.W_OK))
+    need("ip of iproute2", shutil.which("ip") is not None)
 
 
 @dataclass
