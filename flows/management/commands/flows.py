@@ -23,7 +23,7 @@ from flows.listing import print_flows
 from flows.models import Flow
 from flows.progress import counted
 from flows.saved_filters import filtered, parameters_of
-from flows.services import clear_ids
+from flows.services import clear_everything, clear_steps, expected_steps
 from flows.units import plural
 from flows.visible import printable
 from flows.whole import WholeFlow, whole_flows
@@ -31,7 +31,6 @@ from providers.audit import audited, shell_caller
 from providers.errors import CcproxyError
 
 _TABLE_ROWS = 100
-_CHUNK_ROWS = 500
 
 
 class Command(BaseCommand):
@@ -119,11 +118,12 @@ class Command(BaseCommand):
             options.jq, options.number, options.flows, options.among = [], None, [], None
         filters = [] if options.all or options.flows else jq_filters(options.jq)
         ids = chosen_ids(_asked(options), filters)
-        deleted = 0
-        chunks = [ids[start : start + _CHUNK_ROWS] for start in range(0, len(ids), _CHUNK_ROWS)]
         with audited("clear", plural(len(ids), "flow"), by=shell_caller(), detail="all" if options.all else ""):
-            for chunk in counted(chunks, len(chunks), f"steps of {_CHUNK_ROWS} flows", self.stderr):
-                deleted += clear_ids(chunk, keep_pinned=not options.pinned)
+            if options.all:
+                deleted = clear_everything(keep_pinned=not options.pinned)
+            else:
+                steps = clear_steps(ids, keep_pinned=not options.pinned)
+                deleted = sum(counted(steps, expected_steps(len(ids)), "steps", self.stderr))
         kept = Flow.objects.filter(pk__in=ids[:30_000], pinned=True).count() if deleted < len(ids) else 0
         self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
         if kept:
