@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +22,6 @@ class Stored:
     packed: PackedBody
     version: tuple[int, int]
 
-    @property
-    def cost(self) -> int:
-        """About how much memory it holds."""
-        return len(self.body.data) + len(self.packed.blob)
-
 
 @dataclass(slots=True)
 class Packer:
@@ -36,6 +30,7 @@ class Packer:
 
     redactor: Redactor
     _recent: OrderedDict[tuple[bytes, str], Stored] = field(default_factory=OrderedDict)
+    """By the body as it came and its encoding: Python remembers the hash of bytes, and most sides are one object."""
     _recent_bytes: int = 0
     _lanes: Lanes = field(default_factory=Lanes)
     _alive: WeakValueDictionary[str, PackedBody] = field(default_factory=WeakValueDictionary)
@@ -45,7 +40,7 @@ class Packer:
         self, data: bytes, content_encoding: str, *, near: Sequence[Stored] = (), lane: Hashable = None
     ) -> Stored:
         """Redact and pack. `near`: bodies that this one may be a variant of. `lane`: what its predecessors went by."""
-        key = _key(data, content_encoding)
+        key = data, content_encoding
         self._forget_outdated()
         if (known := self._recent.get(key)) is not None:
             self._recent.move_to_end(key)
@@ -56,15 +51,15 @@ class Packer:
             near, lane = (), None  # compressed bytes have nothing in common with those of the turn before
         stored = Stored(body, self._packed(body.data, near, lane), self._version)
         self._recent[key] = stored
-        self._recent_bytes += stored.cost
+        self._recent_bytes += _cost(key, stored)
         while self._recent_bytes > CACHED_BYTES:
-            self._recent_bytes -= self._recent.popitem(last=False)[1].cost
+            self._recent_bytes -= _cost(*self._recent.popitem(last=False))
         return stored
 
     def redacted(self, data: bytes, content_encoding: str) -> RedactedBody:
         """The body alone."""
         self._forget_outdated()
-        known = self._recent.get(_key(data, content_encoding))
+        known = self._recent.get((data, content_encoding))
         return known.body if known else self.redactor.body(data, content_encoding)
 
     def _packed(self, data: bytes, near: Sequence[Stored], lane: Hashable) -> PackedBody:
@@ -87,5 +82,7 @@ class Packer:
             self._version = self.redactor.version
 
 
-def _key(data: bytes, content_encoding: str) -> tuple[bytes, str]:
-    return hashlib.blake2b(data, digest_size=32).digest(), content_encoding
+def _cost(key: tuple[bytes, str], stored: Stored) -> int:
+    """About how much memory an entry holds; a body without secrets is the object that came."""
+    data = stored.body.data
+    return len(data) + (0 if data is key[0] else len(key[0])) + len(stored.packed.blob)

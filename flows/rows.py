@@ -199,9 +199,11 @@ class RowBuilder:
         answered = "delivered" if _body(record, "delivered") else "upstream"
         question = None if record.question is None else self._redactor.text(record.question)
         names = replace(record, path=self._redactor.url(record.path), question=question)
-        text = search_text(names, self._readable(record, "client"), self._readable(record, answered))
+        request = self._readable(record, "client") if question is None else b""
+        response = self._readable(record, answered) if record.state != "live" else b""
+        text = search_text(names, request, response)
         # Once more over the whole: a stream's pieces may spell a secret only when they are put together.
-        return storable(self._redactor.text(text))
+        return storable(self._redactor.text(text)).lower()  # secrets are found as they are spelled
 
     def _readable(self, record: FlowRecord, side: str) -> bytes:
         data, encoding = _body(record, side), _content_encoding(record, side)

@@ -19,7 +19,8 @@ _STREAM_STEP_BYTES = 8 * 1024
 def search_text(record: FlowRecord, request: bytes, response: bytes) -> str:
     """At most 4 KB of UTF-8. `request` and `response` are the client's side, decoded and redacted.
 
-    A running flow is not found by its answer: that would be read again and again.
+    `request` is not needed when the record has the question, and a running flow's `response` is better left out: it
+    would be read again and again.
     """
     parts = (
         record.id,
@@ -33,7 +34,7 @@ def search_text(record: FlowRecord, request: bytes, response: bytes) -> str:
         record.user_agent,
         record.error,
         question(request) if record.question is None else record.question[:_QUESTION_CHARS],
-        answer(response) if record.state != "live" else "",
+        answer(response),
     )
     text = "\n".join(part for part in parts if part)
     return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
