@@ -91,20 +91,17 @@ def test_a_client_without_its_environment_trusts_it_too(world):
     assert world.run(*words).stdout == "200"
 
 
-def test_the_python_client_needs_no_tools(world):
+def test_without_any_tool_the_python_client_is_taken(world):
+    """A PATH without slirp4netns and wireguard-go; the other names are what makes the test a user."""
     folder = world.folder / "bin"
-    folder.mkdir(exist_ok=True)
-    words = (
-        shutil.which("curl") or "curl",
-        "-sS",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}",
-        f"https://{HOST}/v1/models",
-    )
-    done = world.run(*words, environ={"PATH": str(folder)})
-    assert (done.returncode, done.stdout) == (0, "200"), done.stderr
+    folder.mkdir()
+    for name in ("unshare", "env", "sh", "mount", "mkdir", "setpriv"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    code = "import socket; print([name for _, name in socket.if_nameindex()])"
+    done = world.python(code, environ={"PATH": str(folder)})
+    assert (done.returncode, done.stdout) == (0, "['lo', 'wg0']\n"), done.stderr
+    words = (str(shutil.which("curl")), "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"https://{HOST}/v1/models")
+    assert world.run(*words, environ={"PATH": str(folder)}).stdout == "200"
 
 
 def test_a_sentinel_becomes_the_key_for_its_own_host_alone(world):

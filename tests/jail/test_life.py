@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -162,7 +167,8 @@ def test_status_shows_what_runs(world, nothing_left):
         shown = world.interceptor.manage("jail", "--status", "--json").stdout
         process.stdin.close()
         process.wait(10)
-    assert '"command": ["sh", "-c", "echo up; cat"]' in shown.replace("\n", " ").replace("      ", "")
+    jails = json.loads(shown)["jails"]
+    assert [(jail["pid"], jail["command"]) for jail in jails] == [(process.pid, ["sh", "-c", "echo up; cat"])]
 
 
 class Terminal:
@@ -191,60 +197,65 @@ class Terminal:
     def close(self) -> int:
         """The exit code."""
         status = os.waitpid(self.pid, 0)[1]
-        os.close(self.end)
+        self.pid = 0
         return os.waitstatus_to_exitcode(status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.end)
 
 
 def test_a_terminal_is_a_terminal(world, nothing_left):
     """An interactive shell in the jail: Ctrl-C, Ctrl-Z and job control inside, window size, exit code."""
-    import fcntl
-    import struct
-    import termios
-
     shell = ("bash", "--norc", "--noprofile", "-i")
-    terminal = Terminal(world.command(*shell), world.environ(PS1="> ", TERM="dumb"), world.folder)
-    terminal.expect("> ")
-    fcntl.ioctl(terminal.end, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
-    terminal.type("stty size; test -t 0 && echo is-a-tty\n")
-    terminal.expect("33 101")
-    terminal.expect("is-a-tty")
-    terminal.type("sleep 50\n")
-    time.sleep(0.5)
-    terminal.type("\x03")
-    terminal.expect("> ")
-    terminal.type("echo code=$?\n")
-    terminal.expect("code=130")
-    terminal.type("sleep 51\n")
-    time.sleep(0.5)
-    terminal.type("\x1a")
-    terminal.expect("Stopped")
-    terminal.type("kill -9 %1\n")
-    terminal.expect("Killed")
-    terminal.type("exit 7\n")
-    assert terminal.close() == 7
+    with Terminal(world.command(*shell), world.environ(PS1="> ", TERM="dumb"), world.folder) as terminal:
+        terminal.expect("> ")
+        fcntl.ioctl(terminal.end, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        terminal.type("stty size; test -t 0 && echo is-a-tty\n")
+        terminal.expect("33 101")
+        terminal.expect("is-a-tty")
+        terminal.type("sleep 50\n")
+        time.sleep(0.5)
+        terminal.type("\x03")
+        terminal.expect("> ")
+        terminal.type("echo code=$?\n")
+        terminal.expect("code=130")
+        terminal.type("sleep 51\n")
+        time.sleep(0.5)
+        terminal.type("\x1a")
+        terminal.expect("Stopped")
+        terminal.type("bg; kill %1; wait %1; echo gone=$?\n")
+        terminal.expect("gone=143")
+        terminal.type("exit 7\n")
+        assert terminal.close() == 7
 
 
 def test_the_jail_is_a_job_of_the_shell_around_it(world, nothing_left):
     """Ctrl-Z stops launcher and command, fg goes on, also for a command that stops itself alone; Ctrl-C ends both."""
     shell = ["bash", "--norc", "--noprofile", "-i"]
-    terminal = Terminal(shell, world.environ(PS1="> ", TERM="dumb"), world.folder)
-    terminal.expect("> ")
-    script = world.folder / "job.sh"
-    script.write_text("echo up; kill -STOP $$; echo again; exec sleep 60\n")
-    jail = " ".join(f"'{word}'" for word in world.command("sh", str(script)))
-    terminal.type(jail + "\n")
-    terminal.expect("\r\nup")
-    terminal.expect("Stopped")
-    terminal.type("fg\n")
-    terminal.expect("again")
-    time.sleep(0.3)
-    terminal.type("\x1a")
-    terminal.expect("Stopped")
-    terminal.type("fg\n")
-    terminal.expect("job.sh")
-    time.sleep(0.3)
-    terminal.type("\x03")
-    terminal.expect("> ")
-    terminal.type("echo code=$?; exit 5\n")
-    terminal.expect("code=130")
-    assert terminal.close() == 5
+    with Terminal(shell, world.environ(PS1="> ", TERM="dumb"), world.folder) as terminal:
+        terminal.expect("> ")
+        script = world.folder / "job.sh"
+        script.write_text("echo up; kill -STOP $$; echo again; exec sleep 60\n")
+        jail = " ".join(f"'{word}'" for word in world.command("sh", str(script)))
+        terminal.type(jail + "\n")
+        terminal.expect("\r\nup")
+        terminal.expect("Stopped")
+        terminal.type("fg\n")
+        terminal.expect("again")
+        time.sleep(0.3)
+        terminal.type("\x1a")
+        terminal.expect("Stopped")
+        terminal.type("fg\n")
+        terminal.expect("job.sh")
+        time.sleep(0.3)
+        terminal.type("\x03")
+        terminal.expect("> ")
+        terminal.type("echo code=$?; exit 5\n")
+        terminal.expect("code=130")
+        assert terminal.close() == 5

@@ -1,0 +1,163 @@
+"""What is decided before anything starts: options, tools, files, environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jail import state
+from jail.ca_bundle import VARIABLES, write_bundle
+from jail.command import main
+from jail.environment import covered_folders, jail_environment
+from jail.launcher import choose_backend, make_plan
+from jail.options import Options, UsageError, parse
+from jail.rules import host_ports
+from jail.stages.listeners import loopback_listeners
+from jail.tools import distribution, install_hint
+from providers.errors import ConfigError
+from tests.conftest import ROOT
+
+
+def test_options_end_where_the_command_begins():
+    options = parse(
+        ["--egress", "a.example,*.b.example", "--egress=c.example", "--allow-host-port", "5432", "ls", "--json"]
+    )
+    assert options.egress == ["a.example", "*.b.example", "c.example"]
+    assert (options.host_ports, options.command, options.as_json) == ([5432], ["ls", "--json"], False)
+    assert parse(["--", "--status"]).command == ["--status"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--egress"], "--egress needs a value"),
+        (["--egress", " "], "--egress needs a host"),
+        (["--allow-host-port", "x"], "needs a port number"),
+        (["--allow-host-port", "70000"], "needs a port number"),
+        (["--wireguard", "openvpn"], "is one of auto, kernel"),
+        (["--nonsense"], "there is no option --nonsense"),
+        (["--json=yes"], "there is no option --json=yes"),
+        (["--doctor", "true"], "--doctor runs no command"),
+    ],
+)
+def test_mistakes_in_the_options(words, message, capsys):
+    with pytest.raises(UsageError, match=message):
+        parse(words)
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_not_linux_and_a_jail_within_a_jail_are_told(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(ConfigError, match="the jail needs Linux"):
+        make_plan(Options(command=["true"]))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("CCPROXY_JAIL", "abc")
+    with pytest.raises(ConfigError, match=r"a jail already \(run abc\)"):
+        make_plan(Options(command=["true"]))
+
+
+def test_the_way_is_chosen_by_what_is_there(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    both = {"slirp4netns": "/s", "iptables-restore": "/i"}
+    assert choose_backend("auto", both) == "auto"
+    assert choose_backend("auto", {"slirp4netns": "/s"}) == "python"
+    assert choose_backend("python", {}) == "python"
+    with pytest.raises(ConfigError, match="--wireguard kernel needs slirp4netns, iptables-restore"):
+        choose_backend("kernel", {})
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ConfigError, match="modprobe tun; chmod 666"):
+        choose_backend("auto", both)
+
+
+@pytest.mark.parametrize(
+    ("release", "family", "hint"),
+    [
+        ("ID=debian\n", "debian", "sudo apt install slirp4netns iptables"),
+        ('ID=ubuntu\nID_LIKE="debian"\n', "debian", "sudo apt install slirp4netns iptables"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "fedora", "sudo dnf install slirp4netns iptables-nft"),
+        ("ID=nixos\n", "nixos", "nix-shell -p slirp4netns iptables"),
+        ("ID=haiku\n", None, "install slirp4netns, iptables-restore, ip6tables-restore"),
+    ],
+)
+def test_packages_by_distribution(tmp_path, release, family, hint):
+    (tmp_path / "os-release").write_text(release)
+    assert distribution(tmp_path / "os-release") == family
+    assert install_hint(["slirp4netns", "iptables-restore", "ip6tables-restore"], family) == hint
+
+
+def test_the_bundle_holds_ours_and_what_was_trusted_before(tmp_path):
+    with pytest.raises(ConfigError, match="ccproxy start"):
+        write_bundle(tmp_path, tmp_path, {})
+    (tmp_path / "mitmproxy-ca-cert.pem").write_text("ours")
+    (tmp_path / "company.pem").write_text("company's\n")
+    bundle = write_bundle(tmp_path, tmp_path, {"SSL_CERT_FILE": str(tmp_path / "company.pem")})
+    again = write_bundle(tmp_path, tmp_path, {"SSL_CERT_FILE": str(bundle)})
+    assert again.read_text().startswith("ours\n")
+    assert "company's" not in again.read_text()
+    assert again.stat().st_mode & 0o777 == 0o644
+    assert not list(tmp_path.glob(".ca-bundle*"))
+
+
+def test_the_environment_has_certificates_and_no_proxies_and_no_secrets(tmp_path):
+    before = {"HTTPS_PROXY": "http://p", "no_proxy": "x", "CCPROXY_SECRET_KEY": "s", "HOME": "/h", "PIP_CERT": "/mine"}
+    after = jail_environment(before, tmp_path / "b.pem", "abc")
+    assert after == {"HOME": "/h", "CCPROXY_JAIL": "abc", **dict.fromkeys(VARIABLES, str(tmp_path / "b.pem"))}
+    assert {f"`{name}`" for name in VARIABLES} <= set(
+        Path(ROOT, "docs/jail.md").read_text().replace(",", " ").replace(".", " ").split()
+    )
+
+
+def test_the_config_directory_is_hidden_unless_one_works_in_it(tmp_path):
+    config, certificates = tmp_path / "config", tmp_path / "certificates"
+    certificates.mkdir()
+    (config / "run").mkdir(parents=True)
+    outside = covered_folders(config, certificates, tmp_path)
+    assert {str(config), str(certificates)} <= set(outside)
+    inside = covered_folders(config, config, config / "project")
+    assert str(config) not in inside
+    assert str(config / "run") in inside
+
+
+def test_folders_of_dead_launchers_are_swept_and_those_of_living_ones_not(tmp_path):
+    living = state.State.create(tmp_path)
+    living.write_info(command=["x"])
+    code = "import os, sys; from pathlib import Path; from jail.state import State; "
+    code += "print(State.create(Path(sys.argv[1])).folder, flush=True); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    dead = Path(done.stdout.strip())
+    assert dead.is_dir()
+    (dead.parent / "unlocked").mkdir()
+    newest = state.State.create(tmp_path)
+    assert sorted(dead.parent.iterdir()) == sorted([living.folder, newest.folder])
+    assert [facts["command"] for facts in state.running(tmp_path)] == [["x"]]
+    living.close()
+    newest.close()
+    assert not list(dead.parent.iterdir())
+
+
+def test_ports_are_translated_in_one_replacement():
+    lines = host_ports({5432: 5432, 4000: 4100}).splitlines()
+    assert lines[:2] == ["*nat", ":HOSTLO - [0:0]"]
+    assert lines[2] == "-A HOSTLO -p tcp --dport 4000 -j DNAT --to-destination 10.0.2.2:4100"
+    assert lines[-1] == "COMMIT"
+
+
+def test_listeners_are_read_from_both_tables(tmp_path):
+    head = "  sl  local_address rem_address   st\n"
+    (tmp_path / "tcp").write_text(
+        head + "   0: 0100007F:0BB8 00000000:0000 0A 0\n   1: 00000000:0BB9 00000000:0000 0A 0\n"
+        "   2: 0202000A:0BBA 00000000:0000 0A 0\n   3: 0100007F:0BBB 00000000:0000 01 0\n"
+    )
+    (tmp_path / "tcp6").write_text(
+        head + "   0: 00000000000000000000000001000000:0BBC 0:0 0A 0\n"
+        "   1: 00000000000000000000000000000000:0BBD 0:0 0A 0\n"
+        "   2: 00000000000000000000000001000000:0BB8 0:0 0A 0\n"
+    )
+    assert loopback_listeners(str(tmp_path)) == {
+        3000: "127.0.0.1", 3001: "127.0.0.1", 3004: "::1", 3005: "127.0.0.1",
+    }  # fmt: skip
