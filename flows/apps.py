@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from flows.column_storage import set_column_storage
 
 
 class FlowsConfig(AppConfig):
     name = "flows"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Once the tables are there."""
+        post_migrate.connect(set_column_storage, sender=self)

@@ -75,7 +75,7 @@ class Flow(models.Model):
     is_lossy = models.BooleanField(default=False, help_text="There are losses.")
     bodies_dropped = models.BooleanField(default=False, help_text="The queue was full: heads kept, bodies lost.")
     pinned = models.BooleanField(default=False, help_text="Exempt from retention.")
-    search_text = models.TextField(blank=True, help_text="At most 4 KB of what a search should find.")
+    search_text = models.TextField(blank=True, help_text="At most 4 KB of what a search should find, lower case.")
 
     class Meta:
         ordering = ["-started_at", "-id"]

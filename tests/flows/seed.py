@@ -189,7 +189,7 @@ def seed_anthropic() -> Flow:
         cache_read_tokens=11820, cache_write_tokens=0, client_format="anthropic", provider_format="anthropic",
         client_url="http://127.0.0.1:4000/v1/messages?beta=true",
         forwarded_url="https://api.anthropic.com/v1/messages?beta=true",
-        route="The key names the provider anthropic.", search_text="Why does the build fail on main?",
+        route="The key names the provider anthropic.", search_text="why does the build fail on main?",
     )  # fmt: skip
     forwarded = {
         "Host": "api.anthropic.com",

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from flows import retention
+from flows import retention, services
 from flows.batch import write_batch
 from flows.bodies import BodyMissing, load_bodies, load_body, pack, unpack
 from flows.models import Flow, FlowBody, FlowSide
 from flows.redact import Redactor
 from flows.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
 from flows.rows import RowBuilder
-from flows.services import clear_flows, mark_interrupted, pin
+from flows.services import clear_everything, clear_flows, mark_interrupted, pin
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, flow, live, side
 
@@ -157,3 +157,39 @@ def test_the_writer_prunes_by_itself(transactional_db: None) -> None:
     eventually(lambda: not Flow.objects.exists())
     assert writer.close(5)
     assert writer.stats().pruned == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL's columns")
+def test_wide_columns_are_kept_as_they_are_read(db: None) -> None:
+    asked = (
+        "SELECT attstorage::text, attcompression::text FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(asked, ["flows_flowbody", "blob"])
+        assert cursor.fetchone()[0] == "e"
+        cursor.execute(asked, ["flows_flow", "search_text"])
+        assert cursor.fetchone()[1] == "l"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_everything_goes_at_once_unless_something_is_pinned() -> None:
+    builder = RowBuilder(Redactor(SecretRegistry()))
+    write_batch([builder.build(flow(f"flow-{number}", session_id="s")) for number in range(3)])
+    pin(Flow.objects.filter(pk="flow-1"))
+    assert clear_everything() == 2
+    assert ids() == {"flow-1"}
+    assert clear_everything(keep_pinned=False) == 1
+    assert (FlowBody.objects.count(), FlowSide.objects.count()) == (0, 0)
+    write_batch([builder.build(flow("after"))])
+    assert load_body(FlowSide.objects.get(side="client").body_digest)
+
+
+@pytest.mark.django_db
+def test_many_flows_go_with_their_bodies_and_nobody_elses(stored: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_MANY_FLOWS", 3)
+    monkeypatch.setattr(services, "_CHUNK_ROWS", 2)
+    monkeypatch.setattr(services, "_CHUNK_BODIES", 3)
+    pin(Flow.objects.filter(pk=stored[0]))
+    assert list(services.clear_steps(stored[:7])) == [1, 2, 2, 1, 0, 0, 0]
+    assert ids() == {stored[0], *stored[7:]}
+    assert FlowBody.objects.count() == 5

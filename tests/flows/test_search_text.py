@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from flows.batch import write_batch
+from flows.filters import FlowFilter
+from flows.models import Flow
 from flows.redact import Redactor, mark
 from flows.rows import RowBuilder
 from flows.search_text import MAX_BYTES, answer, question
@@ -66,3 +69,14 @@ def test_the_text_is_bounded_and_holds_no_secret_even_in_pieces() -> None:
     assert "flow-1" in text
     assert mark(key) in text
     assert key not in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("words", ["Zürich", "ZÜRICH", "zürich bahnhof", "HAUPT", "100%_"])
+def test_a_search_folds_letters_of_any_script(words: str) -> None:
+    said = json.dumps({"input": "Wie weit ist Zürich Hauptbahnhof, 100%_ genau?"}).encode()
+    other = json.dumps({"input": "Zurich, 100 genau"}).encode()
+    builder = RowBuilder(Redactor(SecretRegistry()))
+    for name, body in (("a", said), ("b", other)):
+        write_batch([builder.build(flow(name, sides=(side("client", body),)))])
+    assert [found.pk for found in FlowFilter({"q": words}, queryset=Flow.objects.all()).qs] == ["a"]
