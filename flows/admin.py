@@ -14,6 +14,7 @@ from unfold.paginator import InfinitePaginator
 
 from flows import units
 from flows.models import Flow
+from flows.visible import printable
 from providers.column import column
 
 
@@ -21,7 +22,7 @@ from providers.column import column
 class FlowAdmin(ModelAdmin):
     """A narrow list that links to the flow pages. No counting: the table may hold a million rows."""
 
-    list_display = ["when", "what", "model_names", "provider", "status", "took"]
+    list_display = ["when", "what", "model_names", "provider_name", "status", "took"]
     list_display_links = None
     list_filter = ["state", "is_stream"]
     list_filter_sheet = False
@@ -38,6 +39,14 @@ class FlowAdmin(ModelAdmin):
         queryset: QuerySet[Flow] = super().get_queryset(request)
         return queryset.defer("search_text", "route", "losses", "client_url", "forwarded_url")
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Flow | None:
+        """The flow with its texts as they may be looked at; nothing here saves it."""
+        flow: Flow | None = super().get_object(request, object_id, from_field)
+        for field in Flow._meta.concrete_fields if flow else ():
+            if not field.primary_key and isinstance(value := getattr(flow, field.attname), str | list):
+                setattr(flow, field.attname, _spelled(value))
+        return flow
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -53,13 +62,19 @@ class FlowAdmin(ModelAdmin):
     @column("Request")
     def what(self, flow: Flow) -> SafeString:
         path = flow.path if len(flow.path) <= 60 else flow.path[:59] + "…"
-        return format_html('<span class="cc-mono">{} {}{}</span>', flow.method, flow.host, path)
+        return format_html(
+            '<span class="cc-mono">{} {}{}</span>', printable(flow.method), printable(flow.host), printable(path)
+        )
 
     @column("Model")
     def model_names(self, flow: Flow) -> str:
         if flow.sent_model and flow.sent_model != flow.requested_model:
-            return f"{flow.requested_model or units.UNKNOWN} → {flow.sent_model}"
-        return flow.requested_model or units.UNKNOWN
+            return printable(f"{flow.requested_model or units.UNKNOWN} → {flow.sent_model}")
+        return printable(flow.requested_model) or units.UNKNOWN
+
+    @column("Provider", ordering="provider")
+    def provider_name(self, flow: Flow) -> str:
+        return printable(flow.provider) or units.UNKNOWN
 
     @column("Status", label={"ok": "success", "failed": "danger", "live": "info"})
     def status(self, flow: Flow) -> tuple[str, str]:
@@ -71,3 +86,10 @@ class FlowAdmin(ModelAdmin):
     @column("Took")
     def took(self, flow: Flow) -> str:
         return units.duration(flow.duration_ms)
+
+
+def _spelled(value: Any) -> Any:
+    """A text, or texts in lists, with invisible and direction-changing characters spelled out."""
+    if isinstance(value, list):
+        return [_spelled(inner) for inner in value]
+    return printable(value) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ from flows.models import FlowSide
 from flows.selectors import header
 from flows.sse_events import looks_like_events
 from flows.units import size
-from flows.visible import visible
+from flows.visible import printable, visible
 
 SHOWN_CHARS: Final = 200_000
 TREE_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -93,7 +93,7 @@ def body_view(
         if decoded.capped:
             notes.append(f"Too large: only the first {size(len(decoded.data))} of the decoded body are shown.")
         elif not decoded.complete:
-            notes.append(f"The {encoding} encoding is damaged or unknown; shown as far as it could be read.")
+            notes.append(f"The {printable(encoding)} encoding is damaged or unknown; shown as far as it could be read.")
         plain = decoded.data or stored
     total = len(stored) if size_bytes is None else size_bytes
     if not plain:
