@@ -26,7 +26,7 @@ SECTIONS: dict[str, Section] = {
     "translation": translation,
     "soak": soak,
 }
-WHEN_NAMED = {"soak"}
+WHEN_NAMED = {"soak", "flows"}
 """Sections that take long: they run only when they are asked for."""
 
 

@@ -1,0 +1,149 @@
+# ruff: noqa: E402  Django has to be set up before its models are imported
+"""Fills the record of this process's database and measures the console on it: one figure a line, as JSON.
+
+`python -m tests.bench.flow_child COUNT`, with `CCPROXY_CONFIG_DIR` and perhaps `DATABASE_URL` in the environment.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from statistics import quantiles
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+
+import django
+
+django.setup()
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from flows.flow_set import jq_window, newest, rows_of
+from flows.har import har_text
+from flows.models import Flow
+from flows.services import clear_everything
+from flows.whole import whole_flows
+from tests.bench.flow_seed import RARE_WORD, seed
+from tests.bench.result import Figure
+
+ROUNDS = 20
+MAX_QUERIES = 15
+HAR_FLOWS = 1000
+JQ_FLOWS = 10_000
+LISTS: Sequence[tuple[str, dict[str, str], float]] = (
+    ("newest", {}, 200),
+    ("by provider", {"provider": "google"}, 300),
+    ("by status", {"status": "5xx"}, 300),
+    ("failed", {"error": "true"}, 300),
+    ("by model", {"model": "gpt-5-mini"}, 300),
+    ("by session", {"session": "session-7-3"}, 300),
+    ("dear", {"cost_min_usd": "0.4"}, 300),
+    ("by tokens", {"tokens_min": "91500"}, 300),
+    ("provider and status", {"provider": "openai", "status": "5xx"}, 300),
+    ("nothing there", {"provider": "openai", "model": "claude-haiku-4-5"}, 300),
+    ("text, frequent", {"q": "import9"}, 500),
+    ("text, rare", {"q": RARE_WORD}, 500),
+    ("text, two words", {"q": f"{RARE_WORD} index"}, 500),
+    ("text, nowhere", {"q": "xylophonist"}, 500),
+)
+
+
+def measured(what: str, case: str, call: Callable[[], Any], target_ms: float, rounds: int = ROUNDS) -> Iterator[Figure]:
+    """The 95th percentile of a call's times, the first one left out."""
+    call()
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - begun) * 1000)
+    yield Figure(what, case, quantiles(times, n=20)[-1], "ms", target_ms)
+
+
+def pages(client: Client) -> Iterator[Figure]:
+    """Pages of the console, their times and queries."""
+    for case, query, target_ms in LISTS:
+        yield from page(client, "list, p95", case, "/flows/", query, target_ms)
+    older = Flow.objects.order_by("-started_at")[Flow.objects.count() // 2]
+    micros = int(older.started_at.timestamp() * 1_000_000)
+    yield from page(client, "list, p95", "a page in the middle", "/flows/", {"cursor": f"{micros}_{older.pk}"}, 200)
+    for tab in ("", "chat", "request", "changes", "context"):
+        yield from page(client, "flow page, p95", tab or "as it opens", f"/flows/{older.pk}/", {"tab": tab}, 150)
+
+
+def page(client: Client, what: str, case: str, path: str, query: dict[str, str], target_ms: float) -> Iterator[Figure]:
+    """One page."""
+    ask = partial(_ask, client, path, query)
+    with CaptureQueriesContext(connection) as asked:
+        ask()
+    queries = len(asked)
+    yield from measured(what, case, ask, target_ms)
+    yield Figure(what.replace("p95", "queries"), case, queries, "queries", MAX_QUERIES)
+
+
+def exports() -> Iterator[Figure]:
+    """HAR and jq, and what they hold in memory."""
+    gc.collect()
+    before, begun = _peak_mb(), time.perf_counter()
+    ids = list(newest(HAR_FLOWS).values_list("pk", flat=True))
+    size = sum(len(piece) for piece in har_text(rows_of(ids), whole_flows(ids)))
+    yield Figure("export", f"HAR of {len(ids)} flows", time.perf_counter() - begun, "s", 10)
+    yield Figure("export", f"HAR of {size / 1e6:.0f} MB, memory", _peak_mb() - before, "MB", 150)
+    begun = time.perf_counter()
+    flows = Flow.objects.order_by("-started_at", "-id")
+    found, _ = jq_window(flows, ["map(select(.response.status_code >= 500)) | map(.id)"])
+    assert found, "jq found nothing"
+    yield Figure("jq", f"over {JQ_FLOWS} flows", time.perf_counter() - begun, "s", 10)
+
+
+def clearing() -> Iterator[Figure]:
+    """Delete everything."""
+    count = Flow.objects.count()
+    begun = time.perf_counter()
+    clear_everything()
+    assert not Flow.objects.exists()
+    yield Figure("clear", f"all {count} flows", time.perf_counter() - begun, "s", 10)
+
+
+def _ask(client: Client, path: str, query: dict[str, str]) -> None:
+    response = client.get(path, query)
+    assert response.status_code == 200, response.status_code
+    assert response.content
+
+
+def _peak_mb() -> float:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+
+def main() -> None:
+    """Fill, measure, clear."""
+    call_command("migrate", verbosity=0)
+    begun = time.perf_counter()
+    count = seed(int(sys.argv[1])) if not Flow.objects.exists() else Flow.objects.count()
+    say(Figure("seed", f"{count} flows", time.perf_counter() - begun, "s"))
+    user, _ = get_user_model().objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.force_login(user)
+    for section in (lambda: pages(client), exports, clearing):
+        for figure in section():
+            say(figure)
+
+
+def say(figure: Figure) -> None:
+    """Hand a figure to the parent."""
+    print(json.dumps(asdict(figure)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
