@@ -67,7 +67,11 @@ class GuardAddon:
             return None
         shown = flow.request.headers.get_all(RESEND_HEADER)
         del flow.request.headers[RESEND_HEADER]
-        state.resend = await self._grants.redeem(shown[0], flow.id) if len(shown) == 1 else None
+        try:
+            state.resend = await self._grants.redeem(shown[0], flow.id) if len(shown) == 1 else None
+        except Exception:  # an addon that raises lets the request through
+            logger.exception("a grant to send a request again could not be looked up")
+            return Refusal(503, "The database that holds the grants does not answer. Try again in a moment.")
         if state.resend is None:
             return Refusal(403, "This grant to send a request again is unknown, expired or used up.")
         return None

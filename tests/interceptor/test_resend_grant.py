@@ -26,6 +26,8 @@ class Book:
 
     async def redeem(self, token: str, flow_id: str) -> Grant | None:
         self.asked.append(token)
+        if token == "broken":
+            raise OSError("the database is gone")
         assert flow_id
         return self.grants.pop(token, None)
 
@@ -87,6 +89,11 @@ def test_a_forged_one_never_reaches_the_provider(bench: Bench, headers: dict[str
     assert bench.post(**headers).status_code == 403
     assert bench.upstream.requests == []
     assert bench.book.grants  # a page cannot even use one up
+
+
+def test_a_book_that_cannot_be_read_lets_nobody_through(bench: Bench) -> None:
+    assert bench.post(x_ccproxy_resend="broken").status_code == 503
+    assert bench.upstream.requests == []
 
 
 def test_two_headers_are_none(bench: Bench) -> None:
