@@ -70,8 +70,10 @@ class Uplink:
         """Leave nothing behind."""
         census.end_all(_GRACE_AFTER_LAUNCHER_S)
         if self._helper:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._helper, signal.SIGTERM)
+            # Collected here: in a container nobody else may do it.
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._helper, signal.SIGKILL)
+                os.waitpid(self._helper, 0)
         shutil.rmtree(self._state, ignore_errors=True, dir_fd=self._states)
 
     def _answer(self, order: dict[str, Any]) -> Answer:
