@@ -83,12 +83,12 @@ class Lanes:
     def pack(self, key: Hashable, digest: str, data: bytes) -> PackedBody:
         """Pack the next body of a lane."""
         if len(data) < MIN_BYTES:
-            return pack(data)
+            return pack(data, digest)
         lane = self._lanes.pop(key, None)
         self._held_bytes -= lane.held_bytes if lane else 0
         packed = lane.add(digest, data) if lane else None
         if lane is None or packed is None:
-            packed = pack(data)
+            packed = pack(data, digest)
             lane = _Lane(Base(packed, data))
         self._lanes[key] = lane
         self._held_bytes += lane.held_bytes

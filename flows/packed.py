@@ -37,9 +37,9 @@ def digest_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
-def pack(data: bytes) -> PackedBody:
-    """Digest and compress `data`; what is tiny or does not shrink stays as it is."""
-    digest = digest_of(data)
+def pack(data: bytes, digest: str = "") -> PackedBody:
+    """Compress `data`, whose digest may be known; what is tiny or does not shrink stays as it is."""
+    digest = digest or digest_of(data)
     if len(data) >= RAW_BELOW_BYTES:
         blob = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data)
         if len(blob) < len(data):

@@ -69,7 +69,7 @@ class Packer:
         bases = (Base(stored.packed, stored.body.data) for stored in near if stored.version == self._version)
         packed = next((found for base in bases if (found := add_to(base, digest, data))), None)
         if packed is None:
-            packed = pack(data) if lane is None else self._lanes.pack(lane, digest, data)
+            packed = pack(data, digest) if lane is None else self._lanes.pack(lane, digest, data)
         self._alive[digest] = packed
         return packed
 

@@ -79,7 +79,8 @@ def _conversation(size_bytes: int) -> bytes:
         total += len(lines) + 300
         if total >= size_bytes:
             break
-    return orjson.dumps({"model": "claude-bench", "max_tokens": 1024, "messages": messages})
+    metadata = {"user_id": '{"session_id":"5b0e4c7e-0000-4000-8000-00000000a9e7"}'}
+    return orjson.dumps({"model": "claude-bench", "max_tokens": 1024, "metadata": metadata, "messages": messages})
 
 
 _LARGE = _conversation(_LARGE_BYTES)
