@@ -1,8 +1,8 @@
 """`python -m tests.bench.provider`: a fast scripted provider. Prints its port, then serves until it is ended.
 
 The request's header `x-bench: EVENTS,EVERY_MS` asks for an event stream; without it, or with 0 events, a small JSON
-answer comes. Both are Anthropic's. Every streamed event carries the clock (`time.perf_counter`, one clock for all processes of
-a machine) at which it was sent.
+answer comes. Both are Anthropic's. Every streamed event carries the clock (`time.perf_counter`, one clock for all
+processes of a machine) at which it was sent.
 """
 
 from __future__ import annotations

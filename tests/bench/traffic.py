@@ -9,7 +9,8 @@ import orjson
 
 _HEAD = (
     b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\n"
-    b"Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-Agent: Anthropic/Python 0.99.0\r\nX-Stainless-Lang: python\r\n"
+    b"Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-Agent: Anthropic/Python 0.99.0\r\n"
+    b"X-Stainless-Lang: python\r\n"
     b"X-Stainless-Package-Version: 0.99.0\r\nX-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\n"
     b"X-Stainless-Runtime: CPython\r\nX-Stainless-Runtime-Version: 3.13.0\r\nX-Stainless-Retry-Count: 0\r\n"
     b"X-Stainless-Timeout: 600\r\nanthropic-version: 2023-06-01\r\nx-api-key: sk-ccproxy-bench\r\n"
