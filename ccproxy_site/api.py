@@ -11,6 +11,7 @@ from rest_framework.routers import DefaultRouter
 
 from flows.api import FlowViewSet
 from flows.import_api import ImportView
+from flows.insight_api import ChangesView, ContextView, MessagesView, SessionView, UsageView
 from flows.pair_api import PairView
 from flows.saved_filter_api import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
@@ -54,6 +55,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("explain/", ExplainView.as_view(), name="api-explain"),
     path("explain/rule/", RuleTrialView.as_view(), name="api-explain-rule"),
+    path("usage/", UsageView.as_view(), name="api-usage"),
+    path("sessions/<path:session_id>/", SessionView.as_view(), name="api-session"),
+    path("flows/<str:flow_id>/changes/", ChangesView.as_view(), name="api-changes"),
+    path("flows/<str:flow_id>/context/", ContextView.as_view(), name="api-context"),
+    path("flows/<str:flow_id>/messages/", MessagesView.as_view(), name="api-messages"),
     path("flows/import/", ImportView.as_view(), name="api-import"),
     path("flows/<str:flow_id>/resend/", ResendView.as_view(), name="api-resend"),
     path("flows/<str:flow_id>/diff/<str:other_id>/", PairView.as_view(), name="api-pair"),

@@ -63,7 +63,8 @@ def pages_of(flow: Flow) -> list[str]:
 
 def endpoints_of(flow: Flow) -> list[str]:
     own = f"/api/flows/{flow.pk}"
-    return [f"{own}/", f"{own}/body/delivered/", f"{own}/as/curl/", "/api/flows/", "/api/flows/har/"]
+    worked_out = [f"{own}/{name}/" for name in ("changes", "context", "messages")]
+    return [f"{own}/", f"{own}/body/delivered/", f"{own}/as/curl/", *worked_out, "/api/flows/", "/api/flows/har/"]
 
 
 def content(response: Any) -> bytes:
