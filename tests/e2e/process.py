@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-import zstandard
+
+from flows.packed import unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30.0
@@ -196,24 +197,25 @@ class Interceptor:
 
     def sides(self, flow_id: str) -> dict[str, dict[str, Any]]:
         """The sides of a flow by name; headers as a list, with its stored `body`."""
-        sql = (
-            "select s.*, b.blob, b.encoding from flows_flowside s left join flows_flowbody b on b.digest=s.body_digest"
-        )
-        found = {row["side"]: row for row in self.rows(f"{sql} where s.flow_id=?", flow_id)}
+        found = {row["side"]: row for row in self.rows("select * from flows_flowside where flow_id=?", flow_id)}
         for row in found.values():
             row["headers"] = json.loads(row["headers"])
-            row["body"] = unpacked(row["blob"], row["encoding"])
+            row["body"] = self.body(row["body_digest"])
         return found
+
+    def body(self, digest: str | None) -> bytes:
+        """A stored body as it was; empty when there is none."""
+        rows = self.rows("select * from flows_flowbody where digest=?", digest) if digest else []
+        if not rows:
+            return b""
+        return unpack(rows[0]["encoding"], rows[0]["size_bytes"], rows[0]["blob"], self.body(rows[0]["base_id"]))
+
+    def bodies(self) -> Iterator[bytes]:
+        """Every stored body as it was."""
+        return (self.body(row["digest"]) for row in self.rows("select digest from flows_flowbody"))
 
 
 _NOT_PASSED_ON = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "http_proxy", "https_proxy", "all_proxy"}
-
-
-def unpacked(blob: bytes | None, encoding: str | None) -> bytes:
-    """A stored body as it was."""
-    if blob is None:
-        return b""
-    return zstandard.ZstdDecompressor().decompressobj().decompress(blob) if encoding == "zstd" else blob
 
 
 @contextlib.contextmanager

@@ -307,6 +307,8 @@ def test_every_value_of_every_table(used: Used) -> None:
     for name, value in cells(used.process.database):
         assert used.canaries.found_within(value) == [], (name, value[:200])
         scanned.add(name)
+    for body in used.process.bodies():  # what is stored as an addition to another one is no text by itself
+        assert used.canaries.found_within(body) == [], body[:200]
     assert {"flows_flowbody.blob", "providers_credentialstate.tokens", "flows_flowside.headers"} <= scanned
     [state, *_] = used.process.rows("select tokens from providers_credentialstate where tokens != ''")
     assert state["tokens"].startswith("gAAAA"), "kept, and encrypted"
