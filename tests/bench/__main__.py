@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import compare, jail, proxy, soak, translation, workers
+from tests.bench import compare, flows, jail, proxy, soak, translation, workers
 from tests.bench.result import OPTIONS, Figure, Section
 
 SECTIONS: dict[str, Section] = {
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Section] = {
     "jail": jail,
     "workers": workers,
     "translation": translation,
+    "flows": flows,
     "soak": soak,
 }
 WHEN_NAMED = {"soak", "flows"}

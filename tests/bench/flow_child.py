@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from statistics import quantiles
 from typing import Any
 
@@ -135,9 +136,8 @@ def main() -> None:
     user, _ = get_user_model().objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(user)
-    for section in (lambda: pages(client), exports, clearing):
-        for figure in section():
-            say(figure)
+    for figure in chain(pages(client), exports(), clearing()):
+        say(figure)
 
 
 def say(figure: Figure) -> None:

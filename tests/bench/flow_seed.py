@@ -72,7 +72,7 @@ def _copy(copy: int, earlier_s: int) -> None:
 
 def _copy_rows(model: type[Model], changed: dict[str, str], key: str) -> None:
     """Those of the rows whose key says that they are no copies."""
-    columns = [column.column for column in model._meta.concrete_fields if not isinstance(column, AutoField)]
+    columns = [str(column.column) for column in model._meta.concrete_fields if not isinstance(column, AutoField)]
     values = ", ".join(changed.get(column, f'"{column}"') for column in columns)
     names = ", ".join(f'"{column}"' for column in columns)
     table = model._meta.db_table
