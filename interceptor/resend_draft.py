@@ -30,7 +30,7 @@ NOT_SENT: Final = frozenset(
 _METHOD: Final = re.compile(r"[A-Za-z]{1,32}")
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _TARGET: Final = re.compile(r"/[\x21-\x7e]*")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 Line = tuple[str, str]
 

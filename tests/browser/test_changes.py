@@ -45,6 +45,19 @@ def test_two_marked_rows_are_compared_with_d(visit: Visit) -> None:
     assert page.url.endswith("/flows/")
 
 
+def test_r_sends_the_chosen_row_again(visit: Visit) -> None:
+    visit.page.set_default_timeout(8000)
+    page = visit.go("/flows/?provider=local")
+    page.keyboard.press("j")
+    page.keyboard.press("r")
+    page.wait_for_url(f"**/flows/{IDS['redirect']}/resend/")
+    page.keyboard.press("2")
+    page.wait_for_url("**as=forwarded")
+    assert "gone or switched off" in page.inner_text("#preview .problem")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-act=resend]")
+
+
 def test_a_mark_and_the_flow_that_is_open(visit: Visit) -> None:
     visit.page.set_default_timeout(8000)
     page = visit.go(f"/flows/{IDS['redirect']}/")

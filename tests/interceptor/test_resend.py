@@ -154,6 +154,8 @@ def test_other_cut_out_headers_are_left_out_and_told() -> None:
         ({"headers": "no colon"}, "is no header"),
         ({"headers": "X: a\0b"}, "characters that no header may have"),
         ({"headers": "X y: b"}, "is no header"),
+        ({"headers": "X: \ud800"}, "characters that no header may have"),
+        ({"headers": "Ü: b"}, "is no header"),
     ],
 )
 def test_what_is_no_http_is_refused(edits: dict[str, str], why: str) -> None:
@@ -291,13 +293,19 @@ def test_without_a_proxy_it_says_so(client: Client) -> None:
         ({"body": 5}, 400),
         ({"body": "{"}, 400),
         ({"path": "x"}, 409),
+        ({"headers": "X: \ud800"}, 400),
+        ({"body": "\ud800"}, 400),
     ],
 )
 def test_rest_refuses_nonsense(client: Client, sent: Any, status: int) -> None:
     record()
     staff = user(client, "add_resend", "view_flow")
     assert staff.post("/api/flows/f/resend/", json.dumps(sent), content_type="application/json").status_code == status
-    assert staff.post("/api/flows/none/resend/", "{}", content_type="application/json").status_code == 404
+    for name in ("none", "a%00b", "x" * 300):
+        assert staff.post(f"/api/flows/{name}/resend/", "{}", content_type="application/json").status_code == 404
+        assert staff.get(f"/flows/{name}/resend/").status_code == 404
+        assert staff.get(f"/flows/resend/{name}/").status_code == 404
+        assert staff.get(f"/flows/diff/{name}/f/").status_code == 404
 
 
 def test_a_proxy_that_cannot_be_reached_is_told_on_the_tickets_page(client: Client) -> None:
