@@ -12,6 +12,8 @@ from flows.packed import PackedBody, digest_of, pack
 from flows.redact import RedactedBody, Redactor
 
 CACHED_BYTES = 16 * 1024 * 1024
+CACHED_BODIES = 2000
+"""A small body costs as much memory beside its bytes: without this bound memory would grow for 10,000 flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Packer:
         stored = Stored(body, self._packed(body.data, near, lane), self._version)
         self._recent[key] = stored
         self._recent_bytes += _cost(key, stored)
-        while self._recent_bytes > CACHED_BYTES:
+        while self._recent_bytes > CACHED_BYTES or len(self._recent) > CACHED_BODIES:
             self._recent_bytes -= _cost(*self._recent.popitem(last=False))
         return stored
 
