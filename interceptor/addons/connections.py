@@ -6,6 +6,7 @@ content is neither kept nor held.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ from interceptor.wireguard.lease import RunBook
 
 QUIC_PORT = 443
 MAX_ERROR_CHARS = 300
+FAILED_CLOSE_DELAY_S = 0.2
 
 AnyFlow = TCPFlow | UDPFlow
 
@@ -103,9 +105,13 @@ class ConnectionsAddon:
         """Nothing more came."""
         self._end(flow.id)
 
-    def tcp_error(self, flow: TCPFlow) -> None:
+    async def tcp_error(self, flow: TCPFlow) -> None:
         """It could not be opened, or broke."""
         self._fail(flow)
+        if came_by_wireguard(flow.client_conn) and flow.server_conn.timestamp_tcp_setup is None:
+            # A server may refuse before the tunnel has seen the end of the client's own handshake; a connection that
+            # is closed that early stays open for the client.
+            await asyncio.sleep(FAILED_CLOSE_DELAY_S)
 
     def udp_error(self, flow: UDPFlow) -> None:
         """The same over UDP."""

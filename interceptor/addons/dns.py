@@ -18,6 +18,7 @@ from mitmproxy.proxy.mode_specs import WireGuardMode
 from flows.record import FlowRecord, Sink
 from interceptor.addons.runs import origin_fields, run_of
 from interceptor.wireguard.hosts import plain_name
+from interceptor.wireguard.hosts_file import HostsFile
 from interceptor.wireguard.lease import Run, RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.server import DNS_SERVER
@@ -37,6 +38,7 @@ class RunDns(DnsResolver):
         self._runs = runs
         self._overrides = overrides
         self._sink = sink
+        self._hosts = HostsFile()
 
     async def dns_request(self, flow: DNSFlow) -> None:
         """Answer a lookup."""
@@ -54,6 +56,8 @@ class RunDns(DnsResolver):
         elif name in self._overrides.addresses:
             address = self._overrides.addresses[name]
             flow.response = _answer(flow.request, [address] if question.type == types.A else [])
+        elif (known := self._hosts.lookup(name)) is not None:
+            flow.response = _answer(flow.request, known if question.type == types.A else [])
         elif question.type in _NOTHING_THERE:
             flow.response = _answer(flow.request, [])
         else:

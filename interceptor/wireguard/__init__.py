@@ -1,5 +1,6 @@
 """WireGuard listeners: transparent capture of whole processes, and of clients outside.
 
+hosts_file     this machine's hosts file
 lease_client   the launcher's side of a lease; standard library only
 lease          what a lease is: label, command, allowed hosts
 command_line   a command without its credentials

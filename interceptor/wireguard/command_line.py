@@ -14,9 +14,7 @@ from providers.auth.sentinel import provider_of
 MAX_CHARS = 1000
 LEFT_OUT = "‹left out›"
 
-_SECRET_NAME = re.compile(
-    r"api-?_?key|token(?!s|iz)|secret|passw|credential|authorization|cookie|jwt", re.IGNORECASE
-)
+_SECRET_NAME = re.compile(r"api-?_?key|token(?!s|iz)|secret|passw|credential|authorization|cookie|jwt", re.IGNORECASE)
 _NAMED = re.compile(r"(-{0,2}[\w.-]{1,64})(=|:\s*)(.+)", re.DOTALL)
 _USER = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
 _PARAMETER = re.compile(r"([?&][\w.-]*(?:key|token|secret|passw|sig)[\w.-]*=)[^&\s]+", re.IGNORECASE)

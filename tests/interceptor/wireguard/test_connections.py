@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 from contextlib import suppress
 
 import pytest
+from mitmproxy.proxy.mode_specs import WireGuardMode
 
 from interceptor.addons.client_hello import ClientHelloAddon
 from interceptor.addons.connections import ConnectionsAddon
+from interceptor.state import FlowState
+from interceptor.wireguard.lease import Run
 from tests.interceptor.wireguard.test_lease import until
 from tests.interceptor.wireguard.test_transparent import request
 from tests.interceptor.wireguard.world import ADDRESSES, World, talk
@@ -121,3 +125,25 @@ def test_fingerprints_are_forgotten_with_their_connections(world: World) -> None
         talk(connection, request("evil.test", key="k"))
         assert len(hellos._hellos) == 1
     until(lambda: hellos._hellos == {})
+
+
+def test_nothing_of_a_run_is_left(world: World) -> None:
+    """Whatever it did: no run, no mode, no flow's state outlives its lease."""
+
+    def left() -> list[object]:
+        gc.collect()
+        return [one for one in gc.get_objects() if isinstance(one, (Run, WireGuardMode, FlowState)) and is_of(one)]
+
+    def is_of(one: Run | WireGuardMode | FlowState) -> bool:
+        run = one if isinstance(one, Run) else one.run if isinstance(one, FlowState) else None
+        return run.label == "gone" if run else isinstance(one, WireGuardMode) and one not in before
+
+    before = [one for one in gc.get_objects() if isinstance(one, WireGuardMode)]
+    for _ in range(3):
+        with world.another(label="gone") as run:
+            with run.tls(run.address("evil.test"), "evil.test") as connection:
+                talk(connection, request("evil.test", key="k"))
+            with run.tcp(run.address("echo.test"), 22) as raw:
+                raw.sendall(b"\x00x")
+                assert raw.recv(10) and left()
+    until(lambda: not left())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from interceptor.addons.upstream import OWN_MACHINE, UpstreamAddon
 from interceptor.wireguard.answers import MAX_ADDRESSES, MAX_NAMES_EACH, Answers
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.hosts import allowed_hosts
+from interceptor.wireguard.hosts_file import HostsFile
 from interceptor.wireguard.lease import Run, RunBook
 from interceptor.wireguard.overrides import Overrides, parse_overrides
 from providers.errors import ConfigError
@@ -169,6 +171,18 @@ def test_an_override_keeps_the_name_that_was_meant() -> None:
     assert server.address == ("127.0.0.1", 9)
     addon.server_connected(data)
     assert server.address == ("good.test", 443) and addon._meant == {}
+
+
+def test_the_hosts_file(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("# none\n192.0.2.1 One one.test # x two.test\n\n192.0.2.2\tone\n::1 six\nbad line\n")
+    hosts = HostsFile(path)
+    assert [str(one) for one in hosts.lookup("one") or []] == ["192.0.2.1", "192.0.2.2"]
+    assert (hosts.lookup("six"), hosts.lookup("two.test"), hosts.lookup("")) == ([], None, None)
+    path.write_text("192.0.2.9 new.test\n")
+    assert [str(one) for one in hosts.lookup("new.test") or []] == ["192.0.2.9"]
+    path.unlink()
+    assert hosts.lookup("new.test") is None
 
 
 def test_an_address_is_allowed_when_it_was_looked_up() -> None:

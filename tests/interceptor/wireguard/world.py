@@ -111,8 +111,10 @@ def echo_server() -> Iterator[int]:
 
 
 @contextmanager
-def running_world(directory: Path, *, rules: tuple[Any, ...] = (), **options: Any) -> Iterator[World]:
-    """All of it."""
+def running_world(
+    directory: Path, *, rules: tuple[Any, ...] = (), more: tuple[Any, ...] = (), **options: Any
+) -> Iterator[World]:
+    """All of it; `more` are further providers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         udp_port = probe.getsockname()[1]
@@ -121,6 +123,7 @@ def running_world(directory: Path, *, rules: tuple[Any, ...] = (), **options: An
     providers = [
         provider("good", 443, host="good.test", scheme="https", auth=key_auth("x-api-key", CANARY)),
         provider("other", 443, host="other.test", scheme="https", auth=key_auth("x-api-key", OTHER)),
+        *more,
     ]
     with Upstream(context) as good, Upstream(context) as evil, Upstream() as plain, echo_server() as echo:
         ports = {"good.test": good, "other.test": good, "evil.test": evil, "plain.test": plain, "pinned.test": evil}

@@ -1,0 +1,100 @@
+"""Rules, hooks and renewals on captured traffic: for requests with a sentinel key at its own host, and no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from providers.auth.base import FileAuth
+from tests.fakes.upstream import Script, Seen
+from tests.interceptor.proxied import provider, rule
+from tests.interceptor.wireguard.test_transparent import ask, request
+from tests.interceptor.wireguard.tunnel import need_tunnel
+from tests.interceptor.wireguard.world import CANARY, OTHER, World, running_world
+
+RULES = (
+    rule(name="moved", match_model="^moved$", dest_provider="other"),
+    rule(name="away", match_model="^away$", dest_host="evil.test"),
+    rule(name="everything", match_path="^/v1/everything", dest_provider="other"),
+)
+
+
+@pytest.fixture(scope="module")
+def ruled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Path]]:
+    need_tunnel()
+    folder = tmp_path_factory.mktemp("ruled")
+    token = folder / "token"
+    filed = provider("filed", 443, host="good.test", scheme="https", auth=FileAuth(file=str(token), header="x-api-key"))
+    with running_world(folder, rules=RULES, more=(filed,)) as world:
+        yield world, token
+
+
+@pytest.fixture
+def world(ruled: tuple[World, Path]) -> World:
+    ruled[0].forget()
+    return ruled[0]
+
+
+def body(model: str) -> bytes:
+    return json.dumps({"model": model, "max_tokens": 1, "messages": []}).encode()
+
+
+def test_a_rule_moves_a_sentinels_request(world: World) -> None:
+    ask(world, "good.test", request("good.test", body=body("moved")))
+    record = world.record(method="POST")
+    assert (record.provider, record.rule, record.host) == ("other", "moved", "other.test")
+    assert world.good.last.header("x-api-key") == OTHER and world.good.last.header("host") == "other.test"
+
+
+def test_a_rule_to_a_foreign_host_gives_it_no_credential(world: World) -> None:
+    ask(world, "good.test", request("good.test", body=body("away")))
+    assert world.evil.requests, "the rule was followed"
+    assert CANARY not in world.everything_seen_by_evil and "sk-ccproxy" not in world.everything_seen_by_evil
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "path", "model"),
+    [
+        ("good.test", "users-own-key", "/v1/messages", "moved"),
+        ("good.test", "users-own-key", "/v1/everything", "x"),
+        ("evil.test", "sk-ccproxy-good", "/v1/messages", "moved"),
+        ("evil.test", "sk-ccproxy-other", "/v1/everything", "x"),
+    ],
+)
+def test_no_rule_touches_anything_else(world: World, host: str, key: str, path: str, model: str) -> None:
+    sent = request(host, key=key, path=path, body=body(model))
+    ask(world, host, sent)
+    server = world.good if host == "good.test" else world.evil
+    assert server.last.head + server.last.body == sent
+    record = world.record(method="POST")
+    assert (record.action, record.rule, record.provider, record.host) == ("passthrough", "", "", host)
+
+
+def test_side_endpoints_keep_their_path(world: World) -> None:
+    ask(world, "good.test", request("good.test", path="/api/oauth/usage?x=%2F", body=b""))
+    assert world.good.last.target == "/api/oauth/usage?x=%2F" and world.good.last.header("x-api-key") == CANARY
+
+
+def test_a_refused_credential_is_renewed_and_sent_again(world: World, ruled: tuple[World, Path]) -> None:
+    token = ruled[1]
+    token.write_text("old-token-000111222")
+
+    def checked(seen: Seen) -> Script:
+        if seen.header("x-api-key") == "new-token-333444555":
+            return Script(pieces=(b'{"type":"message"}',))
+        token.write_text("new-token-333444555")
+        return Script(401, pieces=(b"{}",))
+
+    world.good.scripts["/v1/messages"] = checked
+    got = ask(world, "good.test", request("good.test", key="sk-ccproxy-filed"))
+    assert got.startswith(b"HTTP/1.1 200") and b"x-ccproxy" not in got.lower()
+    assert [seen.header("x-api-key") for seen in world.good.requests] == ["old-token-000111222", "new-token-333444555"]
+    record = world.record(method="POST")
+    assert [step.stage for step in record.hooks][-1] == "replay" and record.run_label == "test"
+
+
+def test_an_answer_to_a_sentinel_has_no_header_of_ours(world: World) -> None:
+    assert b"x-ccproxy" not in ask(world, "good.test", request("good.test")).lower()
