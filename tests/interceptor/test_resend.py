@@ -159,7 +159,7 @@ def test_other_cut_out_headers_are_left_out_and_told() -> None:
     ],
 )
 def test_what_is_no_http_is_refused(edits: dict[str, str], why: str) -> None:
-    assert why in refused(record(), **edits)
+    assert why in refused(record(), as_forwarded=False, **edits)
 
 
 def test_headers_of_the_sender_itself_cannot_be_typed_in() -> None:
