@@ -53,6 +53,7 @@ class Initiator:
         self._macs = Macs(keys.public, keys.peer_public)
         self._timers = Timers()
         self._handshake: Handshake | None = None
+        self._hurried = False
         self._current: Session | None = None
         self._previous: Session | None = None
         self._waiting: deque[bytes] = deque(maxlen=QUEUE_PACKETS)
@@ -157,8 +158,17 @@ class Initiator:
             self._keepalive()  # the server may use the new keys only after it has heard something under them
 
     def _cookie(self, message: bytes) -> None:
-        if self._handshake is not None and int.from_bytes(message[4:8], "little") == self._handshake.local_index:
-            self._macs.take_cookie(message, self.now)
+        """Use a cookie at the next attempt, as the paper says; at once when packets wait for the keys.
+
+        mitmproxy's server is not under load when it asks for one, and the five seconds would stall the command. Once a
+        series of attempts, so that no server can make us send in a loop.
+        """
+        if self._handshake is None or int.from_bytes(message[4:8], "little") != self._handshake.local_index:
+            return
+        self._macs.take_cookie(message, self.now)
+        if not self.is_up and not self._hurried:
+            self._initiate(again=True)
+            self._hurried = True
 
     def _keepalive(self) -> None:
         if self._current is not None and self.is_up:
@@ -179,6 +189,7 @@ class Initiator:
         self._waiting.clear()
 
     def _initiate(self, *, again: bool) -> None:
+        self._hurried = self._hurried and again
         self._handshake = initiate(self._keys)
         self._on_handshake(self._handshake)
         self._timers.initiated(self.now, again=again)
