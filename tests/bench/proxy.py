@@ -98,7 +98,7 @@ def _large(targets: Sequence[Target]) -> Iterator[Figure]:
 def _streams(targets: Sequence[Target], streams: int) -> Iterator[Figure]:
     events, every_ms = STREAMS[streams]
     rounds = (2 if streams > 1 else 3) if OPTIONS.quick else (5 if streams < 500 else 3)
-    load = Load(partial(traffic.streamed, events=events, every_ms=every_ms), streams, streams)
+    load = Load(partial(traffic.streamed, events=events, every_ms=every_ms), max(streams, 5), streams)
     series = measure(targets, load, rounds)
     at_once = f"{streams} stream{'s' if streams > 1 else ''} at once"
     limit = series.added(DUMP_STREAMED, DIRECT, first_byte_ms) + FIRST_EVENT_ROOM_MS
