@@ -47,8 +47,3 @@ def covered_folders(directory: Path, cert_dir: Path, working: Path) -> list[str]
     if not any(sockets.is_relative_to(folder) for folder in folders):
         folders.append(sockets)
     return [str(folder) for folder in dict.fromkeys(folders)]
-
-
-def hides_config(directory: Path, covered: list[str]) -> bool:
-    """Whether the whole config directory is hidden."""
-    return str(directory.resolve()) in covered

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
@@ -236,14 +235,18 @@ def _look_back(plan: Plan, uplink: Uplink, network: Network, line: socket) -> No
         uplink.end_all(_GRACE_S)
     if not uplink.is_alive or (network.slirp is not None and not network.slirp.is_alive):
         plan.notes.append("the jail's network ended before the command; what it sent after that was lost")
-    if any(_ended(line)):
+    if _has_ended(line):
         plan.notes.append("the proxy stopped while the command ran; what it sent after that was lost")
 
 
-def _ended(line: socket) -> Iterator[bool]:
-    line.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        yield not line.recv(1)
+def _has_ended(lease: socket) -> bool:
+    lease.setblocking(False)
+    try:
+        return not lease.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _stop_capture(plan: Plan, capture: Capture) -> None:

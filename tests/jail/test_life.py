@@ -25,34 +25,36 @@ from tests.jail import user
 TOOLS = ("slirp4netns", "wireguard-go")
 
 
-def of_the_user() -> set[int]:
-    """Processes of the user that live, the interceptor's aside from their own."""
+def processes(world) -> set[int]:
+    """What lives of this world: its config directory is in environment or arguments; wireguard-go has neither."""
+    mark = str(world.interceptor.config_dir).encode()
     uid = user.UID if os.getuid() == 0 else os.getuid()
     found = set()
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and entry.stat().st_uid == uid:
+            is_client = entry.stat().st_uid == uid and (entry / "comm").read_text() == "wireguard-go\n"
+            if is_client or mark in (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes():
                 found.add(int(entry.name))
     return found
 
 
-def namespaces() -> set[str]:
-    """User and network namespaces that some process lives in."""
+def namespaces(pids: set[int]) -> set[str]:
+    """The user and network namespaces that these processes live in."""
     found = set()
-    for entry in Path("/proc").glob("[0-9]*/ns/*"):
+    for pid in pids:
         with contextlib.suppress(OSError):
-            if entry.name in ("net", "user"):
-                found.add(os.readlink(entry))
+            found |= {os.readlink(f"/proc/{pid}/ns/{name}") for name in ("net", "user")}
     return found
 
 
 @pytest.fixture
 def nothing_left(world):
     """After the test there are no more processes, namespaces and files than before."""
-    before, names = of_the_user(), namespaces()
+    before = processes(world)
+    names = namespaces(before)
     yield
-    wait_until(lambda: of_the_user() <= before, "every process of the jails has ended", 10)
-    wait_until(lambda: namespaces() <= names, "every namespace is gone", 10)
+    wait_until(lambda: processes(world) <= before, "every process of the jails has ended", 10)
+    assert namespaces(processes(world)) <= names
     wait_until(lambda: not list(world.jails.iterdir()), "every folder is gone", 10)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-UID = 61234
+UID = 61234 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""One for each worker: tests count the processes of theirs."""
 _SCRIPT = """
 set -e
 uid=$1; closed=$2; shift 2
