@@ -9,12 +9,13 @@ from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows import lanes
+from flows import lanes, packing
 from flows.batch import write_batch
 from flows.bodies import load_bodies, load_body
 from flows.lanes import Lanes
 from flows.models import Flow, FlowBody, FlowSide, HookTrace
 from flows.packed import PackedBody, digest_of, unpack
+from flows.packing import Packer
 from flows.record import WebSocketRecord
 from flows.redact import Redactor
 from flows.retention import sweep_chunk
@@ -146,6 +147,24 @@ def test_nothing_builds_on_what_was_stored_before_a_secret_was_known(turns: list
     assert any(body.base for body in bodies), "what left still builds on what came"
     assert not any(secret.encode() in plain(body) for body in bodies)
     assert b"redacted" in plain(_body_of(second, "client"))
+
+
+def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(turns: list[Turn]) -> None:
+    registry = SecretRegistry()
+    packer = Packer(Redactor(registry))
+    client = packer.store(turns[0].request, "")
+    assert packer.store(turns[0].request + b" ", "", near=[client]).packed.base is client.packed
+    registry.add("sk-0123456789-not-in-it")
+    assert packer.store(turns[0].request + b"  ", "", near=[client]).packed.base is None
+
+
+def test_no_body_is_packed_in_two_ways_at_once(turns: list[Turn], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "CACHED_BYTES", 0)
+    packer = Packer(Redactor(SecretRegistry()))
+    first = packer.store(turns[0].request, "", lane="lane").packed
+    second = packer.store(turns[1].request, "", lane="lane").packed
+    assert second.base is first
+    assert packer.store(turns[0].request, "", lane="lane").packed is first
 
 
 def test_flows_without_a_conversation_and_compressed_bodies_stand_alone(turns: list[Turn]) -> None:
