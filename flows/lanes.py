@@ -17,6 +17,9 @@ from flows.packed import PackedBody, pack
 HELD_BYTES = 32 * 1024 * 1024
 """Bodies kept in memory to build on; the lanes not used for the longest time are forgotten first."""
 
+HELD_LANES = 1000
+"""Conversations of one short question each: their bytes alone would let 16,000 of them stay, with twice that beside."""
+
 MIN_BYTES = 1024
 """Smaller bodies are stored alone."""
 
@@ -92,7 +95,7 @@ class Lanes:
             lane = _Lane(Base(packed, data))
         self._lanes[key] = lane
         self._held_bytes += lane.held_bytes
-        while self._held_bytes > HELD_BYTES:
+        while self._held_bytes > HELD_BYTES or len(self._lanes) > HELD_LANES:
             self._held_bytes -= self._lanes.popitem(last=False)[1].held_bytes
         return packed
 
