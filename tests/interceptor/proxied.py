@@ -182,3 +182,5 @@ def running_proxy(config: Snapshot, *, config_dir: Path | None = None, **options
         call(proxy.stop(0.2))
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
+        if not thread.is_alive():
+            loop.close()

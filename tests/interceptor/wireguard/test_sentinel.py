@@ -28,7 +28,7 @@ def ruled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Pat
     folder = tmp_path_factory.mktemp("ruled")
     token = folder / "token"
     filed = provider("filed", 443, host="good.test", scheme="https", auth=FileAuth(file=str(token), header="x-api-key"))
-    with running_world(folder, rules=RULES, more=(filed,)) as world:
+    with running_world(folder, rules=RULES, more=(filed,), idle_timeout_s=0.5, body_size_limit="2k") as world:
         yield world, token
 
 
@@ -71,6 +71,13 @@ def test_no_rule_touches_anything_else(world: World, host: str, key: str, path: 
     assert server.last.head + server.last.body == sent
     record = world.record(method="POST")
     assert (record.action, record.rule, record.provider, record.host) == ("passthrough", "", "", host)
+
+
+def test_no_limit_of_the_proxys_port_is_put_on_anything_else(world: World) -> None:
+    """Neither how large a request may be nor how long an answer may take."""
+    world.evil.scripts["/v1/messages"] = Script(pieces=(b"a", b"b"), pause_s=1.2)
+    got = ask(world, "evil.test", request("evil.test", key="users-own-key", body=bytes(5000)))
+    assert got.startswith(b"HTTP/1.1 200") and got.endswith(b"ab") and world.evil.last.body == bytes(5000)
 
 
 def test_side_endpoints_keep_their_path(world: World) -> None:

@@ -120,12 +120,14 @@ def running_world(
         udp_port = probe.getsockname()[1]
     authority = make_authority(directory, *ADDRESSES)
     context = authority.server_context(["http/1.1"])
+    # It speaks HTTP/1.1 alone, and would be misunderstood by a proxy that offers more than its client did.
+    tempting = authority.server_context(["h2", "http/1.1"])
     providers = [
         provider("good", 443, host="good.test", scheme="https", auth=key_auth("x-api-key", CANARY)),
         provider("other", 443, host="other.test", scheme="https", auth=key_auth("x-api-key", OTHER)),
         *more,
     ]
-    with Upstream(context) as good, Upstream(context) as evil, Upstream() as plain, echo_server() as echo:
+    with Upstream(context) as good, Upstream(tempting) as evil, Upstream() as plain, echo_server() as echo:
         ports = {"good.test": good, "other.test": good, "evil.test": evil, "plain.test": plain, "pinned.test": evil}
         upstreams = {name: f"127.0.0.1:{server.port}" for name, server in ports.items()}
         overrides = parse_overrides(
