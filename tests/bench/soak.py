@@ -24,6 +24,7 @@ STREAMS = 500
 EVENTS, EVERY_MS = 60, 500.0
 GROWTH_MB = 20.0
 _SAMPLE_EVERY_S = 5.0
+_REASONS = "select status_code, error, count(*) as flows from flows_flow where error != '' group by 1, 2 limit 5"
 _SETTLED_AFTER = 0.3
 """The part of the soak after which memory must not grow any more: streams begin together and spread out."""
 
@@ -44,8 +45,9 @@ def figures() -> Iterator[Figure]:
         soak = asyncio.run(_run(product, OPTIONS.soak_s))
         product.acknowledged = soak.finished
         product.settle()
-        for error in soak.errors[:5]:
-            print(f"    {error}")
+        reasons = product.interceptor.rows(_REASONS) if product.interceptor else []
+        for line in (*soak.errors[:5], *reasons):
+            print(f"    {line}")
         what = f"{OPTIONS.soak_s:.0f} s of {STREAMS} streams"
         yield Figure(what, "streams that ended", soak.finished, "")
         yield Figure(what, "events passed on", soak.finished * EVENTS, "")
@@ -84,6 +86,8 @@ async def _client(target: Target, soak: _Soak, number: int) -> None:
                 raise ConnectionError(f"status {answer.status_code}, {len(answer.event_delays)} of {EVENTS} events")
         except (OSError, TimeoutError) as exc:
             soak.errors.append(f"{type(exc).__name__}: {exc}")
+            if connection is not None:
+                connection.close()
             connection = None
         else:
             soak.finished += 1
