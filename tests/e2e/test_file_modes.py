@@ -66,7 +66,7 @@ def readable_by_nobody(folder: Path) -> list[str]:
 def reachable(folder: Path) -> None:
     """pytest's folders are their owner's alone, which would hide everything from the one who is to look."""
     for parent in (folder, *folder.parents):
-        if parent.name.startswith("pytest-"):
+        if parent.name.startswith(("pytest-", "popen-")):
             parent.chmod(0o755)
     folder.chmod(0o755)
 

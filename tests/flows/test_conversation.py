@@ -264,7 +264,7 @@ def test_the_tabs_of_every_flow_need_few_queries_and_stay_safe(
     seed_all()
     seed_session()
     for flow_id in [*IDS.values(), SECOND]:
-        with django_assert_max_num_queries(11):
+        with django_assert_max_num_queries(12):
             html = page(staff, f"/flows/{flow_id}/?tab={tab}")
         hidden = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
         assert not re.search(rf"<img src=x|<script>alert|\sstyle=|{hidden}", html)
@@ -344,7 +344,7 @@ def test_a_websockets_conversation_is_shown(staff: Client, django_assert_max_num
             flow=flow, seq=seq, at_ms=seq, from_client=from_client, is_text=True, size_bytes=len(data),
             body_digest=store(data),
         )  # fmt: skip
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         said = text(page(staff, "/flows/socket/?tab=chat"))
     assert "OpenAI Responses" in said
     assert "shell" in said

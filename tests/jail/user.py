@@ -17,6 +17,7 @@ UID = 61234 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"
 """One for each worker: tests count the processes of theirs."""
 _SCRIPT = """
 set -e
+umask 022
 uid=$1; closed=$2; shift 2
 if [ -n "$closed" ]; then
   mount -t tmpfs -o mode=755 tmpfs /mnt
