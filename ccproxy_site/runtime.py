@@ -31,6 +31,7 @@ from interceptor.endpoints import Endpoints
 from interceptor.guard import guard_rules
 from interceptor.instances import own_instance, running_instances
 from interceptor.keylog import log_tls_secrets
+from interceptor.open_files import raise_open_files_limit
 from interceptor.proxy import Proxy
 from interceptor.resend_book import DatabaseGrants
 from interceptor.wireguard.overrides import parse_overrides
@@ -107,6 +108,7 @@ class Runtime:
         keyring()
         if self.settings.inspector.keylog:
             log_tls_secrets(self.directory)
+        raise_open_files_limit()
         self._store.replace(self.load())
         if not self._listeners:  # a worker's parent does it
             mark_interrupted(datetime.now(UTC), running_instances())
