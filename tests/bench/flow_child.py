@@ -25,6 +25,7 @@ import django
 
 django.setup()
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection
@@ -37,6 +38,7 @@ from flows.models import Flow
 from flows.services import clear_everything
 from flows.whole import whole_flows
 from tests.bench.flow_seed import RARE_WORD, seed
+from tests.bench.pace import pace
 from tests.bench.result import Figure
 
 ROUNDS = 20
@@ -143,7 +145,8 @@ def main() -> None:
     user, _ = get_user_model().objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(user)
-    for figure in chain(pages(client), exports(), clearing()):
+    cookie = settings.SESSION_COOKIE_NAME, client.cookies[settings.SESSION_COOKIE_NAME].value
+    for figure in chain(pages(client), exports(), pace(cookie, clearing)):
         say(figure)
 
 
