@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread (the record's, a page's) may keep the interpreter from the proxy's loop. Python's 5 ms add up,
-because the loop hands it over at every system call: p99 of a streamed event's delay while pages are listed, +28 → +4 ms.
+because the loop hands it over at every system call: the p99 of an event's delay while pages are listed, +28 → +4 ms.
 """
 WRITER_DRAIN_TIMEOUT_S = 15.0
 RENEWAL_DRAIN_TIMEOUT_S = 20.0
