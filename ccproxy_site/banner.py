@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ccproxy_site.login_link import make_login_link
 from interceptor.endpoints import Endpoints
+from providers.private_file import write_private
 
 LOGIN_FILE_NAME = "login-link"
 
@@ -14,12 +14,7 @@ LOGIN_FILE_NAME = "login-link"
 def write_login_file(directory: Path, endpoints: Endpoints) -> Path:
     """Put a fresh one-time login link into a file that only its owner can read."""
     path = directory / LOGIN_FILE_NAME
-    temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(make_login_link(endpoints.console_url) + "\n")
-    temporary.replace(path)
+    write_private(path, make_login_link(endpoints.console_url) + "\n")
     return path
 
 

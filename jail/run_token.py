@@ -54,6 +54,7 @@ def _run_token(directory: Path) -> str:
     from interceptor.config.database import ensure_database
     from interceptor.models import ClientToken
     from providers.audit import audited, shell_caller
+    from providers.private_file import write_private
 
     ensure_database()
     path = directory / FILE_NAME
@@ -63,10 +64,5 @@ def _run_token(directory: Path) -> str:
     ClientToken.objects.filter(name=TOKEN_NAME).delete()
     with audited("client-token-add", f"token {TOKEN_NAME}", by=shell_caller()):
         token = create_client_token(TOKEN_NAME)
-    temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
-    temporary.replace(path)
+    write_private(path, token + "\n")
     return token

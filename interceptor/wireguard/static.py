@@ -7,7 +7,6 @@ beside it, with the port that was really bound, for `ccproxy namespace wireguard
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from mitmproxy.addons.proxyserver import Proxyserver
@@ -16,6 +15,7 @@ from mitmproxy_rs import wireguard
 from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.server import DNS_SERVER, HOST, WireGuardServer, start_server
 from providers.errors import ConfigError
+from providers.private_file import write_private
 
 KEY_FILE = "wireguard.conf"
 PORT_SETTING = "inspector.wireguard_port (CCPROXY_INSPECTOR__WIREGUARD_PORT)"
@@ -30,10 +30,10 @@ async def start_static_server(manager: Proxyserver, directory: Path, port: int) 
     keys = directory / KEY_FILE
     try:
         if not keys.exists():
-            _write_private(keys, json.dumps({"server_key": wireguard.genkey(), "client_key": wireguard.genkey()}))
+            write_private(keys, json.dumps({"server_key": wireguard.genkey(), "client_key": wireguard.genkey()}))
         keys.chmod(0o600)
         server = await start_server(manager, keys, port=port)
-        _write_private(directory / CLIENT_FILE, client_config(server))
+        write_private(directory / CLIENT_FILE, client_config(server))
     except ValueError:
         raise ConfigError(f"{keys} holds no WireGuard keys; delete it, and new ones are made") from None
     except OSError as exc:
@@ -55,13 +55,3 @@ def client_config(server: WireGuardServer) -> str:
         "AllowedIPs = 0.0.0.0/0\n"
         f"Endpoint = {HOST}:{server.port}\n"
     )
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace a file by one that only its owner can read."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    temporary.replace(path)

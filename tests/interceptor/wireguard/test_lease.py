@@ -39,7 +39,8 @@ def test_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 120)
     folder.mkdir()
     with running_proxy(snapshot(), config_dir=folder):
-        _, connection = take_lease(folder, label="a", command=["x"], egress=None)
+        lease, connection = take_lease(folder, label="a", command=["x"], egress=None)
+        assert lease.port
         connection.close()
 
 
