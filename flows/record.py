@@ -1,4 +1,4 @@
-"""The hand-over from the proxy to the record: frozen dataclasses, no Django, no mitmproxy.
+"""The hand-over from the proxy to the record: values, no Django, no mitmproxy.
 
 A flow is handed over several times (when routed, every two seconds while it streams, when it ends); each hand-over
 is complete in itself and replaces the one before.
@@ -6,8 +6,10 @@ is complete in itself and replaces the one before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
+
+from providers.value import value
 
 Side = Literal["client", "forwarded", "upstream", "delivered"]
 SIDES: tuple[Side, ...] = ("client", "forwarded", "upstream", "delivered")
@@ -16,7 +18,7 @@ Headers = tuple[tuple[str, str], ...]
 """Names and values in wire order, decoded as UTF-8 with surrogateescape."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SideRecord:
     """One side of a flow as it was on the wire. `body` is None when there is none or it was not kept."""
 
@@ -35,7 +37,7 @@ class SideRecord:
     """(offset in bytes, milliseconds since the flow began) of every chunk of a stream."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HookStep:
     """What one hook did. Before and after are None where nothing changed."""
 
@@ -54,7 +56,7 @@ class HookStep:
     body_after: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WebSocketRecord:
     """One websocket message."""
 
@@ -65,7 +67,7 @@ class WebSocketRecord:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowRecord:
     """Everything known about a flow at one moment. Times are seconds since the epoch, durations milliseconds."""
 
@@ -118,7 +120,7 @@ class FlowRecord:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FlowDelta:
     """New bytes of a running answer as the client receives them. `offset` counts the bytes before them."""
 

@@ -15,6 +15,7 @@ from interceptor.config.schema import ClientTokenConf
 from providers.auth.sentinel import AUTH_HEADERS, SENTINEL_PREFIXES
 
 HEADER = "x-ccproxy-token"
+_HEADER = HEADER.encode()
 _KEY = "|".join(re.escape(prefix) for prefix in SENTINEL_PREFIXES)
 _TOKEN_BEHIND_KEY = re.compile(rf"((?:{_KEY})[^\s&]*?)\.(cct-[\w-]+)", re.ASCII)
 
@@ -39,6 +40,8 @@ def split_key(value: str) -> tuple[str, str]:
 
 def take_token(fields: Fields) -> tuple[Fields, str]:
     """The headers with plain sentinel keys, and the token that the request shows, wherever it stands."""
+    if not any(b".cct-" in value or name.lower() == _HEADER for name, value in fields):
+        return fields, ""
     token, kept = "", []
     for name, value in fields:
         lower = name.lower().decode("latin-1")

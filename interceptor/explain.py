@@ -221,7 +221,7 @@ def _route(state: FlowState, ex: Exchange, found: Explanation) -> None:
     if reason := scope_refusal(state.client_token, decision):
         found.problem, found.status_code = reason, 403
         return
-    point, url = ex.checkpoint(), ex.url
+    point = ex.checkpoint()
     ex.provider = decision.provider
     if decision.host:
         ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
@@ -233,7 +233,7 @@ def _route(state: FlowState, ex: Exchange, found: Explanation) -> None:
     for name, value in decision.provider.headers if decision.provider else ():
         ex.headers.set(name, value)
     found.losses = list(state.translation.all_losses) if state.translation else []
-    state.steps.append(describe_change("transform", decision.action, ex, point, url, change, reason=decision.route))
+    state.steps.append(describe_change("transform", decision.action, ex, point, change, reason=decision.route))
 
 
 def facts_of(ex: Exchange) -> Facts:

@@ -16,7 +16,7 @@ from mitmproxy.addons.core import Core
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from interceptor import error_page, http_limits, quick_messages, replay_layer
+from interceptor import connection_handler, error_page, http_limits, quick_messages, replay_layer
 from interceptor.addon_dispatch import CachedAddonManager
 from interceptor.addons.chain import Chain
 from interceptor.addons.dns import RunDns
@@ -49,6 +49,7 @@ def build_master(
         ca_dir: where mitmproxy keeps its CA.
         options: further mitmproxy options.
     """
+    connection_handler.install()
     quick_messages.install()
     error_page.install()
     http_limits.install()

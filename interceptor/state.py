@@ -64,6 +64,7 @@ class FlowState:
     translation: Translation | None = None
     """Set when the provider speaks another wire format than the client."""
     wants_losses: bool = False
+    wants_websocket: bool = False
     upgrade_refused: bool = False
     hold_answer: bool = False
     """The provider's answer is not streamed, because an addon will answer in its place."""

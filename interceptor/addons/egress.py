@@ -10,6 +10,7 @@ from flows.record import SideRecord
 from interceptor.addons.inspector import INTERNAL_PREFIX
 from interceptor.answer import answer_error
 from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import HeaderMap
 from interceptor.pipeline.runner import as_record, describe_change
 from interceptor.state import FlowState, state_of
 from providers.auth.resolve import Credential
@@ -59,7 +60,7 @@ def refusal_to_inject(ex: Exchange) -> str | None:
 
 def stamp_credential(state: FlowState, ex: Exchange, credential: Credential) -> None:
     """Replace whatever credential headers there are by the provider's; traced like a hook."""
-    began, point, url = perf_counter(), ex.checkpoint(), ex.url
+    began, point = perf_counter(), ex.checkpoint()
     reason = refusal_to_inject(ex)
     if reason is None:
         for header in AUTH_HEADERS:
@@ -75,9 +76,7 @@ def stamp_credential(state: FlowState, ex: Exchange, credential: Credential) -> 
     else:
         text = f"credential withheld: {reason}"
     state.steps.append(
-        describe_change(
-            "egress", "inject_auth", ex, point, url, None, reason=text, apply_ms=(perf_counter() - began) * 1000
-        )
+        describe_change("egress", "inject_auth", ex, point, None, reason=text, apply_ms=(perf_counter() - began) * 1000)
     )
 
 
@@ -85,23 +84,20 @@ def _hand_over(flow: HTTPFlow, ex: Exchange) -> None:
     """Give mitmproxy the destination, the headers and, if it changed, the body."""
     request = flow.request
     data = request.data
-    moved = (data.host, data.port, request.scheme) != (ex.host, ex.port, ex.scheme)
+    headers = HeaderMap(tuple(f for f in ex.headers.fields if f[0][:10].lower() != INTERNAL_PREFIX))
+    if (data.host, data.port, request.scheme) != (ex.host, ex.port, ex.scheme):
+        headers.set("host", _host_value(ex))
     data.host, data.port, data.authority = ex.host, ex.port, b""
     request.scheme, request.path = ex.scheme, ex.path
-    fields = tuple(f for f in ex.headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))
-    if fields != request.headers.fields:
-        request.headers.fields = fields
-    if moved:
-        _set_host(flow, ex)
     if ex.body.data != request.raw_content:
         request.raw_content = ex.body.data
-        if "content-length" in request.headers:
-            request.headers["content-length"] = str(len(ex.body.data))
+        if "content-length" in headers:
+            headers.set("content-length", str(len(ex.body.data)))
+    if headers.fields != request.headers.fields:
+        request.headers.fields = headers.fields
 
 
-def _set_host(flow: HTTPFlow, ex: Exchange) -> None:
+def _host_value(ex: Exchange) -> str:
     default = 443 if ex.scheme == "https" else 80
     name = f"[{ex.host}]" if ":" in ex.host else ex.host
-    host = name if ex.port == default else f"{name}:{ex.port}"
-    if flow.request.headers.get("host") != host:
-        flow.request.headers["host"] = host
+    return name if ex.port == default else f"{name}:{ex.port}"

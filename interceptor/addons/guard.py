@@ -49,17 +49,18 @@ class GuardAddon:
         headers = HeaderMap(flow.request.headers.fields)
         if "host" not in headers and flow.request.authority:
             headers.set("host", flow.request.authority)  # HTTP/2 names it there
-        refusal = _check_bytes(headers) or self._check_caller(flow, state, headers)
+        refusal = (
+            _check_bytes(headers) if flow.request.is_http2 or flow.request.is_http3 else None
+        ) or self._check_caller(flow, state, headers)
         refusal = refusal or await self._check_resend(flow, state) or self._check_token(flow, state)
         if refusal is not None:
             self._log(refusal)
             answer_error(flow, state, refusal.status_code, refusal.message)
 
     def _check_caller(self, flow: HTTPFlow, state: FlowState, headers: HeaderMap) -> Refusal | None:
-        hosts = {provider.host.lower() for provider in state.snapshot.providers.values()}
         if len(headers.get_all("origin")) > 1:
             return Refusal(400, "The request has more than one Origin.")
-        return check_caller(flow.request.method, headers.get, self._rules, hosts)
+        return check_caller(flow.request.method, headers.get, self._rules, state.snapshot.hosts)
 
     async def _check_resend(self, flow: HTTPFlow, state: FlowState) -> Refusal | None:
         """Take the header out, whatever is in it, and redeem what it grants."""

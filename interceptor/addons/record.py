@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_S = 2.0
 PROGRESS_AT_ONCE = 25
+ANNOUNCE_AFTER_S = 0.05
+"""Flows that end sooner are handed over once, as a whole: nobody would see them run, and each record costs 20 µs."""
 MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
 UNRECORDED_PATHS = ("/", "/health")
 """Answered by the proxy itself to probes; recording them would drown the traffic."""
@@ -34,6 +36,8 @@ class RecordAddon:
         self._sink = sink
         self._active: dict[str, tuple[HTTPFlow, FlowState]] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._unannounced: dict[str, None] = {}
+        self._announcement: asyncio.TimerHandle | None = None
         self.idle = asyncio.Event()
         """Set while no flow is under way."""
         self.idle.set()
@@ -51,6 +55,8 @@ class RecordAddon:
         """Stop, and record what is still running as cut off."""
         if self._ticker:
             self._ticker.cancel()
+        if self._announcement:
+            self._announcement.cancel()
         for flow, state in list(self._active.values()):
             state.error = state.error or "the proxy stopped while this flow was running"
             self._finish(flow, state, failed=True)
@@ -63,7 +69,7 @@ class RecordAddon:
         self._active[flow.id] = (flow, state)
         self.idle.clear()
         if flow.response is None:
-            self._sink.started(build_record(flow, state, "live"))
+            self._announce_soon(flow.id)
 
     def responseheaders(self, flow: HTTPFlow) -> None:
         """Keep the head as it came; let the body pass chunk by chunk."""
@@ -78,6 +84,8 @@ class RecordAddon:
             drop_cors(response)
         if state.observed is not None:
             state.tee = _watch(flow, state, self._sink)
+            if is_event_stream(response):
+                self._announce_soon(flow.id)
             response.stream = state.tee
         elif not state.hold_answer and _should_stream(flow, response):
             translation = state.translation
@@ -88,7 +96,7 @@ class RecordAddon:
             response.stream = state.tee
             _frame(flow, response)
             if is_event_stream(response):
-                self._sink.progress(build_record(flow, state, "live"))
+                self._announce_soon(flow.id)
 
     def response(self, flow: HTTPFlow) -> None:
         """The answer is complete; a websocket only begins here."""
@@ -136,6 +144,7 @@ class RecordAddon:
             return
         state.closed = True
         self._active.pop(flow.id, None)
+        self._unannounced.pop(flow.id, None)
         if not self._active:
             self.idle.set()
         unrecorded = state.source == "reverse" and flow.request.path in UNRECORDED_PATHS
@@ -146,6 +155,22 @@ class RecordAddon:
         failed = failed or broken or bool(state.error and (flow.response is None or flow.error))
         self._sink.finished(build_record(flow, state, "error" if failed else "done"))
         _forget(state)
+
+    def _announce_soon(self, flow_id: str) -> None:
+        """Hand a flow over that has begun or whose answer has, if it still runs in a moment."""
+        self._unannounced[flow_id] = None
+        if self._announcement is None:
+            self._announcement = asyncio.get_running_loop().call_later(ANNOUNCE_AFTER_S, self._announce)
+
+    def _announce(self) -> None:
+        """A few at a time: hundreds of streams may have begun at once."""
+        for flow_id in list(self._unannounced)[:PROGRESS_AT_ONCE]:
+            del self._unannounced[flow_id]
+            flow, state = self._active[flow_id]
+            hand_over = self._sink.started if flow.response is None else self._sink.progress
+            hand_over(build_record(flow, state, "live"))
+        waiting = bool(self._unannounced)
+        self._announcement = asyncio.get_running_loop().call_later(0, self._announce) if waiting else None
 
     async def _tick(self) -> None:
         with suppress(asyncio.CancelledError):
@@ -177,8 +202,6 @@ def _watch(flow: HTTPFlow, state: FlowState, sink: Sink) -> StreamTee:
     assert state.observed is not None and flow.response is not None  # noqa: S101  # narrowed by the caller
     live = is_event_stream(flow.response)
     tape = state.observed.new_tape()
-    if live:
-        sink.progress(build_record(flow, state, "live"))
     return StreamTee(flow.id, state.ms, sink.delta if live else _tell_nobody, tape=tape)
 
 

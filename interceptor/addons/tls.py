@@ -41,7 +41,8 @@ class ProviderTls(TlsConfig):
 
     def request(self, flow: HTTPFlow) -> None:
         """Before the credential is put in: no connection that was opened unverified may get it."""
-        super().request(flow)  # the addresses of revocation lists, on its own host
+        if flow.request.path.endswith(".crl"):
+            super().request(flow)  # the addresses of revocation lists, on its own host
         state = state_of(flow)
         for server in self._unverified.get(flow.client_conn.id, ()):
             if state is None or server.address is None:

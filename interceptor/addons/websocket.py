@@ -45,7 +45,7 @@ class WebSocketAddon:
         state, response = state_of(flow), flow.response
         if state is None or response is None or state.exchange is None or state.forwarded is None:
             return
-        state.upgrade_refused = asks_for_websocket(state.exchange) and response.status_code in NO_WEBSOCKET_HERE
+        state.upgrade_refused = state.wants_websocket and response.status_code in NO_WEBSOCKET_HERE
         state.hold_answer = state.hold_answer or state.upgrade_refused
 
     def response(self, flow: HTTPFlow) -> None:

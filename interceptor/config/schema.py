@@ -102,3 +102,9 @@ class Snapshot:
     outbound: Plan = EMPTY_PLAN
     client_tokens: tuple[ClientTokenConf, ...] = ()
     command_timeout_s: float = 5.0
+    hosts: frozenset[str] = field(init=False, default=frozenset())
+    """The providers' hosts, lower case."""
+
+    def __post_init__(self) -> None:
+        hosts = frozenset(provider.host.lower() for provider in self.providers.values())
+        object.__setattr__(self, "hosts", hosts)

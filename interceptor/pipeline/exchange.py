@@ -9,6 +9,7 @@ from glom import Assign, Delete, PathAccessError, PathAssignError, PathDeleteErr
 
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.headers import Fields, HeaderMap
+from providers.value import value
 
 if TYPE_CHECKING:
     from interceptor.config.schema import ProviderConf, Snapshot
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from providers.names import WireFormatName
 
 _MISSING = object()
+
+Place = tuple[str, str, int, str]
+"""Scheme, host, port, and path with query."""
+
+
+def url_of(place: Place) -> str:
+    """The address of a place, without its port where that is the scheme's own."""
+    scheme, host, port, path = place
+    default = 443 if scheme == "https" else 80
+    return f"{scheme}://{host}{path}" if port == default else f"{scheme}://{host}:{port}{path}"
 
 
 @dataclass(slots=True)
@@ -53,11 +64,14 @@ class Exchange:
         return self.body.json
 
     @property
-    def url(self) -> str:
+    def place(self) -> Place:
         """Where the request goes at this moment."""
-        default = 443 if self.scheme == "https" else 80
-        port = "" if self.port == default else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.path}"
+        return self.scheme, self.host, self.port, self.path
+
+    @property
+    def url(self) -> str:
+        """The same as an address."""
+        return url_of(self.place)
 
     def get(self, path: str, default: Any = None) -> Any:
         """A value of the JSON body by glom path, e.g. "metadata.user_id" or "messages.0.role"."""
@@ -80,21 +94,22 @@ class Exchange:
 
     def checkpoint(self) -> Checkpoint:
         """What a failing hook's changes are rolled back to."""
-        return Checkpoint(self.headers.fields, self.path, dict(self.metadata), self.provider, self.credential)
+        return Checkpoint(self.headers.fields, self.place, dict(self.metadata), self.provider, self.credential)
 
     def restore(self, point: Checkpoint) -> None:
         """Undo everything since the checkpoint."""
-        self.headers.fields, self.path, self.metadata = point.fields, point.path, point.metadata
+        self.headers.fields, self.metadata = point.fields, point.metadata
+        self.scheme, self.host, self.port, self.path = point.place
         self.provider, self.credential = point.provider, point.credential
         self.body.revert()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Checkpoint:
     """The state of an exchange before a hook ran."""
 
     fields: Fields
-    path: str
+    place: Place
     metadata: dict[str, Any]
     provider: ProviderConf | None
     credential: Credential | None

@@ -101,6 +101,8 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
     if before is after or before == after:
         return []
     old, new = values_by_name(before), values_by_name(after)
+    if old == new:
+        return []
     return [name.decode("latin-1") for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
 
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from flows.record import Headers, HookStep
 from interceptor.pipeline.body import Body
-from interceptor.pipeline.exchange import Checkpoint, Exchange
+from interceptor.pipeline.exchange import Checkpoint, Exchange, url_of
 from interceptor.pipeline.headers import Fields, HeaderMap, changed_names
 from interceptor.pipeline.overrides import Overrides
 from interceptor.pipeline.plan import Plan, PlannedHook
+from interceptor.pipeline.time_limit import within
 from providers.errors import AuthConfigError
 
 logger = logging.getLogger(__name__)
@@ -71,28 +72,31 @@ def _reason_to_skip(planned: PlannedHook, ex: Exchange, overrides: Overrides) ->
 
 async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[tuple[Any, float]]:
     """Run the level's preparations side by side; an exception is returned, not raised."""
+    waiting = sum(planned.spec.prepare is not None for planned in due)
+    if not waiting:
+        return [(None, 0.0)] * len(due)
+    if waiting == 1:
+        return [await _prepare_one(planned, ex) for planned in due]
+    return list(await asyncio.gather(*(_prepare_one(planned, ex) for planned in due)))
 
-    async def one(planned: PlannedHook) -> tuple[Any, float]:
-        if planned.spec.prepare is None:
-            return None, 0.0
-        began = perf_counter()
-        result: Any
-        try:
-            result = await asyncio.wait_for(planned.spec.prepare(ex), planned.spec.timeout_s)
-        except TimeoutError:
-            result = TimeoutError(f"no result within {planned.spec.timeout_s:g} s")
-        except Exception as exc:
-            result = exc
-        return result, (perf_counter() - began) * 1000
 
-    if sum(planned.spec.prepare is not None for planned in due) < 2:
-        return [await one(planned) for planned in due]
-    return list(await asyncio.gather(*(one(planned) for planned in due)))
+async def _prepare_one(planned: PlannedHook, ex: Exchange) -> tuple[Any, float]:
+    if planned.spec.prepare is None:
+        return None, 0.0
+    began = perf_counter()
+    result: Any
+    try:
+        result = await within(planned.spec.timeout_s, planned.spec.prepare(ex))
+    except TimeoutError:
+        result = TimeoutError(f"no result within {planned.spec.timeout_s:g} s")
+    except Exception as exc:
+        result = exc
+    return result, (perf_counter() - began) * 1000
 
 
 async def _apply(planned: PlannedHook, ex: Exchange, prepare_ms: float) -> HookStep:
     """Run one hook and say what it changed; a failing one leaves no change behind."""
-    point, url = ex.checkpoint(), ex.url
+    point = ex.checkpoint()
     began = perf_counter()
     try:
         if planned.builtin:
@@ -109,7 +113,7 @@ async def _apply(planned: PlannedHook, ex: Exchange, prepare_ms: float) -> HookS
         return _failed(planned, exc, prepare_ms, (perf_counter() - began) * 1000)
     apply_ms = (perf_counter() - began) * 1000
     return describe_change(
-        planned.spec.stage, planned.label, ex, point, url, change, prepare_ms=prepare_ms, apply_ms=apply_ms
+        planned.spec.stage, planned.label, ex, point, change, prepare_ms=prepare_ms, apply_ms=apply_ms
     )
 
 
@@ -158,7 +162,6 @@ def describe_change(
     name: str,
     ex: Exchange,
     point: Checkpoint,
-    url: str,
     body_change: tuple[bytes, bytes] | None,
     *,
     reason: str = "",
@@ -167,12 +170,12 @@ def describe_change(
 ) -> HookStep:
     """The trace of a step: what differs between the checkpoint and now."""
     headers = changed_names(point.fields, ex.headers.fields)
+    moved = ex.place != point.place
+    notes = [] if ex.metadata == point.metadata else _changed_notes(point.metadata, ex.metadata)
+    if not headers and not moved and not body_change and not notes:
+        return HookStep(stage, name, "ran", reason, prepare_ms, apply_ms)
     changed = [f"header:{header}" for header in headers]
-    if ex.url != url:
-        changed.append("url")
-    if body_change:
-        changed.append("body")
-    changed += [f"meta:{key}" for key, value in ex.metadata.items() if point.metadata.get(key) != value]
+    changed += ["url"] * moved + ["body"] * bool(body_change)
     return HookStep(
         stage=stage,
         hook=name,
@@ -180,11 +183,15 @@ def describe_change(
         reason=reason,
         prepare_ms=prepare_ms,
         apply_ms=apply_ms,
-        changed=tuple(changed),
+        changed=(*changed, *notes),
         headers_before=as_record(point.fields) if headers else None,
         headers_after=as_record(ex.headers.fields) if headers else None,
-        url_before=url if ex.url != url else "",
-        url_after=ex.url if ex.url != url else "",
+        url_before=url_of(point.place) if moved else "",
+        url_after=ex.url if moved else "",
         body_before=body_change[0] if body_change else None,
         body_after=body_change[1] if body_change else None,
     )
+
+
+def _changed_notes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [f"meta:{key}" for key, value in after.items() if before.get(key) != value]

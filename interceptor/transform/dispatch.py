@@ -6,18 +6,19 @@ Pure: the decision is applied by the transform addon, and shown without any netw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
 from interceptor.transform.target import VERTEX_TYPES, provider_path, translated_path, vertex_address
 from providers.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
+from providers.value import value
 from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import endpoint_suffix, model_of, side_vendor
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What happens to a request and why, in one sentence. A refusal has a status and no destination."""
 

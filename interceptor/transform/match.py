@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from interceptor.config.schema import RuleConf
+from providers.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What rules look at. `hosts` are the names the client may have meant, without ports."""
 
@@ -17,11 +17,11 @@ class Facts:
     model: str
 
 
-def host_names(*values: str | None) -> tuple[str, ...]:
+def host_names(*found: str | None) -> tuple[str, ...]:
     """Host header values as bare names, in order, each once."""
     names: dict[str, None] = {}
-    for value in values:
-        for part in (value or "").split(","):
+    for text in found:
+        for part in (text or "").split(","):
             name = part.strip().lower()
             if name.startswith("["):
                 name = name[1:].partition("]")[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
@@ -62,6 +63,7 @@ def split_query(path: str) -> tuple[str, str]:
     return bare, query
 
 
+@lru_cache(maxsize=256)  # a request asks eight times
 def _main_match(path: str) -> tuple[re.Match[str], WireFormatName] | None:
     bare = split_query(path)[0].rstrip("/")
     for pattern, name in _MAIN_ENDPOINTS:
