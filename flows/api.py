@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -20,13 +20,13 @@ from rest_framework.utils.urls import replace_query_param
 from flows import selectors
 from flows.codegen import KINDS, copy_as
 from flows.filters import FlowFilter
-from flows.flow_json import SIDE_FIELDS, flow_detail_json, flow_summary
+from flows.flow_json import flow_detail_json, flow_summary
 from flows.flow_schema import FlowDetailShape, FlowShape
-from flows.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
+from flows.flow_set import MAX_JQ_FLOWS, ids_of, jq_window, with_heads
 from flows.har import CONTENT_TYPE as HAR_TYPE
 from flows.har_response import har_response
 from flows.jqfilter import JqBusyError, JqError
-from flows.models import Flow, FlowSide
+from flows.models import Flow
 from flows.record import SIDES
 from flows.whole import whole_flow
 from providers.audit import audited, caller_of
@@ -142,9 +142,8 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         if filters := request.query_params.getlist("jq"):
             results, last = _ask_jq(_from_cursor(queryset, request), filters)
             return Response({"next": _next_url(request, last) if last else None, "results": results})
-        heads = Prefetch("sides", FlowSide.objects.only("id", *SIDE_FIELDS))
-        flows = self.paginate_queryset(queryset.defer("search_text").prefetch_related(heads)) or []
-        return self.get_paginated_response([flow_summary(flow, flow.sides.all()) for flow in flows])
+        flows = self.paginate_queryset(with_heads(queryset)) or []
+        return self.get_paginated_response([flow_summary(flow, flow.sides) for flow in flows])
 
     @extend_schema(parameters=[_JQ], responses={(200, HAR_TYPE): OpenApiTypes.OBJECT}, filters=True)
     @action(detail=False, pagination_class=None)
@@ -179,7 +178,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
             raise NotFound("There is no such flow; it may have been cleared.")
         if request.accepted_renderer.format == HarRenderer.format:
             return har_response([detail.flow.pk], detail.flow.pk[:8], by=caller_of(request))
-        return Response(flow_detail_json(detail.flow, detail.sides.values(), detail.traces))
+        return Response(flow_detail_json(detail.flow, detail.sides, detail.traces))
 
     @extend_schema(
         parameters=[
@@ -212,11 +211,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
     @action(detail=True, url_path=r"body/(?P<side>client|forwarded|upstream|delivered)", filterset_class=None)
     def body(self, request: Request, pk: str, side: str) -> HttpResponse:
         """The stored bytes of one side, as they were on the wire after redaction."""
-        row = (
-            FlowSide.objects.filter(flow_id=pk, side=side)
-            .only("body_digest", "body_redacted", "body_truncated")
-            .first()
-        )
+        row = selectors.sides_of(pk).get(side)
         body = selectors.load_bodies([row.body_digest]).get(row.body_digest) if row else None
         if row is None or body is None:
             raise NotFound("There is no stored body on this side.")

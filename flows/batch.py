@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from flows.models import Flow, FlowBody
+from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.packed import PackedBody
-from flows.retention import delete_unreferenced, lock_bodies
+from flows.retention import delete_refs, delete_unreferenced, lock_bodies
 from flows.rollup import roll_up
-from flows.rows import FlowRows, body_row
-from flows.upsert import insert_missing, upsert
+from flows.rows import FlowRows
+from flows.upsert import put, upsert
 
 logger = logging.getLogger(__name__)
 _NOT_OURS = frozenset({"pinned"})
 """Columns of a flow that others fill: a later hand-over leaves them alone."""
 
 
-def write_batch(batch: Sequence[FlowRows], superseded: Iterable[str] = ()) -> None:
+def write_batch(batch: Sequence[FlowRows]) -> None:
     """Insert or replace the rows of `batch` (one entry a flow) and drop bodies that only their older state needed."""
     bodies = {digest: body for rows in batch for digest, body in rows.bodies.items()}
     with transaction.atomic():
@@ -27,10 +27,9 @@ def write_batch(batch: Sequence[FlowRows], superseded: Iterable[str] = ()) -> No
         _store(bodies)
         _roll_up([rows.flow for rows in batch])
         upsert([rows.flow for rows in batch], ("id",), _NOT_OURS)
-        upsert([side for rows in batch for side in rows.sides], ("flow_id", "side"))
-        upsert([hook for rows in batch for hook in rows.hooks], ("flow_id", "seq"))
+        _put_parts(batch)
         upsert([message for rows in batch for message in rows.messages], ("flow_id", "seq"))
-        delete_unreferenced(superseded)
+        _refer(batch)
 
 
 def _store(bodies: dict[str, PackedBody]) -> None:
@@ -38,7 +37,29 @@ def _store(bodies: dict[str, PackedBody]) -> None:
     bases = {base.digest: base for body in bodies.values() for base in body.bases() if base.digest not in bodies}
     there = set(FlowBody.objects.filter(pk__in=bases).values_list("pk", flat=True)) if bases else set()
     gone = [base for digest, base in bases.items() if digest not in there]
-    insert_missing([body_row(body) for body in (*gone, *bodies.values())], ("digest",))
+    values = [
+        (body.digest, body.encoding, body.size_bytes, body.blob, body.base.digest if body.base else None)
+        for body in (*gone, *bodies.values())
+    ]
+    columns = ("digest", "encoding", "size_bytes", "blob", "base_id")
+    put(FlowBody, columns, values, key=("digest",), replace=False)
+
+
+def _put_parts(batch: Sequence[FlowRows]) -> None:
+    columns = ("flow_id", "headers", "sides", "steps")
+    values = [(rows.flow.pk, rows.parts.headers, rows.parts.sides, rows.parts.steps) for rows in batch]
+    put(FlowParts, columns, values, key=("flow_id",), replace=True)
+
+
+def _refer(batch: Sequence[FlowRows]) -> None:
+    """Note which bodies the flows need, and drop those that only an older state of them needed."""
+    there = BodyRef.objects.filter(flow__in=[rows.flow.pk for rows in batch]).values_list("flow_id", "digest")
+    before = set(there)
+    now = {(rows.flow.pk, digest) for rows in batch for digest in rows.refs}
+    put(BodyRef, ("flow_id", "digest"), list(now - before), key=("flow_id", "digest"), replace=False)
+    if superseded := before - now:
+        delete_refs(superseded)
+        delete_unreferenced(digest for _, digest in superseded)
 
 
 def _roll_up(flows: Sequence[Flow]) -> None:

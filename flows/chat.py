@@ -12,9 +12,10 @@ from flows import selectors
 from flows.body_view import BodyView, side_body
 from flows.conversation import Conversation, conversation, image_bytes, images
 from flows.exchange import Answer, format_of, read_answer, read_request
-from flows.models import Flow, FlowSide
+from flows.models import Flow
 from flows.partial import answer_since
 from flows.selectors import FlowDetail, Previous
+from flows.sides import FlowSide
 from flows.socket_chat import socket_exchange
 from providers.names import OPENAI_RESPONSES as RESPONSES
 from providers.names import WIRE_FORMATS, WireFormatName

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from flows.models import FlowSide
 from flows.redact import CREDENTIAL_PARAMS, is_credential_header
 from flows.sdk_code import SDK_KINDS, sdk_code
+from flows.sides import FlowSide
 from flows.transcript import transcript
 from flows.visible import printable
 from flows.whole import WholeFlow

@@ -6,12 +6,13 @@ mitmweb's names as of mitmproxy 12.2 (`mitmproxy/tools/web/app.py`, `flow_to_jso
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from flows.models import Flow, FlowSide, HookTrace
+from flows.models import Flow
+from flows.sides import FlowSide, HookTrace
 
 _OWN_FIELDS = (
     "state", "source", "client_url", "forwarded_url", "user_agent", "client_format", "provider_format", "action",
@@ -21,28 +22,27 @@ _OWN_FIELDS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
     "price_version", "losses", "bodies_dropped", "pinned", "run_label", "run_command", "ja3", "ja3_full", "ja4",
 )  # fmt: skip
-SIDE_FIELDS = (
-    "flow_id", "side", "http_version", "method", "url", "status_code", "reason", "headers", "body_digest",
-    "body_size_bytes", "body_truncated", "body_redacted", "body_decoded",
+_SIDE_FIELDS = (
+    "http_version", "method", "url", "status_code", "reason", "headers", "body_digest", "body_size_bytes",
+    "body_truncated", "body_redacted", "body_decoded", "trailers", "chunk_times",
 )  # fmt: skip
-"""The columns of a side that a list needs."""
+_NO_SIDES: Mapping[str, FlowSide] = {}
 _TRACE_FIELDS = (
     "seq", "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "changed", "headers_before", "headers_after",
     "url_before", "url_after",
 )  # fmt: skip
 
 
-def flow_summary(flow: Flow, sides: Iterable[FlowSide] = ()) -> dict[str, Any]:
+def flow_summary(flow: Flow, sides: Mapping[str, FlowSide] = _NO_SIDES) -> dict[str, Any]:
     """A flow with the heads of what left the proxy and what the client received. No bodies, no queries."""
-    by_name = {side.side: side for side in sides}
     return {
         "id": flow.pk,
         "type": {"DNS": "dns", "TCP": "tcp", "TLS": "tcp", "UDP": "udp"}.get(flow.method, "http"),
         "timestamp_created": flow.started_at.timestamp(),
         "client_conn": {"id": "", "address": None},
         "server_conn": _server_conn(flow),
-        "request": _request(flow, by_name.get("forwarded") or by_name.get("client")),
-        "response": _response(flow, by_name.get("delivered") or by_name.get("upstream")),
+        "request": _request(flow, sides.get("forwarded") or sides.get("client")),
+        "response": _response(flow, sides.get("delivered") or sides.get("upstream")),
         "error": {"msg": flow.error, "timestamp": _seconds(flow.finished_at)} if flow.error else None,
         "comment": "",
         "marked": "",
@@ -56,19 +56,17 @@ def flow_summary(flow: Flow, sides: Iterable[FlowSide] = ()) -> dict[str, Any]:
     }
 
 
-def flow_detail_json(flow: Flow, sides: Iterable[FlowSide], traces: Iterable[HookTrace]) -> dict[str, Any]:
+def flow_detail_json(flow: Flow, sides: Mapping[str, FlowSide], traces: Iterable[HookTrace]) -> dict[str, Any]:
     """The summary with all four sides' heads and what each hook did."""
-    sides = list(sides)
     return {
         **flow_summary(flow, sides),
-        "sides": {side.side: _side(side) for side in sides},
+        "sides": {name: _side(side) for name, side in sides.items()},
         "hooks": [{name: getattr(trace, name) for name in _TRACE_FIELDS} for trace in traces],
     }
 
 
 def _side(side: FlowSide) -> dict[str, Any]:
-    fields = {name: getattr(side, name) for name in SIDE_FIELDS if name not in ("flow_id", "side")}
-    return {**fields, "trailers": side.trailers, "chunk_times": side.chunk_times}
+    return {name: getattr(side, name) for name in _SIDE_FIELDS}
 
 
 def _server_conn(flow: Flow) -> dict[str, Any]:

@@ -7,18 +7,17 @@ from datetime import UTC
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 
-from flows.flow_json import SIDE_FIELDS, flow_summary
+from flows.flow_json import flow_summary
 from flows.jqfilter import run_jq
-from flows.models import Flow, FlowSide
+from flows.models import Flow
 from providers.errors import CcproxyError
 
 MAX_JQ_FLOWS: Final = 10_000
 """The console and the API ask jq about this many of the newest flows that match the other filters."""
 
 _CHUNK_ROWS: Final = 200
-_HEADS: Final = Prefetch("sides", FlowSide.objects.only(*SIDE_FIELDS))
 
 
 class FlowSetError(CcproxyError):
@@ -30,17 +29,22 @@ def jq_filters(own: Sequence[str]) -> list[str]:
     return [*settings.CCPROXY.flows.default_jq_filters, *own]
 
 
+def with_heads(flows: QuerySet[Flow]) -> QuerySet[Flow]:
+    """The flows with the heads of their sides, in the same query."""
+    return flows.select_related("parts").defer("search_text", "parts__steps")
+
+
 def summaries(flows: QuerySet[Flow]) -> Iterator[dict[str, Any]]:
     """The JSON of each flow, read in chunks: the whole record need not fit into memory."""
-    for flow in flows.defer("search_text").prefetch_related(_HEADS).iterator(chunk_size=_CHUNK_ROWS):
-        yield flow_summary(flow, flow.sides.all())
+    for flow in with_heads(flows).iterator(chunk_size=_CHUNK_ROWS):
+        yield flow_summary(flow, flow.sides)
 
 
 def timed_summaries(flows: QuerySet[Flow]) -> Iterator[dict[str, Any]]:
     """The same with `time`, the start as people write it."""
-    for flow in flows.defer("search_text").prefetch_related(_HEADS).iterator(chunk_size=_CHUNK_ROWS):
+    for flow in with_heads(flows).iterator(chunk_size=_CHUNK_ROWS):
         time = f"{flow.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        yield {**flow_summary(flow, flow.sides.all()), "time": time}
+        yield {**flow_summary(flow, flow.sides), "time": time}
 
 
 def chosen_ids(flows: QuerySet[Flow], filters: Sequence[str]) -> list[str]:

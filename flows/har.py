@@ -15,9 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from flows.models import Flow, FlowSide
+from flows.models import Flow
 from flows.redact import Redactor
 from flows.selectors import header
+from flows.sides import FlowSide
 from flows.whole import WholeFlow
 from providers.auth.registry import SecretRegistry
 

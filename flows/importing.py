@@ -16,6 +16,7 @@ from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
 from flows.redact import Redactor
 from flows.rows import FlowRows, RowBuilder
+from flows.sides import written
 from providers.auth.registry import SECRETS
 
 MAX_HAR_BYTES: Final = 256 * 1024 * 1024
@@ -115,12 +116,13 @@ def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows
         return builder.build(record)
     sides = tuple(replace(side, headers=_without_encoding(side)) for side in record.sides)
     rows = builder.build(replace(record, sides=sides))
-    for row, side in zip(rows.sides, record.sides, strict=True):
+    rebuilt = rows.sides
+    for row, side in zip(rebuilt, record.sides, strict=True):
         for place, (name, value) in enumerate(side.headers):
             if name.lower() == _ENCODING:
-                row.headers.insert(place, [name[:100], value[:100]])
+                row.headers = [*row.headers[:place], [name[:100], value[:100]], *row.headers[place:]]
                 row.body_decoded = True
-    return rows
+    return replace(rows, parts=written(rebuilt, rows.traces))
 
 
 def _without_encoding(side: SideRecord) -> Headers:

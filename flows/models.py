@@ -1,10 +1,12 @@
-"""What happened: one narrow row per flow, its four sides, bodies stored once by digest, and the hooks' trace."""
+"""What happened: one narrow row per flow, a row with its sides and hooks, and bodies stored once by digest."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
+
+from flows.sides import FlowSide, HookTrace, read_sides, read_traces
 
 
 class Flow(models.Model):
@@ -19,7 +21,7 @@ class Flow(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.LIVE)
     source = models.CharField(max_length=16, default="reverse")
     instance = models.CharField(max_length=100, blank=True, help_text="The process that handled it: host:pid.")
-    started_at = models.DateTimeField(db_index=True)
+    started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
     method = models.CharField(max_length=32)
@@ -54,6 +56,9 @@ class Flow(models.Model):
     is_websocket = models.BooleanField(default=False)
     error = models.TextField(blank=True)
     hooks_changed = models.JSONField(default=list, help_text="Names of the hooks that changed something, in order.")
+    hooks_ran = models.TextField(
+        null=True, blank=True, help_text="Names of the hooks that ran, in order, as JSON without spaces."
+    )
 
     connect_ms = models.FloatField(null=True, blank=True)
     first_byte_ms = models.FloatField(null=True, blank=True)
@@ -100,6 +105,12 @@ class Flow(models.Model):
         """A client's own call of a model, which it made by itself and which was answered: a shape may be made of it."""
         return self.source == "wireguard" and bool(self.client_format) and self.status_code == 200
 
+    @property
+    def sides(self) -> dict[str, FlowSide]:
+        """The sides by name. Many flows are read with `select_related("parts")`, or each asks for its own."""
+        parts: FlowParts | None = getattr(self, "parts", None)
+        return parts.by_side() if parts else {}
+
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.status_code or self.state}"
 
@@ -122,61 +133,38 @@ class FlowBody(models.Model):
         return f"{self.digest[:12]} ({self.size_bytes} bytes)"
 
 
-class FlowSide(models.Model):
-    """One of the four sides of a flow: client, forwarded, upstream, delivered."""
+class FlowParts(models.Model):
+    """The four sides of a flow and what each hook did, as JSON texts that `flows.sides` reads and writes.
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="sides")
-    side = models.CharField(max_length=10)
-    http_version = models.CharField(max_length=10, blank=True)
-    method = models.CharField(max_length=32, blank=True)
-    url = models.TextField(blank=True)
-    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
-    reason = models.CharField(max_length=255, blank=True)
-    headers = models.JSONField(default=list, help_text="[[name, value], ...] in wire order, secrets redacted.")
-    trailers = models.JSONField(default=list)
-    body_digest = models.CharField(max_length=64, blank=True, db_index=True)
-    body_size_bytes = models.PositiveBigIntegerField(default=0, help_text="On the wire, before redaction.")
-    body_truncated = models.BooleanField(default=False)
-    body_redacted = models.BooleanField(
-        default=False, help_text="A credential's value was cut out of the stored bytes."
-    )
-    body_decoded = models.BooleanField(
-        default=False, help_text="The stored bytes have no content-encoding any more: it hid a credential."
-    )
-    chunk_times = models.JSONField(default=list, help_text="[[offset, ms since the flow began], ...] of a stream.")
+    The database never looks into them but for a text: TextField keeps one spelling on every database.
+    """
 
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["flow", "side"], name="one_row_per_side")]
+    flow = models.OneToOneField(Flow, on_delete=models.CASCADE, primary_key=True, related_name="parts")
+    headers = models.TextField(default="[]", help_text="The lists of headers of the sides, secrets redacted.")
+    sides = models.TextField(default="[]")
+    steps = models.TextField(default='{"headers":[],"steps":[]}')
 
     def __str__(self) -> str:
-        return f"{self.side} of {self.flow_id}"
+        return f"parts of {self.flow_id}"
+
+    def by_side(self) -> dict[str, FlowSide]:
+        """The sides by name."""
+        return read_sides(self.headers, self.sides)
+
+    def traces(self) -> list[HookTrace]:
+        """What each hook did, in order."""
+        return read_traces(self.headers, self.steps)
 
 
-class HookTrace(models.Model):
-    """What one hook did to one flow."""
+class BodyRef(models.Model):
+    """A flow whose sides or hooks need a body. It says which bodies may be deleted."""
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="hook_traces")
-    seq = models.PositiveSmallIntegerField()
-    stage = models.CharField(max_length=10)
-    hook = models.CharField(max_length=200)
-    outcome = models.CharField(max_length=10, help_text="ran, skipped, error")
-    reason = models.TextField(blank=True, help_text="Why it was skipped, or the error.")
-    prepare_ms = models.FloatField(default=0)
-    apply_ms = models.FloatField(default=0)
-    changed = models.JSONField(default=list, help_text='What it wrote: "header:x", "body", "path", "meta:x".')
-    headers_before = models.JSONField(null=True, blank=True)
-    headers_after = models.JSONField(null=True, blank=True)
-    url_before = models.TextField(blank=True)
-    url_after = models.TextField(blank=True)
-    body_before = models.CharField(max_length=64, blank=True, db_index=True)
-    body_after = models.CharField(max_length=64, blank=True, db_index=True)
-
-    class Meta:
-        ordering = ["seq"]
-        constraints = [models.UniqueConstraint(fields=["flow", "seq"], name="one_row_per_step")]
+    pk = models.CompositePrimaryKey("flow_id", "digest")
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64, db_index=True)
 
     def __str__(self) -> str:
-        return f"{self.stage}/{self.hook} of {self.flow_id}"
+        return f"{self.digest[:12]} of {self.flow_id}"
 
 
 class WebSocketMessage(models.Model):

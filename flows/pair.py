@@ -8,8 +8,8 @@ from typing import Any, Final
 from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
 from flows.diff import JsonChange
-from flows.models import FlowSide
 from flows.selectors import header
+from flows.sides import FlowSide
 from flows.units import plural
 from flows.whole import WholeFlow
 

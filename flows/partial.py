@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from flows import live
 from flows.answer_text import AnswerReader, Piece, joined
-from flows.models import Flow, FlowSide
-from flows.selectors import answer_side, header, load_bodies
+from flows.models import Flow
+from flows.selectors import answer_side, header, load_bodies, sides_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,7 @@ def answer_since(flow: Flow, offset: int) -> Partial:
     segments = bus.segments(flow.pk) if bus is not None else None
     if segments is not None:
         return read_segments(flow.state, segments, offset)
-    side = answer_side(
-        {s.side: s for s in FlowSide.objects.filter(flow_id=flow.pk, side__in=("upstream", "delivered"))}
-    )
+    side = answer_side(sides_of(flow.pk))
     if side is None:
         return Partial(flow.state, offset, [])
     body = load_bodies([side.body_digest]).get(side.body_digest, b"")

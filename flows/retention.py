@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.db.models.functions import Length
 
-from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
 
 CHUNK_ROWS = 200
 _DIGEST_ROWS = 500
@@ -21,15 +21,8 @@ SPARE_PAGES = 2000
 _INCREMENTAL = 2
 _REWRITABLE_BYTES = 64 * 1024 * 1024
 _BODY_LOCK = 0x63637078
-_BODY_COLUMNS = (
-    (FlowSide, "body_digest"),
-    (HookTrace, "body_before"),
-    (HookTrace, "body_after"),
-    (WebSocketMessage, "body_digest"),
-)
-
-
-_OF_A_FLOW = (FlowSide, HookTrace, WebSocketMessage)
+_BODY_COLUMNS = ((BodyRef, "digest"), (WebSocketMessage, "body_digest"))
+_OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +57,16 @@ def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
         for model, column in _BODY_COLUMNS if bodies else ():
             digests.update(model._default_manager.filter(flow__in=ids).values_list(column, flat=True))
         # Not Flow.delete(), which would read the flows first.
-        for model in _OF_A_FLOW:
-            _delete_rows(model._default_manager.filter(flow__in=ids))
+        for table in _OF_A_FLOW:
+            _delete_rows(table._default_manager.filter(flow__in=ids))
         _delete_rows(Flow.objects.filter(pk__in=ids))
         delete_unreferenced(digests)
+
+
+def delete_refs(refs: Collection[tuple[str, str]]) -> None:
+    """Delete these references of a flow to a body; in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.executemany("DELETE FROM flows_bodyref WHERE flow_id = %s AND digest = %s", list(refs))
 
 
 def delete_everything() -> int:

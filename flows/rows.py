@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 from django.db import models
 
 from flows.decode import decode
 from flows.metering import meter
-from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.models import Flow, WebSocketMessage
 from flows.packed import PackedBody
 from flows.packing import Packer, Stored
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redact import RedactedBody, Redactor
-from flows.search_text import search_text
+from flows.search_text import question, search_text
+from flows.sides import FlowSide, HookTrace, PartsDraft, PartTexts, read_sides, read_traces
+from flows.storable import dumped, storable
+from flows.stored_texts import StoredTexts
 from flows.upsert import bare
 from providers.prices import OwnPrice
 
 _ROW_BYTES = 1024
+_NO_BODY = RedactedBody(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,37 +34,52 @@ class FlowRows:
     """Everything to write for one hand-over."""
 
     flow: Flow
-    sides: list[FlowSide]
-    hooks: list[HookTrace]
+    parts: PartTexts
+    refs: frozenset[str]
+    """Digests that sides and hooks refer to; a later hand-over may refer to others instead."""
     messages: list[WebSocketMessage]
     bodies: dict[str, PackedBody]
     message_count: int
     """Messages of the flow so far, with those left out here because they are written already."""
 
     @property
-    def own_digests(self) -> set[str]:
-        """Digests that sides and hooks refer to; a later hand-over may refer to others instead."""
-        sides = {side.body_digest for side in self.sides}
-        return (sides | {digest for hook in self.hooks for digest in (hook.body_before, hook.body_after)}) - {""}
+    def sides(self) -> list[FlowSide]:
+        """The sides, read back."""
+        return list(read_sides(self.parts.headers, self.parts.sides).values())
+
+    @property
+    def traces(self) -> list[HookTrace]:
+        """The hooks' traces, read back."""
+        return read_traces(self.parts.headers, self.parts.steps)
 
     @property
     def held_bytes(self) -> int:
         """About how much memory the rows need."""
-        rows = 1 + len(self.sides) + len(self.hooks) + len(self.messages)
-        return rows * _ROW_BYTES + sum(len(body.blob) for body in self.bodies.values())
+        texts = len(self.parts.headers) + len(self.parts.sides) + len(self.parts.steps)
+        rows = (2 + len(self.messages)) * _ROW_BYTES
+        return rows + texts + sum(len(body.blob) for body in self.bodies.values())
 
 
 @dataclass(slots=True)
 class _Kept:
-    """The bodies of one hand-over, by digest and by side, and its headers without secrets."""
+    """What was made of one hand-over so far: its bodies by digest and by side, the texts of its parts."""
 
+    recorded: dict[str, tuple[SideRecord, str]]
+    """The sides by name, with their content encoding."""
     packed: dict[str, PackedBody] = field(default_factory=dict)
-    sides: dict[str, Stored] = field(default_factory=dict)
-    headers: dict[int, list[list[str]]] = field(default_factory=dict)
+    stored: dict[str, Stored] = field(default_factory=dict)
+    refs: set[str] = field(default_factory=set)
+    parts: PartsDraft = field(default_factory=PartsDraft)
+    places: dict[int, int] = field(default_factory=dict)
+    """Places of lists of headers by the object's id: the same ones stand on both sides of a hook that left them."""
 
     def near(self, *sides: str) -> list[Stored]:
         """What a body may be a variant of."""
-        return [self.sides[side] for side in sides if side in self.sides]
+        return [self.stored[side] for side in sides if side in self.stored]
+
+    def size(self, side: str) -> int:
+        """How many bytes a side's body had on the wire."""
+        return self.recorded[side][0].body_size_bytes if side in self.recorded else 0
 
 
 class RowBuilder:
@@ -66,98 +87,89 @@ class RowBuilder:
 
     def __init__(self, redactor: Redactor, own_prices: Callable[[], Sequence[OwnPrice]] = tuple) -> None:
         self._redactor = redactor
+        self._texts = StoredTexts(redactor)
         self._bodies = Packer(redactor)
         self._own_prices = own_prices
 
     def build(self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0) -> FlowRows:
         """Rows of one hand-over; the first `written_messages` websocket messages are left out."""
         self._learn(record)
-        kept = _Kept()
-        sides = [self._side(record, side, kept) for side in record.sides]
-        hooks = [self._hook(record, seq, step, kept) for seq, step in enumerate(record.hooks)]
+        self._texts.renew()
+        kept = _Kept({side.side: (side, _header(side.headers, "content-encoding")) for side in record.sides})
+        kept.parts.sides += [self._side(record, side, kept) for side in record.sides]
+        kept.parts.steps += [self._step(record, seq, step, kept) for seq, step in enumerate(record.hooks)]
         messages = [self._message(record, message, kept) for message in record.messages[written_messages:]]
-        flow = self._flow(record, bodies_dropped)
-        flow.search_text = self._search_text(record)
+        flow = self._flow(record, kept, bodies_dropped)
+        flow.search_text = self._search_text(record, kept)
         if record.state != "live":
-            meter(flow, record, self._readable(record, "upstream"), self._own_prices())
-        return FlowRows(flow, sides, hooks, messages, kept.packed, max(written_messages, len(record.messages)))
+            meter(flow, record, self._readable("upstream", kept), self._own_prices())
+        message_count = max(written_messages, len(record.messages))
+        return FlowRows(flow, kept.parts.texts(), frozenset(kept.refs), messages, kept.packed, message_count)
 
     def _learn(self, record: FlowRecord) -> None:
         for side in record.sides:
             self._redactor.learn(side.headers)
             self._redactor.learn_url(side.url)
 
-    def _flow(self, record: FlowRecord, bodies_dropped: bool) -> Flow:
-        texts = {name: self._text(getattr(record, name)) for name in _FLOW_TEXTS}
-        urls = {name: self._url(getattr(record, name)) for name in ("path", "client_url", "forwarded_url")}
-        plain = {name: getattr(record, name) for name in _FLOW_PLAIN}
+    def _flow(self, record: FlowRecord, kept: _Kept, bodies_dropped: bool) -> Flow:
+        text, url = self._texts.text, self._texts.url
         flow = bare(
             Flow,
-            **texts,
-            **urls,
-            **plain,
+            **dict(zip(_FLOW_TEXTS, map(text, _texts_of(record)), strict=True)),
+            **dict(zip(_FLOW_URLS, map(url, _urls_of(record)), strict=True)),
+            **dict(zip(_FLOW_PLAIN, _plain_of(record), strict=True)),
             started_at=datetime.fromtimestamp(record.started_at, UTC),
             finished_at=None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
             hooks_changed=hooks_that_changed(record),
-            losses=[[self._text(path), self._text(reason)] for path, reason in record.losses],
+            hooks_ran=hooks_that_ran(record),
+            losses=[[text(path), text(reason)] for path, reason in record.losses],
             is_lossy=bool(record.losses),
-            request_size_bytes=_size(record, "client"),
-            response_size_bytes=_size(record, "delivered") or _size(record, "upstream"),
+            request_size_bytes=kept.size("client"),
+            response_size_bytes=kept.size("delivered") or kept.size("upstream"),
             bodies_dropped=bodies_dropped,
         )
         return _clipped(flow)
 
-    def _side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> FlowSide:
+    def _side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> dict[str, Any]:
         stored = self._store_side(record, side, kept)
-        body = stored.body if stored else RedactedBody(b"")
-        move = (lambda offset: offset) if body.decoded else body.moved
-        row = bare(
-            FlowSide,
-            flow_id=record.id,
+        body = stored.body if stored else _NO_BODY
+        return _told(
             side=side.side,
-            http_version=storable(side.http_version),
-            method=storable(side.method),
-            url=self._url(side.url),
+            http_version=side.http_version,
+            method=side.method,
+            url=self._texts.url(side.url),
             status_code=side.status_code,
-            reason=self._text(side.reason),
-            headers=[*self._headers(side.headers, kept)],  # an import puts a line back in
-            trailers=self._headers(side.trailers, kept),
+            reason=self._texts.text(side.reason),
+            headers=self._place(side.headers, kept),
+            trailers=self._redactor.headers(side.trailers) if side.trailers else None,
             body_digest=stored.packed.digest if stored else "",
             body_size_bytes=side.body_size_bytes,
-            body_truncated=side.body_truncated or body.truncated,
-            body_redacted=body.redacted,
-            body_decoded=body.decoded,
-            chunk_times=[[move(offset), at_ms] for offset, at_ms in side.chunk_times],
+            body_truncated=side.body_truncated or body.truncated or None,
+            body_redacted=body.redacted or None,
+            body_decoded=body.decoded or None,
+            chunk_times=_moved(side.chunk_times, body),
         )
-        return _clipped(row)
 
-    def _hook(self, record: FlowRecord, seq: int, step: HookStep, kept: _Kept) -> HookTrace:
-        near = kept.near("client", "forwarded") if step.stage == "inbound" else kept.near("forwarded", "client")
-        lane = _lane(record, step.stage, step.hook)
-        before = self._store(step.body_before, kept, near=near, lane=lane)
-        after = self._store(step.body_after, kept, near=near, lane=lane)
-        row = bare(
-            HookTrace,
-            flow_id=record.id,
+    def _step(self, record: FlowRecord, seq: int, step: HookStep, kept: _Kept) -> dict[str, Any]:
+        before, after = self._store_step(record, step, kept) if step.body_before or step.body_after else ("", "")
+        return _told(
             seq=seq,
             stage=step.stage,
-            hook=storable(step.hook),
+            hook=step.hook,
             outcome=step.outcome,
-            reason=self._text(step.reason),
+            reason=self._texts.text(step.reason),
             prepare_ms=step.prepare_ms,
             apply_ms=step.apply_ms,
-            changed=[self._text(name) for name in step.changed],
-            headers_before=None if step.headers_before is None else self._headers(step.headers_before, kept),
-            headers_after=None if step.headers_after is None else self._headers(step.headers_after, kept),
-            url_before=self._url(step.url_before),
-            url_after=self._url(step.url_after),
-            body_before=before.packed.digest if before else "",
-            body_after=after.packed.digest if after else "",
+            changed=[self._texts.text(name) for name in step.changed] or None,
+            headers_before=None if step.headers_before is None else self._place(step.headers_before, kept),
+            headers_after=None if step.headers_after is None else self._place(step.headers_after, kept),
+            url_before=self._texts.url(step.url_before),
+            url_after=self._texts.url(step.url_after),
+            body_before=before,
+            body_after=after,
         )
-        return _clipped(row)
 
     def _message(self, record: FlowRecord, message: WebSocketRecord, kept: _Kept) -> WebSocketMessage:
-        stored = self._store(message.content, kept, lane=(record.id, message.from_client))
         return bare(
             WebSocketMessage,
             flow_id=record.id,
@@ -166,7 +178,7 @@ class RowBuilder:
             from_client=message.from_client,
             is_text=message.is_text,
             size_bytes=len(message.content),
-            body_digest=stored.packed.digest if stored else "",
+            body_digest=_digest(self._store(message.content, kept, lane=(record.id, message.from_client))),
         )
 
     def _store_side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> Stored | None:
@@ -175,10 +187,19 @@ class RowBuilder:
         if side.side in ("client", "forwarded"):  # answers do not repeat the one before
             lane = _lane(record, side.side)
             near = kept.near("client") if record.client_format == record.provider_format else []
-        stored = self._store(side.body, kept, _header(side.headers, "content-encoding"), near=near, lane=lane)
+        stored = self._store(side.body, kept, kept.recorded[side.side][1], near=near, lane=lane)
         if stored:
-            kept.sides[side.side] = stored
+            kept.stored[side.side] = stored
+            kept.refs.add(stored.packed.digest)
         return stored
+
+    def _store_step(self, record: FlowRecord, step: HookStep, kept: _Kept) -> tuple[str, str]:
+        near = kept.near("client", "forwarded") if step.stage == "inbound" else kept.near("forwarded", "client")
+        lane = _lane(record, step.stage, step.hook)
+        before = _digest(self._store(step.body_before, kept, near=near, lane=lane))
+        after = _digest(self._store(step.body_after, kept, near=near, lane=lane))
+        kept.refs |= {before, after} - {""}
+        return before, after
 
     def _store(
         self,
@@ -195,36 +216,29 @@ class RowBuilder:
         kept.packed[stored.packed.digest] = stored.packed
         return stored
 
-    def _search_text(self, record: FlowRecord) -> str:
-        answered = "delivered" if _body(record, "delivered") else "upstream"
-        question = None if record.question is None else self._redactor.text(record.question)
-        names = replace(record, path=self._redactor.url(record.path), question=question)
-        request = self._readable(record, "client") if question is None else b""
-        response = self._readable(record, answered) if record.state != "live" else b""
-        text = search_text(names, request, response)
+    def _search_text(self, record: FlowRecord, kept: _Kept) -> str:
+        if record.question is None:
+            asked = question(self._readable("client", kept))
+        else:
+            asked = self._redactor.text(record.question)
+        answered = "delivered" if "delivered" in kept.stored else "upstream"
+        response = self._readable(answered, kept) if record.state != "live" else b""
+        text = search_text(record, self._texts.url(record.path), asked, response)
         # Once more over the whole: a stream's pieces may spell a secret only when they are put together.
         return storable(self._redactor.text(text)).lower()  # secrets are found as they are spelled
 
-    def _readable(self, record: FlowRecord, side: str) -> bytes:
-        data, encoding = _body(record, side), _content_encoding(record, side)
-        if not data:
+    def _readable(self, name: str, kept: _Kept) -> bytes:
+        side, encoding = kept.recorded.get(name, (None, ""))
+        if side is None or not side.body:
             return b""
-        body = self._bodies.redacted(data, encoding)
+        body = self._bodies.redacted(side.body, encoding)
         return body.data if body.decoded else decode(body.data, encoding).data
 
-    def _text(self, text: str) -> str:
-        return storable(self._redactor.text(text))
-
-    def _url(self, url: str) -> str:
-        return storable(self._redactor.url(url))
-
-    def _headers(self, headers: Headers, kept: _Kept) -> list[list[str]]:
-        """The same headers stand on both sides of a hook that left them: five lists of a flow's ten or so differ."""
-        found = kept.headers.get(id(headers))  # the record holds them
-        if found is None:
-            pairs = self._redactor.headers(headers)
-            found = kept.headers[id(headers)] = [[storable(name), storable(value)] for name, value in pairs]
-        return found
+    def _place(self, headers: Headers, kept: _Kept) -> int:
+        place = kept.places.get(id(headers))  # the record holds them
+        if place is None:
+            place = kept.places[id(headers)] = kept.parts.place(dumped(self._redactor.headers(headers)))
+        return place
 
 
 _FLOW_PLAIN = (
@@ -265,27 +279,35 @@ _FLOW_TEXTS = (
     "ja4",
     "error",
 )
+_FLOW_URLS = ("path", "client_url", "forwarded_url")
+_plain_of, _texts_of, _urls_of = attrgetter(*_FLOW_PLAIN), attrgetter(*_FLOW_TEXTS), attrgetter(*_FLOW_URLS)
 
 
-def storable(text: str) -> str:
-    """A text that every database takes: bytes that were no UTF-8 and NUL are spelled out as \\xNN."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = "".join(_spelled(char) if "\ud800" <= char <= "\udfff" else char for char in text)
-    return text.replace("\0", "\\x00")
-
-
-def body_row(packed: PackedBody) -> FlowBody:
-    """The row of a packed body."""
-    return bare(
-        FlowBody,
-        digest=packed.digest,
-        encoding=packed.encoding,
-        size_bytes=packed.size_bytes,
-        blob=packed.blob,
-        base_id=packed.base.digest if packed.base else None,
+def hooks_that_changed(record: FlowRecord) -> list[str]:
+    """Names of the hooks that changed something on the wire, each once; routing and mere notes do not count."""
+    names = (
+        storable(step.hook)
+        for step in record.hooks
+        if step.changed and step.stage != "transform" and not all(name.startswith("meta:") for name in step.changed)
     )
+    return list(dict.fromkeys(names))
+
+
+def hooks_that_ran(record: FlowRecord) -> str:
+    """Names of the hooks that ran, each once, as the text of their column."""
+    return dumped(list(dict.fromkeys(step.hook for step in record.hooks if step.outcome == "ran"))).decode()
+
+
+def _told(**values: Any) -> dict[str, Any]:
+    """Without what is as in a fresh side or step."""
+    return {name: value for name, value in values.items() if value is not None and value != ""}
+
+
+def _moved(chunk_times: Sequence[tuple[int, float]], body: RedactedBody) -> Sequence[Sequence[float]] | None:
+    """When the bytes came, by where they are now."""
+    if body.decoded or not body.edits:
+        return chunk_times or None
+    return [[body.moved(offset), at_ms] for offset, at_ms in chunk_times] or None
 
 
 def _lane(record: FlowRecord, *role: str) -> Hashable:
@@ -294,11 +316,6 @@ def _lane(record: FlowRecord, *role: str) -> Hashable:
         return None
     path = record.path.partition("?")[0]
     return (record.session_id, record.conversation_id, record.requested_model, path, record.provider, *role)
-
-
-def _spelled(surrogate: str) -> str:
-    code = ord(surrogate)
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def _clipped[Row: models.Model](row: Row) -> Row:
@@ -320,31 +337,9 @@ def _limits(model: type[models.Model]) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _of_side(record: FlowRecord, side: str) -> Iterable[SideRecord]:
-    return (candidate for candidate in record.sides if candidate.side == side)
-
-
-def _body(record: FlowRecord, side: str) -> bytes:
-    return next((found.body or b"" for found in _of_side(record, side)), b"")
-
-
-def _size(record: FlowRecord, side: str) -> int:
-    return next((found.body_size_bytes for found in _of_side(record, side)), 0)
-
-
-def _content_encoding(record: FlowRecord, side: str) -> str:
-    return next((_header(found.headers, "content-encoding") for found in _of_side(record, side)), "")
+def _digest(stored: Stored | None) -> str:
+    return stored.packed.digest if stored else ""
 
 
 def _header(headers: Headers, wanted: str) -> str:
     return ",".join(value for name, value in headers if name.lower() == wanted)
-
-
-def hooks_that_changed(record: FlowRecord) -> list[str]:
-    """Names of the hooks that changed something on the wire, each once; routing and mere notes do not count."""
-    names = (
-        storable(step.hook)
-        for step in record.hooks
-        if step.changed and step.stage != "transform" and not all(name.startswith("meta:") for name in step.changed)
-    )
-    return list(dict.fromkeys(names))

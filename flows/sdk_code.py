@@ -11,8 +11,8 @@ import pprint
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flows.models import FlowSide
 from flows.selectors import header
+from flows.sides import FlowSide
 from providers.auth.sentinel import find_sentinel
 from providers.errors import CcproxyError
 from providers.names import (

@@ -16,11 +16,10 @@ _STREAM_BYTES = 256 * 1024
 _STREAM_STEP_BYTES = 8 * 1024
 
 
-def search_text(record: FlowRecord, request: bytes, response: bytes) -> str:
-    """At most 4 KB of UTF-8. `request` and `response` are the client's side, decoded and redacted.
+def search_text(record: FlowRecord, path: str, asked: str, response: bytes) -> str:
+    """At most 4 KB of UTF-8. `path` and what was asked are redacted; `response` is what the client got, decoded.
 
-    `request` is not needed when the record has the question, and a running flow's `response` is better left out: it
-    would be read again and again.
+    A running flow's `response` is better left out: it would be read again and again.
     """
     parts = (
         record.id,
@@ -28,12 +27,12 @@ def search_text(record: FlowRecord, request: bytes, response: bytes) -> str:
         record.conversation_id,
         record.provider,
         record.host,
-        record.path,
+        path,
         record.requested_model,
         record.sent_model if record.sent_model != record.requested_model else "",
         record.user_agent,
         record.error,
-        question(request) if record.question is None else record.question[:_QUESTION_CHARS],
+        asked[:_QUESTION_CHARS],
         answer(response),
     )
     text = "\n".join(part for part in parts if part)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import orjson
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from flows.bodies import load_bodies as load_bodies
-from flows.models import Flow, FlowSide, HookTrace, WebSocketMessage
+from flows.models import Flow, FlowParts, WebSocketMessage
+from flows.sides import FlowSide, HookTrace
 
 PAGE_ROWS: Final = 60
 FACET_ROWS: Final = 500
-FACET_TRACES: Final = 50
 TELLING_MESSAGES: Final = 100
 SESSION_REACH: Final = timedelta(days=7)
 CONVERSATION_REACH: Final = timedelta(hours=6)
@@ -101,16 +102,16 @@ def parse_cursor(cursor: str) -> tuple[datetime, str] | None:
 def facets() -> Facets:
     """Values to filter by, from the newest flows only: no scan over the table."""
     flows = Flow.objects.order_by("-started_at", "-id")
-    newest = flows.values_list("provider", "rule", "requested_model", "sent_model", "hooks_changed", "run_label")[
-        :FACET_ROWS
-    ]
-    steps = HookTrace.objects.filter(flow_id__in=list(flows.values_list("pk", flat=True)[:FACET_TRACES]), outcome="ran")
+    columns = ("provider", "rule", "requested_model", "sent_model", "hooks_changed", "run_label", "hooks_ran")
+    newest = flows.values_list(*columns)[:FACET_ROWS]
     providers: set[str] = set()
     rules: set[str] = set()
     models: set[str] = set()
     hooks: set[str] = set()
+    ran: set[str] = set()
     runs: set[str] = set()
-    for provider, rule, requested, sent, changed, run in newest:
+    for provider, rule, requested, sent, changed, run, ran_hooks in newest:
+        ran.add(ran_hooks)
         runs.add(run)
         providers.add(provider)
         rules.add(rule)
@@ -118,8 +119,8 @@ def facets() -> Facets:
         hooks.update(changed)
     found = (providers, rules, models, hooks, runs)
     providers_, rules_, models_, hooks_, runs_ = (sorted(value for value in values if value) for values in found)
-    ran = sorted(set(steps.order_by().values_list("hook", flat=True).distinct()))
-    return Facets(providers_, rules_, models_, hooks_, ran, runs_)
+    names = {name for text in ran if text for name in orjson.loads(text)}
+    return Facets(providers_, rules_, models_, hooks_, sorted(names), runs_)
 
 
 def flow_detail(flow_id: str) -> FlowDetail | None:
@@ -127,8 +128,23 @@ def flow_detail(flow_id: str) -> FlowDetail | None:
     flow = find_flow(flow_id)
     if flow is None:
         return None
-    sides = {side.side: side for side in FlowSide.objects.filter(flow_id=flow_id)}
-    return FlowDetail(flow, sides, list(HookTrace.objects.filter(flow_id=flow_id).order_by("seq")))
+    parts = _parts(flow_id)
+    return FlowDetail(flow, parts.by_side(), parts.traces())
+
+
+def sides_of(flow_id: str) -> dict[str, FlowSide]:
+    """The sides of a flow by name, without anything else."""
+    return _parts(flow_id, without="steps").by_side()
+
+
+def traces_of(flow_id: str) -> list[HookTrace]:
+    """What each hook did to a flow, without anything else."""
+    return _parts(flow_id, without="sides").traces()
+
+
+def _parts(flow_id: str, *, without: str = "") -> FlowParts:
+    found = FlowParts.objects.filter(pk=flow_id).defer(*[without] if without else ())
+    return (None if "\0" in flow_id else found.first()) or FlowParts()
 
 
 def find_flow(flow_id: str) -> Flow | None:
@@ -162,11 +178,12 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
         started_at__gte=flow.started_at - (SESSION_REACH if flow.session_id else CONVERSATION_REACH),
         path__startswith=asked,
     ).exclude(pk=flow.pk)
-    newest = earlier.filter(Exists(FlowSide.objects.filter(flow_id=OuterRef("pk"), side=parts[0])))
-    ids = newest.order_by("-started_at").values("pk")[:1]
-    sides = FlowSide.objects.filter(flow_id__in=ids, side__in=parts).select_related("flow")
-    found = {side.side: side for side in sides if side.flow.path.partition("?")[0] == asked}
-    return Previous(next(iter(found.values())).flow, found) if found else None
+    recorded = FlowParts.objects.filter(flow=OuterRef("pk"), sides__contains=f'"side":"{parts[0]}"')
+    ids = earlier.filter(Exists(recorded)).order_by("-started_at").values("pk")[:1]
+    found = FlowParts.objects.filter(pk__in=ids).select_related("flow").defer("steps").first()
+    if found is None or found.flow.path.partition("?")[0] != asked:
+        return None
+    return Previous(found.flow, {name: side for name, side in found.by_side().items() if name in parts})
 
 
 def messages(flow_id: str, *, after_seq: int = -1, limit: int = 200) -> list[WebSocketMessage]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from flows.models import Flow, HookTrace
+from flows.models import Flow
+from flows.sides import HookTrace
 from flows.units import duration, plural
 
 Tone = Literal["", "changed", "bad", "live"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from flows.exchange import format_of, read_answer, read_request
-from flows.models import FlowSide
+from flows.sides import FlowSide
 from flows.visible import printable
 from flows.whole import WholeFlow
 from providers.errors import CcproxyError

@@ -7,7 +7,7 @@ request; here only the columns whose values need it are adapted. Works on SQLite
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import itemgetter
@@ -58,41 +58,55 @@ def _columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
     return [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
 
 
-def upsert(rows: Iterable[models.Model], key: tuple[str, ...], leave: frozenset[str] = frozenset()) -> None:
+def upsert(rows: Sequence[models.Model], key: tuple[str, ...], leave: frozenset[str] = frozenset()) -> None:
     """Insert `rows` (all of one model); where a row with the same `key` columns is, replace all but `leave`."""
-    _execute(rows, key, leave)
-
-
-def insert_missing(rows: Iterable[models.Model], key: tuple[str, ...]) -> None:
-    """Insert those of `rows` (all of one model) whose `key` is not there."""
-    _execute(rows, key, None)
-
-
-def _execute(rows: Iterable[models.Model], key: tuple[str, ...], leave: frozenset[str] | None) -> None:
-    rows = list(rows)
     if rows:
         statement = _statement(type(rows[0]), key, leave, connection.vendor)
-        with connection.cursor() as cursor:
-            cursor.executemany(statement.sql, [statement.values(row) for row in rows])
+        _execute(statement.sql, [statement.values(row) for row in rows])
+
+
+def put(
+    model: type[models.Model],
+    columns: tuple[str, ...],
+    values: Sequence[tuple[Any, ...]],
+    *,
+    key: tuple[str, ...],
+    replace: bool,
+) -> None:
+    """Insert `values`, which a driver takes as they are; where a row with the same `key` is, replace or leave it."""
+    if values:
+        _execute(_insert(model, columns, key, columns if replace else ()), values)
+
+
+def _execute(sql: str, values: Sequence[Sequence[Any]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, values)
 
 
 @lru_cache
-def _statement(
-    model: type[models.Model], key: tuple[str, ...], leave: frozenset[str] | None, vendor: str
-) -> _Statement:
+def _statement(model: type[models.Model], key: tuple[str, ...], leave: frozenset[str], vendor: str) -> _Statement:
+    del vendor
     columns = _columns(model)
-    quote = connection.ops.quote_name
-    names = [field.column or field.name for field in columns]
-    replaced = [quote(name) for name in names if leave is not None and name not in {*key, *leave}]
-    change = f"UPDATE SET {', '.join(f'{name} = EXCLUDED.{name}' for name in replaced)}" if replaced else "NOTHING"
-    into = f"{quote(model._meta.db_table)} ({', '.join(map(quote, names))})"
-    places = ", ".join(["%s"] * len(names))
+    names = tuple(str(field.column) for field in columns)
     adapters = tuple((place, _adapter(field)) for place, field in enumerate(columns) if isinstance(field, _ADAPTED))
     return _Statement(
-        f"INSERT INTO {into} VALUES ({places}) ON CONFLICT ({', '.join(map(quote, key))}) DO {change}",  # noqa: S608
+        _insert(model, names, key, tuple(name for name in names if name not in leave)),
         itemgetter(*(field.attname for field in columns)),
         adapters,
     )
+
+
+@lru_cache
+def _insert(
+    model: type[models.Model], columns: tuple[str, ...], key: tuple[str, ...], replaced: tuple[str, ...]
+) -> str:
+    """The SQL; all database engines here quote names in the same way."""
+    quote = connection.ops.quote_name
+    changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in replaced if name not in key)
+    into = f"{quote(model._meta.db_table)} ({', '.join(map(quote, columns))})"
+    places = ", ".join(["%s"] * len(columns))
+    conflict = f"({', '.join(map(quote, key))}) DO {f'UPDATE SET {changes}' if changes else 'NOTHING'}"
+    return f"INSERT INTO {into} VALUES ({places}) ON CONFLICT {conflict}"  # noqa: S608
 
 
 def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:

@@ -17,7 +17,7 @@ from flows import json_tree, selectors
 from flows.body_view import body_view, side_body
 from flows.filters import BOUNDS, FlowFilter, pasted_flow_id
 from flows.jq_page import jq_page
-from flows.models import Flow, HookTrace, WebSocketMessage
+from flows.models import Flow, WebSocketMessage
 from flows.partial import answer_since
 from flows.resends import resends_of
 from flows.saved_filters import FILTER_NAMES, saved_filters
@@ -130,8 +130,7 @@ def flow_partial(request: HttpRequest, flow_id: str) -> HttpResponse:
 @console_page
 def flow_json(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
     """One folded branch of a JSON body, when somebody opens it."""
-    detail = selectors.flow_detail(flow_id)
-    side = detail.sides.get(source) if detail else None
+    side = selectors.sides_of(flow_id).get(source)
     if side is None:
         raise Http404("There is no such body.")
     body = side_body(side, selectors.load_bodies([side.body_digest]))
@@ -164,14 +163,13 @@ def _stored_body(flow_id: str, source: str) -> tuple[bytes, str, str] | None:
     digest = encoding = content_type = ""
     match = re.fullmatch(r"hook-([0-9]{1,5})-(before|after)|message-([0-9]{1,9})", source)
     if match and match[1]:
-        trace = HookTrace.objects.filter(flow_id=flow_id, seq=int(match[1])).first()
-        digest = getattr(trace, f"body_{match[2]}", "")
+        traces = (trace for trace in selectors.traces_of(flow_id) if trace.seq == int(match[1]))
+        digest = getattr(next(traces, None), f"body_{match[2]}", "")
     elif match:
         message = WebSocketMessage.objects.filter(flow_id=flow_id, seq=int(match[3])).first()
         digest = message.body_digest if message else ""
     else:
-        detail = selectors.flow_detail(flow_id)
-        side = detail.sides.get(source) if detail else None
+        side = selectors.sides_of(flow_id).get(source)
         if side is not None:
             digest = side.body_digest
             encoding = "" if side.body_decoded else selectors.header(side.headers, "content-encoding")

@@ -8,8 +8,9 @@ from typing import Final
 
 from flows.bodies import load_bodies
 from flows.decode import decode
-from flows.models import Flow, FlowSide, WebSocketMessage
+from flows.models import Flow, WebSocketMessage
 from flows.selectors import header
+from flows.sides import FlowSide
 
 _CHUNK_FLOWS: Final = 100
 MAX_MESSAGES: Final = 5000
@@ -55,12 +56,12 @@ def whole_flows(ids: Sequence[str]) -> Iterator[WholeFlow]:
     """Flows in the order of `ids`, the bodies of only one in memory; those that are gone meanwhile are left out."""
     for start in range(0, len(ids), _CHUNK_FLOWS):
         chunk = [flow_id for flow_id in ids[start : start + _CHUNK_FLOWS] if "\0" not in flow_id]
-        found = Flow.objects.prefetch_related("sides").in_bulk(chunk)
+        found = Flow.objects.select_related("parts").defer("parts__steps").in_bulk(chunk)
         yield from (_with_bodies(found[flow_id]) for flow_id in chunk if flow_id in found)
 
 
 def _with_bodies(flow: Flow) -> WholeFlow:
-    sides = {side.side: side for side in flow.sides.all()}
+    sides = flow.sides
     messages: list[WebSocketMessage] = []
     if flow.is_websocket:
         messages = list(WebSocketMessage.objects.filter(flow=flow).order_by("seq")[:MAX_MESSAGES])

@@ -61,14 +61,6 @@ class _Prepared:
     waiting_since: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What is in the database of a flow that still runs."""
-
-    digests: set[str]
-    messages: int
-
-
 class FlowWriter:
     """A sink that stores flows. `started`, `progress` and `finished` return at once and never raise."""
 
@@ -89,7 +81,8 @@ class FlowWriter:
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._prepared: dict[str, _Prepared] = {}
-        self._running: dict[str, _Written] = {}
+        self._written_messages: dict[str, int] = {}
+        """How many websocket messages are in the database of each flow that still runs."""
         self._housekeeping = Housekeeping(retention)
         self._thread = Thread(target=self._run, name="flow-writer", daemon=True)
         self._give_up_at = float("inf")
@@ -182,12 +175,11 @@ class FlowWriter:
     def _prepare(self, hand_overs: Sequence[HandOver]) -> None:
         for hand_over in hand_overs:
             record = hand_over.record
-            written = self._running.get(record.id)
             try:
                 rows = self._builder.build(
                     record,
                     bodies_dropped=hand_over.bodies_dropped,
-                    written_messages=written.messages if written else 0,
+                    written_messages=self._written_messages.get(record.id, 0),
                 )
             except Exception as exc:  # one odd flow must not cost the others
                 self._drop_poison(record.id, exc)
@@ -225,13 +217,7 @@ class FlowWriter:
                 self._drop_poison(rows.flow.pk, exc)
 
     def _write_rows(self, batch: Sequence[FlowRows]) -> None:
-        superseded = [
-            digest
-            for rows in batch
-            if (before := self._running.get(rows.flow.pk)) is not None
-            for digest in before.digests - rows.own_digests
-        ]
-        write_batch(batch, superseded)
+        write_batch(batch)
         for rows in batch:
             self._prepared.pop(rows.flow.pk)
             self._remember(rows)
@@ -239,9 +225,9 @@ class FlowWriter:
 
     def _remember(self, rows: FlowRows) -> None:
         if rows.flow.state == "live":
-            self._running[rows.flow.pk] = _Written(rows.own_digests, rows.message_count)
+            self._written_messages[rows.flow.pk] = rows.message_count
         else:
-            self._running.pop(rows.flow.pk, None)
+            self._written_messages.pop(rows.flow.pk, None)
 
     def _keep_house(self) -> None:
         try:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from flows.body_view import body_view
 from flows.codegen import readable
-from flows.models import FlowSide
 from flows.selectors import header
+from flows.sides import FlowSide
 from flows.units import size
 from flows.whole import WholeFlow
 from providers.errors import CcproxyError

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
-from flows.models import FlowSide
+from flows.sides import FlowSide
 from flows.whole import WholeFlow
 from interceptor.config.schema import Snapshot
 from interceptor.explain import DryRequest, Explanation, explain

@@ -9,9 +9,11 @@ from typing import Any
 import zstandard
 from django.utils import timezone
 
-from flows.models import Flow, FlowBody, FlowSide, HookTrace
+from flows.models import Flow, FlowBody
+from flows.sides import FlowSide, HookTrace
 from interceptor.models import InterceptorStatus
 from providers.models import Provider, TransformRule
+from tests.parts import put_parts
 
 
 def make_provider(name: str = "anthropic", **fields: Any) -> Provider:
@@ -48,10 +50,10 @@ def make_flow(*, body: bytes = b"", age_s: float = 0, **fields: Any) -> Flow:
     }
     flow = Flow.objects.create(**{**defaults, **fields})
     digest = _store(body)
+    sides = []
     for side in ("client", "forwarded", "upstream", "delivered"):
         request = side in ("client", "forwarded")
-        FlowSide.objects.create(
-            flow=flow,
+        made = FlowSide(
             side=side,
             http_version="HTTP/1.1",
             method="POST" if request else "",
@@ -62,7 +64,8 @@ def make_flow(*, body: bytes = b"", age_s: float = 0, **fields: Any) -> Flow:
             body_size_bytes=len(body),
             chunk_times=[[0, 1.0]],
         )
-    HookTrace.objects.create(flow=flow, seq=0, stage="inbound", hook="inject_auth", outcome="ran")
+        sides.append(made)
+    put_parts(flow.pk, sides, [HookTrace(seq=0, stage="inbound", hook="inject_auth", outcome="ran")])
     return flow
 
 

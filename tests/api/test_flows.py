@@ -106,7 +106,7 @@ def test_the_number_of_queries_does_not_grow(api: APIClient):
     few = count()
     for _ in range(5):
         make_flow()
-    assert count() == few <= 4  # token and user, flows, sides
+    assert count() == few <= 3  # token and user, flows with their sides
 
 
 def test_filters_are_the_consoles(api: APIClient):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,9 +16,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import AutoField, Model
 
-from flows.models import Flow, FlowBody, FlowSide, HookTrace
+from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.packed import PackedBody, pack
-from flows.rows import body_row
+from flows.sides import FlowSide, HookTrace, written
 from tests.flows.agent_session import Texts, made_up
 
 REQUEST_CHARS = 15_000
@@ -66,8 +66,9 @@ def _copy(copy: int, earlier_s: int) -> None:
     with transaction.atomic():
         _copy_rows(FlowBody, {"digest": other("digest")}, "digest")
         _copy_rows(Flow, session, "id")
-        _copy_rows(FlowSide, {"flow_id": other("flow_id"), "body_digest": other("body_digest")}, "flow_id")
-        _copy_rows(HookTrace, {"flow_id": other("flow_id")}, "flow_id")
+        # A copy's sides name bodies of the original, which are of the same size.
+        _copy_rows(FlowParts, {"flow_id": other("flow_id")}, "flow_id")
+        _copy_rows(BodyRef, {"flow_id": other("flow_id"), "digest": other("digest")}, "flow_id")
 
 
 def _copy_rows(model: type[Model], changed: dict[str, str], key: str) -> None:
@@ -102,7 +103,6 @@ class _Made:
         for name in ("client", "forwarded", "upstream", "delivered"):
             body = self.request if name in ("client", "forwarded") else self.answer
             yield FlowSide(
-                flow_id=self.id,
                 side=name,
                 http_version="HTTP/1.1",
                 headers=[["content-type", "application/json"], ["x-request-id", f"{self.number:x}"], ["via", name]],
@@ -113,7 +113,7 @@ class _Made:
 
     def hooks(self) -> Iterator[HookTrace]:
         for seq, hook in enumerate(("inject_auth", "extract_session_id")):
-            yield HookTrace(flow_id=self.id, seq=seq, stage="inbound", hook=hook, outcome="ran", changed=["header:a"])
+            yield HookTrace(seq=seq, stage="inbound", hook=hook, outcome="ran", changed=["header:a"])
 
 
 def _original(data: bytes) -> PackedBody:
@@ -137,6 +137,7 @@ def _fields(chance: random.Random, number: int) -> dict[str, Any]:
         "status_code": 529 if failed else 200,
         "is_stream": chance.random() < 0.7,
         "hooks_changed": ["inject_auth"],
+        "hooks_ran": '["inject_auth","extract_session_id"]',
         "duration_ms": chance.expovariate(1 / 4000),
         "first_byte_ms": chance.expovariate(1 / 700),
         "request_size_bytes": REQUEST_CHARS,
@@ -160,10 +161,15 @@ def _reply(text: str) -> bytes:
 def _write(made: list[_Made]) -> None:
     create = partial(_create, batch_rows=500)
     with transaction.atomic():
-        create(FlowBody, [body_row(body) for one in made for body in one.bodies()])
+        create(FlowBody, [_body(body) for one in made for body in one.bodies()])
         create(Flow, [one.flow for one in made])
-        create(FlowSide, [side for one in made for side in one.sides()])
-        create(HookTrace, [hook for one in made for hook in one.hooks()])
+        texts = {one.id: asdict(written(one.sides(), one.hooks())) for one in made}
+        create(FlowParts, [FlowParts(flow_id=flow_id, **parts) for flow_id, parts in texts.items()])
+        create(BodyRef, [BodyRef(flow_id=one.id, digest=body.digest) for one in made for body in one.bodies()])
+
+
+def _body(packed: PackedBody) -> FlowBody:
+    return FlowBody(digest=packed.digest, encoding=packed.encoding, size_bytes=packed.size_bytes, blob=packed.blob)
 
 
 def _create(model: Any, rows: list[Any], batch_rows: int) -> None:

@@ -25,13 +25,15 @@ from django.db.models.functions import Length
 
 from flows.batch import write_batch
 from flows.bodies import load_body
-from flows.models import Flow, FlowBody, FlowSide
+from flows.models import Flow, FlowBody
 from flows.redact import Redactor
 from flows.retention import delete_everything, used_bytes
 from flows.rows import RowBuilder
+from flows.selectors import sides_of
 from providers.auth.registry import SecretRegistry
 from tests.bench.result import Figure
 from tests.flows.agent_session import Texts, Turn, made_up, record, recorded, session
+from tests.parts import all_sides
 
 TURNS = 100
 START_BYTES = 200_000
@@ -62,7 +64,7 @@ def _measure(case: str, turns: list[Turn], *, rewritten: bool) -> None:
         cpu_s += time.process_time() - begun
         write_batch([rows])
     names = ("client", "forwarded", "upstream") if rewritten else ("client", "upstream")
-    raw = FlowSide.objects.filter(side__in=names).aggregate(total=Sum("body_size_bytes"))["total"]
+    raw = sum(side.body_size_bytes for side in all_sides(*names))
     _check(turns)
     blobs = FlowBody.objects.aggregate(total=Sum(Length("blob")))["total"]
     say("raw bytes, no body counted twice", case, raw / 1e6, "MB")
@@ -74,15 +76,15 @@ def _measure(case: str, turns: list[Turn], *, rewritten: bool) -> None:
 
 def _check(turns: list[Turn]) -> None:
     for number, turn in enumerate(turns):
-        row = FlowSide.objects.get(flow=f"turn-{number:04}", side="client")
-        assert load_body(row.body_digest) == turn.request, number
+        side = sides_of(f"turn-{number:04}")["client"]
+        assert load_body(side.body_digest) == turn.request, number
 
 
 def _reading_ms() -> float:
     times = []
-    for digest in FlowSide.objects.filter(side="forwarded").values_list("body_digest", flat=True):
+    for side in all_sides("forwarded"):
         begun = time.perf_counter()
-        load_body(digest)
+        load_body(side.body_digest)
         times.append((time.perf_counter() - begun) * 1000)
     assert len(times) == Flow.objects.count()
     return sorted(times)[int(0.95 * len(times))]

@@ -101,11 +101,11 @@ def test_losses_of_a_translation_are_listed_and_reordering_can_be_hidden(
     visit: Visit, interceptor: Interceptor
 ) -> None:
     interceptor.orm(
-        "from flows.models import Flow, FlowSide\n"
+        "from flows.models import Flow\n"
+        "from tests.parts import change_sides\n"
         f"Flow.objects.filter(pk={IDS['chat']!r}).update(losses=[['top_k', 'the target has no such setting']])\n"
-        f"sides = FlowSide.objects.filter(flow_id={IDS['chat']!r})\n"
-        "sides.filter(side='client').update(headers=[['x-a', '1'], ['x-b', '2']])\n"
-        "sides.filter(side='forwarded').update(headers=[['x-b', '2'], ['x-a', '1']])"
+        f"change_sides({IDS['chat']!r}, 'client', headers=[['x-a', '1'], ['x-b', '2']])\n"
+        f"change_sides({IDS['chat']!r}, 'forwarded', headers=[['x-b', '2'], ['x-a', '1']])"
     )
     visit.page.set_default_timeout(8000)
     page = visit.go(f"/flows/{IDS['chat']}/?tab=changes")

@@ -137,8 +137,7 @@ def test_as_forwarded_skips_what_the_proxy_does_and_gets_a_fresh_credential(
     assert REAL_KEY in "".join(value for _, value in second.headers)
     assert second.header("anthropic-beta") == first.header("anthropic-beta")
     interceptor.flow(again)
-    stages = interceptor.rows("select stage from flows_hooktrace where flow_id=? order by seq", again)
-    assert [row["stage"] for row in stages] == ["transform", "egress"]
+    assert [trace.stage for trace in interceptor.traces(again)] == ["transform", "egress"]
 
 
 def test_what_cannot_be_sent_says_why(visit: Visit, interceptor: Interceptor, upstream: Upstream) -> None:
@@ -210,7 +209,7 @@ def test_forged_used_and_old_grants_never_reach_the_provider(interceptor: Interc
     assert (show(token), show(token)) == (200, 403)
     assert len(upstream.requests) == 2
     assert upstream.last.header("x-ccproxy-resend") is None
-    assert interceptor.rows("select 1 from flows_flowside where headers like '%ccr-%'") == []
+    assert interceptor.rows("select 1 from flows_flowparts where headers like '%ccr-%'") == []
 
 
 def test_rest_sends_again_and_names_the_new_flow(interceptor: Interceptor, upstream: Upstream, state: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -12,12 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from flows.packed import unpack
+from flows.sides import HookTrace, read_sides, read_traces
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30.0
@@ -197,11 +198,14 @@ class Interceptor:
 
     def sides(self, flow_id: str) -> dict[str, dict[str, Any]]:
         """The sides of a flow by name; headers as a list, with its stored `body`."""
-        found = {row["side"]: row for row in self.rows("select * from flows_flowside where flow_id=?", flow_id)}
-        for row in found.values():
-            row["headers"] = json.loads(row["headers"])
-            row["body"] = self.body(row["body_digest"])
-        return found
+        parts = self.rows("select headers, sides from flows_flowparts where flow_id=?", flow_id)
+        sides = [side for row in parts for side in read_sides(row["headers"], row["sides"]).values()]
+        return {side.side: {**asdict(side), "body": self.body(side.body_digest)} for side in sides}
+
+    def traces(self, flow_id: str) -> list[HookTrace]:
+        """What each hook did to a flow, in order."""
+        parts = self.rows("select headers, steps from flows_flowparts where flow_id=?", flow_id)
+        return [trace for row in parts for trace in read_traces(row["headers"], row["steps"])]
 
     def body(self, digest: str | None) -> bytes:
         """A stored body as it was; empty when there is none."""

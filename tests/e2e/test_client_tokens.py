@@ -34,7 +34,7 @@ def test_tokens(tmp_path: Path) -> None:
             assert len(upstream.requests) == 2
             assert process.manage("clienttoken", "remove", "laptop").returncode == 0
             wait_until(lambda: ask(process.url, token) == 401, "the token is revoked")
-            stored = process.rows("select headers from flows_flowside where side='client'")
+            stored = process.rows("select headers, sides, steps from flows_flowparts")
             assert stored and token not in str(stored) and "cct-" not in str(stored)
             with socket.create_connection(("127.0.0.1", process.port)) as client:
                 client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -25,8 +25,7 @@ def test_it_sends_and_prints_the_answer(interceptor: Interceptor, upstream: Upst
         done = interceptor.manage("resend", original, *([option] if option else []))
         assert (done.returncode, done.stdout.strip()) == (0, "It was said."), done.stderr
         again = done.stderr.split()[1].rstrip(",")
-        traces = interceptor.rows("select stage from flows_hooktrace where flow_id=?", again)
-        assert {row["stage"] for row in traces} & {"inbound", "transform", "egress"} == stages
+        assert {trace.stage for trace in interceptor.traces(again)} & {"inbound", "transform", "egress"} == stages
     first, second, third = upstream.wait_for(3)
     assert first.body == second.body == third.body
     assert all(REAL_KEY in seen.head.decode() for seen in (second, third))

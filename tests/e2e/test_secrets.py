@@ -309,7 +309,7 @@ def test_every_value_of_every_table(used: Used) -> None:
         scanned.add(name)
     for body in used.process.bodies():  # what is stored as an addition to another one is no text by itself
         assert used.canaries.found_within(body) == [], body[:200]
-    assert {"flows_flowbody.blob", "providers_credentialstate.tokens", "flows_flowside.headers"} <= scanned
+    assert {"flows_flowbody.blob", "providers_credentialstate.tokens", "flows_flowparts.headers"} <= scanned
     [state, *_] = used.process.rows("select tokens from providers_credentialstate where tokens != ''")
     assert state["tokens"].startswith("gAAAA"), "kept, and encrypted"
 

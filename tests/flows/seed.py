@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.bodies import pack
-from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.models import Flow, FlowBody, WebSocketMessage
+from flows.sides import FlowSide
+from tests import parts
+from tests.parts import add_trace
 
 NOW = datetime(2026, 11, 20, 9, 30, 0, tzinfo=UTC)
 SESSION = "5ba13327-6e60-496a-9b2b-53d6b9119725"
@@ -49,9 +52,9 @@ def add_flow(name: str, minutes: float, **fields: Any) -> Flow:
 
 def add_side(flow: Flow, side: str, headers: dict[str, str], body: bytes = b"", **fields: Any) -> FlowSide:
     """One side of a flow and its body."""
-    return FlowSide.objects.create(
-        flow=flow,
-        side=side,
+    return parts.add_side(
+        flow.pk,
+        side,
         http_version="HTTP/1.1" if side in ("client", "delivered") else "HTTP/2.0",
         headers=[[key, value] for key, value in headers.items()],
         body_digest=store(body),
@@ -216,7 +219,7 @@ def seed_anthropic() -> Flow:
          "reason": "its guard said no: not a commitbee request"},
     ]  # fmt: skip
     for seq, step in enumerate(steps):
-        HookTrace.objects.create(flow=flow, seq=seq, **({"outcome": "ran"} | step))
+        add_trace(flow.pk, seq=seq, **({"outcome": "ran"} | step))
     return flow
 
 
@@ -249,12 +252,12 @@ def seed_redirect() -> Flow:
     add_side(flow, "upstream", {"content-type": "application/json"}, answer, status_code=200, reason="OK")
     delivered = {"content-type": "application/json", "x-ccproxy-flow": flow.pk}
     add_side(flow, "delivered", delivered, answer, status_code=200, reason="OK")
-    HookTrace.objects.create(
-        flow=flow, seq=0, stage="outbound", hook="my_hooks.trim_tools", outcome="ran", apply_ms=1.9,
+    add_trace(
+        flow.pk, seq=0, stage="outbound", hook="my_hooks.trim_tools", outcome="ran", apply_ms=1.9,
         changed=["body"], body_before=store(mid), body_after=store(sent),
     )  # fmt: skip
-    HookTrace.objects.create(
-        flow=flow, seq=1, stage="outbound", hook="my_hooks.add_budget", outcome="error", apply_ms=0.3,
+    add_trace(
+        flow.pk, seq=1, stage="outbound", hook="my_hooks.add_budget", outcome="error", apply_ms=0.3,
         reason="KeyError: 'budget' (my_hooks.py line 12)",
     )  # fmt: skip
     return flow
@@ -369,8 +372,8 @@ def seed_hostile() -> Flow:
     add_side(flow, "forwarded", {nasty: nasty + "2"}, other, method=nasty[:20], url=nasty)
     event = f"event: {nasty}\ndata: ".encode() + json.dumps({"choices": [{"delta": {"content": HOSTILE}}]}).encode()
     add_side(flow, "upstream", {nasty: nasty}, event + b"\n\ndata: \xff\xfe<script>\n\n", status_code=200, reason=nasty)
-    HookTrace.objects.create(
-        flow=flow, seq=0, stage="inbound", hook=nasty, outcome="error", reason=nasty, changed=[f"header:{nasty}"],
+    add_trace(
+        flow.pk, seq=0, stage="inbound", hook=nasty, outcome="error", reason=nasty, changed=[f"header:{nasty}"],
         headers_before=[[nasty, nasty]], headers_after=[[nasty, "x"]],
     )  # fmt: skip
     WebSocketMessage.objects.create(

@@ -8,8 +8,9 @@ import struct
 import zlib
 from typing import Any
 
-from flows.models import Flow, HookTrace
+from flows.models import Flow
 from tests.flows.seed import CLIENT_HEADERS, add_flow, add_side, messages_body, sse, store
+from tests.parts import add_trace
 
 SESSION = "77aa0001-2222-4333-8444-555566667777"
 TURN_IDS = [f"77aa0001-000{number}-4000-8000-00000000000{number}" for number in (1, 2, 3)]
@@ -140,8 +141,8 @@ def _flow(
     add_side(flow, "upstream", headers, answer, status_code=200, reason="OK")
     add_side(flow, "delivered", headers, answer, status_code=200, reason="OK")
     if number:
-        HookTrace.objects.create(
-            flow=flow, seq=0, stage="outbound", hook="my_hooks.add_date", outcome="ran", apply_ms=0.4, changed=["body"],
+        add_trace(
+            flow.pk, seq=0, stage="outbound", hook="my_hooks.add_date", outcome="ran", apply_ms=0.4, changed=["body"],
             body_before=store(asked), body_after=store(sent),
         )  # fmt: skip
     return flow

@@ -16,10 +16,12 @@ from django.urls import get_resolver
 from rest_framework.test import APIClient
 
 from flows.codegen import KINDS
-from flows.models import Flow, FlowBody, FlowSide, HookTrace
+from flows.models import Flow, FlowBody
+from flows.selectors import sides_of
 from flows.tabs import TABS
 from providers.models import Provider, TransformRule
 from tests.flows.seed import HOSTILE, SESSION, add_flow, add_side, seed_hostile, store
+from tests.parts import add_trace, put_parts
 from tests.rows import make_provider, make_rule
 
 pytestmark = pytest.mark.django_db
@@ -110,8 +112,8 @@ def with_bodies(*, request: bytes, answer: bytes, headers: dict[str, str] | None
         add_side(flow, side, JSON | {"x-side": side}, request, method="POST", url="https://h.example/v1/messages")
     for side in ("upstream", "delivered"):
         add_side(flow, side, SSE if headers is None else headers, answer, status_code=200)
-    HookTrace.objects.create(
-        flow=flow, seq=0, stage="inbound", hook="h", outcome="ran", changed=["body"],
+    add_trace(
+        flow.pk, seq=0, stage="inbound", hook="h", outcome="ran", changed=["body"],
         body_before=store(request), body_after=store(request[::-1]),
     )  # fmt: skip
     return flow
@@ -179,7 +181,7 @@ def without_bodies() -> Flow:
 
 def only_sides(*kept: str) -> Flow:
     flow = with_bodies(request=messages("x"), answer=words("x"))
-    FlowSide.objects.filter(flow=flow).exclude(side__in=kept).delete()
+    put_parts(flow.pk, [side for name, side in sides_of(flow.pk).items() if name in kept])
     return flow
 
 

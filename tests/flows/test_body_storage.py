@@ -13,17 +13,19 @@ from flows import lanes, packing
 from flows.batch import write_batch
 from flows.bodies import load_bodies, load_body
 from flows.lanes import Lanes
-from flows.models import Flow, FlowBody, FlowSide, HookTrace
+from flows.models import BodyRef, Flow, FlowBody
 from flows.packed import PackedBody, digest_of, unpack
 from flows.packing import Packer
 from flows.record import WebSocketRecord
 from flows.redact import Redactor
 from flows.retention import sweep_chunk
 from flows.rows import FlowRows, RowBuilder
+from flows.selectors import sides_of, traces_of
 from flows.services import clear_flows
 from providers.auth.registry import SecretRegistry
 from tests.flows.agent_session import Turn, made_up, record, session
 from tests.flows.records import side
+from tests.parts import all_sides, change_sides
 
 START_BYTES = 60_000
 
@@ -45,7 +47,7 @@ def store(turns: list[Turn], **changes: object) -> None:
 
 
 def stored(flow_id: str) -> dict[str, bytes]:
-    return {row.side: load_body(row.body_digest) for row in FlowSide.objects.filter(flow=flow_id)}
+    return {name: load_body(side.body_digest) for name, side in sides_of(flow_id).items()}
 
 
 def depth(body: FlowBody) -> int:
@@ -65,7 +67,7 @@ def test_a_session_is_stored_in_a_fraction_and_comes_back_exactly(turns: list[Tu
         sides = stored(f"turn-{number:04}")
         assert (sides["client"], sides["delivered"]) == (turn.request, turn.answer)
         assert b'"user_id": "u-%d"' % number in sides["forwarded"]
-        hook = HookTrace.objects.get(flow=f"turn-{number:04}")
+        [hook] = traces_of(f"turn-{number:04}")
         assert load_bodies([hook.body_before, hook.body_after]) == {
             hook.body_before: sides["client"],
             hook.body_after: sides["forwarded"],
@@ -80,7 +82,7 @@ def test_a_session_is_stored_in_a_fraction_and_comes_back_exactly(turns: list[Tu
 @pytest.mark.django_db
 def test_a_body_is_read_in_one_query(turns: list[Turn], django_assert_num_queries) -> None:
     store(turns[:6])
-    digests = list(FlowSide.objects.filter(side="client").values_list("body_digest", flat=True))
+    digests = [side.body_digest for side in all_sides("client")]
     with django_assert_num_queries(1):
         assert len(load_bodies(digests)) == 6
 
@@ -102,13 +104,13 @@ def test_what_others_build_on_stays_until_they_are_gone(turns: list[Turn]) -> No
 @pytest.mark.django_db
 def test_the_sweep_leaves_what_others_build_on(turns: list[Turn]) -> None:
     store(turns[:8])
-    FlowSide.objects.filter(side="client").exclude(flow="turn-0007").update(body_digest="")
-    FlowSide.objects.filter(side="forwarded").exclude(flow="turn-0007").update(body_digest="")
+    for number in range(7):
+        change_sides(f"turn-{number:04}", "client", "forwarded", body_digest="")
     after = ""
     while after := sweep_chunk(after, 2):
         pass
     assert stored("turn-0007")["client"] == turns[7].request
-    FlowSide.objects.all().delete()
+    BodyRef.objects.all().delete()
     sweep_chunk("", 1000)
     assert not FlowBody.objects.exists()
 

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.codegen import KINDS, Call, CopyError, Env, copy_as, curl, httpx_code, kinds_for, readable
-from flows.models import Flow, FlowSide
+from flows.models import Flow
+from flows.sides import FlowSide
 from flows.visible import printable
 from flows.whole import WholeFlow, whole_flow
 from providers.errors import CcproxyError

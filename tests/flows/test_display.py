@@ -10,8 +10,9 @@ import pytest
 from flows import json_tree, units
 from flows.body_view import body_view
 from flows.changes import compare_requests
-from flows.models import Flow, HookTrace
+from flows.models import Flow
 from flows.sentence import sentence
+from flows.sides import HookTrace
 from flows.sse_events import timed_events
 from flows.timing import timing_bar
 from flows.visible import printable, visible

@@ -14,10 +14,11 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from flows.filters import FlowFilter
-from flows.models import Flow, HookTrace
+from flows.models import Flow
 from flows.selectors import rows
 from tests.conftest import ROOT
 from tests.flows.seed import add_flow, add_side
+from tests.parts import add_trace
 
 pytestmark = pytest.mark.django_db
 GUIDE = (ROOT / "docs/console.md").read_text()
@@ -39,8 +40,7 @@ def four(staff: Client) -> Client:
     )
     add_flow("noted", 1, cost_usd="0.3", output_tokens=700, duration_ms=4000, pinned=True, hooks_changed=["trim"])
     for hook, outcome in (("trim", "ran"), ("guard", "ran"), ("late", "skipped")):
-        number = HookTrace.objects.count()
-        HookTrace.objects.create(flow_id="noted", seq=number, stage="inbound", hook=hook, outcome=outcome)
+        add_trace("noted", stage="inbound", hook=hook, outcome=outcome)
     flow = Flow.objects.get(pk="noted")
     add_side(flow, "client", {"anthropic-beta": 'fine-tool, "quoted"', "x-name": "grün"})
     add_side(flow, "upstream", {"request-id": "req_011CSx"})
@@ -145,7 +145,7 @@ def test_an_index_gives_the_order(four: Client, query: dict[str, Any], index: st
     assert f"USING INDEX {index}" in told
     # What belongs to one flow is looked up by its id, never by reading all of it.
     assert "SCAN U0" not in told
-    assert "SCAN flows_flowside" not in told
+    assert "SCAN flows_flowparts" not in told
 
 
 def test_a_header_is_quoted_into_addresses(four: Client):

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from flows.har import har_text
-from flows.models import Flow, FlowSide
+from flows.models import Flow
 from flows.whole import WholeFlow, whole_flows
 from tests.flows.har_schema import assert_valid
 from tests.flows.seed import IDS, add_flow, add_side, seed_all
+from tests.parts import change_sides
 from tests.rows import make_flow
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +85,7 @@ def test_credentials_go_by_name_even_if_the_record_had_them():
     flow = make_flow(body=b"{}")
     secrets = [["Authorization", "Bearer sk-live-4711-4711-4711"], ["cookie", "sid=4711abc; a=4711abc"]]
     secrets += [["X-Api-Key", "sk-4711-4711-4711"], ["x-api-key", "sk-ant-oat-ccproxy-anthropic"]]
-    FlowSide.objects.filter(flow=flow).update(headers=[*secrets, ["set-cookie", "sid=4711abc; Path=/"]])
+    change_sides(flow.pk, headers=[*secrets, ["set-cookie", "sid=4711abc; Path=/"]])
     text = json.dumps(har(flow.pk), ensure_ascii=False)
     assert "4711" not in text.replace(flow.pk, "")
     assert "sk-ant-oat-ccproxy-anthropic" in text
@@ -109,8 +110,8 @@ def test_websocket_messages_are_where_chrome_looks_for_them():
 
 def test_a_body_that_was_not_kept_is_said_to_be_missing():
     flow = make_flow(body=b"abc")
-    FlowSide.objects.filter(flow=flow, side="client").update(body_digest="")
-    FlowSide.objects.filter(flow=flow, side="upstream").update(body_truncated=True, body_size_bytes=900)
+    change_sides(flow.pk, "client", body_digest="")
+    change_sides(flow.pk, "upstream", body_truncated=True, body_size_bytes=900)
     outer, inner = har(flow.pk)["entries"]
     assert inner["request"]["postData"]["comment"] == "The body (3 bytes) was not kept."
     assert outer["response"]["content"]["comment"] == "Only the first 3 of 900 bytes were kept."

@@ -19,7 +19,8 @@ from flows.flow_set import rows_of
 from flows.har import har_text
 from flows.har_import import CaptureError, records_of_har
 from flows.importing import import_file, import_records, parsed_har
-from flows.models import Flow, FlowSide, WebSocketMessage
+from flows.models import Flow, WebSocketMessage
+from flows.selectors import sides_of
 from flows.services import clear_ids
 from flows.whole import WholeFlow, whole_flow, whole_flows
 from tests.flows.seed import IDS, add_flow, add_side, seed_all
@@ -59,7 +60,7 @@ def test_what_was_exported_comes_back():
         "import", "local", "cheap-evenings", "claude-sonnet-4-5",
     )  # fmt: skip
     assert (flow.state, flow.status_code, flow.duration_ms) == ("done", 200, 1831.9)
-    assert FlowSide.objects.get(flow=IDS["anthropic"], side="upstream").chunk_times
+    assert sides_of(IDS["anthropic"])["upstream"].chunk_times
 
 
 def test_websocket_messages_come_back():
@@ -150,7 +151,7 @@ def test_another_tools_file_is_taken_in_without_its_secrets(tmp_path: Path):
     assert "canary" not in json.dumps([side.headers for side in whole.sides.values()])
     form = Flow.objects.get(host="example.com")
     assert form.state == "error"
-    assert whole_flow(form.pk).plain(FlowSide.objects.get(flow=form, side="client")) == b"a=b+c"  # type: ignore[union-attr]
+    assert whole_flow(form.pk).plain(form.sides["client"]) == b"a=b+c"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ from django.db import connection
 from flows import retention, services
 from flows.batch import write_batch
 from flows.bodies import BodyMissing, load_bodies, load_body, pack, unpack
-from flows.models import Flow, FlowBody, FlowSide
+from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.redact import Redactor
 from flows.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
 from flows.rows import RowBuilder
+from flows.selectors import sides_of
 from flows.services import clear_everything, clear_flows, mark_interrupted, pin
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, flow, live, side
+from tests.parts import all_sides, put_parts
 
 NOW = datetime.fromtimestamp(EPOCH, UTC)
 NO_LIMIT = RetentionPolicy(max_age_days=None, max_flows=None, max_bytes=None)
@@ -55,7 +57,7 @@ def test_by_age(stored: list[str]) -> None:
     assert prune_all(RetentionPolicy(max_age_days=3.5, max_flows=None, max_bytes=None)) == 6
     assert ids() == set(stored[6:])
     assert FlowBody.objects.count() == 5
-    assert FlowSide.objects.count() == 8
+    assert (FlowParts.objects.count(), BodyRef.objects.count()) == (4, 8)
 
 
 def test_by_count_in_chunks_the_oldest_first(stored: list[str]) -> None:
@@ -77,11 +79,11 @@ def test_pinned_and_running_flows_stay(stored: list[str]) -> None:
     Flow.objects.filter(pk=stored[1]).update(state="live")
     prune_all(RetentionPolicy(max_age_days=1, max_flows=0, max_bytes=0))
     assert ids() == {stored[0], stored[1]}
-    assert load_body(FlowSide.objects.get(flow=stored[0], side="delivered").body_digest)
+    assert load_body(sides_of(stored[0])["delivered"].body_digest)
 
 
 def test_a_shared_body_goes_with_its_last_flow(stored: list[str]) -> None:
-    digest = FlowSide.objects.filter(side="client").values_list("body_digest", flat=True)[0]
+    digest = all_sides("client")[0].body_digest
     clear_flows(Flow.objects.exclude(pk=stored[0]))
     assert FlowBody.objects.filter(pk=digest).exists()
     clear_flows(Flow.objects.all())
@@ -98,7 +100,8 @@ def test_clear_keeps_pinned_flows_unless_told(stored: list[str]) -> None:
 
 
 def test_bodies_left_behind_are_swept(stored: list[str]) -> None:
-    FlowSide.objects.filter(flow__in=stored[:4], side="delivered").delete()
+    for flow_id in stored[:4]:
+        put_parts(flow_id, [sides_of(flow_id)["client"]])
     after, rounds = "", 0
     while (after := sweep_chunk(after, 3)) or not rounds:
         rounds += 1
@@ -179,9 +182,9 @@ def test_everything_goes_at_once_unless_something_is_pinned() -> None:
     assert clear_everything() == 2
     assert ids() == {"flow-1"}
     assert clear_everything(keep_pinned=False) == 1
-    assert (FlowBody.objects.count(), FlowSide.objects.count()) == (0, 0)
+    assert [model.objects.count() for model in (FlowBody, FlowParts, BodyRef)] == [0, 0, 0]
     write_batch([builder.build(flow("after"))])
-    assert load_body(FlowSide.objects.get(side="client").body_digest)
+    assert load_body(sides_of("after")["client"].body_digest)
 
 
 @pytest.mark.django_db

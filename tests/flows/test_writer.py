@@ -16,13 +16,15 @@ from django.db import OperationalError, connection
 from flows import writer as writer_module
 from flows.batch import write_batch
 from flows.bodies import load_body
-from flows.models import Flow, FlowBody, FlowSide, HookTrace, WebSocketMessage
+from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redact import Redactor, mark
 from flows.rows import RowBuilder
+from flows.selectors import traces_of
 from flows.writer import FlowWriter
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side
+from tests.parts import all_sides
 
 pytestmark = pytest.mark.django_db(transaction=True)
 needs_a_file_lock = pytest.mark.skipif(connection.vendor != "sqlite", reason="writers of SQLite exclude each other")
@@ -63,7 +65,7 @@ def test_it_works() -> None:
     assert (stored.request_size_bytes, stored.response_size_bytes) == tuple(
         len(flow().sides[number].body or b"") for number in (0, 3)
     )
-    assert [row.side for row in FlowSide.objects.order_by("pk")] == ["client", "forwarded", "upstream", "delivered"]
+    assert [row.side for row in all_sides()] == ["client", "forwarded", "upstream", "delivered"]
     assert "384,400" in stored.search_text
     assert "how far is the moon" in stored.search_text
     assert writer.stats().written == 1
@@ -74,7 +76,7 @@ def test_equal_bodies_are_stored_once() -> None:
         writer.finished(flow())
         writer.finished(flow("flow-2"))
     assert FlowBody.objects.count() == 2
-    assert {load_body(row.body_digest) for row in FlowSide.objects.filter(side="client")} == {flow().sides[0].body}
+    assert {load_body(row.body_digest) for row in all_sides("client")} == {flow().sides[0].body}
 
 
 def test_a_later_hand_over_replaces_the_earlier() -> None:
@@ -83,12 +85,12 @@ def test_a_later_hand_over_replaces_the_earlier() -> None:
         eventually(lambda: Flow.objects.filter(state="live").exists())
         partial = side("delivered", b"data: the first half of a long answer that goes on and on, and on, and on\n\n")
         writer.progress(replace(live(), sides=(*live().sides, partial)))
-        eventually(lambda: FlowSide.objects.count() == 3)
+        eventually(lambda: len(all_sides()) == 3)
         Flow.objects.update(pinned=True)
         writer.finished(flow())
     stored = Flow.objects.get()
     assert (stored.state, stored.pinned) == ("done", True)
-    assert FlowSide.objects.count() == 4
+    assert len(all_sides()) == 4
     assert FlowBody.objects.count() == 2, "the partial body is of no use any more"
 
 
@@ -116,7 +118,7 @@ def test_hooks_and_websocket_messages_are_stored() -> None:
         eventually(lambda: WebSocketMessage.objects.count() == 2)
         writer.finished(flow(is_websocket=True, hooks=(step, still), messages=messages))
     assert Flow.objects.get().hooks_changed == ["inject_auth"]
-    first, second = HookTrace.objects.all()
+    first, second = traces_of("flow-1")
     assert first.headers_before == [["x-api-key", "sk-ccproxy-zai"]]
     assert first.headers_after == [["authorization", f"Bearer {mark(KEY)}"]]
     assert load_body(first.body_after) == b"after " * 20
@@ -142,10 +144,10 @@ def test_secrets_reach_no_table() -> None:
     )
     with running() as writer:
         writer.finished(record)
-    assert load_body(FlowSide.objects.first().body_digest) == f"leak {mark(KEY)} leak".encode()  # type: ignore[union-attr]
-    assert FlowSide.objects.filter(body_redacted=True).count() == 4
+    assert load_body(all_sides()[0].body_digest) == f"leak {mark(KEY)} leak".encode()
+    assert [row.body_redacted for row in all_sides()] == [True] * 4
     with connection.cursor() as cursor:
-        for table in (Flow, FlowSide, FlowBody, HookTrace, WebSocketMessage):
+        for table in (Flow, FlowParts, FlowBody, BodyRef, WebSocketMessage):
             cursor.execute(f"SELECT * FROM {table._meta.db_table}")
             assert KEY[13:27] not in repr(cursor.fetchall())
 
@@ -165,7 +167,7 @@ def test_odd_texts_are_stored() -> None:
         writer.finished(flow(user_agent="a\udcff\ud800b" + "x" * 500, sides=(side("client", b"", headers),)))
     assert Flow.objects.get().user_agent.startswith("a\\xff\\ud800bxxx")
     assert len(Flow.objects.get().user_agent) == 255
-    assert FlowSide.objects.get().headers == [["x-latin", "caf\\xe9"], ["x-nul", "a\\x00b"]]
+    assert all_sides()[0].headers == [["x-latin", "caf\\xe9"], ["x-nul", "a\\x00b"]]
 
 
 def test_chunk_offsets_follow_the_redacted_body() -> None:
@@ -174,9 +176,9 @@ def test_chunk_offsets_follow_the_redacted_body() -> None:
     streamed = side("delivered", body, chunk_times=((0, 1.0), (11, 2.0), (third, 3.0)))
     with running() as writer:
         writer.finished(flow(sides=(streamed,)))
-    row = FlowSide.objects.get()
+    [row] = all_sides()
     assert row.chunk_times[1] == [11, 2.0]
-    assert load_body(row.body_digest)[row.chunk_times[2][0] :] == b"data: three\n\n"
+    assert load_body(row.body_digest)[int(row.chunk_times[2][0]) :] == b"data: three\n\n"
 
 
 @needs_a_file_lock
@@ -204,7 +206,7 @@ def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         eventually(lambda: writer.stats().queue_depth == 0)
         assert (writer.stats().last_error, writer.stats().lag_s) == ("", 0.0)
     assert Flow.objects.filter(state="done").count() == 321
-    assert FlowSide.objects.count() == 321 * 4
+    assert len(all_sides()) == 321 * 4
 
 
 @needs_a_file_lock
@@ -235,7 +237,7 @@ def test_a_flow_that_cannot_be_stored_costs_only_itself() -> None:
         eventually(lambda: writer.stats().records_failed == 2)
         writer.finished(flow("four"))
     assert set(Flow.objects.values_list("id", flat=True)) == {"one", "two", "three", "four"}
-    assert FlowSide.objects.count() == 16
+    assert len(all_sides()) == 16
 
 
 def test_the_thread_survives_a_database_that_breaks_in_an_unknown_way(monkeypatch: pytest.MonkeyPatch) -> None:

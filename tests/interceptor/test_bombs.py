@@ -130,8 +130,8 @@ def test_a_request(encoding: str, interceptor: Interceptor, upstream: Upstream) 
     assert growth_kb < MAX_GROWTH_KB
     assert set(neighbour.statuses) == {200}
     assert interceptor.sides(flows[0]["id"])["client"]["body_truncated"]
-    reasons = interceptor.rows("select reason from flows_hooktrace where flow_id=? and hook='body'", flows[0]["id"])
-    assert "unfolds" in reasons[0]["reason"]
+    [step, *_] = [trace for trace in interceptor.traces(flows[0]["id"]) if trace.hook == "body"]
+    assert "unfolds" in step.reason
 
 
 @pytest.mark.e2e

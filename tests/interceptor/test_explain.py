@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from flows.models import FlowSide
 from flows.whole import whole_flow
 from interceptor.addons.websocket import REFUSAL
 from interceptor.client_token import create_client_token
@@ -25,6 +24,7 @@ from interceptor.explain_source import RequestError, as_json, difference, of_flo
 from interceptor.models import HookSetting
 from providers.errors import CcproxyError
 from tests.flows.seed import IDS, messages_body, seed_all
+from tests.parts import change_sides
 from tests.rows import make_provider, make_rule
 
 pytestmark = pytest.mark.django_db
@@ -242,7 +242,7 @@ def test_bad_requests_to_rest(api: APIClient, data: Any, status: int):
 
 def test_a_flow_whose_body_was_not_kept_cannot_be_tried(api: APIClient):
     seed_all()
-    FlowSide.objects.filter(flow=IDS["chat"]).update(body_digest="")
+    change_sides(IDS["chat"], body_digest="")
     assert api.post("/api/explain/", {"flow": IDS["chat"]}, format="json").status_code == 400
 
 

@@ -14,7 +14,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from flows.models import FlowSide, Resend
+from flows.models import Resend
 from flows.whole import WholeFlow, whole_flow
 from interceptor.config.load import load_snapshot
 from interceptor.instances import own_instance
@@ -24,6 +24,7 @@ from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend_request import Outgoing, difference, outgoing
 from interceptor.resend_send import proxy_address
 from tests.flows.seed import IDS, add_flow, add_side, seed_all
+from tests.parts import change_sides
 from tests.rows import make_provider, make_status
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +119,7 @@ def test_what_was_not_kept_is_not_sent(fields: dict[str, Any], why: str, as_forw
 
 def test_a_dropped_body_is_not_sent() -> None:
     flow = record()
-    FlowSide.objects.update(body_digest="")
+    change_sides(flow.flow.pk, body_digest="")
     again = whole_flow(flow.flow.pk)
     assert again is not None
     assert "Not all" in refused(again)

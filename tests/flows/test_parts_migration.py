@@ -1,0 +1,174 @@
+"""A record made before sides and steps became texts is converted, whatever interrupts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.exceptions import IrreversibleError
+from django.db.migrations.executor import MigrationExecutor
+
+from flows.filters import FlowFilter
+from flows.models import BodyRef, Flow, FlowBody
+from flows.retention import sweep_chunk
+from flows.selectors import facets, sides_of, traces_of
+from flows.services import clear_flows
+from flows.sides import FlowSide, HookTrace
+
+pytestmark = pytest.mark.django_db(transaction=True)
+COUNT = 450
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+converting = import_module("flows.migrations.0003_convert_parts")
+
+
+def migrate(name: str) -> Any:
+    """Bring the tables of flows to a migration; the models as they are then."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([("flows", name)])
+    return MigrationExecutor(connection).loader.project_state([("flows", name)]).apps
+
+
+@pytest.fixture
+def old() -> Iterator[Any]:
+    """The models of a database as it was before; afterwards it is as it is now, and empty."""
+    yield migrate("0001_initial")
+    migrate("0004_drop_sides_and_traces")
+    clear_flows(Flow.objects.all(), keep_pinned=False)
+
+
+def side_fields(number: int, name: str) -> dict[str, Any]:
+    answers = name in ("upstream", "delivered")
+    return {
+        "side": name,
+        "http_version": "HTTP/2.0",
+        "method": "" if answers else "POST",
+        "url": "" if answers else f"https://h/{number}?key=‹redacted 3f9a21›",
+        "status_code": 200 if answers else None,
+        "reason": "OK" if answers else "",
+        "headers": [["x-number", f"n{number}"], ["x-name", 'grün, "quoted" \\ \U0001f600'], ["cookie", "\\x00"]],
+        "trailers": [["grpc-status", "0"]] if answers else [],
+        "body_digest": digest(number, answers=answers),
+        "body_size_bytes": 0 if number % 7 == 0 else 5,
+        "body_truncated": number % 5 == 0,
+        "body_redacted": number % 3 == 0,
+        "body_decoded": number % 4 == 0,
+        "chunk_times": [[0, 1.5], [1024, 20.0]] if answers else [],
+    }
+
+
+def step_fields(number: int, seq: int) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "stage": ("inbound", "outbound")[seq],
+        "hook": ("inject_auth", 'my."hook"')[seq],
+        "outcome": "ran" if seq == 0 or number % 2 else "skipped",
+        "reason": "" if seq == 0 else "why ü",
+        "prepare_ms": 0.25 * seq,
+        "apply_ms": 1.0,
+        "changed": ["header:x", "body"] if seq == 0 else [],
+        "headers_before": side_fields(number, "client")["headers"] if seq == 0 else None,
+        "headers_after": [] if seq == 0 else None,
+        "url_before": "/a" if seq else "",
+        "url_after": "/b" if seq else "",
+        "body_before": digest(number, answers=False) if seq == 0 else "",
+        "body_after": f"after{number}" if seq == 0 else "",
+    }
+
+
+def digest(number: int, *, answers: bool) -> str:
+    return "" if number % 7 == 0 else "answer" if answers else f"request{number}"
+
+
+def sides_of_old(number: int) -> tuple[str, ...]:
+    """Written in an order of their own; some flows have none."""
+    return () if number % 10 == 0 else ("delivered", "client", "forwarded", "upstream")[: 1 + number % 4]
+
+
+def add_old_flows(apps: Any, numbers: range) -> None:
+    model = {name: apps.get_model("flows", name) for name in ("Flow", "FlowSide", "HookTrace", "FlowBody")}
+    digests = {"answer"} | {name for n in numbers for name in (digest(n, answers=False), f"after{n}")} - {""}
+    bodies = [model["FlowBody"](digest=name, encoding="raw", size_bytes=1, blob=b"x") for name in sorted(digests)]
+    model["FlowBody"].objects.bulk_create(bodies, ignore_conflicts=True)
+    for number in numbers:
+        started_at = SINCE + timedelta(seconds=number)
+        flow = model["Flow"].objects.create(
+            id=f"flow-{number:04}", state="done", started_at=started_at, path="/", hooks_changed=["inject_auth"]
+        )
+        for name in sides_of_old(number):
+            model["FlowSide"].objects.create(flow=flow, **side_fields(number, name))
+        for seq in (1, 0) if number % 10 != 1 else ():
+            model["HookTrace"].objects.create(flow=flow, **step_fields(number, seq))
+
+
+def check(numbers: range) -> None:
+    for number in numbers:
+        flow_id, names = f"flow-{number:04}", sides_of_old(number)
+        expected = [name for name in ("client", "forwarded", "upstream", "delivered") if name in names]
+        sides, traces = sides_of(flow_id), traces_of(flow_id)
+        assert list(sides) == expected
+        assert list(sides.values()) == [FlowSide(**side_fields(number, name)) for name in expected]
+        steps = (0, 1) if number % 10 != 1 else ()
+        assert traces == [HookTrace(**step_fields(number, seq)) for seq in steps]
+        needed = {side.body_digest for side in sides.values()} | {t.body_before for t in traces}
+        needed |= {trace.body_after for trace in traces}
+        assert set(BodyRef.objects.filter(flow=flow_id).values_list("digest", flat=True)) == needed - {""}
+
+
+def found(**query: str) -> list[str]:
+    flows = FlowFilter(query, queryset=Flow.objects.all()).qs
+    return list(flows.order_by("started_at").values_list("pk", flat=True))
+
+
+def test_everything_is_as_it_was(old: Any) -> None:
+    add_old_flows(old, range(COUNT))
+    migrate("0004_drop_sides_and_traces")
+    check(range(COUNT))
+    assert found(header="x-number: n123") == ["flow-0123"]
+    assert found(header='x-name: grün, "QUOTED" \\ \U0001f600', q="flow-0123") == []
+    assert len(found(header='x-name: grün, "QUOTED" \\ \U0001f600')) == COUNT * 9 // 10
+    assert found(hook_ran='my."hook"')[:4] == ["flow-0003", "flow-0005", "flow-0007", "flow-0009"]
+    assert facets().ran == ["inject_auth", 'my."hook"']
+    sweep_chunk("", 10_000)
+    needed = set(BodyRef.objects.values_list("digest", flat=True))
+    assert set(FlowBody.objects.values_list("pk", flat=True)) == needed, "what a flow needs is not swept"
+
+
+def test_an_interrupted_conversion_goes_on(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_old_flows(old, range(COUNT))
+    convert, calls = converting._convert, []
+
+    def failing(apps: Any, alias: str, ids: list[str]) -> None:
+        convert(apps, alias, ids)
+        calls.append(len(ids))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(converting, "_convert", failing)
+        migrate("0004_drop_sides_and_traces")
+    assert old.get_model("flows", "FlowSide").objects.exists(), "nothing is dropped before all is converted"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM flows_flowparts")
+        assert cursor.fetchone()[0] == converting.BATCH_FLOWS, "a batch is converted whole or not at all"
+    migrate("0004_drop_sides_and_traces")
+    check(range(COUNT))
+
+
+def test_what_an_old_proxy_still_wrote_is_converted_before_its_tables_go(old: Any) -> None:
+    add_old_flows(old, range(20))
+    add_old_flows(migrate("0003_convert_parts"), range(20, 40))
+    migrate("0004_drop_sides_and_traces")
+    check(range(40))
+
+
+def test_there_is_no_way_back_that_loses_sides(old: Any) -> None:
+    add_old_flows(old, range(3))
+    migrate("0004_drop_sides_and_traces")
+    with pytest.raises(IrreversibleError):
+        migrate("0001_initial")
+    migrate("0004_drop_sides_and_traces")
+    check(range(3))
