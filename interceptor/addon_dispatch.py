@@ -6,7 +6,6 @@ of its CPU on small requests. Here the functions of an event are looked up once,
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
@@ -100,7 +99,7 @@ class CachedAddonManager(AddonManager):
             except Exception as exc:
                 logger.exception("Addon error: %s", exc)
             else:
-                if result is not None and inspect.isawaitable(result):
+                if result is not None and hasattr(result, "__await__"):
                     return self._go_on(result, handlers[place + 1 :], args)
         return None
 

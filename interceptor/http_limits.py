@@ -22,6 +22,7 @@ from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import flow
 from mitmproxy.connection import ConnectionState
+from mitmproxy.http import Headers, Request
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
@@ -44,10 +45,8 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from interceptor import error_page
 from interceptor.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
-from interceptor.request_head import MAX_TARGET_BYTES, HeadRefused, blank_lines, check_unfinished
-from interceptor.request_head import split_head as split_request_head
-from interceptor.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head
-from interceptor.response_head import split_head as split_response_head
+from interceptor.request_head import MAX_TARGET_BYTES, Head, HeadRefused, blank_lines, check_unfinished, read_head
+from interceptor.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head, split_head
 from interceptor.state import state_of
 from providers.wire.detect import family_of
 
@@ -141,24 +140,20 @@ class LimitedServer(_http1.Http1Server):
             yield commands.CloseConnection(self.conn)
             return
         try:
-            lines = self._take_head()
-            if lines is None:
-                return
-            self.request = http1.read_request_head(lines)
-            size = http1.expected_http_body_size(self.request)
+            head = self._take_head()
         except HeadRefused as exc:
             yield from self._refuse(exc.status_code, exc.message)
             return
-        except ValueError:
-            yield from self._refuse(400, "The request's head is malformed.")
+        if head is None:
             return
         DEADLINES.clear(self.conn.id)
-        yield ReceiveHttp(RequestHeaders(self.stream_id, self.request, size == 0))
-        self.body_reader = make_body_reader(size)
+        self.request = _request(head)
+        yield ReceiveHttp(RequestHeaders(self.stream_id, self.request, head.size_bytes == 0))
+        self.body_reader = make_body_reader(head.size_bytes)
         self.state = self.read_body
         yield from self.state(event)
 
-    def _take_head(self) -> list[bytes] | None:
+    def _take_head(self) -> Head | None:
         self.buf.maybe_extract_at_most(blank_lines(self.buf._data))
         data = self.buf._data
         end = data.find(b"\r\n\r\n", max(0, self._scanned - 3))
@@ -169,9 +164,9 @@ class LimitedServer(_http1.Http1Server):
                 DEADLINES.set_first(self.conn.id, HEAD_TIMEOUT_S)
             return None
         self._scanned = 0
-        lines = split_request_head(data[:end])
+        head = read_head(data[:end])
         self.buf.maybe_extract_at_most(end + 4)
-        return lines
+        return head
 
     def read_body(self, event: events.Event) -> Commands:
         """Hand the body on piece by piece."""
@@ -275,7 +270,7 @@ class LimitedClient(_http1.Http1Client):
                 self._scanned = len(self.buf)
                 return None
             self._scanned = 0
-            lines = split_response_head(self.buf.maybe_extract_at_most(end) or b"")
+            lines = split_head(self.buf.maybe_extract_at_most(end) or b"")
             if lines[0][9:10] != b"1" or (lines[0][9:12] == b"101" and self._asked_for_upgrade()):
                 return lines
             self._informational += 1
@@ -315,6 +310,25 @@ class LimitedClient(_http1.Http1Client):
         self.state = self.done
         if self.stream_id is not None:
             yield ReceiveHttp(ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
+
+
+def _request(head: Head) -> Request:
+    headers = Headers()
+    headers.fields = head.fields
+    return Request(
+        host="",
+        port=0,
+        method=head.method,
+        scheme=b"",
+        authority=b"",
+        path=head.target,
+        http_version=head.version,
+        headers=headers,
+        content=None,
+        trailers=None,
+        timestamp_start=time.time(),
+        timestamp_end=None,
+    )
 
 
 def _is_reverse(context: Context) -> bool:

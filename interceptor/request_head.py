@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 
+from providers.value import value
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
 MAX_HEAD_BYTES = 256 * 1024
 MAX_HEADERS = 1000
 MAX_TARGET_BYTES = 64 * 1024
@@ -17,6 +21,8 @@ MAX_LENGTH_DIGITS = 18
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9]\.[0-9])")
 _NAME = re.compile(_TOKEN)
+_LINES = re.compile(rb"(?:\r\n" + _TOKEN + rb"+:[^\x00-\x08\x0a-\x1f\x7f]*+)*+")
+_FRAMING_LENGTHS = frozenset(map(len, (b"host", b"expect", b"content-length", b"transfer-encoding")))
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Control characters that no header value may contain; a tab may."""
@@ -87,8 +93,19 @@ def check_request_line(line: bytes) -> None:
         raise HeadRefused(400, _FORWARD_PROXY if b"://" in target else "The request names no path.")
 
 
-def split_head(head: bytes | bytearray) -> list[bytes]:
-    """The lines of a complete head (without its empty line) when every one of them is good.
+@value
+class Head:
+    """A good head. `fields` in wire order; `size_bytes` of the body that follows, None when it comes in chunks."""
+
+    method: bytes
+    target: bytes
+    version: bytes
+    fields: Fields
+    size_bytes: int | None
+
+
+def read_head(head: bytes | bytearray) -> Head:
+    """Read a complete head (without its empty line) when every line of it is good.
 
     Raises:
         HeadRefused: 400, 405, 414, 417, 431 or 505.
@@ -99,25 +116,30 @@ def split_head(head: bytes | bytearray) -> list[bytes]:
         raise HeadRefused(431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB.")
     if len(lines) - 1 > MAX_HEADERS:
         raise HeadRefused(431, f"The request has more than {MAX_HEADERS} headers.")
-    fields = [_field(line) for line in lines[1:]]
-    _check_framing(fields, http10=lines[0].endswith(b"1.0"))
-    return lines
+    if not _LINES.fullmatch(head, len(lines[0])):
+        raise HeadRefused(400, _what_is_wrong(lines))
+    fields = tuple([(name, text.strip()) for name, _, text in [line.partition(b":") for line in lines[1:]]])
+    method, target, version = lines[0].split(b" ")
+    framing = [(name.lower(), text) for name, text in fields if len(name) in _FRAMING_LENGTHS]
+    return Head(method, target, version, fields, _body_size(framing, http10=version.endswith(b"1.0")))
 
 
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    name, colon, value = line.partition(b":")
-    if not colon or not _NAME.fullmatch(name):
-        raise HeadRefused(400, "A header line is malformed.")
-    if CONTROLS.search(value):
-        raise HeadRefused(400, "A header value contains a control character.")
-    return name.lower(), value.strip(b" \t")
+def _what_is_wrong(lines: list[bytes]) -> str:
+    """The sentence for the first bad line; one look at all of them together only says that there is one."""
+    for line in lines[1:]:
+        name, colon, text = line.partition(b":")
+        if colon and _NAME.fullmatch(name) and CONTROLS.search(text):
+            return "A header value contains a control character."
+        if not colon or not _NAME.fullmatch(name):
+            break
+    return "A header line is malformed."
 
 
-def _check_framing(fields: list[tuple[bytes, bytes]], *, http10: bool) -> None:
-    """Nothing about where the request goes and where it ends may be said twice."""
+def _body_size(fields: list[tuple[bytes, bytes]], *, http10: bool) -> int | None:
+    """Nothing about where the request goes and where it ends may be said twice. Names are in lower case."""
 
     def values(name: bytes) -> list[bytes]:
-        return [value for key, value in fields if key == name]
+        return [text for key, text in fields if key == name]
 
     hosts, lengths, codings = values(b"host"), values(b"content-length"), values(b"transfer-encoding")
     if len(hosts) != 1 or not hosts[0]:
@@ -126,5 +148,6 @@ def _check_framing(fields: list[tuple[bytes, bytes]], *, http10: bool) -> None:
         raise HeadRefused(400, "The Content-Length is malformed.")
     if codings and (lengths or http10 or len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise HeadRefused(400, "The Transfer-Encoding is malformed; only chunked is understood.")
-    if any(value.lower() != b"100-continue" for value in values(b"expect")):
+    if any(text.lower() != b"100-continue" for text in values(b"expect")):
         raise HeadRefused(417, "The only Expect that is understood is 100-continue.")
+    return None if codings else int(lengths[0]) if lengths else 0

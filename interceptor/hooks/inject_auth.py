@@ -6,18 +6,20 @@ provider's own host: no hook and no other host ever sees it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.hook import Stage, hook
 from providers.auth.resolve import Credential
-from providers.auth.sentinel import AUTH_HEADERS, find_sentinel, provider_of
+from providers.auth.sentinel import AUTH_HEADERS, Sentinel, find_sentinel, provider_of
 from providers.errors import AuthConfigError
 
 
 def sentinel_provider(ex: Exchange) -> str | None:
     """The provider named by a sentinel in a header, or in Google's `key` query parameter."""
-    if sentinel := find_sentinel(ex.headers.get):
+    if sentinel := _sentinel_of(ex.headers.fields):
         return sentinel.provider
     _, _, query = ex.path.partition("?")
     if "key=" in query:
@@ -25,6 +27,12 @@ def sentinel_provider(ex: Exchange) -> str | None:
             if name == "key" and (provider := provider_of(value)):
                 return provider
     return None
+
+
+@lru_cache(maxsize=64)
+def _sentinel_of(fields: Fields) -> Sentinel | None:
+    """Asked three times a request: whether the hook runs, for which provider, and what it takes out."""
+    return find_sentinel(HeaderMap(fields).get)
 
 
 def has_sentinel(ex: Exchange) -> bool:
@@ -66,7 +74,7 @@ def inject_auth(ex: Exchange) -> None:
     ex.provider = ex.snapshot.providers[name]
     ex.credential = ex.prepared
     ex.metadata["auth_provider"] = name
-    if (sentinel := find_sentinel(ex.headers.get)) and (place := ex.headers.index(sentinel.header)) is not None:
+    if (sentinel := _sentinel_of(ex.headers.fields)) and (place := ex.headers.index(sentinel.header)) is not None:
         ex.credential_slot = (place, ex.headers.fields[place][0].decode())
     for header in AUTH_HEADERS:
         if any(find_sentinel({header: value}.get) for value in ex.headers.get_all(header)):

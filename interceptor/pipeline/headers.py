@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
 Fields = tuple[tuple[bytes, bytes], ...]
 
 
@@ -10,10 +16,12 @@ class HeaderMap:
 
     __slots__ = ("_indexed", "_values", "fields")
 
+    fields: Fields
+
     def __init__(self, fields: Fields = ()) -> None:
         self.fields = fields
         self._indexed: Fields = ()
-        self._values: dict[bytes, list[bytes]] = {}
+        self._values: Mapping[bytes, list[bytes]] = {}
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of a header."""
@@ -47,9 +55,7 @@ class HeaderMap:
 
     def set(self, name: str, value: str) -> None:
         """Give a header one value, at its old place when it had one, else at the end."""
-        if any(ord(c) < 32 or ord(c) == 127 for c in value):
-            raise ValueError(f"the value for {name} contains control characters")
-        key, data, done = name.lower().encode(), value.encode("utf-8", "surrogateescape"), False
+        key, data, done = name.lower().encode(), _checked(name, value), False
         fields: list[tuple[bytes, bytes]] = []
         for old, old_value in self.fields:
             if old.lower() != key:
@@ -65,14 +71,20 @@ class HeaderMap:
 
     def index(self, name: str) -> int | None:
         """The place of the first header of this name."""
+        if not self._of(name):
+            return None
         wanted = name.lower().encode()
-        return next((place for place, (key, _) in enumerate(self.fields) if key.lower() == wanted), None)
+        return next(place for place, (key, _) in enumerate(self.fields) if key.lower() == wanted)
 
     def insert(self, place: int, name: str, value: str) -> None:
         """Put a header at a place, in front of whatever stands there."""
-        self.set(name, value)
         at = self.index(name)
-        if at is not None and at != place:
+        if at is None:
+            field = (name.encode(), _checked(name, value))
+            self.fields = (*self.fields[:place], field, *self.fields[place:])
+            return
+        self.set(name, value)
+        if at != place:
             rest = self.fields[:at] + self.fields[at + 1 :]
             self.fields = (*rest[:place], self.fields[at], *rest[place:])
 
@@ -96,6 +108,13 @@ class HeaderMap:
             self.remove(name)
 
 
+def _checked(name: str, value: str) -> bytes:
+    """The bytes of a value that may stand in a header."""
+    if _CONTROLS.search(value):
+        raise ValueError(f"the value for {name} contains control characters")
+    return value.encode("utf-8", "surrogateescape")
+
+
 def changed_names(before: Fields, after: Fields) -> list[str]:
     """Lower-case names of the headers whose values differ, in the order they appear."""
     if before is after or before == after:
@@ -106,8 +125,12 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
     return [name.decode("latin-1") for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
 
 
-def values_by_name(fields: Fields) -> dict[bytes, list[bytes]]:
-    """Lower-case names with their values, both in wire order."""
+@lru_cache(maxsize=64)
+def values_by_name(fields: Fields) -> Mapping[bytes, list[bytes]]:
+    """Lower-case names with their values, both in wire order; not to be changed.
+
+    Who looks at a request one after the other looks at the same headers, and at those before and after a change.
+    """
     found: dict[bytes, list[bytes]] = {}
     for key, value in fields:
         found.setdefault(key.lower(), []).append(value)

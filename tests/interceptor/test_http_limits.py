@@ -13,7 +13,7 @@ from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1
 
 from interceptor import http_limits
-from interceptor.request_head import HeadRefused, blank_lines, check_unfinished, split_head
+from interceptor.request_head import Head, HeadRefused, blank_lines, check_unfinished, read_head
 from interceptor.response_head import BadAnswer, end_of_head
 
 
@@ -88,7 +88,7 @@ def test_a_head_in_single_bytes_is_judged_as_early_as_possible() -> None:
 
 
 def test_heads() -> None:
-    assert split_head(b"GET / HTTP/1.1\r\nHost: x") == [b"GET / HTTP/1.1", b"Host: x"]
+    assert read_head(b"GET / HTTP/1.1\r\nHost: x") == Head(b"GET", b"/", b"HTTP/1.1", ((b"Host", b"x"),), 0)
     assert blank_lines(b"\r\n\r\nGET") == 4
     assert end_of_head(b"HTTP/1.1 200 OK\r\n\r\nrest", 0) == 19
     assert end_of_head(b"HTT", 0) is None
