@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+import string
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,11 @@ SECRET_FIELDS: dict[str, FieldRule] = {
 _NAMES = "|".join(name.replace(" ", "[-_]?") for name in sorted(SECRET_FIELDS, key=len, reverse=True))
 _RULES = {name.replace(" ", ""): rule for name, rule in SECRET_FIELDS.items()}
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+(?=\S)")
+_OF_FIELDS = (string.ascii_letters + '-_":' + " \t\r\n").encode()
+"""The bytes that a field's name and what leads to its value are made of."""
+_STEP_BYTES = 256
+_MOST_VALUE_BYTES = 2 * MAX_VALUE_BYTES + 8
+"""A value of nothing but escapes, and its quotes."""
 _VALUE = re.compile(rb'(?:[^"\\]|\\.){0,%d}+' % MAX_VALUE_BYTES, re.DOTALL)
 _LOGGED = re.compile(
     rf"""(?i)(?<![\w-])(?P<name>{_NAMES})(?P<between>["']?\s*[:=,]\s*b?["']?(?:(?:bearer|basic)\s+)?)(?P<value>[^\s"',;&)}}\]‹]{{8,}})"""
@@ -86,7 +92,27 @@ _FIELD = _compiled()
 
 def field_hits(data: bytes) -> Iterator[Hit]:
     """Every value of a secret's field in `data`, in order."""
-    for match in _FIELD.finditer(data):
+    return _hits_between(data, 0, len(data))
+
+
+def field_hits_near(data: bytes, parts: Iterable[tuple[int, int]]) -> Iterator[Hit]:
+    """The same where all hits are known to touch `parts` data[start:end] or to be different without them, in order.
+
+    A value that ends in a part may begin `_MOST_VALUE_BYTES` before it. And no field reaches across a byte that fields
+    do not have, so that what is found between two of those does not depend on what stands beside.
+    """
+    done = 0
+    for start, end in parts:
+        start = max(done, _start_of_field(data, max(0, start - _MOST_VALUE_BYTES)))
+        end = _end_of_field(data, end)
+        if start < end:
+            yield from _hits_between(data, start, end)
+            done = end
+
+
+def _hits_between(data: bytes, start: int, end: int) -> Iterator[Hit]:
+    """The hits whose field's name stands in data[start:end]."""
+    for match in _FIELD.finditer(data, start, end):
         value = _VALUE.match(data, match.end())
         if value is None:
             continue
@@ -94,6 +120,28 @@ def field_hits(data: bytes) -> Iterator[Hit]:
         scheme = found.end() if (found := _SCHEME.match(text)) else 0
         if is_secret(match.group(1).decode("ascii"), text[scheme:]):
             yield Hit(value.start() + scheme, value.end(), text[scheme:])
+
+
+def _start_of_field(data: bytes, at: int) -> int:
+    """The last position up to `at` that no field goes across."""
+    while at > 0:
+        before = data[max(0, at - _STEP_BYTES) : at]
+        inside = len(before) - len(before.rstrip(_OF_FIELDS))
+        at -= inside
+        if inside < len(before):
+            break
+    return at
+
+
+def _end_of_field(data: bytes, at: int) -> int:
+    """The first position from `at` on that no field goes across."""
+    while at < len(data):
+        after = data[at : at + _STEP_BYTES]
+        inside = len(after) - len(after.lstrip(_OF_FIELDS))
+        at += inside
+        if inside < len(after):
+            break
+    return at
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -15,82 +15,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from threading import Lock
 from urllib.parse import unquote, unquote_plus
 
+from flows.credential_names import COOKIE_HEADERS, URL_HEADERS
+from flows.credential_names import CREDENTIAL_PARAMS as CREDENTIAL_PARAMS
+from flows.credential_names import is_credential_header as is_credential_header
 from flows.decode import decode, layers
-from flows.named_fields import field_hits, without_named
-from flows.needles import Needles, merged
+from flows.named_fields import field_hits, field_hits_near, without_named
+from flows.needles import Hit, Needles, merged
 from flows.record import Headers
+from flows.seen import Seen
 from providers.auth.registry import SecretRegistry
 from providers.auth.sentinel import provider_of
-
-CREDENTIAL_HEADERS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "x-api-key",
-        "api-key",
-        "x-goog-api-key",
-        "x-amz-security-token",
-        "x-goog-iam-authorization-token",
-        "x-ccproxy-token",
-    }
-)
-"""Always redacted. Others are when a word of their name is in `CREDENTIAL_WORDS` and the value could be a secret."""
-
-CREDENTIAL_WORDS = frozenset(
-    {
-        "authorization",
-        "apikey",
-        "cookie",
-        "credential",
-        "credentials",
-        "jwt",
-        "passphrase",
-        "passwd",
-        "password",
-        "secret",
-        "token",
-    }
-)
-COOKIE_HEADERS = frozenset({"cookie", "set-cookie"})
-URL_HEADERS = frozenset({":path", "content-location", "link", "location", "origin", "referer", "x-original-url"})
-CREDENTIAL_PARAMS = frozenset(
-    {
-        "access_token",
-        "api-key",
-        "api_key",
-        "apikey",
-        "assertion",
-        "auth",
-        "auth_token",
-        "client_secret",
-        "code",
-        "code_verifier",
-        "id_token",
-        "jwt",
-        "key",
-        "login_token",
-        "passwd",
-        "password",
-        "refresh_token",
-        "secret",
-        "session_token",
-        "sig",
-        "signature",
-        "subject_token",
-        "token",
-        "x-amz-credential",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-goog-credential",
-        "x-goog-signature",
-    }
-)
-"""Query parameters whose value is redacted, lower case."""
 
 LEARNED_SECRETS = 64
 LEARNED_ENCODED = 4
@@ -98,8 +37,6 @@ LEARNED_ENCODED = 4
 LEARN_FROM_CHARS = 16
 """A passing credential shorter than this, or without a digit, may be an ordinary word: it is redacted by name only."""
 
-CLEAN_TEXTS = 4096
-CLEAN_CHARS = 256
 CUT_BYTES = 1024 * 1024
 """What is kept of a body that decodes to more than the cap: this much, decoded."""
 
@@ -126,13 +63,17 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class RedactedBody:
-    """A body without secrets. `decoded`: its content encoding was undone, because it hid a secret."""
+    """A body without secrets. `decoded`: its content encoding was undone, because it hid a secret.
+
+    `bare_as_of`: which set of secrets it was searched for when nothing was found that even begins as one; else 0.
+    """
 
     data: bytes
     redacted: bool = False
     decoded: bool = False
     truncated: bool = False
     edits: tuple[Edit, ...] = ()
+    bare_as_of: int = 0
 
     def moved(self, offset: int) -> int:
         """Where a position of the original (not decoded) bytes is now."""
@@ -144,6 +85,36 @@ class RedactedBody:
         return offset + shift
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier search tells of a body: but for what touches `seams`, it is bare of one set of secrets."""
+
+    bare_as_of: int
+    seams: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """A set of secrets to look for. `number`: no two sets have the same, even when one version was read for both."""
+
+    version: tuple[int, int] = (-1, -1)
+    number: int = 0
+    registered: Needles = field(default_factory=Needles)
+    learned: Needles = field(default_factory=lambda: Needles(encoded=False))
+
+    def search(self, value: bytes, known: Known | None) -> tuple[list[Hit], bool]:
+        """Every hit, and whether `value` is bare."""
+        seams = known.seams if known and known.bare_as_of == self.number else None
+        named = field_hits(value) if seams is None else field_hits_near(value, seams)
+        hits = [hit for hit in named if not _is_sentinel(hit.secret)]
+        scanners = [scanner for scanner in (self.registered, self.learned) if scanner]
+        if seams is not None and all(scanner.is_bare(value, seams) for scanner in scanners):
+            return hits, not hits
+        found = [scanner.search(value) for scanner in scanners]
+        hits = [*(hit for of_one, _ in found for hit in of_one), *hits]
+        return hits, not hits and all(is_bare for _, is_bare in found)
+
+
 class Redactor:
     """Cuts secrets out. Safe to share between threads."""
 
@@ -153,8 +124,11 @@ class Redactor:
         self._learned_version = 0
         self._lock = Lock()
         self._known: frozenset[str] = frozenset()
-        self._clean: tuple[tuple[int, int], set[str]] = ((-1, -1), set())
-        self._scanners: tuple[tuple[int, int], Needles, Needles] = ((-1, -1), Needles(), Needles(encoded=False))
+        self._secrets = _Secrets()
+        self._seen_texts: Seen[str, str] = Seen()
+        self._seen_urls: Seen[str, str] = Seen()
+        self._seen_headers: Seen[tuple[str, str], str] = Seen()
+        self._learned_from: Seen[tuple[str, str], tuple[str, ...]] = Seen()
 
     @property
     def version(self) -> tuple[int, int]:
@@ -163,30 +137,16 @@ class Redactor:
 
     def data(self, value: bytes) -> tuple[bytes, bool]:
         """`value` without secrets, and whether anything was cut out."""
-        data, edits = self._cut(value)
+        data, edits, _ = self._cut(value)
         return data, bool(edits)
 
     def text(self, value: str) -> str:
         """`value` without the secrets known by value."""
-        if value in (clean := self._found_clean()):
-            return value
-        raw = value.encode("utf-8", "surrogatepass")
-        data, edits = self._cut(raw)
-        if edits:
-            return data.decode("utf-8", "surrogatepass")
-        if len(value) <= CLEAN_CHARS:
-            clean.add(value)
-        return value
-
-    def _found_clean(self) -> set[str]:
-        """Short texts in which no secret was found: names and header values come again with every flow.
-
-        The version is read before a text is searched, so that what was searched too early is not taken for clean later.
-        """
-        version = self.version
-        if self._clean[0] != version or len(self._clean[1]) >= CLEAN_TEXTS:
-            self._clean = (version, {""})
-        return self._clean[1]
+        seen = self._seen_texts.at(self.version)
+        if (found := seen.get(value)) is not None:
+            return found
+        data, edits, _ = self._cut(value.encode("utf-8", "surrogatepass"))
+        return seen.put(value, data.decode("utf-8", "surrogatepass") if edits else value, len(value))
 
     def line(self, value: str) -> str:
         """A line for the log: by value, and whatever looks like a credential in a header, a field or a query."""
@@ -198,16 +158,26 @@ class Redactor:
         """A URL without passwords, credential parameters and secrets."""
         if "=" not in value and "@" not in value:
             return self.text(value)
-        value = _USERINFO.sub(lambda match: f"{match[1]}{mark(match[2])}@", value)
-        return self.text(_PARAM.sub(self._param, value))
+        seen = self._seen_urls.at(self.version)
+        if (found := seen.get(value)) is not None:
+            return found
+        shown = _USERINFO.sub(lambda match: f"{match[1]}{mark(match[2])}@", value)
+        return seen.put(value, self.text(_PARAM.sub(self._param, shown)), len(value))
 
     def headers(self, headers: Headers) -> list[list[str]]:
         """Names and values in order, values without secrets."""
-        return [[name, self.header(name, value)] for name, value in headers]
+        seen = self._seen_headers.at(self.version)
+        return [
+            [name, self.header(name, value) if (found := seen.get((name, value))) is None else found]
+            for name, value in headers
+        ]
 
     def header(self, name: str, value: str) -> str:
         """One header's value without secrets."""
-        name = name.lower()
+        seen = self._seen_headers.at(self.version)
+        return seen.put((name, value), self._header(name.lower(), value), len(name) + len(value))
+
+    def _header(self, name: str, value: str) -> str:
         if name in COOKIE_HEADERS:
             return self.text(_cookie(name, value))
         if name == "sec-websocket-protocol":
@@ -217,24 +187,25 @@ class Redactor:
             return scheme + self._unless_sentinel(value[len(scheme) :])
         return self.url(value) if name in URL_HEADERS else self.text(value)
 
-    def body(self, value: bytes, content_encoding: str = "") -> RedactedBody:
-        """A body without secrets: the exact bytes when there is none inside, even under its content encoding."""
+    def body(self, value: bytes, content_encoding: str = "", known: Known | None = None) -> RedactedBody:
+        """A body without secrets: the exact bytes when there is none inside, even under its content encoding.
+
+        What is `known` is not looked for again, when it was searched for the secrets of now.
+        """
         if layers(content_encoding, value):
             return self._encoded_body(value, content_encoding)
         self._learn_tokens(value)
-        data, edits = self._cut(value)
-        return RedactedBody(data, redacted=bool(edits), edits=edits)
+        data, edits, bare_as_of = self._cut(value, known)
+        return RedactedBody(data, redacted=bool(edits), edits=edits, bare_as_of=bare_as_of)
 
     def learn(self, headers: Headers) -> None:
         """Remember the credentials in `headers`, so that an echo of them is cut out by value too."""
+        seen = self._learned_from.at(None)
         for name, value in headers:
-            if name.lower() in COOKIE_HEADERS:
-                continue
-            if is_credential_header(name.lower(), value):
-                self._remember(_SCHEME.sub("", value, count=1).strip())
-            elif name.lower() == "sec-websocket-protocol":
-                for key in _WS_KEY.findall(value):
-                    self._remember(key)
+            if (found := seen.get((name, value))) is None:
+                found = seen.put((name, value), _credentials(name.lower(), value), len(name) + len(value))
+            for credential in found:
+                self._remember(credential)
 
     def learn_url(self, url: str) -> None:
         """Remember the credentials in a URL's query."""
@@ -245,20 +216,21 @@ class Redactor:
     def _encoded_body(self, value: bytes, content_encoding: str) -> RedactedBody:
         decoded = decode(value, content_encoding)
         self._learn_tokens(decoded.data)
-        data, edits = self._cut(decoded.data)
+        data, edits, _ = self._cut(decoded.data)
         if decoded.capped:
             # Whatever lies behind the cap was not looked at, so the compressed original cannot be kept.
             return RedactedBody(data[:CUT_BYTES], redacted=bool(edits), decoded=True, truncated=True)
         if edits and decoded.data is not value:
             return RedactedBody(data, redacted=True, decoded=True)
-        data, edits = self._cut(value)
+        data, edits, _ = self._cut(value)
         return RedactedBody(data, redacted=bool(edits), edits=edits)
 
-    def _cut(self, value: bytes) -> tuple[bytes, tuple[Edit, ...]]:
-        hits = [hit for scanner in self._current_scanners() if scanner for hit in scanner.hits(value)]
-        hits += [hit for hit in field_hits(value) if not _is_sentinel(hit.secret)]
+    def _cut(self, value: bytes, known: Known | None = None) -> tuple[bytes, tuple[Edit, ...], int]:
+        """What is left, what was cut out, and of which set of secrets it was bare."""
+        secrets = self._current_secrets()
+        hits, is_bare = secrets.search(value, known)
         if not hits:
-            return value, ()
+            return value, (), secrets.number if is_bare else 0
         pieces: list[bytes] = []
         edits: list[Edit] = []
         position = 0
@@ -267,22 +239,24 @@ class Redactor:
             pieces += (value[position : hit.start], replacement)
             edits.append(Edit(hit.start, hit.end, len(replacement)))
             position = hit.end
-        return b"".join((*pieces, value[position:])), tuple(edits)
+        return b"".join((*pieces, value[position:])), tuple(edits), 0
 
-    def _current_scanners(self) -> tuple[Needles, Needles]:
+    def _current_secrets(self) -> _Secrets:
         version = self.version
-        if self._scanners[0] != version:
+        if self._secrets.version != version:
             with self._lock:
+                before = self._secrets
                 new = {value for value in self._registry.values - self._known if not _is_sentinel(value)}
                 self._known = self._known | self._registry.values
-                registered = self._scanners[1].with_secrets(sorted(new)) if new else self._scanners[1]
+                registered = before.registered.with_secrets(sorted(new)) if new else before.registered
                 passing = list(self._learned)
                 learned = Needles(passing[:-LEARNED_ENCODED], encoded=False)
-                self._scanners = (version, registered, learned.with_secrets(passing[-LEARNED_ENCODED:], encoded=True))
-        return self._scanners[1:]
+                learned = learned.with_secrets(passing[-LEARNED_ENCODED:], encoded=True)
+                self._secrets = _Secrets(version, before.number + 1, registered, learned)
+        return self._secrets
 
     def _remember(self, value: str) -> None:
-        if len(value) < LEARN_FROM_CHARS or _is_sentinel(value) or not any(char.isdigit() for char in value):
+        if not _may_be_learned(value):
             return
         with self._lock:
             if value in self._learned:
@@ -320,16 +294,19 @@ def mark(secret: str) -> str:
     return f"‹redacted {digest.hexdigest()}›"
 
 
-def is_credential_header(name: str, value: str) -> bool:
-    """Whether the header (lower-case name) carries a credential; counters such as rate limits do not."""
-    if name in CREDENTIAL_HEADERS:
-        return bool(value)
-    return _names_credential(name) and len(value) >= 8 and not value.isdigit()
+def _credentials(name: str, value: str) -> tuple[str, ...]:
+    """What a header (lower-case name) carries that an echo may hold."""
+    found: list[str] = []
+    if name not in COOKIE_HEADERS:
+        if is_credential_header(name, value):
+            found = [_SCHEME.sub("", value, count=1).strip()]
+        elif name == "sec-websocket-protocol":
+            found = _WS_KEY.findall(value)
+    return tuple(filter(_may_be_learned, found))
 
 
-@lru_cache(maxsize=1024)
-def _names_credential(name: str) -> bool:
-    return not CREDENTIAL_WORDS.isdisjoint(re.split("[-_]", name)) or "api-key" in name.replace("_", "-")
+def _may_be_learned(value: str) -> bool:
+    return len(value) >= LEARN_FROM_CHARS and not _is_sentinel(value) and any(char.isdigit() for char in value)
 
 
 def _is_sentinel(value: str) -> bool:
