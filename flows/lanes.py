@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from flows import delta
-from flows.packed import PackedBody, pack
+from flows.packed import PackedBody, pack, pack_over
+from flows.shared import Shared
 
 HELD_BYTES = 32 * 1024 * 1024
 """Bodies kept in memory to build on; the lanes not used for the longest time are forgotten first."""
@@ -35,14 +35,17 @@ class Base:
     data: bytes
 
 
-def add_to(base: Base, digest: str, data: bytes) -> PackedBody | None:
-    """`data` as an addition to `base`; None when that saves less than half of what it needs alone."""
+def add_to(base: Base, digest: str, data: bytes, known: Shared | None = None) -> PackedBody | None:
+    """`data` as an addition to `base`; None when that saves less than half of what it needs alone.
+
+    `known`: what `data` shares with some earlier body, which is of use when that is the base.
+    """
     if len(data) < MIN_BYTES or len(base.data) < MIN_BYTES or digest == base.packed.digest:
         return None
-    blob = delta.encode(data, base.data)
+    encoding, blob = pack_over(data, base.data, known if known and known.base is base.data else None)
     whole = next(reversed([base.packed, *base.packed.bases()]))
     alone_bytes = len(data) * len(whole.blob) / whole.size_bytes
-    return PackedBody(digest, "delta", len(data), blob, base.packed) if 2 * len(blob) <= alone_bytes else None
+    return PackedBody(digest, encoding, len(data), blob, base.packed) if 2 * len(blob) <= alone_bytes else None
 
 
 @dataclass(slots=True)
@@ -58,16 +61,16 @@ class _Lane:
     def held_bytes(self) -> int:
         return len(self.whole.data) + (len(self.middle.data) if self.middle else 0)
 
-    def add(self, digest: str, data: bytes) -> PackedBody | None:
+    def add(self, digest: str, data: bytes, known: Shared | None) -> PackedBody | None:
         """Pack the next body; None when the lane has to begin anew with it."""
-        leaf = add_to(self.middle or self.whole, digest, data)
+        leaf = add_to(self.middle or self.whole, digest, data, known)
         if leaf is None:
             return None
         step_bytes = max(_MIN_STEP_BYTES, len(self.middle.packed.blob) if self.middle else 0)
         if self.leaves_bytes + len(leaf.blob) <= step_bytes:
             self.leaves_bytes += len(leaf.blob)
             return leaf
-        middle = add_to(self.whole, digest, data) if self.middle else leaf
+        middle = add_to(self.whole, digest, data, known) if self.middle else leaf
         if middle is None or self.middles_bytes + len(middle.blob) > len(self.whole.packed.blob):
             return None
         self.middle = Base(middle, data)
@@ -83,13 +86,18 @@ class Lanes:
     _lanes: OrderedDict[Hashable, _Lane] = field(default_factory=OrderedDict)
     _held_bytes: int = 0
 
-    def pack(self, key: Hashable, digest: str, data: bytes) -> PackedBody:
-        """Pack the next body of a lane."""
+    def base(self, key: Hashable) -> PackedBody | None:
+        """What the next body of a lane will build on."""
+        lane = self._lanes.get(key)
+        return (lane.middle or lane.whole).packed if lane else None
+
+    def pack(self, key: Hashable, digest: str, data: bytes, known: Shared | None = None) -> PackedBody:
+        """Pack the next body of a lane. `known`: what it shares with some earlier body."""
         if len(data) < MIN_BYTES:
             return pack(data, digest)
         lane = self._lanes.pop(key, None)
         self._held_bytes -= lane.held_bytes if lane else 0
-        packed = lane.add(digest, data) if lane else None
+        packed = lane.add(digest, data, known) if lane else None
         if lane is None or packed is None:
             packed = pack(data, digest)
             lane = _Lane(Base(packed, data))

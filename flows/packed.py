@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import zstandard
+from flows import delta, splice
+from flows.compression import compress, decompress
+from flows.digest import digest_of as digest_of
+from flows.shared import Shared, shared
 
-from flows import delta
-
-ZSTD_LEVEL = 3
 RAW_BELOW_BYTES = 64
+_SPLICED_FROM_BYTES = 8 * 1024
+"""Smaller bodies are searched through as fast."""
+_SPLICED_SHARE = 8
+"""When more than this part of a body is new, it may stand elsewhere in the earlier one, where only zstd looks."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -32,23 +35,36 @@ class PackedBody:
             base = base.base
 
 
-def digest_of(data: bytes) -> str:
-    """The name of these bytes."""
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
-
-
 def pack(data: bytes, digest: str = "") -> PackedBody:
     """Compress `data`, whose digest may be known; what is tiny or does not shrink stays as it is."""
     digest = digest or digest_of(data)
     if len(data) >= RAW_BELOW_BYTES:
-        blob = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data)
+        blob = compress(data)
         if len(blob) < len(data):
             return PackedBody(digest, "zstd", len(data), blob)
     return PackedBody(digest, "raw", len(data), data)
 
 
+def pack_over(data: bytes, base: bytes, known: Shared | None = None) -> tuple[str, bytes]:
+    """`data` as what it adds to an earlier body: the encoding and the blob. `known`: what both share."""
+    if len(data) >= _SPLICED_FROM_BYTES and max(len(data), len(base)) <= splice.MAX_BYTES:
+        found = known or shared(data, base)
+        if _SPLICED_SHARE * found.new_bytes <= len(data):
+            return "splice", splice.encode(data, found)
+    return "delta", delta.encode(data, base)
+
+
 def unpack(encoding: str, size_bytes: int, blob: bytes, base: bytes = b"") -> bytes:
-    """The bytes that were packed; of a delta with those of its base."""
-    if encoding == "zstd":
-        return zstandard.ZstdDecompressor().decompress(blob, max_output_size=size_bytes)
-    return delta.decode(blob, base, size_bytes) if encoding == "delta" else blob
+    """The bytes that were packed; of a splice or a delta with those of its base.
+
+    Raises:
+        splice.MalformedSplice, zstandard.ZstdError, struct.error: when `blob` is damaged or the base is another one.
+    """
+    match encoding:
+        case "zstd":
+            return decompress(blob, size_bytes)
+        case "splice":
+            return splice.decode(blob, base, size_bytes)
+        case "delta":
+            return delta.decode(blob, base, size_bytes)
+    return blob
