@@ -1,28 +1,21 @@
-"""Redacts and packs bodies; remembers the last ones, because a running flow hands over the same ones again."""
+"""Redacts and packs bodies, each with the help of the one before it in its conversation."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from flows.digest import Digest, digest_of, resumable
 from flows.lanes import Base, Lanes, add_to
-from flows.packed import PackedBody, digest_of, pack
-from flows.redact import RedactedBody, Redactor
+from flows.packed import PackedBody, pack
+from flows.recent import Recent, Turn, Turns
+from flows.recent import Stored as Stored
+from flows.redact import Known, RedactedBody, Redactor
+from flows.shared import Shared, common_prefix, shared
 
-CACHED_BYTES = 16 * 1024 * 1024
-CACHED_BODIES = 2000
-"""A small body costs as much memory beside its bytes: without this bound memory would grow for 10,000 flows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A body without secrets, and how it is stored. `version`: of the secrets that were known then."""
-
-    body: RedactedBody
-    packed: PackedBody
-    version: tuple[int, int]
+REPEATED_FROM_BYTES = 32 * 1024
+"""Smaller bodies are searched and hashed as fast as they are compared with the one before."""
 
 
 @dataclass(slots=True)
@@ -31,9 +24,8 @@ class Packer:
     no body can come to need itself."""
 
     redactor: Redactor
-    _recent: OrderedDict[tuple[bytes, str], Stored] = field(default_factory=OrderedDict)
-    """By the body as it came and its encoding: Python remembers the hash of bytes, and most sides are one object."""
-    _recent_bytes: int = 0
+    _recent: Recent = field(default_factory=Recent)
+    _turns: Turns = field(default_factory=Turns)
     _lanes: Lanes = field(default_factory=Lanes)
     _alive: WeakValueDictionary[str, PackedBody] = field(default_factory=WeakValueDictionary)
     _version: tuple[int, int] = (-1, -1)
@@ -42,49 +34,67 @@ class Packer:
         self, data: bytes, content_encoding: str, *, near: Sequence[Stored] = (), lane: Hashable = None
     ) -> Stored:
         """Redact and pack. `near`: bodies that this one may be a variant of. `lane`: what its predecessors went by."""
-        key = data, content_encoding
         self._forget_outdated()
-        if (known := self._recent.get(key)) is not None:
-            self._recent.move_to_end(key)
-            return known
-        body = self.redactor.body(data, content_encoding)
+        if (recent := self._recent.get(data, content_encoding)) is not None:
+            return recent
+        turn = self._turns.get(lane) if lane is not None else None
+        earlier = turn.stored if turn else next(iter(near), None)
+        alike = shared(data, earlier.body.data) if earlier and len(data) >= REPEATED_FROM_BYTES else None
+        body = self.redactor.body(data, content_encoding, _known(alike, earlier))
         self._forget_outdated()  # this very body may have told another secret
         if content_encoding and not body.decoded:
             near, lane = (), None  # compressed bytes have nothing in common with those of the turn before
-        stored = Stored(body, self._packed(body.data, near, lane), self._version)
-        self._recent[key] = stored
-        self._recent_bytes += _cost(key, stored)
-        while self._recent_bytes > CACHED_BYTES or len(self._recent) > CACHED_BODIES:
-            self._recent_bytes -= _cost(*self._recent.popitem(last=False))
+        alike = alike if body.data is data else None
+        digest = _digest(body.data, lane, turn, alike)
+        stored = Stored(body, self._packed(body.data, digest.name, near, lane, alike), self._version)
+        self._recent.put(data, content_encoding, stored)
+        self._compare_next_with(stored, digest, lane)
         return stored
 
     def redacted(self, data: bytes, content_encoding: str) -> RedactedBody:
         """The body alone."""
         self._forget_outdated()
-        known = self._recent.get((data, content_encoding))
-        return known.body if known else self.redactor.body(data, content_encoding)
+        recent = self._recent.get(data, content_encoding)
+        return recent.body if recent else self.redactor.body(data, content_encoding)
 
-    def _packed(self, data: bytes, near: Sequence[Stored], lane: Hashable) -> PackedBody:
-        digest = digest_of(data)
-        if (known := self._alive.get(digest)) is not None:
-            return known
+    def _packed(
+        self, data: bytes, digest: str, near: Sequence[Stored], lane: Hashable, alike: Shared | None
+    ) -> PackedBody:
+        if (alive := self._alive.get(digest)) is not None:
+            return alive
         bases = (Base(stored.packed, stored.body.data) for stored in near if stored.version == self._version)
-        packed = next((found for base in bases if (found := add_to(base, digest, data))), None)
+        packed = next((found for base in bases if (found := add_to(base, digest, data, alike))), None)
         if packed is None:
-            packed = pack(data, digest) if lane is None else self._lanes.pack(lane, digest, data)
+            packed = pack(data, digest) if lane is None else self._lanes.pack(lane, digest, data, alike)
         self._alive[digest] = packed
         return packed
+
+    def _compare_next_with(self, stored: Stored, digest: Digest, lane: Hashable) -> None:
+        """A lane's next bodies are compared with the one they will build on; without such a one, with the newest."""
+        if lane is None or len(stored.body.data) < REPEATED_FROM_BYTES:
+            return
+        base = self._lanes.base(lane)
+        if base is None or base is stored.packed or self._turns.get(lane) is None:
+            self._turns.put(lane, Turn(stored, digest))
 
     def _forget_outdated(self) -> None:
         """Begin anew when another secret became known: what was stored before may hold it, so nothing builds on it."""
         if self._version != self.redactor.version:
             self._recent.clear()
-            self._recent_bytes = 0
+            self._turns.clear()
             self._lanes.clear()
             self._version = self.redactor.version
 
 
-def _cost(key: tuple[bytes, str], stored: Stored) -> int:
-    """About how much memory an entry holds; a body without secrets is the object that came."""
-    data = stored.body.data
-    return len(data) + (0 if data is key[0] else len(key[0])) + len(stored.packed.blob)
+def _known(alike: Shared | None, earlier: Stored | None) -> Known | None:
+    """What an earlier body tells of one that is like it."""
+    return Known(earlier.body.bare_as_of, alike.seams()) if alike and earlier and earlier.body.bare_as_of else None
+
+
+def _digest(data: bytes, lane: Hashable, turn: Turn | None, alike: Shared | None) -> Digest:
+    """The name of a body. `alike`: what it shares with the turn, when that is known."""
+    if lane is None or len(data) < REPEATED_FROM_BYTES:
+        return Digest(digest_of(data))
+    if turn is None:
+        return resumable(data)
+    return resumable(data, turn.digest, alike.prefix_bytes if alike else common_prefix(data, turn.data))

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows import lanes, packing
+from flows import lanes, recent
 from flows.batch import write_batch
 from flows.bodies import load_bodies, load_body
 from flows.lanes import Lanes
@@ -161,7 +161,7 @@ def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(t
 
 
 def test_no_body_is_packed_in_two_ways_at_once(turns: list[Turn], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "CACHED_BYTES", 0)
+    monkeypatch.setattr(recent, "CACHED_BYTES", 0)
     packer = Packer(Redactor(SecretRegistry()))
     first = packer.store(turns[0].request, "", lane="lane").packed
     second = packer.store(turns[1].request, "", lane="lane").packed
@@ -189,7 +189,7 @@ def test_a_conversation_that_starts_over_starts_a_new_lane(turns: list[Turn]) ->
     other = next(iter(session(made_up(seed=99), 1, START_BYTES))).request
     bodies = [turns[0].request, turns[1].request, other, turns[2].request]
     packed = [packer.pack("lane", digest_of(body), body) for body in bodies]
-    assert [body.encoding for body in packed] == ["zstd", "delta", "zstd", "zstd"]
+    assert [body.encoding for body in packed] == ["zstd", "splice", "zstd", "zstd"]
 
 
 def test_lanes_are_forgotten_when_they_hold_too_much(turns: list[Turn], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_lanes_are_forgotten_when_they_hold_too_much(turns: list[Turn], monkeypa
     first, second = turns[0].request, turns[1].request
     for name in range(3):
         packer.pack(name, digest_of(first), first)
-    assert packer.pack(2, digest_of(second), second).encoding == "delta"
+    assert packer.pack(2, digest_of(second), second).encoding == "splice"
     assert packer.pack(0, digest_of(second), second).encoding == "zstd"
     huge = b"x" * (4 * START_BYTES)
     packer.pack(3, digest_of(huge), huge)
