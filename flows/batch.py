@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.packed import PackedBody
@@ -24,12 +24,21 @@ def write_batch(batch: Sequence[FlowRows]) -> None:
     bodies = {digest: body for rows in batch for digest, body in rows.bodies.items()}
     with transaction.atomic():
         lock_bodies()
+        there = _already_there([rows.flow.pk for rows in batch])
         _store(bodies)
-        _roll_up([rows.flow for rows in batch])
+        _roll_up([rows.flow for rows in batch], there)
         upsert([rows.flow for rows in batch], ("id",), _NOT_OURS)
         _put_parts(batch)
         upsert([message for rows in batch for message in rows.messages], ("flow_id", "seq"))
-        _refer(batch)
+        _refer(batch, there)
+
+
+def _already_there(ids: list[str]) -> set[str]:
+    """Which flows are stored already: short ones mostly are not, and then nothing of theirs is looked up."""
+    places = ", ".join(["%s"] * len(ids))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM flows_flow WHERE id IN ({places})", ids)  # noqa: S608
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _store(bodies: dict[str, PackedBody]) -> None:
@@ -51,10 +60,10 @@ def _put_parts(batch: Sequence[FlowRows]) -> None:
     put(FlowParts, columns, values, key=("flow_id",), replace=True)
 
 
-def _refer(batch: Sequence[FlowRows]) -> None:
+def _refer(batch: Sequence[FlowRows], there: set[str]) -> None:
     """Note which bodies the flows need, and drop those that only an older state of them needed."""
-    there = BodyRef.objects.filter(flow__in=[rows.flow.pk for rows in batch]).values_list("flow_id", "digest")
-    before = set(there)
+    stored = BodyRef.objects.filter(flow__in=there).values_list("flow_id", "digest") if there else ()
+    before = set(stored)
     now = {(rows.flow.pk, digest) for rows in batch for digest in rows.refs}
     put(BodyRef, ("flow_id", "digest"), list(now - before), key=("flow_id", "digest"), replace=False)
     if superseded := before - now:
@@ -62,10 +71,10 @@ def _refer(batch: Sequence[FlowRows]) -> None:
         delete_unreferenced(digest for _, digest in superseded)
 
 
-def _roll_up(flows: Sequence[Flow]) -> None:
+def _roll_up(flows: Sequence[Flow], there: set[str]) -> None:
     try:
         with transaction.atomic():
-            roll_up(flows)
+            roll_up(flows, there)
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # sums must not cost the flows themselves

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 from operator import attrgetter
 from typing import Any
-
-from django.db import models
 
 from flows.decode import decode
 from flows.metering import meter
@@ -26,7 +24,6 @@ from flows.upsert import bare
 from providers.prices import OwnPrice
 
 _ROW_BYTES = 1024
-_NO_BODY = RedactedBody(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,74 +109,78 @@ class RowBuilder:
             self._redactor.learn_url(side.url)
 
     def _flow(self, record: FlowRecord, kept: _Kept, bodies_dropped: bool) -> Flow:
-        text, url = self._texts.text, self._texts.url
-        flow = bare(
-            Flow,
-            **dict(zip(_FLOW_TEXTS, map(text, _texts_of(record)), strict=True)),
-            **dict(zip(_FLOW_URLS, map(url, _urls_of(record)), strict=True)),
-            **dict(zip(_FLOW_PLAIN, _plain_of(record), strict=True)),
-            started_at=datetime.fromtimestamp(record.started_at, UTC),
-            finished_at=None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
-            hooks_changed=hooks_that_changed(record),
-            hooks_ran=hooks_that_ran(record),
-            losses=[[text(path), text(reason)] for path, reason in record.losses],
-            is_lossy=bool(record.losses),
-            request_size_bytes=kept.size("client"),
-            response_size_bytes=kept.size("delivered") or kept.size("upstream"),
-            bodies_dropped=bodies_dropped,
-        )
-        return _clipped(flow)
+        text = self._texts.text
+        values = dict(zip(_FLOW_PLAIN, _plain_of(record), strict=True))
+        values |= zip(_FLOW_TEXTS, self._texts.texts(_texts_of(record)), strict=True)
+        values |= zip(_FLOW_URLS, map(self._texts.url, _urls_of(record)), strict=True)
+        values |= {
+            "started_at": datetime.fromtimestamp(record.started_at, UTC),
+            "finished_at": None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
+            "hooks_changed": hooks_that_changed(record),
+            "hooks_ran": hooks_that_ran(record),
+            "losses": [[text(path), text(reason)] for path, reason in record.losses],
+            "is_lossy": bool(record.losses),
+            "request_size_bytes": kept.size("client"),
+            "response_size_bytes": kept.size("delivered") or kept.size("upstream"),
+            "bodies_dropped": bodies_dropped,
+        }
+        return bare(Flow, _clipped(values))
 
     def _side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> dict[str, Any]:
+        """The object of a side (see `flows.sides`), without what is as in a fresh one."""
         stored = self._store_side(record, side, kept)
-        body = stored.body if stored else _NO_BODY
-        return _told(
-            side=side.side,
-            http_version=side.http_version,
-            method=side.method,
-            url=self._texts.url(side.url),
-            status_code=side.status_code,
-            reason=self._texts.text(side.reason),
-            headers=self._place(side.headers, kept),
-            trailers=self._redactor.headers(side.trailers) if side.trailers else None,
-            body_digest=stored.packed.digest if stored else "",
-            body_size_bytes=side.body_size_bytes,
-            body_truncated=side.body_truncated or body.truncated or None,
-            body_redacted=body.redacted or None,
-            body_decoded=body.decoded or None,
-            chunk_times=_moved(side.chunk_times, body),
-        )
+        values: dict[str, Any] = {
+            "side": side.side,
+            "http_version": side.http_version,
+            "headers": self._place(side.headers, kept),
+            "body_size_bytes": side.body_size_bytes,
+        }
+        if side.method or side.url:
+            values |= {"method": side.method, "url": self._texts.url(side.url)}
+        if side.status_code is not None:
+            values["status_code"] = side.status_code
+        if side.reason:
+            values["reason"] = self._texts.text(side.reason)
+        if side.trailers:
+            values["trailers"] = self._redactor.headers(side.trailers)
+        if side.body_truncated:
+            values["body_truncated"] = True
+        if stored:
+            values["body_digest"] = stored.packed.digest
+            values |= _told_of(stored.body)
+        if side.chunk_times:
+            values["chunk_times"] = _moved(side.chunk_times, stored.body if stored else None)
+        return values
 
     def _step(self, record: FlowRecord, seq: int, step: HookStep, kept: _Kept) -> dict[str, Any]:
-        before, after = self._store_step(record, step, kept) if step.body_before or step.body_after else ("", "")
-        return _told(
-            seq=seq,
-            stage=step.stage,
-            hook=step.hook,
-            outcome=step.outcome,
-            reason=self._texts.text(step.reason),
-            prepare_ms=step.prepare_ms,
-            apply_ms=step.apply_ms,
-            changed=[self._texts.text(name) for name in step.changed] or None,
-            headers_before=None if step.headers_before is None else self._place(step.headers_before, kept),
-            headers_after=None if step.headers_after is None else self._place(step.headers_after, kept),
-            url_before=self._texts.url(step.url_before),
-            url_after=self._texts.url(step.url_after),
-            body_before=before,
-            body_after=after,
-        )
+        """The object of a step, likewise."""
+        values: dict[str, Any] = {"seq": seq, "stage": step.stage, "hook": step.hook, "outcome": step.outcome}
+        values |= {"prepare_ms": step.prepare_ms, "apply_ms": step.apply_ms}
+        if step.reason:
+            values["reason"] = self._texts.text(step.reason)
+        if step.changed:
+            values["changed"] = self._texts.texts(step.changed)
+        if step.headers_before is not None:
+            values["headers_before"] = self._place(step.headers_before, kept)
+        if step.headers_after is not None:
+            values["headers_after"] = self._place(step.headers_after, kept)
+        if step.url_before or step.url_after:
+            values |= {"url_before": self._texts.url(step.url_before), "url_after": self._texts.url(step.url_after)}
+        if step.body_before or step.body_after:
+            values |= self._store_step(record, step, kept)
+        return values
 
     def _message(self, record: FlowRecord, message: WebSocketRecord, kept: _Kept) -> WebSocketMessage:
-        return bare(
-            WebSocketMessage,
-            flow_id=record.id,
-            seq=message.seq,
-            at_ms=message.at_ms,
-            from_client=message.from_client,
-            is_text=message.is_text,
-            size_bytes=len(message.content),
-            body_digest=_digest(self._store(message.content, kept, lane=(record.id, message.from_client))),
-        )
+        values = {
+            "flow_id": record.id,
+            "seq": message.seq,
+            "at_ms": message.at_ms,
+            "from_client": message.from_client,
+            "is_text": message.is_text,
+            "size_bytes": len(message.content),
+            "body_digest": _digest(self._store(message.content, kept, lane=(record.id, message.from_client))),
+        }
+        return bare(WebSocketMessage, values)
 
     def _store_side(self, record: FlowRecord, side: SideRecord, kept: _Kept) -> Stored | None:
         near: list[Stored] = []
@@ -193,13 +194,13 @@ class RowBuilder:
             kept.refs.add(stored.packed.digest)
         return stored
 
-    def _store_step(self, record: FlowRecord, step: HookStep, kept: _Kept) -> tuple[str, str]:
+    def _store_step(self, record: FlowRecord, step: HookStep, kept: _Kept) -> dict[str, str]:
         near = kept.near("client", "forwarded") if step.stage == "inbound" else kept.near("forwarded", "client")
         lane = _lane(record, step.stage, step.hook)
         before = _digest(self._store(step.body_before, kept, near=near, lane=lane))
         after = _digest(self._store(step.body_after, kept, near=near, lane=lane))
         kept.refs |= {before, after} - {""}
-        return before, after
+        return {"body_before": before, "body_after": after}
 
     def _store(
         self,
@@ -244,6 +245,7 @@ class RowBuilder:
 _FLOW_PLAIN = (
     "id",
     "state",
+    "conversation_id",  # twelve digits of a hash, made by the proxy itself: they hold no secret
     "rule_id",
     "revision",
     "credential_injected",
@@ -271,7 +273,6 @@ _FLOW_TEXTS = (
     "requested_model",
     "sent_model",
     "session_id",
-    "conversation_id",
     "run_label",
     "run_command",
     "ja3",
@@ -298,16 +299,17 @@ def hooks_that_ran(record: FlowRecord) -> str:
     return dumped(list(dict.fromkeys(step.hook for step in record.hooks if step.outcome == "ran"))).decode()
 
 
-def _told(**values: Any) -> dict[str, Any]:
-    """Without what is as in a fresh side or step."""
-    return {name: value for name, value in values.items() if value is not None and value != ""}
+def _told_of(body: RedactedBody) -> dict[str, bool]:
+    """What had to be done to a body."""
+    done = {"body_truncated": body.truncated, "body_redacted": body.redacted, "body_decoded": body.decoded}
+    return {name: True for name, value in done.items() if value}
 
 
-def _moved(chunk_times: Sequence[tuple[int, float]], body: RedactedBody) -> Sequence[Sequence[float]] | None:
+def _moved(chunk_times: Sequence[tuple[int, float]], body: RedactedBody | None) -> Sequence[Sequence[float]]:
     """When the bytes came, by where they are now."""
-    if body.decoded or not body.edits:
-        return chunk_times or None
-    return [[body.moved(offset), at_ms] for offset, at_ms in chunk_times] or None
+    if body is None or body.decoded or not body.edits:
+        return chunk_times
+    return [[body.moved(offset), at_ms] for offset, at_ms in chunk_times]
 
 
 def _lane(record: FlowRecord, *role: str) -> Hashable:
@@ -318,23 +320,19 @@ def _lane(record: FlowRecord, *role: str) -> Hashable:
     return (record.session_id, record.conversation_id, record.requested_model, path, record.provider, *role)
 
 
-def _clipped[Row: models.Model](row: Row) -> Row:
-    """Cut texts to their columns; PostgreSQL refuses longer ones."""
-    values = row.__dict__
-    for name, max_chars in _limits(type(row)):
+def _clipped(values: dict[str, Any]) -> dict[str, Any]:
+    """Cut a flow's texts to their columns; PostgreSQL refuses longer ones."""
+    for name, max_chars in _limits():
         if len(values[name]) > max_chars:
             values[name] = values[name][: max_chars - 1] + "…"
-    return row
+    return values
 
 
-@lru_cache
-def _limits(model: type[models.Model]) -> tuple[tuple[str, int], ...]:
-    """The text columns of a model and how long their values may be."""
-    return tuple(
-        (column.attname, column.max_length)
-        for column in model._meta.concrete_fields
-        if isinstance(column, models.CharField) and column.max_length and not column.primary_key
-    )
+@cache
+def _limits() -> tuple[tuple[str, int], ...]:
+    """The text columns of a flow that are filled here, and how long their values may be."""
+    columns = {column.attname: getattr(column, "max_length", None) for column in Flow._meta.concrete_fields}
+    return tuple((name, max_chars) for name in _FLOW_TEXTS if (max_chars := columns[name]))
 
 
 def _digest(stored: Stored | None) -> str:

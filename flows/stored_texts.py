@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from flows.redact import Redactor
@@ -36,6 +37,13 @@ class StoredTexts:
         """A text without the secrets known by value."""
         known = self._texts.get(value)
         return self._remembered(self._texts, value, self._redactor.text(value)) if known is None else known
+
+    def texts(self, values: Sequence[str]) -> list[str]:
+        """Several at once; mostly all of them are known."""
+        try:
+            return list(map(self._texts.__getitem__, values))
+        except KeyError:
+            return [self.text(value) for value in values]
 
     def url(self, value: str) -> str:
         """A URL without passwords, credential parameters and secrets."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any
@@ -37,13 +38,13 @@ class _Statement:
         return values
 
 
-def bare[Row: models.Model](model: type[Row], **values: Any) -> Row:
+def bare[Row: models.Model](model: type[Row], values: dict[str, Any]) -> Row:
     """A row to be written here, with the model's defaults: a fifth of a recorded flow's CPU time went into `__init__`.
 
     `values` go by column (`flow_id`); nobody is told of the new instance (`pre_init`).
     """
     row = model.__new__(model)
-    row.__dict__.update(_state=ModelState(), **{**_defaults(model), **values})
+    row.__dict__ |= {**_defaults(model), **values, "_state": ModelState()}
     return row
 
 
@@ -110,9 +111,20 @@ def _insert(
 
 
 def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any]:
-    if isinstance(field, models.JSONField) and connection.vendor == "sqlite":
-        return json.dumps  # `flows.header_filter` searches headers in this spelling
+    if connection.vendor == "sqlite" and isinstance(field, models.JSONField):
+        return _json
+    if connection.vendor == "sqlite" and isinstance(field, models.DateTimeField):
+        return _sqlite_time
     return partial(_prepared, field)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value) if value != [] else "[]"
+
+
+def _sqlite_time(value: datetime) -> str:
+    """As Django writes it; asking the field takes ten times as long."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
 
 
 def _prepared(field: models.Field[Any, Any], value: Any) -> Any:

@@ -127,7 +127,7 @@ def test_what_is_no_call_of_a_model_is_no_usage() -> None:
 
 
 def test_sums_that_fail_do_not_cost_the_flows(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(flows: Any) -> None:
+    def broken(*_: Any) -> None:
         UsageDaily.objects.create(day="2026-05-28", requests=-1)  # the database refuses it
 
     monkeypatch.setattr(batch, "roll_up", broken)
