@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import re2
 
 from flows.needles import Hit
+from flows.shared import Shared
 
 MAX_VALUE_BYTES = 16 * 1024
 """What lies behind this much of one value is not looked for: the value is cut up to here."""
@@ -90,28 +91,48 @@ def _compiled() -> Any:
 _FIELD = _compiled()
 
 
-def field_hits(data: bytes) -> Iterator[Hit]:
-    """Every value of a secret's field in `data`, in order."""
-    return _hits_between(data, 0, len(data))
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A secret's field. `at`: where its name begins; `hit`: its value."""
+
+    at: int
+    hit: Hit
 
 
-def field_hits_near(data: bytes, parts: Iterable[tuple[int, int]]) -> Iterator[Hit]:
-    """The same where all hits are known to touch `parts` data[start:end] or to be different without them, in order.
+def fields(data: bytes) -> list[Field]:
+    """Every field of a secret in `data`, in order."""
+    return list(_fields_between(data, 0, len(data)))
 
-    A value that ends in a part may begin `_MOST_VALUE_BYTES` before it. And no field reaches across a byte that fields
-    do not have, so that what is found between two of those does not depend on what stands beside.
+
+def fields_again(data: bytes, shared: Shared, before: Sequence[Field]) -> list[Field]:
+    """The same for `data`, much of which stood in an earlier body with the fields `before`."""
+    parts = list(_parts_near(data, shared.seams()))
+    found = [field for start, end in parts for field in _fields_between(data, start, end)]
+    for field in before:
+        for at in shared.moved([(field.at, min(field.hit.end + 1, len(shared.base)))]):
+            if not any(start <= at < end for start, end in parts):
+                hit, by = field.hit, at - field.at
+                found.append(Field(at, Hit(hit.start + by, hit.end + by, hit.secret)))
+    return sorted(found, key=lambda field: field.at)
+
+
+def _parts_near(data: bytes, seams: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The parts of the data in which other fields may be found than before, in order, not overlapping.
+
+    A value that ends beyond a seam may begin `_MOST_VALUE_BYTES` before it. And no field reaches across a byte that
+    fields do not have, so that what is found between two of those does not depend on what stands beside.
     """
     done = 0
-    for start, end in parts:
+    for start, end in seams:
         start = max(done, _start_of_field(data, max(0, start - _MOST_VALUE_BYTES)))
         end = _end_of_field(data, end)
         if start < end:
-            yield from _hits_between(data, start, end)
+            yield start, end
             done = end
 
 
-def _hits_between(data: bytes, start: int, end: int) -> Iterator[Hit]:
-    """The hits whose field's name stands in data[start:end]."""
+def _fields_between(data: bytes, start: int, end: int) -> Iterator[Field]:
+    """The fields whose name stands in data[start:end]."""
     for match in _FIELD.finditer(data, start, end):
         value = _VALUE.match(data, match.end())
         if value is None:
@@ -119,7 +140,7 @@ def _hits_between(data: bytes, start: int, end: int) -> Iterator[Hit]:
         text = _decoded(value.group())
         scheme = found.end() if (found := _SCHEME.match(text)) else 0
         if is_secret(match.group(1).decode("ascii"), text[scheme:]):
-            yield Hit(value.start() + scheme, value.end(), text[scheme:])
+            yield Field(match.start(), Hit(value.start() + scheme, value.end(), text[scheme:]))
 
 
 def _start_of_field(data: bytes, at: int) -> int:

@@ -1,11 +1,11 @@
 """Finds secrets in bytes: whole, cut short, or encoded. Pure.
 
 Every secret is written out in the forms it may take (plain, JSON-escaped, URL-encoded, hex, base64 at each of its three
-alignments), and every eight bytes of a form are remembered as one integer. Data that holds one of
-a few landmarks of them is read as integers too, once from
-its start and once from its fifth byte, and compared at the speed of a set: the cost does not grow with the number of
-secrets. Only where an integer is known the neighbourhood is compared with the form. Any 11 bytes contain eight that
-start at a multiple of four, so every piece of at least `FRAGMENT_BYTES` is found, wherever it was cut.
+alignments), and every eight bytes of a form are remembered as one integer. Where data holds one of a few landmarks of
+them it is read as integers too, once from its start and once from its fifth byte, and compared at the speed of a set:
+the cost does not grow with the number of secrets. Only where an integer is known the neighbourhood is compared with the
+form. Any 11 bytes contain eight that start at a multiple of four, so every piece of at least `FRAGMENT_BYTES` is found,
+wherever it was cut.
 
 Two exceptions. What every key of a vendor begins with (`sk-ant-api03-`, the first part of a JSON web token) is no
 secret: a piece counts only when it reaches into what follows. And of a form longer than `LONG_BYTES`, pieces of 14
@@ -19,13 +19,15 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import re2
+
+from flows.shared import Shared
 
 FRAGMENT_BYTES = 14
 LONG_BYTES = 512
@@ -39,6 +41,10 @@ _HEX_STRIDE = 5
 """Among 21 neighbouring offsets, multiples of five start at every alignment to four."""
 _LONG_LANDMARK_STRIDE = 35
 """From the middle of a long form pieces of 43 bytes are found."""
+MOST_SPOTS = 500
+"""With more of them all of the data is compared."""
+SPOT_BYTES = _SURE_BYTES
+"""No landmark and no short form is as long."""
 _PATTERN_BYTES = 64 * 1024 * 1024
 _SLICE_BYTES = 256 * 1024
 _OFFSET_BITS = 32
@@ -130,6 +136,7 @@ class Needles:
         self._grams: dict[int, int | list[int]] = {}
         self._short: list[_Form] = []
         self._landmarks: Any = None
+        self._longest_bytes = 0
         for secret in secrets:
             self._add(secret)
 
@@ -137,6 +144,7 @@ class Needles:
         """The same scanner, for more secrets."""
         more = Needles(encoded=self._encoded if encoded is None else encoded)
         more._forms, more._short = list(self._forms), list(self._short)
+        more._longest_bytes = self._longest_bytes
         more._grams = {gram: list(at) if isinstance(at, list) else at for gram, at in self._grams.items()}
         for secret in secrets:
             more._add(secret)
@@ -145,38 +153,59 @@ class Needles:
     def __bool__(self) -> bool:
         return bool(self._forms or self._short)
 
-    def hits(self, data: bytes) -> list[Hit]:
-        """Every piece of a secret in `data`, in order, not overlapping."""
-        return self.search(data)[0]
-
-    def search(self, data: bytes) -> tuple[list[Hit], bool]:
-        """The hits, and whether `data` is bare: without hits, and without anything that made it worth comparing."""
+    def hits(self, data: bytes, spots: Sequence[int] | None = None) -> list[Hit]:
+        """Every piece of a secret in `data`, in order, not overlapping. `spots`: what `spots(data)` gives, if known."""
+        spots = self.spots(data) if spots is None else spots
+        if not spots:
+            return []
+        if len(spots) > MOST_SPOTS:
+            candidates, short = self._candidates(data, [(0, len(data))]), self._short_hits(data)
+        else:
+            candidates, short = self._candidates(data, self._around(spots)), self._short_hits_at(data, spots)
         found: list[Hit] = []
-        may_hold = self._may_hold(data, 0, len(data))
-        for at in self._candidates(data) if may_hold else ():
+        for at in candidates:
             if found and at < found[-1].end:
                 continue
             if (hit := self._longest(data, at)) is not None:
                 found.append(hit)
-        hits = merged([*found, *self._short_hits(data)])
-        return hits, not hits and not may_hold
+        return merged([*found, *short])
 
-    def is_bare(self, data: bytes, parts: Iterable[tuple[int, int]]) -> bool:
-        """Whether `data` is bare, which it is known to be but for what touches its `parts` data[start:end].
+    def spots(self, data: bytes, start: int = 0, end: int | None = None) -> list[int]:
+        """Where a landmark or a short form stands in data[start:end], at most one more than `MOST_SPOTS` of them.
 
-        A landmark or a short form that touches a part lies within ten bytes of it.
+        A piece without one does not count. RE2 looks for them in a seventh of the time that comparing takes.
         """
-        around = [(max(0, start - _SURE_BYTES), min(len(data), end + _SURE_BYTES)) for start, end in parts]
-        return not any(
-            self._may_hold(data, start, end) or any(data.find(form.data, start, end) >= 0 for form in self._short)
-            for start, end in around
-        )
+        if not self:
+            return []
+        if self._landmarks is None:
+            marks = {mark for form in self._forms for mark in form.landmarks()}
+            self._landmarks = _alternatives(marks | {form.data for form in self._short})
+        found: list[int] = []
+        end = len(data) if end is None else end
+        while len(found) <= MOST_SPOTS and (match := self._landmarks.search(data, start, end)) is not None:
+            found.append(match.start())
+            start = match.start() + 1
+        return found
 
-    def _may_hold(self, data: bytes, start: int, end: int) -> bool:
-        """False when no long form has a piece there: RE2 knows in a seventh of the time that comparing takes."""
-        if self._landmarks is None and self._forms:
-            self._landmarks = _alternatives({mark for form in self._forms for mark in form.landmarks()})
-        return self._landmarks is not None and self._landmarks.search(data, start, end) is not None
+    def spots_again(self, data: bytes, shared: Shared, before: Iterable[int]) -> list[int]:
+        """The same for `data`, much of which stood in an earlier body with the spots `before`."""
+        moved = shared.moved((at, at + 1) for at in before)
+        found = {at for at in moved if self._landmarks.match(data, at) is not None}
+        for start, end in shared.seams():
+            found.update(self.spots(data, max(0, start - SPOT_BYTES), min(len(data), end + SPOT_BYTES)))
+        return sorted(found)
+
+    def _around(self, spots: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """The parts of the data that a piece with a spot in it may lie in, in order, not overlapping."""
+        part: tuple[int, int] | None = None
+        for at in spots:
+            start, end = at - self._longest_bytes, at + self._longest_bytes
+            if part is not None and start > part[1]:
+                yield part
+                part = None
+            part = (part[0], end) if part is not None else (max(0, start), end)
+        if part is not None:
+            yield part
 
     def _add(self, secret: str) -> None:
         self._landmarks = None
@@ -185,6 +214,7 @@ class Needles:
                 self._short.append(form)
                 continue
             self._forms.append(form)
+            self._longest_bytes = max(self._longest_bytes, len(form.data))
             for offset in form.gram_offsets():
                 self._remember(form.data[offset : offset + _GRAM_BYTES], len(self._forms) - 1, offset)
 
@@ -196,17 +226,22 @@ class Needles:
         elif known != place:
             self._grams[gram] = [known, place]
 
-    def _candidates(self, data: bytes) -> Iterator[int]:
-        """Positions where eight bytes are known, in order."""
+    def _candidates(self, data: bytes, parts: Iterable[tuple[int, int]]) -> Iterator[int]:
+        """Positions in parts of the data where eight bytes are known, in order."""
+        for start, end in parts:
+            start -= start % (_GRAM_BYTES // 2)
+            for base in range(start, min(end, len(data)) if self._grams else start, _SLICE_BYTES):
+                yield from self._candidates_in(data, base, min(base + _SLICE_BYTES, end))
+
+    def _candidates_in(self, data: bytes, start: int, end: int) -> list[int]:
         view, known = memoryview(data), self._grams.keys()
-        for base in range(0, len(data) if known else 0, _SLICE_BYTES):
-            positions: list[int] = []
-            for start in (base, base + _GRAM_BYTES // 2):
-                room = min(_SLICE_BYTES, len(data) - start) // _GRAM_BYTES * _GRAM_BYTES
-                grams = view[start : start + max(0, room)].cast("Q")
-                if not known.isdisjoint(grams):
-                    positions += [start + at * _GRAM_BYTES for at, gram in enumerate(grams) if gram in known]
-            yield from sorted(positions)
+        positions: list[int] = []
+        for first in (start, start + _GRAM_BYTES // 2):
+            room = min(end - start, len(data) - first) // _GRAM_BYTES * _GRAM_BYTES
+            grams = view[first : first + max(0, room)].cast("Q")
+            if not known.isdisjoint(grams):
+                positions += [first + at * _GRAM_BYTES for at, gram in enumerate(grams) if gram in known]
+        return sorted(positions)
 
     def _longest(self, data: bytes, at: int) -> Hit | None:
         best: Hit | None = None
@@ -224,6 +259,14 @@ class Needles:
             while start >= 0:
                 yield Hit(start, start + len(form.data), form.secret)
                 start = data.find(form.data, start + len(form.data))
+
+    def _short_hits_at(self, data: bytes, spots: Iterable[int]) -> Iterator[Hit]:
+        for form in self._short:
+            end = 0
+            for at in spots:
+                if at >= end and data.startswith(form.data, at):
+                    end = at + len(form.data)
+                    yield Hit(at, end, form.secret)
 
 
 def _alternatives(literals: set[bytes]) -> Any:

@@ -11,11 +11,9 @@ from flows.lanes import Base, Lanes, add_to
 from flows.packed import PackedBody, pack
 from flows.recent import Recent, Turn, Turns
 from flows.recent import Stored as Stored
-from flows.redact import Known, RedactedBody, Redactor
+from flows.redact import RedactedBody, Redactor
+from flows.search import REPEATED_FROM_BYTES, Known, Searched
 from flows.shared import Shared, common_prefix, shared
-
-REPEATED_FROM_BYTES = 32 * 1024
-"""Smaller bodies are searched and hashed as fast as they are compared with the one before."""
 
 
 @dataclass(slots=True)
@@ -39,12 +37,12 @@ class Packer:
             return recent
         turn = self._turns.get(lane) if lane is not None else None
         earlier = turn.stored if turn else next(iter(near), None)
-        alike = shared(data, earlier.body.data) if earlier and len(data) >= REPEATED_FROM_BYTES else None
-        body = self.redactor.body(data, content_encoding, _known(alike, earlier))
+        known = _known(data, earlier.body.searched) if earlier and len(data) >= REPEATED_FROM_BYTES else None
+        body = self.redactor.body(data, content_encoding, known)
         self._forget_outdated()  # this very body may have told another secret
         if content_encoding and not body.decoded:
             near, lane = (), None  # compressed bytes have nothing in common with those of the turn before
-        alike = alike if body.data is data else None
+        alike = known.shared if known and not body.redacted and earlier and not earlier.body.redacted else None
         digest = _digest(body.data, lane, turn, alike)
         stored = Stored(body, self._packed(body.data, digest.name, near, lane, alike), self._version)
         self._recent.put(data, content_encoding, stored)
@@ -86,9 +84,8 @@ class Packer:
             self._version = self.redactor.version
 
 
-def _known(alike: Shared | None, earlier: Stored | None) -> Known | None:
-    """What an earlier body tells of one that is like it."""
-    return Known(earlier.body.bare_as_of, alike.seams()) if alike and earlier and earlier.body.bare_as_of else None
+def _known(data: bytes, searched: Searched | None) -> Known | None:
+    return Known(searched, shared(data, searched.data)) if searched else None
 
 
 def _digest(data: bytes, lane: Hashable, turn: Turn | None, alike: Shared | None) -> Digest:

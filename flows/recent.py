@@ -44,7 +44,9 @@ class Turn:
 
     @property
     def held_bytes(self) -> int:
-        return len(self.data) + self.digest.held_bytes
+        searched = self.stored.body.searched
+        came_bytes = len(searched.data) if searched and searched.data is not self.data else 0
+        return len(self.data) + came_bytes + self.digest.held_bytes
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from urllib.parse import unquote, unquote_plus
@@ -24,9 +23,10 @@ from flows.credential_names import COOKIE_HEADERS, URL_HEADERS
 from flows.credential_names import CREDENTIAL_PARAMS as CREDENTIAL_PARAMS
 from flows.credential_names import is_credential_header as is_credential_header
 from flows.decode import decode, layers
-from flows.named_fields import field_hits, field_hits_near, without_named
-from flows.needles import Hit, Needles, merged
+from flows.named_fields import without_named
+from flows.needles import Needles, merged
 from flows.record import Headers
+from flows.search import Known, Searched, Secrets
 from flows.seen import Seen
 from providers.auth.registry import SecretRegistry
 from providers.auth.sentinel import provider_of
@@ -63,17 +63,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class RedactedBody:
-    """A body without secrets. `decoded`: its content encoding was undone, because it hid a secret.
-
-    `bare_as_of`: which set of secrets it was searched for when nothing was found that even begins as one; else 0.
-    """
+    """A body without secrets. `decoded`: its content encoding was undone, because it hid a secret."""
 
     data: bytes
     redacted: bool = False
     decoded: bool = False
     truncated: bool = False
     edits: tuple[Edit, ...] = ()
-    bare_as_of: int = 0
+    searched: Searched | None = field(default=None, repr=False, compare=False)
+    """For the search of a body that is like it; None when that would not help."""
 
     def moved(self, offset: int) -> int:
         """Where a position of the original (not decoded) bytes is now."""
@@ -85,36 +83,6 @@ class RedactedBody:
         return offset + shift
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What an earlier search tells of a body: but for what touches `seams`, it is bare of one set of secrets."""
-
-    bare_as_of: int
-    seams: Sequence[tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Secrets:
-    """A set of secrets to look for. `number`: no two sets have the same, even when one version was read for both."""
-
-    version: tuple[int, int] = (-1, -1)
-    number: int = 0
-    registered: Needles = field(default_factory=Needles)
-    learned: Needles = field(default_factory=lambda: Needles(encoded=False))
-
-    def search(self, value: bytes, known: Known | None) -> tuple[list[Hit], bool]:
-        """Every hit, and whether `value` is bare."""
-        seams = known.seams if known and known.bare_as_of == self.number else None
-        named = field_hits(value) if seams is None else field_hits_near(value, seams)
-        hits = [hit for hit in named if not _is_sentinel(hit.secret)]
-        scanners = [scanner for scanner in (self.registered, self.learned) if scanner]
-        if seams is not None and all(scanner.is_bare(value, seams) for scanner in scanners):
-            return hits, not hits
-        found = [scanner.search(value) for scanner in scanners]
-        hits = [*(hit for of_one, _ in found for hit in of_one), *hits]
-        return hits, not hits and all(is_bare for _, is_bare in found)
-
-
 class Redactor:
     """Cuts secrets out. Safe to share between threads."""
 
@@ -124,7 +92,7 @@ class Redactor:
         self._learned_version = 0
         self._lock = Lock()
         self._known: frozenset[str] = frozenset()
-        self._secrets = _Secrets()
+        self._secrets = Secrets()
         self._seen_texts: Seen[str, str] = Seen()
         self._seen_urls: Seen[str, str] = Seen()
         self._seen_headers: Seen[tuple[str, str], str] = Seen()
@@ -190,13 +158,13 @@ class Redactor:
     def body(self, value: bytes, content_encoding: str = "", known: Known | None = None) -> RedactedBody:
         """A body without secrets: the exact bytes when there is none inside, even under its content encoding.
 
-        What is `known` is not looked for again, when it was searched for the secrets of now.
+        What is `known` of an earlier body is not looked for again, when that was searched for the secrets of now.
         """
         if layers(content_encoding, value):
             return self._encoded_body(value, content_encoding)
         self._learn_tokens(value)
-        data, edits, bare_as_of = self._cut(value, known)
-        return RedactedBody(data, redacted=bool(edits), edits=edits, bare_as_of=bare_as_of)
+        data, edits, searched = self._cut(value, known)
+        return RedactedBody(data, redacted=bool(edits), edits=edits, searched=searched)
 
     def learn(self, headers: Headers) -> None:
         """Remember the credentials in `headers`, so that an echo of them is cut out by value too."""
@@ -225,12 +193,12 @@ class Redactor:
         data, edits, _ = self._cut(value)
         return RedactedBody(data, redacted=bool(edits), edits=edits)
 
-    def _cut(self, value: bytes, known: Known | None = None) -> tuple[bytes, tuple[Edit, ...], int]:
-        """What is left, what was cut out, and of which set of secrets it was bare."""
-        secrets = self._current_secrets()
-        hits, is_bare = secrets.search(value, known)
+    def _cut(self, value: bytes, known: Known | None = None) -> tuple[bytes, tuple[Edit, ...], Searched | None]:
+        """What is left, what was cut out, and what another search may use."""
+        hits, searched = self._current_secrets().search(value, known)
+        hits = [hit for hit in hits if not _is_sentinel(hit.secret)]
         if not hits:
-            return value, (), secrets.number if is_bare else 0
+            return value, (), searched
         pieces: list[bytes] = []
         edits: list[Edit] = []
         position = 0
@@ -239,9 +207,9 @@ class Redactor:
             pieces += (value[position : hit.start], replacement)
             edits.append(Edit(hit.start, hit.end, len(replacement)))
             position = hit.end
-        return b"".join((*pieces, value[position:])), tuple(edits), 0
+        return b"".join((*pieces, value[position:])), tuple(edits), searched
 
-    def _current_secrets(self) -> _Secrets:
+    def _current_secrets(self) -> Secrets:
         version = self.version
         if self._secrets.version != version:
             with self._lock:
@@ -252,7 +220,7 @@ class Redactor:
                 passing = list(self._learned)
                 learned = Needles(passing[:-LEARNED_ENCODED], encoded=False)
                 learned = learned.with_secrets(passing[-LEARNED_ENCODED:], encoded=True)
-                self._secrets = _Secrets(version, before.number + 1, registered, learned)
+                self._secrets = Secrets(version, before.number + 1, registered, learned)
         return self._secrets
 
     def _remember(self, value: str) -> None:
@@ -272,7 +240,8 @@ class Redactor:
     def _learn_tokens(self, body: bytes) -> None:
         if len(body) > _TOKEN_BODY_BYTES:
             return
-        for token in _TOKEN_IN_JSON.findall(body):
+        # Looking for the ends of the names first takes a tenth of the pattern's time.
+        for token in _TOKEN_IN_JSON.findall(body) if b'_token"' in body or b'_secret"' in body else ():
             self._remember(token.decode("utf-8", "replace"))
         for token in _TOKEN_IN_FORM.findall(body) if b"grant_type=" in body else ():
             self._remember(unquote_plus(token.decode("utf-8", "replace")))

@@ -8,7 +8,7 @@ where the two part are looked up in the neighbourhood of that place. Comparing g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -62,13 +62,20 @@ class Shared:
         first = next(iter(self.stretches), None)
         return first.size if first and first.at == first.base_at == 0 else 0
 
+    def moved(self, spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+        """Where those spans base[start:end] that stand in one stretch begin in the body."""
+        for start, end in spans:
+            for stretch in self.stretches:
+                if stretch.base_at <= start and end <= stretch.base_end:
+                    yield start - stretch.base_at + stretch.at
+
     def seams(self) -> list[tuple[int, int]]:
-        """Where the data between two stretches begins and ends, also when there is none."""
+        """Where the data around and between the stretches begins and ends, also when two of them meet there."""
         ends = [Stretch(0, 0, 0), *self.stretches, Stretch(self.data_bytes, len(self.base), 0)]
         return [
             (before.end, after.at)
             for before, after in pairwise(ends)
-            if (before.end, before.base_end) != (after.at, after.base_at)
+            if (before.size and after.size) or (before.end, before.base_end) != (after.at, after.base_at)
         ]
 
 
