@@ -19,10 +19,8 @@ MAX_BYTES = 2**32 - 1
 
 _RAW_BELOW_BYTES = 64
 _DICTIONARY_FROM_BYTES = 512
-_LEAST_DICTIONARY_BYTES = 8 * 1024
-_MOST_DICTIONARY_BYTES = 64 * 1024
-_DICTIONARY_SHARE = 2
-"""A dictionary takes about a third of the time that packing as many bytes takes."""
+_DICTIONARY_BYTES = 8 * 1024
+"""As much saves a tenth to a quarter of what a turn of an agent needs; eight times as much saves 3 % more of it."""
 
 _HEAD = struct.Struct(">?HII")
 """Whether the new bytes are packed, how many stretches there are, where the dictionary stands in the base, its size."""
@@ -48,7 +46,7 @@ def encode(data: bytes, shared: Shared) -> bytes:
             named.append(_STRETCH.pack(stretch.at - position, stretch.base_at, stretch.size))
         position, before_end = stretch.end, stretch.base_end
     new = b"".join(pieces)
-    start = max(0, base_at - _dictionary_bytes(len(new)))
+    start = max(0, base_at - _DICTIONARY_BYTES) if len(new) >= _DICTIONARY_FROM_BYTES else base_at
     packed = _packed(new, base[start:base_at])
     is_packed = len(packed) < len(new)
     head = _HEAD.pack(is_packed, len(named), start, base_at - start)
@@ -85,12 +83,6 @@ def _joined(new: bytes, base: bytes, named: Sequence[tuple[int, int, int]]) -> b
         pieces += (view[position : position + before], base_view[base_at : base_at + size])
         position += before
     return b"".join((*pieces, view[position:]))
-
-
-def _dictionary_bytes(new_size: int) -> int:
-    if new_size < _DICTIONARY_FROM_BYTES:
-        return 0
-    return min(max(_LEAST_DICTIONARY_BYTES, _DICTIONARY_SHARE * new_size), _MOST_DICTIONARY_BYTES)
 
 
 def _packed(new: bytes, dictionary: bytes) -> bytes:
