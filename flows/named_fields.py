@@ -73,6 +73,8 @@ _SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+(?=\S)")
 _OF_FIELDS = (string.ascii_letters + '-_":' + " \t\r\n").encode()
 """The bytes that a field's name and what leads to its value are made of."""
 _STEP_BYTES = 256
+_MOST_QUOTES = 64
+"""After as many escaped ones it is cheaper to search."""
 _MOST_VALUE_BYTES = 2 * MAX_VALUE_BYTES + 8
 """A value of nothing but escapes, and its quotes."""
 _VALUE = re.compile(rb'(?:[^"\\]|\\.){0,%d}+' % MAX_VALUE_BYTES, re.DOTALL)
@@ -119,12 +121,12 @@ def fields_again(data: bytes, shared: Shared, before: Sequence[Field]) -> list[F
 def _parts_near(data: bytes, seams: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The parts of the data in which other fields may be found than before, in order, not overlapping.
 
-    A value that ends beyond a seam may begin `_MOST_VALUE_BYTES` before it. And no field reaches across a byte that
-    fields do not have, so that what is found between two of those does not depend on what stands beside.
+    No field's name and colon reach across a byte that such do not have, so that what is found between two of those does
+    not depend on what stands beside.
     """
     done = 0
     for start, end in seams:
-        start = max(done, _start_of_field(data, max(0, start - _MOST_VALUE_BYTES)))
+        start = max(done, _start_of_reaching(data, start))
         end = _end_of_field(data, end)
         if start < end:
             yield start, end
@@ -141,6 +143,22 @@ def _fields_between(data: bytes, start: int, end: int) -> Iterator[Field]:
         scheme = found.end() if (found := _SCHEME.match(text)) else 0
         if is_secret(match.group(1).decode("ascii"), text[scheme:]):
             yield Field(match.start(), Hit(value.start() + scheme, value.end(), text[scheme:]))
+
+
+def _start_of_reaching(data: bytes, at: int) -> int:
+    """Where the first field may begin whose value could reach `at`.
+
+    A quote without a backslash before it ends every value that began before it, and no value begins with another one.
+    """
+    least = max(0, at - _MOST_VALUE_BYTES)
+    quote = at
+    for _ in range(_MOST_QUOTES):
+        quote = data.rfind(b'"', least, quote)
+        if quote < 0:
+            return _start_of_field(data, at)
+        if data[quote - 1 : quote] != b"\\":
+            return _start_of_field(data, quote + 1)
+    return _start_of_field(data, least)
 
 
 def _start_of_field(data: bytes, at: int) -> int:

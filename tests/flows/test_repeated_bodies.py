@@ -105,6 +105,9 @@ def check(data: bytes, alike: Shared) -> RedactedBody:
 @example([(_KEPT, b'"password": "' + b"\\/" * (MAX_VALUE_BYTES - 9)), (_CUT, b" "), (_KEPT, b'secret12345"')])
 @example([(_KEPT, b'"password"' + b" " * 99_000), (_PUT, b":"), (_KEPT, b" " * 99_000 + b'"secret12345"')])
 @example([(_KEPT, b"{"), (_CUT, b'"token":'), (_KEPT, b'"password":"api_key":"secret12345"')])
+@example([(_KEPT, b'"token": "' + b'\\"' * 90 + b"abcdefghijkl"), (_PUT, b"12345678"), (_KEPT, b'"')])
+@example([(_KEPT, b'\\"' * 70 + b'"token": "' + b'\\"' * 60 + b"abcdefghijkl"), (_PUT, b"12345678"), (_KEPT, b'"')])
+@example([(_KEPT, b'"token": \\"'), (_CUT, b"~"), (_KEPT, b'"abcdefghijkl12345678"')])
 @example([(_KEPT, b"pa55"), (_CUT, b"-"), (_KEPT, b"word")])
 @settings(max_examples=700, deadline=None)
 def test_the_same_comes_out(pieces: list[tuple[int, bytes]]) -> None:
@@ -165,7 +168,7 @@ def test_what_was_there_before_is_not_searched_again(monkeypatch: pytest.MonkeyP
     stored = packer.store(data, "", lane="lane")
     assert stored.body.data == data.replace(b"correct-horse", mark("correct-horse").encode())
     assert stored.packed.encoding == "splice"
-    assert 0 < looked_at < 2 * MAX_VALUE_BYTES + 500
+    assert 0 < looked_at < 500
 
 
 def test_secrets_that_were_there_before_are_cut_out_again() -> None:
