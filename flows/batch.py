@@ -21,6 +21,8 @@ _NOT_OURS = frozenset({"pinned"})
 
 def write_batch(batch: Sequence[FlowRows]) -> None:
     """Insert or replace the rows of `batch` (one entry a flow) and drop bodies that only their older state needed."""
+    if not batch:
+        return
     bodies = {digest: body for rows in batch for digest, body in rows.bodies.items()}
     with transaction.atomic():
         lock_bodies()

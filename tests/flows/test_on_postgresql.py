@@ -12,7 +12,10 @@ from tests.conftest import ROOT
 from tests.e2e.process import free_port
 from tests.fakes.postgres import postgres
 
-FILES = ("test_writer", "test_retention", "test_body_storage", "test_filters", "test_usage", "test_search_text")
+FILES = (
+    "test_writer", "test_retention", "test_body_storage", "test_filters", "test_usage", "test_search_text",
+    "test_parts_migration", "test_importing",
+)  # fmt: skip
 FEWEST_TESTS = 60
 
 
