@@ -41,7 +41,7 @@ _HEX_STRIDE = 5
 """Among 21 neighbouring offsets, multiples of five start at every alignment to four."""
 _LONG_LANDMARK_STRIDE = 35
 """From the middle of a long form pieces of 43 bytes are found."""
-MOST_SPOTS = 500
+MOST_SPOTS = 2000
 """With more of them all of the data is compared."""
 SPOT_BYTES = _SURE_BYTES
 """No landmark and no short form is as long."""

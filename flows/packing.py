@@ -46,7 +46,8 @@ class Packer:
         digest = _digest(body.data, lane, turn, alike)
         stored = Stored(body, self._packed(body.data, digest.name, near, lane, alike), self._version)
         self._recent.put(data, content_encoding, stored)
-        self._compare_next_with(stored, digest, lane)
+        if lane is not None and len(body.data) >= REPEATED_FROM_BYTES:
+            self._compare_next_with(Turn(stored, digest), lane)
         return stored
 
     def redacted(self, data: bytes, content_encoding: str) -> RedactedBody:
@@ -67,13 +68,11 @@ class Packer:
         self._alive[digest] = packed
         return packed
 
-    def _compare_next_with(self, stored: Stored, digest: Digest, lane: Hashable) -> None:
-        """A lane's next bodies are compared with the one they will build on; without such a one, with the newest."""
-        if lane is None or len(stored.body.data) < REPEATED_FROM_BYTES:
-            return
-        base = self._lanes.base(lane)
-        if base is None or base is stored.packed or self._turns.get(lane) is None:
-            self._turns.put(lane, Turn(stored, digest))
+    def _compare_next_with(self, turn: Turn, lane: Hashable) -> None:
+        """Those that build on one body of their lane are compared with that, so that one comparison does for both."""
+        base = turn.stored.packed.base
+        if base is None or base is not self._lanes.base(lane) or self._turns.get(lane) is None:
+            self._turns.put(lane, turn)
 
     def _forget_outdated(self) -> None:
         """Begin anew when another secret became known: what was stored before may hold it, so nothing builds on it."""

@@ -88,7 +88,10 @@ class Turns:
 
     def get(self, lane: Hashable) -> Turn | None:
         """The body to compare the next one of a lane with."""
-        return self._turns.get(lane)
+        turn = self._turns.get(lane)
+        if turn is not None:
+            self._turns.move_to_end(lane)
+        return turn
 
     def put(self, lane: Hashable, turn: Turn) -> None:
         """Compare the next ones of a lane with another body."""

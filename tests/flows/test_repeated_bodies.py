@@ -11,10 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows import named_fields, search
+from flows import named_fields, packing, recent, search
+from flows.digest import resumable
 from flows.named_fields import MAX_VALUE_BYTES, Field
 from flows.needles import MOST_SPOTS, Needles
 from flows.packing import Packer
+from flows.recent import Turn, Turns
 from flows.redact import RedactedBody, mark
 from flows.search import REPEATED_FROM_BYTES, Known
 from flows.shared import Shared, Stretch, shared
@@ -210,3 +212,37 @@ def test_lanes_of_bodies_that_become_large_enough_to_be_compared(end: int) -> No
         stored = packer.store(data, "", lane="lane")
         assert stored.body == redactor(KEY).body(data)
         assert stored.packed.digest == packer.store(stored.body.data, "").packed.digest
+
+
+def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First alone, then as a variant of the client's side, whose bytes it shares."""
+    packer = Packer(redactor(KEY))
+    packer.store(_TEXT, "", lane="forwarded")
+    compared: list[bytes] = []
+
+    def watched(data: bytes, base: bytes) -> Shared:
+        compared.append(base)
+        return shared(data, base)
+
+    monkeypatch.setattr(packing, "shared", watched)
+    forwarded = _TEXT
+    for number in range(3):
+        client = packer.store(forwarded[:-1] + b', "turn %d"]' % number, "", lane="client")
+        before, forwarded = forwarded, client.body.data + b" "
+        assert packer.store(forwarded, "", near=[client], lane="forwarded").packed.base is client.packed
+        assert compared[-1] is before
+
+
+def test_turns_not_used_for_the_longest_time_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "TURN_BYTES", 3 * len(_TEXT))
+    packer = Packer(redactor(KEY))
+    first = packer.store(_TEXT, "", lane=0)
+    turn = Turn(first, resumable(_TEXT))
+    assert len(_TEXT) < turn.held_bytes < 1.1 * len(_TEXT)
+    turns = Turns()
+    for lane in range(3):
+        turns.put(lane, turn)
+        assert turns.get(0) is turn
+    assert [turns.get(lane) for lane in range(3)] == [turn, None, turn]
+    redacted = packer.store(_TEXT + KEY.encode(), "")
+    assert Turn(redacted, resumable(_TEXT)).held_bytes > 2 * len(_TEXT), "what came is held too"
