@@ -340,6 +340,11 @@ def _at_eof(connection: _http1.Http1Connection) -> h11.Data | h11.EndOfMessage |
     return connection.body_reader.read_eof()
 
 
+def _ended(_: events.Event) -> Commands:
+    """What a stream does with an event when it is over: nothing."""
+    yield from ()
+
+
 class LimitedStream(http.HttpStream):
     """One request and its answer."""
 
@@ -369,6 +374,13 @@ class LimitedStream(http.HttpStream):
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored
         yield http.DropStream(self.stream_id)
+
+    def flow_done(self) -> Commands:
+        """Let go of everything: a stream refers to itself, and ninety objects and two bodies waited for the collector."""
+        yield from super().flow_done()
+        if self.flow.response is not None and self.flow.response.status_code != 101:
+            self.context.layers.clear()
+            self.client_state = self.server_state = _ended
 
     def check_body_size(self, request: bool) -> Generator[commands.Command, Any, bool]:
         """Requests: mitmproxy's own limit. Answers: streams have none, what is held has."""
