@@ -92,7 +92,6 @@ class Flow(models.Model):
             ),
             models.Index(fields=["provider", "-started_at"], name="flow_provider"),
             models.Index(fields=["status_code", "-started_at"], name="flow_status"),
-            models.Index(fields=["requested_model", "-started_at"], name="flow_model"),
             models.Index(fields=["session_id", "started_at"], name="flow_session"),
             models.Index(fields=["run_label", "-started_at"], name="flow_run", condition=~models.Q(run_label="")),
             models.Index(

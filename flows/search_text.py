@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flows.answer_text import AnswerReader, parse_json, pieces_of
-from flows.record import FlowRecord
 
 MAX_BYTES = 4096
 _QUESTION_CHARS = 1200
@@ -16,26 +15,9 @@ _STREAM_BYTES = 256 * 1024
 _STREAM_STEP_BYTES = 8 * 1024
 
 
-def search_text(record: FlowRecord, path: str, asked: str, response: bytes) -> str:
-    """At most 4 KB of UTF-8. `path` and what was asked are redacted; `response` is what the client got, decoded.
-
-    A running flow's `response` is better left out: it would be read again and again.
-    """
-    parts = (
-        record.id,
-        record.session_id,
-        record.conversation_id,
-        record.provider,
-        record.host,
-        path,
-        record.requested_model,
-        record.sent_model if record.sent_model != record.requested_model else "",
-        record.user_agent,
-        record.error,
-        asked[:_QUESTION_CHARS],
-        answer(response),
-    )
-    text = "\n".join(part for part in parts if part)
+def search_text(names: Iterable[str], asked: str, said: str) -> str:
+    """At most 4 KB of UTF-8: names and ids, the beginning of what was asked and of what was said."""
+    text = "\n".join(part for part in (*names, asked[:_QUESTION_CHARS], said) if part)
     return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
 
 

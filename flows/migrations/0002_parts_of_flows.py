@@ -88,6 +88,8 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
+        # The filter by model asks for either of two columns, so no database ever used it.
+        migrations.RemoveIndex(model_name="flow", name="flow_model"),
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunPython(drop_index_of_started_at, add_index_of_started_at)],
             state_operations=[
