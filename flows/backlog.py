@@ -115,10 +115,14 @@ class Backlog:
 
 def record_bytes(record: FlowRecord) -> int:
     """About how much memory a record holds; a body that several sides share counts once."""
-    bodies = [side.body for side in record.sides]
-    bodies += [body for step in record.hooks for body in (step.body_before, step.body_after)]
-    bodies += [message.content for message in record.messages]
-    return _RECORD_BYTES + sum({id(body): len(body) for body in bodies if body}.values())
+    sizes = {id(side.body): len(side.body) for side in record.sides if side.body}
+    for step in record.hooks:
+        for body in (step.body_before, step.body_after):
+            if body:
+                sizes[id(body)] = len(body)
+    for message in record.messages:
+        sizes[id(message.content)] = len(message.content)
+    return _RECORD_BYTES + sum(sizes.values())
 
 
 def without_bodies(record: FlowRecord) -> FlowRecord:

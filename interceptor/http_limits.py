@@ -376,7 +376,7 @@ class LimitedStream(http.HttpStream):
         yield http.DropStream(self.stream_id)
 
     def flow_done(self) -> Commands:
-        """Let go of everything: a stream refers to itself, and ninety objects and two bodies waited for the collector."""
+        """Let go of everything: a stream refers to itself, and ninety objects with it waited for the collector."""
         yield from super().flow_done()
         if self.flow.response is not None and self.flow.response.status_code != 101:
             self.context.layers.clear()

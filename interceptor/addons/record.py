@@ -92,10 +92,12 @@ class RecordAddon:
             if translation is not None:
                 rewrite_head(response, translation, streamed=True)
                 show_losses(state, response)
-            state.tee = StreamTee(flow.id, state.ms, self._sink.delta, translation.feed if translation else None)
+            live = is_event_stream(response)
+            tell = self._sink.delta if live else _tell_nobody
+            state.tee = StreamTee(flow.id, state.ms, tell, translation.feed if translation else None)
             response.stream = state.tee
             _frame(flow, response)
-            if is_event_stream(response):
+            if live:
                 self._announce_soon(flow.id)
 
     def response(self, flow: HTTPFlow) -> None:
@@ -206,7 +208,7 @@ def _watch(flow: HTTPFlow, state: FlowState, sink: Sink) -> StreamTee:
 
 
 def _tell_nobody(delta: FlowDelta) -> None:
-    """A download is no live text."""
+    """Pages follow event streams alone: a download, or an answer in one piece, is no live text."""
 
 
 def _frame(flow: HTTPFlow, response: Response) -> None:
