@@ -104,9 +104,10 @@ class RowBuilder:
         return FlowRows(flow, kept.parts.texts(), frozenset(kept.refs), messages, kept.packed, message_count)
 
     def _learn(self, record: FlowRecord) -> None:
-        for side in record.sides:
-            self._redactor.learn(side.headers)
-            self._redactor.learn_url(side.url)
+        for headers in {id(side.headers): side.headers for side in record.sides}.values():
+            self._redactor.learn(headers)
+        for url in {side.url for side in record.sides}:
+            self._redactor.learn_url(url)
 
     def _flow(self, record: FlowRecord, kept: _Kept, bodies_dropped: bool) -> Flow:
         text = self._texts.text
