@@ -106,7 +106,7 @@ class RowBuilder:
     def _learn(self, record: FlowRecord) -> None:
         for headers in {id(side.headers): side.headers for side in record.sides}.values():
             self._redactor.learn(headers)
-        for url in {side.url for side in record.sides}:
+        for url in dict.fromkeys(side.url for side in record.sides):
             self._redactor.learn_url(url)
 
     def _flow(self, record: FlowRecord, kept: _Kept, bodies_dropped: bool) -> Flow:
