@@ -15,8 +15,8 @@ REMEMBERED_CHARS: Final = 256
 class StoredTexts:
     """Remembers short texts without secrets, because names, addresses and models come again with every flow.
 
-    The twenty names of a flow take 0.8 µs so, in the place of 6.6 µs for asking the redactor and checking the spelling of
-    each. Not thread-safe.
+    The twenty names of a flow take 0.8 µs so, in the place of 6.6 µs for asking the redactor and checking the
+    spelling of each. Not thread-safe.
     """
 
     def __init__(self, redactor: Redactor) -> None:
