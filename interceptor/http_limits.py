@@ -48,6 +48,7 @@ from interceptor.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LIN
 from interceptor.request_head import MAX_TARGET_BYTES, Head, HeadRefused, blank_lines, check_unfinished, read_head
 from interceptor.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head, split_head
 from interceptor.state import state_of
+from interceptor.stream_lane import StreamLane, lane_of
 from providers.wire.detect import family_of
 
 Commands = Generator[commands.Command, Any, None]
@@ -60,6 +61,7 @@ MAX_PIPELINED_BYTES = 1024 * 1024
 MAX_HELD_ANSWER_BYTES = 64 * 1024 * 1024
 """Of an answer that is not streamed, such as an error."""
 
+_PLAIN_CHUNK_LINE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,5})\r\n")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
 
 
@@ -79,9 +81,27 @@ class BoundedChunkedReader(ChunkedReader):
             if len(buf) > MAX_TRAILER_BYTES:
                 raise h11.RemoteProtocolError("trailers too large")
         elif not self._bytes_in_chunk and len(buf) > start:
+            if not start and (whole := _whole_chunk(buf)):
+                return h11.Data(data=whole)
             _check_chunk_line(buf._data, start)
         part = super().__call__(buf)
         return h11.EndOfMessage() if isinstance(part, h11.EndOfMessage) else part
+
+
+def _whole_chunk(buf: ReceiveBuffer) -> bytes:
+    """The chunk that the buffer begins with, taken out, if it is there as a whole and plain; else b"".
+
+    One event of a stream comes this way: h11 takes 8 µs for it.
+    """
+    line = _PLAIN_CHUNK_LINE.match(buf._data)
+    if line is None:
+        return b""
+    start, size = line.end(), int(line[1], 16)
+    end = start + size
+    if buf._data[end : end + 2] != b"\r\n":
+        return b""
+    taken = buf.maybe_extract_at_most(end + 2)
+    return bytes(taken[start:end]) if taken else b""
 
 
 def _check_chunk_line(data: bytearray, start: int) -> None:
@@ -235,6 +255,7 @@ class LimitedClient(_http1.Http1Client):
         super().__init__(context)
         self._scanned = 0
         self._informational = 0
+        self._lane: StreamLane | None = None
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         """Wait for the final answer's head and check it."""
@@ -258,6 +279,7 @@ class LimitedClient(_http1.Http1Client):
             yield from self._fail("the head of its answer is malformed")
             return
         self._informational = 0
+        self._lane = None
         yield ReceiveHttp(ResponseHeaders(self.stream_id, self.response, size == 0))
         self.body_reader = make_body_reader(size)
         self.state = self.read_body
@@ -298,11 +320,22 @@ class LimitedClient(_http1.Http1Client):
                 return
             if isinstance(part, h11.Data):
                 if part.data:
-                    yield ReceiveHttp(ResponseData(self.stream_id, bytes(part.data)))
+                    yield from self._pass_on(bytes(part.data))
                 continue
+            self._lane = None
             yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
             yield from self.mark_done(response=True)
             return
+
+    def _pass_on(self, data: bytes) -> Commands:
+        """Give a piece of the answer to its stream, or at once to the client when nothing else would come of that."""
+        self._lane = self._lane or lane_of(self)
+        sent = self._lane.pass_on(data) if self._lane is not None else None
+        if sent is None:
+            assert self.stream_id is not None  # noqa: S101  # narrowed by the caller
+            yield ReceiveHttp(ResponseData(self.stream_id, data))
+        elif sent:
+            yield commands.SendData(self.context.client, sent)
 
     def _fail(self, message: str) -> Commands:
         if self.conn.state is not ConnectionState.CLOSED:
