@@ -13,6 +13,7 @@ from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1
 
 from interceptor import http_limits
+from interceptor.chunked_body import BoundedChunkedReader
 from interceptor.request_head import Head, HeadRefused, blank_lines, check_unfinished, read_head
 from interceptor.response_head import BadAnswer, end_of_head
 
@@ -62,7 +63,7 @@ def test_the_chunk_reader_keeps_its_state_where_we_look() -> None:
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
 def test_chunks_in_any_pieces(step: int) -> None:
     wire = b"5;a=b\r\nhello\r\n3\r\nabc\r\n0\r\nX-A: 1\r\n\r\n"
-    reader, buffer, got, ended = http_limits.BoundedChunkedReader(), ReceiveBuffer(), b"", False
+    reader, buffer, got, ended = BoundedChunkedReader(), ReceiveBuffer(), b"", False
     for start in range(0, len(wire), step):
         buffer += wire[start : start + step]
         while (part := reader(buffer)) is not None and not ended:
