@@ -114,10 +114,12 @@ def test_good_sizes_are_read(line: bytes) -> None:
     assert (outcome.body, outcome.ended) == (b"hello", True)
 
 
-@pytest.mark.parametrize("footer", [b"XX", b"\n\n", b"\rX", b"0\r"])
-def test_a_chunk_ends_where_its_size_says(footer: bytes) -> None:
-    outcome = read(BoundedChunkedReader(), [b"5\r\nhello" + footer + LAST])
-    assert outcome.refused and not outcome.ended
+@pytest.mark.parametrize("footer", [b"XX", b"\n\n", b"\rX", b"0\r", b"3\r\nabc\r\n"])
+@pytest.mark.parametrize("sent_before", [0, 1, 3, 5, 8])
+def test_a_chunk_ends_where_its_size_says(footer: bytes, sent_before: int) -> None:
+    wire = b"5\r\nhello" + footer + LAST
+    outcome = read(BoundedChunkedReader(), [wire[:sent_before], wire[sent_before:]])
+    assert (outcome.body, outcome.refused, outcome.ended) == (b"hello", True, False)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +128,11 @@ def test_a_chunk_ends_where_its_size_says(footer: bytes) -> None:
         b"%x" % (MAX_CHUNK_BYTES + 1),
         b"0" * 17,
         b"5;" + b"a" * MAX_CHUNK_LINE_BYTES,
+        b"5\nhello",
         b"0\r\n" + b"X-A: 1\r\n" * (MAX_TRAILER_BYTES // 8 + 1),
     ],
 )
-def test_what_is_enormous_is_refused_before_it_ends(wire: bytes) -> None:
+def test_what_can_never_become_good_is_refused_before_it_ends(wire: bytes) -> None:
     assert read(BoundedChunkedReader(), [b"3\r\nabc\r\n", wire[:3], wire[3:], b""]).refused
 
 
