@@ -130,7 +130,26 @@ async def test_a_cancellation_from_outside_reaches_the_work() -> None:
 
     task = asyncio.create_task(within(LONG_S, work()))
     await waiting.wait()
+    await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert told == ["cleaned up"]
+
+
+async def test_a_cancellation_reaches_work_that_only_gives_way() -> None:
+    async def work() -> int:
+        turns = 0
+        try:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+                turns += 1
+        except asyncio.CancelledError:
+            return turns
+        return -1
+
+    task = asyncio.create_task(within(LONG_S, work()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    assert 0 < await task < 1000
