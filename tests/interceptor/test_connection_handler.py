@@ -227,9 +227,13 @@ class Together:
         await asyncio.wait_for(self._both.wait(), TIMEOUT_S)
 
 
-def test_errors_at_the_same_time_are_told_to_each_caller_in_its_own_format(proxy: Running, broken: RawUpstream) -> None:
+@pytest.mark.parametrize("wait", [False, True])
+def test_errors_at_the_same_time_are_told_to_each_caller_in_its_own_format(
+    wait: bool, proxy: Running, broken: RawUpstream
+) -> None:
     broken.steps, broken.reads_first = lambda: ["reset"], True
-    add(proxy, Together())
+    if wait:
+        add(proxy, Together())
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, proxy, "broken")
         second = pool.submit(ask, proxy, "chat", "/v1/chat/completions")
