@@ -1,0 +1,58 @@
+"""A request sees nothing of the context in which its bytes happened to be read."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from ccproxy_site.fresh_context import FreshContext
+
+LEFT_OVER: ContextVar[str] = ContextVar("left_over", default="nothing")
+
+
+def test_it_works() -> None:
+    seen: list[str] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(LEFT_OVER.get())
+        LEFT_OVER.set("inside")
+        await asyncio.sleep(0)
+        await send(scope["type"])
+
+    async def main() -> list[str]:
+        sent: list[str] = []
+
+        async def send(message: str) -> None:
+            sent.append(message)
+
+        LEFT_OVER.set("of another request")
+        await FreshContext(application)({"type": "http"}, None, send)
+        assert LEFT_OVER.get() == "of another request"
+        return sent
+
+    assert asyncio.run(main()) == ["http"]
+    assert seen == ["nothing"]
+
+
+def test_a_client_that_leaves_ends_it() -> None:
+    ended: list[str] = []
+
+    async def application(*_: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    async def main() -> None:
+        task = asyncio.create_task(FreshContext(application)({}, None, None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert ended == ["cancelled"]
