@@ -18,6 +18,7 @@ from collections.abc import Generator
 from typing import Any
 
 import h11
+from h11._readers import ContentLengthReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import flow
 from mitmproxy.connection import ConnectionState
@@ -80,6 +81,16 @@ class LimitedServer(_http1.Http1Server):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._scanned = 0
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        """Hand a large body's pieces on as they are: through the buffer they would be copied three times."""
+        if isinstance(event, events.DataReceived) and not self.buf and self.state == self.read_body:
+            reader = self.body_reader
+            if isinstance(reader, ContentLengthReader) and 0 < len(event.data) <= reader._remaining:
+                reader._remaining -= len(event.data)
+                yield ReceiveHttp(RequestData(self.stream_id, event.data))
+                event = events.DataReceived(event.connection, b"")
+        yield from super()._handle_event(event)
 
     def send(self, event: HttpEvent) -> Commands:
         """Write a part of the answer."""
