@@ -30,6 +30,7 @@ providers:
     auth: {{type: command, command: "echo sk-ant-api03-bench-{key}"}}
 """
 SETTLE_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 10.0
 
 
 @dataclass
@@ -96,7 +97,11 @@ def mitmdump(upstream: Target, folder: Path, *, streamed: bool) -> Iterator[Targ
         yield Target(DUMP_STREAMED if streamed else DUMP, port, process.pid)
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:  # after hundreds of thousands of events mitmdump once lost the signal
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
