@@ -46,6 +46,9 @@ class LargeReads(asyncio.StreamReader):
         self._stream = stream
         vars(stream)["_limit"] = READ_BYTES  # reading pauses at twice as much
 
+    def __repr__(self) -> str:
+        return f"LargeReads({self._stream!r})"
+
     async def read(self, n: int = -1) -> bytes:
         """What there is, `READ_BYTES` at most; b"" at the end."""
         return await self._stream.read(max(n, READ_BYTES))
