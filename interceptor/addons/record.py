@@ -168,6 +168,8 @@ class RecordAddon:
         """A few at a time: hundreds of streams may have begun at once."""
         for flow_id in list(self._unannounced)[:PROGRESS_AT_ONCE]:
             del self._unannounced[flow_id]
+            if flow_id not in self._active:  # a captured request whose answer began before its own end
+                continue
             flow, state = self._active[flow_id]
             hand_over = self._sink.started if flow.response is None else self._sink.progress
             hand_over(build_record(flow, state, "live"))
