@@ -51,7 +51,10 @@ Token.__str__ = lambda token: f"API token of user {token.user_id}"  # type: igno
 
 @admin.register(TokenProxy)
 class TokenAdmin(StockTokenAdmin, ModelAdmin):
-    """Tokens of the REST API; the clear text is shown once, when it is made. Addresses name the user, not the token."""
+    """Tokens of the REST API; the clear text is shown once, when it is made.
+
+    Addresses name the user, not the token.
+    """
 
     list_display = ["user", "created"]
     list_select_related = ["user"]
@@ -66,7 +69,9 @@ class TokenAdmin(StockTokenAdmin, ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a token is deleted and made anew
 
-    def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Token, post_url_continue: str | None = None
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": f"API token of {obj.user}",

@@ -1,4 +1,6 @@
-"""The admin's first page: traffic now, providers, running interceptors; and the banner on every page."""
+"""The admin's first page: traffic now, providers, running interceptors; and the banner on every
+page.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "queue_depth": sum(status.queue_depth for status in running) if running else None,
         "bodies_dropped": sum(status.bodies_dropped for status in running) if running else None,
         "records_dropped": sum(status.records_dropped for status in running) if running else None,
-        "last_stopped": None if running else InterceptorStatus.objects.order_by("-heartbeat_at").first(),
+        "last_stopped": None
+        if running
+        else InterceptorStatus.objects.order_by("-heartbeat_at").first(),
         "DEFAULT_MESSAGE_LEVELS": constants.DEFAULT_LEVELS,
     }
 
@@ -87,7 +91,11 @@ def traffic(now: datetime) -> Traffic:
 
 def provider_states(now: datetime) -> list[ProviderState]:
     """Every provider with its last flow and the 401s of the last day, in two queries."""
-    last_flow = Flow.objects.filter(provider=OuterRef("name")).order_by("-started_at", "-id").values("started_at")[:1]
+    last_flow = (
+        Flow.objects.filter(provider=OuterRef("name"))
+        .order_by("-started_at", "-id")
+        .values("started_at")[:1]
+    )
     refused = (
         _since(now, hours=24)
         .filter(status_code=401)
@@ -100,7 +108,9 @@ def provider_states(now: datetime) -> list[ProviderState]:
         count, last_401_at = unauthorised.get(provider.name, (0, None))
         missing = provider.auth_type == "key" and not provider.secret
         source = _SOURCES.get(provider.auth_type, provider.get_auth_type_display())
-        states.append(ProviderState(provider, source, missing, provider.last_flow_at, count, last_401_at))
+        states.append(
+            ProviderState(provider, source, missing, provider.last_flow_at, count, last_401_at)
+        )
     return states
 
 

@@ -22,7 +22,11 @@ def ready_text(endpoints: Endpoints, login_file: Path | None, *, to_tty: bool) -
     """The lines for stdout; the login link itself goes to a terminal only."""
     rows = [("Proxy", endpoints.proxy_url)]
     if login_file:
-        link = login_file.read_text().strip() if to_tty else f"{endpoints.console_url}  (login link in {login_file})"
+        link = (
+            login_file.read_text().strip()
+            if to_tty
+            else f"{endpoints.console_url}  (login link in {login_file})"
+        )
         rows.append(("Console", link))
     rows += [
         ("Config", endpoints.config_dir),

@@ -1,4 +1,6 @@
-"""The Celery application: `celery -A ccproxy_site.celery worker --beat`, for installations with REDIS_URL."""
+"""The Celery application: `celery -A ccproxy_site.celery worker --beat`, for installations with
+REDIS_URL.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`ccproxy`: the management commands under the product's names, with the same errors in one line."""
+"""`ccproxy`: the management commands under the product's names, with the same errors in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +23,40 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("interceptorinit", "Write a commented ccproxy.yaml and create the database."),
     "run": ("withproxy", "Run a command whose SDKs talk to the proxy: run -- COMMAND."),
     "jail": ("jail", "Run a command and capture everything it sends: jail -- COMMAND."),
-    "namespace": ("namespace", "What the jail needs of this machine: namespace status, namespace doctor."),
-    "status": ("interceptorstatus", "Show what runs; --proxy and --inspect check health by exit code."),
+    "namespace": (
+        "namespace",
+        "What the jail needs of this machine: namespace status, namespace doctor.",
+    ),
+    "status": (
+        "interceptorstatus",
+        "Show what runs; --proxy and --inspect check health by exit code.",
+    ),
     "login": ("loginlink", "Print a one-time link into the console."),
     "logs": ("interceptorlogs", "Show the log; -f follows it."),
     "flows": ("flows", "List, search, compare, export, import and clear the recorded flows."),
     "explain": ("explain", "Tell what the proxy would do with a request; nothing is sent."),
-    "resend": ("resend", "Send a recorded request again, as it is or edited, and print the answer."),
+    "resend": (
+        "resend",
+        "Send a recorded request again, as it is or edited, and print the answer.",
+    ),
     "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
     "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),
-    "rotatekey": ("rotatekey", "Encrypt the stored credentials with a new key, while the proxy runs."),
-    "loginprovider": ("loginprovider", "Log in to a provider with the browser, for providers with an OAuth login."),
+    "rotatekey": (
+        "rotatekey",
+        "Encrypt the stored credentials with a new key, while the proxy runs.",
+    ),
+    "loginprovider": (
+        "loginprovider",
+        "Log in to a provider with the browser, for providers with an OAuth login.",
+    ),
     "clienttoken": ("clienttoken", "Manage the tokens that clients present."),
     "importconfig": ("importconfig", "Read providers, rules and hooks of a ccproxy.yaml."),
     "exportconfig": ("exportconfig", "Write the configuration as a ccproxy.yaml, without secrets."),
 }
-"""The product's name of a command: Django's name and what it does. Every other name goes to Django as it is."""
+"""The product's name of a command: Django's name and what it does.
+
+Every other name goes to Django as it is.
+"""
 
 _HELP = """\
 usage: ccproxy [--config PATH] [-v] COMMAND [ARGUMENT ...]
@@ -49,10 +69,12 @@ See what your agent really sent, what left the proxy, and who changed it.
   -v, --verbose  show what the command does
   --version      show the version
 
-`ccproxy COMMAND --help` shows a command's options. Django's own commands work too, e.g. createsuperuser.
+`ccproxy COMMAND --help` shows a command's options. Django's own commands work too,
+e.g. createsuperuser.
 """
 _DJANGO_OPTIONS = {
-    "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color",
+    "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color",
+    "--force-color",
     "--skip-checks",
 }  # fmt: skip
 """Accepted, but left out of the help of the product's commands."""
@@ -103,7 +125,10 @@ def _fail(sentence: str) -> int:
 
 
 def _product(arguments: list[str]) -> int:
-    """Global options, then the command. Health checks, `run` and `logs` need no Django and start fast."""
+    """Global options, then the command.
+
+    Health checks, `run` and `logs` need no Django and start fast.
+    """
     verbose, rest = _global_options(arguments)
     if not rest or rest[0] in ("-h", "--help", "help"):
         sys.stdout.write(help_text())
@@ -120,7 +145,10 @@ def _product(arguments: list[str]) -> int:
 
 
 def _global_options(arguments: list[str]) -> tuple[bool, list[str]]:
-    """Whether -v was given, and what follows the global options. `--config` becomes CCPROXY_CONFIG_DIR."""
+    """Whether -v was given, and what follows the global options.
+
+    `--config` becomes CCPROXY_CONFIG_DIR.
+    """
     rest, verbose = list(arguments), False
     while rest:
         option, _, value = rest[0].partition("=")
@@ -142,7 +170,9 @@ def _chosen_directory(value: str) -> Path:
     path = Path(value).expanduser().absolute()
     if path.is_file():
         if path.name != CONFIG_FILE_NAME:
-            raise ConfigError(f"--config wants a directory, which holds a {CONFIG_FILE_NAME}; {path} is a file")
+            raise ConfigError(
+                f"--config wants a directory, which holds a {CONFIG_FILE_NAME}; {path} is a file"
+            )
         return path.parent
     return path
 
@@ -175,9 +205,12 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
     if name == "status":
         liveness = import_module("interceptor.liveness")
         if set(arguments) & set(liveness.CHECK_FLAGS) and not set(arguments) & {"-h", "--help"}:
-            return int(liveness.quick_check(load_server_settings(config_dir(), os.environ), arguments))
+            return int(
+                liveness.quick_check(load_server_settings(config_dir(), os.environ), arguments)
+            )
     if name == "init" and "--force" in arguments:
-        # The settings are read before any command runs; a broken file must not keep --force from replacing it.
+        # The settings are read before any command runs; a broken file must not keep --force from
+        # replacing it.
         import_module("interceptor.config.template").set_aside(config_dir() / CONFIG_FILE_NAME)
     return None
 
@@ -196,8 +229,12 @@ def _django(argv: list[str]) -> int:
     return 0
 
 
-def _with_django(name: str, arguments: list[str], *, prog: str = "ccproxy", verbose: bool = False) -> int:
-    """Run a management command, which calls itself by the name it was called by in its help and errors."""
+def _with_django(
+    name: str, arguments: list[str], *, prog: str = "ccproxy", verbose: bool = False
+) -> int:
+    """Run a management command, which calls itself by the name it was called by in its help and
+    errors.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     import django
     from django.core.management import get_commands, load_command_class

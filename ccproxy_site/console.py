@@ -13,7 +13,9 @@ WEBSOCKET_MAX_MESSAGE_BYTES = 256 * 1024
 HTTP_TIMEOUT_S = 120
 
 
-def run_with_console(loop: asyncio.AbstractEventLoop, host: str, port: int, on_ready: Callable[[], None]) -> None:
+def run_with_console(
+    loop: asyncio.AbstractEventLoop, host: str, port: int, on_ready: Callable[[], None]
+) -> None:
     """Block until `stop_console` is called; `on_ready` runs once the console listens.
 
     Twisted's reactor is put on `loop` first, before anything else of Twisted is imported.

@@ -1,4 +1,6 @@
-"""Content Security Policy: strict everywhere, except that the admin theme's Alpine needs eval on /admin/."""
+"""Content Security Policy: strict everywhere, except that the admin theme's Alpine needs eval on
+/admin/.
+"""
 
 from __future__ import annotations
 

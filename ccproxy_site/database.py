@@ -1,4 +1,7 @@
-"""Creates, migrates and first fills the database. The work is done one layer below, where commands may use it too."""
+"""Creates, migrates and first fills the database.
+
+The work is done one layer below, where commands may use it too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""At every start: what ccproxy keeps is its owner's alone. The key must be so already; the rest is put right."""
+"""At every start: what ccproxy keeps is its owner's alone.
+
+The key must be so already; the rest is put right.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,19 @@ logger = logging.getLogger(__name__)
 OPEN_TO_OTHERS = 0o077
 MAX_DEPTH = 2
 MAX_ENTRIES = 2000
-"""What lies deeper or beyond was not put there by ccproxy; the directory itself keeps others out."""
+"""What lies deeper or beyond was not put there by ccproxy; the directory itself keeps others
+out.
+"""
 
 
 def secure_files(directory: Path, key_file: Path, others: Iterable[Path] = ()) -> None:
-    """Check the config directory and what is in it: database, logs, CA, tokens, journals, login files.
+    """Check the config directory and what is in it: database, logs, CA, tokens, journals, login
+    files.
 
     Args:
         directory: the config directory.
-        key_file: the key that encrypts credentials. When others could read it, it is no secret any more, and only a
+        key_file: the key that encrypts credentials. When others could read it, it is no secret any
+        more, and only a
             person can decide what to do: that is refused, not repaired.
         others: further files of ours that lie elsewhere, such as a log.
 
@@ -34,7 +41,10 @@ def secure_files(directory: Path, key_file: Path, others: Iterable[Path] = ()) -
     if key_file.exists():
         Keyring.open(key_file)
     if directory.stat().st_uid != os.geteuid():
-        raise ConfigError(f"{directory} belongs to another user; choose a directory of your own: CCPROXY_CONFIG_DIR")
+        raise ConfigError(
+            f"{directory} belongs to another user; choose a directory of your own:"
+            " CCPROXY_CONFIG_DIR"
+        )
     _close(directory)
     for path in (*_entries(directory), *others):
         _close(path)
@@ -58,7 +68,9 @@ def _close(path: Path) -> None:
     try:
         status = path.lstat()
         mode = stat.S_IMODE(status.st_mode)
-        if not mode & OPEN_TO_OTHERS or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        if not mode & OPEN_TO_OTHERS or not (
+            stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+        ):
             return
         if status.st_uid != os.geteuid():
             logger.warning("%s belongs to another user and is open to others (%o)", path, mode)

@@ -1,4 +1,6 @@
-"""Several worker processes behind one port: starts them, starts them again, passes the live view on, stops them."""
+"""Several worker processes behind one port: starts them, starts them again, passes the live view
+on, stops them.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,19 @@ _PACKAGES = str(Path(__file__).resolve().parent.parent)
 
 
 class Fleet:
-    """The parent of `runinterceptor --workers N`. The same face as `Runtime`: run, request_stop, failure."""
+    """The parent of `runinterceptor --workers N`.
+
+    The same face as `Runtime`: run, request_stop, failure.
+    """
 
     def __init__(
-        self, settings: ServerSettings, directory: Path, endpoints: Endpoints, *, require_token: bool, workers: int
+        self,
+        settings: ServerSettings,
+        directory: Path,
+        endpoints: Endpoints,
+        *,
+        require_token: bool,
+        workers: int,
     ) -> None:
         self.settings = settings
         self.directory = directory
@@ -60,7 +71,9 @@ class Fleet:
         mark_interrupted(datetime.now(UTC), running_instances())
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Run until a signal or `request_stop`; `on_ready` is called once every worker accepts requests."""
+        """Run until a signal or `request_stop`; `on_ready` is called once every worker accepts
+        requests.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
@@ -93,7 +106,9 @@ class Fleet:
             raise ConfigError("the workers did not start; the log says why") from None
 
     async def _keep(self, ready: asyncio.Event) -> None:
-        """Keep one worker running: start it again when it ends, ever more slowly while it ends at once."""
+        """Keep one worker running: start it again when it ends, ever more slowly while it ends at
+        once.
+        """
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -101,7 +116,9 @@ class Fleet:
             if self._stopping.is_set():
                 return
             if not ready.is_set():
-                self.failure = self.failure or ConfigError(f"a worker ended with {code}; the log says why")
+                self.failure = self.failure or ConfigError(
+                    f"a worker ended with {code}; the log says why"
+                )
                 self.request_stop()
                 return
             pause_s = FIRST_PAUSE_S if time.monotonic() - began > CALM_AFTER_S else pause_s
@@ -110,7 +127,10 @@ class Fleet:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _one_life(self, ready: asyncio.Event) -> int:
-        """Start a worker, pass on what it tells, and return its exit code. Ends it when the fleet stops."""
+        """Start a worker, pass on what it tells, and return its exit code.
+
+        Ends it when the fleet stops.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             process = await self._start(theirs)
@@ -137,7 +157,12 @@ class Fleet:
             *command_line(self._listeners, bridge, require_token=self._require_token),
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=[one.fileno() for one in inherited],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH"))))},
+            env=os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join(
+                    filter(None, (_PACKAGES, os.environ.get("PYTHONPATH")))
+                )
+            },
         )
 
     def _heard(self, words: dict[str, Any], ready: asyncio.Event) -> None:
@@ -150,14 +175,19 @@ class Fleet:
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), self.settings.shutdown_timeout_seconds + STOP_MARGIN_S)
+            await asyncio.wait_for(
+                process.wait(), self.settings.shutdown_timeout_seconds + STOP_MARGIN_S
+            )
         except TimeoutError:
             logger.error("worker %s did not stop in time and was killed", process.pid)
             process.kill()
             await process.wait()
 
     async def _tell_audience(self) -> None:
-        """Say which groups the pages have joined, whenever that changes. With Redis, workers ask there."""
+        """Say which groups the pages have joined, whenever that changes.
+
+        With Redis, workers ask there.
+        """
         layer = get_channel_layer()
         while isinstance(layer, InMemoryChannelLayer):
             groups = frozenset(layer.groups)

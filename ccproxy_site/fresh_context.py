@@ -1,8 +1,8 @@
 """Runs every request of the console in a context of its own.
 
-Twisted reads the next request of a connection in the context of whoever asked it to go on reading, which may be in
-the middle of another request. asgiref keeps in that context which thread serves it: the next request would be given a
-thread that has ended ("CurrentThreadExecutor already quit").
+Twisted reads the next request of a connection in the context of whoever asked it to go on reading,
+which may be in the middle of another request. asgiref keeps in that context which thread serves it:
+the next request would be given a thread that has ended ("CurrentThreadExecutor already quit").
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The guard before the console: the same rules as before the proxy, for pages, API and websockets."""
+"""The guard before the console: the same rules as before the proxy, for pages, API and
+websockets.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,10 @@ def _refused(request: HttpRequest) -> HttpResponse | None:
 
 
 class WebsocketGuard:
-    """The rules for websockets, which Django's middleware never sees. A browser always names its page's origin."""
+    """The rules for websockets, which Django's middleware never sees.
+
+    A browser always names its page's origin.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app

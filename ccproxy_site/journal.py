@@ -1,4 +1,6 @@
-"""Log records as entries of the systemd journal, over its native socket (systemd, "Native Journal Protocol")."""
+"""Log records as entries of the systemd journal, over its native socket (systemd, "Native Journal
+Protocol").
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,19 @@ import struct
 from pathlib import Path
 
 SOCKET = Path("/run/systemd/journal/socket")
-_PRIORITY = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
+_PRIORITY = {
+    logging.CRITICAL: 2,
+    logging.ERROR: 3,
+    logging.WARNING: 4,
+    logging.INFO: 6,
+    logging.DEBUG: 7,
+}
 
 
 class JournalHandler(logging.Handler):
-    """Sends each record under one SYSLOG_IDENTIFIER; an entry that does not fit or cannot be sent is left out."""
+    """Sends each record under one SYSLOG_IDENTIFIER; an entry that does not fit or cannot be sent
+    is left out.
+    """
 
     def __init__(self, identifier: str, path: Path = SOCKET) -> None:
         super().__init__()
@@ -23,7 +33,9 @@ class JournalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one entry."""
         try:
-            self._socket.sendto(entry(self._identifier, record.levelno, self.format(record)), self._path)
+            self._socket.sendto(
+                entry(self._identifier, record.levelno, self.format(record)), self._path
+            )
         except OSError:
             self.handleError(record)
 
@@ -34,7 +46,9 @@ class JournalHandler(logging.Handler):
 
 
 def entry(identifier: str, level: int, message: str) -> bytes:
-    """The fields of an entry; the message goes with its length, because it may have several lines."""
+    """The fields of an entry; the message goes with its length, because it may have several
+    lines.
+    """
     text = message.encode("utf-8", "backslashreplace")
     priority = _PRIORITY.get(level, 6)
     head = f"PRIORITY={priority}\nSYSLOG_IDENTIFIER={identifier}\nMESSAGE\n".encode()

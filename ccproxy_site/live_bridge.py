@@ -1,10 +1,11 @@
 """The live view between one parent and its workers, without Redis: one socket pair for each worker.
 
-Lines of JSON; bytes in a message are base64 under "b64". The parent says `{"endpoints"}` first, `{"groups": [...]}`
-whenever the audience changes, and `{"message"}` to a group that the worker joined. The worker says `{"ready": true}` or
-`{"failed": sentence}` once, then `{"group", "message"}` and `{"channel", "message"}` for the parent's pages, and
-`{"join": group}` for what it wants to hear. The end of the stream tells either side that the other is gone. Lossy like
-the live view itself: what does not fit is dropped.
+Lines of JSON; bytes in a message are base64 under "b64". The parent says `{"endpoints"}` first,
+`{"groups": [...]}` whenever the audience changes, and `{"message"}` to a group that the worker
+joined. The worker says `{"ready": true}` or `{"failed": sentence}` once, then `{"group",
+"message"}` and `{"channel", "message"}` for the parent's pages, and `{"join": group}` for what it
+wants to hear. The end of the stream tells either side that the other is gone. Lossy like the live
+view itself: what does not fit is dropped.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Bridge:
 
 
 class BridgeLayer(BaseChannelLayer):
-    """The channel layer of a worker: it has no pages of its own and hands every message to the parent."""
+    """The channel layer of a worker: it has no pages of its own and hands every message to the
+    parent.
+    """
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -111,8 +114,12 @@ async def follow_parent(bridge: Bridge, layer: BridgeLayer, on_gone: Callable[[]
     on_gone()
 
 
-async def follow_worker(bridge: Bridge, layer: Any, on_ready: Callable[[dict[str, Any]], None]) -> None:
-    """The parent's side: pass on what a worker tells and what it wants to hear, until it is gone."""
+async def follow_worker(
+    bridge: Bridge, layer: Any, on_ready: Callable[[dict[str, Any]], None]
+) -> None:
+    """The parent's side: pass on what a worker tells and what it wants to hear, until it is
+    gone.
+    """
     joined: set[asyncio.Task[None]] = set()
     try:
         while (words := await bridge.hear()) is not None:
@@ -135,7 +142,9 @@ async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
     try:
         while True:
             message = await layer.receive(channel)
-            bridge.say(groups=list(layer.groups))  # who asks has joined: nothing that comes after may be missed
+            bridge.say(
+                groups=list(layer.groups)
+            )  # who asks has joined: nothing that comes after may be missed
             bridge.say(message=message)
     finally:
         await layer.group_discard(group, channel)

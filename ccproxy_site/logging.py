@@ -1,4 +1,6 @@
-"""The log: one file that rotates, readable by its owner alone, without secrets and without control characters."""
+"""The log: one file that rotates, readable by its owner alone, without secrets and without control
+characters.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,21 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # They tell each request's URL and headers; the record has those. Heard at DEBUG alone.
 _CHATTY = ("asyncio", "daphne", "h2", "httpcore", "httpx", "twisted", "mitmproxy.proxy.server")
-# Not heard at DEBUG either: every compressed header field, every statement of a migration, and a traceback for every
-# absent template variable.
+# Not heard at DEBUG either: every compressed header field, every statement of a migration, and a
+# traceback for every absent template variable.
 _NEVER_DEBUG = ("hpack", "django.db.backends.schema", "django.template")
 
-# C0 and C1 with DEL, line and direction separators, lone surrogates: what can forge lines or drive a terminal.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# C0 and C1 with DEL, line and direction separators, lone surrogates: what can forge lines or drive
+# a terminal.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class LogFormatter(logging.Formatter):
-    """`time level logger: message [flow id]`, one line a message; a traceback follows, each line marked with `| `."""
+    """`time level logger: message [flow id]`, one line a message; a traceback follows, each line
+    marked with `| `.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
@@ -40,7 +47,11 @@ class LogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as text that is safe to store and to print."""
         flow = f" [flow {record.flow}]" if hasattr(record, "flow") else ""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = (
+            datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
         head = f"{at} {record.levelname:<7} {record.name}: {self._message(record)}{flow}"
         lines = [head]
         if record.exc_info:
@@ -66,10 +77,15 @@ def escape_controls(text: str) -> str:
 
 
 class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
-    """A rotating log file whose mode is 0600 from the first byte on. Several processes may write to it."""
+    """A rotating log file whose mode is 0600 from the first byte on.
+
+    Several processes may write to it.
+    """
 
     def shouldRollover(self, record: logging.LogRecord) -> bool | int:
-        """Whether this line starts a new file; follows the name first, when another process started one."""
+        """Whether this line starts a new file; follows the name first, when another process started
+        one.
+        """
         if self.stream is not None and not self._is_current(self.stream.fileno()):
             self.stream.close()
             self.stream = self._open()
@@ -84,17 +100,22 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.fchmod(descriptor, 0o600)
-        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors)
+        return TextIOWrapper(
+            os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors
+        )
 
 
-def configure_logging(log_file: Path | None, level: str, to_stderr: bool, journal: str = "") -> None:
+def configure_logging(
+    log_file: Path | None, level: str, to_stderr: bool, journal: str = ""
+) -> None:
     """Set up the root logger; what was set up before is replaced.
 
     Args:
         log_file: where to write; None writes no file.
         level: DEBUG, INFO, WARNING, ERROR or CRITICAL, in any case.
         to_stderr: write to standard error too.
-        journal: identifier to log to the systemd journal under; without a journal, standard error takes its place.
+        journal: identifier to log to the systemd journal under; without a journal, standard error
+        takes its place.
 
     Raises:
         ConfigError: when the level is unknown or the file cannot be written.
@@ -119,14 +140,20 @@ def configure_logging(log_file: Path | None, level: str, to_stderr: bool, journa
     _quieten(is_debug=root.level <= logging.DEBUG)
     logging.captureWarnings(True)
     if journal and not journal_there:
-        root.warning("use_journal is on, but there is no systemd journal here; logging to standard error")
+        root.warning(
+            "use_journal is on, but there is no systemd journal here; logging to standard error"
+        )
 
 
 def _file_handler(log_file: Path) -> logging.Handler:
     try:
         log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return PrivateRotatingFile(
-            log_file, maxBytes=MAX_BYTES, backupCount=BACKUP_COUNT, encoding="utf-8", errors="backslashreplace"
+            log_file,
+            maxBytes=MAX_BYTES,
+            backupCount=BACKUP_COUNT,
+            encoding="utf-8",
+            errors="backslashreplace",
         )
     except OSError as exc:
         raise ConfigError(f"cannot write the log file {log_file}: {exc.strerror}") from None

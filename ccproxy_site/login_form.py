@@ -16,7 +16,10 @@ REFUSED = (
 
 
 class ThrottledAuthenticationForm(AuthenticationForm):
-    """At most ten failed tries a minute for an account from an address, in all processes. Refusals read alike."""
+    """At most ten failed tries a minute for an account from an address, in all processes.
+
+    Refusals read alike.
+    """
 
     def clean(self) -> dict[str, Any]:
         key = self._key()

@@ -1,8 +1,10 @@
-"""One-time login: a link that `ccproxy start` prints signs the local user in, once, within 15 minutes.
+"""One-time login: a link that `ccproxy start` prints signs the local user in, once, within 15
+minutes.
 
-Opening the link shows a page with one button; only the button's POST signs in. A link that signed in on GET would be
-burnt by anything that fetches ahead (a browser's preloading, a chat's preview), and would let any page on the machine
-sign a browser in by pointing an image at it. The button has the focus, so Enter is enough.
+Opening the link shows a page with one button; only the button's POST signs in. A link that signed
+in on GET would be burnt by anything that fetches ahead (a browser's preloading, a chat's preview),
+and would let any page on the machine sign a browser in by pointing an image at it. The button has
+the focus, so Enter is enough.
 """
 
 from __future__ import annotations
@@ -31,17 +33,24 @@ LIFETIME = timedelta(minutes=15)
 
 
 def make_login_link(base_url: str) -> str:
-    """A fresh link for the local superuser, who is created when there is none. `base_url` is the console's."""
+    """A fresh link for the local superuser, who is created when there is none.
+
+    `base_url` is the console's.
+    """
     token = secrets.token_urlsafe(32)
     now = timezone.now()
     with transaction.atomic():
         LoginLink.objects.filter(expires_at__lt=now).delete()
-        LoginLink.objects.create(token_sha256=_digest(token), user=local_superuser(), expires_at=now + LIFETIME)
+        LoginLink.objects.create(
+            token_sha256=_digest(token), user=local_superuser(), expires_at=now + LIFETIME
+        )
     return base_url.rstrip("/") + reverse("login-link", args=[token])
 
 
 def local_superuser() -> User:
-    """The superuser that links sign in: “admin”, else the first active one, else a new “admin” without a password."""
+    """The superuser that links sign in: “admin”, else the first active one, else a new “admin”
+    without a password.
+    """
     users = User.objects
     active = users.filter(is_superuser=True, is_staff=True, is_active=True).order_by("pk")
     found = active.filter(username=LOCAL_USER).first() or active.first()
@@ -68,7 +77,8 @@ def redeem(request: HttpRequest, token: str) -> HttpResponse:
         return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
     link = _find(token)
     context = {"user_name": link.user.get_username() if link else ""}
-    # The site-wide Referrer-Policy keeps the token on this origin; a stricter one would blank the Origin of the POST.
+    # The site-wide Referrer-Policy keeps the token on this origin; a stricter one would blank the
+    # Origin of the POST.
     return render(request, "ccproxy_site/login_link.html", context, status=200 if link else 410)
 
 
@@ -83,8 +93,16 @@ def _spend(token: str) -> User | None:
 
 def _find(token: str) -> LoginLink | None:
     digest = _digest(token)
-    link = LoginLink.objects.select_related("user").filter(token_sha256=digest, expires_at__gt=timezone.now()).first()
-    if link is None or not link.user.is_active or not hmac.compare_digest(link.token_sha256, digest):
+    link = (
+        LoginLink.objects.select_related("user")
+        .filter(token_sha256=digest, expires_at__gt=timezone.now())
+        .first()
+    )
+    if (
+        link is None
+        or not link.user.is_active
+        or not hmac.compare_digest(link.token_sha256, digest)
+    ):
         return None
     return link
 

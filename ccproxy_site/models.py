@@ -7,7 +7,10 @@ from django.db import models
 
 
 class LoginLink(models.Model):
-    """A one-time login link. In the database, so that any process may make it and any other may redeem it."""
+    """A one-time login link.
+
+    In the database, so that any process may make it and any other may redeem it.
+    """
 
     token_sha256 = models.CharField(max_length=64, unique=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

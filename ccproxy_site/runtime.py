@@ -48,8 +48,9 @@ from providers.fields import keyring
 logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long a busy thread (the record's, a page's) may keep the interpreter from the proxy's loop. Python's 5 ms add up,
-because the loop hands it over at every system call: the p99 of an event's delay while pages are listed, +28 → +4 ms.
+"""How long a busy thread (the record's, a page's) may keep the interpreter from the proxy's loop.
+Python's 5 ms add up, because the loop hands it over at every system call: the p99 of an event's
+delay while pages are listed, +28 → +4 ms.
 """
 WRITER_DRAIN_TIMEOUT_S = 15.0
 RENEWAL_DRAIN_TIMEOUT_S = 20.0
@@ -58,7 +59,8 @@ RENEWAL_DRAIN_TIMEOUT_S = 20.0
 class Runtime:
     """Everything that lives as long as the process.
 
-    Steps: load the configuration → start the writer → start the proxy → watch the configuration; backwards on stop.
+    Steps: load the configuration → start the writer → start the proxy → watch the configuration;
+    backwards on stop.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class Runtime:
             redactor=redactor,
             instance=own_instance(),
             retention=RetentionPolicy(
-                max_age_days=retention.max_age_days, max_flows=retention.max_flows, max_bytes=retention.max_bytes
+                max_age_days=retention.max_age_days,
+                max_flows=retention.max_flows,
+                max_bytes=retention.max_bytes,
             ),
         )
         self._live = LiveBus(redactor)
@@ -98,12 +102,15 @@ class Runtime:
             shared=DatabaseLogins(),
         )
         self._renewal = ProactiveRenewal(
-            self._resolver.logins, lambda: [provider.auth for provider in self._store.current.providers.values()]
+            self._resolver.logins,
+            lambda: [provider.auth for provider in self._store.current.providers.values()],
         )
 
     def load(self) -> Snapshot:
         """The newest configuration with the process's own settings in it."""
-        return replace(load_snapshot(), command_timeout_s=self.settings.auth.command_timeout_seconds)
+        return replace(
+            load_snapshot(), command_timeout_s=self.settings.auth.command_timeout_seconds
+        )
 
     def prepare(self) -> None:
         """Everything that blocks and may refuse, before anything listens.
@@ -137,7 +144,8 @@ class Runtime:
                 self._renewal.start()
             await asyncio.to_thread(on_ready)  # it reads the database
             gc.collect()
-            gc.freeze()  # looking through what lives for ever stopped streams for 0.15 s, now and then
+            # looking through what lives for ever stopped streams for 0.15 s, now and then
+            gc.freeze()
             await self._stopping.wait()
             await proxy.stop(self.settings.shutdown_timeout_seconds)
         except ConfigError as exc:
@@ -160,7 +168,9 @@ class Runtime:
             ca_dir=self.settings.cert_dir(self.directory),
             version=product_version(),
             require_token=self._require_token,
-            rules=guard_rules(self.settings.host, self.settings.allowed_hosts, self.settings.allowed_origins),
+            rules=guard_rules(
+                self.settings.host, self.settings.allowed_hosts, self.settings.allowed_origins
+            ),
             idle_timeout_s=self.settings.stream_idle_timeout_seconds,
             grants=DatabaseGrants(),
             options=self._mitmproxy_options(),
@@ -180,9 +190,17 @@ class Runtime:
     def _mitmproxy_options(self) -> dict[str, object]:
         chosen = self.settings.inspector.mitmproxy
         options: dict[str, object] = {}
-        names = ("body_size_limit", "ssl_insecure", "ignore_hosts", "allow_hosts", "ssl_verify_upstream_trusted_ca")
+        names = (
+            "body_size_limit",
+            "ssl_insecure",
+            "ignore_hosts",
+            "allow_hosts",
+            "ssl_verify_upstream_trusted_ca",
+        )
         if chosen.ssl_insecure:
-            logger.warning("ssl_insecure is on: certificates are verified only where a credential is sent")
+            logger.warning(
+                "ssl_insecure is on: certificates are verified only where a credential is sent"
+            )
         for name in names:
             if value := getattr(chosen, name, None):
                 options[name] = value

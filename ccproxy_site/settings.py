@@ -1,4 +1,7 @@
-"""Django settings. Everything a user tunes while the proxy runs is in the database; see docs/configuration.md."""
+"""Django settings.
+
+Everything a user tunes while the proxy runs is in the database; see docs/configuration.md.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ PRODUCTION = env_bool("CCPROXY_PRODUCTION")
 DEBUG = env_bool("CCPROXY_DEBUG") and not PRODUCTION
 
 CCPROXY_KEY_FILE = CONFIG_DIR / "secret.key"
-# Commands and hook paths run code: the console and the API may set them only when the server was started so.
+# Commands and hook paths run code: the console and the API may set them only when the server was
+# started so.
 CCPROXY_ALLOW_CODE_CONFIG = env_bool("CCPROXY_ALLOW_CODE_CONFIG")
 
 SECRET_KEY = env_secret("CCPROXY_SECRET_KEY") or read_or_create_secret(CONFIG_DIR / "django.key")
@@ -85,7 +89,9 @@ TEMPLATES: list[dict[str, Any]] = [
 
 
 def _database(url: str) -> dict[str, Any]:
-    """SQLite in the config directory, or whatever DATABASE_URL says (sqlite:///PATH, postgresql://...)."""
+    """SQLite in the config directory, or whatever DATABASE_URL says (sqlite:///PATH,
+    postgresql://...).
+    """
     parts = urlsplit(url)
     if parts.scheme in ("postgres", "postgresql"):
         return {
@@ -121,7 +127,9 @@ CHANNEL_LAYERS: dict[str, Any] = {
 }
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_TASK_ALWAYS_EAGER = not REDIS_URL
-CELERY_BEAT_SCHEDULE = {"renew logins": {"task": "providers.renew_logins", "schedule": 30.0}} if REDIS_URL else {}
+CELERY_BEAT_SCHEDULE = (
+    {"renew logins": {"task": "providers.renew_logins", "schedule": 30.0}} if REDIS_URL else {}
+)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -136,7 +144,8 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
-# The console serves its assets from the packages themselves: no collectstatic step on a user's machine.
+# The console serves its assets from the packages themselves: no collectstatic step on a user's
+# machine.
 STATIC_ROOT = os.environ.get("CCPROXY_STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -151,7 +160,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 if PRODUCTION:
     SECURE_SSL_REDIRECT = not env_bool("CCPROXY_BEHIND_TLS_PROXY")
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("CCPROXY_BEHIND_TLS_PROXY") else None
+    SECURE_PROXY_SSL_HEADER = (
+        ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("CCPROXY_BEHIND_TLS_PROXY") else None
+    )
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

@@ -1,4 +1,7 @@
-"""How the admin looks: names, colours, sidebar. Everything is served by this process; dark mode follows the system."""
+"""How the admin looks: names, colours, sidebar.
+
+Everything is served by this process; dark mode follows the system.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,11 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: _static("ccproxy_site/icon.svg")}
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: _static("ccproxy_site/icon.svg"),
+        }
     ],
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda request: _static("ccproxy_site/admin.css")],
@@ -71,7 +78,9 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _model("Providers", "hub", "providers_provider"),
                     {
-                        **_page("Credentials", "lock_clock", reverse_lazy("admin:providers_auth_board")),
+                        **_page(
+                            "Credentials", "lock_clock", reverse_lazy("admin:providers_auth_board")
+                        ),
                         "permission": _may_view("providers_provider"),
                     },
                     _model("Rules", "alt_route", "providers_transformrule"),

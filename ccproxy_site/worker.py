@@ -1,7 +1,9 @@
-"""One of several proxy processes behind one port: `python -m ccproxy_site.worker`, started by its parent only.
+"""One of several proxy processes behind one port: `python -m ccproxy_site.worker`, started by its
+parent only.
 
-It accepts from the parent's listening sockets, records and reloads by itself like any interceptor, and sends the live
-view over the bridge, unless there is Redis for that. When the parent is gone, it stops as it would on a signal.
+It accepts from the parent's listening sockets, records and reloads by itself like any interceptor,
+and sends the live view over the bridge, unless there is Redis for that. When the parent is gone, it
+stops as it would on a signal.
 """
 
 from __future__ import annotations
@@ -25,23 +27,35 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ccproxy")
 
 
-def command_line(listeners: Sequence[socket.socket], bridge: socket.socket, *, require_token: bool) -> list[str]:
+def command_line(
+    listeners: Sequence[socket.socket], bridge: socket.socket, *, require_token: bool
+) -> list[str]:
     """How to start a worker that inherits these sockets."""
     fds = ",".join(str(listener.fileno()) for listener in listeners)
     arguments = ["--listen", fds, "--bridge", str(bridge.fileno())]
-    return [sys.executable, "-m", "ccproxy_site.worker", *arguments, *(["--require-token"] if require_token else [])]
+    return [
+        sys.executable,
+        "-m",
+        "ccproxy_site.worker",
+        *arguments,
+        *(["--require-token"] if require_token else []),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal or the end of the parent."""
     parser = argparse.ArgumentParser(prog="ccproxy_site.worker", description=__doc__)
-    parser.add_argument("--listen", required=True, type=lambda text: [int(fd) for fd in text.split(",")])
+    parser.add_argument(
+        "--listen", required=True, type=lambda text: [int(fd) for fd in text.split(",")]
+    )
     parser.add_argument("--bridge", required=True, type=int)
     parser.add_argument("--require-token", action="store_true")
     options = parser.parse_args(arguments)
     os.umask(0o077)
     listeners = [socket.socket(fileno=fd) for fd in options.listen]
-    return asyncio.run(_work(listeners, socket.socket(fileno=options.bridge), options.require_token))
+    return asyncio.run(
+        _work(listeners, socket.socket(fileno=options.bridge), options.require_token)
+    )
 
 
 async def _work(listeners: Sequence[socket.socket], end: socket.socket, require_token: bool) -> int:
@@ -60,7 +74,9 @@ async def _work(listeners: Sequence[socket.socket], end: socket.socket, require_
     return 0
 
 
-def _prepare(endpoints: dict[str, Any], listeners: Sequence[socket.socket], require_token: bool) -> Runtime:
+def _prepare(
+    endpoints: dict[str, Any], listeners: Sequence[socket.socket], require_token: bool
+) -> Runtime:
     """Settings, Django and the log, then the configuration."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     import django
@@ -73,8 +89,16 @@ def _prepare(endpoints: dict[str, Any], listeners: Sequence[socket.socket], requ
 
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
     journal = settings.journal_name(directory) if settings.use_journal else ""
-    configure_logging(settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal)
-    return Runtime(settings, directory, Endpoints(**endpoints), require_token=require_token, listeners=listeners)
+    configure_logging(
+        settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal
+    )
+    return Runtime(
+        settings,
+        directory,
+        Endpoints(**endpoints),
+        require_token=require_token,
+        listeners=listeners,
+    )
 
 
 async def _serve(runtime: Runtime, bridge: Bridge) -> None:

@@ -20,7 +20,10 @@ from providers.column import column
 
 @admin.register(Flow)
 class FlowAdmin(ModelAdmin):
-    """A narrow list that links to the flow pages. No counting: the table may hold a million rows."""
+    """A narrow list that links to the flow pages.
+
+    No counting: the table may hold a million rows.
+    """
 
     list_display = ["when", "what", "model_names", "provider_name", "status", "took"]
     list_display_links = None
@@ -39,11 +42,15 @@ class FlowAdmin(ModelAdmin):
         queryset: QuerySet[Flow] = super().get_queryset(request)
         return queryset.defer("search_text", "route", "losses", "client_url", "forwarded_url")
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Flow | None:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Flow | None:
         """The flow with its texts as they may be looked at; nothing here saves it."""
         flow: Flow | None = super().get_object(request, object_id, from_field)
         for field in Flow._meta.concrete_fields if flow else ():
-            if not field.primary_key and isinstance(value := getattr(flow, field.attname), str | list):
+            if not field.primary_key and isinstance(
+                value := getattr(flow, field.attname), str | list
+            ):
                 setattr(flow, field.attname, _spelled(value))
         return flow
 
@@ -56,14 +63,19 @@ class FlowAdmin(ModelAdmin):
     @column("Time (UTC)")
     def when(self, flow: Flow) -> SafeString:
         return format_html(
-            '<a class="cc-link" href="/flows/{}/">{}</a>', flow.pk, flow.started_at.strftime("%d %b %H:%M:%S")
+            '<a class="cc-link" href="/flows/{}/">{}</a>',
+            flow.pk,
+            flow.started_at.strftime("%d %b %H:%M:%S"),
         )
 
     @column("Request")
     def what(self, flow: Flow) -> SafeString:
         path = flow.path if len(flow.path) <= 60 else flow.path[:59] + "…"
         return format_html(
-            '<span class="cc-mono">{} {}{}</span>', printable(flow.method), printable(flow.host), printable(path)
+            '<span class="cc-mono">{} {}{}</span>',
+            printable(flow.method),
+            printable(flow.host),
+            printable(path),
         )
 
     @column("Model")

@@ -1,8 +1,10 @@
-"""The readable part of an answer: text, thinking and tool calls out of the vendors' events, also while they arrive.
+"""The readable part of an answer: text, thinking and tool calls out of the vendors' events, also
+while they arrive.
 
-Field names follow the vendors' streaming references: Anthropic Messages (`content_block_*`), OpenAI Chat Completions
-(`choices[].delta`), OpenAI Responses (`response.*.delta`), Google generateContent (`candidates[].content.parts[]`,
-which Code Assist wraps in `response`). Events are told apart by their shape: no format has to be known beforehand.
+Field names follow the vendors' streaming references: Anthropic Messages (`content_block_*`), OpenAI
+Chat Completions (`choices[].delta`), OpenAI Responses (`response.*.delta`), Google generateContent
+(`candidates[].content.parts[]`, which Code Assist wraps in `response`). Events are told apart by
+their shape: no format has to be known beforehand.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def pieces_of(event: Any) -> Iterator[Piece]:
 
 
 class AnswerReader:
-    """Bytes of a stream in any chunking → readable pieces. Never raises: what cannot be read is left out.
+    """Bytes of a stream in any chunking → readable pieces. Never raises: what cannot be read is
+    left out.
 
     Streams that are not server-sent events come out as plain text.
     """
@@ -79,7 +82,9 @@ class AnswerReader:
             else:
                 self._plain = codecs.getincrementaldecoder("utf-8")("replace")
         if self._parser is not None:
-            return [piece for event in self._parser.feed(data) for piece in _event_pieces(event.data)]
+            return [
+                piece for event in self._parser.feed(data) for piece in _event_pieces(event.data)
+            ]
         assert self._plain is not None  # noqa: S101  one of the two is set above
         text = self._plain.decode(data)
         return [("text", text)] if text else []
@@ -248,7 +253,8 @@ def _google_candidates(candidates: Any) -> Iterator[Piece]:
 
 
 def _code_assist(response: Any) -> Iterator[Piece]:
-    # OpenAI's lifecycle events carry a `response` too: the whole answer again, which must not be read twice.
+    # OpenAI's lifecycle events carry a `response` too: the whole answer again, which must not be
+    # read twice.
     if isinstance(response, dict) and "candidates" in response:
         yield from _google_candidates(response["candidates"])
 

@@ -37,9 +37,12 @@ _JQ = OpenApiParameter(
     "jq",
     OpenApiTypes.STR,
     many=True,
-    description="A jq filter from array to array; several are applied one after the other, those of the configuration "
-    f"first. It sees the newest {MAX_JQ_FLOWS} flows that match the other filters (“next” leads to the older ones), "
-    "and “results” is whatever it makes of them; `limit` does not apply.",
+    description=(
+        "A jq filter from array to array; several are applied one after the other, those of the"
+        f" configuration first. It sees the newest {MAX_JQ_FLOWS} flows that match the other"
+        " filters (“next” leads to the older ones), and “results” is whatever it makes of them;"
+        " `limit` does not apply."
+    ),
 )
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -71,11 +74,21 @@ class FlowPagination(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         del view
         return [
-            {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "From “next”."},
+            {
+                "name": "cursor",
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": "From “next”.",
+            },
             {
                 "name": "limit",
                 "in": "query",
-                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_LIMIT,
+                    "default": DEFAULT_LIMIT,
+                },
             },
         ]
 
@@ -93,14 +106,18 @@ def _from_cursor(queryset: QuerySet[Flow], request: Request) -> QuerySet[Flow]:
         return queryset
     place = None if "\0" in cursor else selectors.parse_cursor(cursor)
     if place is None:
-        raise ParseError({"cursor": ["This is no cursor; take it from the “next” of an earlier answer."]})
+        raise ParseError(
+            {"cursor": ["This is no cursor; take it from the “next” of an earlier answer."]}
+        )
     started_at, flow_id = place
     queryset = queryset.filter(started_at__lte=started_at)
     return queryset.filter(Q(started_at__lt=started_at) | Q(id__lt=flow_id))
 
 
 def _next_url(request: Request, last: Flow) -> str:
-    return str(replace_query_param(request.build_absolute_uri(), "cursor", selectors.make_cursor(last)))
+    return str(
+        replace_query_param(request.build_absolute_uri(), "cursor", selectors.make_cursor(last))
+    )
 
 
 def _ask_jq(queryset: QuerySet[Flow], filters: list[str]) -> tuple[list[Any], Flow | None]:
@@ -141,14 +158,18 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         queryset = self._matching(request)
         if filters := request.query_params.getlist("jq"):
             results, last = _ask_jq(_from_cursor(queryset, request), filters)
-            return Response({"next": _next_url(request, last) if last else None, "results": results})
+            return Response(
+                {"next": _next_url(request, last) if last else None, "results": results}
+            )
         flows = self.paginate_queryset(with_heads(queryset)) or []
         return self.get_paginated_response([flow_summary(flow, flow.sides) for flow in flows])
 
     @extend_schema(parameters=[_JQ], responses={(200, HAR_TYPE): OpenApiTypes.OBJECT}, filters=True)
     @action(detail=False, pagination_class=None)
     def har(self, request: Request) -> Any:
-        """All matching flows as HAR 1.2, oldest first: a page a flow, with an entry for each side of the proxy."""
+        """All matching flows as HAR 1.2, oldest first: a page a flow, with an entry for each side
+        of the proxy.
+        """
         return self._har(request)
 
     def _har(self, request: Request) -> Any:
@@ -156,7 +177,9 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         if filters := request.query_params.getlist("jq"):
             ids = ids_of(_ask_jq(_from_cursor(queryset, request), filters)[0])
             if ids is None:
-                raise ParseError({"jq": ["The filters have to keep whole flows here, or at least their id."]})
+                raise ParseError(
+                    {"jq": ["The filters have to keep whole flows here, or at least their id."]}
+                )
             return har_response(ids, by=caller_of(request))
         found = list(queryset.order_by("started_at", "id").values_list("pk", flat=True))
         return har_response(found, by=caller_of(request))
@@ -164,7 +187,9 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
     def _matching(self, request: Request) -> QuerySet[Flow]:
         known = {*FlowFilter.base_filters, "cursor", "limit", "jq"}
         if unknown := sorted(set(request.query_params) - known):
-            raise ParseError({unknown[0][:100]: [f"There is no such filter. Known: {', '.join(sorted(known))}."]})
+            raise ParseError(
+                {unknown[0][:100]: [f"There is no such filter. Known: {', '.join(sorted(known))}."]}
+            )
         return self.filter_queryset(self.get_queryset())
 
     def perform_destroy(self, instance: Flow) -> None:
@@ -183,13 +208,17 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
     @extend_schema(
         parameters=[
             OpenApiParameter("kind", OpenApiTypes.STR, OpenApiParameter.PATH, enum=[*KINDS]),
-            OpenApiParameter("side", OpenApiTypes.STR, enum=("client", "forwarded"), default="client"),
+            OpenApiParameter(
+                "side", OpenApiTypes.STR, enum=("client", "forwarded"), default="client"
+            ),
         ],
         responses={(200, "text/plain"): OpenApiTypes.STR},
     )
     @action(detail=True, url_path=r"as/(?P<kind>[a-z]{1,20})", filterset_class=None)
     def copy(self, request: Request, pk: str, kind: str) -> HttpResponse:
-        """The request as curl, Python, an SDK's call or Markdown; secrets are environment variables."""
+        """The request as curl, Python, an SDK's call or Markdown; secrets are environment
+        variables.
+        """
         side = request.query_params.get("side", "client")
         if side not in ("client", "forwarded"):
             raise ParseError({"side": ["Choose client or forwarded."]})
@@ -200,7 +229,9 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
             text = copy_as(kind, flow, side)
         except CcproxyError as exc:
             raise Conflict(str(exc)) from None
-        response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
+        response = HttpResponse(
+            text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8"
+        )
         response["X-Content-Type-Options"] = "nosniff"
         return response
 
@@ -208,7 +239,11 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         parameters=[OpenApiParameter("side", OpenApiTypes.STR, OpenApiParameter.PATH, enum=SIDES)],
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
     )
-    @action(detail=True, url_path=r"body/(?P<side>client|forwarded|upstream|delivered)", filterset_class=None)
+    @action(
+        detail=True,
+        url_path=r"body/(?P<side>client|forwarded|upstream|delivered)",
+        filterset_class=None,
+    )
     def body(self, request: Request, pk: str, side: str) -> HttpResponse:
         """The stored bytes of one side, as they were on the wire after redaction."""
         row = selectors.sides_of(pk).get(side)

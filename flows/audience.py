@@ -1,4 +1,6 @@
-"""Who watches: which groups of the live view anybody has joined, in this process or, over Redis, in any."""
+"""Who watches: which groups of the live view anybody has joined, in this process or, over Redis, in
+any.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class AudienceRedisLayer(RedisPubSubChannelLayer):
         self._url = hosts[0]
 
     async def listened_to(self, groups: Collection[str]) -> set[str]:
-        """Those of `groups` that somebody subscribed to, in one question to Redis (PUBSUB NUMSUB)."""
+        """Those of `groups` that somebody subscribed to, in one question to Redis (PUBSUB
+        NUMSUB).
+        """
         loop_layer = self._get_layer()
         client = getattr(loop_layer, "audience_client", None)
         if client is None:
@@ -32,7 +36,10 @@ class AudienceRedisLayer(RedisPubSubChannelLayer):
 
 
 async def listened_to(layer: Any, groups: Collection[str]) -> set[str]:
-    """Those of `groups` that somebody joined. A layer that cannot tell is taken to have listeners everywhere."""
+    """Those of `groups` that somebody joined.
+
+    A layer that cannot tell is taken to have listeners everywhere.
+    """
     if layer is None or not groups:
         return set()
     if isinstance(layer, InMemoryChannelLayer):

@@ -1,7 +1,7 @@
 """Hand-overs that wait for the writer: one slot a flow, bounded by count and by bytes. Pure.
 
-`put` is called on the proxy's event loop and never waits. A newer hand-over of a flow takes the slot of its older one,
-so a locked database costs one slot a flow however long its stream runs.
+`put` is called on the proxy's event loop and never waits. A newer hand-over of a flow takes the
+slot of its older one, so a locked database costs one slot a flow however long its stream runs.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ class HandOver:
 
 
 class Backlog:
-    """The waiting hand-overs. Full: a record loses its bodies; fuller: it is dropped. Both are counted.
+    """The waiting hand-overs. Full: a record loses its bodies; fuller: it is dropped. Both are
+    counted.
 
-    What is dropped when there is no slot: hand-overs of running flows first, because their last one is still to come.
-    Only the loss of a flow's last hand-over counts as a dropped record.
+    What is dropped when there is no slot: hand-overs of running flows first, because their last one
+    is still to come. Only the loss of a flow's last hand-over counts as a dropped record.
     """
 
     def __init__(self, *, max_records: int, max_bytes: int) -> None:
@@ -59,23 +60,31 @@ class Backlog:
             hand_over = HandOver(record, size_bytes, since)
             if self._bytes + self._elsewhere[1] + size_bytes > self._max_bytes:
                 self.bodies_dropped += 1
-                hand_over = HandOver(without_bodies(record), _RECORD_BYTES, since, bodies_dropped=True)
+                hand_over = HandOver(
+                    without_bodies(record), _RECORD_BYTES, since, bodies_dropped=True
+                )
             self._waiting[record.id] = hand_over
             self._bytes += hand_over.size_bytes
             if len(self._waiting) in (1, self._batch):
                 self._changed.notify()
 
     def take(self, limit: int) -> list[HandOver]:
-        """The oldest hand-overs, at most `limit`; they count as held elsewhere until `count_elsewhere` says more."""
+        """The oldest hand-overs, at most `limit`; they count as held elsewhere until
+        `count_elsewhere` says more.
+        """
         with self._changed:
-            taken = [self._waiting.popitem(last=False)[1] for _ in range(min(limit, len(self._waiting)))]
+            taken = [
+                self._waiting.popitem(last=False)[1] for _ in range(min(limit, len(self._waiting)))
+            ]
             size_bytes = sum(hand_over.size_bytes for hand_over in taken)
             self._bytes -= size_bytes
             self._elsewhere = (self._elsewhere[0] + len(taken), self._elsewhere[1] + size_bytes)
             return taken
 
     def wait(self, *, idle_s: float, window_s: float, batch: int) -> None:
-        """Sleep until something waits (`idle_s` at most), then until a batch is full (`window_s` at most)."""
+        """Sleep until something waits (`idle_s` at most), then until a batch is full (`window_s` at
+        most).
+        """
         with self._changed:
             self._batch = batch
             self._changed.wait_for(lambda: self._waiting or self.closed, idle_s)
@@ -106,7 +115,9 @@ class Backlog:
             return True
         if record.state == "live":
             return False
-        running = (flow_id for flow_id, waiting in self._waiting.items() if waiting.record.state == "live")
+        running = (
+            flow_id for flow_id, waiting in self._waiting.items() if waiting.record.state == "live"
+        )
         if (victim := next(running, None)) is None:
             return False
         self._bytes -= self._waiting.pop(victim).size_bytes

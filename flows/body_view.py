@@ -1,4 +1,6 @@
-"""A body prepared for the page: decoded with a cap, recognised, and cut to what a browser can show."""
+"""A body prepared for the page: decoded with a cap, recognised, and cut to what a browser can
+show.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class BodyView:
     @property
     def text(self) -> SafeString:
         """The first part of the body as visible text."""
-        return visible(self.plain[: 4 * SHOWN_CHARS].decode("utf-8", "surrogateescape")[:SHOWN_CHARS])
+        return visible(
+            self.plain[: 4 * SHOWN_CHARS].decode("utf-8", "surrogateescape")[:SHOWN_CHARS]
+        )
 
     @property
     def cut(self) -> bool:
@@ -66,11 +70,15 @@ def side_body(side: FlowSide | None, bodies: dict[str, bytes]) -> BodyView:
         return BodyView("", "empty")
     stored = bodies.get(side.body_digest)
     if stored is None:
-        return BodyView(side.side, "lost" if side.body_size_bytes else "empty", side.body_size_bytes)
+        return BodyView(
+            side.side, "lost" if side.body_size_bytes else "empty", side.body_size_bytes
+        )
     encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
     notes = []
     if side.body_truncated:
-        notes.append(f"Only the first {size(len(stored))} of {size(side.body_size_bytes)} were kept.")
+        notes.append(
+            f"Only the first {size(len(stored))} of {size(side.body_size_bytes)} were kept."
+        )
     if side.body_redacted:
         notes.append("A credential was cut out of the stored bytes.")
     content_type = header(side.headers, "content-type")
@@ -91,9 +99,15 @@ def body_view(
     if compressed:
         decoded = decode(stored, encoding)
         if decoded.capped:
-            notes.append(f"Too large: only the first {size(len(decoded.data))} of the decoded body are shown.")
+            notes.append(
+                f"Too large: only the first {size(len(decoded.data))} of the decoded body are"
+                " shown."
+            )
         elif not decoded.complete:
-            notes.append(f"The {printable(encoding)} encoding is damaged or unknown; shown as far as it could be read.")
+            notes.append(
+                f"The {printable(encoding)} encoding is damaged or unknown; shown as far as it"
+                " could be read."
+            )
         plain = decoded.data or stored
     total = len(stored) if size_bytes is None else size_bytes
     if not plain:

@@ -1,8 +1,10 @@
-"""Where a prompt cache broke: the first place at which a request differs from the one before it, and by whom. Pure.
+"""Where a prompt cache broke: the first place at which a request differs from the one before it,
+and by whom. Pure.
 
-Vendors cache a prompt's beginning, in the order tools, system prompt, messages (Anthropic "Prompt caching"; OpenAI
-"Prompt caching": "exact prefix matches"). A request that only adds to the end keeps the cache; anything else loses it
-from the first difference on. Places are in the vendor's own words: `tools[name=Bash]`, `system[1]`, `messages[82]`.
+Vendors cache a prompt's beginning, in the order tools, system prompt, messages (Anthropic "Prompt
+caching"; OpenAI "Prompt caching": "exact prefix matches"). A request that only adds to the end
+keeps the cache; anything else loses it from the first difference on. Places are in the vendor's own
+words: `tools[name=Bash]`, `system[1]`, `messages[82]`.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ def parts_of(body: Any) -> list[Part]:
 
 
 def find_break(now: Any, before: Any) -> Break | None:
-    """The first place at which the prompt `now` no longer begins with the prompt `before`; None when it does."""
+    """The first place at which the prompt `now` no longer begins with the prompt `before`; None
+    when it does.
+    """
     old, new = parts_of(before), parts_of(now)
     total = sum(part.size_bytes for part in old)
     if not old or not new:
@@ -83,18 +87,28 @@ def find_break(now: Any, before: Any) -> Break | None:
 
 
 def broken_by_client(broken: Break, now: Any, before: Any) -> bool:
-    """Whether the client itself made the difference. `now` and `before` are what it sent, this time and before."""
+    """Whether the client itself made the difference.
+
+    `now` and `before` are what it sent, this time and before.
+    """
     client = find_break(now, before)
     if client is None:
         return False
-    same_place = client.path == broken.path and (client.now, client.before) == (broken.now, broken.before)
+    same_place = client.path == broken.path and (client.now, client.before) == (
+        broken.now,
+        broken.before,
+    )
     return same_place or client.kept_bytes <= broken.kept_bytes
 
 
 def culprit(broken: Break, hooks: Sequence[HookBodies]) -> str:
-    """The hook of this request that put there what is new or took away what was there, "" when none of them did."""
+    """The hook of this request that put there what is new or took away what was there, "" when none
+    of them did.
+    """
     for hook in hooks:
-        before, after = ({part.digest for part in parts_of(body)} for body in (hook.before, hook.after))
+        before, after = (
+            {part.digest for part in parts_of(body)} for body in (hook.before, hook.after)
+        )
         if broken.now in after - before or broken.before in before - after:
             return hook.name
         if broken.kind == "model" and _model(hook.before) != _model(hook.after):
@@ -183,7 +197,9 @@ def _part(path: str, value: Any) -> Part:
 
 
 def _unmarked(value: Any) -> Any:
-    """Without cache marks, at the depths where vendors put them, and with one way to write a text."""
+    """Without cache marks, at the depths where vendors put them, and with one way to write a
+    text.
+    """
     if isinstance(value, list):
         return [_unmarked(item) for item in value]
     if isinstance(value, dict):

@@ -1,7 +1,8 @@
-"""What a page missed of a running answer: asked of this process, or of the processes whose proxies may hold it.
+"""What a page missed of a running answer: asked of this process, or of the processes whose proxies
+may hold it.
 
-Group `flow.owners` gets `{"type": "segments.wanted", "flow_id", "reply"}`; the one that holds the answer sends
-`{"type": "segments.found", "segments"}` to the channel `reply`.
+Group `flow.owners` gets `{"type": "segments.wanted", "flow_id", "reply"}`; the one that holds the
+answer sends `{"type": "segments.found", "segments"}` to the channel `reply`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ RETRY_S: Final = 5.0
 
 
 async def segments_of(layer: Any, flow_id: str) -> list[Segment] | None:
-    """The plain bytes so far of a running answer, from its beginning; None when no process has them at hand."""
+    """The plain bytes so far of a running answer, from its beginning; None when no process has them
+    at hand.
+    """
     bus = current_bus()
     if bus is not None:
         found = await sync_to_async(bus.segments, thread_sensitive=False)(flow_id)
@@ -49,12 +52,17 @@ async def _forget(layer: Any, channel: str) -> None:
 
 
 async def answer_pages(bus: LiveBus) -> None:
-    """Tell pages that other processes serve what this one's answers said so far. Runs until it is cancelled."""
+    """Tell pages that other processes serve what this one's answers said so far.
+
+    Runs until it is cancelled.
+    """
     while True:
         try:
             await _answer(get_channel_layer(), bus)
         except Exception:
-            logger.debug("Live view: the channel layer failed, pages of other processes wait", exc_info=True)
+            logger.debug(
+                "Live view: the channel layer failed, pages of other processes wait", exc_info=True
+            )
             await asyncio.sleep(RETRY_S)
 
 

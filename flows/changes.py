@@ -44,7 +44,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class BodyChange:
-    """One changed place of a JSON body, ready to show: two short values, or lines of a text diff."""
+    """One changed place of a JSON body, ready to show: two short values, or lines of a text
+    diff.
+    """
 
     change: JsonChange
     before: str = ""
@@ -81,12 +83,19 @@ def rail(traces: Sequence[HookTrace], bodies: Mapping[str, bytes], content_type:
 
     `bodies` has the stored bytes by digest.
     """
-    return [Step(trace, _in_words(trace.changed), _counted(trace, bodies, content_type)) for trace in traces]
+    return [
+        Step(trace, _in_words(trace.changed), _counted(trace, bodies, content_type))
+        for trace in traces
+    ]
 
 
 def _counted(trace: HookTrace, bodies: Mapping[str, bytes], content_type: str) -> Counts | None:
     digests = trace.body_before, trace.body_after
-    before, after = (None, None) if digests[0] == digests[1] else (bodies.get(digest, b"") for digest in digests)
+    before, after = (
+        (None, None)
+        if digests[0] == digests[1]
+        else (bodies.get(digest, b"") for digest in digests)
+    )
     if not trace.changed or max(len(before or b""), len(after or b"")) > MAX_COUNTED_BYTES:
         return None
     return changed_lines(
@@ -128,7 +137,9 @@ def compare_requests(
     )
 
 
-def _compare_bodies(before: BodyView | None, after: BodyView | None) -> tuple[list[JsonChange], list[TextLine], str]:
+def _compare_bodies(
+    before: BodyView | None, after: BodyView | None
+) -> tuple[list[JsonChange], list[TextLine], str]:
     if before is None or after is None:
         return [], [], ""
     if before.kind == after.kind == "json":
@@ -136,9 +147,21 @@ def _compare_bodies(before: BodyView | None, after: BodyView | None) -> tuple[li
             changes = json_diff(before.json.value, after.json.value)
         except RecursionError:
             return [], [], "The documents are nested too deeply to compare."
-        return changes, [], "" if changes else "The same document, written differently (spaces or the order of keys)."
+        return (
+            changes,
+            [],
+            (
+                ""
+                if changes
+                else "The same document, written differently (spaces or the order of keys)."
+            ),
+        )
     if "binary" in (before.kind, after.kind):
-        return [], [], f"Binary body: {size(before.size_bytes)} before, {size(after.size_bytes)} after."
+        return (
+            [],
+            [],
+            f"Binary body: {size(before.size_bytes)} before, {size(after.size_bytes)} after.",
+        )
     texts = [view.plain.decode("utf-8", "surrogateescape") for view in (before, after)]
     lines = text_diff(*texts)
     return [], lines, "" if lines else "Only line ends differ."
@@ -150,7 +173,9 @@ def _shown(change: JsonChange) -> BodyChange:
         return BodyChange(change, lines=text_diff(before, after))
     if change.kind == "moved":
         return BodyChange(change, ", ".join(_names(change.before)), ", ".join(_names(change.after)))
-    return BodyChange(change, before if change.kind != "added" else "", after if change.kind != "removed" else "")
+    return BodyChange(
+        change, before if change.kind != "added" else "", after if change.kind != "removed" else ""
+    )
 
 
 def _names(values: Any) -> list[str]:
@@ -158,12 +183,20 @@ def _names(values: Any) -> list[str]:
 
 
 def _value(change: JsonChange, value: Any) -> str:
-    """A value as text: strings as they are where they are compared by line, everything else as JSON."""
+    """A value as text: strings as they are where they are compared by line, everything else as
+    JSON.
+    """
     if isinstance(value, str) and change.kind == "changed" and ("\n" in value or len(value) > 80):
         text = value
     else:
         try:
-            text = json.dumps(value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) else None)
+            text = json.dumps(
+                value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) else None
+            )
         except RecursionError:
             return "(nested too deeply to be shown)"
-    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}… ({len(text)} characters)"
+    return (
+        text
+        if len(text) <= MAX_VALUE_CHARS
+        else f"{text[:MAX_VALUE_CHARS]}… ({len(text)} characters)"
+    )

@@ -1,4 +1,6 @@
-"""The Conversation tab: what was said, as chat, as JSON or raw, from the client's side or as it left the proxy."""
+"""The Conversation tab: what was said, as chat, as JSON or raw, from the client's side or as it
+left the proxy.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ _ANSWER_OF: Final = {"client": "delivered", "forwarded": "upstream"}
 
 def is_conversation(flow: Flow) -> bool:
     """Whether a flow is a question to a model that the Conversation tab can show."""
-    return not flow.is_websocket and format_of(flow.client_format, flow.client_url or flow.path) is not None
+    return (
+        not flow.is_websocket
+        and format_of(flow.client_format, flow.client_url or flow.path) is not None
+    )
 
 
 def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
@@ -39,7 +44,10 @@ def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
     flow, sides = detail.flow, detail.sides
     part = "forwarded" if params.get("part") == "forwarded" and "forwarded" in sides else "client"
     view = params.get("view", "")
-    request_side, answer_side = sides.get(part), sides.get(_ANSWER_OF[part]) or sides.get("upstream")
+    request_side, answer_side = (
+        sides.get(part),
+        sides.get(_ANSWER_OF[part]) or sides.get("upstream"),
+    )
     wire = side_format(flow, request_side, part)
     previous = selectors.previous_flow(flow, (part,)) if wire else None
     bodies = selectors.load_bodies(
@@ -54,17 +62,29 @@ def chat_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
         "live": flow.state == Flow.State.LIVE,
         "every": params.get("all") == "1",
         "previous": previous.flow if previous else None,
-        "bodies": [_shown(flow, body, heading) for body, heading in ((asked, "Request"), (answered, "Answer"))],
+        "bodies": [
+            _shown(flow, body, heading)
+            for body, heading in ((asked, "Request"), (answered, "Answer"))
+        ],
     }
     if context["live"]:
         context["partial"] = answer_since(flow, 0)
     if context["view"] != "chat" or wire is None:
         return context | {"chat": None, "notes": _no_chat(wire)}
     answer = (
-        None if context["live"] else read_answer(wire, answered.plain, answer_side.status_code if answer_side else None)
+        None
+        if context["live"]
+        else read_answer(wire, answered.plain, answer_side.status_code if answer_side else None)
     )
-    chat, notes = _chat(flow, wire, part, (request_side, asked), answer, _before(previous, part, bodies), params)
-    return context | {"chat": chat, "folds": (chat.system, chat.tools), "answer": answer, "notes": notes}
+    chat, notes = _chat(
+        flow, wire, part, (request_side, asked), answer, _before(previous, part, bodies), params
+    )
+    return context | {
+        "chat": chat,
+        "folds": (chat.system, chat.tools),
+        "answer": answer,
+        "notes": notes,
+    }
 
 
 def _socket_tab(flow: Flow, params: Mapping[str, str]) -> Context:
@@ -74,16 +94,31 @@ def _socket_tab(flow: Flow, params: Mapping[str, str]) -> Context:
     bodies = selectors.load_bodies(message.body_digest for message in messages)
     frames = [(message.from_client, bodies.get(message.body_digest, b"")) for message in messages]
     request, answer = socket_exchange(frames)
-    context: Context = {"part": "client", "view": "chat", "parts": [], "every": every, "live": False, "bodies": []}
+    context: Context = {
+        "part": "client",
+        "view": "chat",
+        "parts": [],
+        "every": every,
+        "live": False,
+        "bodies": [],
+    }
     if request is None:
         return context | {
             "chat": None,
             "notes": ["No question to a model passed here; the messages have their own tab."],
         }
     chat = conversation(request, answer, lambda number: "", every=every)
-    notes = ["Put together from the websocket's messages."] + ([answer.note] if answer and answer.note else [])
+    notes = ["Put together from the websocket's messages."] + (
+        [answer.note] if answer and answer.note else []
+    )
     folds = (chat.system, chat.tools)
-    return context | {"chat": chat, "folds": folds, "answer": answer, "notes": notes, "wire": WIRE_FORMATS[RESPONSES]}
+    return context | {
+        "chat": chat,
+        "folds": folds,
+        "answer": answer,
+        "notes": notes,
+        "wire": WIRE_FORMATS[RESPONSES],
+    }
 
 
 def side_format(flow: Flow, side: FlowSide | None, part: str) -> WireFormatName | None:
@@ -95,7 +130,9 @@ def side_format(flow: Flow, side: FlowSide | None, part: str) -> WireFormatName 
     return format_of(named, (side.url if side else "") or fallback or flow.path)
 
 
-def request_of(flow: Flow, side: FlowSide | None, body: BodyView, part: str) -> tuple[Request | None, str]:
+def request_of(
+    flow: Flow, side: FlowSide | None, body: BodyView, part: str
+) -> tuple[Request | None, str]:
     """The request of one side, or why it cannot be read."""
     wire = side_format(flow, side, part)
     if wire is None or side is None:
@@ -110,8 +147,14 @@ def chat_image(detail: FlowDetail | None, part: str, number: int) -> tuple[bytes
     side = detail.sides.get(part) if detail else None
     if detail is None or side is None or part not in _ANSWER_OF:
         return None
-    request, _ = request_of(detail.flow, side, side_body(side, selectors.load_bodies([side.body_digest])), part)
-    media = next(islice(images(request), number, None), None) if request and number < MAX_IMAGES else None
+    request, _ = request_of(
+        detail.flow, side, side_body(side, selectors.load_bodies([side.body_digest])), part
+    )
+    media = (
+        next(islice(images(request), number, None), None)
+        if request and number < MAX_IMAGES
+        else None
+    )
     return None if media is None else image_bytes(media)
 
 
@@ -132,7 +175,9 @@ def _chat(
     def image_url(number: int) -> str:
         return reverse("flows:image", args=[flow.pk, part, number])
 
-    return conversation(request, answer, image_url, previous=before, every=params.get("all") == "1"), notes
+    return conversation(
+        request, answer, image_url, previous=before, every=params.get("all") == "1"
+    ), notes
 
 
 def _before(previous: Previous | None, part: str, bodies: dict[str, bytes]) -> Request | None:

@@ -11,7 +11,9 @@ from flows.views import console_page
 
 @console_page
 def flow_image(request: HttpRequest, flow_id: str, part: str, number: int) -> HttpResponse:
-    """An image that travels in a request, as the browser may show it: only kinds that cannot carry scripts."""
+    """An image that travels in a request, as the browser may show it: only kinds that cannot carry
+    scripts.
+    """
     del request
     found = chat_image(selectors.flow_detail(flow_id), part, number)
     if found is None:

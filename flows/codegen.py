@@ -1,7 +1,8 @@
 """A recorded request as something to run: curl, Python with httpx, or a vendor's SDK. Pure.
 
-Secrets are environment variables, never values. The texts are safe to paste: every literal is quoted, and what a
-reader could not see (control and direction-changing characters) is written as an escape.
+Secrets are environment variables, never values. The texts are safe to paste: every literal is
+quoted, and what a reader could not see (control and direction-changing characters) is written as an
+escape.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _METHOD: Final = re.compile(r"[A-Za-z]{1,32}")
 _MARK: Final = re.compile(r"‹redacted [0-9a-f]{1,12}›")
 _NOT_SENT: Final = frozenset(
-    {"host", "content-length", "content-encoding", "transfer-encoding", "connection", "accept-encoding", "keep-alive",
+    {"host", "content-length", "content-encoding", "transfer-encoding", "connection",
+    "accept-encoding", "keep-alive",
      "proxy-connection", "upgrade", "expect", "te", "trailer"}
 )  # fmt: skip
 _KEY_OF_HOST: Final = (
@@ -119,13 +121,25 @@ def key_name(url: str) -> str:
 
 
 def header_parts(name: str, value: str, key: str) -> Parts:
-    """A header's value with an environment variable for the credential; a sentinel key is public and stays."""
+    """A header's value with an environment variable for the credential; a sentinel key is public
+    and stays.
+    """
     lower = name.lower()
-    scheme, space, rest = value.partition(" ") if lower in ("authorization", "proxy-authorization") else ("", "", value)
+    scheme, space, rest = (
+        value.partition(" ")
+        if lower in ("authorization", "proxy-authorization")
+        else ("", "", value)
+    )
     if provider_of(rest.strip()) is not None:
         return [value]
-    variable = key if lower in ("authorization", "x-api-key", "api-key", "x-goog-api-key") else _variable(lower)
-    if lower in ("cookie", "set-cookie") or (is_credential_header(lower, value) and not _MARK.search(value)):
+    variable = (
+        key
+        if lower in ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+        else _variable(lower)
+    )
+    if lower in ("cookie", "set-cookie") or (
+        is_credential_header(lower, value) and not _MARK.search(value)
+    ):
         return [f"{scheme}{space}", Env(variable)] if rest and space else [Env(variable)]
     return _marked(value, variable)
 
@@ -143,14 +157,18 @@ def _marked(text: str, variable: str) -> Parts:
 
 
 def url_parts(url: str, key: str) -> Parts:
-    """The address with credentials of its query as variables, and nothing in it that is not printable ASCII."""
+    """The address with credentials of its query as variables, and nothing in it that is not
+    printable ASCII.
+    """
     base, mark, query = url.partition("?")
     parts: list[str | Env] = [_ascii(base)]
     for place, pair in enumerate(query.split("&") if mark else []):
         name, equals, value = pair.partition("=")
         parts.append(("&" if place else "?") + _ascii(name) + equals)
         secret = unquote(name).lower() in CREDENTIAL_PARAMS and provider_of(value) is None
-        parts.append(Env(key) if (secret and value) or _MARK.search(unquote(value)) else _ascii(value))
+        parts.append(
+            Env(key) if (secret and value) or _MARK.search(unquote(value)) else _ascii(value)
+        )
     return [part for part in parts if part != ""]
 
 
@@ -168,7 +186,9 @@ def _has_controls(text: str) -> bool:
 def curl(call: Call) -> str:
     """A POSIX shell command. A body that no argument can hold comes through a pipe."""
     feed, data = _curl_body(call.body)
-    lines = [f"{feed}curl --request {shlex.quote(call.method)} --globoff --url {shell_word(call.url)}"]
+    lines = [
+        f"{feed}curl --request {shlex.quote(call.method)} --globoff --url {shell_word(call.url)}"
+    ]
     for name, value in call.headers:
         empty = not any(part for part in value)
         lines.append(f"--header {shell_word([f'{name};'] if empty else [f'{name}: ', *value])}")
@@ -181,16 +201,21 @@ def _curl_body(body: bytes) -> tuple[str, list[str]]:
         return "", []
     text = readable(body)
     if text is None:
-        return f"printf %s {shlex.quote(base64.b64encode(body).decode())} | base64 -d | ", ["--data-binary @-"]
+        return f"printf %s {shlex.quote(base64.b64encode(body).decode())} | base64 -d | ", [
+            "--data-binary @-"
+        ]
     if len(text.encode()) > MAX_ARGUMENT_BYTES:
         return f"printf %s {shlex.quote(text)} | ", ["--data-binary @-"]
-    return "", [f"--data-raw {shlex.quote(text)}"]  # --data would read a file where the body begins with @
+    return "", [
+        f"--data-raw {shlex.quote(text)}"
+    ]  # --data would read a file where the body begins with @
 
 
 def shell_word(parts: Parts) -> str:
     """One word of a shell command: literals in single quotes, variables in double quotes."""
     words = [
-        f'"${part.name}"' if isinstance(part, Env) else shlex.quote(shown(part)) for part in joined_literals(parts)
+        f'"${part.name}"' if isinstance(part, Env) else shlex.quote(shown(part))
+        for part in joined_literals(parts)
     ]
     return "".join(words) or "''"
 
@@ -207,7 +232,9 @@ def joined_literals(parts: Parts) -> list[str | Env]:
 
 
 def readable(body: bytes) -> str | None:
-    """The body as text a person can check: the same JSON with invisible characters escaped; None when it is no text."""
+    """The body as text a person can check: the same JSON with invisible characters escaped; None
+    when it is no text.
+    """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -216,7 +243,11 @@ def readable(body: bytes) -> str | None:
         return text
     escaped = re.sub(r"[^\x20-\x7e\n\t]", _json_escape, text)
     try:
-        return escaped if json.loads(escaped) == json.loads(text) and printable(escaped) == escaped else None
+        return (
+            escaped
+            if json.loads(escaped) == json.loads(text) and printable(escaped) == escaped
+            else None
+        )
     except (ValueError, RecursionError):
         return None
 
@@ -240,7 +271,10 @@ def httpx_code(call: Call) -> str:
     lines += [f"    ({shown(name)!r}, {python_text(value)})," for name, value in call.headers]
     lines += ["]", f"body = {python_body(call.body)}", ""]
     lines += [
-        f"with httpx.stream({call.method!r}, url, headers=headers, content=body, timeout=600) as response:",
+        (
+            f"with httpx.stream({call.method!r}, url, headers=headers, content=body, timeout=600)"
+            " as response:"
+        ),
         "    print(response.status_code)",
         "    for text in response.iter_text():",
         '        print(text, end="", flush=True)',
@@ -250,7 +284,10 @@ def httpx_code(call: Call) -> str:
 
 def python_text(parts: Parts) -> str:
     """An expression for a text; repr() escapes whatever is not printable."""
-    words = [f"os.environ[{part.name!r}]" if isinstance(part, Env) else repr(part) for part in joined_literals(parts)]
+    words = [
+        f"os.environ[{part.name!r}]" if isinstance(part, Env) else repr(part)
+        for part in joined_literals(parts)
+    ]
     return " + ".join(words) or "''"
 
 
@@ -263,7 +300,11 @@ def python_body(body: bytes) -> str:
 
 
 def _uses_env(call: Call) -> bool:
-    return any(isinstance(part, Env) for parts in (call.url, *(value for _, value in call.headers)) for part in parts)
+    return any(
+        isinstance(part, Env)
+        for parts in (call.url, *(value for _, value in call.headers))
+        for part in parts
+    )
 
 
 def kinds_for(flow: WholeFlow, side_name: str = "client") -> dict[str, str]:

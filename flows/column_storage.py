@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db import connections
 
-_HAS_LZ4 = "SELECT 1 FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
+_HAS_LZ4 = (
+    "SELECT 1 FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
+)
 _STATE = """
     SELECT attstorage = 'e', attcompression = 'l' FROM pg_attribute
     WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped
@@ -14,8 +16,9 @@ _STATE = """
 
 
 def set_column_storage(using: str, **_: Any) -> None:
-    """Bodies are compressed already, so the server need not try; the search text is unpacked for every search, which
-    lz4 does in half the time. Rows that are there keep their form."""
+    """Bodies are compressed already, so the server need not try; the search text is unpacked for
+    every search, which lz4 does in half the time. Rows that are there keep their form.
+    """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return

@@ -1,4 +1,7 @@
-"""Unified diffs of bodies as text, for the shell and for programs. Pure but for what it is given."""
+"""Unified diffs of bodies as text, for the shell and for programs.
+
+Pure but for what it is given.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ SHORT_ID_CHARS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two texts compared. `lines` are a unified diff with its two label lines, empty when they are the same."""
+    """Two texts compared.
+
+    `lines` are a unified diff with its two label lines, empty when they are the same.
+    """
 
     what: str
     before: str
@@ -45,17 +51,23 @@ class Comparison:
         }
 
 
-def compare_texts(what: str, labels: tuple[str, str], before: Sequence[str], after: Sequence[str]) -> Comparison:
+def compare_texts(
+    what: str, labels: tuple[str, str], before: Sequence[str], after: Sequence[str]
+) -> Comparison:
     """A unified diff of lines; what could steer a terminal is spelled out."""
     old, new = before[:MAX_LINES], after[:MAX_LINES]
-    found = [printable(line) for line in unified_diff(old, new, *labels, n=CONTEXT_LINES, lineterm="")]
+    found = [
+        printable(line) for line in unified_diff(old, new, *labels, n=CONTEXT_LINES, lineterm="")
+    ]
     if not found and (len(before), len(after)) != (len(old), len(new)):
         found = [f"(the first {MAX_LINES} lines are the same; the rest was not compared)"]
     return Comparison(what, *labels, found)
 
 
 def body_lines(flow: WholeFlow, *sides: str) -> list[str]:
-    """A side's body as lines: JSON is pretty-printed, a binary body is one line that tells its size and digest."""
+    """A side's body as lines: JSON is pretty-printed, a binary body is one line that tells its size
+    and digest.
+    """
     side = flow.side(*sides)
     if side is None:
         return []
@@ -73,30 +85,58 @@ def body_lines(flow: WholeFlow, *sides: str) -> list[str]:
 
 
 def compare_neighbours(flows: Iterator[WholeFlow]) -> Iterator[Comparison]:
-    """Each flow's forwarded request body against the one before it; only two flows are held at a time."""
+    """Each flow's forwarded request body against the one before it; only two flows are held at a
+    time.
+    """
     for before, after in pairwise(flows):
         labels = (f"flow:{short(before)}", f"flow:{short(after)}")
-        yield compare_texts("request", labels, *(body_lines(flow, "forwarded", "client") for flow in (before, after)))
+        yield compare_texts(
+            "request",
+            labels,
+            *(body_lines(flow, "forwarded", "client") for flow in (before, after)),
+        )
 
 
 def compare_sides(flow: WholeFlow, *, headers: bool = False) -> list[Comparison]:
-    """What the proxy made of one flow: address, request body and answer body, and headers when they are wanted."""
+    """What the proxy made of one flow: address, request body and answer body, and headers when they
+    are wanted.
+    """
     name = short(flow)
-    request, answer = (f"client:{name}", f"forwarded:{name}"), (f"provider:{name}", f"client:{name}")
+    request, answer = (
+        (f"client:{name}", f"forwarded:{name}"),
+        (f"provider:{name}", f"client:{name}"),
+    )
     client, forwarded = flow.side("client"), flow.side("forwarded", "client")
     urls = [[side.url] if side else [] for side in (client, forwarded)]
     found = [compare_texts("address", request, *urls)]
     if headers:
         found.append(
-            compare_texts("request headers", request, *(header_lines(flow, n) for n in ("client", "forwarded")))
-        )
-    found.append(compare_texts("request", request, body_lines(flow, "client"), body_lines(flow, "forwarded", "client")))
-    if headers:
-        found.append(
-            compare_texts("response headers", answer, *(header_lines(flow, n) for n in ("upstream", "delivered")))
+            compare_texts(
+                "request headers",
+                request,
+                *(header_lines(flow, n) for n in ("client", "forwarded")),
+            )
         )
     found.append(
-        compare_texts("response", answer, body_lines(flow, "upstream"), body_lines(flow, "delivered", "upstream"))
+        compare_texts(
+            "request", request, body_lines(flow, "client"), body_lines(flow, "forwarded", "client")
+        )
+    )
+    if headers:
+        found.append(
+            compare_texts(
+                "response headers",
+                answer,
+                *(header_lines(flow, n) for n in ("upstream", "delivered")),
+            )
+        )
+    found.append(
+        compare_texts(
+            "response",
+            answer,
+            body_lines(flow, "upstream"),
+            body_lines(flow, "delivered", "upstream"),
+        )
     )
     return found
 

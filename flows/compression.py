@@ -1,4 +1,6 @@
-"""zstd with one compressor a thread: making one takes five times as long as compressing 2 KB with it. Pure."""
+"""zstd with one compressor a thread: making one takes five times as long as compressing 2 KB with
+it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,17 @@ def compress(data: bytes) -> bytes:
 def compress_with(dictionary: bytes, data: bytes) -> bytes:
     """The same with earlier bytes as the dictionary."""
     known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_dict_id=False).compress(data)
+    return zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_dict_id=False).compress(
+        data
+    )
 
 
 def decompress(frame: bytes, most_bytes: int, dictionary: bytes = b"") -> bytes:
     """The bytes of a frame.
 
     Raises:
-        zstandard.ZstdError: when it is damaged, was made with another dictionary, or holds more than `most_bytes`.
+        zstandard.ZstdError: when it is damaged, was made with another dictionary, or holds more
+        than `most_bytes`.
     """
     if zstandard.frame_content_size(frame) > most_bytes:
         raise zstandard.ZstdError(f"the frame holds more than {most_bytes} bytes")

@@ -1,4 +1,7 @@
-"""Websockets of the console. Only logged-in staff of our own origin; everything else is refused before it opens."""
+"""Websockets of the console.
+
+Only logged-in staff of our own origin; everything else is refused before it opens.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,15 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         """The pages have nothing to say."""
 
     def same_origin(self) -> bool:
-        """Cookies ignore ports, so a page of another local server would come with the user's session."""
+        """Cookies ignore ports, so a page of another local server would come with the user's
+        session.
+        """
         headers = dict(self.scope["headers"])
         origin = urlsplit(headers.get(b"origin", b"").decode("latin-1"))
-        return bool(origin.netloc) and origin.netloc.lower() == headers.get(b"host", b"").decode("latin-1").lower()
+        return (
+            bool(origin.netloc)
+            and origin.netloc.lower() == headers.get(b"host", b"").decode("latin-1").lower()
+        )
 
     def group_name(self) -> str:
         """The Channels group to join."""
@@ -94,8 +102,12 @@ class FlowConsumer(ConsoleConsumer):
         await self.tell(type="state", phase=message["phase"], state=message["row"]["state"])
 
     async def _catch_up(self) -> None:
-        """Read everything kept by the proxy up to now; without it the page is sent to the database."""
-        segments = await segments_of(self.channel_layer, self.scope["url_route"]["kwargs"]["flow_id"])
+        """Read everything kept by the proxy up to now; without it the page is sent to the
+        database.
+        """
+        segments = await segments_of(
+            self.channel_layer, self.scope["url_route"]["kwargs"]["flow_id"]
+        )
         if segments is None or (segments and segments[-1][0] < self.position):
             self.reader = None
             await self.tell(type="gap", position=self.position)

@@ -1,4 +1,6 @@
-"""The Context tab: what fills the window, and whether the prompt cache could be used, and if not, because of whom."""
+"""The Context tab: what fills the window, and whether the prompt cache could be used, and if not,
+because of whom.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ from providers.prices import Call, context_window_tokens
 
 Context = dict[str, Any]
 CACHE_LIFE: Final = timedelta(minutes=5)
-"""How long vendors keep a prompt without being asked to keep it longer (Anthropic; OpenAI says 5 to 10 minutes)."""
+"""How long vendors keep a prompt without being asked to keep it longer (Anthropic; OpenAI says 5 to
+10 minutes).
+"""
 _SIDES: Final = ("forwarded", "client")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheFinding:
-    """What the page says about the cache: a sentence, what it cost, and the request it was compared with."""
+    """What the page says about the cache: a sentence, what it cost, and the request it was compared
+    with.
+    """
 
     sentence: str
     cost: str
@@ -50,19 +56,30 @@ def context_tab(detail: FlowDetail, params: Mapping[str, str]) -> Context:
     bodies = selectors.load_bodies(_digests(detail, previous))
     request, note = request_of(flow, side, side_body(side, bodies), part)
     window = context_window_tokens(
-        Call(flow.sent_model or flow.requested_model, flow.forwarded_url, flow.provider, flow.provider_type)
+        Call(
+            flow.sent_model or flow.requested_model,
+            flow.forwarded_url,
+            flow.provider,
+            flow.provider_type,
+        )
     )
     return {
         "context": context_size(request) if request else None,
         "note": note,
         "window": window,
-        "window_share": flow.input_tokens / window if window and flow.input_tokens is not None else None,
+        "window_share": (
+            flow.input_tokens / window if window and flow.input_tokens is not None else None
+        ),
         "cache": finding(detail, previous, bodies) if previous else None,
     }
 
 
-def finding(detail: FlowDetail, previous: Previous, bodies: Mapping[str, bytes]) -> CacheFinding | None:
-    """What became of the prompt that the previous request had put into the cache; None when that cannot be told."""
+def finding(
+    detail: FlowDetail, previous: Previous, bodies: Mapping[str, bytes]
+) -> CacheFinding | None:
+    """What became of the prompt that the previous request had put into the cache; None when that
+    cannot be told.
+    """
     now = {name: _json(detail.sides.get(name), bodies) for name in _SIDES}
     before = {name: _json(previous.sides.get(name), bodies) for name in _SIDES}
     if now["forwarded"] is None or before["forwarded"] is None:
@@ -86,7 +103,10 @@ def _sentence(broken: Break, by: str) -> str:
     who = by if by.startswith(("the ",)) else f"the hook {by}"
     kept = f"{percent(broken.kept_share)} of the previous prompt come before it."
     if broken.kind == "model":
-        return f"The cache cannot be used: another model was asked than in the previous request, by {who}."
+        return (
+            "The cache cannot be used: another model was asked than in the previous request, by"
+            f" {who}."
+        )
     return f"The cache broke at {broken.path}, {broken.kind} by {who}; {kept}"
 
 
@@ -94,7 +114,10 @@ def _kept(flow: Flow, previous: Flow) -> str:
     text = "The previous prompt is a beginning of this one, so its cache can be used."
     gap = flow.started_at - previous.started_at
     if gap > CACHE_LIFE and flow.cache_read_tokens == 0:
-        text += f" It was not: {gap.total_seconds() / 60:.0f} minutes passed, and caches live for about five."
+        text += (
+            f" It was not: {gap.total_seconds() / 60:.0f} minutes passed, and caches live for about"
+            " five."
+        )
     return text
 
 
@@ -126,7 +149,8 @@ def _hooks(detail: FlowDetail, bodies: Mapping[str, bytes]) -> list[HookBodies]:
     for trace in detail.traces:
         if trace.body_before != trace.body_after:
             before, after = (
-                body_view("", bodies.get(digest, b"")).json.value for digest in (trace.body_before, trace.body_after)
+                body_view("", bodies.get(digest, b"")).json.value
+                for digest in (trace.body_before, trace.body_after)
             )
             found.append(HookBodies(trace.hook, before, after))
     return found

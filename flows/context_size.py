@@ -1,4 +1,7 @@
-"""What fills the context window: system prompt, tools, messages, tool results, images, by bytes. Pure."""
+"""What fills the context window: system prompt, tools, messages, tool results, images, by bytes.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ LARGEST: Final = 10
 
 @dataclass(slots=True)
 class Slice:
-    """One kind of content. `tokens` is an estimate, None for images: their tokens do not follow from their bytes."""
+    """One kind of content.
+
+    `tokens` is an estimate, None for images: their tokens do not follow from their bytes.
+    """
 
     name: str
     label: str
@@ -51,8 +57,10 @@ def context_size(request: Request) -> ContextSize:
     slices = {
         name: Slice(name, label)
         for name, label in (
-            ("system", "System prompt"), ("tools", "Tools"), ("user", "User's text"), ("assistant", "Model's text"),
-            ("thinking", "Thinking"), ("calls", "Tool calls"), ("results", "Tool results"), ("images", "Images, files"),
+            ("system", "System prompt"), ("tools", "Tools"), ("user", "User's text"), ("assistant",
+            "Model's text"),
+            ("thinking", "Thinking"), ("calls", "Tool calls"), ("results", "Tool results"),
+            ("images", "Images, files"),
         )
     }  # fmt: skip
     found = list(_blocks(request))
@@ -64,9 +72,15 @@ def context_size(request: Request) -> ContextSize:
     for one in slices.values():
         one.share, one.x = (one.size_bytes / total if total else 0.0), x
         x += one.width
-    tools = sorted(((where, size) for kind, where, size in found if kind == "tools"), key=lambda tool: -tool[1])
-    largest = sorted(((where, slices[kind].label, size) for kind, where, size in found), key=lambda b: -b[2])
-    return ContextSize([one for one in slices.values() if one.count], tools, largest[:LARGEST], total)
+    tools = sorted(
+        ((where, size) for kind, where, size in found if kind == "tools"), key=lambda tool: -tool[1]
+    )
+    largest = sorted(
+        ((where, slices[kind].label, size) for kind, where, size in found), key=lambda b: -b[2]
+    )
+    return ContextSize(
+        [one for one in slices.values() if one.count], tools, largest[:LARGEST], total
+    )
 
 
 def _blocks(request: Request) -> Iterator[tuple[str, str, int]]:
@@ -88,7 +102,9 @@ def _block(block: Block, role: str, place: str) -> Iterator[tuple[str, str, int]
         case Thinking():
             yield "thinking", place, _size(block.text) + len(block.signature or "")
         case ToolCall():
-            arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
+            arguments = (
+                block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
+            )
             yield "calls", f"{place}, {block.name}", _size(arguments)
         case ToolResult():
             yield from _result(block, place)

@@ -1,4 +1,6 @@
-"""A request and its answer as a conversation: turns of readable items, each tool call with its result. Pure."""
+"""A request and its answer as a conversation: turns of readable items, each tool call with its
+result. Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,18 @@ from flows.exchange import Answer
 from flows.markdown import plain, rendered
 from flows.same import same_system, same_tools, same_turns
 from flows.visible import visible
-from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, Tool, ToolCall, ToolResult, Turn
+from providers.wire.ir import (
+    Block,
+    Foreign,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from providers.wire.jsonio import dumps_text, loads
 
 MAX_TEXT_CHARS: Final = 30_000
@@ -25,14 +38,18 @@ MAX_TURNS: Final = 40
 MAX_ALL_TURNS: Final = 400
 ROLES: Final = {"user": "User", "assistant": "Assistant", "system": "System"}
 IMAGE_TYPES: Final = {
-    b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp",
+    b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
 }  # fmt: skip
 ImageUrl = Callable[[int], str]
 
 
 @dataclass(slots=True)
 class Item:
-    """One thing that was said. `kind`: text, thinking, call, result, image, media, foreign. `results` are a call's."""
+    """One thing that was said.
+
+    `kind`: text, thinking, call, result, image, media, foreign. `results` are a call's.
+    """
 
     kind: str
     html: SafeString = field(default_factory=lambda: SafeString(""))
@@ -57,7 +74,9 @@ class TurnView:
 
 @dataclass(slots=True)
 class Fold:
-    """Something long that is shown on demand, and whether it is the same as in the previous request (None: no such)."""
+    """Something long that is shown on demand, and whether it is the same as in the previous request
+    (None: no such).
+    """
 
     title: str
     size_bytes: int
@@ -67,7 +86,10 @@ class Fold:
 
 @dataclass(slots=True)
 class Conversation:
-    """All of it. `hidden` turns at the start are left out, `same` of all turns are as in the previous request."""
+    """All of it.
+
+    `hidden` turns at the start are left out, `same` of all turns are as in the previous request.
+    """
 
     system: Fold | None
     tools: Fold | None
@@ -85,13 +107,17 @@ def conversation(
     previous: Request | None = None,
     every: bool = False,
 ) -> Conversation:
-    """The view of a request; without `every`, turns that the previous request had already are left out."""
+    """The view of a request; without `every`, turns that the previous request had already are left
+    out.
+    """
     same = same_turns(request.turns, previous.turns) if previous else 0
     count = len(request.turns)
     known = same if same < count and not every else 0
     hidden = max(known, count - (MAX_ALL_TURNS if every else MAX_TURNS), 0)
     reader = _Reader(request, image_url, hidden)
-    views = [reader.turn(turn, number) for number, turn in enumerate(request.turns[hidden:], hidden + 1)]
+    views = [
+        reader.turn(turn, number) for number, turn in enumerate(request.turns[hidden:], hidden + 1)
+    ]
     blocks = answer.blocks if answer else []
     return Conversation(
         system=_system(request, None if previous is None else same_system(request, previous)),
@@ -99,7 +125,11 @@ def conversation(
         turns=[view for view in views if view.items],
         hidden=hidden,
         same=same,
-        answer=TurnView("assistant", "Answer", [reader.item(block) for block in blocks]) if answer else None,
+        answer=(
+            TurnView("assistant", "Answer", [reader.item(block) for block in blocks])
+            if answer
+            else None
+        ),
     )
 
 
@@ -113,22 +143,33 @@ def images(request: Request) -> Iterator[Media]:
 
 
 def image_bytes(media: Media) -> tuple[bytes, str] | None:
-    """Bytes and media type of an image that travels in the request, told by its first bytes; None for any other."""
+    """Bytes and media type of an image that travels in the request, told by its first bytes; None
+    for any other.
+    """
     try:
         data = base64.b64decode(media.data or "", validate=False)
     except (binascii.Error, ValueError):
         return None
-    return next(((data, kind) for magic, kind in IMAGE_TYPES.items() if data.startswith(magic)), None)
+    return next(
+        ((data, kind) for magic, kind in IMAGE_TYPES.items() if data.startswith(magic)), None
+    )
 
 
 class _Reader:
-    """Blocks → items. Each result goes to its call; a result whose call is not shown stays where it is."""
+    """Blocks → items.
+
+    Each result goes to its call; a result whose call is not shown stays where it is.
+    """
 
     def __init__(self, request: Request, image_url: ImageUrl, hidden: int) -> None:
         self._image_url = image_url
-        self._names = {b.id: b.name for turn in request.turns for b in turn.blocks if isinstance(b, ToolCall)}
+        self._names = {
+            b.id: b.name for turn in request.turns for b in turn.blocks if isinstance(b, ToolCall)
+        }
         self._image_number = {id(media): number for number, media in enumerate(images(request))}
-        calls = {b.id for turn in request.turns[hidden:] for b in turn.blocks if isinstance(b, ToolCall)}
+        calls = {
+            b.id for turn in request.turns[hidden:] for b in turn.blocks if isinstance(b, ToolCall)
+        }
         self._results: dict[str, list[ToolResult]] = {}
         for turn in request.turns:
             for block in turn.blocks:
@@ -159,19 +200,29 @@ class _Reader:
     def _call(self, call: ToolCall) -> Item:
         arguments = _pretty(call.arguments)
         results = [self._result(result) for result in self._results.pop(call.id, [])]
-        return Item("call", _code(arguments), call.name or "(no name)", _size(arguments), results=results)
+        return Item(
+            "call", _code(arguments), call.name or "(no name)", _size(arguments), results=results
+        )
 
     def _result(self, result: ToolResult) -> Item:
         parts = [self.item(part) for part in result.content]
         if not parts and result.response is not None:
-            parts = [Item("text", _code(_pretty(result.response)), size_bytes=_size(_pretty(result.response)))]
+            parts = [
+                Item(
+                    "text",
+                    _code(_pretty(result.response)),
+                    size_bytes=_size(_pretty(result.response)),
+                )
+            ]
         for part, block in zip(parts, result.content, strict=False):
             if isinstance(block, Text):
                 part.html = _code(block.text)  # a tool's output is no markdown
         size = sum(part.size_bytes for part in parts)
         failed = bool(result.is_error)
         text = sum(part.size_bytes for part in parts if part.kind == "text")
-        title = "" if id(result) in self._joined else result.name or self._names.get(result.call_id, "")
+        title = (
+            "" if id(result) in self._joined else result.name or self._names.get(result.call_id, "")
+        )
         return Item("result", title=title, size_bytes=size, folded=text > OPEN_CHARS, failed=failed,
                     results=parts)  # fmt: skip
 
@@ -197,9 +248,12 @@ def _text(text: str) -> Item:
 
 def _thinking(block: Thinking) -> Item:
     if block.redacted or not block.text:
-        return Item("thinking", title="not readable: only the model's vendor can read it", folded=True,
+        return Item("thinking", title="not readable: only the model's vendor can read it",
+        folded=True,
                     size_bytes=len(block.signature or ""))  # fmt: skip
-    return Item("thinking", plain(block.text[:MAX_TEXT_CHARS]), size_bytes=_size(block.text), folded=True)
+    return Item(
+        "thinking", plain(block.text[:MAX_TEXT_CHARS]), size_bytes=_size(block.text), folded=True
+    )
 
 
 def _foreign(block: Foreign) -> Item:
@@ -210,21 +264,35 @@ def _foreign(block: Foreign) -> Item:
 def _system(request: Request, same: bool | None) -> Fold | None:
     if not request.system:
         return None
-    items = [Item("text", _code(block.text), size_bytes=_size(block.text)) for block in request.system]
+    items = [
+        Item("text", _code(block.text), size_bytes=_size(block.text)) for block in request.system
+    ]
     return Fold("System prompt", sum(item.size_bytes for item in items), same, items)
 
 
 def _tools(request: Request, same: bool | None) -> Fold | None:
     if not request.tools:
         return None
-    items = [Item("tool", _code(_tool_text(tool)), tool.name, tool_size(tool), folded=True) for tool in request.tools]
+    items = [
+        Item("tool", _code(_tool_text(tool)), tool.name, tool_size(tool), folded=True)
+        for tool in request.tools
+    ]
     count = len(items)
-    return Fold(f"{count} tool{'' if count == 1 else 's'}", sum(item.size_bytes for item in items), same, items)
+    return Fold(
+        f"{count} tool{'' if count == 1 else 's'}",
+        sum(item.size_bytes for item in items),
+        same,
+        items,
+    )
 
 
 def tool_size(tool: Tool) -> int:
     """About how many bytes a tool takes in the request."""
-    return _size(dumps_text(tool.raw or {"name": tool.name, "description": tool.description, "schema": tool.schema}))
+    return _size(
+        dumps_text(
+            tool.raw or {"name": tool.name, "description": tool.description, "schema": tool.schema}
+        )
+    )
 
 
 def _tool_text(tool: Tool) -> str:
@@ -246,7 +314,11 @@ def _pretty(value: Any) -> str:
 
 
 def _code(text: str) -> SafeString:
-    return visible(text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}… ({len(text)} characters)")
+    return visible(
+        text
+        if len(text) <= MAX_TEXT_CHARS
+        else f"{text[:MAX_TEXT_CHARS]}… ({len(text)} characters)"
+    )
 
 
 def _size(text: str) -> int:

@@ -35,7 +35,14 @@ def copy_page(request: HttpRequest, flow_id: str, kind: str) -> HttpResponse:
         problem = str(exc)
     if text and request.GET.get("download"):
         return _download(text, f"{flow_id[:8]}.{_EXTENSIONS.get(kind, 'py')}")
-    context = {"flow": flow.flow, "kind": kind, "kinds": KINDS, "side": side, "sides": SIDES, "text": text}
+    context = {
+        "flow": flow.flow,
+        "kind": kind,
+        "kinds": KINDS,
+        "side": side,
+        "sides": SIDES,
+        "text": text,
+    }
     return render(request, "flows/copy_as.html", {**context, "problem": problem})
 
 
@@ -43,7 +50,9 @@ _EXTENSIONS = {"curl": "sh", "markdown": "md"}
 
 
 def _download(text: str, name: str) -> HttpResponse:
-    response = HttpResponse(text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8")
+    response = HttpResponse(
+        text.encode("utf-8", "replace"), content_type="text/plain; charset=utf-8"
+    )
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response

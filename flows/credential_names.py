@@ -17,7 +17,10 @@ CREDENTIAL_HEADERS = frozenset(
         "x-ccproxy-token",
     }
 )
-"""Always redacted. Others are when a word of their name is in `CREDENTIAL_WORDS` and the value could be a secret."""
+"""Always redacted.
+
+Others are when a word of their name is in `CREDENTIAL_WORDS` and the value could be a secret.
+"""
 
 CREDENTIAL_WORDS = frozenset(
     {
@@ -35,7 +38,9 @@ CREDENTIAL_WORDS = frozenset(
     }
 )
 COOKIE_HEADERS = frozenset({"cookie", "set-cookie"})
-URL_HEADERS = frozenset({":path", "content-location", "link", "location", "origin", "referer", "x-original-url"})
+URL_HEADERS = frozenset(
+    {":path", "content-location", "link", "location", "origin", "referer", "x-original-url"}
+)
 CREDENTIAL_PARAMS = frozenset(
     {
         "access_token",
@@ -72,7 +77,9 @@ CREDENTIAL_PARAMS = frozenset(
 
 
 def is_credential_header(name: str, value: str) -> bool:
-    """Whether the header (lower-case name) carries a credential; counters such as rate limits do not."""
+    """Whether the header (lower-case name) carries a credential; counters such as rate limits do
+    not.
+    """
     if name in CREDENTIAL_HEADERS:
         return bool(value)
     return _names_credential(name) and len(value) >= 8 and not value.isdigit()
@@ -80,4 +87,6 @@ def is_credential_header(name: str, value: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _names_credential(name: str) -> bool:
-    return not CREDENTIAL_WORDS.isdisjoint(re.split("[-_]", name)) or "api-key" in name.replace("_", "-")
+    return not CREDENTIAL_WORDS.isdisjoint(re.split("[-_]", name)) or "api-key" in name.replace(
+        "_", "-"
+    )

@@ -1,4 +1,6 @@
-"""Undoes content encodings with a cap on what comes out, so that a small body can never fill the memory. Pure."""
+"""Undoes content encodings with a cap on what comes out, so that a small body can never fill the
+memory. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ MAX_DECODED_BYTES = 64 * 1024 * 1024
 MAX_RATIO = 100
 """A body may grow this many times, up to `_SMALL_BYTES`; `_FREE_BYTES` are always allowed."""
 MAX_RATIO_OF_LARGE = 20
-"""Beyond `_SMALL_BYTES`. Real conversations shrink to a tenth; a bomb of 1 MB would unfold to 1 GB."""
+"""Beyond `_SMALL_BYTES`.
+
+Real conversations shrink to a tenth; a bomb of 1 MB would unfold to 1 GB.
+"""
 CAPPED_BYTES = 1024 * 1024
 """What is given of a body that reached a cap: enough to show, too little to matter."""
 
@@ -26,7 +31,10 @@ _MAX_LAYERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What came out. `complete` is false for damaged or unfinished input and when a cap was reached."""
+    """What came out.
+
+    `complete` is false for damaged or unfinished input and when a cap was reached.
+    """
 
     data: bytes
     complete: bool
@@ -34,7 +42,9 @@ class Decoded:
 
 
 def layers(content_encoding: str, data: bytes) -> list[str]:
-    """The encodings to undo, outermost first: from the header, or guessed from the first bytes without one."""
+    """The encodings to undo, outermost first: from the header, or guessed from the first bytes
+    without one.
+    """
     named = [name.strip().lower() for name in content_encoding.split(",")]
     known = [_ALIASES.get(name, name) for name in named if name and name != "identity"]
     if known:
@@ -45,7 +55,10 @@ def layers(content_encoding: str, data: bytes) -> list[str]:
 
 
 def decode(data: bytes, content_encoding: str, *, max_bytes: int = MAX_DECODED_BYTES) -> Decoded:
-    """Undo `content_encoding` (gzip, deflate, br, zstd, stacked). Never raises; an unknown one stays as it is."""
+    """Undo `content_encoding` (gzip, deflate, br, zstd, stacked).
+
+    Never raises; an unknown one stays as it is.
+    """
     limit = decoded_limit(len(data), max_bytes)
     complete = True
     for name in layers(content_encoding, data)[:_MAX_LAYERS]:
@@ -71,7 +84,9 @@ def _run(step: Callable[[bytes], Iterator[bytes]], data: bytes, limit: int) -> D
         for piece in step(data):
             out += piece
             if len(out) > limit:
-                del out[min(limit, CAPPED_BYTES) :]  # before the copy: a bomb must not cost twice its limit
+                del out[
+                    min(limit, CAPPED_BYTES) :
+                ]  # before the copy: a bomb must not cost twice its limit
                 return Decoded(bytes(out), complete=False, capped=True)
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
         return Decoded(bytes(out), complete=False)
@@ -89,7 +104,9 @@ def _gzip(data: bytes) -> Iterator[bytes]:
 
 def _deflate(data: bytes) -> Iterator[bytes]:
     # The name means zlib framing, but some servers send bare deflate.
-    zlib_framed = len(data) >= 2 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+    zlib_framed = (
+        len(data) >= 2 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+    )
     inflater = zlib.decompressobj(wbits=15 if zlib_framed else -15)
     yield from _inflate(inflater, data)
     if not inflater.eof:
@@ -107,7 +124,11 @@ def _brotli(data: bytes) -> Iterator[bytes]:
     piece = inflater.process(data, output_buffer_limit=_STEP_BYTES)
     while piece:
         yield piece
-        piece = b"" if inflater.is_finished() else inflater.process(b"", output_buffer_limit=_STEP_BYTES)
+        piece = (
+            b""
+            if inflater.is_finished()
+            else inflater.process(b"", output_buffer_limit=_STEP_BYTES)
+        )
     if not inflater.is_finished():
         raise EOFError
 

@@ -1,8 +1,9 @@
 """A body as what it adds to an earlier one: zstd with parts of that one as its dictionary. Pure.
 
-Agents send the whole conversation with every turn, so most of a request stands in the request before. zstd finds it
-there; what is left costs about what the turn added. A body is cut into segments of 1 MB, each packed with the region
-of the base where its text can be expected, so that neither memory nor time grows faster than the body.
+Agents send the whole conversation with every turn, so most of a request stands in the request
+before. zstd finds it there; what is left costs about what the turn added. A body is cut into
+segments of 1 MB, each packed with the region of the base where its text can be expected, so that
+neither memory nor time grows faster than the body.
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ def decode(blob: bytes, base: bytes, size_bytes: int) -> bytes:
         (length,) = _LENGTH.unpack_from(blob, position)
         position += _LENGTH.size
         unpacker = zstandard.ZstdDecompressor(dict_data=_dictionary(start, size_bytes, base))
-        pieces.append(unpacker.decompress(blob[position : position + length], max_output_size=SEGMENT_BYTES))
+        pieces.append(
+            unpacker.decompress(blob[position : position + length], max_output_size=SEGMENT_BYTES)
+        )
         position += length
     return b"".join(pieces)
 
 
 def _dictionary(start: int, size_bytes: int, base: bytes) -> zstandard.ZstdCompressionDict:
-    """Where the segment's text stands in the base: as far from its beginning, as far from its end, or in between."""
+    """Where the segment's text stands in the base: as far from its beginning, as far from its end,
+    or in between.
+    """
     moved = min(max(size_bytes - len(base), -SEGMENT_BYTES), SEGMENT_BYTES)
     first = max(0, start - max(moved, 0) - _SLACK_BYTES)
     end = start + SEGMENT_BYTES + max(-moved, 0) + _SLACK_BYTES

@@ -1,7 +1,7 @@
 """What changed between two requests: headers, JSON by structure, text by line. Pure.
 
-JSON arrays are compared by identity where their elements have one (tools by name, blocks by id), otherwise by longest
-common run, so that one inserted message is one change and not a hundred.
+JSON arrays are compared by identity where their elements have one (tools by name, blocks by id),
+otherwise by longest common run, so that one inserted message is one change and not a hundred.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class HeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class JsonChange:
-    """One place where two documents differ. `path` is written like `messages[2].content[0].text`."""
+    """One place where two documents differ.
+
+    `path` is written like `messages[2].content[0].text`.
+    """
 
     kind: Change
     path: str
@@ -50,11 +53,16 @@ Header = Sequence[str]
 
 
 def header_diff(before: Sequence[Header], after: Sequence[Header]) -> list[HeaderChange]:
-    """Header lines side by side in the order of `after`, removed ones where they stood. Names compare without case."""
+    """Header lines side by side in the order of `after`, removed ones where they stood.
+
+    Names compare without case.
+    """
     old, new = [_Line(h) for h in before], [_Line(h) for h in after]
     rows: list[HeaderChange] = []
     gone: dict[str, list[_Line]] = {}
-    matcher = SequenceMatcher(a=[(o.key, o.value) for o in old], b=[(n.key, n.value) for n in new], autojunk=False)
+    matcher = SequenceMatcher(
+        a=[(o.key, o.value) for o in old], b=[(n.key, n.value) for n in new], autojunk=False
+    )
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
         if tag == "equal":
             pairs = zip(old[a1:a2], new[b1:b2], strict=True)
@@ -69,7 +77,9 @@ def header_diff(before: Sequence[Header], after: Sequence[Header]) -> list[Heade
 
 
 def _join_changed(rows: list[HeaderChange], gone: dict[str, list[_Line]]) -> list[HeaderChange]:
-    """A removed and an added line of one name are one changed (or only moved) line, where the added one stands."""
+    """A removed and an added line of one name are one changed (or only moved) line, where the added
+    one stands.
+    """
     taken: list[tuple[str, str]] = []
     joined: list[HeaderChange] = []
     for row in rows:
@@ -81,7 +91,11 @@ def _join_changed(rows: list[HeaderChange], gone: dict[str, list[_Line]]) -> lis
         taken.append((old.name, old.value))
         kind: Change = "moved" if old.value == row.after else "changed"
         joined.append(HeaderChange(kind, row.name, old.value, row.after))
-    return [row for row in joined if not (row.kind == "removed" and _take(taken, (row.name, row.before or "")))]
+    return [
+        row
+        for row in joined
+        if not (row.kind == "removed" and _take(taken, (row.name, row.before or "")))
+    ]
 
 
 def _take(taken: list[tuple[str, str]], line: tuple[str, str]) -> bool:
@@ -100,7 +114,9 @@ class _Line:
 
 
 def json_diff(before: Any, after: Any) -> list[JsonChange]:
-    """Every place where two parsed documents differ; the order of keys in an object does not count."""
+    """Every place where two parsed documents differ; the order of keys in an object does not
+    count.
+    """
     return list(_compare(before, after, ""))
 
 
@@ -130,7 +146,9 @@ def _compare_arrays(before: list[Any], after: list[Any], path: str) -> Iterator[
 
 
 def _identities(items: list[Any]) -> dict[str, int]:
-    """What each element calls itself → its place; empty unless all elements have a name of their own."""
+    """What each element calls itself → its place; empty unless all elements have a name of their
+    own.
+    """
     places: dict[str, int] = {}
     for place, item in enumerate(items):
         name = _identity(item)
@@ -144,7 +162,13 @@ def _identity(item: Any) -> str | None:
     if not isinstance(item, dict) or "role" in item:
         return None
     function = item.get("function")
-    for holder, key in ((item, "name"), (function, "name"), (item, "id"), (item, "tool_use_id"), (item, "call_id")):
+    for holder, key in (
+        (item, "name"),
+        (function, "name"),
+        (item, "id"),
+        (item, "tool_use_id"),
+        (item, "call_id"),
+    ):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             return f"{key}={holder[key]}"
     return None
@@ -164,13 +188,17 @@ def _compare_by_identity(
 
 
 def _compare_runs(before: list[Any], after: list[Any], path: str) -> Iterator[JsonChange]:
-    matcher = SequenceMatcher(a=[_key(i) for i in before], b=[_key(i) for i in after], autojunk=False)
+    matcher = SequenceMatcher(
+        a=[_key(i) for i in before], b=[_key(i) for i in after], autojunk=False
+    )
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
         if tag != "equal":
             yield from _compare_in_place(before[a1:a2], after[b1:b2], a1, b1, path)
 
 
-def _compare_in_place(before: list[Any], after: list[Any], a1: int, b1: int, path: str) -> Iterator[JsonChange]:
+def _compare_in_place(
+    before: list[Any], after: list[Any], a1: int, b1: int, path: str
+) -> Iterator[JsonChange]:
     for at in range(max(len(before), len(after))):
         a = before[at] if at < len(before) else _MISSING
         b = after[at] if at < len(after) else _MISSING
@@ -179,7 +207,11 @@ def _compare_in_place(before: list[Any], after: list[Any], a1: int, b1: int, pat
 
 
 def _key(value: Any) -> Hashable:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else (type(value).__name__, value)
+    return (
+        json.dumps(value, sort_keys=True)
+        if isinstance(value, dict | list)
+        else (type(value).__name__, value)
+    )
 
 
 def text_diff(before: str, after: str, *, context_lines: int = 3) -> list[TextLine]:

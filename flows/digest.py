@@ -1,7 +1,9 @@
-"""The name of a body: a digest of its bytes, which goes on where an earlier body with the same beginning ends. Pure.
+"""The name of a body: a digest of its bytes, which goes on where an earlier body with the same
+beginning ends. Pure.
 
-Hashing is the one thing that has to see every byte. So what the hash had come to is kept every 32 KB, half a kilobyte
-each, and a body that begins as an earlier one did is hashed from the last such place on.
+Hashing is the one thing that has to see every byte. So what the hash had come to is kept every 32
+KB, half a kilobyte each, and a body that begins as an earlier one did is hashed from the last such
+place on.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def digest_of(data: bytes) -> str:
 
 
 def resumable(data: bytes, earlier: Digest | None = None, same_bytes: int = 0) -> Digest:
-    """The name of `data`, whose first `same_bytes` bytes are those of a body with the digest `earlier`."""
+    """The name of `data`, whose first `same_bytes` bytes are those of a body with the digest
+    `earlier`.
+    """
     states = list(earlier.states[: same_bytes // STEP_BYTES]) if earlier else []
     state = states[-1].copy() if states else hashlib.blake2b(digest_size=32)
     view = memoryview(data)

@@ -1,4 +1,6 @@
-"""A recorded request and its answer in the translator's small language, whatever vendor's words they are in. Pure."""
+"""A recorded request and its answer in the translator's small language, whatever vendor's words
+they are in. Pure.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ from providers.wire.translate import decoded_request, decoded_response
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _UNFORESEEN: Final = (
-    TranslationError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError,
+    TranslationError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError,
+    OverflowError,
 )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Answer:
-    """What was answered as far as it could be read. `complete` is false for a stream that was cut."""
+    """What was answered as far as it could be read.
+
+    `complete` is false for a stream that was cut.
+    """
 
     blocks: list[Block] = field(default_factory=list)
     finish: str = ""
@@ -36,7 +42,10 @@ class Answer:
 
 
 def format_of(named: str, url: str) -> WireFormatName | None:
-    """The format of one side: the recorded one, else by its path. None when it is no main endpoint of any vendor."""
+    """The format of one side: the recorded one, else by its path.
+
+    None when it is no main endpoint of any vendor.
+    """
     path = path_of(url)
     found = client_format(path)
     if found is not None and endpoint_suffix(path, found):
@@ -64,7 +73,12 @@ def read_request(wire: WireFormatName, url: str, body: bytes) -> tuple[Request |
     try:
         parsed: Any = loads(body)
         known = parsed if isinstance(parsed, dict) else None
-        return decoded_request(parsed, wire, model=model_of(path, known), stream=is_stream(wire, path, known)), ""
+        return (
+            decoded_request(
+                parsed, wire, model=model_of(path, known), stream=is_stream(wire, path, known)
+            ),
+            "",
+        )
     except _UNFORESEEN as exc:
         return None, f"The request cannot be read as a conversation: {exc}"
 
@@ -83,7 +97,11 @@ def read_answer(wire: WireFormatName, body: bytes, status_code: int | None) -> A
 def _whole(wire: WireFormatName, body: bytes, status_code: int | None) -> Answer:
     try:
         parsed = loads(body)
-        failure = wire_format(wire).decode_error(status_code or 200, parsed) if (status_code or 200) >= 400 else None
+        failure = (
+            wire_format(wire).decode_error(status_code or 200, parsed)
+            if (status_code or 200) >= 400
+            else None
+        )
         if failure is not None:
             return Answer(failure=_sentence(failure))
         response = decoded_response(parsed, wire)
@@ -103,7 +121,11 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
         note = f"The stream can be read up to here only: {exc}"
     response = collector.response
     if not response.blocks and (blocks := _readable(body)):
-        return Answer(blocks, complete=False, note="The stream does not follow its format; this is what can be read.")
+        return Answer(
+            blocks,
+            complete=False,
+            note="The stream does not follow its format; this is what can be read.",
+        )
     answer = Answer(response.blocks, complete=collector.complete, note=note)
     if collector.complete:
         answer.finish = response.finish.raw or response.finish.reason

@@ -1,4 +1,7 @@
-"""Filters of the flow list, shared by the console and the REST API. The parameters' names are part of the URLs."""
+"""Filters of the flow list, shared by the console and the REST API.
+
+The parameters' names are part of the URLs.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,16 @@ from flows.header_filter import by_header
 from flows.models import Flow
 from flows.storable import dumped
 
-STATUS_CHOICES: Final = [("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "no answer")]
-_FLOW_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+STATUS_CHOICES: Final = [
+    ("2xx", "2xx"),
+    ("3xx", "3xx"),
+    ("4xx", "4xx"),
+    ("5xx", "5xx"),
+    ("none", "no answer"),
+]
+_FLOW_ID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
+)
 _ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
 _MAX_USD: Final = 1_000_000
 _MAX_COUNT: Final = 2**31 - 1
@@ -24,9 +35,16 @@ LOOKUP: Final = "DNS"
 """The method of a name lookup."""
 
 
-def _bound(label: str, field: str, lookup: str, largest: int, **options: Any) -> django_filters.NumberFilter:
+def _bound(
+    label: str, field: str, lookup: str, largest: int, **options: Any
+) -> django_filters.NumberFilter:
     return django_filters.NumberFilter(
-        label=label, field_name=field or None, lookup_expr=lookup, min_value=0, max_value=largest, **options
+        label=label,
+        field_name=field or None,
+        lookup_expr=lookup,
+        min_value=0,
+        max_value=largest,
+        **options,
     )
 
 
@@ -60,15 +78,21 @@ class FlowFilter(django_filters.FilterSet):
     lookups = django_filters.ChoiceFilter(
         label="Name lookups", choices=[("shown", "shown"), ("alone", "alone")], method="by_lookups"
     )
-    after = django_filters.IsoDateTimeFilter(label="From", field_name="started_at", lookup_expr="gte")
-    before = django_filters.IsoDateTimeFilter(label="Until", field_name="started_at", lookup_expr="lt")
+    after = django_filters.IsoDateTimeFilter(
+        label="From", field_name="started_at", lookup_expr="gte"
+    )
+    before = django_filters.IsoDateTimeFilter(
+        label="Until", field_name="started_at", lookup_expr="lt"
+    )
 
     class Meta:
         model = Flow
         fields: list[str] = []
 
     def filter_queryset(self, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
-        """Name lookups are flows too, but there are so many that they are shown only when asked for."""
+        """Name lookups are flows too, but there are so many that they are shown only when asked
+        for.
+        """
         found: QuerySet[Flow] = super().filter_queryset(queryset)
         return found if self.form.cleaned_data.get("lookups") else found.exclude(method=LOOKUP)
 
@@ -84,7 +108,9 @@ class FlowFilter(django_filters.FilterSet):
         return queryset.filter(candidates) if value else queryset.exclude(candidates)
 
     def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Every word must occur somewhere: id, method, host, path, models, provider, rule, session, error, text."""
+        """Every word must occur somewhere: id, method, host, path, models, provider, rule, session,
+        error, text.
+        """
         del name
         for word in value.split()[:8]:
             queryset = queryset.filter(_word(word))
@@ -120,11 +146,15 @@ class FlowFilter(django_filters.FilterSet):
     def by_hook_ran(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Flows on which this hook ran, whether it changed something or not."""
         del name
-        named = dumped(value).decode()  # as the column spells it; "contains" would fold letters on SQLite
+        named = dumped(
+            value
+        ).decode()  # as the column spells it; "contains" would fold letters on SQLite
         return queryset.alias(ran_at=StrIndex("hooks_ran", Value(named))).filter(ran_at__gt=0)
 
     def by_header(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """A header of any side: "name: part of the value", "name:", or a text in any name or value."""
+        """A header of any side: "name: part of the value", "name:", or a text in any name or
+        value.
+        """
         del name
         return by_header(queryset, value)
 
@@ -136,7 +166,9 @@ class FlowFilter(django_filters.FilterSet):
         return queryset.alias(tokens=total).filter(known, **{f"tokens__{lookup}": value})
 
 
-BOUNDS: Final = tuple(name for name, found in FlowFilter.base_filters.items() if "_min" in name or "_max" in name)
+BOUNDS: Final = tuple(
+    name for name, found in FlowFilter.base_filters.items() if "_min" in name or "_max" in name
+)
 """The filters that take a number."""
 
 
@@ -144,15 +176,23 @@ def _word(word: str) -> Q:
     found = Q(id__startswith=word.lower()) if _ID_START.fullmatch(word) else Q()
     for field in ("path", "host", "requested_model", "sent_model", "provider", "rule", "error"):
         found |= Q(**{f"{field}__icontains": word})
-    exact: dict[str, Any] = {"method": word.upper(), "session_id__startswith": word, "run_label": word}
-    exact["search_text__contains"] = word.lower()  # it is lower case: folding 4 KB a row would take most of the time
+    exact: dict[str, Any] = {
+        "method": word.upper(),
+        "session_id__startswith": word,
+        "run_label": word,
+    }
+    exact["search_text__contains"] = (
+        word.lower()
+    )  # it is lower case: folding 4 KB a row would take most of the time
     for lookup, value in exact.items():
         found |= Q(**{lookup: value})
     return found
 
 
 def pasted_flow_id(text: str) -> str:
-    """The flow id that somebody pasted, alone or in a console URL; empty when it is something else."""
+    """The flow id that somebody pasted, alone or in a console URL; empty when it is something
+    else.
+    """
     text = text.strip()
     match = _FLOW_ID.search(text)
     if match and (match.group() == text or "/flows/" in text):

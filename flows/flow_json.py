@@ -1,7 +1,9 @@
-"""A flow as JSON: mitmweb's field names where they exist, ours on top. Used by the REST API and `flows list --json`.
+"""A flow as JSON: mitmweb's field names where they exist, ours on top. Used by the REST API and
+`flows list --json`.
 
-mitmweb's names as of mitmproxy 12.2 (`mitmproxy/tools/web/app.py`, `flow_to_json`). `request` is what left the proxy,
-`response` what the client received; the four sides by their own names are in the detailed form.
+mitmweb's names as of mitmproxy 12.2 (`mitmproxy/tools/web/app.py`, `flow_to_json`). `request` is
+what left the proxy, `response` what the client received; the four sides by their own names are in
+the detailed form.
 """
 
 from __future__ import annotations
@@ -15,26 +17,36 @@ from flows.models import Flow
 from flows.sides import FlowSide, HookTrace
 
 _OWN_FIELDS = (
-    "state", "source", "client_url", "forwarded_url", "user_agent", "client_format", "provider_format", "action",
-    "provider", "provider_type", "rule", "rule_id", "route", "revision", "requested_model", "sent_model", "session_id",
-    "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed", "connect_ms",
-    "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes", "event_count",
+    "state", "source", "client_url", "forwarded_url", "user_agent", "client_format",
+    "provider_format", "action",
+    "provider", "provider_type", "rule", "rule_id", "route", "revision", "requested_model",
+    "sent_model", "session_id",
+    "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed",
+    "connect_ms",
+    "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes",
+    "event_count",
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    "price_version", "losses", "bodies_dropped", "pinned", "run_label", "run_command", "ja3", "ja3_full", "ja4",
+    "price_version", "losses", "bodies_dropped", "pinned", "run_label", "run_command", "ja3",
+    "ja3_full", "ja4",
 )  # fmt: skip
 _SIDE_FIELDS = (
-    "http_version", "method", "url", "status_code", "reason", "headers", "body_digest", "body_size_bytes",
+    "http_version", "method", "url", "status_code", "reason", "headers", "body_digest",
+    "body_size_bytes",
     "body_truncated", "body_redacted", "body_decoded", "trailers", "chunk_times",
 )  # fmt: skip
 _NO_SIDES: Mapping[str, FlowSide] = {}
 _TRACE_FIELDS = (
-    "seq", "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "changed", "headers_before", "headers_after",
+    "seq", "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "changed",
+    "headers_before", "headers_after",
     "url_before", "url_after",
 )  # fmt: skip
 
 
 def flow_summary(flow: Flow, sides: Mapping[str, FlowSide] = _NO_SIDES) -> dict[str, Any]:
-    """A flow with the heads of what left the proxy and what the client received. No bodies, no queries."""
+    """A flow with the heads of what left the proxy and what the client received.
+
+    No bodies, no queries.
+    """
     return {
         "id": flow.pk,
         "type": {"DNS": "dns", "TCP": "tcp", "TLS": "tcp", "UDP": "udp"}.get(flow.method, "http"),
@@ -43,7 +55,9 @@ def flow_summary(flow: Flow, sides: Mapping[str, FlowSide] = _NO_SIDES) -> dict[
         "server_conn": _server_conn(flow),
         "request": _request(flow, sides.get("forwarded") or sides.get("client")),
         "response": _response(flow, sides.get("delivered") or sides.get("upstream")),
-        "error": {"msg": flow.error, "timestamp": _seconds(flow.finished_at)} if flow.error else None,
+        "error": (
+            {"msg": flow.error, "timestamp": _seconds(flow.finished_at)} if flow.error else None
+        ),
         "comment": "",
         "marked": "",
         "modified": bool(flow.hooks_changed),
@@ -56,7 +70,9 @@ def flow_summary(flow: Flow, sides: Mapping[str, FlowSide] = _NO_SIDES) -> dict[
     }
 
 
-def flow_detail_json(flow: Flow, sides: Mapping[str, FlowSide], traces: Iterable[HookTrace]) -> dict[str, Any]:
+def flow_detail_json(
+    flow: Flow, sides: Mapping[str, FlowSide], traces: Iterable[HookTrace]
+) -> dict[str, Any]:
     """The summary with all four sides' heads and what each hook did."""
     return {
         **flow_summary(flow, sides),
@@ -98,7 +114,11 @@ def _request(flow: Flow, side: FlowSide | None) -> dict[str, Any]:
 def _response(flow: Flow, side: FlowSide | None) -> dict[str, Any] | None:
     if side is None and flow.status_code is None:
         return None
-    first_byte_s = None if flow.first_byte_ms is None else flow.started_at.timestamp() + flow.first_byte_ms / 1000
+    first_byte_s = (
+        None
+        if flow.first_byte_ms is None
+        else flow.started_at.timestamp() + flow.first_byte_ms / 1000
+    )
     return {
         "status_code": flow.status_code if side is None else side.status_code,
         "reason": side.reason if side else "",

@@ -1,4 +1,7 @@
-"""The shape of a flow's JSON, for the API's description. What is sent is made by `flows.flow_json`."""
+"""The shape of a flow's JSON, for the API's description.
+
+What is sent is made by `flows.flow_json`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ class _Shape(serializers.Serializer[Any]):
 
 def _headers() -> Field[Any, Any, Any, Any]:
     pair: Field[Any, Any, Any, Any] = serializers.ListField(child=serializers.CharField())
-    return serializers.ListField(child=pair, help_text="[[name, value], ...] in wire order, secrets redacted.")
+    return serializers.ListField(
+        child=pair, help_text="[[name, value], ...] in wire order, secrets redacted."
+    )
 
 
 class MessageShape(_Shape):
@@ -59,7 +64,9 @@ class ConnectionShape(_Shape):
     """A connection, as far as it is known."""
 
     id = serializers.CharField()
-    address = serializers.ListField(child=serializers.JSONField(), allow_null=True, help_text="[host, port]")
+    address = serializers.ListField(
+        child=serializers.JSONField(), allow_null=True, help_text="[host, port]"
+    )
 
 
 class FlowShape(serializers.ModelSerializer[Flow]):
@@ -82,13 +89,20 @@ class FlowShape(serializers.ModelSerializer[Flow]):
     class Meta:
         model = Flow
         fields = [
-            "id", "type", "timestamp_created", "client_conn", "server_conn", "request", "response", "error", "comment",
-            "marked", "modified", "intercepted", "is_replay", "started_at", "finished_at", "state", "source",
-            "client_url", "forwarded_url", "user_agent", "client_format", "provider_format", "action", "provider",
-            "provider_type", "rule", "rule_id", "route", "revision", "requested_model", "sent_model", "session_id",
-            "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed", "connect_ms",
-            "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes",
-            "event_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+            "id", "type", "timestamp_created", "client_conn", "server_conn", "request", "response",
+            "error", "comment",
+            "marked", "modified", "intercepted", "is_replay", "started_at", "finished_at", "state",
+            "source",
+            "client_url", "forwarded_url", "user_agent", "client_format", "provider_format",
+            "action", "provider",
+            "provider_type", "rule", "rule_id", "route", "revision", "requested_model",
+            "sent_model", "session_id",
+            "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed",
+            "connect_ms",
+            "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
+            "response_size_bytes",
+            "event_count", "input_tokens", "output_tokens", "cache_read_tokens",
+            "cache_write_tokens",
             "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "run_label",
             "run_command", "ja3", "ja3_full", "ja4", "cost_usd",
         ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""Which flows a command, a page or an API call is about: all of a queryset, those somebody named, those jq keeps."""
+"""Which flows a command, a page or an API call is about: all of a queryset, those somebody named,
+those jq keeps.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from flows.models import Flow
 from providers.errors import CcproxyError
 
 MAX_JQ_FLOWS: Final = 10_000
-"""The console and the API ask jq about this many of the newest flows that match the other filters."""
+"""The console and the API ask jq about this many of the newest flows that match the other
+filters.
+"""
 
 _CHUNK_ROWS: Final = 200
 
@@ -48,7 +52,8 @@ def timed_summaries(flows: QuerySet[Flow]) -> Iterator[dict[str, Any]]:
 
 
 def chosen_ids(flows: QuerySet[Flow], filters: Sequence[str]) -> list[str]:
-    """Ids of the flows that the jq filters keep, in the filters' order; all of them without a filter.
+    """Ids of the flows that the jq filters keep, in the filters' order; all of them without a
+    filter.
 
     Raises:
         FlowSetError: the filters give something else than flows.
@@ -58,12 +63,16 @@ def chosen_ids(flows: QuerySet[Flow], filters: Sequence[str]) -> list[str]:
         return list(flows.values_list("pk", flat=True))
     ids = ids_of(run_jq(filters, timed_summaries(flows)))
     if ids is None:
-        raise FlowSetError("The jq filters have to keep whole flows here, or at least their id: use select(...).")
+        raise FlowSetError(
+            "The jq filters have to keep whole flows here, or at least their id: use select(...)."
+        )
     return ids
 
 
 def ids_of(results: Sequence[Any]) -> list[str] | None:
-    """The ids of results that are flows, or parts of flows with their id, each once; None when one is not."""
+    """The ids of results that are flows, or parts of flows with their id, each once; None when one
+    is not.
+    """
     ids = [found.get("id") if isinstance(found, dict) else None for found in results]
     known = [flow_id for flow_id in ids if isinstance(flow_id, str)]
     return list(dict.fromkeys(known)) if len(known) == len(ids) else None
@@ -78,7 +87,8 @@ def rows_of(ids: Sequence[str]) -> Iterator[Flow]:
 
 
 def jq_window(flows: QuerySet[Flow], own: Sequence[str]) -> tuple[list[Any], Flow | None]:
-    """What the configured filters and one's own make of the newest `MAX_JQ_FLOWS` of a queryset that is sorted so.
+    """What the configured filters and one's own make of the newest `MAX_JQ_FLOWS` of a queryset
+    that is sorted so.
 
     Returns the results, and the last flow that was looked at when there are older ones.
 
@@ -116,5 +126,10 @@ def _referred(reference: str) -> str:
     if reference in found or len(found) == 1:
         return reference if reference in found else found[0]
     if not found:
-        raise FlowSetError(f"There is no flow “{reference[:60]}”. `ccproxy flows list` shows the ids.")
-    raise FlowSetError(f"“{reference}” is the beginning of several flows ({', '.join(found)}): write more of the id.")
+        raise FlowSetError(
+            f"There is no flow “{reference[:60]}”. `ccproxy flows list` shows the ids."
+        )
+    raise FlowSetError(
+        f"“{reference}” is the beginning of several flows ({', '.join(found)}): write more of"
+        " the id."
+    )

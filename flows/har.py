@@ -1,9 +1,10 @@
 """Flows as HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), written piece by piece. Pure.
 
-One page a flow, whose id is the flow's. Of its two entries the first (2i) is what left the proxy and what the provider
-answered, the second (2i + 1) what the client sent and what it received. A side that is missing is taken from its
-counterpart. Binary bodies are base64 (`_encoding` on a request, where the format has no field for it); websocket
-messages and our own facts are in fields with a leading underscore, which other tools skip.
+One page a flow, whose id is the flow's. Of its two entries the first (2i) is what left the proxy
+and what the provider answered, the second (2i + 1) what the client sent and what it received. A
+side that is missing is taken from its counterpart. Binary bodies are base64 (`_encoding` on a
+request, where the format has no field for it); websocket messages and our own facts are in fields
+with a leading underscore, which other tools skip.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ _by_name = Redactor(SecretRegistry())
 OUTER_SIDES: Final = ("forwarded", "upstream")
 INNER_SIDES: Final = ("client", "delivered")
 _FACTS: Final = (
-    "state", "source", "action", "provider", "provider_type", "rule", "route", "requested_model", "sent_model",
-    "session_id", "client_format", "provider_format", "is_stream", "is_websocket", "error", "hooks_changed",
-    "first_event_ms", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "run_label",
+    "state", "source", "action", "provider", "provider_type", "rule", "route", "requested_model",
+    "sent_model",
+    "session_id", "client_format", "provider_format", "is_stream", "is_websocket", "error",
+    "hooks_changed",
+    "first_event_ms", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+    "run_label",
     "run_command", "ja3", "ja4",
 )  # fmt: skip
 
@@ -60,7 +64,9 @@ def page(flow: Flow) -> dict[str, Any]:
     return {
         "startedDateTime": _moment(flow),
         "id": flow.pk,
-        "title": _text(f"{flow.pk} {flow.method} {flow.forwarded_url or flow.client_url or flow.path}"),
+        "title": _text(
+            f"{flow.pk} {flow.method} {flow.forwarded_url or flow.client_url or flow.path}"
+        ),
         "pageTimings": {"onContentLoad": -1, "onLoad": -1},
         "_ccproxy": {name: _plain(getattr(flow, name)) for name in _FACTS},
     }
@@ -71,7 +77,9 @@ def entries(flow: WholeFlow) -> list[dict[str, Any]]:
     return [_entry(flow, *OUTER_SIDES, inner=False), _entry(flow, *INNER_SIDES, inner=True)]
 
 
-def _entry(flow: WholeFlow, request_name: str, response_name: str, *, inner: bool) -> dict[str, Any]:
+def _entry(
+    flow: WholeFlow, request_name: str, response_name: str, *, inner: bool
+) -> dict[str, Any]:
     request = flow.side(request_name, "client" if not inner else "forwarded")
     response = flow.side(response_name, "delivered" if not inner else "upstream")
     timings = _timings(flow.flow, inner=inner)
@@ -95,7 +103,9 @@ def _entry(flow: WholeFlow, request_name: str, response_name: str, *, inner: boo
 
 
 def _timings(flow: Flow, *, inner: bool) -> dict[str, float]:
-    """Milliseconds: -1 where unknown, but for send, wait and receive, which must not be negative."""
+    """Milliseconds: -1 where unknown, but for send, wait and receive, which must not be
+    negative.
+    """
     connect = -1.0 if inner or flow.connect_ms is None else max(0.0, flow.connect_ms)
     total = max(0.0, flow.duration_ms or 0.0)
     first = total if flow.first_byte_ms is None else max(0.0, flow.first_byte_ms)
@@ -141,7 +151,12 @@ def _response(flow: WholeFlow, side: FlowSide | None) -> dict[str, Any]:
         "mimeType": _text(header(headers, "content-type") or "x-unknown"),
         **(_body(flow, side) if side else {"text": ""}),
     }
-    if side is not None and plain and header(headers, "content-encoding") and not side.body_truncated:
+    if (
+        side is not None
+        and plain
+        and header(headers, "content-encoding")
+        and not side.body_truncated
+    ):
         content["compression"] = len(plain) - side.body_size_bytes
     found: dict[str, Any] = {
         "status": (side.status_code if side else flow.flow.status_code) or 0,
@@ -168,14 +183,18 @@ def _body(flow: WholeFlow, side: FlowSide) -> dict[str, Any]:
     if stored is None:
         comment = {"comment": f"The body ({side.body_size_bytes} bytes) was not kept."}
     elif side.body_truncated:
-        comment = {"comment": f"Only the first {len(stored)} of {side.body_size_bytes} bytes were kept."}
+        comment = {
+            "comment": f"Only the first {len(stored)} of {side.body_size_bytes} bytes were kept."
+        }
     if _is_utf8(plain):
         return {"text": plain.decode(), **comment}
     return {"text": base64.b64encode(plain).decode(), "encoding": "base64", **comment}
 
 
 def _headers(side: FlowSide | None) -> list[dict[str, str]]:
-    """The record is redacted already; what was imported by an older version or edited by hand goes by name."""
+    """The record is redacted already; what was imported by an older version or edited by hand goes
+    by name.
+    """
     found = []
     for name, value in side.headers if side else []:
         safe = value if _MARK in value else _by_name.header(name, value)

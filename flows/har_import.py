@@ -1,7 +1,9 @@
-"""HAR files of any tool (Chrome, Firefox, Charles, Proxyman, our own) as records of flows. Pure, and tolerant.
+"""HAR files of any tool (Chrome, Firefox, Charles, Proxyman, our own) as records of flows. Pure,
+and tolerant.
 
-An entry of another tool is one flow, whose request counts as both what the client sent and what left. Of our own files
-the two entries of a page become the four sides again. What is missing or of the wrong type is left out.
+An entry of another tool is one flow, whose request counts as both what the client sent and what
+left. Of our own files the two entries of a page become the four sides again. What is missing or of
+the wrong type is left out.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ SOURCE: Final = "import"
 _LATEST: Final = 4_102_444_800.0  # 2100
 NAMESPACE: Final = uuid.UUID("5f2d3b1e-8f6b-4d8e-9d56-4c6f2a1b7e90")
 _FACTS: Final = (
-    "state", "action", "provider", "provider_type", "rule", "route", "requested_model", "sent_model", "session_id",
+    "state", "action", "provider", "provider_type", "rule", "route", "requested_model",
+    "sent_model", "session_id",
     "client_format", "provider_format", "error",
 )  # fmt: skip
 _STATES: Final = ("done", "error")
@@ -61,7 +64,9 @@ def _group(entry: dict[str, Any], ours: bool, number: int) -> str:
 
 
 def _record(key: str, entries: list[dict[str, Any]], page: dict[str, Any]) -> FlowRecord:
-    sides = tuple(_own_sides(entries) if key and not key.startswith("#") else _foreign_sides(entries[0]))
+    sides = tuple(
+        _own_sides(entries) if key and not key.startswith("#") else _foreign_sides(entries[0])
+    )
     client = next((side for side in sides if side.side == "client"), sides[0])
     forwarded = next((side for side in sides if side.side == "forwarded"), client)
     answer = next((side for side in sides if side.side == "delivered"), None)
@@ -114,7 +119,9 @@ def _id(key: str, entries: list[dict[str, Any]]) -> str:
 
 
 def _own_sides(entries: list[dict[str, Any]]) -> Iterator[SideRecord]:
-    """Every side that the file names, once; one that stood in for a missing one is not that side."""
+    """Every side that the file names, once; one that stood in for a missing one is not that
+    side.
+    """
     seen: set[str] = set()
     for entry in entries:
         names = _dict(entry.get("_ccproxy"))
@@ -169,7 +176,9 @@ def _request_body(post: dict[str, Any]) -> bytes:
     if "text" in post:
         return _bytes(post["text"], post.get("_encoding") or post.get("encoding"))
     params = [_dict(param) for param in _list(post.get("params"))]
-    return urlencode([(_str(param.get("name")), _str(param.get("value"))) for param in params]).encode()
+    return urlencode(
+        [(_str(param.get("name")), _str(param.get("value"))) for param in params]
+    ).encode()
 
 
 def _bytes(text: Any, encoding: Any) -> bytes:
@@ -184,12 +193,19 @@ def _bytes(text: Any, encoding: Any) -> bytes:
 
 def _headers(message: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     lines = [_dict(line) for line in _list(message.get("headers"))]
-    return tuple((_str(line.get("name")), _str(line.get("value"))) for line in lines if line.get("name"))
+    return tuple(
+        (_str(line.get("name")), _str(line.get("value"))) for line in lines if line.get("name")
+    )
 
 
 def _chunk_times(found: Any) -> Iterator[tuple[int, float]]:
     for pair in _list(found):
-        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], int) and _is_number(pair[1]):
+        if (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and isinstance(pair[0], int)
+            and _is_number(pair[1])
+        ):
             yield pair[0], float(pair[1])
 
 
@@ -209,13 +225,17 @@ def _messages(entry: dict[str, Any], started_at: float) -> Iterator[WebSocketRec
 def _timing(entry: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds; -1 and nonsense are unknown."""
     timings = _dict(entry.get("timings"))
-    known = {name: float(value) for name, value in timings.items() if _is_number(value) and value >= 0}
+    known = {
+        name: float(value) for name, value in timings.items() if _is_number(value) and value >= 0
+    }
     total = entry.get("time")
     first = sum(known.get(name, 0.0) for name in ("blocked", "dns", "connect", "send", "wait"))
     return {
         "connect_ms": known.get("connect"),
         "first_byte_ms": first if "wait" in known else None,
-        "duration_ms": min(float(total), 1e12) if _is_number(total) and total >= 0 else sum(known.values()),
+        "duration_ms": (
+            min(float(total), 1e12) if _is_number(total) and total >= 0 else sum(known.values())
+        ),
     }
 
 
@@ -247,7 +267,9 @@ def _path(url: str) -> str:
 
 
 def _header(side: SideRecord | None, wanted: str) -> str:
-    return next((value for name, value in side.headers if name.lower() == wanted), "") if side else ""
+    return (
+        next((value for name, value in side.headers if name.lower() == wanted), "") if side else ""
+    )
 
 
 def _json(body: bytes | None) -> dict[str, Any] | None:
@@ -259,7 +281,12 @@ def _json(body: bytes | None) -> dict[str, Any] | None:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value and abs(value) < 1e15
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and value == value
+        and abs(value) < 1e15
+    )
 
 
 def _str(value: Any) -> str:

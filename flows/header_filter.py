@@ -1,4 +1,7 @@
-"""Finds flows by a header of any of their four sides. They are JSON text (see `flows.sides`) and searched as such."""
+"""Finds flows by a header of any of their four sides.
+
+They are JSON text (see `flows.sides`) and searched as such.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,15 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 s
 
 
 def by_header(flows: QuerySet[Flow], wanted: str) -> QuerySet[Flow]:
-    """Flows with a header: "name: part of its value", "name:" for any value, or a text in any name or value.
+    """Flows with a header: "name: part of its value", "name:" for any value, or a text in any name
+    or value.
 
-    Letters match in either case. A flow's headers are looked up by its id, so the newest that match are found soon.
+    Letters match in either case. A flow's headers are looked up by its id, so the newest that match
+    are found soon.
     """
-    return flows.filter(Exists(FlowParts.objects.filter(_condition(wanted.strip()), flow=OuterRef("pk"))))
+    return flows.filter(
+        Exists(FlowParts.objects.filter(_condition(wanted.strip()), flow=OuterRef("pk")))
+    )
 
 
 def _condition(wanted: str) -> Q:

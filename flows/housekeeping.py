@@ -1,4 +1,6 @@
-"""What the record needs now and then, cut into small steps that fit between two batches of the writer."""
+"""What the record needs now and then, cut into small steps that fit between two batches of the
+writer.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ class Housekeeping:
         self.pruned = 0
 
     def step(self) -> float:
-        """Do one piece; returns in how many seconds the next is due (0: at once). Database errors come through."""
+        """Do one piece; returns in how many seconds the next is due (0: at once).
+
+        Database errors come through.
+        """
         now = time.monotonic()
         if not self._shrinkable:
             retention.make_shrinkable()
@@ -38,7 +43,11 @@ class Housekeeping:
         elif now >= self._sweep_at:
             self._sweep_after = retention.sweep_chunk(self._sweep_after)
             self._sweep_at = self._sweep_at if self._sweep_after else now + SWEEP_EVERY_S
-        return 0.0 if self._reclaim else max(0.0, min(self._prune_at, self._sweep_at) - time.monotonic())
+        return (
+            0.0
+            if self._reclaim
+            else max(0.0, min(self._prune_at, self._sweep_at) - time.monotonic())
+        )
 
     def postpone(self) -> float:
         """The database was busy: try again later; returns in how many seconds."""

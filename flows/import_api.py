@@ -43,7 +43,9 @@ class ImportedShape(serializers.Serializer[Any]):
     new = serializers.IntegerField(help_text="Flows that came in.")
     known = serializers.IntegerField(help_text="Flows that were there already.")
     skipped = serializers.IntegerField(help_text="Entries that make no flow.")
-    problem = serializers.CharField(help_text="Where a damaged file ended; what stands before it came in.")
+    problem = serializers.CharField(
+        help_text="Where a damaged file ended; what stands before it came in."
+    )
 
 
 class ImportView(APIView):
@@ -57,7 +59,9 @@ class ImportView(APIView):
         request={
             "multipart/form-data": {
                 "type": "object",
-                "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                "properties": {
+                    "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                },
                 "required": ["file"],
             },
             "application/har+json": OpenApiTypes.OBJECT,
@@ -89,7 +93,9 @@ class ImportView(APIView):
                 continue
             total.new, total.known = total.new + found.new, total.known + found.known
             total.skipped += found.skipped
-            total.problem = " ".join(filter(None, (total.problem, found.problem and f"{name}: {found.problem}")))
+            total.problem = " ".join(
+                filter(None, (total.problem, found.problem and f"{name}: {found.problem}"))
+            )
         if total.problem and not (total.new or total.known):
             raise CaptureError(total.problem)
         return total

@@ -30,7 +30,9 @@ def import_page(request: HttpRequest) -> HttpResponse:
         return render(request, "flows/import.html", {**context, "problem": str(exc)}, status=413)
     files = [file for name in request.FILES for file in request.FILES.getlist(name)]
     if not files:
-        return render(request, "flows/import.html", {**context, "problem": "Choose a file first."}, status=400)
+        return render(
+            request, "flows/import.html", {**context, "problem": "Choose a file first."}, status=400
+        )
     results = [
         {"name": printable(name), "problem": str(found)}
         if isinstance(found, CaptureError)

@@ -1,4 +1,7 @@
-"""Takes captures of other tools into the record: HAR and mitmproxy files. Secrets are cut out as from live traffic."""
+"""Takes captures of other tools into the record: HAR and mitmproxy files.
+
+Secrets are cut out as from live traffic.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,8 @@ def parsed_har(data: bytes) -> Any:
 
 
 def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
-    """Store the flows that are not there yet. `decoded`: bodies come without their content encoding.
+    """Store the flows that are not there yet. `decoded`: bodies come without their content
+    encoding.
 
     Raises:
         CaptureError: not even one flow could be read.
@@ -95,7 +99,9 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
 
 
 def _built(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows | None:
-    """The rows of a record; None for one that no real traffic makes, with times or types that cannot be."""
+    """The rows of a record; None for one that no real traffic makes, with times or types that
+    cannot be.
+    """
     try:
         return _rows(builder, record, decoded=decoded)
     except (ValueError, TypeError, OverflowError, AttributeError, OSError):
@@ -111,7 +117,10 @@ def _until_problem(records: Iterable[FlowRecord], found: Imported) -> Iterator[F
 
 
 def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows:
-    """The rows of a record. A header that names an encoding the bytes no longer have is put back after packing."""
+    """The rows of a record.
+
+    A header that names an encoding the bytes no longer have is put back after packing.
+    """
     if not decoded:
         return builder.build(record)
     sides = tuple(replace(side, headers=_without_encoding(side)) for side in record.sides)
@@ -120,7 +129,11 @@ def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows
     for row, side in zip(rebuilt, record.sides, strict=True):
         for place, (name, value) in enumerate(side.headers):
             if name.lower() == _ENCODING:
-                row.headers = [*row.headers[:place], [name[:100], value[:100]], *row.headers[place:]]
+                row.headers = [
+                    *row.headers[:place],
+                    [name[:100], value[:100]],
+                    *row.headers[place:],
+                ]
                 row.body_decoded = True
     return replace(rows, parts=written(rebuilt, rows.traces))
 

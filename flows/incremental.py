@@ -1,4 +1,7 @@
-"""Undoes a content encoding piece by piece, for streams that somebody watches while they run. Pure."""
+"""Undoes a content encoding piece by piece, for streams that somebody watches while they run.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,18 @@ from flows.decode import MAX_DECODED_BYTES, layers
 
 MAX_RATIO = 100
 FREE_BYTES = 1024 * 1024
-"""A stream may unfold to so many times what came, and this much: the proxy's loop waits while a piece is unfolded."""
+"""A stream may unfold to so many times what came, and this much: the proxy's loop waits while a
+piece is unfolded.
+"""
 _MAGIC_BYTES = 4
 
 
 class IncrementalDecoder:
     """Compressed pieces in, plain pieces out. Raises `ValueError` for a broken or unknown encoding.
 
-    Output beyond `max_bytes`, or beyond `MAX_RATIO` times the input, is dropped and `capped` set. Without
-    `content_encoding` the first bytes of the stream decide (gzip and zstd have magic numbers); stacked encodings are
-    not undone.
+    Output beyond `max_bytes`, or beyond `MAX_RATIO` times the input, is dropped and `capped` set.
+    Without `content_encoding` the first bytes of the stream decide (gzip and zstd have magic
+    numbers); stacked encodings are not undone.
     """
 
     def __init__(self, content_encoding: str = "", *, max_bytes: int = MAX_DECODED_BYTES) -> None:

@@ -1,4 +1,6 @@
-"""REST: what the pages work out of the record: usage, sessions, changes, context, websocket messages."""
+"""REST: what the pages work out of the record: usage, sessions, changes, context, websocket
+messages.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,18 @@ class _Insight(APIView):
 
 
 class UsageView(_Insight):
-    """Tokens and costs of the last days (UTC), added up: in all, by day, by model, and of the largest sessions."""
+    """Tokens and costs of the last days (UTC), added up: in all, by day, by model, and of the
+    largest sessions.
+    """
 
     @extend_schema(
         parameters=[OpenApiParameter("days", OpenApiTypes.INT, enum=PERIODS, default=DEFAULT_DAYS)],
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request) -> HttpResponse:
-        """Sums; null is not known, and `unmetered` and `unpriced` count the requests behind that."""
+        """Sums; null is not known, and `unmetered` and `unpriced` count the requests behind
+        that.
+        """
         wanted = request.query_params.get("days", str(DEFAULT_DAYS))
         days = next((period for period in PERIODS if str(period) == wanted), None)
         if days is None:
@@ -86,7 +92,9 @@ class SessionView(_Insight):
 
 
 class ChangesView(_Insight):
-    """What changed between the client's request and the one that left; with `hook`, what that step changed."""
+    """What changed between the client's request and the one that left; with `hook`, what that step
+    changed.
+    """
 
     @extend_schema(
         parameters=[OpenApiParameter("hook", OpenApiTypes.INT, description="The step's `seq`.")],
@@ -108,7 +116,9 @@ class ContextView(_Insight):
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, flow_id: str) -> HttpResponse:
-        """Sizes are bytes; `context` is null for what is no conversation with a model, and `note` says why."""
+        """Sizes are bytes; `context` is null for what is no conversation with a model, and `note`
+        says why.
+        """
         found = context_tab(_detail(flow_id), {})
         context, cache = found["context"], found["cache"]
         return _answer(
@@ -116,14 +126,16 @@ class ContextView(_Insight):
                 "context": asdict(context) if context else None,
                 "note": found["note"],
                 "window_tokens": found.get("window"),
-                "cache": cache
-                and {
-                    "broken": cache.bad,
-                    "sentence": cache.sentence,
-                    "cost": cache.cost,
-                    "by": cache.by,
-                    "previous": cache.previous.pk,
-                },
+                "cache": (
+                    cache
+                    and {
+                        "broken": cache.bad,
+                        "sentence": cache.sentence,
+                        "cost": cache.cost,
+                        "by": cache.by,
+                        "previous": cache.previous.pk,
+                    }
+                ),
             }
         )
 
@@ -139,16 +151,23 @@ class MessagesView(_Insight):
         """A page of messages; `body` is where each one's bytes are."""
         after = request.query_params.get("after", "-1")
         if after != "-1" and not (after.isascii() and after.isdigit() and len(after) < 10):
-            raise ParseError({"after": ["This is no place; take it from the “next” of an earlier answer."]})
+            raise ParseError(
+                {"after": ["This is no place; take it from the “next” of an earlier answer."]}
+            )
         flow = _detail(flow_id).flow
         found = selectors.messages(flow.pk, after_seq=int(after), limit=MESSAGES_PER_PAGE + 1)
         shown = found[:MESSAGES_PER_PAGE]
         fields = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
         rows = [
-            {**{name: getattr(one, name) for name in fields}, "body": f"/flows/{flow.pk}/body/message-{one.seq}"}
+            {
+                **{name: getattr(one, name) for name in fields},
+                "body": f"/flows/{flow.pk}/body/message-{one.seq}",
+            }
             for one in shown
         ]
-        return _answer({"next": shown[-1].seq if len(found) > MESSAGES_PER_PAGE else None, "results": rows})
+        return _answer(
+            {"next": shown[-1].seq if len(found) > MESSAGES_PER_PAGE else None, "results": rows}
+        )
 
 
 def _detail(flow_id: str) -> FlowDetail:

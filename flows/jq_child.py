@@ -1,8 +1,9 @@
 """The process in which jq filters run: no environment, no files, bounded memory, time and output.
 
-Started by `flows.jqfilter` as a script of its own, with the limits as argument. Standard input: the filters as a line
-of JSON, then the JSON text they work on. Standard output: a line of JSON, `{}` or `{"error": ..., "filter": place}`,
-then the result. libjq reads files for `import` and `modulemeta` and tells its environment: both are taken away first.
+Started by `flows.jqfilter` as a script of its own, with the limits as argument. Standard input: the
+filters as a line of JSON, then the JSON text they work on. Standard output: a line of JSON, `{}` or
+`{"error": ..., "filter": place}`, then the result. libjq reads files for `import` and `modulemeta`
+and tells its environment: both are taken away first.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def _compile(program: str, place: int, alone: str = "") -> Any:
         return jq.compile(program)
     except ValueError as exc:
         enclosed = str(exc)
-    try:  # alone it fails at the place its author wrote, unless the brackets are what it cannot have
+    # alone it fails at the place its author wrote, unless the brackets are what it cannot have
+    try:
         jq.compile(alone)
     except ValueError as exc:
         raise RefusedError(place, _readable(str(exc), first_line=1)) from None
@@ -103,7 +105,9 @@ def _run(source: str, place: int, text: str) -> str:
         raise RefusedError(place, "it gives nothing; it has to give one array")
     found = json.loads(result)
     if found["count"] != 1:
-        raise RefusedError(place, "it gives no value or several; it has to give one array: put it in [ ]")
+        raise RefusedError(
+            place, "it gives no value or several; it has to give one array: put it in [ ]"
+        )
     raise RefusedError(place, f"it gives {found['type']}; it has to give an array: put it in [ ]")
 
 

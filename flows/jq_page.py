@@ -1,4 +1,6 @@
-"""The flow list under a jq filter: rows when it keeps flows, otherwise whatever it makes of them."""
+"""The flow list under a jq filter: rows when it keeps flows, otherwise whatever it makes of
+them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def jq_page(flows: QuerySet[Flow], source: str) -> JqPage:
     ids = ids_of(results)
     if ids is None:
         count = plural(len(results), "value")
-        return JqPage(value=_shown(results), note=f"The filter gives {count}, not flows. {looked_at}".strip())
+        return JqPage(
+            value=_shown(results), note=f"The filter gives {count}, not flows. {looked_at}".strip()
+        )
     found = {flow.pk: flow for flow in rows(Flow.objects.filter(pk__in=ids[:SHOWN_ROWS]))}
     kept = [found[flow_id] for flow_id in ids[:SHOWN_ROWS] if flow_id in found]
     cut = f"The first {SHOWN_ROWS} of {len(ids)} flows are shown." if len(ids) > SHOWN_ROWS else ""
@@ -49,4 +53,6 @@ def jq_page(flows: QuerySet[Flow], source: str) -> JqPage:
 
 def _shown(results: list[Any]) -> SafeString:
     text = json.dumps(results, indent=2, ensure_ascii=False)
-    return visible(text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n… ({len(text)} characters)")
+    return visible(
+        text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n… ({len(text)} characters)"
+    )

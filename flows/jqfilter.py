@@ -1,7 +1,9 @@
-"""jq filters over flows, run in a process of their own (`flows.jq_child`) because libjq is not to be trusted.
+"""jq filters over flows, run in a process of their own (`flows.jq_child`) because libjq is not to
+be trusted.
 
-In this process a filter could stop every thread (the binding holds the interpreter's lock), read files, tell the
-environment, or eat the memory. Each filter maps an array to an array; several are applied one after the other.
+In this process a filter could stop every thread (the binding holds the interpreter's lock), read
+files, tell the environment, or eat the memory. Each filter maps an array to an array; several are
+applied one after the other.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ MAX_FILTERS: Final = 20
 MAX_INPUT_BYTES: Final = 128 * 1024 * 1024
 MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
 MEMORY_BYTES: Final = 256 * 1024 * 1024
-"""Address space of the process for a small input; a large one gets `_MEMORY_PER_INPUT_BYTE` more for each byte."""
+"""Address space of the process for a small input; a large one gets `_MEMORY_PER_INPUT_BYTE` more
+for each byte.
+"""
 
 TIMEOUT_S: Final = 3.0
 _SECONDS_PER_INPUT_BYTE: Final = 0.15e-6
@@ -46,7 +50,8 @@ class JqBusyError(JqError):
 
 
 def run_jq(filters: Sequence[str], items: Iterable[Any]) -> list[Any]:
-    """What the filters make of the array of `items`, which may be a generator: it is written to a file, not kept.
+    """What the filters make of the array of `items`, which may be a generator: it is written to a
+    file, not kept.
 
     Without a filter the items come back as they are.
 
@@ -75,7 +80,8 @@ def check_filters(filters: Sequence[str]) -> None:
     for place, text in enumerate(filters):
         if len(text) > MAX_FILTER_CHARS:
             raise JqError(
-                f"{_name(filters, place)} has {len(text)} characters; a filter may have at most {MAX_FILTER_CHARS}."
+                f"{_name(filters, place)} has {len(text)} characters; a filter may have at most"
+                f" {MAX_FILTER_CHARS}."
             )
         if "\0" in text:
             raise JqError(f"{_name(filters, place)} contains a NUL character.")
@@ -92,7 +98,10 @@ def _write_items(file: IO[bytes], items: Iterable[Any]) -> int:
         file.write(separator + _dumped(item))
         separator = b","
         if file.tell() - start > MAX_INPUT_BYTES:
-            raise JqError(f"These flows are over {MAX_INPUT_BYTES // 1024**2} MB as JSON: ask jq about fewer of them.")
+            raise JqError(
+                f"These flows are over {MAX_INPUT_BYTES // 1024**2} MB as JSON: ask jq about fewer"
+                " of them."
+            )
     file.write(b"[]" if separator == b"[" else b"]")
     return file.tell() - start
 
@@ -149,7 +158,9 @@ def _read(process: subprocess.Popen[bytes], deadline: float, timeout_s: float) -
             if not chunk:
                 if process.wait() == 0:
                     return bytes(output)
-                raise JqError("The jq filter needs too much memory or time; select or shorten more.")
+                raise JqError(
+                    "The jq filter needs too much memory or time; select or shorten more."
+                )
             output += chunk
             if len(output) > MAX_OUTPUT_BYTES:
                 raise JqError("The result of the jq filter is too large; select or shorten more.")

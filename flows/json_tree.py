@@ -19,12 +19,15 @@ LONG_STRING_CHARS: Final = 160
 MAX_STRING_CHARS: Final = 100_000
 MAX_DEPTH: Final = 60
 _LAZY: Final = (
-    '<li><details hx-get="{}" hx-trigger="toggle once" hx-target="find .json">{}<ul class="json"></ul></details></li>'
+    '<li><details hx-get="{}" hx-trigger="toggle once" hx-target="find .json">{}<ul'
+    ' class="json"></ul></details></li>'
 )
 
 
 def tree(value: Any, url: str, pointer: str = "") -> SafeString:
-    """The HTML of a parsed document, or of its branch at `pointer`, whose bigger branches are fetched from `url`."""
+    """The HTML of a parsed document, or of its branch at `pointer`, whose bigger branches are
+    fetched from `url`.
+    """
     if not isinstance(value, dict | list):
         return format_html('<div class="json">{}</div>', _scalar(value))
     return format_html('<ul class="json">{}</ul>', _children(value, url, pointer, 0))
@@ -60,7 +63,9 @@ def _children(value: Any, url: str, pointer: str, depth: int) -> SafeString:
     pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
     html = [_child(key, item, url, pointer, depth) for key, item in pairs[:MAX_CHILDREN]]
     if len(pairs) > MAX_CHILDREN:
-        html.append(format_html('<li class="muted">and {} more, see Raw</li>', len(pairs) - MAX_CHILDREN))
+        html.append(
+            format_html('<li class="muted">and {} more, see Raw</li>', len(pairs) - MAX_CHILDREN)
+        )
     return mark_safe("".join(html))  # noqa: S308  joined from escaped pieces
 
 
@@ -76,19 +81,27 @@ def _child(key: Any, value: Any, url: str, pointer: str, depth: int) -> SafeStri
         return format_html(_LAZY, address, summary)
     opened = mark_safe(" open") if size <= OPEN_BYTES else ""
     body = _children(value, url, here, depth + 1)
-    return format_html('<li><details{}>{}<ul class="json">{}</ul></details></li>', opened, summary, body)
+    return format_html(
+        '<li><details{}>{}<ul class="json">{}</ul></details></li>', opened, summary, body
+    )
 
 
 def _summary(value: Any, size: int) -> SafeString:
     """What a folded branch says of itself: its kind, role or name, and its size."""
     words: list[str] = []
     if isinstance(value, dict):
-        words = [v for k in ("role", "type", "name") if isinstance(v := value.get(k), str) and len(v) < 60]
+        words = [
+            v
+            for k in ("role", "type", "name")
+            if isinstance(v := value.get(k), str) and len(v) < 60
+        ]
         function = value.get("function")
         if isinstance(function, dict) and isinstance(function.get("name"), str):
             words.append(function["name"][:60])
     number = units.plural(len(value), "item" if isinstance(value, list) else "key")
-    label = format_html('<span class="label">{}</span> ', visible(" · ".join(words))) if words else ""
+    label = (
+        format_html('<span class="label">{}</span> ', visible(" · ".join(words))) if words else ""
+    )
     return format_html('{}<span class="muted">{} · {}</span>', label, number, units.size(size))
 
 
@@ -96,9 +109,13 @@ def _scalar(value: Any) -> SafeString:
     if isinstance(value, str):
         return _string(value)
     if value is None or isinstance(value, bool):
-        return format_html('<span class="const">{}</span>', "null" if value is None else str(value).lower())
+        return format_html(
+            '<span class="const">{}</span>', "null" if value is None else str(value).lower()
+        )
     if isinstance(value, dict | list):
-        return format_html('<span class="const">{}</span>', "{}" if isinstance(value, dict) else "[]")
+        return format_html(
+            '<span class="const">{}</span>', "{}" if isinstance(value, dict) else "[]"
+        )
     return format_html('<span class="num">{}</span>', str(value))
 
 
@@ -107,10 +124,12 @@ def _string(value: str) -> SafeString:
         return format_html('<span class="str">"{}"</span>', visible(value))
     first = " ".join(value[:LONG_STRING_CHARS].split())
     shown = value[:MAX_STRING_CHARS]
-    rest = format_html('<p class="muted">and {} more characters, see Raw</p>', len(value) - len(shown))
+    rest = format_html(
+        '<p class="muted">and {} more characters, see Raw</p>', len(value) - len(shown)
+    )
     return format_html(
-        '<details class="long"><summary><span class="str">"{}…"</span> <span class="muted">{}</span></summary>'
-        "<pre>{}</pre>{}</details>",
+        '<details class="long"><summary><span class="str">"{}…"</span> <span'
+        ' class="muted">{}</span></summary><pre>{}</pre>{}</details>',
         visible(first[:110]),
         units.size(len(value.encode("utf-8", "surrogatepass"))),
         visible(shown),

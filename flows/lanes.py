@@ -1,8 +1,10 @@
-"""Which earlier body a body is stored as an addition to. Pure; docs/decisions/004-bodies-as-deltas.md says why.
+"""Which earlier body a body is stored as an addition to. Pure;
+docs/decisions/004-bodies-as-deltas.md says why.
 
-The bodies of one conversation form a lane: a first one stored whole, some that build on it, and most of them on the
-newest of those. So a body is read in three steps, and a lane that grows evenly costs a small multiple of what its turns
-added. What a turn adds decides when to build anew, not a number of turns.
+The bodies of one conversation form a lane: a first one stored whole, some that build on it, and
+most of them on the newest of those. So a body is read in three steps, and a lane that grows evenly
+costs a small multiple of what its turns added. What a turn adds decides when to build anew, not a
+number of turns.
 """
 
 from __future__ import annotations
@@ -15,10 +17,14 @@ from flows.packed import PackedBody, pack, pack_over
 from flows.shared import Shared
 
 HELD_BYTES = 32 * 1024 * 1024
-"""Bodies kept in memory to build on; the lanes not used for the longest time are forgotten first."""
+"""Bodies kept in memory to build on; the lanes not used for the longest time are forgotten
+first.
+"""
 
 HELD_LANES = 1000
-"""Conversations of one short question each: their bytes alone would let 16,000 of them stay, with twice that beside."""
+"""Conversations of one short question each: their bytes alone would let 16,000 of them stay, with
+twice that beside.
+"""
 
 MIN_BYTES = 1024
 """Smaller bodies are stored alone."""
@@ -42,10 +48,16 @@ def add_to(base: Base, digest: str, data: bytes, known: Shared | None = None) ->
     """
     if len(data) < MIN_BYTES or len(base.data) < MIN_BYTES or digest == base.packed.digest:
         return None
-    encoding, blob = pack_over(data, base.data, known if known and known.base is base.data else None)
+    encoding, blob = pack_over(
+        data, base.data, known if known and known.base is base.data else None
+    )
     whole = next(reversed([base.packed, *base.packed.bases()]))
     alone_bytes = len(data) * len(whole.blob) / whole.size_bytes
-    return PackedBody(digest, encoding, len(data), blob, base.packed) if 2 * len(blob) <= alone_bytes else None
+    return (
+        PackedBody(digest, encoding, len(data), blob, base.packed)
+        if 2 * len(blob) <= alone_bytes
+        else None
+    )
 
 
 @dataclass(slots=True)
@@ -91,7 +103,9 @@ class Lanes:
         lane = self._lanes.get(key)
         return (lane.middle or lane.whole).packed if lane else None
 
-    def pack(self, key: Hashable, digest: str, data: bytes, known: Shared | None = None) -> PackedBody:
+    def pack(
+        self, key: Hashable, digest: str, data: bytes, known: Shared | None = None
+    ) -> PackedBody:
         """Pack the next body of a lane. `known`: what it shares with some earlier body."""
         if len(data) < MIN_BYTES:
             return pack(data, digest)

@@ -1,4 +1,6 @@
-"""How many lines a change adds and takes away, as a unified diff of the pretty-printed request would show it. Pure."""
+"""How many lines a change adds and takes away, as a unified diff of the pretty-printed request
+would show it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def changed_lines(
     headers: tuple[Sequence[Header], Sequence[Header]],
     bodies: tuple[BodyView | None, BodyView | None],
 ) -> Counts | None:
-    """Added and removed lines of address, headers and body; None when the body is too large to be counted here."""
+    """Added and removed lines of address, headers and body; None when the body is too large to be
+    counted here.
+    """
     counted = [(1, 1)] if urls[0] != urls[1] else []
     counted += [_HEADER[line.kind] for line in header_diff(*headers)]
     before, after = bodies
@@ -46,7 +50,8 @@ def changed_lines(
 def _body(before: BodyView, after: BodyView) -> list[Counts]:
     if before.kind == after.kind == "json":
         return [
-            _json(change.kind, change.before, change.after) for change in json_diff(before.json.value, after.json.value)
+            _json(change.kind, change.before, change.after)
+            for change in json_diff(before.json.value, after.json.value)
         ]
     if "binary" in (before.kind, after.kind):
         return []

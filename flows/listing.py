@@ -1,4 +1,7 @@
-"""The table of `ccproxy flows list`. What comes from the wire is shown with its control characters spelled out."""
+"""The table of `ccproxy flows list`.
+
+What comes from the wire is shown with its control characters spelled out.
+"""
 
 from __future__ import annotations
 

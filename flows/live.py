@@ -1,11 +1,13 @@
-"""Shows flows while they run: tells the pages which rows moved, and passes on the bytes of streams somebody watches.
+"""Shows flows while they run: tells the pages which rows moved, and passes on the bytes of streams
+somebody watches.
 
-Lossy on purpose and off the request's path: nothing here waits, raises or grows without bound. What is lost here is in
-the database a moment later, and the pages ask there.
+Lossy on purpose and off the request's path: nothing here waits, raises or grows without bound. What
+is lost here is in the database a moment later, and the pages ask there.
 
 Groups: `flows` gets `{"type": "flows.row", "phase", "row"}`; `flow.<hex id>` gets
-`{"type": "flow.delta", "offset", "next", "data"}` (offsets count bytes on the wire; `data` is decompressed and without
-secrets, so its length may differ) and `{"type": "flow.state", "phase", "row"}`.
+`{"type": "flow.delta", "offset", "next", "data"}` (offsets count bytes on the wire; `data` is
+decompressed and without secrets, so its length may differ) and `{"type": "flow.state", "phase",
+"row"}`.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ def _quiet[**P](method: Callable[P, None]) -> Callable[P, None]:
 
 
 class _Stream:
-    """The bytes of one running answer: raw ones as they came, and plain ones once somebody asked."""
+    """The bytes of one running answer: raw ones as they came, and plain ones once somebody
+    asked.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -189,7 +193,8 @@ class LiveBus:
         self._row("finished", record)
 
     def segments(self, flow_id: str) -> list[Segment] | None:
-        """The plain bytes so far of a running answer, from its beginning; None when they are not at hand.
+        """The plain bytes so far of a running answer, from its beginning; None when they are not at
+        hand.
 
         May be called from any thread.
         """
@@ -237,7 +242,8 @@ class LiveBus:
     def _flush(self) -> None:
         self._timer = None
         if self._sending is not None and not self._sending.done():
-            self._schedule()  # the layer is slow: what comes meanwhile is merged into the next flush
+            # the layer is slow: what comes meanwhile is merged into the next flush
+            self._schedule()
             return
         self._sending = asyncio.get_running_loop().create_task(self._send_pending())
 
@@ -246,7 +252,9 @@ class LiveBus:
         rows, self._rows = self._rows, {}
         moved, self._moved = self._moved, set()
         try:
-            watched = await listened_to(layer, {LIST_GROUP, *map(flow_group, moved), *map(flow_group, rows)})
+            watched = await listened_to(
+                layer, {LIST_GROUP, *map(flow_group, moved), *map(flow_group, rows)}
+            )
             for flow_id in moved:
                 if flow_group(flow_id) in watched:
                     await self._send_delta(layer, flow_id)
@@ -255,7 +263,9 @@ class LiveBus:
         except Exception:
             logger.debug("Live view: the channel layer failed, updates were lost", exc_info=True)
 
-    async def _send_row(self, layer: Any, watched: set[str], phase: str, record: FlowRecord) -> None:
+    async def _send_row(
+        self, layer: Any, watched: set[str], phase: str, record: FlowRecord
+    ) -> None:
         group = flow_group(record.id)
         if phase == "finished":
             self._streams.pop(record.id, None)

@@ -1,4 +1,6 @@
-"""Markdown of models and people as HTML that is safe to show: no raw HTML, no scripts, no images, no requests."""
+"""Markdown of models and people as HTML that is safe to show: no raw HTML, no scripts, no images,
+no requests.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ from markdown_it.token import Token
 from flows.visible import printable, visible
 
 MAX_CHARS: Final = 40_000
-"""Longer texts are shown as they are: nobody reads them for their looks, and rendering them takes long."""
+"""Longer texts are shown as they are: nobody reads them for their looks, and rendering them takes
+long.
+"""
 _TAGS: Final = {
-    "a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4",
+    "a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "h1",
+    "h2", "h3", "h4",
     "h5", "h6", "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
 
@@ -47,12 +52,16 @@ def plain(text: str) -> SafeString:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(
+        ["table", "strikethrough"]
+    )
     parser.add_render_rule("image", _image)
     return parser
 
 
-def _image(renderer: RendererHTML, tokens: list[Token], index: int, options: object, env: object) -> str:
+def _image(
+    renderer: RendererHTML, tokens: list[Token], index: int, options: object, env: object
+) -> str:
     """An image is never fetched; its text and address are shown."""
     del renderer, options, env
     token = tokens[index]

@@ -1,4 +1,7 @@
-"""Fills in what a finished flow used and cost, from the provider's own answer. An odd answer leaves it unknown."""
+"""Fills in what a finished flow used and cost, from the provider's own answer.
+
+An odd answer leaves it unknown.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def meter(flow: Flow, record: FlowRecord, answer: bytes, own: Sequence[OwnPrice]) -> None:
-    """Set tokens, cost and price version of `flow`; `answer` is the decoded upstream body. Never raises."""
+    """Set tokens, cost and price version of `flow`; `answer` is the decoded upstream body.
+
+    Never raises.
+    """
     if record.state == "live":
         return
     try:
@@ -48,7 +54,9 @@ def _meter(flow: Flow, record: FlowRecord, answer: bytes, own: Sequence[OwnPrice
 
 def _found(record: FlowRecord, answer: bytes) -> Metered | None:
     if record.is_websocket:
-        return usage_of_messages(message.content for message in record.messages if not message.from_client)
+        return usage_of_messages(
+            message.content for message in record.messages if not message.from_client
+        )
     return usage_of_body(answer) if answer else None
 
 

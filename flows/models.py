@@ -1,4 +1,6 @@
-"""What happened: one narrow row per flow, a row with its sides and hooks, and bodies stored once by digest."""
+"""What happened: one narrow row per flow, a row with its sides and hooks, and bodies stored once by
+digest.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,16 @@ class Flow(models.Model):
     id = models.CharField(primary_key=True, max_length=36)  # mitmproxy's own flow id
     state = models.CharField(max_length=8, choices=State, default=State.LIVE)
     source = models.CharField(max_length=16, default="reverse")
-    instance = models.CharField(max_length=100, blank=True, help_text="The process that handled it: host:pid.")
+    instance = models.CharField(
+        max_length=100, blank=True, help_text="The process that handled it: host:pid."
+    )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
     method = models.CharField(max_length=32)
-    host = models.CharField(max_length=255, blank=True, help_text="Where it went; the client's host until routed.")
+    host = models.CharField(
+        max_length=255, blank=True, help_text="Where it went; the client's host until routed."
+    )
     path = models.TextField(help_text="The client's path with its query, secrets redacted.")
     client_url = models.TextField(blank=True)
     forwarded_url = models.TextField(blank=True)
@@ -33,7 +39,9 @@ class Flow(models.Model):
     client_format = models.CharField(max_length=32, blank=True)
     provider_format = models.CharField(max_length=32, blank=True)
 
-    action = models.CharField(max_length=16, blank=True, help_text="local, passthrough, redirect, transform, refused")
+    action = models.CharField(
+        max_length=16, blank=True, help_text="local, passthrough, redirect, transform, refused"
+    )
     provider = models.CharField(max_length=64, blank=True)
     provider_type = models.CharField(max_length=32, blank=True)
     rule = models.CharField(max_length=100, blank=True)
@@ -45,9 +53,13 @@ class Flow(models.Model):
     session_id = models.CharField(max_length=200, blank=True)
     conversation_id = models.CharField(max_length=64, blank=True)
     credential_injected = models.BooleanField(default=False)
-    run_label = models.CharField(max_length=64, blank=True, help_text="The captured command's name.")
+    run_label = models.CharField(
+        max_length=64, blank=True, help_text="The captured command's name."
+    )
     run_command = models.CharField(max_length=1000, blank=True)
-    ja3 = models.CharField(max_length=32, blank=True, help_text="Fingerprint of the client's TLS; MD5 of ja3_full.")
+    ja3 = models.CharField(
+        max_length=32, blank=True, help_text="Fingerprint of the client's TLS; MD5 of ja3_full."
+    )
     ja3_full = models.TextField(blank=True)
     ja4 = models.CharField(max_length=48, blank=True)
 
@@ -55,9 +67,13 @@ class Flow(models.Model):
     is_stream = models.BooleanField(default=False)
     is_websocket = models.BooleanField(default=False)
     error = models.TextField(blank=True)
-    hooks_changed = models.JSONField(default=list, help_text="Names of the hooks that changed something, in order.")
+    hooks_changed = models.JSONField(
+        default=list, help_text="Names of the hooks that changed something, in order."
+    )
     hooks_ran = models.TextField(
-        null=True, blank=True, help_text="Names of the hooks that ran, in order, as JSON without spaces."
+        null=True,
+        blank=True,
+        help_text="Names of the hooks that ran, in order, as JSON without spaces.",
     )
 
     connect_ms = models.FloatField(null=True, blank=True)
@@ -74,39 +90,65 @@ class Flow(models.Model):
     cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(null=True, blank=True)
     cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
-    price_version = models.CharField(max_length=64, blank=True, help_text="The price list behind the cost.")
+    price_version = models.CharField(
+        max_length=64, blank=True, help_text="The price list behind the cost."
+    )
 
     losses = models.JSONField(default=list, help_text="What a translation could not express.")
     is_lossy = models.BooleanField(default=False, help_text="There are losses.")
-    bodies_dropped = models.BooleanField(default=False, help_text="The queue was full: heads kept, bodies lost.")
+    bodies_dropped = models.BooleanField(
+        default=False, help_text="The queue was full: heads kept, bodies lost."
+    )
     pinned = models.BooleanField(default=False, help_text="Exempt from retention.")
-    search_text = models.TextField(blank=True, help_text="At most 4 KB of what a search should find, lower case.")
+    search_text = models.TextField(
+        blank=True, help_text="At most 4 KB of what a search should find, lower case."
+    )
 
     class Meta:
         ordering = ["-started_at", "-id"]
         indexes = [
-            # The columns after the id order nothing: filters on them are decided without reading the wide rows.
+            # The columns after the id order nothing: filters on them are decided without reading
+            # the wide rows.
             models.Index(
-                fields=["-started_at", "-id", "cost_usd", "duration_ms", "input_tokens", "output_tokens", "is_lossy"],
+                fields=[
+                    "-started_at",
+                    "-id",
+                    "cost_usd",
+                    "duration_ms",
+                    "input_tokens",
+                    "output_tokens",
+                    "is_lossy",
+                ],
                 name="flow_newest",
             ),
             models.Index(fields=["provider", "-started_at"], name="flow_provider"),
             models.Index(fields=["status_code", "-started_at"], name="flow_status"),
             models.Index(fields=["session_id", "started_at"], name="flow_session"),
-            models.Index(fields=["run_label", "-started_at"], name="flow_run", condition=~models.Q(run_label="")),
             models.Index(
-                fields=["rule_id", "-started_at"], name="flow_rule", condition=models.Q(rule_id__isnull=False)
+                fields=["run_label", "-started_at"],
+                name="flow_run",
+                condition=~models.Q(run_label=""),
+            ),
+            models.Index(
+                fields=["rule_id", "-started_at"],
+                name="flow_rule",
+                condition=models.Q(rule_id__isnull=False),
             ),
         ]
 
     @property
     def is_shape_candidate(self) -> bool:
-        """A client's own call of a model, which it made by itself and which was answered: a shape may be made of it."""
+        """A client's own call of a model, which it made by itself and which was answered: a shape
+        may be made of it.
+        """
         return self.source == "wireguard" and bool(self.client_format) and self.status_code == 200
 
     @property
     def sides(self) -> dict[str, FlowSide]:
-        """The sides by name. Many flows are read with `select_related("parts")`, or each asks for its own."""
+        """The sides by name.
+
+        Many flows are read with `select_related("parts")`, or each asks for its own.
+        """
         parts: FlowParts | None = getattr(self, "parts", None)
         return parts.by_side() if parts else {}
 
@@ -115,9 +157,13 @@ class Flow(models.Model):
 
 
 class FlowBody(models.Model):
-    """A body, compressed, stored once however many sides share it; perhaps as what it adds to another one."""
+    """A body, compressed, stored once however many sides share it; perhaps as what it adds to
+    another one.
+    """
 
-    digest = models.CharField(primary_key=True, max_length=64)  # blake2b-256 of the body's bytes, hex
+    digest = models.CharField(
+        primary_key=True, max_length=64
+    )  # blake2b-256 of the body's bytes, hex
     encoding = models.CharField(max_length=8, default="zstd", help_text="raw, zstd, delta")
     size_bytes = models.PositiveBigIntegerField()
     blob = models.BinaryField()
@@ -126,20 +172,28 @@ class FlowBody(models.Model):
     )  # of a delta; the database keeps it while somebody needs it
 
     class Meta:
-        indexes = [models.Index(fields=["base"], name="body_base", condition=models.Q(base__isnull=False))]
+        indexes = [
+            models.Index(fields=["base"], name="body_base", condition=models.Q(base__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return f"{self.digest[:12]} ({self.size_bytes} bytes)"
 
 
 class FlowParts(models.Model):
-    """The four sides of a flow and what each hook did, as JSON texts that `flows.sides` reads and writes.
+    """The four sides of a flow and what each hook did, as JSON texts that `flows.sides` reads and
+    writes.
 
-    The database never looks into them but for a text: TextField keeps one spelling on every database.
+    The database never looks into them but for a text: TextField keeps one spelling on every
+    database.
     """
 
-    flow = models.OneToOneField(Flow, on_delete=models.CASCADE, primary_key=True, related_name="parts")
-    headers = models.TextField(default="[]", help_text="The lists of headers of the sides, secrets redacted.")
+    flow = models.OneToOneField(
+        Flow, on_delete=models.CASCADE, primary_key=True, related_name="parts"
+    )
+    headers = models.TextField(
+        default="[]", help_text="The lists of headers of the sides, secrets redacted."
+    )
     sides = models.TextField(default="[]")
     steps = models.TextField(default='{"headers":[],"steps":[]}')
 
@@ -186,19 +240,26 @@ class WebSocketMessage(models.Model):
 
 
 class UsageDaily(models.Model):
-    """What was used on one day (UTC), by provider, model and session. It outlives the flows that it counts.
+    """What was used on one day (UTC), by provider, model and session. It outlives the flows that it
+    counts.
 
     A sum is null while no request told its part.
     """
 
     day = models.DateField()
-    provider = models.CharField(max_length=64, blank=True, help_text="Its name, or the host without one.")
+    provider = models.CharField(
+        max_length=64, blank=True, help_text="Its name, or the host without one."
+    )
     model = models.CharField(max_length=200, blank=True)
     session_id = models.CharField(max_length=200, blank=True)
     requests = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
-    unmetered = models.PositiveBigIntegerField(default=0, help_text="Requests whose tokens nobody told.")
-    unpriced = models.PositiveBigIntegerField(default=0, help_text="Requests with tokens but without a price.")
+    unmetered = models.PositiveBigIntegerField(
+        default=0, help_text="Requests whose tokens nobody told."
+    )
+    unpriced = models.PositiveBigIntegerField(
+        default=0, help_text="Requests with tokens but without a price."
+    )
     input_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     output_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     cache_read_tokens = models.PositiveBigIntegerField(null=True, blank=True)
@@ -212,7 +273,9 @@ class UsageDaily(models.Model):
     class Meta:
         ordering = ["-day"]
         constraints = [
-            models.UniqueConstraint(fields=["day", "provider", "model", "session_id"], name="one_row_per_day_and_use")
+            models.UniqueConstraint(
+                fields=["day", "provider", "model", "session_id"], name="one_row_per_day_and_use"
+            )
         ]
 
     def __str__(self) -> str:
@@ -220,12 +283,18 @@ class UsageDaily(models.Model):
 
 
 class SavedFilter(models.Model):
-    """Filters of the flow list under a name: one's own, or shared with everybody who may use the console."""
+    """Filters of the flow list under a name: one's own, or shared with everybody who may use the
+    console.
+    """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=60, validators=[ProhibitNullCharactersValidator()])
-    query = models.CharField(max_length=4000, help_text="As in the list's address: provider=local&status=5xx")
-    shared = models.BooleanField(default=False, help_text="Everybody may use it; only its owner changes it.")
+    query = models.CharField(
+        max_length=4000, help_text="As in the list's address: provider=local&status=5xx"
+    )
+    shared = models.BooleanField(
+        default=False, help_text="Everybody may use it; only its owner changes it."
+    )
 
     class Meta:
         ordering = ["name", "id"]
@@ -242,16 +311,22 @@ class SavedFilter(models.Model):
 
 
 class Resend(models.Model):
-    """A recorded request that somebody sent again: the grant it passes the guard with, and what became of it.
+    """A recorded request that somebody sent again: the grant it passes the guard with, and what
+    became of it.
 
     Flows are named by id alone: they come and go without it.
     """
 
     ticket = models.CharField(primary_key=True, max_length=32)
     token_sha256 = models.CharField(max_length=64, unique=True)
-    flow_id = models.CharField(max_length=36, db_index=True, help_text="The flow that was sent again.")
+    flow_id = models.CharField(
+        max_length=36, db_index=True, help_text="The flow that was sent again."
+    )
     new_flow_id = models.CharField(
-        max_length=36, blank=True, db_index=True, help_text="The flow it became; set when the grant is used."
+        max_length=36,
+        blank=True,
+        db_index=True,
+        help_text="The flow it became; set when the grant is used.",
     )
     as_forwarded = models.BooleanField(default=False)
     edited = models.BooleanField(default=False)

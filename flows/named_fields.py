@@ -1,8 +1,10 @@
-"""Finds secrets by the name of the JSON field they stand in, in bodies and in lines of the log. Pure.
+"""Finds secrets by the name of the JSON field they stand in, in bodies and in lines of the log.
+Pure.
 
-Only a string value of a field that is really one is looked at. JSON inside a string (a message that quotes some, a
-tool's arguments in OpenAI's formats) has escaped quotes and so is never mistaken for a field, and a schema that
-describes a parameter called “token” has an object there. The search runs in RE2, in one pass, whatever the body.
+Only a string value of a field that is really one is looked at. JSON inside a string (a message that
+quotes some, a tool's arguments in OpenAI's formats) has escaped quotes and so is never mistaken for
+a field, and a schema that describes a parameter called “token” has an object there. The search runs
+in RE2, in one pass, whatever the body.
 """
 
 from __future__ import annotations
@@ -65,9 +67,14 @@ SECRET_FIELDS: dict[str, FieldRule] = {
     "secret": _VAGUE,
     "credential": _VAGUE,
 }
-"""Names in words. They are found in any case, joined by nothing, a dash or an underscore: apiKey, api-key, API_KEY."""
+"""Names in words.
 
-_NAMES = "|".join(name.replace(" ", "[-_]?") for name in sorted(SECRET_FIELDS, key=len, reverse=True))
+They are found in any case, joined by nothing, a dash or an underscore: apiKey, api-key, API_KEY.
+"""
+
+_NAMES = "|".join(
+    name.replace(" ", "[-_]?") for name in sorted(SECRET_FIELDS, key=len, reverse=True)
+)
 _RULES = {name.replace(" ", ""): rule for name, rule in SECRET_FIELDS.items()}
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+(?=\S)")
 _OF_FIELDS = (string.ascii_letters + '-_":' + " \t\r\n").encode()
@@ -119,10 +126,11 @@ def fields_again(data: bytes, shared: Shared, before: Sequence[Field]) -> list[F
 
 
 def _parts_near(data: bytes, seams: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The parts of the data in which other fields may be found than before, in order, not overlapping.
+    """The parts of the data in which other fields may be found than before, in order, not
+    overlapping.
 
-    No field's name and colon reach across a byte that such do not have, so that what is found between two of those does
-    not depend on what stands beside.
+    No field's name and colon reach across a byte that such do not have, so that what is found
+    between two of those does not depend on what stands beside.
     """
     done = 0
     for start, end in seams:
@@ -148,7 +156,8 @@ def _fields_between(data: bytes, start: int, end: int) -> Iterator[Field]:
 def _start_of_reaching(data: bytes, at: int) -> int:
     """Where the first field may begin whose value could reach `at`.
 
-    A quote without a backslash before it ends every value that began before it, and no value begins with another one.
+    A quote without a backslash before it ends every value that began before it, and no value begins
+    with another one.
     """
     least = max(0, at - _MOST_VALUE_BYTES)
     quote = at
@@ -196,11 +205,17 @@ def is_secret(name: str, value: str) -> bool:
 
 
 def without_named(line: str, replace: Callable[[str], str]) -> str:
-    """A line of the log with `replace(value)` in place of values that are named, in whatever notation."""
+    """A line of the log with `replace(value)` in place of values that are named, in whatever
+    notation.
+    """
 
     def put(match: re.Match[str]) -> str:
         value = match["value"]
-        return match[0] if not is_secret(match["name"], value) else match["name"] + match["between"] + replace(value)
+        return (
+            match[0]
+            if not is_secret(match["name"], value)
+            else match["name"] + match["between"] + replace(value)
+        )
 
     return _LOGGED.sub(put, line)
 

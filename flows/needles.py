@@ -1,15 +1,16 @@
 """Finds secrets in bytes: whole, cut short, or encoded. Pure.
 
-Every secret is written out in the forms it may take (plain, JSON-escaped, URL-encoded, hex, base64 at each of its three
-alignments), and every eight bytes of a form are remembered as one integer. Where data holds one of a few landmarks of
-them it is read as integers too, once from its start and once from its fifth byte, and compared at the speed of a set:
-the cost does not grow with the number of secrets. Only where an integer is known the neighbourhood is compared with the
-form. Any 11 bytes contain eight that start at a multiple of four, so every piece of at least `FRAGMENT_BYTES` is found,
-wherever it was cut.
+Every secret is written out in the forms it may take (plain, JSON-escaped, URL-encoded, hex, base64
+at each of its three alignments), and every eight bytes of a form are remembered as one integer.
+Where data holds one of a few landmarks of them it is read as integers too, once from its start and
+once from its fifth byte, and compared at the speed of a set: the cost does not grow with the number
+of secrets. Only where an integer is known the neighbourhood is compared with the form. Any 11 bytes
+contain eight that start at a multiple of four, so every piece of at least `FRAGMENT_BYTES` is
+found, wherever it was cut.
 
-Two exceptions. What every key of a vendor begins with (`sk-ant-api03-`, the first part of a JSON web token) is no
-secret: a piece counts only when it reaches into what follows. And of a form longer than `LONG_BYTES`, pieces of 14
-bytes are found near its ends; from its middle a piece needs 43.
+Two exceptions. What every key of a vendor begins with (`sk-ant-api03-`, the first part of a JSON
+web token) is no secret: a piece counts only when it reaches into what follows. And of a form longer
+than `LONG_BYTES`, pieces of 14 bytes are found near its ends; from its middle a piece needs 43.
 """
 
 from __future__ import annotations
@@ -100,10 +101,16 @@ class _Form:
             yield from range(max(near, last - _LONG_ENDS_BYTES), last + 1)
 
     def landmarks(self) -> set[bytes]:
-        """Eight bytes each: at least one of them is in every piece that `gram_offsets` is made to find."""
+        """Eight bytes each: at least one of them is in every piece that `gram_offsets` is made to
+        find.
+        """
         last = max(0, len(self.data) - _GRAM_BYTES)
         step = self.least_bytes - _GRAM_BYTES + 1
-        offsets = {0} if self.least_bytes == len(self.data) else {*range(self.private_from, last + 1, step)}
+        offsets = (
+            {0}
+            if self.least_bytes == len(self.data)
+            else {*range(self.private_from, last + 1, step)}
+        )
         if len(self.data) > LONG_BYTES and not self.is_hex and self.least_bytes < len(self.data):
             near, far = self.private_from + _LONG_ENDS_BYTES, last - _LONG_ENDS_BYTES
             offsets = {offset for offset in offsets if not near <= offset < far}
@@ -145,7 +152,9 @@ class Needles:
         more = Needles(encoded=self._encoded if encoded is None else encoded)
         more._forms, more._short = list(self._forms), list(self._short)
         more._longest_bytes = self._longest_bytes
-        more._grams = {gram: list(at) if isinstance(at, list) else at for gram, at in self._grams.items()}
+        more._grams = {
+            gram: list(at) if isinstance(at, list) else at for gram, at in self._grams.items()
+        }
         for secret in secrets:
             more._add(secret)
         return more
@@ -154,14 +163,20 @@ class Needles:
         return bool(self._forms or self._short)
 
     def hits(self, data: bytes, spots: Sequence[int] | None = None) -> list[Hit]:
-        """Every piece of a secret in `data`, in order, not overlapping. `spots`: what `spots(data)` gives, if known."""
+        """Every piece of a secret in `data`, in order, not overlapping.
+
+        `spots`: what `spots(data)` gives, if known.
+        """
         spots = self.spots(data) if spots is None else spots
         if not spots:
             return []
         if len(spots) > MOST_SPOTS:
             candidates, short = self._candidates(data, [(0, len(data))]), self._short_hits(data)
         else:
-            candidates, short = self._candidates(data, self._around(spots)), self._short_hits_at(data, spots)
+            candidates, short = (
+                self._candidates(data, self._around(spots)),
+                self._short_hits_at(data, spots),
+            )
         found: list[Hit] = []
         for at in candidates:
             if found and at < found[-1].end:
@@ -171,9 +186,11 @@ class Needles:
         return merged([*found, *short])
 
     def spots(self, data: bytes, start: int = 0, end: int | None = None) -> list[int]:
-        """Where a landmark or a short form stands in data[start:end], at most one more than `MOST_SPOTS` of them.
+        """Where a landmark or a short form stands in data[start:end], at most one more than
+        `MOST_SPOTS` of them.
 
-        A piece without one does not count. RE2 looks for them in a seventh of the time that comparing takes.
+        A piece without one does not count. RE2 looks for them in a seventh of the time that
+        comparing takes.
         """
         if not self:
             return []
@@ -182,7 +199,10 @@ class Needles:
             self._landmarks = _alternatives(marks | {form.data for form in self._short})
         found: list[int] = []
         end = len(data) if end is None else end
-        while len(found) <= MOST_SPOTS and (match := self._landmarks.search(data, start, end)) is not None:
+        while (
+            len(found) <= MOST_SPOTS
+            and (match := self._landmarks.search(data, start, end)) is not None
+        ):
             found.append(match.start())
             start = match.start() + 1
         return found
@@ -192,11 +212,15 @@ class Needles:
         moved = shared.moved((at, at + 1) for at in before)
         found = {at for at in moved if self._landmarks.match(data, at) is not None}
         for start, end in shared.seams():
-            found.update(self.spots(data, max(0, start - SPOT_BYTES), min(len(data), end + SPOT_BYTES)))
+            found.update(
+                self.spots(data, max(0, start - SPOT_BYTES), min(len(data), end + SPOT_BYTES))
+            )
         return sorted(found)
 
     def _around(self, spots: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """The parts of the data that a piece with a spot in it may lie in, in order, not overlapping."""
+        """The parts of the data that a piece with a spot in it may lie in, in order, not
+        overlapping.
+        """
         part: tuple[int, int] | None = None
         for at in spots:
             start, end = at - self._longest_bytes, at + self._longest_bytes
@@ -216,7 +240,9 @@ class Needles:
             self._forms.append(form)
             self._longest_bytes = max(self._longest_bytes, len(form.data))
             for offset in form.gram_offsets():
-                self._remember(form.data[offset : offset + _GRAM_BYTES], len(self._forms) - 1, offset)
+                self._remember(
+                    form.data[offset : offset + _GRAM_BYTES], len(self._forms) - 1, offset
+                )
 
     def _remember(self, data: bytes, form: int, offset: int) -> None:
         gram, place = int.from_bytes(data, sys.byteorder), form << _OFFSET_BITS | offset
@@ -240,7 +266,9 @@ class Needles:
             room = min(end - start, len(data) - first) // _GRAM_BYTES * _GRAM_BYTES
             grams = view[first : first + max(0, room)].cast("Q")
             if not known.isdisjoint(grams):
-                positions += [first + at * _GRAM_BYTES for at, gram in enumerate(grams) if gram in known]
+                positions += [
+                    first + at * _GRAM_BYTES for at, gram in enumerate(grams) if gram in known
+                ]
         return sorted(positions)
 
     def _longest(self, data: bytes, at: int) -> Hit | None:
@@ -249,7 +277,9 @@ class Needles:
         for place in places if isinstance(places, list) else (places,):
             form = self._forms[place >> _OFFSET_BITS]
             start, end = form.around(data, at, place & (1 << _OFFSET_BITS) - 1)
-            if end - start >= form.least_bytes and (best is None or end - start > best.end - best.start):
+            if end - start >= form.least_bytes and (
+                best is None or end - start > best.end - best.start
+            ):
                 best = Hit(start, end, form.secret)
         return best
 
@@ -270,7 +300,10 @@ class Needles:
 
 
 def _alternatives(literals: set[bytes]) -> Any:
-    """A pattern that finds any of `literals`. RE2 makes its states as it meets data, and forgets them at a limit."""
+    """A pattern that finds any of `literals`.
+
+    RE2 makes its states as it meets data, and forgets them at a limit.
+    """
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
@@ -297,7 +330,16 @@ def _plain_forms(secret: str) -> list[_Form]:
 def _forms(secret: str) -> list[_Form]:
     prefix = match.group() if (match := _PUBLIC_PREFIX.match(secret)) else ""
     forms: dict[bytes, int] = {}
-    for encode in (_plain, _json, _json_unicode, _json_slashes, _json_go, _url, _url_lower, _url_form):
+    for encode in (
+        _plain,
+        _json,
+        _json_unicode,
+        _json_slashes,
+        _json_go,
+        _url,
+        _url_lower,
+        _url_form,
+    ):
         forms.setdefault(encode(secret), len(encode(prefix)))
     for shift in range(3):
         private_bits = (shift + len(prefix.encode())) * 8
@@ -306,7 +348,13 @@ def _forms(secret: str) -> list[_Form]:
         forms.setdefault(encoded, private_from)
         forms.setdefault(encoded.translate(bytes.maketrans(b"+/", b"-_")), private_from)
     found = [_Form(secret, data, private_from) for data, private_from in forms.items()]
-    return [*found, *(_Form(secret, encode(secret), len(encode(prefix)), True) for encode in (_hex, _hex_upper))]
+    return [
+        *found,
+        *(
+            _Form(secret, encode(secret), len(encode(prefix)), True)
+            for encode in (_hex, _hex_upper)
+        ),
+    ]
 
 
 def _plain(text: str) -> bytes:
@@ -326,7 +374,12 @@ def _json_slashes(text: str) -> bytes:
 
 
 def _json_go(text: str) -> bytes:
-    return _json_unicode(text).decode("utf-8", "surrogatepass").translate(_GO_ESCAPES).encode("utf-8", "surrogatepass")
+    return (
+        _json_unicode(text)
+        .decode("utf-8", "surrogatepass")
+        .translate(_GO_ESCAPES)
+        .encode("utf-8", "surrogatepass")
+    )
 
 
 def _url(text: str) -> bytes:
@@ -350,7 +403,9 @@ def _hex_upper(text: str) -> bytes:
 
 
 def _base64(text: str, shift: int) -> tuple[bytes, int]:
-    """The part of the base64 text that does not depend on what stands before and after, and what was skipped."""
+    """The part of the base64 text that does not depend on what stands before and after, and what
+    was skipped.
+    """
     data = b"\0" * shift + _plain(text)
     skipped = math.ceil(shift * 8 / 6)
     return base64.b64encode(data)[skipped : len(data) * 8 // 6], skipped

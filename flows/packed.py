@@ -14,12 +14,17 @@ RAW_BELOW_BYTES = 64
 _SPLICED_FROM_BYTES = 8 * 1024
 """Smaller bodies are searched through as fast."""
 _SPLICED_SHARE = 8
-"""When more than this part of a body is new, it may stand elsewhere in the earlier one, where only zstd looks."""
+"""When more than this part of a body is new, it may stand elsewhere in the earlier one, where only
+zstd looks.
+"""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PackedBody:
-    """A body as it is stored. `size_bytes` counts the bytes before packing; a delta cannot be read without its base."""
+    """A body as it is stored.
+
+    `size_bytes` counts the bytes before packing; a delta cannot be read without its base.
+    """
 
     digest: str
     encoding: str
@@ -36,7 +41,9 @@ class PackedBody:
 
 
 def pack(data: bytes, digest: str = "") -> PackedBody:
-    """Compress `data`, whose digest may be known; what is tiny or does not shrink stays as it is."""
+    """Compress `data`, whose digest may be known; what is tiny or does not shrink stays as it
+    is.
+    """
     digest = digest or digest_of(data)
     if len(data) >= RAW_BELOW_BYTES:
         blob = compress(data)
@@ -46,7 +53,10 @@ def pack(data: bytes, digest: str = "") -> PackedBody:
 
 
 def pack_over(data: bytes, base: bytes, known: Shared | None = None) -> tuple[str, bytes]:
-    """`data` as what it adds to an earlier body: the encoding and the blob. `known`: what both share."""
+    """`data` as what it adds to an earlier body: the encoding and the blob.
+
+    `known`: what both share.
+    """
     if len(data) >= _SPLICED_FROM_BYTES and max(len(data), len(base)) <= splice.MAX_BYTES:
         found = known or shared(data, base)
         if _SPLICED_SHARE * found.new_bytes <= len(data):
@@ -58,7 +68,8 @@ def unpack(encoding: str, size_bytes: int, blob: bytes, base: bytes = b"") -> by
     """The bytes that were packed; of a splice or a delta with those of its base.
 
     Raises:
-        splice.MalformedSplice, zstandard.ZstdError, struct.error: when `blob` is damaged or the base is another one.
+        splice.MalformedSplice, zstandard.ZstdError, struct.error: when `blob` is damaged or the
+        base is another one.
     """
     match encoding:
         case "zstd":

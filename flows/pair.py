@@ -13,10 +13,18 @@ from flows.sides import FlowSide
 from flows.units import plural
 from flows.whole import WholeFlow
 
-PARTS: Final = {"client": "As the clients sent them", "forwarded": "As they were forwarded", "answer": "Answers"}
+PARTS: Final = {
+    "client": "As the clients sent them",
+    "forwarded": "As they were forwarded",
+    "answer": "Answers",
+}
 OWN_HEADER: Final = "x-ccproxy-flow"
 """The proxy's own: it names the flow, so it always differs."""
-_SIDES: Final = {"client": ("client",), "forwarded": ("forwarded",), "answer": ("delivered", "upstream")}
+_SIDES: Final = {
+    "client": ("client",),
+    "forwarded": ("forwarded",),
+    "answer": ("delivered", "upstream"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +37,37 @@ class Pair:
 
 
 def compare_flows(before: WholeFlow, after: WholeFlow, part: str) -> Pair:
-    """Compare one part, a name of `PARTS`. An answer that was streamed is compared by what it says."""
+    """Compare one part, a name of `PARTS`.
+
+    An answer that was streamed is compared by what it says.
+    """
     sides = [flow.side(*_SIDES[part]) for flow in (before, after)]
     old, new = sides
     if old is None or new is None:
         missing = "Neither flow has" if old is new else "One of the flows has"
-        return Pair(part, None, f"{missing} {'an answer' if part == 'answer' else 'such a request'}.")
-    lost = [flow for flow, side in zip((before, after), (old, new), strict=True) if flow.stored(side) is None]
+        return Pair(
+            part, None, f"{missing} {'an answer' if part == 'answer' else 'such a request'}."
+        )
+    lost = [
+        flow
+        for flow, side in zip((before, after), (old, new), strict=True)
+        if flow.stored(side) is None
+    ]
     same = not lost and old.body_digest == new.body_digest
-    views = (None, None) if same or lost else _views(before, old, after, new, is_answer=part == "answer")
-    headers = ([line for line in side.headers if line[0].lower() != OWN_HEADER] for side in (old, new))
-    change = compare_requests(urls=(_line(old), _line(new)), headers=(next(headers), next(headers)), bodies=views)
-    return Pair(part, change, "Not both bodies are stored, so only heads are compared." if lost else "")
+    views = (
+        (None, None)
+        if same or lost
+        else _views(before, old, after, new, is_answer=part == "answer")
+    )
+    headers = (
+        [line for line in side.headers if line[0].lower() != OWN_HEADER] for side in (old, new)
+    )
+    change = compare_requests(
+        urls=(_line(old), _line(new)), headers=(next(headers), next(headers)), bodies=views
+    )
+    return Pair(
+        part, change, "Not both bodies are stored, so only heads are compared." if lost else ""
+    )
 
 
 def _line(side: FlowSide) -> str:
@@ -82,7 +109,11 @@ def in_words(pair: Pair) -> str:
     words = [plural(len(change.headers), "header")] if change.headers else []
     words += [f"{plural(places, 'place')} of the body"] if places else []
     words += (
-        [f"{plural(lines, 'line')} of the body"] if lines else ["the body"] if change.body_note and not places else []
+        [f"{plural(lines, 'line')} of the body"]
+        if lines
+        else ["the body"]
+        if change.body_note and not places
+        else []
     )
     return f"different in {', '.join([*(['the first line'] if change.urls else []), *words])}"
 
@@ -92,7 +123,11 @@ def pair_json(before: WholeFlow, after: WholeFlow) -> dict[str, Any]:
     parts = {}
     for part in PARTS:
         pair = compare_flows(before, after, part)
-        parts[part] = {"note": pair.note, "identical": None, **(_change_json(pair.change) if pair.change else {})}
+        parts[part] = {
+            "note": pair.note,
+            "identical": None,
+            **(_change_json(pair.change) if pair.change else {}),
+        }
     return {"from": before.flow.pk, "to": after.flow.pk, "parts": parts}
 
 
@@ -109,4 +144,9 @@ def _change_json(change: RequestChange) -> dict[str, Any]:
 
 
 def _place(change: JsonChange) -> dict[str, Any]:
-    return {"kind": change.kind, "path": change.path, "before": change.before, "after": change.after}
+    return {
+        "kind": change.kind,
+        "path": change.path,
+        "before": change.before,
+        "after": change.after,
+    }

@@ -17,11 +17,15 @@ from providers.rest import Conflict
 
 
 class PairView(APIView):
-    """What differs between two flows: their requests as sent and as forwarded, and their answers."""
+    """What differs between two flows: their requests as sent and as forwarded, and their
+    answers.
+    """
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, flow_id: str, other_id: str) -> HttpResponse:
-        """Headers by line, JSON bodies by place, everything else by line; streams by what they say."""
+        """Headers by line, JSON bodies by place, everything else by line; streams by what
+        they say.
+        """
         if not request.user.has_perm("flows.view_flow"):
             raise PermissionDenied
         before, after = whole_flow(flow_id), whole_flow(other_id)
@@ -29,7 +33,9 @@ class PairView(APIView):
             raise NotFound("There is no such flow; it may have been cleared.")
         try:
             # Bytes that are no UTF-8 become question marks here: JSON has no way to write them.
-            text = json.dumps(pair_json(before, after), ensure_ascii=False).encode("utf-8", "replace")
+            text = json.dumps(pair_json(before, after), ensure_ascii=False).encode(
+                "utf-8", "replace"
+            )
         except RecursionError:
             raise Conflict("These bodies are nested too deeply to be compared over REST.") from None
         return HttpResponse(text, content_type="application/json")

@@ -13,7 +13,9 @@ from flows.whole import whole_flow
 
 @console_page
 def pair_page(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
-    """Two flows compared: the requests as the clients sent them (`?of=client`), as forwarded, or the answers."""
+    """Two flows compared: the requests as the clients sent them (`?of=client`), as forwarded, or
+    the answers.
+    """
     flows = [whole_flow(flow_id) for flow_id in (before_id, after_id)]
     before, after = flows
     if before is None or after is None:
@@ -26,7 +28,10 @@ def pair_page(request: HttpRequest, before_id: str, after_id: str) -> HttpRespon
         "before": before.flow,
         "after": after.flow,
         "part": part,
-        "parts": [(name, label, in_words(pairs[name]), pairs[name].change) for name, label in PARTS.items()],
+        "parts": [
+            (name, label, in_words(pairs[name]), pairs[name].change)
+            for name, label in PARTS.items()
+        ],
         "pair": pairs[part],
         "change": pairs[part].change,
     }

@@ -1,4 +1,6 @@
-"""The readable part of a running answer from a given byte on: what a page shows before the websocket takes over."""
+"""The readable part of a running answer from a given byte on: what a page shows before the
+websocket takes over.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from flows.selectors import answer_side, header, load_bodies, sides_of
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """`pieces` are what the bytes from the asked offset up to `next` add; offsets count bytes on the wire."""
+    """`pieces` are what the bytes from the asked offset up to `next` add; offsets count bytes on
+    the wire.
+    """
 
     state: str
     next: int
@@ -37,7 +41,9 @@ def answer_since(flow: Flow, offset: int) -> Partial:
 def read_segments(
     state: str, segments: Iterable[live.Segment], offset: int, content_encoding: str = "identity"
 ) -> Partial:
-    """Read from the beginning, because events and compression need it, and keep what comes after `offset`."""
+    """Read from the beginning, because events and compression need it, and keep what comes after
+    `offset`.
+    """
     reader = AnswerReader(content_encoding)
     pieces: list[Piece] = []
     position = 0

@@ -11,7 +11,9 @@ _EVERY_S: Final = 0.2
 
 
 def counted[T](items: Iterable[T], total: int, noun: str, stream: Any) -> Iterator[T]:
-    """Pass the items on; what takes over a second writes "120 of 1000 flows" on one line of a terminal."""
+    """Pass the items on; what takes over a second writes "120 of 1000 flows" on one line of a
+    terminal.
+    """
     shown = False
     due = time.monotonic() + _FIRST_S
     try:

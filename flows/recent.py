@@ -1,4 +1,6 @@
-"""The bodies stored lately: by what came, because a running flow hands over the same ones again, and by lane. Pure."""
+"""The bodies stored lately: by what came, because a running flow hands over the same ones again,
+and by lane. Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,25 @@ from flows.redact import RedactedBody
 
 CACHED_BYTES = 16 * 1024 * 1024
 CACHED_BODIES = 2000
-"""A small body costs as much memory beside its bytes: without this bound memory would grow for 10,000 flows."""
+"""A small body costs as much memory beside its bytes: without this bound memory would grow for
+10,000 flows.
+"""
 
 TURN_BYTES = 16 * 1024 * 1024
 TURNS = 1000
-"""Most of them are what their lane builds on, or among the bodies cached, and then take no more memory than that."""
+"""Most of them are what their lane builds on, or among the bodies cached, and then take no more
+memory than that.
+"""
 
 _ENDS_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A body without secrets, and how it is stored. `version`: of the secrets that were known then."""
+    """A body without secrets, and how it is stored.
+
+    `version`: of the secrets that were known then.
+    """
 
     body: RedactedBody
     packed: PackedBody
@@ -32,7 +41,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The body of a lane that the next ones are compared with, and how far its digest had come where."""
+    """The body of a lane that the next ones are compared with, and how far its digest had come
+    where.
+    """
 
     stored: Stored
     digest: Digest
@@ -68,7 +79,9 @@ class Recent:
     def put(self, data: bytes, content_encoding: str, stored: Stored) -> None:
         """Remember a body, in the place of another one that looks like it from outside."""
         key = _key(data, content_encoding)
-        self._bytes += _cost(data, stored) - (_cost(*self._stored.pop(key)) if key in self._stored else 0)
+        self._bytes += _cost(data, stored) - (
+            _cost(*self._stored.pop(key)) if key in self._stored else 0
+        )
         self._stored[key] = data, stored
         while self._bytes > CACHED_BYTES or len(self._stored) > CACHED_BODIES:
             self._bytes -= _cost(*self._stored.popitem(last=False)[1])
@@ -108,7 +121,9 @@ class Turns:
 
 
 def _key(data: bytes, content_encoding: str) -> Hashable:
-    """The hash of 1 MB would take longer than comparing it with the one body that may be the same."""
+    """The hash of 1 MB would take longer than comparing it with the one body that may be the
+    same.
+    """
     return len(data), data[:_ENDS_BYTES], data[-_ENDS_BYTES:], content_encoding
 
 

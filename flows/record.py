@@ -1,7 +1,7 @@
 """The hand-over from the proxy to the record: values, no Django, no mitmproxy.
 
-A flow is handed over several times (when routed, every two seconds while it streams, when it ends); each hand-over
-is complete in itself and replaces the one before.
+A flow is handed over several times (when routed, every two seconds while it streams, when it ends);
+each hand-over is complete in itself and replaces the one before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ Headers = tuple[tuple[str, str], ...]
 
 @value
 class SideRecord:
-    """One side of a flow as it was on the wire. `body` is None when there is none or it was not kept."""
+    """One side of a flow as it was on the wire.
+
+    `body` is None when there is none or it was not kept.
+    """
 
     side: Side
     http_version: str = ""
@@ -69,7 +72,10 @@ class WebSocketRecord:
 
 @value
 class FlowRecord:
-    """Everything known about a flow at one moment. Times are seconds since the epoch, durations milliseconds."""
+    """Everything known about a flow at one moment.
+
+    Times are seconds since the epoch, durations milliseconds.
+    """
 
     id: str
     state: Literal["live", "done", "error"]
@@ -96,7 +102,9 @@ class FlowRecord:
     session_id: str = ""
     conversation_id: str = ""
     question: str | None = None
-    """The last thing the user said, if the proxy read the request (see `flows.search_text`): 1 MB is not read again."""
+    """The last thing the user said, if the proxy read the request (see `flows.search_text`): 1 MB
+    is not read again.
+    """
     credential_injected: bool = False
     run_label: str = ""
     """The captured command's name, and its command line."""
@@ -122,7 +130,10 @@ class FlowRecord:
 
 @value
 class FlowDelta:
-    """New bytes of a running answer as the client receives them. `offset` counts the bytes before them."""
+    """New bytes of a running answer as the client receives them.
+
+    `offset` counts the bytes before them.
+    """
 
     flow_id: str
     offset: int
@@ -131,7 +142,10 @@ class FlowDelta:
 
 
 class Sink(Protocol):
-    """Where flows go. Called on the proxy's event loop: every method returns at once and never raises."""
+    """Where flows go.
+
+    Called on the proxy's event loop: every method returns at once and never raises.
+    """
 
     def started(self, record: FlowRecord) -> None:
         """The request is routed and about to leave."""

@@ -1,13 +1,13 @@
 """Keeps secrets out of everything that is stored, logged or shown. Pure: no Django, no mitmproxy.
 
-Two ways at once. By name: headers, query parameters and fields of JSON bodies (`flows.named_fields`) that carry
-credentials lose their value. By value: every secret this process ever resolved, and every credential that passed by in
-such a header, is cut out wherever it stands, whole, in pieces of 14 characters or more, and in the encodings that
-`flows.needles` lists. A secret that a stream spells in pieces shorter than that, one event each, is not found in the
-raw bytes.
+Two ways at once. By name: headers, query parameters and fields of JSON bodies
+(`flows.named_fields`) that carry credentials lose their value. By value: every secret this process
+ever resolved, and every credential that passed by in such a header, is cut out wherever it stands,
+whole, in pieces of 14 characters or more, and in the encodings that `flows.needles` lists. A secret
+that a stream spells in pieces shorter than that, one event each, is not found in the raw bytes.
 
-A cut-out secret becomes ‹redacted 3f9a21›: the same secret always leaves the same mark. Sentinel keys are public and
-stay readable.
+A cut-out secret becomes ‹redacted 3f9a21›: the same secret always leaves the same mark. Sentinel
+keys are public and stay readable.
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ from providers.auth.sentinel import provider_of
 
 LEARNED_SECRETS = 64
 LEARNED_ENCODED = 4
-"""How many of the newest are found in every encoding; the others plain and JSON-escaped, which needs less memory."""
+"""How many of the newest are found in every encoding; the others plain and JSON-escaped, which
+needs less memory.
+"""
 LEARN_FROM_CHARS = 16
-"""A passing credential shorter than this, or without a digit, may be an ordinary word: it is redacted by name only."""
+"""A passing credential shorter than this, or without a digit, may be an ordinary word: it is
+redacted by name only.
+"""
 
 CUT_BYTES = 1024 * 1024
 """What is kept of a body that decodes to more than the cap: this much, decoded."""
@@ -48,8 +52,12 @@ _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/@?#\s]+)@")
 _WS_KEY = re.compile(r"(?<=openai-insecure-api-key\.)[^,\s]+")
 _LOGGED_CREDENTIAL = re.compile(r"(?i)(\b(?:bearer|basic)\s+)([\w.~+/=-]{12,})")
 _LOGIN_PATH = re.compile(r"(/login/)([\w-]{20,})")
-_TOKEN_IN_JSON = re.compile(rb'"(?:access_token|refresh_token|id_token|client_secret)"\s*:\s*"([^"\\]{16,8192})"')
-_TOKEN_IN_FORM = re.compile(rb"(?:^|&)(?:refresh_token|client_secret|code|code_verifier|assertion)=([^&\s]{16,8192})")
+_TOKEN_IN_JSON = re.compile(
+    rb'"(?:access_token|refresh_token|id_token|client_secret)"\s*:\s*"([^"\\]{16,8192})"'
+)
+_TOKEN_IN_FORM = re.compile(
+    rb"(?:^|&)(?:refresh_token|client_secret|code|code_verifier|assertion)=([^&\s]{16,8192})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class RedactedBody:
-    """A body without secrets. `decoded`: its content encoding was undone, because it hid a secret."""
+    """A body without secrets.
+
+    `decoded`: its content encoding was undone, because it hid a secret.
+    """
 
     data: bytes
     redacted: bool = False
@@ -114,12 +125,20 @@ class Redactor:
         if (found := seen.get(value)) is not None:
             return found
         data, edits, _ = self._cut(value.encode("utf-8", "surrogatepass"))
-        return seen.put(value, data.decode("utf-8", "surrogatepass") if edits else value, len(value))
+        return seen.put(
+            value, data.decode("utf-8", "surrogatepass") if edits else value, len(value)
+        )
 
     def line(self, value: str) -> str:
-        """A line for the log: by value, and whatever looks like a credential in a header, a field or a query."""
-        value = _LOGGED_CREDENTIAL.sub(lambda match: match[1] + self._unless_sentinel(match[2]), value)
-        value = without_named(_LOGIN_PATH.sub(lambda match: match[1] + mark(match[2]), value), self._unless_sentinel)
+        """A line for the log: by value, and whatever looks like a credential in a header, a field
+        or a query.
+        """
+        value = _LOGGED_CREDENTIAL.sub(
+            lambda match: match[1] + self._unless_sentinel(match[2]), value
+        )
+        value = without_named(
+            _LOGIN_PATH.sub(lambda match: match[1] + mark(match[2]), value), self._unless_sentinel
+        )
         return self.text(_PARAM.sub(self._param, value))
 
     def url(self, value: str) -> str:
@@ -136,7 +155,10 @@ class Redactor:
         """Names and values in order, values without secrets."""
         seen = self._seen_headers.at(self.version)
         return [
-            [name, self.header(name, value) if (found := seen.get((name, value))) is None else found]
+            [
+                name,
+                self.header(name, value) if (found := seen.get((name, value))) is None else found,
+            ]
             for name, value in headers
         ]
 
@@ -155,10 +177,14 @@ class Redactor:
             return scheme + self._unless_sentinel(value[len(scheme) :])
         return self.url(value) if name in URL_HEADERS else self.text(value)
 
-    def body(self, value: bytes, content_encoding: str = "", known: Known | None = None) -> RedactedBody:
-        """A body without secrets: the exact bytes when there is none inside, even under its content encoding.
+    def body(
+        self, value: bytes, content_encoding: str = "", known: Known | None = None
+    ) -> RedactedBody:
+        """A body without secrets: the exact bytes when there is none inside, even under its content
+        encoding.
 
-        What is `known` of an earlier body is not looked for again, when that was searched for the secrets of now.
+        What is `known` of an earlier body is not looked for again, when that was searched for the
+        secrets of now.
         """
         if layers(content_encoding, value):
             return self._encoded_body(value, content_encoding)
@@ -167,11 +193,15 @@ class Redactor:
         return RedactedBody(data, redacted=bool(edits), edits=edits, searched=searched)
 
     def learn(self, headers: Headers) -> None:
-        """Remember the credentials in `headers`, so that an echo of them is cut out by value too."""
+        """Remember the credentials in `headers`, so that an echo of them is cut out by value
+        too.
+        """
         seen = self._learned_from.at(None)
         for name, value in headers:
             if (found := seen.get((name, value))) is None:
-                found = seen.put((name, value), _credentials(name.lower(), value), len(name) + len(value))
+                found = seen.put(
+                    (name, value), _credentials(name.lower(), value), len(name) + len(value)
+                )
             for credential in found:
                 self._remember(credential)
 
@@ -186,14 +216,19 @@ class Redactor:
         self._learn_tokens(decoded.data)
         data, edits, _ = self._cut(decoded.data)
         if decoded.capped:
-            # Whatever lies behind the cap was not looked at, so the compressed original cannot be kept.
-            return RedactedBody(data[:CUT_BYTES], redacted=bool(edits), decoded=True, truncated=True)
+            # Whatever lies behind the cap was not looked at, so the compressed original cannot be
+            # kept.
+            return RedactedBody(
+                data[:CUT_BYTES], redacted=bool(edits), decoded=True, truncated=True
+            )
         if edits and decoded.data is not value:
             return RedactedBody(data, redacted=True, decoded=True)
         data, edits, _ = self._cut(value)
         return RedactedBody(data, redacted=bool(edits), edits=edits)
 
-    def _cut(self, value: bytes, known: Known | None = None) -> tuple[bytes, tuple[Edit, ...], Searched | None]:
+    def _cut(
+        self, value: bytes, known: Known | None = None
+    ) -> tuple[bytes, tuple[Edit, ...], Searched | None]:
         """What is left, what was cut out, and what another search may use."""
         hits, searched = self._current_secrets().search(value, known)
         hits = [hit for hit in hits if not _is_sentinel(hit.secret)]
@@ -214,9 +249,15 @@ class Redactor:
         if self._secrets.version != version:
             with self._lock:
                 before = self._secrets
-                new = {value for value in self._registry.values - self._known if not _is_sentinel(value)}
+                new = {
+                    value
+                    for value in self._registry.values - self._known
+                    if not _is_sentinel(value)
+                }
                 self._known = self._known | self._registry.values
-                registered = before.registered.with_secrets(sorted(new)) if new else before.registered
+                registered = (
+                    before.registered.with_secrets(sorted(new)) if new else before.registered
+                )
                 passing = list(self._learned)
                 learned = Needles(passing[:-LEARNED_ENCODED], encoded=False)
                 learned = learned.with_secrets(passing[-LEARNED_ENCODED:], encoded=True)
@@ -241,7 +282,9 @@ class Redactor:
         if len(body) > _TOKEN_BODY_BYTES:
             return
         # Looking for the ends of the names first takes a tenth of the pattern's time.
-        for token in _TOKEN_IN_JSON.findall(body) if b'_token"' in body or b'_secret"' in body else ():
+        for token in (
+            _TOKEN_IN_JSON.findall(body) if b'_token"' in body or b'_secret"' in body else ()
+        ):
             self._remember(token.decode("utf-8", "replace"))
         for token in _TOKEN_IN_FORM.findall(body) if b"grant_type=" in body else ():
             self._remember(unquote_plus(token.decode("utf-8", "replace")))
@@ -256,10 +299,14 @@ class Redactor:
 
 
 def mark(secret: str) -> str:
-    """What stands in a secret's place: the same for the same secret, and of no use for finding it."""
+    """What stands in a secret's place: the same for the same secret, and of no use for
+    finding it.
+    """
     if _MARK.fullmatch(secret.strip()):
         return secret.strip()  # an imported capture was redacted when it was made
-    digest = hashlib.blake2b(secret.strip().encode("utf-8", "surrogatepass"), digest_size=3, person=b"ccproxy.mark")
+    digest = hashlib.blake2b(
+        secret.strip().encode("utf-8", "surrogatepass"), digest_size=3, person=b"ccproxy.mark"
+    )
     return f"‹redacted {digest.hexdigest()}›"
 
 
@@ -275,11 +322,18 @@ def _credentials(name: str, value: str) -> tuple[str, ...]:
 
 
 def _may_be_learned(value: str) -> bool:
-    return len(value) >= LEARN_FROM_CHARS and not _is_sentinel(value) and any(char.isdigit() for char in value)
+    return (
+        len(value) >= LEARN_FROM_CHARS
+        and not _is_sentinel(value)
+        and any(char.isdigit() for char in value)
+    )
 
 
 def _is_sentinel(value: str) -> bool:
-    return provider_of(value.strip()) is not None and re.fullmatch(r"[\w.-]+", value.strip()) is not None
+    return (
+        provider_of(value.strip()) is not None
+        and re.fullmatch(r"[\w.-]+", value.strip()) is not None
+    )
 
 
 def _cookie(name: str, value: str) -> str:

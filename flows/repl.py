@@ -1,4 +1,7 @@
-"""`ccproxy flows repl`: a Python shell with the flows in it. IPython where it is installed, else Python's own."""
+"""`ccproxy flows repl`: a Python shell with the flows in it.
+
+IPython where it is installed, else Python's own.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +51,15 @@ class FlowShell:
     def names(self) -> dict[str, Any]:
         """What the shell's user sees."""
         helpers: list[Callable[..., Any]] = [
-            self.show, self.flow, self.request, self.response, self.compare, self.diff, self.jq, self.save_request,
+            self.show, self.flow, self.request, self.response, self.compare, self.diff, self.jq,
+            self.save_request,
             self.save_response, self.dump, self.clear, self.refresh,
         ]  # fmt: skip
-        return {"flows": self.flows, "ids": self.ids, **{helper.__name__: helper for helper in helpers}}
+        return {
+            "flows": self.flows,
+            "ids": self.ids,
+            **{helper.__name__: helper for helper in helpers},
+        }
 
     def banner(self) -> str:
         """What is said first."""
@@ -74,14 +82,21 @@ class FlowShell:
         """Print a flow: its head, the forwarded request and the answer."""
         whole = self._whole(ref)
         row = whole.flow
-        self._print([f"{row.pk}  {row.method} {row.forwarded_url or row.client_url}  {row.status_code or '–'}"])
+        self._print(
+            [
+                f"{row.pk}  {row.method} {row.forwarded_url or row.client_url} "
+                f" {row.status_code or '–'}"
+            ]
+        )
         self._print(body_lines(whole, "forwarded", "client")[:_LINES_SHOWN])
         self._print(["", *body_lines(whole, "delivered", "upstream")[:_LINES_SHOWN]])
 
     def compare(self, ref: Reference = -1) -> None:
         """Print what the proxy changed."""
         for found in compare_sides(self._whole(ref), headers=True):
-            self._print(found.lines or [f"{found.what}: {found.before} and {found.after} are identical"])
+            self._print(
+                found.lines or [f"{found.what}: {found.before} and {found.after} are identical"]
+            )
 
     def diff(self, before: Reference = -2, after: Reference = -1) -> None:
         """Print how two forwarded requests differ."""
@@ -106,7 +121,10 @@ class FlowShell:
         """Write flows (all of `flows` without any) as HAR into a file; returns how many."""
         ids = [self._id(ref) for ref in refs] or list(self.ids)
         what = plural(len(ids), "flow")
-        with Path(path).expanduser().open("wb") as file, audited("export", what, by=shell_caller(), detail="HAR"):
+        with (
+            Path(path).expanduser().open("wb") as file,
+            audited("export", what, by=shell_caller(), detail="HAR"),
+        ):
             file.writelines(har_text(Flow.objects.in_bulk(ids).values(), whole_flows(ids)))
         return len(ids)
 

@@ -23,9 +23,16 @@ class Resends:
 
 
 def resends_of(flow_id: str) -> Resends:
-    """Both directions; flows that are gone are left out. One query where there is nothing, two otherwise."""
+    """Both directions; flows that are gone are left out.
+
+    One query where there is nothing, two otherwise.
+    """
     used = Resend.objects.exclude(new_flow_id="")
-    rows = list(used.filter(Q(flow_id=flow_id) | Q(new_flow_id=flow_id)).order_by("-created_at", "-ticket")[:MAX_SHOWN])
+    rows = list(
+        used.filter(Q(flow_id=flow_id) | Q(new_flow_id=flow_id)).order_by("-created_at", "-ticket")[
+            :MAX_SHOWN
+        ]
+    )
     if not rows:
         return Resends()
     named = {row.flow_id for row in rows} | {row.new_flow_id for row in rows}

@@ -1,4 +1,6 @@
-"""Deletes what the record no longer has to keep, in small transactions, so that writing never waits long."""
+"""Deletes what the record no longer has to keep, in small transactions, so that writing never waits
+long.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ _OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How much to keep; None means no limit. Pinned and running flows stay whatever the policy says.
+    """How much to keep; None means no limit. Pinned and running flows stay whatever the policy
+    says.
 
     `max_bytes` is the used part of the database (SQLite: pages in use; PostgreSQL: packed bodies).
     """
@@ -38,14 +41,18 @@ class RetentionPolicy:
 
 
 def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:
-    """Delete at most `limit` flows, the oldest first; returns how many. 0 means that the policy is met."""
+    """Delete at most `limit` flows, the oldest first; returns how many.
+
+    0 means that the policy is met.
+    """
     ids = _expired(policy, now, limit)
     delete_flows(ids)
     return len(ids)
 
 
 def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
-    """Delete flows with everything that is theirs, and the bodies nobody else refers to, in one transaction.
+    """Delete flows with everything that is theirs, and the bodies nobody else refers to, in one
+    transaction.
 
     Without `bodies` these stay for a sweep, which is faster when there are many.
     """
@@ -55,7 +62,9 @@ def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
         lock_bodies()
         digests: set[str] = set()
         for model, column in _BODY_COLUMNS if bodies else ():
-            digests.update(model._default_manager.filter(flow__in=ids).values_list(column, flat=True))
+            digests.update(
+                model._default_manager.filter(flow__in=ids).values_list(column, flat=True)
+            )
         # Not Flow.delete(), which would read the flows first.
         for table in _OF_A_FLOW:
             _delete_rows(table._default_manager.filter(flow__in=ids))
@@ -66,16 +75,25 @@ def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
 def delete_refs(refs: Collection[tuple[str, str]]) -> None:
     """Delete these references of a flow to a body; in a transaction."""
     with connection.cursor() as cursor:
-        cursor.executemany("DELETE FROM flows_bodyref WHERE flow_id = %s AND digest = %s", list(refs))
+        cursor.executemany(
+            "DELETE FROM flows_bodyref WHERE flow_id = %s AND digest = %s", list(refs)
+        )
 
 
 def delete_everything() -> int:
     """Empty the record in one transaction, pinned flows and all; returns how many flows went.
 
-    A table is emptied as a whole, in a second or two where row by row takes minutes. Whoever writes meanwhile waits.
+    A table is emptied as a whole, in a second or two where row by row takes minutes. Whoever writes
+    meanwhile waits.
     """
-    tables = [connection.ops.quote_name(model._meta.db_table) for model in (*_OF_A_FLOW, Flow, FlowBody)]
-    with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
+    tables = [
+        connection.ops.quote_name(model._meta.db_table) for model in (*_OF_A_FLOW, Flow, FlowBody)
+    ]
+    with (
+        connection.constraint_checks_disabled(),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         lock_bodies()
         count = Flow.objects.count()
         if connection.vendor == "postgresql":
@@ -87,7 +105,9 @@ def delete_everything() -> int:
 
 
 def delete_unreferenced(digests: Iterable[str]) -> int:
-    """Delete those of the bodies that nothing refers to, then those that only these built on; in a transaction."""
+    """Delete those of the bodies that nothing refers to, then those that only these built on; in a
+    transaction.
+    """
     wanted = sorted(set(digests) - {""})
     deleted = 0
     while wanted:
@@ -104,15 +124,23 @@ def _unreferenced(digests: Sequence[str]) -> dict[str, str | None]:
     """Which of these bodies nothing refers to, with what they build on."""
     bodies = FlowBody.objects.filter(digest__in=digests)
     for model, column in (*_BODY_COLUMNS, (FlowBody, "base")):
-        bodies = bodies.filter(~Exists(model._default_manager.filter(**{column: OuterRef("digest")})))
+        bodies = bodies.filter(
+            ~Exists(model._default_manager.filter(**{column: OuterRef("digest")}))
+        )
     return dict(bodies.values_list("digest", "base_id"))
 
 
 def sweep_chunk(after: str, limit: int = CHUNK_ROWS) -> str:
-    """Delete unreferenced bodies among the next `limit` digests; returns where to go on, "" at the end."""
+    """Delete unreferenced bodies among the next `limit` digests; returns where to go on, "" at the
+    end.
+    """
     with transaction.atomic():
         lock_bodies()
-        page = FlowBody.objects.filter(digest__gt=after).order_by("digest").values_list("digest", flat=True)
+        page = (
+            FlowBody.objects.filter(digest__gt=after)
+            .order_by("digest")
+            .values_list("digest", flat=True)
+        )
         digests = list(page[:limit])
         delete_unreferenced(digests)
     return digests[-1] if len(digests) == limit else ""
@@ -121,10 +149,15 @@ def sweep_chunk(after: str, limit: int = CHUNK_ROWS) -> str:
 def make_shrinkable() -> None:
     """Turn on incremental vacuum for a small SQLite file: rewrites it once, in well under a second.
 
-    The setting cannot be an `init_command`: it would ask for the write lock at every new connection. Of a large file
-    that was made without it, free pages are reused, but the file keeps its size until someone runs VACUUM.
+    The setting cannot be an `init_command`: it would ask for the write lock at every new
+    connection. Of a large file that was made without it, free pages are reused, but the file keeps
+    its size until someone runs VACUUM.
     """
-    if connection.vendor != "sqlite" or _pragma("auto_vacuum") == _INCREMENTAL or used_bytes() > _REWRITABLE_BYTES:
+    if (
+        connection.vendor != "sqlite"
+        or _pragma("auto_vacuum") == _INCREMENTAL
+        or used_bytes() > _REWRITABLE_BYTES
+    ):
         return
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -132,13 +165,16 @@ def make_shrinkable() -> None:
 
 
 def reclaim_chunk() -> bool:
-    """Give some free pages of the SQLite file back to the disk; true when there are more to give."""
+    """Give some free pages of the SQLite file back to the disk; true when there are more to
+    give.
+    """
     if connection.vendor != "sqlite" or _pragma("auto_vacuum") != _INCREMENTAL:
         return False
     if _pragma("freelist_count") <= SPARE_PAGES:
         return False
     with connection.cursor() as cursor:
-        # A script, because execute() takes only the first step of this statement, which frees a single page.
+        # A script, because execute() takes only the first step of this statement, which frees a
+        # single page.
         cursor.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
     return _pragma("freelist_count") > SPARE_PAGES
 
@@ -151,7 +187,8 @@ def used_bytes() -> int:
 
 
 def lock_bodies() -> None:
-    """Keep others from deleting a body that is about to be referred to again, until the transaction ends.
+    """Keep others from deleting a body that is about to be referred to again, until the transaction
+    ends.
 
     SQLite has one writer at a time anyway.
     """
@@ -170,7 +207,8 @@ def _expired(policy: RetentionPolicy, now: datetime, limit: int) -> list[str]:
     if policy.max_flows is not None and (excess := deletable.count() - policy.max_flows) > 0:
         return _ids(oldest, min(excess, limit))
     if policy.max_bytes is not None and (used := used_bytes()) > policy.max_bytes:
-        # As large a share of the flows as the database is too large, so that nothing is deleted without need.
+        # As large a share of the flows as the database is too large, so that nothing is deleted
+        # without need.
         share = (used - policy.max_bytes) / used
         return _ids(oldest, max(1, min(limit, int(deletable.count() * share))))
     return []

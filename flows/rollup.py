@@ -1,4 +1,7 @@
-"""Adds finished flows to the daily roll-up. Call it in the transaction that writes them, before it does."""
+"""Adds finished flows to the daily roll-up.
+
+Call it in the transaction that writes them, before it does.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,12 @@ from django.db.models.functions import Coalesce
 from flows.models import Flow, UsageDaily
 
 _TOLD: Final = (
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "cost_usd",
 )  # fmt: skip
 _NEEDED: Final = (
-    "state", "started_at", "provider", "host", "sent_model", "requested_model", "session_id", "status_code",
+    "state", "started_at", "provider", "host", "sent_model", "requested_model", "session_id",
+    "status_code",
     *_TOLD,
 )  # fmt: skip
 _COUNTS: Final = ("requests", "failed", "unmetered", "unpriced")
@@ -47,7 +52,8 @@ class _Change:
 
 
 def roll_up(flows: Sequence[Flow], there: Collection[str] | None = None) -> None:
-    """Count `flows`, and take away what an earlier hand-over of the same flow had counted: doing it twice is once.
+    """Count `flows`, and take away what an earlier hand-over of the same flow had counted: doing it
+    twice is once.
 
     `there` are the ids of those that are stored already, if that is known.
     """
@@ -64,8 +70,14 @@ def roll_up(flows: Sequence[Flow], there: Collection[str] | None = None) -> None
 
 
 def _written(flows: Sequence[Flow], there: Collection[str] | None) -> Iterable[Flow]:
-    ids = [flow.pk for flow in flows if flow.state != Flow.State.LIVE and (there is None or flow.pk in there)]
-    return Flow.objects.filter(pk__in=ids).exclude(state=Flow.State.LIVE).only(*_NEEDED) if ids else ()
+    ids = [
+        flow.pk
+        for flow in flows
+        if flow.state != Flow.State.LIVE and (there is None or flow.pk in there)
+    ]
+    return (
+        Flow.objects.filter(pk__in=ids).exclude(state=Flow.State.LIVE).only(*_NEEDED) if ids else ()
+    )
 
 
 def _counts(flow: Flow) -> bool:
@@ -78,12 +90,21 @@ def _model(flow: Flow) -> str:
 
 
 def _key(flow: Flow) -> Key:
-    return flow.started_at.astimezone(UTC).date(), (flow.provider or flow.host)[:64], _model(flow), flow.session_id
+    return (
+        flow.started_at.astimezone(UTC).date(),
+        (flow.provider or flow.host)[:64],
+        _model(flow),
+        flow.session_id,
+    )
 
 
 def _contribution(flow: Flow) -> dict[str, int | Decimal]:
     used = flow.input_tokens is not None or flow.output_tokens is not None
-    told = {name: number for name, number in zip(_TOLD, _told_of(flow), strict=True) if number is not None}
+    told = {
+        name: number
+        for name, number in zip(_TOLD, _told_of(flow), strict=True)
+        if number is not None
+    }
     if flow.cache_read_tokens is not None and flow.input_tokens is not None:
         told["cacheable_tokens"] = flow.input_tokens
     return {
@@ -96,8 +117,14 @@ def _contribution(flow: Flow) -> dict[str, int | Decimal]:
 
 
 def _grow(changes: Sequence[tuple[Key, dict[str, int | Decimal]]]) -> None:
-    """Add to rows, or make them, in one statement. A sum that nobody told anything about stays as it is."""
-    values = [(*_adapted_day(key), *(_adapted(name, sums.get(name)) for name in _SUMS)) for key, sums in changes]
+    """Add to rows, or make them, in one statement.
+
+    A sum that nobody told anything about stays as it is.
+    """
+    values = [
+        (*_adapted_day(key), *(_adapted(name, sums.get(name)) for name in _SUMS))
+        for key, sums in changes
+    ]
     if values:
         with connection.cursor() as cursor:
             cursor.executemany(_statement(), values)
@@ -107,7 +134,8 @@ def _grow(changes: Sequence[tuple[Key, dict[str, int | Decimal]]]) -> None:
 def _statement() -> str:
     table, columns = UsageDaily._meta.db_table, (*_PLACE, *_SUMS)
     grown = ", ".join(
-        f"{name} = COALESCE({table}.{name} + EXCLUDED.{name}, {table}.{name}, EXCLUDED.{name})" for name in _SUMS
+        f"{name} = COALESCE({table}.{name} + EXCLUDED.{name}, {table}.{name}, EXCLUDED.{name})"
+        for name in _SUMS
     )
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
@@ -129,11 +157,18 @@ def _adapted(name: str, number: int | Decimal | None) -> Any:
 def _correct(key: Key, sums: dict[str, int | Decimal]) -> None:
     """The same where something is taken away: a flow that was counted under another row before."""
     place = dict(zip(_PLACE, key, strict=True))
-    grown = {name: Coalesce(F(name), Value(0), output_field=_column(name)) + number for name, number in sums.items()}
+    grown = {
+        name: Coalesce(F(name), Value(0), output_field=_column(name)) + number
+        for name, number in sums.items()
+    }
     if not UsageDaily.objects.filter(**place).update(**grown):
         # A flow that was counted under a row deleted since must not make it negative.
-        UsageDaily.objects.create(**place, **{name: max(number, 0) for name, number in sums.items()})
+        UsageDaily.objects.create(
+            **place, **{name: max(number, 0) for name, number in sums.items()}
+        )
 
 
 def _column(name: str) -> Field[Any, Any]:
-    return DecimalField(max_digits=18, decimal_places=8) if name == "cost_usd" else BigIntegerField()
+    return (
+        DecimalField(max_digits=18, decimal_places=8) if name == "cost_usd" else BigIntegerField()
+    )

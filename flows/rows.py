@@ -1,4 +1,6 @@
-"""Turns a hand-over into rows of the database: secrets cut out, bodies packed, texts that every database accepts."""
+"""Turns a hand-over into rows of the database: secrets cut out, bodies packed, texts that every
+database accepts.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ class FlowRows:
 
 @dataclass(slots=True)
 class _Kept:
-    """What was made of one hand-over so far: its bodies by digest and by side, the texts of its parts."""
+    """What was made of one hand-over so far: its bodies by digest and by side, the texts of its
+    parts.
+    """
 
     recorded: dict[str, tuple[SideRecord, str]]
     """The sides by name, with their content encoding."""
@@ -68,7 +72,9 @@ class _Kept:
     refs: set[str] = field(default_factory=set)
     parts: PartsDraft = field(default_factory=PartsDraft)
     places: dict[int, int] = field(default_factory=dict)
-    """Places of lists of headers by the object's id: the same ones stand on both sides of a hook that left them."""
+    """Places of lists of headers by the object's id: the same ones stand on both sides of a hook
+    that left them.
+    """
 
     def near(self, *sides: str) -> list[Stored]:
         """What a body may be a variant of."""
@@ -82,26 +88,38 @@ class _Kept:
 class RowBuilder:
     """Builds rows out of hand-overs. Not thread-safe: it belongs to the writer's thread."""
 
-    def __init__(self, redactor: Redactor, own_prices: Callable[[], Sequence[OwnPrice]] = tuple) -> None:
+    def __init__(
+        self, redactor: Redactor, own_prices: Callable[[], Sequence[OwnPrice]] = tuple
+    ) -> None:
         self._redactor = redactor
         self._texts = StoredTexts(redactor)
         self._bodies = Packer(redactor)
         self._own_prices = own_prices
 
-    def build(self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0) -> FlowRows:
+    def build(
+        self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0
+    ) -> FlowRows:
         """Rows of one hand-over; the first `written_messages` websocket messages are left out."""
         self._learn(record)
         self._texts.renew()
-        kept = _Kept({side.side: (side, _header(side.headers, "content-encoding")) for side in record.sides})
+        kept = _Kept(
+            {side.side: (side, _header(side.headers, "content-encoding")) for side in record.sides}
+        )
         kept.parts.sides += [self._side(record, side, kept) for side in record.sides]
-        kept.parts.steps += [self._step(record, seq, step, kept) for seq, step in enumerate(record.hooks)]
-        messages = [self._message(record, message, kept) for message in record.messages[written_messages:]]
+        kept.parts.steps += [
+            self._step(record, seq, step, kept) for seq, step in enumerate(record.hooks)
+        ]
+        messages = [
+            self._message(record, message, kept) for message in record.messages[written_messages:]
+        ]
         flow = self._flow(record, kept, bodies_dropped)
         flow.search_text = self._search_text(flow, record, kept)
         if record.state != "live":
             meter(flow, record, self._readable("upstream", kept), self._own_prices())
         message_count = max(written_messages, len(record.messages))
-        return FlowRows(flow, kept.parts.texts(), frozenset(kept.refs), messages, kept.packed, message_count)
+        return FlowRows(
+            flow, kept.parts.texts(), frozenset(kept.refs), messages, kept.packed, message_count
+        )
 
     def _learn(self, record: FlowRecord) -> None:
         for headers in {id(side.headers): side.headers for side in record.sides}.values():
@@ -116,7 +134,11 @@ class RowBuilder:
         values |= zip(_FLOW_URLS, map(self._texts.url, _urls_of(record)), strict=True)
         values |= {
             "started_at": datetime.fromtimestamp(record.started_at, UTC),
-            "finished_at": None if record.finished_at is None else datetime.fromtimestamp(record.finished_at, UTC),
+            "finished_at": (
+                None
+                if record.finished_at is None
+                else datetime.fromtimestamp(record.finished_at, UTC)
+            ),
             "hooks_changed": hooks_that_changed(record),
             "hooks_ran": hooks_that_ran(record),
             "losses": [[text(path), text(reason)] for path, reason in record.losses],
@@ -155,7 +177,12 @@ class RowBuilder:
 
     def _step(self, record: FlowRecord, seq: int, step: HookStep, kept: _Kept) -> dict[str, Any]:
         """The object of a step, likewise."""
-        values: dict[str, Any] = {"seq": seq, "stage": step.stage, "hook": step.hook, "outcome": step.outcome}
+        values: dict[str, Any] = {
+            "seq": seq,
+            "stage": step.stage,
+            "hook": step.hook,
+            "outcome": step.outcome,
+        }
         values |= {"prepare_ms": step.prepare_ms, "apply_ms": step.apply_ms}
         if step.reason:
             values["reason"] = self._texts.text(step.reason)
@@ -166,12 +193,17 @@ class RowBuilder:
         if step.headers_after is not None:
             values["headers_after"] = self._place(step.headers_after, kept)
         if step.url_before or step.url_after:
-            values |= {"url_before": self._texts.url(step.url_before), "url_after": self._texts.url(step.url_after)}
+            values |= {
+                "url_before": self._texts.url(step.url_before),
+                "url_after": self._texts.url(step.url_after),
+            }
         if step.body_before or step.body_after:
             values |= self._store_step(record, step, kept)
         return values
 
-    def _message(self, record: FlowRecord, message: WebSocketRecord, kept: _Kept) -> WebSocketMessage:
+    def _message(
+        self, record: FlowRecord, message: WebSocketRecord, kept: _Kept
+    ) -> WebSocketMessage:
         values = {
             "flow_id": record.id,
             "seq": message.seq,
@@ -179,7 +211,9 @@ class RowBuilder:
             "from_client": message.from_client,
             "is_text": message.is_text,
             "size_bytes": len(message.content),
-            "body_digest": _digest(self._store(message.content, kept, lane=(record.id, message.from_client))),
+            "body_digest": _digest(
+                self._store(message.content, kept, lane=(record.id, message.from_client))
+            ),
         }
         return bare(WebSocketMessage, values)
 
@@ -196,7 +230,11 @@ class RowBuilder:
         return stored
 
     def _store_step(self, record: FlowRecord, step: HookStep, kept: _Kept) -> dict[str, str]:
-        near = kept.near("client", "forwarded") if step.stage == "inbound" else kept.near("forwarded", "client")
+        near = (
+            kept.near("client", "forwarded")
+            if step.stage == "inbound"
+            else kept.near("forwarded", "client")
+        )
         lane = _lane(record, step.stage, step.hook)
         before = _digest(self._store(step.body_before, kept, near=near, lane=lane))
         after = _digest(self._store(step.body_after, kept, near=near, lane=lane))
@@ -219,11 +257,14 @@ class RowBuilder:
         return stored
 
     def _search_text(self, flow: Flow, record: FlowRecord, kept: _Kept) -> str:
-        asked = question(self._readable("client", kept)) if record.question is None else record.question
+        asked = (
+            question(self._readable("client", kept)) if record.question is None else record.question
+        )
         answered = "delivered" if "delivered" in kept.stored else "upstream"
         # A running answer would be read again and again.
         said = answer(self._readable(answered, kept)) if record.state != "live" else ""
-        # Searched at once, which takes half the time; the quotes end a field that the question leaves open.
+        # Searched at once, which takes half the time; the quotes end a field that the question
+        # leaves open.
         if self._redactor.text(both := f'{asked}""{said}') != both:
             asked, said = self._redactor.text(asked), self._redactor.text(said)
         text = search_text(_names_in(flow), asked, said)
@@ -239,7 +280,9 @@ class RowBuilder:
     def _place(self, headers: Headers, kept: _Kept) -> int:
         place = kept.places.get(id(headers))  # the record holds them
         if place is None:
-            place = kept.places[id(headers)] = kept.parts.place(dumped(self._redactor.headers(headers)))
+            place = kept.places[id(headers)] = kept.parts.place(
+                dumped(self._redactor.headers(headers))
+            )
         return place
 
 
@@ -282,7 +325,11 @@ _FLOW_TEXTS = (
     "error",
 )
 _FLOW_URLS = ("path", "client_url", "forwarded_url")
-_plain_of, _texts_of, _urls_of = attrgetter(*_FLOW_PLAIN), attrgetter(*_FLOW_TEXTS), attrgetter(*_FLOW_URLS)
+_plain_of, _texts_of, _urls_of = (
+    attrgetter(*_FLOW_PLAIN),
+    attrgetter(*_FLOW_TEXTS),
+    attrgetter(*_FLOW_URLS),
+)
 
 
 def _names_in(flow: Flow) -> Iterator[str]:
@@ -295,27 +342,39 @@ def _names_in(flow: Flow) -> Iterator[str]:
 
 
 def hooks_that_changed(record: FlowRecord) -> list[str]:
-    """Names of the hooks that changed something on the wire, each once; routing and mere notes do not count."""
+    """Names of the hooks that changed something on the wire, each once; routing and mere notes do
+    not count.
+    """
     names = (
         storable(step.hook)
         for step in record.hooks
-        if step.changed and step.stage != "transform" and not all(name.startswith("meta:") for name in step.changed)
+        if step.changed
+        and step.stage != "transform"
+        and not all(name.startswith("meta:") for name in step.changed)
     )
     return list(dict.fromkeys(names))
 
 
 def hooks_that_ran(record: FlowRecord) -> str:
     """Names of the hooks that ran, each once, as the text of their column."""
-    return dumped(list(dict.fromkeys(step.hook for step in record.hooks if step.outcome == "ran"))).decode()
+    return dumped(
+        list(dict.fromkeys(step.hook for step in record.hooks if step.outcome == "ran"))
+    ).decode()
 
 
 def _told_of(body: RedactedBody) -> dict[str, bool]:
     """What had to be done to a body."""
-    done = {"body_truncated": body.truncated, "body_redacted": body.redacted, "body_decoded": body.decoded}
+    done = {
+        "body_truncated": body.truncated,
+        "body_redacted": body.redacted,
+        "body_decoded": body.decoded,
+    }
     return {name: True for name, value in done.items() if value}
 
 
-def _moved(chunk_times: Sequence[tuple[int, float]], body: RedactedBody | None) -> Sequence[Sequence[float]]:
+def _moved(
+    chunk_times: Sequence[tuple[int, float]], body: RedactedBody | None
+) -> Sequence[Sequence[float]]:
     """When the bytes came, by where they are now."""
     if body is None or body.decoded or not body.edits:
         return chunk_times
@@ -327,7 +386,14 @@ def _lane(record: FlowRecord, *role: str) -> Hashable:
     if not record.session_id and not record.conversation_id:
         return None
     path = record.path.partition("?")[0]
-    return (record.session_id, record.conversation_id, record.requested_model, path, record.provider, *role)
+    return (
+        record.session_id,
+        record.conversation_id,
+        record.requested_model,
+        path,
+        record.provider,
+        *role,
+    )
 
 
 def _clipped(values: dict[str, Any]) -> dict[str, Any]:
@@ -341,7 +407,9 @@ def _clipped(values: dict[str, Any]) -> dict[str, Any]:
 @cache
 def _limits() -> tuple[tuple[str, int], ...]:
     """The text columns of a flow that are filled here, and how long their values may be."""
-    columns = {column.attname: getattr(column, "max_length", None) for column in Flow._meta.concrete_fields}
+    columns = {
+        column.attname: getattr(column, "max_length", None) for column in Flow._meta.concrete_fields
+    }
     return tuple((name, max_chars) for name in _FLOW_TEXTS if (max_chars := columns[name]))
 
 
@@ -351,4 +419,6 @@ def _digest(stored: Stored | None) -> str:
 
 def _header(headers: Headers, wanted: str) -> str:
     size = len(wanted)  # spares most names their lower(), of which there were fifty a flow
-    return ",".join(value for name, value in headers if len(name) == size and name.lower() == wanted)
+    return ",".join(
+        value for name, value in headers if len(name) == size and name.lower() == wanted
+    )

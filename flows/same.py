@@ -1,7 +1,8 @@
 """What of a request is the same as in the one before it. Pure.
 
-Clients write one and the same past message in several ways: as a string or as a list with one text, with or without
-`cache_control` (Claude Code 2.1 moves it from turn to turn). Requests are compared without those.
+Clients write one and the same past message in several ways: as a string or as a list with one text,
+with or without `cache_control` (Claude Code 2.1 moves it from turn to turn). Requests are compared
+without those.
 """
 
 from __future__ import annotations
@@ -10,11 +11,23 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from providers.wire.ir import Block, Media, Request, Text, Thinking, Tool, ToolCall, ToolResult, Turn
+from providers.wire.ir import (
+    Block,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from providers.wire.jsonio import dumps, loads
 
 BILLING_HEADER = "x-anthropic-billing-header:"
-"""Claude Code's first system block: its checksum differs on every request and it is no part of the prompt."""
+"""Claude Code's first system block: its checksum differs on every request and it is no part of the
+prompt.
+"""
 
 
 def digest(value: Any) -> bytes:
@@ -87,7 +100,11 @@ def _arguments(arguments: Any) -> Any:
 
 
 def _unmarked(raw: Any) -> Any:
-    return {key: value for key, value in raw.items() if key != "cache_control"} if isinstance(raw, dict) else raw
+    return (
+        {key: value for key, value in raw.items() if key != "cache_control"}
+        if isinstance(raw, dict)
+        else raw
+    )
 
 
 def _sorted(value: Any) -> Any:

@@ -18,7 +18,10 @@ from providers.rest import FullCleanSerializer
 
 
 class SavedFilterSerializer(FullCleanSerializer[SavedFilter]):
-    """A filter under a name. `query` is that of the list's address; what filters nothing is left out of it."""
+    """A filter under a name.
+
+    `query` is that of the list's address; what filters nothing is left out of it.
+    """
 
     owner = serializers.SerializerMethodField()
     mine = serializers.SerializerMethodField(help_text="Whether you may change and delete it.")
@@ -53,13 +56,19 @@ class SavedFilterSerializer(FullCleanSerializer[SavedFilter]):
         same_name = SavedFilter.objects.filter(owner_id=candidate.owner_id, name=candidate.name)
         if same_name.exclude(pk=candidate.pk).exists():
             raise ValidationError({"name": ["You have saved a filter with this name already."]})
-        if self.instance is None and SavedFilter.objects.filter(owner_id=candidate.owner_id).count() >= MAX_SAVED:
+        if (
+            self.instance is None
+            and SavedFilter.objects.filter(owner_id=candidate.owner_id).count() >= MAX_SAVED
+        ):
             raise ValidationError(f"You have saved {MAX_SAVED} filters; delete some first.")
         return attrs
 
 
 class SavedFilterViewSet(viewsets.ModelViewSet[SavedFilter]):
-    """Your saved filters and those that others share. Every member of the staff may keep some: they show no flows."""
+    """Your saved filters and those that others share.
+
+    Every member of the staff may keep some: they show no flows.
+    """
 
     queryset = SavedFilter.objects.select_related("owner")
     serializer_class = SavedFilterSerializer
@@ -70,7 +79,9 @@ class SavedFilterViewSet(viewsets.ModelViewSet[SavedFilter]):
 
     def get_queryset(self) -> QuerySet[SavedFilter]:
         reading = self.request.method in ("GET", "HEAD", "OPTIONS")
-        return (saved_filters if reading else own_filters)(self.request.user).select_related("owner")
+        return (saved_filters if reading else own_filters)(self.request.user).select_related(
+            "owner"
+        )
 
     def perform_create(self, serializer: BaseSerializer[SavedFilter]) -> None:
         serializer.save(owner=self.request.user)

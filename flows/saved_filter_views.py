@@ -63,7 +63,9 @@ def _words(exc: ValidationError) -> str:
     if not hasattr(exc, "error_dict"):
         return " ".join(exc.messages)
     return " ".join(
-        line if name == "__all__" else f"{name}: {line}" for name, lines in exc.message_dict.items() for line in lines
+        line if name == "__all__" else f"{name}: {line}"
+        for name, lines in exc.message_dict.items()
+        for line in lines
     )
 
 

@@ -31,11 +31,16 @@ def saved_filters(user: Any) -> QuerySet[SavedFilter]:
 
 def own_filters(user: Any) -> QuerySet[SavedFilter]:
     """What a user may change and delete."""
-    return SavedFilter.objects.all() if user.is_superuser else SavedFilter.objects.filter(owner_id=user.pk)
+    return (
+        SavedFilter.objects.all()
+        if user.is_superuser
+        else SavedFilter.objects.filter(owner_id=user.pk)
+    )
 
 
 def clean_query(query: str) -> str:
-    """The filters of an address in the order of the list's form; everything else (a page, empty ones) is left out.
+    """The filters of an address in the order of the list's form; everything else (a page, empty
+    ones) is left out.
 
     Raises:
         ValidationError: there is none, or one has an impossible value.
@@ -65,9 +70,13 @@ def parameters_of(reference: str) -> QueryDict:
     found = list(SavedFilter.objects.filter(name=reference).select_related("owner")[:20])
     if len({row.query for row in found}) > 1:
         owners = ", ".join(sorted(row.owner.get_username() for row in found))
-        raise SavedFilterError(f"Several filters are called “{reference[:60]}” ({owners}): rename one in the console.")
+        raise SavedFilterError(
+            f"Several filters are called “{reference[:60]}” ({owners}): rename one in the console."
+        )
     if not found and "=" not in reference:
-        names = ", ".join(SavedFilter.objects.values_list("name", flat=True).distinct()[:20]) or "none"
+        names = (
+            ", ".join(SavedFilter.objects.values_list("name", flat=True).distinct()[:20]) or "none"
+        )
         raise SavedFilterError(f"There is no saved filter “{reference[:60]}”. Saved are: {names}.")
     try:
         return QueryDict(found[0].query if found else clean_query(reference))
@@ -83,6 +92,8 @@ def filtered(parameters: QueryDict) -> QuerySet[Flow]:
     """
     filters = FlowFilter(parameters, queryset=Flow.objects.all())
     if filters.form.errors:
-        raise SavedFilterError(" ".join(f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()))
+        raise SavedFilterError(
+            " ".join(f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items())
+        )
     found: QuerySet[Flow] = filters.qs
     return found

@@ -1,7 +1,7 @@
 """A recorded request as a call of the vendor's Python SDK. Pure.
 
-Parameters' names are those of the SDKs (anthropic 2, openai 3, google-genai 3); what a body has beyond them goes into
-`extra_body`, which the SDKs send as it is.
+Parameters' names are those of the SDKs (anthropic 2, openai 3, google-genai 3); what a body has
+beyond them goes into `extra_body`, which the SDKs send as it is.
 """
 
 from __future__ import annotations
@@ -37,14 +37,21 @@ _KIND_OF: Final[dict[WireFormatName, str]] = {
     GOOGLE_GENERATE: "google",
 }
 _PARAMS: Final[dict[WireFormatName, str]] = {
-    ANTHROPIC_MESSAGES: "model messages max_tokens system tools tool_choice temperature top_p top_k stop_sequences "
-    "metadata stream thinking service_tier",
-    OPENAI_CHAT: "model messages max_tokens max_completion_tokens temperature top_p n stream stream_options stop seed "
-    "tools tool_choice parallel_tool_calls response_format presence_penalty frequency_penalty logit_bias logprobs "
-    "top_logprobs user store metadata modalities reasoning_effort service_tier",
-    OPENAI_RESPONSES: "model input instructions tools tool_choice parallel_tool_calls stream temperature top_p "
-    "max_output_tokens previous_response_id reasoning store metadata include text truncation user service_tier "
-    "prompt_cache_key",
+    ANTHROPIC_MESSAGES: (
+        "model messages max_tokens system tools tool_choice temperature top_p top_k stop_sequences "
+        "metadata stream thinking service_tier"
+    ),
+    OPENAI_CHAT: (
+        "model messages max_tokens max_completion_tokens temperature top_p n stream stream_options"
+        " stop seed tools tool_choice parallel_tool_calls response_format presence_penalty"
+        " frequency_penalty logit_bias logprobs top_logprobs user store metadata modalities"
+        " reasoning_effort service_tier"
+    ),
+    OPENAI_RESPONSES: (
+        "model input instructions tools tool_choice parallel_tool_calls stream temperature top_p"
+        " max_output_tokens previous_response_id reasoning store metadata include text truncation"
+        " user service_tier prompt_cache_key"
+    ),
 }
 _METHOD: Final[dict[WireFormatName, str]] = {
     ANTHROPIC_MESSAGES: "client.messages.create",
@@ -83,7 +90,9 @@ def sdk_code(kind: str, side: FlowSide, plain: bytes, key_variable: str) -> str:
     path = _path(side.url)
     fmt = client_format(path, lambda name: header(side.headers, name) or None)
     if fmt is None or endpoint_suffix(path, fmt):
-        raise SdkError("Only a call of a model can be written for an SDK; this request is something else.")
+        raise SdkError(
+            "Only a call of a model can be written for an SDK; this request is something else."
+        )
     if _KIND_OF[fmt] != kind:
         raise SdkError(f"This request is {WIRE_FORMATS[fmt]}; the {kind} SDK does not send that.")
     body = _parsed(plain)
@@ -122,7 +131,12 @@ def _client(kind: str, fmt: WireFormatName, side: FlowSide, key_variable: str) -
     names = [] if literal else ["import os", ""]
     if kind == "google":
         options = f", http_options={{'base_url': {base!r}}}" if base else ""
-        return [*names, "from google import genai", "", f"client = genai.Client(api_key={key}{options})"]
+        return [
+            *names,
+            "from google import genai",
+            "",
+            f"client = genai.Client(api_key={key}{options})",
+        ]
     options = f", base_url={base!r}" if base else ""
     name = {"anthropic": "Anthropic", "openai": "OpenAI"}[kind]
     return [*names, f"import {kind}", "", f"client = {kind}.{name}(api_key={key}{options})"]
@@ -153,12 +167,20 @@ def _call(fmt: WireFormatName, side: FlowSide, body: dict[str, Any]) -> list[str
     lines.append(")")
     return [
         *lines,
-        *(["for event in answer:", "    print(event)"] if body.get("stream") is True else ["print(answer)"]),
+        *(
+            ["for event in answer:", "    print(event)"]
+            if body.get("stream") is True
+            else ["print(answer)"]
+        ),
     ]
 
 
 def _google_call(path: str, body: dict[str, Any]) -> list[str]:
-    config = dict(body.get("generationConfig") or {}) if isinstance(body.get("generationConfig"), dict) else {}
+    config = (
+        dict(body.get("generationConfig") or {})
+        if isinstance(body.get("generationConfig"), dict)
+        else {}
+    )
     config |= {ours: body[theirs] for theirs, ours in _GOOGLE_CONFIG.items() if theirs in body}
     stream = is_stream(GOOGLE_GENERATE, path, body)
     lines = [
@@ -168,11 +190,17 @@ def _google_call(path: str, body: dict[str, Any]) -> list[str]:
     ]
     if config:
         lines.append(f"    config={_literal(config)},")
-    return [*lines, ")", *(["for chunk in answer:", "    print(chunk)"] if stream else ["print(answer)"])]
+    return [
+        *lines,
+        ")",
+        *(["for chunk in answer:", "    print(chunk)"] if stream else ["print(answer)"]),
+    ]
 
 
 def _literal(value: Any) -> str:
-    """A Python literal over several lines where it is long; whatever is not printable is escaped."""
+    """A Python literal over several lines where it is long; whatever is not printable is
+    escaped.
+    """
     try:
         return pprint.pformat(value, width=100, sort_dicts=False).replace("\n", "\n        ")
     except RecursionError:

@@ -1,8 +1,9 @@
-"""Searches a body for a set of secrets, and only where it differs from one that was searched before. Pure.
+"""Searches a body for a set of secrets, and only where it differs from one that was searched
+before. Pure.
 
-What a search looks for first are spots and named fields, which depend on the bytes around them alone. So those of the
-earlier body are taken over where it is the same, and looked for anew where the two part; from there on there is but one
-way.
+What a search looks for first are spots and named fields, which depend on the bytes around them
+alone. So those of the earlier body are taken over where it is the same, and looked for anew where
+the two part; from there on there is but one way.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a body before it is searched: what an earlier one was found to have, and what they share."""
+    """What is known of a body before it is searched: what an earlier one was found to have, and
+    what they share.
+    """
 
     searched: Searched
     shared: Shared
@@ -41,7 +44,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """A set of secrets to look for. `number`: no two sets have the same, even when one version was read for both."""
+    """A set of secrets to look for.
+
+    `number`: no two sets have the same, even when one version was read for both.
+    """
 
     version: tuple[int, int] = (-1, -1)
     number: int = 0
@@ -55,12 +61,21 @@ class Secrets:
             before, shared = known.searched, known.shared
             named = fields_again(data, shared, before.fields)
             spots = tuple(
-                scanner.spots_again(data, shared, at) for scanner, at in zip(scanners, before.spots, strict=True)
+                scanner.spots_again(data, shared, at)
+                for scanner, at in zip(scanners, before.spots, strict=True)
             )
         else:
             named, spots = fields(data), tuple(scanner.spots(data) for scanner in scanners)
-        hits = [hit for scanner, at in zip(scanners, spots, strict=True) for hit in scanner.hits(data, at)]
+        hits = [
+            hit
+            for scanner, at in zip(scanners, spots, strict=True)
+            for hit in scanner.hits(data, at)
+        ]
         hits += [found.hit for found in named]
-        if len(data) < REPEATED_FROM_BYTES or len(named) > _MOST_FIELDS or max(map(len, spots)) > MOST_SPOTS:
+        if (
+            len(data) < REPEATED_FROM_BYTES
+            or len(named) > _MOST_FIELDS
+            or max(map(len, spots)) > MOST_SPOTS
+        ):
             return hits, None
         return hits, Searched(self.number, data, spots, named)

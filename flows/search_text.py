@@ -1,4 +1,6 @@
-"""What a search finds of a flow: its names and ids, the beginning of the last question and of the answer. Pure."""
+"""What a search finds of a flow: its names and ids, the beginning of the last question and of the
+answer. Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,26 @@ _STREAM_STEP_BYTES = 8 * 1024
 
 
 def search_text(names: Iterable[str], asked: str, said: str) -> str:
-    """At most 4 KB of UTF-8: names and ids, the beginning of what was asked and of what was said."""
+    """At most 4 KB of UTF-8: names and ids, the beginning of what was asked and of what was
+    said.
+    """
     text = "\n".join(part for part in (*names, asked[:_QUESTION_CHARS], said) if part)
     return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
 
 
 def question(body: bytes) -> str:
-    """The beginning of the last thing the user said, in any of the vendors' request formats; "" when there is none."""
+    """The beginning of the last thing the user said, in any of the vendors' request formats; ""
+    when there is none.
+    """
     if not body.startswith(b"{") or len(body) > _PARSED_BYTES:
         return ""
     return question_in(parse_json(body).value)[:_QUESTION_CHARS]
 
 
 def question_in(request: Any) -> str:
-    """The same out of a parsed body, and somewhat more of it: a secret at its end can still be told."""
+    """The same out of a parsed body, and somewhat more of it: a secret at its end can still be
+    told.
+    """
     if isinstance(request, dict) and isinstance(request.get("request"), dict):
         request = request["request"]  # Code Assist wraps Google's format
     if not isinstance(request, dict):
@@ -38,7 +46,11 @@ def question_in(request: Any) -> str:
     if isinstance(turns, str):
         return turns[: 2 * _QUESTION_CHARS]
     for turn in reversed(turns if isinstance(turns, list) else []):
-        if isinstance(turn, dict) and turn.get("role", "user") == "user" and (said := "\n".join(_texts(turn))):
+        if (
+            isinstance(turn, dict)
+            and turn.get("role", "user") == "user"
+            and (said := "\n".join(_texts(turn)))
+        ):
             return said[: 2 * _QUESTION_CHARS]
     return ""
 
@@ -72,5 +84,9 @@ def _texts(turn: dict[str, Any]) -> Iterator[str]:
     for part in content if isinstance(content, list) else [content]:
         text = part.get("text") if isinstance(part, dict) else part
         # Clients put their own notes into the user's turn, wrapped in a tag.
-        if isinstance(text, str) and text.strip() and not text.lstrip().startswith("<system-reminder>"):
+        if (
+            isinstance(text, str)
+            and text.strip()
+            and not text.lstrip().startswith("<system-reminder>")
+        ):
             yield text

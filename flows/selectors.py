@@ -1,4 +1,7 @@
-"""Reads of flows for the console: pages of the list, everything about one flow, bodies. Never a body in a list."""
+"""Reads of flows for the console: pages of the list, everything about one flow, bodies.
+
+Never a body in a list.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,28 @@ FACET_ROWS: Final = 500
 TELLING_MESSAGES: Final = 100
 SESSION_REACH: Final = timedelta(days=7)
 CONVERSATION_REACH: Final = timedelta(hours=6)
-"""How far back the previous request may lie, so that looking for it stays cheap; shorter without a session."""
+"""How far back the previous request may lie, so that looking for it stays cheap; shorter without a
+session.
+"""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROW_FIELDS: Final = (
-    "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule", "route",
-    "requested_model", "sent_model", "session_id", "credential_injected", "status_code", "is_stream", "is_websocket",
+    "id", "state", "source", "started_at", "method", "host", "path", "action", "provider", "rule",
+    "route",
+    "requested_model", "sent_model", "session_id", "credential_injected", "status_code",
+    "is_stream", "is_websocket",
     "run_label", "run_command", "client_format",
-    "error", "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
+    "error", "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms",
+    "request_size_bytes",
     "response_size_bytes", "input_tokens", "output_tokens", "cost_usd", "bodies_dropped",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class FlowPage:
-    """One page of the list, newest first. `older` is the cursor of the next page, empty on the last."""
+    """One page of the list, newest first.
+
+    `older` is the cursor of the next page, empty on the last.
+    """
 
     flows: list[Flow]
     older: str
@@ -61,7 +72,9 @@ class FlowDetail:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The request before another one of the same session and conversation, with some of its sides by name."""
+    """The request before another one of the same session and conversation, with some of its sides
+    by name.
+    """
 
     flow: Flow
     sides: dict[str, FlowSide]
@@ -80,7 +93,9 @@ def flow_page(queryset: QuerySet[Flow], cursor: str = "") -> FlowPage:
     if place is not None:
         started_at, flow_id = place
         # The first condition alone lets the index find the start; the second breaks ties.
-        found = found.filter(started_at__lte=started_at).filter(Q(started_at__lt=started_at) | Q(id__lt=flow_id))
+        found = found.filter(started_at__lte=started_at).filter(
+            Q(started_at__lt=started_at) | Q(id__lt=flow_id)
+        )
     flows = list(found[: PAGE_ROWS + 1])
     more = len(flows) > PAGE_ROWS
     return FlowPage(flows[:PAGE_ROWS], make_cursor(flows[PAGE_ROWS - 1]) if more else "")
@@ -94,7 +109,10 @@ def make_cursor(flow: Flow) -> str:
 def parse_cursor(cursor: str) -> tuple[datetime, str] | None:
     """The inverse; None for anything that is not a cursor."""
     micros, _, flow_id = cursor.partition("_")
-    if not (micros.isascii() and micros.isdigit() and len(micros) <= 16 and flow_id) or "\0" in cursor:
+    if (
+        not (micros.isascii() and micros.isdigit() and len(micros) <= 16 and flow_id)
+        or "\0" in cursor
+    ):
         return None
     return _EPOCH + timedelta(microseconds=int(micros)), flow_id
 
@@ -102,7 +120,15 @@ def parse_cursor(cursor: str) -> tuple[datetime, str] | None:
 def facets() -> Facets:
     """Values to filter by, from the newest flows only: no scan over the table."""
     flows = Flow.objects.order_by("-started_at", "-id")
-    columns = ("provider", "rule", "requested_model", "sent_model", "hooks_changed", "run_label", "hooks_ran")
+    columns = (
+        "provider",
+        "rule",
+        "requested_model",
+        "sent_model",
+        "hooks_changed",
+        "run_label",
+        "hooks_ran",
+    )
     newest = flows.values_list(*columns)[:FACET_ROWS]
     providers: set[str] = set()
     rules: set[str] = set()
@@ -118,7 +144,9 @@ def facets() -> Facets:
         models.update((requested, sent))
         hooks.update(changed)
     found = (providers, rules, models, hooks, runs)
-    providers_, rules_, models_, hooks_, runs_ = (sorted(value for value in values if value) for values in found)
+    providers_, rules_, models_, hooks_, runs_ = (
+        sorted(value for value in values if value) for values in found
+    )
     names = {name for text in ran if text for name in orjson.loads(text)}
     return Facets(providers_, rules_, models_, hooks_, sorted(names), runs_)
 
@@ -163,7 +191,8 @@ def neighbours(flow: Flow) -> tuple[str, str]:
 
 
 def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
-    """The newest earlier flow of the same session and the same conversation in it, with the sides named in `parts`.
+    """The newest earlier flow of the same session and the same conversation in it, with the sides
+    named in `parts`.
 
     Without a session, the conversation alone decides, and there must be one. One query.
     """
@@ -175,7 +204,8 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
         conversation_id=flow.conversation_id,
         requested_model=flow.requested_model,
         started_at__lt=flow.started_at,
-        started_at__gte=flow.started_at - (SESSION_REACH if flow.session_id else CONVERSATION_REACH),
+        started_at__gte=flow.started_at
+        - (SESSION_REACH if flow.session_id else CONVERSATION_REACH),
         path__startswith=asked,
     ).exclude(pk=flow.pk)
     recorded = FlowParts.objects.filter(flow=OuterRef("pk"), sides__contains=f'"side":"{parts[0]}"')
@@ -183,20 +213,29 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
     found = FlowParts.objects.filter(pk__in=ids).select_related("flow").defer("steps").first()
     if found is None or found.flow.path.partition("?")[0] != asked:
         return None
-    return Previous(found.flow, {name: side for name, side in found.by_side().items() if name in parts})
+    return Previous(
+        found.flow, {name: side for name, side in found.by_side().items() if name in parts}
+    )
 
 
 def messages(flow_id: str, *, after_seq: int = -1, limit: int = 200) -> list[WebSocketMessage]:
     """A page of a websocket's messages in order."""
-    return list(WebSocketMessage.objects.filter(flow_id=flow_id, seq__gt=after_seq).order_by("seq")[:limit])
+    return list(
+        WebSocketMessage.objects.filter(flow_id=flow_id, seq__gt=after_seq).order_by("seq")[:limit]
+    )
 
 
 def telling_messages(flow_id: str) -> list[WebSocketMessage]:
-    """The messages of a websocket that matter for its conversation, in order: the client's newest, and the largest of
-    the provider's, because the many small ones are pieces of those."""
+    """The messages of a websocket that matter for its conversation, in order: the client's newest,
+    and the largest of the provider's, because the many small ones are pieces of those.
+    """
     found = WebSocketMessage.objects.filter(flow_id=flow_id)
     asked = list(found.filter(from_client=True).order_by("-seq")[:TELLING_MESSAGES])
-    answered = list(found.filter(from_client=False, is_text=True).order_by("-size_bytes", "-seq")[:TELLING_MESSAGES])
+    answered = list(
+        found.filter(from_client=False, is_text=True).order_by("-size_bytes", "-seq")[
+            :TELLING_MESSAGES
+        ]
+    )
     return sorted([*asked, *answered], key=lambda message: message.seq)
 
 

@@ -29,7 +29,12 @@ def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     """Request, where it went and why, what was changed, how it ended."""
     if flow.method in NO_HTTP and flow.source == "wireguard":
         return _connection(flow)
-    parts = [Part(f"{flow.method} {_short(flow.path)}"), *_route(flow), *_changes(flow, traces), _end(flow)]
+    parts = [
+        Part(f"{flow.method} {_short(flow.path)}"),
+        *_route(flow),
+        *_changes(flow, traces),
+        _end(flow),
+    ]
     return [part for part in parts if part.text]
 
 
@@ -43,7 +48,14 @@ def _connection(flow: Flow) -> list[Part]:
     if flow.state == Flow.State.LIVE:
         return [*parts, Part("open", "live")]
     took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""
-    return [*parts, Part(f"{flow.route}{took}" if flow.method == "DNS" else f"passed on unread, open for{took[3:]}")]
+    return [
+        *parts,
+        Part(
+            f"{flow.route}{took}"
+            if flow.method == "DNS"
+            else f"passed on unread, open for{took[3:]}"
+        ),
+    ]
 
 
 def _short(path: str) -> str:
@@ -56,7 +68,13 @@ def _route(flow: Flow) -> list[Part]:
         return [Part("answered by ccproxy itself")]
     if flow.action == "refused":
         return [Part("refused by ccproxy", "bad")]
-    why = f" by rule “{flow.rule}”" if flow.rule else " by sentinel" if flow.credential_injected else ""
+    why = (
+        f" by rule “{flow.rule}”"
+        if flow.rule
+        else " by sentinel"
+        if flow.credential_injected
+        else ""
+    )
     to = f"provider {flow.provider}" if flow.provider else flow.host
     if not flow.requested_model:
         return [Part(f"to {to}{why}" if to else "")]
@@ -85,7 +103,9 @@ def _changes(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     headers = sum(change.startswith("header:") for change in what)
     things = [plural(headers, "header")] if headers else []
     kinds = {change.partition(":")[0] for change in what}
-    things += [words for kind, words in (("body", "the body"), ("url", "the address")) if kind in kinds]
+    things += [
+        words for kind, words in (("body", "the body"), ("url", "the address")) if kind in kinds
+    ]
     return [*parts, Part(f"{_hooks(names)} changed {_listed(things or ['something'])}", "changed")]
 
 
@@ -106,7 +126,9 @@ def _end(flow: Flow) -> Part:
     if flow.is_websocket:
         return Part(f"websocket, open for {duration(flow.duration_ms)}" if took else "websocket")
     verb = " streamed" if flow.is_stream else ""
-    return Part(f"{code or 'no answer'}{verb}{took}", "bad" if (flow.status_code or 0) >= 400 else "")
+    return Part(
+        f"{code or 'no answer'}{verb}{took}", "bad" if (flow.status_code or 0) >= 400 else ""
+    )
 
 
 def _listed(things: list[str]) -> str:

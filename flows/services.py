@@ -22,7 +22,9 @@ def clear_flows(flows: QuerySet[Flow], *, keep_pinned: bool = True) -> int:
     """Delete the flows of a queryset with their bodies, in chunks; returns how many went."""
     if keep_pinned and not flows.query.is_sliced:
         flows = flows.filter(pinned=False)
-    ids = [str(pk) for pk, pinned in flows.values_list("pk", "pinned") if not (keep_pinned and pinned)]
+    ids = [
+        str(pk) for pk, pinned in flows.values_list("pk", "pinned") if not (keep_pinned and pinned)
+    ]
     return sum(clear_steps(ids, keep_pinned=keep_pinned))
 
 
@@ -34,13 +36,17 @@ def clear_ids(ids: Sequence[str], *, keep_pinned: bool = True) -> int:
 def clear_everything(*, keep_pinned: bool = True) -> int:
     """Delete every flow, also those that come in meanwhile; returns how many went."""
     pinned = Flow.objects.filter(pinned=True)
-    return clear_flows(Flow.objects.all()) if keep_pinned and pinned.exists() else delete_everything()
+    return (
+        clear_flows(Flow.objects.all()) if keep_pinned and pinned.exists() else delete_everything()
+    )
 
 
 def clear_steps(ids: Sequence[str], *, keep_pinned: bool = True) -> Iterator[int]:
-    """The same in short transactions, with a gap for the writer after each; yields how many flows each one deleted.
+    """The same in short transactions, with a gap for the writer after each; yields how many flows
+    each one deleted.
 
-    Of many flows the rows go first, and then the bodies that nothing refers to any more, whosesoever they were.
+    Of many flows the rows go first, and then the bodies that nothing refers to any more,
+    whosesoever they were.
     """
     many = len(ids) > _MANY_FLOWS
     for start in range(0, len(ids), _CHUNK_ROWS):
@@ -52,16 +58,25 @@ def clear_steps(ids: Sequence[str], *, keep_pinned: bool = True) -> Iterator[int
 
 
 def expected_steps(flows: int) -> int:
-    """About how many steps `clear_steps` takes; there may be more or fewer bodies than two a flow."""
+    """About how many steps `clear_steps` takes; there may be more or fewer bodies than two a
+    flow.
+    """
     bodies = 2 * flows // _CHUNK_BODIES if flows > _MANY_FLOWS else 0
     return -(-flows // _CHUNK_ROWS) + bodies
 
 
 def _delete(ids: Sequence[str], *, keep_pinned: bool, bodies: bool) -> int:
     there = Flow.objects.filter(pk__in=ids)
-    chosen = [str(pk) for pk in (there.filter(pinned=False) if keep_pinned else there).values_list("pk", flat=True)]
+    chosen = [
+        str(pk)
+        for pk in (there.filter(pinned=False) if keep_pinned else there).values_list(
+            "pk", flat=True
+        )
+    ]
     delete_flows(chosen, bodies=bodies)
-    time.sleep(_PAUSE_S)  # SQLite's lock goes to whoever asks at the right moment: leave the writer a gap
+    time.sleep(
+        _PAUSE_S
+    )  # SQLite's lock goes to whoever asks at the right moment: leave the writer a gap
     return len(chosen)
 
 

@@ -1,4 +1,6 @@
-"""Everything about one session: its requests in order, threads, totals, cache hits and how the context grew."""
+"""Everything about one session: its requests in order, threads, totals, cache hits and how the
+context grew.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,10 @@ MAX_ROWS: Final = 500
 CHART_WIDTH: Final = 1000.0
 CHART_HEIGHT: Final = 160.0
 _ROW_FIELDS: Final = (
-    "id", "state", "started_at", "method", "path", "provider", "requested_model", "sent_model", "conversation_id",
-    "status_code", "error", "is_stream", "is_websocket", "duration_ms", "input_tokens", "output_tokens",
+    "id", "state", "started_at", "method", "path", "provider", "requested_model", "sent_model",
+    "conversation_id",
+    "status_code", "error", "is_stream", "is_websocket", "duration_ms", "input_tokens",
+    "output_tokens",
     "cache_read_tokens", "cache_write_tokens", "cost_usd",
 )  # fmt: skip
 _LOST_SHARE: Final = 0.5
@@ -80,12 +84,21 @@ def session(session_id: str) -> Session | None:
     totals = _totals(session_id)
     if not totals["requests"]:
         return None
-    newest = Flow.objects.filter(session_id=session_id).only(*_ROW_FIELDS).order_by("-started_at", "-id")
+    newest = (
+        Flow.objects.filter(session_id=session_id).only(*_ROW_FIELDS).order_by("-started_at", "-id")
+    )
     flows = list(newest[:MAX_ROWS])[::-1]
     threads = _threads(flows)
     rows = _rows(flows, {thread.key: thread for thread in threads})
     highest = _draw(rows)
-    main = next((row.flow for row in reversed(rows) if row.thread.main and row.flow.input_tokens is not None), None)
+    main = next(
+        (
+            row.flow
+            for row in reversed(rows)
+            if row.thread.main and row.flow.input_tokens is not None
+        ),
+        None,
+    )
     return Session(
         id=session_id,
         rows=rows,
@@ -137,7 +150,9 @@ def _threads(flows: Sequence[Flow]) -> list[Thread]:
         if flow.cost_usd is not None:
             thread.cost_usd = (thread.cost_usd or Decimal(0)) + flow.cost_usd
     if threads:
-        max(threads.values(), key=lambda thread: (thread.largest_tokens or 0, thread.requests)).main = True
+        max(
+            threads.values(), key=lambda thread: (thread.largest_tokens or 0, thread.requests)
+        ).main = True
     return list(threads.values())
 
 
@@ -166,8 +181,15 @@ def _draw(rows: Sequence[Row]) -> int:
     highest = max((row.flow.input_tokens or 0 for row in shown), default=0)
     step = CHART_WIDTH / max(len(shown), 12)
     for number, row in enumerate(shown):
-        total, cached = row.flow.input_tokens or 0, min(row.flow.cache_read_tokens or 0, row.flow.input_tokens or 0)
-        height, below = (total / highest * CHART_HEIGHT, cached / highest * CHART_HEIGHT) if highest else (0.0, 0.0)
+        total, cached = (
+            row.flow.input_tokens or 0,
+            min(row.flow.cache_read_tokens or 0, row.flow.input_tokens or 0),
+        )
+        height, below = (
+            (total / highest * CHART_HEIGHT, cached / highest * CHART_HEIGHT)
+            if highest
+            else (0.0, 0.0)
+        )
         row.bar = Bar(
             x=number * step,
             width=step * 0.82,

@@ -1,9 +1,10 @@
-"""What a body has in common with an earlier one: the stretches of it that stand there too, in the same order. Pure.
+"""What a body has in common with an earlier one: the stretches of it that stand there too, in the
+same order. Pure.
 
-Agents send the conversation again and change little: a date near the beginning, a mark that moves, one more message.
-So one stretch is looked for from the front, one from the back, and between them a few more: some bytes beyond the place
-where the two part are looked up in the neighbourhood of that place. Comparing goes at the speed of the memory, because
-`bytes.startswith` takes a view.
+Agents send the conversation again and change little: a date near the beginning, a mark that moves,
+one more message. So one stretch is looked for from the front, one from the back, and between them a
+few more: some bytes beyond the place where the two part are looked up in the neighbourhood of that
+place. Comparing goes at the speed of the memory, because `bytes.startswith` takes a view.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ LEAST_BYTES = 32
 
 MOST_STRETCHES = 12
 _LEAST_FOUND_BYTES = 256
-"""A shorter one, found by a probe, is more likely chance than the place where both go on together."""
+"""A shorter one, found by a probe, is more likely chance than the place where both go on
+together.
+"""
 _PROBE_BYTES = 32
 _PROBES_AHEAD = (32, 256, 2048, 8192)
 _REACH_BYTES = 32 * 1024
@@ -70,12 +73,15 @@ class Shared:
                     yield start - stretch.base_at + stretch.at
 
     def seams(self) -> list[tuple[int, int]]:
-        """Where the data around and between the stretches begins and ends, also when two of them meet there."""
+        """Where the data around and between the stretches begins and ends, also when two of them
+        meet there.
+        """
         ends = [Stretch(0, 0, 0), *self.stretches, Stretch(self.data_bytes, len(self.base), 0)]
         return [
             (before.end, after.at)
             for before, after in pairwise(ends)
-            if (before.size and after.size) or (before.end, before.base_end) != (after.at, after.base_at)
+            if (before.size and after.size)
+            or (before.end, before.base_end) != (after.at, after.base_at)
         ]
 
 
@@ -86,7 +92,9 @@ def shared(data: bytes, base: bytes) -> Shared:
     back_size = _behind(data, len(data), view, len(base), min(len(data), len(base)) - front.size)
     back = Stretch(len(data) - back_size, len(base) - back_size, back_size)
     found = (front, *_between(data, base, front, back), back)
-    return Shared(base, len(data), tuple(stretch for stretch in found if stretch.size >= LEAST_BYTES))
+    return Shared(
+        base, len(data), tuple(stretch for stretch in found if stretch.size >= LEAST_BYTES)
+    )
 
 
 def common_prefix(data: bytes, base: bytes) -> int:
@@ -113,7 +121,9 @@ def _next(data: bytes, base: bytes, before: Stretch, back: Stretch) -> Stretch |
         if at + _LEAST_FOUND_BYTES > back.at:
             break
         probe = data[at : at + _PROBE_BYTES]
-        base_at = base.find(probe, before.base_end, min(back.base_at, before.base_end + ahead + _REACH_BYTES))
+        base_at = base.find(
+            probe, before.base_end, min(back.base_at, before.base_end + ahead + _REACH_BYTES)
+        )
         if base_at < 0:
             continue
         view = memoryview(base)
@@ -127,16 +137,24 @@ def _next(data: bytes, base: bytes, before: Stretch, back: Stretch) -> Stretch |
 def _ahead(data: bytes, at: int, base: memoryview, base_at: int, most: int | None = None) -> int:
     """How many bytes from here on are the same, `most` at most."""
     left = min(len(data) - at, len(base) - base_at) if most is None else most
-    return _same(lambda start, end: data.startswith(base[base_at + start : base_at + end], at + start), left)
+    return _same(
+        lambda start, end: data.startswith(base[base_at + start : base_at + end], at + start), left
+    )
 
 
 def _behind(data: bytes, end: int, base: memoryview, base_end: int, most: int) -> int:
     """How many bytes up to here are the same, `most` at most."""
-    return _same(lambda start, stop: data.startswith(base[base_end - stop : base_end - start], end - stop), most)
+    return _same(
+        lambda start, stop: data.startswith(base[base_end - stop : base_end - start], end - stop),
+        most,
+    )
 
 
 def _same(is_same: Callable[[int, int], bool], most: int) -> int:
-    """How far all is the same, `most` at most. `is_same`: whether what is so far and so far away is."""
+    """How far all is the same, `most` at most.
+
+    `is_same`: whether what is so far and so far away is.
+    """
     same, step = 0, _FIRST_STEP_BYTES
     while same < most:
         step = min(step, most - same)

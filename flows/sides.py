@@ -1,12 +1,16 @@
-"""A flow's four sides and what each hook did, and how they are written down: three JSON texts a flow. Pure.
+"""A flow's four sides and what each hook did, and how they are written down: three JSON texts a
+flow. Pure.
 
-A row for each side and each step took 0.17 ms of CPU time a flow (four sides, five steps); one row of texts, and the
-references to the bodies that these rows named, take 0.03 ms. The texts are:
+A row for each side and each step took 0.17 ms of CPU time a flow (four sides, five steps); one row
+of texts, and the references to the bodies that these rows named, take 0.03 ms. The texts are:
 
-- `headers`: every list of headers that a side has, each once: `[[["host", "a"], ...], ...]`. The filter by header
+- `headers`: every list of headers that a side has, each once: `[[["host", "a"], ...], ...]`. The
+  filter by header
   searches this text, so nothing else stands in it.
-- `sides`: an object a side, without what is as in a fresh `FlowSide`; `headers` is a place in the lists.
-- `steps`: `{"headers": [...], "steps": [...]}`, the same for hooks; places go on behind those of the sides.
+- `sides`: an object a side, without what is as in a fresh `FlowSide`; `headers` is a place in the
+  lists.
+- `steps`: `{"headers": [...], "steps": [...]}`, the same for hooks; places go on behind those of
+  the sides.
 """
 
 from __future__ import annotations
@@ -85,7 +89,9 @@ _STEP_HEADERS: Final = ("headers_before", "headers_after")
 
 @dataclass(slots=True)
 class PartsDraft:
-    """The texts in the making: objects of sides, then of steps, whose headers are places that `place` gave."""
+    """The texts in the making: objects of sides, then of steps, whose headers are places that
+    `place` gave.
+    """
 
     sides: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -97,7 +103,10 @@ class PartsDraft:
 
     def texts(self) -> PartTexts:
         """What to store."""
-        lists, of_sides = [*self._places], 1 + max((side["headers"] for side in self.sides), default=-1)
+        lists, of_sides = (
+            [*self._places],
+            1 + max((side["headers"] for side in self.sides), default=-1),
+        )
         headers = b"[%b]" % b",".join(lists[:of_sides])
         steps = b'{"headers":[%b],"steps":%b}' % (b",".join(lists[of_sides:]), dumped(self.steps))
         return PartTexts(headers.decode(), dumped(self.sides).decode(), steps.decode())
@@ -114,7 +123,10 @@ def written(sides: Iterable[FlowSide], traces: Iterable[HookTrace]) -> PartTexts
 def read_sides(headers: str, sides: str) -> dict[str, FlowSide]:
     """The sides by name, in their order."""
     lists = orjson.loads(headers)
-    return {values["side"]: FlowSide(**_placed(values, _SIDE_HEADERS, lists)) for values in orjson.loads(sides)}
+    return {
+        values["side"]: FlowSide(**_placed(values, _SIDE_HEADERS, lists))
+        for values in orjson.loads(sides)
+    }
 
 
 def read_traces(headers: str, steps: str) -> list[HookTrace]:
@@ -128,11 +140,19 @@ def _plain(
     part: FlowSide | HookTrace, fresh: dict[str, Any], lists: tuple[str, ...], draft: PartsDraft
 ) -> dict[str, Any]:
     """What differs from a fresh one, its headers as places."""
-    values = {name: value for name, default in fresh.items() if (value := getattr(part, name)) != default}
-    return values | {name: draft.place(dumped(lines)) for name in lists if (lines := getattr(part, name)) is not None}
+    values = {
+        name: value for name, default in fresh.items() if (value := getattr(part, name)) != default
+    }
+    return values | {
+        name: draft.place(dumped(lines))
+        for name in lists
+        if (lines := getattr(part, name)) is not None
+    }
 
 
-def _placed(values: dict[str, Any], lists: tuple[str, ...], pool: Sequence[Lines]) -> dict[str, Any]:
+def _placed(
+    values: dict[str, Any], lists: tuple[str, ...], pool: Sequence[Lines]
+) -> dict[str, Any]:
     return values | {name: pool[place] for name in lists if (place := values.get(name)) is not None}
 
 

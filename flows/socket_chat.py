@@ -1,8 +1,9 @@
-"""The conversation that passed over one websocket of OpenAI's Responses API (Codex speaks it by default). Pure.
+"""The conversation that passed over one websocket of OpenAI's Responses API (Codex speaks it by
+default). Pure.
 
-Frames are those of the streaming reference: `response.create` from the client, `response.output_item.done` and
-`response.completed` from the provider. A later `response.create` either repeats the whole input or names the
-`previous_response_id` and brings only what is new.
+Frames are those of the streaming reference: `response.create` from the client,
+`response.output_item.done` and `response.completed` from the provider. A later `response.create`
+either repeats the whole input or names the `previous_response_id` and brings only what is new.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ _ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 
 
 def socket_exchange(messages: Iterable[tuple[bool, bytes]]) -> tuple[Request | None, Answer | None]:
-    """The last question with all that led to it, and its answer. `messages` are (from the client, frame) in order."""
+    """The last question with all that led to it, and its answer.
+
+    `messages` are (from the client, frame) in order.
+    """
     reader = _Reader()
     for from_client, data in messages:
         try:
@@ -57,7 +61,14 @@ class _Reader:
             return
         before = self.request
         if body.get("previous_response_id") and before is not None:
-            said = [Turn("assistant", self.answer.blocks)] if self.answer and self.answer.blocks else []
+            said = (
+                [Turn("assistant", self.answer.blocks)]
+                if self.answer and self.answer.blocks
+                else []
+            )
             request.turns = [*before.turns, *said, *request.turns]
-            request.system, request.tools = request.system or before.system, request.tools or before.tools
+            request.system, request.tools = (
+                request.system or before.system,
+                request.tools or before.tools,
+            )
         self.request, self.answer, self._items = request, None, []

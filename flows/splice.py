@@ -1,7 +1,7 @@
 """A body as stretches of an earlier one and the bytes between them. Pure.
 
-What `flows.delta` does for bodies that differ in a few places, at a tenth of its cost: nothing is searched but what is
-new. That is packed with the text before it as its dictionary.
+What `flows.delta` does for bodies that differ in a few places, at a tenth of its cost: nothing is
+searched but what is new. That is packed with the text before it as its dictionary.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ MAX_BYTES = 2**32 - 1
 _RAW_BELOW_BYTES = 64
 _DICTIONARY_FROM_BYTES = 512
 _DICTIONARY_BYTES = 8 * 1024
-"""As much saves a tenth to a quarter of what a turn of an agent needs; eight times as much saves 3 % more of it."""
+"""As much saves a tenth to a quarter of what a turn of an agent needs; eight times as much saves 3
+% more of it.
+"""
 
 _HEAD = struct.Struct(">?HII")
-"""Whether the new bytes are packed, how many stretches there are, where the dictionary stands in the base, its size."""
+"""Whether the new bytes are packed, how many stretches there are, where the dictionary stands in
+the base, its size.
+"""
 _STRETCH = struct.Struct(">III")
 """How many new bytes come before it, where it stands in the base, its size."""
 

@@ -12,7 +12,10 @@ from providers.wire.sse import SseParser
 
 @dataclass(frozen=True, slots=True)
 class TimedEvent:
-    """One event. Times are milliseconds since the flow began; None when the stream's chunks were not timed."""
+    """One event.
+
+    Times are milliseconds since the flow began; None when the stream's chunks were not timed.
+    """
 
     number: int
     event: str
@@ -29,9 +32,12 @@ class EventList:
     note: str = ""
 
 
-def timed_events(body: bytes, chunk_times: Sequence[Sequence[float]], *, compressed: bool = False) -> EventList:
-    """Events of a decoded body. `chunk_times` are [offset of a chunk's first byte, ms]; offsets count wire bytes, so a
-    compressed stream has no times."""
+def timed_events(
+    body: bytes, chunk_times: Sequence[Sequence[float]], *, compressed: bool = False
+) -> EventList:
+    """Events of a decoded body. `chunk_times` are [offset of a chunk's first byte, ms]; offsets
+    count wire bytes, so a compressed stream has no times.
+    """
     parser = SseParser()
     note = ""
     try:
@@ -42,7 +48,8 @@ def timed_events(body: bytes, chunk_times: Sequence[Sequence[float]], *, compres
     events: list[TimedEvent] = []
     before: float | None = None
     for number, event in enumerate(found, 1):
-        # The chunk that holds the event's last byte is the last one that starts before the event's end.
+        # The chunk that holds the event's last byte is the last one that starts before the event's
+        # end.
         at = bisect_left(starts, event.end_offset) - 1
         at_ms = float(chunk_times[at][1]) if at >= 0 else None
         gap_ms = at_ms - before if at_ms is not None and before is not None else None
@@ -52,7 +59,9 @@ def timed_events(body: bytes, chunk_times: Sequence[Sequence[float]], *, compres
 
 
 def looks_like_events(content_type: str, body: bytes) -> bool:
-    """Whether a body is a server-sent event stream: by its type, or by how it starts when the type is missing."""
+    """Whether a body is a server-sent event stream: by its type, or by how it starts when the type
+    is missing.
+    """
     if content_type:
         return content_type.lower().startswith("text/event-stream")
     return body[:6].startswith((b"data:", b"event:"))

@@ -8,7 +8,9 @@ import orjson
 
 
 def dumped(value: Any) -> bytes:
-    """`value` as JSON that every database takes as text: what was no UTF-8 and NUL are spelled out as \\xNN."""
+    """`value` as JSON that every database takes as text: what was no UTF-8 and NUL are spelled out
+    as \\xNN.
+    """
     try:
         text = orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -17,12 +19,16 @@ def dumped(value: Any) -> bytes:
 
 
 def storable(text: str) -> str:
-    """A text that every database takes: bytes that were no UTF-8 and NUL are spelled out as \\xNN."""
+    """A text that every database takes: bytes that were no UTF-8 and NUL are spelled out as
+    \\xNN.
+    """
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            text = "".join(_spelled(char) if "\ud800" <= char <= "\udfff" else char for char in text)
+            text = "".join(
+                _spelled(char) if "\ud800" <= char <= "\udfff" else char for char in text
+            )
     return text.replace("\0", "\\x00") if "\0" in text else text
 
 

@@ -1,4 +1,6 @@
-"""The tabs of a flow's page: each is a function from the flow and the URL's parameters to what its template shows."""
+"""The tabs of a flow's page: each is a function from the flow and the URL's parameters to what its
+template shows.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,12 @@ def default_tab(flow: Flow) -> str:
 
 def tab_names(flow: Flow) -> list[tuple[str, str]]:
     """(name in the URL, label) of the tabs of this flow in order."""
-    names = [("chat", "Conversation"), ("client", "Client"), ("forwarded", "Forwarded"), ("response", "Response")]
+    names = [
+        ("chat", "Conversation"),
+        ("client", "Client"),
+        ("forwarded", "Forwarded"),
+        ("response", "Response"),
+    ]
     names += [("changes", "Changes"), ("context", "Context"), ("timing", "Timing")]
     return [*names, ("messages", "Messages")] if flow.is_websocket else names
 
@@ -47,7 +54,9 @@ def client_tab(detail: FlowDetail, params: Params) -> Context:
 def forwarded_tab(detail: FlowDetail, params: Params) -> Context:
     """What left the proxy."""
     client, forwarded = detail.sides.get("client"), detail.sides.get("forwarded")
-    same = bool(client and forwarded and client.body_digest and client.body_digest == forwarded.body_digest)
+    same = bool(
+        client and forwarded and client.body_digest and client.body_digest == forwarded.body_digest
+    )
     return {**_request_side(detail, forwarded, params), "same_body": same}
 
 
@@ -75,7 +84,9 @@ def response_tab(detail: FlowDetail, params: Params) -> Context:
         return {**context, "partial": answer_since(flow, 0), "view": "answer"}
     body = side_body(chosen, selectors.load_bodies([chosen.body_digest] if chosen else []))
     answer = body.answer()
-    views = [name for name, there in (("answer", answer), ("events", body.kind == "events")) if there]
+    views = [
+        name for name, there in (("answer", answer), ("events", body.kind == "events")) if there
+    ]
     views += ["tree"] if body.kind == "json" else []
     views += ["raw"] if body.plain else []
     view = params.get("view", "")
@@ -87,9 +98,14 @@ def response_tab(detail: FlowDetail, params: Params) -> Context:
 
 def answers_differ(upstream: FlowSide, delivered: FlowSide) -> bool:
     """Whether the client got something else than the provider sent."""
-    if upstream.status_code != delivered.status_code or upstream.body_digest != delivered.body_digest:
+    if (
+        upstream.status_code != delivered.status_code
+        or upstream.body_digest != delivered.body_digest
+    ):
         return True
-    lines = [{(line[0].lower(), line[1]) for line in side.headers} for side in (upstream, delivered)]
+    lines = [
+        {(line[0].lower(), line[1]) for line in side.headers} for side in (upstream, delivered)
+    ]
     return lines[0] != lines[1]
 
 
@@ -109,7 +125,9 @@ def _events(side: FlowSide | None, body: BodyView, params: Params) -> Context:
 def changes_tab(detail: FlowDetail, params: Params) -> Context:
     """Client against forwarded, or what one hook did."""
     touched = [trace for trace in detail.traces if trace.body_before != trace.body_after]
-    bodies = selectors.load_bodies({digest for trace in touched for digest in (trace.body_before, trace.body_after)})
+    bodies = selectors.load_bodies(
+        {digest for trace in touched for digest in (trace.body_before, trace.body_after)}
+    )
     steps = rail(detail.traces, bodies, _type_of(detail))
     wanted = params.get("hook", "")
     step = next((step for step in steps if str(step.trace.seq) == wanted), None)
@@ -125,11 +143,17 @@ def changes_tab(detail: FlowDetail, params: Params) -> Context:
     client, forwarded = detail.sides.get("client"), detail.sides.get("forwarded")
     if client is None or forwarded is None:
         return {"rail": steps, "step": None, "change": None}
-    encodings = tuple("" if s.body_decoded else header(s.headers, "content-encoding") for s in (client, forwarded))
+    encodings = tuple(
+        "" if s.body_decoded else header(s.headers, "content-encoding") for s in (client, forwarded)
+    )
     change = compare_requests(
         urls=(client.url, forwarded.url),
         headers=(client.headers, forwarded.headers),
-        bodies=_plain_pair((client.body_digest, forwarded.body_digest), _type_of(detail), (encodings[0], encodings[1])),
+        bodies=_plain_pair(
+            (client.body_digest, forwarded.body_digest),
+            _type_of(detail),
+            (encodings[0], encodings[1]),
+        ),
     )
     return {"rail": steps, "step": None, "change": change}
 
@@ -157,7 +181,10 @@ def timing_tab(detail: FlowDetail, params: Params) -> Context:
     """Where the time went."""
     del params
     side = detail.sides.get("upstream") or detail.sides.get("delivered")
-    return {"bar": timing_bar(detail.flow, side.chunk_times if side else []), "traces": detail.traces}
+    return {
+        "bar": timing_bar(detail.flow, side.chunk_times if side else []),
+        "traces": detail.traces,
+    }
 
 
 def messages_tab(detail: FlowDetail, params: Params) -> Context:
@@ -166,8 +193,14 @@ def messages_tab(detail: FlowDetail, params: Params) -> Context:
     found = selectors.messages(detail.flow.pk, after_seq=after, limit=MESSAGES_PER_PAGE + 1)
     page = found[:MESSAGES_PER_PAGE]
     bodies = selectors.load_bodies(message.body_digest for message in page)
-    shown = [(message, body_view(f"message-{message.seq}", bodies.get(message.body_digest, b""))) for message in page]
-    return {"passed": shown, "more_messages": page[-1].seq if len(found) > MESSAGES_PER_PAGE else None}
+    shown = [
+        (message, body_view(f"message-{message.seq}", bodies.get(message.body_digest, b"")))
+        for message in page
+    ]
+    return {
+        "passed": shown,
+        "more_messages": page[-1].seq if len(found) > MESSAGES_PER_PAGE else None,
+    }
 
 
 def _number(text: str) -> int:

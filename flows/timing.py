@@ -56,7 +56,16 @@ def timing_bar(flow: Flow, chunk_times: Sequence[Sequence[float]]) -> TimingBar:
         if moment is None or total <= 0:
             continue
         end = max(start, moment)
-        phases.append(Phase(name, label, start, end, start / total * BAR_WIDTH, (end - start) / total * BAR_WIDTH))
+        phases.append(
+            Phase(
+                name,
+                label,
+                start,
+                end,
+                start / total * BAR_WIDTH,
+                (end - start) / total * BAR_WIDTH,
+            )
+        )
         start = end
     step = max(1, len(times) // MAX_TICKS)
     ticks = [round(at / total * BAR_WIDTH, 1) for at in times[::step]] if total > 0 else []

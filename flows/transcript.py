@@ -1,4 +1,6 @@
-"""A flow's conversation as Markdown, for a ticket or a note: turns, tool calls and results, the answer."""
+"""A flow's conversation as Markdown, for a ticket or a note: turns, tool calls and results, the
+answer.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ def transcript(flow: WholeFlow) -> str:
     request, why = read_request(wire, side.url, flow.plain(side))
     if request is None:
         raise TranscriptError(why)
-    parts = [f"# {row.requested_model or request.model or 'Conversation'}", "", _facts(flow), *_request(request)]
+    parts = [
+        f"# {row.requested_model or request.model or 'Conversation'}",
+        "",
+        _facts(flow),
+        *_request(request),
+    ]
     return printable("\n".join([*parts, *_answer(flow, side)])) + "\n"
 
 
@@ -82,9 +89,21 @@ def _block(block: Block) -> Iterator[str]:
         case Text():
             yield from (_cut(block.text), "")
         case Thinking():
-            yield from ("<details><summary>Thinking</summary>", "", _fenced(block.text), "", "</details>", "")
+            yield from (
+                "<details><summary>Thinking</summary>",
+                "",
+                _fenced(block.text),
+                "",
+                "</details>",
+                "",
+            )
         case ToolCall():
-            yield from (f"**Calls** {_code_span(block.name)}", "", _fenced(_pretty(block.arguments), "json"), "")
+            yield from (
+                f"**Calls** {_code_span(block.name)}",
+                "",
+                _fenced(_pretty(block.arguments), "json"),
+                "",
+            )
         case ToolResult():
             yield from ("**Failed**" if block.is_error else "**Result**", "")
             for part in block.content:
@@ -114,8 +133,14 @@ def _code_span(text: str) -> str:
     """A name on one line that cannot end its own quotes."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * (longest + 1)
-    return f"{ticks} {text} {ticks}".replace("\n", " ") if longest else f"`{text}`".replace("\n", " ")
+    return (
+        f"{ticks} {text} {ticks}".replace("\n", " ") if longest else f"`{text}`".replace("\n", " ")
+    )
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_BLOCK_CHARS else f"{text[:MAX_BLOCK_CHARS]}\n… ({len(text)} characters)"
+    return (
+        text
+        if len(text) <= MAX_BLOCK_CHARS
+        else f"{text[:MAX_BLOCK_CHARS]}\n… ({len(text)} characters)"
+    )

@@ -1,4 +1,6 @@
-"""Captures that are sent to the console: bounded, on disk while they are read, never whole in memory twice."""
+"""Captures that are sent to the console: bounded, on disk while they are read, never whole in
+memory twice.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ def check_declared_size(length: str | None) -> None:
     Raises:
         UploadTooLargeError: it is over the bound.
     """
-    if length and length.isascii() and length.isdigit() and int(length[:20]) > MAX_UPLOAD_BYTES + 1024**2:
+    if (
+        length
+        and length.isascii()
+        and length.isdigit()
+        and int(length[:20]) > MAX_UPLOAD_BYTES + 1024**2
+    ):
         raise _too_large()
 
 
@@ -58,7 +65,9 @@ def import_stream(body: Readable) -> Imported:
         return import_file(Path(file.name))
 
 
-def import_uploads(files: Iterable[UploadedFile[Any]]) -> Iterator[tuple[str, Imported | CaptureError]]:
+def import_uploads(
+    files: Iterable[UploadedFile[Any]],
+) -> Iterator[tuple[str, Imported | CaptureError]]:
     """Import the files of a form one after the other: each one's name and what became of it."""
     for file in files:
         name = (file.name or "the file")[:200]
@@ -83,5 +92,6 @@ def _chunks(body: Readable) -> Iterator[bytes]:
 
 def _too_large() -> UploadTooLargeError:
     return UploadTooLargeError(
-        f"This is over {size(MAX_UPLOAD_BYTES)}: import it with `ccproxy flows import FILE`, or split it."
+        f"This is over {size(MAX_UPLOAD_BYTES)}: import it with `ccproxy flows import FILE`, or"
+        " split it."
     )

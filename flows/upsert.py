@@ -1,7 +1,8 @@
 """Inserts or replaces rows of a model with one prepared statement.
 
-Django's `bulk_create` asks every field of every row how to be saved, which was a quarter of the CPU time of a recorded
-request; here only the columns whose values need it are adapted. Works on SQLite and on PostgreSQL.
+Django's `bulk_create` asks every field of every row how to be saved, which was a quarter of the CPU
+time of a recorded request; here only the columns whose values need it are adapted. Works on SQLite
+and on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from typing import Any
 from django.db import connection, models
 from django.db.models.base import ModelState
 
-_ADAPTED = (models.JSONField, models.DateTimeField, models.DateField, models.DecimalField, models.BinaryField)
+_ADAPTED = (
+    models.JSONField,
+    models.DateTimeField,
+    models.DateField,
+    models.DecimalField,
+    models.BinaryField,
+)
 """All others hold a text, a number or a truth value, as drivers take them."""
 
 
@@ -39,7 +46,8 @@ class _Statement:
 
 
 def bare[Row: models.Model](model: type[Row], values: dict[str, Any]) -> Row:
-    """A row to be written here, with the model's defaults: a fifth of a recorded flow's CPU time went into `__init__`.
+    """A row to be written here, with the model's defaults: a fifth of a recorded flow's CPU time
+    went into `__init__`.
 
     `values` go by column (`flow_id`); nobody is told of the new instance (`pre_init`).
     """
@@ -52,15 +60,24 @@ def bare[Row: models.Model](model: type[Row], values: dict[str, Any]) -> Row:
 def _defaults(model: type[models.Model]) -> dict[str, Any]:
     """Default values by attribute; those that are made anew for each row have to be given."""
     made_anew = (dict, list)
-    return {field.attname: None if field.default in made_anew else field.get_default() for field in _columns(model)}
+    return {
+        field.attname: None if field.default in made_anew else field.get_default()
+        for field in _columns(model)
+    }
 
 
 def _columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    return [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+    return [
+        field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)
+    ]
 
 
-def upsert(rows: Sequence[models.Model], key: tuple[str, ...], leave: frozenset[str] = frozenset()) -> None:
-    """Insert `rows` (all of one model); where a row with the same `key` columns is, replace all but `leave`."""
+def upsert(
+    rows: Sequence[models.Model], key: tuple[str, ...], leave: frozenset[str] = frozenset()
+) -> None:
+    """Insert `rows` (all of one model); where a row with the same `key` columns is, replace all but
+    `leave`.
+    """
     if rows:
         statement = _statement(type(rows[0]), key, leave, connection.vendor)
         _execute(statement.sql, [statement.values(row) for row in rows])
@@ -74,7 +91,9 @@ def put(
     key: tuple[str, ...],
     replace: bool,
 ) -> None:
-    """Insert `values`, which a driver takes as they are; where a row with the same `key` is, replace or leave it."""
+    """Insert `values`, which a driver takes as they are; where a row with the same `key` is,
+    replace or leave it.
+    """
     if values:
         _execute(_insert(model, columns, key, columns if replace else ()), values)
 
@@ -85,11 +104,17 @@ def _execute(sql: str, values: Sequence[Sequence[Any]]) -> None:
 
 
 @lru_cache
-def _statement(model: type[models.Model], key: tuple[str, ...], leave: frozenset[str], vendor: str) -> _Statement:
+def _statement(
+    model: type[models.Model], key: tuple[str, ...], leave: frozenset[str], vendor: str
+) -> _Statement:
     del vendor
     columns = _columns(model)
     names = tuple(str(field.column) for field in columns)
-    adapters = tuple((place, _adapter(field)) for place, field in enumerate(columns) if isinstance(field, _ADAPTED))
+    adapters = tuple(
+        (place, _adapter(field))
+        for place, field in enumerate(columns)
+        if isinstance(field, _ADAPTED)
+    )
     return _Statement(
         _insert(model, names, key, tuple(name for name in names if name not in leave)),
         itemgetter(*(field.attname for field in columns)),
@@ -99,14 +124,21 @@ def _statement(model: type[models.Model], key: tuple[str, ...], leave: frozenset
 
 @lru_cache
 def _insert(
-    model: type[models.Model], columns: tuple[str, ...], key: tuple[str, ...], replaced: tuple[str, ...]
+    model: type[models.Model],
+    columns: tuple[str, ...],
+    key: tuple[str, ...],
+    replaced: tuple[str, ...],
 ) -> str:
     """The SQL; all database engines here quote names in the same way."""
     quote = connection.ops.quote_name
-    changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in replaced if name not in key)
+    changes = ", ".join(
+        f"{quote(name)} = EXCLUDED.{quote(name)}" for name in replaced if name not in key
+    )
     into = f"{quote(model._meta.db_table)} ({', '.join(map(quote, columns))})"
     places = ", ".join(["%s"] * len(columns))
-    conflict = f"({', '.join(map(quote, key))}) DO {f'UPDATE SET {changes}' if changes else 'NOTHING'}"
+    conflict = (
+        f"({', '.join(map(quote, key))}) DO {f'UPDATE SET {changes}' if changes else 'NOTHING'}"
+    )
     return f"INSERT INTO {into} VALUES ({places}) ON CONFLICT {conflict}"  # noqa: S608
 
 

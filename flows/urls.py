@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import chat_views, copy_views, import_views, pair_views, saved_filter_views, usage_views, views
+from flows import (
+    chat_views,
+    copy_views,
+    import_views,
+    pair_views,
+    saved_filter_views,
+    usage_views,
+    views,
+)
 
 app_name = "flows"
 urlpatterns = [

@@ -1,8 +1,9 @@
-"""Token usage out of a provider's own answer: a whole body, an event stream, or a websocket's messages. Pure.
+"""Token usage out of a provider's own answer: a whole body, an event stream, or a websocket's
+messages. Pure.
 
-Usage objects are told apart by their shape, because a gateway may answer in another vendor's words than its path says.
-Sources: Anthropic `Usage` and `MessageDeltaUsage`, OpenAI `CompletionUsage` and `ResponseUsage`, Google
-`UsageMetadata`; their meaning is decoded by `providers.wire`.
+Usage objects are told apart by their shape, because a gateway may answer in another vendor's words
+than its path says. Sources: Anthropic `Usage` and `MessageDeltaUsage`, OpenAI `CompletionUsage` and
+`ResponseUsage`, Google `UsageMetadata`; their meaning is decoded by `providers.wire`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from providers.errors import BadUpstreamStream
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 from providers.wire.anthropic_messages.response import decode_usage as decode_anthropic
 from providers.wire.google_generate.response import decode_usage as decode_google
 from providers.wire.ir import Usage
@@ -23,7 +30,9 @@ from providers.wire.sse import SseParser
 
 HEAD_BYTES: Final = 256 * 1024
 TAIL_BYTES: Final = 1024 * 1024
-"""Of a longer stream only its head and tail are read: usage comes with its first and its last events."""
+"""Of a longer stream only its head and tail are read: usage comes with its first and its last
+events.
+"""
 MAX_JSON_BYTES: Final = 32 * 1024 * 1024
 _TAG: Final = b"sage"
 """In `usage`, `usageMetadata` and `usage_metadata`: events without it are not parsed."""
@@ -64,12 +73,20 @@ def usage_of_messages(messages: Iterable[bytes]) -> Metered | None:
     for message in messages:
         found = usage_of_body(message) if _TAG in message else None
         if found is not None:
-            total = found if total is None else Metered(_sum(total.usage, found.usage), found.model or total.model)
+            total = (
+                found
+                if total is None
+                else Metered(_sum(total.usage, found.usage), found.model or total.model)
+            )
     return total
 
 
 def _is_stream(body: bytes) -> bool:
-    return body[:64].lstrip(b"\xef\xbb\xbf\r\n").startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
+    return (
+        body[:64]
+        .lstrip(b"\xef\xbb\xbf\r\n")
+        .startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
+    )
 
 
 def _stream_events(body: bytes) -> Iterator[Any]:
@@ -77,7 +94,8 @@ def _stream_events(body: bytes) -> Iterator[Any]:
     if len(body) > HEAD_BYTES + TAIL_BYTES:
         parts = [body[:HEAD_BYTES], body[-TAIL_BYTES:]]
     for part in parts:
-        # Nearly always an event's data is one line; searching for those is ten times faster than parsing all events.
+        # Nearly always an event's data is one line; searching for those is ten times faster than
+        # parsing all events.
         found = [event for line in _lines(part) if (event := _parsed(line)) is not None]
         yield from found or _parsed_events(part)
 
@@ -156,6 +174,8 @@ def _sum(one: Usage, other: Usage) -> Usage:
     total = Usage(service_tier=other.service_tier or one.service_tier)
     for column in fields(Usage):
         if column.name != "service_tier":
-            known = [n for n in (getattr(one, column.name), getattr(other, column.name)) if n is not None]
+            known = [
+                n for n in (getattr(one, column.name), getattr(other, column.name)) if n is not None
+            ]
             setattr(total, column.name, sum(known) if known else None)
     return total

@@ -1,4 +1,7 @@
-"""The usage page's figures, out of the daily roll-up: days, models, sessions. Never a scan over flows."""
+"""The usage page's figures, out of the daily roll-up: days, models, sessions.
+
+Never a scan over flows.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ COLOURS: Final = 6
 MAX_ROWS: Final = 200
 TOP_SESSIONS: Final = 20
 _SUMS: Final = (
-    "requests", "failed", "unmetered", "unpriced", "input_tokens", "output_tokens", "cache_read_tokens",
+    "requests", "failed", "unmetered", "unpriced", "input_tokens", "output_tokens",
+    "cache_read_tokens",
     "cache_write_tokens", "reasoning_tokens", "cacheable_tokens", "cost_usd",
 )  # fmt: skip
 
@@ -42,7 +46,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class UsageSummary:
-    """What the page shows for the last `days` days (UTC). Rows and totals are dictionaries of sums."""
+    """What the page shows for the last `days` days (UTC).
+
+    Rows and totals are dictionaries of sums.
+    """
 
     days: int
     measure: Measure
@@ -64,17 +71,22 @@ def usage_summary(days: int, measure: Measure, today: date | None = None) -> Usa
     models = [_with_share(row) for row in _summed(rows, "provider", "model")[:MAX_ROWS]]
     daily = list(_summed(rows, "day", "model").order_by("day"))
     sessions = [
-        _with_share(row) for row in _summed(rows.exclude(session_id=""), "session_id", last=True)[:TOP_SESSIONS]
+        _with_share(row)
+        for row in _summed(rows.exclude(session_id=""), "session_id", last=True)[:TOP_SESSIONS]
     ]
     totals = _with_share(_total(models))
     blocks, highest = _blocks(daily, models, measure, first, days)
     by_day: dict[date, dict[str, Any]] = {}
     for row in daily:
-        known = by_day.setdefault(row["day"], {"day": row["day"], "next": row["day"] + timedelta(days=1)})
+        known = by_day.setdefault(
+            row["day"], {"day": row["day"], "next": row["day"] + timedelta(days=1)}
+        )
         for name in _SUMS:
             known[name] = _plus(known.get(name), row[name])
     listed = [_with_share(row) for row in reversed(by_day.values())]
-    return UsageSummary(days, measure, first, last, totals, models, sessions, listed, blocks, highest)
+    return UsageSummary(
+        days, measure, first, last, totals, models, sessions, listed, blocks, highest
+    )
 
 
 def _summed(rows: QuerySet[UsageDaily], *keys: str, last: bool = False) -> Any:
@@ -84,7 +96,9 @@ def _summed(rows: QuerySet[UsageDaily], *keys: str, last: bool = False) -> Any:
         rows.order_by()
         .values(*keys)
         .annotate(**sums, **extra)
-        .order_by(F("cost_usd").desc(nulls_last=True), F("input_tokens").desc(nulls_last=True), *keys)
+        .order_by(
+            F("cost_usd").desc(nulls_last=True), F("input_tokens").desc(nulls_last=True), *keys
+        )
     )
 
 
@@ -106,7 +120,11 @@ def _with_share(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _blocks(
-    daily: list[dict[str, Any]], models: list[dict[str, Any]], measure: Measure, first: date, days: int
+    daily: list[dict[str, Any]],
+    models: list[dict[str, Any]],
+    measure: Measure,
+    first: date,
+    days: int,
 ) -> tuple[list[Block], str]:
     tones = tones_of(models)
     totals: dict[date, float] = {}
@@ -120,7 +138,10 @@ def _blocks(
         height = _value(row, measure) / highest * CHART_HEIGHT if highest else 0.0
         if height:
             tops[row["day"]] = tops.get(row["day"], CHART_HEIGHT) - height
-            title = f"{row['day']} · {row['model'] or 'unknown model'} · {_label(_value(row, measure), measure)}"
+            title = (
+                f"{row['day']} · {row['model'] or 'unknown model'} ·"
+                f" {_label(_value(row, measure), measure)}"
+            )
             x = (row["day"] - first).days * step
             tone = tones.get(row["model"], COLOURS - 1)
             blocks.append(Block(tone, title, x, tops[row["day"]], step * 0.84, height))
@@ -139,7 +160,11 @@ def tones_of(models: list[dict[str, Any]]) -> dict[str, int]:
 def _value(row: dict[str, Any], measure: Measure) -> float:
     if measure == "cost":
         return float(row["cost_usd"] or 0)
-    return float((row["input_tokens"] or 0) + (row["output_tokens"] or 0) if measure == "tokens" else row["requests"])
+    return float(
+        (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
+        if measure == "tokens"
+        else row["requests"]
+    )
 
 
 def _label(value: float, measure: Measure) -> str:

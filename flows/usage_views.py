@@ -18,10 +18,14 @@ from flows.visible import printable
 
 @console_page
 def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
-    """One session: timeline, totals, cache hits, context growth, and what fills the newest request."""
+    """One session: timeline, totals, cache hits, context growth, and what fills the newest
+    request.
+    """
     found = None if "\0" in session_id else session(session_id)
     if found is None:
-        return render(request, "flows/no_session.html", {"session_id": printable(session_id)}, status=404)
+        return render(
+            request, "flows/no_session.html", {"session_id": printable(session_id)}, status=404
+        )
     context = {"session": found, "context": _breakdown(found.newest) if found.newest else None}
     return render(request, "flows/session.html", context)
 
@@ -33,7 +37,9 @@ def usage_page(request: HttpRequest) -> HttpResponse:
     days = next((period for period in PERIODS if str(period) == wanted), DEFAULT_DAYS)
     measure: Measure = next((name for name in MEASURES if name == request.GET.get("show")), "cost")
     summary = usage_summary(days, measure)
-    return render(request, "flows/usage.html", {"usage": summary, "periods": PERIODS, "measures": MEASURES})
+    return render(
+        request, "flows/usage.html", {"usage": summary, "periods": PERIODS, "measures": MEASURES}
+    )
 
 
 def _breakdown(flow: Flow) -> ContextSize | None:

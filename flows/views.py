@@ -8,7 +8,14 @@ from functools import wraps
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    QueryDict,
+)
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
@@ -40,7 +47,9 @@ def staff_page(view: View) -> View:
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_staff:
-            raise PermissionDenied("The console is for staff: ask an administrator to tick “Staff status”.")
+            raise PermissionDenied(
+                "The console is for staff: ask an administrator to tick “Staff status”."
+            )
         response = view(request, *args, **kwargs)
         response["Cache-Control"] = "private, no-store"
         # The same address answers htmx with a part of the page.
@@ -69,7 +78,9 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "errors": [*errors, found.error] if found and found.error else errors,
         "chips": _chips(request.GET, filters),
         "facets": selectors.facets,  # asked only where the form is shown
-        "bounds": [(name, filters.filters[name].label, request.GET.get(name, "")) for name in BOUNDS],
+        "bounds": [
+            (name, filters.filters[name].label, request.GET.get(name, "")) for name in BOUNDS
+        ],
         "older": _query(request.GET, cursor=page.older) if page.older else "",
         "newest": _query(request.GET, cursor="") if cursor else "",
         "first_page": not cursor and not source,
@@ -82,7 +93,9 @@ def flow_list(request: HttpRequest) -> HttpResponse:
 
 @console_page
 def flow_rows(request: HttpRequest) -> HttpResponse:
-    """The rows of the flows in `ids` that match the URL's filters: what a live list adds or replaces."""
+    """The rows of the flows in `ids` that match the URL's filters: what a live list adds or
+    replaces.
+    """
     ids = [flow_id for flow_id in request.GET.get("ids", "").split(",") if flow_id][:MAX_LIVE_ROWS]
     matching = FlowFilter(request.GET, queryset=Flow.objects.filter(pk__in=ids)).qs
     return render(request, "flows/_rows.html", {"flows": list(selectors.rows(matching))})
@@ -110,7 +123,9 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
         **TABS[tab](detail, request.GET),
     }
     if request.htmx and not request.htmx.history_restore_request:  # type: ignore[attr-defined]
-        return render(request, "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html", context)
+        return render(
+            request, "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html", context
+        )
     newer, older = selectors.neighbours(flow)
     return render(request, "flows/detail.html", {**context, "newer": newer, "older": older})
 
@@ -144,7 +159,9 @@ def flow_json(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
 
 @console_page
 def flow_body(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
-    """A body as a download: without its content-encoding, or with `?wire=1` exactly as it was on the wire."""
+    """A body as a download: without its content-encoding, or with `?wire=1` exactly as it was on
+    the wire.
+    """
     found = _stored_body(flow_id, source)
     if found is None:
         raise Http404("There is no such body: it was empty, dropped, or pruned.")
@@ -152,14 +169,18 @@ def flow_body(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
     if encoding and not request.GET.get("wire"):
         data = body_view("", data, encoding=encoding).plain
     response = HttpResponse(data, content_type="application/octet-stream")
-    response["Content-Disposition"] = f'attachment; filename="{_safe(flow_id)[:36]}-{_safe(source)}.{extension}"'
+    response["Content-Disposition"] = (
+        f'attachment; filename="{_safe(flow_id)[:36]}-{_safe(source)}.{extension}"'
+    )
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
 
 
 def _stored_body(flow_id: str, source: str) -> tuple[bytes, str, str] | None:
-    """(stored bytes, content-encoding, file extension) of `client`, ..., `hook-3-before` or `message-5`."""
+    """(stored bytes, content-encoding, file extension) of `client`, ..., `hook-3-before` or
+    `message-5`.
+    """
     digest = encoding = content_type = ""
     match = re.fullmatch(r"hook-([0-9]{1,5})-(before|after)|message-([0-9]{1,9})", source)
     if match and match[1]:
@@ -172,7 +193,9 @@ def _stored_body(flow_id: str, source: str) -> tuple[bytes, str, str] | None:
         side = selectors.sides_of(flow_id).get(source)
         if side is not None:
             digest = side.body_digest
-            encoding = "" if side.body_decoded else selectors.header(side.headers, "content-encoding")
+            encoding = (
+                "" if side.body_decoded else selectors.header(side.headers, "content-encoding")
+            )
             content_type = selectors.header(side.headers, "content-type")
     data = selectors.load_bodies([digest]).get(digest)
     return None if data is None else (data, encoding, _extension(content_type, data))
@@ -213,5 +236,11 @@ def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:
         if value:
             label = str(filters.filters[name].label) if name in filters.filters else name
             words = {"true": "yes", "false": "no"}.get(value, value[:200])
-            chips.append({"label": label, "value": words, "without": _query(params, **{name: "", "cursor": ""})})
+            chips.append(
+                {
+                    "label": label,
+                    "value": words,
+                    "without": _query(params, **{name: "", "cursor": ""}),
+                }
+            )
     return chips

@@ -1,4 +1,6 @@
-"""Text from the wire made safe to look at: escaped, with control and direction-changing characters spelled out."""
+"""Text from the wire made safe to look at: escaped, with control and direction-changing characters
+spelled out.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ import re
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-# C0 and C1 without tab and line feed, soft hyphen, zero-width and bidi controls, BOM, tags, lone surrogates.
+# C0 and C1 without tab and line feed, soft hyphen, zero-width and bidi controls, BOM, tags, lone
+# surrogates.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
@@ -32,5 +35,7 @@ def visible(text: str) -> SafeString:
 
 
 def printable(text: str) -> str:
-    """The same for plain text, such as attributes, titles and JSON messages: escapes without markup."""
+    """The same for plain text, such as attributes, titles and JSON messages: escapes without
+    markup.
+    """
     return _INVISIBLE.sub(lambda match: re.sub("<[^>]*>", "", _spell(match)), text)

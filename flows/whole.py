@@ -1,4 +1,6 @@
-"""A flow with everything that is stored of it, one at a time: what exports, diffs and "copy as" are made of."""
+"""A flow with everything that is stored of it, one at a time: what exports, diffs and "copy as" are
+made of.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class WholeFlow:
         return self.bodies.get(side.body_digest)
 
     def plain(self, side: FlowSide | None) -> bytes:
-        """The body without its content encoding; empty when there is none, as stored when it cannot be decoded."""
+        """The body without its content encoding; empty when there is none, as stored when it cannot
+        be decoded.
+        """
         stored = self.stored(side) if side else None
         if side is None or not stored:
             return b""
@@ -53,7 +57,9 @@ def whole_flow(flow_id: str) -> WholeFlow | None:
 
 
 def whole_flows(ids: Sequence[str]) -> Iterator[WholeFlow]:
-    """Flows in the order of `ids`, the bodies of only one in memory; those that are gone meanwhile are left out."""
+    """Flows in the order of `ids`, the bodies of only one in memory; those that are gone meanwhile
+    are left out.
+    """
     for start in range(0, len(ids), _CHUNK_FLOWS):
         chunk = [flow_id for flow_id in ids[start : start + _CHUNK_FLOWS] if "\0" not in flow_id]
         found = Flow.objects.select_related("parts").defer("parts__steps").in_bulk(chunk)
@@ -65,5 +71,7 @@ def _with_bodies(flow: Flow) -> WholeFlow:
     messages: list[WebSocketMessage] = []
     if flow.is_websocket:
         messages = list(WebSocketMessage.objects.filter(flow=flow).order_by("seq")[:MAX_MESSAGES])
-    digests = [side.body_digest for side in sides.values()] + [message.body_digest for message in messages]
+    digests = [side.body_digest for side in sides.values()] + [
+        message.body_digest for message in messages
+    ]
     return WholeFlow(flow, sides, load_bodies(digests), messages)

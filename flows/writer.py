@@ -1,8 +1,9 @@
 """Writes flows to the database on one thread of its own: the proxy's event loop never waits for it.
 
-Hand-overs wait in a bounded backlog. The thread takes them, cuts out secrets, packs bodies and writes batches, each in
-one idempotent transaction. While the database is locked or away it goes on preparing (packed rows need less memory than
-records) and tries again until it works or the writer is closed.
+Hand-overs wait in a bounded backlog. The thread takes them, cuts out secrets, packs bodies and
+writes batches, each in one idempotent transaction. While the database is locked or away it goes on
+preparing (packed rows need less memory than records) and tries again until it works or the writer
+is closed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Thread
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+)
 
 from flows.backlog import Backlog, HandOver
 from flows.batch import write_batch
@@ -29,11 +36,15 @@ BATCH_WINDOW_S = 0.25
 MAX_RECORDS = 5000
 MAX_BYTES = 96 * 1024 * 1024
 BUSY_TIMEOUT_MS = 500
-"""How long SQLite waits for a lock before the thread gets back to preparing; it then asks again, for ever."""
+"""How long SQLite waits for a lock before the thread gets back to preparing; it then asks again,
+for ever.
+"""
 
 _CHECKPOINT_PAGES = 4000
-"""SQLite's log of 16 MB before it goes into the file. Rows are looked up by random ids and digests, so the same pages
-are written again and again: with the usual 1000 a flow cost 0.02 ms more in a record of 20,000."""
+"""SQLite's log of 16 MB before it goes into the file. Rows are looked up by random ids and digests,
+so the same pages are written again and again: with the usual 1000 a flow cost 0.02 ms more in a
+record of 20,000.
+"""
 
 _FIRST_RETRY_S = 0.05
 _LAST_RETRY_S = 1.0
@@ -46,7 +57,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WriterStats:
-    """The writer's state. `lag_s` is the age of the oldest hand-over not yet written, 0 when all is written."""
+    """The writer's state.
+
+    `lag_s` is the age of the oldest hand-over not yet written, 0 when all is written.
+    """
 
     queue_depth: int
     queue_bytes: int
@@ -66,7 +80,10 @@ class _Prepared:
 
 
 class FlowWriter:
-    """A sink that stores flows. `started`, `progress` and `finished` return at once and never raise."""
+    """A sink that stores flows.
+
+    `started`, `progress` and `finished` return at once and never raise.
+    """
 
     def __init__(
         self,
@@ -121,7 +138,9 @@ class FlowWriter:
         """Counters since the start, callable from any thread."""
         depth, size_bytes, since = self._backlog.held()
         prepared = next(iter(list(self._prepared.values())), None)
-        oldest = min((at for at in (since, prepared and prepared.waiting_since) if at), default=None)
+        oldest = min(
+            (at for at in (since, prepared and prepared.waiting_since) if at), default=None
+        )
         return WriterStats(
             queue_depth=depth,
             queue_bytes=size_bytes,
@@ -135,14 +154,18 @@ class FlowWriter:
         )
 
     def close(self, timeout_s: float) -> bool:
-        """Take nothing more and write what waits, `timeout_s` at most; true when everything was written."""
+        """Take nothing more and write what waits, `timeout_s` at most; true when everything was
+        written.
+        """
         self._give_up_at = min(self._give_up_at, time.monotonic() + timeout_s)
         self._backlog.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s + _LAST_ROUND_S)
         lost = self._backlog.held()[0]
         if lost:
-            logger.error("%d flows were not written before the proxy stopped: %s", lost, self._last_error)
+            logger.error(
+                "%d flows were not written before the proxy stopped: %s", lost, self._last_error
+            )
         return not lost
 
     # --- the thread
@@ -167,13 +190,19 @@ class FlowWriter:
     def _round(self) -> None:
         now = time.monotonic()
         due_at = self._retry_at if self._prepared else self._housekeeping_at
-        self._backlog.wait(idle_s=max(0.0, due_at - now), window_s=self._batch_window_s, batch=self._batch_rows)
+        self._backlog.wait(
+            idle_s=max(0.0, due_at - now), window_s=self._batch_window_s, batch=self._batch_rows
+        )
         self._prepare(self._backlog.take(self._batch_rows))
         if self._prepared and time.monotonic() >= self._retry_at:
             self._write()
         elif self._prepared and self._backlog.closed:
             time.sleep(_FIRST_RETRY_S)
-        elif not self._prepared and time.monotonic() >= self._housekeeping_at and not self._backlog.closed:
+        elif (
+            not self._prepared
+            and time.monotonic() >= self._housekeeping_at
+            and not self._backlog.closed
+        ):
             self._keep_house()
 
     def _prepare(self, hand_overs: Sequence[HandOver]) -> None:
@@ -271,7 +300,9 @@ class FlowWriter:
 
     def _drop_poison(self, flow_id: str, exc: Exception) -> None:
         self._failed += 1
-        logger.error("Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id})
+        logger.error(
+            "Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id}
+        )
 
     def _note_error(self, exc: Exception) -> None:
         self._last_error = f"{type(exc).__name__}: {exc}"

@@ -1,7 +1,8 @@
 """Calls addons without looking each of them up again for every event.
 
-mitmproxy 12.2 walks all addons for each of the eight events of a request, under a context manager; that is about 40 %
-of its CPU on small requests. Here the functions of an event are looked up once, and only what has to wait needs a task.
+mitmproxy 12.2 walks all addons for each of the eight events of a request, under a context manager;
+that is about 40 % of its CPU on small requests. Here the functions of an event are looked up once,
+and only what has to wait needs a task.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Args = tuple[Any, ...]
 
 
 def args_of(event: hooks.Hook) -> Args:
-    """The arguments of an event's functions; mitmproxy looks the fields of its class through for each event."""
+    """The arguments of an event's functions; mitmproxy looks the fields of its class through for
+    each event.
+    """
     kind: Any = type(event)
     names = _FIELD_NAMES.get(kind)
     if names is None:
@@ -56,19 +59,25 @@ class CachedAddonManager(AddonManager):
         self._handlers.clear()
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
-        """Tell the addons of an event, and of the update of its flow if any of them wants to know."""
+        """Tell the addons of an event, and of the update of its flow if any of them wants to
+        know.
+        """
         pending = self.call(event, *args_of(event))
         if pending is not None:
             await pending
 
     async def trigger_event(self, event: hooks.Hook) -> None:
-        """Call every function of the event in chain order; one that fails is logged and the others run."""
+        """Call every function of the event in chain order; one that fails is logged and the others
+        run.
+        """
         pending = self._call(self._handlers_of(event.name), args_of(event))
         if pending is not None:
             await pending
 
     def call(self, event: hooks.Hook, *args: Any) -> Awaitable[None] | None:
-        """What `handle_lifecycle` does, as far as no function has to wait; the rest is to be awaited in a task."""
+        """What `handle_lifecycle` does, as far as no function has to wait; the rest is to be
+        awaited in a task.
+        """
         handlers = self._handlers_of(event.name)
         updates = self._handlers_of("update")
         pending = self._call(handlers, args)
@@ -82,7 +91,9 @@ class CachedAddonManager(AddonManager):
             handlers = self._handlers[name] = self._find(name)
         return handlers
 
-    async def _update_after(self, pending: Awaitable[None] | None, updates: Handlers, changed: flow.Flow) -> None:
+    async def _update_after(
+        self, pending: Awaitable[None] | None, updates: Handlers, changed: flow.Flow
+    ) -> None:
         if pending is not None:
             await pending
         if (rest := self._call(updates, ([changed],))) is not None:

@@ -31,7 +31,10 @@ else:
 
 
 class HookSettingForm(_HookModelForm):
-    """A hook of the pipeline. Names outside the built-in ones are accepted only where code may be set."""
+    """A hook of the pipeline.
+
+    Names outside the built-in ones are accepted only where code may be set.
+    """
 
     user: Any = None  # set by the admin
 
@@ -42,10 +45,15 @@ class HookSettingForm(_HookModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "name" in self.fields and not may_set_code(self.user):
-            names = [*HOOKS, *([self.instance.name] if self.instance.name not in ("", *HOOKS) else [])]
+            names = [
+                *HOOKS,
+                *([self.instance.name] if self.instance.name not in ("", *HOOKS) else []),
+            ]
             widget = UnfoldAdminSelectWidget(choices=[(name, name) for name in names])
             self.fields["name"].widget = widget
-            self.fields["name"].help_text = "Your own functions are set from a file: ccproxy importconfig."
+            self.fields[
+                "name"
+            ].help_text = "Your own functions are set from a file: ccproxy importconfig."
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -90,7 +98,9 @@ class HookSettingAdmin(ConfigModelAdmin):
         if not setting.params:
             return SafeString("–")
         text = ", ".join(f"{key}={value}" for key, value in setting.params.items())
-        return format_html('<span class="cc-mono">{}</span>', text if len(text) <= 80 else text[:79] + "…")
+        return format_html(
+            '<span class="cc-mono">{}</span>', text if len(text) <= 80 else text[:79] + "…"
+        )
 
 
 @admin.register(ClientToken)
@@ -104,17 +114,23 @@ class ClientTokenAdmin(ConfigModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
-            record_audit("client-token-add", f"token {obj.name}", by=caller_of(request), outcome="done")
+            record_audit(
+                "client-token-add", f"token {obj.name}", by=caller_of(request), outcome="done"
+            )
             request.__dict__["ccproxy_new_token"] = fill_with_new_token(obj)
         super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: ClientToken) -> None:
-        record_audit("client-token-remove", f"token {obj.name}", by=caller_of(request), outcome="done")
+        record_audit(
+            "client-token-remove", f"token {obj.name}", by=caller_of(request), outcome="done"
+        )
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for row in queryset:
-            record_audit("client-token-remove", f"token {row.name}", by=caller_of(request), outcome="done")
+            record_audit(
+                "client-token-remove", f"token {row.name}", by=caller_of(request), outcome="done"
+            )
         super().delete_queryset(request, queryset)
 
     def response_add(
@@ -134,7 +150,15 @@ class ClientTokenAdmin(ConfigModelAdmin):
 class InterceptorStatusAdmin(ModelAdmin):
     """Heartbeats, read only."""
 
-    list_display = ["instance", "state", "revision", "active_flows", "queue_depth", "dropped", "last_seen"]
+    list_display = [
+        "instance",
+        "state",
+        "revision",
+        "active_flows",
+        "queue_depth",
+        "dropped",
+        "last_seen",
+    ]
     list_display_links = ["instance"]
     ordering = ["-heartbeat_at"]
 

@@ -17,7 +17,9 @@ def answer_error(flow: HTTPFlow, state: FlowState, status_code: int, message: st
     flow.response = error_response(state.family, status_code, message, flow.id)
 
 
-def error_response(family: WireFormatName | None, status_code: int, message: str, flow_id: str) -> Response:
+def error_response(
+    family: WireFormatName | None, status_code: int, message: str, flow_id: str
+) -> Response:
     """An error response in a wire format."""
     return json_response(status_code, error_body(family, status_code, message), flow_id)
 

@@ -44,7 +44,9 @@ class HookViewSet(ConfigViewSet[HookSetting]):
 class ClientTokenSerializer(serializers.ModelSerializer[ClientToken]):
     """A client token. `token` is filled once, in the answer that creates it."""
 
-    token = serializers.SerializerMethodField(help_text="The clear text; null in every later answer.")
+    token = serializers.SerializerMethodField(
+        help_text="The clear text; null in every later answer."
+    )
 
     class Meta:
         model = ClientToken
@@ -87,7 +89,9 @@ class ClientTokenViewSet(ConfigViewSet[ClientToken]):
 class InterceptorStatusSerializer(serializers.ModelSerializer[InterceptorStatus]):
     """The heartbeat of one interceptor."""
 
-    running = serializers.SerializerMethodField(help_text="The heartbeat is at most five seconds old.")
+    running = serializers.SerializerMethodField(
+        help_text="The heartbeat is at most five seconds old."
+    )
     newest_revision = serializers.SerializerMethodField(help_text="The newest saved configuration.")
 
     class Meta:

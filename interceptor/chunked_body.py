@@ -1,4 +1,6 @@
-"""The reader of chunked bodies (RFC 9112, 7.1): h11's, with bounds, and quick for a chunk that came as a whole."""
+"""The reader of chunked bodies (RFC 9112, 7.1): h11's, with bounds, and quick for a chunk that came
+as a whole.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
 
 
 class BoundedChunkedReader(ChunkedReader):
-    """Refuses chunk headers that are malformed, endless or enormous as soon as that shows; drops trailers."""
+    """Refuses chunk headers that are malformed, endless or enormous as soon as that shows; drops
+    trailers.
+    """
 
     def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
         start = len(self._bytes_to_discard)
@@ -33,7 +37,8 @@ class BoundedChunkedReader(ChunkedReader):
 
 
 def _whole_chunk(buf: ReceiveBuffer) -> bytes:
-    """The chunk that the buffer begins with, taken out, if it is there as a whole and plain; else b"".
+    """The chunk that the buffer begins with, taken out, if it is there as a whole and plain; else
+    b"".
 
     One event of a stream comes this way: h11 takes 8 µs for it.
     """

@@ -1,7 +1,8 @@
-"""Client tokens as the request path sees them: who the client is, and which providers it may use. No Django.
+"""Client tokens as the request path sees them: who the client is, and which providers it may use.
+No Django.
 
-A client shows its token in `x-ccproxy-token`, or, where only an API key can be configured, behind the sentinel key:
-`sk-ccproxy-anthropic.cct-…`. docs/decisions/003 says why.
+A client shows its token in `x-ccproxy-token`, or, where only an API key can be configured, behind
+the sentinel key: `sk-ccproxy-anthropic.cct-…`. docs/decisions/003 says why.
 """
 
 from __future__ import annotations
@@ -33,13 +34,17 @@ def find_token(token: str, known: Iterable[ClientTokenConf]) -> ClientTokenConf 
 
 
 def split_key(value: str) -> tuple[str, str]:
-    """(value with the plain sentinel key, token); the token is "" when there is none behind the key."""
+    """(value with the plain sentinel key, token); the token is "" when there is none behind the
+    key.
+    """
     found = _TOKEN_BEHIND_KEY.search(value)
     return (value[: found.end(1)] + value[found.end() :], found[2]) if found else (value, "")
 
 
 def take_token(fields: Fields) -> tuple[Fields, str]:
-    """The headers with plain sentinel keys, and the token that the request shows, wherever it stands."""
+    """The headers with plain sentinel keys, and the token that the request shows, wherever it
+    stands.
+    """
     if not any(b".cct-" in value or name.lower() == _HEADER for name, value in fields):
         return fields, ""
     token, kept = "", []

@@ -1,11 +1,13 @@
 """mitmproxy's connection handler without a task and a lock for each event.
 
-mitmproxy 12.2 starts a task for every hook, whose end waits for a lock until the loop comes round again. Here events
-that come up while another one is handled wait in a queue, hooks whose addons need not wait are called on the spot, and
-what is written to a connection meanwhile leaves in one piece: a head and its body need one system call, not two.
+mitmproxy 12.2 starts a task for every hook, whose end waits for a lock until the loop comes round
+again. Here events that come up while another one is handled wait in a queue, hooks whose addons
+need not wait are called on the spot, and what is written to a connection meanwhile leaves in one
+piece: a head and its body need one system call, not two.
 
-Order is mitmproxy's own: an event's commands are carried out before the next event is handled, events are handled as
-they came up, and each in the context of the task (here: the hook) that caused it.
+Order is mitmproxy's own: an event's commands are carried out before the next event is handled,
+events are handled as they came up, and each in the context of the task (here: the hook) that caused
+it.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def install() -> None:
 
 
 class LargeReads(asyncio.StreamReader):
-    """A client's stream in pieces of up to `READ_BYTES`, where mitmproxy asks for 64 KB: each piece costs 60 µs.
+    """A client's stream in pieces of up to `READ_BYTES`, where mitmproxy asks for 64 KB: each piece
+    costs 60 µs.
 
     Agents send a megabyte with every turn.
     """
@@ -67,7 +70,9 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
         self._unsent: dict[Connection, list[bytes]] = {}
 
     async def server_event(self, event: events.Event) -> None:
-        """Handle an event, and all that come up meanwhile; at once, or after the one that is being handled."""
+        """Handle an event, and all that come up meanwhile; at once, or after the one that is being
+        handled.
+        """
         if self._is_handling:
             self._waiting.append((event, copy_context()))
             return
@@ -116,20 +121,30 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
 
     def _send(self, connection: Connection) -> None:
         pieces = self._unsent.pop(connection, None)
-        writer = self.transports[connection].writer if pieces and connection in self.transports else None
+        writer = (
+            self.transports[connection].writer if pieces and connection in self.transports else None
+        )
         if not pieces or writer is None or writer.is_closing():
             return
-        if len(pieces) > 1 and connection.transport_protocol == "tcp" and sum(map(len, pieces)) <= MERGED_BYTES:
+        if (
+            len(pieces) > 1
+            and connection.transport_protocol == "tcp"
+            and sum(map(len, pieces)) <= MERGED_BYTES
+        ):
             pieces = [b"".join(pieces)]
         for piece in pieces:
             writer.write(piece)
 
     def _open(self, command: commands.OpenConnection) -> None:
-        task = self._task(self.open_connection(command), f"server connection handler {command.connection.address}")
+        task = self._task(
+            self.open_connection(command), f"server connection handler {command.connection.address}"
+        )
         self.transports[command.connection] = ConnectionIO(handler=task)
 
     def _wake_up_later(self, command: commands.RequestWakeup) -> None:
-        self.wakeup_timer.add(self._task(self.wakeup(command), f"wakeup timer ({command.delay:.1f}s)"))
+        self.wakeup_timer.add(
+            self._task(self.wakeup(command), f"wakeup timer ({command.delay:.1f}s)")
+        )
 
     def _start_hook(self, hook: commands.StartHook) -> None:
         addons = self.master.addons
@@ -138,11 +153,18 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
         context = copy_context()
         pending = context.run(addons.call, hook, data)
         if pending is not None or (isinstance(data, Flow) and data.intercepted):
-            context.run(self._task, self._rest_of_hook(hook, pending), f"handle_hook({hook.name})", keep_ref=True)
+            context.run(
+                self._task,
+                self._rest_of_hook(hook, pending),
+                f"handle_hook({hook.name})",
+                keep_ref=True,
+            )
         elif hook.blocking:
             self._waiting.append((events.HookCompleted(hook), context))
 
-    async def _rest_of_hook(self, hook: commands.StartHook, pending: Awaitable[None] | None) -> None:
+    async def _rest_of_hook(
+        self, hook: commands.StartHook, pending: Awaitable[None] | None
+    ) -> None:
         with self.timeout_watchdog.disarm():
             if pending is not None:
                 await pending
@@ -153,4 +175,6 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
             await self.server_event(events.HookCompleted(hook))
 
     def _task(self, work: Any, name: str, *, keep_ref: bool = False) -> asyncio.Task[None]:
-        return asyncio_utils.create_task(work, name=name, keep_ref=keep_ref, client=self.client.peername)
+        return asyncio_utils.create_task(
+            work, name=name, keep_ref=keep_ref, client=self.client.peername
+        )

@@ -1,6 +1,8 @@
-"""Until when a client must have sent what it began. The HTTP layers set it, the timeouts addon closes who is late.
+"""Until when a client must have sent what it began. The HTTP layers set it, the timeouts addon
+closes who is late.
 
-One table for the process: mitmproxy makes its layers itself and offers no place to hand them anything.
+One table for the process: mitmproxy makes its layers itself and offers no place to hand them
+anything.
 """
 
 from __future__ import annotations

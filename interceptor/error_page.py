@@ -1,7 +1,9 @@
-"""Errors that mitmproxy itself answers (no connection, broken framing): JSON in the caller's format, one sentence long.
+"""Errors that mitmproxy itself answers (no connection, broken framing): JSON in the caller's
+format, one sentence long.
 
-mitmproxy writes an HTML page that may repeat megabytes of what the upstream sent. Its two page makers are replaced by
-ours; the `error` event, which runs in the same task just before, says who the caller is.
+mitmproxy writes an HTML page that may repeat megabytes of what the upstream sent. Its two page
+makers are replaced by ours; the `error` event, which runs in the same task just before, says who
+the caller is.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _TOO_LARGE = "Request body exceeds"
 _QUOTED_BYTES = re.compile(r"\b(?:b|bytearray\(b)['\"].*", re.DOTALL)
 """What mitmproxy quotes of the other side's bytes, to the message's end."""
 
-_caller: ContextVar[tuple[WireFormatName | None, str, str, int] | None] = ContextVar("ccproxy_caller", default=None)
+_caller: ContextVar[tuple[WireFormatName | None, str, str, int] | None] = ContextVar(
+    "ccproxy_caller", default=None
+)
 
 
 def install() -> None:
@@ -36,7 +40,9 @@ def install() -> None:
     _http2.format_error = format_error  # type: ignore[attr-defined]
 
 
-def set_caller(family: WireFormatName | None, flow_id: str, message: str, status_code: int = 0) -> None:
+def set_caller(
+    family: WireFormatName | None, flow_id: str, message: str, status_code: int = 0
+) -> None:
     """Say whom the error that follows in this task is for; a status replaces mitmproxy's."""
     _caller.set((family, flow_id, message, status_code))
 
@@ -48,7 +54,12 @@ def refusal(family: WireFormatName | None, status_code: int, message: str) -> by
 
 def make_error_response(status_code: int, message: str = "") -> bytes:
     """An HTTP/1.1 response, head and body."""
-    family, flow_id, sentence, chosen = _caller.get() or (None, "", error_sentence(message, None), 0)
+    family, flow_id, sentence, chosen = _caller.get() or (
+        None,
+        "",
+        error_sentence(message, None),
+        0,
+    )
     return _assembled(error_response(family, chosen or status_code, sentence, flow_id))
 
 
@@ -66,9 +77,14 @@ def format_error(status_code: int, message: str) -> bytes:
 
 
 def error_sentence(message: str, ex: Exchange | None) -> str:
-    """mitmproxy's message as a short sentence without control characters, naming the host that failed."""
+    """mitmproxy's message as a short sentence without control characters, naming the host that
+    failed.
+    """
     if message.startswith(_TOO_LARGE):
-        return "The request's body is larger than inspector.mitmproxy.body_size_limit in ccproxy.yaml allows."
+        return (
+            "The request's body is larger than inspector.mitmproxy.body_size_limit in ccproxy.yaml"
+            " allows."
+        )
     text = _QUOTED_BYTES.sub("…", message[: MAX_CHARS * 4])
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())[:MAX_CHARS] or "the connection broke"

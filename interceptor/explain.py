@@ -1,7 +1,9 @@
-"""What the proxy would do with a request: every rule's conditions, the route, the hooks, what would leave. No network.
+"""What the proxy would do with a request: every rule's conditions, the route, the hooks, what would
+leave. No network.
 
-The very functions of the request path run on a copy of the request. Credentials are never resolved (a placeholder
-stands for them), preparations of hooks are left out, and so is a user's own code, which may do anything.
+The very functions of the request path run on a copy of the request. Credentials are never resolved
+(a placeholder stands for them), preparations of hooks are left out, and so is a user's own code,
+which may do anything.
 """
 
 from __future__ import annotations
@@ -77,7 +79,10 @@ class RuleVerdict:
 
 @dataclass(slots=True)
 class Explanation:
-    """Everything a dry run found out. Without `problem` the request would leave as `url`, `headers` and `body`."""
+    """Everything a dry run found out.
+
+    Without `problem` the request would leave as `url`, `headers` and `body`.
+    """
 
     request: DryRequest
     client_format: str = ""
@@ -96,7 +101,10 @@ class Explanation:
 
 
 def explain(snapshot: Snapshot, request: DryRequest) -> Explanation:
-    """Take the request through the pipeline of a snapshot. Call it from a thread without an event loop."""
+    """Take the request through the pipeline of a snapshot.
+
+    Call it from a thread without an event loop.
+    """
     found: Explanation = async_to_sync(_explain)(snapshot, request)
     return found
 
@@ -121,13 +129,16 @@ async def _explain(snapshot: Snapshot, request: DryRequest) -> Explanation:
 def _opened(snapshot: Snapshot, request: DryRequest) -> tuple[FlowState, Exchange]:
     """The exchange as the inspector opens it."""
     sent = tuple(
-        (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape")) for n, v in request.headers
+        (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape"))
+        for n, v in request.headers
     )
     fields, token = take_token(sent)
     plain_url, in_url = split_key(request.url)
     place = _place(plain_url)
     headers = HeaderMap(fields)
-    state = FlowState(snapshot, "dry-run", source=request.source, family=family_of(place["path"], headers.get))
+    state = FlowState(
+        snapshot, "dry-run", source=request.source, family=family_of(place["path"], headers.get)
+    )
     # Of a recorded token only a mark is left, which says nothing of what it covers.
     state.client_token = find_token(token or in_url, snapshot.client_tokens)
     state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
@@ -164,7 +175,12 @@ def _place(url: str) -> dict[str, Any]:
     scheme = parts.scheme if parts.scheme in ("http", "https") else "http"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     default_port = 443 if scheme == "https" else 80
-    return {"scheme": scheme, "host": parts.hostname or "localhost", "port": port or default_port, "path": path}
+    return {
+        "scheme": scheme,
+        "host": parts.hostname or "localhost",
+        "port": port or default_port,
+        "path": path,
+    }
 
 
 def _object(ex: Exchange) -> dict[str, Any] | None:
@@ -173,8 +189,12 @@ def _object(ex: Exchange) -> dict[str, Any] | None:
 
 
 def _dry(plan: Plan, left_out: dict[str, str]) -> Plan:
-    """The plan without preparations; a hook that needs one, or is not ours, is noted in `left_out` and does not run."""
-    return Plan(tuple(tuple(_dry_hook(planned, left_out) for planned in level) for level in plan.levels))
+    """The plan without preparations; a hook that needs one, or is not ours, is noted in `left_out`
+    and does not run.
+    """
+    return Plan(
+        tuple(tuple(_dry_hook(planned, left_out) for planned in level) for level in plan.levels)
+    )
 
 
 def _dry_hook(planned: PlannedHook, left_out: dict[str, str]) -> PlannedHook:
@@ -224,7 +244,12 @@ def _route(state: FlowState, ex: Exchange, found: Explanation) -> None:
     point = ex.checkpoint()
     ex.provider = decision.provider
     if decision.host:
-        ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
+        ex.scheme, ex.host, ex.port, ex.path = (
+            decision.scheme,
+            decision.host,
+            decision.port,
+            decision.path,
+        )
     try:
         change = change_body(state, ex, decision)
     except (MalformedBody, UnsupportedByTarget) as exc:
@@ -233,7 +258,9 @@ def _route(state: FlowState, ex: Exchange, found: Explanation) -> None:
     for name, value in decision.provider.headers if decision.provider else ():
         ex.headers.set(name, value)
     found.losses = list(state.translation.all_losses) if state.translation else []
-    state.steps.append(describe_change("transform", decision.action, ex, point, change, reason=decision.route))
+    state.steps.append(
+        describe_change("transform", decision.action, ex, point, change, reason=decision.route)
+    )
 
 
 def facts_of(ex: Exchange) -> Facts:
@@ -243,7 +270,9 @@ def facts_of(ex: Exchange) -> Facts:
 
 
 def verdicts(snapshot: Snapshot, facts: Facts) -> list[RuleVerdict]:
-    """Every rule in order with every condition, the first that matches and those after it included."""
+    """Every rule in order with every condition, the first that matches and those after it
+    included.
+    """
     found: list[RuleVerdict] = []
     reached = True
     for rule in snapshot.rules:
@@ -257,7 +286,10 @@ def _conditions(rule: RuleConf, facts: Facts) -> Sequence[Condition]:
     seen = {"host": ", ".join(facts.hosts), "path": facts.path, "model": facts.model}
     patterns = {"host": rule.match_host, "path": rule.match_path, "model": rule.match_model}
     holds = conditions(rule, facts)
-    return [Condition(name, str(getattr(patterns[name], "pattern", "")), seen[name], holds[name]) for name in holds]
+    return [
+        Condition(name, str(getattr(patterns[name], "pattern", "")), seen[name], holds[name])
+        for name in holds
+    ]
 
 
 def _leave(state: FlowState, ex: Exchange, found: Explanation) -> None:
@@ -272,8 +304,12 @@ def _leave(state: FlowState, ex: Exchange, found: Explanation) -> None:
         found.credential = f"withheld: {refused}" if refused else f"{what}, in the header {header}"
         stamp_credential(state, ex, Credential(header, value, token, provider.auth.type))
     elif provider is not None:
-        found.credential = f"none: {provider.name} has no credential source, the client's own headers are sent"
-    ex.headers.fields = tuple(f for f in ex.headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))
+        found.credential = (
+            f"none: {provider.name} has no credential source, the client's own headers are sent"
+        )
+    ex.headers.fields = tuple(
+        f for f in ex.headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX)
+    )
     _set_host(ex)
     found.url, found.headers, found.body = ex.url, as_record(ex.headers.fields), ex.body.data
 

@@ -28,16 +28,25 @@ _FIELDS = frozenset({"flow", "method", "url", "headers", "body"})
 
 
 class ExplainView(APIView):
-    """A dry run: rules with every condition, the route, hooks and what would leave. No network, no credential."""
+    """A dry run: rules with every condition, the route, hooks and what would leave.
+
+    No network, no credential.
+    """
 
     @extend_schema(
         request=inline_serializer(
             "ExplainRequest",
             {
-                "flow": serializers.CharField(required=False, help_text="Id of a recorded flow, instead of the rest."),
+                "flow": serializers.CharField(
+                    required=False, help_text="Id of a recorded flow, instead of the rest."
+                ),
                 "method": serializers.CharField(required=False, default="POST"),
-                "url": serializers.CharField(required=False, help_text="A path, or a whole address."),
-                "headers": serializers.JSONField(required=False, help_text="An object, or a list of [name, value]."),
+                "url": serializers.CharField(
+                    required=False, help_text="A path, or a whole address."
+                ),
+                "headers": serializers.JSONField(
+                    required=False, help_text="An object, or a list of [name, value]."
+                ),
                 "body": serializers.JSONField(required=False, help_text="JSON, or a text."),
             },
         ),
@@ -49,7 +58,9 @@ class ExplainView(APIView):
             raise PermissionDenied
         data: Any = request.data
         if not isinstance(data, dict):
-            raise ParseError("Send an object with “flow”, or with “method”, “url”, “headers” and “body”.")
+            raise ParseError(
+                "Send an object with “flow”, or with “method”, “url”, “headers” and “body”."
+            )
         if unknown := sorted(set(map(str, data)) - _FIELDS):
             raise ParseError({unknown[0][:100]: ["There is no such field."]})
         dry = None
@@ -68,17 +79,23 @@ class ExplainView(APIView):
 
 
 class RuleTrialView(APIView):
-    """Tries an edited rule on recorded flows: which of them would it send elsewhere? Nothing is saved or sent."""
+    """Tries an edited rule on recorded flows: which of them would it send elsewhere? Nothing is
+    saved or sent.
+    """
 
     @extend_schema(
         request=inline_serializer(
             "RuleTrialRequest",
             {
-                "last": serializers.IntegerField(min_value=1, max_value=MAX_FLOWS, default=200, required=False),
+                "last": serializers.IntegerField(
+                    min_value=1, max_value=MAX_FLOWS, default=200, required=False
+                ),
                 "id": serializers.IntegerField(
                     required=False, help_text="The rule that is edited; without it, a new one."
                 ),
-                "rule": serializers.JSONField(help_text="The fields of a rule, or those that change."),
+                "rule": serializers.JSONField(
+                    help_text="The fields of a rule, or those that change."
+                ),
             },
         ),
         responses={200: OpenApiTypes.OBJECT},

@@ -1,4 +1,7 @@
-"""Where a dry run's request comes from: a recorded flow, JSON, or a pasted HTTP request. And its result as JSON."""
+"""Where a dry run's request comes from: a recorded flow, JSON, or a pasted HTTP request.
+
+And its result as JSON.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +36,21 @@ def of_flow(flow: WholeFlow) -> DryRequest:
         raise RequestError("The client's side of this flow was not recorded.")
     stored = flow.stored(side)
     if stored is None or side.body_truncated:
-        raise RequestError("The body of this flow was not kept whole, so the request cannot be tried again.")
+        raise RequestError(
+            "The body of this flow was not kept whole, so the request cannot be tried again."
+        )
     headers = tuple((str(name), str(value)) for name, value in side.headers)
     if side.body_decoded:
         headers = tuple(line for line in headers if line[0].lower() != "content-encoding")
     source = "reverse" if flow.flow.source == "import" else flow.flow.source
-    return DryRequest(side.method or flow.flow.method, side.url or flow.flow.path, headers, stored, source)
+    return DryRequest(
+        side.method or flow.flow.method, side.url or flow.flow.path, headers, stored, source
+    )
 
 
 def of_json(data: Mapping[str, Any]) -> DryRequest:
-    """A request given as {"method", "url", "headers": {name: value} or [[name, value]], "body": text or JSON}.
+    """A request given as {"method", "url", "headers": {name: value} or [[name, value]], "body":
+    text or JSON}.
 
     Raises:
         RequestError: naming the field that is wrong.
@@ -53,7 +61,12 @@ def of_json(data: Mapping[str, Any]) -> DryRequest:
     if not isinstance(url, str) or not url.strip():
         raise RequestError("“url” is missing: a path such as /v1/messages, or a whole address.")
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    return DryRequest(method.upper(), url.strip(), _headers(data.get("headers", [])), text.encode("utf-8", "replace"))
+    return DryRequest(
+        method.upper(),
+        url.strip(),
+        _headers(data.get("headers", [])),
+        text.encode("utf-8", "replace"),
+    )
 
 
 def _headers(given: Any) -> tuple[tuple[str, str], ...]:
@@ -62,7 +75,11 @@ def _headers(given: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(lines, list) or len(lines) > MAX_HEADERS:
         raise wrong
     for line in lines:
-        if not (isinstance(line, list | tuple) and len(line) == 2 and all(isinstance(part, str) for part in line)):
+        if not (
+            isinstance(line, list | tuple)
+            and len(line) == 2
+            and all(isinstance(part, str) for part in line)
+        ):
             raise wrong
     return tuple((name, value) for name, value in lines)
 
@@ -82,7 +99,9 @@ def of_text(text: str) -> DryRequest:
     for line in lines[: MAX_HEADERS + 1]:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise RequestError(f"“{line[:60]}” is no header: write Name: value, and an empty line before the body.")
+            raise RequestError(
+                f"“{line[:60]}” is no header: write Name: value, and an empty line before the body."
+            )
         headers.append([name.strip(), value.strip()])
     return of_json({"method": found[1], "url": found[2], "headers": headers, "body": body})
 
@@ -90,7 +109,9 @@ def of_text(text: str) -> DryRequest:
 def difference(found: Explanation) -> RequestChange:
     """The client's request against what would leave."""
     request = found.request
-    encoding = next((value for name, value in request.headers if name.lower() == "content-encoding"), "")
+    encoding = next(
+        (value for name, value in request.headers if name.lower() == "content-encoding"), ""
+    )
     after = next((value for name, value in found.headers if name.lower() == "content-encoding"), "")
     same = request.body == found.body
     return compare_requests(
@@ -111,7 +132,11 @@ def body_lines(found: Explanation, *, forwarded: bool) -> list[str]:
     lines = [f"{name}: {value}" for name, value in headers]
     if view.kind == "json":
         try:
-            return [*lines, "", *json.dumps(view.json.value, indent=2, ensure_ascii=False).split("\n")]
+            return [
+                *lines,
+                "",
+                *json.dumps(view.json.value, indent=2, ensure_ascii=False).split("\n"),
+            ]
         except RecursionError:
             pass
     return [*lines, "", *view.plain.decode("utf-8", "replace").splitlines()]
@@ -147,7 +172,13 @@ def as_json(found: Explanation) -> dict[str, Any]:
             for verdict in found.rules
         ],
         "hooks": [
-            {"stage": s.stage, "hook": s.hook, "outcome": s.outcome, "reason": s.reason, "changed": list(s.changed)}
+            {
+                "stage": s.stage,
+                "hook": s.hook,
+                "outcome": s.outcome,
+                "reason": s.reason,
+                "changed": list(s.changed),
+            }
             for s in found.steps
         ],
         "losses": [list(loss) for loss in found.losses],
@@ -157,7 +188,11 @@ def as_json(found: Explanation) -> dict[str, Any]:
 
 def _forwarded(found: Explanation) -> dict[str, Any]:
     headers = [[_text(name), _text(value)] for name, value in found.headers]
-    return {"url": _text(found.url), "headers": headers, "body": found.body.decode("utf-8", "replace")}
+    return {
+        "url": _text(found.url),
+        "headers": headers,
+        "body": found.body.decode("utf-8", "replace"),
+    }
 
 
 def _text(value: str) -> str:

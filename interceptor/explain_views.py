@@ -27,7 +27,9 @@ x-api-key: sk-ccproxy-anthropic
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def explain_page(request: HttpRequest) -> HttpResponse:
-    """A recorded flow (`?flow=ID`) or a pasted request, taken through the pipeline without any network."""
+    """A recorded flow (`?flow=ID`) or a pasted request, taken through the pipeline without any
+    network.
+    """
     flow_id, pasted = request.GET.get("flow", ""), request.POST.get("request", "")
     context: dict[str, Any] = {"flow_id": flow_id, "pasted": pasted or EXAMPLE}
     try:

@@ -1,8 +1,10 @@
-"""Who may talk to a listener: Host against DNS rebinding, Origin and Sec-Fetch-Site against web pages. Pure.
+"""Who may talk to a listener: Host against DNS rebinding, Origin and Sec-Fetch-Site against web
+pages. Pure.
 
-The proxy spends the accounts of its user, and every page that the user visits can send requests to this machine. So a
-request must name this machine (or a name that was configured), and must not come from a page. No CORS header is ever
-sent. The same rules stand before the console, which is itself a page and may talk to itself.
+The proxy spends the accounts of its user, and every page that the user visits can send requests to
+this machine. So a request must name this machine (or a name that was configured), and must not come
+from a page. No CORS header is ever sent. The same rules stand before the console, which is itself a
+page and may talk to itself.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Refusal:
 class GuardRules:
     """What one listener accepts.
 
-    `hosts` and `origins` are lower case; `hosts_setting` and `origins_setting` are the settings that hold them.
+    `hosts` and `origins` are lower case; `hosts_setting` and `origins_setting` are the settings
+    that hold them.
     """
 
     bind: str = "127.0.0.1"
@@ -55,7 +58,9 @@ def guard_rules(bind: str, hosts: Collection[str], origins: Collection[str]) -> 
     )
 
 
-def check_caller(method: str, header: Header, rules: GuardRules, known_hosts: Collection[str] = ()) -> Refusal | None:
+def check_caller(
+    method: str, header: Header, rules: GuardRules, known_hosts: Collection[str] = ()
+) -> Refusal | None:
     """Why a request is refused, or None.
 
     Args:
@@ -67,25 +72,36 @@ def check_caller(method: str, header: Header, rules: GuardRules, known_hosts: Co
     return check_host(header("host"), rules, known_hosts) or check_origin(method, header, rules)
 
 
-def check_host(value: str | None, rules: GuardRules, known_hosts: Collection[str] = ()) -> Refusal | None:
-    """The Host must be a name of this machine, whatever its port: a rebound name is the attacker's own."""
+def check_host(
+    value: str | None, rules: GuardRules, known_hosts: Collection[str] = ()
+) -> Refusal | None:
+    """The Host must be a name of this machine, whatever its port: a rebound name is the attacker's
+    own.
+    """
     found = _HOST.fullmatch(value or "")
     if found is None:
         return Refusal(400, "The Host header is malformed.")
     name = found[1].strip("[]").lower().rstrip(".")
-    if is_loopback(name) or _is_listed(name, rules.hosts) or name in known_hosts or name == rules.bind:
+    if (
+        is_loopback(name)
+        or _is_listed(name, rules.hosts)
+        or name in known_hosts
+        or name == rules.bind
+    ):
         return None
     if rules.bind in _WILDCARDS and _is_address(name):
         return None  # a page cannot rebind an address, only a name
     return Refusal(
         421,
-        f"ccproxy is not known by the name “{name[:_SHOWN_CHARS]}”. Call it by 127.0.0.1 or localhost, or add the name "
-        f"to {rules.hosts_setting} in ccproxy.yaml.",
+        f"ccproxy is not known by the name “{name[:_SHOWN_CHARS]}”. Call it by 127.0.0.1 or"
+        f" localhost, or add the name to {rules.hosts_setting} in ccproxy.yaml.",
     )
 
 
 def check_origin(method: str, header: Header, rules: GuardRules) -> Refusal | None:
-    """Only programs may call, and pages that were configured; a browser says which page it acts for."""
+    """Only programs may call, and pages that were configured; a browser says which page it acts
+    for.
+    """
     origin = header("origin")
     if header("access-control-request-method") or header("access-control-request-private-network"):
         return Refusal(403, "ccproxy answers no CORS preflight: web pages may not call it.")
@@ -95,18 +111,23 @@ def check_origin(method: str, header: Header, rules: GuardRules) -> Refusal | No
         if not (rules.is_page and _same_site_as(origin, header("host"))):
             return Refusal(
                 403,
-                f"This request comes from a web page at {_shown(origin)}, and pages may not call ccproxy. If it is a "
-                f"program of yours, add its origin to {rules.origins_setting} in ccproxy.yaml.",
+                f"This request comes from a web page at {_shown(origin)}, and pages may not call"
+                f" ccproxy. If it is a program of yours, add its origin to {rules.origins_setting}"
+                " in ccproxy.yaml.",
             )
     site = header("sec-fetch-site") or "none"
     if site.lower() in ("none", "same-origin") or (rules.is_page and _is_link(method, header)):
         return None
-    return Refusal(403, "This request comes from a page of another site, and pages may not call ccproxy.")
+    return Refusal(
+        403, "This request comes from a page of another site, and pages may not call ccproxy."
+    )
 
 
 def _is_listed(name: str, hosts: Collection[str]) -> bool:
     """Named itself, or below a name that was given with a dot in front (".example.com")."""
-    return name in hosts or any(host.startswith(".") and f".{name}".endswith(host) for host in hosts)
+    return name in hosts or any(
+        host.startswith(".") and f".{name}".endswith(host) for host in hosts
+    )
 
 
 def _is_address(name: str) -> bool:
@@ -118,7 +139,9 @@ def _is_address(name: str) -> bool:
 
 
 def _same_site_as(origin: str, host: str | None) -> bool:
-    """True when the origin is this very listener; its scheme is left to a TLS terminator in front."""
+    """True when the origin is this very listener; its scheme is left to a TLS terminator in
+    front.
+    """
     scheme, _, rest = origin.lower().partition("://")
     default = {"http": ":80", "https": ":443"}.get(scheme)
     own = (host or "").lower()

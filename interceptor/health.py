@@ -12,7 +12,9 @@ from interceptor.models import InterceptorStatus
 from providers.models import ConfigRevision
 
 FRESH_S = 5.0
-"""An interceptor whose heartbeat is older than this is taken for dead; it beats about once a second."""
+"""An interceptor whose heartbeat is older than this is taken for dead; it beats about once a
+second.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def _notices_of(status: InterceptorStatus, prefix: str) -> list[Notice]:
         found.append(Notice("error", f"{prefix}Flows are not being stored: {status.writer_error}"))
     if status.restart_needed:
         changed = ", ".join(map(str, status.restart_needed))
-        found.append(Notice("warning", f"{prefix}Changed, but needs a restart to take effect: {changed}"))
+        found.append(
+            Notice("warning", f"{prefix}Changed, but needs a restart to take effect: {changed}")
+        )
     return found
 
 

@@ -1,13 +1,17 @@
-"""mitmproxy's HTTP layers with limits: sizes, strict framing, interim answers, trailers, understandable ends.
+"""mitmproxy's HTTP layers with limits: sizes, strict framing, interim answers, trailers,
+understandable ends.
 
-Written against mitmproxy 12.2: `install` puts subclasses in the place of its HTTP/1 connections and of its stream.
-What they rely on is asserted by tests/interceptor/test_http_limits.py.
+Written against mitmproxy 12.2: `install` puts subclasses in the place of its HTTP/1 connections and
+of its stream. What they rely on is asserted by tests/interceptor/test_http_limits.py.
 
-* A request that is malformed or too large is answered in JSON at once; the connection stays half open for a moment, so
+* A request that is malformed or too large is answered in JSON at once; the connection stays half
+  open for a moment, so
   that the client can read the answer while it is still sending.
-* Interim answers (1xx) are skipped, trailers are dropped (RFC 9110, 6.5.1 allows it), heads are bounded.
+* Interim answers (1xx) are skipped, trailers are dropped (RFC 9110, 6.5.1 allows it), heads are
+  bounded.
 * An addon may answer in `requestheaders`; the body is then never read.
-* An event stream that breaks ends with the event that the record addon left in `FlowState.last_words`.
+* An event stream that breaks ends with the event that the record addon left in
+  `FlowState.last_words`.
 """
 
 from __future__ import annotations
@@ -46,7 +50,14 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from interceptor import error_page
 from interceptor.chunked_body import BoundedChunkedReader
 from interceptor.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
-from interceptor.request_head import MAX_TARGET_BYTES, Head, HeadRefused, blank_lines, check_unfinished, read_head
+from interceptor.request_head import (
+    MAX_TARGET_BYTES,
+    Head,
+    HeadRefused,
+    blank_lines,
+    check_unfinished,
+    read_head,
+)
 from interceptor.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head, split_head
 from interceptor.state import state_of
 from interceptor.stream_lane import StreamLane, lane_of
@@ -63,7 +74,11 @@ MAX_HELD_ANSWER_BYTES = 64 * 1024 * 1024
 def install() -> None:
     """Use these layers in this process."""
     names: Any = http  # mitmproxy looks its own classes up by these names
-    names.Http1Server, names.Http1Client, names.HttpStream = LimitedServer, LimitedClient, LimitedStream
+    names.Http1Server, names.Http1Client, names.HttpStream = (
+        LimitedServer,
+        LimitedClient,
+        LimitedStream,
+    )
     _http1.make_body_reader = make_body_reader
 
 
@@ -83,7 +98,9 @@ class LimitedServer(_http1.Http1Server):
         self._scanned = 0
 
     def _handle_event(self, event: events.Event) -> Commands:
-        """Hand a large body's pieces on as they are: through the buffer they would be copied three times."""
+        """Hand a large body's pieces on as they are: through the buffer they would be copied three
+        times.
+        """
         if isinstance(event, events.DataReceived) and not self.buf and self.state == self.read_body:
             reader = self.body_reader
             if isinstance(reader, ContentLengthReader) and 0 < len(event.data) <= reader._remaining:
@@ -102,7 +119,11 @@ class LimitedServer(_http1.Http1Server):
         yield from super().send(event)
         if isinstance(event, ResponseHeaders) and event.response.status_code == 100:
             self.response = None  # the answer proper is still to come, and may be an error
-        if isinstance(event, ResponseEndOfMessage) and self.response_done and self.state == self.read_body:
+        if (
+            isinstance(event, ResponseEndOfMessage)
+            and self.response_done
+            and self.state == self.read_body
+        ):
             yield from self._linger()
 
     def _send_error(self, event: ResponseProtocolError) -> Commands:
@@ -154,7 +175,11 @@ class LimitedServer(_http1.Http1Server):
         """Hand the body on piece by piece."""
         while self.state == self.read_body:
             try:
-                part = self.body_reader(self.buf) if isinstance(event, events.DataReceived) else _at_eof(self)
+                part = (
+                    self.body_reader(self.buf)
+                    if isinstance(event, events.DataReceived)
+                    else _at_eof(self)
+                )
             except h11.ProtocolError:
                 yield from self._body_failed(event)
                 return
@@ -198,7 +223,9 @@ class LimitedServer(_http1.Http1Server):
         yield from self._linger()
 
     def _linger(self) -> Commands:
-        """Write nothing more and read without keeping: a close at once would take the answer from the client."""
+        """Write nothing more and read without keeping: a close at once would take the answer from
+        the client.
+        """
         self.state = self._lingering
         self.buf = ReceiveBuffer()
         DEADLINES.set(self.conn.id, LINGER_S)
@@ -269,7 +296,11 @@ class LimitedClient(_http1.Http1Client):
         """Hand the body on piece by piece."""
         while self.state == self.read_body and self.stream_id is not None:
             try:
-                part = self.body_reader(self.buf) if isinstance(event, events.DataReceived) else _at_eof(self)
+                part = (
+                    self.body_reader(self.buf)
+                    if isinstance(event, events.DataReceived)
+                    else _at_eof(self)
+                )
             except h11.ProtocolError:
                 closed = not isinstance(event, events.DataReceived)
                 yield from self._fail(
@@ -290,7 +321,9 @@ class LimitedClient(_http1.Http1Client):
             return
 
     def _pass_on(self, data: bytes) -> Commands:
-        """Give a piece of the answer to its stream, or at once to the client when nothing else would come of that."""
+        """Give a piece of the answer to its stream, or at once to the client when nothing else
+        would come of that.
+        """
         self._lane = self._lane or lane_of(self)
         sent = self._lane.pass_on(data) if self._lane is not None else None
         if sent is None:
@@ -304,7 +337,9 @@ class LimitedClient(_http1.Http1Client):
             yield commands.CloseConnection(self.conn)
         self.state = self.done
         if self.stream_id is not None:
-            yield ReceiveHttp(ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
+            yield ReceiveHttp(
+                ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+            )
 
 
 def _request(head: Head) -> Request:
@@ -362,7 +397,9 @@ class LimitedStream(http.HttpStream):
             response.headers["connection"] = "close"
         yield HttpResponseHook(self.flow)
         content = response.raw_content
-        yield http.SendHttp(ResponseHeaders(self.stream_id, response, not content), self.context.client)
+        yield http.SendHttp(
+            ResponseHeaders(self.stream_id, response, not content), self.context.client
+        )
         if content:
             yield http.SendHttp(ResponseData(self.stream_id, content), self.context.client)
         yield http.SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
@@ -371,7 +408,9 @@ class LimitedStream(http.HttpStream):
         yield http.DropStream(self.stream_id)
 
     def flow_done(self) -> Commands:
-        """Let go of everything: a stream refers to itself, and ninety objects with it waited for the collector."""
+        """Let go of everything: a stream refers to itself, and ninety objects with it waited for
+        the collector.
+        """
         yield from super().flow_done()
         if self.flow.response is not None and self.flow.response.status_code != 101:
             self.context.layers.clear()
@@ -379,7 +418,11 @@ class LimitedStream(http.HttpStream):
 
     def check_body_size(self, request: bool) -> Generator[commands.Command, Any, bool]:
         """Requests: mitmproxy's own limit. Answers: streams have none, what is held has."""
-        if request and self.client_state == self.state_wait_for_request_headers and not _is_reverse(self.context):
+        if (
+            request
+            and self.client_state == self.state_wait_for_request_headers
+            and not _is_reverse(self.context)
+        ):
             return False  # the body of a captured request is not held
         if request:
             return (yield from super().check_body_size(True))
@@ -391,9 +434,14 @@ class LimitedStream(http.HttpStream):
         yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, text, code))
         return True
 
-    def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> Commands:
         """End the flow; an event stream gets a last event and a clean end."""
-        broke_midway = isinstance(event, ResponseProtocolError) and self.server_state == self.state_stream_response_body
+        broke_midway = (
+            isinstance(event, ResponseProtocolError)
+            and self.server_state == self.state_stream_response_body
+        )
         if not broke_midway or self.client_state == self.state_errored:
             yield from super().handle_protocol_error(event)
             return

@@ -1,4 +1,6 @@
-"""Which interceptor processes run, judged by their heartbeat rows and, on this machine, by their process ids."""
+"""Which interceptor processes run, judged by their heartbeat rows and, on this machine, by their
+process ids.
+"""
 
 from __future__ import annotations
 

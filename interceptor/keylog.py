@@ -1,7 +1,8 @@
-"""Key logs for Wireshark: files that grow by lines, rotate, and are for their owner alone. Standard library only.
+"""Key logs for Wireshark: files that grow by lines, rotate, and are for their owner alone. Standard
+library only.
 
-`tls.keylog` has the format of https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile-02.html, both sides of the
-proxy in one file.
+`tls.keylog` has the format of https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile-02.html,
+both sides of the proxy in one file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ MAX_BYTES = 1024 * 1024
 def append_rotated(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None:
     """Append in one piece to a file that its owner alone can read; a full one becomes `NAME.1`.
 
-    Several processes may write at once: the file is locked, and looked up again when it was renamed meanwhile.
+    Several processes may write at once: the file is locked, and looked up again when it was renamed
+    meanwhile.
 
     Raises:
         OSError: it cannot be written, or is a symbolic link.
@@ -42,7 +44,10 @@ def append_rotated(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None
 
 
 def line_logger(path: Path) -> Callable[[object, bytes], None]:
-    """What OpenSSL calls with every secret. It never fails: a full disk must not end a connection."""
+    """What OpenSSL calls with every secret.
+
+    It never fails: a full disk must not end a connection.
+    """
 
     def log(_: object, line: bytes) -> None:
         try:
@@ -54,7 +59,9 @@ def line_logger(path: Path) -> Callable[[object, bytes], None]:
 
 
 def log_tls_secrets(directory: Path) -> None:
-    """Make mitmproxy write `tls.keylog` of the config directory, for every context it makes from now on."""
+    """Make mitmproxy write `tls.keylog` of the config directory, for every context it makes from
+    now on.
+    """
     from mitmproxy.net import tls
 
     tls.log_master_secret = line_logger(directory / TLS_KEYLOG)  # type: ignore[assignment]

@@ -1,4 +1,6 @@
-"""How an event stream ends whose provider broke off: with an error event in the client's own format."""
+"""How an event stream ends whose provider broke off: with an error event in the client's own
+format.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,16 @@ from providers.wire.errors import error_event
 def last_words(flow: HTTPFlow, state: FlowState) -> bytes:
     """The bytes that end the client's stream; b"" where none can be added.
 
-    A body of a fixed length or in a content encoding cannot take them: its client sees the connection end early.
+    A body of a fixed length or in a content encoding cannot take them: its client sees the
+    connection end early.
     """
     response, tee = flow.response, state.tee
-    if response is None or tee is None or not is_event_stream(response) or "content-length" in response.headers:
+    if (
+        response is None
+        or tee is None
+        or not is_event_stream(response)
+        or "content-length" in response.headers
+    ):
         return b""
     status = state.error_status or 502
     translator = state.translation.translator if state.translation else None

@@ -1,8 +1,9 @@
 """The listening sockets: room for a burst of clients, and one port for several processes.
 
-Several processes take their connections from one listening socket, which their parent opened before it started them:
-a port that is taken is an error of the parent, a worker that dies takes no waiting connection with it, and a worker
-with work in hand takes none that an idle one could have, because each of them accepts one at a time.
+Several processes take their connections from one listening socket, which their parent opened before
+it started them: a port that is taken is an error of the parent, a worker that dies takes no waiting
+connection with it, and a worker with work in hand takes none that an idle one could have, because
+each of them accepts one at a time.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from mitmproxy.proxy.mode_servers import ReverseInstance
 from providers.errors import ConfigError
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted; asyncio's own 100 are fewer than the clients of one busy test run."""
+"""Connections that may wait to be accepted; asyncio's own 100 are fewer than the clients of one
+busy test run.
+"""
 _ACCEPTED_AT_ONCE = 1
 """asyncio accepts as many connections per turn as the backlog it was told."""
 
 
 def raise_backlog(server: Proxyserver) -> None:
-    """Let every TCP listener of mitmproxy queue `BACKLOG` connections; listening again only changes that number."""
+    """Let every TCP listener of mitmproxy queue `BACKLOG` connections; listening again only changes
+    that number.
+    """
     for instance in server.servers:
         for listener in getattr(instance, "_servers", []):
             for bound in getattr(listener, "sockets", []):
@@ -59,7 +64,9 @@ def open_listeners(host: str, port: int) -> list[socket.socket]:
 
 
 def listen_on(sockets: Sequence[socket.socket]) -> None:
-    """Make mitmproxy's reverse listener of this process accept from `sockets` instead of opening its own."""
+    """Make mitmproxy's reverse listener of this process accept from `sockets` instead of opening
+    its own.
+    """
 
     async def listen(self: Any, host: str, port: int) -> list[Any]:
         return [

@@ -35,7 +35,11 @@ def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) ->
         code |= PROXY_DOWN
     if inspect and not is_listening(settings.console.host, settings.inspector.port):
         code |= CONSOLE_DOWN
-    if mcp and settings.mcp.http.enabled and not is_listening(settings.mcp.http.host, settings.mcp.http.port):
+    if (
+        mcp
+        and settings.mcp.http.enabled
+        and not is_listening(settings.mcp.http.host, settings.mcp.http.port)
+    ):
         code |= MCP_DOWN
     return code
 

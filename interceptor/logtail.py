@@ -35,7 +35,9 @@ def main(settings: ServerSettings, directory: Path, arguments: list[str]) -> int
     Raises:
         CcproxyError: there is no log file; the message says where the log is.
     """
-    parser = argparse.ArgumentParser(prog="ccproxy logs", description="Show the log of the interceptor.")
+    parser = argparse.ArgumentParser(
+        prog="ccproxy logs", description="Show the log of the interceptor."
+    )
     add_arguments(parser)
     chosen = parser.parse_args(arguments)
     show(log_file(settings, directory), sys.stdout.buffer, lines=chosen.lines, follow=chosen.follow)
@@ -52,7 +54,9 @@ def log_file(settings: ServerSettings, directory: Path) -> Path:
     if path is not None and path.is_file():
         return path
     if settings.use_journal:
-        raise CcproxyError(f"the log is in the journal: journalctl --user -t {settings.journal_name(directory)}")
+        raise CcproxyError(
+            f"the log is in the journal: journalctl --user -t {settings.journal_name(directory)}"
+        )
     if path is None:
         raise CcproxyError("log_file is null in ccproxy.yaml, so there is no log file")
     raise CcproxyError(f"there is no log at {path} yet; it is written by: ccproxy start")
@@ -78,7 +82,9 @@ def show(path: Path, output: BinaryIO, *, lines: int | None, follow: bool) -> No
 
 
 def reopened(path: Path, file: BinaryIO) -> BinaryIO:
-    """The file to read on from: a new one once `path` was rotated away and the old one is read to its end."""
+    """The file to read on from: a new one once `path` was rotated away and the old one is read to
+    its end.
+    """
     status = os.fstat(file.fileno())
     if file.tell() < status.st_size:
         return file

@@ -1,4 +1,6 @@
-"""The embedded mitmproxy: only the addons that are needed, plus ours, listening where the settings say."""
+"""The embedded mitmproxy: only the addons that are needed, plus ours, listening where the settings
+say.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ def build_master(
     master.addons = addons
     addons.add(*mitmproxy_addons(store, chain.dns), *chain.addons)
     master.options.update(
-        # Eager would dial the placeholder and close the client's connection before any addon sees the request.
+        # Eager would dial the placeholder and close the client's connection before any addon sees
+        # the request.
         connection_strategy="lazy",
         keep_host_header=True,  # the client's snapshot shows the Host that the client sent
         store_streamed_bodies=False,  # the tee keeps them
@@ -73,7 +76,9 @@ def build_master(
 
 
 def mitmproxy_addons(store: ConfigStore, dns: RunDns) -> list[object]:
-    """The addons of mitmproxy's own that a proxy without its user interfaces needs, in mitmproxy's order."""
+    """The addons of mitmproxy's own that a proxy without its user interfaces needs, in mitmproxy's
+    order.
+    """
     return [
         Core(),
         disable_h2c.DisableH2C(),

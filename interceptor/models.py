@@ -12,7 +12,9 @@ class HookSetting(models.Model):
     """One hook of the pipeline: stage, place and parameters."""
 
     stage = models.CharField(max_length=10, choices={"inbound": "inbound", "outbound": "outbound"})
-    position = models.PositiveIntegerField(default=0, help_text="Ties in the dependency order are broken by position.")
+    position = models.PositiveIntegerField(
+        default=0, help_text="Ties in the dependency order are broken by position."
+    )
     name = models.CharField(
         max_length=200, help_text="A built-in hook's name, or the dotted path of your own function."
     )
@@ -24,7 +26,9 @@ class HookSetting(models.Model):
 
     class Meta:
         ordering = ["stage", "position", "id"]
-        constraints = [models.UniqueConstraint(fields=["stage", "name"], name="hook_once_per_stage")]
+        constraints = [
+            models.UniqueConstraint(fields=["stage", "name"], name="hook_once_per_stage")
+        ]
 
     def __str__(self) -> str:
         return f"{self.stage}/{self.name}"
@@ -39,7 +43,9 @@ class ClientToken(models.Model):
     name = models.CharField(max_length=64, unique=True)
     token_sha256 = models.CharField(max_length=64, unique=True)
     providers = models.JSONField(
-        default=list, blank=True, help_text="Names of the providers it may use; an empty list means all."
+        default=list,
+        blank=True,
+        help_text="Names of the providers it may use; an empty list means all.",
     )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -54,17 +60,23 @@ class ClientToken(models.Model):
 
 
 class InterceptorStatus(models.Model):
-    """The heartbeat of one interceptor process, written about once a second by its config watcher."""
+    """The heartbeat of one interceptor process, written about once a second by its config
+    watcher.
+    """
 
     instance = models.CharField(primary_key=True, max_length=100)  # host name and pid
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     version = models.CharField(max_length=32, blank=True)
-    endpoints = models.JSONField(default=dict, help_text="proxy_url, console_url, ca_path, config_dir, database")
+    endpoints = models.JSONField(
+        default=dict, help_text="proxy_url, console_url, ca_path, config_dir, database"
+    )
     revision = models.PositiveBigIntegerField(default=0, help_text="The configuration it runs on.")
     refused_revision = models.PositiveBigIntegerField(null=True, blank=True)
     refusal = models.TextField(blank=True, help_text="Why the newer configuration was refused.")
-    restart_needed = models.JSONField(default=list, help_text="Settings that changed but need a restart.")
+    restart_needed = models.JSONField(
+        default=list, help_text="Settings that changed but need a restart."
+    )
     queue_depth = models.PositiveIntegerField(default=0)
     bodies_dropped = models.PositiveBigIntegerField(default=0)
     records_dropped = models.PositiveBigIntegerField(default=0)

@@ -1,4 +1,6 @@
-"""A request that passes unchanged: its body goes on at once, and a bounded copy is kept for the record."""
+"""A request that passes unchanged: its body goes on at once, and a bounded copy is kept for the
+record.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Observed:
         self._clock_ms = clock_ms
 
     def pass_on(self, data: bytes) -> bytes:
-        """Called by mitmproxy with every piece of the request's body, and once with b"" at its end."""
+        """Called by mitmproxy with every piece of the request's body, and once with b"" at
+        its end.
+        """
         if data:
             self.tape.add(data, self._clock_ms())
         return data

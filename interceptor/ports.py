@@ -10,7 +10,8 @@ from providers.loopback import is_loopback
 
 
 def check_bind_address(host: str, *, has_client_token: bool) -> bool:
-    """True when clients must show a token, because others than this machine's users can reach the address.
+    """True when clients must show a token, because others than this machine's users can reach the
+    address.
 
     Raises:
         ConfigError: for such an address while there is no token.
@@ -19,14 +20,16 @@ def check_bind_address(host: str, *, has_client_token: bool) -> bool:
         return False
     if not has_client_token:
         raise ConfigError(
-            f"host {host} can be reached from other machines, and anyone there could spend your accounts; "
-            "make a client token first (ccproxy clienttoken add NAME) or bind 127.0.0.1"
+            f"host {host} can be reached from other machines, and anyone there could spend your"
+            " accounts; make a client token first (ccproxy clienttoken add NAME) or bind 127.0.0.1"
         )
     return True
 
 
 def check_port_free(what: str, host: str, port: int, setting: str) -> None:
-    """Raise ConfigError when something listens on host:port already, naming the setting to change."""
+    """Raise ConfigError when something listens on host:port already, naming the setting to
+    change.
+    """
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as exc:
@@ -37,7 +40,10 @@ def check_port_free(what: str, host: str, port: int, setting: str) -> None:
             probe.bind(info[4])
         except OSError as exc:
             if exc.errno == errno.EADDRINUSE:
-                text = f"port {port} for the {what} is taken by another program; stop it or set {setting}"
+                text = (
+                    f"port {port} for the {what} is taken by another program; stop it or set"
+                    f" {setting}"
+                )
             else:
                 text = f"cannot bind {host}:{port} for the {what}: {exc.strerror}"
             raise ConfigError(text) from None

@@ -91,9 +91,17 @@ class Proxy:
         )
         self._chain.addons.append(_Ready(self._ready))
         # mitmproxy's own clock must not end what ours still allows.
-        options = {"tcp_timeout": max(MIN_TCP_TIMEOUT_S, int(idle_timeout_s) + 60)} | (options or {})
+        options = {"tcp_timeout": max(MIN_TCP_TIMEOUT_S, int(idle_timeout_s) + 60)} | (
+            options or {}
+        )
         self._master = build_master(
-            asyncio.get_running_loop(), store, self._chain, host=host, port=port, ca_dir=ca_dir, options=options
+            asyncio.get_running_loop(),
+            store,
+            self._chain,
+            host=host,
+            port=port,
+            ca_dir=ca_dir,
+            options=options,
         )
         self._task: asyncio.Task[None] | None = None
         self._wireguard = WireGuardService(wireguard, self.runs) if wireguard else None
@@ -120,7 +128,9 @@ class Proxy:
         """
         self._task = asyncio.create_task(self._master.run(), name="mitmproxy")
         waiting = asyncio.create_task(self._ready.wait())
-        await asyncio.wait({self._task, waiting}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {self._task, waiting}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+        )
         waiting.cancel()
         if not self._ready.is_set():
             raise ConfigError("the proxy did not start; the log says why")
@@ -135,7 +145,9 @@ class Proxy:
         server = self._master.addons.get("proxyserver")
         addresses = server.listen_addrs() if isinstance(server, Proxyserver) else []
         if not addresses:
-            raise ConfigError(f"the proxy does not listen on {self.host}:{self.port}; the log says why")
+            raise ConfigError(
+                f"the proxy does not listen on {self.host}:{self.port}; the log says why"
+            )
         for address in addresses:
             if address[0] != self.host and self.host not in ("localhost", ""):
                 raise ConfigError(f"the proxy listens on {address[0]} instead of {self.host}")

@@ -1,9 +1,10 @@
 """Lets an addon send a request again after a 401, before anything of that answer is seen by anyone.
 
-mitmproxy has no place for it, so its stream is replaced by a subclass that holds a 401 back, asks the addons (event
-`unauthorized`), and then either sends the request once more or lets the 401 pass as if it had just come. The answer
-to the second request takes the ordinary way: every addon sees it, and a stream streams. Written against mitmproxy
-12.2; tests/interceptor/test_replay_layer.py fails when its insides change.
+mitmproxy has no place for it, so its stream is replaced by a subclass that holds a 401 back, asks
+the addons (event `unauthorized`), and then either sends the request once more or lets the 401 pass
+as if it had just come. The answer to the second request takes the ordinary way: every addon sees
+it, and a stream streams. Written against mitmproxy 12.2; tests/interceptor/test_replay_layer.py
+fails when its insides change.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def hold_unauthorized(flow: http.HTTPFlow) -> None:
 
 
 def send_again(flow: http.HTTPFlow) -> None:
-    """To be called in the event `unauthorized`: send `flow.request` as it is now and drop the 401."""
+    """To be called in the event `unauthorized`: send `flow.request` as it is now and drop the
+    401.
+    """
     flow.metadata[_SHALL] = True
 
 

@@ -1,7 +1,7 @@
 """What a request's head may look like: sizes, bytes and framing (RFC 9112). Pure.
 
-The rules are stricter than many servers': what two parsers could read differently is refused, so that no request can
-hide in another one on its way to a provider.
+The rules are stricter than many servers': what two parsers could read differently is refused, so
+that no request can hide in another one on its way to a provider.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9]\.[0-9])")
 _NAME = re.compile(_TOKEN)
 _LINES = re.compile(rb"(?:\r\n" + _TOKEN + rb"+:[^\x00-\x08\x0a-\x1f\x7f]*+)*+")
-_FRAMING_LENGTHS = frozenset(map(len, (b"host", b"expect", b"content-length", b"transfer-encoding")))
+_FRAMING_LENGTHS = frozenset(
+    map(len, (b"host", b"expect", b"content-length", b"transfer-encoding"))
+)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Control characters that no header value may contain; a tab may."""
 _DIGITS = re.compile(rb"[0-9]+")
 _FORWARD_PROXY = (
-    "ccproxy is no forward proxy: give its address as the base URL of the SDK (ANTHROPIC_BASE_URL, OPENAI_BASE_URL) "
-    "and leave HTTP_PROXY and HTTPS_PROXY alone."
+    "ccproxy is no forward proxy: give its address as the base URL of the SDK (ANTHROPIC_BASE_URL,"
+    " OPENAI_BASE_URL) and leave HTTP_PROXY and HTTPS_PROXY alone."
 )
 
 
@@ -43,7 +45,9 @@ class HeadRefused(Exception):
 
 
 def blank_lines(data: bytes | bytearray) -> int:
-    """How many bytes of empty lines stand before the request line (RFC 9112, 2.2 lets a server skip them)."""
+    """How many bytes of empty lines stand before the request line (RFC 9112, 2.2 lets a server skip
+    them).
+    """
     end = 0
     while data[end : end + 2] == b"\r\n":
         end += 2
@@ -68,7 +72,9 @@ def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
     if end >= 0:
         check_request_line(bytes(data[:end]))
     if len(data) > MAX_HEAD_BYTES:
-        raise HeadRefused(431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB.")
+        raise HeadRefused(
+            431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB."
+        )
 
 
 def check_request_line(line: bytes) -> None:
@@ -95,7 +101,10 @@ def check_request_line(line: bytes) -> None:
 
 @value
 class Head:
-    """A good head. `fields` in wire order; `size_bytes` of the body that follows, None when it comes in chunks."""
+    """A good head.
+
+    `fields` in wire order; `size_bytes` of the body that follows, None when it comes in chunks.
+    """
 
     method: bytes
     target: bytes
@@ -113,19 +122,27 @@ def read_head(head: bytes | bytearray) -> Head:
     lines = bytes(head).split(b"\r\n")
     check_request_line(lines[0])
     if len(head) > MAX_HEAD_BYTES:
-        raise HeadRefused(431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB.")
+        raise HeadRefused(
+            431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB."
+        )
     if len(lines) - 1 > MAX_HEADERS:
         raise HeadRefused(431, f"The request has more than {MAX_HEADERS} headers.")
     if not _LINES.fullmatch(head, len(lines[0])):
         raise HeadRefused(400, _what_is_wrong(lines))
-    fields = tuple([(name, text.strip()) for name, _, text in [line.partition(b":") for line in lines[1:]]])
+    fields = tuple(
+        [(name, text.strip()) for name, _, text in [line.partition(b":") for line in lines[1:]]]
+    )
     method, target, version = lines[0].split(b" ")
     framing = [(name.lower(), text) for name, text in fields if len(name) in _FRAMING_LENGTHS]
-    return Head(method, target, version, fields, _body_size(framing, http10=version.endswith(b"1.0")))
+    return Head(
+        method, target, version, fields, _body_size(framing, http10=version.endswith(b"1.0"))
+    )
 
 
 def _what_is_wrong(lines: list[bytes]) -> str:
-    """The sentence for the first bad line; one look at all of them together only says that there is one."""
+    """The sentence for the first bad line; one look at all of them together only says that there is
+    one.
+    """
     for line in lines[1:]:
         name, colon, text = line.partition(b":")
         if colon and _NAME.fullmatch(name) and CONTROLS.search(text):
@@ -136,15 +153,24 @@ def _what_is_wrong(lines: list[bytes]) -> str:
 
 
 def _body_size(fields: list[tuple[bytes, bytes]], *, http10: bool) -> int | None:
-    """Nothing about where the request goes and where it ends may be said twice. Names are in lower case."""
+    """Nothing about where the request goes and where it ends may be said twice.
+
+    Names are in lower case.
+    """
 
     def values(name: bytes) -> list[bytes]:
         return [text for key, text in fields if key == name]
 
-    hosts, lengths, codings = values(b"host"), values(b"content-length"), values(b"transfer-encoding")
+    hosts, lengths, codings = (
+        values(b"host"),
+        values(b"content-length"),
+        values(b"transfer-encoding"),
+    )
     if len(hosts) != 1 or not hosts[0]:
         raise HeadRefused(400, "The request must have one Host header.")
-    if len(lengths) > 1 or any(not _DIGITS.fullmatch(v) or len(v) > MAX_LENGTH_DIGITS for v in lengths):
+    if len(lengths) > 1 or any(
+        not _DIGITS.fullmatch(v) or len(v) > MAX_LENGTH_DIGITS for v in lengths
+    ):
         raise HeadRefused(400, "The Content-Length is malformed.")
     if codings and (lengths or http10 or len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise HeadRefused(400, "The Transfer-Encoding is malformed; only chunked is understood.")

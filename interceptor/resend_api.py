@@ -33,9 +33,13 @@ _ASKED = inline_serializer(
         "as": serializers.ChoiceField(["client", "forwarded"], default="client", required=False),
         "method": serializers.CharField(required=False),
         "path": serializers.CharField(required=False, help_text="With its query."),
-        "headers": serializers.CharField(required=False, help_text="All of them, “Name: value” one a line."),
+        "headers": serializers.CharField(
+            required=False, help_text="All of them, “Name: value” one a line."
+        ),
         "body": serializers.CharField(required=False, help_text="The whole body as text."),
-        "anyway": serializers.BooleanField(required=False, help_text="Send a JSON body even if it is none."),
+        "anyway": serializers.BooleanField(
+            required=False, help_text="Send a JSON body even if it is none."
+        ),
     },
 )
 _ANSWERED = inline_serializer(
@@ -55,11 +59,16 @@ _ANSWERED = inline_serializer(
 
 
 class ResendView(APIView):
-    """Sends a recorded request again, as its client sent it or as it was forwarded, with parts replaced if wanted."""
+    """Sends a recorded request again, as its client sent it or as it was forwarded, with parts
+    replaced if wanted.
+    """
 
     @extend_schema(request=_ASKED, responses={202: _ANSWERED})
     def post(self, request: Request, flow_id: str) -> Response:
-        """Begin to send; the answer is recorded as the flow that is named. Needs the right “Can add resend”."""
+        """Begin to send; the answer is recorded as the flow that is named.
+
+        Needs the right “Can add resend”.
+        """
         if not request.user.has_perms(["flows.view_flow", PERMISSION]):
             raise PermissionDenied
         given = _checked(request.data)

@@ -1,4 +1,6 @@
-"""Grants in the database: issued by the console, redeemed by whichever proxy process the request reaches."""
+"""Grants in the database: issued by the console, redeemed by whichever proxy process the request
+reaches.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,10 @@ def _redeem_and_close(token: str, flow_id: str) -> Grant | None:
 def redeem(token: str, flow_id: str) -> Grant | None:
     """Use the grant of a token up. Blocks."""
     unused = Resend.objects.filter(
-        token_sha256=token_digest(token), new_flow_id="", problem="", expires_at__gt=datetime.now(UTC)
+        token_sha256=token_digest(token),
+        new_flow_id="",
+        problem="",
+        expires_at__gt=datetime.now(UTC),
     )
     if not unused.update(new_flow_id=flow_id):
         return None

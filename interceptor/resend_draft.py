@@ -22,7 +22,8 @@ LONG_LINE_CHARS: Final = 120
 """A JSON body with longer lines was written for machines: it is laid out for reading."""
 
 NOT_SENT: Final = frozenset(
-    {"content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
+    {"content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "te",
+    "trailer",
      "transfer-encoding", "upgrade", "x-ccproxy-resend", "x-ccproxy-token"}
 )  # fmt: skip
 """Headers of one connection, and what the sender shows of its own."""
@@ -41,7 +42,9 @@ class ResendError(CcproxyError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A request to be edited: path with query, headers one a line, the body without its content encoding."""
+    """A request to be edited: path with query, headers one a line, the body without its content
+    encoding.
+    """
 
     method: str
     target: str
@@ -58,15 +61,21 @@ def recorded_side(flow: WholeFlow, *, as_forwarded: bool) -> FlowSide:
         ResendError: it is a websocket, was not recorded, or not kept whole.
     """
     if flow.flow.is_websocket:
-        raise ResendError("A websocket cannot be sent again: it is a conversation of two, not one request.")
+        raise ResendError(
+            "A websocket cannot be sent again: it is a conversation of two, not one request."
+        )
     side = flow.side("forwarded" if as_forwarded else "client")
     if side is None and as_forwarded:
-        raise ResendError("Nothing left the proxy, so nothing can be sent as forwarded. Try “as the client sent it”.")
+        raise ResendError(
+            "Nothing left the proxy, so nothing can be sent as forwarded. Try “as the client sent"
+            " it”."
+        )
     if side is None:
         raise ResendError("The client's request was not recorded, so it cannot be sent again.")
     if side.body_truncated or flow.stored(side) is None:
         raise ResendError(
-            f"Not all {size(side.body_size_bytes)} of the body were kept, so the request cannot be sent again."
+            f"Not all {size(side.body_size_bytes)} of the body were kept, so the request cannot be"
+            " sent again."
         )
     return side
 
@@ -75,7 +84,9 @@ def draft_of(flow: WholeFlow, side: FlowSide) -> Draft:
     """The side as texts."""
     text, locked = _editable(flow.plain(side), header(side.headers, "content-type"))
     lines = [f"{name}: {value}" for name, value in sent_lines(side)]
-    return Draft(side.method or flow.flow.method, target_of(side.url), "\n".join(lines), text, locked)
+    return Draft(
+        side.method or flow.flow.method, target_of(side.url), "\n".join(lines), text, locked
+    )
 
 
 def sent_lines(side: FlowSide) -> list[Line]:
@@ -90,7 +101,9 @@ def sent_lines(side: FlowSide) -> list[Line]:
 def length_place(side: FlowSide) -> int:
     """How many of the sent headers stand before the body's length."""
     names = [str(name).lower() for name, _ in side.headers]
-    before = side.headers[: names.index("content-length")] if "content-length" in names else side.headers
+    before = (
+        side.headers[: names.index("content-length")] if "content-length" in names else side.headers
+    )
     return sum(_is_sent(str(name), str(value)) for name, value in before)
 
 
@@ -111,7 +124,13 @@ def target_of(url: str) -> str:
 def _editable(plain: bytes, content_type: str) -> tuple[str, str]:
     """The body as text, or why it is none that can be edited."""
     if len(plain) > MAX_EDIT_BYTES:
-        return "", f"The body of {size(len(plain))} is too large to be edited here; it is sent as it was recorded."
+        return (
+            "",
+            (
+                f"The body of {size(len(plain))} is too large to be edited here; it is sent as it"
+                " was recorded."
+            ),
+        )
     view = body_view("", plain, content_type)
     if view.kind == "binary":
         return "", f"The body, {size(len(plain))}, is no text; it is sent as it was recorded."
@@ -164,10 +183,14 @@ def check_line(method: str, target: str, headers: Sequence[Line]) -> None:
     if not _METHOD.fullmatch(method):
         raise ResendError("The method has to be the name of an HTTP method, such as POST.")
     if not _TARGET.fullmatch(target):
-        raise ResendError("The path has to begin with / and must have no spaces; write other characters as %XX.")
+        raise ResendError(
+            "The path has to begin with / and must have no spaces; write other characters as %XX."
+        )
     for name, value in headers:
         if not _NAME.fullmatch(name) or _CONTROLS.search(value):
-            raise ResendError(f"The header {name[:60]} cannot be sent: it has characters that no header may have.")
+            raise ResendError(
+                f"The header {name[:60]} cannot be sent: it has characters that no header may have."
+            )
 
 
 def json_problem(body: str, content_type: str) -> str:
@@ -177,7 +200,10 @@ def json_problem(body: str, content_type: str) -> str:
     try:
         json.loads(body)
     except json.JSONDecodeError as exc:
-        return f"The body is not valid JSON: {exc.msg.lower()} in line {exc.lineno}, column {exc.colno}."
+        return (
+            f"The body is not valid JSON: {exc.msg.lower()} in line {exc.lineno}, column"
+            f" {exc.colno}."
+        )
     except (ValueError, RecursionError):
         return "The body is not valid JSON."
     return ""

@@ -1,8 +1,10 @@
-"""What lets the console send a recorded request again: a secret that the guard takes once. No Django.
+"""What lets the console send a recorded request again: a secret that the guard takes once. No
+Django.
 
-The console, which may be another process on another machine, writes a grant into the database and sends the request to
-the listener like any client, with the grant's token in a header. The guard redeems the token, so that it is worth
-nothing afterwards; a token nobody issued, an old one, or one that was used before is refused.
+The console, which may be another process on another machine, writes a grant into the database and
+sends the request to the listener like any client, with the grant's token in a header. The guard
+redeems the token, so that it is worth nothing afterwards; a token nobody issued, an old one, or one
+that was used before is refused.
 """
 
 from __future__ import annotations
@@ -19,11 +21,16 @@ _TOKEN = re.compile(r"ccr-[A-Za-z0-9_-]{43}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows. Empty `provider` and `origin`: the request goes through the whole pipeline."""
+    """What a token allows.
+
+    Empty `provider` and `origin`: the request goes through the whole pipeline.
+    """
 
     ticket: str
     as_forwarded: bool = False
-    """Straight to `provider` at `origin`: no hook and no rule sees it, the credential is put in anew."""
+    """Straight to `provider` at `origin`: no hook and no rule sees it, the credential is put in
+    anew.
+    """
     provider: str = ""
     origin: str = ""
     """Scheme, host and port it was forwarded to: `https://api.example:443`."""

@@ -1,7 +1,9 @@
-"""The request that goes out when a recorded one is sent again, and whether it may. No network, no secret.
+"""The request that goes out when a recorded one is sent again, and whether it may. No network, no
+secret.
 
-Secrets are never taken from the record, which does not hold them: the credential is resolved again by the proxy. What
-else was cut out has to be typed in again, or the request is refused with the reason.
+Secrets are never taken from the record, which does not hold them: the credential is resolved again
+by the proxy. What else was cut out has to be typed in again, or the request is refused with the
+reason.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ MARK: Final = re.compile(r"‹redacted [0-9a-f]{1,12}›")
 
 @dataclass(slots=True)
 class Outgoing:
-    """What will be sent. `notes` say in sentences how it differs from what was recorded, apart from edits."""
+    """What will be sent.
+
+    `notes` say in sentences how it differs from what was recorded, apart from edits.
+    """
 
     flow: WholeFlow
     side: FlowSide
@@ -57,19 +62,29 @@ class Outgoing:
     """What the pipeline would do with it; None when it goes as forwarded."""
 
 
-def outgoing(flow: WholeFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: Draft | None = None) -> Outgoing:
+def outgoing(
+    flow: WholeFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: Draft | None = None
+) -> Outgoing:
     """The request to send: as it was recorded, or as it was edited.
 
     Raises:
         ResendError: it cannot be sent; the sentence says why.
     """
     side = recorded_side(flow, as_forwarded=as_forwarded)
-    request = _recorded(flow, side, as_forwarded) if draft is None else _edited(flow, side, as_forwarded, draft)
+    request = (
+        _recorded(flow, side, as_forwarded)
+        if draft is None
+        else _edited(flow, side, as_forwarded, draft)
+    )
     check_line(request.method, request.target, request.headers)
     if MARK.search(request.target):
-        raise ResendError("The address carried a secret that was not kept. Put it in again in place of the mark.")
+        raise ResendError(
+            "The address carried a secret that was not kept. Put it in again in place of the mark."
+        )
     if side.body_redacted and MARK.search(request.body.decode("utf-8", "replace")):
-        raise ResendError("A secret was cut out of the body. Put it in again in place of the ‹redacted …› mark.")
+        raise ResendError(
+            "A secret was cut out of the body. Put it in again in place of the ‹redacted …› mark."
+        )
     if as_forwarded:
         _to_the_same_place(request, snapshot)
     else:
@@ -78,7 +93,9 @@ def outgoing(flow: WholeFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: 
 
 
 def _recorded(flow: WholeFlow, side: FlowSide, as_forwarded: bool) -> Outgoing:
-    lines = _without(sent_lines(side), "content-encoding") if side.body_decoded else sent_lines(side)
+    lines = (
+        _without(sent_lines(side), "content-encoding") if side.body_decoded else sent_lines(side)
+    )
     method, body = side.method or flow.flow.method, flow.stored(side) or b""
     return Outgoing(flow, side, as_forwarded, method, target_of(side.url), lines, body)
 
@@ -131,23 +148,31 @@ def _through_the_pipeline(request: Outgoing, snapshot: Snapshot) -> None:
     request.headers = [line for line in request.headers if not MARK.search(line[1])]
     request.found = found = explain(
         snapshot,
-        DryRequest(request.method, _moved(request.side.url, request.target), tuple(request.headers), request.body),
+        DryRequest(
+            request.method,
+            _moved(request.side.url, request.target),
+            tuple(request.headers),
+            request.body,
+        ),
     )
     keys = [name for name in cut if name.lower() in AUTH_HEADERS]
     provider = found.decision.provider if found.decision else None
     if keys and (provider is None or provider.auth is None):
         raise ResendError(_OWN_KEY.format(name=keys[0]))
     request.notes += [
-        f"{name} is left out: its value is not kept{'; the credential is put in anew' * (name in keys)}."
+        f"{name} is left out: its value is not"
+        f" kept{'; the credential is put in anew' * (name in keys)}."
         for name in cut
     ]
     if found.problem:
-        request.notes.append(f"The proxy would answer it itself, with {found.status_code}: {found.problem}")
+        request.notes.append(
+            f"The proxy would answer it itself, with {found.status_code}: {found.problem}"
+        )
 
 
 _OWN_KEY: Final = (
-    "The client sent a key of its own in {name}, and secrets are not kept. Edit the request: put in a key, or a "
-    "sentinel key such as sk-ccproxy-NAME."
+    "The client sent a key of its own in {name}, and secrets are not kept. Edit the request: put in"
+    " a key, or a sentinel key such as sk-ccproxy-NAME."
 )
 
 
@@ -173,9 +198,18 @@ def difference(request: Outgoing) -> RequestChange:
 
 def _shown(request: Outgoing) -> list[Line]:
     """The headers with what holds the credential's place as it was recorded: it is no change."""
-    recorded = {name.lower(): value for name, value in sent_lines(request.side) if MARK.search(value)}
+    recorded = {
+        name.lower(): value for name, value in sent_lines(request.side) if MARK.search(value)
+    }
     return [
-        (name, recorded.get(name.lower(), value) if request.as_forwarded and name.lower() in AUTH_HEADERS else value)
+        (
+            name,
+            (
+                recorded.get(name.lower(), value)
+                if request.as_forwarded and name.lower() in AUTH_HEADERS
+                else value
+            ),
+        )
         for name, value in request.headers
     ]
 

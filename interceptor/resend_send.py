@@ -1,7 +1,9 @@
-"""Sends a recorded request again: a grant, an audit row, and a real request to the proxy on a thread of its own.
+"""Sends a recorded request again: a grant, an audit row, and a real request to the proxy on a
+thread of its own.
 
-The console never waits for the answer: the proxy records it as a flow of its own, and pages watch that flow. What the
-thread reads itself is thrown away; it only learns whether the proxy took the request.
+The console never waits for the answer: the proxy records it as a flow of its own, and pages watch
+that flow. What the thread reads itself is thrown away; it only learns whether the proxy took the
+request.
 """
 
 from __future__ import annotations
@@ -65,15 +67,23 @@ def send_again(request: Outgoing, by: Caller) -> Resend:
     """
     address, host = proxy_address()
     if not _sending.acquire(blocking=False):
-        raise ResendBusyError(f"{MAX_SENDING} requests are being sent again already. Wait for one of them to end.")
+        raise ResendBusyError(
+            f"{MAX_SENDING} requests are being sent again already. Wait for one of them to end."
+        )
     try:
         row = _row(request, by)
-        where = f"as forwarded, to provider {request.provider}" if request.as_forwarded else "as the client sent it"
+        where = (
+            f"as forwarded, to provider {request.provider}"
+            if request.as_forwarded
+            else "as the client sent it"
+        )
         detail = f"{where}{', edited' if request.edited else ''}"
         audit = record_audit("replay", f"flow {row.flow_id}", by=by, detail=detail)
         token = issue(row)
         job = _Job(row.ticket, token, address, host, request, audit)
-        thread = threading.Thread(target=_run, args=[job], name=f"resend {row.flow_id[:8]}", daemon=True)
+        thread = threading.Thread(
+            target=_run, args=[job], name=f"resend {row.flow_id[:8]}", daemon=True
+        )
         thread.start()
         _threads.add(thread)
     except BaseException:
@@ -96,7 +106,9 @@ def _row(request: Outgoing, by: Caller) -> Resend:
 
 
 def await_flow(ticket: str, timeout_s: float) -> Resend | None:
-    """The row, once its flow is recorded or it failed, at the latest after `timeout_s`; None when there is no such."""
+    """The row, once its flow is recorded or it failed, at the latest after `timeout_s`; None when
+    there is no such.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         row = Resend.objects.filter(pk=ticket).first()
@@ -123,13 +135,21 @@ def proxy_address() -> tuple[tuple[str, int], str]:
     Raises:
         ResendError: none runs.
     """
-    found = [status for status in running_interceptors() if is_running(status) and status.endpoints.get("proxy_url")]
-    found.sort(key=lambda status: (status.instance != own_instance(), -status.heartbeat_at.timestamp()))
+    found = [
+        status
+        for status in running_interceptors()
+        if is_running(status) and status.endpoints.get("proxy_url")
+    ]
+    found.sort(
+        key=lambda status: (status.instance != own_instance(), -status.heartbeat_at.timestamp())
+    )
     if not found:
         raise ResendError("No proxy is running that could send it. Start one: ccproxy start")
     parts = urlsplit(str(found[0].endpoints["proxy_url"]))
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    return (_reachable(found[0], host), port), f"127.0.0.1:{port}" if is_loopback(host) else parts.netloc
+    return (_reachable(found[0], host), port), (
+        f"127.0.0.1:{port}" if is_loopback(host) else parts.netloc
+    )
 
 
 def _reachable(status: InterceptorStatus, host: str) -> str:
@@ -143,7 +163,8 @@ def _run(job: _Job) -> None:
         problem = _exchange(job)
     except (OSError, HTTPException, ValueError) as exc:
         problem = (
-            f"The proxy at {job.address[0]}:{job.address[1]} could not be asked: {str(exc) or type(exc).__name__}."
+            f"The proxy at {job.address[0]}:{job.address[1]} could not be asked:"
+            f" {str(exc) or type(exc).__name__}."
         )
     finally:
         _sending.release()
@@ -151,12 +172,18 @@ def _run(job: _Job) -> None:
         # An answer that broke off belongs to the flow; here only what never became one matters.
         row = Resend.objects.get(pk=job.ticket)
         if not row.new_flow_id:
-            Resend.objects.filter(pk=job.ticket, new_flow_id="").update(problem=problem or "The proxy did not take it.")
+            Resend.objects.filter(pk=job.ticket, new_flow_id="").update(
+                problem=problem or "The proxy did not take it."
+            )
         settle_audit(
-            job.audit, "done" if row.new_flow_id else "failed", f"flow {row.new_flow_id}" * bool(row.new_flow_id)
+            job.audit,
+            "done" if row.new_flow_id else "failed",
+            f"flow {row.new_flow_id}" * bool(row.new_flow_id),
         )
     except (DatabaseError, Resend.DoesNotExist):
-        logger.warning("what became of a request that was sent again could not be written down", exc_info=True)
+        logger.warning(
+            "what became of a request that was sent again could not be written down", exc_info=True
+        )
     finally:
         connection.close()
 
@@ -176,7 +203,9 @@ def _exchange(job: _Job) -> str:
 
 
 def _write(caller: HTTPConnection, job: _Job) -> None:
-    """Headers as they are, in their order and spelling; only what belongs to this connection is written anew."""
+    """Headers as they are, in their order and spelling; only what belongs to this connection is
+    written anew.
+    """
     request = job.request
     caller.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
     if request.as_forwarded or not any(name.lower() == "host" for name, _ in request.headers):

@@ -1,4 +1,7 @@
-"""Addresses of the pages that send a recorded request again. They stand below a flow's own address."""
+"""Addresses of the pages that send a recorded request again.
+
+They stand below a flow's own address.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pages that send a recorded request again: the editor with its diff, and the moment until the new flow is there."""
+"""Pages that send a recorded request again: the editor with its diff, and the moment until the new
+flow is there.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,18 @@ WAIT_S = 1.0
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
-    """The request as it was recorded, ready to be edited and sent; `?as=forwarded` takes the proxy's side of it."""
+    """The request as it was recorded, ready to be edited and sent; `?as=forwarded` takes the
+    proxy's side of it.
+    """
     flow = whole_flow(flow_id)
     if flow is None:
         return render(request, "flows/missing.html", {"flow_id": printable(flow_id)}, status=404)
     as_forwarded = _manner(request)
-    context: dict[str, Any] = {"flow": flow.flow, "as_forwarded": as_forwarded, "may": _may(request)}
+    context: dict[str, Any] = {
+        "flow": flow.flow,
+        "as_forwarded": as_forwarded,
+        "may": _may(request),
+    }
     if request.method == "POST":
         if not _may(request):
             raise PermissionDenied("Sending requests again needs the right “Can add resend”.")
@@ -66,7 +74,9 @@ def resend_preview(request: HttpRequest, flow_id: str) -> HttpResponse:
 
 @console_page
 def resend_ticket(request: HttpRequest, ticket: str) -> HttpResponse:
-    """Leads to the new flow once it is recorded; until then it asks again, and says why when nothing came of it."""
+    """Leads to the new flow once it is recorded; until then it asks again, and says why when
+    nothing came of it.
+    """
     row = Resend.objects.filter(pk=ticket).first() if "\0" not in ticket else None
     if row is None:
         return render(request, "flows/missing.html", {"flow_id": printable(ticket)}, status=404)
@@ -95,7 +105,9 @@ def _asked(flow: WholeFlow, given: QueryDict, *, as_forwarded: bool) -> dict[str
         context["draft"] = known = draft_of(flow, side)
         draft = _draft(given, known) if "edit" in given else None
         context["draft"] = draft or known
-        context["outgoing"] = found = outgoing(flow, load_snapshot(), as_forwarded=as_forwarded, draft=draft)
+        context["outgoing"] = found = outgoing(
+            flow, load_snapshot(), as_forwarded=as_forwarded, draft=draft
+        )
         context["change"] = difference(found) if found.edited or found.notes else None
     except CcproxyError as exc:
         context["error"] = str(exc)
@@ -104,8 +116,13 @@ def _asked(flow: WholeFlow, given: QueryDict, *, as_forwarded: bool) -> dict[str
 
 def _draft(given: QueryDict, known: Draft) -> Draft:
     """What the editor holds; an empty field is left out by the page."""
-    texts = {name: given.get(name, "").replace("\r\n", "\n") for name in ("method", "target", "headers", "body")}
-    return Draft(**{**texts, "body": known.body if known.locked else texts["body"]}, locked=known.locked)
+    texts = {
+        name: given.get(name, "").replace("\r\n", "\n")
+        for name in ("method", "target", "headers", "body")
+    }
+    return Draft(
+        **{**texts, "body": known.body if known.locked else texts["body"]}, locked=known.locked
+    )
 
 
 def _to_the_flow(row: Resend) -> HttpResponse:

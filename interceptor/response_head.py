@@ -1,6 +1,7 @@
 """What the head of a provider's answer may look like. Pure.
 
-Its messages complete the sentence "ccproxy got no answer from provider X: …" and never quote what the provider sent.
+Its messages complete the sentence "ccproxy got no answer from provider X: …" and never quote what
+the provider sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Which recorded flows an edited rule would send elsewhere: both configurations run dry over the newest flows."""
+"""Which recorded flows an edited rule would send elsewhere: both configurations run dry over the
+newest flows.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ MAX_FLOWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A flow that would go elsewhere, before and after in the same words, and what the edited rule makes of it.
+    """A flow that would go elsewhere, before and after in the same words, and what the edited rule
+    makes of it.
 
-    `conditions` is empty for a rule that is switched off; `reached` is false where a rule before it decides.
+    `conditions` is empty for a rule that is switched off; `reached` is false where a rule before it
+    decides.
     """
 
     flow_id: str

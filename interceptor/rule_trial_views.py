@@ -1,4 +1,7 @@
-"""The page that tells which recorded flows an edited rule would send elsewhere. Nothing is saved, nothing is sent."""
+"""The page that tells which recorded flows an edited rule would send elsewhere.
+
+Nothing is saved, nothing is sent.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,19 @@ else:
 
 
 class TrialForm(_RuleModelForm):
-    """The fields of a rule under the names that the admin's form has too: its button posts them here."""
+    """The fields of a rule under the names that the admin's form has too: its button posts them
+    here.
+    """
 
-    last = forms.IntegerField(min_value=1, max_value=MAX_FLOWS, required=False, label="How many of the newest flows")
+    last = forms.IntegerField(
+        min_value=1, max_value=MAX_FLOWS, required=False, label="How many of the newest flows"
+    )
 
     class Meta:
         model = TransformRule
         fields = [
-            "name", "enabled", "position", "match_host", "match_path", "match_model", "action", "dest_provider",
+            "name", "enabled", "position", "match_host", "match_path", "match_model", "action",
+            "dest_provider",
             "dest_model", "dest_host", "dest_path", "dest_vertex_project", "dest_vertex_location",
         ]  # fmt: skip
 
@@ -43,7 +51,9 @@ class TrialForm(_RuleModelForm):
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def rule_trial_page(request: HttpRequest) -> HttpResponse:
-    """A rule (`?id=N`, or a new one) as a form, and once it is sent the flows that would go elsewhere."""
+    """A rule (`?id=N`, or a new one) as a form, and once it is sent the flows that would go
+    elsewhere.
+    """
     if not request.user.has_perms(_RIGHTS):
         raise PermissionDenied("Trying a rule needs the rights to look at flows and at rules.")
     rule = _rule(request.GET.get("id", ""))
@@ -62,7 +72,9 @@ def _rule(text: str) -> TransformRule | None:
     if not text:
         return None
     known = text.isascii() and text.isdigit() and len(text) <= 18
-    rule: TransformRule | None = TransformRule.objects.filter(pk=int(text)).first() if known else None
+    rule: TransformRule | None = (
+        TransformRule.objects.filter(pk=int(text)).first() if known else None
+    )
     if rule is None:
         raise Http404("There is no such rule.")
     return rule
@@ -72,11 +84,19 @@ def _tried(edited: TransformRule, last: int) -> dict[str, Any]:
     ids = list(Flow.objects.order_by("-started_at", "-id").values_list("pk", flat=True)[:last])
     trial = try_rule(edited, whole_flows(ids))
     shown = rows(Flow.objects.filter(pk__in=[moved.flow_id for moved in trial.moved])).in_bulk()
-    moved = [(shown[found.flow_id], found, _differences(found)) for found in trial.moved if found.flow_id in shown]
+    moved = [
+        (shown[found.flow_id], found, _differences(found))
+        for found in trial.moved
+        if found.flow_id in shown
+    ]
     return {"trial": trial, "moved": moved}
 
 
 def _differences(found: Moved) -> list[tuple[str, Any, Any]]:
     """(what, before, after) of what changes, the target and the model first."""
     names = ("url", "model", "provider", "rule", "action", "problem")
-    return [(name, found.before[name], found.after[name]) for name in names if found.before[name] != found.after[name]]
+    return [
+        (name, found.before[name], found.after[name])
+        for name in names
+        if found.before[name] != found.after[name]
+    ]

@@ -1,4 +1,7 @@
-"""What `ccproxy status` tells: listeners, files, hooks and the running interceptors. Reads, never writes."""
+"""What `ccproxy status` tells: listeners, files, hooks and the running interceptors.
+
+Reads, never writes.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +57,19 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
 
 def _files(directory: Path) -> dict[str, str]:
     """The configuration files that exist, by name."""
-    return {name: str(directory / name) for name in (CONFIG_FILE_NAME,) if (directory / name).exists()}
+    return {
+        name: str(directory / name) for name in (CONFIG_FILE_NAME,) if (directory / name).exists()
+    }
 
 
 def _has_tables() -> bool:
-    """False for a database that is missing, empty or away: asking a missing one would make an empty file."""
-    if connection.vendor == "sqlite" and not Path(str(django_settings.DATABASES["default"]["NAME"])).exists():
+    """False for a database that is missing, empty or away: asking a missing one would make an empty
+    file.
+    """
+    if (
+        connection.vendor == "sqlite"
+        and not Path(str(django_settings.DATABASES["default"]["NAME"])).exists()
+    ):
         return False
     try:
         return HookSetting._meta.db_table in connection.introspection.table_names()
@@ -73,7 +83,12 @@ def _from_database() -> dict[str, Any]:
         hooks[setting.stage].append(setting.name)
     running = running_interceptors()
     interceptors = [
-        {"instance": i.instance, "started_at": i.started_at.isoformat(), "revision": i.revision, **i.endpoints}
+        {
+            "instance": i.instance,
+            "started_at": i.started_at.isoformat(),
+            "revision": i.revision,
+            **i.endpoints,
+        }
         for i in running
     ]
     found = [notice.text for notice in notices(running)] if running else []
@@ -94,14 +109,28 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
     rows = [
         ("proxy", _listener(report["proxy"], report["url"])),
         ("console", _listener(inspector["running"], inspector["inspect_url"])),
-        ("mcp", _listener(mcp["running"], mcp["url"]) if mcp["enabled"] else Text("disabled", style="dim")),
-        ("config", Text(", ".join(report["config"].values()) or "built-in defaults; write a file with: ccproxy init")),
+        (
+            "mcp",
+            _listener(mcp["running"], mcp["url"])
+            if mcp["enabled"]
+            else Text("disabled", style="dim"),
+        ),
+        (
+            "config",
+            Text(
+                ", ".join(report["config"].values())
+                or "built-in defaults; write a file with: ccproxy init"
+            ),
+        ),
         ("database", Text(report["database"])),
         ("log", Text(report["log"] or "–")),
     ]
     for stage in ("inbound", "outbound"):
         rows.append((stage, Text(" → ".join(report["hooks"][stage]) or "–")))
-    rows += [("running", Text(f"{i['instance']}, revision {i['revision']}")) for i in report["interceptors"]]
+    rows += [
+        ("running", Text(f"{i['instance']}, revision {i['revision']}"))
+        for i in report["interceptors"]
+    ]
     rows += [("notice", Text(text, style="yellow")) for text in report["notices"]]
     return rows
 

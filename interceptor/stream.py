@@ -68,7 +68,15 @@ class StreamTee:
         tape: keeps the provider's bytes; None: one of the usual length.
     """
 
-    __slots__ = ("_clock_ms", "_flow_id", "_on_delta", "_translate", "delivered", "last_ms", "upstream")
+    __slots__ = (
+        "_clock_ms",
+        "_flow_id",
+        "_on_delta",
+        "_translate",
+        "delivered",
+        "last_ms",
+        "upstream",
+    )
 
     def __init__(
         self,
@@ -98,7 +106,9 @@ class StreamTee:
             if data:
                 self.delivered.add(data, at_ms)
         if data:
-            self._on_delta(FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms))
+            self._on_delta(
+                FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms)
+            )
         return data or ()  # an empty chunk would end the client's chunked body
 
     def end_with(self, data: bytes) -> None:

@@ -1,7 +1,9 @@
-"""A streamed answer's short way: from the provider's HTTP/1 connection to the client's, past the layers between.
+"""A streamed answer's short way: from the provider's HTTP/1 connection to the client's, past the
+layers between.
 
-mitmproxy 12.2 hands each piece of an answer through nine generators, although nobody but the record's tee looks at it:
-two fifths of an event's CPU time. Heads, ends, errors and HTTP/2 go the long way.
+mitmproxy 12.2 hands each piece of an answer through nine generators, although nobody but the
+record's tee looks at it: two fifths of an event's CPU time. Heads, ends, errors and HTTP/2 go the
+long way.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class StreamLane:
         self._chunked = "chunked" in head.lower()
 
     def pass_on(self, data: bytes) -> bytes | None:
-        """What the client's connection gets for a piece, b"" for nothing; None: it has to go the long way."""
+        """What the client's connection gets for a piece, b"" for nothing; None: it has to go the
+        long way.
+        """
         if not is_streaming(self._stream) or self._server._paused is not None:
             return None
         data = self._tee(data) or b""
@@ -42,14 +46,34 @@ def is_streaming(stream: http.HttpStream) -> bool:
 
 
 def lane_of(client: Http1Client) -> StreamLane | None:
-    """The short way for the answer that a provider's connection is giving, if there is one by now."""
-    layer = next((layer for layer in reversed(client.context.layers) if isinstance(layer, http.HttpLayer)), None)
-    stream = layer.streams.get(client.stream_id) if layer is not None and client.stream_id is not None else None
-    if layer is None or stream is None or not is_streaming(stream) or client.context.options.store_streamed_bodies:
+    """The short way for the answer that a provider's connection is giving, if there is one by
+    now.
+    """
+    layer = next(
+        (layer for layer in reversed(client.context.layers) if isinstance(layer, http.HttpLayer)),
+        None,
+    )
+    stream = (
+        layer.streams.get(client.stream_id)
+        if layer is not None and client.stream_id is not None
+        else None
+    )
+    if (
+        layer is None
+        or stream is None
+        or not is_streaming(stream)
+        or client.context.options.store_streamed_bodies
+    ):
         return None
     server, response = layer.connections.get(client.context.client), stream.flow.response
     if not isinstance(server, Http1Server) or response is None or server.response is not response:
         return None
-    if server.stream_id != stream.stream_id or (server.request is not None and server.request.method == "HEAD"):
+    if server.stream_id != stream.stream_id or (
+        server.request is not None and server.request.method == "HEAD"
+    ):
         return None
-    return StreamLane(stream, server, response.stream) if isinstance(response.stream, StreamTee) else None
+    return (
+        StreamLane(stream, server, response.stream)
+        if isinstance(response.stream, StreamTee)
+        else None
+    )

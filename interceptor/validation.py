@@ -27,8 +27,8 @@ class HookRow(Protocol):
 def validate_hook_setting(setting: HookRow) -> None:
     """Raise ValidationError, by field, for a hook the proxy could not run.
 
-    A built-in hook's parameters are checked against its own model. A user's own function is not imported here: that
-    runs its module, and saving a row must not.
+    A built-in hook's parameters are checked against its own model. A user's own function is not
+    imported here: that runs its module, and saving a row must not.
     """
     if not isinstance(setting.params, dict):
         raise ValidationError({"params": "Give a mapping of parameter names to values."})
@@ -38,11 +38,17 @@ def validate_hook_setting(setting: HookRow) -> None:
         if not _DOTTED_PATH.match(setting.name):
             known = ", ".join(sorted(HOOKS))
             raise ValidationError(
-                {"name": f"Give a built-in name ({known}) or a dotted path, package.module.function."}
+                {
+                    "name": (
+                        f"Give a built-in name ({known}) or a dotted path, package.module.function."
+                    )
+                }
             )
     elif setting.name and setting.stage in set(Stage):
         try:
-            build_plan([HookConf(setting.stage, setting.name, params=setting.params)], Stage(setting.stage))
+            build_plan(
+                [HookConf(setting.stage, setting.name, params=setting.params)], Stage(setting.stage)
+            )
         except ConfigError as exc:
             raise ValidationError({"params": str(exc)}) from None
 
@@ -54,9 +60,16 @@ class TokenRow(Protocol):
 
 
 def validate_client_token(token: TokenRow) -> None:
-    """Raise ValidationError for a scope that is no list of providers' names. A provider may come later."""
-    if not isinstance(token.providers, list) or not all(isinstance(name, str) and name for name in token.providers):
-        raise ValidationError({"providers": "Give a list of providers' names, or an empty list for all."})
+    """Raise ValidationError for a scope that is no list of providers' names.
+
+    A provider may come later.
+    """
+    if not isinstance(token.providers, list) or not all(
+        isinstance(name, str) and name for name in token.providers
+    ):
+        raise ValidationError(
+            {"providers": "Give a list of providers' names, or an empty list for all."}
+        )
     if problem := check_json(token.providers):
         raise ValidationError({"providers": problem})
 

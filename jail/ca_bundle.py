@@ -1,4 +1,6 @@
-"""One file with the proxy's certificate authority and all that the machine trusts anyway, and who is told about it."""
+"""One file with the proxy's certificate authority and all that the machine trusts anyway, and who
+is told about it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def write_bundle(directory: Path, cert_dir: Path, environ: Mapping[str, str]) ->
     try:
         parts = [ours.read_bytes()]
     except OSError:
-        raise ConfigError(f"there is no certificate authority at {ours}; start the proxy with: ccproxy start") from None
+        raise ConfigError(
+            f"there is no certificate authority at {ours}; start the proxy with: ccproxy start"
+        ) from None
     trusted = [environ.get("SSL_CERT_FILE") or "", environ.get("NODE_EXTRA_CA_CERTS") or ""]
     trusted.append(next((path for path in SYSTEM_BUNDLES if Path(path).is_file()), ""))
     target = directory / FILE_NAME
@@ -70,6 +74,8 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def system_bundles() -> list[str]:
-    """The machine's own bundles, links resolved: what programs read that were not told about ours."""
+    """The machine's own bundles, links resolved: what programs read that were not told about
+    ours.
+    """
     found = (Path(path).resolve() for path in SYSTEM_BUNDLES if Path(path).is_file())
     return list(dict.fromkeys(str(path) for path in found))

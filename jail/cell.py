@@ -1,4 +1,7 @@
-"""The launcher's side of the command's process: start it, tell it what to be, let it go. See jail/stages/cell.py."""
+"""The launcher's side of the command's process: start it, tell it what to be, let it go.
+
+See jail/stages/cell.py.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,9 @@ class Cell:
         if received is None:
             raise ConfigError("the command's process ended while the jail was set up")
         if "error" in received[0]:
-            raise ConfigError(f"the jail cannot be closed: {received[0]['error']}; see: ccproxy jail --doctor")
+            raise ConfigError(
+                f"the jail cannot be closed: {received[0]['error']}; see: ccproxy jail --doctor"
+            )
 
     def go(self) -> None:
         """Let it become the command.

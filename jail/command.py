@@ -1,4 +1,6 @@
-"""`ccproxy jail` and `ccproxy run --inspect`: one line on stderr and an exit code when something is wrong."""
+"""`ccproxy jail` and `ccproxy run --inspect`: one line on stderr and an exit code when something is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,10 @@ usage: {prog} status [--json]
        {prog} doctor [--json]
        {prog} wireguard-config
 
-status shows what this machine offers for jails, and which run; doctor builds one, tries it, and says what is missing.
-wireguard-config prints what a WireGuard client outside needs (inspector.wireguard_port); it has a private key in it.
+status shows what this machine offers for jails, and which run.
+doctor builds a jail, tries it, and says what is missing.
+wireguard-config prints what a WireGuard client outside needs (inspector.wireguard_port); it
+contains a private key.
 """
 
 
@@ -44,7 +48,8 @@ def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
 
 
 def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
-    """`namespace status` and `namespace doctor`: other names of `jail --status` and `jail --doctor`.
+    """`namespace status` and `namespace doctor`: other names of `jail --status` and `jail
+    --doctor`.
 
     Raises:
         ConfigError: as `main`.
@@ -60,13 +65,18 @@ def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
     if action in ("-h", "--help"):
         sys.stdout.write(NAMESPACE_HELP.format(prog=prog))
         return 0
-    sys.stderr.write(f"ccproxy: it is {prog} status, {prog} doctor or {prog} wireguard-config; see: {prog} --help\n")
+    sys.stderr.write(
+        f"ccproxy: it is {prog} status, {prog} doctor or {prog} wireguard-config; see: {prog}"
+        " --help\n"
+    )
     return USAGE_EXIT
 
 
 def _run(options: Options, prog: str) -> int:
     if not options.command:
-        raise ConfigError(f"{prog.partition(' ')[2]} needs a command: {prog} -- COMMAND [ARGUMENT ...]")
+        raise ConfigError(
+            f"{prog.partition(' ')[2]} needs a command: {prog} -- COMMAND [ARGUMENT ...]"
+        )
     from jail.launcher import CommandError, run_jailed
     from jail.supervise import end_like
 

@@ -17,7 +17,9 @@ _NAME_SERVICES = ("/run/systemd/resolve", "/run/nscd", "/var/run/nscd", "/run/av
 
 
 def jail_environment(environ: Mapping[str, str], bundle: Path, lease: str) -> dict[str, str]:
-    """The caller's environment with the certificates, without proxies and without the proxy's own secrets."""
+    """The caller's environment with the certificates, without proxies and without the proxy's own
+    secrets.
+    """
     removed = {*_REMOVED, *(name.upper() for name in _REMOVED), *_SECRETS}
     kept = {name: value for name, value in environ.items() if name not in removed}
     return {**kept, **dict.fromkeys(VARIABLES, str(bundle)), MARKER: lease}
@@ -34,14 +36,19 @@ def shown_files(bundle: Path, resolv_conf: Path) -> list[tuple[str, str]]:
 
 
 def covered_folders(directory: Path, cert_dir: Path, working: Path) -> list[str]:
-    """Folders that the command finds empty: name services of the host, and the proxy's keys, record and sockets.
+    """Folders that the command finds empty: name services of the host, and the proxy's keys, record
+    and sockets.
 
     Where the working directory lies in the config directory only its sockets can be hidden.
     """
     folders = [Path(name).resolve() for name in _NAME_SERVICES if Path(name).is_dir()]
     for private in (directory.resolve(), cert_dir.resolve()):
         is_outside = not working.is_relative_to(private)
-        if is_outside and private.is_dir() and not any(private.is_relative_to(folder) for folder in folders):
+        if (
+            is_outside
+            and private.is_dir()
+            and not any(private.is_relative_to(folder) for folder in folders)
+        ):
             folders.append(private)
     sockets = directory.resolve() / "run"
     if not any(sockets.is_relative_to(folder) for folder in folders):

@@ -1,4 +1,7 @@
-"""Build a jail, run the command in it, take it down. No Django, so that it is ready in well under a second."""
+"""Build a jail, run the command in it, take it down.
+
+No Django, so that it is ready in well under a second.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,9 @@ def make_plan(options: Options) -> Plan:
     settings = load_server_settings(directory, os.environ)
     program = find_program(options.command[0])
     tools = find_tools(os.environ)
-    return Plan(options, directory, settings, program, tools, choose_backend(options.wireguard, tools))
+    return Plan(
+        options, directory, settings, program, tools, choose_backend(options.wireguard, tools)
+    )
 
 
 def find_program(name: str) -> str:
@@ -114,11 +119,15 @@ def choose_backend(wanted: str, tools: dict[str, str]) -> str:
         return wanted
     if wanted == "auto":
         return "python"
-    raise ConfigError(f"--wireguard {wanted} needs {', '.join(missing)}: {install_hint(missing, distribution())}")
+    raise ConfigError(
+        f"--wireguard {wanted} needs {', '.join(missing)}: {install_hint(missing, distribution())}"
+    )
 
 
 def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
-    """Steps: 1 lease, 2 namespaces, 3 command's process, 4 tunnel and filter, 5 closed cell, 6 ports, 7 go, 8 wait."""
+    """Steps: 1 lease, 2 namespaces, 3 command's process, 4 tunnel and filter, 5 closed cell, 6
+    ports, 7 go, 8 wait.
+    """
     lease, line = _leased(plan)
     stack.callback(line.close)
     state = State.create(plan.directory)
@@ -134,7 +143,12 @@ def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
     watch = _open_ports(plan, lease, uplink, network)
     if plan.options.pcap is not None:
         stack.callback(_stop_capture, plan, Capture.start(uplink.packets(), plan.options.pcap))
-    state.write_info(command=plan.options.command, backend=network.backend, lease=lease.lease, command_pid=cell.pid)
+    state.write_info(
+        command=plan.options.command,
+        backend=network.backend,
+        lease=lease.lease,
+        command_pid=cell.pid,
+    )
     hold_signals()
     _go(cell, plan.options.command[0])
     watch.start()
@@ -159,7 +173,9 @@ class Network:
     initiator: InitiatorProcess | None = None
 
 
-def _connect(plan: Plan, lease: Lease, uplink: Uplink, state: State, stack: contextlib.ExitStack) -> Network:
+def _connect(
+    plan: Plan, lease: Lease, uplink: Uplink, state: State, stack: contextlib.ExitStack
+) -> Network:
     """Tunnel, addresses, filter, routes."""
     slirp = None
     if plan.backend != "python":
@@ -181,12 +197,18 @@ def _connect(plan: Plan, lease: Lease, uplink: Uplink, state: State, stack: cont
     return Network(backend, slirp=slirp)
 
 
-def _serve_tun(plan: Plan, lease: Lease, uplink: Uplink, tun: int, stack: contextlib.ExitStack) -> InitiatorProcess:
-    """Our own client on this side of the namespace: no tap0, no filter needed, nothing else leads out."""
+def _serve_tun(
+    plan: Plan, lease: Lease, uplink: Uplink, tun: int, stack: contextlib.ExitStack
+) -> InitiatorProcess:
+    """Our own client on this side of the namespace: no tap0, no filter needed, nothing else leads
+    out.
+    """
     initiator = InitiatorProcess.start()
     stack.callback(initiator.stop)
     keylog = plan.directory / WG_KEYLOG if plan.settings.inspector.keylog else None
-    initiator.hand_over(tun, Peer(lease.port, lease.private_key, lease.peer_public_key), keylog=keylog)
+    initiator.hand_over(
+        tun, Peer(lease.port, lease.private_key, lease.peer_public_key), keylog=keylog
+    )
     os.close(tun)
     uplink.configure([], tap=False, udp_only_to=lease.dns)
     initiator.wait_ready()
@@ -210,7 +232,13 @@ def _open_ports(plan: Plan, lease: Lease, uplink: Uplink, network: Network) -> P
     """The proxy's port is reachable by its own number and by the usual one."""
     settings = plan.settings
     always = {DEFAULT_PORT: lease.proxy_port, lease.proxy_port: lease.proxy_port}
-    ours = {settings.port, settings.inspector.port, settings.mcp.http.port, lease.proxy_port, DEFAULT_PORT}
+    ours = {
+        settings.port,
+        settings.inspector.port,
+        settings.mcp.http.port,
+        lease.proxy_port,
+        DEFAULT_PORT,
+    }
     forwarded = Forwarded(uplink, ours, plan.notes.append)
     if network.backend == "python":
         forwarded.offer_host({port: port for port in plan.options.host_ports} | always)
@@ -224,7 +252,9 @@ def _go(cell: Cell, name: str) -> None:
     try:
         cell.go()
     except FileNotFoundError:
-        raise CommandError(f"cannot run {name}: its interpreter does not exist, or it is hidden", 126) from None
+        raise CommandError(
+            f"cannot run {name}: its interpreter does not exist, or it is hidden", 126
+        ) from None
     except OSError as error:
         raise CommandError(f"cannot run {name}: {error.strerror}", 126) from None
 
@@ -234,9 +264,13 @@ def _look_back(plan: Plan, uplink: Uplink, network: Network, line: socket) -> No
     with contextlib.suppress(ConfigError):
         uplink.end_all(_GRACE_S)
     if not uplink.is_alive or (network.slirp is not None and not network.slirp.is_alive):
-        plan.notes.append("the jail's network ended before the command; what it sent after that was lost")
+        plan.notes.append(
+            "the jail's network ended before the command; what it sent after that was lost"
+        )
     if _has_ended(line):
-        plan.notes.append("the proxy stopped while the command ran; what it sent after that was lost")
+        plan.notes.append(
+            "the proxy stopped while the command ran; what it sent after that was lost"
+        )
 
 
 def _has_ended(lease: socket) -> bool:

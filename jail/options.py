@@ -1,4 +1,6 @@
-"""The options of `jail`, read without argparse's imports; everything from the first other word on is the command."""
+"""The options of `jail`, read without argparse's imports; everything from the first other word on
+is the command.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ usage: {prog} [OPTION ...] [--] COMMAND [ARGUMENT ...]
 
 Run COMMAND where everything it sends leaves through the proxy. Its exit code is COMMAND's.
 
-  --egress HOST           let it reach only this host; may be repeated, *.example.com covers subdomains
+  --egress HOST           let it reach only this host; may be repeated,
+                          *.example.com covers subdomains
   --allow-host-port PORT  let it reach this port of this machine's loopback; may be repeated
   --label TEXT            what its flows are called in the console; default: the command's name
   --pcap FILE             write every packet of the tunnel to FILE, for Wireshark

@@ -1,7 +1,8 @@
 """`--pcap FILE`: every packet of the tunnel in clear, as a capture file for Wireshark.
 
-A packet socket made inside the namespace is read by a thread of the launcher, so nothing runs in the jail and no tool
-is needed. The file is a classic pcap (https://www.tcpdump.org/manpages/pcap-savefile.5.html) with raw IP packets.
+A packet socket made inside the namespace is read by a thread of the launcher, so nothing runs in
+the jail and no tool is needed. The file is a classic pcap
+(https://www.tcpdump.org/manpages/pcap-savefile.5.html) with raw IP packets.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Capture:
 
     @classmethod
     def start(cls, packets: socket.socket, path: Path) -> Capture:
-        """Write what the packet socket (AF_PACKET, bound to wg0) sees; it is closed by `stop`. The file is made anew.
+        """Write what the packet socket (AF_PACKET, bound to wg0) sees; it is closed by `stop`. The
+        file is made anew.
 
         Raises:
             ConfigError: the file cannot be written.
@@ -51,12 +53,17 @@ class Capture:
         packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER_BYTES)
         packets.setblocking(False)
         capture = cls(packets, file)
-        capture._pending += struct.pack("<IHHiIII", _MAGIC, *_VERSION, 0, 0, _MAX_PACKET_BYTES, LINKTYPE_RAW)
+        capture._pending += struct.pack(
+            "<IHHiIII", _MAGIC, *_VERSION, 0, 0, _MAX_PACKET_BYTES, LINKTYPE_RAW
+        )
         capture._thread.start()
         return capture
 
     def stop(self) -> str | None:
-        """Write what is left and close the file. Returns a sentence when the capture is not complete."""
+        """Write what is left and close the file.
+
+        Returns a sentence when the capture is not complete.
+        """
         self._stopper.close()
         self._thread.join()
         dropped = self._dropped()
@@ -94,7 +101,9 @@ class Capture:
             except OSError:
                 return  # nothing more, or the interface is down
             now_us = time.time_ns() // 1000
-            self._pending += _record(now_us // 1_000_000, now_us % 1_000_000, size_bytes, size_bytes)
+            self._pending += _record(
+                now_us // 1_000_000, now_us % 1_000_000, size_bytes, size_bytes
+            )
             self._pending += buffer[:size_bytes]
             if len(self._pending) > _WRITE_BYTES:
                 self._write()

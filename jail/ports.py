@@ -1,7 +1,8 @@
-"""Ports between the jail and this machine: twice a second, what listens in the jail is offered on this machine's
-loopback, and what was allowed of this machine's loopback is offered in the jail.
+"""Ports between the jail and this machine: twice a second, what listens in the jail is offered on
+this machine's loopback, and what was allowed of this machine's loopback is offered in the jail.
 
-A port that both sides use belongs to each on its own side: the jail's programs reach their own server.
+A port that both sides use belongs to each on its own side: the jail's programs reach their own
+server.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _OTHER = {"127.0.0.1": "::1", "::1": "127.0.0.1"}
 class Forwarded:
     """Listeners on this machine that lead into the jail."""
 
-    def __init__(self, uplink: Uplink, excluded: Collection[int], note: Callable[[str], None]) -> None:
+    def __init__(
+        self, uplink: Uplink, excluded: Collection[int], note: Callable[[str], None]
+    ) -> None:
         self._uplink = uplink
         self._excluded = set(excluded)
         """Ours, or not to be had."""
@@ -41,7 +44,10 @@ class Forwarded:
         self._selector.register(self._woken, selectors.EVENT_READ, None)
 
     def sync(self, listening: Mapping[int, str]) -> None:
-        """Offer what listens now, and no more what does not. A port that cannot be had is asked for once."""
+        """Offer what listens now, and no more what does not.
+
+        A port that cannot be had is asked for once.
+        """
         wanted = {port for port in listening if port >= MIN_PORT and port not in self._excluded}
         for port in self._open.keys() - wanted - self._excluded:
             self._close(port)
@@ -78,7 +84,9 @@ class Forwarded:
         self._woken.close()
 
     def offer_host(self, ports: Mapping[int, int]) -> None:
-        """The other direction, without address translation: listeners in the jail that lead to this machine."""
+        """The other direction, without address translation: listeners in the jail that lead to this
+        machine.
+        """
         for inside, outside in ports.items():
             try:
                 listener = self._uplink.listen(inside)
@@ -157,7 +165,9 @@ class HostPorts:
     def sync(self, listening: Mapping[int, str]) -> None:
         """Lead to what this machine listens on, except where the jail does itself."""
         ours = loopback_listeners() if self._allowed else {}
-        wanted = {port: port for port in self._allowed if ours.get(port) == "127.0.0.1"} | dict(self._always)
+        wanted = {port: port for port in self._allowed if ours.get(port) == "127.0.0.1"} | dict(
+            self._always
+        )
         wanted = {port: target for port, target in wanted.items() if port not in listening}
         if wanted != self._current:
             self._uplink.load_rules([(RESTORE, host_ports(wanted))])

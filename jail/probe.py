@@ -1,4 +1,7 @@
-"""What `jail --doctor` runs inside a jail; prints one JSON object. Standard library only, by `python -I -S`."""
+"""What `jail --doctor` runs inside a jail; prints one JSON object.
+
+Standard library only, by `python -I -S`.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,24 @@ def _connects(host: str, port: int) -> bool:
 
 
 def _has_tap() -> bool:
-    """Without tap0, as with the Python client, 10.0.2.2 is an address like any other and leads into the tunnel."""
+    """Without tap0, as with the Python client, 10.0.2.2 is an address like any other and leads into
+    the tunnel.
+    """
     return any(name == _TAP for _, name in socket.if_nameindex())
 
 
 def _answers_dns() -> bool:
     """Whether the name server answers at all; that a name does not exist is an answer."""
-    question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + b"\x07invalid\x00" + b"\x00\x01\x00\x01"
-    servers = [line.split()[1] for line in _text("/etc/resolv.conf").splitlines() if line.startswith("nameserver")]
+    question = (
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+        + b"\x07invalid\x00"
+        + b"\x00\x01\x00\x01"
+    )
+    servers = [
+        line.split()[1]
+        for line in _text("/etc/resolv.conf").splitlines()
+        if line.startswith("nameserver")
+    ]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(CONNECT_TIMEOUT_S * 2)
         try:
@@ -72,7 +85,11 @@ def _default_route() -> str:
 
 
 def _capabilities() -> str:
-    lines = [line for line in _text("/proc/self/status").splitlines() if line.startswith(("CapEff", "CapBnd"))]
+    lines = [
+        line
+        for line in _text("/proc/self/status").splitlines()
+        if line.startswith(("CapEff", "CapBnd"))
+    ]
     return "none" if all(int(line.split()[1], 16) == 0 for line in lines) else "some"
 
 

@@ -28,4 +28,6 @@ def relay(one: socket.socket, other: socket.socket) -> None:
             other.close()
 
     for source, target in ((one, other), (other, one)):
-        threading.Thread(target=carry, args=(source, target), daemon=True, name="jail relay").start()
+        threading.Thread(
+            target=carry, args=(source, target), daemon=True, name="jail relay"
+        ).start()

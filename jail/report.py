@@ -31,7 +31,9 @@ _SYSCTLS = {
         "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
     ),
 }
-"""Name to the value that is needed ("+": not 0) and how to get it; those that do not exist forbid nothing."""
+"""Name to the value that is needed ("+": not 0) and how to get it; those that do not exist forbid
+nothing.
+"""
 _EXPECTED = {
     "dns_ok": "look-ups get no answer",
     "proxy_ok": "the proxy's port cannot be reached",
@@ -67,12 +69,22 @@ def status() -> dict[str, Any]:
             "has_wireguard": _kernel_has_wireguard(),
         },
         "sysctls": {name: _sysctl(name) for name in _SYSCTLS},
-        "devices": {"dev_net_tun": {"present": Path("/dev/net/tun").exists(), "usable": _tun_is_usable()}},
-        "tools": {name: {"present": name in tools, "path": tools.get(name)} for name in (*NEEDED, *OPTIONAL)},
+        "devices": {
+            "dev_net_tun": {"present": Path("/dev/net/tun").exists(), "usable": _tun_is_usable()}
+        },
+        "tools": {
+            name: {"present": name in tools, "path": tools.get(name)}
+            for name in (*NEEDED, *OPTIONAL)
+        },
         "distribution": distribution(),
         "wireguard": _kind(tools),
         "interceptor": {"listening": (directory / RUN_DIR / SOCKET_NAME).exists()},
-        "topology": {"wg0": "10.0.0.1/32", "tap0": "10.0.2.100/24", "gateway": "10.0.2.2", "dns": "10.0.0.53"},
+        "topology": {
+            "wg0": "10.0.0.1/32",
+            "tap0": "10.0.2.100/24",
+            "gateway": "10.0.2.2",
+            "dns": "10.0.0.53",
+        },
         "jails": list(state.running(directory)),
         "hints": _hints(tools),
     }
@@ -88,7 +100,9 @@ def diagnose(report: dict[str, Any]) -> dict[str, Any]:
         problems.append(str(error))
     problems += [what for name, what in _EXPECTED.items() if probe and not probe[name]]
     if probe and probe["default_route"] != "wg0":
-        problems.append(f"the default route leads to {probe['default_route'] or 'nowhere'} instead of wg0")
+        problems.append(
+            f"the default route leads to {probe['default_route'] or 'nowhere'} instead of wg0"
+        )
     if probe and probe["capabilities"] != "none":
         problems.append("the command has capabilities")
     return report | {"probe": probe, "failures": list(dict.fromkeys(problems))}
@@ -102,14 +116,21 @@ def _run_probe() -> dict[str, Any]:
     started = time.monotonic()
     try:
         done = subprocess.run(  # noqa: S603  # our own program
-            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise ConfigError(f"the probe did not end within {PROBE_TIMEOUT_S} s") from None
     with contextlib.suppress(ValueError):
         found: dict[str, Any] = json.loads(done.stdout)
         return found | {"total_s": round(time.monotonic() - started, 3)}
-    raise ConfigError(done.stderr.strip().removeprefix("ccproxy: ") or f"the probe ended with {done.returncode}")
+    raise ConfigError(
+        done.stderr.strip().removeprefix("ccproxy: ") or f"the probe ended with {done.returncode}"
+    )
 
 
 def _sysctl(name: str) -> str | None:
@@ -138,7 +159,10 @@ def _kernel_has_wireguard() -> bool:
         return True
     folder = Path("/lib/modules", platform.release())
     with contextlib.suppress(OSError):
-        return any("/wireguard.ko" in (folder / name).read_text() for name in ("modules.dep", "modules.builtin"))
+        return any(
+            "/wireguard.ko" in (folder / name).read_text()
+            for name in ("modules.dep", "modules.builtin")
+        )
     return False
 
 
@@ -150,7 +174,9 @@ def _problems() -> list[str]:
         if value is not None and (value == "0" if needed == "+" else value != needed):
             found.append(f"{name} is {value}: {help_text}")
     if not _tun_is_usable():
-        found.append("/dev/net/tun cannot be used by you; as root: modprobe tun; chmod 666 /dev/net/tun")
+        found.append(
+            "/dev/net/tun cannot be used by you; as root: modprobe tun; chmod 666 /dev/net/tun"
+        )
     return found
 
 
@@ -170,13 +196,31 @@ def _as_text(report: dict[str, Any]) -> str:
     rows = [
         ("Kernel", f"{kernel['release']}{' (WSL)' if kernel['is_wsl'] else ''}"),
         ("WireGuard", report["wireguard"]),
-        ("/dev/net/tun", "usable" if tun["usable"] else "not usable" if tun["present"] else "missing"),
-        ("Tools", ", ".join(name if tool["present"] else f"no {name}" for name, tool in report["tools"].items())),
-        ("Interceptor", "takes jails" if report["interceptor"]["listening"] else "not running: ccproxy start"),
+        (
+            "/dev/net/tun",
+            "usable" if tun["usable"] else "not usable" if tun["present"] else "missing",
+        ),
+        (
+            "Tools",
+            ", ".join(
+                name if tool["present"] else f"no {name}" for name, tool in report["tools"].items()
+            ),
+        ),
+        (
+            "Interceptor",
+            "takes jails" if report["interceptor"]["listening"] else "not running: ccproxy start",
+        ),
     ]
     rows += [(name, value) for name, value in report["sysctls"].items() if value is not None]
-    rows += [(f"Jail {jail['pid']}", f"{' '.join(jail['command'])} ({jail['backend']})") for jail in report["jails"]]
-    rows += [(name, _shown(value)) for name, value in report.get("probe", {}).items() if name != "resolv_conf"]
+    rows += [
+        (f"Jail {jail['pid']}", f"{' '.join(jail['command'])} ({jail['backend']})")
+        for jail in report["jails"]
+    ]
+    rows += [
+        (name, _shown(value))
+        for name, value in report.get("probe", {}).items()
+        if name != "resolv_conf"
+    ]
     rows += [("Hint", hint) for hint in report["hints"]]
     rows += [("Failure", failure) for failure in report.get("failures", [])]
     if report.get("failures") == []:

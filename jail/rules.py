@@ -1,8 +1,9 @@
 """The packet filter of a jail, as text for iptables-restore. Pure.
 
-Out of the jail leads wg0 alone, and on it TCP and DNS: UDP to 443 is refused so that clients of HTTP/3 fall back to
-TCP, as is all other UDP, which nobody could read. On tap0 only the tunnel itself passes, by its mark, and connections
-to ports of the host's loopback that were allowed by name.
+Out of the jail leads wg0 alone, and on it TCP and DNS: UDP to 443 is refused so that clients of
+HTTP/3 fall back to TCP, as is all other UDP, which nobody could read. On tap0 only the tunnel
+itself passes, by its mark, and connections to ports of the host's loopback that were allowed by
+name.
 """
 
 from __future__ import annotations
@@ -28,16 +29,21 @@ def filter_rules(*, tunnel_port: int, dns: str) -> str:
         "-A OUTPUT -o lo -j ACCEPT",
         f"-A OUTPUT -o {LINK} -p tcp -j ACCEPT",
         f"-A OUTPUT -o {LINK} -p udp -d {dns} --dport {_DNS_PORT} -j ACCEPT",
-        f"-A OUTPUT -o tap0 -d {ENDPOINT} -p udp --dport {tunnel_port} -m mark --mark {MARK:#x} -j ACCEPT",
+        (
+            f"-A OUTPUT -o tap0 -d {ENDPOINT} -p udp --dport {tunnel_port} -m mark --mark {MARK:#x}"
+            " -j ACCEPT"
+        ),
         f"-A OUTPUT -o tap0 -d {ENDPOINT} -p tcp -m conntrack --ctstate DNAT -j ACCEPT",
         "-A OUTPUT -p tcp -j REJECT --reject-with tcp-reset",
         "-A OUTPUT -j REJECT",
         "COMMIT",
         "*nat",
         f":{HOST_CHAIN} - [0:0]",
-        # Whatever name server a program asks, the interceptor answers; also where it was written into the program.
+        # Whatever name server a program asks, the interceptor answers; also where it was written
+        # into the program.
         *(
-            f"-A OUTPUT -p {protocol} --dport {_DNS_PORT} -j DNAT --to-destination {dns}:{_DNS_PORT}"
+            f"-A OUTPUT -p {protocol} --dport {_DNS_PORT} -j DNAT --to-destination"
+            f" {dns}:{_DNS_PORT}"
             for protocol in ("udp", "tcp")
         ),
         f"-A OUTPUT -d 127.0.0.0/8 -p tcp -j {HOST_CHAIN}",
@@ -49,7 +55,14 @@ def filter_rules(*, tunnel_port: int, dns: str) -> str:
 
 def filter_rules_6() -> str:
     """IPv6: loopback alone."""
-    lines = ["*filter", ":OUTPUT DROP [0:0]", "-A OUTPUT -o lo -j ACCEPT", "-A OUTPUT -j REJECT", "COMMIT", ""]
+    lines = [
+        "*filter",
+        ":OUTPUT DROP [0:0]",
+        "-A OUTPUT -o lo -j ACCEPT",
+        "-A OUTPUT -j REJECT",
+        "COMMIT",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -1,7 +1,9 @@
-"""The client token of `ccproxy run`, for a proxy that other machines can reach and that asks everybody for one.
+"""The client token of `ccproxy run`, for a proxy that other machines can reach and that asks
+everybody for one.
 
-It is made once, named "run", and kept in the config directory, readable by its owner alone. It reaches the command
-behind the sentinel keys of its environment, because a key is the one thing that every SDK lets its user set.
+It is made once, named "run", and kept in the config directory, readable by its owner alone. It
+reaches the command behind the sentinel keys of its environment, because a key is the one thing that
+every SDK lets its user set.
 """
 
 from __future__ import annotations
@@ -59,7 +61,10 @@ def _run_token(directory: Path) -> str:
     ensure_database()
     path = directory / FILE_NAME
     token = path.read_text().strip() if path.exists() else ""
-    if token and ClientToken.objects.filter(token_sha256=token_digest(token), enabled=True).exists():
+    if (
+        token
+        and ClientToken.objects.filter(token_sha256=token_digest(token), enabled=True).exists()
+    ):
         return token
     ClientToken.objects.filter(name=TOKEN_NAME).delete()
     with audited("client-token-add", f"token {TOKEN_NAME}", by=shell_caller()):

@@ -17,7 +17,9 @@ START_TIMEOUT_S, STOP_TIMEOUT_S = 10.0, 2.0
 class Slirp:
     """A running slirp4netns. It ends when the launcher does, because that closes `--exit-fd`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ready: int, exit_end: int, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], ready: int, exit_end: int, log: Path
+    ) -> None:
         self._process = process
         self._ready = ready
         self._exit_end = exit_end
@@ -27,14 +29,19 @@ class Slirp:
     def start(cls, program: str, uplink_pid: int, state: Path) -> Slirp:
         """Start it for the namespaces of `uplink_pid`.
 
-        Its sockets are bound to a loopback address: even a process that broke out of the packet filter could reach
-        nothing but this machine through it.
+        Its sockets are bound to a loopback address: even a process that broke out of the packet
+        filter could reach nothing but this machine through it.
         """
         ready, ready_end = os.pipe()
         exit_fd, exit_end = os.pipe()
         log = state / LOG_NAME
         options = [f"--mtu={TAP_MTU}", "--disable-dns", "--outbound-addr=127.0.0.1"]
-        options += ["--enable-sandbox", "--enable-seccomp", f"--ready-fd={ready_end}", f"--exit-fd={exit_fd}"]
+        options += [
+            "--enable-sandbox",
+            "--enable-seccomp",
+            f"--ready-fd={ready_end}",
+            f"--exit-fd={exit_fd}",
+        ]
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(  # noqa: S603  # a tool found on PATH
@@ -67,7 +74,9 @@ class Slirp:
         """
         readable, _, _ = select.select([self._ready], [], [], START_TIMEOUT_S)
         if not readable or not os.read(self._ready, 1):
-            raise ConfigError(f"slirp4netns failed: {self._last_words()}; see: ccproxy jail --doctor")
+            raise ConfigError(
+                f"slirp4netns failed: {self._last_words()}; see: ccproxy jail --doctor"
+            )
 
     def stop(self) -> None:
         """End it and collect it. May be called more than once."""

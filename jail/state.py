@@ -1,4 +1,6 @@
-"""What a running jail leaves on disk: a folder under `run/jails` of the config directory, locked while it runs."""
+"""What a running jail leaves on disk: a folder under `run/jails` of the config directory, locked
+while it runs.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class State:
 
     def write_info(self, **facts: Any) -> None:
         """What `jail --status` shows."""
-        (self.folder / INFO).write_text(json.dumps({"pid": os.getpid(), "started_at": time.time(), **facts}))
+        (self.folder / INFO).write_text(
+            json.dumps({"pid": os.getpid(), "started_at": time.time(), **facts})
+        )
 
     def write_resolv_conf(self, dns: str) -> Path:
         """A resolv.conf with one name server."""
@@ -72,7 +76,9 @@ def sweep(jails: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(jails: Path) -> Iterator[None]:
-    """Hold a lock beside the folders: between making a folder and locking it, it looks like one left behind."""
+    """Hold a lock beside the folders: between making a folder and locking it, it looks like one
+    left behind.
+    """
     descriptor = os.open(jails.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

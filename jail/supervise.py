@@ -1,8 +1,8 @@
-"""Wait for the command as if it were run directly: signals pass on, a stop stops the launcher too, and the command's
-end becomes the launcher's.
+"""Wait for the command as if it were run directly: signals pass on, a stop stops the launcher too,
+and the command's end becomes the launcher's.
 
-Ctrl-C and its kin come to the whole process group from the terminal, so the command has had them already; a signal
-that somebody sent to the launcher alone is passed on.
+Ctrl-C and its kin come to the whole process group from the terminal, so the command has had them
+already; a signal that somebody sent to the launcher alone is passed on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def wait_for(pid: int) -> int:
         if ended and not os.WIFSTOPPED(status):
             return status
         if ended and _is_stopped(pid):
-            # It stopped itself alone, as programs with a Ctrl-Z of their own do: whoever waits for us must see it.
+            # It stopped itself alone, as programs with a Ctrl-Z of their own do: whoever waits for
+            # us must see it.
             os.kill(os.getpid(), signal.SIGSTOP)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -56,7 +57,9 @@ def _is_stopped(pid: int) -> bool:
 
 
 def end_like(status: int) -> int:
-    """The exit code of a status; a command that died of a signal makes this process die of it too."""
+    """The exit code of a status; a command that died of a signal makes this process die of it
+    too.
+    """
     if os.WIFSIGNALED(status):
         _die_of(os.WTERMSIG(status))
     return os.WEXITSTATUS(status)

@@ -34,7 +34,13 @@ INSTALL: dict[str, str] = {
     "alpine": "sudo apk add",
     "nixos": "nix-shell -p",
 }
-_ALIASES = {"ubuntu": "debian", "rhel": "fedora", "centos": "fedora", "opensuse": "suse", "sles": "suse"}
+_ALIASES = {
+    "ubuntu": "debian",
+    "rhel": "fedora",
+    "centos": "fedora",
+    "opensuse": "suse",
+    "sles": "suse",
+}
 
 
 def find_tools(environ: Mapping[str, str]) -> dict[str, str]:

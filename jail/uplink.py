@@ -1,4 +1,7 @@
-"""The launcher's side of the uplink: start it, give orders, wait for answers. See jail/stages/uplink.py."""
+"""The launcher's side of the uplink: start it, give orders, wait for answers.
+
+See jail/stages/uplink.py.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ class Uplink:
 
     @classmethod
     def start(cls, state: Path) -> Uplink:
-        """Start it; it makes the namespaces while the caller goes on. It removes `state` at its end."""
+        """Start it; it makes the namespaces while the caller goes on.
+
+        It removes `state` at its end.
+        """
         ours, theirs = channel.pair()
         with theirs:
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and program
@@ -71,7 +77,9 @@ class Uplink:
         answer, descriptors = self._receive(_START_TIMEOUT_S)
         if "error" in answer:
             hint = "; see: ccproxy jail --doctor" if answer.get("errno") in _NOT_ALLOWED else ""
-            raise ConfigError(f"this machine does not allow user namespaces ({answer['error']}){hint}")
+            raise ConfigError(
+                f"this machine does not allow user namespaces ({answer['error']}){hint}"
+            )
         self.namespaces = (descriptors[0], descriptors[1])
 
     def open_tunnel(self, **order: Any) -> tuple[str, int | None]:
@@ -83,8 +91,11 @@ class Uplink:
         answer, descriptors = self._order("tunnel", **order)
         return answer["backend"], descriptors[0] if descriptors else None
 
-    def configure(self, rules: RuleSet, *, tap: bool, tap_mtu: int = 0, udp_only_to: str | None = None) -> None:
-        """Addresses, packet filter and routes; all or an error. `udp_only_to` stands in for a filter of UDP.
+    def configure(
+        self, rules: RuleSet, *, tap: bool, tap_mtu: int = 0, udp_only_to: str | None = None
+    ) -> None:
+        """Addresses, packet filter and routes; all or an error. `udp_only_to` stands in for a
+        filter of UDP.
 
         Raises:
             ConfigError: the kernel or a tool refused.
@@ -96,7 +107,9 @@ class Uplink:
         self._order("rules", rules=rules)
 
     def listeners(self) -> dict[int, str]:
-        """Ports of the jail's loopback that have a listener, and the address at which each is reached."""
+        """Ports of the jail's loopback that have a listener, and the address at which each is
+        reached.
+        """
         return {int(port): host for port, host in self._order("listeners")[0]["ports"].items()}
 
     def connect(self, host: str, port: int) -> socket.socket:
@@ -116,7 +129,9 @@ class Uplink:
         return socket.socket(fileno=self._order("listen", port=port)[1][0])
 
     def packets(self) -> socket.socket:
-        """A packet socket of wg0 (AF_PACKET, SOCK_DGRAM): every packet of the tunnel in clear, both directions."""
+        """A packet socket of wg0 (AF_PACKET, SOCK_DGRAM): every packet of the tunnel in clear, both
+        directions.
+        """
         return socket.socket(fileno=self._order("packets")[1][0])
 
     def end_all(self, grace_s: float) -> int:

@@ -1,7 +1,9 @@
-"""`ccproxy run -- CMD`: run a command whose SDKs talk to the proxy. No Django, so that it costs next to nothing.
+"""`ccproxy run -- CMD`: run a command whose SDKs talk to the proxy. No Django, so that it costs
+next to nothing.
 
-The process is replaced by the command: exit code, signals, terminal and job control are the command's own. Nothing is
-read from the current directory, whose settings could point the command elsewhere.
+The process is replaced by the command: exit code, signals, terminal and job control are the
+command's own. Nothing is read from the current directory, whose settings could point the command
+elsewhere.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ def main(arguments: list[str]) -> int:
     if "-i" in options or "--inspect" in options:
         from jail.command import main as jail
 
-        return jail([word for word in options if word not in _INSPECT] + arguments[len(options) :], prog=_PROG)
+        return jail(
+            [word for word in options if word not in _INSPECT] + arguments[len(options) :],
+            prog=_PROG,
+        )
     if "-h" in options or "--help" in options:
         sys.stdout.write(HELP)
         return 0
@@ -49,7 +54,10 @@ def main(arguments: list[str]) -> int:
         return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
     settings = load_server_settings(config_dir(), os.environ)
     if not is_listening(settings.host, settings.port):
-        sys.stderr.write(f"ccproxy: nothing listens at {settings.proxy_url}; start the proxy with: ccproxy start\n")
+        sys.stderr.write(
+            f"ccproxy: nothing listens at {settings.proxy_url}; start the proxy with: ccproxy"
+            " start\n"
+        )
     variables = proxy_variables(settings, os.environ)
     if not is_loopback(settings.host):
         from jail.run_token import run_token, with_token
@@ -67,7 +75,10 @@ def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def proxy_variables(settings: ServerSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that point SDKs at the proxy. OpenAI's want /v1 in the base URL, the others do not."""
+    """The variables that point SDKs at the proxy.
+
+    OpenAI's want /v1 in the base URL, the others do not.
+    """
     url = settings.proxy_url
     variables = {
         "ANTHROPIC_BASE_URL": url,
@@ -86,7 +97,8 @@ def _become(command: list[str], environ: dict[str, str]) -> int:
     """Replace this process; 127 when there is no such command, 126 when it cannot be run."""
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these, and a child would inherit that: `ccproxy run -- yes | head` must end as `yes | head` does.
+    # Python ignores these, and a child would inherit that: `ccproxy run -- yes | head` must end as
+    # `yes | head` does.
     for name in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(name, signal.SIG_DFL)
     try:
@@ -106,7 +118,9 @@ def _exec(command: list[str], environ: dict[str, str]) -> NoReturn:
 def _missing(name: str) -> str:
     if "/" in name and Path(name).exists():
         return f"cannot run {name}: its interpreter does not exist"
-    return f"there is no command “{name}”" if "/" in name else f"there is no command “{name}” on PATH"
+    return (
+        f"there is no command “{name}”" if "/" in name else f"there is no command “{name}” on PATH"
+    )
 
 
 def _fail(sentence: str, code: int = 1) -> int:

@@ -52,7 +52,9 @@ class ProviderAdmin(ConfigModelAdmin):
         "auth_header": "auth_type != 'none'",
     }
 
-    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> list[tuple[str | None, Any]]:
+    def get_fieldsets(
+        self, request: HttpRequest, obj: Provider | None = None
+    ) -> list[tuple[str | None, Any]]:
         credential = [
             "auth_type",
             "secret_state",
@@ -69,7 +71,10 @@ class ProviderAdmin(ConfigModelAdmin):
         return [
             (None, {"fields": ["name", "enabled", *(["sentinels"] if obj else [])]}),
             ("Where", {"fields": [("scheme", "host", "port"), "path", "verify_tls", "headers"]}),
-            ("Wire family", {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]}),
+            (
+                "Wire family",
+                {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]},
+            ),
             ("Credential", {"fields": credential, "description": _code_hint(request)}),
         ]
 
@@ -77,13 +82,23 @@ class ProviderAdmin(ConfigModelAdmin):
         view = self.admin_site.admin_view
         own = [
             path("auth-board/", view(auth_board.board), name="providers_auth_board"),
-            path("auth-board/<int:pk>/test/", view(auth_actions.test_source), name="providers_auth_test"),
-            path("auth-board/<int:pk>/renew/", view(auth_actions.renew_login), name="providers_auth_renew"),
+            path(
+                "auth-board/<int:pk>/test/",
+                view(auth_actions.test_source),
+                name="providers_auth_test",
+            ),
+            path(
+                "auth-board/<int:pk>/renew/",
+                view(auth_actions.renew_login),
+                name="providers_auth_renew",
+            ),
             path("<int:pk>/reveal/", view(reveal.reveal), name="providers_reveal"),
         ]
         return [*own, *super().get_urls()]
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any) -> type[ModelForm[Any]]:
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
+    ) -> type[ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kw)
         return type(form.__name__, (form,), {"user": request.user})
 
@@ -99,7 +114,11 @@ class ProviderAdmin(ConfigModelAdmin):
     def destination(self, provider: Provider) -> SafeString:
         port = f":{provider.port}" if provider.port else ""
         return format_html(
-            '<span class="cc-mono">{}://{}{}{}</span>', provider.scheme, provider.host, port, provider.path
+            '<span class="cc-mono">{}://{}{}{}</span>',
+            provider.scheme,
+            provider.host,
+            port,
+            provider.path,
         )
 
     @column("Credential", label={"missing": "danger", "none": "info", "set": "success"})
@@ -121,14 +140,22 @@ class ProviderAdmin(ConfigModelAdmin):
 
     @column("Sentinel keys")
     def sentinels(self, provider: Provider) -> SafeString:
-        keys = format_html_join("", '<code class="cc-copy">{}</code>', ((key,) for key in sentinel_keys(provider.name)))
+        keys = format_html_join(
+            "", '<code class="cc-copy">{}</code>', ((key,) for key in sentinel_keys(provider.name))
+        )
         hint = "Give one of these to a client in place of the real key. One click selects it."
-        return format_html('<span class="cc-keys">{}</span><span class="cc-hint">{}</span>', keys, hint)
+        return format_html(
+            '<span class="cc-keys">{}</span><span class="cc-hint">{}</span>', keys, hint
+        )
 
 
 def _code_hint(request: HttpRequest) -> str:
     text = "Only one source is used. Nothing here shows a secret."
-    return text if may_set_code(request.user) else f"{text} Commands and files are set with ccproxy importconfig."
+    return (
+        text
+        if may_set_code(request.user)
+        else f"{text} Commands and files are set with ccproxy importconfig."
+    )
 
 
 @admin.register(TransformRule)
@@ -154,7 +181,10 @@ class RuleAdmin(ConfigModelAdmin):
             },
         ),
         ("Then", {"fields": ["action", "dest_provider", "dest_model", "dest_host", "dest_path"]}),
-        ("Vertex AI", {"fields": [("dest_vertex_project", "dest_vertex_location")], "classes": ["collapse"]}),
+        (
+            "Vertex AI",
+            {"fields": [("dest_vertex_project", "dest_vertex_location")], "classes": ["collapse"]},
+        ),
         ("Notes", {"fields": ["comment"]}),
     ]
 
@@ -191,13 +221,17 @@ class RuleAdmin(ConfigModelAdmin):
         if last is None:
             return SafeString('<span class="cc-hint">never matched</span>')
         if not recent:
-            return format_html('0 <span class="cc-hint">last {} ago</span>', timesince(last, depth=1))
+            return format_html(
+                '0 <span class="cc-hint">last {} ago</span>', timesince(last, depth=1)
+            )
         return format_html("{}", recent)
 
 
 def rule_hits(rule_ids: list[int]) -> dict[int, tuple[int, datetime]]:
     """Per rule: matches in the last 24 hours, and when the last recorded one was. One query."""
-    flow = apps.get_model("flows", "Flow")  # by name: this package stands below flows and must not import it
+    flow = apps.get_model(
+        "flows", "Flow"
+    )  # by name: this package stands below flows and must not import it
     day_ago = timezone.now() - timedelta(hours=24)
     rows = (
         flow.objects.filter(rule_id__in=rule_ids)

@@ -12,7 +12,14 @@ from rest_framework.exceptions import ValidationError
 from providers.audit import audit_credential, caller_of
 from providers.models import Provider, TransformRule
 from providers.rest import ConfigViewSet, FullCleanSerializer
-from providers.services import CODE_REFUSED, LOGIN_REFUSED, may_set_code, sentinel_keys, sets_new_code, sets_new_login
+from providers.services import (
+    CODE_REFUSED,
+    LOGIN_REFUSED,
+    may_set_code,
+    sentinel_keys,
+    sets_new_code,
+    sets_new_login,
+)
 
 
 class ProviderSerializer(FullCleanSerializer[Provider]):
@@ -26,7 +33,9 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
         help_text="A new API key, stored encrypted; empty text forgets the stored one.",
     )
     secret_stored = serializers.SerializerMethodField(help_text="True when an API key is stored.")
-    sentinel_keys = serializers.SerializerMethodField(help_text="What clients send in place of the credential.")
+    sentinel_keys = serializers.SerializerMethodField(
+        help_text="What clients send in place of the credential."
+    )
 
     class Meta:
         model = Provider
@@ -62,9 +71,14 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        if sets_new_code(self.candidate(attrs), self.instance) and not may_set_code(self.context["request"].user):
+        if sets_new_code(self.candidate(attrs), self.instance) and not may_set_code(
+            self.context["request"].user
+        ):
             raise ValidationError({"auth_config": [CODE_REFUSED]})
-        if sets_new_login(self.candidate(attrs), self.instance) and not self.context["request"].user.is_superuser:
+        if (
+            sets_new_login(self.candidate(attrs), self.instance)
+            and not self.context["request"].user.is_superuser
+        ):
             raise ValidationError({"auth_config": [LOGIN_REFUSED]})
         return attrs
 

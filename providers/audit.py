@@ -1,7 +1,8 @@
 """The audit log: who did what that matters, written before it happens.
 
-Everything that shows a secret, takes the record out, changes a credential or sends on somebody's account goes through
-`audited` (around the act) or `record_audit` (before it). A row names things, it never holds a secret.
+Everything that shows a secret, takes the record out, changes a credential or sends on somebody's
+account goes through `audited` (around the act) or `record_audit` (before it). A row names things,
+it never holds a secret.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ def shell_caller() -> Caller:
     return Caller(name, "command", socket.gethostname())
 
 
-def record_audit(action: str, target: str = "", *, by: Caller, detail: str = "", outcome: str = "begun") -> AuditEntry:
-    """Write down what is about to happen; call `settle_audit` with the row when it is known how it went.
+def record_audit(
+    action: str, target: str = "", *, by: Caller, detail: str = "", outcome: str = "begun"
+) -> AuditEntry:
+    """Write down what is about to happen; call `settle_audit` with the row when it is known how it
+    went.
 
     Args:
         action: one of `ACTIONS`.
@@ -84,7 +88,9 @@ def settle_audit(entry: AuditEntry, outcome: str, detail: str = "") -> None:
 
 @contextmanager
 def audited(action: str, target: str = "", *, by: Caller, detail: str = "") -> Iterator[AuditEntry]:
-    """A row before the block, settled after it: done, or failed with the kind of exception, which is passed on."""
+    """A row before the block, settled after it: done, or failed with the kind of exception, which
+    is passed on.
+    """
     entry = record_audit(action, target, by=by, detail=detail)
     try:
         yield entry
@@ -97,11 +103,17 @@ def audited(action: str, target: str = "", *, by: Caller, detail: str = "") -> I
 
 
 def audit_credential(before: Any, after: Any, *, by: Caller) -> None:
-    """Rows for what differs between two states of a provider's credential; None stands for “there was none”."""
+    """Rows for what differs between two states of a provider's credential; None stands for “there
+    was none”.
+    """
     name = f"provider {after.name}"
     if _source(before) != _source(after):
-        action = "command-change" if "command" in (_kind(before), _kind(after)) else "credential-change"
-        record_audit(action, name, by=by, outcome="done", detail=f"{_kind(before) or 'new'} → {_kind(after)}")
+        action = (
+            "command-change" if "command" in (_kind(before), _kind(after)) else "credential-change"
+        )
+        record_audit(
+            action, name, by=by, outcome="done", detail=f"{_kind(before) or 'new'} → {_kind(after)}"
+        )
     elif str(getattr(before, "secret", "") or "") != str(after.secret or ""):
         what = "stored secret replaced" if after.secret else "stored secret forgotten"
         record_audit("credential-change", name, by=by, outcome="done", detail=what)

@@ -36,6 +36,9 @@ class AuditEntryAdmin(ModelAdmin):
     def what(self, entry: AuditEntry) -> str:
         return entry.get_action_display()
 
-    @column("Outcome", label={"done": "success", "begun": "info", "refused": "warning", "failed": "danger"})
+    @column(
+        "Outcome",
+        label={"done": "success", "begun": "info", "refused": "warning", "failed": "danger"},
+    )
     def how(self, entry: AuditEntry) -> str:
         return entry.outcome

@@ -34,12 +34,19 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
         fields = ["id", "at", "action", "target", "actor", "source", "address", "outcome", "detail"]
 
 
-class AuditViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[AuditEntry]):
+class AuditViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[AuditEntry]
+):
     """The audit log, the newest first."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditSerializer
     permission_classes = [SuperusersRead]
     pagination_class = AuditPagination
-    filterset_fields = {"action": ["exact"], "actor": ["exact"], "outcome": ["exact"], "source": ["exact"]}
+    filterset_fields = {
+        "action": ["exact"],
+        "actor": ["exact"],
+        "outcome": ["exact"],
+        "source": ["exact"],
+    }
     lookup_value_regex = r"\d{1,18}"

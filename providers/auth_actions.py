@@ -1,4 +1,7 @@
-"""What the auth board does to one credential: test it, renew a login. Each with a row in the audit log before it."""
+"""What the auth board does to one credential: test it, renew a login.
+
+Each with a row in the audit log before it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ from providers.models import Provider
 
 @require_POST
 def test_source(request: HttpRequest, pk: int) -> HttpResponse:
-    """Resolve one provider's credential now and say what it is; it is sent nowhere but to its own token endpoint."""
+    """Resolve one provider's credential now and say what it is; it is sent nowhere but to its own
+    token endpoint.
+    """
     provider = _provider(request, pk)
     try:
         with audited("test", f"provider {provider.name}", by=caller_of(request)):
@@ -50,7 +55,9 @@ def renew_login(request: HttpRequest, pk: int) -> HttpResponse:
     except ConfigError as exc:
         messages.error(request, str(exc))
     else:
-        messages.success(request, f"The login of {provider.name} was renewed{_good_for(login.expires_at)}.")
+        messages.success(
+            request, f"The login of {provider.name} was renewed{_good_for(login.expires_at)}."
+        )
     return redirect("admin:providers_auth_board")
 
 
@@ -65,7 +72,9 @@ def resolve_now(provider: Provider) -> Credential | None:
         return None
 
     async def resolve() -> Credential:
-        resolver = CredentialResolver(open_keyring=keyring, secrets=SECRETS, shared=DatabaseLogins())
+        resolver = CredentialResolver(
+            open_keyring=keyring, secrets=SECRETS, shared=DatabaseLogins()
+        )
         return await resolver.resolve(provider.name, auth)
 
     return asyncio.run(resolve())
@@ -82,7 +91,9 @@ def renew_now(provider: Provider) -> Login:
         raise ConfigError(f"{provider.name} has no login that could be renewed.")
 
     async def renew() -> Login:
-        logins = OAuthLogins(secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins())
+        logins = OAuthLogins(
+            secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins()
+        )
         return await logins.renew(auth)
 
     try:
@@ -102,7 +113,10 @@ def _success(provider: Provider, credential: Credential | None) -> str:
     if credential is None:
         return f"{provider.name} needs no credential."
     kind = provider.get_auth_type_display()
-    text = f"{provider.name} ({kind}): a credential of {len(credential.token)} characters for {credential.header}"
+    text = (
+        f"{provider.name} ({kind}): a credential of {len(credential.token)} characters for"
+        f" {credential.header}"
+    )
     return f"{text}{_good_for(credential.expires_at)}."
 
 

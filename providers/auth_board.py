@@ -1,4 +1,6 @@
-"""The auth board: every provider's credential, whether it works, until when, and how it was refused lately."""
+"""The auth board: every provider's credential, whether it works, until when, and how it was refused
+lately.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +71,17 @@ def board_rows(now: datetime) -> list[BoardRow]:
     """Every provider, in three queries and one look at each login's file."""
     refusals = _refusals(now)
     states = {state.pk: state for state in CredentialState.objects.defer("tokens")}
-    return [_row(provider, states, refusals.get(provider.name, (0, None)), now) for provider in Provider.objects.all()]
+    return [
+        _row(provider, states, refusals.get(provider.name, (0, None)), now)
+        for provider in Provider.objects.all()
+    ]
 
 
 def _row(
-    provider: Provider, states: dict[str, CredentialState], refusals: tuple[int, datetime | None], now: datetime
+    provider: Provider,
+    states: dict[str, CredentialState],
+    refusals: tuple[int, datetime | None],
+    now: datetime,
 ) -> BoardRow:
     count, last = refusals
     more: dict[str, Any] = {"refusals": count, "last_refusal_at": last}
@@ -84,19 +92,28 @@ def _row(
         return BoardRow(provider, source, "cannot be used", True, error=str(exc), **more)
     if not isinstance(auth, OAuthAuth):
         missing = provider.auth_type == "key" and not provider.secret
-        state = "not set" if missing else "–" if provider.auth_type == "none" else "read when needed"
+        state = (
+            "not set" if missing else "–" if provider.auth_type == "none" else "read when needed"
+        )
         return BoardRow(provider, source, "stored" if provider.secret else state, missing, **more)
     kept = states.get(row_key(login_key(auth)))
     state, is_bad, expires_at, error = _login_state(auth, kept, now)
     if kept is not None:
-        more |= {"refreshed_at": kept.refreshed_at, "machine": kept.machine, "tried_at": kept.tried_at}
+        more |= {
+            "refreshed_at": kept.refreshed_at,
+            "machine": kept.machine,
+            "tried_at": kept.tried_at,
+        }
     return BoardRow(provider, source, state, is_bad, expires_at, error=error, **more)
 
 
 def _login_state(
     auth: OAuthAuth, kept: CredentialState | None, now: datetime
 ) -> tuple[str, bool, datetime | None, str]:
-    """State, whether that is bad, expiry, and the last error. The file of this machine counts, else the database."""
+    """State, whether that is bad, expiry, and the last error.
+
+    The file of this machine counts, else the database.
+    """
     error = kept.error if kept else ""
     try:
         login = read_login(auth, read_document(LoginFiles(SECRETS).path(auth)) or {})
@@ -106,7 +123,9 @@ def _login_state(
         if kept is None or kept.expires_at is None:
             return "not logged in", True, None, error
         return "kept on another machine", False, kept.expires_at, error
-    expires_at = datetime.fromtimestamp(login.expires_at, UTC) if login.expires_at is not None else None
+    expires_at = (
+        datetime.fromtimestamp(login.expires_at, UTC) if login.expires_at is not None else None
+    )
     if error:
         return "renewing fails", True, expires_at, error
     if expires_at is None or expires_at <= now:
@@ -116,7 +135,9 @@ def _login_state(
 
 def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:
     """Per provider: 401s of the last day that reached clients, and the newest."""
-    flow = apps.get_model("flows", "Flow")  # by name: this package stands below flows and must not import it
+    flow = apps.get_model(
+        "flows", "Flow"
+    )  # by name: this package stands below flows and must not import it
     rows = (
         flow.objects.filter(started_at__gte=now - timedelta(hours=24), status_code=401)
         .order_by()

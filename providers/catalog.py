@@ -1,7 +1,8 @@
-"""Which models a provider offers, from the price catalogue that ships with genai-prices. No network, no Django.
+"""Which models a provider offers, from the price catalogue that ships with genai-prices. No
+network, no Django.
 
-The first call loads the catalogue (about 0.2 s); call `models_of` while a configuration is being built, so that the
-request path only ever meets the cache.
+The first call loads the catalogue (about 0.2 s); call `models_of` while a configuration is being
+built, so that the request path only ever meets the cache.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from genai_prices.types import Provider as PricedProvider
 
-# Provider type -> the catalogue's provider, for a host the catalogue does not know. A host that speaks OpenAI's
-# formats is as likely a local model server as OpenAI itself, so those types have no entry.
+# Provider type -> the catalogue's provider, for a host the catalogue does not know. A host that
+# speaks OpenAI's formats is as likely a local model server as OpenAI itself, so those types have no
+# entry.
 _CATALOGUE_OF_TYPE = {
     "anthropic": "anthropic",
     "deepseek": "deepseek",
@@ -29,16 +31,18 @@ _CATALOGUE_OF_TYPE = {
     "vertex_ai_beta": "google",
     "perplexity_pro": "perplexity",
 }
-# The catalogue also holds entries that are prefixes or price tiers rather than names a client may ask for.
+# The catalogue also holds entries that are prefixes or price tiers rather than names a client may
+# ask for.
 _NOT_A_NAME = re.compile(r"^ft:|[-.]$|:|\.ft-|^(claude-v1|claude-2)$")
 _GOOGLE_NAME = re.compile(r"^(gemini|gemma)-[2-9]")
 
 
 def models_of(provider_type: str, host: str, configured: Iterable[str] = ()) -> list[str]:
-    """The model names of a provider: the configured ones, else those the price catalogue knows for its host.
+    """The model names of a provider: the configured ones, else those the price catalogue knows for
+    its host.
 
-    An unknown host of a vendor's own wire family gets that vendor's names; of an unknown OpenAI-compatible host
-    nothing is known and the list is empty.
+    An unknown host of a vendor's own wire family gets that vendor's names; of an unknown
+    OpenAI-compatible host nothing is known and the list is empty.
     """
     return list(configured) or list(_from_catalogue(provider_type, host.lower()))
 

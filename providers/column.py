@@ -9,7 +9,10 @@ from unfold.decorators import display
 
 
 def column[F: Callable[..., Any]](description: str, **options: Any) -> Callable[[F], F]:
-    """Name a computed column. `options` are those of `unfold.decorators.display`: header, label, ordering, boolean."""
+    """Name a computed column.
+
+    `options` are those of `unfold.decorators.display`: header, label, ordering, boolean.
+    """
 
     def decorate(function: F) -> F:
         decorated: F = display(description=description, **options)(function)

@@ -20,7 +20,9 @@ class ConfigModelAdmin(ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     list_filter_sheet = False
-    formfield_overrides = {models.JSONField: {"form_class": StrictJSONField, "widget": ShortTextarea}}
+    formfield_overrides = {
+        models.JSONField: {"form_class": StrictJSONField, "widget": ShortTextarea}
+    }
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -44,7 +46,8 @@ def _live_message(saved: list[str]) -> str:
     if not saved:
         return ""
     what = f"“{saved[0]}”" if len(saved) == 1 else f"{len(saved)} changes"
-    # The revision is bumped once per row when the transaction commits, which is after this message in a form view.
+    # The revision is bumped once per row when the transaction commits, which is after this message
+    # in a form view.
     pending = len(saved) if transaction.get_connection().in_atomic_block else 0
     return f"Saved {what}. Live in a second (revision {ConfigRevision.current() + pending})."
 

@@ -1,7 +1,8 @@
 """The memory that processes and machines with one database share of their logins, and their lock.
 
-PostgreSQL: the row is locked for as long as the renewal takes; the server frees it when its holder is gone. SQLite
-allows one writer at a time, so its processes, which are all on this machine, meet at a lock file beside the database.
+PostgreSQL: the row is locked for as long as the renewal takes; the server frees it when its holder
+is gone. SQLite allows one writer at a time, so its processes, which are all on this machine, meet
+at a lock file beside the database.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def row_key(login_key: str) -> str:
 
 
 class DatabaseLogins:
-    """Shared memory in `CredentialState`. Works on a thread of its own; a database that is away stops no event loop."""
+    """Shared memory in `CredentialState`.
+
+    Works on a thread of its own; a database that is away stops no event loop.
+    """
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Held]:
@@ -64,7 +68,9 @@ class DatabaseLogins:
 
 
 class _HeldRow:
-    """The row while it is held; `open`, `close` and `_write` run on the pool's one thread, which owns a connection."""
+    """The row while it is held; `open`, `close` and `_write` run on the pool's one thread, which
+    owns a connection.
+    """
 
     def __init__(self, key: str, pool: ThreadPoolExecutor) -> None:
         self.state = LoginState()
@@ -72,7 +78,9 @@ class _HeldRow:
         self._transaction: transaction.Atomic | None = None
 
     async def save(self, state: LoginState) -> None:
-        """Remember; the file has the tokens already, so a database that is away is no reason to fail."""
+        """Remember; the file has the tokens already, so a database that is away is no reason to
+        fail.
+        """
         self.state = state
         await asyncio.get_running_loop().run_in_executor(self._pool, self._write)
 
@@ -89,15 +97,20 @@ class _HeldRow:
                 self.state = _state(row) if row else LoginState()
         except (DatabaseError, InterfaceError) as exc:
             if self._transaction is not None:
-                raise LockFailed(f"cannot be renewed: the database does not answer ({type(exc).__name__})") from None
+                raise LockFailed(
+                    f"cannot be renewed: the database does not answer ({type(exc).__name__})"
+                ) from None
             logger.warning("what is known of a login cannot be read: %s", exc)
 
     def _lock_row(self) -> None:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_S}s"])
                 cursor.execute(
-                    "SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [f"{IDLE_TIMEOUT_S}s"]
+                    "SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_S}s"]
+                )
+                cursor.execute(
+                    "SELECT set_config('idle_in_transaction_session_timeout', %s, true)",
+                    [f"{IDLE_TIMEOUT_S}s"],
                 )
         CredentialState.objects.get_or_create(pk=self._key)
         self.state = _state(CredentialState.objects.select_for_update().get(pk=self._key))
@@ -142,5 +155,8 @@ def _columns(state: LoginState) -> dict[str, Any]:
     values = asdict(state)
     return values | {
         "ancestors": list(state.ancestors),
-        **{name: datetime.fromtimestamp(values[name], UTC) if values[name] else None for name in _TIMES},
+        **{
+            name: datetime.fromtimestamp(values[name], UTC) if values[name] else None
+            for name in _TIMES
+        },
     }

@@ -26,7 +26,9 @@ def auth_of(row: Provider) -> AuthConf | None:
             return KeyAuth(ciphertext=str(row.secret or ""), header=header)
         case kind if kind in OAUTH_KINDS:
             try:
-                return oauth_auth(kind, row.auth_config, header=header, client_secret=str(row.secret or ""))
+                return oauth_auth(
+                    kind, row.auth_config, header=header, client_secret=str(row.secret or "")
+                )
             except BadOAuthConfig as exc:
                 raise ConfigError(f"provider “{row.name}”: {exc}") from None
         case kind:

@@ -40,7 +40,10 @@ class TranslationError(CcproxyError):
 
 
 class MalformedBody(TranslationError):
-    """A body does not follow its own wire format; the message names the place. The client's fault: 400."""
+    """A body does not follow its own wire format; the message names the place.
+
+    The client's fault: 400.
+    """
 
 
 class UnsupportedByTarget(TranslationError):

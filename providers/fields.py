@@ -18,7 +18,8 @@ _lock = Lock()
 def keyring_at(path: Path) -> Keyring:
     """The keyring of a key file, read again when the file changed.
 
-    A process goes on decrypting with keys that it knew: what it still holds in memory may be older than a rotation.
+    A process goes on decrypting with keys that it knew: what it still holds in memory may be older
+    than a rotation.
     """
     with _lock:
         signature = _signature(path)
@@ -50,7 +51,10 @@ else:
 
 
 class EncryptedTextField(_TextField):
-    """Text encrypted at rest. Attribute values are `Ciphertext`, so a secret is decrypted only where someone asks."""
+    """Text encrypted at rest.
+
+    Attribute values are `Ciphertext`, so a secret is decrypted only where someone asks.
+    """
 
     def get_prep_value(self, value: Any) -> Any:
         if value is None or value == "" or isinstance(value, Ciphertext):

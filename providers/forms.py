@@ -19,7 +19,13 @@ from providers.auth.oauth_kinds import OAUTH_KINDS
 from providers.json_value import check_json
 from providers.models import Provider
 from providers.names import WIRE_FORMATS
-from providers.services import CODE_REFUSED, LOGIN_REFUSED, may_set_code, sets_new_code, sets_new_login
+from providers.services import (
+    CODE_REFUSED,
+    LOGIN_REFUSED,
+    may_set_code,
+    sets_new_code,
+    sets_new_login,
+)
 
 if TYPE_CHECKING:
     _ProviderModelForm = forms.ModelForm[Provider]
@@ -76,14 +82,18 @@ class HeaderLinesField(forms.CharField):
     widget = ShortTextarea
 
     def prepare_value(self, value: Any) -> Any:
-        return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        return (
+            "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        )
 
     def to_python(self, value: Any) -> Any:
         headers: dict[str, str] = {}
         for line in (value or "").splitlines():
             name, colon, text = line.partition(":")
             if line.strip() and not colon:
-                raise ValidationError(f"Write each header as “name: value”; this line has no colon: “{line[:60]}”.")
+                raise ValidationError(
+                    f"Write each header as “name: value”; this line has no colon: “{line[:60]}”."
+                )
             if colon:
                 headers[name.strip()] = text.strip()
         return headers
@@ -106,10 +116,14 @@ class ProviderForm(_ProviderModelForm):
         help_text="Further wire formats this host speaks itself on the same base path.",
     )
     headers = HeaderLinesField(
-        required=False, label="Extra headers", help_text="Set on every request, one “name: value” a line. Not secrets."
+        required=False,
+        label="Extra headers",
+        help_text="Set on every request, one “name: value” a line. Not secrets.",
     )
     model_names = LinesField(
-        required=False, label="Models", help_text="Names for /v1/models, one a line. Blank: from the price catalogue."
+        required=False,
+        label="Models",
+        help_text="Names for /v1/models, one a line. Blank: from the price catalogue.",
     )
     new_secret = forms.CharField(
         required=False,
@@ -119,7 +133,9 @@ class ProviderForm(_ProviderModelForm):
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text="Stored encrypted and never shown again. Paste a new one to replace it.",
     )
-    forget_secret = forms.BooleanField(required=False, label="Forget the stored secret", widget=UnfoldBooleanWidget)
+    forget_secret = forms.BooleanField(
+        required=False, label="Forget the stored secret", widget=UnfoldBooleanWidget
+    )
     auth_command = forms.CharField(
         required=False,
         max_length=4000,
@@ -132,14 +148,20 @@ class ProviderForm(_ProviderModelForm):
         max_length=4000,
         label="File",
         widget=UnfoldAdminTextInputWidget,
-        help_text="A file on the proxy's machine; its content, stripped, is the credential. ~ is expanded.",
+        help_text=(
+            "A file on the proxy's machine; its content, stripped, is the credential. ~ is"
+            " expanded."
+        ),
     )
 
     auth_login = StrictJSONField(
         required=False,
         widget=ShortTextarea,
         label="Login",
-        help_text='What differs from the defaults, like {"file_path": "~/.claude/.credentials.json"}. Never a secret.',
+        help_text=(
+            'What differs from the defaults, like {"file_path": "~/.claude/.credentials.json"}.'
+            " Never a secret."
+        ),
     )
 
     # Credential source -> (key of its configuration, field of this form).
@@ -165,11 +187,18 @@ class ProviderForm(_ProviderModelForm):
             "auth_type",
             "auth_header",
         ]
-        labels = {"verify_tls": "Verify TLS", "auth_type": "Source", "auth_header": "Header", "type": "Main format"}
+        labels = {
+            "verify_tls": "Verify TLS",
+            "auth_type": "Source",
+            "auth_header": "Header",
+            "type": "Main format",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._before = Provider.objects.filter(pk=self.instance.pk).first() if self.instance.pk else None
+        self._before = (
+            Provider.objects.filter(pk=self.instance.pk).first() if self.instance.pk else None
+        )
         if self._before is not None:
             for key, field in self.SOURCES.values():
                 self.initial[field] = self._before.auth_config.get(key, "")
@@ -188,7 +217,13 @@ class ProviderForm(_ProviderModelForm):
         """Show what the model says of `auth_config` at the plain field that holds it."""
         if field is None and "auth_config" in getattr(error, "error_dict", {}):
             source = self.SOURCES.get(self.instance.auth_type)
-            plain = source[1] if source else "auth_login" if self.instance.auth_type in OAUTH_KINDS else "auth_type"
+            plain = (
+                source[1]
+                if source
+                else "auth_login"
+                if self.instance.auth_type in OAUTH_KINDS
+                else "auth_type"
+            )
             super().add_error(plain, error.error_dict.pop("auth_config"))
         super().add_error(field, error)
 

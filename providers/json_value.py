@@ -11,8 +11,8 @@ MAX_DEPTH = 64
 def check_json(value: Any) -> str | None:
     """The sentence that says why a JSON value is refused, or None.
 
-    Refused are NUL and lone surrogates (PostgreSQL stores neither), numbers that are not finite (SQLite takes them for
-    broken JSON) and nesting beyond `MAX_DEPTH`.
+    Refused are NUL and lone surrogates (PostgreSQL stores neither), numbers that are not finite
+    (SQLite takes them for broken JSON) and nesting beyond `MAX_DEPTH`.
     """
     waiting: list[tuple[Any, int]] = [(value, 0)]
     while waiting:
@@ -24,7 +24,9 @@ def check_json(value: Any) -> str | None:
         elif isinstance(item, list):
             waiting += [(part, depth + 1) for part in item]
         elif isinstance(item, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in item):
-            return "The text contains characters that cannot be stored (NUL or half a surrogate pair)."
+            return (
+                "The text contains characters that cannot be stored (NUL or half a surrogate pair)."
+            )
         elif isinstance(item, float) and not math.isfinite(item):
             return "A number is too large."
     return None

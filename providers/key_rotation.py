@@ -1,7 +1,9 @@
-"""Gives every encrypted column a new key. Interrupted at any step, everything stays readable, and the next run goes on.
+"""Gives every encrypted column a new key. Interrupted at any step, everything stays readable, and
+the next run goes on.
 
-Steps: a new key on top of the file (the old one still decrypts) → every column encrypted again, each value only if
-nobody changed it meanwhile → the old key leaves the file. Running processes notice that the file changed.
+Steps: a new key on top of the file (the old one still decrypts) → every column encrypted again,
+each value only if nobody changed it meanwhile → the old key leaves the file. Running processes
+notice that the file changed.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Rotation:
         """Do it, step by step; yields what was just done.
 
         Raises:
-            ConfigError: another rotation runs, the file cannot be used, or a value fits none of the keys.
+            ConfigError: another rotation runs, the file cannot be used, or a value fits none of the
+            keys.
         """
         with _alone(self.path):
             keys = Keyring.open(self.path)
@@ -58,7 +61,8 @@ class Rotation:
             keys.newest_only().write(self.path)
             self.dropped = keys.size - 1
             yield "the old key left the file"
-            # Whoever had opened the file before may have encrypted a value with the old key until now.
+            # Whoever had opened the file before may have encrypted a value with the old key until
+            # now.
             yield from self._encrypt_all(keys)
 
     def _encrypt_all(self, keys: Keyring) -> Iterator[str]:
@@ -80,15 +84,21 @@ def _encrypt_column(model: Any, name: str, keys: Keyring) -> int:
             fresh = Ciphertext(keys.encrypt(keys.decrypt(token)))
         except ConfigError:
             row = model._base_manager.get(pk=pk)
-            raise ConfigError(f"{row} holds a value that no key of the file fits; set it again, then rotate") from None
-        done += model._base_manager.filter(pk=pk, **{name: Ciphertext(token)}).update(**{name: fresh})
+            raise ConfigError(
+                f"{row} holds a value that no key of the file fits; set it again, then rotate"
+            ) from None
+        done += model._base_manager.filter(pk=pk, **{name: Ciphertext(token)}).update(
+            **{name: fresh}
+        )
     return done
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     try:
-        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
     except OSError as exc:
         raise ConfigError(f"cannot write to {path.parent}: {exc.strerror}") from None
     try:

@@ -1,6 +1,7 @@
 """Encryption of stored credentials with a key file that lives outside the database. No Django.
 
-The file holds one Fernet key a line; the first encrypts, all decrypt, so a key is rotated by putting a new line on top.
+The file holds one Fernet key a line; the first encrypts, all decrypt, so a key is rotated by
+putting a new line on top.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Keyring:
         try:
             self._fernets = [Fernet(key) for key in keys]
         except ValueError:
-            raise ConfigError(f"the key file {path} does not hold Fernet keys, one a line; {_RESTORE}") from None
+            raise ConfigError(
+                f"the key file {path} does not hold Fernet keys, one a line; {_RESTORE}"
+            ) from None
         self._keys = tuple(keys)
         self._all = MultiFernet(self._fernets)
 
@@ -42,7 +45,9 @@ class Keyring:
             if not path.exists():
                 _create(path)
             if path.stat().st_mode & 0o077:
-                raise ConfigError(f"the key file {path} can be read by others; run: chmod 600 {path}")
+                raise ConfigError(
+                    f"the key file {path} can be read by others; run: chmod 600 {path}"
+                )
             return cls(path.read_text().split(), path)
         except OSError as exc:
             raise ConfigError(f"cannot read the key file {path}: {exc.strerror}") from None
@@ -66,7 +71,9 @@ class Keyring:
 
     def write(self, path: Path) -> None:
         """Put these keys in the place of the file, whole or not at all: durable when it returns."""
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
+        )
         try:
             with os.fdopen(descriptor, "w") as file:
                 file.write("".join(f"{key}\n" for key in self._keys))
@@ -95,7 +102,9 @@ class Keyring:
         try:
             return self._all.decrypt(token.encode()).decode()
         except InvalidToken:
-            raise ConfigError("a stored credential was encrypted with another key; paste it again") from None
+            raise ConfigError(
+                "a stored credential was encrypted with another key; paste it again"
+            ) from None
 
     def is_newest(self, token: str) -> bool:
         """Whether the first key encrypted this token."""

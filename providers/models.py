@@ -1,4 +1,6 @@
-"""Who we talk to (Provider), where requests go (TransformRule), and which configuration runs (ConfigRevision)."""
+"""Who we talk to (Provider), where requests go (TransformRule), and which configuration runs
+(ConfigRevision).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ from providers.fields import EncryptedTextField
 from providers.names import PROVIDER_TYPES, RULE_ACTIONS
 from providers.validation import validate_provider, validate_rule
 
-_PRICE: dict[str, Any] = {"max_digits": 12, "decimal_places": 6, "validators": [MinValueValidator(0)]}
+_PRICE: dict[str, Any] = {
+    "max_digits": 12,
+    "decimal_places": 6,
+    "validators": [MinValueValidator(0)],
+}
 _AS_INPUT = "Blank: as input."
 
 
@@ -80,15 +86,23 @@ class Provider(models.Model):
     name = models.CharField(
         max_length=64,
         unique=True,
-        validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Letters, digits, dot, dash and underscore only.")],
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "Letters, digits, dot, dash and underscore only."
+            )
+        ],
         help_text="Also the ending of its sentinel keys: sk-ccproxy-NAME.",
     )
     enabled = models.BooleanField(default=True)
     type = models.CharField(
         max_length=32, choices=PROVIDER_TYPES, help_text="The wire family its main endpoint speaks."
     )
-    scheme = models.CharField(max_length=5, choices={"https": "https", "http": "http"}, default="https")
-    host = models.CharField(max_length=253, help_text="Host name or address, without scheme and port.")
+    scheme = models.CharField(
+        max_length=5, choices={"https": "https", "http": "http"}, default="https"
+    )
+    host = models.CharField(
+        max_length=253, help_text="Host name or address, without scheme and port."
+    )
     port = models.PositiveIntegerField(
         null=True,
         blank=True,
@@ -96,25 +110,41 @@ class Provider(models.Model):
         help_text="Blank: 443 or 80.",
     )
     path = models.CharField(
-        max_length=512, default="/", help_text="Path of the main endpoint; {model} and {action} are filled in."
+        max_length=512,
+        default="/",
+        help_text="Path of the main endpoint; {model} and {action} are filled in.",
     )
     native_formats = models.JSONField(
-        default=list, blank=True, help_text="Further wire formats this host speaks itself on the same base path."
+        default=list,
+        blank=True,
+        help_text="Further wire formats this host speaks itself on the same base path.",
     )
-    verify_tls = models.BooleanField(default=True, help_text="Off only for hosts that get no credential.")
-    headers = models.JSONField(default=dict, blank=True, help_text="Extra headers set on every request, name to value.")
+    verify_tls = models.BooleanField(
+        default=True, help_text="Off only for hosts that get no credential."
+    )
+    headers = models.JSONField(
+        default=dict, blank=True, help_text="Extra headers set on every request, name to value."
+    )
     model_names = models.JSONField(
-        default=list, blank=True, help_text="Model names for /v1/models; blank: from the price catalogue."
+        default=list,
+        blank=True,
+        help_text="Model names for /v1/models; blank: from the price catalogue.",
     )
     fingerprint_profile = models.CharField(max_length=64, blank=True)
     auth_type = models.CharField(max_length=32, choices=AUTH_TYPES, default="none")
     auth_config = models.JSONField(
-        default=dict, blank=True, help_text='What the source needs, e.g. {"file": "~/.config/key"}. Never a secret.'
+        default=dict,
+        blank=True,
+        help_text='What the source needs, e.g. {"file": "~/.config/key"}. Never a secret.',
     )
     auth_header = models.CharField(
-        max_length=64, blank=True, help_text="Header that carries the credential; blank: authorization with Bearer."
+        max_length=64,
+        blank=True,
+        help_text="Header that carries the credential; blank: authorization with Bearer.",
     )
-    secret = EncryptedTextField(blank=True, default="", help_text="The API key, or a login's client secret.")
+    secret = EncryptedTextField(
+        blank=True, default="", help_text="The API key, or a login's client secret."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -132,15 +162,21 @@ class Provider(models.Model):
 
 
 class CredentialState(models.Model):
-    """What is remembered of a login beside its file, for every process and machine that uses this database.
+    """What is remembered of a login beside its file, for every process and machine that uses this
+    database.
 
-    On PostgreSQL the row is also the lock: who renews the login holds it. Times are unknown until they happen.
+    On PostgreSQL the row is also the lock: who renews the login holds it. Times are unknown until
+    they happen.
     """
 
     key = models.CharField(primary_key=True, max_length=64)  # SHA-256 of the login's kind and file
-    tokens = EncryptedTextField(blank=True, default="", help_text="The newest tokens, by their place in the file.")
+    tokens = EncryptedTextField(
+        blank=True, default="", help_text="The newest tokens, by their place in the file."
+    )
     current = models.CharField(max_length=64, blank=True)
-    ancestors = models.JSONField(default=list, help_text="Fingerprints of the refresh tokens the newest came from.")
+    ancestors = models.JSONField(
+        default=list, help_text="Fingerprints of the refresh tokens the newest came from."
+    )
     machine = models.CharField(max_length=255, blank=True)
     refreshed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
@@ -155,7 +191,9 @@ class CredentialState(models.Model):
 
 
 class FailureCount(models.Model):
-    """Wrong passwords of late, for every process that uses this database; see `providers.throttle`."""
+    """Wrong passwords of late, for every process that uses this database; see
+    `providers.throttle`.
+    """
 
     key = models.CharField(primary_key=True, max_length=64)
     failures = models.PositiveIntegerField(default=0)
@@ -166,23 +204,41 @@ class FailureCount(models.Model):
 
 
 class TransformRule(models.Model):
-    """An override of sentinel routing: the first enabled rule whose conditions all match decides."""
+    """An override of sentinel routing: the first enabled rule whose conditions all match
+    decides.
+    """
 
-    position = models.PositiveIntegerField(default=0, db_index=True, help_text="Rules are tried in ascending order.")
+    position = models.PositiveIntegerField(
+        default=0, db_index=True, help_text="Rules are tried in ascending order."
+    )
     enabled = models.BooleanField(default=True)
     name = models.CharField(max_length=100, blank=True)
-    action = models.CharField(max_length=16, choices={a: a for a in RULE_ACTIONS}, default="redirect")
+    action = models.CharField(
+        max_length=16, choices={a: a for a in RULE_ACTIONS}, default="redirect"
+    )
     match_host = models.CharField(
-        max_length=1000, blank=True, help_text="Regular expression (RE2), searched. Blank: any host."
+        max_length=1000,
+        blank=True,
+        help_text="Regular expression (RE2), searched. Blank: any host.",
     )
     match_path = models.CharField(
         max_length=1000, blank=True, default=".*", help_text="Searched in the path with its query."
     )
-    match_model = models.CharField(max_length=1000, blank=True, help_text="Searched in the body's model.")
-    dest_provider = models.ForeignKey(Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="rules")
-    dest_host = models.CharField(max_length=253, blank=True, help_text="Raw host; wins over the provider's.")
-    dest_path = models.CharField(max_length=512, blank=True, help_text="Raw path template; wins over the provider's.")
-    dest_model = models.CharField(max_length=200, blank=True, help_text="The model name to ask for instead.")
+    match_model = models.CharField(
+        max_length=1000, blank=True, help_text="Searched in the body's model."
+    )
+    dest_provider = models.ForeignKey(
+        Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="rules"
+    )
+    dest_host = models.CharField(
+        max_length=253, blank=True, help_text="Raw host; wins over the provider's."
+    )
+    dest_path = models.CharField(
+        max_length=512, blank=True, help_text="Raw path template; wins over the provider's."
+    )
+    dest_model = models.CharField(
+        max_length=200, blank=True, help_text="The model name to ask for instead."
+    )
     dest_vertex_project = models.CharField(max_length=100, blank=True)
     dest_vertex_location = models.CharField(max_length=64, blank=True)
     comment = models.TextField(blank=True)
@@ -202,22 +258,39 @@ class TransformRule(models.Model):
 
 
 class PriceOverride(models.Model):
-    """A price of one's own, in US dollars per million tokens; it wins over the built-in price table."""
+    """A price of one's own, in US dollars per million tokens; it wins over the built-in price
+    table.
+    """
 
-    position = models.PositiveIntegerField(default=0, db_index=True, help_text="The first that matches is used.")
+    position = models.PositiveIntegerField(
+        default=0, db_index=True, help_text="The first that matches is used."
+    )
     enabled = models.BooleanField(default=True)
     provider = models.CharField(
-        max_length=64, blank=True, help_text="Name of the provider; * and ? stand for any text. Blank: any provider."
+        max_length=64,
+        blank=True,
+        help_text="Name of the provider; * and ? stand for any text. Blank: any provider.",
     )
     model = models.CharField(
-        max_length=200, help_text="Name of the model as it is sent, such as “claude-haiku-*”; * and ? stand for text."
+        max_length=200,
+        help_text=(
+            "Name of the model as it is sent, such as “claude-haiku-*”; * and ? stand for text."
+        ),
     )
     input_usd = models.DecimalField("input, $ per million tokens", **_PRICE)
     output_usd = models.DecimalField("output, $ per million tokens", **_PRICE)
-    cache_read_usd = models.DecimalField("cache read", **_PRICE, null=True, blank=True, help_text=_AS_INPUT)
-    cache_write_usd = models.DecimalField("cache write", **_PRICE, null=True, blank=True, help_text=_AS_INPUT)
+    cache_read_usd = models.DecimalField(
+        "cache read", **_PRICE, null=True, blank=True, help_text=_AS_INPUT
+    )
+    cache_write_usd = models.DecimalField(
+        "cache write", **_PRICE, null=True, blank=True, help_text=_AS_INPUT
+    )
     cache_write_1h_usd = models.DecimalField(
-        "cache write, kept for an hour", **_PRICE, null=True, blank=True, help_text="Blank: as a cache write."
+        "cache write, kept for an hour",
+        **_PRICE,
+        null=True,
+        blank=True,
+        help_text="Blank: as a cache write.",
     )
     comment = models.TextField(blank=True)
     changed_at = models.DateTimeField(auto_now=True)
@@ -231,7 +304,10 @@ class PriceOverride(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One act that matters, written before it was done. People never change rows; `outcome` says how it went."""
+    """One act that matters, written before it was done.
+
+    People never change rows; `outcome` says how it went.
+    """
 
     ACTIONS = {
         "reveal": "Stored secret shown",

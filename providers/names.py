@@ -18,7 +18,8 @@ WIRE_FORMATS: dict[WireFormatName, str] = {
     GOOGLE_GENERATE: "Google generateContent",
 }
 
-# Provider type -> the wire format its main endpoint speaks. `perplexity_pro` has a format of its own.
+# Provider type -> the wire format its main endpoint speaks. `perplexity_pro` has a format of its
+# own.
 FORMAT_OF_TYPE: dict[str, WireFormatName | None] = {
     "anthropic": ANTHROPIC_MESSAGES,
     "deepseek": ANTHROPIC_MESSAGES,

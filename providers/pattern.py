@@ -1,4 +1,6 @@
-"""Regular expressions that users write, on RE2: matching time is linear, so a rule can never stall the proxy."""
+"""Regular expressions that users write, on RE2: matching time is linear, so a rule can never stall
+the proxy.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ MAX_PATTERN_CHARS = 1000
 
 
 class PatternError(ValueError):
-    """The expression cannot be used; the message points at the position when RE2 names the fragment."""
+    """The expression cannot be used; the message points at the position when RE2 names the
+    fragment.
+    """
 
 
 class Pattern(Protocol):

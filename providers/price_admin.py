@@ -15,11 +15,20 @@ class PriceOverrideAdmin(ModelAdmin):
     """Prices that win over the built-in table. They count for requests that end from now on."""
 
     compressed_fields = True
-    list_display = ["__str__", "input_usd", "output_usd", "cache_read_usd", "cache_write_usd", "enabled"]
+    list_display = [
+        "__str__",
+        "input_usd",
+        "output_usd",
+        "cache_read_usd",
+        "cache_write_usd",
+        "enabled",
+    ]
     list_editable = ["enabled"]
     search_fields = ["model", "provider", "comment"]
 
-    def get_fieldsets(self, request: Any, obj: PriceOverride | None = None) -> list[tuple[str | None, Any]]:
+    def get_fieldsets(
+        self, request: Any, obj: PriceOverride | None = None
+    ) -> list[tuple[str | None, Any]]:
         return [
             (None, {"fields": ["model", "provider", "enabled", "position"]}),
             (
@@ -29,7 +38,9 @@ class PriceOverrideAdmin(ModelAdmin):
                         ("input_usd", "output_usd"),
                         ("cache_read_usd", "cache_write_usd", "cache_write_1h_usd"),
                     ],
-                    "description": "They count for requests that end from now on; costs recorded before stay.",
+                    "description": (
+                        "They count for requests that end from now on; costs recorded before stay."
+                    ),
                 },
             ),
             (None, {"fields": ["comment"]}),

@@ -16,7 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class OwnPrices:
-    """Calling it gives the enabled prices in order. Never raises: without a database it gives the last ones it saw."""
+    """Calling it gives the enabled prices in order.
+
+    Never raises: without a database it gives the last ones it saw.
+    """
 
     def __init__(self) -> None:
         self._prices: tuple[OwnPrice, ...] = ()
@@ -25,9 +28,13 @@ class OwnPrices:
     def __call__(self) -> Sequence[OwnPrice]:
         if time.monotonic() - self._read_at >= FRESH_FOR_S:
             try:
-                self._prices = tuple(own_price(row) for row in PriceOverride.objects.filter(enabled=True))
+                self._prices = tuple(
+                    own_price(row) for row in PriceOverride.objects.filter(enabled=True)
+                )
             except DatabaseError as exc:
-                logger.warning("Your own prices could not be read and the last ones are used: %s", exc)
+                logger.warning(
+                    "Your own prices could not be read and the last ones are used: %s", exc
+                )
             self._read_at = time.monotonic()
         return self._prices
 

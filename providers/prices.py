@@ -1,4 +1,5 @@
-"""What tokens cost: prices of one's own first, then the table that genai-prices brings along. Never the network.
+"""What tokens cost: prices of one's own first, then the table that genai-prices brings along. Never
+the network.
 
 `genai_prices.UpdatePrices` would fetch newer prices over the network and is never called.
 """
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 MILLION: Final = Decimal(1_000_000)
 _STEP: Final = Decimal("0.00000001")
-# Provider types whose models genai-prices lists under one vendor, for hosts it does not know (gateways, Code Assist).
+# Provider types whose models genai-prices lists under one vendor, for hosts it does not know
+# (gateways, Code Assist).
 _VENDOR_OF_TYPE: Final = {
     "anthropic": "anthropic",
     "deepseek": "deepseek",
@@ -49,7 +51,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class OwnPrice:
-    """Prices in US dollars per million tokens for the models and providers whose names match the globs.
+    """Prices in US dollars per million tokens for the models and providers whose names match the
+    globs.
 
     Cached tokens without a price of their own cost what fresh input costs.
     """
@@ -66,7 +69,9 @@ class OwnPrice:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who was asked for what: `url` is where the request went, `provider` the name of its row, "" when unknown."""
+    """Who was asked for what: `url` is where the request went, `provider` the name of its row, ""
+    when unknown.
+    """
 
     model: str
     url: str = ""
@@ -86,10 +91,14 @@ def cost_of(usage: Usage, call: Call, own: Sequence[OwnPrice] = ()) -> Cost | No
     if usage.input_tokens is None or usage.output_tokens is None or not call.model:
         return None
     for price in own:
-        if fnmatchcase(call.model, price.model or "*") and fnmatchcase(call.provider, price.provider or "*"):
+        if fnmatchcase(call.model, price.model or "*") and fnmatchcase(
+            call.provider, price.provider or "*"
+        ):
             return Cost(_own_cost(usage, price).quantize(_STEP), f"own price {price.id}")
     found = _listed_cost(usage, call)
-    return None if found is None else Cost(Decimal(found.total_price).quantize(_STEP), table_version())
+    return (
+        None if found is None else Cost(Decimal(found.total_price).quantize(_STEP), table_version())
+    )
 
 
 def context_window_tokens(call: Call) -> int | None:
@@ -114,7 +123,9 @@ def _own_cost(usage: Usage, price: OwnPrice) -> Decimal:
 
 
 def _listed_cost(usage: Usage, call: Call) -> PriceCalculation | None:
-    """By the address, else by the provider's type; nothing for a server of one's own, whose tokens nobody bills."""
+    """By the address, else by the provider's type; nothing for a server of one's own, whose tokens
+    nobody bills.
+    """
     try:
         host = urlsplit(call.url).hostname
     except ValueError:
@@ -132,7 +143,9 @@ def _listed_cost(usage: Usage, call: Call) -> PriceCalculation | None:
     return None
 
 
-def _look_up(usage: Usage, model: str, at: datetime | None, place: dict[str, Any]) -> PriceCalculation | None:
+def _look_up(
+    usage: Usage, model: str, at: datetime | None, place: dict[str, Any]
+) -> PriceCalculation | None:
     # Imported late: its table takes a quarter of a second, and most processes never price anything.
     import genai_prices
 

@@ -1,4 +1,6 @@
-"""What every REST endpoint shares: the models' own rules, rights, and errors that are never a 500."""
+"""What every REST endpoint shares: the models' own rules, rights, and errors that are never a
+500.
+"""
 
 from __future__ import annotations
 
@@ -45,17 +47,21 @@ class StaffWithModelPermissions(IsAdminUser, DjangoModelPermissions):
     }
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return IsAdminUser.has_permission(self, request, view) and DjangoModelPermissions.has_permission(
+        return IsAdminUser.has_permission(
             self, request, view
-        )
+        ) and DjangoModelPermissions.has_permission(self, request, view)
 
 
 class FullCleanSerializer[M: Model](serializers.ModelSerializer[M]):
-    """A model serializer that also runs the model's own `full_clean`, as the admin does, and knows all its keys."""
+    """A model serializer that also runs the model's own `full_clean`, as the admin does, and knows
+    all its keys.
+    """
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
-            raise ValidationError({name[:100]: ["There is no such field."] for name in unknown[:20]})
+            raise ValidationError(
+                {name[:100]: ["There is no such field."] for name in unknown[:20]}
+            )
         return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -77,17 +83,24 @@ class FullCleanSerializer[M: Model](serializers.ModelSerializer[M]):
 def _by_field(exc: ModelError) -> dict[str, list[str]]:
     if not hasattr(exc, "error_dict"):
         return {"non_field_errors": exc.messages}
-    return {"non_field_errors" if k == NON_FIELD_ERRORS else k: v for k, v in exc.message_dict.items()}
+    return {
+        "non_field_errors" if k == NON_FIELD_ERRORS else k: v for k, v in exc.message_dict.items()
+    }
 
 
 class ConfigViewSet[M: Model](viewsets.ModelViewSet[M]):
-    """CRUD on something the proxy is configured by. Answers to writes name the revision that carries them."""
+    """CRUD on something the proxy is configured by.
+
+    Answers to writes name the revision that carries them.
+    """
 
     permission_classes = [StaffWithModelPermissions]
     pagination_class = None
     filter_backends = ()
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 300:
             response["x-ccproxy-revision"] = str(ConfigRevision.current())

@@ -1,4 +1,6 @@
-"""Shows a stored secret, once: to who may, after the password, and not before the audit log has a row of it."""
+"""Shows a stored secret, once: to who may, after the password, and not before the audit log has a
+row of it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from providers.throttle import forget_failures, is_braked, note_failure, throttl
 PERMISSION = "providers.reveal_secret"
 _NONCE = "ccproxy_reveal"
 _WRONG = "That is not your password. After ten failed tries wait a minute."
-_NO_PASSWORD = "Your account has no password, and this asks for one. Set it first: ccproxy changepassword {}"  # noqa: S105
+_NO_PASSWORD = (
+    "Your account has no password, and this asks for one. Set it first: ccproxy changepassword {}"  # noqa: S105
+)
 
 
 @sensitive_post_parameters("password")
@@ -53,7 +57,13 @@ def _refusal(request: HttpRequest, provider: Provider) -> str:
         forget_failures(key)
         return ""
     note_failure(key)
-    record_audit("reveal", f"provider {provider.name}", by=caller_of(request), outcome="refused", detail="password")
+    record_audit(
+        "reveal",
+        f"provider {provider.name}",
+        by=caller_of(request),
+        outcome="refused",
+        detail="password",
+    )
     return _WRONG
 
 
@@ -67,7 +77,9 @@ def _show(request: HttpRequest, provider: Provider) -> HttpResponse:
     return _page(request, provider, secret=secret)
 
 
-def _page(request: HttpRequest, provider: Provider, *, status: int = 200, **more: Any) -> HttpResponse:
+def _page(
+    request: HttpRequest, provider: Provider, *, status: int = 200, **more: Any
+) -> HttpResponse:
     once = ""
     if "secret" not in more and provider.secret:
         once = request.session[_NONCE] = secrets.token_urlsafe(16)

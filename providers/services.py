@@ -14,32 +14,45 @@ if TYPE_CHECKING:
 CODE_SOURCES = ("command", "file")
 LOGIN_REFUSED = "Where a login is kept and who renews it is set by superusers alone."
 CODE_REFUSED = (
-    "This runs code on the server or reads its files, so it is not set from the browser or the API. Restart with "
-    "“ccproxy start --allow-code-config” (or CCPROXY_ALLOW_CODE_CONFIG=1) and sign in as a superuser, "
-    "or set it in a file with “ccproxy importconfig FILE”."
+    "This runs code on the server or reads its files, so it is not set from the browser or the API."
+    " Restart with “ccproxy start --allow-code-config” (or CCPROXY_ALLOW_CODE_CONFIG=1) and sign in"
+    " as a superuser, or set it in a file with “ccproxy importconfig FILE”."
 )
 
 
 def may_set_code(user: Any) -> bool:
-    """True when this user may set commands and hook paths: a superuser, on a server started to allow it."""
+    """True when this user may set commands and hook paths: a superuser, on a server started to
+    allow it.
+    """
     return bool(settings.CCPROXY_ALLOW_CODE_CONFIG and user is not None and user.is_superuser)
 
 
 def sets_new_code(provider: Provider, before: Provider | None) -> bool:
-    """True when saving `provider` over `before` would bring in a command, or a file to read, that was not there.
+    """True when saving `provider` over `before` would bring in a command, or a file to read, that
+    was not there.
 
     Whoever may name any file and the host that its content is sent to, may read the machine.
     """
     if provider.auth_type not in CODE_SOURCES:
         return False
-    return before is None or before.auth_type != provider.auth_type or before.auth_config != provider.auth_config
+    return (
+        before is None
+        or before.auth_type != provider.auth_type
+        or before.auth_config != provider.auth_config
+    )
 
 
 def sets_new_login(provider: Provider, before: Provider | None) -> bool:
-    """True when saving `provider` over `before` would bring in a login's file or endpoint; superusers alone may."""
+    """True when saving `provider` over `before` would bring in a login's file or endpoint;
+    superusers alone may.
+    """
     if not provider.auth_type.endswith("_oauth"):
         return False
-    return before is None or before.auth_type != provider.auth_type or before.auth_config != provider.auth_config
+    return (
+        before is None
+        or before.auth_type != provider.auth_type
+        or before.auth_config != provider.auth_config
+    )
 
 
 def sentinel_keys(provider_name: str) -> list[str]:

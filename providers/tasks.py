@@ -21,7 +21,9 @@ def renew_logins() -> int:
     sources = [auth_of(row) for row in Provider.objects.filter(enabled=True)]
 
     async def renew() -> int:
-        logins = OAuthLogins(secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins())
+        logins = OAuthLogins(
+            secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins()
+        )
         return await renew_due(logins, sources)
 
     return asyncio.run(renew())

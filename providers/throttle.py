@@ -1,4 +1,6 @@
-"""A brake on guessing that all processes share: so many failures in a window, then nothing until it has passed."""
+"""A brake on guessing that all processes share: so many failures in a window, then nothing until it
+has passed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def is_braked(key: str) -> bool:
 def note_failure(key: str) -> None:
     """Count one. The window begins with the first and does not move."""
     now = timezone.now()
-    if FailureCount.objects.filter(pk=key, since__gt=now - WINDOW).update(failures=F("failures") + 1):
+    if FailureCount.objects.filter(pk=key, since__gt=now - WINDOW).update(
+        failures=F("failures") + 1
+    ):
         return
     FailureCount.objects.filter(since__lte=now - WINDOW).delete()
     _, is_new = FailureCount.objects.get_or_create(pk=key, defaults={"failures": 1, "since": now})

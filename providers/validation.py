@@ -1,4 +1,6 @@
-"""What a provider and a rule must satisfy before they are saved; also used by the YAML import and the REST API."""
+"""What a provider and a rule must satisfy before they are saved; also used by the YAML import and
+the REST API.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,13 @@ def validate_provider(provider: Provider) -> None:
         errors["path"] = "The path starts with a slash."
     if problem := check_headers(provider.headers):
         errors["headers"] = problem
-    if not isinstance(provider.native_formats, list) or not set(map(str, provider.native_formats)) <= set(WIRE_FORMATS):
+    if not isinstance(provider.native_formats, list) or not set(
+        map(str, provider.native_formats)
+    ) <= set(WIRE_FORMATS):
         errors["native_formats"] = f"Choose from: {', '.join(WIRE_FORMATS)}."
-    if not isinstance(provider.model_names, list) or not all(isinstance(m, str) and m for m in provider.model_names):
+    if not isinstance(provider.model_names, list) or not all(
+        isinstance(m, str) and m for m in provider.model_names
+    ):
         errors["model_names"] = "Give a list of model names."
     if problem := check_auth(provider.auth_type, provider.auth_config):
         errors["auth_config"] = problem
@@ -80,7 +86,11 @@ def _check_credential_path(provider: Provider) -> dict[str, str]:
     if provider.scheme != "https":
         return {"scheme": "A credential is sent over https only, except to this machine."}
     if not provider.verify_tls:
-        return {"verify_tls": "A credential is sent over verified TLS only; choose “No credential” or verify."}
+        return {
+            "verify_tls": (
+                "A credential is sent over verified TLS only; choose “No credential” or verify."
+            )
+        }
     return {}
 
 

@@ -1,4 +1,7 @@
-"""What a known-good request looks like. Captured and replayed by later work; the table is its place."""
+"""What a known-good request looks like.
+
+Captured and replayed by later work; the table is its place.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ class Shape(models.Model):
 
     provider = models.CharField(max_length=64, db_index=True)
     version = models.PositiveIntegerField(default=1)
-    enabled = models.BooleanField(default=False, help_text="Off until you switch it on; the provider's terms apply.")
+    enabled = models.BooleanField(
+        default=False, help_text="Off until you switch it on; the provider's terms apply."
+    )
     source_flow_id = models.CharField(max_length=36, blank=True)
     user_agent = models.CharField(max_length=255, blank=True)
     blob = models.BinaryField(default=bytes)
@@ -19,7 +24,9 @@ class Shape(models.Model):
 
     class Meta:
         ordering = ["provider", "-version"]
-        constraints = [models.UniqueConstraint(fields=["provider", "version"], name="shape_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "version"], name="shape_version_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.provider} v{self.version}"

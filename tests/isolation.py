@@ -1,4 +1,6 @@
-"""Loaded before Django reads its settings: a test run has its own config directory and never touches the user's."""
+"""Loaded before Django reads its settings: a test run has its own config directory and never
+touches the user's.
+"""
 
 from __future__ import annotations
 

@@ -39,14 +39,25 @@ def change_sides(flow_id: str, *names: str, **fields: Any) -> None:
 def all_sides(*names: str) -> list[FlowSide]:
     """The sides of these names (or all) of every flow."""
     stored = FlowParts.objects.order_by("flow__started_at", "pk")
-    return [side for parts in stored for name, side in parts.by_side().items() if not names or name in names]
+    return [
+        side
+        for parts in stored
+        for name, side in parts.by_side().items()
+        if not names or name in names
+    ]
 
 
 def put_parts(flow_id: str, sides: Sequence[FlowSide], traces: Sequence[HookTrace] = ()) -> None:
-    """Store these sides and traces of a flow, in place of what was there, and which bodies it needs."""
+    """Store these sides and traces of a flow, in place of what was there, and which bodies it
+    needs.
+    """
     FlowParts.objects.update_or_create(flow_id=flow_id, defaults=asdict(written(sides, traces)))
     names = list(dict.fromkeys(trace.hook for trace in traces if trace.outcome == "ran"))
     Flow.objects.filter(pk=flow_id).update(hooks_ran=dumped(names).decode())
-    digests = {side.body_digest for side in sides} | {d for t in traces for d in (t.body_before, t.body_after)}
+    digests = {side.body_digest for side in sides} | {
+        d for t in traces for d in (t.body_before, t.body_after)
+    }
     BodyRef.objects.filter(flow_id=flow_id).delete()
-    BodyRef.objects.bulk_create([BodyRef(flow_id=flow_id, digest=digest) for digest in sorted(digests - {""})])
+    BodyRef.objects.bulk_create(
+        [BodyRef(flow_id=flow_id, digest=digest) for digest in sorted(digests - {""})]
+    )

@@ -19,7 +19,13 @@ from tests.parts import put_parts
 def make_provider(name: str = "anthropic", **fields: Any) -> Provider:
     """A provider without a credential."""
     return Provider.objects.create(
-        **{"name": name, "type": "anthropic", "host": "api.anthropic.com", "path": "/v1/messages", **fields}
+        **{
+            "name": name,
+            "type": "anthropic",
+            "host": "api.anthropic.com",
+            "path": "/v1/messages",
+            **fields,
+        }
     )
 
 
@@ -65,7 +71,9 @@ def make_flow(*, body: bytes = b"", age_s: float = 0, **fields: Any) -> Flow:
             chunk_times=[[0, 1.0]],
         )
         sides.append(made)
-    put_parts(flow.pk, sides, [HookTrace(seq=0, stage="inbound", hook="inject_auth", outcome="ran")])
+    put_parts(
+        flow.pk, sides, [HookTrace(seq=0, stage="inbound", hook="inject_auth", outcome="ran")]
+    )
     return flow
 
 
@@ -80,5 +88,10 @@ def _store(body: bytes) -> str:
 def make_status(*, age_s: float = 0, **fields: Any) -> InterceptorStatus:
     """The heartbeat of an interceptor, `age_s` seconds old."""
     now = timezone.now()
-    defaults = {"instance": "host-1", "started_at": now, "heartbeat_at": now - timedelta(seconds=age_s), "revision": 1}
+    defaults = {
+        "instance": "host-1",
+        "started_at": now,
+        "heartbeat_at": now - timedelta(seconds=age_s),
+        "revision": 1,
+    }
     return InterceptorStatus.objects.create(**{**defaults, **fields})

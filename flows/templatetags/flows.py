@@ -132,7 +132,10 @@ def filter_link(context: template.Context, name: str, value: str, label: str = "
     query[name] = value
     title = printable(f"Only {name} {value}")
     return format_html(
-        '<a class="value" href="/flows/?{}" title="{}">{}</a>', query.urlencode(), title, visible(label or value)
+        '<a class="value" href="/flows/?{}" title="{}">{}</a>',
+        query.urlencode(),
+        title,
+        visible(label or value),
     )
 
 

@@ -1,7 +1,7 @@
 """A 401 to a credential that was injected: get another one, send the request again, once.
 
-The layer below holds the 401 back meanwhile (see `interceptor.replay_layer`), so the other addons see one answer only,
-and the client none of it.
+The layer below holds the 401 back meanwhile (see `interceptor.replay_layer`), so the other addons
+see one answer only, and the client none of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ MAX_HINT_CHARS = 500
 
 
 class AuthAddon:
-    """Stands after the record in the chain: its hint is put on what the client gets, not on what the provider sent."""
+    """Stands after the record in the chain: its hint is put on what the client gets, not on what
+    the provider sent.
+    """
 
     def __init__(self, store: ConfigStore, resolver: CredentialResolver) -> None:
         self._store = store
@@ -81,7 +83,9 @@ class AuthAddon:
         return credential if credential and credential.header == refused.header else None
 
     def _newest(self, provider: ProviderConf) -> ProviderConf:
-        """The provider as it is configured now, if it is the same place: its key may have been replaced meanwhile."""
+        """The provider as it is configured now, if it is the same place: its key may have been
+        replaced meanwhile.
+        """
         now = self._store.current.providers.get(provider.name)
         return now if now and _place(now) == _place(provider) else provider
 
@@ -91,13 +95,16 @@ def _place(provider: ProviderConf) -> tuple[str, str, int, bool]:
 
 
 def with_credential(fields: Fields, credential: Credential) -> Fields:
-    """The header fields with another credential's values, each where it stood; new companions come last."""
+    """The header fields with another credential's values, each where it stood; new companions come
+    last.
+    """
     values = {name.lower().encode(): value.encode() for name, value in credential.companions}
     values[credential.header.encode()] = credential.value.encode()
     changed = tuple((name, values.pop(name.lower(), value)) for name, value in fields)
     spelled = {name.lower(): name for name, _ in credential.companions}
     return changed + tuple(
-        (spelled.get(name.decode(), name.decode()).encode(), value) for name, value in values.items()
+        (spelled.get(name.decode(), name.decode()).encode(), value)
+        for name, value in values.items()
     )
 
 
@@ -111,7 +118,10 @@ def _same_again(state: FlowState) -> str:
     ex = state.exchange
     name = ex.provider.name if ex and ex.provider else ""
     noun = source_noun(ex.credential.source if ex and ex.credential else "")
-    return f"The provider refused the credential of “{name}”, and its {noun} holds no other; replace it."
+    return (
+        f"The provider refused the credential of “{name}”, and its {noun} holds no other;"
+        " replace it."
+    )
 
 
 def _note(state: FlowState, before: Fields, after: Fields, began: float) -> None:

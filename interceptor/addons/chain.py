@@ -1,4 +1,6 @@
-"""THE list: every addon in the order in which it sees a flow, on the way out and on the way back."""
+"""THE list: every addon in the order in which it sees a flow, on the way out and on the way
+back.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,9 @@ def build_chain(
     runs: RunBook | None = None,
     overrides: Overrides | None = None,
 ) -> Chain:
-    """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Gemini and Perplexity have
-    their places in it when they come."""
+    """The addon chain. FingerprintCapture, MultiHAR, ShapeCapturer, TransportOverride, Gemini and
+    Perplexity have their places in it when they come.
+    """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     record = RecordAddon(sink)
     hellos = ClientHelloAddon()

@@ -1,4 +1,6 @@
-"""Keeps what each TLS client of a captured command said in its ClientHello, for as long as its connection lives."""
+"""Keeps what each TLS client of a captured command said in its ClientHello, for as long as its
+connection lives.
+"""
 
 from __future__ import annotations
 

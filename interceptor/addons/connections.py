@@ -1,7 +1,8 @@
-"""What captured commands do besides HTTP: connections in other protocols, TLS that does not let itself be read.
+"""What captured commands do besides HTTP: connections in other protocols, TLS that does not let
+itself be read.
 
-Each is one narrow row: where it went, how long, how many bytes, and why it ended when it did not end well. Their
-content is neither kept nor held.
+Each is one narrow row: where it went, how long, how many bytes, and why it ended when it did not
+end well. Their content is neither kept nor held.
 """
 
 from __future__ import annotations
@@ -58,13 +59,19 @@ class ConnectionsAddon:
 
     def client_connected(self, client: Client) -> None:
         """QUIC is closed: its clients fall back to TCP, where they can be read."""
-        if came_by_wireguard(client) and client.transport_protocol == "udp" and client.sockname[1] == QUIC_PORT:
+        if (
+            came_by_wireguard(client)
+            and client.transport_protocol == "udp"
+            and client.sockname[1] == QUIC_PORT
+        ):
             client.error = "QUIC is closed"
 
     def client_disconnected(self, client: Client) -> None:
         """Whatever of it is still open ended with it."""
         if came_by_wireguard(client):
-            for flow_id in [key for key, passing in self._passing.items() if passing.client_id == client.id]:
+            for flow_id in [
+                key for key, passing in self._passing.items() if passing.client_id == client.id
+            ]:
                 self._end(flow_id)
 
     def done(self) -> None:
@@ -109,8 +116,8 @@ class ConnectionsAddon:
         """It could not be opened, or broke."""
         self._fail(flow)
         if came_by_wireguard(flow.client_conn) and flow.server_conn.timestamp_tcp_setup is None:
-            # A server may refuse before the tunnel has seen the end of the client's own handshake; a connection that
-            # is closed that early stays open for the client.
+            # A server may refuse before the tunnel has seen the end of the client's own handshake;
+            # a connection that is closed that early stays open for the client.
             await asyncio.sleep(FAILED_CLOSE_DELAY_S)
 
     def udp_error(self, flow: UDPFlow) -> None:
@@ -126,11 +133,13 @@ class ConnectionsAddon:
         reason = (client.error or "the handshake failed")[:MAX_ERROR_CHARS]
         record = self._record(client, data.context.server, client.id, "TLS")
         text = (
-            f"{host} was not reached: the client broke the TLS handshake off ({reason}). It does not trust ccproxy's "
-            "certificate, because it reads no CA variable or pins another one; to let it pass unread, add the host to "
-            "inspector.mitmproxy.ignore_hosts."
+            f"{host} was not reached: the client broke the TLS handshake off ({reason}). It does"
+            " not trust ccproxy's certificate, because it reads no CA variable or pins another"
+            " one; to let it pass unread, add the host to inspector.mitmproxy.ignore_hosts."
         )
-        self._sink.finished(replace(record, host=host, state="error", finished_at=time.time(), error=text))
+        self._sink.finished(
+            replace(record, host=host, state="error", finished_at=time.time(), error=text)
+        )
 
     def _begin(self, flow: AnyFlow, method: str) -> None:
         if not came_by_wireguard(flow.client_conn):
@@ -162,7 +171,9 @@ class ConnectionsAddon:
         return plain_name(client.sni or "") or (names[0] if names else address)
 
     def _look_at_start(self, flow: TCPFlow, passing: _Passing, data: bytes) -> None:
-        """TLS that is passed on unread (ignore_hosts) names its host in the ClientHello, and must be allowed to."""
+        """TLS that is passed on unread (ignore_hosts) names its host in the ClientHello, and must
+        be allowed to.
+        """
         if data[:1] != b"\x16":
             return
         self._hellos.keep(flow.client_conn, data)
@@ -175,7 +186,9 @@ class ConnectionsAddon:
         if run and hello.sni and (reason := run.refusal_of_name(plain_name(hello.sni))):
             passing.error = reason
             server = ctx.master.addons.get("proxyserver")
-            if isinstance(server, Proxyserver) and (handler := server.connections.get(flow.client_conn.id)):
+            if isinstance(server, Proxyserver) and (
+                handler := server.connections.get(flow.client_conn.id)
+            ):
                 for transport in handler.transports:
                     handler.close_connection(transport)
 
@@ -189,7 +202,9 @@ class ConnectionsAddon:
 
     def _fail(self, flow: AnyFlow) -> None:
         if passing := self._passing.get(flow.id):
-            passing.error = passing.error or (flow.error.msg if flow.error else "the connection broke")
+            passing.error = passing.error or (
+                flow.error.msg if flow.error else "the connection broke"
+            )
             self._end(flow.id)
 
     def _end(self, flow_id: str) -> None:
@@ -198,7 +213,12 @@ class ConnectionsAddon:
             return
         record, now = passing.record, time.time()
         sides = (
-            SideRecord("client", method=record.method, url=record.client_url, body_size_bytes=passing.up_bytes),
+            SideRecord(
+                "client",
+                method=record.method,
+                url=record.client_url,
+                body_size_bytes=passing.up_bytes,
+            ),
             SideRecord("delivered", body_size_bytes=passing.down_bytes),
         )
         self._sink.finished(

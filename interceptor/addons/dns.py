@@ -1,7 +1,8 @@
-"""Name lookups of captured commands: answered by this machine's resolver, replaced where a setting says so, recorded.
+"""Name lookups of captured commands: answered by this machine's resolver, replaced where a setting
+says so, recorded.
 
-The tunnel carries IPv4 only, so that lookups of IPv6 addresses find nothing; lookups of HTTPS records find nothing
-either, because they would lead clients to QUIC and to encrypted ClientHellos.
+The tunnel carries IPv4 only, so that lookups of IPv6 addresses find nothing; lookups of HTTPS
+records find nothing either, because they would lead clients to QUIC and to encrypted ClientHellos.
 """
 
 from __future__ import annotations
@@ -73,18 +74,28 @@ class RunDns(DnsResolver):
     def dns_response(self, flow: DNSFlow) -> None:
         """Remember the addresses, and record the lookup."""
         question, response = flow.request.question, flow.response
-        if question is None or response is None or not isinstance(flow.client_conn.proxy_mode, WireGuardMode):
+        if (
+            question is None
+            or response is None
+            or not isinstance(flow.client_conn.proxy_mode, WireGuardMode)
+        ):
             return
         run, name = run_of(flow.client_conn, self._runs), plain_name(question.name)
         found = [
-            str(record.ipv4_address) for record in response.answers if record.type == types.A and len(record.data) == 4
+            str(record.ipv4_address)
+            for record in response.answers
+            if record.type == types.A and len(record.data) == 4
         ]
         if run is not None:
             for address in found:
                 run.answers.add(name, address)
-        if question.type != types.AAAA:  # it comes with a lookup of the IPv4 address, and always finds nothing
+        if (
+            question.type != types.AAAA
+        ):  # it comes with a lookup of the IPv4 address, and always finds nothing
             code = response_codes.to_str(response.response_code)
-            self._record(flow, run, ", ".join(found) or code, failed=code not in ("NOERROR", "NXDOMAIN"))
+            self._record(
+                flow, run, ", ".join(found) or code, failed=code not in ("NOERROR", "NXDOMAIN")
+            )
 
     def dns_error(self, flow: DNSFlow) -> None:
         """Record a lookup that got no answer."""
@@ -129,4 +140,6 @@ def _answer(request: DNSMessage, addresses: list[IPv4Address]) -> DNSMessage:
     assert request.question is not None  # noqa: S101  # the caller looked
     name = request.question.name
     ttl = ResourceRecord.DEFAULT_TTL
-    return request.succeed([ResourceRecord(name, types.A, classes.IN, ttl, one.packed) for one in addresses])
+    return request.succeed(
+        [ResourceRecord(name, types.A, classes.IN, ttl, one.packed) for one in addresses]
+    )

@@ -1,4 +1,6 @@
-"""Last on the way out: puts the credential in for the provider's own host alone; lets no internal header leave."""
+"""Last on the way out: puts the credential in for the provider's own host alone; lets no internal
+header leave.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,14 @@ class EgressAddon:
         if state is None or state.exchange is None or flow.response or flow.error:
             return
         ex = state.exchange
-        if state.decision is None or not ex.host or (state.source == "reverse" and not state.decision.host):
-            answer_error(flow, state, 502, "The request was not routed anywhere; see the log for the reason.")
+        if (
+            state.decision is None
+            or not ex.host
+            or (state.source == "reverse" and not state.decision.host)
+        ):
+            answer_error(
+                flow, state, 502, "The request was not routed anywhere; see the log for the reason."
+            )
             return
         if ex.credential is not None:
             stamp_credential(state, ex, ex.credential)
@@ -45,7 +53,9 @@ class EgressAddon:
 
 
 def refusal_to_inject(ex: Exchange) -> str | None:
-    """Why the credential must not go where the request goes, or None: own host over verified TLS, or this machine."""
+    """Why the credential must not go where the request goes, or None: own host over verified TLS,
+    or this machine.
+    """
     provider = ex.provider
     if provider is None:
         return "the destination belongs to no provider"
@@ -76,7 +86,15 @@ def stamp_credential(state: FlowState, ex: Exchange, credential: Credential) -> 
     else:
         text = f"credential withheld: {reason}"
     state.steps.append(
-        describe_change("egress", "inject_auth", ex, point, None, reason=text, apply_ms=(perf_counter() - began) * 1000)
+        describe_change(
+            "egress",
+            "inject_auth",
+            ex,
+            point,
+            None,
+            reason=text,
+            apply_ms=(perf_counter() - began) * 1000,
+        )
     )
 
 

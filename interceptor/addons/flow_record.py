@@ -38,7 +38,9 @@ def response_side(side: Side, response: Response) -> SideRecord:
     )
 
 
-def build_record(flow: HTTPFlow, state: FlowState, phase: Literal["live", "done", "error"]) -> FlowRecord:
+def build_record(
+    flow: HTTPFlow, state: FlowState, phase: Literal["live", "done", "error"]
+) -> FlowRecord:
     """The record of a flow as it stands."""
     client, response = state.client, flow.response
     answer_sides, event_count = _answer_sides(flow, state)
@@ -116,7 +118,9 @@ def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], i
     if tee is None:
         body = response.raw_content or b""
         sides = [_whole(state.upstream, body)] if state.upstream else []
-        return [*sides, _whole(delivered, body)], body.count(b"\n\n") if is_event_stream(response) else 0
+        return [*sides, _whole(delivered, body)], body.count(b"\n\n") if is_event_stream(
+            response
+        ) else 0
     delivered = _taped(delivered, tee.delivered)
     sides = [_taped(state.upstream, tee.upstream)] if state.upstream else []
     body = delivered.body or b""
@@ -140,7 +144,11 @@ def _taped(side: SideRecord, tape: Tape) -> SideRecord:
 
 def _connect_ms(server: Server | None, state: FlowState) -> float | None:
     """How long dialling took; None when an open connection was used again."""
-    if server is None or server.timestamp_start is None or server.timestamp_start < state.started_at:
+    if (
+        server is None
+        or server.timestamp_start is None
+        or server.timestamp_start < state.started_at
+    ):
         return None
     ready = server.timestamp_tls_setup or server.timestamp_tcp_setup
     return None if ready is None else max(0.0, (ready - server.timestamp_start) * 1000)

@@ -1,4 +1,6 @@
-"""The guard: turns away, before a body is read, whoever is no program of this user, and later who lacks the right."""
+"""The guard: turns away, before a body is read, whoever is no program of this user, and later who
+lacks the right.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,13 @@ REPEAT_AFTER_S = 60.0
 
 
 class GuardAddon:
-    """Stands behind the inspector, which only pins the configuration, and before everything that acts.
+    """Stands behind the inspector, which only pins the configuration, and before everything that
+    acts.
 
     Args:
-        rules: of the reverse listener; other listeners get traffic that was meant for somebody else.
-        grants: what the console may send again.
-        require_token: every client must show a client token.
+        rules: of the reverse listener; other listeners get traffic that was meant for somebody
+        else. grants: what the console may send again. require_token: every client must show a
+        client token.
     """
 
     def __init__(self, rules: GuardRules, grants: GrantBook, *, require_token: bool) -> None:
@@ -72,9 +75,13 @@ class GuardAddon:
             state.resend = await self._grants.redeem(shown[0], flow.id) if len(shown) == 1 else None
         except Exception:  # an addon that raises lets the request through
             logger.exception("a grant to send a request again could not be looked up")
-            return Refusal(503, "The database that holds the grants does not answer. Try again in a moment.")
+            return Refusal(
+                503, "The database that holds the grants does not answer. Try again in a moment."
+            )
         if state.resend is None:
-            return Refusal(403, "This grant to send a request again is unknown, expired or used up.")
+            return Refusal(
+                403, "This grant to send a request again is unknown, expired or used up."
+            )
         return None
 
     def _check_token(self, flow: HTTPFlow, state: FlowState) -> Refusal | None:
@@ -93,8 +100,8 @@ class GuardAddon:
             what = "does not know this client token" if token else "asks for a client token"
             return Refusal(
                 401,
-                f"This proxy {what}. Send one in {HEADER} or behind the key (sk-ccproxy-NAME.TOKEN); "
-                "`ccproxy clienttoken add NAME` makes one.",
+                f"This proxy {what}. Send one in {HEADER} or behind the key"
+                " (sk-ccproxy-NAME.TOKEN); `ccproxy clienttoken add NAME` makes one.",
             )
         return None
 
@@ -112,7 +119,13 @@ class TokenScopeAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Refuse what the client's token does not cover, before anything leaves."""
         state = state_of(flow)
-        if state is None or state.client_token is None or state.decision is None or flow.response or flow.error:
+        if (
+            state is None
+            or state.client_token is None
+            or state.decision is None
+            or flow.response
+            or flow.error
+        ):
             return
         if reason := scope_refusal(state.client_token, state.decision):
             answer_error(flow, state, 403, reason)
@@ -136,6 +149,8 @@ def _check_bytes(headers: HeaderMap) -> Refusal | None:
 
 def drop_cors(response: Response) -> None:
     """Take out a provider's permission for web pages: it is not ours to give."""
-    fields = tuple(f for f in response.headers.fields if not f[0].lower().startswith(b"access-control-"))
+    fields = tuple(
+        f for f in response.headers.fields if not f[0].lower().startswith(b"access-control-")
+    )
     if fields != response.headers.fields:
         response.headers.fields = fields

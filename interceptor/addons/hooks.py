@@ -21,7 +21,13 @@ class HooksAddon:
     async def request(self, flow: HTTPFlow) -> None:
         """Run the stage's plan of the flow's own snapshot."""
         state = state_of(flow)
-        if state is None or state.exchange is None or state.as_forwarded or flow.response or flow.error:
+        if (
+            state is None
+            or state.exchange is None
+            or state.as_forwarded
+            or flow.response
+            or flow.error
+        ):
             return
         plan = state.snapshot.inbound if self._stage == Stage.INBOUND else state.snapshot.outbound
         try:

@@ -1,4 +1,6 @@
-"""First to see a flow: pins the configuration, takes the client's snapshot before anything touches the request."""
+"""First to see a flow: pins the configuration, takes the client's snapshot before anything touches
+the request.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from providers.wire.detect import client_format, family_of, model_of
 
 INTERNAL_PREFIX = b"x-ccproxy-"
 NOT_DECODED = (
-    "The compressed body is damaged, in an unknown encoding, or unfolds to far more than its size: passed on unread."
+    "The compressed body is damaged, in an unknown encoding, or unfolds to far more than its size:"
+    " passed on unread."
 )
 SHOW_LOSSES_HEADER = "x-ccproxy-show-losses"
 
@@ -42,7 +45,9 @@ class InspectorAddon:
         flow.metadata[METADATA_KEY] = FlowState(
             snapshot=self._store.current,
             flow_id=flow.id,
-            source="reverse" if isinstance(flow.client_conn.proxy_mode, ReverseMode) else "wireguard",
+            source=(
+                "reverse" if isinstance(flow.client_conn.proxy_mode, ReverseMode) else "wireguard"
+            ),
             family=family_of(flow.request.path, headers.get),
         )
 
@@ -74,7 +79,9 @@ class InspectorAddon:
             host=host,
             port=port,
             path=request.path,
-            headers=HeaderMap(tuple(f for f in headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))),
+            headers=HeaderMap(
+                tuple(f for f in headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))
+            ),
             body=Body(body, headers.get("content-encoding") or ""),
             snapshot=state.snapshot,
             source=state.source,
@@ -84,26 +91,36 @@ class InspectorAddon:
         if not await exchange.body.decode_off_loop():
             state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
         parsed = exchange.body.peek() if request.method != "GET" else None
-        state.requested_model = model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
+        state.requested_model = (
+            model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
+        )
         state.conversation_id = conversation_id(parsed)
         state.question = None if parsed is None else question_in(parsed)
 
 
 def _address(flow: HTTPFlow, headers: HeaderMap) -> tuple[str, str, int]:
-    """Where the client thinks it is talking to; on the reverse listener that is the proxy itself."""
+    """Where the client thinks it is talking to; on the reverse listener that is the proxy
+    itself.
+    """
     request = flow.request
     if not isinstance(flow.client_conn.proxy_mode, ReverseMode):
         return request.scheme, request.host, request.port
     scheme = "https" if flow.client_conn.tls else "http"
     try:
         parts = urlsplit(f"//{headers.get('host') or ''}")
-        return scheme, parts.hostname or "localhost", parts.port or (443 if scheme == "https" else 80)
+        return (
+            scheme,
+            parts.hostname or "localhost",
+            parts.port or (443 if scheme == "https" else 80),
+        )
     except ValueError:
         return scheme, "localhost", 80
 
 
 def client_url(flow: HTTPFlow, headers: HeaderMap) -> str:
-    """The address as the client wrote it: on the reverse listener the Host header names the proxy."""
+    """The address as the client wrote it: on the reverse listener the Host header names the
+    proxy.
+    """
     if isinstance(flow.client_conn.proxy_mode, ReverseMode):
         scheme = "https" if flow.client_conn.tls else "http"
         return f"{scheme}://{headers.get('host') or ''}{flow.request.path}"

@@ -12,7 +12,10 @@ from interceptor.transform.models_list import models_response
 
 
 class LocalRoutesAddon:
-    """Answers before any hook runs. Calls that name a provider by a sentinel key go on to it, except the model list."""
+    """Answers before any hook runs.
+
+    Calls that name a provider by a sentinel key go on to it, except the model list.
+    """
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -20,7 +23,13 @@ class LocalRoutesAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Answer a local address."""
         state = state_of(flow)
-        if state is None or state.exchange is None or state.source != "reverse" or state.as_forwarded or flow.response:
+        if (
+            state is None
+            or state.exchange is None
+            or state.source != "reverse"
+            or state.as_forwarded
+            or flow.response
+        ):
             return
         if flow.request.method not in ("GET", "HEAD"):
             return
@@ -32,10 +41,19 @@ class LocalRoutesAddon:
         assert state.exchange is not None  # noqa: S101 - narrowed by the caller
         sentinel = sentinel_provider(state.exchange)
         if path == "/health":
-            return orjson.dumps({"status": "ok", "version": self._version, "revision": state.snapshot.revision})
+            return orjson.dumps(
+                {"status": "ok", "version": self._version, "revision": state.snapshot.revision}
+            )
         if path == "/" and sentinel is None:
-            text = "ccproxy is running. Point an SDK's base URL here and use the API key sk-ccproxy-PROVIDER."
-            return orjson.dumps({"status": "ok", "service": "ccproxy", "version": self._version, "message": text})
-        if path in ("/v1/models", "/models") and (sentinel is None or sentinel in state.snapshot.providers):
+            text = (
+                "ccproxy is running. Point an SDK's base URL here and use the API key"
+                " sk-ccproxy-PROVIDER."
+            )
+            return orjson.dumps(
+                {"status": "ok", "service": "ccproxy", "version": self._version, "message": text}
+            )
+        if path in ("/v1/models", "/models") and (
+            sentinel is None or sentinel in state.snapshot.providers
+        ):
             return models_response(state.snapshot, sentinel, state.family)
         return None

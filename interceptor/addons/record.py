@@ -1,4 +1,6 @@
-"""Last in the chain: streams answers through a tee, hands every flow to the sink when it leaves and when it ends."""
+"""Last in the chain: streams answers through a tee, hands every flow to the sink when it leaves and
+when it ends.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ logger = logging.getLogger(__name__)
 PROGRESS_INTERVAL_S = 2.0
 PROGRESS_AT_ONCE = 25
 ANNOUNCE_AFTER_S = 0.05
-"""Flows that end sooner are handed over once, as a whole: nobody would see them run, and each record costs 20 µs."""
+"""Flows that end sooner are handed over once, as a whole: nobody would see them run, and each
+record costs 20 µs.
+"""
 MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
 UNRECORDED_PATHS = ("/", "/health")
 """Answered by the proxy itself to probes; recording them would drown the traffic."""
@@ -94,7 +98,9 @@ class RecordAddon:
                 show_losses(state, response)
             live = is_event_stream(response)
             tell = self._sink.delta if live else _tell_nobody
-            state.tee = StreamTee(flow.id, state.ms, tell, translation.feed if translation else None)
+            state.tee = StreamTee(
+                flow.id, state.ms, tell, translation.feed if translation else None
+            )
             response.stream = state.tee
             _frame(flow, response)
             if live:
@@ -132,9 +138,17 @@ class RecordAddon:
         if state.kept_message_bytes + len(message.content) <= MAX_KEPT_MESSAGE_BYTES:
             state.kept_message_bytes += len(message.content)
             state.messages.append(
-                WebSocketRecord(len(state.messages), state.ms(), message.from_client, message.is_text, message.content)
+                WebSocketRecord(
+                    len(state.messages),
+                    state.ms(),
+                    message.from_client,
+                    message.is_text,
+                    message.content,
+                )
             )
-        del flow.websocket.messages[:-1]  # mitmproxy would keep every message for the life of the connection
+        del flow.websocket.messages[
+            :-1
+        ]  # mitmproxy would keep every message for the life of the connection
 
     def websocket_end(self, flow: HTTPFlow) -> None:
         """The websocket closed."""
@@ -162,19 +176,25 @@ class RecordAddon:
         """Hand a flow over that has begun or whose answer has, if it still runs in a moment."""
         self._unannounced[flow_id] = None
         if self._announcement is None:
-            self._announcement = asyncio.get_running_loop().call_later(ANNOUNCE_AFTER_S, self._announce)
+            self._announcement = asyncio.get_running_loop().call_later(
+                ANNOUNCE_AFTER_S, self._announce
+            )
 
     def _announce(self) -> None:
         """A few at a time: hundreds of streams may have begun at once."""
         for flow_id in list(self._unannounced)[:PROGRESS_AT_ONCE]:
             del self._unannounced[flow_id]
-            if flow_id not in self._active:  # a captured request whose answer began before its own end
+            if (
+                flow_id not in self._active
+            ):  # a captured request whose answer began before its own end
                 continue
             flow, state = self._active[flow_id]
             hand_over = self._sink.started if flow.response is None else self._sink.progress
             hand_over(build_record(flow, state, "live"))
         waiting = bool(self._unannounced)
-        self._announcement = asyncio.get_running_loop().call_later(0, self._announce) if waiting else None
+        self._announcement = (
+            asyncio.get_running_loop().call_later(0, self._announce) if waiting else None
+        )
 
     async def _tick(self) -> None:
         with suppress(asyncio.CancelledError):
@@ -183,19 +203,25 @@ class RecordAddon:
                 self._hand_over_running()
 
     def _hand_over_running(self) -> None:
-        """Those whose turn it is: each of hundreds of streams comes less often, so that writing keeps up with them."""
+        """Those whose turn it is: each of hundreds of streams comes less often, so that writing
+        keeps up with them.
+        """
         moving = [
             flow_id
             for flow_id, (_, state) in self._active.items()
             if (state.tee and state.tee.upstream.size_bytes) or state.messages
         ]
         for flow_id in moving[:PROGRESS_AT_ONCE]:
-            self._active[flow_id] = flow, state = self._active.pop(flow_id)  # to the end of the line
+            self._active[flow_id] = flow, state = self._active.pop(
+                flow_id
+            )  # to the end of the line
             self._sink.progress(build_record(flow, state, "live"))
 
 
 def _forget(state: FlowState) -> None:
-    """Buffers are handed over: an HTTP/2 stream may keep its flow as long as its connection lives."""
+    """Buffers are handed over: an HTTP/2 stream may keep its flow as long as its connection
+    lives.
+    """
     state.tee, state.messages, state.exchange = None, [], None
     if state.observed is not None:
         state.observed = state.client = state.forwarded = None
@@ -216,12 +242,20 @@ def _tell_nobody(delta: FlowDelta) -> None:
 def _frame(flow: HTTPFlow, response: Response) -> None:
     """HTTP/1.1 needs a length or chunks to keep the client's connection open (RFC 9112, 6.3)."""
     headers = response.headers
-    if flow.request.http_version != "HTTP/1.1" or "content-length" in headers or "transfer-encoding" in headers:
+    if (
+        flow.request.http_version != "HTTP/1.1"
+        or "content-length" in headers
+        or "transfer-encoding" in headers
+    ):
         return
     headers["transfer-encoding"] = "chunked"
     response.http_version = "HTTP/1.1"
 
 
 def _should_stream(flow: HTTPFlow, response: Response) -> bool:
-    """Successful answers and event streams pass as they come; errors are small and may be acted upon."""
-    return is_event_stream(response) or (200 <= response.status_code < 300 and flow.request.method != "HEAD")
+    """Successful answers and event streams pass as they come; errors are small and may be acted
+    upon.
+    """
+    return is_event_stream(response) or (
+        200 <= response.status_code < 300 and flow.request.method != "HEAD"
+    )

@@ -17,7 +17,9 @@ def came_by_wireguard(client: Client) -> bool:
 
 
 def run_of(client: Client, runs: RunBook) -> Run | None:
-    """The run of a connection; None for the static listener's clients, and when the run has ended."""
+    """The run of a connection; None for the static listener's clients, and when the run has
+    ended.
+    """
     mode = client.proxy_mode
     return runs.get(mode.data) if isinstance(mode, WireGuardMode) else None
 
@@ -25,4 +27,6 @@ def run_of(client: Client, runs: RunBook) -> Run | None:
 def origin_fields(run: Run | None, hello: ClientHello | None) -> dict[str, Any]:
     """The fields of a flow's record that tell the captured command and its TLS client."""
     known = {"run_label": run.label, "run_command": run.command} if run else {}
-    return known | ({"ja3": hello.ja3, "ja3_full": hello.ja3_full, "ja4": hello.ja4} if hello else {})
+    return known | (
+        {"ja3": hello.ja3, "ja3_full": hello.ja3_full, "ja4": hello.ja4} if hello else {}
+    )

@@ -1,4 +1,6 @@
-"""Ends what waits in vain: for clients that do not finish their request, for providers that say nothing."""
+"""Ends what waits in vain: for clients that do not finish their request, for providers that say
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ class TimeoutsAddon:
     """
 
     def __init__(
-        self, *, idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S, connect_timeout_s: float = CONNECT_TIMEOUT_S
+        self,
+        *,
+        idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         self._idle_s = idle_timeout_s
         self._connect_s = connect_timeout_s
@@ -108,9 +113,14 @@ class TimeoutsAddon:
                 self._check_provider(handler, waiting)
 
     def _check_provider(self, handler: ConnectionHandler, waiting: _Waiting) -> None:
-        """Close a silent provider's connection: the layers then end the flow as if the provider had closed it."""
+        """Close a silent provider's connection: the layers then end the flow as if the provider had
+        closed it.
+        """
         silent_s = (waiting.state.ms() - _last_sign_ms(waiting)) / 1000
-        connected = waiting.flow.server_conn.timestamp_start is not None and waiting.flow.server_conn.connected
+        connected = (
+            waiting.flow.server_conn.timestamp_start is not None
+            and waiting.flow.server_conn.connected
+        )
         limit_s = self._idle_s if connected else min(self._connect_s, self._idle_s)
         if silent_s < limit_s:
             return
@@ -136,11 +146,15 @@ def _last_sign_ms(waiting: _Waiting) -> float:
 
 
 def _connection_of(handler: ConnectionHandler, flow: HTTPFlow, *, connected: bool) -> Server | None:
-    """The connection that the flow waits for; while it is being made, the flow does not know it yet."""
+    """The connection that the flow waits for; while it is being made, the flow does not know it
+    yet.
+    """
     if connected:
         return flow.server_conn if flow.server_conn in handler.transports else None
     address = (flow.request.host, flow.request.port)
-    return next((c for c in handler.transports if isinstance(c, Server) and c.address == address), None)
+    return next(
+        (c for c in handler.transports if isinstance(c, Server) and c.address == address), None
+    )
 
 
 def _close(handler: ConnectionHandler, connection: Server) -> None:

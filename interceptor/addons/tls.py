@@ -1,7 +1,8 @@
 """TLS to providers: verified unless a provider without credential says otherwise, HTTP/2 offered.
 
-A certificate is checked for every address that any credential may go to. When a newer configuration sends a credential
-to an address that had none, the connections that were opened there unverified are set apart: they carry none either.
+A certificate is checked for every address that any credential may go to. When a newer configuration
+sends a credential to an address that had none, the connections that were opened there unverified
+are set apart: they carry none either.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class ProviderTls(TlsConfig):
                 continue
             host, port = server.address[:2]
             if must_verify(state.snapshot, host, port, insecure=bool(ctx.options.ssl_insecure)):
-                # mitmproxy looks for an open connection by its address; it lets nobody set that on one.
+                # mitmproxy looks for an open connection by its address; it lets nobody set that on
+                # one.
                 vars(server)["address"] = (SET_APART + host, port)
 
     def client_disconnected(self, client: Client) -> None:
@@ -63,25 +65,38 @@ class ProviderTls(TlsConfig):
         client = tls_start.context.client
         # Whoever was captured speaks to the server as it would have by itself: mitmproxy's choice.
         reverse = isinstance(client.proxy_mode, ReverseMode)
-        if reverse and isinstance(server, Server) and not server.alpn_offers and not client.alpn_offers:
+        if (
+            reverse
+            and isinstance(server, Server)
+            and not server.alpn_offers
+            and not client.alpn_offers
+        ):
             http1 = client.id in self._http1_only
             server.alpn_offers = (b"http/1.1",) if http1 else (b"h2", b"http/1.1")
         super().tls_start_server(tls_start)
         if tls_start.ssl_conn is None or not isinstance(server, Server) or not server.address:
             return
         insecure = bool(ctx.options.ssl_insecure)
-        verify = must_verify(self._store.current, server.address[0], server.address[1], insecure=insecure)
+        verify = must_verify(
+            self._store.current, server.address[0], server.address[1], insecure=insecure
+        )
         if not verify:
             self._unverified.setdefault(client.id, []).append(server)
         tls_start.ssl_conn.set_verify(SSL.VERIFY_PEER if verify else SSL.VERIFY_NONE)
 
 
 def must_verify(snapshot: Snapshot, host: str, port: int, *, insecure: bool = False) -> bool:
-    """Always where a credential may go; elsewhere unless every provider at this address has switched it off.
+    """Always where a credential may go; elsewhere unless every provider at this address has
+    switched it off.
 
-    `insecure` is the setting ssl_insecure: it switches verification off wherever no credential may go.
+    `insecure` is the setting ssl_insecure: it switches verification off wherever no credential may
+    go.
     """
-    at_host = [p for p in snapshot.providers.values() if p.host.lower() == host.lower() and p.effective_port == port]
+    at_host = [
+        p
+        for p in snapshot.providers.values()
+        if p.host.lower() == host.lower() and p.effective_port == port
+    ]
     if any(p.auth is not None for p in at_host):
         return True
     return not insecure and (not at_host or any(p.verify_tls for p in at_host))

@@ -1,4 +1,6 @@
-"""Routes the request: decides, then points the exchange at its destination and changes the model when a rule asks."""
+"""Routes the request: decides, then points the exchange at its destination and changes the model
+when a rule asks.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ class TransformAddon:
             return
         ex = state.exchange
         if state.resend is not None and state.resend.as_forwarded:
-            await self._carry_out(flow, state, decide_again(state.snapshot, state.resend, ex.path, state.client_format))
+            await self._carry_out(
+                flow,
+                state,
+                decide_again(state.snapshot, state.resend, ex.path, state.client_format),
+            )
             return
         parsed = ex.body.peek() if ex.method != "GET" else None
         body = parsed if isinstance(parsed, dict) else None
@@ -67,7 +73,9 @@ class TransformAddon:
 
 
 def _named_host(flow: HTTPFlow, ex: Exchange) -> str:
-    """The host where no Host header names it; mitmproxy takes 20 µs to look into that header again."""
+    """The host where no Host header names it; mitmproxy takes 20 µs to look into that header
+    again.
+    """
     named = "host" in ex.headers and not (flow.request.is_http2 or flow.request.is_http3)
     return "" if named else flow.request.pretty_host
 
@@ -94,7 +102,12 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
     if state.resend is not None and state.resend.as_forwarded:
         _remember_place(ex, state.resend.session_id)
     if decision.host:
-        ex.scheme, ex.host, ex.port, ex.path = decision.scheme, decision.host, decision.port, decision.path
+        ex.scheme, ex.host, ex.port, ex.path = (
+            decision.scheme,
+            decision.host,
+            decision.port,
+            decision.path,
+        )
     try:
         change = change_body(state, ex, decision)
     except (MalformedBody, UnsupportedByTarget) as exc:
@@ -117,7 +130,9 @@ async def _apply(flow: HTTPFlow, state: FlowState, decision: Decision) -> None:
 
 
 def _remember_place(ex: Exchange, session_id: str) -> None:
-    """What hooks noted when the request was forwarded first: its session, and where its credential stood."""
+    """What hooks noted when the request was forwarded first: its session, and where its credential
+    stood.
+    """
     if session_id:
         ex.metadata["session_id"] = session_id
     place = ex.headers.index(ex.credential.header) if ex.credential else None
@@ -133,11 +148,15 @@ async def _credential_of(ex: Exchange, decision: Decision) -> Credential | None:
 
 
 def change_body(state: FlowState, ex: Exchange, decision: Decision) -> tuple[bytes, bytes] | None:
-    """Translate the body when the provider speaks another format, else change the model when a rule asks."""
+    """Translate the body when the provider speaks another format, else change the model when a rule
+    asks.
+    """
     if decision.action != "transform" or state.client_format is None:
         return _set_model(ex, decision.model) if decision.model else None
     before = ex.body.decoded() or b""
-    state.translation, after = begin(decision, state.client_format, decision.client_path, ex.body.peek())
+    state.translation, after = begin(
+        decision, state.client_format, decision.client_path, ex.body.peek()
+    )
     ex.body = Body(after)
     if decision.provider_format:
         request_headers(ex.headers, decision.provider_format)

@@ -1,4 +1,6 @@
-"""Brings the answer of a provider of another wire format back into the client's: whole answers, errors and streams."""
+"""Brings the answer of a provider of another wire format back into the client's: whole answers,
+errors and streams.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class TranslateAddon:
         if state is None or response is None or translation is None or state.forwarded is None:
             return
         if translation.stream and response.status_code < 400 and is_event_stream(response):
-            translation.open_stream(str(response.headers.get("content-encoding", "")).strip().lower())
+            translation.open_stream(
+                str(response.headers.get("content-encoding", "")).strip().lower()
+            )
         else:
             state.hold_answer = True
 
@@ -69,4 +73,6 @@ def show_losses(state: FlowState, response: Response) -> None:
         return
     text = "; ".join(f"{path}: {reason}" for path, reason in state.translation.all_losses)
     ascii_text = text[:MAX_LOSSES_CHARS].encode("ascii", "replace").decode()
-    response.headers[LOSSES_HEADER] = "".join(c if c.isprintable() else " " for c in ascii_text) or "none"
+    response.headers[LOSSES_HEADER] = (
+        "".join(c if c.isprintable() else " " for c in ascii_text) or "none"
+    )

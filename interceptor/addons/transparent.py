@@ -1,8 +1,10 @@
-"""Traffic of captured commands: passes byte for byte to where it was going, is watched, kept within its run's hosts.
+"""Traffic of captured commands: passes byte for byte to where it was going, is watched, kept within
+its run's hosts.
 
-One kind is treated like the reverse listener's: a request to a provider's own host, over TLS, with that provider's
-sentinel key. It is dialled by the provider's name, so that the certificate of that very name is checked before the
-credential leaves. A sentinel key on its way to any other host stays what it is.
+One kind is treated like the reverse listener's: a request to a provider's own host, over TLS, with
+that provider's sentinel key. It is dialled by the provider's name, so that the certificate of that
+very name is checked before the credential leaves. A sentinel key on its way to any other host stays
+what it is.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from providers.wire.detect import client_format, model_of
 
 
 class TransparentAddon:
-    """Stands behind the inspector, which made the state, and before everything that acts on the reverse listener.
+    """Stands behind the inspector, which made the state, and before everything that acts on the
+    reverse listener.
 
     Args:
         runs: who runs.
@@ -78,7 +81,9 @@ class TransparentAddon:
         if state.observed.tape.truncated or not await body.decode_off_loop():
             return
         parsed = body.peek()
-        state.requested_model = model_of(flow.request.path, parsed if isinstance(parsed, dict) else None) or ""
+        state.requested_model = (
+            model_of(flow.request.path, parsed if isinstance(parsed, dict) else None) or ""
+        )
         state.sent_model = state.requested_model
         state.conversation_id = conversation_id(parsed)
         state.observed.session_id = _session(flow, state, headers, body)
@@ -106,7 +111,9 @@ def destination(flow: HTTPFlow, headers: HeaderMap, run: Run | None) -> Destinat
 def _meant_for(
     flow: HTTPFlow, headers: HeaderMap, state: FlowState, place: Destination
 ) -> tuple[ProviderConf | None, str]:
-    """The provider whose sentinel key goes to its own host, and otherwise why a sentinel key is left alone."""
+    """The provider whose sentinel key goes to its own host, and otherwise why a sentinel key is
+    left alone.
+    """
     fields, token = take_token(headers.fields)
     name = sentinel_provider(_looked_at(flow, state, HeaderMap(fields)))
     if name is None:
@@ -156,7 +163,9 @@ def _session(flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body) -
     return str(exchange.metadata.get("session_id", ""))
 
 
-def _looked_at(flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body | None = None) -> Exchange:
+def _looked_at(
+    flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body | None = None
+) -> Exchange:
     """The request as hooks see one, to look at only."""
     request = flow.request
     return Exchange(

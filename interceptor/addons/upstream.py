@@ -12,7 +12,10 @@ from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 
-OWN_MACHINE = "this address is the proxy's own machine, which captured commands do not reach through the tunnel"
+OWN_MACHINE = (
+    "this address is the proxy's own machine, which captured commands do not reach through the"
+    " tunnel"
+)
 
 
 class UpstreamAddon:
@@ -36,9 +39,13 @@ class UpstreamAddon:
             server.address = target
 
     def server_connected(self, data: ServerConnectionHookData) -> None:
-        """Its name is the one that was meant: by it mitmproxy finds the connection again, and judges certificates."""
+        """Its name is the one that was meant: by it mitmproxy finds the connection again, and
+        judges certificates.
+        """
         if (meant := self._meant.pop(data.server.id, None)) is not None:
-            vars(data.server)["address"] = meant  # mitmproxy lets nobody set it on an open connection
+            vars(data.server)["address"] = (
+                meant  # mitmproxy lets nobody set it on an open connection
+            )
 
     server_connect_error = server_connected
 
@@ -48,22 +55,32 @@ class UpstreamAddon:
             address = ip_address(host)
         except ValueError:
             return run.refusal_of_name(host) if run else ""
-        if self._override_of(client, host) is None and (address.is_loopback or address.is_unspecified):
+        if self._override_of(client, host) is None and (
+            address.is_loopback or address.is_unspecified
+        ):
             return OWN_MACHINE
         if run is None:
             return ""
-        return run.refusal_of_address(host) or (run.refusal_of_name(client.sni) if client.sni else "")
+        return run.refusal_of_address(host) or (
+            run.refusal_of_name(client.sni) if client.sni else ""
+        )
 
     def _target(self, client: Client, server: Server) -> Address | None:
         return self._override_of(client, server.address[0] if server.address else "")
 
     def _override_of(self, client: Client, host: str) -> Address | None:
-        """By the name that is dialled, the one in the ClientHello, or those that the address was looked up under."""
+        """By the name that is dialled, the one in the ClientHello, or those that the address was
+        looked up under.
+        """
         upstreams = self._overrides.upstreams
         if not upstreams:
             return None
         run = run_of(client, self._runs)
-        names = [host, *([client.sni] if client.sni else []), *(run.answers.names(host) if run else ())]
+        names = [
+            host,
+            *([client.sni] if client.sni else []),
+            *(run.answers.names(host) if run else ()),
+        ]
         if not came_by_wireguard(client):
             names = [host]  # SNI names the proxy there
         return next((upstreams[name] for name in map(plain_name, names) if name in upstreams), None)

@@ -1,4 +1,6 @@
-"""Websocket upgrades: proxied where the provider speaks them, else refused so that clients fall back at once."""
+"""Websocket upgrades: proxied where the provider speaks them, else refused so that clients fall
+back at once.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from providers.wire.errors import error_body
 
 REFUSAL = "This provider does not speak websockets here; use POST."
 NO_WEBSOCKET_HERE = (200, 403, 404, 405, 501)
-"""Answers to an upgrade after which Codex tries seven times before it uses POST; 426 makes it do so at once."""
+"""Answers to an upgrade after which Codex tries seven times before it uses POST; 426 makes it do so
+at once.
+"""
 
 
 def asks_for_websocket(ex: Exchange) -> bool:
@@ -27,7 +31,10 @@ def speaks_websocket(decision: Decision, state: FlowState) -> bool:
     """Known for OpenAI's Responses endpoint; an address of no known format is tried."""
     if decision.provider is None or state.client_format is None:
         return True
-    return state.client_format == OPENAI_RESPONSES and OPENAI_RESPONSES in decision.provider.native_formats
+    return (
+        state.client_format == OPENAI_RESPONSES
+        and OPENAI_RESPONSES in decision.provider.native_formats
+    )
 
 
 def refuse_websocket(flow: HTTPFlow, state: FlowState) -> None:

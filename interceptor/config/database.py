@@ -41,7 +41,8 @@ def ensure_database() -> DatabaseState:
 
     A new one also gets the commented `ccproxy.yaml` beside it, unless there is one.
 
-    A migration runs in a transaction and leaves the recorded flows alone. Several processes may call this at once.
+    A migration runs in a transaction and leaves the recorded flows alone. Several processes may
+    call this at once.
 
     Raises:
         ConfigError: the directory or database cannot be used, or was made by a newer version.
@@ -82,7 +83,9 @@ def _upgrade() -> DatabaseState:
         write_template(Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME)
     call_command("migrate", verbosity=0, interactive=False)
     _close_to_others()
-    return DatabaseState(created=created, migrated=not created, notes=tuple(_fill()) if created else ())
+    return DatabaseState(
+        created=created, migrated=not created, notes=tuple(_fill()) if created else ()
+    )
 
 
 def _pending() -> bool:
@@ -93,16 +96,28 @@ def _pending() -> bool:
     """
     executor = MigrationExecutor(connection)
     loader = executor.loader
-    known = {*loader.disk_migrations, *(old for new in loader.disk_migrations.values() for old in new.replaces)}
-    newer = [key for key in loader.applied_migrations if key[0] in loader.migrated_apps and key not in known]
+    known = {
+        *loader.disk_migrations,
+        *(old for new in loader.disk_migrations.values() for old in new.replaces),
+    }
+    newer = [
+        key
+        for key in loader.applied_migrations
+        if key[0] in loader.migrated_apps and key not in known
+    ]
     if newer:
         app, name = sorted(newer)[-1]
-        raise ConfigError(f"the database {database_name()} was made by a newer ccproxy ({app} {name}); update ccproxy")
+        raise ConfigError(
+            f"the database {database_name()} was made by a newer ccproxy ({app} {name}); update"
+            " ccproxy"
+        )
     return bool(executor.migration_plan(loader.graph.leaf_nodes()))
 
 
 def _close_to_others() -> None:
-    """The record holds prompts: the file is its owner's alone, also when it was made with another umask."""
+    """The record holds prompts: the file is its owner's alone, also when it was made with another
+    umask.
+    """
     if connection.vendor == "sqlite" and Path(database_name()).exists():
         Path(database_name()).chmod(0o600)
 
@@ -116,7 +131,9 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _fill() -> list[str]:
-    """Import the providers, rules and hooks of `ccproxy.yaml`, and the defaults for what it does not mention."""
+    """Import the providers, rules and hooks of `ccproxy.yaml`, and the defaults for what it does
+    not mention.
+    """
     path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
     file = read_config_file(path) if path.exists() else None
     document = file.document if file else Document(source="the built-in defaults")
@@ -136,7 +153,9 @@ def _summary(report: ImportReport, path: Path) -> str:
 
 
 def _unread_sections() -> tuple[str, ...]:
-    """A note when the file's providers, rules or hooks were edited since they were last imported."""
+    """A note when the file's providers, rules or hooks were edited since they were last
+    imported.
+    """
     path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
     if not path.exists():
         return ()
@@ -144,7 +163,12 @@ def _unread_sections() -> tuple[str, ...]:
     mark = Path(settings.CONFIG_DIR) / _MARK_FILE
     if not file.sections or (mark.exists() and mark.read_text().strip() == _digest(file.sections)):
         return ()
-    return (f"the providers, rules or hooks in {path} are not in the database; apply them with: ccproxy importconfig",)
+    return (
+        (
+            f"the providers, rules or hooks in {path} are not in the database; apply them with:"
+            " ccproxy importconfig"
+        ),
+    )
 
 
 def _digest(sections: Sections) -> str:

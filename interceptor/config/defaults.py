@@ -1,4 +1,7 @@
-"""What a new installation starts with: providers and hooks, in the schema of `ccproxy.yaml`. No Django."""
+"""What a new installation starts with: providers and hooks, in the schema of `ccproxy.yaml`.
+
+No Django.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "commitbee_compat": "outbound",
     "shape": "outbound",
 }
-"""Every hook name the product's files may use, and its stage. `interceptor.hooks.HOOKS` says which exist so far."""
+"""Every hook name the product's files may use, and its stage.
+
+`interceptor.hooks.HOOKS` says which exist so far.
+"""
 
 _DEFAULT_HOOKS = ("inject_auth", "extract_session_id", "verbose_mode", "commitbee_compat")
 
@@ -31,15 +37,27 @@ def default_providers() -> dict[str, ProviderSection]:
     """The vendors' own APIs, each with the key that its usual environment variable holds."""
     generate = "/v1beta/models/{model}:{action}"
     return {
-        "anthropic": _provider("anthropic", "api.anthropic.com", "/v1/messages", "ANTHROPIC_API_KEY", "x-api-key"),
+        "anthropic": _provider(
+            "anthropic", "api.anthropic.com", "/v1/messages", "ANTHROPIC_API_KEY", "x-api-key"
+        ),
         "openai": _provider("openai", "api.openai.com", "/v1/chat/completions", "OPENAI_API_KEY"),
         "google": _provider(
-            "google", "generativelanguage.googleapis.com", generate, "GEMINI_API_KEY", "x-goog-api-key"
+            "google",
+            "generativelanguage.googleapis.com",
+            generate,
+            "GEMINI_API_KEY",
+            "x-goog-api-key",
         ),
         "deepseek": _provider(
-            "anthropic", "api.deepseek.com", "/anthropic/v1/messages", "DEEPSEEK_API_KEY", "x-api-key"
+            "anthropic",
+            "api.deepseek.com",
+            "/anthropic/v1/messages",
+            "DEEPSEEK_API_KEY",
+            "x-api-key",
         ),
-        "openrouter": _provider("openai", "openrouter.ai", "/api/v1/chat/completions", "OPENROUTER_API_KEY"),
+        "openrouter": _provider(
+            "openai", "openrouter.ai", "/api/v1/chat/completions", "OPENROUTER_API_KEY"
+        ),
     }
 
 

@@ -1,4 +1,6 @@
-"""A YAML file as plain data that still knows on which line each key stands, and errors that say so. No Django."""
+"""A YAML file as plain data that still knows on which line each key stands, and errors that say so.
+No Django.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ _SECRET_WORDS = ("password", "key", "secret", "token", "salt", "seed", "auth", "
 
 @dataclass(frozen=True)
 class Document:
-    """The settings of one file. `prefix` is the root key where the file has one; lines count from 1."""
+    """The settings of one file.
+
+    `prefix` is the root key where the file has one; lines count from 1.
+    """
 
     data: dict[str, Any] = field(default_factory=dict)
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
@@ -95,7 +100,9 @@ def _without_root(document: Document) -> Document:
     if ROOT_KEY not in document.data:
         return document
     if others := [key for key in document.data if key != ROOT_KEY]:
-        raise document.error((others[0],), f" stands beside the root key {ROOT_KEY}: indent it below {ROOT_KEY}")
+        raise document.error(
+            (others[0],), f" stands beside the root key {ROOT_KEY}: indent it below {ROOT_KEY}"
+        )
     data = document.data[ROOT_KEY]
     if data is not None and not isinstance(data, dict):
         raise document.error((ROOT_KEY,), f" holds settings (key: value), not {_kind(data)}")
@@ -126,7 +133,9 @@ def _walk(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], source: str
 
 
 def _kind(value: Any) -> str:
-    return {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}.get(type(value), "a single value")
+    return {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}.get(
+        type(value), "a single value"
+    )
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -144,17 +153,26 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     return keys
 
 
-def refuse(document: Document, model: type[BaseModel], failure: ValidationError, base: KeyPath = ()) -> ConfigError:
-    """The first problem of a failed validation as one sentence. `base` is where the model stands in the document."""
+def refuse(
+    document: Document, model: type[BaseModel], failure: ValidationError, base: KeyPath = ()
+) -> ConfigError:
+    """The first problem of a failed validation as one sentence.
+
+    `base` is where the model stands in the document.
+    """
     found = failure.errors(include_url=False)
     problem = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-    path = _real_path(document.data, (*base, *problem["loc"]), missing_last=problem["type"] == "missing")
+    path = _real_path(
+        document.data, (*base, *problem["loc"]), missing_last=problem["type"] == "missing"
+    )
     if problem["type"] == "extra_forbidden":
         hint = suggestion(model, path[len(base) :])
         return document.error(path, f": did you mean {hint}?" if hint else "", "unknown key ")
     if problem["type"] == "missing":
         return document.error(path, " is missing")
-    return document.error(path, f": {_sentence(problem['type'], problem['msg'])}{_shown(document.data, path)}")
+    return document.error(
+        path, f": {_sentence(problem['type'], problem['msg'])}{_shown(document.data, path)}"
+    )
 
 
 def suggestion(model: type[BaseModel], path: KeyPath) -> str:
@@ -228,7 +246,9 @@ _SENTENCES = {
     "bool_type": "should be true or false",
     "string_type": "should be a text; put it in quotes",
     "union_tag_not_found": "needs a type: command, file or key",
-    "union_tag_invalid": "has an unknown type: there are command, file, key and three kinds of …_oauth",
+    "union_tag_invalid": (
+        "has an unknown type: there are command, file, key and three kinds of …_oauth"
+    ),
 }
 
 

@@ -16,16 +16,24 @@ PREFIX = "CCPROXY_"
 Path = tuple[str, ...]
 
 OTHER_VARIABLES: dict[str, str] = {
-    "CCPROXY_CONFIG_DIR": "Config directory; default: $XDG_CONFIG_HOME/ccproxy, else ~/.config/ccproxy.",
-    "CCPROXY_ALLOW_CODE_CONFIG": "1: the console and the API may set credential commands and hook paths (code).",
-    "CCPROXY_PRODUCTION": "1: the console is served behind TLS; secure cookies, HSTS, no debug pages.",
+    "CCPROXY_CONFIG_DIR": (
+        "Config directory; default: $XDG_CONFIG_HOME/ccproxy, else ~/.config/ccproxy."
+    ),
+    "CCPROXY_ALLOW_CODE_CONFIG": (
+        "1: the console and the API may set credential commands and hook paths (code)."
+    ),
+    "CCPROXY_PRODUCTION": (
+        "1: the console is served behind TLS; secure cookies, HSTS, no debug pages."
+    ),
     "CCPROXY_BEHIND_TLS_PROXY": "1: a reverse proxy ends TLS and sets X-Forwarded-Proto.",
     "CCPROXY_DEBUG": "1: Django's debug pages; never together with CCPROXY_PRODUCTION.",
     "CCPROXY_SECRET_KEY": "Django's secret key; default: django.key in the config directory.",
     "CCPROXY_SECRET_KEY_FILE": "File that holds Django's secret key.",
     "CCPROXY_STATIC_ROOT": "Where collectstatic puts the console's assets.",
     "LOG_LEVEL": "Read when CCPROXY_LOG_LEVEL is not set and it names a known level.",
-    "DATABASE_URL": "postgresql://… or sqlite:///PATH; default: ccproxy.sqlite3 in the config directory.",
+    "DATABASE_URL": (
+        "postgresql://… or sqlite:///PATH; default: ccproxy.sqlite3 in the config directory."
+    ),
     "REDIS_URL": "Redis for live views over several processes; default: none is needed.",
 }
 """Variables that are no settings of the file, with their meaning."""
@@ -58,7 +66,8 @@ def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]
     """The settings with every variable applied.
 
     Raises:
-        ConfigError: a variable that is almost a known one, or whose value is refused; the message names it.
+        ConfigError: a variable that is almost a known one, or whose value is refused; the message
+        names it.
     """
     known = setting_paths(type(settings))
     by_name = {variable(path).removeprefix(PREFIX): path for path in known} | _ALIASES
@@ -77,7 +86,10 @@ def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]
         return type(settings).model_validate(data)
     except ValidationError as exc:
         problem = exc.errors(include_url=False)[0]
-        name = next((n for path, n in used.items() if problem["loc"][: len(path)] == path), "the environment")
+        name = next(
+            (n for path, n in used.items() if problem["loc"][: len(path)] == path),
+            "the environment",
+        )
         raise ConfigError(f"{name}: {problem['msg'].removeprefix('Input ')}") from None
 
 
@@ -102,7 +114,9 @@ def _ours(environ: Mapping[str, str], data: dict[str, Any]) -> dict[str, str]:
 
 
 def _refuse_typo(name: str, by_name: Mapping[str, Path]) -> None:
-    """A variable that names a nested key, or is nearly a known one, is a typing error; others are not ours to judge."""
+    """A variable that names a nested key, or is nearly a known one, is a typing error; others are
+    not ours to judge.
+    """
     short = name.removeprefix(PREFIX)
     match = nearest(short, by_name)
     if "__" in short or nearest(name, [PREFIX + match], cutoff=0.9):
@@ -117,7 +131,9 @@ def _put(data: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _value(text: str, annotation: Any, name: str) -> Any:
-    """The text as the setting's type wants it: lists are split at commas or written as YAML, mappings as YAML."""
+    """The text as the setting's type wants it: lists are split at commas or written as YAML,
+    mappings as YAML.
+    """
     kinds = _kinds(annotation)
     if type(None) in kinds and text.strip().lower() in ("", "null", "none"):
         return None
@@ -127,7 +143,9 @@ def _value(text: str, annotation: Any, name: str) -> Any:
         try:
             return yaml.safe_load(text)
         except yaml.YAMLError:
-            raise ConfigError(f"{name}: write it as YAML or JSON, e.g. {{a: b}} or [a, b]") from None
+            raise ConfigError(
+                f"{name}: write it as YAML or JSON, e.g. {{a: b}} or [a, b]"
+            ) from None
     return text
 
 

@@ -1,4 +1,7 @@
-"""Writes the configuration as a `ccproxy.yaml`: what `importconfig` reads back to the same rows. Never a secret."""
+"""Writes the configuration as a `ccproxy.yaml`: what `importconfig` reads back to the same rows.
+
+Never a secret.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ _SECRET_SETTINGS = (("inspector", "mitmproxy", "web_password"), ("mcp", "http", 
 
 
 def export_config(settings: Document) -> str:
-    """The whole configuration: the settings of `settings` (the file in use) and what the database holds."""
+    """The whole configuration: the settings of `settings` (the file in use) and what the database
+    holds.
+    """
     data, left_out = _public_settings(settings.data)
     comments = [f"{name} is left out: it is a secret" for name in left_out]
     providers = list(Provider.objects.all())
@@ -34,7 +39,9 @@ def export_config(settings: Document) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text with control characters in double quotes: in other styles YAML reads some of them as line ends."""
+    """Writes text with control characters in double quotes: in other styles YAML reads some of them
+    as line ends.
+    """
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -58,12 +65,17 @@ def secret_comments(provider: Provider) -> list[str]:
     """What of a provider is not written, and how to put it back."""
     lines = []
     if provider.auth_type == "key":
-        lines.append(f"The key of {provider.name} is left out; store it with: ccproxy setkey {provider.name}")
+        lines.append(
+            f"The key of {provider.name} is left out; store it with: ccproxy setkey {provider.name}"
+        )
     elif provider.auth_type.endswith("_oauth") and provider.secret:
-        lines.append(f"The client secret of {provider.name} is left out; without it, the stored one is kept")
+        lines.append(
+            f"The client secret of {provider.name} is left out; without it, the stored one is kept"
+        )
     secret = [name for name in provider.headers if _is_secret_header(name)]
     return lines + [
-        f"The value of {provider.name}'s header {name} is left out; null keeps the stored one" for name in secret
+        f"The value of {provider.name}'s header {name} is left out; null keeps the stored one"
+        for name in secret
     ]
 
 
@@ -72,14 +84,19 @@ def _is_secret_header(name: str) -> bool:
 
 
 def provider_section(provider: Provider) -> dict[str, Any]:
-    """One entry of `providers`. What has its default is left out, except that `auth` is always there."""
+    """One entry of `providers`.
+
+    What has its default is left out, except that `auth` is always there.
+    """
     section: dict[str, Any] = {
         "auth": _auth(provider),
         "host": provider.host,
         "path": provider.path,
         "type": provider.type,
     }
-    headers = {name: None if _is_secret_header(name) else value for name, value in provider.headers.items()}
+    headers = {
+        name: None if _is_secret_header(name) else value for name, value in provider.headers.items()
+    }
     optional: tuple[tuple[str, Any, Any], ...] = (
         ("enabled", provider.enabled, True),
         ("scheme", provider.scheme, "https"),
@@ -109,15 +126,22 @@ def hook_lists(settings: Iterable[HookSetting]) -> dict[str, list[Any]]:
 
 
 def _hook(setting: HookSetting) -> Any:
-    """The plain name where that says it all. A hook still to be built is off by itself, so that is not written."""
+    """The plain name where that says it all.
+
+    A hook still to be built is off by itself, so that is not written.
+    """
     name = PRODUCT_HOOKS + setting.name if setting.name in BUILT_IN_HOOKS else setting.name
     off = not setting.enabled and (setting.name in HOOKS or setting.name not in BUILT_IN_HOOKS)
-    extra = ({"params": setting.params} if setting.params else {}) | ({"enabled": False} if off else {})
+    extra = ({"params": setting.params} if setting.params else {}) | (
+        {"enabled": False} if off else {}
+    )
     return {"hook": name, **extra} if extra else name
 
 
 def rule_section(rule: TransformRule) -> dict[str, Any]:
-    """One entry of `inspector.transforms`; conditions and destinations that are empty are left out."""
+    """One entry of `inspector.transforms`; conditions and destinations that are empty are
+    left out.
+    """
     provider = rule.dest_provider.name if rule.dest_provider else None
     section: dict[str, Any] = {"action": rule.action}
     for name, info in TransformSection.model_fields.items():
@@ -130,16 +154,22 @@ def rule_section(rule: TransformRule) -> dict[str, Any]:
 
 
 def _public_settings(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The file's server settings without what the database holds and without secrets, and the names of those."""
+    """The file's server settings without what the database holds and without secrets, and the names
+    of those.
+    """
     public = {key: value for key, value in data.items() if key not in ("providers", "hooks")}
     if isinstance(public.get("inspector"), dict):
-        public["inspector"] = {key: value for key, value in public["inspector"].items() if key != "transforms"}
+        public["inspector"] = {
+            key: value for key, value in public["inspector"].items() if key != "transforms"
+        }
     left_out: list[str] = []
     cleaned = _without_secrets(public, (), left_out)
     return cleaned, left_out
 
 
-def _without_secrets(data: dict[str, Any], path: tuple[str, ...], left_out: list[str]) -> dict[str, Any]:
+def _without_secrets(
+    data: dict[str, Any], path: tuple[str, ...], left_out: list[str]
+) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in data.items():
         here = (*path, key)

@@ -1,6 +1,7 @@
 """The groups of server settings: one frozen model per mapping of `ccproxy.yaml`. No Django.
 
-Defaults and meanings are the reference that docs/configuration.md is generated from. Names end in their unit.
+Defaults and meanings are the reference that docs/configuration.md is generated from. Names end in
+their unit.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Group(BaseModel):
         """A group whose keys are all commented out reads as null and means its defaults."""
         if not isinstance(data, dict):
             return data
-        groups = {name for name, info in cls.model_fields.items() if isinstance(info.default, Group)}
+        groups = {
+            name for name, info in cls.model_fields.items() if isinstance(info.default, Group)
+        }
         return {key: value for key, value in data.items() if value is not None or key not in groups}
 
 
@@ -51,15 +54,21 @@ class AuthSettings(Group):
     """How long credential sources may take."""
 
     command_timeout_seconds: Seconds = Field(5, description="Limit of a credential command.")
-    refresh_timeout_seconds: Seconds = Field(15, description="Limit of one call to a token endpoint.")
-    refresh_headroom_seconds: float = Field(60, ge=0, description="Refresh a token this long before it expires.")
+    refresh_timeout_seconds: Seconds = Field(
+        15, description="Limit of one call to a token endpoint."
+    )
+    refresh_headroom_seconds: float = Field(
+        60, ge=0, description="Refresh a token this long before it expires."
+    )
 
 
 class ReadinessSettings(Group):
     """The probe of the network at start."""
 
     url: str | None = Field(
-        None, pattern=r"^https?://", description="URL asked once at start (HEAD); null: no probe, start offline."
+        None,
+        pattern=r"^https?://",
+        description="URL asked once at start (HEAD); null: no probe, start offline.",
     )
     timeout_seconds: Seconds = Field(5, description="Limit of the probe.")
 
@@ -67,24 +76,38 @@ class ReadinessSettings(Group):
 class MitmproxySettings(Group):
     """Options of mitmproxy that are passed on under their own names."""
 
-    confdir: str | None = Field(None, description="mitmproxy's own directory; null: `inspector.cert_dir`.")
+    confdir: str | None = Field(
+        None, description="mitmproxy's own directory; null: `inspector.cert_dir`."
+    )
     ssl_insecure: bool = Field(
-        False, description="Accept any certificate of an upstream. Never applies where a credential is injected."
+        False,
+        description=(
+            "Accept any certificate of an upstream. Never applies where a credential is injected."
+        ),
     )
     ssl_verify_upstream_trusted_ca: str | None = Field(
         None, description="PEM file of further certificate authorities to trust."
     )
-    stream_large_bodies: SizeText | None = Field(None, description="Stream bodies over this size, e.g. 10m.")
+    stream_large_bodies: SizeText | None = Field(
+        None, description="Stream bodies over this size, e.g. 10m."
+    )
     body_size_limit: SizeText | None = Field(
         "200m", description="Refuse requests with a body over this size, e.g. 50m; null: no limit."
     )
     web_host: str | None = Field(None, description="The product's older name of `console.host`.")
     web_password: str | SecretSource | None = Field(
-        None, description="Accepted from older files; the console has accounts and one-time login links instead."
+        None,
+        description=(
+            "Accepted from older files; the console has accounts and one-time login links instead."
+        ),
     )
     web_open_browser: bool = Field(False, description="Open the console in a browser at start.")
-    ignore_hosts: Texts = Field((), description="Regular expressions of hosts that are passed through untouched.")
-    allow_hosts: Texts = Field((), description="Regular expressions of the only hosts that are intercepted.")
+    ignore_hosts: Texts = Field(
+        (), description="Regular expressions of hosts that are passed through untouched."
+    )
+    allow_hosts: Texts = Field(
+        (), description="Regular expressions of the only hosts that are intercepted."
+    )
     termlog_verbosity: Literal["error", "warn", "info", "alert", "debug"] = Field(
         "warn", description="What mitmproxy itself may log."
     )
@@ -95,7 +118,9 @@ class InspectorSettings(Group):
     """The interceptor's listeners and certificates."""
 
     port: Port = Field(8083, description="Port of the console and its API.")
-    cert_dir: str | None = Field(None, description="Directory of the certificate authority; null: config directory.")
+    cert_dir: str | None = Field(
+        None, description="Directory of the certificate authority; null: config directory."
+    )
     provider_map: dict[str, str] = Field(
         {
             "api.anthropic.com": "anthropic",
@@ -107,20 +132,28 @@ class InspectorSettings(Group):
     )
     wireguard_port: Port | None = Field(
         None,
-        description="UDP port on 127.0.0.1 of the WireGuard listener for clients outside; 0: any free one; null: none.",
+        description=(
+            "UDP port on 127.0.0.1 of the WireGuard listener for clients outside; 0: any free one;"
+            " null: none."
+        ),
     )
     keylog: bool = Field(
         False,
-        description="Write tls.keylog and wg.keylog. Off, because whoever reads them can decrypt every captured "
-        "connection.",
+        description=(
+            "Write tls.keylog and wg.keylog. Off, because whoever reads them can decrypt every"
+            " captured connection."
+        ),
     )
     dns_overrides: dict[str, str] = Field(
-        {}, description="Name to address: what captured commands are told when they look the name up."
+        {},
+        description="Name to address: what captured commands are told when they look the name up.",
     )
     upstream_overrides: dict[str, str] = Field(
         {},
-        description="Host to ADDRESS:PORT: where connections to the host really go. Certificates are still checked "
-        "for the host's own name.",
+        description=(
+            "Host to ADDRESS:PORT: where connections to the host really go. Certificates are still"
+            " checked for the host's own name."
+        ),
     )
     readiness: ReadinessSettings = ReadinessSettings()
     mitmproxy: MitmproxySettings = MitmproxySettings()
@@ -131,7 +164,9 @@ class ConsoleSettings(Group):
 
     host: str = Field("127.0.0.1", min_length=1, description="Bind address of the console.")
     hosts: Texts = Field((), description="Further host names the console may be reached by.")
-    origins: Texts = Field((), description="Further origins whose forms it accepts, e.g. https://ccproxy.example.")
+    origins: Texts = Field(
+        (), description="Further origins whose forms it accepts, e.g. https://ccproxy.example."
+    )
 
 
 class OtelSettings(Group):
@@ -145,17 +180,25 @@ class OtelSettings(Group):
 class RetentionSettings(Group):
     """What is kept of the record; the oldest flows that are not pinned go first. null: no limit."""
 
-    max_age_days: float | None = Field(30, gt=0, description="Delete flows older than this; null: no limit.")
-    max_flows: int | None = Field(200_000, ge=1, description="Keep at most this many flows; null: no limit.")
+    max_age_days: float | None = Field(
+        30, gt=0, description="Delete flows older than this; null: no limit."
+    )
+    max_flows: int | None = Field(
+        200_000, ge=1, description="Keep at most this many flows; null: no limit."
+    )
     max_bytes: int | None = Field(
-        10 * 1024**3, ge=1, description="Keep at most this many stored bytes of bodies; null: no limit."
+        10 * 1024**3,
+        ge=1,
+        description="Keep at most this many stored bytes of bodies; null: no limit.",
     )
 
 
 class FlowsSettings(Group):
     """The record of flows."""
 
-    default_jq_filters: Texts = Field((), description="jq filters applied before those of a `flows` command.")
+    default_jq_filters: Texts = Field(
+        (), description="jq filters applied before those of a `flows` command."
+    )
     retention: RetentionSettings = RetentionSettings()
 
 
@@ -163,12 +206,20 @@ class GeminiCapacitySettings(Group):
     """What happens when Gemini has no capacity."""
 
     enabled: bool = Field(True, description="Retry and fall back when Gemini has no capacity.")
-    retry_status_codes: tuple[int, ...] = Field((429, 503, 500), description="Answers that are tried again.")
+    retry_status_codes: tuple[int, ...] = Field(
+        (429, 503, 500), description="Answers that are tried again."
+    )
     fallback_models: Texts = Field((), description="Models to try next, in order.")
     sticky_retry_attempts: int = Field(3, ge=0, le=10, description="Tries of the same model.")
-    sticky_retry_max_delay_seconds: Seconds = Field(60, description="Longest wait between two tries.")
-    terminal_delay_threshold_seconds: Seconds = Field(300, description="Give up when told to wait longer than this.")
-    total_retry_budget_seconds: Seconds = Field(120, description="Longest time spent on one request.")
+    sticky_retry_max_delay_seconds: Seconds = Field(
+        60, description="Longest wait between two tries."
+    )
+    terminal_delay_threshold_seconds: Seconds = Field(
+        300, description="Give up when told to wait longer than this."
+    )
+    total_retry_budget_seconds: Seconds = Field(
+        120, description="Longest time spent on one request."
+    )
 
 
 class PplxSearchSettings(Group):
@@ -176,8 +227,12 @@ class PplxSearchSettings(Group):
 
     language: str = Field("en-US", description="Language of the search.")
     timezone: str = Field("America/Los_Angeles", description="Time zone of the search.")
-    search_focus: Literal["internet", "writing"] = Field("internet", description="internet or writing.")
-    sources: tuple[Literal["web", "scholar", "social", "edgar"], ...] = Field(("web",), description="Where to search.")
+    search_focus: Literal["internet", "writing"] = Field(
+        "internet", description="internet or writing."
+    )
+    sources: tuple[Literal["web", "scholar", "social", "edgar"], ...] = Field(
+        ("web",), description="Where to search."
+    )
     search_recency_filter: Literal["DAY", "WEEK", "MONTH", "YEAR"] | None = Field(
         None, description="Only results this recent."
     )
@@ -192,8 +247,12 @@ class PplxSearchSettings(Group):
 class PplxThreadSettings(Group):
     """Continuing Perplexity threads."""
 
-    consistency_mode: Literal["warn", "strict", "ignore"] = Field("warn", description="When histories diverge.")
-    citation_mode: Literal["markdown", "default", "clean"] = Field("markdown", description="How citations look.")
+    consistency_mode: Literal["warn", "strict", "ignore"] = Field(
+        "warn", description="When histories diverge."
+    )
+    citation_mode: Literal["markdown", "default", "clean"] = Field(
+        "markdown", description="How citations look."
+    )
     ttl_seconds: Seconds = Field(1800, description="How long a thread is remembered.")
     fetch_page_size: int = Field(100, ge=1, description="Entries asked for at once.")
     fetch_timeout_seconds: Seconds = Field(10, description="Limit per page.")
@@ -223,7 +282,9 @@ class McpHttpSettings(Group):
     enabled: bool = Field(True, description="Run the MCP server.")
     host: str = Field("127.0.0.1", description="Its bind address.")
     port: Port = Field(4030, description="Its port; the endpoint is /mcp.")
-    auth: str | SecretSource | None = Field(None, description="Bearer token of its clients, or where to read it.")
+    auth: str | SecretSource | None = Field(
+        None, description="Bearer token of its clients, or where to read it."
+    )
 
 
 class McpBufferSettings(Group):
@@ -277,5 +338,7 @@ class ShapingSettings(Group):
     """Shapes of known-good requests."""
 
     enabled: bool = Field(True, description="Apply shapes.")
-    shapes_dir: str | None = Field(None, description="Directory of shapes; null: shapes/ in the config directory.")
+    shapes_dir: str | None = Field(
+        None, description="Directory of shapes; null: shapes/ in the config directory."
+    )
     providers: dict[str, ShapingProfile] = Field({}, description="Profiles by provider type.")

@@ -41,10 +41,14 @@ def find_hook(name: str) -> HookSpec:
     try:
         module = import_module(module_name)
     except Exception as exc:  # a user's file may fail in any way while it is imported
-        raise ConfigError(f"hook “{name}”: cannot import {module_name}: {type(exc).__name__}: {exc}") from exc
+        raise ConfigError(
+            f"hook “{name}”: cannot import {module_name}: {type(exc).__name__}: {exc}"
+        ) from exc
     found = getattr(module, attribute, None)
     if not isinstance(found, HookSpec):
-        raise ConfigError(f"hook “{name}”: {module_name} has no function “{attribute}” declared with @hook")
+        raise ConfigError(
+            f"hook “{name}”: {module_name} has no function “{attribute}” declared with @hook"
+        )
     return found
 
 
@@ -59,7 +63,8 @@ def build_plan(confs: Iterable[HookConf], stage: Stage) -> Plan:
         if conf.stage != stage:
             continue
         if not conf.enabled and conf.name not in HOOKS:
-            continue  # a switched-off hook may be one this version does not have, or a file that is gone
+            # a switched-off hook may be one this version does not have, or a file that is gone
+            continue
         planned.append(_plan_one(conf))
     return make_plan(planned)
 
@@ -76,4 +81,6 @@ def _plan_one(conf: HookConf) -> PlannedHook:
             raise ConfigError(f"hook “{conf.name}”: parameter {where}: {first['msg']}") from None
     elif conf.params:
         raise ConfigError(f"hook “{conf.name}” takes no parameters")
-    return PlannedHook(spec, conf.position, params, conf.name, conf.enabled, builtin=conf.name in HOOKS)
+    return PlannedHook(
+        spec, conf.position, params, conf.name, conf.enabled, builtin=conf.name in HOOKS
+    )

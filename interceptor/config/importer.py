@@ -1,7 +1,8 @@
 """Writes the database's sections of a `ccproxy.yaml` into the database, in one transaction.
 
-Providers are updated by name, and those the file does not name stay. Rules and hooks are replaced by the file's lists
-when it has them. Rows that stay the same are not touched, so a rule keeps its number in the record.
+Providers are updated by name, and those the file does not name stay. Rules and hooks are replaced
+by the file's lists when it has them. Rows that stay the same are not touched, so a rule keeps its
+number in the record.
 """
 
 from __future__ import annotations
@@ -45,11 +46,14 @@ _PROVIDER_KEYS: dict[str, KeyPath] = {
 }
 
 
-def import_sections(sections: Sections, document: Document, *, dry_run: bool = False) -> ImportReport:
+def import_sections(
+    sections: Sections, document: Document, *, dry_run: bool = False
+) -> ImportReport:
     """Write the sections; with `dry_run` everything is tried and undone.
 
     Raises:
-        ConfigError: something is refused; the message names the file's line and key, and nothing was changed.
+        ConfigError: something is refused; the message names the file's line and key, and nothing
+        was changed.
     """
     report = ImportReport()
     with transaction.atomic():
@@ -73,22 +77,31 @@ def refuse_unsafe_file(path: Path, sections: Sections) -> None:
     lists = sections.hooks or HookLists()
     functions = any("." in entry.hook for entry in (*lists.inbound, *lists.outbound))
     if (commands or functions) and path.stat().st_mode & 0o022:
-        raise ConfigError(f"{path} names code to run and others may write it; run: chmod go-w {path}")
+        raise ConfigError(
+            f"{path} names code to run and others may write it; run: chmod go-w {path}"
+        )
 
 
-def _import_providers(providers: dict[str, ProviderSection], document: Document, report: ImportReport) -> None:
+def _import_providers(
+    providers: dict[str, ProviderSection], document: Document, report: ImportReport
+) -> None:
     stored = {row.name: row for row in Provider.objects.all()}
     for name, section in providers.items():
         row = stored.get(name) or Provider(name=name)
         before = copy.copy(stored.get(name))
         target = Target(row, f"provider {name}", ("providers", name), document, _PROVIDER_KEYS)
-        target.write(provider_values(row, section) | credential_values(row, section, report), report)
+        target.write(
+            provider_values(row, section) | credential_values(row, section, report), report
+        )
         audit_credential(before, row, by=shell_caller())
 
 
 def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
     """The fields of a provider as the file wants them, without its credential."""
-    headers = {name: row.headers.get(name) if value is None else value for name, value in section.headers.items()}
+    headers = {
+        name: row.headers.get(name) if value is None else value
+        for name, value in section.headers.items()
+    }
     return {
         "type": section.type,
         "enabled": section.enabled,
@@ -104,13 +117,23 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
     }
 
 
-def credential_values(row: Provider, section: ProviderSection, report: ImportReport) -> dict[str, Any]:
+def credential_values(
+    row: Provider, section: ProviderSection, report: ImportReport
+) -> dict[str, Any]:
     """The credential's fields. A file that says nothing of it leaves the stored one alone."""
     auth = section.auth
     if auth is None:
         given = "auth" in section.model_fields_set
-        return {"auth_type": "none", "auth_config": {}, "auth_header": "", "secret": ""} if given else {}
-    values: dict[str, Any] = {"auth_type": auth.type, "auth_header": auth.header.lower(), "auth_config": {}}
+        return (
+            {"auth_type": "none", "auth_config": {}, "auth_header": "", "secret": ""}
+            if given
+            else {}
+        )
+    values: dict[str, Any] = {
+        "auth_type": auth.type,
+        "auth_header": auth.header.lower(),
+        "auth_config": {},
+    }
     if isinstance(auth, KeySection):
         return values | _key(row, auth, report)
     if isinstance(auth, CommandSection):
@@ -118,7 +141,9 @@ def credential_values(row: Provider, section: ProviderSection, report: ImportRep
     elif isinstance(auth, FileSection):
         values["auth_config"] = {"file": auth.file}
     else:
-        values["auth_config"] = auth.model_dump(exclude={"type", "header", "client_secret"}, exclude_none=True)
+        values["auth_config"] = auth.model_dump(
+            exclude={"type", "header", "client_secret"}, exclude_none=True
+        )
         return values | _client_secret(row, auth, report)
     return values | {"secret": ""}
 
@@ -126,19 +151,27 @@ def credential_values(row: Provider, section: ProviderSection, report: ImportRep
 def _key(row: Provider, auth: KeySection, report: ImportReport) -> dict[str, Any]:
     if auth.key is None:
         if not row.secret:
-            report.notes.append(f"provider {row.name} has no key yet; store it with: ccproxy setkey {row.name}")
+            report.notes.append(
+                f"provider {row.name} has no key yet; store it with: ccproxy setkey {row.name}"
+            )
         return {}
-    report.notes.append(f"providers.{row.name}.auth.key is stored encrypted now; remove it from the file")
+    report.notes.append(
+        f"providers.{row.name}.auth.key is stored encrypted now; remove it from the file"
+    )
     if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == auth.key:
         return {}
     return {"secret": auth.key}
 
 
 def _client_secret(row: Provider, auth: OauthSection, report: ImportReport) -> dict[str, Any]:
-    """Like a key; a file without one keeps the stored one, unless that belonged to another source."""
+    """Like a key; a file without one keeps the stored one, unless that belonged to another
+    source.
+    """
     if auth.client_secret is None:
         return {} if row.auth_type == auth.type else {"secret": ""}
-    report.notes.append(f"providers.{row.name}.auth.client_secret is stored encrypted now; remove it from the file")
+    report.notes.append(
+        f"providers.{row.name}.auth.client_secret is stored encrypted now; remove it from the file"
+    )
     if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == auth.client_secret:
         return {}
     return {"secret": auth.client_secret}
@@ -164,7 +197,9 @@ def _import_hooks(hooks: HookLists, document: Document, report: ImportReport) ->
 def _placed(
     hooks: HookLists, document: Document, report: ImportReport
 ) -> dict[tuple[str, str], tuple[HookEntry, KeyPath]]:
-    """The entries by stage and name, in order; a built-in that stands in the other stage's list is moved to its own."""
+    """The entries by stage and name, in order; a built-in that stands in the other stage's list is
+    moved to its own.
+    """
     flat = isinstance(document.data.get("hooks"), list)
     placed: dict[tuple[str, str], tuple[HookEntry, KeyPath]] = {}
     for listed, entries in (("inbound", hooks.inbound), ("outbound", hooks.outbound)):
@@ -172,7 +207,9 @@ def _placed(
             path: KeyPath = ("hooks", index) if flat else ("hooks", listed, index)
             stage = _stage(entry.hook, listed, path, document)
             if stage != listed:
-                report.notes.append(f"{dotted(path)}: {entry.hook} is an {stage} hook and was put there")
+                report.notes.append(
+                    f"{dotted(path)}: {entry.hook} is an {stage} hook and was put there"
+                )
             if (stage, entry.hook) in placed:
                 raise document.error(path, f": {entry.hook} stands twice in the {stage} hooks")
             placed[stage, entry.hook] = (entry, path)
@@ -184,14 +221,20 @@ def _stage(name: str, listed: str, path: KeyPath, document: Document) -> str:
         return BUILT_IN_HOOKS[name]
     if "." not in name and name not in HOOKS:
         match = nearest(name, BUILT_IN_HOOKS)
-        raise document.error(path, f": there is no hook “{name}”" + (f"; did you mean {match}?" if match else ""))
+        raise document.error(
+            path, f": there is no hook “{name}”" + (f"; did you mean {match}?" if match else "")
+        )
     return listed
 
 
-def _can_run(entry: HookEntry, stage: Stage, path: KeyPath, document: Document, report: ImportReport) -> bool:
+def _can_run(
+    entry: HookEntry, stage: Stage, path: KeyPath, document: Document, report: ImportReport
+) -> bool:
     """False, with a note, for a hook that this version does not have or that cannot be loaded."""
     if entry.hook in BUILT_IN_HOOKS and entry.hook not in HOOKS:
-        report.notes.append(f"{dotted(path)}: {entry.hook} is not built yet; it is stored switched off")
+        report.notes.append(
+            f"{dotted(path)}: {entry.hook} is not built yet; it is stored switched off"
+        )
         return False
     try:
         build_plan([HookConf(stage=stage, name=entry.hook, params=entry.params)], stage)
@@ -203,7 +246,9 @@ def _can_run(entry: HookEntry, stage: Stage, path: KeyPath, document: Document, 
     return True
 
 
-def _import_rules(transforms: tuple[TransformSection, ...], document: Document, report: ImportReport) -> None:
+def _import_rules(
+    transforms: tuple[TransformSection, ...], document: Document, report: ImportReport
+) -> None:
     stored = list(TransformRule.objects.all())
     wanted = [rule_values(section, index, document) for index, section in enumerate(transforms)]
     rows = _matched(stored, wanted)
@@ -221,8 +266,12 @@ def _rule_label(row: TransformRule) -> str:
     return row.name or f"{row.position + 1}: {row.action}"
 
 
-def _matched(stored: list[TransformRule], wanted: list[dict[str, Any]]) -> list[TransformRule | None]:
-    """For each wanted rule the stored row it becomes: the same content first, then the same name."""
+def _matched(
+    stored: list[TransformRule], wanted: list[dict[str, Any]]
+) -> list[TransformRule | None]:
+    """For each wanted rule the stored row it becomes: the same content first, then the same
+    name.
+    """
     left = list(stored)
     found: list[TransformRule | None] = [None] * len(wanted)
     for same in (_same_content, _same_name):
@@ -245,7 +294,10 @@ def rule_values(section: TransformSection, index: int, document: Document) -> di
     """The fields of the rule at `index` of the file's list."""
     texts = section.model_dump(exclude={"dest_provider"})
     values = {name: "" if value is None else value for name, value in texts.items()}
-    return values | {"position": index, "dest_provider": _dest_provider(section.dest_provider, index, document)}
+    return values | {
+        "position": index,
+        "dest_provider": _dest_provider(section.dest_provider, index, document),
+    }
 
 
 def _dest_provider(name: str | None, index: int, document: Document) -> Provider | None:

@@ -26,9 +26,13 @@ def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
     with transaction.atomic():
         revision = ConfigRevision.current()
         providers = [_provider(row) for row in Provider.objects.filter(enabled=True)]
-        rules = [rule_conf(row) for row in TransformRule.objects.filter(enabled=True).select_related("dest_provider")]
+        rules = [
+            rule_conf(row)
+            for row in TransformRule.objects.filter(enabled=True).select_related("dest_provider")
+        ]
         hooks = [
-            HookConf(row.stage, row.name, row.position, row.enabled, row.params) for row in HookSetting.objects.all()
+            HookConf(row.stage, row.name, row.position, row.enabled, row.params)
+            for row in HookSetting.objects.all()
         ]
         tokens = tuple(
             ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers))

@@ -1,6 +1,7 @@
 """The tables of docs/configuration.md, made from the settings themselves. No Django.
 
-`python -m interceptor.config.reference docs/configuration.md` rewrites the tables of the file; a test compares them.
+`python -m interceptor.config.reference docs/configuration.md` rewrites the tables of the file; a
+test compares them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ _MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def settings_table() -> str:
     """One row per server setting: key, default, variable, meaning."""
     rows = [
-        (f"`{'.'.join(path)}`", _type(info.annotation), _default(info), f"`{variable(path)}`", info.description or "")
+        (
+            f"`{'.'.join(path)}`",
+            _type(info.annotation),
+            _default(info),
+            f"`{variable(path)}`",
+            info.description or "",
+        )
         for path, info in leaves(ServerSettings)
     ]
     return _table(("Key", "Type", "Default", "Variable", "Meaning"), rows)
@@ -33,7 +40,9 @@ def settings_table() -> str:
 
 def variables_table() -> str:
     """The variables that are no settings of the file."""
-    return _table(("Variable", "Meaning"), [(f"`{name}`", text) for name, text in OTHER_VARIABLES.items()])
+    return _table(
+        ("Variable", "Meaning"), [(f"`{name}`", text) for name, text in OTHER_VARIABLES.items()]
+    )
 
 
 def providers_table() -> str:
@@ -59,7 +68,9 @@ def with_tables(text: str) -> str:
     return _MARK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], text)
 
 
-def leaves(model: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+def leaves(
+    model: type[BaseModel], prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
     """Every setting that is no group of others."""
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
@@ -83,7 +94,9 @@ def _fields(model: type[BaseModel]) -> str:
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
 
 
 def _default(info: FieldInfo) -> str:
@@ -95,7 +108,9 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, tuple):
         return f"`[{', '.join(map(str, value))}]`"
     if isinstance(value, dict):
-        return "{}" if not value else "<br>".join(f"`{key}: {inner}`" for key, inner in value.items())
+        return (
+            "{}" if not value else "<br>".join(f"`{key}: {inner}`" for key, inner in value.items())
+        )
     return f"`{value}`" if value != "" else "empty"
 
 
@@ -113,7 +128,9 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(inner[0])}"
     if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return "mapping"
-    return {str: "text", int: "number", float: "number", bool: "true, false"}.get(annotation, "text")
+    return {str: "text", int: "number", float: "number", bool: "true, false"}.get(
+        annotation, "text"
+    )
 
 
 if __name__ == "__main__":

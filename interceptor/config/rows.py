@@ -1,4 +1,6 @@
-"""Saving one configuration row: what changed is reported, what is refused is named by its place in the file."""
+"""Saving one configuration row: what changed is reported, what is refused is named by its place in
+the file.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Change:
     details: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.kind:8}{self.what}" + (f" ({', '.join(self.details)})" if self.details else "")
+        return f"{self.kind:8}{self.what}" + (
+            f" ({', '.join(self.details)})" if self.details else ""
+        )
 
 
 @dataclass(slots=True)
@@ -34,7 +38,9 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A row that an import is about to write: how people call it, and where it stands in the file."""
+    """A row that an import is about to write: how people call it, and where it stands in the
+    file.
+    """
 
     row: models.Model
     what: str
@@ -43,7 +49,9 @@ class Target:
     keys: Mapping[str, KeyPath] = field(default_factory=dict)
     """Model field to its key below `path`, where the names differ."""
     skip_clean: bool = False
-    """Check fields and constraints alone: for rows that are stored before this version can use them."""
+    """Check fields and constraints alone: for rows that are stored before this version can use
+    them.
+    """
 
     def write(self, values: Mapping[str, Any], report: ImportReport) -> None:
         """Set `values`, validate and save; a row that stays as it is is not saved.

@@ -1,4 +1,7 @@
-"""The frozen configuration the proxy runs on. Built and validated whole, then swapped by one assignment. No Django."""
+"""The frozen configuration the proxy runs on.
+
+Built and validated whole, then swapped by one assignment. No Django.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,9 @@ class ProviderConf:
     def native_formats(self) -> frozenset[WireFormatName]:
         """Every format this host understands without translation."""
         own = (self.wire_format,) if self.wire_format else ()
-        return frozenset((*own, *self.extra_formats, *ALSO_NATIVE_AT_HOST.get(self.host.lower(), ())))
+        return frozenset(
+            (*own, *self.extra_formats, *ALSO_NATIVE_AT_HOST.get(self.host.lower(), ()))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""Server settings: `ccproxy.yaml` in the config directory, overridden by `CCPROXY_*` variables. No Django.
+"""Server settings: `ccproxy.yaml` in the config directory, overridden by `CCPROXY_*` variables. No
+Django.
 
-What a user tunes while the proxy runs (providers, rules, hooks) lives in the database; this is what a process needs
-before it can start. The file may hold those sections too: they are checked here and applied by `importconfig`.
+What a user tunes while the proxy runs (providers, rules, hooks) lives in the database; this is what
+a process needs before it can start. The file may hold those sections too: they are checked here and
+applied by `importconfig`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """The config directory: `CCPROXY_CONFIG_DIR`, `$XDG_CONFIG_HOME/ccproxy` or ~/.config/ccproxy."""
+    """The config directory: `CCPROXY_CONFIG_DIR`, `$XDG_CONFIG_HOME/ccproxy` or
+    ~/.config/ccproxy.
+    """
     if chosen := environ.get("CCPROXY_CONFIG_DIR"):
         return Path(chosen).expanduser().absolute()
     home = environ.get("XDG_CONFIG_HOME") or "~/.config"
@@ -54,18 +58,30 @@ class ServerSettings(Group):
     host: str = Field("127.0.0.1", min_length=1, description="Bind address of the proxy.")
     port: Port = Field(4000, description="Port of the proxy.")
     allowed_hosts: Texts = Field(
-        (), description="Further host names by which clients call the proxy, e.g. host.docker.internal."
+        (),
+        description=(
+            "Further host names by which clients call the proxy, e.g. host.docker.internal."
+        ),
     )
     allowed_origins: Texts = Field(
-        (), description="Origins of programs that send one, e.g. app://my-editor. Web pages have no business here."
+        (),
+        description=(
+            "Origins of programs that send one, e.g. app://my-editor. Web pages have no business"
+            " here."
+        ),
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field("INFO", description="Level of the log.")
+    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
+        "INFO", description="Level of the log."
+    )
     log_file: str | None = Field(
-        "ccproxy.log", min_length=1, description="Log file, relative to the config directory; null: none."
+        "ccproxy.log",
+        min_length=1,
+        description="Log file, relative to the config directory; null: none.",
     )
     use_journal: bool = Field(False, description="Log to the systemd journal.")
     journal_identifier: str | None = Field(
-        None, description="Identifier in the journal; null: derived from the config directory's name."
+        None,
+        description="Identifier in the journal; null: derived from the config directory's name.",
     )
     provider_timeout: Seconds | None = Field(
         None, description="Limit in seconds of the proxy's own calls to providers; null: none."
@@ -74,7 +90,10 @@ class ServerSettings(Group):
         10, ge=0, description="How long open streams may go on after a request to stop."
     )
     stream_idle_timeout_seconds: Seconds = Field(
-        300, description="Give a provider up that was silent for this long, before its answer or within it."
+        300,
+        description=(
+            "Give a provider up that was silent for this long, before its answer or within it."
+        ),
     )
     auth: AuthSettings = AuthSettings()
     inspector: InspectorSettings = InspectorSettings()
@@ -151,10 +170,14 @@ def parse_server_settings(document: Document) -> ServerSettings:
 
 
 def _server_data(document: Document) -> dict[str, Any]:
-    """The data without providers, hooks and transforms, with older spellings folded into today's."""
+    """The data without providers, hooks and transforms, with older spellings folded into
+    today's.
+    """
     data = {key: value for key, value in document.data.items() if key not in ("providers", "hooks")}
     if isinstance(data.get("inspector"), dict):
-        data["inspector"] = {key: value for key, value in data["inspector"].items() if key != "transforms"}
+        data["inspector"] = {
+            key: value for key, value in data["inspector"].items() if key != "transforms"
+        }
     return fold_old_names(data, document)
 
 
@@ -167,9 +190,16 @@ def fold_old_names(data: dict[str, Any], document: Document) -> dict[str, Any]:
     wanted = data.pop("verify_readiness_on_startup", None)
     if wanted is not None and not isinstance(wanted, bool):
         raise document.error(("verify_readiness_on_startup",), ": should be true or false")
-    if wanted is True and "readiness_probe_url" not in data and not _get(data, "inspector", "readiness", "url"):
+    if (
+        wanted is True
+        and "readiness_probe_url" not in data
+        and not _get(data, "inspector", "readiness", "url")
+    ):
         data["readiness_probe_url"] = DEFAULT_PROBE_URL
-    for old, new in (("readiness_probe_url", "url"), ("readiness_probe_timeout_seconds", "timeout_seconds")):
+    for old, new in (
+        ("readiness_probe_url", "url"),
+        ("readiness_probe_timeout_seconds", "timeout_seconds"),
+    ):
         if old in data:
             data = _moved(data, document, (old,), ("inspector", "readiness", new))
     if wanted is False:
@@ -186,14 +216,18 @@ def _get(data: Any, *path: str) -> Any:
 
 
 def _with(data: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """A copy of `data` with the value at `path` set; what is not a mapping on the way is left to the validation."""
+    """A copy of `data` with the value at `path` set; what is not a mapping on the way is left to
+    the validation.
+    """
     if len(path) == 1:
         return {**data, path[0]: value}
     inner = data.get(path[0], {})
     return {**data, path[0]: _with(inner, path[1:], value)} if isinstance(inner, dict) else data
 
 
-def _moved(data: dict[str, Any], document: Document, old: tuple[str, ...], new: tuple[str, ...]) -> dict[str, Any]:
+def _moved(
+    data: dict[str, Any], document: Document, old: tuple[str, ...], new: tuple[str, ...]
+) -> dict[str, Any]:
     value, there = _get(data, *old), _get(data, *new)
     if there is not None and there != value:
         raise document.error(old, f" and {'.'.join(new)} say different things: keep one")

@@ -1,4 +1,6 @@
-"""Saving or deleting a row the proxy is configured by bumps the revision once the transaction is committed."""
+"""Saving or deleting a row the proxy is configured by bumps the revision once the transaction is
+committed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ def connect() -> None:
     """Watch every configuration model."""
     for model in CONFIG_MODELS:
         for signal in (post_save, post_delete):
-            signal.connect(_changed, sender=model, dispatch_uid=f"ccproxy-revision-{model.__name__}-{id(signal)}")
+            signal.connect(
+                _changed,
+                sender=model,
+                dispatch_uid=f"ccproxy-revision-{model.__name__}-{id(signal)}",
+            )
 
 
 def _changed(*_: Any, **kwargs: Any) -> None:

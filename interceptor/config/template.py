@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 TEMPLATE = """\
-# ccproxy server settings. What is commented out shows its default; docs/configuration.md lists every setting.
+# ccproxy server settings. What is commented out shows its default;
+# docs/configuration.md lists every setting.
 # Each can also be set by a variable: CCPROXY_PORT=4001, CCPROXY_INSPECTOR__PORT=8084.
 # A change here takes effect at the next `ccproxy start`.
 
@@ -36,9 +37,10 @@ ccproxy:
   # auth:
   #   command_timeout_seconds: 5
 
-# Providers, hooks and inspector.transforms live in the database: edit them in the console while the proxy runs.
-# They may be written here too, below `ccproxy:`, in the form that `ccproxy exportconfig` prints. Then apply them
-# with `ccproxy importconfig`; when the database is new, that happens by itself. For example:
+# Providers, hooks and inspector.transforms live in the database: edit them in the console while
+# the proxy runs. They may be written here too, below `ccproxy:`, in the form that
+# `ccproxy exportconfig` prints. Then apply them with `ccproxy importconfig`; when the database is
+# new, that happens by itself. For example:
 #
 #   providers:
 #     anthropic:

@@ -1,4 +1,6 @@
-"""The thread that notices a new configuration within a second, validates it, swaps it in and writes the heartbeat."""
+"""The thread that notices a new configuration within a second, validates it, swaps it in and writes
+the heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ class ConfigWatcher:
 
     Args:
         store: where the snapshot is swapped.
-        facts: what the heartbeat says besides the revision (queue depth and the like), asked from this thread.
-        on_swap: told of every new snapshot.
+        facts: what the heartbeat says besides the revision (queue depth and the like), asked from
+        this thread. on_swap: told of every new snapshot.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class ConfigWatcher:
 
     def _run(self) -> None:
         if connection.vendor == "sqlite":
-            # Another process may hold the lock for long: this thread would rather try again than hang.
+            # Another process may hold the lock for long: this thread would rather try again than
+            # hang.
             with connection.cursor() as cursor:
                 cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         rounds = 0
@@ -95,8 +98,15 @@ class ConfigWatcher:
             raise
         except Exception as exc:
             self.refused_revision = number
-            self.refusal = str(exc) if isinstance(exc, CcproxyError) else f"{type(exc).__name__}: {exc}"
-            logger.error("revision %s refused: %s; running %s", number, self.refusal, self._store.current.revision)
+            self.refusal = (
+                str(exc) if isinstance(exc, CcproxyError) else f"{type(exc).__name__}: {exc}"
+            )
+            logger.error(
+                "revision %s refused: %s; running %s",
+                number,
+                self.refusal,
+                self._store.current.revision,
+            )
             self.beat()
             return False
         self._store.replace(snapshot)

@@ -1,7 +1,8 @@
-"""The schema of a whole `ccproxy.yaml`: server settings plus what is kept in the database. No Django.
+"""The schema of a whole `ccproxy.yaml`: server settings plus what is kept in the database. No
+Django.
 
-Providers, hooks and inspector.transforms are read from the file by `importconfig`, and once when the database is
-made; the forms of the product's own files are all accepted.
+Providers, hooks and inspector.transforms are read from the file by `importconfig`, and once when
+the database is made; the forms of the product's own files are all accepted.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class KeySection(_Auth):
 
 
 class OauthSection(_Auth):
-    """A login in a JSON file, which is renewed. What is not given has the kind's default; see docs/credentials.md."""
+    """A login in a JSON file, which is renewed.
+
+    What is not given has the kind's default; see docs/credentials.md.
+    """
 
     type: Literal["anthropic_oauth", "google_oauth", "codex_oauth"]
     file_path: str | None = None
@@ -81,29 +85,44 @@ def _source(value: Any) -> Any:
 
 
 AuthSection = Annotated[
-    Annotated[CommandSection | FileSection | KeySection | OauthSection, Discriminator("type")], BeforeValidator(_source)
+    Annotated[CommandSection | FileSection | KeySection | OauthSection, Discriminator("type")],
+    BeforeValidator(_source),
 ]
 
 
 class ProviderSection(Group):
     """One entry of `providers`."""
 
-    auth: AuthSection | None = Field(None, description="Where the credential comes from; see below.")
+    auth: AuthSection | None = Field(
+        None, description="Where the credential comes from; see below."
+    )
     host: str = Field(description="Host name or address, without scheme and port.")
-    path: str = Field("/", description="Path of the main endpoint; `{model}` and `{action}` are filled in.")
+    path: str = Field(
+        "/", description="Path of the main endpoint; `{model}` and `{action}` are filled in."
+    )
     type: str = Field(description=f"The wire family: {', '.join(PROVIDER_TYPES)}.")
-    fingerprint_profile: str | None = Field(None, description="Browser whose TLS handshake is imitated.")
+    fingerprint_profile: str | None = Field(
+        None, description="Browser whose TLS handshake is imitated."
+    )
     enabled: bool = Field(True, description="Whether requests may go there.")
-    scheme: Literal["https", "http"] = Field("https", description="http is for servers on this machine.")
+    scheme: Literal["https", "http"] = Field(
+        "https", description="http is for servers on this machine."
+    )
     port: int | None = Field(None, ge=1, le=65535, description="null: 443 or 80.")
     verify_tls: bool = Field(True, description="Off only for hosts that get no credential.")
     headers: dict[str, str | None] = Field(
         {}, description="Extra headers of every request; a null value keeps the stored one."
     )
     native_formats: Texts = Field(
-        (), description=f"Further wire formats the host speaks on the same base path: {', '.join(WIRE_FORMATS)}."
+        (),
+        description=(
+            "Further wire formats the host speaks on the same base path:"
+            f" {', '.join(WIRE_FORMATS)}."
+        ),
     )
-    models: Texts = Field((), description="Model names for /v1/models; empty: from the price catalogue.")
+    models: Texts = Field(
+        (), description="Model names for /v1/models; empty: from the price catalogue."
+    )
 
     @field_validator("type")
     @classmethod
@@ -116,22 +135,34 @@ class ProviderSection(Group):
     @classmethod
     def _known_formats(cls, value: Texts) -> Texts:
         if unknown := set(value) - set(WIRE_FORMATS):
-            raise ValueError(f"“{min(unknown)}” is no wire format; choose from {', '.join(WIRE_FORMATS)}")
+            raise ValueError(
+                f"“{min(unknown)}” is no wire format; choose from {', '.join(WIRE_FORMATS)}"
+            )
         return value
 
 
 class TransformSection(Group):
     """One entry of `inspector.transforms`."""
 
-    action: Literal["passthrough", "redirect", "transform"] = Field("redirect", description="What to do.")
-    match_host: str | None = Field(None, description="Searched in the host, Host and X-Forwarded-Host; null: any.")
+    action: Literal["passthrough", "redirect", "transform"] = Field(
+        "redirect", description="What to do."
+    )
+    match_host: str | None = Field(
+        None, description="Searched in the host, Host and X-Forwarded-Host; null: any."
+    )
     match_path: str | None = Field(".*", description="Searched in the path with its query.")
     match_model: str | None = Field(None, description="Searched in the body's model; null: any.")
-    dest_provider: str | None = Field(None, description="The provider to send to: host, path, credential, format.")
-    dest_host: str | None = Field(None, description="Raw host; wins over the provider's, and gets no credential.")
+    dest_provider: str | None = Field(
+        None, description="The provider to send to: host, path, credential, format."
+    )
+    dest_host: str | None = Field(
+        None, description="Raw host; wins over the provider's, and gets no credential."
+    )
     dest_path: str | None = Field(None, description="Raw path template; wins over the provider's.")
     dest_model: str | None = Field(None, description="The model to ask for instead.")
-    dest_vertex_project: str | None = Field(None, description="Google Cloud project, for Vertex AI.")
+    dest_vertex_project: str | None = Field(
+        None, description="Google Cloud project, for Vertex AI."
+    )
     dest_vertex_location: str | None = Field(None, description="Region, for Vertex AI.")
     name: str = Field("", max_length=100, description="How the record names the rule.")
     enabled: bool = Field(True, description="A disabled rule never matches.")
@@ -179,7 +210,10 @@ def _stages(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """What a file says about the database. None: the file does not mention it, and it stays as it is."""
+    """What a file says about the database.
+
+    None: the file does not mention it, and it stays as it is.
+    """
 
     providers: dict[str, ProviderSection] | None = None
     hooks: HookLists | None = None
@@ -207,7 +241,11 @@ def parse_sections(document: Document) -> Sections:
     Raises:
         ConfigError: one sentence with file, line and the full dotted key.
     """
-    data = {key: document.data[key] for key in ("providers", "hooks") if document.data.get(key) is not None}
+    data = {
+        key: document.data[key]
+        for key in ("providers", "hooks")
+        if document.data.get(key) is not None
+    }
     inspector = document.data.get("inspector")
     if isinstance(inspector, dict) and inspector.get("transforms") is not None:
         data["inspector"] = {"transforms": inspector["transforms"]}
@@ -215,7 +253,9 @@ def parse_sections(document: Document) -> Sections:
         keys = DatabaseKeys.model_validate(data)
     except ValidationError as exc:
         raise refuse(document, DatabaseKeys, exc) from None
-    return Sections(providers=keys.providers, hooks=keys.hooks, transforms=keys.inspector.transforms)
+    return Sections(
+        providers=keys.providers, hooks=keys.hooks, transforms=keys.inspector.transforms
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""The scripted provider in the Anthropic Messages format (https://docs.anthropic.com/en/api/messages)."""
+"""The scripted provider in the Anthropic Messages format
+(https://docs.anthropic.com/en/api/messages).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def answer(request: dict[str, Any]) -> Answer:
         return error(turn.status, turn.message)
     if request.get("stream"):
         return sse_answer(_events(turn, asked.model), turn)
-    return json_answer(200, _message(turn, asked.model, _blocks(turn), _stop_reason(turn), turn.output_tokens))
+    return json_answer(
+        200, _message(turn, asked.model, _blocks(turn), _stop_reason(turn), turn.output_tokens)
+    )
 
 
 def count_tokens(request: dict[str, Any]) -> Answer:
@@ -47,8 +51,13 @@ def count_tokens(request: dict[str, Any]) -> Answer:
 
 def models() -> Answer:
     """The answer to GET /v1/models."""
-    rows = [{"type": "model", "id": m, "display_name": m, "created_at": "2026-09-21T00:00:00Z"} for m in MODELS]
-    return json_answer(200, {"data": rows, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]})
+    rows = [
+        {"type": "model", "id": m, "display_name": m, "created_at": "2026-09-21T00:00:00Z"}
+        for m in MODELS
+    ]
+    return json_answer(
+        200, {"data": rows, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
+    )
 
 
 def error(status: int, message: str) -> Answer:
@@ -61,7 +70,11 @@ def read(request: dict[str, Any]) -> Asked:
     """What the request comes down to."""
     last = last_of(request.get("messages"))
     content = last.get("content")
-    kinds = {block.get("type") for block in content if isinstance(block, dict)} if isinstance(content, list) else set()
+    kinds = (
+        {block.get("type") for block in content if isinstance(block, dict)}
+        if isinstance(content, list)
+        else set()
+    )
     tools = [t for t in request.get("tools") or [] if isinstance(t, dict) and "input_schema" in t]
     return Asked(
         model=str(request.get("model", "")),
@@ -80,12 +93,23 @@ def _blocks(turn: Turn) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = [{"type": "text", "text": turn.text}]
     if turn.call:
         call = turn.call
-        blocks.append({"type": "tool_use", "id": f"toolu_{call.id}", "name": call.name, "input": call.arguments})
+        blocks.append(
+            {
+                "type": "tool_use",
+                "id": f"toolu_{call.id}",
+                "name": call.name,
+                "input": call.arguments,
+            }
+        )
     return blocks
 
 
 def _message(
-    turn: Turn, model: str, blocks: list[dict[str, Any]], stop_reason: str | None, output_tokens: int
+    turn: Turn,
+    model: str,
+    blocks: list[dict[str, Any]],
+    stop_reason: str | None,
+    output_tokens: int,
 ) -> dict[str, Any]:
     return {
         "id": f"msg_{turn.id}",
@@ -130,7 +154,10 @@ def _call_events(turn: Turn) -> list[dict[str, Any]]:
     half = len(text) // 2
     return [
         {"type": "content_block_start", "index": 1, "content_block": block},
-        *(_delta(1, {"type": "input_json_delta", "partial_json": part}) for part in (text[:half], text[half:])),
+        *(
+            _delta(1, {"type": "input_json_delta", "partial_json": part})
+            for part in (text[:half], text[half:])
+        ),
         {"type": "content_block_stop", "index": 1},
     ]
 

@@ -1,4 +1,6 @@
-"""The scripted provider in the generateContent format (https://ai.google.dev/api/generate-content)."""
+"""The scripted provider in the generateContent format
+(https://ai.google.dev/api/generate-content).
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,18 @@ from interceptor.demo.script import (
     text_of,
 )
 
-_STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+}
 
 
 def answer(request: dict[str, Any], model: str, *, stream: bool, sse_wanted: bool) -> Answer:
-    """The answer to models/{model}:generateContent, or :streamGenerateContent as events or as one JSON array."""
+    """The answer to models/{model}:generateContent, or :streamGenerateContent as events or as one
+    JSON array.
+    """
     asked = read(request, model)
     turn = play(asked)
     if isinstance(turn, Failure):
@@ -50,19 +59,32 @@ def models() -> Answer:
 def error(status: int, message: str) -> Answer:
     """An error in this format."""
     return json_answer(
-        status, {"error": {"code": status, "message": message, "status": _STATUSES.get(status, "INTERNAL")}}
+        status,
+        {
+            "error": {
+                "code": status,
+                "message": message,
+                "status": _STATUSES.get(status, "INTERNAL"),
+            }
+        },
     )
 
 
 def read(request: dict[str, Any], model: str) -> Asked:
     """What the request comes down to."""
     parts = last_of(request.get("contents")).get("parts")
-    names = {name for part in parts if isinstance(part, dict) for name in part} if isinstance(parts, list) else set()
+    names = (
+        {name for part in parts if isinstance(part, dict) for name in part}
+        if isinstance(parts, list)
+        else set()
+    )
     tools = [
         declaration
         for tool in request.get("tools") or []
         if isinstance(tool, dict)
-        for declaration in tool.get("functionDeclarations") or tool.get("function_declarations") or []
+        for declaration in tool.get("functionDeclarations")
+        or tool.get("function_declarations")
+        or []
     ]
     return Asked(
         model=model,
@@ -83,17 +105,31 @@ def _parts(turn: Turn) -> list[dict[str, Any]]:
 
 
 def _call_parts(turn: Turn) -> list[dict[str, Any]]:
-    return [{"functionCall": {"name": turn.call.name, "args": turn.call.arguments}}] if turn.call else []
+    return (
+        [{"functionCall": {"name": turn.call.name, "args": turn.call.arguments}}]
+        if turn.call
+        else []
+    )
 
 
-def _part_of_answer(turn: Turn, model: str, parts: list[dict[str, Any]], *, last: bool) -> dict[str, Any]:
+def _part_of_answer(
+    turn: Turn, model: str, parts: list[dict[str, Any]], *, last: bool
+) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if last:
         candidate["finishReason"] = "STOP"
-    usage = {"promptTokenCount": turn.input_tokens, "totalTokenCount": turn.input_tokens + turn.output_tokens}
+    usage = {
+        "promptTokenCount": turn.input_tokens,
+        "totalTokenCount": turn.input_tokens + turn.output_tokens,
+    }
     if last:
         usage["candidatesTokenCount"] = turn.output_tokens
-    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": turn.id}
+    return {
+        "candidates": [candidate],
+        "usageMetadata": usage,
+        "modelVersion": model,
+        "responseId": turn.id,
+    }
 
 
 def _stream(turn: Turn, model: str) -> list[dict[str, Any]]:

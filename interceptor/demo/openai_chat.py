@@ -1,4 +1,6 @@
-"""The scripted provider in the Chat Completions format (https://platform.openai.com/docs/api-reference/chat)."""
+"""The scripted provider in the Chat Completions format
+(https://platform.openai.com/docs/api-reference/chat).
+"""
 
 from __future__ import annotations
 
@@ -33,25 +35,33 @@ def answer(request: dict[str, Any]) -> Answer:
     if not request.get("stream"):
         return json_answer(200, _completion(turn, asked.model))
     options = request.get("stream_options") or {}
-    return sse_answer(_events(turn, asked.model, with_usage=bool(options.get("include_usage"))), turn)
+    return sse_answer(
+        _events(turn, asked.model, with_usage=bool(options.get("include_usage"))), turn
+    )
 
 
 def models() -> Answer:
     """The answer to GET /v1/models."""
-    rows = [{"id": m, "object": "model", "created": CREATED_AT_S, "owned_by": "demo"} for m in MODELS]
+    rows = [
+        {"id": m, "object": "model", "created": CREATED_AT_S, "owned_by": "demo"} for m in MODELS
+    ]
     return json_answer(200, {"object": "list", "data": rows})
 
 
 def error(status: int, message: str) -> Answer:
     """An error in this format; Responses uses the same."""
     kind = _ERROR_TYPES.get(status, "server_error")
-    return json_answer(status, {"error": {"message": message, "type": kind, "param": None, "code": None}})
+    return json_answer(
+        status, {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    )
 
 
 def read(request: dict[str, Any]) -> Asked:
     """What the request comes down to."""
     last = last_of(request.get("messages"))
-    functions = [t["function"] for t in request.get("tools") or [] if isinstance(t, dict) and "function" in t]
+    functions = [
+        t["function"] for t in request.get("tools") or [] if isinstance(t, dict) and "function" in t
+    ]
     return Asked(
         model=str(request.get("model", "")),
         text=text_of(last.get("content")),
@@ -91,7 +101,14 @@ def _completion(turn: Turn, model: str) -> dict[str, Any]:
         "object": "chat.completion",
         "created": CREATED_AT_S,
         "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(turn)}],
+        "choices": [
+            {
+                "index": 0,
+                "message": message,
+                "logprobs": None,
+                "finish_reason": _finish_reason(turn),
+            }
+        ],
         "usage": _usage(turn),
     }
 
@@ -107,7 +124,9 @@ def _events(turn: Turn, model: str, *, with_usage: bool) -> list[bytes]:
     return [*(sse(chunk) for chunk in chunks), b"data: [DONE]\n\n"]
 
 
-def _chunk(turn: Turn, model: str, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+def _chunk(
+    turn: Turn, model: str, delta: dict[str, Any], finish_reason: str | None
+) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{turn.id}",
         "object": "chat.completion.chunk",

@@ -1,4 +1,6 @@
-"""The scripted provider in the Responses format (https://platform.openai.com/docs/api-reference/responses)."""
+"""The scripted provider in the Responses format
+(https://platform.openai.com/docs/api-reference/responses).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def read(request: dict[str, Any]) -> Asked:
     """What the request comes down to."""
     said = request.get("input")
     last = last_of(said)
-    tools = [t for t in request.get("tools") or [] if isinstance(t, dict) and t.get("type") == "function"]
+    tools = [
+        t for t in request.get("tools") or [] if isinstance(t, dict) and t.get("type") == "function"
+    ]
     return Asked(
         model=str(request.get("model", "")),
         text=said if isinstance(said, str) else text_of(last.get("content")),
@@ -53,7 +57,13 @@ def _text_part(text: str) -> dict[str, Any]:
 
 def _message_item(turn: Turn, status: str) -> dict[str, Any]:
     content = [_text_part(turn.text)] if status == "completed" else []
-    return {"id": f"msg_{turn.id}", "type": "message", "status": status, "role": "assistant", "content": content}
+    return {
+        "id": f"msg_{turn.id}",
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": content,
+    }
 
 
 def _call_item(turn: Turn, status: str) -> dict[str, Any] | None:
@@ -111,12 +121,23 @@ def _message_events(turn: Turn) -> list[dict[str, Any]]:
     at = {"item_id": f"msg_{turn.id}", "output_index": 0, "content_index": 0}
     text = {"type": "response.output_text.done", **at, "text": turn.text, "logprobs": []}
     return [
-        {"type": "response.output_item.added", "output_index": 0, "item": _message_item(turn, "in_progress")},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": _message_item(turn, "in_progress"),
+        },
         {"type": "response.content_part.added", **at, "part": _text_part("")},
-        *({"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []} for piece in turn.pieces),
+        *(
+            {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []}
+            for piece in turn.pieces
+        ),
         text,
         {"type": "response.content_part.done", **at, "part": _text_part(turn.text)},
-        {"type": "response.output_item.done", "output_index": 0, "item": _message_item(turn, "completed")},
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": _message_item(turn, "completed"),
+        },
     ]
 
 
@@ -125,10 +146,23 @@ def _call_events(turn: Turn) -> list[dict[str, Any]]:
         return []
     arguments = json.dumps(turn.call.arguments)
     at = {"item_id": f"fc_{turn.id}", "output_index": 1}
-    done = {"type": "response.function_call_arguments.done", **at, "name": turn.call.name, "arguments": arguments}
+    done = {
+        "type": "response.function_call_arguments.done",
+        **at,
+        "name": turn.call.name,
+        "arguments": arguments,
+    }
     return [
-        {"type": "response.output_item.added", "output_index": 1, "item": _call_item(turn, "in_progress")},
+        {
+            "type": "response.output_item.added",
+            "output_index": 1,
+            "item": _call_item(turn, "in_progress"),
+        },
         {"type": "response.function_call_arguments.delta", **at, "delta": arguments},
         done,
-        {"type": "response.output_item.done", "output_index": 1, "item": _call_item(turn, "completed")},
+        {
+            "type": "response.output_item.done",
+            "output_index": 1,
+            "item": _call_item(turn, "completed"),
+        },
     ]

@@ -1,4 +1,6 @@
-"""What a newcomer watches: the official wire formats, with a sentinel key in place of a credential. No Django."""
+"""What a newcomer watches: the official wire formats, with a sentinel key in place of a credential.
+No Django.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,15 @@ TIMEOUT_S = 60.0
 _QUESTION = "What happens to this message on its way?"
 _CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _ANTHROPIC = {"x-api-key": SENTINEL, "anthropic-version": "2023-06-01"}
-# Flags as Claude Code sends them; the hook verbose_mode takes the first one out, which shows under Changes.
-_WITH_BETAS = {**_ANTHROPIC, "anthropic-beta": "redact-thinking-2026-02-12,fine-grained-tool-streaming-2025-05-14"}
-_SESSION = {"metadata": {"user_id": '{"device_id":"demo","account_uuid":"","session_id":"demo-session"}'}}
+# Flags as Claude Code sends them; the hook verbose_mode takes the first one out, which shows under
+# Changes.
+_WITH_BETAS = {
+    **_ANTHROPIC,
+    "anthropic-beta": "redact-thinking-2026-02-12,fine-grained-tool-streaming-2025-05-14",
+}
+_SESSION = {
+    "metadata": {"user_id": '{"device_id":"demo","account_uuid":"","session_id":"demo-session"}'}
+}
 _OPENAI = {"authorization": f"Bearer {SENTINEL}"}
 _GOOGLE = {"x-goog-api-key": SENTINEL}
 
@@ -60,7 +68,13 @@ REQUESTS: tuple[DemoRequest, ...] = (
         "Anthropic Messages, streamed slowly",
         "/v1/messages",
         _WITH_BETAS,
-        {"model": "demo-slow", "max_tokens": 1024, "stream": True, "messages": _messages(), **_SESSION},
+        {
+            "model": "demo-slow",
+            "max_tokens": 1024,
+            "stream": True,
+            "messages": _messages(),
+            **_SESSION,
+        },
     ),
     DemoRequest(
         "Anthropic Messages, tool call",
@@ -70,14 +84,21 @@ REQUESTS: tuple[DemoRequest, ...] = (
             "model": "demo",
             "max_tokens": 1024,
             "messages": _messages("Graz"),
-            "tools": [{"name": "get_weather", "description": "Weather of a city.", "input_schema": _CITY}],
+            "tools": [
+                {"name": "get_weather", "description": "Weather of a city.", "input_schema": _CITY}
+            ],
         },
     ),
     DemoRequest(
         "OpenAI Chat Completions, streamed",
         "/v1/chat/completions",
         _OPENAI,
-        {"model": "demo", "messages": _messages(), "stream": True, "stream_options": {"include_usage": True}},
+        {
+            "model": "demo",
+            "messages": _messages(),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        },
     ),
     DemoRequest(
         "OpenAI Responses, streamed",
@@ -102,11 +123,15 @@ REQUESTS: tuple[DemoRequest, ...] = (
 
 
 def send(client: httpx.Client, request: DemoRequest) -> Outcome:
-    """Send one request and read its answer to the end; a broken connection is an outcome, not an exception."""
+    """Send one request and read its answer to the end; a broken connection is an outcome, not an
+    exception.
+    """
     outcome = Outcome()
     started_at_s = time.monotonic()
     try:
-        with client.stream("POST", request.path, headers=request.headers, json=request.body) as reply:
+        with client.stream(
+            "POST", request.path, headers=request.headers, json=request.body
+        ) as reply:
             outcome.status = reply.status_code
             outcome.flow_id = reply.headers.get("x-ccproxy-flow", "")
             is_stream = reply.headers.get("content-type", "").startswith("text/event-stream")
@@ -122,7 +147,15 @@ def send(client: httpx.Client, request: DemoRequest) -> Outcome:
 def sentence(request: DemoRequest, outcome: Outcome) -> str:
     """One line for people about a request and its outcome."""
     mark = "✗" if outcome.error or outcome.status != request.status else "✓"
-    took = f"{outcome.duration_s:.1f} s" if outcome.duration_s >= 1 else f"{outcome.duration_s * 1000:.0f} ms"
-    parts = [str(outcome.status or "–"), *([f"{outcome.events} events"] if outcome.events else []), took]
+    took = (
+        f"{outcome.duration_s:.1f} s"
+        if outcome.duration_s >= 1
+        else f"{outcome.duration_s * 1000:.0f} ms"
+    )
+    parts = [
+        str(outcome.status or "–"),
+        *([f"{outcome.events} events"] if outcome.events else []),
+        took,
+    ]
     line = f"{mark} {request.title:<40} {', '.join(parts)}"
     return f"{line}\n    {outcome.error}" if outcome.error else line

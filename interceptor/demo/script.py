@@ -1,6 +1,8 @@
-"""What the scripted provider says: the same for every wire format, and the same each time it is asked.
+"""What the scripted provider says: the same for every wire format, and the same each time it is
+asked.
 
-A model name may direct it: `demo-slow` streams slowly enough to be watched, `demo-error-429` fails with that status.
+A model name may direct it: `demo-slow` streams slowly enough to be watched, `demo-error-429` fails
+with that status.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: one piece when it is buffered, one a server-sent event when it is a stream."""
+    """An HTTP answer: one piece when it is buffered, one a server-sent event when it is a
+    stream.
+    """
 
     status: int
     content_type: str
@@ -86,7 +90,10 @@ class Answer:
 def play(asked: Asked) -> Turn | Failure:
     """The scripted turn for a request."""
     if match := _ERROR_MODEL.match(asked.model):
-        return Failure(int(match[1]), f"The scripted provider fails with {match[1]} because the model's name says so.")
+        return Failure(
+            int(match[1]),
+            f"The scripted provider fails with {match[1]} because the model's name says so.",
+        )
     key = hashlib.blake2b(f"{asked}".encode(), digest_size=8).hexdigest()
     call = None
     if asked.tools and not asked.has_tool_result:
@@ -110,9 +117,10 @@ def _text(asked: Asked, call: ToolCall | None) -> str:
         return "Thank you, the tool's result is all I needed."
     said = asked.text if len(asked.text) <= 80 else asked.text[:79] + "…"
     return (
-        f"You said: “{said}” I am a scripted provider on your own machine, so no key was needed and nothing left it. "
-        "Your client sent a sentinel key; the proxy put the provider's key in its place on the way. "
-        "Open this flow in the console and look at the Changes tab to see it."
+        f"You said: “{said}” I am a scripted provider on your own machine, so no key was needed and"
+        " nothing left it. Your client sent a sentinel key; the proxy put the provider's key in"
+        " its place on the way. Open this flow in the console and look at the Changes tab to"
+        " see it."
     )
 
 
@@ -153,7 +161,9 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
-    return " ".join(str(block["text"]) for block in blocks if isinstance(block, dict) and "text" in block)
+    return " ".join(
+        str(block["text"]) for block in blocks if isinstance(block, dict) and "text" in block
+    )
 
 
 def last_of(items: Any) -> dict[str, Any]:

@@ -29,7 +29,9 @@ class _Request:
 
 
 class DemoProvider:
-    """Serves the scripted answers; a request without the right key gets 401, so an injected credential is visible."""
+    """Serves the scripted answers; a request without the right key gets 401, so an injected
+    credential is visible.
+    """
 
     def __init__(self, key: str, host: str = "127.0.0.1", port: int = 0) -> None:
         self.key = key
@@ -59,8 +61,11 @@ class DemoProvider:
         if task is not None:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
-        # A client that goes away, talks nonsense or is cut off by stop() ends its own connection and nothing else.
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        # A client that goes away, talks nonsense or is cut off by stop() ends its own connection
+        # and nothing else.
+        with contextlib.suppress(
+            OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+        ):
             try:
                 while (request := await _read_request(reader)) is not None:
                     await _write_answer(writer, request, self._answer(request))
@@ -74,7 +79,12 @@ class DemoProvider:
         try:
             body = _decoded(request)
         except (OSError, EOFError, zlib.error):
-            return error(request.path, request.headers, 400, "The body is not what its content-encoding says.")
+            return error(
+                request.path,
+                request.headers,
+                400,
+                "The body is not what its content-encoding says.",
+            )
         return answer(request.method, request.target, request.headers, body)
 
 
@@ -84,18 +94,28 @@ def _keys(request: _Request) -> list[str]:
 
 
 def _decoded(request: _Request) -> bytes:
-    return gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
+    return (
+        gzip.decompress(request.body)
+        if request.headers.get("content-encoding") == "gzip"
+        else request.body
+    )
 
 
 async def _read_request(reader: asyncio.StreamReader) -> _Request | None:
-    """The next request of a connection, or None at its end. Chunked bodies are not needed here and refused."""
+    """The next request of a connection, or None at its end.
+
+    Chunked bodies are not needed here and refused.
+    """
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
         return None
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     method, target, _ = first.split(" ", 2)
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
+    }
     size_bytes = int(headers.get("content-length", "0"))
     if not 0 <= size_bytes <= MAX_BODY_BYTES or "transfer-encoding" in headers:
         raise ValueError("a body of a kind this server does not take")

@@ -1,4 +1,7 @@
-"""The built-in hooks: name → dotted path. A user's own hook needs no line here, only a setting with its path."""
+"""The built-in hooks: name → dotted path.
+
+A user's own hook needs no line here, only a setting with its path.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Help the commitbee tool, which parses the answer as JSON, with models that like to wrap it in a code fence."""
+"""Help the commitbee tool, which parses the answer as JSON, with models that like to wrap it in a
+code fence.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,16 @@ from interceptor.pipeline.hook import Stage, hook
 
 
 class Params(BaseModel):
-    """`signature`: a text by which commitbee's system prompt is recognised. `instruction`: what is added to it."""
+    """`signature`: a text by which commitbee's system prompt is recognised.
+
+    `instruction`: what is added to it.
+    """
 
     signature: str = Field("commitbee", min_length=1)
     instruction: str = Field(
-        "Answer with the bare JSON object alone: no code fence, no text before it and none after it.", min_length=1
+        "Answer with the bare JSON object alone: no code fence, no text before it and none"
+        " after it.",
+        min_length=1,
     )
 
 
@@ -39,7 +46,9 @@ def _collect(container: dict[str, Any], key: str, found: list[tuple[Any, Any]]) 
         found.append((container, key))
     elif isinstance(value, list):
         found.extend(
-            (block, "text") for block in value if isinstance(block, dict) and isinstance(block.get("text"), str)
+            (block, "text")
+            for block in value
+            if isinstance(block, dict) and isinstance(block.get("text"), str)
         )
 
 

@@ -1,7 +1,8 @@
 """Find the id that groups the requests of one agent session; the body stays as it is.
 
-Places, in this order: the session headers of known clients, then `metadata.user_id` as Claude Code writes it (a JSON
-object with `session_id`, or `user_…_account_…_session_UUID`), then `prompt_cache_key` of OpenAI's APIs.
+Places, in this order: the session headers of known clients, then `metadata.user_id` as Claude Code
+writes it (a JSON object with `session_id`, or `user_…_account_…_session_UUID`), then
+`prompt_cache_key` of OpenAI's APIs.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ def session_of_user_id(user_id: str) -> str | None:
 
 @hook(
     stage=Stage.INBOUND,
-    reads={"body:metadata", "body:prompt_cache_key", *(f"header:{name}" for name in SESSION_HEADERS)},
+    reads={
+        "body:metadata",
+        "body:prompt_cache_key",
+        *(f"header:{name}" for name in SESSION_HEADERS),
+    },
     writes={"meta:session_id"},
 )
 def extract_session_id(ex: Exchange) -> None:

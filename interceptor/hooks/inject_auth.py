@@ -1,7 +1,7 @@
 """Recognise a sentinel key, take it out of the request and resolve the credential it stands for.
 
-The credential itself is written into the request by the egress addon, once the final destination is known to be the
-provider's own host: no hook and no other host ever sees it.
+The credential itself is written into the request by the egress addon, once the final destination is
+known to be the provider's own host: no hook and no other host ever sees it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def sentinel_provider(ex: Exchange) -> str | None:
 
 @lru_cache(maxsize=64)
 def _sentinel_of(fields: Fields) -> Sentinel | None:
-    """Asked three times a request: whether the hook runs, for which provider, and what it takes out."""
+    """Asked three times a request: whether the hook runs, for which provider, and what it takes
+    out.
+    """
     return find_sentinel(HeaderMap(fields).get)
 
 
@@ -51,7 +53,8 @@ async def resolve_credential(ex: Exchange) -> Credential | None:
     if provider is None:
         known = ", ".join(sorted(ex.snapshot.providers)) or "none yet"
         raise AuthConfigError(
-            f"The key names the provider “{name}”, which is not configured or switched off. Known: {known}.",
+            f"The key names the provider “{name}”, which is not configured or switched off. Known:"
+            f" {known}.",
             status_code=401,
         )
     if provider.auth is None or ex.resolver is None:
@@ -74,7 +77,9 @@ def inject_auth(ex: Exchange) -> None:
     ex.provider = ex.snapshot.providers[name]
     ex.credential = ex.prepared
     ex.metadata["auth_provider"] = name
-    if (sentinel := _sentinel_of(ex.headers.fields)) and (place := ex.headers.index(sentinel.header)) is not None:
+    if (sentinel := _sentinel_of(ex.headers.fields)) and (
+        place := ex.headers.index(sentinel.header)
+    ) is not None:
         ex.credential_slot = (place, ex.headers.fields[place][0].decode())
     for header in AUTH_HEADERS:
         if any(find_sentinel({header: value}.get) for value in ex.headers.get_all(header)):
@@ -87,7 +92,9 @@ def _without_sentinel_key(path: str) -> str:
     base, mark, query = path.partition("?")
     if "key=" not in query:
         return path
-    kept = [part for part in query.split("&") if not (part.startswith("key=") and _is_sentinel(part))]
+    kept = [
+        part for part in query.split("&") if not (part.startswith("key=") and _is_sentinel(part))
+    ]
     return base + (mark + "&".join(kept) if kept else "")
 
 

@@ -27,7 +27,8 @@ _UNSET: Any = object()
 class Body:
     """The bytes as they came, and their JSON on demand.
 
-    `data` is what leaves the proxy. Until `write_back` finds that the JSON differs, it is the client's own bytes.
+    `data` is what leaves the proxy. Until `write_back` finds that the JSON differs, it is the
+    client's own bytes.
     """
 
     __slots__ = ("_canonical", "_json", "data", "encoding", "plain", "touched")
@@ -41,14 +42,17 @@ class Body:
         self._canonical: bytes | None = None
 
     def decoded(self) -> bytes | None:
-        """The body without its content encoding, or None when it cannot be decoded within the limit."""
+        """The body without its content encoding, or None when it cannot be decoded within the
+        limit.
+        """
         if self.plain is _UNSET:
             decoded = decode(self.data, self.encoding) if self.encoding in ENCODINGS else None
             self.plain = decoded.data if decoded and decoded.complete else None
         return self.plain
 
     async def decode_off_loop(self) -> bool:
-        """Decode a compressed body before anybody asks for it, in a thread when it takes long; False when it cannot be.
+        """Decode a compressed body before anybody asks for it, in a thread when it takes long;
+        False when it cannot be.
 
         One thread for the whole process: bombs that come together unfold one after the other.
         """
@@ -58,7 +62,10 @@ class Body:
 
     @property
     def json(self) -> Any:
-        """The parsed body, the same object every time; None when it is not JSON. Marks the body as touched."""
+        """The parsed body, the same object every time; None when it is not JSON.
+
+        Marks the body as touched.
+        """
         self.touched = True
         return self.peek()
 
@@ -75,7 +82,9 @@ class Body:
         return self._json
 
     def canonical(self) -> bytes | None:
-        """The JSON as compact bytes, as it was after the last write-back; None when the body is not JSON."""
+        """The JSON as compact bytes, as it was after the last write-back; None when the body is not
+        JSON.
+        """
         if self._canonical is None and self.peek() is not None:
             self._canonical = orjson.dumps(self._json)
         return self._canonical
@@ -89,7 +98,9 @@ class Body:
         if self._json is _UNSET or self._json is None:
             return None
         before, after = self._canonical, orjson.dumps(self._json)
-        if before is None:  # nobody looked before the change, which is rare: parsing again then is cheaper than always
+        # Rare: a hook replaced the body without reading it first. Parsing the old one only then is
+        # cheaper than keeping a canonical copy of every body.
+        if before is None:
             before = orjson.dumps(_parse(self.decoded()))
         if before == after:
             return None
@@ -99,7 +110,9 @@ class Body:
         return shown_before, after
 
     def replace_plain(self, plain: bytes) -> None:
-        """Put other bytes in place, in the same content encoding; the JSON is parsed anew when asked for."""
+        """Put other bytes in place, in the same content encoding; the JSON is parsed anew when
+        asked for.
+        """
         self.plain, self._json, self._canonical, self.touched = plain, _UNSET, None, False
         self.data = encode(plain, self.encoding)
 

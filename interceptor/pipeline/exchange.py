@@ -33,7 +33,8 @@ def url_of(place: Place) -> str:
 class Exchange:
     """One request on its way through the hooks; hooks change it in place.
 
-    `path` has the query. `body.json` is the parsed JSON body (None when there is none); changing it in place is enough.
+    `path` has the query. `body.json` is the parsed JSON body (None when there is none); changing it
+    in place is enough.
     """
 
     flow_id: str
@@ -52,7 +53,9 @@ class Exchange:
     credential: Credential | None = None
     """Resolved, but put into a header only when the request leaves for the provider's own host."""
     credential_slot: tuple[int, str] | None = None
-    """Where the sentinel key stood among the headers, and how its name was spelled: the credential takes its place."""
+    """Where the sentinel key stood among the headers, and how its name was spelled: the credential
+    takes its place.
+    """
     resolver: CredentialResolver | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     prepared: Any = None
@@ -94,7 +97,9 @@ class Exchange:
 
     def checkpoint(self) -> Checkpoint:
         """What a failing hook's changes are rolled back to."""
-        return Checkpoint(self.headers.fields, self.place, dict(self.metadata), self.provider, self.credential)
+        return Checkpoint(
+            self.headers.fields, self.place, dict(self.metadata), self.provider, self.credential
+        )
 
     def restore(self, point: Checkpoint) -> None:
         """Undo everything since the checkpoint."""

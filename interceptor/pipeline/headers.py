@@ -1,4 +1,6 @@
-"""Ordered, case-insensitive headers over an immutable tuple, so that "before" and "after" cost nothing to keep."""
+"""Ordered, case-insensitive headers over an immutable tuple, so that "before" and "after" cost
+nothing to keep.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 
 class HeaderMap:
-    """A request's headers in wire order, with their original spelling. Values are text (UTF-8, surrogateescape)."""
+    """A request's headers in wire order, with their original spelling.
+
+    Values are text (UTF-8, surrogateescape).
+    """
 
     __slots__ = ("_indexed", "_values", "fields")
 
@@ -29,7 +34,9 @@ class HeaderMap:
         return found[0].decode("utf-8", "surrogateescape") if found else default
 
     def _of(self, name: str) -> list[bytes]:
-        """The values of a header; the index is good for one tuple of fields, and a request asks some thirty times."""
+        """The values of a header; the index is good for one tuple of fields, and a request asks
+        some thirty times.
+        """
         if self._indexed is not self.fields:
             self._indexed, self._values = self.fields, values_by_name(self.fields)
         return self._values.get(name.lower().encode(), [])
@@ -96,10 +103,17 @@ class HeaderMap:
 
     def get_list(self, name: str) -> list[str]:
         """The parts of a comma-separated header."""
-        return [part.strip() for value in self.get_all(name) for part in value.split(",") if part.strip()]
+        return [
+            part.strip()
+            for value in self.get_all(name)
+            for part in value.split(",")
+            if part.strip()
+        ]
 
     def set_list(self, name: str, parts: list[str]) -> None:
-        """Write a comma-separated header; unchanged parts leave the bytes alone, an empty list removes it."""
+        """Write a comma-separated header; unchanged parts leave the bytes alone, an empty list
+        removes it.
+        """
         if parts == self.get_list(name):
             return
         if parts:
@@ -122,14 +136,19 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
     old, new = values_by_name(before), values_by_name(after)
     if old == new:
         return []
-    return [name.decode("latin-1") for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+    return [
+        name.decode("latin-1")
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
 
 
 @lru_cache(maxsize=64)
 def values_by_name(fields: Fields) -> Mapping[bytes, list[bytes]]:
     """Lower-case names with their values, both in wire order; not to be changed.
 
-    Who looks at a request one after the other looks at the same headers, and at those before and after a change.
+    Who looks at a request one after the other looks at the same headers, and at those before and
+    after a change.
     """
     found: dict[bytes, list[bytes]] = {}
     for key, value in fields:

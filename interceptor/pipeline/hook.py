@@ -2,11 +2,12 @@
 
 A hook is a function with a declaration::
 
-    @hook(stage=Stage.OUTBOUND, reads={"header:anthropic-version"}, writes={"header:anthropic-beta"})
-    def verbose_mode(ex: Exchange) -> None: ...
+    @hook(stage=Stage.OUTBOUND, reads={"header:anthropic-version"},
+    writes={"header:anthropic-beta"}) def verbose_mode(ex: Exchange) -> None: ...
 
-It may have a guard (`guard=` a predicate on the exchange), parameters (`params=` a pydantic model, passed as second
-argument), and an async `prepare=` that does I/O before the hook runs and whose result is `ex.prepared`.
+It may have a guard (`guard=` a predicate on the exchange), parameters (`params=` a pydantic model,
+passed as second argument), and an async `prepare=` that does I/O before the hook runs and whose
+result is `ex.prepared`.
 
 Names in `reads` and `writes`: "header:NAME", "body" or "body:ROOT", "path", "meta:KEY".
 """
@@ -70,7 +71,10 @@ def hook(
     security: bool = False,
     timeout_s: float = 10.0,
 ) -> Callable[[Apply], HookSpec]:
-    """Declare a function to be a hook. Registers nothing: the table in `interceptor.hooks` or a setting does that."""
+    """Declare a function to be a hook.
+
+    Registers nothing: the table in `interceptor.hooks` or a setting does that.
+    """
 
     def declare(function: Apply) -> HookSpec:
         return HookSpec(

@@ -44,10 +44,14 @@ EMPTY_PLAN = Plan()
 
 
 def _overlap(reads: str, writes: str) -> bool:
-    """True when writing one name can change what reading the other gives: the whole body covers its parts."""
+    """True when writing one name can change what reading the other gives: the whole body covers its
+    parts.
+    """
     if reads == writes:
         return True
-    return (reads == "body" and writes.startswith("body:")) or (writes == "body" and reads.startswith("body:"))
+    return (reads == "body" and writes.startswith("body:")) or (
+        writes == "body" and reads.startswith("body:")
+    )
 
 
 def _depends(later: PlannedHook, earlier: PlannedHook) -> bool:
@@ -65,6 +69,12 @@ def make_plan(hooks: list[PlannedHook]) -> Plan:
     ordered = sorted(hooks, key=lambda h: (h.position, h.label))
     depth: list[int] = []
     for index, planned in enumerate(ordered):
-        depth.append(1 + max((depth[i] for i in range(index) if _depends(planned, ordered[i])), default=-1))
+        depth.append(
+            1 + max((depth[i] for i in range(index) if _depends(planned, ordered[i])), default=-1)
+        )
     levels = range(max(depth, default=-1) + 1)
-    return Plan(tuple(tuple(h for h, d in zip(ordered, depth, strict=True) if d == level) for level in levels))
+    return Plan(
+        tuple(
+            tuple(h for h, d in zip(ordered, depth, strict=True) if d == level) for level in levels
+        )
+    )

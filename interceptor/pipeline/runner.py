@@ -109,16 +109,30 @@ async def _apply(planned: PlannedHook, ex: Exchange, prepare_ms: float) -> HookS
         raise
     except Exception as exc:
         ex.restore(point)
-        logger.warning("hook %s failed: %s: %s", planned.label, type(exc).__name__, exc, extra={"flow": ex.flow_id})
+        logger.warning(
+            "hook %s failed: %s: %s",
+            planned.label,
+            type(exc).__name__,
+            exc,
+            extra={"flow": ex.flow_id},
+        )
         return _failed(planned, exc, prepare_ms, (perf_counter() - began) * 1000)
     apply_ms = (perf_counter() - began) * 1000
     return describe_change(
-        planned.spec.stage, planned.label, ex, point, change, prepare_ms=prepare_ms, apply_ms=apply_ms
+        planned.spec.stage,
+        planned.label,
+        ex,
+        point,
+        change,
+        prepare_ms=prepare_ms,
+        apply_ms=apply_ms,
     )
 
 
 def _watches_body(planned: PlannedHook, ex: Exchange) -> bool:
-    """Built-in hooks are tested to change only what they declare; a user's hook is watched whatever it says."""
+    """Built-in hooks are tested to change only what they declare; a user's hook is watched whatever
+    it says.
+    """
     return not planned.builtin or (
         ex.body.touched and any(w == "body" or w.startswith("body:") for w in planned.spec.writes)
     )
@@ -133,7 +147,9 @@ def _call(planned: PlannedHook, ex: Exchange) -> None:
 
 
 async def _call_in_thread(planned: PlannedHook, ex: Exchange) -> None:
-    """A user's hook may block or hang: it works on a copy, which counts only when it returns in time."""
+    """A user's hook may block or hang: it works on a copy, which counts only when it returns in
+    time.
+    """
     twin = copy.copy(ex)
     twin.headers = HeaderMap(ex.headers.fields)
     twin.body = Body(ex.body.data, ex.body.encoding)
@@ -146,15 +162,22 @@ async def _call_in_thread(planned: PlannedHook, ex: Exchange) -> None:
     ex.headers, ex.body, ex.path, ex.metadata = twin.headers, twin.body, twin.path, twin.metadata
 
 
-def _failed(planned: PlannedHook, exc: BaseException, prepare_ms: float = 0.0, apply_ms: float = 0.0) -> HookStep:
+def _failed(
+    planned: PlannedHook, exc: BaseException, prepare_ms: float = 0.0, apply_ms: float = 0.0
+) -> HookStep:
     reason = f"{type(exc).__name__}: {exc}" if not isinstance(exc, AuthConfigError) else str(exc)
     return HookStep(planned.spec.stage, planned.label, "error", reason, prepare_ms, apply_ms)
 
 
 @lru_cache(maxsize=64)
 def as_record(fields: Fields) -> Headers:
-    """Header fields as the record keeps them; a request's are asked for six times, between hooks that leave them."""
-    return tuple((k.decode("utf-8", "surrogateescape"), v.decode("utf-8", "surrogateescape")) for k, v in fields)
+    """Header fields as the record keeps them; a request's are asked for six times, between hooks
+    that leave them.
+    """
+    return tuple(
+        (k.decode("utf-8", "surrogateescape"), v.decode("utf-8", "surrogateescape"))
+        for k, v in fields
+    )
 
 
 def describe_change(

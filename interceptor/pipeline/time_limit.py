@@ -9,7 +9,8 @@ from typing import Any
 
 
 async def within[T](timeout_s: float, work: Awaitable[T]) -> T:
-    """The result of `work`. The clock is started only when `work` has to wait for something: a timer takes 20 µs.
+    """The result of `work`. The clock is started only when `work` has to wait for something: a
+    timer takes 20 µs.
 
     Raises:
         TimeoutError: it took longer.

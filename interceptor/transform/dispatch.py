@@ -1,4 +1,5 @@
-"""Decide where a request goes: the first matching rule, else the provider its sentinel key names, else nowhere.
+"""Decide where a request goes: the first matching rule, else the provider its sentinel key names,
+else nowhere.
 
 Pure: the decision is applied by the transform addon, and shown without any network by `explain`.
 """
@@ -11,7 +12,12 @@ from typing import Any
 
 from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
-from interceptor.transform.target import VERTEX_TYPES, provider_path, translated_path, vertex_address
+from interceptor.transform.target import (
+    VERTEX_TYPES,
+    provider_path,
+    translated_path,
+    vertex_address,
+)
 from providers.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
 from providers.value import value
 from providers.wire.counting import COUNT_SUFFIXES
@@ -20,7 +26,10 @@ from providers.wire.detect import endpoint_suffix, model_of, side_vendor
 
 @value
 class Decision:
-    """What happens to a request and why, in one sentence. A refusal has a status and no destination."""
+    """What happens to a request and why, in one sentence.
+
+    A refusal has a status and no destination.
+    """
 
     action: str
     route: str
@@ -34,7 +43,9 @@ class Decision:
     """The model to ask for instead; "" leaves the client's."""
     provider_format: WireFormatName | None = None
     client_path: str = ""
-    """The client's own path, for a translation: Google names the model and the kind of answer in it."""
+    """The client's own path, for a translation: Google names the model and the kind of answer in
+    it.
+    """
     counting: bool = False
     """A translated request for a token count."""
     status_code: int = 0
@@ -62,7 +73,8 @@ def decide(
         method: for the sentence.
         body: the parsed JSON object, if any.
         family: the client's vendor, for endpoints that are no main one.
-        transparent: the client meant the host it connected to; without a sentinel the request goes there unchanged.
+        transparent: the client meant the host it connected to; without a sentinel the request goes
+        there unchanged.
     """
     rule = first_match(snapshot.rules, facts)
     if transparent and sentinel is None:
@@ -73,7 +85,9 @@ def decide(
     if rule is not None:
         return _by_rule(snapshot, rule, facts, sentinel, client_format, body)
     if sentinel is not None:
-        if client_format is None and (refused := _foreign_side_endpoint(sentinel, facts.path, family)):
+        if client_format is None and (
+            refused := _foreign_side_endpoint(sentinel, facts.path, family)
+        ):
             return refused
         return _to_provider(sentinel, facts, client_format, body, why="by its sentinel key")
     return Decision("refused", _nowhere(snapshot, facts, method), status_code=501)
@@ -90,17 +104,31 @@ def _by_rule(
     why = f"by rule ‹{rule.label}›"
     if rule.action == "passthrough":
         if sentinel is None:
-            text = f"Rule ‹{rule.label}› passes this on, but nothing says where to: use a key such as sk-ccproxy-NAME."
+            text = (
+                f"Rule ‹{rule.label}› passes this on, but nothing says where to: use a key such as"
+                " sk-ccproxy-NAME."
+            )
             return Decision("refused", text, rule, status_code=501)
         path = provider_path(sentinel, facts.path, body, fmt=client_format)
-        return _at(sentinel, "passthrough", f"{why} unchanged to {sentinel.name}", path, rule, client_format)
+        return _at(
+            sentinel,
+            "passthrough",
+            f"{why} unchanged to {sentinel.name}",
+            path,
+            rule,
+            client_format,
+        )
     provider = snapshot.providers.get(rule.dest_provider) if rule.dest_provider else None
     if rule.dest_provider and provider is None:
-        text = f"Rule ‹{rule.label}› sends this to the provider “{rule.dest_provider}”, which is switched off."
+        text = (
+            f"Rule ‹{rule.label}› sends this to the provider “{rule.dest_provider}”, which is"
+            " switched off."
+        )
         return Decision("refused", text, rule, status_code=502)
     if provider is None:
         return Decision(
-            "redirect", f"{why} to {rule.dest_host}", rule, None, host=rule.dest_host, model=rule.dest_model,
+            "redirect", f"{why} to {rule.dest_host}", rule, None, host=rule.dest_host,
+            model=rule.dest_model,
             path=_raw_path(rule, facts, body), provider_format=client_format,
         )  # fmt: skip
     return _to_provider(provider, facts, client_format, body, why=why, rule=rule)
@@ -122,9 +150,16 @@ def _to_provider(
     why: str,
     rule: RuleConf | None = None,
 ) -> Decision:
-    """Same format: the body stays as it is. Another format: translation, unless a redirect rule insists."""
+    """Same format: the body stays as it is.
+
+    Another format: translation, unless a redirect rule insists.
+    """
     native = client_format is None or speaks(provider, client_format, facts.path)
-    if not native and client_format is not None and not (rule is not None and rule.action == "redirect"):
+    if (
+        not native
+        and client_format is not None
+        and not (rule is not None and rule.action == "redirect")
+    ):
         return _translated(provider, facts, client_format, body, why=why, rule=rule)
     model = rule.dest_model if rule else ""
     path = provider_path(
@@ -135,12 +170,18 @@ def _to_provider(
         model=model,
         dest_path=rule.dest_path if rule else "",
     )
-    decision = _at(provider, "redirect", f"{why} to provider {provider.name}", path, rule, client_format, model)
+    decision = _at(
+        provider, "redirect", f"{why} to provider {provider.name}", path, rule, client_format, model
+    )
     return _with_host(decision, rule.dest_host) if rule and rule.dest_host else decision
 
 
-def _foreign_side_endpoint(provider: ProviderConf, path: str, family: WireFormatName | None) -> Decision | None:
-    """A refusal for another vendor's embeddings, images, audio, batches or files; None when it may be this one's."""
+def _foreign_side_endpoint(
+    provider: ProviderConf, path: str, family: WireFormatName | None
+) -> Decision | None:
+    """A refusal for another vendor's embeddings, images, audio, batches or files; None when it may
+    be this one's.
+    """
     vendor = side_vendor(path)
     if vendor is None or provider.wire_format is None:
         return None
@@ -148,14 +189,18 @@ def _foreign_side_endpoint(provider: ProviderConf, path: str, family: WireFormat
     if vendor in spoken or family in spoken:
         return None
     text = (
-        f"{path.partition('?')[0]} belongs to another vendor's API and cannot be translated for provider "
-        f"“{provider.name}”, which speaks {WIRE_FORMATS[provider.wire_format]}. Use a provider of the client's vendor."
+        f"{path.partition('?')[0]} belongs to another vendor's API and cannot be translated for"
+        f" provider “{provider.name}”, which speaks {WIRE_FORMATS[provider.wire_format]}. Use a"
+        " provider of the client's vendor."
     )
     return Decision("refused", text, None, provider, status_code=501)
 
 
 def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> bool:
-    """True when the provider takes the client's body as it is. Code Assist wraps Google's format into an envelope."""
+    """True when the provider takes the client's body as it is.
+
+    Code Assist wraps Google's format into an envelope.
+    """
     if provider.type == "gemini" and client_format == provider.wire_format:
         return "/v1internal:" in path
     return client_format in provider.native_formats
@@ -192,10 +237,14 @@ def _translated(
         dest_path=rule.dest_path if rule else "",
         counting=counting,
     )
-    decision = _at(provider, "transform", f"{why} translated for provider {provider.name}", path, rule, target)
+    decision = _at(
+        provider, "transform", f"{why} translated for provider {provider.name}", path, rule, target
+    )
     host = rule.dest_host if rule else ""
     if rule and provider.type in VERTEX_TYPES:
-        path, vertex_host = vertex_address(path, provider.host, rule.dest_vertex_project, rule.dest_vertex_location)
+        path, vertex_host = vertex_address(
+            path, provider.host, rule.dest_vertex_project, rule.dest_vertex_location
+        )
         decision, host = replace(decision, path=path), host or vertex_host
     new_model = rule.dest_model if rule else ""
     decision = replace(decision, model=new_model, client_path=facts.path, counting=counting)
@@ -226,16 +275,24 @@ def _at(
 
 
 def _with_host(decision: Decision, host: str) -> Decision:
-    """A raw host wins over the provider's; it is dialled over https, and gets no credential that is not its own."""
-    return replace(decision, scheme="https", host=host, port=443, route=f"{decision.route} at {host}")
+    """A raw host wins over the provider's; it is dialled over https, and gets no credential that is
+    not its own.
+    """
+    return replace(
+        decision, scheme="https", host=host, port=443, route=f"{decision.route} at {host}"
+    )
 
 
 def _nowhere(snapshot: Snapshot, facts: Facts, method: str) -> str:
     model = f" model={facts.model}" if facts.model else ""
     names = sorted(snapshot.providers)
-    keys = ", ".join(f"sk-ccproxy-{name}" for name in names[:5]) or "sk-ccproxy-NAME once a provider is configured"
+    keys = (
+        ", ".join(f"sk-ccproxy-{name}" for name in names[:5])
+        or "sk-ccproxy-NAME once a provider is configured"
+    )
     bare = facts.path.partition("?")[0]
     return (
-        f"ccproxy does not know where to send {method} {bare}{model}: no rule matched, and the API key is no sentinel "
-        f"key. Use one of these as API key: {keys}; or add a rule in the console."
+        f"ccproxy does not know where to send {method} {bare}{model}: no rule matched, and the API"
+        f" key is no sentinel key. Use one of these as API key: {keys}; or add a rule in the"
+        " console."
     )

@@ -1,4 +1,6 @@
-"""Where a request goes that is sent again as it was forwarded: to the same provider at the same place, or nowhere."""
+"""Where a request goes that is sent again as it was forwarded: to the same provider at the same
+place, or nowhere.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from providers.names import WireFormatName
 _OTHERWISE = "Send it again as the client sent it: then it is routed anew."
 
 
-def decide_again(snapshot: Snapshot, grant: Grant, path: str, wire: WireFormatName | None) -> Decision:
+def decide_again(
+    snapshot: Snapshot, grant: Grant, path: str, wire: WireFormatName | None
+) -> Decision:
     """The decision for a request with a grant to go out as it was forwarded; no rule is asked."""
     provider = snapshot.providers.get(grant.provider)
     if provider is None:
@@ -23,7 +27,9 @@ def decide_again(snapshot: Snapshot, grant: Grant, path: str, wire: WireFormatNa
     except ValueError:
         return _refused("Where this request went is not recorded.", provider)
     if parts.scheme != provider.scheme or not provider.owns(host, port):
-        return _refused(f"{grant.origin} is no address of the provider “{provider.name}” any more.", provider)
+        return _refused(
+            f"{grant.origin} is no address of the provider “{provider.name}” any more.", provider
+        )
     route = f"sent again as forwarded, to provider {provider.name}"
     return Decision("redirect", route, None, provider, parts.scheme, host, port, path, "", wire)
 

@@ -12,7 +12,9 @@ from providers.names import ANTHROPIC_MESSAGES, WireFormatName
 _EPOCH = "1970-01-01T00:00:00Z"  # the catalogue knows no creation dates; the formats demand one
 
 
-def models_response(snapshot: Snapshot, provider: str | None, family: WireFormatName | None) -> bytes:
+def models_response(
+    snapshot: Snapshot, provider: str | None, family: WireFormatName | None
+) -> bytes:
     """The list as JSON.
 
     Args:
@@ -27,7 +29,10 @@ def models_response(snapshot: Snapshot, provider: str | None, family: WireFormat
     return orjson.dumps(
         {
             "object": "list",
-            "data": [{"id": m, "object": "model", "created": 0, "owned_by": p.name} for m, p in models.items()],
+            "data": [
+                {"id": m, "object": "model", "created": 0, "owned_by": p.name}
+                for m, p in models.items()
+            ],
         }
     )
 
@@ -35,7 +40,10 @@ def models_response(snapshot: Snapshot, provider: str | None, family: WireFormat
 def _anthropic(models: dict[str, ProviderConf]) -> dict[str, Any]:
     names = list(models)
     return {
-        "data": [{"type": "model", "id": name, "display_name": name, "created_at": _EPOCH} for name in names],
+        "data": [
+            {"type": "model", "id": name, "display_name": name, "created_at": _EPOCH}
+            for name in names
+        ],
         "has_more": False,
         "first_id": names[0] if names else None,
         "last_id": names[-1] if names else None,

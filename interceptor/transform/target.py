@@ -1,7 +1,8 @@
 """The path a request takes at its provider.
 
-A provider's path names its main endpoint. Everything else is derived from it: the prefix before the endpoint's own
-name belongs to every call, so sub-paths, side endpoints and queries survive a base path.
+A provider's path names its main endpoint. Everything else is derived from it: the prefix before the
+endpoint's own name belongs to every call, so sub-paths, side endpoints and queries survive a base
+path.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from providers.names import (
     WireFormatName,
 )
 from providers.wire.counting import COUNT_SUFFIXES
-from providers.wire.detect import action_of, client_format, endpoint_suffix, is_stream, model_of, split_query
+from providers.wire.detect import (
+    action_of,
+    client_format,
+    endpoint_suffix,
+    is_stream,
+    model_of,
+    split_query,
+)
 
 # The endpoint's own name below the versioned base ("/v1", "/api/paas/v4", ...).
 _ENDPOINT: dict[WireFormatName, str] = {
@@ -31,7 +39,9 @@ _GOOGLE_TEMPLATE = "/v1beta/models/{model}:{action}"
 
 
 def render(template: str, *, model: str, action: str) -> str:
-    """Fill {model} and {action}; both are quoted, so that a client's model name cannot leave its path segment."""
+    """Fill {model} and {action}; both are quoted, so that a client's model name cannot leave its
+    path segment.
+    """
     path = template.replace("{model}", quote(model, safe="-._~@:"))
     return path.replace("{action}", quote(action, safe=""))
 
@@ -51,14 +61,16 @@ def provider_path(
         provider: where it goes.
         path: the client's path with query.
         body: the parsed body, for {model} and {action}.
-        fmt: the client's wire format when the provider speaks it; None sends a main endpoint to the provider's own.
-        model: the model that is sent, when it differs from the requested one.
+        fmt: the client's wire format when the provider speaks it; None sends a main endpoint to the
+        provider's own. model: the model that is sent, when it differs from the requested one.
         dest_path: a raw template that wins over the provider's.
     """
     bare, query = split_query(path)
     found = client_format(path)
     wanted = model or model_of(path, body) or ""
-    action = action_of(path) or ("streamGenerateContent" if is_stream(found, path, body) else "generateContent")
+    action = action_of(path) or (
+        "streamGenerateContent" if is_stream(found, path, body) else "generateContent"
+    )
     if dest_path:
         target = render(dest_path, model=wanted, action=action)
     elif found is None:
@@ -78,7 +90,9 @@ def _join_query(target: str, query: str) -> str:
     return f"{target}{'&' if '?' in target else '?'}{query}"
 
 
-def _main_path(provider: ProviderConf, bare: str, fmt: WireFormatName, model: str, action: str) -> str:
+def _main_path(
+    provider: ProviderConf, bare: str, fmt: WireFormatName, model: str, action: str
+) -> str:
     if fmt == GOOGLE_GENERATE:
         if (
             provider.path == _GOOGLE_TEMPLATE
@@ -91,7 +105,9 @@ def _main_path(provider: ProviderConf, bare: str, fmt: WireFormatName, model: st
 
 
 def base_path(provider: ProviderConf) -> str:
-    """What stands before the endpoint's own name in the provider's path: "/v1" of "/v1/messages"."""
+    """What stands before the endpoint's own name in the provider's path: "/v1" of
+    "/v1/messages".
+    """
     fmt = provider.wire_format
     name = _ENDPOINT.get(fmt) if fmt else None
     path = provider.path.rstrip("/")
@@ -101,7 +117,9 @@ def base_path(provider: ProviderConf) -> str:
 
 
 def _side_path(provider: ProviderConf, bare: str) -> str:
-    """Side endpoints of the API (/v1/files) live below the provider's base; other calls keep their own path."""
+    """Side endpoints of the API (/v1/files) live below the provider's base; other calls keep their
+    own path.
+    """
     if provider.wire_format == GOOGLE_GENERATE or not (bare + "/").startswith("/v1/"):
         return bare
     return base_path(provider) + bare.removeprefix("/v1")
@@ -120,7 +138,9 @@ def translated_path(
     dest_path: str = "",
     counting: bool = False,
 ) -> str:
-    """The provider's endpoint for a translated request; the client's query meant something to its own vendor."""
+    """The provider's endpoint for a translated request; the client's query meant something to its
+    own vendor.
+    """
     stream = is_stream(client_format, path, body) and not counting
     google = provider.wire_format == GOOGLE_GENERATE
     action = "countTokens" if counting else "streamGenerateContent" if stream else "generateContent"
@@ -133,8 +153,9 @@ def translated_path(
 def vertex_address(path: str, host: str, project: str, location: str) -> tuple[str, str]:
     """Vertex AI's path and host for a rule's project and location.
 
-    The path has them as {project} and {location}, or as segments after /projects/ and /locations/. Regional hosts are
-    LOCATION-aiplatform.googleapis.com, the global one has no prefix (Vertex AI documentation, "Locations").
+    The path has them as {project} and {location}, or as segments after /projects/ and /locations/.
+    Regional hosts are LOCATION-aiplatform.googleapis.com, the global one has no prefix (Vertex AI
+    documentation, "Locations").
     """
     segments = path.split("/")
     for name, value in (("projects", project), ("locations", location)):

@@ -1,4 +1,6 @@
-"""One flow's translation between two wire formats: the request once, the answer whole or by events. No mitmproxy."""
+"""One flow's translation between two wire formats: the request once, the answer whole or by events.
+No mitmproxy.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,24 @@ from providers.wire.translate import (
 )
 
 ANTHROPIC_VERSION = "2023-06-01"
-_VENDOR_PREFIXES = (b"anthropic-", b"openai-", b"x-goog-", b"x-stainless-", b"chatgpt-", b"x-codex-")
+_VENDOR_PREFIXES = (
+    b"anthropic-",
+    b"openai-",
+    b"x-goog-",
+    b"x-stainless-",
+    b"chatgpt-",
+    b"x-codex-",
+)
 """Headers that only mean something to the client's own vendor."""
 
-_NO_LONGER_TRUE = ("content-length", "content-encoding", "transfer-encoding", "content-type", "content-md5", "digest")
+_NO_LONGER_TRUE = (
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "content-type",
+    "content-md5",
+    "digest",
+)
 
 
 @dataclass(slots=True)
@@ -50,7 +66,11 @@ class Translation:
     def open_stream(self, content_encoding: str) -> None:
         """The provider streams: translate its bytes as they come."""
         self.translator = StreamTranslator(self.provider, self.client, context=self.context)
-        self.decoder = IncrementalDecoder(content_encoding) if content_encoding not in ("", "identity") else None
+        self.decoder = (
+            IncrementalDecoder(content_encoding)
+            if content_encoding not in ("", "identity")
+            else None
+        )
 
     def feed(self, data: bytes) -> bytes:
         """The client's bytes for the provider's next bytes; b"" ends the stream. Never raises."""
@@ -75,8 +95,12 @@ class Translation:
             if self.counting:
                 return status, dumps(translate_count_response(parsed, self.provider, self.client))
             if self.stream:
-                return status, translate_response_to_stream(parsed, self.provider, self.client, context=self.context)
-            answer, losses = translate_response(parsed, self.provider, self.client, context=self.context)
+                return status, translate_response_to_stream(
+                    parsed, self.provider, self.client, context=self.context
+                )
+            answer, losses = translate_response(
+                parsed, self.provider, self.client, context=self.context
+            )
             self.losses += [(loss.path, loss.reason) for loss in losses]
             return status, dumps(answer)
         except BadUpstreamAnswer as exc:
@@ -85,7 +109,9 @@ class Translation:
     @property
     def all_losses(self) -> list[tuple[str, str]]:
         """What the request and the answer lost so far, each once."""
-        streamed = [(loss.path, loss.reason) for loss in self.translator.losses] if self.translator else []
+        streamed = (
+            [(loss.path, loss.reason) for loss in self.translator.losses] if self.translator else []
+        )
         return list(dict.fromkeys([*self.losses, *streamed]))
 
     def answer_type(self, *, streamed: bool) -> str:
@@ -102,12 +128,15 @@ def _parsed(data: bytes) -> Any:
         raise BadUpstreamAnswer("The provider answered with something that is not JSON.") from None
 
 
-def begin(decision: Decision, client: WireFormatName, path: str, body: Any) -> tuple[Translation, bytes]:
+def begin(
+    decision: Decision, client: WireFormatName, path: str, body: Any
+) -> tuple[Translation, bytes]:
     """Translate the request; returns what brings the answer back, and the provider's body.
 
     Raises:
         MalformedBody: the client's body does not follow its format.
-        UnsupportedByTarget: the provider's format has no place for something that must not be dropped.
+        UnsupportedByTarget: the provider's format has no place for something that must not be
+        dropped.
     """
     provider, fmt = decision.provider, decision.provider_format
     if provider is None or fmt is None:
@@ -115,14 +144,19 @@ def begin(decision: Decision, client: WireFormatName, path: str, body: Any) -> t
     stream = is_stream(client, path, body if isinstance(body, dict) else None)
     requested = model_of(path, body if isinstance(body, dict) else None)
     target = TargetInfo(
-        provider_type=provider.type, model=decision.model or None, stream=stream, host=decision.host or provider.host
+        provider_type=provider.type,
+        model=decision.model or None,
+        stream=stream,
+        host=decision.host or provider.host,
     )
     translate = translate_count_request if decision.counting else translate_request
     translated, losses = translate(body, client, fmt, target=target, model=requested)
     context = AnswerContext(
         client_body=body,
         model=requested,
-        json_array=client == GOOGLE_GENERATE and stream and "alt=sse" not in split_query(path)[1].split("&"),
+        json_array=client == GOOGLE_GENERATE
+        and stream
+        and "alt=sse" not in split_query(path)[1].split("&"),
     )
     lost = [(loss.path, loss.reason) for loss in losses]
     translation = Translation(client, fmt, stream, context, decision.counting, lost)
@@ -130,17 +164,25 @@ def begin(decision: Decision, client: WireFormatName, path: str, body: Any) -> t
 
 
 def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:
-    """Take out what belongs to the client's vendor and to the old body; put in what the provider's format demands."""
-    headers.fields = tuple(f for f in headers.fields if not f[0].lower().startswith(_VENDOR_PREFIXES))
+    """Take out what belongs to the client's vendor and to the old body; put in what the provider's
+    format demands.
+    """
+    headers.fields = tuple(
+        f for f in headers.fields if not f[0].lower().startswith(_VENDOR_PREFIXES)
+    )
     headers.remove("content-encoding")
     headers.set("content-type", "application/json")
-    headers.set("accept-encoding", "identity")  # the answer is read here, compression would only cost time
+    headers.set(
+        "accept-encoding", "identity"
+    )  # the answer is read here, compression would only cost time
     if provider == ANTHROPIC_MESSAGES:
         headers.set("anthropic-version", ANTHROPIC_VERSION)
 
 
 def answer_headers(fields: Fields, translation: Translation, content_type: str) -> Fields:
-    """The provider's headers as the client's vendor would send them: rate limits and request id under its names."""
+    """The provider's headers as the client's vendor would send them: rate limits and request id
+    under its names.
+    """
     kept = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in fields

@@ -9,7 +9,9 @@ MAX_NAMES_EACH = 16
 
 
 class Answers:
-    """Address to the names it was given for, the newest last; the longest unused go first when there are too many."""
+    """Address to the names it was given for, the newest last; the longest unused go first when
+    there are too many.
+    """
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, list[str]] = OrderedDict()

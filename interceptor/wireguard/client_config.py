@@ -1,4 +1,7 @@
-"""The configuration of the static listener's client, where the running interceptor left it. Standard library only."""
+"""The configuration of the static listener's client, where the running interceptor left it.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,11 @@ def stored_client_config(directory: Path, static_port: int | None) -> str:
     except FileNotFoundError:
         if static_port is None:
             raise ConfigError(
-                "there is no WireGuard listener for clients outside; set inspector.wireguard_port, e.g. 51820, and "
-                "start the proxy again"
+                "there is no WireGuard listener for clients outside; set inspector.wireguard_port,"
+                " e.g. 51820, and start the proxy again"
             ) from None
-        raise ConfigError("the WireGuard listener does not run; start it with: ccproxy start") from None
+        raise ConfigError(
+            "the WireGuard listener does not run; start it with: ccproxy start"
+        ) from None
     except OSError as exc:
         raise ConfigError(f"cannot read {directory / CLIENT_FILE}: {exc.strerror}") from None

@@ -1,7 +1,8 @@
 """What a TLS ClientHello says, and its JA3 and JA4 fingerprints. Pure.
 
-Formats: RFC 8446, 4.1.2 (ClientHello), RFC 8701 (GREASE), RFC 6066 (SNI), RFC 7301 (ALPN); JA3 as published by
-Salesforce (github.com/salesforce/ja3), JA4 as published by FoxIO (technical_details/JA4.md).
+Formats: RFC 8446, 4.1.2 (ClientHello), RFC 8701 (GREASE), RFC 6066 (SNI), RFC 7301 (ALPN); JA3 as
+published by Salesforce (github.com/salesforce/ja3), JA4 as published by FoxIO
+(technical_details/JA4.md).
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ MAX_BYTES = 64 * 1024
 """A ClientHello that is longer is not taken apart."""
 
 SNI, GROUPS, POINT_FORMATS, SIGNATURES, ALPN, VERSIONS = 0, 10, 11, 13, 16, 43
-_VERSION_CODES = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2"}
+_VERSION_CODES = {
+    0x0304: "13",
+    0x0303: "12",
+    0x0302: "11",
+    0x0301: "10",
+    0x0300: "s3",
+    0x0002: "s2",
+}
 _NONE = "0" * 12
 
 
@@ -45,7 +53,9 @@ class ClientHello:
     def ja3_full(self) -> str:
         """The text that JA3 digests."""
         lists = (self.cipher_suites, self.extensions, self.groups, self.point_formats)
-        return ",".join((str(self.legacy_version), *("-".join(map(str, values)) for values in lists)))
+        return ",".join(
+            (str(self.legacy_version), *("-".join(map(str, values)) for values in lists))
+        )
 
     @cached_property
     def ja3(self) -> str:
@@ -71,7 +81,9 @@ class ClientHello:
 
     def _ja4_lists(self) -> tuple[str, str]:
         ciphers = ",".join(sorted(f"{value:04x}" for value in self.cipher_suites))
-        shown = ",".join(sorted(f"{value:04x}" for value in self.extensions if value not in (SNI, ALPN)))
+        shown = ",".join(
+            sorted(f"{value:04x}" for value in self.extensions if value not in (SNI, ALPN))
+        )
         signatures = ",".join(f"{value:04x}" for value in self.signature_algorithms)
         return ciphers, f"{shown}_{signatures}" if signatures else shown
 
@@ -97,7 +109,9 @@ def parse_client_hello(data: bytes) -> ClientHello:
 
     def listed(kind: int, length_bytes: int, width: int) -> tuple[int, ...]:
         content = contents.get(kind)
-        return _plain(content.block(length_bytes).numbers(width)) if content and content.left else ()
+        return (
+            _plain(content.block(length_bytes).numbers(width)) if content and content.left else ()
+        )
 
     return ClientHello(
         legacy_version=version,
@@ -142,7 +156,10 @@ class _Reader:
 
 
 def _body(data: bytes) -> bytes:
-    """Without record and handshake headers. The body itself begins with the version, whose first byte is 3 (or 0)."""
+    """Without record and handshake headers.
+
+    The body itself begins with the version, whose first byte is 3 (or 0).
+    """
     if data[:1] == b"\x16":
         data = _Reader(data[3:]).block(2).take(int.from_bytes(data[3:5]))
     if data[:1] == b"\x01":
@@ -183,7 +200,9 @@ def _sni(content: _Reader | None) -> str:
 
 
 def _ends(protocol: bytes) -> str:
-    """First and last character of the protocol's name; of its hex digits when one of them is not alphanumeric."""
+    """First and last character of the protocol's name; of its hex digits when one of them is not
+    alphanumeric.
+    """
     if not protocol:
         return "00"
     first, last = protocol[:1], protocol[-1:]

@@ -1,6 +1,8 @@
-"""A captured command's words as the record may show them: what looks like a credential is left out. Pure.
+"""A captured command's words as the record may show them: what looks like a credential is left out.
+Pure.
 
-The record's own redaction knows a secret once it has passed in a header; a command line is told before anything passed.
+The record's own redaction knows a secret once it has passed in a header; a command line is told
+before anything passed.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from providers.auth.sentinel import provider_of
 MAX_CHARS = 1000
 LEFT_OUT = "‹left out›"
 
-_SECRET_NAME = re.compile(r"api-?_?key|token(?!s|iz)|secret|passw|credential|authorization|cookie|jwt", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"api-?_?key|token(?!s|iz)|secret|passw|credential|authorization|cookie|jwt", re.IGNORECASE
+)
 _NAMED = re.compile(r"(-{0,2}[\w.-]{1,64})(=|:\s*)(.+)", re.DOTALL)
 _USER = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
-_PARAMETER = re.compile(r"([?&][\w.-]*(?:key|token|secret|passw|sig)[\w.-]*=)[^&\s]+", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"([?&][\w.-]*(?:key|token|secret|passw|sig)[\w.-]*=)[^&\s]+", re.IGNORECASE
+)
 _KEY = re.compile(
     r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|hf|gsk|xai|xox[a-z]|AIza|AKIA|ya29)[-_.]?[\w.-]{12,}"
     r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\b[Bb]earer\s+\S+"
@@ -36,7 +42,12 @@ def shown_command(words: Sequence[str]) -> str:
 
 
 def _shown(word: str, before: str) -> str:
-    if before.startswith("-") and "=" not in before and _SECRET_NAME.search(before) and not word.startswith("-"):
+    if (
+        before.startswith("-")
+        and "=" not in before
+        and _SECRET_NAME.search(before)
+        and not word.startswith("-")
+    ):
         return _unless_sentinel(word)
     if before in _USER_OPTIONS and ":" in word:
         return f"{word.partition(':')[0]}:{LEFT_OUT}"

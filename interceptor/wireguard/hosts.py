@@ -10,7 +10,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from providers.errors import ConfigError
 
 MAX_HOSTS = 1000
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*", re.ASCII)
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62}))*", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ def plain_name(host: str) -> str:
 
 
 def allowed_hosts(entries: Iterable[str]) -> AllowedHosts:
-    """An allow-list from its entries: `api.example.com`, `*.example.com` (everything below), `192.0.2.0/24`.
+    """An allow-list from its entries: `api.example.com`, `*.example.com` (everything below),
+    `192.0.2.0/24`.
 
     Raises:
         ConfigError: names the entry.
@@ -58,8 +61,8 @@ def allowed_hosts(entries: Iterable[str]) -> AllowedHosts:
             names.add(text)
         else:
             raise ConfigError(
-                f"--egress: “{entry[:80]}” is no host; give a name, *.name, an address or a network, "
-                "without scheme and port"
+                f"--egress: “{entry[:80]}” is no host; give a name, *.name, an address or a"
+                " network, without scheme and port"
             )
     return AllowedHosts(frozenset(names), tuple(domains), tuple(networks))
 

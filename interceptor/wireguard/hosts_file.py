@@ -1,6 +1,7 @@
 """This machine's hosts file: captured commands find the names that any other program here finds.
 
-mitmproxy's resolver can read it too, but asks the name servers all the same, and waits for dead ones.
+mitmproxy's resolver can read it too, but asks the name servers all the same, and waits for dead
+ones.
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ class HostsFile:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_size)
             if stamp != self._stamp and status.st_size <= MAX_BYTES:
-                self._found, self._stamp = parse_hosts(self._path.read_text("utf-8", "replace")), stamp
+                self._found, self._stamp = (
+                    parse_hosts(self._path.read_text("utf-8", "replace")),
+                    stamp,
+                )
         except OSError:
             self._found, self._stamp = {}, None
         return self._found.get(name)
 
 
 def parse_hosts(text: str) -> dict[str, list[IPv4Address]]:
-    """Name to its IPv4 addresses in order (hosts(5)); a name that has other addresses only has none."""
+    """Name to its IPv4 addresses in order (hosts(5)); a name that has other addresses only has
+    none.
+    """
     found: dict[str, list[IPv4Address]] = {}
     for line in text.splitlines():
         address, *names = line.partition("#")[0].split() or [""]

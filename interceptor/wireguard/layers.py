@@ -29,7 +29,9 @@ class CapturedConnection(TransparentProxy):
 
 
 class CapturedNextLayer(NextLayer):
-    """mitmproxy's choice of the next layer, which would wait for more of any datagram when `ignore_hosts` is set."""
+    """mitmproxy's choice of the next layer, which would wait for more of any datagram when
+    `ignore_hosts` is set.
+    """
 
     name = "nextlayer"
 

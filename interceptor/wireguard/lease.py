@@ -1,4 +1,7 @@
-"""What a lease is: one run of a command whose traffic comes through a WireGuard server of its own. Pure."""
+"""What a lease is: one run of a command whose traffic comes through a WireGuard server of its own.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,19 @@ class Run:
         return "" if self.egress is None or self.egress.covers(host) else self._refusal(host)
 
     def refusal_of_address(self, address: str) -> str:
-        """The same for an address: it must be listed, or have been looked up under a name that is."""
+        """The same for an address: it must be listed, or have been looked up under a name
+        that is.
+        """
         if self.egress is None or self.egress.covers(address) or self.answers.names(address):
             return ""
         return self._refusal(address)
 
     def _refusal(self, host: str) -> str:
         shown = host[:253]
-        return f"{shown} is not among the hosts that --egress allows this run ({self.label}); add --egress {shown}"
+        return (
+            f"{shown} is not among the hosts that --egress allows this run ({self.label}); add"
+            f" --egress {shown}"
+        )
 
 
 class RunBook:
@@ -79,11 +87,17 @@ def parse_request(line: bytes) -> Run:
     try:
         asked = json.loads(line)
         label, command, egress = asked["label"], asked["command"], asked.get("egress")
-        if not isinstance(label, str) or not _is_texts(command) or not (egress is None or _is_texts(egress)):
+        if (
+            not isinstance(label, str)
+            or not _is_texts(command)
+            or not (egress is None or _is_texts(egress))
+        ):
             raise TypeError
         pid = int(asked.get("pid") or 0)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise ConfigError("the proxy does not understand this launcher; start both from the same version") from None
+        raise ConfigError(
+            "the proxy does not understand this launcher; start both from the same version"
+        ) from None
     return Run(
         id=secrets.token_hex(6),
         label=_printable(label)[:MAX_LABEL_CHARS] or "jail",

@@ -1,7 +1,8 @@
-"""The launcher's side of a lease: ask the running interceptor for a WireGuard server. Standard library only.
+"""The launcher's side of a lease: ask the running interceptor for a WireGuard server. Standard
+library only.
 
-One line of JSON goes over the unix socket `run/lease.sock` of the config directory, one comes back. The connection is
-the lease: when it closes, the interceptor stops the server.
+One line of JSON goes over the unix socket `run/lease.sock` of the config directory, one comes back.
+The connection is the lease: when it closes, the interceptor stops the server.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def take_lease(
         raise ConfigError("the proxy did not answer in time; see: ccproxy logs") from None
     except OSError:
         connection.close()
-        raise ConfigError("nothing runs that could capture this command; start it with: ccproxy start") from None
+        raise ConfigError(
+            "nothing runs that could capture this command; start it with: ccproxy start"
+        ) from None
     except BaseException:
         connection.close()
         raise
@@ -104,7 +107,9 @@ def _read_line(connection: socket.socket) -> bytes:
     while b"\n" not in line and len(line) < MAX_LINE_BYTES:
         part = connection.recv(65536)
         if not part:
-            raise ConfigError("the proxy closed the connection instead of answering; see: ccproxy logs")
+            raise ConfigError(
+                "the proxy closed the connection instead of answering; see: ccproxy logs"
+            )
         line += part
     return line
 
@@ -118,5 +123,6 @@ def _parse(line: bytes) -> Lease:
         return Lease(**{name: answer[name] for name in Lease.__dataclass_fields__})
     except (ValueError, TypeError, KeyError):
         raise ConfigError(
-            "the proxy that runs is of another version than this command; start it again: ccproxy start"
+            "the proxy that runs is of another version than this command; start it again: ccproxy"
+            " start"
         ) from None

@@ -1,7 +1,7 @@
 """Hands leases out: a unix socket in the config directory, one connection for each run.
 
-The line of a launcher is answered with a fresh WireGuard server; when the connection ends, whoever ended it, the server
-and everything known of the run is gone. The socket is for this user alone.
+The line of a launcher is answered with a fresh WireGuard server; when the connection ends, whoever
+ended it, the server and everything known of the run is gone. The socket is for this user alone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class LeaseServer:
         """
         self._manager = manager
         listener = _private_socket(self._run_dir)
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_LINE_BYTES)
+        self._server = await asyncio.start_unix_server(
+            self._accept, sock=listener, limit=MAX_LINE_BYTES
+        )
 
     def refuse(self) -> None:
         """Listen no more; leases go on."""
@@ -86,7 +88,9 @@ class LeaseServer:
         finally:
             writer.close()
 
-    async def _lease(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _lease(
+        self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Raises ConfigError when it is refused."""
         run = parse_request(line)
         if len(self._book) >= MAX_LEASES:
@@ -124,7 +128,9 @@ def _private_socket(run_dir: Path) -> socket.socket:
     """The bound socket, which nobody else can connect to from the first moment on."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with short_path(run_dir, SOCKET_NAME) as path:
-        Path(path).unlink(missing_ok=True)  # of a process that was killed; who is here holds the lock
+        Path(path).unlink(
+            missing_ok=True
+        )  # of a process that was killed; who is here holds the lock
         before = os.umask(0o177)
         try:
             listener.bind(path)
@@ -138,5 +144,7 @@ def _same_user(connection: socket.socket) -> bool:
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return True
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
+    _, uid, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
+    )
     return uid in (os.getuid(), 0)

@@ -15,7 +15,10 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """`addresses`: what a name is looked up as. `upstreams`: where connections to a host really go. Lower case."""
+    """`addresses`: what a name is looked up as.
+
+    `upstreams`: where connections to a host really go. Lower case.
+    """
 
     addresses: Mapping[str, IPv4Address] = field(default_factory=lambda: MappingProxyType({}))
     upstreams: Mapping[str, Address] = field(default_factory=lambda: MappingProxyType({}))
@@ -29,7 +32,9 @@ def parse_overrides(dns: Mapping[str, str], upstream: Mapping[str, str]) -> Over
     """
     return Overrides(
         MappingProxyType({plain_name(name): _ipv4(name, value) for name, value in dns.items()}),
-        MappingProxyType({plain_name(host): _upstream(host, value) for host, value in upstream.items()}),
+        MappingProxyType(
+            {plain_name(host): _upstream(host, value) for host, value in upstream.items()}
+        ),
     )
 
 
@@ -38,7 +43,8 @@ def _ipv4(name: str, value: str) -> IPv4Address:
         return IPv4Address(value)
     except ValueError:
         raise ConfigError(
-            f"inspector.dns_overrides: {name}: “{value[:80]}” is no IPv4 address; captured commands have no IPv6"
+            f"inspector.dns_overrides: {name}: “{value[:80]}” is no IPv4 address; captured commands"
+            " have no IPv6"
         ) from None
 
 
@@ -51,6 +57,7 @@ def _upstream(host: str, value: str) -> Address:
             raise ValueError
     except ValueError:
         raise ConfigError(
-            f"inspector.upstream_overrides: {host}: “{value[:80]}” is no address with a port, such as 127.0.0.1:8443"
+            f"inspector.upstream_overrides: {host}: “{value[:80]}” is no address with a port, such"
+            " as 127.0.0.1:8443"
         ) from None
     return address.strip("[]"), number

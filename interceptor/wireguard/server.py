@@ -1,8 +1,9 @@
-"""One WireGuard server of mitmproxy: started with keys of its own, stopped with all its connections.
+"""One WireGuard server of mitmproxy: started with keys of its own, stopped with all its
+connections.
 
-A server of mitmproxy 12.2 allows about ten handshakes in its life before every further one costs its client five
-seconds, and all its clients share one return path. So every run gets a fresh server, which takes about two
-milliseconds to start.
+A server of mitmproxy 12.2 allows about ten handshakes in its life before every further one costs
+its client five seconds, and all its clients share one return path. So every run gets a fresh
+server, which takes about two milliseconds to start.
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ async def start_server(manager: Proxyserver, key_file: Path, *, port: int) -> Wi
 
 async def stop_all(servers: list[WireGuardServer]) -> None:
     """Stop several at once; what fails is logged."""
-    for result in await asyncio.gather(*(server.stop() for server in servers), return_exceptions=True):
+    for result in await asyncio.gather(
+        *(server.stop() for server in servers), return_exceptions=True
+    ):
         if isinstance(result, BaseException):
             logging.getLogger(__name__).warning("a WireGuard server did not stop: %s", result)

@@ -1,7 +1,7 @@
 """Everything WireGuard of an interceptor: the lease socket and the static listener.
 
-One process of a config directory serves it: the one that holds the lock `run/lease.lock`. The others wait for the lock,
-so that one of several workers takes over when the first one dies.
+One process of a config directory serves it: the one that holds the lock `run/lease.lock`. The
+others wait for the lock, so that one of several workers takes over when the first one dies.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ RETRY_S = 2.0
 class WireGuardSettings:
     """What the service needs to know.
 
-    `proxy_host` is the address at which this machine reaches the reverse listener; `static_port` None means that there
-    is no static listener, 0 any free port.
+    `proxy_host` is the address at which this machine reaches the reverse listener; `static_port`
+    None means that there is no static listener, 0 any free port.
     """
 
     directory: Path
@@ -49,7 +49,9 @@ class WireGuardService:
     def __init__(self, settings: WireGuardSettings, book: RunBook) -> None:
         self._settings = settings
         self._run_dir = settings.directory / RUN_DIR
-        self._leases = LeaseServer(self._run_dir, book, proxy_host=settings.proxy_host, proxy_port=settings.proxy_port)
+        self._leases = LeaseServer(
+            self._run_dir, book, proxy_host=settings.proxy_host, proxy_port=settings.proxy_port
+        )
         self._static: WireGuardServer | None = None
         self._lock: int | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -67,8 +69,12 @@ class WireGuardService:
                 await self._serve(manager)
                 return
         except OSError as exc:
-            raise ConfigError(f"cannot serve captured commands in {self._run_dir}: {exc.strerror or exc}") from None
-        self._waiting = asyncio.get_running_loop().create_task(self._wait(manager), name="lease lock")
+            raise ConfigError(
+                f"cannot serve captured commands in {self._run_dir}: {exc.strerror or exc}"
+            ) from None
+        self._waiting = asyncio.get_running_loop().create_task(
+            self._wait(manager), name="lease lock"
+        )
 
     def refuse(self) -> None:
         """Grant no more leases; those that were granted go on."""
@@ -92,7 +98,9 @@ class WireGuardService:
             left.unlink(missing_ok=True)  # of a process that was killed while it started a server
         await self._leases.start(manager)
         if self._settings.static_port is not None:
-            self._static = await start_static_server(manager, self._settings.directory, self._settings.static_port)
+            self._static = await start_static_server(
+                manager, self._settings.directory, self._settings.static_port
+            )
 
     async def _wait(self, manager: Proxyserver) -> None:
         while not self._take_lock():  # noqa: ASYNC110  # the other process tells nobody when it leaves
@@ -103,7 +111,9 @@ class WireGuardService:
             logger.error("cannot serve captured commands: %s", exc)
 
     def _take_lock(self) -> bool:
-        descriptor = os.open(self._run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            self._run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

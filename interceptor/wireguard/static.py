@@ -1,7 +1,8 @@
 """The listener for clients that no launcher starts: a phone, a virtual machine, another container.
 
-Its keys live in `wireguard.conf` of the config directory, made at first use; the client's configuration is written
-beside it, with the port that was really bound, for `ccproxy namespace wireguard-config` to print.
+Its keys live in `wireguard.conf` of the config directory, made at first use; the client's
+configuration is written beside it, with the port that was really bound, for `ccproxy namespace
+wireguard-config` to print.
 """
 
 from __future__ import annotations
@@ -30,14 +31,21 @@ async def start_static_server(manager: Proxyserver, directory: Path, port: int) 
     keys = directory / KEY_FILE
     try:
         if not keys.exists():
-            write_private(keys, json.dumps({"server_key": wireguard.genkey(), "client_key": wireguard.genkey()}))
+            write_private(
+                keys,
+                json.dumps({"server_key": wireguard.genkey(), "client_key": wireguard.genkey()}),
+            )
         keys.chmod(0o600)
         server = await start_server(manager, keys, port=port)
         write_private(directory / CLIENT_FILE, client_config(server))
     except ValueError:
-        raise ConfigError(f"{keys} holds no WireGuard keys; delete it, and new ones are made") from None
+        raise ConfigError(
+            f"{keys} holds no WireGuard keys; delete it, and new ones are made"
+        ) from None
     except OSError as exc:
-        raise ConfigError(f"cannot listen on UDP port {port} for WireGuard: {exc}; set {PORT_SETTING}") from None
+        raise ConfigError(
+            f"cannot listen on UDP port {port} for WireGuard: {exc}; set {PORT_SETTING}"
+        ) from None
     return server
 
 

@@ -1,17 +1,21 @@
-"""What runs inside the namespaces: two small processes of the standard library alone, which start in 20 ms.
+"""What runs inside the namespaces: two small processes of the standard library alone, which start
+in 20 ms.
 
-uplink   owns user, network and mount namespace: tunnel, addresses, routes, packet filter; ends what is left over
-cell     joins them, hides what the command must not reach, gives up every right, and becomes the command
-channel  messages between launcher and stages, with descriptors
-kernel   system calls that Python has no function for
-netlink  links, addresses and routes without the `ip` tool
-tunnel   the WireGuard interface: kernel, wireguard-go, or a TUN device for our own client
-census   which processes belong to the jail
+uplink   owns user, network and mount namespace: tunnel, addresses, routes, packet filter; ends what
+is left over cell     joins them, hides what the command must not reach, gives up every right, and
+becomes the command channel  messages between launcher and stages, with descriptors kernel   system
+calls that Python has no function for netlink  links, addresses and routes without the `ip` tool
+tunnel   the WireGuard interface: kernel, wireguard-go, or a TUN device for our own client census
+which processes belong to the jail
 
-They run as `python -I -S -c BOOT ROOT FD …`: nothing of the user's environment or site-packages is imported.
+They run as `python -I -S -c BOOT ROOT FD …`: nothing of the user's environment or site-packages is
+imported.
 """
 
 from __future__ import annotations
 
-BOOT = "import sys; sys.path.append(sys.argv[1]); from jail.stages import {stage}; {stage}.main(sys.argv[2:])"
+BOOT = (
+    "import sys; sys.path.append(sys.argv[1]); from jail.stages import {stage};"
+    " {stage}.main(sys.argv[2:])"
+)
 """Program of a stage; ROOT, the folder that holds the package `jail`, comes last on the path."""

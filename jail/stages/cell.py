@@ -1,8 +1,10 @@
-"""The command's process: joins the namespaces, hides what must not be reached, gives up every right, and executes.
+"""The command's process: joins the namespaces, hides what must not be reached, gives up every
+right, and executes.
 
-It is a child of the launcher, in its session and process group, so that terminal, job control and exit status are
-the command's own. What it is told comes in one message, `Orders` in jail/cell.py; `{"ready": true}` goes back, and
-after the launcher's `{"go": true}` either the channel closes, because the command runs, or an `errno` comes.
+It is a child of the launcher, in its session and process group, so that terminal, job control and
+exit status are the command's own. What it is told comes in one message, `Orders` in jail/cell.py;
+`{"ready": true}` goes back, and after the launcher's `{"go": true}` either the channel closes,
+because the command runs, or an `errno` comes.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _enter(orders: dict[str, Any], namespaces: list[int]) -> None:
-    """Steps: 1 the namespaces, 2 an own view of the files, 3 the caller's identity, 4 no rights, 5 a lifeline."""
+    """Steps: 1 the namespaces, 2 an own view of the files, 3 the caller's identity, 4 no rights, 5
+    a lifeline.
+    """
     uid, gid = os.getuid(), os.getgid()
     user, net = namespaces
     os.setns(user, os.CLONE_NEWUSER)
@@ -67,7 +71,11 @@ def _arrange(orders: dict[str, Any]) -> None:
         kernel.bind(f"/proc/self/fd/{descriptor}", target)
         os.close(descriptor)
     for folder in orders["covered"]:
-        kernel.mount("", folder, flags=kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV)
+        kernel.mount(
+            "",
+            folder,
+            flags=kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV,
+        )
 
 
 def _open_path(path: str) -> int:

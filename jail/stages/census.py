@@ -1,6 +1,8 @@
-"""Which processes belong to the jail: those whose user namespace stems from ours. There is no way out of one.
+"""Which processes belong to the jail: those whose user namespace stems from ours. There is no way
+out of one.
 
-In ours itself are this process, the tunnel's client, and slirp4netns, which joins it for its sandbox.
+In ours itself are this process, the tunnel's client, and slirp4netns, which joins it for its
+sandbox.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ _PAUSE_S = 0.02
 
 
 def end_all(grace_s: float) -> int:
-    """Ask every process of the jail to end, kill it after the grace; returns how many there were."""
+    """Ask every process of the jail to end, kill it after the grace; returns how many there
+    were.
+    """
     found = members()
     number = len(found)
     _signal(found, signal.SIGTERM)

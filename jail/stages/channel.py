@@ -25,9 +25,13 @@ def send(end: socket.socket, message: dict[str, Any], descriptors: tuple[int, ..
 
 
 def receive(end: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """The next message and its descriptors, which are not inherited; None when the other end is gone."""
+    """The next message and its descriptors, which are not inherited; None when the other end is
+    gone.
+    """
     try:
-        packet, descriptors, _, _ = socket.recv_fds(end, MAX_PACKET_BYTES, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        packet, descriptors, _, _ = socket.recv_fds(
+            end, MAX_PACKET_BYTES, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
     except ConnectionError:
         return None
     if not packet:

@@ -26,7 +26,8 @@ def _check(result: int, what: str) -> None:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Be killed when the thread that made this process ends. To repeat after every change of credentials.
+    """Be killed when the thread that made this process ends. To repeat after every change of
+    credentials.
 
     Raises:
         ProcessLookupError: the parent is gone already.
@@ -42,14 +43,21 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
     Raises:
         OSError: the kernel refused; the message names the target.
     """
-    arguments = (os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode())
+    arguments = (
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode(),
+        ctypes.c_ulong(flags),
+        data.encode(),
+    )
     _check(_libc.mount(*arguments), f"mount on {target}")
 
 
 def bind(source: str, target: str) -> None:
     """Show `source` at `target`, read-only."""
     mount(source, target, flags=MS_BIND)
-    # A mount keeps the flags of the one it was made from: a namespace of less rights may not clear them.
+    # A mount keeps the flags of the one it was made from: a namespace of less rights may not clear
+    # them.
     kept = _locked_flags(target)
     mount("", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
 
@@ -58,7 +66,11 @@ def _locked_flags(path: str) -> int:
     flags = os.statvfs(path).f_flag
     # ST_* of statvfs(3) have the values of MS_* for these, except for the times of access.
     kept = flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for seen, wanted in ((os.ST_NOATIME, 0x400), (os.ST_NODIRATIME, 0x800), (os.ST_RELATIME, 0x200000)):
+    for seen, wanted in (
+        (os.ST_NOATIME, 0x400),
+        (os.ST_NODIRATIME, 0x800),
+        (os.ST_RELATIME, 0x200000),
+    ):
         kept |= wanted if flags & seen else 0
     return kept
 
@@ -80,7 +92,9 @@ def write_maps(inside_uid: int, outside_uid: int, inside_gid: int, outside_gid: 
 
 
 def give_up_rights() -> None:
-    """No capability, none to be had by running something: empty sets, empty bounding set, no new privileges."""
+    """No capability, none to be had by running something: empty sets, empty bounding set, no new
+    privileges.
+    """
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl NO_NEW_PRIVS")
     with open(_LAST_CAPABILITY) as file:
         last = int(file.read())
@@ -92,7 +106,9 @@ def give_up_rights() -> None:
 
 
 def default_interrupt() -> None:
-    """Ctrl-C ends this process without a traceback, unless whoever started the launcher ignores it."""
+    """Ctrl-C ends this process without a traceback, unless whoever started the launcher
+    ignores it.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -11,7 +11,10 @@ _LISTEN = "0A"
 
 
 def loopback_listeners(tables: str = "/proc/self/net") -> dict[int, str]:
-    """Port to the loopback address at which it is reached. IPv4 is preferred; [::] is taken to accept IPv4 too."""
+    """Port to the loopback address at which it is reached.
+
+    IPv4 is preferred; [::] is taken to accept IPv4 too.
+    """
     found: dict[int, str] = {}
     for name in ("tcp6", "tcp"):
         for address, port in _listeners(f"{tables}/{name}"):
@@ -33,7 +36,9 @@ def _listeners(path: str) -> Iterator[tuple[str, int]]:
 
 def _reached_at(address: str) -> str | None:
     """The table writes each group of four bytes in the machine's byte order."""
-    raw = b"".join(int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8))
+    raw = b"".join(
+        int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8)
+    )
     if len(raw) == 4:
         return "127.0.0.1" if raw == b"\0\0\0\0" or raw[0] == 127 else None
     if raw == socket.inet_pton(socket.AF_INET6, "::1"):

@@ -7,7 +7,13 @@ import socket
 import struct
 
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_NEWRULE = 16, 20, 24, 32
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
+_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = (
+    0x1,
+    0x4,
+    0x100,
+    0x200,
+    0x400,
+)
 _NLMSG_ERROR = 2
 _IFF_UP = 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 4, 18, 1
@@ -26,13 +32,17 @@ def add_link(name: str, kind: str) -> None:
         OSError: EOPNOTSUPP where the kernel has no such kind.
     """
     info = _attribute(_IFLA_INFO_KIND, kind.encode() + b"\0")
-    body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + _attribute(
+        _IFLA_IFNAME, name.encode() + b"\0"
+    )
     _ask(_RTM_NEWLINK, _NLM_F_CREATE | _NLM_F_EXCL, body + _attribute(_IFLA_LINKINFO, info))
 
 
 def set_up(name: str, *, mtu: int | None = None) -> None:
     """Switch an interface on."""
-    body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), _IFF_UP, _IFF_UP)
+    body = struct.pack(
+        "=BxHiII", socket.AF_UNSPEC, 0, socket.if_nametoindex(name), _IFF_UP, _IFF_UP
+    )
     if mtu is not None:
         body += _attribute(_IFLA_MTU, struct.pack("=I", mtu))
     _ask(_RTM_NEWLINK, 0, body)
@@ -49,10 +59,20 @@ def add_address(name: str, address: str, prefix: int) -> None:
 def default_route(name: str) -> None:
     """Send everything that has no nearer route to an interface.
 
-    Its connections acknowledge at once: mitmproxy's TCP stack waits for that (Nagle), and a delayed one costs 40 ms.
+    Its connections acknowledge at once: mitmproxy's TCP stack waits for that (Nagle), and a delayed
+    one costs 40 ms.
     """
     body = struct.pack(
-        "=BBBBBBBBI", socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_LINK, _RTN_UNICAST, 0
+        "=BBBBBBBBI",
+        socket.AF_INET,
+        0,
+        0,
+        0,
+        _RT_TABLE_MAIN,
+        _RTPROT_STATIC,
+        _RT_SCOPE_LINK,
+        _RTN_UNICAST,
+        0,
     )
     body += _attribute(_RTA_OIF, struct.pack("=I", socket.if_nametoindex(name)))
     body += _attribute(_RTA_METRICS, _attribute(_RTAX_QUICKACK, struct.pack("=I", 1)))
@@ -84,7 +104,9 @@ def _ask(kind: int, flags: int, body: bytes) -> None:
     """Send one request and wait for the kernel's word on it."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.bind((0, 0))
-        header = _HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_ACK | flags, 1, 0)
+        header = _HEADER.pack(
+            _HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_ACK | flags, 1, 0
+        )
         netlink.send(header + body)
         reply = netlink.recv(65536)
     _, reply_kind, _, _, _ = _HEADER.unpack_from(reply)

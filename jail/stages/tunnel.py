@@ -1,7 +1,8 @@
-"""The interface wg0: the kernel's WireGuard, wireguard-go, or a plain TUN device that our own client serves.
+"""The interface wg0: the kernel's WireGuard, wireguard-go, or a plain TUN device that our own
+client serves.
 
-Packets of the tunnel carry a mark that only the owner of the namespace can set, so the filter lets nothing else reach
-the endpoint. 10.0.2.2 is this machine's loopback as slirp4netns shows it.
+Packets of the tunnel carry a mark that only the owner of the namespace can set, so the filter lets
+nothing else reach the endpoint. 10.0.2.2 is this machine's loopback as slirp4netns shows it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def open_tunnel(order: dict[str, Any]) -> tuple[str, int | None, int | None]:
     """Make wg0 the wanted way, or the first that works.
 
     Args:
-        order: `backend` (auto, kernel, wireguard-go or python), `tools` (name to absolute path), `port`,
+        order: `backend` (auto, kernel, wireguard-go or python), `tools` (name to absolute path),
+        `port`,
             `private_key`, `peer_public_key`.
 
     Returns:
@@ -71,7 +73,17 @@ def _kernel_problem(tools: dict[str, str]) -> str | None:
 
 
 def _configure_by_tool(wg: str, order: dict[str, Any]) -> None:
-    command = [wg, "set", LINK, "fwmark", hex(MARK), "private-key", "/dev/stdin", "peer", order["peer_public_key"]]
+    command = [
+        wg,
+        "set",
+        LINK,
+        "fwmark",
+        hex(MARK),
+        "private-key",
+        "/dev/stdin",
+        "peer",
+        order["peer_public_key"],
+    ]
     command += ["allowed-ips", "0.0.0.0/0", "endpoint", f"{ENDPOINT}:{order['port']}"]
     key = order["private_key"] + "\n"
     done = subprocess.run(  # noqa: S603  # a tool found on PATH by the launcher
@@ -111,7 +123,9 @@ def _connect(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
             control.connect(_UAPI_SOCKET)
         except (FileNotFoundError, ConnectionRefusedError):
             if process.poll() is not None:
-                raise TunnelError(f"wireguard-go ended with exit code {process.returncode}") from None
+                raise TunnelError(
+                    f"wireguard-go ended with exit code {process.returncode}"
+                ) from None
             if time.monotonic() > deadline:
                 raise TunnelError("wireguard-go did not start in time") from None
             time.sleep(0.002)

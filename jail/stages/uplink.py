@@ -1,5 +1,6 @@
-"""Owner of the namespaces. Serves the launcher's orders one by one; when the launcher is gone, however it went, every
-process of the jail is ended, the state folder removed, and with this process the namespaces go.
+"""Owner of the namespaces. Serves the launcher's orders one by one; when the launcher is gone,
+however it went, every process of the jail is ended, the state folder removed, and with this process
+the namespaces go.
 
 Orders (`op`) and answers; every answer may be `{"error": sentence}` instead:
 
@@ -112,7 +113,9 @@ class Uplink:
         return {"ports": listeners.loopback_listeners()}, ()
 
     def _connect(self, order: dict[str, Any]) -> Answer:
-        connection = socket.create_connection((order["host"], order["port"]), timeout=_CONNECT_TIMEOUT_S)
+        connection = socket.create_connection(
+            (order["host"], order["port"]), timeout=_CONNECT_TIMEOUT_S
+        )
         connection.settimeout(None)
         return {}, (connection.detach(),)
 
@@ -169,11 +172,15 @@ def main(arguments: list[str]) -> None:
         os.unshare(_CLONE)
         kernel.write_maps(0, uid, 0, gid)
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
-        kernel.mount("tmpfs", "/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700,size=1m")
+        kernel.mount(
+            "tmpfs", "/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700,size=1m"
+        )
     except OSError as error:
         channel.send(end, {"error": str(error), "errno": error.errno})
         return
-    namespaces = tuple(os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "net"))
+    namespaces = tuple(
+        os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "net")
+    )
     channel.send(end, {"ready": True}, namespaces)
     uplink = Uplink(end, states, os.path.basename(arguments[1]))
     try:

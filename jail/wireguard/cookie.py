@@ -1,7 +1,9 @@
-"""The two MACs of a handshake message, and the cookie that a loaded server asks for: WireGuard paper, section 5.4.4 ff.
+"""The two MACs of a handshake message, and the cookie that a loaded server asks for: WireGuard
+paper, section 5.4.4 ff.
 
-mitmproxy's server counts handshakes and never forgets: after ten in its life it answers each further one with a cookie
-reply first. A jail that rekeys for twenty minutes gets there, so this is no rare path.
+mitmproxy's server counts handshakes and never forgets: after ten in its life it answers each
+further one with a cookie reply first. A jail that rekeys for twenty minutes gets there, so this is
+no rare path.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class Macs:
         self._cookie: tuple[bytes, float] | None = None
 
     def sealed(self, message: bytes, now: float) -> bytes:
-        """The message with both MACs; the second is zero unless a cookie of the last two minutes is known."""
+        """The message with both MACs; the second is zero unless a cookie of the last two minutes is
+        known.
+        """
         first = self._sent_mac1 = mac(self._mac1_key, message)
         second = _NO_MAC
         if self._cookie is not None and now - self._cookie[1] < COOKIE_LIFE_S:
@@ -64,13 +68,17 @@ class Macs:
 
 
 def _extended(key: bytes, nonce: bytes) -> tuple[bytes, bytes]:
-    """XChaCha20 (draft-irtf-cfrg-xchacha-03): the key and nonce for ChaCha20 that 24 bytes of nonce stand for.
+    """XChaCha20 (draft-irtf-cfrg-xchacha-03): the key and nonce for ChaCha20 that 24 bytes of nonce
+    stand for.
 
-    HChaCha20 is a ChaCha20 block without its last step, the addition of the start state: what was added is known, so
-    it is subtracted again.
+    HChaCha20 is a ChaCha20 block without its last step, the addition of the start state: what was
+    added is known, so it is subtracted again.
     """
     stream = Cipher(algorithms.ChaCha20(key, nonce[:16]), mode=None).encryptor().update(bytes(64))
     block = struct.unpack("<16I", stream)
     start = struct.unpack("<4I", _CHACHA_CONSTANTS) + struct.unpack("<4I", nonce[:16])
-    words = [(after - before) & 0xFFFFFFFF for after, before in zip(block[:4] + block[12:], start, strict=True)]
+    words = [
+        (after - before) & 0xFFFFFFFF
+        for after, before in zip(block[:4] + block[12:], start, strict=True)
+    ]
     return struct.pack("<8I", *words), bytes(4) + nonce[16:]

@@ -1,7 +1,8 @@
-"""The state machine of the tunnel: packets and datagrams in, packets and datagrams out. No descriptor, no clock.
+"""The state machine of the tunnel: packets and datagrams in, packets and datagrams out. No
+descriptor, no clock.
 
-It only initiates. mitmproxy's server answers; an initiation from its side (it has lost its keys) is ignored, because
-the next packet of ours, or the 15 s of silence after it, brings a new handshake.
+It only initiates. mitmproxy's server answers; an initiation from its side (it has lost its keys) is
+ignored, because the next packet of ours, or the 15 s of silence after it, brings a new handshake.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from jail.wireguard.noise import (
     Keys,
     initiate,
 )
-from jail.wireguard.session import HEADER_BYTES, REJECT_AFTER_MESSAGES, REKEY_AFTER_MESSAGES, TAG_BYTES, Session
+from jail.wireguard.session import (
+    HEADER_BYTES,
+    REJECT_AFTER_MESSAGES,
+    REKEY_AFTER_MESSAGES,
+    TAG_BYTES,
+    Session,
+)
 from jail.wireguard.timers import REJECT_AFTER_S, REKEY_AFTER_S, REKEY_WHEN_RECEIVING_S, Timers
 
 QUEUE_PACKETS = 128
@@ -30,7 +37,8 @@ _IPV4_HEADER_BYTES = 20
 
 
 class Initiator:
-    """One tunnel to one server. `send` takes datagrams for it, `deliver` the packets that came out of it.
+    """One tunnel to one server. `send` takes datagrams for it, `deliver` the packets that came out
+    of it.
 
     `now` is set by the caller before each batch: seconds of a clock that never goes back.
     `on_handshake` is called with each initiation before it is sent, for the key log.
@@ -155,15 +163,20 @@ class Initiator:
             self._waiting.clear()
             self._timers.sent(self.now, data=True)
         else:
-            self._keepalive()  # the server may use the new keys only after it has heard something under them
+            # the server may use the new keys only after it has heard something under them
+            self._keepalive()
 
     def _cookie(self, message: bytes) -> None:
-        """Use a cookie at the next attempt, as the paper says; at once when packets wait for the keys.
+        """Use a cookie at the next attempt, as the paper says; at once when packets wait for the
+        keys.
 
-        mitmproxy's server is not under load when it asks for one, and the five seconds would stall the command. Once a
-        series of attempts, so that no server can make us send in a loop.
+        mitmproxy's server is not under load when it asks for one, and the five seconds would stall
+        the command. Once a series of attempts, so that no server can make us send in a loop.
         """
-        if self._handshake is None or int.from_bytes(message[4:8], "little") != self._handshake.local_index:
+        if (
+            self._handshake is None
+            or int.from_bytes(message[4:8], "little") != self._handshake.local_index
+        ):
             return
         self._macs.take_cookie(message, self.now)
         if not self.is_up and not self._hurried:

@@ -1,8 +1,8 @@
 """`wg.keylog`: what Wireshark needs to decrypt a capture of the tunnel.
 
-Transport keys follow from the ephemeral keys, so static keys alone decrypt no packet; that is why only this client, and
-neither the kernel nor `wireguard-go`, can write a log that works. The format is that of Wireshark's preference
-"wg.keylog_file": https://wiki.wireshark.org/WireGuard
+Transport keys follow from the ephemeral keys, so static keys alone decrypt no packet; that is why
+only this client, and neither the kernel nor `wireguard-go`, can write a log that works. The format
+is that of Wireshark's preference "wg.keylog_file": https://wiki.wireshark.org/WireGuard
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from jail.wireguard.peer import encode_key
 
 
 def handshake_logger(path: Path) -> Callable[[Handshake], None]:
-    """Appends each handshake's keys to the file, and never fails: a full disk must not cut a tunnel."""
+    """Appends each handshake's keys to the file, and never fails: a full disk must not cut a
+    tunnel.
+    """
 
     def log(handshake: Handshake) -> None:
         try:
@@ -28,7 +30,9 @@ def handshake_logger(path: Path) -> Callable[[Handshake], None]:
 
 
 def handshake_lines(handshake: Handshake) -> str:
-    """Three lines; the static keys come first, because an ephemeral key belongs to the static keys above it."""
+    """Three lines; the static keys come first, because an ephemeral key belongs to the static keys
+    above it.
+    """
     return "".join(
         f"{name} = {encode_key(key)}\n"
         for name, key in (

@@ -1,7 +1,8 @@
 """Moves packets between a TUN descriptor and a UDP socket, in one thread, until it is told to stop.
 
-A packet costs two system calls and one cipher call; everything else is kept off its way. After each wait a descriptor
-is read until it is empty, or for a batch, so that neither direction starves the other.
+A packet costs two system calls and one cipher call; everything else is kept off its way. After each
+wait a descriptor is read until it is empty, or for a batch, so that neither direction starves the
+other.
 """
 
 from __future__ import annotations
@@ -19,16 +20,24 @@ from jail.wireguard.noise import Handshake, Keys
 from jail.wireguard.peer import Peer, decode_key
 
 SERVER_HOST = "127.0.0.1"
-MAX_PACKET_BYTES = 2048  # the device's MTU is 1420, and so is mitmproxy's; 32 bytes more on the wire
+MAX_PACKET_BYTES = (
+    2048  # the device's MTU is 1420, and so is mitmproxy's; 32 bytes more on the wire
+)
 BATCH_PACKETS = 64
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 _LOST = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 def run_initiator(
-    tun: int, *, peer: Peer, stop: int, keylog: Path | None = None, on_ready: Callable[[], None] = lambda: None
+    tun: int,
+    *,
+    peer: Peer,
+    stop: int,
+    keylog: Path | None = None,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the tunnel until `stop` becomes readable or is closed at its other end, or the device is gone.
+    """Run the tunnel until `stop` becomes readable or is closed at its other end, or the device is
+    gone.
 
     `tun` and `stop` stay open. `on_ready` is called once, after the first handshake.
 
@@ -51,10 +60,14 @@ def _no_log(handshake: Handshake) -> None:
 
 
 class _Loop:
-    def __init__(self, tun: int, udp: socket.socket, keys: Keys, log: Callable[[Handshake], None]) -> None:
+    def __init__(
+        self, tun: int, udp: socket.socket, keys: Keys, log: Callable[[Handshake], None]
+    ) -> None:
         self._tun = tun
         self._udp = udp
-        self._engine = Initiator(keys, send=self._send, deliver=self._deliver, now=time.monotonic(), on_handshake=log)
+        self._engine = Initiator(
+            keys, send=self._send, deliver=self._deliver, now=time.monotonic(), on_handshake=log
+        )
 
     def run(self, stop: int, on_ready: Callable[[], None]) -> None:
         engine, tun, clock = self._engine, self._tun, time.monotonic

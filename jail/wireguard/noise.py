@@ -1,6 +1,8 @@
-"""The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s from the initiator's side: WireGuard paper, section 5.4.
+"""The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s from the initiator's side: WireGuard paper,
+section 5.4.
 
-Names follow the paper: a chaining key and a transcript hash go through every step; `MIX` steps are `_mixed`.
+Names follow the paper: a chaining key and a transcript hash go through every step; `MIX` steps are
+`_mixed`.
 """
 
 from __future__ import annotations
@@ -96,8 +98,12 @@ class Handshake:
         return TransportKeys(sending, receiving, self.local_index, remote_index)
 
 
-def initiate(keys: Keys, *, ephemeral: X25519PrivateKey | None = None, index: int | None = None) -> Handshake:
-    """Message 1 without its MACs: 116 bytes with a fresh ephemeral key, a random index, and the time of day."""
+def initiate(
+    keys: Keys, *, ephemeral: X25519PrivateKey | None = None, index: int | None = None
+) -> Handshake:
+    """Message 1 without its MACs: 116 bytes with a fresh ephemeral key, a random index, and the
+    time of day.
+    """
     ephemeral = ephemeral or X25519PrivateKey.generate()
     index = int.from_bytes(os.urandom(4)) if index is None else index
     public = ephemeral.public_key().public_bytes_raw()

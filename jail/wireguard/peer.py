@@ -11,7 +11,9 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The WireGuard server of a lease: a UDP port on 127.0.0.1, our private and its public key, base64."""
+    """The WireGuard server of a lease: a UDP port on 127.0.0.1, our private and its public key,
+    base64.
+    """
 
     port: int
     private_key: str = field(repr=False)

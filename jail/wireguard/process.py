@@ -1,4 +1,6 @@
-"""The launcher's side of the initiator: start the helper, hand over the device, wait for the handshake, stop it."""
+"""The launcher's side of the initiator: start the helper, hand over the device, wait for the
+handshake, stop it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ _SILENT = "the interceptor's WireGuard server does not answer; start it again wi
 
 
 class InitiatorProcess:
-    """A running helper. `pid` is its process; `fileno()` becomes readable when it reports or has ended."""
+    """A running helper.
+
+    `pid` is its process; `fileno()` becomes readable when it reports or has ended.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
         self._process = process
@@ -57,7 +62,8 @@ class InitiatorProcess:
         return self._channel.fileno()
 
     def hand_over(self, tun: int, peer: Peer, *, keylog: Path | None = None) -> None:
-        """Give the helper a TUN descriptor and the keys; it starts the handshake. The caller may close `tun` after it.
+        """Give the helper a TUN descriptor and the keys; it starts the handshake. The caller may
+        close `tun` after it.
 
         Raises:
             ConfigError: the helper has ended.
@@ -72,7 +78,8 @@ class InitiatorProcess:
         """Return when the tunnel carries packets.
 
         Raises:
-            ConfigError: no handshake within the time, or the helper has failed; the message says why.
+            ConfigError: no handshake within the time, or the helper has failed; the message says
+            why.
         """
         report = self._report(time.monotonic() + timeout_s)
         if "error" in report:

@@ -1,4 +1,6 @@
-"""Which counters of a session were seen: a packet is accepted once, in any order within a window."""
+"""Which counters of a session were seen: a packet is accepted once, in any order within a
+window.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ WINDOW = 8192
 
 
 class ReplayWindow:
-    """Counts forward, and remembers the gaps rather than what came: packets in order cost one comparison."""
+    """Counts forward, and remembers the gaps rather than what came: packets in order cost one
+    comparison.
+    """
 
     __slots__ = ("_missing", "next")
 
@@ -15,7 +19,8 @@ class ReplayWindow:
         self._missing: set[int] = set()
 
     def accept(self, counter: int) -> bool:
-        """True once per counter. False for a repeated one, and for one that is WINDOW or more behind the newest.
+        """True once per counter. False for a repeated one, and for one that is WINDOW or more
+        behind the newest.
 
         Only counters of authentic packets may be asked about: each one moves the window.
         """

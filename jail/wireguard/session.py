@@ -1,7 +1,7 @@
 """Transport messages under one pair of keys: WireGuard paper, section 5.4.6.
 
-This is the path of every packet, so it does as little as it can: one cipher object a direction, no parsing beyond the
-counter, and None instead of an exception for whatever is to be dropped.
+This is the path of every packet, so it does as little as it can: one cipher object a direction, no
+parsing beyond the counter, and None instead of an exception for whatever is to be dropped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ _PREFIX = bytes(4)
 class Session:
     """One pair of transport keys. Times are the caller's clock in seconds."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_remote_index", "_seen", "created_at", "local_index", "sent")
+    __slots__ = (
+        "_decrypt",
+        "_encrypt",
+        "_remote_index",
+        "_seen",
+        "created_at",
+        "local_index",
+        "sent",
+    )
 
     def __init__(self, keys: TransportKeys, created_at: float) -> None:
         self.local_index = keys.local_index
@@ -42,15 +50,21 @@ class Session:
         counter = self.sent
         self.sent = counter + 1
         padded = packet + _PADDING[-len(packet) & 15]
-        return _header(TRANSPORT, self._remote_index, counter) + self._encrypt(_nonce(counter), padded, None)
+        return _header(TRANSPORT, self._remote_index, counter) + self._encrypt(
+            _nonce(counter), padded, None
+        )
 
     def open(self, datagram: bytes) -> bytes | None:
-        """The padded packet of a datagram of at least 32 bytes; None when it is forged, too old or a repetition."""
+        """The padded packet of a datagram of at least 32 bytes; None when it is forged, too old or
+        a repetition.
+        """
         counter = int.from_bytes(datagram[8:HEADER_BYTES], "little")
         if counter >= REJECT_AFTER_MESSAGES:
             return None
         try:
-            packet = self._decrypt(_PREFIX + datagram[8:HEADER_BYTES], datagram[HEADER_BYTES:], None)
+            packet = self._decrypt(
+                _PREFIX + datagram[8:HEADER_BYTES], datagram[HEADER_BYTES:], None
+            )
         except InvalidTag:
             return None
         return packet if self._seen.accept(counter) else None

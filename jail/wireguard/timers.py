@@ -35,7 +35,9 @@ class Timers:
             self.silence_at = now + KEEPALIVE_S + REKEY_TIMEOUT_S
 
     def received(self, now: float, *, data: bool) -> None:
-        """An authentic transport message came; data is confirmed by a keep-alive when nothing else goes out."""
+        """An authentic transport message came; data is confirmed by a keep-alive when nothing else
+        goes out.
+        """
         self.silence_at = None
         if data and self.keepalive_at is None:
             self.keepalive_at = now + KEEPALIVE_S

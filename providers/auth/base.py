@@ -1,6 +1,7 @@
 """What a credential source is, as configuration: frozen, validated, without the secret itself.
 
-The snapshot carries these handles. `providers.auth.resolve` turns one into a token when a request needs it.
+The snapshot carries these handles. `providers.auth.resolve` turns one into a token when a request
+needs it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class KeyAuth(_Source):
 
 
 class OAuthAuth(_Source):
-    """A login kept in a JSON file, which is refreshed. Complete: `providers.auth.oauth_kinds` fills in the defaults.
+    """A login kept in a JSON file, which is refreshed. Complete: `providers.auth.oauth_kinds` fills
+    in the defaults.
 
     Paths are keys inside the file, joined by dots.
     """

@@ -1,4 +1,6 @@
-"""Logging in with a browser: authorization code with PKCE and a callback on this machine (RFC 6749, 7636, 8252)."""
+"""Logging in with a browser: authorization code with PKCE and a callback on this machine (RFC 6749,
+7636, 8252).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class LoginAttempt:
     @property
     def challenge(self) -> str:
         """The S256 code challenge."""
-        return base64.urlsafe_b64encode(sha256(self.verifier.encode()).digest()).decode().rstrip("=")
+        return (
+            base64.urlsafe_b64encode(sha256(self.verifier.encode()).digest()).decode().rstrip("=")
+        )
 
     def url(self, auth: OAuthAuth, redirect_uri: str) -> str:
         """Where the browser goes. A query in the configured address stays."""
@@ -48,7 +52,9 @@ class LoginAttempt:
             "code_challenge_method": "S256",
         }
         parts = urlsplit(auth.authorize_url)
-        kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in query]
+        kept = [
+            pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in query
+        ]
         return urlunsplit(parts._replace(query=urlencode([*kept, *query.items()])))
 
     def fields(self, auth: OAuthAuth, code: str, redirect_uri: str) -> dict[str, str]:
@@ -65,7 +71,8 @@ class LoginAttempt:
 class CallbackServer:
     """Waits on loopback for the browser to come back. Use it as a context manager.
 
-    It listens on IPv4 and, where there is one, IPv6: browsers differ in what `localhost` is to them.
+    It listens on IPv4 and, where there is one, IPv6: browsers differ in what `localhost` is to
+    them.
     """
 
     def __init__(self, auth: OAuthAuth, attempt: LoginAttempt) -> None:
@@ -93,11 +100,16 @@ class CallbackServer:
 
     def __enter__(self) -> Self:
         for server in self._servers:
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+            threading.Thread(
+                target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+            ).start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for server in self._servers:
             server.shutdown()
@@ -121,7 +133,9 @@ class CallbackServer:
         values = {name: found[0] for name, found in parse_qs(parts.query).items()}
         if parts.path != self._path:
             return 404, "There is nothing here."
-        if self._done.is_set() or not hmac.compare_digest(values.get("state", "").encode(), self._state.encode()):
+        if self._done.is_set() or not hmac.compare_digest(
+            values.get("state", "").encode(), self._state.encode()
+        ):
             return 400, "This does not belong to the login that is under way."
         self._code = values.get("code", "")
         if not self._code:

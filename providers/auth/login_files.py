@@ -45,7 +45,9 @@ class LoginFiles:
         try:
             return real_path(auth.file_path)
         except (OSError, RuntimeError):
-            raise SourceFailed(f"is kept in {auth.file_path}, which is no path on this machine") from None
+            raise SourceFailed(
+                f"is kept in {auth.file_path}, which is no path on this machine"
+            ) from None
 
     async def read(self, path: Path) -> Document:
         """The content of a file, {} when there is none.
@@ -67,9 +69,11 @@ class LoginFiles:
         return read_login(auth, document)
 
     def remaining_s(self, path: Path, login: Login) -> float:
-        """Seconds the access token is good for; below everything when there is none or nobody knows.
+        """Seconds the access token is good for; below everything when there is none or nobody
+        knows.
 
-        A token that was renewed here expires after the time its answer named, however wrong this machine's clock is.
+        A token that was renewed here expires after the time its answer named, however wrong this
+        machine's clock is.
         """
         if not login.access:
             return float("-inf")
@@ -88,13 +92,19 @@ class LoginFiles:
         return token in self._accepted
 
     async def save(self, path: Path, document: Document, replacement: Replacement) -> None:
-        """Make a new content durable; what a full disk does not take is kept in memory and written later."""
+        """Make a new content durable; what a full disk does not take is kept in memory and written
+        later.
+        """
         try:
             await asyncio.to_thread(replacement.commit, document)
             self._unsaved.pop(path, None)
         except OSError as exc:
             self._unsaved[path] = document
-            logger.error("the new tokens cannot be written to %s (%s); make room for them", path, exc.strerror)
+            logger.error(
+                "the new tokens cannot be written to %s (%s); make room for them",
+                path,
+                exc.strerror,
+            )
 
     async def save_unsaved(self, path: Path) -> None:
         """Try again to write what could not be written."""

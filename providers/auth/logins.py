@@ -1,4 +1,6 @@
-"""Keeps logins usable: hands out access tokens, and has them renewed once, however many ask in how many processes."""
+"""Keeps logins usable: hands out access tokens, and has them renewed once, however many ask in how
+many processes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from providers.auth.sources import SourceFailed
 HEADROOM_S = 60.0
 """A token that expires sooner is renewed before it is used."""
 CLOCK_SKEW_S = 300.0
-"""When renewing fails, a token that expired no longer ago is still tried: the provider's clock decides."""
+"""When renewing fails, a token that expired no longer ago is still tried: the provider's clock
+decides.
+"""
 LOCK_TIMEOUT_S = 40.0
 
 
@@ -61,7 +65,9 @@ class OAuthLogins:
             SourceFailed: there is none.
         """
         path = self._files.path(auth)
-        return await self._get(auth, path, lambda login: self._files.remaining_s(path, login) <= headroom_s)
+        return await self._get(
+            auth, path, lambda login: self._files.remaining_s(path, login) <= headroom_s
+        )
 
     async def replace(self, auth: OAuthAuth, rejected: str) -> Login:
         """The login with another access token than `rejected`, which the provider refused.
@@ -77,7 +83,8 @@ class OAuthLogins:
         return await self._get(auth, path, is_stale, was_refused=True)
 
     async def renew(self, auth: OAuthAuth) -> Login:
-        """The login with a new pair, however long the one it has is good for; somebody else's new pair counts.
+        """The login with a new pair, however long the one it has is good for; somebody else's new
+        pair counts.
 
         Raises:
             SourceFailed: it could not be renewed.
@@ -87,11 +94,14 @@ class OAuthLogins:
         return await self._get(auth, path, lambda login: login.access == before, must_differ=True)
 
     def accept(self, token: str) -> None:
-        """Note that a provider took this access token: should it refuse it later, the login is renewed at once."""
+        """Note that a provider took this access token: should it refuse it later, the login is
+        renewed at once.
+        """
         self._files.accept(token)
 
     async def store(self, auth: OAuthAuth, answer: dict[str, Any]) -> Login:
-        """Keep what the token endpoint answered to a new login; machines that hold the one before follow.
+        """Keep what the token endpoint answered to a new login; machines that hold the one before
+        follow.
 
         Raises:
             SourceFailed: the file cannot be written.
@@ -100,7 +110,9 @@ class OAuthLogins:
         return await asyncio.shield(self._spawn(self._store(auth, path, answer)))
 
     async def drain(self, timeout_s: float) -> None:
-        """Let running renewals finish: one that is cut off between answer and file loses the login."""
+        """Let running renewals finish: one that is cut off between answer and file loses the
+        login.
+        """
         if self._running:
             await asyncio.wait(set(self._running), timeout=timeout_s)
 
@@ -118,7 +130,9 @@ class OAuthLogins:
             return login
         # A task of its own: whoever asked may go away, the renewal must not be cut off.
         may_keep = not (was_refused or must_differ)
-        return await asyncio.shield(self._spawn(self._renew(auth, path, is_stale, was_refused, may_keep)))
+        return await asyncio.shield(
+            self._spawn(self._renew(auth, path, is_stale, was_refused, may_keep))
+        )
 
     def _spawn(self, work: Coroutine[Any, Any, Login]) -> asyncio.Task[Login]:
         task = asyncio.create_task(work, name="renew a login")
@@ -132,7 +146,12 @@ class OAuthLogins:
             task.exception()  # read, so that nothing is reported lost when every caller has gone
 
     async def _renew(
-        self, auth: OAuthAuth, path: Path, is_stale: Callable[[Login], bool], was_refused: bool, may_keep: bool
+        self,
+        auth: OAuthAuth,
+        path: Path,
+        is_stale: Callable[[Login], bool],
+        was_refused: bool,
+        may_keep: bool,
     ) -> Login:
         """Locks from the inside out: this process, this machine, this database; then look again."""
         async with self._locks.setdefault(path, asyncio.Lock()), AsyncExitStack() as stack:
@@ -143,9 +162,15 @@ class OAuthLogins:
                 held = await self._hold(stack, auth, path)
                 document = await self._files.read(path)
                 login = self._files.login(auth, document)
-                return await Renewal(self._files, self._decrypt, auth, path, is_stale, was_refused, held).run(document)
+                return await Renewal(
+                    self._files, self._decrypt, auth, path, is_stale, was_refused, held
+                ).run(document)
             except (SourceFailed, LockFailed) as exc:
-                if login.access and may_keep and self._files.remaining_s(path, login) > -CLOCK_SKEW_S:
+                if (
+                    login.access
+                    and may_keep
+                    and self._files.remaining_s(path, login) > -CLOCK_SKEW_S
+                ):
                     return login  # it may still be good: the provider's clock decides
                 raise SourceFailed(str(exc)) from None
 
@@ -164,8 +189,12 @@ class OAuthLogins:
                 raise SourceFailed(str(exc)) from None
             try:
                 document = await asyncio.to_thread(_usable, path)
-                renewal = Renewal(self._files, self._decrypt, auth, path, lambda _: False, False, held)
-                return await renewal.keep(document, self._files.login(auth, document), answer, replacement)
+                renewal = Renewal(
+                    self._files, self._decrypt, auth, path, lambda _: False, False, held
+                )
+                return await renewal.keep(
+                    document, self._files.login(auth, document), answer, replacement
+                )
             finally:
                 await asyncio.to_thread(replacement.close)
 

@@ -1,4 +1,7 @@
-"""A login as it stands in its file, the request that refreshes it, and the file after the answer. Pure functions."""
+"""A login as it stands in its file, the request that refreshes it, and the file after the answer.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ _CLAIMS = "https://api.openai.com/auth"
 
 @dataclass(frozen=True)
 class Login:
-    """The tokens of a file. Missing texts are ""; `expires_at` is in seconds since the epoch, None when unknown."""
+    """The tokens of a file.
+
+    Missing texts are ""; `expires_at` is in seconds since the epoch, None when unknown.
+    """
 
     access: str = field(default="", repr=False)
     refresh: str = field(default="", repr=False)
@@ -55,7 +61,9 @@ def secrets_of(auth: OAuthAuth, document: Document) -> list[str]:
     return [text for path in paths if (text := _text(document, path))]
 
 
-def encode_fields(auth: OAuthAuth, fields: Mapping[str, str], client_secret: str) -> tuple[bytes, str]:
+def encode_fields(
+    auth: OAuthAuth, fields: Mapping[str, str], client_secret: str
+) -> tuple[bytes, str]:
     """Body and content type of a request to the token endpoint."""
     values = {**fields, **({"client_secret": client_secret} if client_secret else {})}
     if auth.body_format == "json":
@@ -63,10 +71,13 @@ def encode_fields(auth: OAuthAuth, fields: Mapping[str, str], client_secret: str
     return urlencode(values).encode(), "application/x-www-form-urlencoded"
 
 
-def apply_answer(auth: OAuthAuth, document: Document, answer: Mapping[str, Any], now_s: float) -> Document:
+def apply_answer(
+    auth: OAuthAuth, document: Document, answer: Mapping[str, Any], now_s: float
+) -> Document:
     """The file's content with the new tokens in it; everything else stays.
 
-    `answer` is the token endpoint's: access_token, and when it likes refresh_token, expires_in (s), id_token.
+    `answer` is the token endpoint's: access_token, and when it likes refresh_token, expires_in (s),
+    id_token.
     """
     changed = copy.deepcopy(document)
     _set(changed, auth.access_path, answer["access_token"])
@@ -120,7 +131,9 @@ def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
 
 
 def jwt_seconds(token: str, claim: str) -> float | None:
-    """A time of a JWT's payload (RFC 7519, 4.1) in seconds since the epoch; None when there is none."""
+    """A time of a JWT's payload (RFC 7519, 4.1) in seconds since the epoch; None when there is
+    none.
+    """
     value = jwt_payload(token).get(claim)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -143,7 +156,9 @@ def _claims(token: str) -> Document:
 
 
 def _companions(auth: OAuthAuth, document: Document) -> tuple[tuple[str, str], ...]:
-    """The account headers of Codex: from the file, else from the id token, else from the access token."""
+    """The account headers of Codex: from the file, else from the id token, else from the access
+    token.
+    """
     if auth.type != "codex_oauth":
         return ()
     claims = [_claims(_text(document, path)) for path in (auth.id_token_path, auth.access_path)]
@@ -153,7 +168,9 @@ def _companions(auth: OAuthAuth, document: Document) -> tuple[tuple[str, str], .
     headers = [("ChatGPT-Account-ID", account)] if account else []
     if any(c.get("chatgpt_account_is_fedramp") for c in claims):
         headers.append(("X-OpenAI-Fedramp", "true"))
-    return tuple((name, value) for name, value in headers if value.isascii() and value.isprintable())
+    return tuple(
+        (name, value) for name, value in headers if value.isascii() and value.isprintable()
+    )
 
 
 def _at(document: Document, path: str) -> Any:

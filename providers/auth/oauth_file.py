@@ -38,7 +38,9 @@ def read_document(path: Path) -> Document | None:
     except OSError as exc:
         raise BadCredentialFile(f"cannot be read: {path}: {exc.strerror}") from None
     if len(content) > MAX_FILE_BYTES:
-        raise BadCredentialFile(f"is kept in {path}, which is larger than 1 MB; that is no credential file")
+        raise BadCredentialFile(
+            f"is kept in {path}, which is larger than 1 MB; that is no credential file"
+        )
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -51,8 +53,9 @@ def read_document(path: Path) -> Document | None:
 class Replacement:
     """A new content of the file in the making.
 
-    The temporary file is made first, so that a folder that cannot be written is noticed before a token is spent.
-    `commit` is durable when it returns. Used under the refresh lock: what others left behind is swept away.
+    The temporary file is made first, so that a folder that cannot be written is noticed before a
+    token is spent. `commit` is durable when it returns. Used under the refresh lock: what others
+    left behind is swept away.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +68,9 @@ class Replacement:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             self._descriptor = os.open(self._temporary, flags, 0o600)
         except OSError as exc:
-            raise BadCredentialFile(f"cannot be renewed: {path.parent} cannot be written ({exc.strerror})") from None
+            raise BadCredentialFile(
+                f"cannot be renewed: {path.parent} cannot be written ({exc.strerror})"
+            ) from None
 
     def commit(self, document: Document) -> None:
         """Write, flush to the disk, and put it in the file's place.
@@ -90,7 +95,9 @@ class Replacement:
         self._temporary.unlink(missing_ok=True)
 
     def _keep_owner(self, descriptor: int) -> None:
-        """A proxy that runs as root must not take the file away from the user whose program shares it."""
+        """A proxy that runs as root must not take the file away from the user whose program shares
+        it.
+        """
         with contextlib.suppress(OSError):
             old = self.path.stat()
             if old.st_uid != os.geteuid():
@@ -117,7 +124,10 @@ def _encode(document: Document, path: Path) -> bytes:
             pretty = file.read(2) in (b"{\n", b"{\r", b"")
     except OSError:
         pretty = True
-    return (json.dumps(document, indent=2 if pretty else None, ensure_ascii=False) + ("\n" if pretty else "")).encode()
+    return (
+        json.dumps(document, indent=2 if pretty else None, ensure_ascii=False)
+        + ("\n" if pretty else "")
+    ).encode()
 
 
 def _sync_directory(path: Path) -> None:

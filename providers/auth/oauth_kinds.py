@@ -1,6 +1,7 @@
 """The three kinds of login: where the vendors' programs keep them and how they are refreshed.
 
-Client ids are public identifiers of the vendors' programs; every value can be set to another. No secret is shipped.
+Client ids are public identifiers of the vendors' programs; every value can be set to another. No
+secret is shipped.
 """
 
 from __future__ import annotations
@@ -51,14 +52,18 @@ OAUTH_KINDS: dict[str, dict[str, Any]] = {
 NEEDS_CLIENT_SECRET = ("google_oauth",)
 
 OAUTH_KEYS = frozenset(OAuthAuth.model_fields) - {"type", "header", "client_secret"}
-"""What a provider's `auth_config` may hold for these kinds; the client secret is stored encrypted beside it."""
+"""What a provider's `auth_config` may hold for these kinds; the client secret is stored encrypted
+beside it.
+"""
 
 
 class BadOAuthConfig(ValueError):
     """A login's settings cannot be used; the text is one sentence for people."""
 
 
-def oauth_auth(kind: str, config: Mapping[str, Any], *, header: str = "", client_secret: str = "") -> OAuthAuth:
+def oauth_auth(
+    kind: str, config: Mapping[str, Any], *, header: str = "", client_secret: str = ""
+) -> OAuthAuth:
     """The complete handle of a login.
 
     Args:
@@ -80,7 +85,9 @@ def oauth_auth(kind: str, config: Mapping[str, Any], *, header: str = "", client
     except ValidationError as exc:
         problem = exc.errors(include_url=False)[0]
         name = ".".join(map(str, problem["loc"]))
-        raise BadOAuthConfig(f"“{name}” cannot be used: {problem['msg'][:1].lower()}{problem['msg'][1:]}.") from None
+        raise BadOAuthConfig(
+            f"“{name}” cannot be used: {problem['msg'][:1].lower()}{problem['msg'][1:]}."
+        ) from None
     _check_address("endpoint", auth.endpoint)
     if auth.authorize_url:
         _check_address("authorize_url", auth.authorize_url)

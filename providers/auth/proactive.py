@@ -19,12 +19,17 @@ LONGEST_HEADROOM_S = 1200.0
 
 
 def headroom_s(auth: OAuthAuth) -> float:
-    """How long before its expiry a token is renewed: a quarter of its usual life, at most twenty minutes."""
+    """How long before its expiry a token is renewed: a quarter of its usual life, at most twenty
+    minutes.
+    """
     return min(LONGEST_HEADROOM_S, auth.default_expires_in_seconds / 4)
 
 
 async def renew_due(logins: OAuthLogins, sources: Iterable[AuthConf | None]) -> int:
-    """Renew what expires soon; returns how many logins are good. What fails is logged and tried again later."""
+    """Renew what expires soon; returns how many logins are good.
+
+    What fails is logged and tried again later.
+    """
     good = 0
     for auth in dict.fromkeys(auth for auth in sources if isinstance(auth, OAuthAuth)):
         try:
@@ -38,7 +43,9 @@ async def renew_due(logins: OAuthLogins, sources: Iterable[AuthConf | None]) -> 
 class ProactiveRenewal:
     """Looks at the logins in use every half minute, in a task of the proxy's own loop."""
 
-    def __init__(self, logins: OAuthLogins, sources: Callable[[], Iterable[AuthConf | None]]) -> None:
+    def __init__(
+        self, logins: OAuthLogins, sources: Callable[[], Iterable[AuthConf | None]]
+    ) -> None:
         self._logins, self._sources = logins, sources
         self._task: asyncio.Task[None] | None = None
 

@@ -1,4 +1,6 @@
-"""One refresh at a time: the lock between the processes of a machine, and what is remembered of a login."""
+"""One refresh at a time: the lock between the processes of a machine, and what is remembered of a
+login.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,21 @@ POLL_INTERVAL_S = 0.03
 
 @dataclass(frozen=True)
 class LoginState:
-    """What is remembered of a login beside its file. Times are seconds since the epoch, 0.0 for never."""
+    """What is remembered of a login beside its file.
+
+    Times are seconds since the epoch, 0.0 for never.
+    """
 
     tokens: str = field(default="", repr=False)
-    """The newest content of the file as JSON, so that another machine can take it over; "" for none."""
+    """The newest content of the file as JSON, so that another machine can take it over; "" for
+    none.
+    """
     current: str = ""
     """Fingerprint of the refresh token in `tokens`."""
     ancestors: tuple[str, ...] = ()
-    """Fingerprints of the refresh tokens that `tokens` came from, oldest first: who holds one of them is behind."""
+    """Fingerprints of the refresh tokens that `tokens` came from, oldest first: who holds one of
+    them is behind.
+    """
     machine: str = ""
     """Where it was refreshed."""
     refreshed_at: float = 0.0
@@ -89,7 +98,8 @@ class _InMemory:
 async def file_lock(path: Path, timeout_s: float) -> AsyncIterator[None]:
     """Hold the lock of the file at `path` against every process of this machine.
 
-    The kernel frees it when its holder dies. The lock file stays: removing it would let two in at once.
+    The kernel frees it when its holder dies. The lock file stays: removing it would let two in at
+    once.
 
     Raises:
         LockFailed: it could not be had in time, or its folder cannot be written.
@@ -99,7 +109,9 @@ async def file_lock(path: Path, timeout_s: float) -> AsyncIterator[None]:
         deadline = time.monotonic() + timeout_s
         while not await asyncio.to_thread(_try_lock, descriptor):
             if time.monotonic() >= deadline:
-                raise LockFailed(f"has been under refresh by another process for {timeout_s:g} s; try again")
+                raise LockFailed(
+                    f"has been under refresh by another process for {timeout_s:g} s; try again"
+                )
             await asyncio.sleep(POLL_INTERVAL_S)
         yield
     finally:
@@ -111,7 +123,9 @@ def _open(path: Path) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
-        raise LockFailed(f"cannot be renewed: {path.parent} cannot be written ({exc.strerror})") from None
+        raise LockFailed(
+            f"cannot be renewed: {path.parent} cannot be written ({exc.strerror})"
+        ) from None
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -120,5 +134,7 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as exc:
-        raise LockFailed(f"cannot be locked ({exc.strerror}); keep its file on a local disk") from None
+        raise LockFailed(
+            f"cannot be locked ({exc.strerror}); keep its file on a local disk"
+        ) from None
     return True

@@ -1,4 +1,6 @@
-"""Every secret value this process has ever resolved, so that the record and the log can cut it out by value."""
+"""Every secret value this process has ever resolved, so that the record and the log can cut it out
+by value.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,10 @@ MIN_SECRET_CHARS = 8
 
 
 class SecretRegistry:
-    """A growing set of secret values. Adding is thread-safe; readers take `values` and compare `version`."""
+    """A growing set of secret values.
+
+    Adding is thread-safe; readers take `values` and compare `version`.
+    """
 
     def __init__(self) -> None:
         self.values: frozenset[str] = frozenset()

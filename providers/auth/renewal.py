@@ -1,7 +1,8 @@
 """One renewal of a login, under its lock.
 
-Take over a newer pair of another machine → wait for a vendor's program that is at it → ask the endpoint → write the
-file → remember. A token is used only after the file that holds its successor is on the disk.
+Take over a newer pair of another machine → wait for a vendor's program that is at it → ask the
+endpoint → write the file → remember. A token is used only after the file that holds its successor
+is on the disk.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from typing import Any
 from providers.auth import token_endpoint
 from providers.auth.base import OAuthAuth
 from providers.auth.login_files import LoginFiles
-from providers.auth.oauth import Document, Login, apply_answer, fingerprint, lifetime_s, token_part, with_tokens
+from providers.auth.oauth import (
+    Document,
+    Login,
+    apply_answer,
+    fingerprint,
+    lifetime_s,
+    token_part,
+    with_tokens,
+)
 from providers.auth.oauth_file import BadCredentialFile, Replacement
 from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
 from providers.auth.refresh_lock import Held, LoginState
@@ -30,7 +39,9 @@ from providers.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 1.0
-"""How long a refused token's file is watched before it is renewed here: its vendor's program may be writing it."""
+"""How long a refused token's file is watched before it is renewed here: its vendor's program may be
+writing it.
+"""
 SETTLE_POLL_S = 0.05
 FRESH_S = 30.0
 """A new token that is refused at once is not renewed again before this time has passed."""
@@ -40,7 +51,10 @@ MAX_ANCESTORS = 64
 
 @dataclass(slots=True)
 class Renewal:
-    """What a renewal works with. `is_stale` says of a login that it does not serve the one who asked."""
+    """What a renewal works with.
+
+    `is_stale` says of a login that it does not serve the one who asked.
+    """
 
     files: LoginFiles
     decrypt: Callable[[str], str]
@@ -78,7 +92,9 @@ class Renewal:
             await asyncio.to_thread(replacement.close)
 
     async def _taken_over(self, document: Document, login: Login) -> Document:
-        """The file's content, with the pair that another machine got for the token this file still holds."""
+        """The file's content, with the pair that another machine got for the token this file still
+        holds.
+        """
         state = self.held.state
         elsewhere = not login.refresh and state.machine not in ("", socket.gethostname())
         if not state.tokens or not (elsewhere or fingerprint(login.refresh) in state.ancestors):
@@ -97,7 +113,10 @@ class Renewal:
     async def _client_secret(self) -> str:
         if not self.auth.client_secret:
             if self.auth.type in NEEDS_CLIENT_SECRET:
-                raise SourceFailed("cannot be renewed: it needs its client secret; set it in the provider's settings")
+                raise SourceFailed(
+                    "cannot be renewed: it needs its client secret; set it in the provider's"
+                    " settings"
+                )
             return ""
         try:
             secret = await asyncio.to_thread(self.decrypt, self.auth.client_secret)
@@ -110,19 +129,28 @@ class Renewal:
         state, now = self.held.state, self.files.now()
         if state.refused and state.refused == self._attempt(login, secret):
             raise SourceFailed(state.error)
-        # A clock that was set back must not keep the endpoint closed for longer than the longest pause.
+        # A clock that was set back must not keep the endpoint closed for longer than the longest
+        # pause.
         if now < state.not_before <= now + MAX_BACKOFF_S:
             raise SourceFailed(f"{state.error}; next try in {state.not_before - now:.0f} s")
-        is_fresh = 0 <= now - state.refreshed_at < FRESH_S and state.current == fingerprint(login.refresh)
+        is_fresh = 0 <= now - state.refreshed_at < FRESH_S and state.current == fingerprint(
+            login.refresh
+        )
         if self.was_refused and is_fresh and not self.files.was_accepted(login.access):
-            raise SourceFailed("was renewed a moment ago, and the provider refuses the new token too; log in again")
+            raise SourceFailed(
+                "was renewed a moment ago, and the provider refuses the new token too; log in again"
+            )
 
     def _attempt(self, login: Login, secret: str) -> str:
         """Names what would be sent: the same request gets the same refusal."""
-        return fingerprint(f"{login.refresh}\n{secret}\n{self.auth.client_id}\n{self.auth.endpoint}")
+        return fingerprint(
+            f"{login.refresh}\n{secret}\n{self.auth.client_id}\n{self.auth.endpoint}"
+        )
 
     async def _settle(self, login: Login) -> Login | None:
-        """Watch the file for a moment: who renewed the token, which made the old one void, is about to write it."""
+        """Watch the file for a moment: who renewed the token, which made the old one void, is about
+        to write it.
+        """
         deadline = time.monotonic() + SETTLE_S
         while time.monotonic() < deadline:
             await asyncio.sleep(SETTLE_POLL_S)
@@ -134,8 +162,14 @@ class Renewal:
                 return found
         return None
 
-    async def _ask(self, document: Document, login: Login, secret: str, replacement: Replacement) -> Login:
-        fields = {"grant_type": "refresh_token", "client_id": self.auth.client_id, "refresh_token": login.refresh}
+    async def _ask(
+        self, document: Document, login: Login, secret: str, replacement: Replacement
+    ) -> Login:
+        fields = {
+            "grant_type": "refresh_token",
+            "client_id": self.auth.client_id,
+            "refresh_token": login.refresh,
+        }
         try:
             answer = await token_endpoint.ask(self.auth, fields, secret)
         except EndpointFailed as exc:
@@ -145,22 +179,33 @@ class Renewal:
             raise SourceFailed(str(exc)) from None
         return await self.keep(document, login, answer, replacement)
 
-    async def keep(self, document: Document, login: Login, answer: dict[str, Any], replacement: Replacement) -> Login:
-        """Make the endpoint's answer the login: durable first, then used. `login` is the one it takes the place of."""
+    async def keep(
+        self, document: Document, login: Login, answer: dict[str, Any], replacement: Replacement
+    ) -> Login:
+        """Make the endpoint's answer the login: durable first, then used.
+
+        `login` is the one it takes the place of.
+        """
         now = self.files.now()
         newer = apply_answer(self.auth, document, answer, now)
         renewed = self.files.login(self.auth, newer)
         expires_at = now + lifetime_s(self.auth, answer)
         self.files.expires(self.path, renewed, expires_at)
         await self.files.save(self.path, newer, replacement)
-        state, old, current = self.held.state, fingerprint(login.refresh), fingerprint(renewed.refresh)
+        state, old, current = (
+            self.held.state,
+            fingerprint(login.refresh),
+            fingerprint(renewed.refresh),
+        )
         is_same_line = old == state.current or old in state.ancestors
         ancestors = dict.fromkeys((*(state.ancestors if is_same_line else ()), old))
         await self.held.save(
             LoginState(
                 tokens=json.dumps(token_part(self.auth, newer)),
                 current=current,
-                ancestors=tuple(ancestor for ancestor in ancestors if ancestor not in ("", current))[-MAX_ANCESTORS:],
+                ancestors=tuple(
+                    ancestor for ancestor in ancestors if ancestor not in ("", current)
+                )[-MAX_ANCESTORS:],
                 machine=socket.gethostname(),
                 refreshed_at=now,
                 expires_at=expires_at,

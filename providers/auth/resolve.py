@@ -1,4 +1,6 @@
-"""Turns a provider's credential source into the header that goes upstream: cached briefly, one read at a time."""
+"""Turns a provider's credential source into the header that goes upstream: cached briefly, one read
+at a time.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,8 @@ class _Entry:
 class CredentialResolver:
     """Resolves credentials on one event loop.
 
-    Callers who ask for the same source while it is read share that one read; a caller who goes away does not end it.
+    Callers who ask for the same source while it is read share that one read; a caller who goes away
+    does not end it.
     """
 
     def __init__(
@@ -83,13 +86,16 @@ class CredentialResolver:
         self._cache_ttl_s = cache_ttl_s
         self._clock = clock
         self._entries: dict[tuple[str, AuthConf], _Entry] = {}
-        self.logins = OAuthLogins(secrets=secrets, decrypt=lambda text: open_keyring().decrypt(text), shared=shared)
+        self.logins = OAuthLogins(
+            secrets=secrets, decrypt=lambda text: open_keyring().decrypt(text), shared=shared
+        )
 
     async def resolve(self, provider: str, auth: AuthConf) -> Credential:
         """The credential of a provider.
 
         Raises:
-            AuthConfigError: (502) the source failed; the message names provider, kind of source and fix, no secret.
+            AuthConfigError: (502) the source failed; the message names provider, kind of source and
+            fix, no secret.
         """
         key = (provider, auth)
         entry = self._entries.get(key)
@@ -100,13 +106,17 @@ class CredentialResolver:
             raise AuthConfigError(str(result), status_code=result.status_code)
         return result
 
-    async def refresh(self, provider: str, auth: AuthConf, rejected_token: str) -> Credential | None:
-        """Another credential in place of one that the provider refused, or None when its source has no other.
+    async def refresh(
+        self, provider: str, auth: AuthConf, rejected_token: str
+    ) -> Credential | None:
+        """Another credential in place of one that the provider refused, or None when its source has
+        no other.
 
         A login is renewed, unless somebody has done it already; any other source is read again.
 
         Raises:
-            AuthConfigError: (502) the source failed; the message names provider, kind of source and fix, no secret.
+            AuthConfigError: (502) the source failed; the message names provider, kind of source and
+            fix, no secret.
         """
         if isinstance(auth, OAuthAuth):
             credential = await self._renewed(provider, auth, rejected_token)
@@ -125,7 +135,9 @@ class CredentialResolver:
         return credential
 
     def _drop(self, provider: str, auth: AuthConf, rejected_token: str) -> None:
-        """Forget what was read, if it is the refused token; a read that is under way is newer and stays."""
+        """Forget what was read, if it is the refused token; a read that is under way is newer and
+        stays.
+        """
         entry = self._entries.get((provider, auth))
         if entry is None or not entry.task.done() or entry.task.cancelled():
             return
@@ -140,27 +152,40 @@ class CredentialResolver:
 
     def _start(self, key: tuple[str, AuthConf]) -> _Entry:
         now = self._clock()
-        for old in [k for k, e in self._entries.items() if e.expires_at is not None and e.expires_at <= now]:
+        for old in [
+            k for k, e in self._entries.items() if e.expires_at is not None and e.expires_at <= now
+        ]:
             del self._entries[old]
         entry = self._entries[key] = _Entry()
         entry.task = asyncio.create_task(self._run(entry, *key), name=f"credential of {key[0]}")
         return entry
 
-    async def _run(self, entry: _Entry, provider: str, auth: AuthConf) -> Credential | AuthConfigError:
-        # Failures are a result too: an exception would be reported as lost when every caller has gone.
+    async def _run(
+        self, entry: _Entry, provider: str, auth: AuthConf
+    ) -> Credential | AuthConfigError:
+        # Failures are a result too: an exception would be reported as lost when every caller has
+        # gone.
         result: Credential | AuthConfigError | None = None
         try:
             result = await self._read(auth)
         except SourceFailed as exc:
-            result = AuthConfigError(f"The {source_noun(auth.type)} of provider “{provider}” {exc}.")
+            result = AuthConfigError(
+                f"The {source_noun(auth.type)} of provider “{provider}” {exc}."
+            )
         except Exception as exc:
             result = AuthConfigError(
-                f"The {source_noun(auth.type)} of provider “{provider}” failed ({type(exc).__name__}); "
-                "check the provider's settings."
+                f"The {source_noun(auth.type)} of provider “{provider}” failed"
+                f" ({type(exc).__name__}); check the provider's settings."
             )
         finally:
             logger.debug("%s: the %s %s", provider, source_noun(auth.type), _how(result))
-            ttl_s = self._cache_ttl_s if isinstance(result, Credential) else FAILURE_TTL_S if result is not None else 0
+            ttl_s = (
+                self._cache_ttl_s
+                if isinstance(result, Credential)
+                else FAILURE_TTL_S
+                if result is not None
+                else 0
+            )
             entry.expires_at = self._clock() + ttl_s
         return result
 
@@ -191,8 +216,14 @@ def _check_token(token: str) -> None:
     if not token:
         raise SourceFailed("is empty; it has to yield the token")
     if len(token) > MAX_TOKEN_CHARS:
-        raise SourceFailed(f"yields more than {MAX_TOKEN_CHARS} characters; it has to be the token alone")
+        raise SourceFailed(
+            f"yields more than {MAX_TOKEN_CHARS} characters; it has to be the token alone"
+        )
     if not token.isascii():
-        raise SourceFailed("holds characters that cannot stand in a header; it has to be plain ASCII")
+        raise SourceFailed(
+            "holds characters that cannot stand in a header; it has to be plain ASCII"
+        )
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in token):
-        raise SourceFailed("yields several lines or control characters; it has to be the token alone, on one line")
+        raise SourceFailed(
+            "yields several lines or control characters; it has to be the token alone, on one line"
+        )

@@ -1,7 +1,8 @@
-"""Sentinel keys: what a client sends in place of a credential, naming the provider that shall answer.
+"""Sentinel keys: what a client sends in place of a credential, naming the provider that shall
+answer.
 
-A sentinel is a prefix followed by a provider's name. Some clients change their behaviour on `sk-ant-oat` (they take it
-for an OAuth token), so two neutral prefixes mean the same.
+A sentinel is a prefix followed by a provider's name. Some clients change their behaviour on
+`sk-ant-oat` (they take it for an OAuth token), so two neutral prefixes mean the same.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def provider_of(value: str) -> str | None:
 
 
 def find_sentinel(get: Callable[[str], str | None]) -> Sentinel | None:
-    """The first sentinel among the credential headers; `get` returns a header's value by its lower-case name."""
+    """The first sentinel among the credential headers; `get` returns a header's value by its
+    lower-case name.
+    """
     for header in AUTH_HEADERS:
         value = get(header) or ""
         if header == "authorization" and value[: len(_BEARER)].lower() == _BEARER:

@@ -1,7 +1,8 @@
-"""The credential sources: each turns its configuration into the raw text of a token, within a time limit.
+"""The credential sources: each turns its configuration into the raw text of a token, within a time
+limit.
 
-They raise `SourceFailed` with the half sentence that says what went wrong; it never quotes the secret, a command or
-what a command printed.
+They raise `SourceFailed` with the half sentence that says what went wrong; it never quotes the
+secret, a command or what a command printed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _REAP_TIMEOUT_S = 1.0
 
 
 class SourceFailed(Exception):
-    """A source yielded no token; the text completes "the command of provider x ..." and names the fix."""
+    """A source yielded no token; the text completes "the command of provider x ..." and names the
+    fix.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,17 @@ async def read_command(auth: CommandAuth, context: SourceContext) -> str:
             start_new_session=True,
         )
     except (OSError, ValueError) as exc:
-        raise SourceFailed(f"could not be started ({_reason(exc)}); check it in the provider's settings") from None
+        raise SourceFailed(
+            f"could not be started ({_reason(exc)}); check it in the provider's settings"
+        ) from None
     try:
         async with asyncio.timeout(context.timeout_s):
             output = await _read_bounded(process)
             status = await process.wait()
     except TimeoutError:
         raise SourceFailed(
-            f"did not finish within {context.timeout_s:g} s; make it faster or raise auth.command_timeout_seconds"
+            f"did not finish within {context.timeout_s:g} s; make it faster or raise"
+            " auth.command_timeout_seconds"
         ) from None
     finally:
         await _kill_group(process)
@@ -74,12 +80,15 @@ async def _read_bounded(process: asyncio.subprocess.Process) -> str:
 
 
 async def _kill_group(process: asyncio.subprocess.Process) -> None:
-    """End the command with everything it started, and reap it; a command that has ended is left alone."""
+    """End the command with everything it started, and reap it; a command that has ended is left
+    alone.
+    """
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    # A grandchild in a session of its own may keep the pipe open; the command itself is reaped all the same.
+    # A grandchild in a session of its own may keep the pipe open; the command itself is reaped all
+    # the same.
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), _REAP_TIMEOUT_S)
 
@@ -90,9 +99,13 @@ async def read_file(auth: FileAuth, context: SourceContext) -> str:
         async with asyncio.timeout(context.timeout_s):
             content = await asyncio.to_thread(_read_file, auth.file)
     except TimeoutError:
-        raise SourceFailed(f"could not be read within {context.timeout_s:g} s; check where it is mounted") from None
+        raise SourceFailed(
+            f"could not be read within {context.timeout_s:g} s; check where it is mounted"
+        ) from None
     except (OSError, ValueError, RuntimeError) as exc:
-        raise SourceFailed(f"cannot be read ({_reason(exc)}); check the path and its permissions") from None
+        raise SourceFailed(
+            f"cannot be read ({_reason(exc)}); check the path and its permissions"
+        ) from None
     if len(content) > MAX_OUTPUT_BYTES:
         raise SourceFailed("is larger than 64 KB; it has to hold the token alone")
     return _text(content)
@@ -108,7 +121,9 @@ def _read_file(path: str) -> bytes:
 async def read_key(auth: KeyAuth, context: SourceContext) -> str:
     """Decrypt a stored key."""
     if not auth.ciphertext:
-        raise SourceFailed("was not stored yet; paste it in the console or run: ccproxy setkey NAME")
+        raise SourceFailed(
+            "was not stored yet; paste it in the console or run: ccproxy setkey NAME"
+        )
     try:
         return await asyncio.to_thread(lambda: context.open_keyring().decrypt(auth.ciphertext))
     except ConfigError as exc:
@@ -119,7 +134,9 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("ascii")
     except UnicodeDecodeError:
-        raise SourceFailed("holds characters that cannot stand in a header; it has to be plain ASCII") from None
+        raise SourceFailed(
+            "holds characters that cannot stand in a header; it has to be plain ASCII"
+        ) from None
 
 
 def _reason(exc: BaseException) -> str:

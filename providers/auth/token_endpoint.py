@@ -12,12 +12,19 @@ from providers.auth.oauth import encode_fields
 TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 256 * 1024
 
-_LOGIN_IS_OVER = ("invalid_grant", "refresh_token_reused", "refresh_token_expired", "refresh_token_invalidated")
+_LOGIN_IS_OVER = (
+    "invalid_grant",
+    "refresh_token_reused",
+    "refresh_token_expired",
+    "refresh_token_invalidated",
+)
 """Errors after which only a new login helps (RFC 6749, 5.2; the longer ones are OpenAI's)."""
 
 
 class EndpointFailed(Exception):
-    """No token came; the text completes "The login of provider x ..." and holds nothing of the answer's body."""
+    """No token came; the text completes "The login of provider x ..." and holds nothing of the
+    answer's body.
+    """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
         super().__init__(message)
@@ -36,10 +43,14 @@ async def ask(auth: OAuthAuth, fields: dict[str, str], client_secret: str) -> di
     content, content_type = encode_fields(auth, fields, client_secret)
     headers = {"content-type": content_type, "accept": "application/json"}
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client:
+        async with httpx.AsyncClient(
+            timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+        ) as client:
             response = await client.post(auth.endpoint, content=content, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-        raise EndpointFailed(f"cannot be renewed: {_host(auth)} cannot be reached ({type(exc).__name__})") from None
+        raise EndpointFailed(
+            f"cannot be renewed: {_host(auth)} cannot be reached ({type(exc).__name__})"
+        ) from None
     answer = _json(response)
     if response.status_code != 200:
         raise _refusal(auth, response.status_code, answer)
@@ -61,14 +72,20 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 def _refusal(auth: OAuthAuth, status_code: int, answer: dict[str, Any]) -> EndpointFailed:
     error = answer.get("error")
-    code = error if isinstance(error, str) else error.get("code") if isinstance(error, dict) else None
+    code = (
+        error if isinstance(error, str) else error.get("code") if isinstance(error, dict) else None
+    )
     known = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum()
     text = f"{status_code} {code}" if known else str(status_code)
     if code in _LOGIN_IS_OVER or (status_code in (400, 401) and not known):
-        return EndpointFailed(f"is over: {_host(auth)} refused to renew it ({text}); log in again", is_final=True)
+        return EndpointFailed(
+            f"is over: {_host(auth)} refused to renew it ({text}); log in again", is_final=True
+        )
     if status_code in (400, 401):
         fix = "check client_id and client_secret in the provider's settings, or log in again"
-        return EndpointFailed(f"cannot be renewed: {_host(auth)} answered {text}; {fix}", is_final=True)
+        return EndpointFailed(
+            f"cannot be renewed: {_host(auth)} answered {text}; {fix}", is_final=True
+        )
     return EndpointFailed(f"cannot be renewed: {_host(auth)} answered {text}")
 
 

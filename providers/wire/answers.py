@@ -1,7 +1,9 @@
-"""What must happen to a provider's answer before it is spelled in the client's format; one block or event at a time.
+"""What must happen to a provider's answer before it is spelled in the client's format; one block or
+event at a time.
 
-Tool names get the client's spelling back, free-form tools their plain text; signatures the client's format has no field
-for travel in ids or wait in the store; blocks the client's format has no place for are dropped with a loss.
+Tool names get the client's spelling back, free-form tools their plain text; signatures the client's
+format has no field for travel in ids or wait in the store; blocks the client's format has no place
+for are dropped with a loss.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ from providers.wire.replay import STORE, carry_in_id, text_key
 from providers.wire.toolnames import by_wire_name
 
 NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
-"""Formats without a place for another vendor's signed reasoning: it waits here for the turn's first call to return."""
+"""Formats without a place for another vendor's signed reasoning: it waits here for the turn's first
+call to return.
+"""
 
 
 def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[str, Tool]:
@@ -142,7 +146,9 @@ class AnswerFilter:
         if isinstance(self._block, Text):
             self._block.signature = event.signature
         elif isinstance(self._block, Thinking):
-            self._signed.append(Thinking("", event.signature, event.vendor, self._block.redacted, self._block.id))
+            self._signed.append(
+                Thinking("", event.signature, event.vendor, self._block.redacted, self._block.id)
+            )
 
     def _stop(self, event: BlockStop, out: list[Event]) -> None:
         if self._dropping:
@@ -160,10 +166,16 @@ class AnswerFilter:
 
     def _accepts(self, block: Block) -> bool:
         if isinstance(block, Foreign) and block.vendor != self._dst:
-            self.losses.add(f"content.{block.kind}", f"{WIRE_FORMATS[self._dst]} has nothing like it; it was dropped.")
+            self.losses.add(
+                f"content.{block.kind}",
+                f"{WIRE_FORMATS[self._dst]} has nothing like it; it was dropped.",
+            )
             return False
         if isinstance(block, Media) and self._dst != GOOGLE_GENERATE:
-            self.losses.add("content", f"{WIRE_FORMATS[self._dst]} answers hold no {block.kind}; it was dropped.")
+            self.losses.add(
+                "content",
+                f"{WIRE_FORMATS[self._dst]} answers hold no {block.kind}; it was dropped.",
+            )
             return False
         return True
 

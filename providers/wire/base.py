@@ -1,4 +1,6 @@
-"""What a wire format is: the protocol its folder fulfils, and what an encoder is told about its target."""
+"""What a wire format is: the protocol its folder fulfils, and what an encoder is told about its
+target.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,14 @@ DEFAULT_MAX_TOKENS = 8192
 
 @dataclass(slots=True, frozen=True)
 class TargetInfo:
-    """Where a translated request goes. Empty fields are unknown, and then the vendor's own API is assumed.
+    """Where a translated request goes. Empty fields are unknown, and then the vendor's own API is
+    assumed.
 
-    `model` replaces the client's; `stream` replaces what the body says (Google says it in the path).
-    `max_tokens_default` is what Anthropic, which demands one, gets when the client gave none.
-    `drop_server_tools` leaves out tools that run at the client's vendor (a loss) where they are refused otherwise.
-    `project`, `session_id` and `user_prompt_id` go into Code Assist's envelope.
+    `model` replaces the client's; `stream` replaces what the body says (Google says it in the
+    path). `max_tokens_default` is what Anthropic, which demands one, gets when the client gave
+    none. `drop_server_tools` leaves out tools that run at the client's vendor (a loss) where they
+    are refused otherwise. `project`, `session_id` and `user_prompt_id` go into Code Assist's
+    envelope.
     """
 
     provider_type: str = ""
@@ -38,8 +42,8 @@ class TargetInfo:
 class AnswerContext:
     """What an answer's encoder must know of the client's request.
 
-    `client_body` is the request as the client sent it; Responses echoes parts of it, Chat asks in it for usage.
-    `json_array` makes Google's stream the JSON array it is without `alt=sse`.
+    `client_body` is the request as the client sent it; Responses echoes parts of it, Chat asks in
+    it for usage. `json_array` makes Google's stream the JSON array it is without `alt=sse`.
     """
 
     client_body: Mapping[str, Any] = field(default_factory=dict)
@@ -48,10 +52,15 @@ class AnswerContext:
 
 
 class StreamDecoder(Protocol):
-    """A provider's events → events of the intermediate language, blocks strictly one after the other."""
+    """A provider's events → events of the intermediate language, blocks strictly one after the
+    other.
+    """
 
     def feed(self, event: SseEvent) -> list[Event]:
-        """The events one SSE event stands for. Raises `BadUpstreamStream` for one that follows no grammar."""
+        """The events one SSE event stands for.
+
+        Raises `BadUpstreamStream` for one that follows no grammar.
+        """
         ...
 
     def flush(self) -> list[Event]:
@@ -72,7 +81,9 @@ class WireFormat(Protocol):
 
     name: WireFormatName
 
-    def decode_request(self, body: JsonObject, *, model: str | None, stream: bool | None) -> Request: ...
+    def decode_request(
+        self, body: JsonObject, *, model: str | None, stream: bool | None
+    ) -> Request: ...
     def encode_request(self, request: Request, target: TargetInfo) -> JsonObject: ...
     def decode_tools(self, body: Mapping[str, Any]) -> list[Tool]: ...
     def decode_response(self, body: JsonObject) -> Response: ...

@@ -1,7 +1,7 @@
 """Token counting between the formats that have it.
 
-Sources: Anthropic "Count tokens in a Message", Gemini API `models.countTokens` (Vertex takes the contents at the top
-level, Code Assist in `request`), OpenAI "Get input token counts".
+Sources: Anthropic "Count tokens in a Message", Gemini API `models.countTokens` (Vertex takes the
+contents at the top level, Code Assist in `request`), OpenAI "Get input token counts".
 """
 
 from __future__ import annotations
@@ -26,10 +26,21 @@ COUNT_SUFFIXES: Final[dict[WireFormatName, str]] = {
     GOOGLE_GENERATE: ":countTokens",
     OPENAI_RESPONSES: "/input_tokens",
 }
-"""What follows the main endpoint (`detect.endpoint_suffix`) when a client asks for a count. Chat has none."""
+"""What follows the main endpoint (`detect.endpoint_suffix`) when a client asks for a count.
+
+Chat has none.
+"""
 
 _COUNTED: Final[dict[WireFormatName, tuple[str, ...]]] = {
-    ANTHROPIC_MESSAGES: ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"),
+    ANTHROPIC_MESSAGES: (
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "thinking",
+        "output_config",
+    ),
     GOOGLE_GENERATE: ("contents", "systemInstruction", "tools", "toolConfig"),
     OPENAI_RESPONSES: (
         "model",
@@ -45,9 +56,17 @@ _COUNTED: Final[dict[WireFormatName, tuple[str, ...]]] = {
 
 
 def translate_count_request(
-    body: Any, src: WireFormatName, dst: WireFormatName, *, target: TargetInfo | None = None, model: str | None = None
+    body: Any,
+    src: WireFormatName,
+    dst: WireFormatName,
+    *,
+    target: TargetInfo | None = None,
+    model: str | None = None,
 ) -> tuple[JsonObject, list[Loss]]:
-    """The body for the target's counting endpoint. Raises like `translate_request`, and where there is none."""
+    """The body for the target's counting endpoint.
+
+    Raises like `translate_request`, and where there is none.
+    """
     if dst not in COUNT_SUFFIXES:
         raise UnsupportedByTarget(f"{WIRE_FORMATS[dst]} has no endpoint that counts tokens.")
     target = target or TargetInfo()
@@ -59,7 +78,9 @@ def translate_count_request(
     counted = {key: translated[key] for key in _COUNTED[dst] if key in translated}
     if dst != GOOGLE_GENERATE:
         return counted, losses
-    name = f"models/{target.model or model or (body.get('model') if isinstance(body, dict) else '')}"
+    name = (
+        f"models/{target.model or model or (body.get('model') if isinstance(body, dict) else '')}"
+    )
     if target.provider_type == "gemini":
         return {"request": {"model": name, "contents": counted["contents"]}}, losses
     if target.provider_type.startswith("vertex"):

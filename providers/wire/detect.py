@@ -1,8 +1,9 @@
 """Which wire format a request path speaks, and the facts a path carries.
 
-One table says it for the proxy, the record and the conversation view alike. Paths come as they are on the request line,
-query included. Sources: the vendors' API references; `/backend-api/codex/responses` is what Codex sends with a ChatGPT
-login, `/v1internal:action` is Google's Code Assist.
+One table says it for the proxy, the record and the conversation view alike. Paths come as they are
+on the request line, query included. Sources: the vendors' API references;
+`/backend-api/codex/responses` is what Codex sends with a ChatGPT login, `/v1internal:action` is
+Google's Code Assist.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 
 Headers = Callable[[str], str | None]
 """Looks up one header by lower-case name."""
@@ -20,7 +27,8 @@ Headers = Callable[[str], str | None]
 _PREFIX = r"(?P<prefix>(?:/[^/:]*){0,5}?)"
 _SUFFIX = r"(?P<suffix>/.*)?"
 
-# First match wins. A prefix is what a provider or a gateway puts before its API (`/openai`, `/api`, `/anthropic`).
+# First match wins. A prefix is what a provider or a gateway puts before its API (`/openai`, `/api`,
+# `/anthropic`).
 _MAIN_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
     (re.compile(rf"{_PREFIX}/v1internal:(?P<action>\w+)"), GOOGLE_GENERATE),
     (
@@ -34,15 +42,24 @@ _MAIN_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
     (re.compile(rf"{_PREFIX}/v1/messages{_SUFFIX}"), ANTHROPIC_MESSAGES),
     (re.compile(rf"{_PREFIX}/responses{_SUFFIX}"), OPENAI_RESPONSES),
 )
-# Some SDKs are given a base URL without `/v1`; the name is too common to be taken from any other caller.
+# Some SDKs are given a base URL without `/v1`; the name is too common to be taken from any other
+# caller.
 _BARE_MESSAGES = re.compile(rf"/messages{_SUFFIX}")
 
 # Side endpoints by their first telling segment, for errors in the caller's own shape.
 _SIDE_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
-    (re.compile(r"(/upload)?/(v1beta|v1alpha|v1beta1|v1internal|gemini|google)\b"), GOOGLE_GENERATE),
-    (re.compile(r"(/v1/projects|/v1/publishers|/v1/cachedContents|/v1/tunedModels)\b"), GOOGLE_GENERATE),
     (
-        re.compile(r"/anthropic/|/v1/complete$|/v1/skills\b|/v1/organizations/|/api/claude_|/api/event_logging"),
+        re.compile(r"(/upload)?/(v1beta|v1alpha|v1beta1|v1internal|gemini|google)\b"),
+        GOOGLE_GENERATE,
+    ),
+    (
+        re.compile(r"(/v1/projects|/v1/publishers|/v1/cachedContents|/v1/tunedModels)\b"),
+        GOOGLE_GENERATE,
+    ),
+    (
+        re.compile(
+            r"/anthropic/|/v1/complete$|/v1/skills\b|/v1/organizations/|/api/claude_|/api/event_logging"
+        ),
         ANTHROPIC_MESSAGES,
     ),
     (
@@ -75,17 +92,24 @@ def _main_match(path: str) -> tuple[re.Match[str], WireFormatName] | None:
 def client_format(path: str, headers: Headers | None = None) -> WireFormatName | None:
     """The wire format of a main endpoint or one below it (`/v1/messages/count_tokens`), else None.
 
-    `headers` lets the bare `/messages` count as Anthropic's when the caller names `anthropic-version`.
+    `headers` lets the bare `/messages` count as Anthropic's when the caller names
+    `anthropic-version`.
     """
     if found := _main_match(path):
         return found[1]
-    if headers is not None and headers("anthropic-version") and _BARE_MESSAGES.fullmatch(split_query(path)[0]):
+    if (
+        headers is not None
+        and headers("anthropic-version")
+        and _BARE_MESSAGES.fullmatch(split_query(path)[0])
+    ):
         return ANTHROPIC_MESSAGES
     return None
 
 
 def family_of(path: str, headers: Headers | None = None) -> WireFormatName | None:
-    """Best guess of the vendor family a caller belongs to, for any endpoint: good enough to shape an error, no more."""
+    """Best guess of the vendor family a caller belongs to, for any endpoint: good enough to shape
+    an error, no more.
+    """
     if found := client_format(path, headers):
         return found
     if headers is not None:
@@ -103,19 +127,27 @@ def family_of(path: str, headers: Headers | None = None) -> WireFormatName | Non
 
 
 def side_vendor(path: str) -> WireFormatName | None:
-    """The vendor that a path tells although it is no main endpoint (`/v1/embeddings`, `/v1beta/files`), else None."""
+    """The vendor that a path tells although it is no main endpoint (`/v1/embeddings`,
+    `/v1beta/files`), else None.
+    """
     bare = split_query(path)[0]
     return next((name for pattern, name in _SIDE_ENDPOINTS if pattern.match(bare)), None)
 
 
 def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
-    """What follows the main endpoint, query excluded: "/count_tokens", ":countTokens" or "" for the endpoint itself.
+    """What follows the main endpoint, query excluded: "/count_tokens", ":countTokens" or "" for the
+    endpoint itself.
 
-    Google's two generating actions are the main endpoint. "" too when the path is not of that format.
+    Google's two generating actions are the main endpoint. "" too when the path is not of that
+    format.
     """
     found = _main_match(path)
     if found is None or found[1] != wire_format:
-        bare = _BARE_MESSAGES.fullmatch(split_query(path)[0]) if wire_format == ANTHROPIC_MESSAGES else None
+        bare = (
+            _BARE_MESSAGES.fullmatch(split_query(path)[0])
+            if wire_format == ANTHROPIC_MESSAGES
+            else None
+        )
         return (bare["suffix"] or "") if bare else ""
     if wire_format == GOOGLE_GENERATE:
         action = found[0]["action"]
@@ -124,7 +156,9 @@ def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
 
 
 def action_of(path: str) -> str | None:
-    """Google's action, the part after the last colon (`generateContent`), or None for other vendors' paths."""
+    """Google's action, the part after the last colon (`generateContent`), or None for other
+    vendors' paths.
+    """
     found = _main_match(path)
     return found[0]["action"] if found and found[1] == GOOGLE_GENERATE else None
 
@@ -138,8 +172,12 @@ def model_of(path: str, body: Mapping[str, Any] | None = None) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def is_stream(wire_format: WireFormatName | None, path: str, body: Mapping[str, Any] | None = None) -> bool:
-    """Whether the caller asked for a streamed answer: Google by its action or `alt=sse`, others by `stream: true`."""
+def is_stream(
+    wire_format: WireFormatName | None, path: str, body: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether the caller asked for a streamed answer: Google by its action or `alt=sse`, others by
+    `stream: true`.
+    """
     if wire_format == GOOGLE_GENERATE:
         query = split_query(path)[1].split("&")
         return (action_of(path) or "").startswith("stream") or "alt=sse" in query

@@ -1,7 +1,7 @@
 """Errors in each vendor's own shape, buffered and as the last event of a broken stream.
 
-Sources: Anthropic "Errors", OpenAI "Error codes" and the `error` object of its OpenAPI file, google.rpc.Status as
-Google's REST endpoints print it.
+Sources: Anthropic "Errors", OpenAI "Error codes" and the `error` object of its OpenAPI file,
+google.rpc.Status as Google's REST endpoints print it.
 """
 
 from __future__ import annotations
@@ -60,10 +60,14 @@ _GOOGLE_KINDS = {
 def error_kind(wire_format: WireFormatName | None, status: int) -> str:
     """The vendor's word for an HTTP status (`authentication_error`, `UNAUTHENTICATED`)."""
     if wire_format == ANTHROPIC_MESSAGES:
-        return _ANTHROPIC_KINDS.get(status) or ("invalid_request_error" if status < 500 else "api_error")
+        return _ANTHROPIC_KINDS.get(status) or (
+            "invalid_request_error" if status < 500 else "api_error"
+        )
     if wire_format == GOOGLE_GENERATE:
         return _GOOGLE_KINDS.get(status) or ("INVALID_ARGUMENT" if status < 500 else "INTERNAL")
-    return _OPENAI_KINDS.get(status) or ("invalid_request_error" if status < 500 else "server_error")
+    return _OPENAI_KINDS.get(status) or (
+        "invalid_request_error" if status < 500 else "server_error"
+    )
 
 
 def error_object(
@@ -81,7 +85,14 @@ def error_object(
         return {"type": "error", "error": {"type": kind, "message": message}}
     if wire_format == GOOGLE_GENERATE:
         return {"error": {"code": status, "message": message, "status": kind}}
-    return {"error": {"message": message, "type": kind, "param": param, "code": code or _OPENAI_CODES.get(status)}}
+    return {
+        "error": {
+            "message": message,
+            "type": kind,
+            "param": param,
+            "code": code or _OPENAI_CODES.get(status),
+        }
+    }
 
 
 def error_body(
@@ -93,7 +104,9 @@ def error_body(
     code: str | None = None,
     param: str | None = None,
 ) -> bytes:
-    """An error response body in the caller's format; OpenAI's shape, which most tools read, when it is unknown."""
+    """An error response body in the caller's format; OpenAI's shape, which most tools read, when it
+    is unknown.
+    """
     return _dumps(error_object(wire_format, status, message, kind=kind, code=code, param=param))
 
 
@@ -106,14 +119,21 @@ def error_event(
     code: str | None = None,
     sequence_number: int = 0,
 ) -> bytes:
-    """The SSE event that ends a broken stream in the caller's grammar; no success terminator follows it.
+    """The SSE event that ends a broken stream in the caller's grammar; no success terminator
+    follows it.
 
-    Anthropic names the event `error`. OpenAI Chat sends a nameless chunk with an `error` object, Responses an `error`
-    event with a `sequence_number`, Google a chunk with an `error` object.
+    Anthropic names the event `error`. OpenAI Chat sends a nameless chunk with an `error` object,
+    Responses an `error` event with a `sequence_number`, Google a chunk with an `error` object.
     """
     if wire_format == OPENAI_RESPONSES:
         code = code or _OPENAI_CODES.get(status) or kind or "server_error"
-        event = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": sequence_number}
+        event = {
+            "type": "error",
+            "code": code,
+            "message": message,
+            "param": None,
+            "sequence_number": sequence_number,
+        }
         return b"event: error\ndata: " + _dumps(event) + b"\n\n"
     body = error_body(wire_format, status, message, kind=kind, code=code)
     name = b"event: error\n" if wire_format == ANTHROPIC_MESSAGES else b""

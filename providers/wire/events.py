@@ -27,7 +27,10 @@ from providers.wire.jsonio import dumps_text
 
 
 def whole(block: Block) -> list[Event]:
-    """The events of a block that is there at once. The block itself ends up empty where its text became a delta."""
+    """The events of a block that is there at once.
+
+    The block itself ends up empty where its text became a delta.
+    """
     events: list[Event] = [BlockStart(block)]
     if isinstance(block, Text):
         events += [Delta(block.text, block.logprobs or None)] if block.text else []
@@ -41,7 +44,9 @@ def whole(block: Block) -> list[Event]:
     elif isinstance(block, ToolCall):
         text = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
         events += [Delta(text)] if text else []
-        start = ToolCall(block.id, block.name, "", block.namespace, block.custom, block.signature, block.item_id)
+        start = ToolCall(
+            block.id, block.name, "", block.namespace, block.custom, block.signature, block.item_id
+        )
     else:
         start = block
     events[0] = BlockStart(start)

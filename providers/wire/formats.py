@@ -6,7 +6,13 @@ from functools import cache
 from importlib import import_module
 from typing import Final
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 from providers.wire.base import WireFormat
 
 FORMATS: Final[dict[WireFormatName, str]] = {

@@ -1,7 +1,8 @@
 """The small language between the wire formats: requests, answers, stream events, usage, losses.
 
-Decoders write it, encoders read it; no vendor's field names appear in it. Two things stay in a vendor's own words and
-are only given back to that vendor: `Foreign` blocks and tools, and `extras`, the fields this product does not know.
+Decoders write it, encoders read it; no vendor's field names appear in it. Two things stay in a
+vendor's own words and are only given back to that vendor: `Foreign` blocks and tools, and `extras`,
+the fields this product does not know.
 """
 
 from __future__ import annotations
@@ -33,12 +34,16 @@ class Losses(list[Loss]):
             self.append(loss)
 
 
-# ---------------------------------------------------------------------------------------------------------- blocks
+# -------------------------------------------------------------------------------------------------
+# blocks
 
 
 @dataclass(slots=True)
 class Citation:
-    """Where a piece of text comes from. `start` and `end` are character offsets in the block's text, when known."""
+    """Where a piece of text comes from.
+
+    `start` and `end` are character offsets in the block's text, when known.
+    """
 
     url: str | None = None
     title: str | None = None
@@ -51,7 +56,10 @@ class Citation:
 
 @dataclass(slots=True)
 class Text:
-    """Text. `signature` is Google's thoughtSignature of a text part; `logprobs` are in OpenAI's token shape."""
+    """Text.
+
+    `signature` is Google's thoughtSignature of a text part; `logprobs` are in OpenAI's token shape.
+    """
 
     text: str
     refusal: bool = False
@@ -67,7 +75,9 @@ MediaKind = Literal["image", "document", "audio", "video"]
 
 @dataclass(slots=True)
 class Media:
-    """An image, document, sound or video: one of `data` (base64), `url`, `file_id` or `text` (a text document)."""
+    """An image, document, sound or video: one of `data` (base64), `url`, `file_id` or `text` (a
+    text document).
+    """
 
     kind: MediaKind
     data: str | None = None
@@ -84,9 +94,11 @@ class Media:
 
 @dataclass(slots=True)
 class ToolCall:
-    """A call the model made. `arguments` is JSON text where the vendor sends text, an object where it sends one.
+    """A call the model made. `arguments` is JSON text where the vendor sends text, an object where
+    it sends one.
 
-    `custom` marks OpenAI's free-form tools, whose argument is plain text. `signature` is Google's thoughtSignature.
+    `custom` marks OpenAI's free-form tools, whose argument is plain text. `signature` is Google's
+    thoughtSignature.
     """
 
     id: str
@@ -116,7 +128,11 @@ class ToolResult:
 
 @dataclass(slots=True)
 class Thinking:
-    """Reasoning. `signature` (or the encrypted text, when `redacted`) is only good for `vendor`; `raw` is its block."""
+    """Reasoning.
+
+    `signature` (or the encrypted text, when `redacted`) is only good for `vendor`; `raw` is its
+    block.
+    """
 
     text: str
     signature: str | None = None
@@ -128,7 +144,9 @@ class Thinking:
 
 @dataclass(slots=True)
 class Foreign:
-    """A block only `vendor` understands: server tool calls and results, compaction, executed code."""
+    """A block only `vendor` understands: server tool calls and results, compaction, executed
+    code.
+    """
 
     vendor: WireFormatName
     kind: str
@@ -149,12 +167,16 @@ class Turn:
     extras: JsonObject | None = None
 
 
-# --------------------------------------------------------------------------------------------------------- requests
+# -------------------------------------------------------------------------------------------------
+# requests
 
 
 @dataclass(slots=True)
 class Tool:
-    """A function the client offers. With `raw` it is a tool of the vendor's own servers and no other may see it."""
+    """A function the client offers.
+
+    With `raw` it is a tool of the vendor's own servers and no other may see it.
+    """
 
     name: str
     description: str | None = None
@@ -170,7 +192,9 @@ class Tool:
 
 @dataclass(slots=True)
 class ToolChoice:
-    """Which tools may be called: `auto`, `any` (at least one), `none`, or `tool`: only those named, at least one."""
+    """Which tools may be called: `auto`, `any` (at least one), `none`, or `tool`: only those named,
+    at least one.
+    """
 
     mode: Literal["auto", "any", "none", "tool"]
     names: list[str] = field(default_factory=list)
@@ -178,7 +202,10 @@ class ToolChoice:
 
 @dataclass(slots=True)
 class Reasoning:
-    """How much to think. `enabled` False forbids it; None leaves it to the model. `raw` is for the same format only."""
+    """How much to think.
+
+    `enabled` False forbids it; None leaves it to the model. `raw` is for the same format only.
+    """
 
     enabled: bool | None = None
     effort: str | None = None
@@ -247,17 +274,22 @@ class Request:
     losses: Losses = field(default_factory=Losses)
 
 
-# ---------------------------------------------------------------------------------------------------------- answers
+# -------------------------------------------------------------------------------------------------
+# answers
 
 
-FinishReason = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter", "pause", "other"]
+FinishReason = Literal[
+    "stop", "stop_sequence", "length", "tool_calls", "content_filter", "pause", "other"
+]
 
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens. `input_tokens` counts everything read, cached or not; `output_tokens` counts reasoning too.
+    """Tokens. `input_tokens` counts everything read, cached or not; `output_tokens` counts
+    reasoning too.
 
-    None is unknown, never zero. `cached_tokens` were read from the cache, `cache_write_*` written into it.
+    None is unknown, never zero. `cached_tokens` were read from the cache, `cache_write_*` written
+    into it.
     """
 
     input_tokens: int | None = None
@@ -306,8 +338,9 @@ class Response:
     losses: Losses = field(default_factory=Losses)
 
 
-# ---------------------------------------------------------------------------------------------------- stream events
-# Blocks come strictly one after the other: BlockStart, deltas, BlockStop, then the next BlockStart.
+# -------------------------------------------------------------------------------------------------
+# stream events Blocks come strictly one after the other: BlockStart, deltas, BlockStop, then the
+# next BlockStart.
 
 
 @dataclass(slots=True)
@@ -322,7 +355,9 @@ class Start:
 
 @dataclass(slots=True)
 class BlockStart:
-    """A block begins; its text or arguments are empty and come as deltas, everything else is whole."""
+    """A block begins; its text or arguments are empty and come as deltas, everything else is
+    whole.
+    """
 
     block: Block
 
@@ -374,7 +409,18 @@ class End:
     finish: Finish
 
 
-Event = Start | BlockStart | Delta | SignatureDelta | CitationDelta | BlockStop | UsageUpdate | Ping | End | Failure
+Event = (
+    Start
+    | BlockStart
+    | Delta
+    | SignatureDelta
+    | CitationDelta
+    | BlockStop
+    | UsageUpdate
+    | Ping
+    | End
+    | Failure
+)
 
 
 def merged_usage(old: Usage | None, new: Usage) -> Usage:
@@ -382,5 +428,8 @@ def merged_usage(old: Usage | None, new: Usage) -> Usage:
     if old is None:
         return new
     return Usage(
-        **{name: value if (value := getattr(new, name)) is not None else getattr(old, name) for name in Usage.__slots__}
+        **{
+            name: value if (value := getattr(new, name)) is not None else getattr(old, name)
+            for name in Usage.__slots__
+        }
     )

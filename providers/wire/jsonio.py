@@ -1,7 +1,7 @@
 """JSON for the translator: fast where possible, forgiving where clients are known to be odd.
 
-orjson refuses lone surrogates (JavaScript clients cut emoji in half) and integers beyond 64 bits; the standard library
-reads and writes both, so that such a body is passed on and not turned away.
+orjson refuses lone surrogates (JavaScript clients cut emoji in half) and integers beyond 64 bits;
+the standard library reads and writes both, so that such a body is passed on and not turned away.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import orjson
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON as UTF-8 bytes. Raises ValueError or RecursionError for what JSON cannot hold."""
+    """Compact JSON as UTF-8 bytes.
+
+    Raises ValueError or RecursionError for what JSON cannot hold.
+    """
     try:
         return orjson.dumps(value)
     except TypeError:  # orjson's JSONEncodeError
@@ -26,7 +29,10 @@ def dumps_text(value: Any) -> str:
 
 
 def loads(data: bytes | str) -> Any:
-    """Parsed JSON. Raises ValueError (bad JSON, absurd numbers) or RecursionError (absurd depth)."""
+    """Parsed JSON.
+
+    Raises ValueError (bad JSON, absurd numbers) or RecursionError (absurd depth).
+    """
     try:
         return orjson.loads(data)
     except ValueError:

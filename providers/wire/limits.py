@@ -1,7 +1,7 @@
 """Rate-limit and request-id headers of an answer under the names the client's SDK reads.
 
-Sources: Anthropic "Rate limits" (RFC 3339 resets), OpenAI "Rate limits in headers" (durations such as `6m0s`), Google's
-`RetryInfo` in an error's details.
+Sources: Anthropic "Rate limits" (RFC 3339 resets), OpenAI "Rate limits in headers" (durations such
+as `6m0s`), Google's `RetryInfo` in an error's details.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 from providers.wire.jsonio import loads
 
 Pair = tuple[str, str]
@@ -36,8 +42,11 @@ def seconds_of(duration: str) -> float | None:
     return sum(float(number) * _SECONDS[unit] for number, unit in pieces)
 
 
-def translate_headers(headers: Iterable[Pair], src: WireFormatName, dst: WireFormatName, *, now_s: float) -> list[Pair]:
-    """The headers with rate limits and the request id renamed for the client; all others as they are.
+def translate_headers(
+    headers: Iterable[Pair], src: WireFormatName, dst: WireFormatName, *, now_s: float
+) -> list[Pair]:
+    """The headers with rate limits and the request id renamed for the client; all others as they
+    are.
 
     `now_s` is Unix time, for resets that one vendor gives as a moment and the other as a duration.
     """
@@ -47,18 +56,30 @@ def translate_headers(headers: Iterable[Pair], src: WireFormatName, dst: WireFor
     return found
 
 
-def _renamed(lower: str, name: str, value: str, src: WireFormatName, dst: WireFormatName, now_s: float) -> list[Pair]:
+def _renamed(
+    lower: str, name: str, value: str, src: WireFormatName, dst: WireFormatName, now_s: float
+) -> list[Pair]:
     if src == ANTHROPIC_MESSAGES and dst in _OPENAI_FAMILY:
         if match := _ANTHROPIC.fullmatch(lower):
             kind, field = match.groups()
             if kind in ("requests", "tokens"):
-                return [(f"x-ratelimit-{field}-{kind}", _to_duration(value, now_s) if field == "reset" else value)]
+                return [
+                    (
+                        f"x-ratelimit-{field}-{kind}",
+                        _to_duration(value, now_s) if field == "reset" else value,
+                    )
+                ]
         if lower == "request-id":
             return [("x-request-id", value)]
     if src in _OPENAI_FAMILY and dst == ANTHROPIC_MESSAGES:
         if match := _OPENAI.fullmatch(lower):
             field, kind = match.groups()
-            return [(f"anthropic-ratelimit-{kind}-{field}", _to_moment(value, now_s) if field == "reset" else value)]
+            return [
+                (
+                    f"anthropic-ratelimit-{kind}-{field}",
+                    _to_moment(value, now_s) if field == "reset" else value,
+                )
+            ]
         if lower == "x-request-id":
             return [("request-id", value)]
     return [(name, value)]
@@ -80,7 +101,9 @@ def _to_moment(duration: str, now_s: float) -> str:
 
 
 def retry_after_s(body: bytes, src: WireFormatName) -> float | None:
-    """How long Google's error body says to wait (`RetryInfo.retryDelay`): it sends no `retry-after` header."""
+    """How long Google's error body says to wait (`RetryInfo.retryDelay`): it sends no `retry-after`
+    header.
+    """
     if src != GOOGLE_GENERATE:
         return None
     try:

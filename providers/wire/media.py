@@ -1,4 +1,6 @@
-"""Media helpers shared by the formats: data URLs, media types, audio formats, and the texts OpenAI wraps them in."""
+"""Media helpers shared by the formats: data URLs, media types, audio formats, and the texts OpenAI
+wraps them in.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def from_url(url: str, kind: MediaKind) -> Media:
 
 
 def data_url(media: Media, default_type: str) -> str | None:
-    """The media as a `data:` URL, or None when its bytes are not at hand. A text document is encoded."""
+    """The media as a `data:` URL, or None when its bytes are not at hand.
+
+    A text document is encoded.
+    """
     if media.text is not None:
         encoded = base64.b64encode(media.text.encode("utf-8", "surrogatepass")).decode("ascii")
         return f"data:text/plain;base64,{encoded}"

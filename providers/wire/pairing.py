@@ -1,7 +1,9 @@
-"""Turns in the order every vendor accepts: roles merged, each tool call answered right after it, results first.
+"""Turns in the order every vendor accepts: roles merged, each tool call answered right after it,
+results first.
 
-Anthropic demands it and OpenAI refuses a tool message without its call; clients' histories break it when a user
-interrupts a tool, when a history is cut, or when a Chat client puts a message between call and result.
+Anthropic demands it and OpenAI refuses a tool message without its call; clients' histories break it
+when a user interrupts a tool, when a history is cut, or when a Chat client puts a message between
+call and result.
 """
 
 from __future__ import annotations
@@ -40,13 +42,19 @@ def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
             group_start -= 1
         while position < len(turns) and turns[position].role != "assistant":
             position += 1
-        calls = [block for block in turn.blocks if isinstance(block, ToolCall)] if turn.role == "assistant" else []
+        calls = (
+            [block for block in turn.blocks if isinstance(block, ToolCall)]
+            if turn.role == "assistant"
+            else []
+        )
         result.extend(_answers(calls, turns[group_start:position], losses))
     return result
 
 
 def _in_order(turns: list[Turn]) -> bool:
-    """Whether every call is answered in its place and nothing else is, as in nearly every history."""
+    """Whether every call is answered in its place and nothing else is, as in nearly every
+    history.
+    """
     calls: list[ToolCall] = []
     for turn in turns:
         if turn.role == "user":
@@ -56,7 +64,9 @@ def _in_order(turns: list[Turn]) -> bool:
                         return False
                 elif index < len(calls):
                     return False
-            if len(turn.blocks) < len(calls) or (len(calls) > 1 and len({call.id for call in calls}) < len(calls)):
+            if len(turn.blocks) < len(calls) or (
+                len(calls) > 1 and len({call.id for call in calls}) < len(calls)
+            ):
                 return False
             calls = []
         elif calls:
@@ -68,7 +78,9 @@ def _in_order(turns: list[Turn]) -> bool:
 
 def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[Turn]:
     """The turns behind one assistant turn, its calls' results first."""
-    if not calls and not any(isinstance(block, ToolResult) for turn in group for block in turn.blocks):
+    if not calls and not any(
+        isinstance(block, ToolResult) for turn in group for block in turn.blocks
+    ):
         return group
     if not group:
         return group
@@ -84,7 +96,8 @@ def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[T
                 results[block.call_id] = block
             else:
                 losses.add(
-                    "tool results", f"The result of {block.call_id!r} has no call before it; it is sent as text."
+                    "tool results",
+                    f"The result of {block.call_id!r} has no call before it; it is sent as text.",
                 )
                 kept.extend(_as_text(block))
         if kept or not turn.blocks:
@@ -92,8 +105,13 @@ def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[T
     answers: list[Block] = []
     for call in calls:
         if call.id not in results:
-            losses.add("tool calls", f"The call {call.id!r} was never answered; a note says so to the model.")
-        answers.append(results.get(call.id) or ToolResult(call.id, [Text(NO_RESULT)], call.name, is_error=True))
+            losses.add(
+                "tool calls",
+                f"The call {call.id!r} was never answered; a note says so to the model.",
+            )
+        answers.append(
+            results.get(call.id) or ToolResult(call.id, [Text(NO_RESULT)], call.name, is_error=True)
+        )
     if not answers:
         return merged(rest)
     if rest and rest[0].role == "user":

@@ -1,7 +1,9 @@
-"""What must happen to a request before another vendor may see it; the encoders then only spell it out.
+"""What must happen to a request before another vendor may see it; the encoders then only spell it
+out.
 
-Fields, tools and blocks only the client's vendor knows become losses or a clear refusal; ids and tool names get a form
-everyone takes; signatures that travelled with the client go back to their vendor; calls and results are paired.
+Fields, tools and blocks only the client's vendor knows become losses or a clear refusal; ids and
+tool names get a form everyone takes; signatures that travelled with the client go back to their
+vendor; calls and results are paired.
 """
 
 from __future__ import annotations
@@ -18,20 +20,38 @@ from providers.names import (
     WireFormatName,
 )
 from providers.wire.answers import NO_SIGNED_THINKING
-from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, Tool, ToolCall, ToolResult, Turn
+from providers.wire.ir import (
+    Block,
+    Foreign,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from providers.wire.pairing import paired
 from providers.wire.replay import STORE, read_id, text_key
 from providers.wire.toolnames import CUSTOM_SCHEMA, safe_id, wire_name
 
 _STATEFUL: Final = {
-    "previous_response_id": "send the whole conversation in `input` instead of `previous_response_id`",
+    "previous_response_id": (
+        "send the whole conversation in `input` instead of `previous_response_id`"
+    ),
     "conversation": "send the whole conversation in `input` instead of `conversation`",
     "prompt": "send the prompt's text in `instructions` and `input` instead of a stored `prompt`",
 }
 
 
-def make_portable(request: Request, dst: WireFormatName, *, drop_server_tools: bool = False) -> None:
-    """Prepare the request for `dst` in place. Raises `UnsupportedByTarget` for what must not be dropped silently."""
+def make_portable(
+    request: Request, dst: WireFormatName, *, drop_server_tools: bool = False
+) -> None:
+    """Prepare the request for `dst` in place.
+
+    Raises `UnsupportedByTarget` for what must not be dropped silently.
+    """
     label = WIRE_FORMATS[dst]
     _refuse_state(request, label)
     if drop_server_tools:
@@ -42,7 +62,9 @@ def make_portable(request: Request, dst: WireFormatName, *, drop_server_tools: b
         _plain_tool(tool, request)
     if request.tool_choice is not None:
         spelled = {tool.extras["name"]: tool.name for tool in request.tools if tool.extras}
-        request.tool_choice.names = [spelled.get(name) or wire_name(name) for name in request.tool_choice.names]
+        request.tool_choice.names = [
+            spelled.get(name) or wire_name(name) for name in request.tool_choice.names
+        ]
     for tool in request.tools:
         tool.extras = None
     for turn in request.turns:
@@ -56,9 +78,13 @@ def _refuse_state(request: Request, label: str) -> None:
         return
     for field, instead in _STATEFUL.items():
         if request.extras.get(field):
-            raise UnsupportedByTarget(f"`{field}` only means something to the provider that stored it; {instead}.")
+            raise UnsupportedByTarget(
+                f"`{field}` only means something to the provider that stored it; {instead}."
+            )
     if request.extras.get("background"):
-        raise UnsupportedByTarget(f"`background` mode does not exist in {label}; send the request without it.")
+        raise UnsupportedByTarget(
+            f"`background` mode does not exist in {label}; send the request without it."
+        )
 
 
 def _drop_server_tools(request: Request, label: str) -> None:
@@ -66,7 +92,9 @@ def _drop_server_tools(request: Request, label: str) -> None:
     if request.extras.pop("mcp_servers", None):
         dropped.add("mcp_servers")
     for name in sorted(dropped):
-        request.losses.add(f"tools.{name}", f"It runs at the client's own vendor; {label} has no such tool.")
+        request.losses.add(
+            f"tools.{name}", f"It runs at the client's own vendor; {label} has no such tool."
+        )
     request.tools = [tool for tool in request.tools if tool.raw is None]
     choice = request.tool_choice
     if choice is not None and choice.names:
@@ -81,8 +109,8 @@ def _refuse_server_tools(request: Request, label: str) -> None:
         names.append("mcp_servers")
     if names:
         raise UnsupportedByTarget(
-            f"The tool {names[0]!r} runs at {WIRE_FORMATS[request.source]} and does not exist in {label}; "
-            "leave it out or use a provider of the same wire format."
+            f"The tool {names[0]!r} runs at {WIRE_FORMATS[request.source]} and does not exist in"
+            f" {label}; leave it out or use a provider of the same wire format."
         )
 
 
@@ -95,7 +123,10 @@ def _drop_extras(request: Request, label: str) -> None:
 def _plain_tool(tool: Tool, request: Request) -> None:
     original = tool.name
     if tool.custom:
-        request.losses.add(f"tools.{tool.name}", "A free-form tool is offered as a function with one text argument.")
+        request.losses.add(
+            f"tools.{tool.name}",
+            "A free-form tool is offered as a function with one text argument.",
+        )
         tool.schema, tool.custom, tool.strict = CUSTOM_SCHEMA, False, None
     elif tool.extras:
         for field in tool.extras:
@@ -132,12 +163,17 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
 
 
 def _restore_thinking(turn: Turn) -> None:
-    """Signed reasoning that the client's format could not carry, remembered under the turn's first call."""
+    """Signed reasoning that the client's format could not carry, remembered under the turn's first
+    call.
+    """
     for block in turn.blocks:
         if isinstance(block, ToolCall):
             kept = STORE.get("thinking:" + block.id)
             if isinstance(kept, list):
-                turn.blocks = [*kept, *(block for block in turn.blocks if not isinstance(block, Thinking))]
+                turn.blocks = [
+                    *kept,
+                    *(block for block in turn.blocks if not isinstance(block, Thinking)),
+                ]
             return
 
 
@@ -189,7 +225,9 @@ def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, labe
 def _plain_thinking(block: Thinking, request: Request, dst: WireFormatName) -> Thinking | None:
     if block.vendor == dst and block.signature:
         return block
-    request.losses.add("reasoning", "Reasoning of earlier turns means something only to the vendor that signed it.")
+    request.losses.add(
+        "reasoning", "Reasoning of earlier turns means something only to the vendor that signed it."
+    )
     return None
 
 
@@ -202,7 +240,8 @@ def _plain_media(block: Media, request: Request) -> Media | None:
     block.signature = None
     if block.file_id is not None and block.url is None and block.data is None:
         request.losses.add(
-            "messages", f"The {block.kind} {block.file_id!r} is stored at another vendor; it was dropped."
+            "messages",
+            f"The {block.kind} {block.file_id!r} is stored at another vendor; it was dropped.",
         )
         return None
     return block
@@ -231,4 +270,6 @@ def _drop_parameters(request: Request, dst: WireFormatName) -> None:
             request.losses.add("modalities", f"{WIRE_FORMATS[dst]} answers with text.")
         request.modalities = None
     if dst == GOOGLE_GENERATE and request.modalities and request.source == OPENAI_CHAT:
-        request.modalities = [mode for mode in request.modalities if mode != "text"] and request.modalities
+        request.modalities = [
+            mode for mode in request.modalities if mode != "text"
+        ] and request.modalities

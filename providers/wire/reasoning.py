@@ -1,7 +1,8 @@
 """How much a model shall think, between the vendors' four ways of saying it.
 
-OpenAI names an effort, Anthropic a token budget or (newer models) `adaptive` with an effort, Google a budget (2.5) or a
-level (3). Budgets for efforts are those of Google's own OpenAI-compatible endpoint.
+OpenAI names an effort, Anthropic a token budget or (newer models) `adaptive` with an effort, Google
+a budget (2.5) or a level (3). Budgets for efforts are those of Google's own OpenAI-compatible
+endpoint.
 """
 
 from __future__ import annotations
@@ -19,11 +20,19 @@ _BUDGET_OF_EFFORT: Final = {
     "xhigh": 32768,
     "max": 63999,
 }
-_EFFORT_UP_TO: Final = ((0, "none"), (1023, "minimal"), (4096, "low"), (16384, "medium"), (32768, "high"))
+_EFFORT_UP_TO: Final = (
+    (0, "none"),
+    (1023, "minimal"),
+    (4096, "low"),
+    (16384, "medium"),
+    (32768, "high"),
+)
 MIN_ANTHROPIC_BUDGET: Final = 1024
 
 # Anthropic models that take a budget only; newer ones take `adaptive` and an effort.
-_BUDGET_ONLY: Final = re.compile(r"claude-(3|sonnet-4(?!-[6-9])|haiku-4|opus-4(?!-[6-9])|sonnet-3|haiku-3|opus-3)")
+_BUDGET_ONLY: Final = re.compile(
+    r"claude-(3|sonnet-4(?!-[6-9])|haiku-4|opus-4(?!-[6-9])|sonnet-3|haiku-3|opus-3)"
+)
 _NO_REASONING_OPENAI: Final = re.compile(r"(^|/)(gpt-3|gpt-4|chatgpt-4o)")
 _REASONING_OPENAI: Final = re.compile(r"(^|/)(o\d|gpt-5(?!.*chat)|codex)")
 
@@ -93,7 +102,9 @@ def to_anthropic(
         if max_tokens <= MIN_ANTHROPIC_BUDGET:
             losses.add("reasoning", f"The answer's {max_tokens} tokens leave no room for thinking.")
             return None, None
-        losses.add("reasoning", f"The thinking budget was cut to fit into {max_tokens} tokens of answer.")
+        losses.add(
+            "reasoning", f"The thinking budget was cut to fit into {max_tokens} tokens of answer."
+        )
         wanted = max(MIN_ANTHROPIC_BUDGET, max_tokens // 2)
     return {"type": "enabled", "budget_tokens": wanted, **display}, None
 
@@ -115,7 +126,9 @@ def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | No
             effort = effort_of_budget(reasoning.budget_tokens)
         if effort is not None:
             lowest = "low" if "pro" in (model or "") else "minimal"
-            config["thinkingLevel"] = {"minimal": lowest, "xhigh": "high", "max": "high"}.get(effort, effort)
+            config["thinkingLevel"] = {"minimal": lowest, "xhigh": "high", "max": "high"}.get(
+                effort, effort
+            )
     elif reasoning.budget_tokens is not None:
         config["thinkingBudget"] = _within(reasoning.budget_tokens, model)
     elif effort is not None:

@@ -1,8 +1,10 @@
-"""Carries one vendor's signatures through another vendor's client, so that they come back in the next turn.
+"""Carries one vendor's signatures through another vendor's client, so that they come back in the
+next turn.
 
-Three ways, the first that fits: inside the id of a tool call (clients echo ids untouched, so any process and restart
-can read it back), inside the signature or encrypted field the client's format has for its own vendor, and a bounded
-store for what fits nowhere (a client format without any such field).
+Three ways, the first that fits: inside the id of a tool call (clients echo ids untouched, so any
+process and restart can read it back), inside the signature or encrypted field the client's format
+has for its own vendor, and a bounded store for what fits nowhere (a client format without any such
+field).
 """
 
 from __future__ import annotations
@@ -17,11 +19,15 @@ _ID_MARK: Final = "__sig_"
 _SEAL: Final = "ccproxy1"
 MAX_SIGNATURE_IN_ID: Final = 2048
 SKIP_SIGNATURE_CHECK: Final = "skip_thought_signature_validator"
-"""Google's documented stand-in for a signature that is not known (Gemini API, "Thought signatures", FAQ)."""
+"""Google's documented stand-in for a signature that is not known (Gemini API, "Thought signatures",
+FAQ).
+"""
 
 
 class ReplayStore:
-    """A bounded memory: the oldest entries go when there are too many or they are too large together."""
+    """A bounded memory: the oldest entries go when there are too many or they are too large
+    together.
+    """
 
     def __init__(self, *, max_entries: int = 20_000, max_chars: int = 64 * 1024 * 1024) -> None:
         self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
@@ -56,14 +62,22 @@ STORE: Final = ReplayStore()
 
 
 def text_key(text: str) -> str:
-    """The store's key for something that belongs to a text the client will send back word for word."""
+    """The store's key for something that belongs to a text the client will send back word for
+    word.
+    """
     return "text:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def carry_in_id(call_id: str, signature: str, store: ReplayStore = STORE) -> str:
-    """The id with the signature inside; a long or unusual signature goes to the store under the plain id."""
+    """The id with the signature inside; a long or unusual signature goes to the store under the
+    plain id.
+    """
     packed = signature.replace("+", "-").replace("/", "_").rstrip("=")
-    if len(signature) <= MAX_SIGNATURE_IN_ID and _unpacked(packed) == signature and packed.isascii():
+    if (
+        len(signature) <= MAX_SIGNATURE_IN_ID
+        and _unpacked(packed) == signature
+        and packed.isascii()
+    ):
         return f"{call_id}{_ID_MARK}{packed}"
     store.put("id:" + call_id, signature, len(signature))
     return call_id
@@ -83,13 +97,17 @@ def _unpacked(packed: str) -> str:
     return standard + "=" * (-len(standard) % 4)
 
 
-def seal(vendor: WireFormatName, signature: str, block_id: str | None = None, *, redacted: bool = False) -> str:
+def seal(
+    vendor: WireFormatName, signature: str, block_id: str | None = None, *, redacted: bool = False
+) -> str:
     """Another vendor's signature in a form that fits a client's own signature field."""
     return f"{_SEAL}:{vendor}:{int(redacted)}:{block_id or ''}:{signature}"
 
 
 def unseal(value: str) -> tuple[WireFormatName, str, str | None, bool] | None:
-    """Vendor, signature, block id and whether it stands for redacted reasoning; None for a vendor's own signature."""
+    """Vendor, signature, block id and whether it stands for redacted reasoning; None for a vendor's
+    own signature.
+    """
     if not value.startswith(_SEAL + ":"):
         return None
     parts = value.split(":", 4)

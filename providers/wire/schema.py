@@ -1,7 +1,8 @@
-"""JSON Schemas, changed only where a vendor refuses a keyword. Unchanged schemas stay the same objects.
+"""JSON Schemas, changed only where a vendor refuses a keyword. Unchanged schemas stay the same
+objects.
 
-Sources: Anthropic "Structured outputs" (limitations), Gemini API `FunctionDeclaration.parametersJsonSchema`,
-OpenAI "Function calling" (the top level is an object).
+Sources: Anthropic "Structured outputs" (limitations), Gemini API
+`FunctionDeclaration.parametersJsonSchema`, OpenAI "Function calling" (the top level is an object).
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from providers.wire.ir import JsonObject, Losses
 
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-_SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_SINGLE: Final = (
+    "items",
+    "additionalProperties",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+)
 _EMPTY: Final[JsonObject] = {"type": "object", "properties": {}}
 _MAX_DEPTH: Final = 100
 
@@ -84,7 +94,9 @@ def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
     for key, value in schema.items():
         new = value
         if key in _MAPS and isinstance(value, dict):
-            new = {name: walk(sub, edit, f"{path}.{name}", depth + 1) for name, sub in value.items()}
+            new = {
+                name: walk(sub, edit, f"{path}.{name}", depth + 1) for name, sub in value.items()
+            }
             if all(new[name] is value[name] for name in value):
                 new = value
         elif (key in _LISTS or key == "items") and isinstance(value, list):
@@ -98,13 +110,17 @@ def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
 
 
 def function_schema(schema: JsonObject | None, losses: Losses, path: str) -> JsonObject:
-    """A function's parameters as every vendor takes them: an object at the top, no alternatives beside it."""
+    """A function's parameters as every vendor takes them: an object at the top, no alternatives
+    beside it.
+    """
     if not schema:
         return dict(_EMPTY)
     refused = [key for key in ("anyOf", "oneOf", "allOf", "enum", "not") if key in schema]
     if not refused and schema.get("type") == "object" and "$schema" not in schema:
         return schema
-    result = {key: value for key, value in schema.items() if key not in refused and key != "$schema"}
+    result = {
+        key: value for key, value in schema.items() if key not in refused and key != "$schema"
+    }
     if refused:
         losses.add(path, f"A function's parameters take no {', '.join(refused)} at the top level.")
     return {**result, "type": "object", "properties": result.get("properties") or {}}
@@ -128,7 +144,9 @@ def for_google(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
 
 
 def for_anthropic_output(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
-    """The schema as Anthropic's structured output takes it: closed objects, no numeric or length limits."""
+    """The schema as Anthropic's structured output takes it: closed objects, no numeric or length
+    limits.
+    """
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
         refused = sub.keys() & _ANTHROPIC_OUTPUT_REFUSES
@@ -146,13 +164,23 @@ def for_anthropic_output(schema: JsonObject, losses: Losses, path: str) -> JsonO
 
 
 def from_google(schema: JsonObject) -> JsonObject:
-    """Google's own schema dialect (`type: "STRING"`, `nullable`, `propertyOrdering`) as JSON Schema."""
+    """Google's own schema dialect (`type: "STRING"`, `nullable`, `propertyOrdering`) as JSON
+    Schema.
+    """
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
         kind = sub.get("type")
-        if not (isinstance(kind, str) and kind.isupper()) and "nullable" not in sub and "propertyOrdering" not in sub:
+        if (
+            not (isinstance(kind, str) and kind.isupper())
+            and "nullable" not in sub
+            and "propertyOrdering" not in sub
+        ):
             return sub
-        result = {key: value for key, value in sub.items() if key not in ("nullable", "propertyOrdering", "example")}
+        result = {
+            key: value
+            for key, value in sub.items()
+            if key not in ("nullable", "propertyOrdering", "example")
+        }
         if isinstance(kind, str):
             result["type"] = kind.lower()
             if sub.get("nullable") is True:

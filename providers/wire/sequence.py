@@ -1,7 +1,9 @@
-"""Puts blocks that a provider streams side by side into a strict order, without holding back what can go out.
+"""Puts blocks that a provider streams side by side into a strict order, without holding back what
+can go out.
 
-Anthropic's and Responses' grammars know one open block at a time in practice; Chat providers may interleave the
-arguments of parallel calls. The first open block streams at once; others wait until it is complete.
+Anthropic's and Responses' grammars know one open block at a time in practice; Chat providers may
+interleave the arguments of parallel calls. The first open block streams at once; others wait until
+it is complete.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from providers.wire.ir import Block, BlockStart, BlockStop, Event
 
 
 class Sequencer:
-    """Keys name a provider's blocks (its index or id); events come out strictly one block after the other."""
+    """Keys name a provider's blocks (its index or id); events come out strictly one block after the
+    other.
+    """
 
     __slots__ = ("_closed", "_current", "_waiting")
 

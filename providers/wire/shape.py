@@ -7,7 +7,13 @@ from typing import Any, overload
 from providers.errors import MalformedBody
 from providers.wire.ir import JsonObject
 
-_KINDS: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number"}
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+}
 
 
 def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
@@ -102,7 +108,9 @@ def without(body: JsonObject, known: frozenset[str]) -> JsonObject | None:
     """The fields that are not known, nulls left out; None when there are none."""
     if body.keys() <= known:
         return None
-    return {key: value for key, value in body.items() if key not in known and value is not None} or None
+    return {
+        key: value for key, value in body.items() if key not in known and value is not None
+    } or None
 
 
 @overload

@@ -1,9 +1,10 @@
 """Server-sent events: an incremental parser and a serialiser.
 
-Follows the WHATWG HTML standard, section "Interpreting an event stream": lines end with CRLF, LF or CR, a leading BOM
-is dropped, `data` lines are joined by LF, comments and unknown fields are ignored, an event without data is not
-dispatched. One addition: `flush()` gives the event that a stream's end cut before its blank line, because providers are
-seen to leave the last blank line out and a translator must not lose their last words.
+Follows the WHATWG HTML standard, section "Interpreting an event stream": lines end with CRLF, LF or
+CR, a leading BOM is dropped, `data` lines are joined by LF, comments and unknown fields are
+ignored, an event without data is not dispatched. One addition: `flush()` gives the event that a
+stream's end cut before its blank line, because providers are seen to leave the last blank line out
+and a translator must not lose their last words.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 @dataclass(slots=True, frozen=True)
 class SseEvent:
-    """One dispatched event. `end_offset` counts bytes from the stream's start to behind the event's blank line."""
+    """One dispatched event.
+
+    `end_offset` counts bytes from the stream's start to behind the event's blank line.
+    """
 
     data: bytes
     event: str = ""
@@ -30,13 +34,24 @@ class SseEvent:
 
 
 class SseParser:
-    """Bytes in any chunking → events. Raises `BadUpstreamStream` for a line or an event beyond the limits.
+    """Bytes in any chunking → events. Raises `BadUpstreamStream` for a line or an event beyond the
+    limits.
 
-    A CR at the end of a chunk ends its line at once; a LF at the start of the next chunk then belongs to it. The
-    offset of such an event excludes that LF.
+    A CR at the end of a chunk ends its line at once; a LF at the start of the next chunk then
+    belongs to it. The offset of such an event excludes that LF.
     """
 
-    __slots__ = ("_data", "_data_bytes", "_event", "_id", "_offset", "_rest", "_skip_lf", "_started", "max_line_bytes")
+    __slots__ = (
+        "_data",
+        "_data_bytes",
+        "_event",
+        "_id",
+        "_offset",
+        "_rest",
+        "_skip_lf",
+        "_started",
+        "max_line_bytes",
+    )
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.max_line_bytes = max_line_bytes
@@ -88,7 +103,9 @@ class SseParser:
     def _take_lines(self, buffer: bytes) -> list[SseEvent]:
         events: list[SseEvent] = []
         start, size, base = 0, len(buffer), self._offset
-        lf = cr = -1  # the next of each, searched again only when passed, so that hostile line ends stay linear
+        # Positions of the next LF and CR. Each is searched again only once it has been passed, so
+        # that hostile line ends cost linear time.
+        lf = cr = -1
         while start < size:
             if lf < start:
                 lf = buffer.find(b"\n", start)
@@ -144,7 +161,9 @@ class SseParser:
         self._data.append(value)
         self._data_bytes += len(value)
         if self._data_bytes > MAX_EVENT_BYTES:
-            raise BadUpstreamStream(f"The stream has an event of more than {MAX_EVENT_BYTES // 2**20} MB.")
+            raise BadUpstreamStream(
+                f"The stream has an event of more than {MAX_EVENT_BYTES // 2**20} MB."
+            )
 
     def _dispatch(self, events: list[SseEvent]) -> None:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
@@ -155,7 +174,9 @@ class SseParser:
 
     def _check_line(self, size: int) -> None:
         if size > self.max_line_bytes:
-            raise BadUpstreamStream(f"The stream has a line of more than {self.max_line_bytes} bytes.")
+            raise BadUpstreamStream(
+                f"The stream has a line of more than {self.max_line_bytes} bytes."
+            )
 
 
 def serialise(data: bytes, event: str = "", event_id: str = "") -> bytes:

@@ -1,7 +1,7 @@
 """Reading and replacing the top-level `model` of a JSON body without touching any other byte.
 
-A body that passes to a provider of the same wire format must stay what the client sent; only the model's name may
-change.
+A body that passes to a provider of the same wire format must stay what the client sent; only the
+model's name may change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import re
 from typing import Final
 
 # One token. Possessive, so that no string can make the matcher backtrack or grow a stack.
-_TOKEN: Final = re.compile(rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL)
+_TOKEN: Final = re.compile(
+    rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL
+)
 # Everything up to the next bracket that is not inside a string: nested values are crossed in C.
 _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 
@@ -25,8 +27,8 @@ def read_model(body: bytes) -> str | None:
 def replace_model(body: bytes, new_model: str) -> bytes | None:
     """The body with its top-level `model` string replaced and every other byte kept.
 
-    None when the body is not a JSON object or has no top-level `model` string. With the key given twice all of them
-    change, because parsers differ in which one they believe.
+    None when the body is not a JSON object or has no top-level `model` string. With the key given
+    twice all of them change, because parsers differ in which one they believe.
     """
     spans = _model_spans(body)
     if not spans:
@@ -43,7 +45,10 @@ def _model_span(body: bytes) -> tuple[int, int] | None:
 
 
 def _model_spans(body: bytes) -> list[tuple[int, int]]:
-    """Byte ranges of the top-level `model` strings, quotes included. Empty when the body is no well-nested object."""
+    """Byte ranges of the top-level `model` strings, quotes included.
+
+    Empty when the body is no well-nested object.
+    """
     spans: list[tuple[int, int]] = []
     opening = _TOKEN.match(body, 3 if body[:3] == b"\xef\xbb\xbf" else 0)
     if opening is None or opening[1] != b"{":
@@ -66,7 +71,9 @@ def _model_spans(body: bytes) -> list[tuple[int, int]]:
 
 
 def _behind_nested(body: bytes, position: int) -> int:
-    """The offset behind the bracket that closes the one just before `position`; the body's length if none does."""
+    """The offset behind the bracket that closes the one just before `position`; the body's length
+    if none does.
+    """
     depth = 1
     while depth:
         position = _TO_BRACKET.match(body, position).end()  # type: ignore[union-attr]  # it matches the empty string

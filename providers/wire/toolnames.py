@@ -1,7 +1,8 @@
 """Tool names that every vendor takes, and the way back to the client's own.
 
-A name outside `[A-Za-z0-9_-]{1,64}` (or of a Responses namespace) is rewritten the same way every time, so that nothing
-has to be remembered between a request and its answer: the client's own tools say which name was meant.
+A name outside `[A-Za-z0-9_-]{1,64}` (or of a Responses namespace) is rewritten the same way every
+time, so that nothing has to be remembered between a request and its answer: the client's own tools
+say which name was meant.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
 CUSTOM_SCHEMA: Final[JsonObject] = {
     "type": "object",
-    "properties": {"input": {"type": "string", "description": "The tool's whole input as plain text."}},
+    "properties": {
+        "input": {"type": "string", "description": "The tool's whole input as plain text."}
+    },
     "required": ["input"],
     "additionalProperties": False,
 }
@@ -36,7 +39,9 @@ def wire_name(name: str, namespace: str | None = None) -> str:
 
 
 def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
-    """The client's tools by the name the provider will call them; only those whose call must be rewritten."""
+    """The client's tools by the name the provider will call them; only those whose call must be
+    rewritten.
+    """
     found: dict[str, Tool] = {}
     for tool in tools:
         if tool.raw is not None:
@@ -48,7 +53,9 @@ def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
 
 
 def safe_id(call_id: str) -> str:
-    """A tool call's id in the characters and the length every vendor takes; the same id gives the same result."""
+    """A tool call's id in the characters and the length every vendor takes; the same id gives the
+    same result.
+    """
     if _PLAIN_ID.fullmatch(call_id):
         return call_id
     digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]

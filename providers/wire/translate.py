@@ -1,7 +1,8 @@
 """The translator: any client format to any provider format, requests, answers, streams and errors.
 
-Pure functions and state machines over dicts and bytes. Client faults raise `MalformedBody` or `UnsupportedByTarget`
-(answer 400), provider faults `BadUpstreamAnswer` (answer 502); a stream never raises but ends with an error event.
+Pure functions and state machines over dicts and bytes. Client faults raise `MalformedBody` or
+`UnsupportedByTarget` (answer 400), provider faults `BadUpstreamAnswer` (answer 502); a stream never
+raises but ends with an error event.
 """
 
 from __future__ import annotations
@@ -46,28 +47,48 @@ __all__ = [
 ]
 
 # What Python raises when a body is shaped in a way its decoder did not foresee.
-_UNFORESEEN: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
-_TOO_LONG: Final = re.compile(r"prompt is too long|context.length|context window|input token count.*exceeds", re.I)
+_UNFORESEEN: Final = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    OverflowError,
+)
+_TOO_LONG: Final = re.compile(
+    r"prompt is too long|context.length|context window|input token count.*exceeds", re.I
+)
 _MAX_ERROR_TEXT: Final = 2000
 
 
-def decoded_request(body: Any, src: WireFormatName, *, model: str | None, stream: bool | None) -> Request:
+def decoded_request(
+    body: Any, src: WireFormatName, *, model: str | None, stream: bool | None
+) -> Request:
     """The client's request. Raises `MalformedBody`."""
     if not isinstance(body, dict):
         raise MalformedBody("The request's body must be a JSON object.")
     try:
         return wire_format(src).decode_request(body, model=model, stream=stream)
     except _UNFORESEEN as error:
-        raise MalformedBody(f"The request's body does not follow its format ({type(error).__name__}).") from error
+        raise MalformedBody(
+            f"The request's body does not follow its format ({type(error).__name__})."
+        ) from error
 
 
 def translate_request(
-    body: Any, src: WireFormatName, dst: WireFormatName, *, target: TargetInfo | None = None, model: str | None = None
+    body: Any,
+    src: WireFormatName,
+    dst: WireFormatName,
+    *,
+    target: TargetInfo | None = None,
+    model: str | None = None,
 ) -> tuple[JsonObject, list[Loss]]:
     """The body for the provider and what it could not express.
 
-    `model` is the one in the client's path, for Google; `target` says where it goes. The given body is not changed.
-    Raises `MalformedBody` and `UnsupportedByTarget`; their texts are for the client.
+    `model` is the one in the client's path, for Google; `target` says where it goes. The given body
+    is not changed. Raises `MalformedBody` and `UnsupportedByTarget`; their texts are for the
+    client.
     """
     target = target or TargetInfo()
     request = decoded_request(body, src, model=model, stream=target.stream)
@@ -76,7 +97,9 @@ def translate_request(
             make_portable(request, dst, drop_server_tools=target.drop_server_tools)
         return wire_format(dst).encode_request(request, target), request.losses
     except _UNFORESEEN as error:
-        raise MalformedBody(f"The request cannot be translated ({type(error).__name__}).") from error
+        raise MalformedBody(
+            f"The request cannot be translated ({type(error).__name__})."
+        ) from error
 
 
 def decoded_response(body: Any, src: WireFormatName) -> Response:
@@ -88,7 +111,9 @@ def decoded_response(body: Any, src: WireFormatName) -> Response:
     try:
         return wire_format(src).decode_response(body)
     except MalformedBody as error:
-        raise BadUpstreamAnswer(f"The provider's answer does not follow its format: {error}") from error
+        raise BadUpstreamAnswer(
+            f"The provider's answer does not follow its format: {error}"
+        ) from error
     except _UNFORESEEN as error:
         raise BadUpstreamAnswer(
             f"The provider's answer does not follow its format ({type(error).__name__})."
@@ -103,22 +128,31 @@ def _joined(chunks: list[Any], src: WireFormatName) -> Response:
             collector.feed(decoder.feed(SseEvent(dumps(chunk))))
         collector.feed(decoder.flush())
     except (TranslationError, *_UNFORESEEN) as error:
-        raise BadUpstreamAnswer(f"The provider's answer does not follow its format: {error}") from error
+        raise BadUpstreamAnswer(
+            f"The provider's answer does not follow its format: {error}"
+        ) from error
     if collector.failure is not None:
-        raise BadUpstreamAnswer(f"The provider's answer ended with an error: {collector.failure.message}")
+        raise BadUpstreamAnswer(
+            f"The provider's answer ended with an error: {collector.failure.message}"
+        )
     return collector.response
 
 
 def translate_response(
     body: Any, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
 ) -> tuple[JsonObject, list[Loss]]:
-    """A whole answer of the provider (`src`) in the client's format (`dst`). Raises `BadUpstreamAnswer`."""
+    """A whole answer of the provider (`src`) in the client's format (`dst`).
+
+    Raises `BadUpstreamAnswer`.
+    """
     context = context or AnswerContext()
     response = _filtered(decoded_response(body, src), src, dst, context)
     try:
         return wire_format(dst).encode_response(response, context), response.losses
     except _UNFORESEEN as error:
-        raise BadUpstreamAnswer(f"The provider's answer cannot be translated ({type(error).__name__}).") from error
+        raise BadUpstreamAnswer(
+            f"The provider's answer cannot be translated ({type(error).__name__})."
+        ) from error
 
 
 def translate_response_to_stream(
@@ -130,7 +164,9 @@ def translate_response_to_stream(
     return wire_format(dst).stream_encoder(context).feed(of_response(response))
 
 
-def _filtered(response: Response, src: WireFormatName, dst: WireFormatName, context: AnswerContext) -> Response:
+def _filtered(
+    response: Response, src: WireFormatName, dst: WireFormatName, context: AnswerContext
+) -> Response:
     if src != dst:
         answer = AnswerFilter(src, dst, client_tools(dst, context.client_body))
         answer.response(response)
@@ -142,12 +178,14 @@ def _filtered(response: Response, src: WireFormatName, dst: WireFormatName, cont
 class StreamTranslator:
     """A provider's SSE bytes, in any chunking → the client's stream.
 
-    `feed` and `flush` never raise: a stream that breaks its grammar, fails or ends early becomes the client's error
-    event, without a success terminator, and whatever follows is ignored. `usage`, `finish` and `failure` tell the
-    record how it went.
+    `feed` and `flush` never raise: a stream that breaks its grammar, fails or ends early becomes
+    the client's error event, without a success terminator, and whatever follows is ignored.
+    `usage`, `finish` and `failure` tell the record how it went.
     """
 
-    def __init__(self, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None) -> None:
+    def __init__(
+        self, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
+    ) -> None:
         context = context or AnswerContext()
         self.usage: Usage | None = None
         self.finish: Finish | None = None
@@ -156,7 +194,9 @@ class StreamTranslator:
         self._parser = SseParser()
         self._decoder = wire_format(src).stream_decoder()
         self._encoder = wire_format(dst).stream_encoder(context)
-        self._filter = AnswerFilter(src, dst, client_tools(dst, context.client_body) if src != dst else {})
+        self._filter = AnswerFilter(
+            src, dst, client_tools(dst, context.client_body) if src != dst else {}
+        )
 
     @property
     def done(self) -> bool:
@@ -181,7 +221,9 @@ class StreamTranslator:
         return out
 
     def flush(self) -> bytes:
-        """The provider's stream is over: what is still due, or the error event for a stream that was cut."""
+        """The provider's stream is over: what is still due, or the error event for a stream that
+        was cut.
+        """
         if self.done:
             return b""
         out = b""
@@ -231,7 +273,11 @@ def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
     except (ValueError, RecursionError):
         parsed = None
     try:
-        failure = wire_format(src).decode_error(status, parsed) if isinstance(parsed, dict | list) else None
+        failure = (
+            wire_format(src).decode_error(status, parsed)
+            if isinstance(parsed, dict | list)
+            else None
+        )
     except _UNFORESEEN:
         failure = None
     if failure is not None:
@@ -240,13 +286,16 @@ def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
     if "<html" in text.lower() or "<!doctype" in text.lower():
         text = re.sub(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
     text = " ".join(text.split())[:_MAX_ERROR_TEXT]
-    return Failure(text or f"The provider answered with status {status} and no explanation.", status)
+    return Failure(
+        text or f"The provider answered with status {status} and no explanation.", status
+    )
 
 
 def translate_error(status: int, body: bytes, src: WireFormatName, dst: WireFormatName) -> bytes:
     """A provider's error body in the client's format; the status stays what it was.
 
-    A prompt that is too long is said the way the client's own vendor says it, because agents react to those words.
+    A prompt that is too long is said the way the client's own vendor says it, because agents react
+    to those words.
     """
     failure = decoded_error(status, body, src)
     message, code = failure.message, failure.code
@@ -254,4 +303,11 @@ def translate_error(status: int, body: bytes, src: WireFormatName, dst: WireForm
         code = "context_length_exceeded"
         if dst == ANTHROPIC_MESSAGES and "prompt is too long" not in message:
             message = f"prompt is too long: {message}"
-    return error_body(dst, status, message, kind=failure.kind if src == dst else None, code=code, param=failure.param)
+    return error_body(
+        dst,
+        status,
+        message,
+        kind=failure.kind if src == dst else None,
+        code=code,
+        param=failure.param,
+    )

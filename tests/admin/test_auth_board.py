@@ -65,18 +65,26 @@ def test_it_works(browser: Client, provider: Provider, endpoint: TokenEndpoint) 
 
 
 @pytest.mark.parametrize(
-    ("expires_in_s", "says"), [(300, "expires soon in 4 minutes"), (-7200, "renewed at the next request 2 hours ago")]
+    ("expires_in_s", "says"),
+    [(300, "expires soon in 4 minutes"), (-7200, "renewed at the next request 2 hours ago")],
 )
-def test_expiry(browser: Client, provider: Provider, endpoint: TokenEndpoint, expires_in_s: float, says: str) -> None:
+def test_expiry(
+    browser: Client, provider: Provider, endpoint: TokenEndpoint, expires_in_s: float, says: str
+) -> None:
     login(provider, endpoint, expires_in_s)
     assert says in text(browser)
 
 
-def test_a_failure_is_shown_with_its_reason(browser: Client, provider: Provider, endpoint: TokenEndpoint) -> None:
+def test_a_failure_is_shown_with_its_reason(
+    browser: Client, provider: Provider, endpoint: TokenEndpoint
+) -> None:
     login(provider, endpoint, 3600)
     key = row_key(login_key(oauth_auth("anthropic_oauth", provider.auth_config)))
     CredentialState.objects.create(
-        pk=key, error="is over; <b>log in</b> again", tried_at=timezone.now() - timedelta(hours=2), machine="m-1"
+        pk=key,
+        error="is over; <b>log in</b> again",
+        tried_at=timezone.now() - timedelta(hours=2),
+        machine="m-1",
     )
     assert "renewing fails" in text(browser)
     assert b"is over; &lt;b&gt;log in" in browser.get(PAGE).content
@@ -89,7 +97,9 @@ def test_no_login_and_a_broken_file(browser: Client, provider: Provider) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_test_button_resolves_and_shows_no_secret(provider: Provider, endpoint: TokenEndpoint) -> None:
+def test_the_test_button_resolves_and_shows_no_secret(
+    provider: Provider, endpoint: TokenEndpoint
+) -> None:
     browser = Client()
     browser.force_login(User.objects.create_superuser("boss"))
     old = login(provider, endpoint, -9999)
@@ -108,12 +118,16 @@ def test_the_test_button_resolves_and_shows_no_secret(provider: Provider, endpoi
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_good_login_is_renewed_on_demand_once(provider: Provider, endpoint: TokenEndpoint) -> None:
+def test_a_good_login_is_renewed_on_demand_once(
+    provider: Provider, endpoint: TokenEndpoint
+) -> None:
     browser = Client()
     browser.force_login(User.objects.create_superuser("boss"))
     old = login(provider, endpoint, 9999)
     renew = f"/admin/providers/provider/auth-board/{provider.pk}/renew/"
-    assert "renewed, good for 59" in browser.post(renew, follow=True).content.decode().replace("\xa0", " ")
+    assert "renewed, good for 59" in browser.post(renew, follow=True).content.decode().replace(
+        "\xa0", " "
+    )
     new = json.loads(Path(provider.auth_config["file_path"]).read_text())["access_token"]
     assert new != old
     assert endpoint.is_good(new)
@@ -129,7 +143,10 @@ def test_a_good_login_is_renewed_on_demand_once(provider: Provider, endpoint: To
     assert (
         "has no login"
         in browser.post(
-            f"/admin/providers/provider/auth-board/{make_provider('keyed', auth_type='key').pk}/renew/", follow=True
+            f"/admin/providers/provider/auth-board/{
+                make_provider('keyed', auth_type='key').pk
+            }/renew/",
+            follow=True,
         ).content.decode()
     )
 
@@ -150,7 +167,9 @@ def test_rights(provider: Provider) -> None:
 
 
 def test_a_get_tests_nothing(browser: Client, provider: Provider) -> None:
-    assert browser.get(f"/admin/providers/provider/auth-board/{provider.pk}/test/").status_code == 405
+    assert (
+        browser.get(f"/admin/providers/provider/auth-board/{provider.pk}/test/").status_code == 405
+    )
 
 
 def test_the_number_of_queries_does_not_grow(browser: Client, provider: Provider) -> None:

@@ -41,7 +41,11 @@ def test_code_from_the_browser_and_open_hosts_are_named(settings):
 
 
 def test_the_production_settings_pass_the_deployment_checks(tmp_path):
-    environment = {**os.environ, "CCPROXY_CONFIG_DIR": str(tmp_path / "config"), "CCPROXY_PRODUCTION": "1"}
+    environment = {
+        **os.environ,
+        "CCPROXY_CONFIG_DIR": str(tmp_path / "config"),
+        "CCPROXY_PRODUCTION": "1",
+    }
     run = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=ROOT,

@@ -54,11 +54,15 @@ def test_it_says_when_the_newest_revision_is_live(browser: Client):
     status.revision = 42
     status.save()
     response = browser.get("/admin/")
-    assert (response.context["live"], response.context["is_live"]) == ("Revision 42 is saved and live.", True)
+    assert (response.context["live"], response.context["is_live"]) == (
+        "Revision 42 is saved and live.",
+        True,
+    )
 
 
 @pytest.mark.parametrize(
-    "page", ["/admin/", "/admin/providers/provider/", "/admin/auth/user/add/", "/admin/password_change/"]
+    "page",
+    ["/admin/", "/admin/providers/provider/", "/admin/auth/user/add/", "/admin/password_change/"],
 )
 def test_a_refusal_stands_on_every_page(browser: Client, page):
     make_status(revision=42, refused_revision=43, refusal="rule 7: <b>bad</b>.")
@@ -81,7 +85,9 @@ def test_a_dead_interceptor_counts_as_not_running(browser: Client):
 
 
 def test_losses_and_a_failing_writer_are_loud(browser: Client):
-    make_status(bodies_dropped=3, records_dropped=1, writer_error="disk full", restart_needed=["port"])
+    make_status(
+        bodies_dropped=3, records_dropped=1, writer_error="disk full", restart_needed=["port"]
+    )
     response = browser.get("/admin/")
     assert (response.context["bodies_dropped"], response.context["records_dropped"]) == (3, 1)
     content = response.content.decode()

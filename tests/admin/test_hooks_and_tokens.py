@@ -16,7 +16,13 @@ ADD = "/admin/interceptor/hooksetting/add/"
 
 
 def form(**changes) -> dict[str, str]:
-    data = {"stage": "outbound", "name": "verbose_mode", "enabled": "on", "position": "0", "params": "{}"}
+    data = {
+        "stage": "outbound",
+        "name": "verbose_mode",
+        "enabled": "on",
+        "position": "0",
+        "params": "{}",
+    }
     return data | changes
 
 
@@ -67,7 +73,9 @@ def test_an_own_function_set_elsewhere_can_still_be_moved(browser: Client):
     assert errors(browser.post(page, form(name="other.function"))) == {"name": [CODE_REFUSED]}
 
 
-def test_saving_an_own_function_does_not_import_it(browser: Client, settings, tmp_path, monkeypatch):
+def test_saving_an_own_function_does_not_import_it(
+    browser: Client, settings, tmp_path, monkeypatch
+):
     (tmp_path / "boom_hook.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     settings.CCPROXY_ALLOW_CODE_CONFIG = True
@@ -76,12 +84,18 @@ def test_saving_an_own_function_does_not_import_it(browser: Client, settings, tm
 
 
 def test_a_client_token_is_shown_once(browser: Client):
-    response = browser.post("/admin/interceptor/clienttoken/add/", {"name": "laptop", "enabled": "on"})
+    response = browser.post(
+        "/admin/interceptor/clienttoken/add/", {"name": "laptop", "enabled": "on"}
+    )
     [token] = re.findall(r'id="new-token">(cct-[\w-]+)<', response.content.decode())
     row = ClientToken.objects.get()
     assert row.token_sha256 == hashlib.sha256(token.encode()).hexdigest()
     assert "no-store" in response["Cache-Control"]
-    for page in ("/admin/interceptor/clienttoken/", f"/admin/interceptor/clienttoken/{row.pk}/change/", "/admin/"):
+    for page in (
+        "/admin/interceptor/clienttoken/",
+        f"/admin/interceptor/clienttoken/{row.pk}/change/",
+        "/admin/",
+    ):
         content = browser.get(page).content.decode()
         assert token not in content
         assert row.token_sha256 not in content
@@ -98,8 +112,16 @@ def test_an_api_token_is_shown_once(browser: Client, boss):
     [key] = re.findall(r'id="new-token">([0-9a-f]{40})<', response.content.decode())
     stored = Token.objects.get()
     assert stored.key == token_digest(key) != key, "a copy of the database opens nothing"
-    assert APIClient(headers={"authorization": f"Token {key}"}).get("/api/providers/").status_code == 200
-    assert APIClient(headers={"authorization": f"Token {stored.key}"}).get("/api/providers/").status_code == 401
+    assert (
+        APIClient(headers={"authorization": f"Token {key}"}).get("/api/providers/").status_code
+        == 200
+    )
+    assert (
+        APIClient(headers={"authorization": f"Token {stored.key}"})
+        .get("/api/providers/")
+        .status_code
+        == 401
+    )
     assert stored.key not in browser.get("/admin/authtoken/tokenproxy/").content.decode()
     assert key not in browser.get("/admin/authtoken/tokenproxy/").content.decode()
     assert key not in browser.get(f"/admin/auth/user/{boss.pk}/delete/").content.decode()

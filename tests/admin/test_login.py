@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _quick_hashing(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the tests hash a hundred times
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.MD5PasswordHasher"
+    ]  # the tests hash a hundred times
 
 
 def link() -> str:
@@ -84,7 +86,9 @@ def test_it_needs_the_csrf_token():
     path = link()
     assert client.post(path).status_code == 403
     assert not signed_in(client)
-    [token] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(path).content.decode())
+    [token] = re.findall(
+        r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(path).content.decode()
+    )
     assert client.post(path, {"csrfmiddlewaretoken": token}).status_code == 302
 
 
@@ -118,7 +122,9 @@ def test_it_takes_no_detours(client: Client):
 
 
 def login(client: Client, name: str, password: str, address: str = "127.0.0.1"):
-    return client.post("/admin/login/", {"username": name, "password": password}, REMOTE_ADDR=address)
+    return client.post(
+        "/admin/login/", {"username": name, "password": password}, REMOTE_ADDR=address
+    )
 
 
 def test_guessing_is_braked_and_every_refusal_reads_the_same(client: Client):
@@ -130,7 +136,9 @@ def test_guessing_is_braked_and_every_refusal_reads_the_same(client: Client):
             response = login(client, name, "wrong")
             texts.add(str(response.context["form"].non_field_errors()))
     assert len(texts) == 1
-    assert login(client, "boss", "right").status_code == 200, "the right password is refused while braked"
+    assert login(client, "boss", "right").status_code == 200, (
+        "the right password is refused while braked"
+    )
     assert login(client, "BOSS", "right").status_code == 200
     assert not signed_in(client)
 
@@ -140,7 +148,9 @@ def test_the_brake_is_per_account_and_address_and_lets_go(client: Client):
     for _ in range(MAX_FAILURES):
         login(client, "boss", "wrong", "10.0.0.1")
     assert login(Client(), "boss", "right", "10.0.0.2").status_code == 302
-    assert FailureCount.objects.get().failures == MAX_FAILURES, "in the database, which every process asks"
+    assert FailureCount.objects.get().failures == MAX_FAILURES, (
+        "in the database, which every process asks"
+    )
     with time_machine.travel(timezone.now() + timedelta(seconds=61)):
         assert login(client, "boss", "right", "10.0.0.1").status_code == 302
     assert not FailureCount.objects.exists()

@@ -43,10 +43,15 @@ def errors(response) -> dict[str, list[str]]:
 
 
 def test_it_works(browser: Client):
-    data = form(headers="X-Team: blue\n\nx-empty:", model_names="a\n b \n", native_formats=["openai_chat"])
+    data = form(
+        headers="X-Team: blue\n\nx-empty:", model_names="a\n b \n", native_formats=["openai_chat"]
+    )
     response = browser.post(ADD, data, follow=True)
     provider = Provider.objects.get()
-    assert (provider.headers, provider.model_names) == ({"X-Team": "blue", "x-empty": ""}, ["a", "b"])
+    assert (provider.headers, provider.model_names) == (
+        {"X-Team": "blue", "x-empty": ""},
+        ["a", "b"],
+    )
     assert provider.native_formats == ["openai_chat"]
     assert [str(m) for m in response.context["messages"]] == [
         f"Saved “anthropic”. Live in a second (revision {ConfigRevision.current() + 1})."
@@ -118,7 +123,9 @@ def test_a_command_is_refused_and_the_message_names_the_way(browser: Client):
         assert way in CODE_REFUSED
 
 
-def test_a_file_and_a_clerks_login_are_refused_too(browser: Client, client: Client, django_user_model):
+def test_a_file_and_a_clerks_login_are_refused_too(
+    browser: Client, client: Client, django_user_model
+):
     from django.contrib.auth.models import Permission
 
     response = browser.post(ADD, form(auth_type="file", auth_file="/etc/passwd"))
@@ -126,7 +133,9 @@ def test_a_file_and_a_clerks_login_are_refused_too(browser: Client, client: Clie
     clerk = django_user_model.objects.create_user("clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="providers"))
     client.force_login(clerk)
-    response = client.post(ADD, form(auth_type="anthropic_oauth", auth_login='{"file_path": "~/x.json"}'))
+    response = client.post(
+        ADD, form(auth_type="anthropic_oauth", auth_login='{"file_path": "~/x.json"}')
+    )
     assert errors(response) == {"auth_login": [LOGIN_REFUSED]}
 
 
@@ -143,7 +152,9 @@ def test_the_flag_alone_is_not_enough(client: Client, settings, django_user_mode
     clerk = django_user_model.objects.create_user("clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="providers"))
     client.force_login(clerk)
-    assert errors(client.post(ADD, form(auth_type="command", auth_command="id"))) == {"auth_command": [CODE_REFUSED]}
+    assert errors(client.post(ADD, form(auth_type="command", auth_command="id"))) == {
+        "auth_command": [CODE_REFUSED]
+    }
 
 
 def test_a_provider_with_a_command_can_be_edited_but_its_command_not(browser: Client):

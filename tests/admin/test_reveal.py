@@ -1,4 +1,6 @@
-"""Showing a stored secret: a right of its own, the password again, a row before it, and only once."""
+"""Showing a stored secret: a right of its own, the password again, a row before it, and only
+once.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ def ask(client: Client, provider: Provider, password: str) -> Any:
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-    return [(row.action, row.target, row.actor, row.outcome) for row in AuditEntry.objects.order_by("id")]
+    return [
+        (row.action, row.target, row.actor, row.outcome)
+        for row in AuditEntry.objects.order_by("id")
+    ]
 
 
 def test_it_works(browser: Client, provider: Provider) -> None:
@@ -58,11 +63,16 @@ def test_it_works(browser: Client, provider: Provider) -> None:
     assert f">{SECRET}<" in answer.content.decode()
     assert "no-store" in answer["Cache-Control"]
     assert rows() == [("reveal", "provider anthropic", "boss", "done")]
-    for page in ("/admin/providers/provider/auth-board/", f"/admin/providers/provider/{provider.pk}/change/"):
+    for page in (
+        "/admin/providers/provider/auth-board/",
+        f"/admin/providers/provider/{provider.pk}/change/",
+    ):
         assert address(provider) in browser.get(page).content.decode()
 
 
-def test_the_row_stands_before_the_secret_is_read(browser: Client, provider: Provider, monkeypatch: Any) -> None:
+def test_the_row_stands_before_the_secret_is_read(
+    browser: Client, provider: Provider, monkeypatch: Any
+) -> None:
     seen: list[Any] = []
 
     def decrypt(_: Ciphertext) -> str:
@@ -89,7 +99,9 @@ def test_guessing_is_recorded_and_braked(browser: Client, provider: Provider) ->
         answer = ask(browser, provider, "wrong")
         assert (answer.status_code, "not your password" in answer.content.decode()) == (403, True)
     assert rows() == [("reveal", "provider anthropic", "boss", "refused")] * MAX_FAILURES
-    assert SECRET not in ask(browser, provider, PASSWORD).content.decode(), "the right one is refused too, for a minute"
+    assert SECRET not in ask(browser, provider, PASSWORD).content.decode(), (
+        "the right one is refused too, for a minute"
+    )
     assert "wrong" not in str(list(AuditEntry.objects.values()))
 
 

@@ -10,9 +10,22 @@ LIST = "/admin/providers/transformrule/"
 
 
 def form(**changes) -> dict[str, str]:
-    names = ("name", "match_host", "match_path", "match_model", "dest_model", "dest_host", "dest_path", "comment")
+    names = (
+        "name",
+        "match_host",
+        "match_path",
+        "match_model",
+        "dest_model",
+        "dest_host",
+        "dest_path",
+        "comment",
+    )
     more = ("dest_vertex_project", "dest_vertex_location", "dest_provider")
-    data = dict.fromkeys((*names, *more), "") | {"enabled": "on", "position": "0", "action": "passthrough"}
+    data = dict.fromkeys((*names, *more), "") | {
+        "enabled": "on",
+        "position": "0",
+        "action": "passthrough",
+    }
     return data | changes
 
 
@@ -54,7 +67,10 @@ def test_the_order_and_the_switch_are_edited_in_the_list(browser: Client):
         "_save": "Save",
     }
     response = browser.post(LIST, data, follow=True)
-    assert list(TransformRule.objects.values_list("name", "enabled")) == [("second", False), ("first", True)]
+    assert list(TransformRule.objects.values_list("name", "enabled")) == [
+        ("second", False),
+        ("first", True),
+    ]
     [message] = response.context["messages"]
     assert str(message).startswith("Saved 2 changes. Live in a second (revision ")
 
@@ -68,7 +84,9 @@ def test_a_provider_that_a_rule_needs_is_not_deleted(browser: Client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_message_names_the_revision_that_a_real_save_leads_to(client: Client, django_user_model):
+def test_the_message_names_the_revision_that_a_real_save_leads_to(
+    client: Client, django_user_model
+):
     client.force_login(django_user_model.objects.create_superuser("boss"))
     response = client.post(LIST + "add/", form(name="new"), follow=True)
     [message] = response.context["messages"]

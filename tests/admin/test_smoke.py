@@ -1,4 +1,6 @@
-"""Every registered admin page renders, asks no foreign host, shows no secret, and keeps its number of queries."""
+"""Every registered admin page renders, asks no foreign host, shows no secret, and keeps its number
+of queries.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ def page(model, kind: str, *args) -> str:
 def assert_clean(response, status: int = 200) -> None:
     assert response.status_code == status
     assert FOREIGN.findall(response.content) == []
-    secrets = [b"sk-canary-4711", *(str(p.secret).encode() for p in Provider.objects.exclude(secret=""))]
+    secrets = [
+        b"sk-canary-4711",
+        *(str(p.secret).encode() for p in Provider.objects.exclude(secret="")),
+    ]
     secrets += [key.encode() for key in Token.objects.values_list("key", flat=True)]
     assert [secret for secret in secrets if secret in response.content] == []
 
@@ -47,10 +52,14 @@ def test_every_page_renders(model, browser: Client, one_of_each):
     registered, request = admin.site._registry[model], browser.get("/admin/").wsgi_request
     may_delete = registered.has_delete_permission(request)
     assert_clean(browser.get(page(model, "delete", row.pk)), 200 if may_delete else 403)
-    assert_clean(browser.get(page(model, "add")), 200 if registered.has_add_permission(request) else 403)
+    assert_clean(
+        browser.get(page(model, "add")), 200 if registered.has_add_permission(request) else 403
+    )
 
 
-@pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/search/?s=prov", "/admin/password_change/"])
+@pytest.mark.parametrize(
+    "path", ["/admin/", "/admin/login/", "/admin/search/?s=prov", "/admin/password_change/"]
+)
 def test_the_other_pages_render(path, browser: Client, one_of_each):
     if path == "/admin/login/":
         browser.logout()

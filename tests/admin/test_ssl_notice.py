@@ -30,8 +30,12 @@ def pages(one_of_each: None) -> list[str]:
     ]
 
 
-def test_it_is_on_every_page_while_the_setting_is_on(browser: Client, pages: list[str], settings: Any) -> None:
-    settings.CCPROXY = ServerSettings.model_validate({"inspector": {"mitmproxy": {"ssl_insecure": True}}})
+def test_it_is_on_every_page_while_the_setting_is_on(
+    browser: Client, pages: list[str], settings: Any
+) -> None:
+    settings.CCPROXY = ServerSettings.model_validate(
+        {"inspector": {"mitmproxy": {"ssl_insecure": True}}}
+    )
     for page in pages:
         text = browser.get(page).content.decode()
         assert text.count(MARK) == 1, page

@@ -1,4 +1,6 @@
-"""What changes a credential, takes flows out or deletes them leaves a row, by whichever way it is done."""
+"""What changes a credential, takes flows out or deletes them leaves a row, by whichever way it is
+done.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,20 @@ def browser() -> Client:
 
 
 def test_credentials_over_rest(api: APIClient) -> None:
-    new = {"name": "p", "type": "anthropic", "host": "x.test", "path": "/", "auth_type": "key", "secret": SECRET}
+    new = {
+        "name": "p",
+        "type": "anthropic",
+        "host": "x.test",
+        "path": "/",
+        "auth_type": "key",
+        "secret": SECRET,
+    }
     assert api.post("/api/providers/", new, format="json").status_code == 201
     assert api.patch("/api/providers/p/", {"enabled": False}, format="json").status_code == 200
     assert rows() == [("credential-change", "provider p", "api", "done")]
-    assert api.patch("/api/providers/p/", {"secret": SECRET + "2"}, format="json").status_code == 200
+    assert (
+        api.patch("/api/providers/p/", {"secret": SECRET + "2"}, format="json").status_code == 200
+    )
     assert api.patch("/api/providers/p/", {"auth_type": "none"}, format="json").status_code == 200
     assert rows()[1:] == [("credential-change", "provider p", "api", "done")] * 2
     assert AuditEntry.objects.order_by("-id")[0].detail == "key → none"
@@ -53,17 +64,25 @@ def test_a_command_over_rest_and_from_a_file(api: APIClient, settings: Any, tmp_
     assert rows() == [("command-change", "provider p", "api", "done")]
     file = tmp_path / "some.yaml"
     file.write_text(
-        "providers:\n  q: {type: anthropic, host: x.test, path: /, auth: {type: command, command: 'cat ~/key'}}\n"
+        "providers:\n  q: {type: anthropic, host: x.test, path: /, auth: {type: command, command:"
+        " 'cat ~/key'}}\n"
     )
     file.chmod(0o600)
     for _ in range(2):
         call_command("importconfig", str(file), stdout=io.StringIO())
-    assert rows()[1:] == [("command-change", "provider q", "command", "done")], "the second time nothing changes"
+    assert rows()[1:] == [("command-change", "provider q", "command", "done")], (
+        "the second time nothing changes"
+    )
 
 
 def test_a_refused_write_leaves_no_row(api: APIClient) -> None:
     make_provider("p")
-    assert api.patch("/api/providers/p/", {"auth_type": "key", "scheme": "http"}, format="json").status_code == 400
+    assert (
+        api.patch(
+            "/api/providers/p/", {"auth_type": "key", "scheme": "http"}, format="json"
+        ).status_code
+        == 400
+    )
     assert rows() == []
 
 
@@ -77,7 +96,14 @@ def test_setkey(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_admins_form(browser: Client) -> None:
     make_provider("p")
     page = f"/admin/providers/provider/{Provider.objects.get().pk}/change/"
-    form = {"name": "p", "type": "anthropic", "scheme": "https", "host": "x.test", "path": "/", "verify_tls": "on"}
+    form = {
+        "name": "p",
+        "type": "anthropic",
+        "scheme": "https",
+        "host": "x.test",
+        "path": "/",
+        "verify_tls": "on",
+    }
     assert browser.post(page, {**form, "auth_type": "key", "new_secret": SECRET}).status_code == 302
     assert rows() == [("credential-change", "provider p", "console", "done")]
 
@@ -88,7 +114,9 @@ def test_client_tokens(api: APIClient, browser: Client) -> None:
     call_command("clienttoken", "add", "b", stdout=io.StringIO(), stderr=io.StringIO())
     call_command("clienttoken", "remove", "b", stderr=io.StringIO())
     browser.post("/admin/interceptor/clienttoken/add/", {"name": "c", "providers": "[]"})
-    browser.post(f"/admin/interceptor/clienttoken/{ClientToken.objects.get().pk}/delete/", {"post": "yes"})
+    browser.post(
+        f"/admin/interceptor/clienttoken/{ClientToken.objects.get().pk}/delete/", {"post": "yes"}
+    )
     expected = [
         (f"client-token-{act}", f"token {name}", source, "done")
         for name, source in (("a", "api"), ("b", "command"), ("c", "console"))
@@ -101,7 +129,9 @@ async def read(answer: Any) -> bytes:
     return b"".join([piece async for piece in answer.streaming_content])
 
 
-def test_exports_and_clearing(api: APIClient, browser: Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exports_and_clearing(
+    api: APIClient, browser: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = make_flow(body=b"{}"), make_flow()
     answer: Any = api.get("/api/flows/har/")
     assert rows() == [("export", "2 flows", "api", "begun")], "before the first byte"

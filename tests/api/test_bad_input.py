@@ -52,17 +52,41 @@ def test_an_infinite_parameter_is_refused_where_anything_goes(api: APIClient, se
     body = b'{"stage": "outbound", "name": "my.hook", "params": {"a": %s}}'
     refused = api.post("/api/hooks/", body % b"1e999", content_type="application/json")
     assert (refused.status_code, refused.json()) == (400, {"detail": "A number is too large."})
-    assert api.post("/api/hooks/", body % b"1e99", content_type="application/json").status_code == 201
+    assert (
+        api.post("/api/hooks/", body % b"1e99", content_type="application/json").status_code == 201
+    )
 
 
 @pytest.mark.parametrize("resource", WRITABLE)
 def test_another_content_type_is_refused(api: APIClient, resource):
-    assert api.post(f"/api/{resource}/", b"a=b", content_type="application/x-www-form-urlencoded").status_code == 415
-    assert api.post(f"/api/{resource}/", b"{}", content_type="application/json; charset=bz2_codec").status_code == 400
+    assert (
+        api.post(
+            f"/api/{resource}/", b"a=b", content_type="application/x-www-form-urlencoded"
+        ).status_code
+        == 415
+    )
+    assert (
+        api.post(
+            f"/api/{resource}/", b"{}", content_type="application/json; charset=bz2_codec"
+        ).status_code
+        == 400
+    )
 
 
 @pytest.mark.parametrize(
-    "pk", ["0", "999999999999999999", "99999999999999999999999999", "-1", "1.5", "x", "%00", "1%00", "٣", "1;drop"]
+    "pk",
+    [
+        "0",
+        "999999999999999999",
+        "99999999999999999999999999",
+        "-1",
+        "1.5",
+        "x",
+        "%00",
+        "1%00",
+        "٣",
+        "1;drop",
+    ],
 )
 @pytest.mark.parametrize("resource", [*WRITABLE, "interceptors"])
 def test_a_strange_address_is_a_404(api: APIClient, resource, pk):
@@ -81,17 +105,23 @@ JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=30)
     | st.sampled_from(["(", "\x7f", "a" * 2000, "http://x", "\r\n", "😀", "127.0.0.1", "{model}"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
 @pytest.mark.parametrize("resource", WRITABLE)
-@fuzzing(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzzing(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_value_in_any_field_is_accepted_or_refused(api: APIClient, resource, data):
     body: dict[str, Any] = dict(WRITABLE[resource])
-    for field in data.draw(st.lists(st.sampled_from(fields_of(api, resource)), min_size=1, max_size=3)):
+    for field in data.draw(
+        st.lists(st.sampled_from(fields_of(api, resource)), min_size=1, max_size=3)
+    ):
         body[field] = data.draw(JSON)
     answer = api.post(f"/api/{resource}/", json.dumps(body), content_type="application/json")
     assert answer.status_code in (201, 400), (body, answer.content)
@@ -106,7 +136,10 @@ def test_two_who_take_the_same_name_at_once_conflict(api: APIClient, monkeypatch
     make_provider("p")
     monkeypatch.setattr("rest_framework.validators.UniqueValidator.__call__", lambda *_: None)
     answer = api.post("/api/providers/", WRITABLE["providers"], format="json")
-    assert (answer.status_code, answer.json()) == (409, {"detail": "This contradicts what is already stored."})
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {"detail": "This contradicts what is already stored."},
+    )
 
 
 def test_a_busy_database_is_a_503(api: APIClient, monkeypatch):

@@ -12,7 +12,12 @@ from shapes.models import Shape
 from tests.rows import make_provider, make_rule, make_status
 
 KEY = "sk-canary-4711-do-not-show"
-PROVIDER = {"name": "anthropic", "type": "anthropic", "host": "api.anthropic.com", "path": "/v1/messages"}
+PROVIDER = {
+    "name": "anthropic",
+    "type": "anthropic",
+    "host": "api.anthropic.com",
+    "path": "/v1/messages",
+}
 
 
 def test_a_provider_is_created_changed_and_deleted(api: APIClient):
@@ -24,8 +29,15 @@ def test_a_provider_is_created_changed_and_deleted(api: APIClient):
         "sk-ccproxy-anthropic",
     ]
     assert [row["name"] for row in api.get("/api/providers/").json()] == ["anthropic"]
-    assert api.patch("/api/providers/anthropic/", {"port": 8443}, format="json").json()["port"] == 8443
-    assert api.put("/api/providers/anthropic/", PROVIDER | {"host": "x.example"}, format="json").status_code == 200
+    assert (
+        api.patch("/api/providers/anthropic/", {"port": 8443}, format="json").json()["port"] == 8443
+    )
+    assert (
+        api.put(
+            "/api/providers/anthropic/", PROVIDER | {"host": "x.example"}, format="json"
+        ).status_code
+        == 200
+    )
     assert Provider.objects.get().host == "x.example"
     assert api.delete("/api/providers/anthropic/").status_code == 204
     assert not Provider.objects.exists()
@@ -38,7 +50,9 @@ def test_what_was_read_can_be_put_back(api: APIClient):
 
 
 def test_a_secret_goes_in_and_never_comes_out(api: APIClient):
-    made = api.post("/api/providers/", PROVIDER | {"auth_type": "key", "secret": KEY}, format="json")
+    made = api.post(
+        "/api/providers/", PROVIDER | {"auth_type": "key", "secret": KEY}, format="json"
+    )
     provider = Provider.objects.get()
     assert provider.secret.decrypt() == KEY
     answers = [made, api.get("/api/providers/"), api.get("/api/providers/anthropic/")]
@@ -49,14 +63,23 @@ def test_a_secret_goes_in_and_never_comes_out(api: APIClient):
         assert '"secret_stored":true' in answer.content.decode()
     provider.refresh_from_db()
     assert provider.secret.decrypt() == KEY
-    assert api.patch("/api/providers/anthropic/", {"secret": ""}, format="json").json()["secret_stored"] is False
+    assert (
+        api.patch("/api/providers/anthropic/", {"secret": ""}, format="json").json()[
+            "secret_stored"
+        ]
+        is False
+    )
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_answer_to_a_write_names_its_revision(api: APIClient):
     first = api.post("/api/providers/", PROVIDER, format="json")
     second = api.patch("/api/providers/anthropic/", {"port": 8443}, format="json")
-    assert int(second["x-ccproxy-revision"]) == ConfigRevision.current() == int(first["x-ccproxy-revision"]) + 1
+    assert (
+        int(second["x-ccproxy-revision"])
+        == ConfigRevision.current()
+        == int(first["x-ccproxy-revision"]) + 1
+    )
     assert "x-ccproxy-revision" not in api.get("/api/providers/")
 
 
@@ -95,15 +118,22 @@ def test_a_command_needs_the_flag(api: APIClient, settings):
     settings.CCPROXY_ALLOW_CODE_CONFIG = True
     assert api.post("/api/providers/", PROVIDER | command, format="json").status_code == 201
     settings.CCPROXY_ALLOW_CODE_CONFIG = False
-    assert api.patch("/api/providers/anthropic/", {"host": "x.example"}, format="json").status_code == 200
-    changed = api.patch("/api/providers/anthropic/", {"auth_config": {"command": "id"}}, format="json")
+    assert (
+        api.patch("/api/providers/anthropic/", {"host": "x.example"}, format="json").status_code
+        == 200
+    )
+    changed = api.patch(
+        "/api/providers/anthropic/", {"auth_config": {"command": "id"}}, format="json"
+    )
     assert changed.json() == {"auth_config": [CODE_REFUSED]}
     assert Provider.objects.get().auth_config == {"command": "printf x"}
 
 
 def test_a_file_to_read_needs_the_flag_too(api: APIClient, settings):
     file = {"auth_type": "file", "auth_config": {"file": "/etc/passwd"}}
-    assert api.post("/api/providers/", PROVIDER | file, format="json").json() == {"auth_config": [CODE_REFUSED]}
+    assert api.post("/api/providers/", PROVIDER | file, format="json").json() == {
+        "auth_config": [CODE_REFUSED]
+    }
     settings.CCPROXY_ALLOW_CODE_CONFIG = True
     assert api.post("/api/providers/", PROVIDER | file, format="json").status_code == 201
 
@@ -113,10 +143,17 @@ def test_where_a_login_is_kept_is_for_superusers(api: APIClient, reader: APIClie
 
     User.objects.get(username="reader").user_permissions.set(Permission.objects.all())
     login = {"auth_type": "anthropic_oauth", "auth_config": {"file_path": "~/.codex/auth.json"}}
-    assert reader.post("/api/providers/", PROVIDER | login, format="json").json() == {"auth_config": [LOGIN_REFUSED]}
+    assert reader.post("/api/providers/", PROVIDER | login, format="json").json() == {
+        "auth_config": [LOGIN_REFUSED]
+    }
     assert api.post("/api/providers/", PROVIDER | login, format="json").status_code == 201
-    assert reader.patch("/api/providers/anthropic/", {"enabled": False}, format="json").status_code == 200
-    elsewhere = {"auth_config": {"file_path": "~/.codex/auth.json", "endpoint": "https://evil.example/token"}}
+    assert (
+        reader.patch("/api/providers/anthropic/", {"enabled": False}, format="json").status_code
+        == 200
+    )
+    elsewhere = {
+        "auth_config": {"file_path": "~/.codex/auth.json", "endpoint": "https://evil.example/token"}
+    }
     assert reader.patch("/api/providers/anthropic/", elsewhere, format="json").status_code == 400
 
 
@@ -127,16 +164,31 @@ def test_the_flag_is_for_superusers(reader: APIClient, settings):
     User.objects.get(username="reader").user_permissions.set(Permission.objects.all())
     command = {"auth_type": "command", "auth_config": {"command": "id"}}
     assert reader.post("/api/providers/", PROVIDER, format="json").status_code == 201
-    assert reader.patch("/api/providers/anthropic/", command, format="json").json() == {"auth_config": [CODE_REFUSED]}
+    assert reader.patch("/api/providers/anthropic/", command, format="json").json() == {
+        "auth_config": [CODE_REFUSED]
+    }
 
 
 def test_a_rule_names_its_provider(api: APIClient):
     make_provider()
-    rule = {"name": "r", "action": "redirect", "dest_provider": "anthropic", "match_model": "^claude"}
+    rule = {
+        "name": "r",
+        "action": "redirect",
+        "dest_provider": "anthropic",
+        "match_model": "^claude",
+    }
     made = api.post("/api/rules/", rule, format="json")
     assert (made.status_code, made.json()["dest_provider"]) == (201, "anthropic")
-    assert api.patch(f"/api/rules/{made.json()['id']}/", {"position": 3}, format="json").json()["position"] == 3
-    assert api.post("/api/rules/", rule | {"dest_provider": "nobody"}, format="json").status_code == 400
+    assert (
+        api.patch(f"/api/rules/{made.json()['id']}/", {"position": 3}, format="json").json()[
+            "position"
+        ]
+        == 3
+    )
+    assert (
+        api.post("/api/rules/", rule | {"dest_provider": "nobody"}, format="json").status_code
+        == 400
+    )
 
 
 def test_a_rule_with_a_bad_expression_is_refused_with_the_position(api: APIClient):
@@ -161,7 +213,9 @@ def test_hooks_are_checked_against_their_own_parameters(api: APIClient):
     assert made.status_code == 201, made.content
     again = api.post("/api/hooks/", hook, format="json")
     assert again.status_code == 400
-    wrong = api.patch(f"/api/hooks/{made.json()['id']}/", {"params": {"signature": 7}}, format="json")
+    wrong = api.patch(
+        f"/api/hooks/{made.json()['id']}/", {"params": {"signature": 7}}, format="json"
+    )
     assert (wrong.status_code, list(wrong.json())) == (400, ["params"])
 
 
@@ -170,9 +224,13 @@ def test_an_own_function_needs_the_flag(api: APIClient, settings):
     assert api.post("/api/hooks/", hook, format="json").json() == {"name": [CODE_REFUSED]}
     row = HookSetting.objects.create(**hook)
     assert api.patch(f"/api/hooks/{row.pk}/", {"enabled": False}, format="json").status_code == 200
-    assert api.patch(f"/api/hooks/{row.pk}/", {"name": "other.one"}, format="json").status_code == 400
+    assert (
+        api.patch(f"/api/hooks/{row.pk}/", {"name": "other.one"}, format="json").status_code == 400
+    )
     settings.CCPROXY_ALLOW_CODE_CONFIG = True
-    assert api.patch(f"/api/hooks/{row.pk}/", {"name": "other.one"}, format="json").status_code == 200
+    assert (
+        api.patch(f"/api/hooks/{row.pk}/", {"name": "other.one"}, format="json").status_code == 200
+    )
 
 
 def test_a_client_token_comes_out_once(api: APIClient):
@@ -192,7 +250,9 @@ def test_shapes_show_their_size_and_not_their_bytes(api: APIClient):
     [row] = api.get("/api/shapes/").json()
     assert row["size_bytes"] == 12
     assert "blob" not in row
-    assert api.patch(f"/api/shapes/{row['id']}/", {"enabled": True}, format="json").status_code == 200
+    assert (
+        api.patch(f"/api/shapes/{row['id']}/", {"enabled": True}, format="json").status_code == 200
+    )
 
 
 def test_interceptors_tell_whether_they_run(api: APIClient):

@@ -31,9 +31,14 @@ def body_of(response: Any) -> Any:
 
 
 def test_jq_sees_what_the_other_filters_leave_newest_first(seeded: APIClient):
-    found = seeded.get("/api/flows/", {"jq": ["map(select(.status_code // .response.status_code == 200))", "map(.id)"]})
+    found = seeded.get(
+        "/api/flows/",
+        {"jq": ["map(select(.status_code // .response.status_code == 200))", "map(.id)"]},
+    )
     assert found.json()["results"][:2] == [IDS["live"], IDS["anthropic"]]
-    found = seeded.get("/api/flows/", {"provider": "local", "jq": "[length, .[0].rule]", "limit": "1"})
+    found = seeded.get(
+        "/api/flows/", {"provider": "local", "jq": "[length, .[0].rule]", "limit": "1"}
+    )
     assert found.json() == {"next": None, "results": [2, "cheap-evenings"]}
 
 
@@ -51,10 +56,22 @@ def test_jq_looks_at_a_bounded_number_and_says_where_to_go_on(api: APIClient, mo
 
 @pytest.mark.parametrize(
     "source",
-    [".[} ", ".[]", "x" * 20_000, "\0", 'import "a" as a; .', "error", "[range(1e9)]", "[repeat(.)]", "\ud800"],
+    [
+        ".[} ",
+        ".[]",
+        "x" * 20_000,
+        "\0",
+        'import "a" as a; .',
+        "error",
+        "[range(1e9)]",
+        "[repeat(.)]",
+        "\ud800",
+    ],
 )
 @pytest.mark.parametrize("path", ["/api/flows/", "/api/flows/har/"])
-def test_bad_filters_are_400_and_name_the_parameter(api: APIClient, monkeypatch, source: str, path: str):
+def test_bad_filters_are_400_and_name_the_parameter(
+    api: APIClient, monkeypatch, source: str, path: str
+):
     monkeypatch.setattr("flows.jqfilter.TIMEOUT_S", 0.5)
     answer = api.get(path, {"jq": source.encode("utf-8", "surrogatepass")})
     assert answer.status_code == 400
@@ -89,7 +106,9 @@ def test_har_by_the_accept_header(seeded: APIClient):
 
 
 def test_har_of_what_jq_keeps(seeded: APIClient):
-    har = body_of(seeded.get("/api/flows/har/", {"jq": 'map(select(.provider == "openai")) | sort_by(.id)'}))
+    har = body_of(
+        seeded.get("/api/flows/har/", {"jq": 'map(select(.provider == "openai")) | sort_by(.id)'})
+    )
     assert [page["id"] for page in har["log"]["pages"]] == [IDS["chat"], IDS["websocket"]]
     assert seeded.get("/api/flows/har/", {"jq": "map(.provider)"}).status_code == 400
     assert seeded.get("/api/flows/har/", {"nope": 1}).status_code == 400

@@ -37,14 +37,25 @@ def test_a_flow_reads_like_mitmwebs(api: APIClient):
     assert request["contentLength"] == len(CANARY)
     assert (response["status_code"], response["headers"][1]) == (200, ["x-side", "delivered"])
     assert response["timestamp_start"] == pytest.approx(flow.started_at.timestamp() + 0.12)
-    assert (found["id"], found["type"], found["error"], found["modified"]) == (flow.pk, "http", None, True)
+    assert (found["id"], found["type"], found["error"], found["modified"]) == (
+        flow.pk,
+        "http",
+        None,
+        True,
+    )
     assert (found["provider"], found["requested_model"]) == ("anthropic", "claude-haiku-4-5")
     assert found["cost_usd"] is None
 
 
 def test_a_flow_without_an_answer_or_sides_is_whole(api: APIClient):
     Flow.objects.create(
-        id="x", state="error", started_at="2026-01-01T00:00:00Z", method="GET", path="/", error="cut", status_code=None
+        id="x",
+        state="error",
+        started_at="2026-01-01T00:00:00Z",
+        method="GET",
+        path="/",
+        error="cut",
+        status_code=None,
     )
     [found] = api.get("/api/flows/").json()["results"]
     assert found["response"] is None
@@ -52,7 +63,9 @@ def test_a_flow_without_an_answer_or_sides_is_whole(api: APIClient):
     assert found["request"]["port"] is None
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://x:99999999/", "", "http://h:1/%zz", "http://é\x00/"])
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://x:99999999/", "", "http://h:1/%zz", "http://é\x00/"]
+)
 def test_hostile_urls_are_only_text(api: APIClient, url):
     make_flow(forwarded_url=url, client_url=url)
     assert len(ids(api.get("/api/flows/"))) == 1
@@ -82,7 +95,9 @@ def test_the_detail_has_four_sides_and_the_hooks(api: APIClient):
 
 def test_pages_follow_the_cursor_without_gaps(api: APIClient):
     same_moment = make_flow().started_at
-    made = {make_flow(started_at=same_moment).pk for _ in range(4)} | set(Flow.objects.values_list("pk", flat=True))
+    made = {make_flow(started_at=same_moment).pk for _ in range(4)} | set(
+        Flow.objects.values_list("pk", flat=True)
+    )
     path, seen = "/api/flows/?limit=2", []
     while path:
         answer = api.get(path)
@@ -146,7 +161,8 @@ def test_a_bad_query_is_a_400(api: APIClient, query):
 
 
 @pytest.mark.parametrize(
-    "query", ["q=%ff", "q=" + "a%20" * 2000, "q='\";--", "after=0001-01-01", "stream=maybe", "q=%25"]
+    "query",
+    ["q=%ff", "q=" + "a%20" * 2000, "q='\";--", "after=0001-01-01", "stream=maybe", "q=%25"],
 )
 def test_an_odd_query_is_answered(api: APIClient, query):
     make_flow()
@@ -163,7 +179,9 @@ def test_a_body_is_a_download(api: APIClient, side):
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["nope/", "nope/body/client/", "x/body/sideways/", "a%00b/", "..%2f/", "x" * 40 + "/"])
+@pytest.mark.parametrize(
+    "path", ["nope/", "nope/body/client/", "x/body/sideways/", "a%00b/", "..%2f/", "x" * 40 + "/"]
+)
 def test_what_is_not_there_is_a_404(api: APIClient, path):
     make_flow()
     assert api.get(f"/api/flows/{path}").status_code == 404

@@ -1,4 +1,6 @@
-"""Captures sent over REST and to the console's form: what comes in, and what broken and hostile files do."""
+"""Captures sent over REST and to the console's form: what comes in, and what broken and hostile
+files do.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ ADDRESS = "/api/flows/import/"
 
 
 def har(*urls: str) -> bytes:
-    entries = [{"request": {"method": "GET", "url": url}, "response": {"status": 200}} for url in urls]
+    entries = [
+        {"request": {"method": "GET", "url": url}, "response": {"status": 200}} for url in urls
+    ]
     return json.dumps({"log": {"version": "1.2", "entries": entries}}).encode()
 
 
@@ -44,14 +48,28 @@ def staff(client: Client) -> Client:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/har+json", "application/json", "application/octet-stream", "application/x-www-form-urlencoded"],
+    [
+        "application/har+json",
+        "application/json",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+    ],
 )
 def test_a_har_as_the_body(api: APIClient, content_type: str):
-    answer = api.post(ADDRESS, har("https://a.example/1", "https://a.example/2"), content_type=content_type)
-    assert (answer.status_code, answer.json()) == (200, {"new": 2, "known": 0, "skipped": 0, "problem": ""})
-    again = api.post(ADDRESS, har("https://a.example/2", "https://a.example/3"), content_type=content_type)
+    answer = api.post(
+        ADDRESS, har("https://a.example/1", "https://a.example/2"), content_type=content_type
+    )
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"new": 2, "known": 0, "skipped": 0, "problem": ""},
+    )
+    again = api.post(
+        ADDRESS, har("https://a.example/2", "https://a.example/3"), content_type=content_type
+    )
     assert again.json() == {"new": 1, "known": 1, "skipped": 0, "problem": ""}
-    assert [flow["source"] for flow in api.get("/api/flows/?source=import").json()["results"]] == ["import"] * 3
+    assert [flow["source"] for flow in api.get("/api/flows/?source=import").json()["results"]] == [
+        "import"
+    ] * 3
 
 
 def test_a_mitmproxy_capture_as_the_body_and_where_it_was_cut(api: APIClient):
@@ -74,12 +92,25 @@ def test_several_files_in_a_form(api: APIClient):
 
 def test_a_form_file_on_disk(api: APIClient, settings):
     settings.FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
-    answer = api.post(ADDRESS, {"file": SimpleUploadedFile("x", har("https://a.example/1"))}, format="multipart")
+    answer = api.post(
+        ADDRESS, {"file": SimpleUploadedFile("x", har("https://a.example/1"))}, format="multipart"
+    )
     assert answer.json()["new"] == 1
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b"{", b"\x00", b"hello", b"[" * 100_000, b'{"log": {"entries": 7}}', b"9:x"]
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"{",
+        b"\x00",
+        b"hello",
+        b"[" * 100_000,
+        b'{"log": {"entries": 7}}',
+        b"9:x",
+    ],
 )
 def test_what_is_no_capture_is_a_400_that_says_so(api: APIClient, staff: Client, body: bytes):
     answer = api.post(ADDRESS, body, content_type="application/octet-stream")
@@ -100,7 +131,9 @@ def test_no_file_at_all(api: APIClient, staff: Client):
     assert api.post(ADDRESS, b"x", content_type="multipart/form-data").status_code == 400
 
 
-def test_a_file_over_the_bound_is_a_413(api: APIClient, staff: Client, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_over_the_bound_is_a_413(
+    api: APIClient, staff: Client, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("flows.uploads.MAX_UPLOAD_BYTES", 100)
     large = har("https://a.example/" + "x" * 200)
     answer = api.post(ADDRESS, large, content_type="application/json")
@@ -108,14 +141,26 @@ def test_a_file_over_the_bound_is_a_413(api: APIClient, staff: Client, monkeypat
     assert "ccproxy flows import FILE" in answer.json()["detail"]
     page = staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)})
     assert "ccproxy flows import FILE" in page.content.decode()
-    monkeypatch.setattr("flows.uploads.MAX_UPLOAD_BYTES", -(1024**2))  # the declared length is looked at first
+    monkeypatch.setattr(
+        "flows.uploads.MAX_UPLOAD_BYTES", -(1024**2)
+    )  # the declared length is looked at first
     assert api.post(ADDRESS, large, content_type="application/json").status_code == 413
-    assert staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)}).status_code == 413
+    assert (
+        staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)}).status_code
+        == 413
+    )
 
 
-def test_importing_needs_the_right_to_add_flows(reader: APIClient, stranger: APIClient, client: Client):
+def test_importing_needs_the_right_to_add_flows(
+    reader: APIClient, stranger: APIClient, client: Client
+):
     for api in (reader, stranger):
-        assert api.post(ADDRESS, har("https://a.example/"), content_type="application/json").status_code == 403
+        assert (
+            api.post(
+                ADDRESS, har("https://a.example/"), content_type="application/json"
+            ).status_code
+            == 403
+        )
     assert APIClient().post(ADDRESS, b"{}", content_type="application/json").status_code == 401
     client.force_login(User.objects.create_user("clerk", is_staff=True))
     assert client.get("/flows/import/").status_code == 403
@@ -128,7 +173,10 @@ def test_importing_needs_the_right_to_add_flows(reader: APIClient, stranger: API
 
 def test_the_form_tells_what_came_in(staff: Client):
     assert 'type="file"' in staff.get("/flows/import/").content.decode()
-    files = [SimpleUploadedFile("<b>.har", har("https://a.example/1")), SimpleUploadedFile("y", har())]
+    files = [
+        SimpleUploadedFile("<b>.har", har("https://a.example/1")),
+        SimpleUploadedFile("y", har()),
+    ]
     html = staff.post("/flows/import/", {"file": files}).content.decode()
     assert "&lt;b&gt;.har</b> 1 flow came in." in html
     assert "y</b> 0 flows came in." in html
@@ -141,7 +189,11 @@ def test_hostile_text_out_of_a_file_is_shown_as_text(staff: Client, api: APIClie
             "url": f"https://a.example/{HOSTILE}",
             "httpVersion": HOSTILE,
             "headers": [{"name": HOSTILE, "value": HOSTILE * 50}],
-            "postData": {"text": json.dumps({"model": HOSTILE, "messages": [{"role": "user", "content": HOSTILE}]})},
+            "postData": {
+                "text": json.dumps(
+                    {"model": HOSTILE, "messages": [{"role": "user", "content": HOSTILE}]}
+                )
+            },
         },
         "response": {"status": 200, "statusText": HOSTILE, "content": {"text": HOSTILE}},
     }
@@ -175,10 +227,22 @@ ODD = (
     | st.just("x" * 5000)
     | st.lists(st.integers(), max_size=2)
 )
-PLACES = [b"id", b"method", b"path", b"host", b"port", b"headers", b"content", b"timestamp_start", b"http_version"]
+PLACES = [
+    b"id",
+    b"method",
+    b"path",
+    b"host",
+    b"port",
+    b"headers",
+    b"content",
+    b"timestamp_start",
+    b"http_version",
+]
 
 
-@fuzzing(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzzing(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(change=st.dictionaries(st.sampled_from(PLACES), ODD, max_size=3))
 def test_a_tampered_capture_is_read_or_refused(api: APIClient, change: dict[bytes, Any]):
     answer = api.post(ADDRESS, tampered(change), content_type="application/octet-stream")
@@ -188,10 +252,14 @@ def test_a_tampered_capture_is_read_or_refused(api: APIClient, change: dict[byte
         assert api.get(f"/api/flows/{flow_id}/").status_code == 200
 
 
-@fuzzing(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzzing(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.integers(0, 3000), junk=st.binary(min_size=1, max_size=6))
 def test_a_damaged_capture_is_read_or_refused(api: APIClient, place: int, junk: bytes):
     whole = tampered({})
     place %= len(whole)
-    answer = api.post(ADDRESS, whole[:place] + junk + whole[place:], content_type="application/octet-stream")
+    answer = api.post(
+        ADDRESS, whole[:place] + junk + whole[place:], content_type="application/octet-stream"
+    )
     assert answer.status_code in (200, 400), answer.content

@@ -28,10 +28,16 @@ def seeded(api: APIClient) -> APIClient:
 def test_usage_has_the_page_s_sums(seeded: APIClient):
     today = timezone.now().date()
     for model, cost in (("a", "0.5"), ("b", None)):
-        UsageDaily.objects.create(day=today, provider="p", model=model, session_id="s", requests=2, cost_usd=cost)
+        UsageDaily.objects.create(
+            day=today, provider="p", model=model, session_id="s", requests=2, cost_usd=cost
+        )
     found = seeded.get("/api/usage/?days=7").json()
     assert (found["days"], found["last"]) == (7, today.isoformat())
-    assert (found["totals"]["requests"], found["totals"]["cost_usd"], found["totals"]["input_tokens"]) == (4, 0.5, None)
+    assert (
+        found["totals"]["requests"],
+        found["totals"]["cost_usd"],
+        found["totals"]["input_tokens"],
+    ) == (4, 0.5, None)
     assert [(row["model"], row["cost_usd"]) for row in found["models"]] == [("a", 0.5), ("b", None)]
     assert found["by_day"][0]["day"] == today.isoformat()
     assert seeded.get("/api/usage/?days=8").json() == {"days": ["Choose one of 7, 30, 90, 365."]}
@@ -41,8 +47,12 @@ def test_a_session_has_its_requests_in_order(seeded: APIClient):
     found = seeded.get(f"/api/sessions/{SESSION}/").json()
     times = [row["flow"]["started_at"] for row in found["requests"]]
     assert times == sorted(times)
-    assert found["totals"]["requests"] == len(times) == Flow.objects.filter(session_id=SESSION).count()
-    assert {row["conversation"] for row in found["requests"]} == {one["letter"] for one in found["conversations"]}
+    assert (
+        found["totals"]["requests"] == len(times) == Flow.objects.filter(session_id=SESSION).count()
+    )
+    assert {row["conversation"] for row in found["requests"]} == {
+        one["letter"] for one in found["conversations"]
+    }
 
 
 def test_changes_as_a_whole_and_of_one_hook(seeded: APIClient):
@@ -57,7 +67,9 @@ def test_changes_as_a_whole_and_of_one_hook(seeded: APIClient):
 
 def test_the_context_and_its_cache(seeded: APIClient):
     found = seeded.get(f"/api/flows/{TURN_IDS[2]}/context/").json()
-    assert found["context"]["total_bytes"] == sum(part["size_bytes"] for part in found["context"]["slices"])
+    assert found["context"]["total_bytes"] == sum(
+        part["size_bytes"] for part in found["context"]["slices"]
+    )
     assert found["cache"]["previous"] == TURN_IDS[1]
     assert seeded.get(f"/api/flows/{IDS['count']}/context/").json()["context"] is None
 

@@ -12,11 +12,15 @@ from rest_framework.test import APIClient
 
 def test_the_schema_is_made_without_a_warning_and_without_a_database():
     out = io.StringIO()
-    call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", stdout=out)
+    call_command(
+        "spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", stdout=out
+    )
     schema = json.loads(out.getvalue())
     assert "/api/flows/{id}/body/{side}/" in schema["paths"]
     flow_list = schema["paths"]["/api/flows/"]["get"]
-    assert {"cursor", "limit", "q", "provider"} <= {parameter["name"] for parameter in flow_list["parameters"]}
+    assert {"cursor", "limit", "q", "provider"} <= {
+        parameter["name"] for parameter in flow_list["parameters"]
+    }
     provider = schema["components"]["schemas"]["Provider"]["properties"]
     assert "secret" not in provider
     assert "secret" in schema["components"]["schemas"]["ProviderRequest"]["properties"]

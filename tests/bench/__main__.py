@@ -1,8 +1,10 @@
-"""`python -m tests.bench [section …] [--quick] [--json FILE]`: measures, prints a table, writes the figures as JSON.
+"""`python -m tests.bench [section …] [--quick] [--json FILE]`: measures, prints a table, writes the
+figures as JSON.
 
-A section is a module of this package with a `TITLE` and `figures()`; a new one is one line in `SECTIONS`. Absolute
-times depend on the machine and on what else runs on it, so every target is a ratio or has room. `--check` compares the
-ratios with the committed baseline, `--baseline` makes this run the baseline.
+A section is a module of this package with a `TITLE` and `figures()`; a new one is one line in
+`SECTIONS`. Absolute times depend on the machine and on what else runs on it, so every target is a
+ratio or has room. `--check` compares the ratios with the committed baseline, `--baseline` makes
+this run the baseline.
 """
 
 from __future__ import annotations
@@ -38,7 +40,11 @@ def show(section: Section) -> list[Figure]:
     for figure in section.figures():
         if not found or found[-1].what != figure.what:
             print(f"  {figure.what}")
-        target = "" if figure.target is None else f"  ≤ {figure.target:g}{'' if figure.kept else '  MISSED'}"
+        target = (
+            ""
+            if figure.target is None
+            else f"  ≤ {figure.target:g}{'' if figure.kept else '  MISSED'}"
+        )
         print(f"    {figure.case:44}{figure.value:9.2f} {figure.unit}{target}", flush=True)
         found.append(figure)
     print()
@@ -64,12 +70,18 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all but {', '.join(WHEN_NAMED)} without"
+        "sections",
+        nargs="*",
+        help=f"of {', '.join(SECTIONS)}; all but {', '.join(WHEN_NAMED)} without",
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="a few minutes: coarse figures")
-    parser.add_argument("--soak-s", type=float, default=OPTIONS.soak_s, help="how long the soak lasts")
-    parser.add_argument("--check", action="store_true", help="fail when a ratio is much worse than the baseline")
+    parser.add_argument(
+        "--soak-s", type=float, default=OPTIONS.soak_s, help="how long the soak lasts"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="fail when a ratio is much worse than the baseline"
+    )
     parser.add_argument("--baseline", action="store_true", help="make this run the baseline")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
@@ -78,18 +90,29 @@ def _arguments() -> argparse.Namespace:
 
 
 def _as_json(results: dict[str, list[Figure]]) -> dict[str, Any]:
-    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
+    machine = {
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
     sections = {
-        name: [{**asdict(figure), "kept": figure.kept} for figure in figures] for name, figures in results.items()
+        name: [{**asdict(figure), "kept": figure.kept} for figure in figures]
+        for name, figures in results.items()
     }
     return {"machine": machine, "sections": sections}
 
 
 def _check(now: dict[str, float], sections: list[str]) -> None:
     """End with 1 when this run is much worse than the baseline of the same sections."""
-    baseline = {key: value for key, value in compare.read().items() if key.partition(":")[0] in sections}
+    baseline = {
+        key: value for key, value in compare.read().items() if key.partition(":")[0] in sections
+    }
     lines = compare.worse(now, baseline)
-    print("\n".join(["", "Worse than the baseline:", *lines]) if lines else "No ratio is much worse than the baseline.")
+    print(
+        "\n".join(["", "Worse than the baseline:", *lines])
+        if lines
+        else "No ratio is much worse than the baseline."
+    )
     sys.exit(bool(lines))
 
 

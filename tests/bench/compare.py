@@ -1,4 +1,6 @@
-"""Compares a run with the committed baseline: ratios only, with much room, because machines and neighbours differ."""
+"""Compares a run with the committed baseline: ratios only, with much room, because machines and
+neighbours differ.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from tests.bench.result import Figure
 
 BASELINE = Path(__file__).with_name("baseline.json")
 ROOM = 1.5
-"""A ratio may be this much higher than in the baseline: neighbouring runs differ by a tenth, shared runners by more."""
+"""A ratio may be this much higher than in the baseline: neighbouring runs differ by a tenth, shared
+runners by more.
+"""
 
 
 def ratios(sections: Mapping[str, Iterable[Figure]]) -> dict[str, float]:
@@ -24,7 +28,9 @@ def ratios(sections: Mapping[str, Iterable[Figure]]) -> dict[str, float]:
 
 
 def worse(now: Mapping[str, float], baseline: Mapping[str, float]) -> list[str]:
-    """One line for every ratio that got worse by more than the room, and for every one that is new or gone."""
+    """One line for every ratio that got worse by more than the room, and for every one that is new
+    or gone.
+    """
     found = [
         f"{key}: {now[key]:.2f} × instead of {before:.2f} ×"
         for key, before in baseline.items()

@@ -1,7 +1,9 @@
 # ruff: noqa: E402  Django has to be set up before its models are imported
-"""Fills the record of this process's database and measures the console on it: one figure a line, as JSON.
+"""Fills the record of this process's database and measures the console on it: one figure a line, as
+JSON.
 
-`python -m tests.bench.flow_child COUNT`, with `CCPROXY_CONFIG_DIR` and perhaps `DATABASE_URL` in the environment.
+`python -m tests.bench.flow_child COUNT`, with `CCPROXY_CONFIG_DIR` and perhaps `DATABASE_URL` in
+the environment.
 """
 
 from __future__ import annotations
@@ -63,10 +65,14 @@ LISTS: Sequence[tuple[str, dict[str, str], float]] = (
 )
 
 
-def measured(what: str, case: str, call: Callable[[], Any], target_ms: float, rounds: int = ROUNDS) -> Iterator[Figure]:
-    """The 95th percentile of a call's times, the first one left out; and what it takes of this process.
+def measured(
+    what: str, case: str, call: Callable[[], Any], target_ms: float, rounds: int = ROUNDS
+) -> Iterator[Figure]:
+    """The 95th percentile of a call's times, the first one left out; and what it takes of this
+    process.
 
-    On a machine that is busy with other work the two are far apart. A server of its own is not in the second.
+    On a machine that is busy with other work the two are far apart. A server of its own is not in
+    the second.
     """
     call()
     times, cpu = [], []
@@ -85,12 +91,18 @@ def pages(client: Client) -> Iterator[Figure]:
         yield from page(client, "list", case, "/flows/", query, target_ms)
     older = Flow.objects.order_by("-started_at")[Flow.objects.count() // 2]
     micros = int(older.started_at.timestamp() * 1_000_000)
-    yield from page(client, "list", "a page in the middle", "/flows/", {"cursor": f"{micros}_{older.pk}"}, 200)
+    yield from page(
+        client, "list", "a page in the middle", "/flows/", {"cursor": f"{micros}_{older.pk}"}, 200
+    )
     for tab in ("", "chat", "request", "changes", "context"):
-        yield from page(client, "flow page", tab or "as it opens", f"/flows/{older.pk}/", {"tab": tab}, 150)
+        yield from page(
+            client, "flow page", tab or "as it opens", f"/flows/{older.pk}/", {"tab": tab}, 150
+        )
 
 
-def page(client: Client, what: str, case: str, path: str, query: dict[str, str], target_ms: float) -> Iterator[Figure]:
+def page(
+    client: Client, what: str, case: str, path: str, query: dict[str, str], target_ms: float
+) -> Iterator[Figure]:
     """One page."""
     ask = partial(_ask, client, path, query)
     with CaptureQueriesContext(connection) as asked:
@@ -142,7 +154,9 @@ def main() -> None:
     begun = time.perf_counter()
     count = seed(int(sys.argv[1])) if not Flow.objects.exists() else Flow.objects.count()
     say(Figure("seed", f"{count} flows", time.perf_counter() - begun, "s"))
-    user, _ = get_user_model().objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
+    user, _ = get_user_model().objects.get_or_create(
+        username="bench", is_staff=True, is_superuser=True
+    )
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(user)
     cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"

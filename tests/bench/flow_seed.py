@@ -1,4 +1,5 @@
-"""A record full of flows to measure with: some thousand flows with texts of their own, and copies of their rows.
+"""A record full of flows to measure with: some thousand flows with texts of their own, and copies
+of their rows.
 
 A copy has other ids, another time and another session. Each of its bodies is a row of its own.
 """
@@ -30,19 +31,37 @@ OWN_TEXTS = 5000
 _BATCH_FLOWS = 1000
 _APART_S = 7
 _PROVIDERS = (
-    ("anthropic", "api.anthropic.com", "/v1/messages?beta=true", ("claude-haiku-4-5", "claude-sonnet-4-5")),
+    (
+        "anthropic",
+        "api.anthropic.com",
+        "/v1/messages?beta=true",
+        ("claude-haiku-4-5", "claude-sonnet-4-5"),
+    ),
     ("openai", "api.openai.com", "/v1/chat/completions", ("gpt-5", "gpt-5-mini")),
-    ("google", "generativelanguage.googleapis.com", "/v1beta/models/gemini:generateContent", ("gemini-2.5-pro",)),
+    (
+        "google",
+        "generativelanguage.googleapis.com",
+        "/v1beta/models/gemini:generateContent",
+        ("gemini-2.5-pro",),
+    ),
 )
 
 
 def seed(count: int) -> int:
-    """About `count` flows of 20 KB, the newest now; some failed, in sessions of forty. Returns how many."""
+    """About `count` flows of 20 KB, the newest now; some failed, in sessions of forty.
+
+    Returns how many.
+    """
     own = min(count, OWN_TEXTS)
     texts, now = made_up(2_000_000), datetime.now(UTC)
     for start in range(0, own, _BATCH_FLOWS):
         numbers = range(start, min(own, start + _BATCH_FLOWS))
-        _write([_Made(number, texts, now - timedelta(seconds=_APART_S * (own - number))) for number in numbers])
+        _write(
+            [
+                _Made(number, texts, now - timedelta(seconds=_APART_S * (own - number)))
+                for number in numbers
+            ]
+        )
     copies = count // own
     for copy in range(1, copies):
         _copy(copy, own * _APART_S * copy)
@@ -73,12 +92,19 @@ def _copy(copy: int, earlier_s: int) -> None:
 
 def _copy_rows(model: type[Model], changed: dict[str, str], key: str) -> None:
     """Those of the rows whose key says that they are no copies."""
-    columns = [str(column.column) for column in model._meta.concrete_fields if not isinstance(column, AutoField)]
+    columns = [
+        str(column.column)
+        for column in model._meta.concrete_fields
+        if not isinstance(column, AutoField)
+    ]
     values = ", ".join(changed.get(column, f'"{column}"') for column in columns)
     names = ", ".join(f'"{column}"' for column in columns)
     table = model._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE substr({key}, 20, 3) = '000'")
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE substr({key}, 20, 3)"
+            " = '000'"
+        )
 
 
 class _Made:
@@ -93,7 +119,9 @@ class _Made:
         self.request, self.answer = _original(_request(asked, number)), _original(_reply(said))
         self.flow = Flow(id=self.id, started_at=started_at, **_fields(chance, number))
         names = (self.id, self.flow.session_id, self.flow.provider, self.flow.host, self.flow.path)
-        self.flow.search_text = "\n".join((*names, self.flow.requested_model, asked[-1200:], said[:1200])).lower()
+        self.flow.search_text = "\n".join(
+            (*names, self.flow.requested_model, asked[-1200:], said[:1200])
+        ).lower()
 
     def bodies(self) -> Iterator[PackedBody]:
         yield self.request
@@ -105,7 +133,11 @@ class _Made:
             yield FlowSide(
                 side=name,
                 http_version="HTTP/1.1",
-                headers=[["content-type", "application/json"], ["x-request-id", f"{self.number:x}"], ["via", name]],
+                headers=[
+                    ["content-type", "application/json"],
+                    ["x-request-id", f"{self.number:x}"],
+                    ["via", name],
+                ],
                 body_digest=body.digest,
                 body_size_bytes=body.size_bytes,
                 status_code=None if name in ("client", "forwarded") else self.flow.status_code,
@@ -113,7 +145,9 @@ class _Made:
 
     def hooks(self) -> Iterator[HookTrace]:
         for seq, hook in enumerate(("inject_auth", "extract_session_id")):
-            yield HookTrace(seq=seq, stage="inbound", hook=hook, outcome="ran", changed=["header:a"])
+            yield HookTrace(
+                seq=seq, stage="inbound", hook=hook, outcome="ran", changed=["header:a"]
+            )
 
 
 def _original(data: bytes) -> PackedBody:
@@ -150,12 +184,16 @@ def _fields(chance: random.Random, number: int) -> dict[str, Any]:
 
 def _request(text: str, number: int) -> bytes:
     turns = [text[start : start + 1500] for start in range(0, len(text), 1500)]
-    messages = [{"role": ("user", "assistant")[at % 2], "content": turn} for at, turn in enumerate(turns)]
+    messages = [
+        {"role": ("user", "assistant")[at % 2], "content": turn} for at, turn in enumerate(turns)
+    ]
     return json.dumps({"model": "m", "max_tokens": 4096 + number, "messages": messages}).encode()
 
 
 def _reply(text: str) -> bytes:
-    return json.dumps({"type": "message", "role": "assistant", "content": [{"type": "text", "text": text}]}).encode()
+    return json.dumps(
+        {"type": "message", "role": "assistant", "content": [{"type": "text", "text": text}]}
+    ).encode()
 
 
 def _write(made: list[_Made]) -> None:
@@ -165,11 +203,19 @@ def _write(made: list[_Made]) -> None:
         create(Flow, [one.flow for one in made])
         texts = {one.id: asdict(written(one.sides(), one.hooks())) for one in made}
         create(FlowParts, [FlowParts(flow_id=flow_id, **parts) for flow_id, parts in texts.items()])
-        create(BodyRef, [BodyRef(flow_id=one.id, digest=body.digest) for one in made for body in one.bodies()])
+        create(
+            BodyRef,
+            [BodyRef(flow_id=one.id, digest=body.digest) for one in made for body in one.bodies()],
+        )
 
 
 def _body(packed: PackedBody) -> FlowBody:
-    return FlowBody(digest=packed.digest, encoding=packed.encoding, size_bytes=packed.size_bytes, blob=packed.blob)
+    return FlowBody(
+        digest=packed.digest,
+        encoding=packed.encoding,
+        size_bytes=packed.size_bytes,
+        blob=packed.blob,
+    )
 
 
 def _create(model: Any, rows: list[Any], batch_rows: int) -> None:

@@ -1,5 +1,6 @@
 # ruff: noqa: E402  Django has to be set up before its models are imported
-"""Stores an agent's session of a hundred turns and measures what it takes: one figure a line, as JSON.
+"""Stores an agent's session of a hundred turns and measures what it takes: one figure a line, as
+JSON.
 
 The texts are those of the recorded traffic where it is at hand, else made up.
 """
@@ -39,7 +40,9 @@ TURNS = 100
 START_BYTES = 200_000
 MAX_SHARE = 100 / 20
 """Per cent of the raw bytes."""
-_CORPUS = Path(os.environ.get("CCPROXY_TEST_CORPUS") or Path(__file__).parents[2] / "../shared/data")
+_CORPUS = Path(
+    os.environ.get("CCPROXY_TEST_CORPUS") or Path(__file__).parents[2] / "../shared/data"
+)
 _CLIENT = "clients/claude-2.1.197.json"
 
 

@@ -1,4 +1,6 @@
-"""The record at its size: 100,000 flows of 20 KB on SQLite and on PostgreSQL, and an agent's session on the disk."""
+"""The record at its size: 100,000 flows of 20 KB on SQLite and on PostgreSQL, and an agent's
+session on the disk.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,21 @@ def figures() -> Iterator[Figure]:
     for database in ("SQLite", "PostgreSQL"):
         with ExitStack() as stack:
             url = stack.enter_context(postgres(free_port())) if database == "PostgreSQL" else ""
-            yield from _measured(database, "tests.bench.flow_child", {"DATABASE_URL": url}, str(count))
+            yield from _measured(
+                database, "tests.bench.flow_child", {"DATABASE_URL": url}, str(count)
+            )
 
 
-def _measured(name: str, module: str, environment: dict[str, str], *arguments: str) -> Iterator[Figure]:
+def _measured(
+    name: str, module: str, environment: dict[str, str], *arguments: str
+) -> Iterator[Figure]:
     """The figures that a process with a record of its own prints."""
     with tempfile.TemporaryDirectory(prefix="ccproxy-bench-") as config:
-        kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in ("DATABASE_URL", "REDIS_URL")
+        }
         extra = {key: value for key, value in environment.items() if value}
         with subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

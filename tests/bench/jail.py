@@ -1,4 +1,6 @@
-"""The jail: how long it takes to be ready, and what passes through it, beside bare mitmdump over the same tunnels."""
+"""The jail: how long it takes to be ready, and what passes through it, beside bare mitmdump over
+the same tunnels.
+"""
 
 from __future__ import annotations
 
@@ -56,35 +58,63 @@ def _starts(product: Bench, kinds: list[str]) -> Iterator[Figure]:
             product.jailed(kind, "true")
             taken.append(time.perf_counter() - began)
         yield Figure(
-            "start and end of a jail", f"{kind}, median of {count}", statistics.median(taken[1:]), "s", READY_S
+            "start and end of a jail",
+            f"{kind}, median of {count}",
+            statistics.median(taken[1:]),
+            "s",
+            READY_S,
         )
         later = max(taken[1:]) - taken[0]
-        yield Figure("slowest of the jails in a row after the first", f"{kind}", later, "s", SLOWER_THAN_FIRST_S)
+        yield Figure(
+            "slowest of the jails in a row after the first",
+            f"{kind}",
+            later,
+            "s",
+            SLOWER_THAN_FIRST_S,
+        )
 
 
 def _traffic(best: dict[str, Measured], kinds: list[str]) -> Iterator[Figure]:
     megabytes = _megabytes()
     for what, key in (("download", "down_s"), ("upload", "up_s")):
         for case, measured in best.items():
-            yield Figure(f"{what}, {megabytes} MB over TLS", case, megabytes / measured[key], "MB/s")
+            yield Figure(
+                f"{what}, {megabytes} MB over TLS", case, megabytes / measured[key], "MB/s"
+            )
     for case, measured in best.items():
         yield Figure("small request on a kept connection, median", case, measured["p50_ms"], "ms")
     for kind in kinds:
         for what, key in (("download", "down_s"), ("upload", "up_s"), ("small request", "p50_ms")):
             ratio = best[OURS.format(kind)][key] / best[BARE.format(kind)][key]
-            yield Figure("time taken, against bare mitmdump over the same tunnel", f"{what}, {kind}", ratio, RATIO)
+            yield Figure(
+                "time taken, against bare mitmdump over the same tunnel",
+                f"{what}, {kind}",
+                ratio,
+                RATIO,
+            )
     if "python" in kinds:
         a_megabyte_s = best[OURS.format("python")]["down_s"] / megabytes
-        yield Figure("a megabyte by the Python client", "download", a_megabyte_s * 1000, "ms", 1000 / PYTHON_MB_PER_S)
+        yield Figure(
+            "a megabyte by the Python client",
+            "download",
+            a_megabyte_s * 1000,
+            "ms",
+            1000 / PYTHON_MB_PER_S,
+        )
 
 
 def _best(ways: dict[str, Callable[[], Measured]]) -> dict[str, Measured]:
-    """The best of some rounds, interleaved: what disturbs a machine passes, what a way costs stays."""
+    """The best of some rounds, interleaved: what disturbs a machine passes, what a way costs
+    stays.
+    """
     found: dict[str, list[Measured]] = {name: [] for name in ways}
     for _ in range(1 if OPTIONS.quick else 3):
         for name, measure in ways.items():
             found[name].append(measure())
-    return {name: {key: min(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
+    return {
+        name: {key: min(run[key] for run in runs) for key in runs[0]}
+        for name, runs in found.items()
+    }
 
 
 def _inside(bench: Bench, kind: str) -> Measured:
@@ -92,12 +122,23 @@ def _inside(bench: Bench, kind: str) -> Measured:
 
 
 def _outside(port: int) -> Measured:
-    return _parsed(subprocess.run(_client(port), check=True, capture_output=True, text=True, timeout=300).stdout)
+    return _parsed(
+        subprocess.run(
+            _client(port), check=True, capture_output=True, text=True, timeout=300
+        ).stdout
+    )
 
 
 def _client(port: int) -> list[str]:
     requests = 50 if OPTIONS.quick else 300
-    return [sys.executable, "-I", str(Path(jail_client.__file__)), str(port), str(_megabytes()), str(requests)]
+    return [
+        sys.executable,
+        "-I",
+        str(Path(jail_client.__file__)),
+        str(port),
+        str(_megabytes()),
+        str(requests),
+    ]
 
 
 def _megabytes() -> int:

@@ -1,7 +1,9 @@
-"""`python -I jail_client.py PORT|443 MEGABYTES REQUESTS`: what the jail's benchmark runs, inside a jail or outside.
+"""`python -I jail_client.py PORT|443 MEGABYTES REQUESTS`: what the jail's benchmark runs, inside a
+jail or outside.
 
-Prints JSON: seconds for a download and an upload of so many MB, and the median of small requests in milliseconds, all
-over one connection that is kept. On port 443 it speaks TLS to the provider's name, else plain HTTP to loopback.
+Prints JSON: seconds for a download and an upload of so many MB, and the median of small requests in
+milliseconds, all over one connection that is kept. On port 443 it speaks TLS to the provider's
+name, else plain HTTP to loopback.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ def connect(port: int) -> http.client.HTTPConnection:
 
 
 def ask(
-    connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str], body: bytes = b""
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes = b"",
 ) -> float:
     """Seconds until the answer is complete; it must be a 200."""
     began = time.perf_counter()

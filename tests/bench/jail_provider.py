@@ -1,6 +1,8 @@
-"""`python -m tests.bench.jail_provider CHAIN`: a provider over TLS that answers as many bytes as it is asked for.
+"""`python -m tests.bench.jail_provider CHAIN`: a provider over TLS that answers as many bytes as it
+is asked for.
 
-GET /bytes/N answers N bytes, everything else two; what is sent is read and dropped. Prints its port.
+GET /bytes/N answers N bytes, everything else two; what is sent is read and dropped. Prints its
+port.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def main(chain: str) -> None:
     context.set_alpn_protocols(["http/1.1"])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
     print(server.server_address[1], flush=True)
     server.serve_forever()
 

@@ -1,4 +1,6 @@
-"""What the jail is compared with: bare mitmdump as a reverse proxy and as a WireGuard server, same provider behind."""
+"""What the jail is compared with: bare mitmdump as a reverse proxy and as a WireGuard server, same
+provider behind.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ inspector:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A config directory whose lease socket is served, and the environment to start a jail there."""
+    """A config directory whose lease socket is served, and the environment to start a jail
+    there.
+    """
 
     environ: dict[str, str]
 
@@ -54,7 +58,9 @@ class Bench:
         """Run a command in a jail; what it printed."""
         command = [sys.executable, "-c", _JAIL, "jail", "--wireguard", kind, "--", *words]
         environ = {**self.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=300, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -101,7 +107,9 @@ def bare_reverse(folder: Path, upstream: Provider) -> Iterator[int]:
 
 @contextlib.contextmanager
 def bare_wireguard(folder: Path, upstream: Provider) -> Iterator[Bench]:
-    """`mitmdump --mode wireguard`, and a lease socket that hands its one server out, one jail after the other."""
+    """`mitmdump --mode wireguard`, and a lease socket that hands its one server out, one jail after
+    the other.
+    """
     folder.mkdir()
     keys = {"server_key": wireguard.genkey(), "client_key": wireguard.genkey()}
     (folder / "keys.json").write_text(json.dumps(keys))
@@ -128,7 +136,14 @@ def _mitmdump(folder: Path, upstream: Provider, mode: str) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     addon = folder / "addon.py"
     addon.write_text(_ADDON.format(host=HOST, address=ADDRESS, port=upstream.port))
-    command = [str(Path(sys.executable).with_name("mitmdump")), "-q", "--set", f"confdir={folder}", "--mode", mode]
+    command = [
+        str(Path(sys.executable).with_name("mitmdump")),
+        "-q",
+        "--set",
+        f"confdir={folder}",
+        "--mode",
+        mode,
+    ]
     command += ["--set", f"ssl_verify_upstream_trusted_ca={upstream.ca}", "-s", str(addon)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

@@ -1,4 +1,6 @@
-"""The load generator: raw HTTP/1.1 over asyncio protocols, so that it costs a fraction of what it measures."""
+"""The load generator: raw HTTP/1.1 over asyncio protocols, so that it costs a fraction of what it
+measures.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ _TAIL_BYTES = 64
 
 @dataclass(slots=True)
 class Answer:
-    """What one request met. Times in seconds; `event_delays` from the provider's write to the client's read."""
+    """What one request met.
+
+    Times in seconds; `event_delays` from the provider's write to the client's read.
+    """
 
     status_code: int
     taken_s: float
@@ -60,7 +65,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._done is not None and not self._done.done():
-            self._done.set_exception(ConnectionError("the connection closed before the answer was complete"))
+            self._done.set_exception(
+                ConnectionError("the connection closed before the answer was complete")
+            )
 
     def data_received(self, data: bytes) -> None:
         now = time.perf_counter()
@@ -96,7 +103,9 @@ class Connection(asyncio.Protocol):
             finished = self._missing <= 0
         if finished and self._done is not None and not self._done.done():
             taken = now - self._began
-            self._done.set_result(Answer(self._status, taken, self._first - self._began, self._delays))
+            self._done.set_result(
+                Answer(self._status, taken, self._first - self._began, self._delays)
+            )
 
 
 async def connect(port: int, count: int) -> list[Connection]:
@@ -105,8 +114,12 @@ async def connect(port: int, count: int) -> list[Connection]:
     return [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(count)]
 
 
-async def closed_loop(connections: Iterable[Connection], requests: Callable[[], bytes | None]) -> list[Answer]:
-    """Each connection asks again as soon as it is answered, until `requests` gives None; every answer must be a 200."""
+async def closed_loop(
+    connections: Iterable[Connection], requests: Callable[[], bytes | None]
+) -> list[Answer]:
+    """Each connection asks again as soon as it is answered, until `requests` gives None; every
+    answer must be a 200.
+    """
     answers: list[Answer] = []
 
     async def one(connection: Connection) -> None:

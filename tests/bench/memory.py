@@ -55,7 +55,9 @@ def streams_figures() -> Iterator[Figure]:
             limit = STREAM_KB if target.name == OURS else None
             held_kb = (peak_mb - before_mb) * 1024 / STREAMS
             name_of_case = target.name if target.name == OURS else DUMP_STREAMED
-            yield Figure(f"memory of each of {STREAMS} streams at once", name_of_case, held_kb, "KB", limit)
+            yield Figure(
+                f"memory of each of {STREAMS} streams at once", name_of_case, held_kb, "KB", limit
+            )
 
 
 async def _hold(target: Target) -> tuple[float, Sequence[Answer]]:

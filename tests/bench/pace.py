@@ -1,4 +1,6 @@
-"""How late streamed events arrive while somebody lists, exports or clears the record of the same process."""
+"""How late streamed events arrive while somebody lists, exports or clears the record of the same
+process.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,17 @@ STREAMS = 8
 EVENTS, EVERY_MS = 100, 20.0
 EXPORTED = 1000
 LATER_MS = 50.0
-_LISTS = ("/flows/", "/flows/?status=5xx", "/flows/?q=import9", "/flows/?provider=openai&model=claude-haiku-4-5")
+_LISTS = (
+    "/flows/",
+    "/flows/?status=5xx",
+    "/flows/?q=import9",
+    "/flows/?provider=openai&model=claude-haiku-4-5",
+)
 
 
 def pace(cookie: str, clear: Callable[[], Iterator[Figure]]) -> Iterator[Figure]:
-    """Streams through an interceptor on this process's record, alone and beside work; `clear` is the last of it.
+    """Streams through an interceptor on this process's record, alone and beside work; `clear` is
+    the last of it.
 
     Args:
         cookie: `name=value` of a session of the console.
@@ -38,7 +46,11 @@ def pace(cookie: str, clear: Callable[[], Iterator[Figure]]) -> Iterator[Figure]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         upstream = stack.enter_context(provider())
         _make_provider(upstream.port)
-        shared = {key: os.environ[key] for key in ("CCPROXY_CONFIG_DIR", "DATABASE_URL") if key in os.environ}
+        shared = {
+            key: os.environ[key]
+            for key in ("CCPROXY_CONFIG_DIR", "DATABASE_URL")
+            if key in os.environ
+        }
         proxy = stack.enter_context(running(Interceptor(Path(name), "", **shared)))
         _late_ms(proxy.port, lambda: None)
         alone_ms = _late_ms(proxy.port, lambda: None)
@@ -51,7 +63,9 @@ def pace(cookie: str, clear: Callable[[], Iterator[Figure]]) -> Iterator[Figure]
         }
         for case, work in works.items():
             late_ms = _late_ms(proxy.port, work)
-            yield Figure("streams, p99 of an event's delay, added", case, late_ms - alone_ms, "ms", LATER_MS)
+            yield Figure(
+                "streams, p99 of an event's delay, added", case, late_ms - alone_ms, "ms", LATER_MS
+            )
         yield from cleared
 
 
@@ -84,7 +98,11 @@ def _late_ms(port: int, work: Callable[[], None]) -> float:
 async def _streams(port: int) -> list[float]:
     async with connected(port, STREAMS) as connections:
         make = traffic.times(STREAMS, lambda: traffic.streamed(port, EVENTS, EVERY_MS))
-        return [delay for answer in await closed_loop(connections, make) for delay in answer.event_delays]
+        return [
+            delay
+            for answer in await closed_loop(connections, make)
+            for delay in answer.event_delays
+        ]
 
 
 def _list(console: str, cookie: str) -> None:
@@ -96,11 +114,27 @@ def _list(console: str, cookie: str) -> None:
 def _export(console: str, cookie: str) -> None:
     oldest = Flow.objects.order_by("-started_at").values_list("started_at", flat=True)[EXPORTED - 1]
     query = urlencode({"after": oldest.isoformat()})
-    assert _size_bytes(f"{console}/api/flows/?{query}", cookie, "Accept: application/har+json") > 1_000_000
+    assert (
+        _size_bytes(f"{console}/api/flows/?{query}", cookie, "Accept: application/har+json")
+        > 1_000_000
+    )
 
 
 def _size_bytes(url: str, cookie: str, *headers: str) -> int:
-    """The size of an answer, read by another process: this one reads the streams, and must not be busy."""
+    """The size of an answer, read by another process: this one reads the streams, and must not be
+    busy.
+    """
     asked = [word for header in headers for word in ("-H", header)]
-    command = ["curl", "-sf", "-b", cookie, *asked, "-o", "/dev/null", "-w", "%{size_download}", url]
+    command = [
+        "curl",
+        "-sf",
+        "-b",
+        cookie,
+        *asked,
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{size_download}",
+        url,
+    ]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

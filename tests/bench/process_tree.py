@@ -11,7 +11,9 @@ _PROC = Path("/proc")
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process, its living children and those it has waited for, in seconds."""
+    """User and system time of a process, its living children and those it has waited for, in
+    seconds.
+    """
     return sum(_cpu_ticks(each) for each in tree(pid)) / _TICKS_PER_S
 
 
@@ -31,6 +33,7 @@ def tree(pid: int) -> list[int]:
 
 
 def _cpu_ticks(pid: int) -> int:
-    # The name in the second field may hold spaces; what follows its bracket begins with the third field.
+    # The name in the second field may hold spaces; what follows its bracket begins with the third
+    # field.
     fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15]))

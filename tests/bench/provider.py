@@ -1,8 +1,9 @@
-"""`python -m tests.bench.provider`: a fast scripted provider. Prints its port, then serves until it is ended.
+"""`python -m tests.bench.provider`: a fast scripted provider. Prints its port, then serves until it
+is ended.
 
-The request's header `x-bench: EVENTS,EVERY_MS` asks for an event stream; without it, or with 0 events, a small JSON
-answer comes. Both are Anthropic's. Every streamed event carries the clock (`time.perf_counter`, one clock for all
-processes of a machine) at which it was sent.
+The request's header `x-bench: EVENTS,EVERY_MS` asks for an event stream; without it, or with 0
+events, a small JSON answer comes. Both are Anthropic's. Every streamed event carries the clock
+(`time.perf_counter`, one clock for all processes of a machine) at which it was sent.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _ASKED = re.compile(rb"(?i)\r\nx-bench: *(\d+),([\d.]+)")
 _ANSWER = (
     b'{"id":"msg_bench","type":"message","role":"assistant","model":"claude-bench","content":[{"type":"text","text":'
-    b'"The answer to this question is short, as most of them are; it stands here for a sentence or two of a model."}],'
+    b'"The answer to this question is short, as most of them are; it stands here for a sentence or'
+    b' two of a model."}],'
     b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":420,"output_tokens":31}}'
 )
-_JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nrequest-id: req_bench\r\nContent-Length: %d\r\n\r\n"
+_JSON_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nrequest-id: req_bench\r\nContent-Length:"
+    b" %d\r\n\r\n"
+)
 _SMALL = _JSON_HEAD % len(_ANSWER) + _ANSWER
 _STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nrequest-id: req_bench\r\nCache-Control: no-cache\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nrequest-id: req_bench\r\nCache-Control:"
+    b" no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 _END = b"0\r\n\r\n"
 
@@ -57,12 +62,17 @@ _LAST = (
 
 
 def _delta() -> bytes:
-    data = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" word at %.6f"}}'
+    data = (
+        b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" word at'
+        b' %.6f"}}'
+    )
     return _event(b"content_block_delta", data % time.perf_counter())
 
 
 class Provider(asyncio.Protocol):
-    """One connection; requests are answered one after the other, as clients of HTTP/1.1 send them."""
+    """One connection; requests are answered one after the other, as clients of HTTP/1.1 send
+    them.
+    """
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -98,7 +108,9 @@ class Provider(asyncio.Protocol):
     def _later(self, at: float, every_s: float, pieces: deque[bool]) -> None:
         """Send the next piece at its time: a late one does not move those behind it."""
         at += every_s
-        self._timer = asyncio.get_running_loop().call_later(at - time.perf_counter(), self._send, at, every_s, pieces)
+        self._timer = asyncio.get_running_loop().call_later(
+            at - time.perf_counter(), self._send, at, every_s, pieces
+        )
 
     def _send(self, at: float, every_s: float, pieces: deque[bool]) -> None:
         if pieces.popleft():
@@ -111,7 +123,9 @@ class Provider(asyncio.Protocol):
 async def _serve() -> None:
     server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # ends with the process that started it
+    await asyncio.get_running_loop().run_in_executor(
+        None, sys.stdin.read
+    )  # ends with the process that started it
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The whole product (pipeline, credential injection, record, console) against bare mitmdump, in one interleaved run."""
+"""The whole product (pipeline, credential injection, record, console) against bare mitmdump, in one
+interleaved run.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,13 @@ def figures() -> Iterator[Figure]:
             yield from _streams([upstream, streamed, product], streams)
         product.settle()
         lost = product.acknowledged - product.recorded()
-        yield Figure("flows that were acknowledged and not recorded", f"of {product.acknowledged}", lost, "", 0)
+        yield Figure(
+            "flows that were acknowledged and not recorded",
+            f"of {product.acknowledged}",
+            lost,
+            "",
+            0,
+        )
     yield from flows_figures()
     yield from streams_figures()
 
@@ -70,7 +78,9 @@ def _small(targets: Sequence[Target]) -> Iterator[Figure]:
             for percentile, of in (("p50", p50_ms), ("p99", p99_ms)):
                 what = f"{percentile} added to a request of 2 KB, one connection"
                 limit = series.added(DUMP, DIRECT, of) if percentile == "p50" else None
-                yield from _added(targets, partial(series.added, base=DIRECT, measure=of), what, limit)
+                yield from _added(
+                    targets, partial(series.added, base=DIRECT, measure=of), what, limit
+                )
         what = f"requests in a second, {connections} connection{'s' if connections > 1 else ''}"
         for target in targets:
             yield Figure(what, target.name, series.value(target.name, requests_per_s), "")
@@ -78,15 +88,22 @@ def _small(targets: Sequence[Target]) -> Iterator[Figure]:
         if connections == 16:
             what = "CPU seconds for 1,000 requests of 2 KB"
             for target in targets[1:]:
-                yield Figure(what, target.name, series.value(target.name, cpu_per_1000_requests), "s")
+                yield Figure(
+                    what, target.name, series.value(target.name, cpu_per_1000_requests), "s"
+                )
             ratio = series.ratio(OURS, DUMP, cpu_per_1000_requests)
             yield Figure(what, "ccproxy by mitmdump", ratio, RATIO, CPU_SMALL_RATIO)
 
 
 def _large(targets: Sequence[Target]) -> Iterator[Figure]:
-    series = measure(targets, Load(traffic.large, 60 if OPTIONS.quick else 150, 1), 3 if OPTIONS.quick else 5)
+    series = measure(
+        targets, Load(traffic.large, 60 if OPTIONS.quick else 150, 1), 3 if OPTIONS.quick else 5
+    )
     yield from _added(
-        targets, partial(series.added, base=DIRECT, measure=p50_ms), "p50 added to a request of 1 MB", None
+        targets,
+        partial(series.added, base=DIRECT, measure=p50_ms),
+        "p50 added to a request of 1 MB",
+        None,
     )
     what = "CPU seconds for 1,000 requests of 1 MB"
     for target in targets[1:]:
@@ -98,12 +115,16 @@ def _large(targets: Sequence[Target]) -> Iterator[Figure]:
 def _streams(targets: Sequence[Target], streams: int) -> Iterator[Figure]:
     events, every_ms = STREAMS[streams]
     rounds = (2 if streams > 1 else 3) if OPTIONS.quick else (5 if streams < 500 else 3)
-    load = Load(partial(traffic.streamed, events=events, every_ms=every_ms), max(streams, 5), streams)
+    load = Load(
+        partial(traffic.streamed, events=events, every_ms=every_ms), max(streams, 5), streams
+    )
     series = measure(targets, load, rounds)
     at_once = f"{streams} stream{'s' if streams > 1 else ''} at once"
     limit = series.added(DUMP_STREAMED, DIRECT, first_byte_ms) + FIRST_EVENT_ROOM_MS
     what = f"time added to the first event, {at_once}"
-    yield from _added(targets, partial(series.added, base=DIRECT, measure=first_byte_ms), what, limit)
+    yield from _added(
+        targets, partial(series.added, base=DIRECT, measure=first_byte_ms), what, limit
+    )
     what = f"time added to an event, {at_once}"
     yield from _added(targets, partial(series.added, base=DIRECT, measure=event_ms), what, None)
     what = f"CPU seconds for 1,000 events, {at_once}"
@@ -117,4 +138,6 @@ def _added(
     targets: Sequence[Target], added: Callable[[str], float], what: str, limit: float | None
 ) -> Iterator[Figure]:
     for target in targets[1:]:
-        yield Figure(what, target.name, added(target.name), "ms", limit if target.name == OURS else None)
+        yield Figure(
+            what, target.name, added(target.name), "ms", limit if target.name == OURS else None
+        )

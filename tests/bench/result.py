@@ -9,9 +9,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value. `target` is the most it may be, in the same unit; None when nothing is promised.
+    """One measured value. `target` is the most it may be, in the same unit; None when nothing is
+    promised.
 
-    A ratio of two values of one run is fit to be compared with other runs, on other machines: see `.compare`.
+    A ratio of two values of one run is fit to be compared with other runs, on other machines: see
+    `.compare`.
     """
 
     what: str

@@ -1,4 +1,6 @@
-"""One piece of work done by several servers in turn, again and again: a machine that slows down slows all of them."""
+"""One piece of work done by several servers in turn, again and again: a machine that slows down
+slows all of them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One server in one round. CPU time is that of all its processes, until what it recorded was written."""
+    """One server in one round.
+
+    CPU time is that of all its processes, until what it recorded was written.
+    """
 
     wall_s: float
     cpu_s: float
@@ -82,7 +87,9 @@ def _sample(target: Target, load: Load) -> Sample:
 async def _ask(target: Target, load: Load) -> tuple[float, list[Answer]]:
     async with connected(target.port, load.connections) as connections:
         began = time.perf_counter()
-        answers = await closed_loop(connections, times(load.requests, lambda: load.make(target.port)))
+        answers = await closed_loop(
+            connections, times(load.requests, lambda: load.make(target.port))
+        )
         return time.perf_counter() - began, answers
 
 

@@ -1,4 +1,6 @@
-"""The processes that are compared: the scripted provider itself, bare mitmdump in two ways, and ours."""
+"""The processes that are compared: the scripted provider itself, bare mitmdump in two ways, and
+ours.
+"""
 
 from __future__ import annotations
 
@@ -45,18 +47,26 @@ class Target:
     """Answers that clients got."""
 
     def settle(self) -> None:
-        """Return once everything that was acknowledged is recorded: writing it is part of what it costs."""
+        """Return once everything that was acknowledged is recorded: writing it is part of what it
+        costs.
+        """
         if self.interceptor is None:
             return
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         while (recorded := self.recorded()) < self.acknowledged:
-            assert time.monotonic() < deadline, f"{recorded} of {self.acknowledged} flows are recorded"
+            assert time.monotonic() < deadline, (
+                f"{recorded} of {self.acknowledged} flows are recorded"
+            )
             time.sleep(0.05)
 
     def recorded(self) -> int:
         """Finished flows in the database."""
         assert self.interceptor is not None
-        return int(self.interceptor.rows("select count(*) as n from flows_flow where state = 'done'")[0]["n"])
+        return int(
+            self.interceptor.rows("select count(*) as n from flows_flow where state = 'done'")[0][
+                "n"
+            ]
+        )
 
     def cpu_s(self) -> float:
         """CPU time of its processes so far."""
@@ -71,7 +81,10 @@ class Target:
 def provider() -> Iterator[Target]:
     """The scripted provider, asked without a proxy between."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.provider"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.bench.provider"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     try:
         assert process.stdout is not None
@@ -83,11 +96,19 @@ def provider() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def mitmdump(upstream: Target, folder: Path, *, streamed: bool) -> Iterator[Target]:
-    """`mitmdump --mode reverse` as it comes, or with an addon of one line that streams every answer."""
+    """`mitmdump --mode reverse` as it comes, or with an addon of one line that streams every
+    answer.
+    """
     port, confdir = free_port(), folder / f"mitmdump-{streamed}"
     confdir.mkdir()
     mode = f"reverse:http://127.0.0.1:{upstream.port}@127.0.0.1:{port}"
-    command = [str(Path(sys.executable).with_name("mitmdump")), "--set", f"confdir={confdir}", "--mode", mode]
+    command = [
+        str(Path(sys.executable).with_name("mitmdump")),
+        "--set",
+        f"confdir={confdir}",
+        "--mode",
+        mode,
+    ]
     if streamed:
         (confdir / "streamed.py").write_text(_STREAM_ADDON)
         command += ["-s", str(confdir / "streamed.py")]
@@ -99,16 +120,22 @@ def mitmdump(upstream: Target, folder: Path, *, streamed: bool) -> Iterator[Targ
         process.terminate()
         try:
             process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:  # after hundreds of thousands of events mitmdump once lost the signal
+        except (
+            subprocess.TimeoutExpired
+        ):  # after hundreds of thousands of events mitmdump once lost the signal
             process.kill()
             process.wait()
 
 
 @contextlib.contextmanager
 def ours(upstream: Target, folder: Path, *arguments: str) -> Iterator[Target]:
-    """`runinterceptor` with its console, the default hooks, a credential that is injected, and the record on."""
+    """`runinterceptor` with its console, the default hooks, a credential that is injected, and the
+    record on.
+    """
     folder.mkdir(exist_ok=True)
-    with running(Interceptor(folder, _CONFIG.format(port=upstream.port, key="7f" * 40), *arguments)) as proxy:
+    with running(
+        Interceptor(folder, _CONFIG.format(port=upstream.port, key="7f" * 40), *arguments)
+    ) as proxy:
         yield Target(OURS, proxy.port, proxy.pid, proxy)
 
 

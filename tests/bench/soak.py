@@ -24,9 +24,14 @@ STREAMS = 500
 EVENTS, EVERY_MS = 60, 500.0
 GROWTH_MB = 20.0
 _SAMPLE_EVERY_S = 5.0
-_REASONS = "select status_code, error, count(*) as flows from flows_flow where error != '' group by 1, 2 limit 5"
+_REASONS = (
+    "select status_code, error, count(*) as flows from flows_flow where error != '' group by 1, 2"
+    " limit 5"
+)
 _SETTLED_AFTER = 0.3
-"""The part of the soak after which memory must not grow any more: streams begin together and spread out."""
+"""The part of the soak after which memory must not grow any more: streams begin together and spread
+out.
+"""
 
 
 @dataclass(slots=True)
@@ -52,7 +57,9 @@ def figures() -> Iterator[Figure]:
         yield Figure(what, "streams that ended", soak.finished, "")
         yield Figure(what, "events passed on", soak.finished * EVENTS, "")
         yield Figure(what, "streams that failed", len(soak.errors), "", 0)
-        yield Figure(what, "flows acknowledged and not recorded", soak.finished - product.recorded(), "", 0)
+        yield Figure(
+            what, "flows acknowledged and not recorded", soak.finished - product.recorded(), "", 0
+        )
         yield from _memory(what, soak.rss_mb)
 
 
@@ -83,7 +90,9 @@ async def _client(target: Target, soak: _Soak, number: int) -> None:
             connection = connection or (await connect(target.port, 1))[0]
             answer = await connection.ask(traffic.streamed(target.port, EVENTS, EVERY_MS))
             if answer.status_code != 200 or len(answer.event_delays) != EVENTS:
-                raise ConnectionError(f"status {answer.status_code}, {len(answer.event_delays)} of {EVENTS} events")
+                raise ConnectionError(
+                    f"status {answer.status_code}, {len(answer.event_delays)} of {EVENTS} events"
+                )
         except (OSError, TimeoutError) as exc:
             soak.errors.append(f"{type(exc).__name__}: {exc}")
             if connection is not None:

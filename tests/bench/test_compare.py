@@ -12,7 +12,11 @@ def test_only_ratios_are_compared_and_each_must_be_known() -> None:
 def test_what_got_much_worse_is_told() -> None:
     before = {"a": 1.0, "b": 1.0, "gone": 1.0}
     lines = worse({"a": ROOM - 0.01, "b": ROOM + 0.01, "new": 1.0}, before)
-    assert lines == ["b: 1.51 × instead of 1.00 ×", "gone: not measured any more", "new: not in the baseline"]
+    assert lines == [
+        "b: 1.51 × instead of 1.00 ×",
+        "gone: not measured any more",
+        "new: not in the baseline",
+    ]
 
 
 def test_the_committed_baseline_is_readable() -> None:

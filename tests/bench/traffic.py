@@ -8,13 +8,13 @@ from collections.abc import Callable
 import orjson
 
 _HEAD = (
-    b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\n"
-    b"Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-Agent: Anthropic/Python 0.99.0\r\n"
-    b"X-Stainless-Lang: python\r\n"
-    b"X-Stainless-Package-Version: 0.99.0\r\nX-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\n"
-    b"X-Stainless-Runtime: CPython\r\nX-Stainless-Runtime-Version: 3.13.0\r\nX-Stainless-Retry-Count: 0\r\n"
-    b"X-Stainless-Timeout: 600\r\nanthropic-version: 2023-06-01\r\nx-api-key: sk-ccproxy-bench\r\n"
-    b"Content-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
+    b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept:"
+    b" application/json\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-Agent:"
+    b" Anthropic/Python 0.99.0\r\nX-Stainless-Lang: python\r\nX-Stainless-Package-Version:"
+    b" 0.99.0\r\nX-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\nX-Stainless-Runtime:"
+    b" CPython\r\nX-Stainless-Runtime-Version: 3.13.0\r\nX-Stainless-Retry-Count:"
+    b" 0\r\nX-Stainless-Timeout: 600\r\nanthropic-version: 2023-06-01\r\nx-api-key:"
+    b" sk-ccproxy-bench\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 )
 _SMALL_BYTES = 2048
 _LARGE_BYTES = 1024 * 1024
@@ -28,12 +28,18 @@ def small(port: int) -> bytes:
 
 def large(port: int) -> bytes:
     """An agent's next turn: 1 MB of conversation that went out before, and a new message."""
-    return _request(port, _LARGE[:-2] + b"," + orjson.dumps(_message(next(_numbers), 400)) + b"]}", b"")
+    return _request(
+        port, _LARGE[:-2] + b"," + orjson.dumps(_message(next(_numbers), 400)) + b"]}", b""
+    )
 
 
 def streamed(port: int, events: int, every_ms: float) -> bytes:
-    """A request of 2 KB that is answered with `events` text deltas, one every `every_ms` milliseconds."""
-    return _request(port, _body(_SMALL_BYTES, stream=True), b"x-bench: %d,%g\r\n" % (events, every_ms))
+    """A request of 2 KB that is answered with `events` text deltas, one every `every_ms`
+    milliseconds.
+    """
+    return _request(
+        port, _body(_SMALL_BYTES, stream=True), b"x-bench: %d,%g\r\n" % (events, every_ms)
+    )
 
 
 def times(count: int, make: Callable[[], bytes]) -> Callable[[], bytes | None]:
@@ -66,22 +72,37 @@ def _body(size_bytes: int, *, stream: bool = False) -> bytes:
 
 
 def _conversation(size_bytes: int) -> bytes:
-    """Reads and answers in turn, about as long as an agent's: 6 KB of a file, then 300 bytes of thought."""
+    """Reads and answers in turn, about as long as an agent's: 6 KB of a file, then 300 bytes of
+    thought.
+    """
     messages: list[dict[str, object]] = []
     total = 0
     for number in itertools.count():
         lines = "".join(
-            f"    value_{number}_{line} = compute({line * 7919 + number}, name='item {line}')\n" for line in range(100)
+            f"    value_{number}_{line} = compute({line * 7919 + number}, name='item {line}')\n"
+            for line in range(100)
         )
         result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": lines}
-        call = {"type": "tool_use", "id": f"toolu_{number + 1}", "name": "read", "input": {"file": f"part_{number}.py"}}
+        call = {
+            "type": "tool_use",
+            "id": f"toolu_{number + 1}",
+            "name": "read",
+            "input": {"file": f"part_{number}.py"},
+        }
         messages.append({"role": "user", "content": [result]})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": f"I read part {number}."}, call]})
+        messages.append(
+            {
+                "role": "assistant",
+                "content": [{"type": "text", "text": f"I read part {number}."}, call],
+            }
+        )
         total += len(lines) + 300
         if total >= size_bytes:
             break
     metadata = {"user_id": '{"session_id":"5b0e4c7e-0000-4000-8000-00000000a9e7"}'}
-    return orjson.dumps({"model": "claude-bench", "max_tokens": 1024, "metadata": metadata, "messages": messages})
+    return orjson.dumps(
+        {"model": "claude-bench", "max_tokens": 1024, "metadata": metadata, "messages": messages}
+    )
 
 
 _LARGE = _conversation(_LARGE_BYTES)

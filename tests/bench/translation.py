@@ -1,4 +1,6 @@
-"""Translation: CPU for each streamed event, whole requests against the standard JSON codec, time to the first event."""
+"""Translation: CPU for each streamed event, whole requests against the standard JSON codec, time to
+the first event.
+"""
 
 from __future__ import annotations
 
@@ -62,26 +64,52 @@ def _events() -> Iterator[Figure]:
 
 
 def short_turns() -> dict[str, Any]:
-    """An Anthropic request of 1 MB in 4 800 short messages, the worst there is: all structure, little text."""
+    """An Anthropic request of 1 MB in 4 800 short messages, the worst there is: all structure,
+    little text.
+    """
     messages: list[dict[str, Any]] = []
     for number in range(1600):
-        call = {"type": "tool_use", "id": f"toolu_{number}", "name": "read", "input": {"file": "a.py", "line": number}}
-        result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": "a line of the file\n" * 8}
+        call = {
+            "type": "tool_use",
+            "id": f"toolu_{number}",
+            "name": "read",
+            "input": {"file": "a.py", "line": number},
+        }
+        result = {
+            "type": "tool_result",
+            "tool_use_id": f"toolu_{number}",
+            "content": "a line of the file\n" * 8,
+        }
         messages.append({"role": "user", "content": f"question {number}, ein paar Wörter lang"})
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": "a short answer " * 8}, call]})
+        messages.append(
+            {
+                "role": "assistant",
+                "content": [{"type": "text", "text": "a short answer " * 8}, call],
+            }
+        )
         messages.append({"role": "user", "content": [result]})
     return {"model": "m", "max_tokens": 10, "messages": messages}
 
 
 def _requests(kind: str, original: dict[str, Any]) -> Iterator[Figure]:
     for src in WIRE_FORMATS:
-        body = original if src == ANTHROPIC_MESSAGES else translate_request(original, ANTHROPIC_MESSAGES, src)[0]
+        body = (
+            original
+            if src == ANTHROPIC_MESSAGES
+            else translate_request(original, ANTHROPIC_MESSAGES, src)[0]
+        )
         raw = dumps(body)
         what = f"request of 1 MB, {kind}: parse, translate and print, by json.loads + json.dumps"
         for dst in WIRE_FORMATS:
             if dst != src:
                 ratio = _ratio(partial(_translate, raw, src, dst), partial(_plain, raw))
-                yield Figure(what, f"{_case(src, dst)}, {len(raw) / 1e6:.1f} MB", ratio, "×", MAX_REQUEST_RATIO)
+                yield Figure(
+                    what,
+                    f"{_case(src, dst)}, {len(raw) / 1e6:.1f} MB",
+                    ratio,
+                    "×",
+                    MAX_REQUEST_RATIO,
+                )
 
 
 def _translate(raw: bytes, src: WireFormatName, dst: WireFormatName) -> None:
@@ -112,7 +140,10 @@ PATHS = {
 }
 _HELLO = [{"role": "user", "content": "Hello"}]
 REQUESTS: dict[WireFormatName, tuple[str, dict[str, Any]]] = {
-    ANTHROPIC_MESSAGES: ("/v1/messages", {"model": "demo", "stream": True, "max_tokens": 9, "messages": _HELLO}),
+    ANTHROPIC_MESSAGES: (
+        "/v1/messages",
+        {"model": "demo", "stream": True, "max_tokens": 9, "messages": _HELLO},
+    ),
     OPENAI_CHAT: ("/v1/chat/completions", {"model": "demo", "stream": True, "messages": _HELLO}),
     OPENAI_RESPONSES: ("/v1/responses", {"model": "demo", "stream": True, "input": "Hello"}),
     GOOGLE_GENERATE: (
@@ -123,7 +154,9 @@ REQUESTS: dict[WireFormatName, tuple[str, dict[str, Any]]] = {
 
 
 class _InPackets(Upstream):
-    """The scripted provider; the first packet of a stream holds a first word, whatever stands before it."""
+    """The scripted provider; the first packet of a stream holds a first word, whatever stands
+    before it.
+    """
 
     def script_for(self, seen: Seen) -> Script:
         """The scripted answer in two packets."""
@@ -133,10 +166,15 @@ class _InPackets(Upstream):
 
 
 def _first_events() -> Iterator[Figure]:
-    """Through the running interceptor: how much later than in the provider's own format, request after request."""
+    """Through the running interceptor: how much later than in the provider's own format, request
+    after request.
+    """
     with _InPackets() as upstream, tempfile.TemporaryDirectory() as folder:
         config = "providers:\n" + "".join(_provider(kind, upstream.port) for kind in PATHS)
-        with running(Interceptor(Path(folder), config)) as proxy, httpx.Client(trust_env=False) as http:
+        with (
+            running(Interceptor(Path(folder), config)) as proxy,
+            httpx.Client(trust_env=False) as http,
+        ):
             for kind in PATHS:
                 yield from _first_events_of(partial(_first_byte_ms, http, proxy.url, kind), kind)
 

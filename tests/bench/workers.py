@@ -1,8 +1,9 @@
 """`--workers 2` against one process: how many more requests are served, recorded flows included.
 
-The load generator and the scripted provider run on the same cores and take their share. Their CPU time is measured in
-each run, and the accounted figure is what the proxy's processes would do if those two ran elsewhere: requests for each
-second of a core that the proxy could have, times the cores it can use.
+The load generator and the scripted provider run on the same cores and take their share. Their CPU
+time is measured in each run, and the accounted figure is what the proxy's processes would do if
+those two ran elsewhere: requests for each second of a core that the proxy could have, times the
+cores it can use.
 """
 
 from __future__ import annotations
@@ -55,28 +56,44 @@ def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         upstream = stack.enter_context(provider())
         servers = {
-            count: stack.enter_context(ours(upstream, Path(name) / str(count), "--workers", str(count)))
+            count: stack.enter_context(
+                ours(upstream, Path(name) / str(count), "--workers", str(count))
+            )
             for count in _COUNTS
         }
         for server in servers.values():
             _run(server, upstream, 300)
-        runs = [{count: _run(server, upstream, requests) for count, server in servers.items()} for _ in range(rounds)]
+        runs = [
+            {count: _run(server, upstream, requests) for count, server in servers.items()}
+            for _ in range(rounds)
+        ]
         lost = sum(server.acknowledged - server.recorded() for server in servers.values())
     for count in _COUNTS:
         label = f"{count} process{'es' if count > 1 else ''}"
-        yield Figure("requests a second, 32 connections", label, median(run[count].per_s for run in runs), "1/s")
+        yield Figure(
+            "requests a second, 32 connections",
+            label,
+            median(run[count].per_s for run in runs),
+            "1/s",
+        )
         cpu_s = median(run[count].proxy_cpu_s / requests * 1000 for run in runs)
         yield Figure("CPU of the proxy for 1,000 requests", label, cpu_s, "s")
     as_run = median(run[1].per_s / run[2].per_s for run in runs)
     yield Figure("time of two workers for the work of one process", "as it ran", as_run, RATIO)
     accounted = median(run[1].accounted(1) / run[2].accounted(2) for run in runs)
     case = f"generator and provider accounted for (1/{WANTED})"
-    yield Figure("time of two workers for the work of one process", case, accounted, RATIO, 1 / WANTED)
+    yield Figure(
+        "time of two workers for the work of one process", case, accounted, RATIO, 1 / WANTED
+    )
     yield Figure("flows that were acknowledged and not recorded", "both", lost, "", 0)
 
 
 def _run(server: Target, upstream: Target, requests: int) -> _Run:
-    proxy_s, other_s, began = server.cpu_s(), upstream.cpu_s() + time.process_time(), time.perf_counter()
+    proxy_s, other_s, began = (
+        server.cpu_s(),
+        upstream.cpu_s() + time.process_time(),
+        time.perf_counter(),
+    )
     asyncio.run(_ask(server, requests))
     server.acknowledged += requests
     server.settle()

@@ -1,4 +1,5 @@
-"""What most browser tests need: a browser, and an interceptor with its console that it is signed in to.
+"""What most browser tests need: a browser, and an interceptor with its console that it is signed in
+to.
 
 Each module has an interceptor of its own, so what one of them records is not in the way of another.
 """
@@ -31,7 +32,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def interceptor(upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+def interceptor(
+    upstream: Upstream, browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interceptor]:
     """The proxy and its console, with nothing recorded yet."""
     folder = tmp_path_factory.mktemp("console")
     with running(Interceptor(folder, config_for(upstream, folder))) as process:

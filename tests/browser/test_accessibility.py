@@ -1,4 +1,6 @@
-"""Every page of the console under axe-core, light and dark, wide and narrow: nothing to complain about."""
+"""Every page of the console under axe-core, light and dark, wide and narrow: nothing to complain
+about.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(LOCK / name, folder)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
     assert "EINTEGRITY" not in done.stderr, done.stderr
     need(f"axe-core from npm's registry ({done.stderr[-300:]})", done.returncode == 0)
     return (folder / "node_modules/axe-core/axe.min.js").read_text()
@@ -86,7 +90,9 @@ def seeded(interceptor: Interceptor, state: Any) -> None:
 
 
 def complaints(visit: Visit, axe: str) -> list[Any]:
-    """What axe-core finds on the page as it is, and what makes it scroll sideways: wide and light, narrow and dark."""
+    """What axe-core finds on the page as it is, and what makes it scroll sideways: wide and light,
+    narrow and dark.
+    """
     visit.page.evaluate(axe)
     found: list[Any] = []
     for scheme, size in WIDTHS.items():
@@ -99,18 +105,26 @@ def complaints(visit: Visit, axe: str) -> list[Any]:
     return found
 
 
-def test_no_page_keeps_anybody_out(browser: Any, interceptor: Interceptor, state: Any, axe: str) -> None:
+def test_no_page_keeps_anybody_out(
+    browser: Any, interceptor: Interceptor, state: Any, axe: str
+) -> None:
     found: dict[str, Any] = {}
     with visiting(browser, interceptor, state) as visit:
         for name, address in PAGES.items():
             visit.go(address)
             if problems := complaints(visit, axe):
                 found[name] = problems
-        visit.complaints[:] = [text for text in visit.complaints if "404" not in text]  # what is missing
-    assert not found, "\n".join(f"{name}: {problem}" for name, problems in found.items() for problem in problems)
+        visit.complaints[:] = [
+            text for text in visit.complaints if "404" not in text
+        ]  # what is missing
+    assert not found, "\n".join(
+        f"{name}: {problem}" for name, problems in found.items() for problem in problems
+    )
 
 
-def test_neither_does_what_opens_on_a_page(browser: Any, interceptor: Interceptor, state: Any, axe: str) -> None:
+def test_neither_does_what_opens_on_a_page(
+    browser: Any, interceptor: Interceptor, state: Any, axe: str
+) -> None:
     with visiting(browser, interceptor, state) as visit:
         page = visit.go("/flows/?provider=local")
         page.locator("summary", has_text="Filters").click()

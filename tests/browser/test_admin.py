@@ -1,4 +1,6 @@
-"""The admin and the API's pages in a real browser: nothing is blocked by the policy, nothing asks a foreign host."""
+"""The admin and the API's pages in a real browser: nothing is blocked by the policy, nothing asks a
+foreign host.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +49,17 @@ def visitor(live_server, monkeypatch) -> Iterator[Visitor]:
     make_flow()
     make_status()
     link = make_login_link(live_server.url)
-    # Playwright's synchronous interface runs a loop in this thread; the database is used from it between its calls.
+    # Playwright's synchronous interface runs a loop in this thread; the database is used from it
+    # between its calls.
     monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         visitor = Visitor(page, live_server.url)
-        page.on("console", lambda m: visitor.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda m: visitor.complaints.append(m.text) if m.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
         page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
         page.goto(link)
@@ -86,7 +92,9 @@ def test_no_page_is_hurt_by_the_policy(visitor: Visitor):
 
 def test_the_form_shows_the_fields_of_the_chosen_source(visitor: Visitor):
     page = visitor.go("/admin/providers/provider/add/")
-    secret, command, file = (page.locator(f"#id_{name}") for name in ("new_secret", "auth_command", "auth_file"))
+    secret, command, file = (
+        page.locator(f"#id_{name}") for name in ("new_secret", "auth_command", "auth_file")
+    )
     assert not (secret.is_visible() or command.is_visible() or file.is_visible())
     page.select_option("#id_auth_type", "key")
     secret.wait_for(state="visible")
@@ -124,7 +132,9 @@ def test_swagger_shows_the_api(visitor: Visitor):
 def test_the_auth_board_tests_a_credential(visitor: Visitor, tmp_path):
     (tmp_path / "key").write_text("canary-0123456789\n")
     make_provider("filed", auth_type="file", auth_config={"file": str(tmp_path / "key")})
-    make_provider("login", auth_type="codex_oauth", auth_config={"file_path": str(tmp_path / "none.json")})
+    make_provider(
+        "login", auth_type="codex_oauth", auth_config={"file_path": str(tmp_path / "none.json")}
+    )
     make_flow(provider="filed", status_code=401)
     page = visitor.go("/admin/providers/provider/auth-board/")
     assert page.locator("td.cc-bad").inner_text() == "not logged in"

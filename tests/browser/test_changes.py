@@ -1,4 +1,6 @@
-"""Comparing two flows that were marked in the list, and finding one's way among changes, with the keyboard."""
+"""Comparing two flows that were marked in the list, and finding one's way among changes, with the
+keyboard.
+"""
 
 from __future__ import annotations
 
@@ -68,11 +70,15 @@ def test_a_mark_and_the_flow_that_is_open(visit: Visit) -> None:
     page.wait_for_url(f"**/flows/diff/{IDS['redirect']}/{IDS['anthropic']}/")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
 def test_n_and_p_go_from_change_to_change(
     browser: Any, interceptor: Interceptor, state: Any, width: int, scheme: str
 ) -> None:
-    with visiting(browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme) as visit:
+    with visiting(
+        browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme
+    ) as visit:
         visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{IDS['redirect']}/?tab=changes")
         page.wait_for_selector("[data-jumps]:not([hidden])")
@@ -101,11 +107,11 @@ def test_losses_of_a_translation_are_listed_and_reordering_can_be_hidden(
     visit: Visit, interceptor: Interceptor
 ) -> None:
     interceptor.orm(
-        "from flows.models import Flow\n"
-        "from tests.parts import change_sides\n"
-        f"Flow.objects.filter(pk={IDS['chat']!r}).update(losses=[['top_k', 'the target has no such setting']])\n"
-        f"change_sides({IDS['chat']!r}, 'client', headers=[['x-a', '1'], ['x-b', '2']])\n"
-        f"change_sides({IDS['chat']!r}, 'forwarded', headers=[['x-b', '2'], ['x-a', '1']])"
+        "from flows.models import Flow\nfrom tests.parts import"
+        f" change_sides\nFlow.objects.filter(pk={IDS['chat']!r}).update(losses=[['top_k', 'the"
+        f" target has no such setting']])\nchange_sides({IDS['chat']!r}, 'client', headers=[['x-a',"
+        f" '1'], ['x-b', '2']])\nchange_sides({IDS['chat']!r}, 'forwarded', headers=[['x-b', '2'],"
+        " ['x-a', '1']])"
     )
     visit.page.set_default_timeout(8000)
     page = visit.go(f"/flows/{IDS['chat']}/?tab=changes")

@@ -1,4 +1,6 @@
-"""Conversations, contexts, sessions and usage in a real browser: live from the proxy, and recorded ones."""
+"""Conversations, contexts, sessions and usage in a real browser: live from the proxy, and recorded
+ones.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +43,24 @@ def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
 
 def answer(text: str, **usage: int) -> list[bytes]:
     """A whole Anthropic stream."""
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "usage": usage}
+    start = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5",
+        "usage": usage,
+    }
     words = [{"type": "text_delta", "text": f"{word} "} for word in text.split()]
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in words),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 50}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 50},
+        },
         {"type": "message_stop"},
     ]
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
@@ -60,13 +72,20 @@ class Asking(threading.Thread):
     def __init__(self, interceptor: Interceptor, messages: list[dict[str, Any]]) -> None:
         super().__init__(daemon=True)
         self._url = f"{interceptor.url}/v1/messages"
-        self._body = {"model": "claude-haiku-4-5", "max_tokens": 9, "stream": True, "messages": messages}
+        self._body = {
+            "model": "claude-haiku-4-5",
+            "max_tokens": 9,
+            "stream": True,
+            "messages": messages,
+        }
         self.flow_id = ""
         self.start()
 
     def run(self) -> None:
         headers = {"x-api-key": "sk-ccproxy-up", "x-claude-code-session-id": LIVE_SESSION}
-        answered = httpx.post(self._url, json=self._body, headers=headers, timeout=60, trust_env=False)
+        answered = httpx.post(
+            self._url, json=self._body, headers=headers, timeout=60, trust_env=False
+        )
         self.flow_id = answered.headers["x-ccproxy-flow"]
 
 
@@ -76,7 +95,10 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
     question = {"role": "user", "content": "What is **bold**?"}
     gate = threading.Event()
     pieces = answer(
-        "It is `heavier` type.", input_tokens=10, cache_read_input_tokens=0, cache_creation_input_tokens=2000
+        "It is `heavier` type.",
+        input_tokens=10,
+        cache_read_input_tokens=0,
+        cache_creation_input_tokens=2000,
     )
     upstream.scripts["/v1/messages"] = sse(*pieces, pause_s=0.05, gate=gate)
     with visiting(browser, interceptor, state) as visit:
@@ -94,7 +116,9 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         first.join(30)
         assert "2.0 k / 50" in page.locator(".facts").inner_text()
 
-        upstream.scripts["/v1/messages"] = sse(*answer("Less.", input_tokens=20, cache_read_input_tokens=2000))
+        upstream.scripts["/v1/messages"] = sse(
+            *answer("Less.", input_tokens=20, cache_read_input_tokens=2000)
+        )
         said = {"role": "assistant", "content": "It is `heavier` type."}
         second = Asking(interceptor, [question, said, {"role": "user", "content": "Shorter!"}])
         second.join(30)
@@ -114,7 +138,9 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_recorded_sessions_look_right(browser: Any, seeded: Interceptor, state: Any, look: str) -> None:
+def test_recorded_sessions_look_right(
+    browser: Any, seeded: Interceptor, state: Any, look: str
+) -> None:
     size = {"width": 390, "height": 844} if look == "phone" else {"width": 1280, "height": 1000}
     options = {"viewport": size, "color_scheme": "dark" if look == "dark" else "light"}
     first, second, third = TURN_IDS
@@ -135,5 +161,13 @@ def test_recorded_sessions_look_right(browser: Any, seeded: Interceptor, state: 
             visit.picture(f"seen-{name}-{look}")
         page = visit.go(pages["chat"])
         page.locator("figure img").scroll_into_view_if_needed()
-        assert page.locator("figure img").evaluate("async i => { await i.decode(); return i.naturalWidth }") == 96
-        assert "carriage return" in page.locator(".turn.final strong, .turn.assistant strong").all_inner_texts()
+        assert (
+            page.locator("figure img").evaluate(
+                "async i => { await i.decode(); return i.naturalWidth }"
+            )
+            == 96
+        )
+        assert (
+            "carriage return"
+            in page.locator(".turn.final strong, .turn.assistant strong").all_inner_texts()
+        )

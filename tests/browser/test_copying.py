@@ -1,4 +1,6 @@
-"""Copy buttons in a real browser: what is in the clipboard is what the page is about, by mouse and by key."""
+"""Copy buttons in a real browser: what is in the clipboard is what the page is about, by mouse and
+by key.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def seeded(interceptor: Interceptor) -> None:
 @pytest.fixture
 def copier(browser: Any, interceptor: Interceptor, state: Any) -> Iterator[Visit]:
     """A page that may use the clipboard."""
-    with visiting(browser, interceptor, state, permissions=["clipboard-read", "clipboard-write"]) as visit:
+    with visiting(
+        browser, interceptor, state, permissions=["clipboard-read", "clipboard-write"]
+    ) as visit:
         yield visit
 
 
@@ -46,7 +50,9 @@ def test_ids_headers_and_bodies_of_every_side(copier: Visit) -> None:
         assert json.loads(clipboard(page))["model"] == model
         page.get_by_role("button", name="Copy headers").click()
         lines = clipboard(page).splitlines()
-        assert [line.split(": ")[0] for line in lines] == page.locator("tr[data-header] th").all_inner_texts()
+        assert [line.split(": ")[0] for line in lines] == page.locator(
+            "tr[data-header] th"
+        ).all_inner_texts()
         assert all(": " in line for line in lines)
     page = copier.go(f"/flows/{IDS['chat']}/?tab=response&view=tree")
     page.keyboard.press("y")

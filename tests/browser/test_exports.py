@@ -1,4 +1,6 @@
-"""jq, "copy as", explain and HAR in a real browser: what leaves the console works where it is taken to."""
+"""jq, "copy as", explain and HAR in a real browser: what leaves the console works where it is taken
+to.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ def seeded(interceptor: Interceptor) -> None:
     interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
 
 
-def test_a_har_answers_in_the_providers_place(browser: Any, interceptor: Interceptor, state: Any, tmp_path: Path):
-    """Chromium is served from the exported file: the recorded answer comes back for the recorded request."""
+def test_a_har_answers_in_the_providers_place(
+    browser: Any, interceptor: Interceptor, state: Any, tmp_path: Path
+):
+    """Chromium is served from the exported file: the recorded answer comes back for the recorded
+    request.
+    """
     with visiting(browser, interceptor, state) as visit:
         page = visit.go("/flows/")
         with page.expect_download() as download:
@@ -34,7 +40,10 @@ def test_a_har_answers_in_the_providers_place(browser: Any, interceptor: Interce
     try:
         context.route_from_har(path, not_found="abort")
         page = context.new_page()
-        page.route("https://api.openai.com/", lambda route: route.fulfill(body="here", content_type="text/html"))
+        page.route(
+            "https://api.openai.com/",
+            lambda route: route.fulfill(body="here", content_type="text/html"),
+        )
         page.goto("https://api.openai.com/")
         answer = page.evaluate(
             "async (body) => (await fetch('/v1/chat/completions', {method: 'POST', body,"
@@ -47,8 +56,12 @@ def test_a_har_answers_in_the_providers_place(browser: Any, interceptor: Interce
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_copy_explain_and_jq_pages(browser: Any, interceptor: Interceptor, state: Any, width: int, scheme: str):
-    with visiting(browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme) as visit:
+def test_copy_explain_and_jq_pages(
+    browser: Any, interceptor: Interceptor, state: Any, width: int, scheme: str
+):
+    with visiting(
+        browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme
+    ) as visit:
         visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{IDS['redirect']}/")
         page.keyboard.press("c")
@@ -66,7 +79,9 @@ def test_copy_explain_and_jq_pages(browser: Any, interceptor: Interceptor, state
         visit.picture(f"explain-pasted-{width}")
         page = visit.go("/flows/?jq=map(select(.provider%20%3D%3D%20%22local%22))")
         assert page.locator("tr.flow").count() == 2
-        page = visit.go("/flows/?jq=group_by(.provider)%7Cmap(%7Bp%3A.%5B0%5D.provider%2Cn%3Alength%7D)")
+        page = visit.go(
+            "/flows/?jq=group_by(.provider)%7Cmap(%7Bp%3A.%5B0%5D.provider%2Cn%3Alength%7D)"
+        )
         assert '"anthropic"' in page.inner_text("#jq-value")
         visit.picture(f"jq-{width}")
         page = visit.go("/flows/?jq=.%5B%7D")

@@ -19,11 +19,16 @@ from tests.fakes.upstream import Script, Upstream, sse
 from tests.flows.seed import IDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
-BODY = {"model": "demo-1", "max_tokens": 99, "stream": True, "messages": [{"role": "user", "content": "Count, please"}]}
+BODY = {
+    "model": "demo-1",
+    "max_tokens": 99,
+    "stream": True,
+    "messages": [{"role": "user", "content": "Count, please"}],
+}
 WIDE = (
-    "document.documentElement.scrollWidth <= innerWidth ? [] :"
-    " [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
-    ".map(e => e.outerHTML.slice(0, 120))"
+    "document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll('main"
+    " *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e =>"
+    " e.outerHTML.slice(0, 120))"
 )
 
 
@@ -34,7 +39,10 @@ def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
 
 
 def words(*texts: str) -> list[bytes]:
-    events = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts]
+    events = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}}
+        for t in texts
+    ]
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
 
 
@@ -49,7 +57,9 @@ class Request(threading.Thread):
 
     def run(self) -> None:
         headers = {"x-api-key": "sk-ccproxy-up", "user-agent": "browser-test/1"}
-        self.answer = httpx.post(self.address, json=self.body, headers=headers, timeout=60, trust_env=False)
+        self.answer = httpx.post(
+            self.address, json=self.body, headers=headers, timeout=60, trust_env=False
+        )
 
     def result(self) -> httpx.Response:
         self.join(30)
@@ -144,8 +154,12 @@ def test_the_pill_counts_what_came_while_reading_further_down(
     assert page.locator("#pill").is_hidden()
 
 
-def test_live_rows_keep_to_the_filters(visit: Visit, interceptor: Interceptor, upstream: Upstream) -> None:
-    upstream.scripts["/v1/messages"] = Script(status=529, pieces=(b'{"error": {"message": "busy"}}',))
+def test_live_rows_keep_to_the_filters(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
+    upstream.scripts["/v1/messages"] = Script(
+        status=529, pieces=(b'{"error": {"message": "busy"}}',)
+    )
     page = visit.go("/flows/?status=5xx")
     page.locator("#live.on").wait_for()
     bad = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
@@ -153,7 +167,9 @@ def test_live_rows_keep_to_the_filters(visit: Visit, interceptor: Interceptor, u
     upstream.scripts.clear()
     good = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
     interceptor.flow(good)
-    upstream.scripts["/v1/messages"] = Script(status=529, pieces=(b'{"error": {"message": "busy"}}',))
+    upstream.scripts["/v1/messages"] = Script(
+        status=529, pieces=(b'{"error": {"message": "busy"}}',)
+    )
     worse = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
     page.locator(f"#f-{worse}").wait_for()
     assert page.locator(f"#f-{good}").count() == 0
@@ -197,7 +213,9 @@ def test_filters_narrow_at_once(visit: Visit, seeded: Interceptor) -> None:
 
 
 def test_a_fold_is_filled_when_opened(visit: Visit, seeded: Interceptor) -> None:
-    big = json.dumps({"nested": {"tools": [{"name": f"tool{n}", "text": "x" * 900} for n in range(40)]}})
+    big = json.dumps(
+        {"nested": {"tools": [{"name": f"tool{n}", "text": "x" * 900} for n in range(40)]}}
+    )
     seeded.orm(
         "from tests.flows.seed import *\n"
         "flow = add_flow('00000000-0000-4000-9000-00000000b0d1', 500)\n"
@@ -218,7 +236,10 @@ def test_no_page_asks_a_foreign_host_or_breaks_the_policy(
     size = {"width": 390, "height": 844} if look == "phone" else {"width": 1280, "height": 800}
     options = {"viewport": size, "color_scheme": "dark" if look == "dark" else "light"}
     with visiting(browser, seeded, state, **options) as visit:
-        pages = {"list": "/flows/", "events": f"/flows/{IDS['anthropic']}/?tab=response&view=events"}
+        pages = {
+            "list": "/flows/",
+            "events": f"/flows/{IDS['anthropic']}/?tab=response&view=events",
+        }
         for name in ("anthropic", "redirect", "websocket", "live", "failed", "hostile"):
             for tab in ("chat", "client", "context", "response", "changes", "timing"):
                 pages[f"{name}-{tab}"] = f"/flows/{IDS[name]}/?tab={tab}"
@@ -240,7 +261,9 @@ def test_it_works_without_scripts(browser: Any, seeded: Interceptor, state: Any)
         page.locator("code", has_text="tools[name=Bash]").wait_for()
 
 
-def test_a_page_of_another_origin_sees_nothing(browser: Any, seeded: Interceptor, state: Any, tmp_path: Path) -> None:
+def test_a_page_of_another_origin_sees_nothing(
+    browser: Any, seeded: Interceptor, state: Any, tmp_path: Path
+) -> None:
     with Upstream() as other:
         html = (("content-type", "text/html"),)
         other.scripts["/"] = Script(headers=html, pieces=(b"<p>evil</p>",))
@@ -253,7 +276,10 @@ def test_a_page_of_another_origin_sees_nothing(browser: Any, seeded: Interceptor
             " s.onopen = () => done('open'); s.onerror = () => done('refused'); })",
             base.replace("http", "ws") + "/ws/flows/",
         )
-        read = page.evaluate("address => fetch(address, {credentials: 'include'}).then(() => 'read', () => 'no')", base)
+        read = page.evaluate(
+            "address => fetch(address, {credentials: 'include'}).then(() => 'read', () => 'no')",
+            base,
+        )
         context.close()
     assert (opened, read) == ("refused", "no")
 

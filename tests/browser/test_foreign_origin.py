@@ -1,7 +1,9 @@
-"""Pages of other origins in a real browser whose user is signed in to the console: they read and change nothing.
+"""Pages of other origins in a real browser whose user is signed in to the console: they read and
+change nothing.
 
-`evil.test` leads to this machine, as a rebound name does. The other page is on another port of 127.0.0.1: for a browser
-that is the same site as the console, so its requests carry the console's cookies.
+`evil.test` leads to this machine, as a rebound name does. The other page is on another port of
+127.0.0.1: for a browser that is the same site as the console, so its requests carry the console's
+cookies.
 """
 
 from __future__ import annotations
@@ -141,7 +143,9 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def interceptor(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+def interceptor(
+    upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interceptor]:
     folder = tmp_path_factory.mktemp("foreign")
     (folder / "key").write_text(REAL_KEY)
     config = "providers:\n" + provider_yaml("up", upstream, f"{{file: {folder}/key}}")
@@ -170,7 +174,12 @@ def signed_in(browser: Any, interceptor: Interceptor) -> Any:
 
 def state(interceptor: Interceptor) -> list[Any]:
     """What a page could have changed."""
-    tables = ("providers_provider", "providers_transformrule", "interceptor_clienttoken", "flows_flow")
+    tables = (
+        "providers_provider",
+        "providers_transformrule",
+        "interceptor_clienttoken",
+        "flows_flow",
+    )
     counts = [interceptor.rows(f"select count(*) as n from {table}")[0]["n"] for table in tables]
     return [*counts, interceptor.health()["revision"]]
 
@@ -196,7 +205,9 @@ def test_foreign_pages(
     assert state(interceptor) == before
 
 
-def test_a_rebound_name(interceptor: Interceptor, upstream: Upstream, browser: Any, signed_in: Any) -> None:
+def test_a_rebound_name(
+    interceptor: Interceptor, upstream: Upstream, browser: Any, signed_in: Any
+) -> None:
     before = state(interceptor)
     for base in (interceptor.url, interceptor.console_url):
         context = browser.new_context(storage_state=signed_in)
@@ -241,7 +252,11 @@ def test_a_link_on_another_page_leads_to_the_console(
 def test_no_answer_carries_permissions(interceptor: Interceptor) -> None:
     import httpx
 
-    for url in (f"{interceptor.url}/health", f"{interceptor.url}/v1/models", f"{interceptor.console_url}/admin/login/"):
+    for url in (
+        f"{interceptor.url}/health",
+        f"{interceptor.url}/v1/models",
+        f"{interceptor.console_url}/admin/login/",
+    ):
         for headers in ({}, {"origin": "https://evil.test"}):
             answer = httpx.get(url, headers=headers)
             assert answer.status_code == (403 if headers else 200)

@@ -49,7 +49,10 @@ SCREENS = {
     "list": ("/flows/", "tr.flow"),
     "filters": ("/flows/?status=4xx", ".chip"),
     "saved": ("/flows/?error=true", ".chip"),
-    "jq": ("/flows/?jq=group_by(.provider)|map({provider:.[0].provider,flows:length})", "#jq-value"),
+    "jq": (
+        "/flows/?jq=group_by(.provider)|map({provider:.[0].provider,flows:length})",
+        "#jq-value",
+    ),
     "conversation": (f"{TURN}?all=1", ".turn.final"),
     "client": (f"{FLOW}?tab=client", ".tree"),
     "response": (f"/flows/{IDS['anthropic']}/?tab=response&view=events", ".events"),
@@ -98,9 +101,14 @@ def test_every_screen_opens(browser: Any, seeded: Interceptor, state: Any) -> No
             visit.picture(f"console-{name}")
         page = visit.go("/flows/")
         page.keyboard.press("?")
-        sheet = page.locator("#help dt").all_inner_texts(), page.locator("#help dd").all_inner_texts()
+        sheet = (
+            page.locator("#help dt").all_inner_texts(),
+            page.locator("#help dd").all_inner_texts(),
+        )
         visit.picture("console-keys")
-    table = re.findall(r"^\| (`.*`) \| (.*) \|$", GUIDE.split("## Keys")[1].split("\n## ")[0], re.MULTILINE)
+    table = re.findall(
+        r"^\| (`.*`) \| (.*) \|$", GUIDE.split("## Keys")[1].split("\n## ")[0], re.MULTILINE
+    )
     assert [(keys.replace("`", ""), what) for keys, what in table] == list(zip(*sheet, strict=True))
 
 

@@ -1,4 +1,6 @@
-"""Sending a recorded request again in a real browser, through the real proxy to a scripted provider."""
+"""Sending a recorded request again in a real browser, through the real proxy to a scripted
+provider.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,39 @@ from tests.fakes.upstream import Script, Upstream, sse
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 PATH = "/v1/messages"
-ASKED = {"model": "m-1", "max_tokens": 50, "stream": True, "messages": [{"role": "user", "content": "What is new?"}]}
-SIZES = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+ASKED = {
+    "model": "m-1",
+    "max_tokens": 50,
+    "stream": True,
+    "messages": [{"role": "user", "content": "What is new?"}],
+}
+SIZES = pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
 
 
 def said(*words: str) -> list[bytes]:
     """A stream of the Messages API that says some words."""
-    start = {"type": "message", "role": "assistant", "content": [], "model": "m-1", "usage": {"input_tokens": 9}}
+    start = {
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "model": "m-1",
+        "usage": {"input_tokens": 9},
+    }
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "msg_1", **start}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": w}} for w in words),
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": w}}
+            for w in words
+        ),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 4},
+        },
         {"type": "message_stop"},
     ]
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
@@ -46,7 +68,11 @@ def _fresh(request: pytest.FixtureRequest, upstream: Upstream) -> None:
 def ask(interceptor: Interceptor, upstream: Upstream, **headers: str) -> str:
     """A client's request; the id of its flow, once recorded."""
     upstream.scripts[PATH] = sse(*said("Nothing ", "at all."))
-    given = {"x-api-key": "sk-ccproxy-up", "anthropic-beta": "redact-thinking-1,keep-2", "X-Title": "one"}
+    given = {
+        "x-api-key": "sk-ccproxy-up",
+        "anthropic-beta": "redact-thinking-1,keep-2",
+        "X-Title": "one",
+    }
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
     answer = httpx.post(interceptor.url + PATH, json=ASKED, headers=given, trust_env=False)
     assert answer.status_code == 200
@@ -82,7 +108,9 @@ def test_the_answer_streams_into_the_page_and_both_flows_know_each_other(
     first, second = upstream.wait_for(2)
     assert (second.method, second.target, second.body) == (first.method, first.target, first.body)
     assert [(n.lower(), v) for n, v in second.headers] == [(n.lower(), v) for n, v in first.headers]
-    assert page.inner_text(".resent").startswith(f"Sent again from {original[:8]}, as the client sent it, by ")
+    assert page.inner_text(".resent").startswith(
+        f"Sent again from {original[:8]}, as the client sent it, by "
+    )
     page.click("text=compare with the original")
     page.click(".tabs a:has-text('Answers')")
     text = page.inner_text(".change")
@@ -106,7 +134,10 @@ def test_an_edited_request_shows_its_diff_first_and_is_sent_as_shown(
     page.fill("#edit-body", body.replace("What is new?", "What is ald?").replace('"m-1"', '"m-2"'))
     page.wait_for_selector("#preview .place")
     assert "What is ald?" in page.inner_text("#preview")
-    page.fill("#edit-headers", page.input_value("#edit-headers").replace("X-Title: one", "X-Title: two\nX-More: 3"))
+    page.fill(
+        "#edit-headers",
+        page.input_value("#edit-headers").replace("X-Title: one", "X-Title: two\nX-More: 3"),
+    )
     page.wait_for_selector("#preview >> text=X-More")
     visit.picture("resend-edited")
     page.fill("#edit-body", '{"model": "m-1",}')
@@ -117,7 +148,11 @@ def test_an_edited_request_shows_its_diff_first_and_is_sent_as_shown(
     again = send(visit)
     seen = upstream.wait_for(2)[-1]
     assert seen.json == {**ASKED, "messages": [{"role": "user", "content": "What is old?"}]}
-    assert (seen.header("x-title"), seen.header("x-more"), seen.header("content-encoding")) == ("two", "3", None)
+    assert (seen.header("x-title"), seen.header("x-more"), seen.header("content-encoding")) == (
+        "two",
+        "3",
+        None,
+    )
     assert "as the client sent it, edited" in page.inner_text(".resent")
     page.click("text=compare with the original")
     assert "What is old?" in page.inner_text(".change")
@@ -140,7 +175,9 @@ def test_as_forwarded_skips_what_the_proxy_does_and_gets_a_fresh_credential(
     assert [trace.stage for trace in interceptor.traces(again)] == ["transform", "egress"]
 
 
-def test_what_cannot_be_sent_says_why(visit: Visit, interceptor: Interceptor, upstream: Upstream) -> None:
+def test_what_cannot_be_sent_says_why(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
     original = ask(interceptor, upstream)
     page = visit.go(f"/flows/{original}/resend/")
     page.fill("input[name=target]", "no path")
@@ -158,10 +195,14 @@ def test_how_it_looks(
     browser: Any, interceptor: Interceptor, upstream: Upstream, state: Any, width: int, scheme: str
 ) -> None:
     original = ask(interceptor, upstream)
-    with visiting(browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme) as visit:
+    with visiting(
+        browser, interceptor, state, viewport={"width": width, "height": 900}, color_scheme=scheme
+    ) as visit:
         visit.page.set_default_timeout(8000)
         page = visit.go(f"/flows/{original}/resend/")
-        page.fill("#edit-body", page.input_value("#edit-body").replace("What is new?", "What is old?"))
+        page.fill(
+            "#edit-body", page.input_value("#edit-body").replace("What is new?", "What is old?")
+        )
         page.wait_for_selector("#preview .place")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         visit.picture(f"resend-{width}-{scheme}")
@@ -173,7 +214,9 @@ def test_how_it_looks(
         visit.picture(f"pair-{width}-{scheme}")
 
 
-def test_a_request_that_nobody_takes_says_so(visit: Visit, interceptor: Interceptor, upstream: Upstream) -> None:
+def test_a_request_that_nobody_takes_says_so(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream
+) -> None:
     original = ask(interceptor, upstream)
     upstream.scripts[PATH] = Script(status=500, pieces=(b'{"error": {"message": "broken"}}',))
     visit.go(f"/flows/{original}/resend/")
@@ -190,7 +233,9 @@ def issued(interceptor: Interceptor, flow_id: str, **fields: str) -> str:
     ).strip()
 
 
-def test_forged_used_and_old_grants_never_reach_the_provider(interceptor: Interceptor, upstream: Upstream) -> None:
+def test_forged_used_and_old_grants_never_reach_the_provider(
+    interceptor: Interceptor, upstream: Upstream
+) -> None:
     original = ask(interceptor, upstream)
     token, old = issued(interceptor, original), issued(interceptor, original)
     interceptor.orm(
@@ -200,7 +245,9 @@ def test_forged_used_and_old_grants_never_reach_the_provider(interceptor: Interc
 
     def show(shown: str, **more: str) -> int:
         headers = {"x-api-key": "sk-ccproxy-up", "x-ccproxy-resend": shown, **more}
-        return httpx.post(interceptor.url + PATH, json=ASKED, headers=headers, trust_env=False).status_code
+        return httpx.post(
+            interceptor.url + PATH, json=ASKED, headers=headers, trust_env=False
+        ).status_code
 
     for forged in ("", "ccr-" + "a" * 43, "ccr-" + "a" * 9999, token.upper(), old, "' or 1=1 --"):
         assert show(forged) == 403
@@ -212,16 +259,22 @@ def test_forged_used_and_old_grants_never_reach_the_provider(interceptor: Interc
     assert interceptor.rows("select 1 from flows_flowparts where headers like '%ccr-%'") == []
 
 
-def test_rest_sends_again_and_names_the_new_flow(interceptor: Interceptor, upstream: Upstream, state: Any) -> None:
+def test_rest_sends_again_and_names_the_new_flow(
+    interceptor: Interceptor, upstream: Upstream, state: Any
+) -> None:
     original = ask(interceptor, upstream)
     jar = {cookie["name"]: cookie["value"] for cookie in state["cookies"]}
     headers = {"x-csrftoken": jar["ccproxy_csrf"], "origin": interceptor.console_url}
-    with httpx.Client(base_url=interceptor.console_url, cookies=jar, headers=headers, trust_env=False) as client:
+    with httpx.Client(
+        base_url=interceptor.console_url, cookies=jar, headers=headers, trust_env=False
+    ) as client:
         answer = client.post(f"/api/flows/{original}/resend/", json={"as": "forwarded"})
         assert answer.status_code == 202, answer.text
         again = answer.json()["flow"]
         assert interceptor.flow(again)["status_code"] == 200
-        edited = client.post(f"/api/flows/{original}/resend/", json={"body": '{"model": "m-9"}'}).json()
+        edited = client.post(
+            f"/api/flows/{original}/resend/", json={"body": '{"model": "m-9"}'}
+        ).json()
         assert edited["edited"] is True
         assert upstream.wait_for(3)[-1].json == {"model": "m-9"}
         found = client.get(f"/api/flows/{original}/diff/{again}/").json()

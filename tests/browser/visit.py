@@ -15,14 +15,18 @@ from tests.conftest import need
 from tests.e2e.process import Interceptor, wait_until
 
 ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
     "--no-first-run",
 ]  # fmt: skip
 
 
 @dataclass
 class Visit:
-    """One page. `complaints` are console errors (a blocked script or style is one), page errors and dialogs."""
+    """One page.
+
+    `complaints` are console errors (a blocked script or style is one), page errors and dialogs.
+    """
 
     page: Any
     base: str
@@ -36,7 +40,10 @@ class Visit:
     def watch(self) -> None:
         """Begin to note what happens on the page."""
         page = self.page
-        page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", self._refuse)
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
@@ -88,7 +95,9 @@ def sign_in(browser: Any, interceptor: Interceptor) -> Any:
 @contextlib.contextmanager
 def visiting(browser: Any, interceptor: Interceptor, state: Any, **options: Any) -> Iterator[Visit]:
     """A page of a signed-in browser; what it complained about fails the test."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "storage_state": state} | options)
+    context = browser.new_context(
+        **{"viewport": {"width": 1280, "height": 800}, "storage_state": state} | options
+    )
     visit = Visit(context.new_page(), interceptor.console_url)
     visit.watch()
     try:

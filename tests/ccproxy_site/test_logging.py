@@ -46,7 +46,9 @@ def test_it_works(log_file: Path) -> None:
     assert line.endswith("INFO    ccproxy.test: hello world [flow f-1]")
 
 
-def test_the_file_is_private_also_after_a_rotation(log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_private_also_after_a_rotation(
+    log_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(site_logging, "MAX_BYTES", 200)
     log_file.parent.mkdir()
     log_file.touch()
@@ -56,7 +58,12 @@ def test_the_file_is_private_also_after_a_rotation(log_file: Path, monkeypatch: 
     for _ in range(50):
         logger.info("a line that fills the file")
     files = sorted(log_file.parent.iterdir())
-    assert [path.name for path in files] == ["ccproxy.log", "ccproxy.log.1", "ccproxy.log.2", "ccproxy.log.3"]
+    assert [path.name for path in files] == [
+        "ccproxy.log",
+        "ccproxy.log.1",
+        "ccproxy.log.2",
+        "ccproxy.log.3",
+    ]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
@@ -121,7 +128,9 @@ def test_who_asks_for_debug_gets_it_of_everybody_without_secrets(log_file: Path)
         "daphne",
     )
     for name in names:
-        logging.getLogger(name).debug("sent [(b'x-api-key', b'%s')] and password=hunter2-hunter2", KEY)
+        logging.getLogger(name).debug(
+            "sent [(b'x-api-key', b'%s')] and password=hunter2-hunter2", KEY
+        )
     lines = log_file.read_text().splitlines()
     assert [line.split()[2] for line in lines] == [f"{name}:" for name in names]
     assert all(f"{mark(KEY)}')]" in line and "hunter2" not in line for line in lines)
@@ -138,6 +147,8 @@ def test_what_cannot_work_is_said_in_one_sentence(log_file: Path) -> None:
         configure_logging(log_file, "INFO", to_stderr=False)
 
 
-@pytest.mark.parametrize(("text", "shown"), [("a\tb", r"a\tb"), ("\x7f", r"\x7f"), ("plain é ‹", "plain é ‹")])
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\tb", r"a\tb"), ("\x7f", r"\x7f"), ("plain é ‹", "plain é ‹")]
+)
 def test_escapes(text: str, shown: str) -> None:
     assert escape_controls(text) == shown

@@ -25,7 +25,11 @@ class Cli:
     ports: dict[str, int]
 
     def environ(self, **extra: str) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "TMPDIR")
+            if name in os.environ
+        }
         return {
             **kept,
             "PYTHONPATH": str(ROOT),

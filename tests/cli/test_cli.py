@@ -33,7 +33,10 @@ def test_the_version(ccproxy):
         (["qqqqqq"], "ccproxy: there is no command “qqqqqq”; see: ccproxy --help\n"),
         (["--nonsense", "status"], "ccproxy: there is no option --nonsense; see: ccproxy --help\n"),
         (["--config"], "ccproxy: --config needs the path of a config directory\n"),
-        (["--config", "/etc/passwd", "status"], "ccproxy: --config wants a directory, which holds a ccproxy.yaml; "),
+        (
+            ["--config", "/etc/passwd", "status"],
+            "ccproxy: --config wants a directory, which holds a ccproxy.yaml; ",
+        ),
         (["importconfig", "/nonexistent"], "ccproxy: /nonexistent does not exist\n"),
     ],
 )
@@ -50,8 +53,10 @@ def test_a_bad_file_is_one_line_for_every_command(ccproxy, command):
     (ccproxy.directory / "ccproxy.yaml").write_text("ccproxy:\n  inspectr: 1\n")
     done = ccproxy(command, *{"run": ["true"], "flows": ["list"]}.get(command, []))
     assert done.returncode == 1
-    assert done.stderr == (
-        f"ccproxy: {ccproxy.directory}/ccproxy.yaml:2: unknown key ccproxy.inspectr: did you mean inspector?\n"
+    assert (
+        done.stderr
+        == f"ccproxy: {ccproxy.directory}/ccproxy.yaml:2: unknown key ccproxy.inspectr: did you"
+        " mean inspector?\n"
     )
 
 
@@ -59,8 +64,14 @@ def test_config_beats_the_variable(ccproxy, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "ccproxy.yaml").write_text("inspector: {mitmproxy: {nonsense: 1}}\n")
-    for option in (["--config", str(other)], [f"--config={other}"], ["-v", "--config", f"{other}/ccproxy.yaml"]):
-        assert f"{other}/ccproxy.yaml:1: unknown key" in ccproxy(*option, "status", "--proxy").stderr
+    for option in (
+        ["--config", str(other)],
+        [f"--config={other}"],
+        ["-v", "--config", f"{other}/ccproxy.yaml"],
+    ):
+        assert (
+            f"{other}/ccproxy.yaml:1: unknown key" in ccproxy(*option, "status", "--proxy").stderr
+        )
 
 
 def test_the_product_s_commands_hide_django_s_options(ccproxy):

@@ -26,5 +26,7 @@ def test_no_command_is_invented():
 
 def test_the_variables_of_run():
     for name, value in proxy_variables(ServerSettings(), {}).items():
-        row = next(line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line)
+        row = next(
+            line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line
+        )
         assert row.endswith(f"| `{value}` |")

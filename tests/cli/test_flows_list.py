@@ -43,7 +43,14 @@ def test_it_works():
     call_command("flows", "list", stdout=out)
     lines = [line.split() for line in out.getvalue().splitlines()]
     assert lines[0] == ["ID", "Method", "Code", "Host", "Path", "UA", "Time"]
-    assert lines[1][:6] == ["00000002", "POST", "200", "api.anthropic.com", "/v1/messages", "agent/1"]
+    assert lines[1][:6] == [
+        "00000002",
+        "POST",
+        "200",
+        "api.anthropic.com",
+        "/v1/messages",
+        "agent/1",
+    ]
     assert lines[2][:3] == ["00000001", "POST", "–"]
 
 
@@ -78,25 +85,53 @@ def test_json_takes_the_same_number_of_queries_for_any_number_of_flows(django_as
 
 
 def test_text_from_the_wire_cannot_steer_the_terminal():
-    flow = Flow(id="a" * 36, started_at=NOW, method="GET", host="h", path="/\x1b[31m\n\u202e[red]", user_agent="\x07")
+    flow = Flow(
+        id="a" * 36,
+        started_at=NOW,
+        method="GET",
+        host="h",
+        path="/\x1b[31m\n\u202e[red]",
+        user_agent="\x07",
+    )
     shown = table(flow)
     assert "/\\x1b[31m\\n\\u202e[red]" in shown
     assert not set("\x1b\u202e\x07") & set(shown)
 
 
 def test_long_text_is_cut():
-    shown = table(Flow(id="a" * 36, started_at=NOW, method="GET", host="h", path="/" + "p" * 100, user_agent="u" * 99))
+    shown = table(
+        Flow(
+            id="a" * 36,
+            started_at=NOW,
+            method="GET",
+            host="h",
+            path="/" + "p" * 100,
+            user_agent="u" * 99,
+        )
+    )
     assert "/" + "p" * 58 + "…" in shown
     assert "u" * 29 + "…" in shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-5, "0s ago"), (59, "59s ago"), (60, "1m ago"), (7200, "2h ago"), (86_399, "23h ago"), (200_000, "2d ago")],
+    [
+        (-5, "0s ago"),
+        (59, "59s ago"),
+        (60, "1m ago"),
+        (7200, "2h ago"),
+        (86_399, "23h ago"),
+        (200_000, "2d ago"),
+    ],
 )
 def test_ages(seconds, text):
     assert ago(timedelta(seconds=seconds)) == text
 
 
 def test_colours_of_the_status():
-    assert [str(status_text(code).style) for code in (204, None, 302, 500)] == ["green", "dim", "red", "red"]
+    assert [str(status_text(code).style) for code in (204, None, 302, 500)] == [
+        "green",
+        "dim",
+        "red",
+        "red",
+    ]

@@ -45,7 +45,9 @@ def test_jq_filters_choose_the_flows_of_every_action(seeded, settings):
 
 
 def test_the_configured_filters_come_first(seeded, monkeypatch, settings):
-    group = settings.CCPROXY.flows.model_copy(update={"default_jq_filters": ('map(select(.provider == "local"))',)})
+    group = settings.CCPROXY.flows.model_copy(
+        update={"default_jq_filters": ('map(select(.provider == "local"))',)}
+    )
     settings.CCPROXY = settings.CCPROXY.model_copy(update={"flows": group})
     assert json.loads(flows("list", "--json", "--jq", "map(.provider)")) == ["local", "local"]
     assert flows("clear", "--jq", 'map(select(.state == "error"))') == "Cleared 1 flow.\n"
@@ -148,7 +150,9 @@ def test_a_flow_in_another_form(seeded):
 
 @pytest.fixture
 def shell(seeded) -> FlowShell:
-    return FlowShell(list(Flow.objects.order_by("started_at").values_list("pk", flat=True)), StringIO())
+    return FlowShell(
+        list(Flow.objects.order_by("started_at").values_list("pk", flat=True)), StringIO()
+    )
 
 
 def printed(shell: FlowShell) -> str:
@@ -167,7 +171,10 @@ def test_the_shell_finds_flows_by_place_id_and_mapping(shell: FlowShell, tmp_pat
     for wrong in (99, "nope", {"id": 5}):
         with pytest.raises(CcproxyError):
             shell.flow(wrong)
-    assert shell.jq('map(select(.provider == "openai")) | map(.id)') == [IDS["chat"], IDS["websocket"]]
+    assert shell.jq('map(select(.provider == "openai")) | map(.id)') == [
+        IDS["chat"],
+        IDS["websocket"],
+    ]
     assert shell.save_request(flow, str(tmp_path / "r.json")) > 0
     assert json.loads((tmp_path / "r.json").read_text())["model"] == "gpt-5-mini"
     assert shell.dump(str(tmp_path / "x.har")) == 10

@@ -31,7 +31,11 @@ def test_it_works(ccproxy):
 
 
 def test_files_are_their_owner_s_alone(ccproxy):
-    subprocess.run(["sh", "-c", 'umask 0; exec "$@"', "sh", *CCPROXY, "init"], env=ccproxy.environ(), check=True)
+    subprocess.run(
+        ["sh", "-c", 'umask 0; exec "$@"', "sh", *CCPROXY, "init"],
+        env=ccproxy.environ(),
+        check=True,
+    )
     assert ccproxy.directory.stat().st_mode & 0o777 == 0o700
     modes = {path.name: path.stat().st_mode & 0o777 for path in ccproxy.directory.iterdir()}
     assert set(modes) >= {"ccproxy.yaml", "ccproxy.sqlite3", "django.key"}
@@ -79,7 +83,12 @@ def test_the_first_command_sets_everything_up(ccproxy):
 
 def test_two_first_commands_at_once(ccproxy):
     command = [*CCPROXY, "flows", "list", "--json"]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ccproxy.environ()}
+    options = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "env": ccproxy.environ(),
+    }
     both = [subprocess.Popen(command, **options) for _ in range(2)]
     assert [process.communicate(timeout=60) for process in both] == [("[]\n", "")] * 2
     assert query(ccproxy, "select count(*) from providers_provider") == [(5,)]
@@ -90,7 +99,9 @@ def test_a_second_first_command_waits_for_the_first(ccproxy):
     ccproxy.directory.mkdir()
     with (ccproxy.directory / "database.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        process = subprocess.Popen([*CCPROXY, "flows", "list"], stdout=subprocess.PIPE, env=ccproxy.environ())
+        process = subprocess.Popen(
+            [*CCPROXY, "flows", "list"], stdout=subprocess.PIPE, env=ccproxy.environ()
+        )
         waits = False
         while process.poll() is None and not waits:
             waits = f"-> FLOCK  ADVISORY  WRITE {process.pid} " in Path("/proc/locks").read_text()
@@ -111,7 +122,11 @@ def test_an_older_file_is_closed_to_others(ccproxy):
 
 def test_a_newer_database_is_refused(ccproxy):
     ccproxy("init")
-    query(ccproxy, "insert into django_migrations (app, name, applied) values ('flows', '9999_later', '2030-01-01')")
+    query(
+        ccproxy,
+        "insert into django_migrations (app, name, applied) values ('flows', '9999_later',"
+        " '2030-01-01')",
+    )
     done = ccproxy("flows", "list")
     assert done.returncode == 1
     assert "was made by a newer ccproxy (flows 9999_later); update ccproxy" in done.stderr
@@ -129,7 +144,11 @@ def test_a_directory_that_cannot_be_written(ccproxy, tmp_path):
 
 def test_a_file_that_is_no_database(ccproxy):
     ccproxy.directory.mkdir()
-    (ccproxy.directory / "ccproxy.sqlite3").write_text("this is no database, and long enough to be read as one" * 20)
+    (ccproxy.directory / "ccproxy.sqlite3").write_text(
+        "this is no database, and long enough to be read as one" * 20
+    )
     done = ccproxy("flows", "list")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"ccproxy: cannot use the database {ccproxy.directory}/ccproxy.sqlite3: ")
+    assert done.stderr.startswith(
+        f"ccproxy: cannot use the database {ccproxy.directory}/ccproxy.sqlite3: "
+    )

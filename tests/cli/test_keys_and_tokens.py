@@ -15,7 +15,9 @@ def test_a_key_is_stored_encrypted(ccproxy):
     done = ccproxy("setkey", "openai", stdin=f"{KEY}\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"Stored the key of openai ({len(KEY)} characters), encrypted.\n"
-    assert query(ccproxy, "select auth_type from providers_provider where name='openai'") == [("key",)]
+    assert query(ccproxy, "select auth_type from providers_provider where name='openai'") == [
+        ("key",)
+    ]
     for path in ccproxy.directory.iterdir():
         assert KEY.encode() not in path.read_bytes(), path
     assert (ccproxy.directory / "secret.key").stat().st_mode & 0o777 == 0o600

@@ -39,18 +39,26 @@ class Login:
             assert self._thread.is_alive(), self.error
             self._thread.join(0.02)
         self.url = re.findall(r"^  (http\S+)$", self.out.getvalue(), re.M)[0]
-        self.query = {name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()}
+        self.query = {
+            name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()
+        }
 
     def _run(self, *arguments: str) -> None:
         try:
-            call_command("loginprovider", *arguments, "--no-browser", "--timeout", "10", stdout=self.out)
+            call_command(
+                "loginprovider", *arguments, "--no-browser", "--timeout", "10", stdout=self.out
+            )
         except CommandError as exc:
             self.error = str(exc)
         finally:
             connection.close()
 
     def come_back(self, **query: str) -> httpx.Response:
-        return httpx.get(self.query["redirect_uri"].replace("localhost", "127.0.0.1"), params=query, trust_env=False)
+        return httpx.get(
+            self.query["redirect_uri"].replace("localhost", "127.0.0.1"),
+            params=query,
+            trust_env=False,
+        )
 
     def end(self) -> str:
         self._thread.join(10)
@@ -85,7 +93,10 @@ def test_it_works(begin: Callable[[], Login], endpoint: TokenEndpoint, tmp_path:
     assert login.end() == ""
     assert "Logged in" in login.out.getvalue()
     sent = endpoint.requests[0]
-    assert (sent["grant_type"], sent["redirect_uri"]) == ("authorization_code", login.query["redirect_uri"])
+    assert (sent["grant_type"], sent["redirect_uri"]) == (
+        "authorization_code",
+        login.query["redirect_uri"],
+    )
     file = tmp_path / "logins" / "a.json"
     document = json.loads(file.read_text())
     assert endpoint.is_good(document["access_token"])
@@ -97,12 +108,16 @@ def test_it_works(begin: Callable[[], Login], endpoint: TokenEndpoint, tmp_path:
 
 def test_a_refusal_is_told(begin: Callable[[], Login], endpoint: TokenEndpoint) -> None:
     login = begin()
-    login.come_back(error="access_denied", error_description="no, thanks\x1b[2J", state=login.query["state"])
+    login.come_back(
+        error="access_denied", error_description="no, thanks\x1b[2J", state=login.query["state"]
+    )
     assert login.end() == "the login was refused: no, thanks[2J"
     assert endpoint.requests == []
 
 
-def test_a_code_that_the_endpoint_refuses_is_told(begin: Callable[[], Login], tmp_path: Path) -> None:
+def test_a_code_that_the_endpoint_refuses_is_told(
+    begin: Callable[[], Login], tmp_path: Path
+) -> None:
     login = begin()
     login.come_back(code="guessed", state=login.query["state"])
     assert "invalid_grant" in login.end()
@@ -117,7 +132,10 @@ def test_a_code_that_the_endpoint_refuses_is_told(begin: Callable[[], Login], tm
         (
             {
                 "auth_type": "google_oauth",
-                "auth_config": {"client_id": "c", "authorize_url": "https://auth.example/authorize"},
+                "auth_config": {
+                    "client_id": "c",
+                    "authorize_url": "https://auth.example/authorize",
+                },
             },
             "needs its client secret",
         ),

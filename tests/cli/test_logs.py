@@ -25,7 +25,10 @@ def test_it_works(ccproxy):
     [
         ("port: 1\n", "there is no log at "),
         ("log_file: null\n", "log_file is null"),
-        ("use_journal: true\njournal_identifier: mine\n", "the log is in the journal: journalctl --user -t mine"),
+        (
+            "use_journal: true\njournal_identifier: mine\n",
+            "the log is in the journal: journalctl --user -t mine",
+        ),
     ],
 )
 def test_without_a_log(ccproxy, yaml, message):
@@ -36,7 +39,9 @@ def test_without_a_log(ccproxy, yaml, message):
     assert done.stderr.startswith(f"ccproxy: {message}")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"a", b"a\n", b"a\nb", b"a\n\nb\n", b"x" * 70_000 + b"\ny\n" * 40_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"a", b"a\n", b"a\nb", b"a\n\nb\n", b"x" * 70_000 + b"\ny\n" * 40_000]
+)
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 50_000, 1_000_000])
 def test_the_last_lines(content, lines):
     offset = tail_offset(io.BytesIO(content), lines)
@@ -68,7 +73,11 @@ def test_following_shows_what_is_added(ccproxy):
     log = ccproxy.directory / "ccproxy.log"
     log.write_text("one\n")
     process = subprocess.Popen(
-        [*CCPROXY, "logs", "-f"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ccproxy.environ()
+        [*CCPROXY, "logs", "-f"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ccproxy.environ(),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "one\n"

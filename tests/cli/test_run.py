@@ -16,14 +16,19 @@ NAMES = ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "GOOGLE_GEM
 
 
 def test_it_works(ccproxy):
-    done = ccproxy("run", "--", "sh", "-c", " ".join(f"echo ${name};" for name in NAMES) + " exit 7")
+    done = ccproxy(
+        "run", "--", "sh", "-c", " ".join(f"echo ${name};" for name in NAMES) + " exit 7"
+    )
     url = f"http://127.0.0.1:{ccproxy.ports['proxy']}"
     assert done.returncode == 7
     assert done.stdout.split() == [url, f"{url}/v1", f"{url}/v1", url]
 
 
 def test_the_dashes_may_be_left_out_and_options_belong_to_the_command(ccproxy):
-    assert ccproxy("run", "echo", "--inspect", "-v", "--", "--config").stdout == "--inspect -v -- --config\n"
+    assert (
+        ccproxy("run", "echo", "--inspect", "-v", "--", "--config").stdout
+        == "--inspect -v -- --config\n"
+    )
 
 
 def test_nothing_is_said_when_the_proxy_listens(ccproxy, listener):
@@ -76,7 +81,10 @@ def test_a_closed_pipe_ends_the_command_quietly(ccproxy, listener):
     command = f"{' '.join(map(repr, CCPROXY))} run -- yes | head -1"
     environ = ccproxy.environ(CCPROXY_PORT=str(listener.getsockname()[1]))
     done = subprocess.run(
-        ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, env=environ
+        ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        env=environ,
     )
     assert done.stdout.split() == ["y", str(128 + signal.SIGPIPE)]
     assert done.stderr == ""
@@ -86,9 +94,13 @@ def test_settings_in_the_current_directory_are_not_read(ccproxy, tmp_path, liste
     project = tmp_path / "project"
     project.mkdir()
     for name in ("ccproxy.yaml", ".env", "sitecustomize.py", "yaml.py", "jail.py"):
-        (project / name).write_text("port: 6666\n" if name.endswith("yaml") else "raise SystemExit(99)\n")
+        (project / name).write_text(
+            "port: 6666\n" if name.endswith("yaml") else "raise SystemExit(99)\n"
+        )
     environ = {"CCPROXY_PORT": str(listener.getsockname()[1])}
-    done = ccproxy("run", "sh", "-c", "echo $ANTHROPIC_BASE_URL", cwd=project, **environ, PYTHONSAFEPATH="1")
+    done = ccproxy(
+        "run", "sh", "-c", "echo $ANTHROPIC_BASE_URL", cwd=project, **environ, PYTHONSAFEPATH="1"
+    )
     assert done.stdout == f"http://127.0.0.1:{listener.getsockname()[1]}\n"
 
 
@@ -106,19 +118,31 @@ def test_where_the_command_begins(arguments, options, command):
 
 
 def test_a_company_s_proxy_is_not_asked_for_loopback():
-    variables = proxy_variables(ServerSettings(), {"HTTP_PROXY": "http://proxy:3128", "no_proxy": "corp.example"})
+    variables = proxy_variables(
+        ServerSettings(), {"HTTP_PROXY": "http://proxy:3128", "no_proxy": "corp.example"}
+    )
     assert variables["no_proxy"] == "corp.example,127.0.0.1,localhost"
     assert "no_proxy" not in proxy_variables(ServerSettings(), {})
 
 
 def test_a_wildcard_bind_is_reached_by_loopback():
-    assert proxy_variables(ServerSettings(host="0.0.0.0"), {})["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:4000"
+    assert (
+        proxy_variables(ServerSettings(host="0.0.0.0"), {})["ANTHROPIC_BASE_URL"]
+        == "http://127.0.0.1:4000"
+    )
 
 
 def test_manage_py_runs_it_too(ccproxy):
-    manage = (CCPROXY[0], "-c", "import sys; sys.argv[0] = 'manage.py'; from ccproxy_site.cli import manage; manage()")
+    manage = (
+        CCPROXY[0],
+        "-c",
+        "import sys; sys.argv[0] = 'manage.py'; from ccproxy_site.cli import manage; manage()",
+    )
     done = subprocess.run(
-        [*manage, "withproxy", "--", "sh", "-c", "exit 5"], env=ccproxy.environ(), capture_output=True, text=True
+        [*manage, "withproxy", "--", "sh", "-c", "exit 5"],
+        env=ccproxy.environ(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 5
     assert os.path.basename(manage[0]).startswith("python")

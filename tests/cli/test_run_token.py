@@ -1,4 +1,6 @@
-"""`ccproxy run` towards a proxy that other machines can reach: the command gets a client token by itself."""
+"""`ccproxy run` towards a proxy that other machines can reach: the command gets a client token by
+itself.
+"""
 
 from __future__ import annotations
 
@@ -38,5 +40,7 @@ def test_what_is_left_alone(value):
 
 
 def test_a_scope_is_made_and_shown(ccproxy):
-    assert ccproxy("clienttoken", "add", "ci", "--provider", "a", "--provider", "b").stdout.startswith("cct-")
+    assert ccproxy(
+        "clienttoken", "add", "ci", "--provider", "a", "--provider", "b"
+    ).stdout.startswith("cct-")
     assert "for a, b" in ccproxy("clienttoken", "list").stdout

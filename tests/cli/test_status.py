@@ -29,7 +29,9 @@ def test_the_exit_code_is_the_sum_of_what_is_down(ccproxy, flags, code):
 
 def test_what_is_up_is_not_counted(listener):
     port = listener.getsockname()[1]
-    up = ServerSettings.model_validate({"port": port, "inspector": {"port": port}, "mcp": {"http": {"port": port}}})
+    up = ServerSettings.model_validate(
+        {"port": port, "inspector": {"port": port}, "mcp": {"http": {"port": port}}}
+    )
     assert check(up, proxy=True, inspect=True, mcp=True) == 0
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

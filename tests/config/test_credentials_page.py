@@ -27,5 +27,9 @@ def test_the_examples_can_be_imported() -> None:
 def test_every_setting_and_default_is_there() -> None:
     assert [key for key in OAUTH_KEYS if f"`{key}`" not in PAGE] == []
     for kind in OAUTH_KINDS.values():
-        values = [value for key, value in kind.items() if key not in ("client_id", "default_expires_in_seconds")]
+        values = [
+            value
+            for key, value in kind.items()
+            if key not in ("client_id", "default_expires_in_seconds")
+        ]
         assert [value for value in values if f"`{value}`" not in PAGE] == []

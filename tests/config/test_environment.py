@@ -52,7 +52,10 @@ def test_lists_and_mappings():
 
 
 def test_text_stays_text():
-    assert load(CCPROXY_INSPECTOR__MITMPROXY__WEB_PASSWORD="1234").inspector.mitmproxy.web_password == "1234"
+    assert (
+        load(CCPROXY_INSPECTOR__MITMPROXY__WEB_PASSWORD="1234").inspector.mitmproxy.web_password
+        == "1234"
+    )
     assert load(CCPROXY_JOURNAL_IDENTIFIER="007").journal_identifier == "007"
 
 
@@ -69,7 +72,9 @@ def test_both_names_of_the_log_level(environ, level):
 
 
 def test_older_switches_of_the_probe():
-    assert load(CCPROXY_VERIFY_READINESS_ON_STARTUP="1").inspector.readiness.url == "https://1.1.1.1/"
+    assert (
+        load(CCPROXY_VERIFY_READINESS_ON_STARTUP="1").inspector.readiness.url == "https://1.1.1.1/"
+    )
     assert load(CCPROXY_READINESS_PROBE_URL="https://a/").inspector.readiness.url == "https://a/"
     off = load(CCPROXY_READINESS_PROBE_URL="https://a/", CCPROXY_VERIFY_READINESS_ON_STARTUP="0")
     assert off.inspector.readiness.url is None
@@ -85,7 +90,11 @@ def test_older_switches_of_the_probe():
             "1",
             "unknown variable CCPROXY_INSPECTOR__PROT: did you mean CCPROXY_INSPECTOR__PORT",
         ),
-        ("CCPROXY_INSPECTOR__PROVIDER_MAP", "{", "CCPROXY_INSPECTOR__PROVIDER_MAP: write it as YAML"),
+        (
+            "CCPROXY_INSPECTOR__PROVIDER_MAP",
+            "{",
+            "CCPROXY_INSPECTOR__PROVIDER_MAP: write it as YAML",
+        ),
         ("CCPROXY_CONSOLE_HOSTS", "[1, {}]", "CCPROXY_CONSOLE_HOSTS: should be a valid string"),
     ],
 )

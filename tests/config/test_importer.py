@@ -45,13 +45,21 @@ def export() -> str:
 
 def everything() -> list[dict[str, object]]:
     """All configuration rows without what a new installation makes anew."""
-    rows = [*Provider.objects.values(), *TransformRule.objects.values("dest_provider__name", *RULE_FIELDS)]
+    rows = [
+        *Provider.objects.values(),
+        *TransformRule.objects.values("dest_provider__name", *RULE_FIELDS),
+    ]
     rows += HookSetting.objects.values("stage", "position", "name", "enabled", "params")
-    return [{k: v for k, v in row.items() if k not in ("id", "created_at", "changed_at")} for row in rows]
+    return [
+        {k: v for k, v in row.items() if k not in ("id", "created_at", "changed_at")}
+        for row in rows
+    ]
 
 
 RULE_FIELDS = [
-    f.name for f in TransformRule._meta.fields if f.name not in ("dest_provider", "created_at", "changed_at")
+    f.name
+    for f in TransformRule._meta.fields
+    if f.name not in ("dest_provider", "created_at", "changed_at")
 ]
 RICH = """\
 providers:
@@ -119,7 +127,10 @@ def test_export_then_import_is_the_same_configuration(name):
 def test_a_dry_run_tells_and_changes_nothing():
     run(product_files.SENTINEL_PROVIDERS + product_files.REDIRECT_RULE)
     before, revision = everything(), ConfigRevision.current()
-    changed = product_files.SENTINEL_PROVIDERS.replace("api.openai.com", "api.example") + "hooks: [inject_auth]\n"
+    changed = (
+        product_files.SENTINEL_PROVIDERS.replace("api.openai.com", "api.example")
+        + "hooks: [inject_auth]\n"
+    )
     report = run(changed + "inspector: {transforms: []}\n", dry_run=True)
     assert lines(report) == [
         "changed provider openai (host: api.openai.com → api.example)",
@@ -138,14 +149,24 @@ def test_what_the_file_does_not_mention_stays():
 def test_lists_that_are_empty_remove_everything():
     run(product_files.SENTINEL_PROVIDERS + product_files.HOOKS + product_files.REDIRECT_RULE)
     run("hooks: {inbound: [], outbound: []}\ninspector: {transforms: []}\nproviders: {}\n")
-    assert (HookSetting.objects.count(), TransformRule.objects.count(), Provider.objects.count()) == (0, 0, 3)
+    assert (
+        HookSetting.objects.count(),
+        TransformRule.objects.count(),
+        Provider.objects.count(),
+    ) == (0, 0, 3)
 
 
 def test_a_rule_that_only_moves_keeps_its_number():
-    rules = "inspector:\n  transforms:\n  - {dest_host: a.example}\n  - {dest_host: b.example, name: b}\n"
+    rules = (
+        "inspector:\n  transforms:\n  - {dest_host: a.example}\n  - {dest_host: b.example, name:"
+        " b}\n"
+    )
     run(rules)
     ids = {rule.dest_host: rule.pk for rule in TransformRule.objects.all()}
-    run("inspector:\n  transforms:\n  - {dest_host: c.example, name: b}\n  - {dest_host: a.example}\n")
+    run(
+        "inspector:\n  transforms:\n  - {dest_host: c.example, name: b}\n  - {dest_host:"
+        " a.example}\n"
+    )
     assert [(r.dest_host, r.pk) for r in TransformRule.objects.all()] == [
         ("c.example", ids["b.example"]),
         ("a.example", ids["a.example"]),
@@ -154,7 +175,8 @@ def test_a_rule_that_only_moves_keeps_its_number():
 
 def test_nothing_is_written_when_anything_is_refused():
     text = (
-        product_files.SENTINEL_PROVIDERS + "inspector:\n  transforms:\n  - {match_host: 'a(', dest_provider: openai}\n"
+        product_files.SENTINEL_PROVIDERS
+        + "inspector:\n  transforms:\n  - {match_host: 'a(', dest_provider: openai}\n"
     )
     assert refusal(text).startswith("ccproxy.yaml:26: inspector.transforms[0].match_host: ")
     assert not Provider.objects.exists()
@@ -163,8 +185,14 @@ def test_nothing_is_written_when_anything_is_refused():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("providers:\n  a:\n    host: https://x/\n    type: openai\n", "ccproxy.yaml:3: providers.a.host: Give a host"),
-        ("providers:\n  a b: {host: h, type: openai}\n", "ccproxy.yaml:2: providers.a b: Letters, digits"),
+        (
+            "providers:\n  a:\n    host: https://x/\n    type: openai\n",
+            "ccproxy.yaml:3: providers.a.host: Give a host",
+        ),
+        (
+            "providers:\n  a b: {host: h, type: openai}\n",
+            "ccproxy.yaml:2: providers.a b: Letters, digits",
+        ),
         (
             "providers:\n  a:\n    host: h\n    type: openai\n    path: x\n",
             "ccproxy.yaml:5: providers.a.path: The path",
@@ -174,8 +202,14 @@ def test_nothing_is_written_when_anything_is_refused():
             "ccproxy.yaml:3: providers.a.scheme: A credential is sent over https only",
         ),
         (
-            "providers: {anthropic: {host: h, type: openai}}\ninspector:\n  transforms:\n  - dest_provider: antropic\n",
-            "ccproxy.yaml:4: inspector.transforms[0].dest_provider: there is no provider “antropic”; did you",
+            (
+                "providers: {anthropic: {host: h, type: openai}}\ninspector:\n  transforms:\n  -"
+                " dest_provider: antropic\n"
+            ),
+            (
+                "ccproxy.yaml:4: inspector.transforms[0].dest_provider: there is no provider"
+                " “antropic”; did you"
+            ),
         ),
         (
             "inspector:\n  transforms:\n  - {}\n",
@@ -185,8 +219,14 @@ def test_nothing_is_written_when_anything_is_refused():
             "hooks:\n- verbos_mode\n",
             "ccproxy.yaml:2: hooks[0]: there is no hook “verbos_mode”; did you mean verbose_mode",
         ),
-        ("hooks:\n- shape\n- ccproxy.hooks.shape\n", "ccproxy.yaml:3: hooks[1]: shape stands twice"),
-        ("hooks:\n  outbound:\n  - {hook: verbose_mode, params: {x: 1}}\n", "ccproxy.yaml:3: hooks.outbound[0]: "),
+        (
+            "hooks:\n- shape\n- ccproxy.hooks.shape\n",
+            "ccproxy.yaml:3: hooks[1]: shape stands twice",
+        ),
+        (
+            "hooks:\n  outbound:\n  - {hook: verbose_mode, params: {x: 1}}\n",
+            "ccproxy.yaml:3: hooks.outbound[0]: ",
+        ),
     ],
 )
 def test_refusals_name_the_place_in_the_file(text, message):
@@ -227,7 +267,10 @@ def test_a_key_in_the_file_is_stored_encrypted_and_never_told():
 @pytest.mark.parametrize("kind", ["anthropic_oauth", "google_oauth", "codex_oauth"])
 def test_a_login_is_imported_and_exported_without_its_secret(kind):
     settings = f"type: {kind}, file_path: ~/x, client_id: c-1, redirect_port: 1455, header: x-token"
-    text = f"providers: {{a: {{host: h.example, type: gemini, auth: {{{settings}, client_secret: canary-123}}}}}}\n"
+    text = (
+        f"providers: {{a: {{host: h.example, type: gemini, auth: {{{settings}, client_secret:"
+        " canary-123}}}\n"
+    )
     report = run(text)
     assert "client_secret is stored encrypted now" in report.notes[0]
     assert "canary" not in str(report)
@@ -243,7 +286,12 @@ def test_a_login_is_imported_and_exported_without_its_secret(kind):
     assert Provider.objects.get().secret.decrypt() == "canary-123"
     auth = load_snapshot().providers["a"].auth
     assert isinstance(auth, OAuthAuth)
-    assert (auth.type, auth.file_path, auth.client_id, auth.header) == (kind, "~/x", "c-1", "x-token")
+    assert (auth.type, auth.file_path, auth.client_id, auth.header) == (
+        kind,
+        "~/x",
+        "c-1",
+        "x-token",
+    )
     run("providers: {a: {host: h.example, type: gemini, auth: {type: file, file: ~/y}}}\n")
     assert Provider.objects.get().secret == ""
 
@@ -257,7 +305,9 @@ def test_a_login_is_imported_and_exported_without_its_secret(kind):
     ],
 )
 def test_a_login_that_cannot_be_used_is_refused(auth, says):
-    assert says in refusal(f"providers: {{a: {{host: h.example, type: gemini, auth: {{{auth}}}}}}}\n")
+    assert says in refusal(
+        f"providers: {{a: {{host: h.example, type: gemini, auth: {{{auth}}}}}}}\n"
+    )
 
 
 def test_hooks_that_come_later_are_stored_switched_off():
@@ -283,11 +333,18 @@ def test_a_function_that_cannot_be_loaded_is_stored_switched_off():
 
 
 def test_an_export_has_no_secrets():
-    run("providers: {a: {host: h.example, type: openai, headers: {Authorization: tok-canary, x-team: t}}}\n")
-    run("providers: {b: {host: h.example, type: openai, auth: {type: key, key: sk-canary-1, header: x-api-key}}}\n")
+    run(
+        "providers: {a: {host: h.example, type: openai, headers: {Authorization: tok-canary,"
+        " x-team: t}}}\n"
+    )
+    run(
+        "providers: {b: {host: h.example, type: openai, auth: {type: key, key: sk-canary-1, header:"
+        " x-api-key}}}\n"
+    )
     settings = (
-        "inspector: {mitmproxy: {web_password: pw-canary}}\nmcp: {http: {auth: mcp-canary}}\n"
-        "shaping: {providers: {anthropic: {billing: {salt: salt-canary, seed: '${SEED}'}}}}\nport: 4010\n"
+        "inspector: {mitmproxy: {web_password: pw-canary}}\nmcp: {http: {auth:"
+        " mcp-canary}}\nshaping: {providers: {anthropic: {billing: {salt: salt-canary, seed:"
+        " '${SEED}'}}}}\nport: 4010\n"
     )
     text = export_config(parse_document(settings, ""))
     assert "canary" not in text
@@ -296,7 +353,12 @@ def test_an_export_has_no_secrets():
     assert data["shaping"]["providers"]["anthropic"]["billing"] == {"seed": "${SEED}"}
     assert data["providers"]["a"]["headers"] == {"Authorization": None, "x-team": "t"}
     assert data["providers"]["b"]["auth"] == {"type": "key", "header": "x-api-key"}
-    for name in ("inspector.mitmproxy.web_password", "mcp.http.auth", "ccproxy setkey b", "Authorization"):
+    for name in (
+        "inspector.mitmproxy.web_password",
+        "mcp.http.auth",
+        "ccproxy setkey b",
+        "Authorization",
+    ):
         assert name in text.partition("\nccproxy:")[0]
     run(text)
     assert Provider.objects.get(name="a").headers["Authorization"] == "tok-canary"

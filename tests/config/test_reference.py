@@ -16,7 +16,9 @@ PAGE = (ROOT / "docs/configuration.md").read_text()
 
 
 def test_the_tables_are_up_to_date():
-    assert with_tables(PAGE) == PAGE, "run: python -m interceptor.config.reference docs/configuration.md"
+    assert with_tables(PAGE) == PAGE, (
+        "run: python -m interceptor.config.reference docs/configuration.md"
+    )
 
 
 def test_every_table_is_on_the_page():
@@ -26,7 +28,9 @@ def test_every_table_is_on_the_page():
 def test_every_setting_is_explained():
     unexplained = [".".join(path) for path, info in leaves(ServerSettings) if not info.description]
     assert unexplained == []
-    assert [".".join(path) for path, _ in leaves(ServerSettings) if f"`{'.'.join(path)}`" not in PAGE] == []
+    assert [
+        ".".join(path) for path, _ in leaves(ServerSettings) if f"`{'.'.join(path)}`" not in PAGE
+    ] == []
 
 
 def test_the_examples_are_valid():

@@ -41,7 +41,8 @@ PROVIDERS = st.fixed_dictionaries(
     }
 )
 RULE_TEXTS = (
-    "name", "match_host", "match_path", "match_model", "dest_host", "dest_path", "dest_model", "dest_vertex_project",
+    "name", "match_host", "match_path", "match_model", "dest_host", "dest_path", "dest_model",
+    "dest_vertex_project",
     "dest_vertex_location", "comment",
 )  # fmt: skip
 RULES = st.fixed_dictionaries(
@@ -67,7 +68,9 @@ def read(data: dict[str, Any]) -> tuple[Sections, Document]:
 @given(PROVIDERS, SOURCES, st.sampled_from(["", "authorization", "x-api-key"]))
 def test_a_provider(values, source, header):
     auth_type, auth_config = source
-    row = Provider(name="a", auth_type=auth_type, auth_config=auth_config, auth_header=header, **values)
+    row = Provider(
+        name="a", auth_type=auth_type, auth_config=auth_config, auth_header=header, **values
+    )
     sections, _ = read({"providers": {"a": provider_section(row)}})
     section = (sections.providers or {})["a"]
     assert provider_values(Provider(name="a"), section) == values
@@ -79,13 +82,22 @@ def test_a_provider(values, source, header):
 @settings(max_examples=100, deadline=None)
 @given(RULES)
 def test_a_rule(values):
-    sections, document = read({"inspector": {"transforms": [rule_section(TransformRule(**values))]}})
+    sections, document = read(
+        {"inspector": {"transforms": [rule_section(TransformRule(**values))]}}
+    )
     assert sections.transforms is not None
-    assert rule_values(sections.transforms[0], 0, document) == values | {"position": 0, "dest_provider": None}
+    assert rule_values(sections.transforms[0], 0, document) == values | {
+        "position": 0,
+        "dest_provider": None,
+    }
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(TEXT, JSON, max_size=3), st.booleans(), st.sampled_from(["verbose_mode", "a.b.c"]))
+@given(
+    st.dictionaries(TEXT, JSON, max_size=3),
+    st.booleans(),
+    st.sampled_from(["verbose_mode", "a.b.c"]),
+)
 def test_a_hook(params, enabled, name):
     row = HookSetting(stage="outbound", name=name, params=params, enabled=enabled)
     sections, _ = read({"hooks": hook_lists([row])})

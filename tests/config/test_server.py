@@ -32,7 +32,9 @@ def test_a_missing_file_means_the_defaults(tmp_path):
     assert load_server_settings(tmp_path, {}) == ServerSettings()
 
 
-@pytest.mark.parametrize("text", ["", "# only a comment\n", "ccproxy:\n", "ccproxy: {}\n", "inspector:\nflows:\n"])
+@pytest.mark.parametrize(
+    "text", ["", "# only a comment\n", "ccproxy:\n", "ccproxy: {}\n", "inspector:\nflows:\n"]
+)
 def test_an_empty_file_means_the_defaults(tmp_path, text):
     assert load(tmp_path, text).model_dump() == ServerSettings().model_dump()
 
@@ -51,9 +53,15 @@ def test_the_settings_are_frozen():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ccproxy:\n  inspectr: {}\n", "ccproxy.yaml:2: unknown key ccproxy.inspectr: did you mean inspector?"),
+        (
+            "ccproxy:\n  inspectr: {}\n",
+            "ccproxy.yaml:2: unknown key ccproxy.inspectr: did you mean inspector?",
+        ),
         ("inspectr: {}\n", "ccproxy.yaml:1: unknown key inspectr: did you mean inspector?"),
-        ("flows:\n  retention:\n    max_age: 1\n", "ccproxy.yaml:3: unknown key flows.retention.max_age: did you mean"),
+        (
+            "flows:\n  retention:\n    max_age: 1\n",
+            "ccproxy.yaml:3: unknown key flows.retention.max_age: did you mean",
+        ),
         ("provider_map: {}\n", "unknown key provider_map: did you mean inspector.provider_map?"),
         ("qqqqqqqq: 1\n", "ccproxy.yaml:1: unknown key qqqqqqqq"),
         ("port: abc\n", "ccproxy.yaml:1: port: should be a whole number, not 'abc'"),
@@ -68,7 +76,10 @@ def test_the_settings_are_frozen():
         ("a: [\n b: c\n", "ccproxy.yaml:3: not valid YAML: expected"),
         ("port: 1\n\tx: 2\n", "ccproxy.yaml:2: not valid YAML: found character"),
         ("a: 1\n---\nb: 1\n", "ccproxy.yaml:2: not valid YAML"),
-        ("a: !!python/object:os.system 1\n", "ccproxy.yaml:1: not valid YAML: could not determine a constructor"),
+        (
+            "a: !!python/object:os.system 1\n",
+            "ccproxy.yaml:1: not valid YAML: could not determine a constructor",
+        ),
         ("[" * 5000, "ccproxy.yaml: not valid YAML"),
         ("config_dir: /tmp\n", "unknown key config_dir"),
     ],
@@ -108,7 +119,11 @@ def test_the_database_s_sections_are_checked_too(tmp_path):
         ("verify_readiness_on_startup: false\nreadiness_probe_url: https://a/\n", None, 5),
         ("readiness_probe_url: https://a/\nreadiness_probe_timeout_seconds: 2\n", "https://a/", 2),
         ("inspector: {readiness: {url: https://b/, timeout_seconds: 3}}\n", "https://b/", 3),
-        ("verify_readiness_on_startup: true\ninspector: {readiness: {url: https://b/}}\n", "https://b/", 5),
+        (
+            "verify_readiness_on_startup: true\ninspector: {readiness: {url: https://b/}}\n",
+            "https://b/",
+            5,
+        ),
     ],
 )
 def test_both_spellings_of_the_readiness_probe(tmp_path, text, url, seconds):
@@ -122,7 +137,10 @@ def test_two_spellings_that_differ_are_refused(tmp_path):
 
 
 def test_web_host_is_the_console_s_host(tmp_path):
-    assert load(tmp_path, "inspector: {mitmproxy: {web_host: 127.0.0.9}}\n").console.host == "127.0.0.9"
+    assert (
+        load(tmp_path, "inspector: {mitmproxy: {web_host: 127.0.0.9}}\n").console.host
+        == "127.0.0.9"
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +169,9 @@ def test_the_journal_s_identifier_is_derived(directory, name):
 
 def test_paths_are_relative_to_the_config_directory():
     directory = Path("/c")
-    settings = ServerSettings.model_validate({"log_file": "a/b.log", "inspector": {"cert_dir": "ca"}})
+    settings = ServerSettings.model_validate(
+        {"log_file": "a/b.log", "inspector": {"cert_dir": "ca"}}
+    )
     assert settings.log_path(directory) == Path("/c/a/b.log")
     assert settings.cert_dir(directory) == Path("/c/ca")
     assert ServerSettings(log_file=None).log_path(directory) is None

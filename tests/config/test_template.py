@@ -20,7 +20,10 @@ def test_what_is_commented_out_is_valid_and_the_default():
     head, _, tail = TEMPLATE.partition("# Providers, hooks")
     settings = re.sub(r"^(  +)# (?=[a-z_ ]+:)", r"\1", head, flags=re.MULTILINE)
     assert settings.count("\n  auth:\n") == settings.count("    max_age_days: 30") == 1
-    assert check_file(parse_document(settings, "template")).settings.model_dump() == ServerSettings().model_dump()
+    assert (
+        check_file(parse_document(settings, "template")).settings.model_dump()
+        == ServerSettings().model_dump()
+    )
     example = "".join(line[4:] + "\n" for line in tail.splitlines() if line.startswith("#   "))
     sections = check_file(parse_document(example, "template")).sections
     assert set(sections.providers or {}) == {"anthropic", "local"}

@@ -1,4 +1,6 @@
-"""Finds secrets, and pieces of them, in whatever a process left behind: encoded, escaped, compressed."""
+"""Finds secrets, and pieces of them, in whatever a process left behind: encoded, escaped,
+compressed.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,16 @@ _PUBLIC = re.compile(r"sk-ant-api03-")
 
 
 class Canaries:
-    """Secrets by name. `found_in` knows every piece of at least 14 characters, in every way it may be written."""
+    """Secrets by name.
+
+    `found_in` knows every piece of at least 14 characters, in every way it may be written.
+    """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self.secrets = dict(secrets)
-        self._pieces = {name: set(_pieces(_PUBLIC.sub("", secret))) for name, secret in self.secrets.items()}
+        self._pieces = {
+            name: set(_pieces(_PUBLIC.sub("", secret))) for name, secret in self.secrets.items()
+        }
         options = re2.Options()
         options.encoding = re2.Options.Encoding.LATIN1
         options.max_mem = 256 * 1024 * 1024
@@ -40,11 +47,17 @@ class Canaries:
         hit = self._any.search(data)
         if hit is None:
             return []
-        return [f"{name}: {hit.group()!r}" for name, pieces in self._pieces.items() if hit.group() in pieces]
+        return [
+            f"{name}: {hit.group()!r}"
+            for name, pieces in self._pieces.items()
+            if hit.group() in pieces
+        ]
 
     def found_within(self, data: bytes) -> list[str]:
         """The same, also inside what `data` is when it is unpacked."""
-        return self.found_in(data) or [name for inner in unpackings(data) for name in self.found_in(inner)]
+        return self.found_in(data) or [
+            name for inner in unpackings(data) for name in self.found_in(inner)
+        ]
 
 
 def _pieces(secret: str) -> Iterator[bytes]:
@@ -86,9 +99,14 @@ def unpackings(data: bytes) -> Iterator[bytes]:
 
 def cells(database: Path) -> Iterator[tuple[str, bytes]]:
     """Every value of every table: “table.column”, and the value as bytes."""
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+    ) as connection:
         connection.text_factory = bytes
-        names = [row[0].decode() for row in connection.execute("select name from sqlite_master where type='table'")]
+        names = [
+            row[0].decode()
+            for row in connection.execute("select name from sqlite_master where type='table'")
+        ]
         for table in names:
             rows = connection.execute(f'select * from "{table}"')
             columns = [column[0] for column in rows.description]

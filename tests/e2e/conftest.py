@@ -1,4 +1,6 @@
-"""One scripted upstream and one running interceptor for the tests that leave its configuration alone."""
+"""One scripted upstream and one running interceptor for the tests that leave its configuration
+alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ REAL_KEY = "real-key-0f9e8d7c6b5a4938271605f4e3d2c1b0"
 EVERY_FORMAT = "[openai_chat, openai_responses, google_generate]"
 
 
-def provider_yaml(name: str, upstream: Upstream, auth: str, native_formats: str = EVERY_FORMAT) -> str:
+def provider_yaml(
+    name: str, upstream: Upstream, auth: str, native_formats: str = EVERY_FORMAT
+) -> str:
     """A provider on the scripted upstream."""
     lines = [
         f"  {name}:",
@@ -38,9 +42,13 @@ def config_for(upstream: Upstream, folder: Path) -> str:
     return "providers:\n" + "".join(
         [
             provider_yaml("up", upstream, f"{{type: file, file: {key_file}}}"),
-            provider_yaml("cmd", upstream, f"{{type: command, command: 'echo {REAL_KEY}', header: x-api-key}}"),
+            provider_yaml(
+                "cmd", upstream, f"{{type: command, command: 'echo {REAL_KEY}', header: x-api-key}}"
+            ),
             provider_yaml("plain", upstream, f"{{file: {key_file}}}", "[]"),
-            provider_yaml("failing", upstream, "{type: command, command: 'echo oops-7f3a9c2e; exit 9'}"),
+            provider_yaml(
+                "failing", upstream, "{type: command, command: 'echo oops-7f3a9c2e; exit 9'}"
+            ),
             provider_yaml("missing", upstream, f"{{type: file, file: {folder}/nowhere}}"),
         ]
     )
@@ -54,7 +62,9 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def interceptor(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+def interceptor(
+    upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interceptor]:
     """The interceptor in front of `upstream`."""
     folder = tmp_path_factory.mktemp("interceptor")
     with running(Interceptor(folder, config_for(upstream, folder))) as process:

@@ -32,7 +32,10 @@ class Console:
     def __init__(self, interceptor: Interceptor) -> None:
         token, cookie, session = interceptor.orm(_ADMINISTRATOR).split()
         self.api = httpx.Client(
-            base_url=interceptor.console_url, headers={"Authorization": f"Token {token}"}, trust_env=False, timeout=30
+            base_url=interceptor.console_url,
+            headers={"Authorization": f"Token {token}"},
+            trust_env=False,
+            timeout=30,
         )
         self.pages = httpx.Client(
             base_url=interceptor.console_url,

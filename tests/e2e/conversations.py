@@ -1,4 +1,6 @@
-"""Talks with a model through each vendor's official SDK, as users hold them: its own objects go back to it."""
+"""Talks with a model through each vendor's official SDK, as users hold them: its own objects go
+back to it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types as google
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 from tests.providers.wire.sdk_answers import (
     Digest,
     of_chunks,
@@ -41,7 +49,9 @@ class Conversation(Protocol):
 
 @cache
 def anthropic_sdk(url: str, provider: str) -> anthropic.Anthropic:
-    return anthropic.Anthropic(api_key=f"sk-ant-api03-ccproxy-{provider}", base_url=url, max_retries=0)
+    return anthropic.Anthropic(
+        api_key=f"sk-ant-api03-ccproxy-{provider}", base_url=url, max_retries=0
+    )
 
 
 @cache
@@ -51,7 +61,9 @@ def openai_sdk(url: str, provider: str) -> openai.OpenAI:
 
 @cache
 def google_sdk(url: str, provider: str) -> genai.Client:
-    return genai.Client(api_key=f"sk-ccproxy-{provider}", http_options=google.HttpOptions(base_url=url))
+    return genai.Client(
+        api_key=f"sk-ccproxy-{provider}", http_options=google.HttpOptions(base_url=url)
+    )
 
 
 class AnthropicTalk:
@@ -73,7 +85,10 @@ class AnthropicTalk:
 
     def give(self, digest: Digest, results: list[str]) -> None:
         pairs = zip(digest.ids, results, strict=True)
-        blocks = [{"type": "tool_result", "tool_use_id": call_id, "content": text} for call_id, text in pairs]
+        blocks = [
+            {"type": "tool_result", "tool_use_id": call_id, "content": text}
+            for call_id, text in pairs
+        ]
         self._history.append({"role": "user", "content": blocks})
 
 
@@ -84,11 +99,15 @@ class ChatTalk:
         self._ask: dict[str, Any] = {"model": model, "messages": self._history}
         if tools:
             functions = [{"name": name, "parameters": ANYTHING} for name in tools]
-            self._ask["tools"] = [{"type": "function", "function": function} for function in functions]
+            self._ask["tools"] = [
+                {"type": "function", "function": function} for function in functions
+            ]
 
     def ask(self, *, stream: bool) -> Digest:
         if stream:
-            digest = of_chunks(self._sdk.create(**self._ask, stream=True, stream_options={"include_usage": True}))
+            digest = of_chunks(
+                self._sdk.create(**self._ask, stream=True, stream_options={"include_usage": True})
+            )
             self._history.append(_chat_turn(digest))
             return digest
         completion = self._sdk.create(**self._ask)
@@ -105,8 +124,12 @@ def _chat_turn(digest: Digest) -> dict[str, Any]:
     turn: dict[str, Any] = {"role": "assistant", "content": digest.text or None}
     if digest.calls:
         pairs = zip(digest.ids, digest.calls, strict=True)
-        functions = [(key, {"name": name, "arguments": json.dumps(value)}) for key, (name, value) in pairs]
-        turn["tool_calls"] = [{"id": key, "type": "function", "function": function} for key, function in functions]
+        functions = [
+            (key, {"name": name, "arguments": json.dumps(value)}) for key, (name, value) in pairs
+        ]
+        turn["tool_calls"] = [
+            {"id": key, "type": "function", "function": function} for key, function in functions
+        ]
     return turn
 
 
@@ -132,7 +155,9 @@ class ResponsesTalk:
 
     def give(self, digest: Digest, results: list[str]) -> None:
         for call_id, text in zip(digest.ids, results, strict=True):
-            self._history.append({"type": "function_call_output", "call_id": call_id, "output": text})
+            self._history.append(
+                {"type": "function_call_output", "call_id": call_id, "output": text}
+            )
 
 
 class GoogleTalk:
@@ -143,7 +168,10 @@ class GoogleTalk:
             automatic_function_calling=google.AutomaticFunctionCallingConfig(disable=True)
         )
         if tools:
-            made = [google.FunctionDeclaration(name=name, parameters_json_schema=ANYTHING) for name in tools]
+            made = [
+                google.FunctionDeclaration(name=name, parameters_json_schema=ANYTHING)
+                for name in tools
+            ]
             config.tools = [google.Tool(function_declarations=made)]
         self._chat: Any = google_sdk(url, provider).chats.create(model=model, config=config)
         self._next: Any = QUESTION
@@ -156,7 +184,11 @@ class GoogleTalk:
     def give(self, digest: Digest, results: list[str]) -> None:
         answers = zip(digest.calls, digest.ids, results, strict=True)
         self._next = [
-            google.Part(function_response=google.FunctionResponse(id=key or None, name=name, response={"result": text}))
+            google.Part(
+                function_response=google.FunctionResponse(
+                    id=key or None, name=name, response={"result": text}
+                )
+            )
             for (name, _), key, text in answers
         ]
 
@@ -170,7 +202,12 @@ _TALKS: dict[WireFormatName, Any] = {
 
 
 def converse(
-    client: WireFormatName, url: str, provider: str, *, model: str = "demo", tools: list[str] | None = None
+    client: WireFormatName,
+    url: str,
+    provider: str,
+    *,
+    model: str = "demo",
+    tools: list[str] | None = None,
 ) -> Conversation:
     """A new talk with a provider through the proxy at `url`."""
     talk: Conversation = _TALKS[client](url, provider, model, tools or [])

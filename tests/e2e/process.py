@@ -42,7 +42,9 @@ def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = 30.0) -> T
 
 
 class Interceptor:
-    """`manage.py runinterceptor` with its config directory; everything it prints is in `log_path`."""
+    """`manage.py runinterceptor` with its config directory; everything it prints is in
+    `log_path`.
+    """
 
     def __init__(self, folder: Path, config: str = "", *arguments: str, **environ: str) -> None:
         self.folder = folder
@@ -58,7 +60,11 @@ class Interceptor:
         self.prefix: tuple[str, ...] = ()
         """Words before the command that starts it, e.g. to become another user."""
         self.environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("CCPROXY_") and k not in _NOT_PASSED_ON},
+            **{
+                k: v
+                for k, v in os.environ.items()
+                if not k.startswith("CCPROXY_") and k not in _NOT_PASSED_ON
+            },
             "CCPROXY_CONFIG_DIR": str(self.config_dir),
             "CCPROXY_PORT": str(self.port),
             "CCPROXY_INSPECTOR__PORT": str(self.console_port),
@@ -106,7 +112,9 @@ class Interceptor:
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.log}"
+        assert self._process.poll() is None, (
+            f"it ended with {self._process.returncode}:\n{self.log}"
+        )
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
         return False
@@ -127,7 +135,9 @@ class Interceptor:
             return self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            raise AssertionError(f"it did not stop within {STOP_TIMEOUT_S} s:\n{self.log}") from None
+            raise AssertionError(
+                f"it did not stop within {STOP_TIMEOUT_S} s:\n{self.log}"
+            ) from None
 
     def stop(self) -> None:
         """Stop it; a run that ends badly or logged a traceback is a failure."""
@@ -161,11 +171,21 @@ class Interceptor:
         )
 
     def orm(self, code: str) -> str:
-        """Run statements against the models, in a process of their own; returns what they printed."""
-        setup = "import django; django.setup()\nfrom providers.models import *\nfrom interceptor.models import *\n"
+        """Run statements against the models, in a process of their own; returns what they
+        printed.
+        """
+        setup = (
+            "import django; django.setup()\nfrom providers.models import *\nfrom interceptor.models"
+            " import *\n"
+        )
         environ = {**self.environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"}
         done = subprocess.run(
-            [sys.executable, "-c", setup + code], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", setup + code],
+            cwd=ROOT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -177,7 +197,9 @@ class Interceptor:
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of the database, read without disturbing the writer."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+        ) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]
 
@@ -185,10 +207,16 @@ class Interceptor:
         """Recorded flows, oldest first."""
         return self.rows(f"select * from flows_flow where {where} order by started_at, id", *values)
 
-    def wait_for_flows(self, count: int, where: str = "1", *values: Any, timeout_s: float = 30) -> list[dict[str, Any]]:
+    def wait_for_flows(
+        self, count: int, where: str = "1", *values: Any, timeout_s: float = 30
+    ) -> list[dict[str, Any]]:
         """All finished flows, once there are `count`."""
         where = f"({where}) and state != 'live'"
-        wait_until(lambda: len(self.flows(where, *values)) >= count, f"{count} flows are recorded", timeout_s)
+        wait_until(
+            lambda: len(self.flows(where, *values)) >= count,
+            f"{count} flows are recorded",
+            timeout_s,
+        )
         return self.flows(where, *values)
 
     def flow(self, flow_id: str | None, timeout_s: float = 30) -> dict[str, Any]:
@@ -199,7 +227,9 @@ class Interceptor:
     def sides(self, flow_id: str) -> dict[str, dict[str, Any]]:
         """The sides of a flow by name; headers as a list, with its stored `body`."""
         parts = self.rows("select headers, sides from flows_flowparts where flow_id=?", flow_id)
-        sides = [side for row in parts for side in read_sides(row["headers"], row["sides"]).values()]
+        sides = [
+            side for row in parts for side in read_sides(row["headers"], row["sides"]).values()
+        ]
         return {side.side: {**asdict(side), "body": self.body(side.body_digest)} for side in sides}
 
     def traces(self, flow_id: str) -> list[HookTrace]:
@@ -212,14 +242,26 @@ class Interceptor:
         rows = self.rows("select * from flows_flowbody where digest=?", digest) if digest else []
         if not rows:
             return b""
-        return unpack(rows[0]["encoding"], rows[0]["size_bytes"], rows[0]["blob"], self.body(rows[0]["base_id"]))
+        return unpack(
+            rows[0]["encoding"],
+            rows[0]["size_bytes"],
+            rows[0]["blob"],
+            self.body(rows[0]["base_id"]),
+        )
 
     def bodies(self) -> Iterator[bytes]:
         """Every stored body as it was."""
         return (self.body(row["digest"]) for row in self.rows("select digest from flows_flowbody"))
 
 
-_NOT_PASSED_ON = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "http_proxy", "https_proxy", "all_proxy"}
+_NOT_PASSED_ON = {
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+}
 
 
 @contextlib.contextmanager

@@ -52,7 +52,12 @@ class Answer:
 
 def request(method: str, target: str, headers: list[tuple[str, str]], body: bytes = b"") -> bytes:
     """The bytes of a request; the headers are sent as they are."""
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1") + body
 
 

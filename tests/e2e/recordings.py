@@ -1,4 +1,6 @@
-"""Which recorded answers the end-to-end tests replay: the smallest with the wanted features, read once by its SDK."""
+"""Which recorded answers the end-to-end tests replay: the smallest with the wanted features, read
+once by its SDK.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,17 @@ from tests.fakes.replayed import recorded
 from tests.providers.wire.cases import Case, buffered, streamed
 from tests.providers.wire.sdk_answers import Digest, read
 
-# What the answer's own format alone can say; how it is lost is tested case by case in tests/providers/wire.
-_LEFT_OUT = {"r_server_tool", "r_citations", "r_media", "r_refusal", "r_empty", "error_in_stream", "builtin_tools"}
+# What the answer's own format alone can say; how it is lost is tested case by case in
+# tests/providers/wire.
+_LEFT_OUT = {
+    "r_server_tool",
+    "r_citations",
+    "r_media",
+    "r_refusal",
+    "r_empty",
+    "error_in_stream",
+    "builtin_tools",
+}
 _NO_JSON = {"anthropic-a131e4d03336"}  # its tool arguments are two texts cut into each other
 _SIGNED = re.compile(rb'"(?:signature|thoughtSignature|encrypted_content)": ?"([^"]{16,})"')
 
@@ -47,10 +58,14 @@ TOPICS: dict[str, tuple[str, Callable[[Recording], bool]]] = {
 
 
 @cache
-def recording(corpus: Path, wire_format: WireFormatName, topic: str, *, stream: bool) -> Recording | None:
+def recording(
+    corpus: Path, wire_format: WireFormatName, topic: str, *, stream: bool
+) -> Recording | None:
     """The smallest recording on a topic, or None where none was recorded."""
     feature, fits = TOPICS[topic]
-    cases = [case for case in (streamed if stream else buffered)(corpus) if case.format == wire_format]
+    cases = [
+        case for case in (streamed if stream else buffered)(corpus) if case.format == wire_format
+    ]
     wanted = [case for case in cases if _usable(case) and (not feature or feature in case.features)]
     for case in sorted(wanted, key=lambda case: len(recorded(case.answer))):
         if topic == "unicode" and recorded(case.answer).isascii():
@@ -62,7 +77,11 @@ def recording(corpus: Path, wire_format: WireFormatName, topic: str, *, stream: 
 
 
 def _usable(case: Case) -> bool:
-    return case.id not in _NO_JSON and not _LEFT_OUT & set(case.features) and not isinstance(case.answer, list)
+    return (
+        case.id not in _NO_JSON
+        and not _LEFT_OUT & set(case.features)
+        and not isinstance(case.answer, list)
+    )
 
 
 def _read(case: Case, stream: bool) -> Recording | None:

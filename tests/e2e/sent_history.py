@@ -1,4 +1,6 @@
-"""What a provider finds in a request: its calls with the results that belong to them, joined the way its API joins."""
+"""What a provider finds in a request: its calls with the results that belong to them, joined the
+way its API joins.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ Answered = list[tuple[str, Any, str]]
 
 
 def answered_calls(wire_format: WireFormatName, body: dict[str, Any]) -> Answered:
-    """The calls of the history; fails where the vendor would refuse the request for a call without its result."""
+    """The calls of the history; fails where the vendor would refuse the request for a call without
+    its result.
+    """
     if wire_format == ANTHROPIC_MESSAGES:
         return _anthropic(body["messages"])
     if wire_format == OPENAI_CHAT:
         return _chat(body["messages"])
-    return _google(body["contents"]) if wire_format == GOOGLE_GENERATE else _responses(body["input"])
+    return (
+        _google(body["contents"]) if wire_format == GOOGLE_GENERATE else _responses(body["input"])
+    )
 
 
 def _anthropic(messages: list[Any]) -> Answered:
@@ -29,9 +35,12 @@ def _anthropic(messages: list[Any]) -> Answered:
             assert following["role"] == "user"
             results = following["content"][: len(calls)]
             by_id = {block["tool_use_id"]: block["content"] for block in results}
-            assert list(by_id) == [call["id"] for call in calls], "the results do not follow their calls"
+            assert list(by_id) == [call["id"] for call in calls], (
+                "the results do not follow their calls"
+            )
             found += [
-                (call["name"], call["input"], json.dumps(by_id[call["id"]], ensure_ascii=False)) for call in calls
+                (call["name"], call["input"], json.dumps(by_id[call["id"]], ensure_ascii=False))
+                for call in calls
             ]
     return found
 
@@ -55,7 +64,10 @@ def _responses(items: list[Any]) -> Answered:
     results = [item for item in items if item.get("type") == "function_call_output"]
     assert [item["call_id"] for item in calls] == [item["call_id"] for item in results]
     texts = [json.dumps(item["output"], ensure_ascii=False) for item in results]
-    return [(call["name"], json.loads(call["arguments"]), text) for call, text in zip(calls, texts, strict=True)]
+    return [
+        (call["name"], json.loads(call["arguments"]), text)
+        for call, text in zip(calls, texts, strict=True)
+    ]
 
 
 def _google(contents: list[Any]) -> Answered:
@@ -66,9 +78,17 @@ def _google(contents: list[Any]) -> Answered:
         if not calls:
             continue
         assert following["role"] == "user"
-        results = [part["functionResponse"] for part in following["parts"] if "functionResponse" in part]
+        results = [
+            part["functionResponse"] for part in following["parts"] if "functionResponse" in part
+        ]
         assert [result["name"] for result in results] == [call["name"] for call in calls]
         for call, result in zip(calls, results, strict=True):
             assert call.get("id") == result.get("id") or None in (call.get("id"), result.get("id"))
-            found.append((call["name"], call.get("args", {}), json.dumps(result["response"], ensure_ascii=False)))
+            found.append(
+                (
+                    call["name"],
+                    call.get("args", {}),
+                    json.dumps(result["response"], ensure_ascii=False),
+                )
+            )
     return found

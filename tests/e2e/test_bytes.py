@@ -13,11 +13,18 @@ from tests.e2e.process import Interceptor
 from tests.fakes.upstream import Script, Upstream
 
 KEY = ("x-api-key", "sk-ccproxy-up")
-MULTIPART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\x00\xff\r\n--b--\r\n'
-JSON = b'{ "model":"demo",  "messages":[{"role":"user","content":"\\u00e4 \xc3\xa4"}],"max_tokens":1e1 }\n'
+MULTIPART = (
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\x00\xff\r\n--b--\r\n'
+)
+JSON = (
+    b'{ "model":"demo",  "messages":[{"role":"user","content":"\\u00e4'
+    b' \xc3\xa4"}],"max_tokens":1e1 }\n'
+)
 
 
-def send(proxy: Interceptor, method: str, target: str, body: bytes = b"", *headers: tuple[str, str]) -> raw.Answer:
+def send(
+    proxy: Interceptor, method: str, target: str, body: bytes = b"", *headers: tuple[str, str]
+) -> raw.Answer:
     head = [("Host", f"127.0.0.1:{proxy.port}"), KEY, *headers]
     if body or method in ("POST", "PUT"):
         head.append(("Content-Length", str(len(body))))
@@ -47,7 +54,9 @@ def test_bodies_pass_byte_for_byte(
     assert upstream.last.header("content-length") == str(len(body))
 
 
-def test_a_compressed_body_is_understood_and_left_as_it_is(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_a_compressed_body_is_understood_and_left_as_it_is(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
     body = gzip.compress(JSON, mtime=0)
     answer = send(interceptor, "POST", "/v1/messages?beta=true", body, ("Content-Encoding", "gzip"))
     assert answer.status == 200
@@ -58,8 +67,16 @@ def test_a_compressed_body_is_understood_and_left_as_it_is(upstream: Upstream, i
 
 
 def test_a_chunked_body_arrives_whole(upstream: Upstream, interceptor: Interceptor) -> None:
-    head = [("Host", "127.0.0.1"), KEY, ("Transfer-Encoding", "chunked"), ("Content-Type", "application/json")]
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (JSON[:9], JSON[9:])) + b"0\r\n\r\n"
+    head = [
+        ("Host", "127.0.0.1"),
+        KEY,
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Type", "application/json"),
+    ]
+    chunks = (
+        b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (JSON[:9], JSON[9:]))
+        + b"0\r\n\r\n"
+    )
     answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/messages", head, chunks))
     assert answer.status == 200
     assert upstream.last.body == JSON
@@ -107,7 +124,9 @@ def test_several_requests_on_one_connection(upstream: Upstream, interceptor: Int
             assert upstream.last.body == body
 
 
-def test_repeated_and_oddly_written_headers_keep_order_and_case(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_repeated_and_oddly_written_headers_keep_order_and_case(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
     odd = [
         ("X-Two", "1"),
         ("aNtHrOpIc-BeTa", "a,b"),
@@ -120,7 +139,9 @@ def test_repeated_and_oddly_written_headers_keep_order_and_case(upstream: Upstre
     assert [(n, v) for n, v in upstream.last.headers if n.lower() in names] == odd
 
 
-def test_the_gemini_key_in_the_query_is_replaced_too(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_the_gemini_key_in_the_query_is_replaced_too(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
     target = "/v1beta/models/demo:streamGenerateContent?alt=sse&key=sk-ccproxy-up&x=1"
     body = b'{"contents":[{"parts":[{"text":"Hi"}]}]}'
     head = [("Host", "127.0.0.1"), ("Content-Length", str(len(body)))]

@@ -1,4 +1,6 @@
-"""What the record, the API and the console say of a captured command, with a real interceptor and a real tunnel."""
+"""What the record, the API and the console say of a captured command, with a real interceptor and a
+real tunnel.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from tests.interceptor.wireguard.world import talk
 
 CANARY = "canary-of-the-provider-0123456789"
 USERS_OWN = "users-own-key-9876543210abcdef"
-BODY = json.dumps({"model": "m-1", "max_tokens": 1, "messages": [{"role": "user", "content": "hello"}]}).encode()
+BODY = json.dumps(
+    {"model": "m-1", "max_tokens": 1, "messages": [{"role": "user", "content": "hello"}]}
+).encode()
 CONFIG = """
 providers:
   anthropic:
@@ -44,8 +48,14 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
                 ask(run, "api.anthropic.com", "sk-ccproxy-anthropic")
                 ask(run, "api.anthropic.com", USERS_OWN)
                 ask(run, "files.example", USERS_OWN, "/upload")
-            assert [seen.header("x-api-key") for seen in server.requests] == [CANARY, USERS_OWN, USERS_OWN]
-            with captured(interceptor.config_dir, interceptor.config_dir, label="fenced", egress=["a.test"]) as run:
+            assert [seen.header("x-api-key") for seen in server.requests] == [
+                CANARY,
+                USERS_OWN,
+                USERS_OWN,
+            ]
+            with captured(
+                interceptor.config_dir, interceptor.config_dir, label="fenced", egress=["a.test"]
+            ) as run:
                 run.lookup("files.example")
             check_keys(interceptor)
             wait_until(lambda: len(flows(console, lookups="shown")) == 7, "everything is recorded")
@@ -59,11 +69,16 @@ def check_keys(interceptor: Interceptor) -> None:
     folder = interceptor.config_dir
     assert not list((folder / "run").glob("*.conf"))
     assert "PrivateKey" in (folder / "wireguard-client.conf").read_text()
-    assert "PrivateKey" not in (folder / "ccproxy.log").read_text() + interceptor.log_path.read_text()
+    assert (
+        "PrivateKey" not in (folder / "ccproxy.log").read_text() + interceptor.log_path.read_text()
+    )
 
 
 def ask(run: Captured, host: str, key: str, path: str = "/v1/messages") -> None:
-    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nx-api-key: {key}\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nx-api-key: {key}\r\nContent-Length:"
+        f" {len(BODY)}\r\n\r\n"
+    )
     with run.tls(run.address(host), host) as connection:
         talk(connection, head.encode() + BODY)
 
@@ -94,12 +109,16 @@ def test_each_tells_its_clients_fingerprint(console: Console) -> None:
 
 
 def test_model_calls_are_shape_candidates(console: Console) -> None:
-    assert [flow["request"]["path"] for flow in flows(console, candidate="true")] == ["/v1/messages"] * 2
+    assert [flow["request"]["path"] for flow in flows(console, candidate="true")] == [
+        "/v1/messages"
+    ] * 2
     assert [flow["request"]["path"] for flow in flows(console, candidate="false")] == ["/upload"]
 
 
 def test_no_credential_is_kept(console: Console) -> None:
-    shown = json.dumps([console.api.get(f"/api/flows/{flow['id']}/").json() for flow in flows(console)])
+    shown = json.dumps(
+        [console.api.get(f"/api/flows/{flow['id']}/").json() for flow in flows(console)]
+    )
     assert CANARY not in shown and USERS_OWN not in shown
 
 
@@ -108,6 +127,10 @@ def test_every_page_of_every_kind_of_flow_opens(console: Console) -> None:
     assert page.count("api.anthropic.com") >= 2 and "two words" in page
     for flow in flows(console, lookups="shown"):
         for tab in ("", "client", "forwarded", "response", "changes", "context", "timing"):
-            page = console.pages.get(f"/flows/{flow['id']}/", params={"tab": tab}).raise_for_status().text
+            page = (
+                console.pages.get(f"/flows/{flow['id']}/", params={"tab": tab})
+                .raise_for_status()
+                .text
+            )
             assert flow["run_label"] in page
     console.pages.get("/flows/har", params={"lookups": "shown"}).raise_for_status()

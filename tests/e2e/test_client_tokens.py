@@ -1,4 +1,6 @@
-"""A proxy that other machines can reach: everybody shows a token, by name, scoped, revoked within a second."""
+"""A proxy that other machines can reach: everybody shows a token, by name, scoped, revoked within a
+second.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from tests.fakes.upstream import Upstream
 def ask(url: str, token: str = "", host: str = "127.0.0.1") -> int:
     key = f"sk-ccproxy-up.{token}" if token else "sk-ccproxy-up"
     headers = {"x-api-key": key, "host": host}
-    return httpx.post(f"{url}/v1/messages", json={"model": "m"}, headers=headers, trust_env=False).status_code
+    return httpx.post(
+        f"{url}/v1/messages", json={"model": "m"}, headers=headers, trust_env=False
+    ).status_code
 
 
 def test_tokens(tmp_path: Path) -> None:

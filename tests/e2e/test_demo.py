@@ -21,7 +21,9 @@ def test_it_works(interceptor: Interceptor) -> None:
     assert sum(flow["is_stream"] for flow in flows) == 3
     assert interceptor.console_url in done.stdout
     assert flows[0]["id"] in done.stdout
-    assert interceptor.rows("select enabled from providers_provider where name='demo'") == [{"enabled": 0}]
+    assert interceptor.rows("select enabled from providers_provider where name='demo'") == [
+        {"enabled": 0}
+    ]
 
 
 def test_it_can_be_repeated_and_counted(interceptor: Interceptor) -> None:
@@ -33,7 +35,12 @@ def test_it_can_be_repeated_and_counted(interceptor: Interceptor) -> None:
 def test_kept_it_serves_until_it_is_interrupted(interceptor: Interceptor) -> None:
     command = [sys.executable, "manage.py", "demo", "--keep", "--count", "1"]
     with subprocess.Popen(
-        command, cwd=ROOT, env=interceptor.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=ROOT,
+        env=interceptor.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         assert process.stdout is not None
         printed = ""
@@ -47,7 +54,9 @@ def test_kept_it_serves_until_it_is_interrupted(interceptor: Interceptor) -> Non
         rest = process.stdout.read()
     assert process.returncode == 0, rest
     assert "Traceback" not in rest
-    assert interceptor.rows("select enabled from providers_provider where name='demo'") == [{"enabled": 0}]
+    assert interceptor.rows("select enabled from providers_provider where name='demo'") == [
+        {"enabled": 0}
+    ]
 
 
 def test_without_an_interceptor_it_says_how_to_start_one(tmp_path: Path) -> None:
@@ -63,4 +72,6 @@ def test_a_provider_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
         done = process.manage("demo")
         assert done.returncode == 1
         assert "api.example.com" in done.stderr
-        assert process.rows("select host from providers_provider where name='demo'") == [{"host": "api.example.com"}]
+        assert process.rows("select host from providers_provider where name='demo'") == [
+            {"host": "api.example.com"}
+        ]

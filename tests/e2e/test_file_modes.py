@@ -1,4 +1,7 @@
-"""Whatever the umask and whatever was left lying open: others read nothing of ours. A key that lay open is refused."""
+"""Whatever the umask and whatever was left lying open: others read nothing of ours.
+
+A key that lay open is refused.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,16 @@ def readable_by_nobody(folder: Path) -> list[str]:
         if os.environ.get("CCPROXY_TEST_REQUIRE"):
             pytest.fail("needs root and setpriv")
         pytest.skip("needs root and setpriv to read as another user")
-    command = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", "/usr/bin/env", "python3", "-c", READ, str(folder)]
+    command = [
+        "setpriv",
+        f"--reuid={NOBODY}",
+        "--clear-groups",
+        "/usr/bin/env",
+        "python3",
+        "-c",
+        READ,
+        str(folder),
+    ]
     if Path("/usr/bin/python3").exists():
         command[3:5] = ["/usr/bin/python3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
@@ -64,7 +76,9 @@ def readable_by_nobody(folder: Path) -> list[str]:
 
 
 def reachable(folder: Path) -> None:
-    """pytest's folders are their owner's alone, which would hide everything from the one who is to look."""
+    """pytest's folders are their owner's alone, which would hide everything from the one who is to
+    look.
+    """
     for parent in (folder, *folder.parents):
         if parent.name.startswith(("pytest-", "popen-")):
             parent.chmod(0o755)
@@ -77,12 +91,21 @@ def test_a_start_without_umask_leaves_nothing_open(tmp_path: Path) -> None:
     process.config_dir.rmdir()  # it makes it itself
     with running(process):
         wait_until((process.config_dir / "login-link").exists, "the login link is written")
-        expected = {"secret.key", "django.key", "ccproxy.sqlite3", "ccproxy.sqlite3-wal", "ccproxy.log", "login-link"}
+        expected = {
+            "secret.key",
+            "django.key",
+            "ccproxy.sqlite3",
+            "ccproxy.sqlite3-wal",
+            "ccproxy.log",
+            "login-link",
+        }
         assert expected | {"mitmproxy-ca.pem"} <= set(modes(process.config_dir))
         assert open_to_others(process.config_dir) == {}
         assert readable_by_nobody(process.config_dir) == []
     process.config_dir.chmod(0o755)
-    assert readable_by_nobody(process.config_dir) == [], "each file is closed, not the directory alone"
+    assert readable_by_nobody(process.config_dir) == [], (
+        "each file is closed, not the directory alone"
+    )
 
 
 def test_what_lies_open_is_closed_with_a_line_in_the_log(tmp_path: Path) -> None:
@@ -101,13 +124,22 @@ def test_what_lies_open_is_closed_with_a_line_in_the_log(tmp_path: Path) -> None
     process.config_dir.chmod(0o755)
     assert len(readable_by_nobody(process.config_dir)) >= len(left)
     with running(process):
-        closed = {name: mode for name, mode in open_to_others(process.config_dir).items() if name != "link.json"}
+        closed = {
+            name: mode
+            for name, mode in open_to_others(process.config_dir).items()
+            if name != "link.json"
+        }
         assert closed == {}
         assert readable_by_nobody(process.config_dir) == []
     for name in left:
-        assert f"{process.config_dir / name} was open to other users (644); it is its owner's alone now" in process.log
+        assert (
+            f"{process.config_dir / name} was open to other users (644); it is its owner's"
+            " alone now" in process.log
+        )
     assert f"{process.config_dir} was open to other users (755)" in process.log
-    assert stat.S_IMODE(outside.stat().st_mode) == 0o644, "a link's target is somebody else's affair"
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o644, (
+        "a link's target is somebody else's affair"
+    )
 
 
 def test_a_key_that_others_could_read_is_refused(tmp_path: Path) -> None:
@@ -116,7 +148,9 @@ def test_a_key_that_others_could_read_is_refused(tmp_path: Path) -> None:
     key.write_text("A" * 43 + "=\n")
     key.chmod(0o640)
     command = [sys.executable, "manage.py", "runinterceptor"]
-    done = subprocess.run(command, cwd=ROOT, env=process.environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=ROOT, env=process.environ, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     assert f"chmod 600 {key}" in done.stderr
     assert "Traceback" not in done.stderr

@@ -34,7 +34,10 @@ connection.execute("commit")
 def locked(database: Path) -> Iterator[None]:
     """Hold the write lock in another process."""
     with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _HOLD, str(database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as holder:
         assert holder.stdin is not None
         assert holder.stdout is not None
@@ -71,5 +74,8 @@ def test_no_failed_request_and_no_lost_flow(upstream: Upstream, interceptor: Int
     flows = interceptor.wait_for_flows(len(statuses), written, timeout_s=40)
     assert len(flows) == len(statuses)
     assert not any(flow["bodies_dropped"] for flow in flows)
-    answered = [interceptor.sides(flow["id"])["delivered"]["body"] for flow in flows[:: max(1, len(flows) // 20)]]
+    answered = [
+        interceptor.sides(flow["id"])["delivered"]["body"]
+        for flow in flows[:: max(1, len(flows) // 20)]
+    ]
     assert all(answered)

@@ -1,4 +1,6 @@
-"""One login, many processes: it is renewed once, and whoever is killed at it leaves something usable."""
+"""One login, many processes: it is renewed once, and whoever is killed at it leaves something
+usable.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,15 @@ from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
-DENIED = Script(401, pieces=(b'{"type":"error","error":{"type":"authentication_error","message":"no"}}',))
+DENIED = Script(
+    401, pieces=(b'{"type":"error","error":{"type":"authentication_error","message":"no"}}',)
+)
 
 
 class Site:
-    """Several interceptors on one configuration and database, an endpoint, and a provider that checks tokens."""
+    """Several interceptors on one configuration and database, an endpoint, and a provider that
+    checks tokens.
+    """
 
     def __init__(self, folder: Path, endpoint: TokenEndpoint, upstream: Upstream) -> None:
         self.folder, self.endpoint, self.upstream = folder, endpoint, upstream
@@ -54,7 +60,11 @@ providers:
 
     def login(self) -> None:
         access, refresh = self.endpoint.issue()
-        tokens = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() + 9999) * 1000}
+        tokens = {
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_at": (time.time() + 9999) * 1000,
+        }
         self.file.write_text(json.dumps(tokens))
 
     def start(self, stack: ExitStack, count: int, **environ: str) -> None:
@@ -88,7 +98,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def check_hundred(site: Site) -> None:
     """Every process holds the token that becomes void, in its cache."""
-    assert [site.post(n).status_code for n in range(len(site.processes))] == [200] * len(site.processes)
+    assert [site.post(n).status_code for n in range(len(site.processes))] == [200] * len(
+        site.processes
+    )
     site.endpoint.revoke_access()
     assert site.post_at_once(100) == [200] * 100
     assert len(site.endpoint.requests) == 1
@@ -118,7 +130,9 @@ def test_a_hundred_401s_renew_once_on_postgresql(site: Site, count: int) -> None
 
 
 def test_machines_that_share_postgresql_follow_each_other(site: Site, tmp_path: Path) -> None:
-    """Two machines: each with a file of its own at the same path of its home, one database, one key."""
+    """Two machines: each with a file of its own at the same path of its home, one database, one
+    key.
+    """
     site.config = site.config.replace(str(site.file), "~/login.json")
     homes = [tmp_path / "one", tmp_path / "two"]
     with ExitStack() as stack:
@@ -192,13 +206,22 @@ def test_the_vendors_own_program_at_the_same_file(site: Site) -> None:
     print("seed", seed)
     with ExitStack() as stack:
         site.start(stack, 2)
-        arguments = [sys.executable, "-c", VENDOR, str(site.file), site.endpoint.url, str(seconds), seed]
+        arguments = [
+            sys.executable,
+            "-c",
+            VENDOR,
+            str(site.file),
+            site.endpoint.url,
+            str(seconds),
+            seed,
+        ]
         vendor = subprocess.Popen(arguments)
         statuses: list[int] = []
         while vendor.poll() is None:
             statuses.append(site.post(len(statuses)).status_code)
         assert vendor.returncode == 0
     assert site.endpoint.refused == []
-    # A request is sent again once; a program that renews twice in that moment can still show through.
+    # A request is sent again once; a program that renews twice in that moment can still show
+    # through.
     assert set(statuses) <= {200, 401} and statuses.count(401) <= 1 + len(statuses) // 50
     assert len(site.endpoint.requests) > 5

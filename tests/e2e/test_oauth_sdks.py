@@ -47,16 +47,24 @@ def endpoint() -> Iterator[TokenEndpoint]:
 
 
 @pytest.fixture(scope="module")
-def proxy(endpoint: TokenEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+def proxy(
+    endpoint: TokenEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interceptor]:
     folder = tmp_path_factory.mktemp("sdks")
     access, refresh = endpoint.issue()
-    tokens = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() + 9999) * 1000}
+    tokens = {
+        "access_token": access,
+        "refresh_token": refresh,
+        "expires_at": (time.time() + 9999) * 1000,
+    }
     (folder / "login.json").write_text(json.dumps(tokens))
     auth = f'{{type: anthropic_oauth, file_path: {folder}/login.json, endpoint: "{endpoint.url}"}}'
     with Checking(endpoint) as upstream:
         config = "providers:\n"
         for name, (kind, path) in PROVIDERS.items():
-            section = provider_yaml(name, upstream, auth, "[]").replace("type: anthropic\n", f"type: {kind}\n")
+            section = provider_yaml(name, upstream, auth, "[]").replace(
+                "type: anthropic\n", f"type: {kind}\n"
+            )
             config += section.replace("path: /v1/messages", f"path: '{path}'")
         with running(Interceptor(folder, config, "--no-console")) as process:
             yield process
@@ -64,7 +72,9 @@ def proxy(endpoint: TokenEndpoint, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(params=PROVIDERS)
 def target(request: pytest.FixtureRequest, endpoint: TokenEndpoint) -> Iterator[str]:
-    """A provider whose token has just become void; afterwards, it was renewed once for every call."""
+    """A provider whose token has just become void; afterwards, it was renewed once for every
+    call.
+    """
     before = len(endpoint.requests)
     yield request.param
     assert len(endpoint.requests) > before
@@ -82,7 +92,9 @@ def test_anthropic(proxy: Interceptor, endpoint: TokenEndpoint, target: str) -> 
 
 
 def test_openai_chat(proxy: Interceptor, endpoint: TokenEndpoint, target: str) -> None:
-    client = openai.OpenAI(api_key=f"sk-ccproxy-{target}", base_url=f"{proxy.url}/v1", max_retries=0)
+    client = openai.OpenAI(
+        api_key=f"sk-ccproxy-{target}", base_url=f"{proxy.url}/v1", max_retries=0
+    )
     endpoint.revoke_access()
     whole = client.chat.completions.create(model="demo", messages=HELLO)
     endpoint.revoke_access()
@@ -92,7 +104,9 @@ def test_openai_chat(proxy: Interceptor, endpoint: TokenEndpoint, target: str) -
 
 
 def test_openai_responses(proxy: Interceptor, endpoint: TokenEndpoint, target: str) -> None:
-    client = openai.OpenAI(api_key=f"sk-ccproxy-{target}", base_url=f"{proxy.url}/v1", max_retries=0)
+    client = openai.OpenAI(
+        api_key=f"sk-ccproxy-{target}", base_url=f"{proxy.url}/v1", max_retries=0
+    )
     endpoint.revoke_access()
     whole = client.responses.create(model="demo", input="Hello")
     endpoint.revoke_access()

@@ -58,7 +58,9 @@ CALLERS = [through_anthropic, through_chat, through_responses, through_google]
         ("sk-real-looking-key", 501, "sk-ccproxy-"),
     ],
 )
-def test_refusals(upstream: Upstream, interceptor: Interceptor, call: Any, key: str, status: int, says: str) -> None:
+def test_refusals(
+    upstream: Upstream, interceptor: Interceptor, call: Any, key: str, status: int, says: str
+) -> None:
     code, message = call(interceptor, key)
     assert code == status
     assert says in message

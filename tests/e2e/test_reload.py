@@ -1,4 +1,6 @@
-"""A saved edit takes effect on the next request, without a restart and without dropping an open stream."""
+"""A saved edit takes effect on the next request, without a restart and without dropping an open
+stream.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def console(interceptor: Interceptor) -> Iterator[Console]:
 
 
 def ask(provider: str, path: str = "/v1/messages") -> bytes:
-    head = [("Host", "127.0.0.1"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(BODY)))]
+    head = [
+        ("Host", "127.0.0.1"),
+        ("x-api-key", f"sk-ccproxy-{provider}"),
+        ("Content-Length", str(len(BODY))),
+    ]
     return raw.request("POST", path, head, BODY)
 
 
@@ -38,7 +44,13 @@ def test_a_providers_new_host_is_used_and_an_open_stream_goes_on(
     upstream: Upstream, other: Upstream, interceptor: Interceptor, console: Console
 ) -> None:
     auth = {"auth_type": "key", "secret": REAL_KEY}
-    moving = {"name": "moving", "type": "anthropic", "scheme": "http", "host": "127.0.0.1", "path": "/v1/messages"}
+    moving = {
+        "name": "moving",
+        "type": "anthropic",
+        "scheme": "http",
+        "host": "127.0.0.1",
+        "path": "/v1/messages",
+    }
     console.post("/api/providers/", {**moving, **auth, "port": upstream.port}, 201)
     interceptor.settle()
     gate = threading.Event()
@@ -62,8 +74,15 @@ def test_a_providers_new_host_is_used_and_an_open_stream_goes_on(
     assert other.last.header("authorization") == f"Bearer {REAL_KEY}"
 
 
-def test_a_rule_with_a_bad_expression_is_refused_at_save(interceptor: Interceptor, console: Console) -> None:
-    rule = {"action": "redirect", "match_path": "/v1/(messages", "dest_provider": "up", "position": 7}
+def test_a_rule_with_a_bad_expression_is_refused_at_save(
+    interceptor: Interceptor, console: Console
+) -> None:
+    rule = {
+        "action": "redirect",
+        "match_path": "/v1/(messages",
+        "dest_provider": "up",
+        "position": 7,
+    }
     errors = console.post("/api/rules/", rule, 400)
     assert "match_path" in str(errors)
     assert interceptor.rows("select * from providers_transformrule where position=7") == []
@@ -83,9 +102,18 @@ def test_a_rule_redirects_and_changes_the_model_alone(
     made = console.post("/api/rules/", rule, 201)
     try:
         interceptor.settle()
-        body = b'{ "metadata": {"model": "expensive"},  "model" : "expensive", "max_tokens": 5, "messages": [] }'
-        head = [("Host", "127.0.0.1"), ("x-api-key", "sk-ccproxy-up"), ("Content-Length", str(len(body)))]
-        answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/messages?beta=true", head, body))
+        body = (
+            b'{ "metadata": {"model": "expensive"},  "model" : "expensive", "max_tokens": 5,'
+            b' "messages": [] }'
+        )
+        head = [
+            ("Host", "127.0.0.1"),
+            ("x-api-key", "sk-ccproxy-up"),
+            ("Content-Length", str(len(body))),
+        ]
+        answer = raw.exchange(
+            interceptor.port, raw.request("POST", "/v1/messages?beta=true", head, body)
+        )
         assert answer.status == 200
         assert upstream.last.body == body.replace(b'"model" : "expensive"', b'"model" : "demo"')
         assert upstream.last.header("content-length") == str(len(upstream.last.body))
@@ -93,7 +121,11 @@ def test_a_rule_redirects_and_changes_the_model_alone(
         assert upstream.last.header("x-api-key") == REAL_KEY
         flow = interceptor.flow(answer.flow_id)
         assert flow["rule"] == "cheaper"
-        assert (flow["requested_model"], flow["sent_model"], flow["provider"]) == ("expensive", "demo", "cmd")
+        assert (flow["requested_model"], flow["sent_model"], flow["provider"]) == (
+            "expensive",
+            "demo",
+            "cmd",
+        )
     finally:
         console.delete(f"/api/rules/{made['id']}/", 204)
         interceptor.settle()

@@ -67,7 +67,11 @@ def test_anthropic_tool_call(upstream: Upstream, interceptor: Interceptor) -> No
         assert message.stop_reason == "tool_use"
         assert message.content[1].input == {"city": "Hello"}
     result = {"type": "tool_result", "tool_use_id": whole.content[1].id, "content": "sunny"}
-    turns = [*HELLO, {"role": "assistant", "content": whole.content}, {"role": "user", "content": [result]}]
+    turns = [
+        *HELLO,
+        {"role": "assistant", "content": whole.content},
+        {"role": "user", "content": [result]},
+    ]
     assert client.messages.create(**{**ask, "messages": turns}).stop_reason == "end_turn"
 
 
@@ -85,19 +89,27 @@ def test_anthropic_errors(
     upstream: Upstream, interceptor: Interceptor, status: int, error: type[anthropic.APIStatusError]
 ) -> None:
     with pytest.raises(error, match="because the model's name says so") as caught:
-        anthropic_client(interceptor).messages.create(model=f"demo-error-{status}", max_tokens=9, messages=HELLO)
+        anthropic_client(interceptor).messages.create(
+            model=f"demo-error-{status}", max_tokens=9, messages=HELLO
+        )
     assert caught.value.status_code == status
 
 
-def test_anthropic_client_retries_are_each_a_request(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_anthropic_client_retries_are_each_a_request(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
     client = anthropic_client(interceptor).with_options(max_retries=1)
     with pytest.raises(anthropic.RateLimitError):
         client.messages.create(model="demo-error-429", max_tokens=9, messages=HELLO)
     assert len(upstream.requests) == 2
 
 
-def test_the_header_a_provider_wants_is_the_header_it_gets(upstream: Upstream, interceptor: Interceptor) -> None:
-    anthropic_client(interceptor, "sk-ant-oat-ccproxy-cmd").messages.create(model="demo", max_tokens=9, messages=HELLO)
+def test_the_header_a_provider_wants_is_the_header_it_gets(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
+    anthropic_client(interceptor, "sk-ant-oat-ccproxy-cmd").messages.create(
+        model="demo", max_tokens=9, messages=HELLO
+    )
     assert upstream.last.header("x-api-key") == REAL_KEY
     assert upstream.last.header("authorization") is None
 
@@ -105,13 +117,19 @@ def test_the_header_a_provider_wants_is_the_header_it_gets(upstream: Upstream, i
 def test_openai_chat(upstream: Upstream, interceptor: Interceptor) -> None:
     chat = openai_client(interceptor).chat.completions
     whole = chat.create(model="demo", messages=HELLO)
-    chunks = list(chat.create(model="demo", messages=HELLO, stream=True, stream_options={"include_usage": True}))
+    chunks = list(
+        chat.create(
+            model="demo", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+    )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == whole.choices[0].message.content
     assert chunks[-1].usage.completion_tokens > 0
     tools = [{"type": "function", "function": {"name": "weather", "parameters": WEATHER}}]
     called = chat.create(model="demo", messages=HELLO, tools=tools)
-    assert json.loads(called.choices[0].message.tool_calls[0].function.arguments) == {"city": "Hello"}
+    assert json.loads(called.choices[0].message.tool_calls[0].function.arguments) == {
+        "city": "Hello"
+    }
     with pytest.raises(openai.RateLimitError):
         chat.create(model="demo-error-429", messages=HELLO)
 
@@ -124,7 +142,9 @@ def test_openai_responses(upstream: Upstream, interceptor: Interceptor) -> None:
     assert [e.delta for e in events if e.type == "response.output_text.delta"]
     assert events[-1].response.output_text == whole.output_text != ""
     tools = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": False}]
-    assert json.loads(responses.create(model="demo", input="Hello", tools=tools).output[1].arguments)
+    assert json.loads(
+        responses.create(model="demo", input="Hello", tools=tools).output[1].arguments
+    )
     with pytest.raises(openai.InternalServerError):
         responses.create(model="demo-error-500", input="Hello")
 
@@ -138,10 +158,13 @@ def test_google(upstream: Upstream, interceptor: Interceptor) -> None:
     assert "".join(part.text or "" for part in parts) == whole.text
     assert models.count_tokens(model="demo", contents="Hello").total_tokens > 0
     tool = genai_types.Tool(
-        function_declarations=[genai_types.FunctionDeclaration(name="weather", parameters_json_schema=WEATHER)]
+        function_declarations=[
+            genai_types.FunctionDeclaration(name="weather", parameters_json_schema=WEATHER)
+        ]
     )
     config = genai_types.GenerateContentConfig(
-        tools=[tool], automatic_function_calling=genai_types.AutomaticFunctionCallingConfig(disable=True)
+        tools=[tool],
+        automatic_function_calling=genai_types.AutomaticFunctionCallingConfig(disable=True),
     )
     called = models.generate_content(model="demo", contents="Hello", config=config)
     assert called.function_calls[0].args == {"city": "Hello"}

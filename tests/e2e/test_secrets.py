@@ -1,4 +1,6 @@
-"""A credential that passed through is found nowhere afterwards: database, logs, API, pages, exports, live messages."""
+"""A credential that passed through is found nowhere afterwards: database, logs, API, pages,
+exports, live messages.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ class Used:
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
-    """An interceptor through which every canary has passed, in every place a credential may turn up in."""
+    """An interceptor through which every canary has passed, in every place a credential may turn up
+    in.
+    """
     folder = tmp_path_factory.mktemp("secrets")
     with Upstream() as upstream, TokenEndpoint() as endpoint, TokenEndpoint() as broken:
         config = write_sources(folder, upstream, endpoint, broken)
@@ -78,16 +82,25 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
                 refuse_in_the_middle(use, upstream, endpoint)
                 fail_to_renew(use, broken)
                 send_the_clients_own(use, upstream)
-                console.pages.get("/flows/nowhere/", params={"key": CANARIES["key"]})  # the log tells of it
+                console.pages.get(
+                    "/flows/nowhere/", params={"key": CANARIES["key"]}
+                )  # the log tells of it
             process.wait_for_flows(use.sent, timeout_s=30)
-            issued = {f"{kind} {n}": spell(kind, n) for n in range(1, 4) for kind in ("access", "refresh")}
-            stale = {"stale access": spell("stale access", 1), "stale refresh": spell("stale refresh", 1)}
+            issued = {
+                f"{kind} {n}": spell(kind, n) for n in range(1, 4) for kind in ("access", "refresh")
+            }
+            stale = {
+                "stale access": spell("stale access", 1),
+                "stale refresh": spell("stale refresh", 1),
+            }
             use.canaries = Canaries(CANARIES | issued | stale)
             assert endpoint._number == 3, "renewed when it expired and when it was refused, no more"
             yield use
 
 
-def write_sources(folder: Path, upstream: Upstream, endpoint: TokenEndpoint, broken: TokenEndpoint) -> str:
+def write_sources(
+    folder: Path, upstream: Upstream, endpoint: TokenEndpoint, broken: TokenEndpoint
+) -> str:
     """The files of every source, and the configuration."""
     endpoint.spell = spell
     broken.spell = lambda kind, number: spell(f"stale {kind}", number)
@@ -102,17 +115,28 @@ def write_sources(folder: Path, upstream: Upstream, endpoint: TokenEndpoint, bro
     }
     for name, server, path in (("login", endpoint, "login.json"), ("stale", broken, "stale.json")):
         access, refresh = server.issue()
-        tokens = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() - 9999) * 1000}
+        tokens = {
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_at": (time.time() - 9999) * 1000,
+        }
         (folder / path).write_text(json.dumps(tokens))
-        sources[name] = f'{{type: anthropic_oauth, file_path: {folder}/{path}, endpoint: "{server.url}"}}'
+        sources[name] = (
+            f'{{type: anthropic_oauth, file_path: {folder}/{path}, endpoint: "{server.url}"}}'
+        )
     sources["open"] = "null"
-    text = "providers:\n" + "".join(provider_yaml(name, upstream, auth) for name, auth in sources.items())
+    text = "providers:\n" + "".join(
+        provider_yaml(name, upstream, auth) for name, auth in sources.items()
+    )
     rule = '{match_path: "^/open", action: redirect, dest_provider: open, dest_path: /v1/messages}'
     return f"{text}inspector:\n  transforms:\n    - {rule}\n"
 
 
 class listening:
-    """Everything that a websocket of the console says goes into `heard`. Use it as a context manager."""
+    """Everything that a websocket of the console says goes into `heard`.
+
+    Use it as a context manager.
+    """
 
     def __init__(self, console: Console, path: str, heard: list[bytes]) -> None:
         base = str(console.pages.base_url).rstrip("/")
@@ -139,7 +163,9 @@ class listening:
 
 
 def credential_of(seen: Seen) -> str:
-    return (seen.header("authorization") or "").removeprefix("Bearer ") or str(seen.header("x-api-key"))
+    return (seen.header("authorization") or "").removeprefix("Bearer ") or str(
+        seen.header("x-api-key")
+    )
 
 
 def shouted(secret: str) -> bytes:
@@ -153,7 +179,9 @@ def shouted(secret: str) -> bytes:
 
 def plainly(seen: Seen) -> Script:
     secret = credential_of(seen)
-    return Script(400, (("content-type", "application/json"), ("x-echo", secret)), (shouted(secret),))
+    return Script(
+        400, (("content-type", "application/json"), ("x-echo", secret)), (shouted(secret),)
+    )
 
 
 def in_pieces(seen: Seen) -> Script:
@@ -163,29 +191,46 @@ def in_pieces(seen: Seen) -> Script:
 
 
 def gzipped(seen: Seen) -> Script:
-    return Script(200, (("content-encoding", "gzip"),), (gzip.compress(shouted(credential_of(seen))),))
+    return Script(
+        200, (("content-encoding", "gzip"),), (gzip.compress(shouted(credential_of(seen))),)
+    )
 
 
 def zstd(seen: Seen) -> Script:
-    return Script(200, (("content-encoding", "zstd"),), (zstandard.compress(shouted(credential_of(seen))),))
+    return Script(
+        200, (("content-encoding", "zstd"),), (zstandard.compress(shouted(credential_of(seen))),)
+    )
 
 
 def encoded(seen: Seen) -> Script:
     secret = credential_of(seen).encode()
     texts = [base64.b64encode(b"u" * pad + secret).decode() for pad in range(3)]
-    body = {"b": texts, "safe": base64.urlsafe_b64encode(secret).decode(), "url": quote(secret, safe="")}
-    headers = (("content-type", "application/json"), ("location", f"https://x.test/?token={quote(secret)}"))
+    body = {
+        "b": texts,
+        "safe": base64.urlsafe_b64encode(secret).decode(),
+        "url": quote(secret, safe=""),
+    }
+    headers = (
+        ("content-type", "application/json"),
+        ("location", f"https://x.test/?token={quote(secret)}"),
+    )
     return Script(200, headers, (json.dumps(body).encode(),))
 
 
 def send(use: Used, provider: str, *, path: str = "/v1/messages") -> raw.Answer:
-    head = [("Host", "127.0.0.1"), ("x-api-key", f"sk-ccproxy-{provider}"), ("Content-Length", str(len(BODY)))]
+    head = [
+        ("Host", "127.0.0.1"),
+        ("x-api-key", f"sk-ccproxy-{provider}"),
+        ("Content-Length", str(len(BODY))),
+    ]
     use.sent += 1
     return raw.exchange(use.process.port, raw.request("POST", path, head, BODY))
 
 
 def send_everything(use: Used, upstream: Upstream, provider: str) -> None:
-    """Answers that repeat the credential: plainly, in JSON escapes, in pieces, compressed, encoded, in headers."""
+    """Answers that repeat the credential: plainly, in JSON escapes, in pieces, compressed, encoded,
+    in headers.
+    """
     for script in (plainly, in_pieces, gzipped, zstd, encoded):
         upstream.scripts["/v1/messages"] = script
         assert send(use, provider).status in (200, 400)
@@ -194,7 +239,9 @@ def send_everything(use: Used, upstream: Upstream, provider: str) -> None:
     upstream.scripts["/v1/responses"] = Script(echo=True)
     key = {"Authorization": f"Bearer sk-ccproxy-{provider}"}
     use.sent += 1
-    with connect(f"ws://127.0.0.1:{use.process.port}/v1/responses", additional_headers=key, proxy=None) as client:
+    with connect(
+        f"ws://127.0.0.1:{use.process.port}/v1/responses", additional_headers=key, proxy=None
+    ) as client:
         client.send(f"my key is {secret}")
         assert client.recv() == f"my key is {secret}"
 
@@ -204,17 +251,30 @@ def watch_one(use: Used, console: Console, upstream: Upstream, provider: str) ->
     gate = threading.Event()
 
     def telling(seen: Seen) -> Script:
-        text = json.dumps({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "@"}})
+        text = json.dumps(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": "@"},
+            }
+        )
         before, after = text.split("@")
         secret = credential_of(seen)
         start = f"event: content_block_delta\ndata: {before}the key is {secret[:9]}".encode()
-        return sse(start, f"{secret[9:]}, that was it{after}\n\n".encode(), b"event: ping\ndata: {}\n\n", gate=gate)
+        return sse(
+            start,
+            f"{secret[9:]}, that was it{after}\n\n".encode(),
+            b"event: ping\ndata: {}\n\n",
+            gate=gate,
+        )
 
     upstream.scripts["/v1/messages"] = telling
     use.process.wait_for_flows(use.sent)
     thread = threading.Thread(target=send, args=(use, provider), daemon=True)
     thread.start()
-    [running_flow] = wait_until(lambda: use.process.flows("state='live'"), "the running flow is recorded")
+    [running_flow] = wait_until(
+        lambda: use.process.flows("state='live'"), "the running flow is recorded"
+    )
     deadline = time.monotonic() + 20
     heard: list[bytes] = []
     with listening(console, f"/ws/flows/{running_flow['id']}/?from=0", heard):
@@ -227,14 +287,18 @@ def watch_one(use: Used, console: Console, upstream: Upstream, provider: str) ->
 
 
 def refuse_in_the_middle(use: Used, upstream: Upstream, endpoint: TokenEndpoint) -> None:
-    """A good login is refused with an answer that repeats its token; the request goes out again with another one."""
+    """A good login is refused with an answer that repeats its token; the request goes out again
+    with another one.
+    """
     endpoint.revoke_access()
 
     def checking(seen: Seen) -> Script:
         secret = credential_of(seen)
         if endpoint.is_good(secret):
             return Script(200, pieces=(shouted(secret),))
-        return Script(401, (("content-type", "application/json"), ("x-echo", secret)), (shouted(secret),))
+        return Script(
+            401, (("content-type", "application/json"), ("x-echo", secret)), (shouted(secret),)
+        )
 
     upstream.scripts["/v1/messages"] = checking
     assert send(use, "login").status == 200
@@ -250,7 +314,9 @@ def fail_to_renew(use: Used, broken: TokenEndpoint) -> None:
 
 
 def send_the_clients_own(use: Used, upstream: Upstream) -> None:
-    """Keys that are no sentinels, where clients put them: most are refused, one is passed on and repeated."""
+    """Keys that are no sentinels, where clients put them: most are refused, one is passed on and
+    repeated.
+    """
     secret = CANARIES["client"]
     for headers, target in (
         ({"authorization": f"Bearer {secret}"}, "/v1/chat/completions"),
@@ -258,13 +324,17 @@ def send_the_clients_own(use: Used, upstream: Upstream) -> None:
         ({}, f"/v1beta/models/m:generateContent?key={secret}"),
     ):
         use.sent += 1
-        reply = httpx.post(use.process.url + target, json={"api_key": secret}, headers=headers, trust_env=False)
+        reply = httpx.post(
+            use.process.url + target, json={"api_key": secret}, headers=headers, trust_env=False
+        )
         assert reply.status_code == 501
         use.replies.append(raw.Answer(501, list(reply.headers.items()), [(0.0, reply.content)]))
     upstream.scripts["/v1/messages"] = plainly
     use.sent += 1
     headers = {"x-api-key": secret}
-    reply = httpx.post(f"{use.process.url}/open", json={"password": secret}, headers=headers, trust_env=False)
+    reply = httpx.post(
+        f"{use.process.url}/open", json={"password": secret}, headers=headers, trust_env=False
+    )
     assert (reply.status_code, credential_of(upstream.last)) == (400, secret)
 
 
@@ -286,13 +356,21 @@ def test_the_scan_finds_what_is_there() -> None:
 
 
 def test_files(used: Used) -> None:
-    """Database, write-ahead log and shared memory, logs, and everything else in the config directory."""
+    """Database, write-ahead log and shared memory, logs, and everything else in the config
+    directory.
+    """
     scanned = set()
     for path in used.process.folder.rglob("*"):
         if path.is_file() and path.name not in HIDDEN:
             assert used.canaries.found_in(path.read_bytes()) == [], path
             scanned.add(path.name)
-    assert {"ccproxy.sqlite3", "ccproxy.sqlite3-wal", "ccproxy.sqlite3-shm", "ccproxy.log", "output.log"} <= scanned
+    assert {
+        "ccproxy.sqlite3",
+        "ccproxy.sqlite3-wal",
+        "ccproxy.sqlite3-shm",
+        "ccproxy.log",
+        "output.log",
+    } <= scanned
 
 
 def test_the_log_was_at_debug_and_told_of_the_token_endpoint(used: Used) -> None:
@@ -307,10 +385,18 @@ def test_every_value_of_every_table(used: Used) -> None:
     for name, value in cells(used.process.database):
         assert used.canaries.found_within(value) == [], (name, value[:200])
         scanned.add(name)
-    for body in used.process.bodies():  # what is stored as an addition to another one is no text by itself
+    for (
+        body
+    ) in used.process.bodies():  # what is stored as an addition to another one is no text by itself
         assert used.canaries.found_within(body) == [], body[:200]
-    assert {"flows_flowbody.blob", "providers_credentialstate.tokens", "flows_flowparts.headers"} <= scanned
-    [state, *_] = used.process.rows("select tokens from providers_credentialstate where tokens != ''")
+    assert {
+        "flows_flowbody.blob",
+        "providers_credentialstate.tokens",
+        "flows_flowparts.headers",
+    } <= scanned
+    [state, *_] = used.process.rows(
+        "select tokens from providers_credentialstate where tokens != ''"
+    )
     assert state["tokens"].startswith("gAAAA"), "kept, and encrypted"
 
 
@@ -331,25 +417,50 @@ def test_rest_api(used: Used) -> None:
     with Console(used.process) as console:
         flows = used.process.flows()
         assert len(flows) == used.sent
-        paths = ["/api/flows/", "/api/flows/?limit=500", "/api/flows/har/", "/api/providers/", "/api/interceptors/"]
-        paths += ["/api/schema/", "/api/audit/", "/api/client-tokens/", "/api/hooks/", "/api/rules/"]
+        paths = [
+            "/api/flows/",
+            "/api/flows/?limit=500",
+            "/api/flows/har/",
+            "/api/providers/",
+            "/api/interceptors/",
+        ]
+        paths += [
+            "/api/schema/",
+            "/api/audit/",
+            "/api/client-tokens/",
+            "/api/hooks/",
+            "/api/rules/",
+        ]
         for flow in flows[::2]:
             paths += [f"/api/flows/{flow['id']}/", f"/api/flows/{flow['id']}/as/curl/"]
             paths += [
-                f"/api/flows/{flow['id']}/body/{side}/" for side in ("client", "forwarded", "upstream", "delivered")
+                f"/api/flows/{flow['id']}/body/{side}/"
+                for side in ("client", "forwarded", "upstream", "delivered")
             ]
         for path in paths:
             reply = console.api.get(path)
-            assert reply.status_code == 200 or "/body/" in path or "/as/" in path, (path, reply.text)
+            assert reply.status_code == 200 or "/body/" in path or "/as/" in path, (
+                path,
+                reply.text,
+            )
             assert used.canaries.found_within(reply.content) == [], path
-        one = console.api.get(f"/api/flows/{flows[0]['id']}/", headers={"Accept": "application/har+json"})
+        one = console.api.get(
+            f"/api/flows/{flows[0]['id']}/", headers={"Accept": "application/har+json"}
+        )
         assert used.canaries.found_in(one.content) == []
-        for path in ("/api/flows/nowhere/", "/api/flows/?limit=x", "/api/nowhere/", "/api/flows/?jq=."):
+        for path in (
+            "/api/flows/nowhere/",
+            "/api/flows/?limit=x",
+            "/api/nowhere/",
+            "/api/flows/?jq=.",
+        ):
             assert used.canaries.found_in(console.api.get(path).content) == [], path
 
 
 def test_pages(used: Used) -> None:
-    """Every model's list and change pages, and every page that can be reached from there and from the flow list."""
+    """Every model's list and change pages, and every page that can be reached from there and from
+    the flow list.
+    """
     registered = (
         "from django.contrib import admin\n"
         "for m in admin.site._registry: print(f'/admin/{m._meta.app_label}/{m._meta.model_name}/')"
@@ -358,9 +469,21 @@ def test_pages(used: Used) -> None:
     assert len(lists) > 10
     with Console(used.process) as console:
         flows = [f"/flows/{flow['id']}/" for flow in used.process.flows()[::4]]
-        waiting = ["/admin/providers/provider/auth-board/", "/flows/", "/usage/", "/explain/", "/admin/"]
+        waiting = [
+            "/admin/providers/provider/auth-board/",
+            "/flows/",
+            "/usage/",
+            "/explain/",
+            "/admin/",
+        ]
         waiting += [*lists, *flows]
-        waiting += ["/flows/nowhere/", "/nowhere/", "/admin/nowhere/", "/flows/?jq=(((", "/flows/har"]
+        waiting += [
+            "/flows/nowhere/",
+            "/nowhere/",
+            "/admin/nowhere/",
+            "/flows/?jq=(((",
+            "/flows/har",
+        ]
         visited: set[str] = set()
         while waiting and len(visited) < 250:
             path = waiting.pop(0)
@@ -373,11 +496,17 @@ def test_pages(used: Used) -> None:
             links = re.findall(r'(?:href|hx-get)="(/[^"#]*)"', reply.text)
             waiting += [html.unescape(link) for link in links if _worth(link)]
         assert not {*lists, *flows} - visited
-        assert any("/admin/providers/provider/" in path and "change" in path for path in visited), visited
+        assert any("/admin/providers/provider/" in path and "change" in path for path in visited), (
+            visited
+        )
 
 
 def _worth(link: str) -> bool:
-    return link.startswith(("/flows", "/admin", "/usage")) and "logout" not in link and "delete" not in link
+    return (
+        link.startswith(("/flows", "/admin", "/usage"))
+        and "logout" not in link
+        and "delete" not in link
+    )
 
 
 COMMANDS = """

@@ -1,4 +1,6 @@
-"""The deployment of a team: interceptors, console and task worker as processes of their own, PostgreSQL and Redis."""
+"""The deployment of a team: interceptors, console and task worker as processes of their own,
+PostgreSQL and Redis.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +45,13 @@ ANSWER = Script(
 
 
 class Site:
-    """Two interceptors with a config directory each, as on two machines that share the key file and the login."""
+    """Two interceptors with a config directory each, as on two machines that share the key file and
+    the login.
+    """
 
-    def __init__(self, folder: Path, endpoint: TokenEndpoint, upstream: Upstream, environ: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, endpoint: TokenEndpoint, upstream: Upstream, environ: dict[str, str]
+    ) -> None:
         self.endpoint, self.upstream, self.environ = endpoint, upstream, environ
         self.folder, self.file = folder, folder / "login.json"
         self.machines: list[Interceptor] = []
@@ -71,14 +78,20 @@ providers:
 
     def login(self, left_s: float) -> None:
         access, refresh = self.endpoint.issue()
-        tokens = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() + left_s) * 1000}
+        tokens = {
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_at": (time.time() + left_s) * 1000,
+        }
         self.file.write_text(json.dumps(tokens))
 
     def machine(self, name: str) -> Interceptor:
         """One more interceptor; all but the first get the first one's key files."""
         folder = self.folder / name
         folder.mkdir()
-        made = Interceptor(folder, "" if self.machines else self.config(), "--no-console", **self.environ)
+        made = Interceptor(
+            folder, "" if self.machines else self.config(), "--no-console", **self.environ
+        )
         if self.machines:
             for key in ("secret.key", "django.key"):
                 target = made.config_dir / key
@@ -92,7 +105,9 @@ providers:
             return connection.execute(sql.encode(), values).fetchall()
 
     def running_flow(self) -> dict[str, Any]:
-        return wait_until(lambda: self.rows("select * from flows_flow where state='live'"), "a flow is under way")[-1]
+        return wait_until(
+            lambda: self.rows("select * from flows_flow where state='live'"), "a flow is under way"
+        )[-1]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +118,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "DATABASE_URL": stack.enter_context(postgres(free_port())),
             "REDIS_URL": stack.enter_context(redis(free_port())),
         }
-        made = Site(folder, stack.enter_context(TokenEndpoint()), stack.enter_context(Upstream()), urls)
+        made = Site(
+            folder, stack.enter_context(TokenEndpoint()), stack.enter_context(Upstream()), urls
+        )
         made.login(LIFETIME_S)
         for name in ("first", "second"):
             stack.enter_context(running(made.machine(name)))
@@ -116,7 +133,11 @@ def process(machine: Interceptor, log: Path, *command: str) -> Iterator[None]:
     """A program beside an interceptor, with its environment; it ends well when it is told to."""
     with log.open("wb") as output:
         made = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=machine.environ, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=machine.environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             yield
@@ -130,7 +151,14 @@ def process(machine: Interceptor, log: Path, *command: str) -> Iterator[None]:
 @contextlib.contextmanager
 def console_process(site: Site) -> Iterator[None]:
     machine = site.machines[0]
-    command = ["daphne", "-b", "127.0.0.1", "-p", str(machine.console_port), "ccproxy_site.asgi:application"]
+    command = [
+        "daphne",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        str(machine.console_port),
+        "ccproxy_site.asgi:application",
+    ]
     with process(machine, site.folder / "daphne.log", *command):
         wait_until(lambda: listens(machine.console_url), "the console answers")
         yield
@@ -144,7 +172,9 @@ def listens(url: str) -> bool:
 
 def ask(machine: Interceptor) -> httpx.Response:
     headers = {"x-api-key": "sk-ccproxy-claude", "content-type": "application/json"}
-    return httpx.post(f"{machine.url}/v1/messages", content=BODY, headers=headers, trust_env=False, timeout=30)
+    return httpx.post(
+        f"{machine.url}/v1/messages", content=BODY, headers=headers, trust_env=False, timeout=30
+    )
 
 
 def test_every_flow_of_both_is_recorded_once(site: Site) -> None:
@@ -158,8 +188,12 @@ def test_every_flow_of_both_is_recorded_once(site: Site) -> None:
 
     wait_until(lambda: len(recorded()) >= 100, "all are recorded")
     assert sorted(row["id"] for row in recorded()) == sorted(ids)
-    assert {row["instance"].rpartition(":")[2] for row in recorded()} == {str(one.pid) for one in site.machines}
-    parts = site.rows("select headers, sides from flows_flowparts where flow_id = any(%s)", list(ids))
+    assert {row["instance"].rpartition(":")[2] for row in recorded()} == {
+        str(one.pid) for one in site.machines
+    }
+    parts = site.rows(
+        "select headers, sides from flows_flowparts where flow_id = any(%s)", list(ids)
+    )
     assert sum(len(read_sides(row["headers"], row["sides"])) for row in parts) == 400
     used = site.rows("select sum(requests) from flows_usagedaily")
     assert used[0]["sum"] == 100
@@ -170,7 +204,11 @@ def test_the_console_sees_streams_of_both_over_redis(site: Site) -> None:
         for machine in site.machines:
             gate = threading.Event()
             site.stream = sse(delta(1), delta(2), delta(3), gate=gate)
-            head = [("Host", "127.0.0.1"), ("x-api-key", "sk-ccproxy-claude"), ("Content-Length", str(len(BODY)))]
+            head = [
+                ("Host", "127.0.0.1"),
+                ("x-api-key", "sk-ccproxy-claude"),
+                ("Content-Length", str(len(BODY))),
+            ]
             with raw.connection(machine.port) as client:
                 client.sendall(raw.request("POST", "/v1/messages", head, BODY))
                 flow = site.running_flow()
@@ -180,8 +218,15 @@ def test_the_console_sees_streams_of_both_over_redis(site: Site) -> None:
                     gate.set()
                     page.until("piece 3 ")
                 assert raw.read_answer(client).complete
-            wait_until(lambda: not site.rows("select 1 from flows_flow where state='live'"), "it is recorded")
+            wait_until(
+                lambda: not site.rows("select 1 from flows_flow where state='live'"),
+                "it is recorded",
+            )
     site.stream = None
+
+
+def _runs(machine: Interceptor, revision: int) -> bool:
+    return bool(machine.health()["revision"] == revision)
 
 
 def test_an_edit_reaches_both(site: Site) -> None:
@@ -189,7 +234,7 @@ def test_an_edit_reaches_both(site: Site) -> None:
         console.patch("/api/providers/claude/", {"path": "/elsewhere"}, 200)
         (newest,) = site.rows("select number from providers_configrevision")
         for machine in site.machines:
-            wait_until(lambda m=machine: m.health()["revision"] == newest["number"], "the edit runs")  # type: ignore[misc]
+            wait_until(partial(_runs, machine, newest["number"]), "the edit runs")
             assert ask(machine).status_code == 200
             assert site.upstream.last.path == "/elsewhere"
         console.patch("/api/providers/claude/", {"path": "/v1/messages"}, 200)
@@ -201,13 +246,17 @@ def test_the_task_worker_renews_a_login_once_for_all(site: Site) -> None:
     worker = ["celery", "-A", "ccproxy_site.celery", "worker", "--beat", "--pool", "solo"]
     schedule = ["-s", str(site.folder / "beat"), "--loglevel", "INFO"]
     with process(site.machines[0], site.folder / "celery.log", *worker, *schedule):
-        wait_until(lambda: "ready." in (site.folder / "celery.log").read_text(), "the task worker runs")
+        wait_until(
+            lambda: "ready." in (site.folder / "celery.log").read_text(), "the task worker runs"
+        )
         send = "from ccproxy_site.celery import app; app.send_task('providers.renew_logins')"
         site.machines[0].orm(send)
         wait_until(lambda: len(site.endpoint.requests) > before, "the login is renewed")
         site.machines[0].orm(send)
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda number: ask(site.machines[number % 2]).status_code, range(32)))
+            answers = list(
+                pool.map(lambda number: ask(site.machines[number % 2]).status_code, range(32))
+            )
     assert set(answers) == {200}
     assert len(site.endpoint.requests) == before + 1
     assert site.endpoint.refused == []

@@ -30,7 +30,13 @@ def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
         command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
     began = time.monotonic()
     done = subprocess.run(
-        command, cwd=ROOT, env=process.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+        command,
+        cwd=ROOT,
+        env=process.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     took_s = time.monotonic() - began
     output = (done.stdout + done.stderr).strip()

@@ -26,7 +26,11 @@ _LENGTH = [("Content-Type", "application/json"), ("Content-Length", str(len(BODY
 
 
 def delta(number: int) -> bytes:
-    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"piece {number} "}}
+    text = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": f"piece {number} "},
+    }
     return f"event: content_block_delta\ndata: {json.dumps(text)}\n\n".encode()
 
 
@@ -53,20 +57,34 @@ def trace(arrived: list[float], sent: list[float]) -> None:
     """Write the recorded trace where CCPROXY_TEST_TRACE says."""
     if path := os.environ.get("CCPROXY_TEST_TRACE"):
         lags_ms = [(there - here) * 1000 for there, here in zip(arrived, sent, strict=True)]
-        rows = [{"event": k, "sent_ms": (sent[k] - sent[0]) * 1000, "lag_ms": lag} for k, lag in enumerate(lags_ms)]
+        rows = [
+            {"event": k, "sent_ms": (sent[k] - sent[0]) * 1000, "lag_ms": lag}
+            for k, lag in enumerate(lags_ms)
+        ]
         Path(path).write_text(json.dumps({"max_lag_ms": max(lags_ms), "events": rows}, indent=1))
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
-def test_any_chunking_is_byte_identical(upstream: Upstream, interceptor: Interceptor, size: int) -> None:
-    whole = b"".join(delta(number) for number in range(20 if size > 1 else 2)) + "data: ä\r\n\r\n: end\n\n".encode()
-    upstream.scripts["/v1/messages"] = sse(*(whole[i : i + size] for i in range(0, len(whole), size)))
+def test_any_chunking_is_byte_identical(
+    upstream: Upstream, interceptor: Interceptor, size: int
+) -> None:
+    whole = (
+        b"".join(delta(number) for number in range(20 if size > 1 else 2))
+        + "data: ä\r\n\r\n: end\n\n".encode()
+    )
+    upstream.scripts["/v1/messages"] = sse(
+        *(whole[i : i + size] for i in range(0, len(whole), size))
+    )
     answer = raw.exchange(interceptor.port, ask(interceptor.port))
     assert (answer.complete, answer.body) == (True, whole)
 
 
-def test_a_stream_cut_by_the_provider_is_cut_for_the_client(upstream: Upstream, interceptor: Interceptor) -> None:
-    upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), delta(3), pause_s=0.05, reset_after=2)
+def test_a_stream_cut_by_the_provider_is_cut_for_the_client(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
+    upstream.scripts["/v1/messages"] = sse(
+        delta(1), delta(2), delta(3), pause_s=0.05, reset_after=2
+    )
     answer = raw.exchange(interceptor.port, ask(interceptor.port))
     assert answer.status == 200
     assert answer.body.startswith(delta(1) + delta(2))
@@ -76,14 +94,18 @@ def test_a_stream_cut_by_the_provider_is_cut_for_the_client(upstream: Upstream, 
     assert flow["error"]
 
 
-def test_a_provider_that_hangs_up_is_a_502_in_the_callers_format(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_a_provider_that_hangs_up_is_a_502_in_the_callers_format(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
     upstream.scripts["/v1/messages"] = Script(reset_after=0)
     answer = raw.exchange(interceptor.port, ask(interceptor.port))
     assert answer.status == 502
     assert answer.json["type"] == "error"
 
 
-def test_a_client_that_leaves_ends_the_upstream_request(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_a_client_that_leaves_ends_the_upstream_request(
+    upstream: Upstream, interceptor: Interceptor
+) -> None:
     upstream.scripts["/v1/messages"] = sse(*(delta(n) for n in range(2000)), pause_s=0.02)
     with raw.connection(interceptor.port) as client:
         client.sendall(ask(interceptor.port))

@@ -1,4 +1,6 @@
-"""Providers over TLS: HTTP/2 where it is offered, and a credential only for a certificate that is trusted."""
+"""Providers over TLS: HTTP/2 where it is offered, and a credential only for a certificate that is
+trusted.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,12 @@ BODY = b'{"model": "demo", "max_tokens": 9, "messages": []}'
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Interceptor, Upstream, Upstream]]:
-    """An interceptor in front of an HTTP/2 provider, and of one whose certificate nobody vouches for."""
+def servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Interceptor, Upstream, Upstream]]:
+    """An interceptor in front of an HTTP/2 provider, and of one whose certificate nobody vouches
+    for.
+    """
     folder = tmp_path_factory.mktemp("tls")
     (folder / "other").mkdir()
     trusted, stranger = make_authority(folder), make_authority(folder / "other")
@@ -28,9 +34,15 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Intercep
         Http2Upstream(trusted.server_context(["h2", "http/1.1"])) as modern,
         Upstream(stranger.server_context(["http/1.1"])) as untrusted,
     ):
-        config = f"inspector: {{mitmproxy: {{ssl_verify_upstream_trusted_ca: {trusted.ca_file}}}}}\nproviders:\n"
+        config = (
+            "inspector: {mitmproxy: {ssl_verify_upstream_trusted_ca:"
+            f" {trusted.ca_file}}}}}\nproviders:\n"
+        )
         for name, upstream in (("modern", modern), ("untrusted", untrusted)):
-            config += f"  {name}: {{type: anthropic, host: localhost, port: {upstream.port}, path: /v1/messages, "
+            config += (
+                f"  {name}: {{type: anthropic, host: localhost, port: {upstream.port}, path:"
+                " /v1/messages, "
+            )
             config += f"auth: {{file: {folder}/key, header: x-api-key}}}}\n"
         with running(Interceptor(folder, config)) as process:
             yield process, modern, untrusted
@@ -46,7 +58,9 @@ def send(process: Interceptor, provider: str) -> raw.Answer:
     return raw.exchange(process.port, raw.request("POST", "/v1/messages?beta=true", head, BODY))
 
 
-def test_http2_to_the_provider_and_http1_to_the_client(servers: tuple[Interceptor, Upstream, Upstream]) -> None:
+def test_http2_to_the_provider_and_http1_to_the_client(
+    servers: tuple[Interceptor, Upstream, Upstream],
+) -> None:
     process, upstream, _ = servers
     assert send(process, "modern").status == 200
     seen = upstream.last
@@ -55,16 +69,22 @@ def test_http2_to_the_provider_and_http1_to_the_client(servers: tuple[Intercepto
     assert not any("ccproxy" in name.lower() or "ccproxy" in value for name, value in seen.headers)
 
 
-def test_a_stream_over_http2_is_byte_identical(servers: tuple[Interceptor, Upstream, Upstream]) -> None:
+def test_a_stream_over_http2_is_byte_identical(
+    servers: tuple[Interceptor, Upstream, Upstream],
+) -> None:
     process, upstream, _ = servers
     events = tuple(delta(number) for number in range(30))
-    upstream.scripts["/v1/messages"] = Script(200, (("content-type", "text/event-stream"),), events, 0.005)
+    upstream.scripts["/v1/messages"] = Script(
+        200, (("content-type", "text/event-stream"),), events, 0.005
+    )
     answer = send(process, "modern")
     upstream.scripts.clear()
     assert (answer.status, answer.complete, answer.body) == (200, True, b"".join(events))
 
 
-def test_an_untrusted_certificate_gets_no_request(servers: tuple[Interceptor, Upstream, Upstream]) -> None:
+def test_an_untrusted_certificate_gets_no_request(
+    servers: tuple[Interceptor, Upstream, Upstream],
+) -> None:
     process, _, upstream = servers
     answer = send(process, "untrusted")
     assert answer.status == 502

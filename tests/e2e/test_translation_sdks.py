@@ -1,4 +1,6 @@
-"""Every client format against every provider type through the interceptor: official SDKs, recorded answers."""
+"""Every client format against every provider type through the interceptor: official SDKs, recorded
+answers.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,25 @@ import httpx
 import pytest
 
 from providers.names import FORMAT_OF_TYPE, GOOGLE_GENERATE, WIRE_FORMATS, WireFormatName
-from tests.e2e.conversations import SDK_ERRORS, anthropic_sdk, converse, error_facts, google_sdk, openai_sdk
+from tests.e2e.conversations import (
+    SDK_ERRORS,
+    anthropic_sdk,
+    converse,
+    error_facts,
+    google_sdk,
+    openai_sdk,
+)
 from tests.e2e.process import Interceptor, running, wait_until
 from tests.e2e.recordings import TOPICS, Recording, recording
 from tests.e2e.sent_history import answered_calls
-from tests.fakes.replayed import CHUNKINGS, ReplayedUpstream, in_envelope, in_pieces, recorded, whole
+from tests.fakes.replayed import (
+    CHUNKINGS,
+    ReplayedUpstream,
+    in_envelope,
+    in_pieces,
+    recorded,
+    whole,
+)
 from tests.fakes.upstream import Script, sse
 from tests.providers.wire.cases import MODELS, errors
 from tests.providers.wire.sdk_answers import Digest
@@ -36,7 +52,15 @@ PATHS = {
     "vertex_ai": _VERTEX,
 }
 CELLS = [(client, kind) for client in WIRE_FORMATS for kind in PATHS]
-ANSWER_TOPICS = ["unicode", "reasoning", "length", "cache", "one call", "parallel calls", "signed call"]
+ANSWER_TOPICS = [
+    "unicode",
+    "reasoning",
+    "length",
+    "cache",
+    "one call",
+    "parallel calls",
+    "signed call",
+]
 CALL_TOPICS = [topic for topic in TOPICS if topic.endswith(("call", "calls"))]
 CHUNKING_OF = dict(zip(TOPICS, [*CHUNKINGS] * 2, strict=False))
 
@@ -62,11 +86,15 @@ def upstream() -> Iterator[ReplayedUpstream]:
 
 
 @pytest.fixture(scope="module")
-def proxy(upstream: ReplayedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+def proxy(
+    upstream: ReplayedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interceptor]:
     folder = tmp_path_factory.mktemp("translation")
     key_file = folder / "key"
     key_file.write_text(KEY)
-    config = "providers:\n" + "".join(provider_yaml(kind, upstream.port, key_file) for kind in PATHS)
+    config = "providers:\n" + "".join(
+        provider_yaml(kind, upstream.port, key_file) for kind in PATHS
+    )
     with running(Interceptor(folder, config)) as process:
         yield process
 
@@ -82,10 +110,16 @@ def _nothing_left(upstream: ReplayedUpstream) -> Iterator[None]:
 
 
 REQUESTS: dict[WireFormatName, tuple[str, dict[str, Any]]] = {
-    "anthropic_messages": ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+    "anthropic_messages": (
+        "/v1/messages",
+        {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
+    ),
     "openai_chat": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
     "openai_responses": ("/v1/responses", {"input": "hi"}),
-    "google_generate": ("/v1beta/models/demo:generateContent", {"contents": [{"parts": [{"text": "hi"}]}]}),
+    "google_generate": (
+        "/v1beta/models/demo:generateContent",
+        {"contents": [{"parts": [{"text": "hi"}]}]},
+    ),
 }
 ERROR_EVENT = {
     "anthropic_messages": b'event: error\ndata: {"type":"error"',
@@ -101,7 +135,9 @@ SUCCESS = {
 }
 
 
-def raw_request(proxy: Interceptor, client: WireFormatName, kind: str, *, stream: bool = False) -> Any:
+def raw_request(
+    proxy: Interceptor, client: WireFormatName, kind: str, *, stream: bool = False
+) -> Any:
     """Method, URL, body and headers of a small request."""
     path, body = REQUESTS[client]
     if client != GOOGLE_GENERATE:
@@ -123,7 +159,11 @@ def ask_raw(
     """The bytes a client of this format gets."""
     method, url, body, own = raw_request(proxy, client, kind, stream=stream)
     return httpx.request(
-        method, url, json={**body, **(more or {})}, headers={**own, **(headers or {})}, trust_env=False
+        method,
+        url,
+        json={**body, **(more or {})},
+        headers={**own, **(headers or {})},
+        trust_env=False,
     )
 
 
@@ -138,7 +178,14 @@ def check(rec: Recording, got: Digest) -> None:
     want = rec.digest
     reasoning = "".join(got.reasoning.split())  # formats differ in what stands between its pieces
     seen = (got.text, reasoning, got.calls, got.stop, got.usage, got.model)
-    assert seen == (want.text, want.reasoning, want.calls, want.stop, want.usage, want.model), rec.id
+    assert seen == (
+        want.text,
+        want.reasoning,
+        want.calls,
+        want.stop,
+        want.usage,
+        want.model,
+    ), rec.id
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -161,7 +208,13 @@ def test_answers(
         chunking = CHUNKING_OF[topic]
         with subtests.test(topic=topic, chunking=chunking if stream else ""):
             upstream.queue.append(script(kind, rec, chunking))
-            talk = converse(client, proxy.url, kind, model=MODELS[fmt], tools=sorted({n for n, _ in rec.digest.calls}))
+            talk = converse(
+                client,
+                proxy.url,
+                kind,
+                model=MODELS[fmt],
+                tools=sorted({n for n, _ in rec.digest.calls}),
+            )
             check(rec, talk.ask(stream=stream))
             checked += 1
     assert checked >= 5
@@ -186,7 +239,10 @@ def test_tools_over_two_turns(
         if (first := recording(corpus, fmt, topic, stream=stream)) is None:
             continue
         with subtests.test(topic=topic):
-            upstream.queue += [script(kind, first, "packed"), script(kind, last, "inside characters")]
+            upstream.queue += [
+                script(kind, first, "packed"),
+                script(kind, last, "inside characters"),
+            ]
             names = sorted({name for name, _ in first.digest.calls})
             talk = converse(client, proxy.url, kind, model=MODELS[fmt], tools=names)
             called = talk.ask(stream=stream)
@@ -212,15 +268,33 @@ def _without_envelope(body: dict[str, object]) -> dict[str, object]:
 def _missing(signatures: list[str], body: bytes) -> list[str]:
     """Signatures that did not come back; Google's SDK spells base64 for URLs."""
     text = body.decode().translate(str.maketrans("-_", "+/"))
-    return [signature for signature in signatures if signature.translate(str.maketrans("-_", "+/")) not in text]
+    return [
+        signature
+        for signature in signatures
+        if signature.translate(str.maketrans("-_", "+/")) not in text
+    ]
 
 
 SLOW_DOWN = "Slow down, «please» 🌦"
 REFUSALS: dict[WireFormatName, object] = {
-    "anthropic_messages": {"type": "error", "error": {"type": "rate_limit_error", "message": SLOW_DOWN}},
-    "openai_chat": {"error": {"message": SLOW_DOWN, "type": "requests", "param": None, "code": "rate_limit_exceeded"}},
-    "openai_responses": {"error": {"message": SLOW_DOWN, "type": "tokens", "param": None, "code": "rate_limit"}},
-    "google_generate": {"error": {"code": 429, "message": SLOW_DOWN, "status": "RESOURCE_EXHAUSTED"}},
+    "anthropic_messages": {
+        "type": "error",
+        "error": {"type": "rate_limit_error", "message": SLOW_DOWN},
+    },
+    "openai_chat": {
+        "error": {
+            "message": SLOW_DOWN,
+            "type": "requests",
+            "param": None,
+            "code": "rate_limit_exceeded",
+        }
+    },
+    "openai_responses": {
+        "error": {"message": SLOW_DOWN, "type": "tokens", "param": None, "code": "rate_limit"}
+    },
+    "google_generate": {
+        "error": {"code": 429, "message": SLOW_DOWN, "status": "RESOURCE_EXHAUSTED"}
+    },
 }
 
 
@@ -230,7 +304,9 @@ def test_refusals(
 ) -> None:
     fmt = FORMAT_OF_TYPE[kind]
     assert fmt
-    recorded_400 = next(case.answer for case in errors(corpus) if case.format == fmt and case.status == 400)
+    recorded_400 = next(
+        case.answer for case in errors(corpus) if case.format == fmt and case.status == 400
+    )
     for stream in (False, True):
         upstream.queue.append(whole(recorded(REFUSALS[fmt]), 429, ("retry-after", "7")))
         upstream.queue.append(whole(recorded(recorded_400), 400))
@@ -247,10 +323,17 @@ def test_refusals(
 
 
 BREAKS: dict[WireFormatName, bytes] = {
-    "anthropic_messages": b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"%s"}}\n\n',
+    "anthropic_messages": (
+        b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"%s"}}\n\n'
+    ),
     "openai_chat": b'data: {"error":{"message":"%s","type":"server_error","code":null}}\n\n',
-    "openai_responses": b'event: error\ndata: {"type":"error","code":"server_error","message":"%s","param":null}\n\n',
-    "google_generate": b'data: {"error":{"code":503,"message":"%s","status":"UNAVAILABLE"}}\r\n\r\n',
+    "openai_responses": (
+        b"event: error\ndata:"
+        b' {"type":"error","code":"server_error","message":"%s","param":null}\n\n'
+    ),
+    "google_generate": (
+        b'data: {"error":{"code":503,"message":"%s","status":"UNAVAILABLE"}}\r\n\r\n'
+    ),
 }
 OVERLOADED = "Overloaded, zu viele Gäste"
 
@@ -262,18 +345,29 @@ def begun(rec: Recording) -> bytes:
 
 
 @pytest.mark.parametrize("broken", ["error event", "early end", "reset"])
-@pytest.mark.parametrize(("client", "kind"), [cell for cell in CELLS if FORMAT_OF_TYPE[cell[1]] != cell[0]])
+@pytest.mark.parametrize(
+    ("client", "kind"), [cell for cell in CELLS if FORMAT_OF_TYPE[cell[1]] != cell[0]]
+)
 def test_broken_streams(
-    upstream: ReplayedUpstream, proxy: Interceptor, corpus: Path, client: WireFormatName, kind: str, broken: str
+    upstream: ReplayedUpstream,
+    proxy: Interceptor,
+    corpus: Path,
+    client: WireFormatName,
+    kind: str,
+    broken: str,
 ) -> None:
     fmt = FORMAT_OF_TYPE[kind]
     assert fmt
-    rec = recording(corpus, fmt, "length", stream=True) or recording(corpus, fmt, "unicode", stream=True)
+    rec = recording(corpus, fmt, "length", stream=True) or recording(
+        corpus, fmt, "unicode", stream=True
+    )
     assert rec
     raw = begun(rec) + (BREAKS[fmt] % OVERLOADED.encode() if broken == "error event" else b"")
     pieces = CHUNKINGS["packed"](in_envelope(raw, stream=True) if kind == "gemini" else raw)
     for _ in range(2):
-        upstream.queue.append(replace(in_pieces(pieces), reset_after=len(pieces) if broken == "reset" else None))
+        upstream.queue.append(
+            replace(in_pieces(pieces), reset_after=len(pieces) if broken == "reset" else None)
+        )
     with pytest.raises(SDK_ERRORS, match=OVERLOADED if broken == "error event" else None):
         converse(client, proxy.url, kind).ask(stream=True)
     answer = ask_raw(proxy, client, kind, stream=True)
@@ -283,7 +377,13 @@ def test_broken_streams(
 
 def delta(number: int) -> bytes:
     choice = {"index": 0, "delta": {"content": f"piece {number} "}, "finish_reason": None}
-    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    chunk = {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
     return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
@@ -301,17 +401,23 @@ def test_a_client_that_leaves_ends_the_upstream_request(
     assert (flow["state"], flow["is_stream"]) == ("error", 1)
 
 
-def test_losses_are_listed_for_a_client_that_asks(upstream: ReplayedUpstream, proxy: Interceptor, corpus: Path) -> None:
+def test_losses_are_listed_for_a_client_that_asks(
+    upstream: ReplayedUpstream, proxy: Interceptor, corpus: Path
+) -> None:
     rec = recording(corpus, "google_generate", "unicode", stream=False)
     assert rec
     asked = {"x-ccproxy-show-losses": "1"}
     for headers in ({}, asked):
         upstream.queue.append(whole(rec.raw))
-        answer = ask_raw(proxy, "openai_chat", "google", more={"logit_bias": {"1": 2}}, headers=headers)
+        answer = ask_raw(
+            proxy, "openai_chat", "google", more={"logit_bias": {"1": 2}}, headers=headers
+        )
         assert ("logit_bias" in answer.headers.get("x-ccproxy-losses", "")) == bool(headers)
 
 
-def test_tokens_are_counted_by_another_vendor(upstream: ReplayedUpstream, proxy: Interceptor) -> None:
+def test_tokens_are_counted_by_another_vendor(
+    upstream: ReplayedUpstream, proxy: Interceptor
+) -> None:
     hello: Any = [{"role": "user", "content": "hi"}]
     upstream.queue.append(whole(b'{"totalTokens": 17}'))
     counted = anthropic_sdk(proxy.url, "google").messages.count_tokens(model="demo", messages=hello)
@@ -325,9 +431,14 @@ def test_tokens_are_counted_by_another_vendor(upstream: ReplayedUpstream, proxy:
 def test_what_has_no_equal_elsewhere_is_refused_in_the_clients_words(
     upstream: ReplayedUpstream, proxy: Interceptor
 ) -> None:
-    """Token counts at a vendor without any, batches, embeddings, files: never sent to a vendor that has them not."""
+    """Token counts at a vendor without any, batches, embeddings, files: never sent to a vendor that
+    has them not.
+    """
     hello: Any = [{"role": "user", "content": "hi"}]
-    openai_at_anthropic, anthropic_at_chat = openai_sdk(proxy.url, "anthropic"), anthropic_sdk(proxy.url, "openai")
+    openai_at_anthropic, anthropic_at_chat = (
+        openai_sdk(proxy.url, "anthropic"),
+        anthropic_sdk(proxy.url, "openai"),
+    )
     google_at_chat = google_sdk(proxy.url, "openai")
     refused: list[Callable[[], object]] = [
         lambda: anthropic_at_chat.messages.count_tokens(model="demo", messages=hello),

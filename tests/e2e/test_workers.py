@@ -1,4 +1,6 @@
-"""`runinterceptor --workers 2`: one port, two proxies, one console; nothing is lost when one of them dies."""
+"""`runinterceptor --workers 2`: one port, two proxies, one console; nothing is lost when one of
+them dies.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ def buffered(upstream: Upstream) -> None:
 def workers_of(process: Interceptor) -> set[int]:
     """The parent's children that run a proxy."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {int(pid) for pid in children if b"ccproxy_site.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {
+        int(pid)
+        for pid in children
+        if b"ccproxy_site.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    }
 
 
 def pid_of(flow: dict[str, object]) -> int:
@@ -54,7 +60,9 @@ def post(site: Interceptor, count: int) -> list[httpx.Response]:
     """`count` requests over a connection each, 16 at a time."""
 
     def one(_: int) -> httpx.Response:
-        return httpx.post(f"{site.url}/v1/messages", content=BODY, headers=_HEADERS, trust_env=False, timeout=30)
+        return httpx.post(
+            f"{site.url}/v1/messages", content=BODY, headers=_HEADERS, trust_env=False, timeout=30
+        )
 
     with ThreadPoolExecutor(16) as pool:
         return list(pool.map(one, range(count)))
@@ -73,7 +81,9 @@ def test_both_work_and_every_flow_is_recorded_once(site: Interceptor) -> None:
     assert {pid_of(flow) for flow in flows} == workers_of(site)
 
 
-def test_pages_of_the_parent_see_the_streams_of_the_workers(site: Interceptor, upstream: Upstream) -> None:
+def test_pages_of_the_parent_see_the_streams_of_the_workers(
+    site: Interceptor, upstream: Upstream
+) -> None:
     with Console(site) as console:
         seen: set[int] = set()
         while seen != workers_of(site):
@@ -91,10 +101,18 @@ def test_pages_of_the_parent_see_the_streams_of_the_workers(site: Interceptor, u
 
 
 def test_an_edit_reaches_both(site: Interceptor, upstream: Upstream) -> None:
-    provider = {"name": "late", "type": "anthropic", "scheme": "http", "host": "127.0.0.1", "path": "/v1/messages"}
+    provider = {
+        "name": "late",
+        "type": "anthropic",
+        "scheme": "http",
+        "host": "127.0.0.1",
+        "path": "/v1/messages",
+    }
     with Console(site) as console:
         console.post(
-            "/api/providers/", {**provider, "port": upstream.port, "auth_type": "key", "secret": REAL_KEY}, 201
+            "/api/providers/",
+            {**provider, "port": upstream.port, "auth_type": "key", "secret": REAL_KEY},
+            201,
         )
         (revision,) = site.rows("select number from providers_configrevision")
 
@@ -105,10 +123,17 @@ def test_an_edit_reaches_both(site: Interceptor, upstream: Upstream) -> None:
         wait_until(both_run_it, "both workers run the new revision")
     headers = {**_HEADERS, "x-api-key": "sk-ccproxy-late"}
     for _ in range(8):
-        assert httpx.post(f"{site.url}/v1/messages", content=BODY, headers=headers, trust_env=False).status_code == 200
+        assert (
+            httpx.post(
+                f"{site.url}/v1/messages", content=BODY, headers=headers, trust_env=False
+            ).status_code
+            == 200
+        )
 
 
-def test_a_killed_worker_is_replaced_and_its_flow_ends(site: Interceptor, upstream: Upstream) -> None:
+def test_a_killed_worker_is_replaced_and_its_flow_ends(
+    site: Interceptor, upstream: Upstream
+) -> None:
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
     before = workers_of(site)
@@ -122,11 +147,18 @@ def test_a_killed_worker_is_replaced_and_its_flow_ends(site: Interceptor, upstre
     assert ended["error"] == "The proxy stopped while this flow was running."
     upstream.scripts.clear()
     assert {answer.status_code for answer in post(site, 32)} == {200}
-    wait_until(lambda: set(map(pid_of, site.flows())) >= workers_of(site) or not post(site, 8), "the new one works too")
+    wait_until(
+        lambda: set(map(pid_of, site.flows())) >= workers_of(site) or not post(site, 8),
+        "the new one works too",
+    )
 
 
-def test_a_stop_lets_streams_end_and_an_orphan_ends_by_itself(upstream: Upstream, tmp_path: Path) -> None:
-    site = Interceptor(tmp_path, config_for(upstream, tmp_path), "--no-console", "--workers", "2").start()
+def test_a_stop_lets_streams_end_and_an_orphan_ends_by_itself(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    site = Interceptor(
+        tmp_path, config_for(upstream, tmp_path), "--no-console", "--workers", "2"
+    ).start()
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
     with raw.connection(site.port) as client:

@@ -43,5 +43,7 @@ def watching(console: Console, flow_id: str) -> Iterator[Watcher]:
     base = str(console.pages.base_url).rstrip("/")
     cookies = "; ".join(f"{name}={value}" for name, value in console.pages.cookies.items())
     url = f"{base.replace('http', 'ws', 1)}/ws/flows/{flow_id}/?from=0"
-    with connect(url, origin=Origin(base), additional_headers={"Cookie": cookies}, proxy=None) as socket:
+    with connect(
+        url, origin=Origin(base), additional_headers={"Cookie": cookies}, proxy=None
+    ) as socket:
         yield Watcher(socket)

@@ -28,7 +28,9 @@ _CA_USAGE = x509.KeyUsage(
 
 @dataclass(frozen=True)
 class Authority:
-    """The CA's certificate file, and a server certificate with its key for localhost and 127.0.0.1."""
+    """The CA's certificate file, and a server certificate with its key for localhost and
+    127.0.0.1.
+    """
 
     ca_file: Path
     chain_file: Path
@@ -48,7 +50,9 @@ def make_authority(folder: Path, *hosts: str) -> Authority:
     ca = _builder(ca_name, ca_name, ca_key.public_key())
     ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     ca = ca.add_extension(_CA_USAGE, critical=True)
-    ca = ca.add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+    ca = ca.add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False
+    )
     ca_certificate = ca.sign(ca_key, hashes.SHA256())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names: list[x509.GeneralName] = [x509.DNSName(host) for host in ("localhost", *hosts)]
@@ -66,7 +70,9 @@ def make_authority(folder: Path, *hosts: str) -> Authority:
     return Authority(ca_file, chain_file)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()

@@ -19,7 +19,10 @@ class _Stream:
 
 
 class Http2Upstream(Upstream):
-    """Answers as `Upstream` does, on connections whose client chose h2; others stay HTTP/1.1. Pauses are kept."""
+    """Answers as `Upstream` does, on connections whose client chose h2; others stay HTTP/1.1.
+
+    Pauses are kept.
+    """
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
@@ -30,7 +33,11 @@ class Http2Upstream(Upstream):
 
 class _Connection:
     def __init__(
-        self, upstream: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+        self,
+        upstream: Upstream,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        number: int,
     ) -> None:
         self.upstream, self.reader, self.writer, self.number = upstream, reader, writer, number
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
@@ -57,7 +64,15 @@ class _Connection:
     async def _answer(self, stream_id: int, stream: _Stream) -> None:
         pseudo = {name: value for name, value in stream.headers if name.startswith(":")}
         headers = [(name, value) for name, value in stream.headers if not name.startswith(":")]
-        seen = Seen(b"", pseudo[":method"], pseudo[":path"], "HTTP/2", headers, self.number, bytes(stream.body))
+        seen = Seen(
+            b"",
+            pseudo[":method"],
+            pseudo[":path"],
+            "HTTP/2",
+            headers,
+            self.number,
+            bytes(stream.body),
+        )
         self.upstream.requests.append(seen)
         script = self.upstream.script_for(seen)
         self.h2.send_headers(stream_id, [(":status", str(script.status)), *script.headers])

@@ -38,7 +38,18 @@ def postgres(port: int) -> Iterator[str]:
         arguments = [str(initdb), "-D", str(data), "-U", "ccproxy", "-A", "trust", "--no-sync"]
         subprocess.run(arguments, user=user, check=True, capture_output=True, cwd="/")
         process = subprocess.Popen(
-            [str(server), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"],
+            [
+                str(server),
+                "-D",
+                str(data),
+                "-p",
+                str(port),
+                "-h",
+                "127.0.0.1",
+                "-k",
+                str(folder),
+                "-F",
+            ],
             user=user,
             cwd="/",
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,7 @@
-"""A provider that answers with exact bytes, or breaks off, or says nothing. One script for a connection, on threads."""
+"""A provider that answers with exact bytes, or breaks off, or says nothing.
+
+One script for a connection, on threads.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 Step = bytes | float | str | Iterable[bytes]
-"""Bytes to send (or many, one after the other), seconds to wait, "reset", or "hang" until the other side leaves."""
+"""Bytes to send (or many, one after the other), seconds to wait, "reset", or "hang" until the other
+side leaves.
+"""
 
 
 class RawUpstream:

@@ -21,7 +21,17 @@ def redis(port: int) -> Iterator[str]:
     need("a Redis server", bool(server))
     with tempfile.TemporaryDirectory(prefix="ccproxy-redis-") as folder:
         process = subprocess.Popen(
-            [str(server), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
+            [
+                str(server),
+                "--port",
+                str(port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                folder,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

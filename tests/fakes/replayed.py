@@ -1,4 +1,6 @@
-"""A provider that replays recorded answers in the order they are queued, and cuts their streams where it hurts."""
+"""A provider that replays recorded answers in the order they are queued, and cuts their streams
+where it hurts.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def one_byte(stream: bytes) -> tuple[bytes, ...]:
 
 def inside_characters(stream: bytes) -> tuple[bytes, ...]:
     """A cut inside every character of more than one byte, and after every 61 bytes."""
-    cuts = {n for n, byte in enumerate(stream) if byte & 0xC0 == 0x80} | set(range(61, len(stream), 61))
+    cuts = {n for n, byte in enumerate(stream) if byte & 0xC0 == 0x80} | set(
+        range(61, len(stream), 61)
+    )
     edges = [0, *sorted(cuts), len(stream)]
     return tuple(stream[start:end] for start, end in itertools.pairwise(edges))
 
@@ -58,12 +62,18 @@ def packed(stream: bytes) -> tuple[bytes, ...]:
 
 
 def noisy(stream: bytes) -> tuple[bytes, ...]:
-    """CRLF line ends, comments, empty events, fields nobody knows; cut between CR and LF and inside characters."""
+    """CRLF line ends, comments, empty events, fields nobody knows; cut between CR and LF and inside
+    characters.
+    """
     plain = stream.replace(b"\r\n", b"\n")
     noise = b": keep-alive\n\nunknown: field\n\n"
-    lines = (b"\xef\xbb\xbf: begin\n\n" + plain.replace(b"\n\n", b"\n\n" + noise)).replace(b"\n", b"\r\n")
+    lines = (b"\xef\xbb\xbf: begin\n\n" + plain.replace(b"\n\n", b"\n\n" + noise)).replace(
+        b"\n", b"\r\n"
+    )
     cuts = {n for n, byte in enumerate(lines) if byte == 0x0A or byte & 0xC0 == 0x80}
-    return tuple(lines[start:end] for start, end in itertools.pairwise([0, *sorted(cuts), len(lines)]))
+    return tuple(
+        lines[start:end] for start, end in itertools.pairwise([0, *sorted(cuts), len(lines)])
+    )
 
 
 CHUNKINGS: dict[str, Callable[[bytes], tuple[bytes, ...]]] = {

@@ -21,11 +21,16 @@ def test_requests_are_kept_byte_for_byte_and_answers_scripted() -> None:
         upstream.scripts["/x"] = sse(*events)
         with socket.create_connection(("127.0.0.1", upstream.port)) as client:
             client.sendall(
-                b"POST /x?y=1 HTTP/1.1\r\nHoSt: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+                b"POST /x?y=1 HTTP/1.1\r\nHoSt: a\r\nTransfer-Encoding:"
+                b" chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
             )
             assert client.recv(9) == b"HTTP/1.1 "
         assert upstream.last.head.startswith(b"POST /x?y=1 HTTP/1.1\r\nHoSt: a\r\n")
-        assert (upstream.last.path, upstream.last.body, upstream.last.header("host")) == ("/x", b"abc", "a")
+        assert (upstream.last.path, upstream.last.body, upstream.last.header("host")) == (
+            "/x",
+            b"abc",
+            "a",
+        )
         assert httpx.get(f"http://127.0.0.1:{upstream.port}/x").content == b"".join(events)
         assert [piece for _, piece in upstream.last.sent] == list(events)
 
@@ -58,6 +63,8 @@ def test_tls_with_either_protocol(tmp_path: Path, http2: bool, version: str) -> 
     with Http2Upstream(authority.server_context(["h2", "http/1.1"])) as upstream:
         trust = ssl.create_default_context(cafile=str(authority.ca_file))
         with httpx.Client(http2=http2, verify=trust) as client:
-            reply = client.post(f"https://localhost:{upstream.port}/v1/messages", json={"model": "demo"})
+            reply = client.post(
+                f"https://localhost:{upstream.port}/v1/messages", json={"model": "demo"}
+            )
         assert (reply.http_version, reply.json()["type"]) == (version, "message")
         assert (upstream.last.version, upstream.last.json) == (version, {"model": "demo"})

@@ -1,4 +1,5 @@
-"""A scripted token endpoint on loopback: rotating refresh tokens, and the whole family is void when one is used twice.
+"""A scripted token endpoint on loopback: rotating refresh tokens, and the whole family is void when
+one is used twice.
 
 It also says whether an access token is good, so a scripted provider can refuse the others.
 """
@@ -18,16 +19,24 @@ from urllib.parse import parse_qsl
 def jwt(**payload: Any) -> str:
     """An unsigned token with this payload."""
     parts = [{"alg": "none"}, payload]
-    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts) + ".c2ln"
+    return (
+        ".".join(
+            base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts
+        )
+        + ".c2ln"
+    )
 
 
 class TokenEndpoint:
     """The server. Use it as a context manager.
 
-    `before(fields)` and `after(fields)` run around the exchange of the token, before the answer is sent.
+    `before(fields)` and `after(fields)` run around the exchange of the token, before the answer is
+    sent.
     """
 
-    def __init__(self, *, expires_in: int | None = 3600, rotate: bool = True, as_jwt: bool = False) -> None:
+    def __init__(
+        self, *, expires_in: int | None = 3600, rotate: bool = True, as_jwt: bool = False
+    ) -> None:
         self.expires_in, self.rotate, self.as_jwt = expires_in, rotate, as_jwt
         self.requests: list[dict[str, Any]] = []
         self.content_types: list[str] = []
@@ -43,10 +52,14 @@ class TokenEndpoint:
         """Added to answers."""
         self.echo = False
         """Repeat everything that was sent in errors, as careless servers do."""
-        self.spell: Callable[[str, int], str] = lambda kind, number: f"{kind}-{number:04d}-{kind[0] * 24}"
+        self.spell: Callable[[str, int], str] = lambda kind, number: (
+            f"{kind}-{number:04d}-{kind[0] * 24}"
+        )
         """How the `number`-th token of a kind (access, refresh) reads."""
         self.code = ""
-        """An authorization code that may be exchanged, with `challenge`, its PKCE code challenge."""
+        """An authorization code that may be exchanged, with `challenge`, its PKCE code
+        challenge.
+        """
         self.challenge = ""
         self._guard = threading.Lock()
         self._number = 0
@@ -55,7 +68,9 @@ class TokenEndpoint:
         self._good: set[str] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -86,7 +101,11 @@ class TokenEndpoint:
 
     def _pair(self) -> tuple[str, str]:
         self._number += 1
-        payload = {"n": self._number, "iat": int(time.time()), "exp": int(time.time()) + (self.expires_in or 3600)}
+        payload = {
+            "n": self._number,
+            "iat": int(time.time()),
+            "exp": int(time.time()) + (self.expires_in or 3600),
+        }
         access = jwt(**payload) if self.as_jwt else self.spell("access", self._number)
         if self.rotate or not self._refresh:
             self._used.add(self._refresh)
@@ -112,7 +131,10 @@ class TokenEndpoint:
         from hashlib import sha256
 
         digest = sha256(fields.get("code_verifier", "").encode()).digest()
-        if fields.get("code") != self.code or base64.urlsafe_b64encode(digest).decode().rstrip("=") != self.challenge:
+        if (
+            fields.get("code") != self.code
+            or base64.urlsafe_b64encode(digest).decode().rstrip("=") != self.challenge
+        ):
             self.refused.append("invalid_grant")
             return 400, {"error": "invalid_grant"}
         return 200, {**self._answer(), "refresh_token": self._refresh}
@@ -134,7 +156,9 @@ class TokenEndpoint:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 content_type = self.headers.get("content-type") or ""
                 endpoint.content_types.append(content_type)
-                fields = json.loads(body) if "json" in content_type else dict(parse_qsl(body.decode()))
+                fields = (
+                    json.loads(body) if "json" in content_type else dict(parse_qsl(body.decode()))
+                )
                 endpoint.before(fields)
                 status, answer = endpoint._exchange(fields)
                 if endpoint.echo and status >= 400:

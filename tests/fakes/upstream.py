@@ -1,7 +1,7 @@
 """A scripted provider on loopback that keeps every request exactly as it arrived.
 
-It answers with the product's own scripted answers unless a test scripts a path. It runs on a thread with its own
-event loop, so a test may block.
+It answers with the product's own scripted answers unless a test scripts a path. It runs on a thread
+with its own event loop, so a test may block.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Seen:
 
     @property
     def json(self) -> Any:
-        return json.loads(gzip.decompress(self.body) if self.header("content-encoding") == "gzip" else self.body)
+        return json.loads(
+            gzip.decompress(self.body) if self.header("content-encoding") == "gzip" else self.body
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,11 @@ Chooser = Callable[[Seen], Script]
 def sse(*events: bytes, pause_s: float = 0.0, **more: Any) -> Script:
     """A stream of server-sent events."""
     return Script(
-        headers=(("content-type", "text/event-stream"),), pieces=events, pause_s=pause_s, framing="chunked", **more
+        headers=(("content-type", "text/event-stream"),),
+        pieces=events,
+        pause_s=pause_s,
+        framing="chunked",
+        **more,
     )
 
 
@@ -125,7 +131,9 @@ class Upstream:
         """All requests, once there are `count`."""
         deadline = time.monotonic() + timeout_s
         while len(self.requests) < count:
-            assert time.monotonic() < deadline, f"only {len(self.requests)} of {count} requests came"
+            assert time.monotonic() < deadline, (
+                f"only {len(self.requests)} of {count} requests came"
+            )
             time.sleep(0.01)
         return self.requests
 
@@ -133,7 +141,9 @@ class Upstream:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls, limit=MAX_HEAD_BYTES)
+        return await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, ssl=self._tls, limit=MAX_HEAD_BYTES
+        )
 
     async def _close(self) -> None:
         self._server.close()
@@ -169,12 +179,18 @@ class Upstream:
         headers = {name.lower(): value for name, value in seen.headers}
         if self.key is not None and self.key not in "\n".join(headers.values()):
             return Script(status=401, pieces=(b'{"error": {"message": "wrong key"}}',))
-        body = gzip.decompress(seen.body) if headers.get("content-encoding") == "gzip" else seen.body
+        body = (
+            gzip.decompress(seen.body) if headers.get("content-encoding") == "gzip" else seen.body
+        )
         reply = answer(seen.method, seen.target, headers, body)
         framing = "chunked" if reply.is_stream else "length"
-        return Script(reply.status, (("content-type", reply.content_type),), reply.pieces, framing=framing)
+        return Script(
+            reply.status, (("content-type", reply.content_type),), reply.pieces, framing=framing
+        )
 
-    async def _reply(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _reply(
+        self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Answer; True when the connection can carry another request."""
         script = self.script_for(seen)
         if script.echo and (key := seen.header("sec-websocket-key")):
@@ -218,7 +234,10 @@ async def _read_body(seen: Seen, reader: asyncio.StreamReader) -> bytes:
 
 def _head(script: Script, method: str) -> bytes:
     phrase = HTTPStatus(script.status).phrase if script.status in HTTPStatus else "Overloaded"
-    lines = [f"HTTP/1.1 {script.status} {phrase}", *(f"{name}: {value}" for name, value in script.headers)]
+    lines = [
+        f"HTTP/1.1 {script.status} {phrase}",
+        *(f"{name}: {value}" for name, value in script.headers),
+    ]
     if script.framing == "chunked":
         lines.append("Transfer-Encoding: chunked")
     elif script.framing == "length" and script.status not in (101, 204, 304):
@@ -237,7 +256,11 @@ async def _send_body(seen: Seen, script: Script, writer: asyncio.StreamWriter) -
         if script.gate is not None and number == len(script.pieces) - 1:
             await asyncio.to_thread(script.gate.wait, 60)
         seen.sent.append((time.monotonic(), piece))
-        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if script.framing == "chunked" and piece else piece)
+        writer.write(
+            b"%x\r\n%b\r\n" % (len(piece), piece)
+            if script.framing == "chunked" and piece
+            else piece
+        )
         await writer.drain()
     if script.reset_after is not None and script.reset_after >= len(script.pieces):
         _reset(writer)
@@ -252,7 +275,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _echo(seen: Seen, key: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _echo(
+    seen: Seen, key: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [f"Sec-WebSocket-Accept: {websocket.accept_value(key)}", "", ""]
     writer.write("\r\n".join(lines).encode())
@@ -260,7 +285,11 @@ async def _echo(seen: Seen, key: str, reader: asyncio.StreamReader, writer: asyn
         opcode, payload = await websocket.read_frame(reader)
         if opcode == websocket.TEXT:
             seen.messages.append(payload.decode())
-        replies = {websocket.TEXT: websocket.TEXT, websocket.PING: websocket.PONG, websocket.CLOSE: websocket.CLOSE}
+        replies = {
+            websocket.TEXT: websocket.TEXT,
+            websocket.PING: websocket.PONG,
+            websocket.CLOSE: websocket.CLOSE,
+        }
         if opcode in replies:
             writer.write(websocket.frame(payload, replies[opcode]))
             await writer.drain()

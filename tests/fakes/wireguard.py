@@ -1,4 +1,6 @@
-"""A WireGuard responder written from the paper alone: it shares no line with the initiator under test."""
+"""A WireGuard responder written from the paper alone: it shares no line with the initiator under
+test.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def hchacha20(key: bytes, nonce: bytes) -> bytes:
         for column in range(4):
             quarter(column, column + 4, column + 8, column + 12)
         for diagonal in range(4):
-            quarter(diagonal, (diagonal + 1) % 4 + 4, (diagonal + 2) % 4 + 8, (diagonal + 3) % 4 + 12)
+            quarter(
+                diagonal, (diagonal + 1) % 4 + 4, (diagonal + 2) % 4 + 8, (diagonal + 3) % 4 + 12
+            )
     return struct.pack("<8I", *s[:4], *s[12:])
 
 
@@ -69,7 +73,9 @@ class Seen:
             counter, self.counter = self.counter, self.counter + 1
         packet += bytes(-len(packet) % 16)
         nonce = bytes(4) + struct.pack("<Q", counter)
-        return struct.pack("<IIQ", 4, self.index, counter) + ChaCha20Poly1305(self.sending).encrypt(nonce, packet, b"")
+        return struct.pack("<IIQ", 4, self.index, counter) + ChaCha20Poly1305(self.sending).encrypt(
+            nonce, packet, b""
+        )
 
     def open(self, datagram: bytes) -> tuple[int, bytes]:
         """Counter and padded packet."""
@@ -113,7 +119,9 @@ class Responder:
         h = blake(h + message[88:116])
         return self._response(index, e, stamp, c, h)
 
-    def _response(self, index: int, e: bytes, stamp: bytes, c: bytes, h: bytes) -> tuple[bytes, Seen]:
+    def _response(
+        self, index: int, e: bytes, stamp: bytes, c: bytes, h: bytes
+    ) -> tuple[bytes, Seen]:
         mine = X25519PrivateKey.generate()
         public = mine.public_key().public_bytes_raw()
         ours = int.from_bytes(os.urandom(4))
@@ -123,7 +131,9 @@ class Responder:
         c = kdf(c, self._dh(mine, self.client))[0]
         c, tau, k = kdf(c, bytes(32))
         h = blake(h + tau)
-        body = struct.pack("<III", 2, ours, index) + public + ChaCha20Poly1305(k).encrypt(Z12, b"", h)
+        body = (
+            struct.pack("<III", 2, ours, index) + public + ChaCha20Poly1305(k).encrypt(Z12, b"", h)
+        )
         body += keyed(blake(b"mac1----" + self.client), body)
         first, second, _ = kdf(c, b"")
         return body + bytes(16), Seen(index, stamp, sending=second, receiving=first, ours=ours)

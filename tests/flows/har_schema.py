@@ -1,4 +1,7 @@
-"""HAR 1.2 as a JSON schema, after http://www.softwareishard.com/blog/har-12-spec/. Names with _ are free."""
+"""HAR 1.2 as a JSON schema, after http://www.softwareishard.com/blog/har-12-spec/.
+
+Names with _ are free.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,26 @@ def many(item: dict[str, Any]) -> dict[str, Any]:
 
 PAIR = thing(name=TEXT, value=TEXT)
 COOKIE = thing(
-    {"path": TEXT, "domain": TEXT, "expires": MOMENT, "httpOnly": {"type": "boolean"}, "secure": {"type": "boolean"}},
+    {
+        "path": TEXT,
+        "domain": TEXT,
+        "expires": MOMENT,
+        "httpOnly": {"type": "boolean"},
+        "secure": {"type": "boolean"},
+    },
     name=TEXT,
     value=TEXT,
 )
-POST_DATA = thing(mimeType=TEXT, text=TEXT, params=many(thing({"value": TEXT, "fileName": TEXT}, name=TEXT)))
-MESSAGE = {"httpVersion": TEXT, "cookies": many(COOKIE), "headers": many(PAIR), "headersSize": SIZE, "bodySize": SIZE}
+POST_DATA = thing(
+    mimeType=TEXT, text=TEXT, params=many(thing({"value": TEXT, "fileName": TEXT}, name=TEXT))
+)
+MESSAGE = {
+    "httpVersion": TEXT,
+    "cookies": many(COOKIE),
+    "headers": many(PAIR),
+    "headersSize": SIZE,
+    "bodySize": SIZE,
+}
 REQUEST = thing({"postData": POST_DATA}, method=TEXT, url=TEXT, queryString=many(PAIR), **MESSAGE)
 CONTENT = thing(
     {"text": TEXT, "encoding": {"const": "base64"}, "compression": {"type": "integer"}},
@@ -46,7 +63,11 @@ CONTENT = thing(
     mimeType=TEXT,
 )
 RESPONSE = thing(
-    status={"type": "integer", "minimum": 0}, statusText=TEXT, content=CONTENT, redirectURL=TEXT, **MESSAGE
+    status={"type": "integer", "minimum": 0},
+    statusText=TEXT,
+    content=CONTENT,
+    redirectURL=TEXT,
+    **MESSAGE,
 )
 TIMINGS = thing(
     {"blocked": OR_UNKNOWN, "dns": OR_UNKNOWN, "connect": OR_UNKNOWN, "ssl": OR_UNKNOWN},
@@ -71,7 +92,12 @@ PAGE = thing(
 )
 CREATOR = thing(name=TEXT, version=TEXT)
 HAR = thing(
-    log=thing({"browser": CREATOR, "pages": many(PAGE)}, version={"const": "1.2"}, creator=CREATOR, entries=many(ENTRY))
+    log=thing(
+        {"browser": CREATOR, "pages": many(PAGE)},
+        version={"const": "1.2"},
+        creator=CREATOR,
+        entries=many(ENTRY),
+    )
 )
 
 

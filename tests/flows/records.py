@@ -11,7 +11,9 @@ from flows.record import FlowRecord, SideRecord
 EPOCH = 1_780_000_000.0
 
 
-def side(name: str, body: bytes | None = None, headers: tuple[tuple[str, str], ...] = (), **changes: Any) -> SideRecord:
+def side(
+    name: str, body: bytes | None = None, headers: tuple[tuple[str, str], ...] = (), **changes: Any
+) -> SideRecord:
     """One side with a body."""
     record = SideRecord(side=name, headers=headers, body=body, body_size_bytes=len(body or b""))  # type: ignore[arg-type]
     return replace(record, **changes)
@@ -19,8 +21,14 @@ def side(name: str, body: bytes | None = None, headers: tuple[tuple[str, str], .
 
 def flow(flow_id: str = "flow-1", **changes: Any) -> FlowRecord:
     """A finished flow with a request that was forwarded as it came, and an answer."""
-    request = b'{"model": "m", "messages": [{"role": "user", "content": "How far is the moon from here, roughly?"}]}'
-    answer = b'{"type": "message", "content": [{"type": "text", "text": "About 384,400 kilometres on average."}]}'
+    request = (
+        b'{"model": "m", "messages": [{"role": "user", "content": "How far is the moon from here,'
+        b' roughly?"}]}'
+    )
+    answer = (
+        b'{"type": "message", "content": [{"type": "text", "text": "About 384,400 kilometres on'
+        b' average."}]}'
+    )
     record = FlowRecord(
         id=flow_id,
         state="done",
@@ -43,7 +51,9 @@ def flow(flow_id: str = "flow-1", **changes: Any) -> FlowRecord:
 
 def live(flow_id: str = "flow-1", **changes: Any) -> FlowRecord:
     """The same flow while it runs: no answer yet."""
-    return flow(flow_id, state="live", finished_at=None, status_code=None, sides=flow().sides[:2], **changes)
+    return flow(
+        flow_id, state="live", finished_at=None, status_code=None, sides=flow().sides[:2], **changes
+    )
 
 
 def eventually(condition: Any, timeout_s: float = 20.0) -> None:

@@ -17,7 +17,18 @@ SESSION = "5ba13327-6e60-496a-9b2b-53d6b9119725"
 IDS = {
     name: f"0a1b2c3d-{number:04d}-4000-8000-0000000000{number:02d}"
     for number, name in enumerate(
-        ["anthropic", "chat", "unauthorised", "redirect", "websocket", "live", "google", "failed", "count", "hostile"],
+        [
+            "anthropic",
+            "chat",
+            "unauthorised",
+            "redirect",
+            "websocket",
+            "live",
+            "google",
+            "failed",
+            "count",
+            "hostile",
+        ],
         1,
     )
 }
@@ -30,7 +41,11 @@ def store(data: bytes) -> str:
     packed = pack(data)
     FlowBody.objects.get_or_create(
         digest=packed.digest,
-        defaults={"encoding": packed.encoding, "size_bytes": packed.size_bytes, "blob": packed.blob},
+        defaults={
+            "encoding": packed.encoding,
+            "size_bytes": packed.size_bytes,
+            "blob": packed.blob,
+        },
     )
     return packed.digest
 
@@ -50,7 +65,9 @@ def add_flow(name: str, minutes: float, **fields: Any) -> Flow:
     return Flow.objects.create(id=IDS.get(name, name), **values)
 
 
-def add_side(flow: Flow, side: str, headers: dict[str, str], body: bytes = b"", **fields: Any) -> FlowSide:
+def add_side(
+    flow: Flow, side: str, headers: dict[str, str], body: bytes = b"", **fields: Any
+) -> FlowSide:
     """One side of a flow and its body."""
     return parts.add_side(
         flow.pk,
@@ -100,16 +117,28 @@ def messages_body(model: str, *, stream: bool = True) -> dict[str, Any]:
         "max_tokens": 32000,
         "stream": stream,
         "system": [
-            {"type": "text", "text": "You are a careful engineer.\n" * 40, "cache_control": {"type": "ephemeral"}}
+            {
+                "type": "text",
+                "text": "You are a careful engineer.\n" * 40,
+                "cache_control": {"type": "ephemeral"},
+            }
         ],
         "tools": TOOLS,
         "messages": [
-            {"role": "user", "content": [{"type": "text", "text": "Why does the build fail on main?"}]},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "Why does the build fail on main?"}],
+            },
             {
                 "role": "assistant",
                 "content": [
                     {"type": "text", "text": "I will look at the log first."},
-                    {"type": "tool_use", "id": "toolu_01", "name": "Bash", "input": {"path": "make -k test | tail"}},
+                    {
+                        "type": "tool_use",
+                        "id": "toolu_01",
+                        "name": "Bash",
+                        "input": {"path": "make -k test | tail"},
+                    },
                 ],
             },
             {
@@ -131,7 +160,11 @@ def anthropic_stream(text: str, tool: bool = True) -> list[bytes]:
     """The chunks of an Anthropic answer."""
     words = text.split(" ")
     deltas = [
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word + " "}}
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": word + " "},
+        }
         for word in words
     ]
     call = [
@@ -153,12 +186,19 @@ def anthropic_stream(text: str, tool: bool = True) -> list[bytes]:
         {"type": "content_block_stop", "index": 1},
     ]
     return sse(
-        {"type": "message_start", "message": {"id": "msg_01", "role": "assistant", "usage": {"input_tokens": 12904}}},
+        {
+            "type": "message_start",
+            "message": {"id": "msg_01", "role": "assistant", "usage": {"input_tokens": 12904}},
+        },
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *deltas,
         {"type": "content_block_stop", "index": 0},
         *(call if tool else []),
-        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 87}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "tool_use"},
+            "usage": {"output_tokens": 87},
+        },
         {"type": "message_stop"},
     )
 
@@ -179,20 +219,27 @@ def seed_anthropic() -> Flow:
     """A streamed answer with a tool call; two hooks changed headers."""
     body = json.dumps(messages_body("claude-haiku-4-5")).encode()
     chunks = anthropic_stream(
-        "The test compares against a fixed date, and the runner's clock crossed midnight. I will read the test to see "
-        "which assertion needs a frozen clock."
+        "The test compares against a fixed date, and the runner's clock crossed midnight. I will"
+        " read the test to see which assertion needs a frozen clock."
     )
     answer = b"".join(chunks)
     flow = add_flow(
-        "anthropic", 3, host="api.anthropic.com", path="/v1/messages?beta=true", action="passthrough",
-        provider="anthropic", requested_model="claude-haiku-4-5", sent_model="claude-haiku-4-5", session_id=SESSION,
-        credential_injected=True, status_code=200, is_stream=True, hooks_changed=["inject_auth", "verbose_mode"],
-        connect_ms=41.2, first_byte_ms=611.5, first_event_ms=612.4, duration_ms=4103.8, event_count=len(chunks),
-        request_size_bytes=len(body), response_size_bytes=len(answer), input_tokens=12904, output_tokens=87,
-        cache_read_tokens=11820, cache_write_tokens=0, client_format="anthropic", provider_format="anthropic",
+        "anthropic", 3, host="api.anthropic.com", path="/v1/messages?beta=true",
+        action="passthrough",
+        provider="anthropic", requested_model="claude-haiku-4-5", sent_model="claude-haiku-4-5",
+        session_id=SESSION,
+        credential_injected=True, status_code=200, is_stream=True, hooks_changed=["inject_auth",
+        "verbose_mode"],
+        connect_ms=41.2, first_byte_ms=611.5, first_event_ms=612.4, duration_ms=4103.8,
+        event_count=len(chunks),
+        request_size_bytes=len(body), response_size_bytes=len(answer), input_tokens=12904,
+        output_tokens=87,
+        cache_read_tokens=11820, cache_write_tokens=0, client_format="anthropic",
+        provider_format="anthropic",
         client_url="http://127.0.0.1:4000/v1/messages?beta=true",
         forwarded_url="https://api.anthropic.com/v1/messages?beta=true",
-        route="The key names the provider anthropic.", search_text="why does the build fail on main?",
+        route="The key names the provider anthropic.",
+        search_text="why does the build fail on main?",
     )  # fmt: skip
     forwarded = {
         "Host": "api.anthropic.com",
@@ -202,18 +249,29 @@ def seed_anthropic() -> Flow:
     }
     add_side(flow, "client", CLIENT_HEADERS, body, method="POST", url=flow.client_url)
     add_side(flow, "forwarded", forwarded, body, method="POST", url=flow.forwarded_url)
-    headers = {"content-type": "text/event-stream; charset=utf-8", "request-id": "req_011C", "cf-ray": "8e5f-FRA"}
+    headers = {
+        "content-type": "text/event-stream; charset=utf-8",
+        "request-id": "req_011C",
+        "cf-ray": "8e5f-FRA",
+    }
     times = timed(chunks, 611.5, 95)
     add_side(flow, "upstream", headers, answer, status_code=200, reason="OK", chunk_times=times)
     add_side(flow, "delivered", headers, answer, status_code=200, reason="OK", chunk_times=times)
     before = [[key, value] for key, value in CLIENT_HEADERS.items()]
-    after = [["authorization", "Bearer ‹redacted 3f9a21›"] if k == "x-api-key" else [k, v] for k, v in before]
-    final = [[k, forwarded["anthropic-beta"]] if k == "anthropic-beta" else [k, v] for k, v in after]
+    after = [
+        ["authorization", "Bearer ‹redacted 3f9a21›"] if k == "x-api-key" else [k, v]
+        for k, v in before
+    ]
+    final = [
+        [k, forwarded["anthropic-beta"]] if k == "anthropic-beta" else [k, v] for k, v in after
+    ]
     steps: list[dict[str, Any]] = [
         {"hook": "inject_auth", "stage": "inbound", "prepare_ms": 3.1, "apply_ms": 0.08,
-         "changed": ["header:x-api-key", "header:authorization"], "headers_before": before, "headers_after": after},
+         "changed": ["header:x-api-key", "header:authorization"], "headers_before": before,
+         "headers_after": after},
         {"hook": "extract_session_id", "stage": "inbound", "apply_ms": 0.04},
-        {"hook": "verbose_mode", "stage": "outbound", "apply_ms": 0.05, "changed": ["header:anthropic-beta"],
+        {"hook": "verbose_mode", "stage": "outbound", "apply_ms": 0.05,
+        "changed": ["header:anthropic-beta"],
          "headers_before": after, "headers_after": final},
         {"hook": "commitbee_compat", "stage": "outbound", "outcome": "skipped",
          "reason": "its guard said no: not a commitbee request"},
@@ -234,22 +292,35 @@ def seed_redirect() -> Flow:
     del after["metadata"]
     sent, mid = json.dumps(after).encode(), json.dumps(before | {"model": "qwen3-coder"}).encode()
     answer = json.dumps(
-        {"id": "msg_2", "role": "assistant", "content": [{"type": "text", "text": "A clock issue."}],
+        {"id": "msg_2", "role": "assistant", "content": [{"type": "text",
+        "text": "A clock issue."}],
          "usage": {"input_tokens": 3120, "output_tokens": 9}}
     ).encode()  # fmt: skip
     flow = add_flow(
         "redirect", 7, host="127.0.0.1", path="/v1/messages", action="redirect", provider="local",
-        rule="cheap-evenings", requested_model="claude-sonnet-4-5", sent_model="qwen3-coder", session_id=SESSION,
-        status_code=200, hooks_changed=["my_hooks.trim_tools"], connect_ms=0.4, first_byte_ms=1830.0,
+        rule="cheap-evenings", requested_model="claude-sonnet-4-5", sent_model="qwen3-coder",
+        session_id=SESSION,
+        status_code=200, hooks_changed=["my_hooks.trim_tools"], connect_ms=0.4,
+        first_byte_ms=1830.0,
         duration_ms=1831.9, request_size_bytes=len(sent), response_size_bytes=len(answer),
-        input_tokens=3120, output_tokens=9, client_url="http://127.0.0.1:4000/v1/messages", forwarded_url="http://127.0.0.1:8080/api/v1/messages",
+        input_tokens=3120, output_tokens=9, client_url="http://127.0.0.1:4000/v1/messages",
+        forwarded_url="http://127.0.0.1:8080/api/v1/messages",
         route="Rule “cheap-evenings” matched: host *, model claude-sonnet.*.",
         losses=[["system[0].cache_control", "this provider has no prompt cache"]],
     )  # fmt: skip
-    add_side(flow, "client", CLIENT_HEADERS, json.dumps(before).encode(), method="POST", url=flow.client_url)
+    add_side(
+        flow,
+        "client",
+        CLIENT_HEADERS,
+        json.dumps(before).encode(),
+        method="POST",
+        url=flow.client_url,
+    )
     headers = {**CLIENT_HEADERS, "Host": "127.0.0.1:8080", "x-api-key": "‹redacted 81cc0e›"}
     add_side(flow, "forwarded", headers, sent, method="POST", url=flow.forwarded_url)
-    add_side(flow, "upstream", {"content-type": "application/json"}, answer, status_code=200, reason="OK")
+    add_side(
+        flow, "upstream", {"content-type": "application/json"}, answer, status_code=200, reason="OK"
+    )
     delivered = {"content-type": "application/json", "x-ccproxy-flow": flow.pk}
     add_side(flow, "delivered", delivered, answer, status_code=200, reason="OK")
     add_trace(
@@ -266,17 +337,26 @@ def seed_redirect() -> Flow:
 def seed_websocket() -> Flow:
     """Codex over a websocket."""
     flow = add_flow(
-        "websocket", 12, method="GET", host="api.openai.com", path="/v1/responses", provider="openai",
-        credential_injected=True, status_code=101, is_websocket=True, is_stream=True, duration_ms=32_400,
-        requested_model="gpt-5.1-codex", session_id="01a203c9-6a3c", event_count=5, action="passthrough",
+        "websocket", 12, method="GET", host="api.openai.com", path="/v1/responses",
+        provider="openai",
+        credential_injected=True, status_code=101, is_websocket=True, is_stream=True,
+        duration_ms=32_400,
+        requested_model="gpt-5.1-codex", session_id="01a203c9-6a3c", event_count=5,
+        action="passthrough",
         user_agent="codex_exec/0.169.0 (Debian 12.0.0; x86_64)", connect_ms=38, first_byte_ms=120,
-        client_url="http://127.0.0.1:4000/v1/responses", forwarded_url="https://api.openai.com/v1/responses",
+        client_url="http://127.0.0.1:4000/v1/responses",
+        forwarded_url="https://api.openai.com/v1/responses",
     )  # fmt: skip
     add_side(flow, "client", {"Upgrade": "websocket"}, method="GET", url=flow.client_url)
     add_side(flow, "forwarded", {"Upgrade": "websocket"}, method="GET", url=flow.forwarded_url)
-    add_side(flow, "upstream", {"upgrade": "websocket"}, status_code=101, reason="Switching Protocols")
+    add_side(
+        flow, "upstream", {"upgrade": "websocket"}, status_code=101, reason="Switching Protocols"
+    )
     texts: list[tuple[bool, bytes]] = [
-        (True, b'{"type":"response.create","model":"gpt-5.1-codex","input":[{"role":"user","content":"ls"}]}'),
+        (
+            True,
+            b'{"type":"response.create","model":"gpt-5.1-codex","input":[{"role":"user","content":"ls"}]}',
+        ),
         (False, b'{"type":"response.created","response":{"id":"resp_1"}}'),
         (False, b'{"type":"response.output_text.delta","delta":"Two files: "}'),
         (False, b"\x00\x01\x02binary"),
@@ -284,7 +364,8 @@ def seed_websocket() -> Flow:
     ]
     for seq, (from_client, data) in enumerate(texts):
         WebSocketMessage.objects.create(
-            flow=flow, seq=seq, at_ms=140 + 60 * seq, from_client=from_client, is_text=seq != 3, size_bytes=len(data),
+            flow=flow, seq=seq, at_ms=140 + 60 * seq, from_client=from_client, is_text=seq != 3,
+            size_bytes=len(data),
             body_digest=store(data),
         )  # fmt: skip
     return flow
@@ -292,66 +373,134 @@ def seed_websocket() -> Flow:
 
 def seed_live() -> Flow:
     """Still streaming: the record holds what came so far."""
-    chunks = anthropic_stream("Reading the file now. The clock is mocked in only one of", tool=False)[:9]
+    chunks = anthropic_stream(
+        "Reading the file now. The clock is mocked in only one of", tool=False
+    )[:9]
     body = json.dumps(messages_body("claude-opus-4-5")).encode()
     flow = add_flow(
-        "live", 0.1, state="live", host="api.anthropic.com", path="/v1/messages?beta=true", provider="anthropic",
-        requested_model="claude-opus-4-5", sent_model="claude-opus-4-5", session_id=SESSION, credential_injected=True,
+        "live", 0.1, state="live", host="api.anthropic.com", path="/v1/messages?beta=true",
+        provider="anthropic",
+        requested_model="claude-opus-4-5", sent_model="claude-opus-4-5", session_id=SESSION,
+        credential_injected=True,
         is_stream=True, request_size_bytes=len(body), action="passthrough", status_code=200,
-        client_url="http://127.0.0.1:4000/v1/messages", forwarded_url="https://api.anthropic.com/v1/messages",
+        client_url="http://127.0.0.1:4000/v1/messages",
+        forwarded_url="https://api.anthropic.com/v1/messages",
     )  # fmt: skip
     add_side(flow, "client", CLIENT_HEADERS, body, method="POST", url=flow.client_url)
-    add_side(flow, "forwarded", {"Host": "api.anthropic.com"}, body, method="POST", url=flow.forwarded_url)
+    add_side(
+        flow,
+        "forwarded",
+        {"Host": "api.anthropic.com"},
+        body,
+        method="POST",
+        url=flow.forwarded_url,
+    )
     headers = {"content-type": "text/event-stream"}
-    add_side(flow, "upstream", headers, b"".join(chunks), status_code=200, chunk_times=timed(chunks, 500, 80))
+    add_side(
+        flow,
+        "upstream",
+        headers,
+        b"".join(chunks),
+        status_code=200,
+        chunk_times=timed(chunks, 500, 80),
+    )
     return flow
 
 
 def seed_small() -> None:
     """Chat, 401, Google, refused connection, count_tokens."""
-    request = json.dumps({"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    request = json.dumps(
+        {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hi"}]}
+    ).encode()
     answer = {
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello! How can I help?"}}],
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "Hello! How can I help?"}}
+        ],
         "usage": {"prompt_tokens": 8, "completion_tokens": 7},
     }
     chat = add_flow(
-        "chat", 20, host="api.openai.com", path="/v1/chat/completions", provider="openai", credential_injected=True,
-        requested_model="gpt-5-mini", sent_model="gpt-5-mini", status_code=200, input_tokens=8, output_tokens=7,
-        duration_ms=930.2, first_byte_ms=928.0, connect_ms=30.1, request_size_bytes=len(request), action="passthrough",
-        response_size_bytes=180, user_agent="OpenAI/Python 2.54.0", client_url="http://127.0.0.1:4000/v1/chat/completions",
+        "chat", 20, host="api.openai.com", path="/v1/chat/completions", provider="openai",
+        credential_injected=True,
+        requested_model="gpt-5-mini", sent_model="gpt-5-mini", status_code=200, input_tokens=8,
+        output_tokens=7,
+        duration_ms=930.2, first_byte_ms=928.0, connect_ms=30.1, request_size_bytes=len(request),
+        action="passthrough",
+        response_size_bytes=180, user_agent="OpenAI/Python 2.54.0",
+        client_url="http://127.0.0.1:4000/v1/chat/completions",
         forwarded_url="https://api.openai.com/v1/chat/completions", hooks_changed=["inject_auth"],
     )  # fmt: skip
-    add_side(chat, "client", {"Content-Type": "application/json"}, request, method="POST", url=chat.client_url)
-    add_side(chat, "forwarded", {"Content-Type": "application/json"}, request, method="POST", url=chat.forwarded_url)
-    add_side(chat, "upstream", {"content-type": "application/json"}, json.dumps(answer).encode(), status_code=200)
-    error = json.dumps({"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}})
+    add_side(
+        chat,
+        "client",
+        {"Content-Type": "application/json"},
+        request,
+        method="POST",
+        url=chat.client_url,
+    )
+    add_side(
+        chat,
+        "forwarded",
+        {"Content-Type": "application/json"},
+        request,
+        method="POST",
+        url=chat.forwarded_url,
+    )
+    add_side(
+        chat,
+        "upstream",
+        {"content-type": "application/json"},
+        json.dumps(answer).encode(),
+        status_code=200,
+    )
+    error = json.dumps(
+        {"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}}
+    )
     denied = add_flow(
-        "unauthorised", 25, host="api.anthropic.com", path="/v1/messages", provider="anthropic", status_code=401,
-        requested_model="claude-haiku-4-5", credential_injected=True, duration_ms=210.0, first_byte_ms=208.0,
+        "unauthorised", 25, host="api.anthropic.com", path="/v1/messages", provider="anthropic",
+        status_code=401,
+        requested_model="claude-haiku-4-5", credential_injected=True, duration_ms=210.0,
+        first_byte_ms=208.0,
         request_size_bytes=2100, response_size_bytes=len(error), user_agent="anthropic-python/2.12",
     )  # fmt: skip
-    add_side(denied, "upstream", {"content-type": "application/json"}, error.encode(), status_code=401)
+    add_side(
+        denied, "upstream", {"content-type": "application/json"}, error.encode(), status_code=401
+    )
     google = sse(
         {"candidates": [{"content": {"parts": [{"text": "Let me think.", "thought": True}]}}]},
-        {"candidates": [{"content": {"parts": [{"text": "Paris."}]}}], "usageMetadata": {"candidatesTokenCount": 2}},
+        {
+            "candidates": [{"content": {"parts": [{"text": "Paris."}]}}],
+            "usageMetadata": {"candidatesTokenCount": 2},
+        },
         named=False,
     )
     gemini = add_flow(
-        "google", 31, host="generativelanguage.googleapis.com", provider="google", status_code=200, is_stream=True,
-        path="/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", requested_model="gemini-2.5-flash",
-        duration_ms=1400, first_byte_ms=800, first_event_ms=805, request_size_bytes=120, response_size_bytes=240,
-        input_tokens=12, output_tokens=2, user_agent="google-genai-sdk/2.8", credential_injected=True,
+        "google", 31, host="generativelanguage.googleapis.com", provider="google", status_code=200,
+        is_stream=True,
+        path="/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
+        requested_model="gemini-2.5-flash",
+        duration_ms=1400, first_byte_ms=800, first_event_ms=805, request_size_bytes=120,
+        response_size_bytes=240,
+        input_tokens=12, output_tokens=2, user_agent="google-genai-sdk/2.8",
+        credential_injected=True,
     )  # fmt: skip
-    add_side(gemini, "upstream", {"content-type": "text/event-stream"}, b"".join(google), status_code=200)
+    add_side(
+        gemini, "upstream", {"content-type": "text/event-stream"}, b"".join(google), status_code=200
+    )
     add_flow(
-        "failed", 44, host="127.0.0.1", path="/v1/messages", provider="local", state="error", duration_ms=12.0,
-        requested_model="qwen3-coder", error="Nothing listens on 127.0.0.1:8080. Is the model server running?",
-        user_agent="claude-cli/2.1.330", rule="cheap-evenings", action="redirect", request_size_bytes=41_000,
+        "failed", 44, host="127.0.0.1", path="/v1/messages", provider="local", state="error",
+        duration_ms=12.0,
+        requested_model="qwen3-coder",
+        error="Nothing listens on 127.0.0.1:8080. Is the model server running?",
+        user_agent="claude-cli/2.1.330", rule="cheap-evenings", action="redirect",
+        request_size_bytes=41_000,
     )  # fmt: skip
     add_flow(
-        "count", 51, host="api.anthropic.com", path="/v1/messages/count_tokens?beta=true", provider="anthropic",
-        status_code=200, duration_ms=88.0, first_byte_ms=87.0, requested_model="claude-haiku-4-5", session_id=SESSION,
-        request_size_bytes=51_900, response_size_bytes=22, credential_injected=True, hooks_changed=["inject_auth"],
+        "count", 51, host="api.anthropic.com", path="/v1/messages/count_tokens?beta=true",
+        provider="anthropic",
+        status_code=200, duration_ms=88.0, first_byte_ms=87.0, requested_model="claude-haiku-4-5",
+        session_id=SESSION,
+        request_size_bytes=51_900, response_size_bytes=22, credential_injected=True,
+        hooks_changed=["inject_auth"],
     )  # fmt: skip
 
 
@@ -362,22 +511,42 @@ def seed_hostile() -> Flow:
     """Every stored field is hostile."""
     nasty = HOSTILE.replace("\x00", "").replace("\udc80", "")
     flow = add_flow(
-        "hostile", 60, host=nasty, path=f"/v1/{nasty}", provider=nasty[:64], rule=nasty[:100], requested_model=nasty,
-        sent_model=f"{nasty}2", session_id=nasty, status_code=200, error=nasty, route=nasty, user_agent=nasty,
-        hooks_changed=[nasty], client_url=nasty, forwarded_url=f"{nasty}2", is_stream=True, method=nasty[:20],
+        "hostile", 60, host=nasty, path=f"/v1/{nasty}", provider=nasty[:64], rule=nasty[:100],
+        requested_model=nasty,
+        sent_model=f"{nasty}2", session_id=nasty, status_code=200, error=nasty, route=nasty,
+        user_agent=nasty,
+        hooks_changed=[nasty], client_url=nasty, forwarded_url=f"{nasty}2", is_stream=True,
+        method=nasty[:20],
     )  # fmt: skip
     body = json.dumps({"a" + HOSTILE: HOSTILE, "list": [HOSTILE * 40]}).encode()
     other = json.dumps({"a" + HOSTILE: HOSTILE + "x", "list": [HOSTILE * 41]}).encode()
     add_side(flow, "client", {nasty: nasty}, body, method=nasty[:20], url=nasty)
     add_side(flow, "forwarded", {nasty: nasty + "2"}, other, method=nasty[:20], url=nasty)
-    event = f"event: {nasty}\ndata: ".encode() + json.dumps({"choices": [{"delta": {"content": HOSTILE}}]}).encode()
-    add_side(flow, "upstream", {nasty: nasty}, event + b"\n\ndata: \xff\xfe<script>\n\n", status_code=200, reason=nasty)
+    event = (
+        f"event: {nasty}\ndata: ".encode()
+        + json.dumps({"choices": [{"delta": {"content": HOSTILE}}]}).encode()
+    )
+    add_side(
+        flow,
+        "upstream",
+        {nasty: nasty},
+        event + b"\n\ndata: \xff\xfe<script>\n\n",
+        status_code=200,
+        reason=nasty,
+    )
     add_trace(
-        flow.pk, seq=0, stage="inbound", hook=nasty, outcome="error", reason=nasty, changed=[f"header:{nasty}"],
+        flow.pk, seq=0, stage="inbound", hook=nasty, outcome="error", reason=nasty,
+        changed=[f"header:{nasty}"],
         headers_before=[[nasty, nasty]], headers_after=[[nasty, "x"]],
     )  # fmt: skip
     WebSocketMessage.objects.create(
-        flow=flow, seq=0, at_ms=1, from_client=True, is_text=True, size_bytes=9, body_digest=store(nasty.encode())
+        flow=flow,
+        seq=0,
+        at_ms=1,
+        from_client=True,
+        is_text=True,
+        size_bytes=9,
+        body_digest=store(nasty.encode()),
     )
     return flow
 

@@ -18,7 +18,9 @@ from flows.incremental import IncrementalDecoder
 
 def read(data: bytes, encoding: str = "", step: int = 10**9) -> list[Piece]:
     reader = AnswerReader(encoding)
-    pieces = [piece for at in range(0, len(data), step) for piece in reader.feed(data[at : at + step])]
+    pieces = [
+        piece for at in range(0, len(data), step) for piece in reader.feed(data[at : at + step])
+    ]
     return joined([*pieces, *reader.finish()])
 
 
@@ -34,17 +36,37 @@ STREAMS: dict[str, tuple[bytes, list[Piece]]] = {
             {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "Hm"}},
             {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
             {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
-            {"type": "content_block_start", "content_block": {"type": "tool_use", "name": "ls", "input": {}}},
-            {"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+            {
+                "type": "content_block_start",
+                "content_block": {"type": "tool_use", "name": "ls", "input": {}},
+            },
+            {
+                "type": "content_block_delta",
+                "delta": {"type": "input_json_delta", "partial_json": "{}"},
+            },
             {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
         ),
-        [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}"), ("error", "Overloaded")],
+        [
+            ("thinking", "Hm"),
+            ("text", "Hi"),
+            ("tool", "ls"),
+            ("arguments", "{}"),
+            ("error", "Overloaded"),
+        ],
     ),
     "chat": (
         events(
-            {"choices": [{"delta": {"role": "assistant", "content": None, "reasoning_content": "Hm"}}]},
+            {
+                "choices": [
+                    {"delta": {"role": "assistant", "content": None, "reasoning_content": "Hm"}}
+                ]
+            },
             {"choices": [{"delta": {"content": "Hi"}}]},
-            {"choices": [{"delta": {"tool_calls": [{"function": {"name": "ls", "arguments": ""}}]}}]},
+            {
+                "choices": [
+                    {"delta": {"tool_calls": [{"function": {"name": "ls", "arguments": ""}}]}}
+                ]
+            },
             {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "{}"}}]}}]},
             {"choices": [], "usage": {"total_tokens": 3}},
         )
@@ -64,13 +86,26 @@ STREAMS: dict[str, tuple[bytes, list[Piece]]] = {
     ),
     "google": (
         events(
-            {"candidates": [{"content": {"parts": [{"text": "Hm", "thought": True}, {"text": "Hi"}]}}]},
-            {"response": {"candidates": [{"content": {"parts": [{"functionCall": {"name": "ls", "args": {}}}]}}]}},
+            {
+                "candidates": [
+                    {"content": {"parts": [{"text": "Hm", "thought": True}, {"text": "Hi"}]}}
+                ]
+            },
+            {
+                "response": {
+                    "candidates": [
+                        {"content": {"parts": [{"functionCall": {"name": "ls", "args": {}}}]}}
+                    ]
+                }
+            },
         ),
         [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}")],
     ),
     "not events": (b"just some text \xc3\xa4\n", [("text", "just some text ä\n")]),
-    "no last blank line": (events({"choices": [{"delta": {"content": "Hi"}}]}).rstrip(), [("text", "Hi")]),
+    "no last blank line": (
+        events({"choices": [{"delta": {"content": "Hi"}}]}).rstrip(),
+        [("text", "Hi")],
+    ),
 }
 
 
@@ -82,7 +117,8 @@ def test_streams_are_read_in_any_pieces(name: str, step: int):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "header"), [("gzip", "gzip"), ("gzip", ""), ("deflate", "deflate"), ("br", "br"), ("zstd", "zstd")]
+    ("encoding", "header"),
+    [("gzip", "gzip"), ("gzip", ""), ("deflate", "deflate"), ("br", "br"), ("zstd", "zstd")],
 )
 @pytest.mark.parametrize("step", [1, 10**9])
 def test_compressed_streams_are_read(encoding: str, header: str, step: int):
@@ -101,7 +137,9 @@ def test_broken_compression_is_read_as_nothing(encoding: str):
     assert read(b"data: {}\n\n" * 9, encoding) == []
 
 
-@pytest.mark.parametrize("squeeze", [gzip.compress, lambda data: brotli.compress(data, quality=2), zstandard.compress])
+@pytest.mark.parametrize(
+    "squeeze", [gzip.compress, lambda data: brotli.compress(data, quality=2), zstandard.compress]
+)
 def test_a_bomb_is_cut(squeeze: Any):
     encoding = {0x1F: "gzip", 0x28: "zstd"}.get(squeeze(b"x")[0], "br")
     decoder = IncrementalDecoder(encoding, max_bytes=1_000_000)
@@ -112,20 +150,28 @@ def test_a_bomb_is_cut(squeeze: Any):
 
 
 def test_a_whole_answer_is_read_like_a_stream():
-    answer = {"content": [{"type": "text", "text": "Hi"}, {"type": "tool_use", "name": "ls", "input": {"a": 1}}]}
+    answer = {
+        "content": [
+            {"type": "text", "text": "Hi"},
+            {"type": "tool_use", "name": "ls", "input": {"a": 1}},
+        ]
+    }
     assert list(pieces_of(answer)) == [("text", "Hi"), ("tool", "ls"), ("arguments", '{"a": 1}')]
     assert list(pieces_of({"choices": [{"message": {"content": "Hi"}}]})) == [("text", "Hi")]
     assert list(pieces_of({"output": [{"content": [{"text": "Hi"}]}]})) == [("text", "Hi")]
 
 
 @pytest.mark.parametrize(
-    "event", [None, 1, "x", [], {"choices": 1}, {"choices": [1, {"delta": 3}]}, {"delta": [], "type": "x"}]
+    "event",
+    [None, 1, "x", [], {"choices": 1}, {"choices": [1, {"delta": 3}]}, {"delta": [], "type": "x"}],
 )
 def test_odd_events_are_left_out(event: Any):
     assert read(events(event)) == []
 
 
-@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":NaN}', b'{"a":"\\ud800"}', b"\xff", b"1" * 5000, b""])
+@pytest.mark.parametrize(
+    "data", [b"[" * 100_000, b'{"a":NaN}', b'{"a":"\\ud800"}', b"\xff", b"1" * 5000, b""]
+)
 def test_no_json_is_too_odd_to_be_looked_at(data: bytes):
     parse_json(data)
 

@@ -11,7 +11,10 @@ def test_a_newer_hand_over_takes_the_place_of_the_older() -> None:
     backlog.put(live("a"))
     backlog.put(flow("b"))
     backlog.put(flow("a"))
-    assert [(item.record.id, item.record.state) for item in backlog.take(9)] == [("a", "done"), ("b", "done")]
+    assert [(item.record.id, item.record.state) for item in backlog.take(9)] == [
+        ("a", "done"),
+        ("b", "done"),
+    ]
     assert (backlog.records_dropped, backlog.bodies_dropped) == (0, 0)
 
 

@@ -1,4 +1,6 @@
-"""Flows as bad as they can be, on every page and endpoint: safe rendering or a clear 4xx, never a 500."""
+"""Flows as bad as they can be, on every page and endpoint: safe rendering or a clear 4xx, never a
+500.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +55,17 @@ def pages_of(flow: Flow) -> list[str]:
     views = ["chat&view=json", "client&view=raw", "changes&hook=0"]
     views += [f"response&view={view}&side=delivered" for view in ("events", "tree", "raw")]
     bodies = [f"{own}/body/{source}" for source in ("client", "upstream", "hook-0-before")]
-    copies = [f"{own}/as/{kind}?side={side}" for kind, side in zip(KINDS, ("client", "forwarded") * 9, strict=False)]
+    copies = [
+        f"{own}/as/{kind}?side={side}"
+        for kind, side in zip(KINDS, ("client", "forwarded") * 9, strict=False)
+    ]
     rest = ["partial", "har", "image/client/0", "resend/", "json/client?path=/messages/0"]
-    lists = ["/flows/", f"/flows/rows?ids={flow.pk}", "/flows/?q=script", f"/explain/?flow={flow.pk}"]
+    lists = [
+        "/flows/",
+        f"/flows/rows?ids={flow.pk}",
+        "/flows/?q=script",
+        f"/explain/?flow={flow.pk}",
+    ]
     pairs = [f"/flows/diff/{flow.pk}/{flow.pk}/?of={part}" for part in ("client", "answer")]
     sessions = [f"/flows/session/{SESSION}/"] if flow.session_id == SESSION else []
     admin = [f"/admin/flows/flow/{flow.pk}/change/", "/admin/flows/flow/"]
@@ -66,7 +76,14 @@ def pages_of(flow: Flow) -> list[str]:
 def endpoints_of(flow: Flow) -> list[str]:
     own = f"/api/flows/{flow.pk}"
     worked_out = [f"{own}/{name}/" for name in ("changes", "context", "messages")]
-    return [f"{own}/", f"{own}/body/delivered/", f"{own}/as/curl/", *worked_out, "/api/flows/", "/api/flows/har/"]
+    return [
+        f"{own}/",
+        f"{own}/body/delivered/",
+        f"{own}/as/curl/",
+        *worked_out,
+        "/api/flows/",
+        "/api/flows/har/",
+    ]
 
 
 def content(response: Any) -> bytes:
@@ -83,7 +100,9 @@ def assert_harmless(response: Any, address: str, body: bytes) -> None:
     assert response.status_code < 500, f"{address}: {response.status_code} {body[:300]!r}"
     if response.get("Content-Type", "").startswith("text/html"):
         assert not UNSAFE.search(body), address
-        shown = re.sub(r' value="[^"]*"|<textarea.*?</textarea>', "", body.decode(), flags=re.DOTALL)
+        shown = re.sub(
+            r' value="[^"]*"|<textarea.*?</textarea>', "", body.decode(), flags=re.DOTALL
+        )
         assert not CONTROLS.search(shown), f"{address}: {CONTROLS.findall(shown)[:5]}"
 
 
@@ -96,20 +115,33 @@ def look_everywhere(staff: Client, api: APIClient, flow: Flow) -> None:
         assert_harmless(answer, address, content(answer))
     explained = api.post("/api/explain/", {"flow": flow.pk}, format="json")
     assert_harmless(explained, "explain", explained.content)
-    tried = api.post("/api/explain/rule/", {"rule": {"action": "passthrough", "match_model": "x"}}, format="json")
+    tried = api.post(
+        "/api/explain/rule/", {"rule": {"action": "passthrough", "match_model": "x"}}, format="json"
+    )
     assert_harmless(tried, "trial", tried.content)
 
 
-def with_bodies(*, request: bytes, answer: bytes, headers: dict[str, str] | None = None, **fields: Any) -> Flow:
+def with_bodies(
+    *, request: bytes, answer: bytes, headers: dict[str, str] | None = None, **fields: Any
+) -> Flow:
     """A flow with these bytes on all four sides and before and after a hook."""
     defaults = {
-        "path": "/v1/messages", "client_format": "anthropic_messages", "provider_format": "anthropic_messages",
+        "path": "/v1/messages", "client_format": "anthropic_messages",
+        "provider_format": "anthropic_messages",
         "status_code": 200, "requested_model": "m", "session_id": SESSION, "duration_ms": 5.0,
-        "client_url": "http://127.0.0.1:4000/v1/messages", "forwarded_url": "https://h.example/v1/messages",
+        "client_url": "http://127.0.0.1:4000/v1/messages",
+        "forwarded_url": "https://h.example/v1/messages",
     }  # fmt: skip
     flow = add_flow(f"0bad0000-0000-4000-8000-{next(_numbers):012d}", 1, **(defaults | fields))
     for side in ("client", "forwarded"):
-        add_side(flow, side, JSON | {"x-side": side}, request, method="POST", url="https://h.example/v1/messages")
+        add_side(
+            flow,
+            side,
+            JSON | {"x-side": side},
+            request,
+            method="POST",
+            url="https://h.example/v1/messages",
+        )
     for side in ("upstream", "delivered"):
         add_side(flow, side, SSE if headers is None else headers, answer, status_code=200)
     add_trace(
@@ -124,17 +156,27 @@ def messages(text: str) -> bytes:
 
 
 def words(text: str) -> bytes:
-    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+    delta = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": text},
+    }
     return f"event: content_block_delta\ndata: {json.dumps(delta)}\n\n".encode()
 
 
 # What a 10 MB line, NUL bytes and the like are, as a request and as an answer.
 BODIES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     "hostile text": lambda: (messages(HOSTILE * 50), words(HOSTILE * 50)),
-    "terminal escapes": lambda: (messages("\x1b]0;owned\x07\x1b[2J\x9b31m"), words("\x1b]8;;http://evil\x07x")),
+    "terminal escapes": lambda: (
+        messages("\x1b]0;owned\x07\x1b[2J\x9b31m"),
+        words("\x1b]8;;http://evil\x07x"),
+    ),
     "bidi": lambda: (messages("\u202e\u2066\u2069 abc \u200f"), words("\u202e" * 1000)),
     "a line of 10 MB": lambda: (messages("x" * 10_000_000), words("y" * 10_000_000)),
-    "10 MB that is no JSON": lambda: (b"{" + b"x" * 10_000_000, b"data: {" + b"y" * 10_000_000 + b"\n\n"),
+    "10 MB that is no JSON": lambda: (
+        b"{" + b"x" * 10_000_000,
+        b"data: {" + b"y" * 10_000_000 + b"\n\n",
+    ),
     "nul": lambda: (b"\0" * 5000, b"event: \0\ndata: \0\n\n"),
     "invalid utf-8": lambda: (b'{"model": "\xff\xfe\xed\xa0\x80"}', b"data: \xff\xc3\x28\n\n" * 50),
     "lone surrogates": lambda: (b'{"messages": "\\ud800"}', b'data: {"type": "\\udfff"}\n\n'),
@@ -143,7 +185,10 @@ BODIES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
         b'data: [1, null]\n\ndata: {"type": 5, "delta": "x"}\n\ndata: 7\n\n',
     ),
     "nested too deeply": lambda: (b"[" * 200_000, b"data: " + b'{"a":' * 50_000 + b"\n\n"),
-    "endless numbers": lambda: (b'{"max_tokens": ' + b"9" * 10_000 + b"}", b'data: {"usage": 1e999}\n\n'),
+    "endless numbers": lambda: (
+        b'{"max_tokens": ' + b"9" * 10_000 + b"}",
+        b'data: {"usage": 1e999}\n\n',
+    ),
     "10,000 events": lambda: (messages("x"), b"data: {}\n\n" * 10_000),
     "5,000 messages": lambda: (
         json.dumps({"messages": [{"role": "user", "content": "x"}] * 5_000}).encode(),
@@ -159,10 +204,14 @@ def test_no_body_breaks_a_page_or_an_endpoint(staff: Client, api: APIClient, kin
     look_everywhere(staff, api, with_bodies(request=request, answer=answer))
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br, zstd", "nonsense", "\u202e", "gzip, gzip, gzip, gzip, gzip"])
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "br, zstd", "nonsense", "\u202e", "gzip, gzip, gzip, gzip, gzip"]
+)
 def test_no_wrong_encoding_breaks_a_page(staff: Client, api: APIClient, encoding: str):
     headers = {"content-encoding": encoding, "content-type": "text/event-stream; \x1b[31m"}
-    look_everywhere(staff, api, with_bodies(request=messages("x"), answer=b"\x1f\x8b\x08junk", headers=headers))
+    look_everywhere(
+        staff, api, with_bodies(request=messages("x"), answer=b"\x1f\x8b\x08junk", headers=headers)
+    )
 
 
 def test_every_stored_field_may_be_hostile(staff: Client, api: APIClient):
@@ -190,7 +239,11 @@ INCOMPLETE: dict[str, Callable[[], Flow]] = {
     "a running row": lambda: bare(state="live", is_stream=True, path="/v1/messages"),
     "a running websocket": lambda: bare(state="live", is_websocket=True, method="GET"),
     "an answer that never came": lambda: with_bodies(
-        request=messages("x"), answer=b"", status_code=None, state="error", error="The provider hung up."
+        request=messages("x"),
+        answer=b"",
+        status_code=None,
+        state="error",
+        error="The provider hung up.",
     ),
     "bodies that were pruned": without_bodies,
     "only the client's side": lambda: only_sides("client"),
@@ -199,13 +252,19 @@ INCOMPLETE: dict[str, Callable[[], Flow]] = {
         request=messages("x"), answer=words("x"), client_format="gone", provider_format="gone"
     ),
     "times that cannot be": lambda: with_bodies(
-        request=messages("x"), answer=words("x"), duration_ms=-5.0, first_byte_ms=1e300, finished_at=None
+        request=messages("x"),
+        answer=words("x"),
+        duration_ms=-5.0,
+        first_byte_ms=1e300,
+        finished_at=None,
     ),
 }
 
 
 @pytest.mark.parametrize("kind", INCOMPLETE)
-def test_a_flow_with_something_missing_is_shown_as_far_as_it_goes(staff: Client, api: APIClient, kind: str):
+def test_a_flow_with_something_missing_is_shown_as_far_as_it_goes(
+    staff: Client, api: APIClient, kind: str
+):
     look_everywhere(staff, api, INCOMPLETE[kind]())
 
 
@@ -213,7 +272,12 @@ def test_a_deleted_provider_and_rule_are_still_told(staff: Client, api: APIClien
     provider = make_provider("gone")
     rule = make_rule(name="gone too", dest_provider=provider, action="redirect")
     flow = with_bodies(
-        request=messages("x"), answer=words("x"), provider="gone", rule="gone too", rule_id=rule.pk, action="redirect"
+        request=messages("x"),
+        answer=words("x"),
+        provider="gone",
+        rule="gone too",
+        rule_id=rule.pk,
+        action="redirect",
     )
     TransformRule.objects.all().delete()
     Provider.objects.all().delete()
@@ -238,11 +302,17 @@ def test_bodies_of_50_mb_are_shown_in_part_and_downloaded_whole(staff: Client, a
 
 
 def addresses() -> list[str]:
-    """Every address of the console and the API that takes an argument, with the argument's place."""
+    """Every address of the console and the API that takes an argument, with the argument's
+    place.
+    """
     found = []
     for pattern in get_resolver().url_patterns:
         for inner in getattr(pattern, "url_patterns", [pattern]):
-            route = f"{pattern.pattern}{inner.pattern}" if inner is not pattern else str(pattern.pattern)
+            route = (
+                f"{pattern.pattern}{inner.pattern}"
+                if inner is not pattern
+                else str(pattern.pattern)
+            )
             if "<" in route and "admin" not in route and not route.startswith("^"):
                 found.append("/" + route)
     return sorted(set(found))
@@ -268,6 +338,11 @@ def test_no_odd_address_is_a_500(staff: Client, odd: str):
     shapes = addresses()
     assert len(shapes) > 12
     for shape in shapes:
-        address = re.sub(r"<[^>]+>|\(\?P<[^)]+\)", odd, shape).replace("^", "").replace("$", "").replace("\\Z", "")
+        address = (
+            re.sub(r"<[^>]+>|\(\?P<[^)]+\)", odd, shape)
+            .replace("^", "")
+            .replace("$", "")
+            .replace("\\Z", "")
+        )
         response = staff.get(address)
         assert_harmless(response, address, content(response))

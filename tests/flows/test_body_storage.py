@@ -145,13 +145,18 @@ def test_nothing_builds_on_what_was_stored_before_a_secret_was_known(turns: list
     rows.build(record(0, turns[0]))
     registry.add(secret)
     second = rows.build(record(1, turns[1], rewritten=True))
-    bodies = [*second.bodies.values(), *(base for body in second.bodies.values() for base in body.bases())]
+    bodies = [
+        *second.bodies.values(),
+        *(base for body in second.bodies.values() for base in body.bases()),
+    ]
     assert any(body.base for body in bodies), "what left still builds on what came"
     assert not any(secret.encode() in plain(body) for body in bodies)
     assert b"redacted" in plain(_body_of(second, "client"))
 
 
-def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(turns: list[Turn]) -> None:
+def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(
+    turns: list[Turn],
+) -> None:
     registry = SecretRegistry()
     packer = Packer(Redactor(registry))
     client = packer.store(turns[0].request, "")
@@ -160,7 +165,9 @@ def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(t
     assert packer.store(turns[0].request + b"  ", "", near=[client]).packed.base is None
 
 
-def test_no_body_is_packed_in_two_ways_at_once(turns: list[Turn], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_body_is_packed_in_two_ways_at_once(
+    turns: list[Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recent, "CACHED_BYTES", 0)
     packer = Packer(Redactor(SecretRegistry()))
     first = packer.store(turns[0].request, "", lane="lane").packed
@@ -173,13 +180,19 @@ def test_flows_without_a_conversation_and_compressed_bodies_stand_alone(turns: l
     rows = builder()
     for number, turn in enumerate(turns[:3]):
         alone = record(number, turn, session_id="", conversation_id="")
-        zipped = replace(alone, session_id="s", sides=(side("client", turn.request, (("content-encoding", "br"),)),))
+        zipped = replace(
+            alone,
+            session_id="s",
+            sides=(side("client", turn.request, (("content-encoding", "br"),)),),
+        )
         for flow in (alone, replace(zipped, id="zipped")):
             assert not any(body.base for body in rows.build(flow).bodies.values())
 
 
 def test_messages_of_a_socket_build_on_each_other(turns: list[Turn]) -> None:
-    frames = tuple(WebSocketRecord(seq, 0.0, True, True, turn.request) for seq, turn in enumerate(turns[:5]))
+    frames = tuple(
+        WebSocketRecord(seq, 0.0, True, True, turn.request) for seq, turn in enumerate(turns[:5])
+    )
     bodies = builder().build(record(0, Turn(b"", b""), messages=frames)).bodies.values()
     assert [body.base is None for body in bodies] == [True, False, False, False, False]
 
@@ -192,7 +205,9 @@ def test_a_conversation_that_starts_over_starts_a_new_lane(turns: list[Turn]) ->
     assert [body.encoding for body in packed] == ["zstd", "splice", "zstd", "zstd"]
 
 
-def test_lanes_are_forgotten_when_they_hold_too_much(turns: list[Turn], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lanes_are_forgotten_when_they_hold_too_much(
+    turns: list[Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lanes, "HELD_BYTES", 3 * START_BYTES)
     packer = Lanes()
     first, second = turns[0].request, turns[1].request
@@ -212,11 +227,15 @@ _PIECES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 40)), min_size=1,
 @given(_PIECES)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_order_of_bodies_comes_back(steps: list[tuple[int, int]]) -> None:
-    """Resent, shortened, changed at the front, in several conversations: all is there, nothing refers to itself."""
+    """Resent, shortened, changed at the front, in several conversations: all is there, nothing
+    refers to itself.
+    """
     rows = builder()
     for number, (what, which) in enumerate(steps):
         request = _SHORT[which % 12].request
-        request = (request, request[: 1 + which * 100], b"%d" % which + request, request[::-1])[what % 4]
+        request = (request, request[: 1 + which * 100], b"%d" % which + request, request[::-1])[
+            what % 4
+        ]
         flow = record(number, Turn(request, b"ok"), rewritten=what % 2 == 0, session_id=f"s{what}")
         built = rows.build(flow)
         assert plain(_body_of(built, "client")) == request

@@ -1,4 +1,6 @@
-"""Copy as curl, Python and Markdown: the same request comes out, no secret does, and nothing hostile runs."""
+"""Copy as curl, Python and Markdown: the same request comes out, no secret does, and nothing
+hostile runs.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.codegen import KINDS, Call, CopyError, Env, copy_as, curl, httpx_code, kinds_for, readable
+from flows.codegen import (
+    KINDS,
+    Call,
+    CopyError,
+    Env,
+    copy_as,
+    curl,
+    httpx_code,
+    kinds_for,
+    readable,
+)
 from flows.models import Flow
 from flows.sides import FlowSide
 from flows.visible import printable
@@ -26,10 +38,19 @@ from tests.flows.seed import CLIENT_HEADERS, IDS, messages_body, seed_all
 ANSWER = {"content-type": "application/json"}
 
 
-def flow_of(body: bytes, url: str, headers: dict[str, str] | None = None, **fields: Any) -> WholeFlow:
+def flow_of(
+    body: bytes, url: str, headers: dict[str, str] | None = None, **fields: Any
+) -> WholeFlow:
     flow = Flow(id="f" * 36, method="POST", **fields)
     lines = [[name, value] for name, value in (headers or CLIENT_HEADERS).items()]
-    side = FlowSide(side="client", method="POST", url=url, headers=lines, body_digest="d", body_size_bytes=len(body))
+    side = FlowSide(
+        side="client",
+        method="POST",
+        url=url,
+        headers=lines,
+        body_digest="d",
+        body_size_bytes=len(body),
+    )
     return WholeFlow(flow, {"client": side}, {"d": body})
 
 
@@ -59,7 +80,9 @@ def run_curl(text: str, folder: Path, **environ: str) -> tuple[list[str], bytes]
         cwd=folder,
         check=True,
     )
-    arguments, stdin = json.loads(done.stdout)  # anything that a literal had run would have written here too
+    arguments, stdin = json.loads(
+        done.stdout
+    )  # anything that a literal had run would have written here too
     return [bytes.fromhex(argument).decode() for argument in arguments], bytes.fromhex(stdin)
 
 
@@ -70,7 +93,13 @@ def test_curl_sends_the_clients_request(fake_curl: Path):
     body = json.dumps(messages_body("claude-haiku-4-5")).encode()
     text = copy_as("curl", flow_of(body, "http://127.0.0.1:4000/v1/messages?beta=true"))
     arguments, _ = run_curl(text, fake_curl)
-    assert arguments[:5] == ["--request", "POST", "--globoff", "--url", "http://127.0.0.1:4000/v1/messages?beta=true"]
+    assert arguments[:5] == [
+        "--request",
+        "POST",
+        "--globoff",
+        "--url",
+        "http://127.0.0.1:4000/v1/messages?beta=true",
+    ]
     assert "x-api-key: sk-ant-oat-ccproxy-anthropic" in arguments
     assert arguments[-2:] == ["--data-raw", body.decode()]
     assert not [argument for argument in arguments if argument.startswith("Host")]
@@ -91,7 +120,8 @@ def test_secrets_are_variables(fake_curl: Path):
     names = {"ANTHROPIC_API_KEY": "K y", "COOKIE": "C", "X_VENDOR_TOKEN": "T", "X_NOTE": "N"}
     arguments, _ = run_curl(text, fake_curl, **names)
     assert arguments[4] == "https://api.anthropic.com/v1/messages?key=K y&a=K y&b=c"
-    assert arguments[6:-2:2] == ["authorization: Bearer K y", "x-api-key: K y", "cookie: C", "x-vendor-token: T",
+    assert arguments[6:-2:2] == ["authorization: Bearer K y", "x-api-key: K y", "cookie: C",
+    "x-vendor-token: T",
                                  "x-note: see N there"]  # fmt: skip
     for kind in ("httpx", "anthropic"):
         assert "4711" not in copy_as(kind, flow_of(b'{"model": "m"}', url, headers))
@@ -104,17 +134,24 @@ def test_a_binary_body_and_a_huge_one_come_through_a_pipe(fake_curl: Path):
         assert stdin == body
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     body=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(str.encode), st.sampled_from(
-        [b"@/etc/passwd", b"$(touch pwned)", b"`id`", b"'; id; '", b"\\", b"!!", '{"a": "\u202e\x1b[31m\x9b"}'.encode()]
+        [b"@/etc/passwd", b"$(touch pwned)", b"`id`", b"'; id; '", b"\\", b"!!",
+        '{"a": "\u202e\x1b[31m\x9b"}'.encode()]
     )),
     value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
-    | st.sampled_from(["$(touch pwned)", "`id`", "'\"", "\\", "@file", "-H x", "$HOME", "‹redacted 00ff00›"]),
+    | st.sampled_from(["$(touch pwned)", "`id`", "'\"", "\\", "@file", "-H x", "$HOME",
+    "‹redacted 00ff00›"]),
     url=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
-    | st.sampled_from(["-o/tmp/pwned", "https://h/$(id)?a='b'&c=`d`", "http://h/{a,b}[1-9]", "file:///etc/passwd"]),
+    | st.sampled_from(["-o/tmp/pwned", "https://h/$(id)?a='b'&c=`d`", "http://h/{a,b}[1-9]",
+    "file:///etc/passwd"]),
 )  # fmt: skip
-def test_whatever_was_recorded_is_one_quoted_word(fake_curl: Path, body: bytes, value: str, url: str):
+def test_whatever_was_recorded_is_one_quoted_word(
+    fake_curl: Path, body: bytes, value: str, url: str
+):
     text = copy_as("curl", flow_of(body, url, {"x-a": value, value: "x", "x-b": ""}))
     assert printable(text) == text
     arguments, stdin = run_curl(text, fake_curl, X_A="secret", API_KEY="key")
@@ -123,7 +160,13 @@ def test_whatever_was_recorded_is_one_quoted_word(fake_curl: Path, body: bytes, 
     options = arguments[5::2]
     assert set(options) <= {"--header", "--data-raw", "--data-binary"}
     assert "x-b;" in arguments
-    sent = stdin if "--data-binary" in options else arguments[-1].encode() if "--data-raw" in options else b""
+    sent = (
+        stdin
+        if "--data-binary" in options
+        else arguments[-1].encode()
+        if "--data-raw" in options
+        else b""
+    )
     assert sent == body or json.loads(sent) == json.loads(body)
 
 
@@ -159,7 +202,9 @@ class Recorder:
         return iter(())
 
 
-def run_python(text: str, module: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+def run_python(
+    text: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     recorder = Recorder()
     monkeypatch.setitem(sys.modules, module, recorder)
     exec(compile(text, "copied", "exec"), {})
@@ -179,7 +224,9 @@ def test_python_literals_are_the_values_themselves(value: str, body: bytes, url:
 
 def test_httpx_takes_the_key_from_the_environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "from-env")
-    flow = flow_of(b"{}", "https://api.openai.com/v1/x", {"authorization": "Bearer ‹redacted 3f9a21›"})
+    flow = flow_of(
+        b"{}", "https://api.openai.com/v1/x", {"authorization": "Bearer ‹redacted 3f9a21›"}
+    )
     [(args, kwargs)] = run_python(copy_as("httpx", flow), "httpx", monkeypatch)
     assert args == ("POST", "https://api.openai.com/v1/x")
     assert kwargs["headers"] == [("authorization", "Bearer from-env")]
@@ -191,7 +238,10 @@ def test_the_anthropic_sdk_gets_the_same_body(monkeypatch):
     flow = flow_of(json.dumps(body).encode(), "http://127.0.0.1:4000/v1/messages?beta=true")
     text = copy_as("anthropic", flow)
     client, call = run_python(text, "anthropic", monkeypatch)
-    assert client[1] == {"api_key": "sk-ant-oat-ccproxy-anthropic", "base_url": "http://127.0.0.1:4000"}
+    assert client[1] == {
+        "api_key": "sk-ant-oat-ccproxy-anthropic",
+        "base_url": "http://127.0.0.1:4000",
+    }
     sent = dict(call[1])
     assert sent.pop("extra_headers") == {"anthropic-beta": CLIENT_HEADERS["anthropic-beta"]}
     assert {**sent, **sent.pop("extra_body")} | {"extra_body": 0} == body | {"extra_body": 0}
@@ -206,7 +256,11 @@ def test_the_anthropic_sdk_gets_the_same_body(monkeypatch):
             {"model": "m", "messages": []},
             "client.chat.completions.create",
         ),
-        ("https://api.openai.com/v1/responses", {"model": "m", "input": "x" * 300}, "client.responses.create"),
+        (
+            "https://api.openai.com/v1/responses",
+            {"model": "m", "input": "x" * 300},
+            "client.responses.create",
+        ),
     ],
 )
 def test_the_openai_sdk(monkeypatch, url: str, body: dict[str, Any], method: str):
@@ -227,7 +281,10 @@ def test_the_google_sdk(monkeypatch):
     url = "http://127.0.0.1:4000/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
     flow = flow_of(json.dumps(body).encode(), url, {"x-goog-api-key": "sk-ccproxy-google"})
     client, call = run_python(copy_as("google", flow), "google", monkeypatch)
-    assert client[1] == {"api_key": "sk-ccproxy-google", "http_options": {"base_url": "http://127.0.0.1:4000"}}
+    assert client[1] == {
+        "api_key": "sk-ccproxy-google",
+        "http_options": {"base_url": "http://127.0.0.1:4000"},
+    }
     assert call[1] == {
         "model": "gemini-2.5-flash",
         "contents": body["contents"],
@@ -264,7 +321,10 @@ def test_a_lost_body_and_an_unknown_form_are_refused():
 
 
 def test_env_is_the_only_place_for_a_variable():
-    assert curl(Call("GET", ["http://h/", Env("A")], [], b"")) == 'curl --request GET --globoff --url http://h/"$A"\n'
+    assert (
+        curl(Call("GET", ["http://h/", Env("A")], [], b""))
+        == 'curl --request GET --globoff --url http://h/"$A"\n'
+    )
 
 
 # --- transcripts and whole flows
@@ -277,7 +337,14 @@ def test_a_transcript_has_turns_calls_results_and_the_answer():
     assert flow is not None
     text = copy_as("markdown", flow)
     assert text.startswith("# claude-haiku-4-5\n")
-    for words in ("## System", "- `Bash`", "## User", "**Calls** `Bash`", "**Result**", "The test compares against"):
+    for words in (
+        "## System",
+        "- `Bash`",
+        "## User",
+        "**Calls** `Bash`",
+        "**Result**",
+        "The test compares against",
+    ):
         assert words in text
     assert list(kinds_for(flow)) == ["curl", "httpx", "anthropic", "markdown"]
 

@@ -1,4 +1,6 @@
-"""The Conversation and Context tabs: what was said, what is the same as before, and why the cache broke."""
+"""The Conversation and Context tabs: what was said, what is the same as before, and why the cache
+broke.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_every_recorded_exchange_is_a_conversation(corpus: Path) -> None:
     assert bytes_seen > 100_000
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"messages": 3}', b'{"messages": [[[]]]}', b"\xff", b"[" * 9000])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"messages": 3}', b'{"messages": [[[]]]}', b"\xff", b"[" * 9000]
+)
 def test_a_broken_request_or_answer_says_why(body: bytes) -> None:
     request, note = read_request("anthropic_messages", "/v1/messages", body)
     assert request is None
@@ -84,13 +88,16 @@ def test_a_broken_request_or_answer_says_why(body: bytes) -> None:
     "source",
     [
         "<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](https://example.org/p.png)",
-        "<img src=x onerror=y>", "[x](data:text/html,x)", "<style>*{}</style>", "\u202eevil", "[" * 5000,
+        "<img src=x onerror=y>", "[x](data:text/html,x)", "<style>*{}</style>", "\u202eevil",
+        "[" * 5000,
         "> " * 3000 + "x", HOSTILE,
     ],
 )  # fmt: skip
 def test_markdown_cannot_run_load_or_hide_anything(source: str) -> None:
     html = str(rendered(source))
-    assert not re.search(r"<(script|img|style|iframe)|javascript:[^)]*\"|\u202e|\sonerror=\"|\sstyle=", html)
+    assert not re.search(
+        r"<(script|img|style|iframe)|javascript:[^)]*\"|\u202e|\sonerror=\"|\sstyle=", html
+    )
     assert 'href="data:' not in html
     assert 'href="javascript' not in html
 
@@ -101,8 +108,14 @@ def test_raw_html_is_shown_as_it_was_written() -> None:
 
 def test_a_billing_header_is_no_part_of_the_system_prompt() -> None:
     old, new, other = (
-        read_request("anthropic_messages", "/v1/messages", json.dumps(body(system=system)).encode())[0]
-        for system in (BILLED, [{"type": "text", "text": f"{BILLED[0]['text']}2"}, BILLED[1]], BILLED[:1])
+        read_request(
+            "anthropic_messages", "/v1/messages", json.dumps(body(system=system)).encode()
+        )[0]
+        for system in (
+            BILLED,
+            [{"type": "text", "text": f"{BILLED[0]['text']}2"}, BILLED[1]],
+            BILLED[:1],
+        )
     )
     assert old is not None
     assert new is not None
@@ -111,7 +124,10 @@ def test_a_billing_header_is_no_part_of_the_system_prompt() -> None:
     assert not same_system(other, old)
 
 
-BILLED = [{"type": "text", "text": "x-anthropic-billing-header: cch=1"}, {"type": "text", "text": "Be brief."}]
+BILLED = [
+    {"type": "text", "text": "x-anthropic-billing-header: cch=1"},
+    {"type": "text", "text": "Be brief."},
+]
 SYSTEM = [{"type": "text", "text": "Be brief."}]
 TOOLS = [{"name": "Read"}, {"name": "Bash"}]
 HISTORY = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
@@ -132,17 +148,28 @@ def marked(said: str) -> list[dict[str, object]]:
         (body(messages=[*HISTORY, {"role": "user", "content": "three"}]), None),
         (body(messages=[{"role": "user", "content": marked("one")}, HISTORY[1]]), None),
         (body(system="Be brief."), None),
-        (body(system=[{"type": "text", "text": "x-anthropic-billing-header: cch=1"}, *SYSTEM]), None),
+        (
+            body(system=[{"type": "text", "text": "x-anthropic-billing-header: cch=1"}, *SYSTEM]),
+            None,
+        ),
         (body(model="other"), ("model", "model")),
         (body(tools=TOOLS[1:]), ("tools[name=Read]", "removed")),
         (body(tools=[TOOLS[0], {"name": "New"}, TOOLS[1]]), ("tools[name=New]", "inserted")),
-        (body(tools=[TOOLS[0], {"name": "Bash", "description": "x"}]), ("tools[name=Bash]", "changed")),
+        (
+            body(tools=[TOOLS[0], {"name": "Bash", "description": "x"}]),
+            ("tools[name=Bash]", "changed"),
+        ),
         (body(system=marked("Be long.")), ("system[0]", "changed")),
-        (body(messages=[HISTORY[0], {"role": "user", "content": "so"}, HISTORY[1]]), ("messages[1]", "inserted")),
+        (
+            body(messages=[HISTORY[0], {"role": "user", "content": "so"}, HISTORY[1]]),
+            ("messages[1]", "inserted"),
+        ),
         (body(messages=HISTORY[:1]), ("messages[1]", "removed")),
     ],
 )
-def test_the_first_difference_is_named(now: dict[str, object], place: tuple[str, str] | None) -> None:
+def test_the_first_difference_is_named(
+    now: dict[str, object], place: tuple[str, str] | None
+) -> None:
     found = find_break(now, body())
     assert (found and (found.path, found.kind)) == place
 
@@ -150,19 +177,27 @@ def test_the_first_difference_is_named(now: dict[str, object], place: tuple[str,
 def test_of_two_hooks_the_one_that_made_the_difference_is_named() -> None:
     constant = [{"type": "text", "text": "Be brief. And kind."}]
     before = body(system=constant)
-    dated = body(system=constant, messages=[{"role": "user", "content": "one, on Friday"}, HISTORY[1]])
+    dated = body(
+        system=constant, messages=[{"role": "user", "content": "one, on Friday"}, HISTORY[1]]
+    )
     found = find_break(dated, before)
     assert found is not None
     assert found.path == "messages[0]"
     assert not broken_by_client(found, body(), body())
-    hooks = [HookBodies("kind", body(), body(system=constant)), HookBodies("date", body(system=constant), dated)]
+    hooks = [
+        HookBodies("kind", body(), body(system=constant)),
+        HookBodies("date", body(system=constant), dated),
+    ]
     assert culprit(found, hooks) == "date"
     assert culprit(found, hooks[:1]) == ""
 
 
 @pytest.mark.parametrize("shape", ["chat", "responses", "google", "code assist"])
 def test_every_format_has_its_places(shape: str) -> None:
-    google = {"systemInstruction": {"parts": [{"text": "s"}]}, "contents": [{"role": "user", "parts": [{"text": "a"}]}]}
+    google = {
+        "systemInstruction": {"parts": [{"text": "s"}]},
+        "contents": [{"role": "user", "parts": [{"text": "a"}]}],
+    }
     other = {**google, "contents": [{"role": "user", "parts": [{"text": "b"}]}]}
     before, now, path = {
         "chat": (
@@ -170,7 +205,11 @@ def test_every_format_has_its_places(shape: str) -> None:
             {"messages": [{"role": "system", "content": "t"}]},
             "messages[0]",
         ),
-        "responses": ({"instructions": "s", "input": "q"}, {"instructions": "s", "input": "r"}, "input[0]"),
+        "responses": (
+            {"instructions": "s", "input": "q"},
+            {"instructions": "s", "input": "r"},
+            "input[0]",
+        ),
         "google": (
             google,
             {**google, "systemInstruction": {"parts": [{"text": "t"}]}},
@@ -186,7 +225,9 @@ def test_every_format_has_its_places(shape: str) -> None:
 # --- pages
 
 
-def test_the_conversation_is_the_first_tab_and_joins_calls_with_their_results(session: Client) -> None:
+def test_the_conversation_is_the_first_tab_and_joins_calls_with_their_results(
+    session: Client,
+) -> None:
     html = page(session, f"/flows/{SECOND}/?all=1")
     assert html.index("<kbd>1</kbd>Conversation") < html.index("<kbd>2</kbd>Client")
     call = html.index('<div class="call">')
@@ -206,13 +247,21 @@ def test_what_the_previous_request_had_is_left_out(session: Client) -> None:
     assert "same as in the previous request" in text(html)
     forwarded = text(page(session, f"/flows/{SECOND}/?tab=chat&part=forwarded"))
     assert "System prompt 1.1 KB · changed since the previous request" in forwarded
-    assert "6 tools 6.0 KB · same as in the previous request" in re.sub(r"\d\.\d KB · same", "6.0 KB · same", forwarded)
+    assert "6 tools 6.0 KB · same as in the previous request" in re.sub(
+        r"\d\.\d KB · same", "6.0 KB · same", forwarded
+    )
 
 
 def test_a_long_history_is_cut_and_can_be_opened(staff: Client) -> None:
     turns = [{"role": ("user", "assistant")[n % 2], "content": f"word{n}."} for n in range(450)]
     flow = add_flow("long", 1, path="/v1/messages", client_format="anthropic_messages")
-    add_side(flow, "client", {}, json.dumps({"model": "m", "messages": turns}).encode(), url="http://x/v1/messages")
+    add_side(
+        flow,
+        "client",
+        {},
+        json.dumps({"model": "m", "messages": turns}).encode(),
+        url="http://x/v1/messages",
+    )
     short, long = page(staff, "/flows/long/"), page(staff, "/flows/long/?all=1")
     assert "word410." in short
     assert "word409." not in short
@@ -243,12 +292,18 @@ def test_json_and_raw_show_both_bodies(session: Client, view: str) -> None:
 def test_a_hook_that_broke_the_cache_is_named_with_its_cost(session: Client) -> None:
     said = text(page(session, f"/flows/{SECOND}/?tab=context"))
     assert "The cache broke at system[0], changed by the hook my_hooks.add_date" in said
-    assert "12.9 k written into it; 12.0 k were there after the previous request, so 12.0 k were lost" in said
+    assert (
+        "12.9 k written into it; 12.0 k were there after the previous request, so 12.0 k were lost"
+        in said
+    )
 
 
 def test_a_client_that_broke_the_cache_is_named(session: Client) -> None:
     said = text(page(session, f"/flows/{THIRD}/?tab=context"))
-    assert "The cache broke at tools[name=Read], removed by the client; 0 % of the previous prompt" in said
+    assert (
+        "The cache broke at tools[name=Read], removed by the client; 0 % of the previous prompt"
+        in said
+    )
 
 
 def test_the_first_request_has_nothing_to_compare_with(session: Client) -> None:
@@ -280,15 +335,27 @@ def test_bodies_that_were_pruned_are_said_to_be_gone(session: Client) -> None:
 def test_real_clients_keep_their_cache_over_a_tool_call(corpus: Path) -> None:
     checked = 0
     for recording in sorted((corpus / "clients").glob("*+tool.json")):
-        posts = [entry for entry in json.loads(recording.read_text()) if isinstance(entry.get("body"), dict)]
-        posts = [entry for entry in posts if format_of("", entry["path"]) and conversation_id(entry["body"])]
-        if len(posts) < 2 or conversation_id(posts[-1]["body"]) != conversation_id(posts[-2]["body"]):
+        posts = [
+            entry
+            for entry in json.loads(recording.read_text())
+            if isinstance(entry.get("body"), dict)
+        ]
+        posts = [
+            entry
+            for entry in posts
+            if format_of("", entry["path"]) and conversation_id(entry["body"])
+        ]
+        if len(posts) < 2 or conversation_id(posts[-1]["body"]) != conversation_id(
+            posts[-2]["body"]
+        ):
             continue
         before, now = posts[-2], posts[-1]
         assert find_break(now["body"], before["body"]) is None, recording.name
         read = [
             read_request(
-                format_of("", entry["path"]) or "openai_chat", entry["path"], json.dumps(entry["body"]).encode()
+                format_of("", entry["path"]) or "openai_chat",
+                entry["path"],
+                json.dumps(entry["body"]).encode(),
             )
             for entry in (before, now)
         ]
@@ -307,25 +374,43 @@ def frames(*sent: dict[str, object]) -> list[tuple[bool, bytes]]:
     return [(frame["type"] == "response.create", json.dumps(frame).encode()) for frame in sent]
 
 
-SAID = {"type": "message", "id": "m1", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}
-CALL = {"type": "function_call", "id": "f1", "call_id": "c1", "name": "shell", "arguments": '{"command": "ls"}'}
+SAID = {
+    "type": "message",
+    "id": "m1",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "I look."}],
+}
+CALL = {
+    "type": "function_call",
+    "id": "f1",
+    "call_id": "c1",
+    "name": "shell",
+    "arguments": '{"command": "ls"}',
+}
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "two files"}
 FIRST_FRAMES: list[dict[str, object]] = [
-    {"type": "response.create", "model": "gpt-5", "generate": False, "input": [{"role": "user", "content": "Warm up"}]},
+    {"type": "response.create", "model": "gpt-5", "generate": False, "input": [{"role": "user",
+    "content": "Warm up"}]},
     {"type": "response.completed", "response": {"id": "r0", "status": "completed", "output": []}},
-    {"type": "response.create", "model": "gpt-5", "instructions": "s", "input": [{"role": "user", "content": "x"}]},
+    {"type": "response.create", "model": "gpt-5", "instructions": "s", "input": [{"role": "user",
+    "content": "x"}]},
     {"type": "response.output_item.done", "item": SAID},
     {"type": "response.output_item.done", "item": CALL},
     {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}},
 ]  # fmt: skip
 NEXT_FRAMES: list[dict[str, object]] = [
     {"type": "response.create", "model": "gpt-5", "previous_response_id": "r1", "input": [OUTPUT]},
-    {"type": "response.completed", "response": {"id": "r2", "status": "completed", "output": [{**SAID, "id": "m2"}]}},
+    {
+        "type": "response.completed",
+        "response": {"id": "r2", "status": "completed", "output": [{**SAID, "id": "m2"}]},
+    },
 ]
 
 
 def test_the_frames_of_a_websocket_make_one_conversation() -> None:
-    request, answer = socket_exchange([(True, b"\x00"), *frames(*FIRST_FRAMES, *NEXT_FRAMES), (False, b"[]")])
+    request, answer = socket_exchange(
+        [(True, b"\x00"), *frames(*FIRST_FRAMES, *NEXT_FRAMES), (False, b"[]")]
+    )
     assert request is not None
     assert answer is not None
     assert [turn.role for turn in request.turns] == ["user", "assistant", "user"]
@@ -338,10 +423,13 @@ def test_the_frames_of_a_websocket_make_one_conversation() -> None:
 
 
 def test_a_websockets_conversation_is_shown(staff: Client, django_assert_max_num_queries) -> None:
-    flow = add_flow("socket", 1, path="/v1/responses", is_websocket=True, client_format="openai_responses")
+    flow = add_flow(
+        "socket", 1, path="/v1/responses", is_websocket=True, client_format="openai_responses"
+    )
     for seq, (from_client, data) in enumerate(frames(*FIRST_FRAMES, *NEXT_FRAMES)):
         WebSocketMessage.objects.create(
-            flow=flow, seq=seq, at_ms=seq, from_client=from_client, is_text=True, size_bytes=len(data),
+            flow=flow, seq=seq, at_ms=seq, from_client=from_client, is_text=True,
+            size_bytes=len(data),
             body_digest=store(data),
         )  # fmt: skip
     with django_assert_max_num_queries(12):

@@ -45,7 +45,9 @@ def test_a_flows_page_leads_to_its_copies(seeded: Client):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize("side", ["client", "forwarded"])
-def test_every_copy_of_every_flow_is_text_or_a_reason(seeded: Client, kind: str, name: str, side: str):
+def test_every_copy_of_every_flow_is_text_or_a_reason(
+    seeded: Client, kind: str, name: str, side: str
+):
     response = seeded.get(f"/flows/{IDS[name]}/as/{kind}", {"side": side})
     html = response.content.decode()
     assert response.status_code == 200
@@ -63,7 +65,9 @@ def test_the_text_can_be_downloaded(seeded: Client):
     assert "https://api.openai.com/v1/chat/completions" in response.content.decode()
 
 
-@pytest.mark.parametrize("path", ["nope/as/curl", "nope/har", f"{IDS['chat']}/as/nope", "%00/as/curl", "%00/har"])
+@pytest.mark.parametrize(
+    "path", ["nope/as/curl", "nope/har", f"{IDS['chat']}/as/nope", "%00/as/curl", "%00/har"]
+)
 def test_what_is_not_there_is_404(seeded: Client, path: str):
     assert seeded.get(f"/flows/{path}").status_code == 404
 

@@ -17,8 +17,15 @@ def test_any_body_comes_back_over_any_base(data: bytes, base: bytes) -> None:
     assert delta.decode(delta.encode(data, base), base, len(data)) == data
 
 
-@given(st.integers(0, 300), st.integers(0, 300), st.binary(max_size=200), st.sampled_from((37, 100, 1000)))
-def test_edits_come_back_when_bodies_have_many_segments(at: int, cut: int, put: bytes, segment_bytes: int) -> None:
+@given(
+    st.integers(0, 300),
+    st.integers(0, 300),
+    st.binary(max_size=200),
+    st.sampled_from((37, 100, 1000)),
+)
+def test_edits_come_back_when_bodies_have_many_segments(
+    at: int, cut: int, put: bytes, segment_bytes: int
+) -> None:
     base = random.Random(1).randbytes(1500)
     data = base[: at * 5] + put + base[at * 5 + cut :]
     with pytest.MonkeyPatch.context() as patch:

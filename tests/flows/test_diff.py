@@ -27,13 +27,15 @@ def test_headers_are_matched_by_name_without_case():
 
 
 def test_a_header_that_only_moved_is_no_change_of_value():
-    assert kinds(header_diff([["a", "1"], ["b", "2"], ["c", "3"]], [["b", "2"], ["c", "3"], ["a", "1"]])) == [
-        ("moved", "a", "1", "1")
-    ]
+    assert kinds(
+        header_diff([["a", "1"], ["b", "2"], ["c", "3"]], [["b", "2"], ["c", "3"], ["a", "1"]])
+    ) == [("moved", "a", "1", "1")]
 
 
 def test_one_of_two_equal_headers_can_go():
-    assert kinds(header_diff([["a", "1"], ["a", "1"]], [["a", "1"]])) == [("removed", "a", "1", None)]
+    assert kinds(header_diff([["a", "1"], ["a", "1"]], [["a", "1"]])) == [
+        ("removed", "a", "1", None)
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abAB"), st.sampled_from("12"))), st.data())
@@ -74,7 +76,9 @@ def test_header_changes_account_for_every_line(before: list[Any], data: st.DataO
         ),
     ],
 )
-def test_json_changes_are_named_by_their_place(before: Any, after: Any, changes: list[tuple[str, str]]):
+def test_json_changes_are_named_by_their_place(
+    before: Any, after: Any, changes: list[tuple[str, str]]
+):
     assert [(c.kind, c.path) for c in json_diff(before, after)] == changes
 
 
@@ -90,7 +94,8 @@ def test_an_inserted_message_is_one_change_in_a_long_conversation():
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b"]),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["name", "id", "x"]), inner, max_size=3)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["name", "id", "x"]), inner, max_size=3)
     ),
     max_leaves=12,
 )
@@ -107,9 +112,15 @@ def test_a_difference_is_never_missed_nor_made_up(before: Any, after: Any):
 
 
 def test_text_is_compared_by_line_with_some_context():
-    lines = [(line.sign, line.text) for line in text_diff("a\nb\nc\nd\ne", "a\nb\nC\nd\ne", context_lines=1)]
+    lines = [
+        (line.sign, line.text)
+        for line in text_diff("a\nb\nc\nd\ne", "a\nb\nC\nd\ne", context_lines=1)
+    ]
     assert lines == [("@", "@@ -2,3 +2,3 @@"), (" ", "b"), ("-", "c"), ("+", "C"), (" ", "d")]
 
 
 def test_lines_that_look_like_markers_survive():
-    assert [(line.sign, line.text) for line in text_diff("--- a", "+++ b")[1:]] == [("-", "--- a"), ("+", "+++ b")]
+    assert [(line.sign, line.text) for line in text_diff("--- a", "+++ b")[1:]] == [
+        ("-", "--- a"),
+        ("+", "+++ b"),
+    ]

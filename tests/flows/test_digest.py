@@ -19,7 +19,9 @@ _SIZES = st.one_of(
 
 
 @given(_SIZES, _SIZES, st.binary(max_size=40), st.lists(st.binary(max_size=40), max_size=3))
-def test_it_goes_on_from_any_body_with_the_same_beginning(size: int, same: int, end: bytes, ends: list[bytes]) -> None:
+def test_it_goes_on_from_any_body_with_the_same_beginning(
+    size: int, same: int, end: bytes, ends: list[bytes]
+) -> None:
     before = resumable(_TEXT[:size])
     assert before.name == digest_of(_TEXT[:size])
     for other in (end, *ends):
@@ -33,5 +35,7 @@ def test_what_was_hashed_before_is_not_hashed_again() -> None:
     before = resumable(_TEXT)
     changed = _TEXT[: 3 * STEP_BYTES + 5] + b"!" + _TEXT[3 * STEP_BYTES + 6 :]
     after = resumable(changed, before, 3 * STEP_BYTES + 5)
-    assert [one is other for one, other in zip(after.states, before.states, strict=True)] == [True] * 3 + [False] * 2
+    assert [one is other for one, other in zip(after.states, before.states, strict=True)] == [
+        True
+    ] * 3 + [False] * 2
     assert after.held_bytes > resumable(b"").held_bytes == 0

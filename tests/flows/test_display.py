@@ -1,4 +1,6 @@
-"""Units, visible text, folded JSON, event times, the timing bar and the sentence: what the pages are made of."""
+"""Units, visible text, folded JSON, event times, the timing bar and the sentence: what the pages
+are made of.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from flows.visible import printable, visible
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0 B"), (999, "999 B"), (1_000, "1.0 KB"), (12_400, "12.4 KB"), (999_499, "999 KB"),
+    [(None, "–"), (0, "0 B"), (999, "999 B"), (1_000, "1.0 KB"), (12_400, "12.4 KB"), (999_499,
+    "999 KB"),
      (999_500, "1.0 MB"), (3_100_000, "3.1 MB"), (5_000_000_000, "5.0 GB")],
 )  # fmt: skip
 def test_sizes(value: int | None, text: str):
@@ -29,8 +32,10 @@ def test_sizes(value: int | None, text: str):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0 ms"), (0.04, "0.04 ms"), (0.999, "1.0 ms"), (3.14, "3.1 ms"), (612.4, "612 ms"),
-     (999.6, "1.0 s"), (4103.8, "4.1 s"), (59_960, "1 m 00 s"), (125_000, "2 m 05 s"), (3_725_000, "1 h 02 m")],
+    [(None, "–"), (0, "0 ms"), (0.04, "0.04 ms"), (0.999, "1.0 ms"), (3.14, "3.1 ms"), (612.4,
+    "612 ms"),
+     (999.6, "1.0 s"), (4103.8, "4.1 s"), (59_960, "1 m 00 s"), (125_000, "2 m 05 s"), (3_725_000,
+     "1 h 02 m")],
 )  # fmt: skip
 def test_durations(value: float | None, text: str):
     assert units.duration(value) == text
@@ -38,7 +43,14 @@ def test_durations(value: float | None, text: str):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0"), (342, "342"), (12_904, "12.9 k"), (999_499, "999 k"), (1_200_000, "1.2 M")],
+    [
+        (None, "–"),
+        (0, "0"),
+        (342, "342"),
+        (12_904, "12.9 k"),
+        (999_499, "999 k"),
+        (1_200_000, "1.2 M"),
+    ],
 )
 def test_counts(value: int | None, text: str):
     assert units.count(value) == text
@@ -70,7 +82,9 @@ def test_attributes_get_no_markup():
 
 
 def test_json_is_folded_with_sizes_and_escaped():
-    html = json_tree.tree({"messages": [{"role": "user", "content": "<b>"}], "n": None, "t": True, "empty": []}, "/x")
+    html = json_tree.tree(
+        {"messages": [{"role": "user", "content": "<b>"}], "n": None, "t": True, "empty": []}, "/x"
+    )
     assert '<span class="label">user</span>' in html
     assert "&lt;b&gt;" in html
     assert "1 item · 33 B" in html
@@ -87,14 +101,24 @@ def test_big_branches_are_fetched_later():
     assert json_tree.resolve(value, "/a~1b~0/k/0") == "z" * 13_000
 
 
-@pytest.mark.parametrize("pointer", ["/nope", "/tools/9", "/tools/-1", "/tools/x", "/tools/0/name/0"])
+@pytest.mark.parametrize(
+    "pointer", ["/nope", "/tools/9", "/tools/-1", "/tools/x", "/tools/0/name/0"]
+)
 def test_a_wrong_branch_is_refused(pointer: str):
     with pytest.raises(LookupError):
         json_tree.resolve({"tools": [{"name": "x"}]}, pointer)
 
 
 @pytest.mark.parametrize(
-    "value", [10**400, float("nan"), "\ud800", ["x"] * 10_000, json.loads("[" * 900 + "]" * 900), {"": {"": [{}]}}]
+    "value",
+    [
+        10**400,
+        float("nan"),
+        "\ud800",
+        ["x"] * 10_000,
+        json.loads("[" * 900 + "]" * 900),
+        {"": {"": [{}]}},
+    ],
 )
 def test_odd_json_is_shown(value: Any):
     html = json_tree.tree(value, "/x")
@@ -148,7 +172,11 @@ def test_the_same_json_in_other_words_is_said():
 def test_an_event_has_the_time_of_the_piece_that_completes_it():
     body = b"data: 1\n\ndata: 2\n\ndata: 3\n\n"
     found = timed_events(body, [[0, 10.0], [9, 30.0], [20, 70.0]]).events
-    assert [(e.data, e.at_ms, e.gap_ms) for e in found] == [(b"1", 10, None), (b"2", 30, 20), (b"3", 70, 40)]
+    assert [(e.data, e.at_ms, e.gap_ms) for e in found] == [
+        (b"1", 10, None),
+        (b"2", 30, 20),
+        (b"3", 70, 40),
+    ]
 
 
 def test_without_times_the_events_have_none():
@@ -157,7 +185,8 @@ def test_without_times_the_events_have_none():
 
 def test_the_bar_is_made_of_known_moments_only():
     bar = timing_bar(
-        Flow(connect_ms=None, first_byte_ms=250, first_event_ms=240, duration_ms=1000), [[0, 250], [5, 900]]
+        Flow(connect_ms=None, first_byte_ms=250, first_event_ms=240, duration_ms=1000),
+        [[0, 250], [5, 900]],
     )
     assert [(p.name, p.start_ms, p.end_ms, p.x, p.width) for p in bar.phases] == [
         ("wait", 0, 250, 0, 250),
@@ -173,7 +202,13 @@ def test_the_bar_is_made_of_known_moments_only():
 
 
 def say(*traces: dict[str, Any], **fields: Any) -> str:
-    values = {"method": "POST", "path": "/v1/messages?x=1", "state": "done", "status_code": 200, "duration_ms": 900.0}
+    values = {
+        "method": "POST",
+        "path": "/v1/messages?x=1",
+        "state": "done",
+        "status_code": 200,
+        "duration_ms": 900.0,
+    }
     steps = [HookTrace(seq=n, outcome="ran", **trace) for n, trace in enumerate(traces)]
     return " · ".join(part.text for part in sentence(Flow(**(values | fields)), steps))
 
@@ -187,9 +222,15 @@ def say(*traces: dict[str, Any], **fields: Any) -> str:
         ),
         (
             {"requested_model": "m", "sent_model": "n", "provider": "p", "rule": "r"},
-            "POST /v1/messages · m → n at provider p by rule “r” · no hook changed it · 200 in 900 ms",
+            (
+                "POST /v1/messages · m → n at provider p by rule “r” · no hook changed it · 200 in"
+                " 900 ms"
+            ),
         ),
-        ({"host": "h", "status_code": 404}, "POST /v1/messages · to h · no hook changed it · 404 in 900 ms"),
+        (
+            {"host": "h", "status_code": 404},
+            "POST /v1/messages · to h · no hook changed it · 404 in 900 ms",
+        ),
         ({"action": "local"}, "POST /v1/messages · answered by ccproxy itself · 200 in 900 ms"),
         (
             {"action": "refused", "state": "error", "status_code": 501},
@@ -215,7 +256,9 @@ def test_the_sentence(fields: dict[str, Any], text: str):
 
 def test_the_sentence_counts_what_hooks_changed():
     text = say(
-        {"hook": "a", "changed": ["header:x", "header:y"]}, {"hook": "b", "changed": ["header:y", "body"]}, host="h"
+        {"hook": "a", "changed": ["header:x", "header:y"]},
+        {"hook": "b", "changed": ["header:y", "body"]},
+        host="h",
     )
     assert "2 hooks changed 2 headers and the body" in text
 
@@ -223,11 +266,14 @@ def test_the_sentence_counts_what_hooks_changed():
 @pytest.mark.parametrize(
     ("traces", "text"),
     [
-        ([{"hook": "inject_auth", "stage": s, "changed": [f"header:{s}"]} for s in ("inbound", "egress")],
+        ([{"hook": "inject_auth", "stage": s, "changed": [f"header:{s}"]} for s in ("inbound",
+        "egress")],
          "inject_auth changed 2 headers"),
-        ([{"hook": "redirect", "stage": "transform", "changed": ["url", "header:host"]}], "no hook changed it"),
+        ([{"hook": "redirect", "stage": "transform", "changed": ["url", "header:host"]}],
+        "no hook changed it"),
         ([{"hook": "a", "changed": ["meta:x"]}], "no hook changed it"),
-        ([{"hook": "a", "changed": ["meta:x"]}, {"hook": "b", "changed": ["url"]}], "b changed the address"),
+        ([{"hook": "a", "changed": ["meta:x"]}, {"hook": "b", "changed": ["url"]}],
+        "b changed the address"),
     ],
 )  # fmt: skip
 def test_routing_and_notes_are_no_changes_by_hooks(traces: list[dict[str, Any]], text: str):

@@ -1,4 +1,6 @@
-"""Every filter of the flow list, over HTTP: what it keeps, that it is a chip, and how the database finds it."""
+"""Every filter of the flow list, over HTTP: what it keeps, that it is a chip, and how the database
+finds it.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +34,45 @@ def staff(client: Client) -> Client:
 
 @pytest.fixture
 def four(staff: Client) -> Client:
-    """Flows that differ in everything a filter can ask for; "bare" has nothing that could be asked for."""
+    """Flows that differ in everything a filter can ask for; "bare" has nothing that could be asked
+    for.
+    """
     add_flow("bare", 4)
-    add_flow("small", 3, cost_usd="0.002", input_tokens=90, output_tokens=9, duration_ms=120, is_stream=True)
     add_flow(
-        "large", 2, cost_usd="1.5", input_tokens=50_000, duration_ms=61_000, is_lossy=True, losses=[["top_k", "-"]]
+        "small",
+        3,
+        cost_usd="0.002",
+        input_tokens=90,
+        output_tokens=9,
+        duration_ms=120,
+        is_stream=True,
     )
-    add_flow("noted", 1, cost_usd="0.3", output_tokens=700, duration_ms=4000, pinned=True, hooks_changed=["trim"])
+    add_flow(
+        "large",
+        2,
+        cost_usd="1.5",
+        input_tokens=50_000,
+        duration_ms=61_000,
+        is_lossy=True,
+        losses=[["top_k", "-"]],
+    )
+    add_flow(
+        "noted",
+        1,
+        cost_usd="0.3",
+        output_tokens=700,
+        duration_ms=4000,
+        pinned=True,
+        hooks_changed=["trim"],
+    )
     for hook, outcome in (("trim", "ran"), ("guard", "ran"), ("late", "skipped")):
         add_trace("noted", stage="inbound", hook=hook, outcome=outcome)
     flow = Flow.objects.get(pk="noted")
     add_side(flow, "client", {"anthropic-beta": 'fine-tool, "quoted"', "x-name": "grün"})
     add_side(flow, "upstream", {"request-id": "req_011CSx"})
-    add_side(Flow.objects.get(pk="small"), "client", {"x-other": "anthropic-beta is mentioned, req_"})
+    add_side(
+        Flow.objects.get(pk="small"), "client", {"x-other": "anthropic-beta is mentioned, req_"}
+    )
     return staff
 
 
@@ -94,14 +122,20 @@ def test_it_keeps_what_it_says(four: Client, query: dict[str, str], names: list[
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, value) for name in ("cost_min_usd", "tokens_max", "duration_min_ms") for value in ("x", "-1", "1e99")),
+        *(
+            (name, value)
+            for name in ("cost_min_usd", "tokens_max", "duration_min_ms")
+            for value in ("x", "-1", "1e99")
+        ),
         ("cost_max_usd", "NaN"),
         ("header", "x" * 501),
         ("q", "x" * 2001),
         ("header", "a\0"),
     ],
 )
-def test_an_impossible_value_is_told_on_the_page_and_refused_by_the_api(four: Client, name: str, value: str):
+def test_an_impossible_value_is_told_on_the_page_and_refused_by_the_api(
+    four: Client, name: str, value: str
+):
     page = four.get("/flows/", {name: value})
     assert page.status_code == 200
     assert f'<p class="problem">{name}: ' in page.content.decode()

@@ -22,9 +22,13 @@ pytestmark = pytest.mark.django_db
 
 
 def har(*ids: str) -> dict[str, Any]:
-    chosen = list(ids) or list(Flow.objects.order_by("started_at", "id").values_list("pk", flat=True))
+    chosen = list(ids) or list(
+        Flow.objects.order_by("started_at", "id").values_list("pk", flat=True)
+    )
     rows = Flow.objects.in_bulk(chosen)
-    found: dict[str, Any] = json.loads(b"".join(har_text((rows[pk] for pk in chosen), whole_flows(chosen))))
+    found: dict[str, Any] = json.loads(
+        b"".join(har_text((rows[pk] for pk in chosen), whole_flows(chosen)))
+    )
     assert_valid(found)
     return found["log"]  # type: ignore[no-any-return]
 
@@ -34,7 +38,9 @@ def test_every_kind_of_flow_is_valid_and_has_its_page_and_two_entries():
     log = har()
     ids = [page["id"] for page in log["pages"]]
     assert len(ids) == Flow.objects.count()
-    assert [entry["pageref"] for entry in log["entries"]] == [flow_id for flow_id in ids for _ in range(2)]
+    assert [entry["pageref"] for entry in log["entries"]] == [
+        flow_id for flow_id in ids for _ in range(2)
+    ]
     assert all(page["id"] in page["title"] for page in log["pages"])
     assert all(page["pageTimings"] == {"onContentLoad": -1, "onLoad": -1} for page in log["pages"])
     assert log["creator"]["name"] == "ccproxy"
@@ -69,7 +75,14 @@ def test_a_missing_side_is_taken_from_its_counterpart_and_a_missing_answer_has_s
 def test_bodies_are_decoded_and_binary_ones_are_base64():
     flow = add_flow("x", 1, status_code=200, client_url="http://h/", forwarded_url="https://h/")
     packed = gzip.compress(b'{"a": 1}' * 20)
-    add_side(flow, "client", {"content-type": "application/x"}, b"\xff\x00\x01", url="http://h/", method="POST")
+    add_side(
+        flow,
+        "client",
+        {"content-type": "application/x"},
+        b"\xff\x00\x01",
+        url="http://h/",
+        method="POST",
+    )
     answer = {"content-type": "application/json", "content-encoding": "gzip"}
     add_side(flow, "upstream", answer, packed, status_code=200)
     outer, _ = har("x")["entries"]
@@ -83,7 +96,10 @@ def test_bodies_are_decoded_and_binary_ones_are_base64():
 
 def test_credentials_go_by_name_even_if_the_record_had_them():
     flow = make_flow(body=b"{}")
-    secrets = [["Authorization", "Bearer sk-live-4711-4711-4711"], ["cookie", "sid=4711abc; a=4711abc"]]
+    secrets = [
+        ["Authorization", "Bearer sk-live-4711-4711-4711"],
+        ["cookie", "sid=4711abc; a=4711abc"],
+    ]
     secrets += [["X-Api-Key", "sk-4711-4711-4711"], ["x-api-key", "sk-ant-oat-ccproxy-anthropic"]]
     change_sides(flow.pk, headers=[*secrets, ["set-cookie", "sid=4711abc; Path=/"]])
     text = json.dumps(har(flow.pk), ensure_ascii=False)
@@ -95,14 +111,19 @@ def test_credentials_go_by_name_even_if_the_record_had_them():
 def test_what_is_redacted_keeps_its_mark():
     seed_all()
     outer, _ = har(IDS["anthropic"])["entries"]
-    assert {"name": "authorization", "value": "Bearer ‹redacted 3f9a21›"} in outer["request"]["headers"]
+    assert {"name": "authorization", "value": "Bearer ‹redacted 3f9a21›"} in outer["request"][
+        "headers"
+    ]
 
 
 def test_websocket_messages_are_where_chrome_looks_for_them():
     seed_all()
     outer, inner = har(IDS["websocket"])["entries"]
     assert outer["_resourceType"] == "websocket"
-    assert [message["type"] for message in outer["_webSocketMessages"]] == ["send", *["receive"] * 4]
+    assert [message["type"] for message in outer["_webSocketMessages"]] == [
+        "send",
+        *["receive"] * 4,
+    ]
     assert [message["opcode"] for message in outer["_webSocketMessages"]] == [1, 1, 1, 2, 1]
     assert base64.b64decode(outer["_webSocketMessages"][3]["data"]) == b"\x00\x01\x02binary"
     assert "_webSocketMessages" not in inner

@@ -1,4 +1,6 @@
-"""HAR files and mitmproxy captures as flows: what was exported comes back, and broken files say what is wrong."""
+"""HAR files and mitmproxy captures as flows: what was exported comes back, and broken files say
+what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +68,15 @@ def test_what_was_exported_comes_back():
 def test_websocket_messages_come_back():
     seed_all()
     before = list(
-        WebSocketMessage.objects.filter(flow=IDS["websocket"]).values_list("body_digest", "from_client", "at_ms")
+        WebSocketMessage.objects.filter(flow=IDS["websocket"]).values_list(
+            "body_digest", "from_client", "at_ms"
+        )
     )
     round_trip(IDS["websocket"])
     after = list(
-        WebSocketMessage.objects.filter(flow=IDS["websocket"]).values_list("body_digest", "from_client", "at_ms")
+        WebSocketMessage.objects.filter(flow=IDS["websocket"]).values_list(
+            "body_digest", "from_client", "at_ms"
+        )
     )
     assert [row[:2] for row in after] == [row[:2] for row in before]
     assert [row[2] for row in after] == pytest.approx([row[2] for row in before], abs=1.0)
@@ -79,14 +85,18 @@ def test_websocket_messages_come_back():
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     body=st.binary(max_size=50),
     answer=st.binary(max_size=50),
     headers=st.dictionaries(st.from_regex(r"x-[a-z]{1,5}", fullmatch=True), TEXT, max_size=3),
     path=TEXT,
 )
-def test_any_bytes_survive_a_round_trip(body: bytes, answer: bytes, headers: dict[str, str], path: str):
+def test_any_bytes_survive_a_round_trip(
+    body: bytes, answer: bytes, headers: dict[str, str], path: str
+):
     flow_id = "11111111-2222-4333-8444-555555555555"
     Flow.objects.filter(pk=flow_id).delete()
     flow = add_flow(flow_id, 1, status_code=200, path="/x")
@@ -113,14 +123,29 @@ def foreign() -> dict[str, Any]:
                             {"name": "Authorization", "value": "Bearer sk-canary-4711-4711-4711"},
                             {"name": "Cookie", "value": "sid=canary4711canary4711"},
                         ],
-                        "postData": {"mimeType": "application/json", "text": '{"model": "gpt-5-mini"}'},
+                        "postData": {
+                            "mimeType": "application/json",
+                            "text": '{"model": "gpt-5-mini"}',
+                        },
                     },
                     "response": {
                         "status": 200,
-                        "headers": [{"name": "content-encoding", "value": "br"}, {"name": "x-a", "value": "b"}],
-                        "content": {"text": base64.b64encode(b"\xff\x00").decode(), "encoding": "base64"},
+                        "headers": [
+                            {"name": "content-encoding", "value": "br"},
+                            {"name": "x-a", "value": "b"},
+                        ],
+                        "content": {
+                            "text": base64.b64encode(b"\xff\x00").decode(),
+                            "encoding": "base64",
+                        },
                     },
-                    "timings": {"blocked": -1, "connect": 20, "send": 0, "wait": 80, "receive": 20.5},
+                    "timings": {
+                        "blocked": -1,
+                        "connect": 20,
+                        "send": 0,
+                        "wait": 80,
+                        "receive": 20.5,
+                    },
                 },
                 {
                     "request": {
@@ -142,7 +167,11 @@ def test_another_tools_file_is_taken_in_without_its_secrets(tmp_path: Path):
     again = import_file(path)
     assert (again.new, again.known) == (0, 2)
     flow = Flow.objects.get(host="api.openai.com")
-    assert (flow.requested_model, flow.client_format, flow.status_code) == ("gpt-5-mini", "openai_chat", 200)
+    assert (flow.requested_model, flow.client_format, flow.status_code) == (
+        "gpt-5-mini",
+        "openai_chat",
+        200,
+    )
     assert flow.started_at.isoformat() == "2026-11-01T08:00:00.500000+00:00"
     assert (flow.connect_ms, flow.first_byte_ms, flow.duration_ms) == (20, 100, 120.5)
     whole = whole_flow(flow.pk)
@@ -183,7 +212,9 @@ def test_what_is_no_capture_is_refused(tmp_path: Path, data: bytes):
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 NAMES = [
@@ -208,7 +239,9 @@ NAMES = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(places=st.lists(st.tuples(st.sampled_from(NAMES), JUNK), max_size=5), ours=st.booleans())
 def test_a_file_with_anything_in_any_field_is_read(places: list[tuple[str, Any]], ours: bool):
     har = foreign()
@@ -223,7 +256,12 @@ def test_a_file_with_anything_in_any_field_is_read(places: list[tuple[str, Any]]
 
 
 def test_a_mitmproxy_capture(tmp_path: Path):
-    flows = [tflow.tflow(resp=True), tflow.twebsocketflow(), tflow.tflow(err=True), tflow.ttcpflow()]
+    flows = [
+        tflow.tflow(resp=True),
+        tflow.twebsocketflow(),
+        tflow.tflow(err=True),
+        tflow.ttcpflow(),
+    ]
     path = tmp_path / "x.mflow"
     with path.open("wb") as file:
         for flow in flows:
@@ -243,6 +281,11 @@ def test_a_mitmproxy_capture(tmp_path: Path):
     )
     whole = whole_flow(done.pk)
     assert whole is not None
-    assert [whole.plain(side) for side in whole.sides.values()] == [b"content", b"content", b"message", b"message"]
+    assert [whole.plain(side) for side in whole.sides.values()] == [
+        b"content",
+        b"content",
+        b"message",
+        b"message",
+    ]
     assert WebSocketMessage.objects.filter(flow=flows[1].id).count() == 3
     assert Flow.objects.get(pk=flows[2].id).error

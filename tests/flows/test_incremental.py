@@ -1,4 +1,6 @@
-"""A stream that unfolds to far more than came is cut, however it is packed; ordinary ones are not."""
+"""A stream that unfolds to far more than came is cut, however it is packed; ordinary ones are
+not.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,20 @@ def test_one_piece_never_unfolds_far(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", PACK)
 def test_a_repetitive_stream_passes_whole(encoding: str) -> None:
-    event = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "word "}}
-    plain = b"".join(f"event: x\ndata: {json.dumps({**event, 'n': n})}\n\n".encode() for n in range(20_000))
+    event = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "word "},
+    }
+    plain = b"".join(
+        f"event: x\ndata: {json.dumps({**event, 'n': n})}\n\n".encode() for n in range(20_000)
+    )
     packed = PACK[encoding](plain)
     decoder = IncrementalDecoder(encoding)
-    assert b"".join(decoder.feed(packed[at : at + 1000]) for at in range(0, len(packed), 1000)) == plain
+    assert (
+        b"".join(decoder.feed(packed[at : at + 1000]) for at in range(0, len(packed), 1000))
+        == plain
+    )
     assert not decoder.capped
 
 

@@ -1,4 +1,6 @@
-"""jq filters: what they give, what they are refused, and that hostile ones cost little and learn nothing."""
+"""jq filters: what they give, what they are refused, and that hostile ones cost little and learn
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ def test_any_text_survives_the_way_there_and_back():
     ("filters", "words"),
     [
         ([".[} "], "syntax error, unexpected INVALID_CHARACTER (line 1, column 3)"),
-        ([".", "map(.id)\n| nope"], "jq filter 2 of 2 failed: nope/0 is not defined (line 2, column 3)"),
+        (
+            [".", "map(.id)\n| nope"],
+            "jq filter 2 of 2 failed: nope/0 is not defined (line 2, column 3)",
+        ),
         ([".[0]"], "gives object; it has to give an array"),
         ([".[]"], "no value or several"),
         (["empty"], "no value or several"),

@@ -1,4 +1,6 @@
-"""The live view: what the bus tells, to whom, and that it stays small, quiet and without secrets."""
+"""The live view: what the bus tells, to whom, and that it stays small, quiet and without
+secrets.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,9 @@ async def test_ten_messages_a_second_at_most(bus: LiveBus, monkeypatch: pytest.M
     assert waits.count(0.1) == 1
 
 
-async def test_nothing_is_worked_on_while_nobody_watches(bus: LiveBus, monkeypatch: pytest.MonkeyPatch):
+async def test_nothing_is_worked_on_while_nobody_watches(
+    bus: LiveBus, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(Redactor, "body", lambda *_: pytest.fail("redacted for nobody"))
     monkeypatch.setattr(Redactor, "url", lambda *_: pytest.fail("redacted for nobody"))
     bus.started(records.live(FLOW))
@@ -120,7 +124,11 @@ async def test_rows_tell_the_list_and_the_flow(bus: LiveBus):
     rows, flow = await listen(live.LIST_GROUP), await listen(flow_group(FLOW))
     bus.started(records.live(FLOW))
     message = await next_message(rows)
-    assert (message["phase"], message["row"]["id"], message["row"]["state"]) == ("started", FLOW, "live")
+    assert (message["phase"], message["row"]["id"], message["row"]["state"]) == (
+        "started",
+        FLOW,
+        "live",
+    )
     bus.finished(records.flow(FLOW))
     assert (await next_message(rows))["phase"] == "finished"
     states = [(await next_message(flow))["row"]["state"] for _ in range(2)]
@@ -222,7 +230,9 @@ def communicator(address: str, user: Any, **headers: str) -> WebsocketCommunicat
 
     lines = {"host": "127.0.0.1:8083", "origin": "http://127.0.0.1:8083", **headers}
     made = WebsocketCommunicator(
-        URLRouter(websocket_urlpatterns), address, [(k.encode(), v.encode()) for k, v in lines.items() if v]
+        URLRouter(websocket_urlpatterns),
+        address,
+        [(k.encode(), v.encode()) for k, v in lines.items() if v],
     )
     made.scope["user"] = user
     return made
@@ -238,7 +248,12 @@ async def test_a_page_sees_rows_move(bus: LiveBus):
     page = communicator("/ws/flows/", STAFF)
     assert (await page.connect())[0]
     bus.started(records.live(FLOW))
-    assert await page.receive_json_from() == {"type": "row", "phase": "started", "id": FLOW, "state": "live"}
+    assert await page.receive_json_from() == {
+        "type": "row",
+        "phase": "started",
+        "id": FLOW,
+        "state": "live",
+    }
     await page.disconnect()
 
 
@@ -252,7 +267,12 @@ async def test_a_page_reads_on_from_where_it_is(bus: LiveBus):
     page = communicator(f"/ws/flows/{FLOW}/?from={seen}", STAFF)
     assert (await page.connect())[0]
     caught_up = await page.receive_json_from()
-    assert caught_up == {"type": "text", "offset": seen, "next": pieces.offset, "pieces": [["text", "missed "]]}
+    assert caught_up == {
+        "type": "text",
+        "offset": seen,
+        "next": pieces.offset,
+        "pieces": [["text", "missed "]],
+    }
     pieces.send(event("new")[:20])
     await page.receive_json_from()
     pieces.send(event("new")[20:])
@@ -332,14 +352,20 @@ async def test_unknown_addresses_are_refused(address: str):
         ("127.0.0.1:8083", "http://evil.example", False),
     ],
 )
-async def test_the_whole_application_checks_session_and_origin(client: Client, host: str, origin: str, welcome: bool):
+async def test_the_whole_application_checks_session_and_origin(
+    client: Client, host: str, origin: str, welcome: bool
+):
     user = await sync_to_async(User.objects.create_user)("ada", is_staff=True)
     await sync_to_async(client.force_login)(user)
     cookie = f"ccproxy_session={client.cookies['ccproxy_session'].value}"
     lines = {"host": host, "origin": origin, "cookie": cookie}
-    page = WebsocketCommunicator(application, "/ws/flows/", [(k.encode(), v.encode()) for k, v in lines.items()])
+    page = WebsocketCommunicator(
+        application, "/ws/flows/", [(k.encode(), v.encode()) for k, v in lines.items()]
+    )
     assert (await page.connect())[0] is welcome
     await page.disconnect()
     lines.pop("cookie")
-    page = WebsocketCommunicator(application, "/ws/flows/", [(k.encode(), v.encode()) for k, v in lines.items()])
+    page = WebsocketCommunicator(
+        application, "/ws/flows/", [(k.encode(), v.encode()) for k, v in lines.items()]
+    )
     assert (await page.connect())[0] is False

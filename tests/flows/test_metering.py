@@ -20,10 +20,17 @@ from providers.price_rows import OwnPrices
 from tests.flows.records import flow, live, side
 
 pytestmark = pytest.mark.django_db
-USAGE = {"input_tokens": 100, "cache_read_input_tokens": 800, "cache_creation_input_tokens": 100, "output_tokens": 50}
+USAGE = {
+    "input_tokens": 100,
+    "cache_read_input_tokens": 800,
+    "cache_creation_input_tokens": 100,
+    "output_tokens": 50,
+}
 
 
-def answered(flow_id: str = "flow-1", usage: dict[str, Any] | None = None, **changes: Any) -> FlowRecord:
+def answered(
+    flow_id: str = "flow-1", usage: dict[str, Any] | None = None, **changes: Any
+) -> FlowRecord:
     """A finished call of Anthropic's haiku."""
     body = json.dumps({"type": "message", "usage": usage or USAGE}).encode()
     base = flow(flow_id)
@@ -47,7 +54,11 @@ def test_a_finished_flow_has_tokens_and_a_cost() -> None:
     write(answered())
     stored = Flow.objects.get()
     assert (stored.input_tokens, stored.output_tokens) == (1000, 50)
-    assert (stored.cache_read_tokens, stored.cache_write_tokens, stored.reasoning_tokens) == (800, 100, None)
+    assert (stored.cache_read_tokens, stored.cache_write_tokens, stored.reasoning_tokens) == (
+        800,
+        100,
+        None,
+    )
     # 100 fresh at $1, 800 read at $0.1, 100 written at $1.25, 50 out at $5 a million
     assert stored.cost_usd == Decimal("0.000555")
     assert stored.price_version.startswith("genai-prices ")
@@ -100,7 +111,8 @@ def test_a_websocket_counts_what_its_answers_say() -> None:
     message = WebSocketRecord(0, 1.0, False, True, json.dumps(body).encode())
     write(
         answered(
-            sides=flow().sides[:2], is_websocket=True, messages=(message,), sent_model="", requested_model="",
+            sides=flow().sides[:2], is_websocket=True, messages=(message,), sent_model="",
+            requested_model="",
             forwarded_url="https://api.openai.com/v1/responses", provider_type="openai_responses",
         )
     )  # fmt: skip
@@ -113,8 +125,17 @@ def test_the_daily_sums_count_a_flow_once_however_often_it_is_handed_over() -> N
     write(answered("b", usage=USAGE | {"output_tokens": 150}))
     rows = {row.model: row for row in UsageDaily.objects.all()}
     haiku = rows["claude-haiku-4-5"]
-    assert (haiku.day.isoformat(), haiku.provider, haiku.session_id) == ("2026-05-28", "anthropic", "s1")
-    assert (haiku.requests, haiku.failed, haiku.input_tokens, haiku.output_tokens) == (2, 0, 2000, 200)
+    assert (haiku.day.isoformat(), haiku.provider, haiku.session_id) == (
+        "2026-05-28",
+        "anthropic",
+        "s1",
+    )
+    assert (haiku.requests, haiku.failed, haiku.input_tokens, haiku.output_tokens) == (
+        2,
+        0,
+        2000,
+        200,
+    )
     assert (haiku.cache_read_tokens, haiku.cache_write_tokens) == (1600, 200)
     assert haiku.cost_usd == Decimal("0.00161")
     assert (rows["new-model"].unpriced, rows["new-model"].cost_usd) == (1, None)

@@ -33,12 +33,38 @@ def test_every_name_in_every_spelling(name: str) -> None:
 
 
 STAYS: list[Any] = [
-    {"max_tokens": 1024, "max_output_tokens": "100000000000", "prompt_cache_key": VALUE, "page_token": VALUE},
-    {"input_schema": {"properties": {"token": {"type": "string"}, "api_key": {"type": "string", "minLength": 9}}}},
+    {
+        "max_tokens": 1024,
+        "max_output_tokens": "100000000000",
+        "prompt_cache_key": VALUE,
+        "page_token": VALUE,
+    },
+    {
+        "input_schema": {
+            "properties": {
+                "token": {"type": "string"},
+                "api_key": {"type": "string", "minLength": 9},
+            }
+        }
+    },
     {"properties": {"password": "string", "api_key": "The key of the service, as text"}},
-    {"content": f'the file says "api_key": "{VALUE}", and so on', "arguments": json.dumps({"api_key": VALUE})},
-    {"logprobs": [{"token": "internationalisation", "logprob": -0.1}, {"token": " 1234567890123456"}]},
-    {"api_key": None, "password": True, "token": 1234567890123456789, "secret": [VALUE], "access_token": ""},
+    {
+        "content": f'the file says "api_key": "{VALUE}", and so on',
+        "arguments": json.dumps({"api_key": VALUE}),
+    },
+    {
+        "logprobs": [
+            {"token": "internationalisation", "logprob": -0.1},
+            {"token": " 1234567890123456"},
+        ]
+    },
+    {
+        "api_key": None,
+        "password": True,
+        "token": 1234567890123456789,
+        "secret": [VALUE],
+        "access_token": "",
+    },
     {"api_key": "sk-ccproxy-anthropic", "authorization": "Bearer sk-ant-oat-ccproxy-zai"},
     {"password": "‹redacted 3f9a21›", "role": "token", "name": "password"},
     ["api_key", VALUE],
@@ -52,12 +78,21 @@ def test_what_only_sounds_like_a_secret_stays(value: Any) -> None:
 
 
 def test_a_tool_call_with_a_secret_in_it() -> None:
-    block = {"type": "tool_use", "name": "login", "input": {"user": "ann", "password": "correct-horse", "n": 2}}
-    assert redacted(block) == {**block, "input": {"user": "ann", "password": mark("correct-horse"), "n": 2}}
+    block = {
+        "type": "tool_use",
+        "name": "login",
+        "input": {"user": "ann", "password": "correct-horse", "n": 2},
+    }
+    assert redacted(block) == {
+        **block,
+        "input": {"user": "ann", "password": mark("correct-horse"), "n": 2},
+    }
 
 
 def test_schemes_stay_and_escapes_are_undone() -> None:
-    assert redacted({"Authorization": f"Bearer {VALUE}"}) == {"Authorization": f"Bearer {mark(VALUE)}"}
+    assert redacted({"Authorization": f"Bearer {VALUE}"}) == {
+        "Authorization": f"Bearer {mark(VALUE)}"
+    }
     body = Redactor(SecretRegistry()).body(b'{"api_key" :\n "Vq7\\u002dcanary-4f1c9d20b7a6"}')
     assert body.data == f'{{"api_key" :\n "{mark(VALUE)}"}}'.encode()
     pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQ==\n-----END PRIVATE KEY-----\n"
@@ -92,7 +127,9 @@ def test_a_value_without_end_is_cut_at_once() -> None:
     data = b'"password":"' + b"a1" * (MAX_VALUE_BYTES // 2 + 100)
     body = Redactor(SecretRegistry()).body(data)
     assert len(body.data) < 300
-    assert not Redactor(SecretRegistry()).body(b'"password":"' * 100_000).redacted  # done at once, or never
+    assert (
+        not Redactor(SecretRegistry()).body(b'"password":"' * 100_000).redacted
+    )  # done at once, or never
 
 
 @pytest.mark.parametrize(
@@ -113,5 +150,9 @@ def test_lines_of_the_log(line: str) -> None:
 
 
 def test_lines_that_name_no_secret_stay() -> None:
-    for line in ("the token: good for 3 hours", "max_tokens=123456789", "x-api-key: sk-ccproxy-anthropic"):
+    for line in (
+        "the token: good for 3 hours",
+        "max_tokens=123456789",
+        "x-api-key: sk-ccproxy-anthropic",
+    ):
         assert Redactor(SecretRegistry()).line(line) == line

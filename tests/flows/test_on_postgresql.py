@@ -1,4 +1,6 @@
-"""The record on PostgreSQL: the tests of the writer, retention, bodies, filters and usage run once more on a server."""
+"""The record on PostgreSQL: the tests of the writer, retention, bodies, filters and usage run once
+more on a server.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from tests.e2e.process import free_port
 from tests.fakes.postgres import postgres
 
 FILES = (
-    "test_writer", "test_retention", "test_body_storage", "test_filters", "test_usage", "test_search_text",
+    "test_writer", "test_retention", "test_body_storage", "test_filters", "test_usage",
+    "test_search_text",
     "test_parts_migration", "test_importing",
 )  # fmt: skip
 FEWEST_TESTS = 60
@@ -21,10 +24,24 @@ FEWEST_TESTS = 60
 
 @pytest.mark.timeout(300)
 def test_the_record_works_there_too() -> None:
-    paths = [str(path) for name in FILES for path in sorted((ROOT / "tests/flows").glob(f"{name}.py"))]
+    paths = [
+        str(path) for name in FILES for path in sorted((ROOT / "tests/flows").glob(f"{name}.py"))
+    ]
     with postgres(free_port()) as url:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-n0", "-q", "-r", "N", "-p", "no:cacheprovider", "--no-header", *paths],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-n0",
+                "-q",
+                "-r",
+                "N",
+                "-p",
+                "no:cacheprovider",
+                "--no-header",
+                *paths,
+            ],
             env={**os.environ, "CCPROXY_TEST_DATABASE_URL": url},
             cwd=ROOT,
             capture_output=True,

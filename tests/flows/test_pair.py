@@ -24,13 +24,26 @@ def admin(client: Client) -> Client:
     return client
 
 
-def flow(name: str, asked: Any, answer: bytes = b"", answer_type: str = "application/json", **headers: str) -> None:
+def flow(
+    name: str,
+    asked: Any,
+    answer: bytes = b"",
+    answer_type: str = "application/json",
+    **headers: str,
+) -> None:
     row = add_flow(name, 1, path="/v1/messages", status_code=200)
     body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
     for side in ("client", "forwarded"):
-        add_side(row, side, JSON | headers, body, method="POST", url="http://127.0.0.1:4000/v1/messages")
+        add_side(
+            row, side, JSON | headers, body, method="POST", url="http://127.0.0.1:4000/v1/messages"
+        )
     add_side(
-        row, "upstream", {"content-type": answer_type, "x-ccproxy-flow": name}, answer, status_code=200, reason="OK"
+        row,
+        "upstream",
+        {"content-type": answer_type, "x-ccproxy-flow": name},
+        answer,
+        status_code=200,
+        reason="OK",
     )
 
 
@@ -61,12 +74,17 @@ def test_a_flow_is_the_same_as_itself(admin: Client) -> None:
     seed_all()
     name = IDS["anthropic"]
     assert "the same" in page(admin, f"/flows/diff/{name}/{name}/")
-    assert admin.get(f"/api/flows/{name}/diff/{name}/").json()["parts"]["answer"]["identical"] is True
+    assert (
+        admin.get(f"/api/flows/{name}/diff/{name}/").json()["parts"]["answer"]["identical"] is True
+    )
 
 
 def test_streams_are_compared_by_what_they_say(admin: Client) -> None:
     def told(*words: str) -> bytes:
-        deltas = ({"type": "content_block_delta", "delta": {"type": "text_delta", "text": word}} for word in words)
+        deltas = (
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": word}}
+            for word in words
+        )
         return b"".join(sse(*deltas))
 
     flow("a", {}, told("Hello ", "there"), "text/event-stream")
@@ -74,7 +92,9 @@ def test_streams_are_compared_by_what_they_say(admin: Client) -> None:
     flow("c", {}, told("Hello you"), "text/event-stream")
     assert "the same" in page(admin, "/flows/diff/a/b/?of=answer")
     html = page(admin, "/flows/diff/a/c/?of=answer")
-    assert "Hello there" in html and "Hello you" in html and "different in 2 lines of the body" in html
+    assert (
+        "Hello there" in html and "Hello you" in html and "different in 2 lines of the body" in html
+    )
 
 
 def test_reordering_can_be_hidden(admin: Client) -> None:
@@ -86,7 +106,9 @@ def test_reordering_can_be_hidden(admin: Client) -> None:
     assert "only moved" not in hidden and "Show reordering" in hidden
 
 
-@pytest.mark.parametrize("address", ["/flows/diff/a/nothing/", "/flows/diff/nothing/a/", "/api/flows/a/diff/nothing/"])
+@pytest.mark.parametrize(
+    "address", ["/flows/diff/a/nothing/", "/flows/diff/nothing/a/", "/api/flows/a/diff/nothing/"]
+)
 def test_what_is_not_there(admin: Client, address: str) -> None:
     flow("a", {})
     assert admin.get(address).status_code == 404
@@ -97,7 +119,12 @@ def test_hostile_and_deep_bodies_render(admin: Client, of: str) -> None:
     seed_all()
     flow("deep", b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}", b"\xff\x00\xfe" * 50, "image/png")
     flow("none", {})
-    for left, right in (("deep", "none"), ("none", "deep"), (IDS["hostile"], "deep"), (IDS["failed"], IDS["live"])):
+    for left, right in (
+        ("deep", "none"),
+        ("none", "deep"),
+        (IDS["hostile"], "deep"),
+        (IDS["failed"], IDS["live"]),
+    ):
         assert "<script>alert" not in page(admin, f"/flows/diff/{left}/{right}/?of={of}")
         assert admin.get(f"/api/flows/{left}/diff/{right}/").status_code in (200, 409)
 
@@ -116,11 +143,20 @@ def test_flows_name_what_they_were_sent_again_as(admin: Client) -> None:
     now = "2026-11-20T09:00:00Z"
     for number, (old, new) in enumerate((("a", "b"), ("a", "gone"), ("gone-too", "a"), ("a", ""))):
         Resend.objects.create(
-            ticket=f"t{number}", token_sha256=str(number), flow_id=old, new_flow_id=new, created_at=now, expires_at=now
+            ticket=f"t{number}",
+            token_sha256=str(number),
+            flow_id=old,
+            new_flow_id=new,
+            created_at=now,
+            expires_at=now,
         )
     html = page(admin, "/flows/a/")
     assert "Sent again from a flow that is not stored any more" in html
-    assert html.count("as the client sent it") >= 1 and "/flows/diff/a/b/" in html and "/flows/gone/" not in html
+    assert (
+        html.count("as the client sent it") >= 1
+        and "/flows/diff/a/b/" in html
+        and "/flows/gone/" not in html
+    )
     assert 'href="/flows/a/"' in page(admin, "/flows/b/")
 
 
@@ -136,5 +172,7 @@ def test_flows_name_what_they_were_sent_again_as(admin: Client) -> None:
 )
 def test_lines_of_a_change(before: Any, after: Any, lines: tuple[int, int]) -> None:
     views = [body_view("", json.dumps(value).encode()) for value in (before, after)]
-    counted = changed_lines(urls=("u", "u"), headers=([["a", "1"]], [["a", "2"]]), bodies=(views[0], views[1]))
+    counted = changed_lines(
+        urls=("u", "u"), headers=([["a", "1"]], [["a", "2"]]), bodies=(views[0], views[1])
+    )
     assert counted == (lines[0] + 1, lines[1] + 1)

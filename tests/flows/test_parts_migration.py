@@ -49,7 +49,11 @@ def side_fields(number: int, name: str) -> dict[str, Any]:
         "url": "" if answers else f"https://h/{number}?key=‹redacted 3f9a21›",
         "status_code": 200 if answers else None,
         "reason": "OK" if answers else "",
-        "headers": [["x-number", f"n{number}"], ["x-name", 'grün, "quoted" \\ \U0001f600'], ["cookie", "\\x00"]],
+        "headers": [
+            ["x-number", f"n{number}"],
+            ["x-name", 'grün, "quoted" \\ \U0001f600'],
+            ["cookie", "\\x00"],
+        ],
         "trailers": [["grpc-status", "0"]] if answers else [],
         "body_digest": digest(number, answers=answers),
         "body_size_bytes": 0 if number % 7 == 0 else 5,
@@ -85,18 +89,34 @@ def digest(number: int, *, answers: bool) -> str:
 
 def sides_of_old(number: int) -> tuple[str, ...]:
     """Written in an order of their own; some flows have none."""
-    return () if number % 10 == 0 else ("delivered", "client", "forwarded", "upstream")[: 1 + number % 4]
+    return (
+        ()
+        if number % 10 == 0
+        else ("delivered", "client", "forwarded", "upstream")[: 1 + number % 4]
+    )
 
 
 def add_old_flows(apps: Any, numbers: range) -> None:
-    model = {name: apps.get_model("flows", name) for name in ("Flow", "FlowSide", "HookTrace", "FlowBody")}
-    digests = {"answer"} | {name for n in numbers for name in (digest(n, answers=False), f"after{n}")} - {""}
-    bodies = [model["FlowBody"](digest=name, encoding="raw", size_bytes=1, blob=b"x") for name in sorted(digests)]
+    model = {
+        name: apps.get_model("flows", name)
+        for name in ("Flow", "FlowSide", "HookTrace", "FlowBody")
+    }
+    digests = {"answer"} | {
+        name for n in numbers for name in (digest(n, answers=False), f"after{n}")
+    } - {""}
+    bodies = [
+        model["FlowBody"](digest=name, encoding="raw", size_bytes=1, blob=b"x")
+        for name in sorted(digests)
+    ]
     model["FlowBody"].objects.bulk_create(bodies, ignore_conflicts=True)
     for number in numbers:
         started_at = SINCE + timedelta(seconds=number)
         flow = model["Flow"].objects.create(
-            id=f"flow-{number:04}", state="done", started_at=started_at, path="/", hooks_changed=["inject_auth"]
+            id=f"flow-{number:04}",
+            state="done",
+            started_at=started_at,
+            path="/",
+            hooks_changed=["inject_auth"],
         )
         for name in sides_of_old(number):
             model["FlowSide"].objects.create(flow=flow, **side_fields(number, name))
@@ -107,7 +127,9 @@ def add_old_flows(apps: Any, numbers: range) -> None:
 def check(numbers: range) -> None:
     for number in numbers:
         flow_id, names = f"flow-{number:04}", sides_of_old(number)
-        expected = [name for name in ("client", "forwarded", "upstream", "delivered") if name in names]
+        expected = [
+            name for name in ("client", "forwarded", "upstream", "delivered") if name in names
+        ]
         sides, traces = sides_of(flow_id), traces_of(flow_id)
         assert list(sides) == expected
         assert list(sides.values()) == [FlowSide(**side_fields(number, name)) for name in expected]
@@ -115,7 +137,9 @@ def check(numbers: range) -> None:
         assert traces == [HookTrace(**step_fields(number, seq)) for seq in steps]
         needed = {side.body_digest for side in sides.values()} | {t.body_before for t in traces}
         needed |= {trace.body_after for trace in traces}
-        assert set(BodyRef.objects.filter(flow=flow_id).values_list("digest", flat=True)) == needed - {""}
+        assert set(
+            BodyRef.objects.filter(flow=flow_id).values_list("digest", flat=True)
+        ) == needed - {""}
 
 
 def found(**query: str) -> list[str]:
@@ -134,7 +158,9 @@ def test_everything_is_as_it_was(old: Any) -> None:
     assert facets().ran == ["inject_auth", 'my."hook"']
     sweep_chunk("", 10_000)
     needed = set(BodyRef.objects.values_list("digest", flat=True))
-    assert set(FlowBody.objects.values_list("pk", flat=True)) == needed, "what a flow needs is not swept"
+    assert set(FlowBody.objects.values_list("pk", flat=True)) == needed, (
+        "what a flow needs is not swept"
+    )
 
 
 def test_an_interrupted_conversion_goes_on(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +176,14 @@ def test_an_interrupted_conversion_goes_on(old: Any, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(converting, "_convert", failing)
         migrate("0004_drop_sides_and_traces")
-    assert old.get_model("flows", "FlowSide").objects.exists(), "nothing is dropped before all is converted"
+    assert old.get_model("flows", "FlowSide").objects.exists(), (
+        "nothing is dropped before all is converted"
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM flows_flowparts")
-        assert cursor.fetchone()[0] == converting.BATCH_FLOWS, "a batch is converted whole or not at all"
+        assert cursor.fetchone()[0] == converting.BATCH_FLOWS, (
+            "a batch is converted whole or not at all"
+        )
     migrate("0004_drop_sides_and_traces")
     check(range(COUNT))
 

@@ -28,9 +28,12 @@ ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "json with escaped slashes": lambda text: json.dumps(text)[1:-1].replace("/", "\\/").encode(),
     "json, not ascii": lambda text: json.dumps(text, ensure_ascii=False)[1:-1].encode(),
     "url": lambda text: quote(text, safe="").encode(),
-    "url, lower-case hex": lambda text: "".join(
-        quote(char, safe="") if quote(char, safe="") == char else quote(char, safe="").lower() for char in text
-    ).encode(),
+    "url, lower-case hex": (
+        lambda text: "".join(
+            quote(char, safe="") if quote(char, safe="") == char else quote(char, safe="").lower()
+            for char in text
+        ).encode()
+    ),
     "form": lambda text: quote_plus(text, safe="").encode(),
     "base64": lambda text: base64.b64encode(text.encode()),
     "base64, URL-safe": lambda text: base64.urlsafe_b64encode(text.encode()),
@@ -55,7 +58,10 @@ def redactor(*secrets: str) -> Redactor:
 
 
 def test_it_works() -> None:
-    assert redactor(KEY).text(f"the key {KEY}, again {KEY}") == f"the key {mark(KEY)}, again {mark(KEY)}"
+    assert (
+        redactor(KEY).text(f"the key {KEY}, again {KEY}")
+        == f"the key {mark(KEY)}, again {mark(KEY)}"
+    )
     assert KEY not in mark(KEY)
 
 
@@ -71,13 +77,17 @@ def test_a_secret_is_cut_out_in_every_encoding(encoding: str) -> None:
 
 
 @given(
-    secret=st.text(st.characters(codec="utf-8", exclude_categories=["Zs", "Cc"]), min_size=8, max_size=60),
+    secret=st.text(
+        st.characters(codec="utf-8", exclude_categories=["Zs", "Cc"]), min_size=8, max_size=60
+    ),
     encoding=st.sampled_from(sorted(ENCODINGS)),
     before=st.binary(max_size=20),
     after=st.binary(max_size=20),
 )
 @settings(max_examples=300, deadline=None)
-def test_no_registered_secret_survives(secret: str, encoding: str, before: bytes, after: bytes) -> None:
+def test_no_registered_secret_survives(
+    secret: str, encoding: str, before: bytes, after: bytes
+) -> None:
     secret = secret.strip()
     if len(secret) < 8:
         return
@@ -116,9 +126,17 @@ def test_shorter_pieces_and_public_prefixes_stay() -> None:
 
 
 def test_long_secrets_are_found_whole_and_cut() -> None:
-    token = "eyJhbGciOiJSUzI1NiJ9." + "".join(hashlib.sha512(bytes([n])).hexdigest() for n in range(9))
+    token = "eyJhbGciOiJSUzI1NiJ9." + "".join(
+        hashlib.sha512(bytes([n])).hexdigest() for n in range(9)
+    )
     subject = redactor(token)
-    for piece in (token, token[:60], token[-14:], token[500:543], base64.b64encode(token.encode()).decode()[50:1200]):
+    for piece in (
+        token,
+        token[:60],
+        token[-14:],
+        token[500:543],
+        base64.b64encode(token.encode()).decode()[50:1200],
+    ):
         assert subject.text(f"<{piece}>") == f"<{mark(token)}>"
     assert subject.text("eyJhbGciOiJSUzI1NiJ9.other") == "eyJhbGciOiJSUzI1NiJ9.other"
 
@@ -153,7 +171,11 @@ def test_bytes_without_a_secret_are_untouched(data: bytes) -> None:
 @pytest.mark.parametrize("sentinel", SENTINELS)
 def test_sentinels_stay_readable(sentinel: str) -> None:
     subject = redactor("sk-ant-api03-ccprivate-0123456789", sentinel)
-    headers = (("Authorization", f"Bearer {sentinel}"), ("x-api-key", sentinel), ("api-key", sentinel))
+    headers = (
+        ("Authorization", f"Bearer {sentinel}"),
+        ("x-api-key", sentinel),
+        ("api-key", sentinel),
+    )
     assert subject.headers(headers) == [[name, value] for name, value in headers]
     assert subject.url(f"/v1/models?key={sentinel}") == f"/v1/models?key={sentinel}"
     assert subject.text(sentinel) == sentinel
@@ -194,8 +216,14 @@ def test_headers_by_name(name: str, value: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("/v1beta/models/m:generate?alt=sse&key=AIzaXy", f"/v1beta/models/m:generate?alt=sse&key={mark('AIzaXy')}"),
-        ("https://h/p?API_KEY=a%2Fb#access_token=c", f"https://h/p?API_KEY={mark('a/b')}#access_token={mark('c')}"),
+        (
+            "/v1beta/models/m:generate?alt=sse&key=AIzaXy",
+            f"/v1beta/models/m:generate?alt=sse&key={mark('AIzaXy')}",
+        ),
+        (
+            "https://h/p?API_KEY=a%2Fb#access_token=c",
+            f"https://h/p?API_KEY={mark('a/b')}#access_token={mark('c')}",
+        ),
         ("https://h/?%6bey=abc", f"https://h/?%6bey={mark('abc')}"),
         ("https://user:pw@h/x", f"https://{mark('user:pw')}@h/x"),
         ("/v1/messages?beta=true&monkey=1", "/v1/messages?beta=true&monkey=1"),
@@ -217,21 +245,35 @@ def test_the_mark_is_the_same_wherever_the_secret_stands() -> None:
 
 def test_a_credential_seen_in_a_header_is_cut_out_of_bodies_too() -> None:
     subject = redactor()
-    subject.learn((("authorization", "Bearer my-own-key-0123456789"), ("cookie", "a=session-value-0123456789")))
+    subject.learn(
+        (
+            ("authorization", "Bearer my-own-key-0123456789"),
+            ("cookie", "a=session-value-0123456789"),
+        )
+    )
     subject.learn_url("/v1?key=another%2Fkey%2F0123456789")
     assert "0123" not in subject.text("echo my-own-key-0123456789 and another/key/0123456789")
 
 
 def test_ordinary_words_and_sentinels_in_such_headers_are_not_learned() -> None:
     subject = redactor()
-    subject.learn((("x-api-key", "dummy"), ("api-key", "an-ordinary-long-word"), ("authorization", SENTINELS[0])))
+    subject.learn(
+        (
+            ("x-api-key", "dummy"),
+            ("api-key", "an-ordinary-long-word"),
+            ("authorization", SENTINELS[0]),
+        )
+    )
     text = f"dummy an-ordinary-long-word {SENTINELS[0]}"
     assert subject.text(text) == text
 
 
 def test_learned_credentials_do_not_pile_up() -> None:
     subject = redactor()
-    keys = [hashlib.sha256(bytes([number % 256, number // 256])).hexdigest() for number in range(LEARNED_SECRETS + 1)]
+    keys = [
+        hashlib.sha256(bytes([number % 256, number // 256])).hexdigest()
+        for number in range(LEARNED_SECRETS + 1)
+    ]
     for key in keys:
         subject.learn((("x-api-key", key),))
     assert subject.text(keys[0]) == keys[0]
@@ -292,7 +334,10 @@ def test_offsets_move_with_the_cut() -> None:
 
 
 def test_log_lines_lose_what_looks_like_a_credential() -> None:
-    line = redactor(KEY).line(f"GET https://h/v1?key=AIzaSyABC&alt=sse Authorization: Bearer abcdefghijkl0 {KEY}")
-    assert line == (
-        f"GET https://h/v1?key={mark('AIzaSyABC')}&alt=sse Authorization: Bearer {mark('abcdefghijkl0')} {mark(KEY)}"
+    line = redactor(KEY).line(
+        f"GET https://h/v1?key=AIzaSyABC&alt=sse Authorization: Bearer abcdefghijkl0 {KEY}"
+    )
+    assert (
+        line == f"GET https://h/v1?key={mark('AIzaSyABC')}&alt=sse Authorization: Bearer"
+        f" {mark('abcdefghijkl0')} {mark(KEY)}"
     )

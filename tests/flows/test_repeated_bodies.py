@@ -1,4 +1,6 @@
-"""What is searched only where it differs from the body before comes out as if all of it had been searched."""
+"""What is searched only where it differs from the body before comes out as if all of it had been
+searched.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from tests.flows.agent_session import made_up
 from tests.flows.test_redact import ENCODINGS, KEY, redactor
 
 SHORT = "pa55word"
-LONG = "eyJhbGciOiJSUzI1NiJ9." + "".join(random.Random(9).choices("abcdefghijkLMNOPQRST0123456789-_", k=900))
+LONG = "eyJhbGciOiJSUzI1NiJ9." + "".join(
+    random.Random(9).choices("abcdefghijkLMNOPQRST0123456789-_", k=900)
+)
 FIELD = b'"client_secret" :\t "Bearer Vq7-canary-4f1c9d20b7a6"'
 SECRETS = (KEY, SHORT, LONG)
 
@@ -48,23 +52,36 @@ _FORMS = [ENCODINGS[name](secret) for name in sorted(ENCODINGS) for secret in SE
 
 @st.composite
 def _pieces(draw: st.DrawFn) -> list[tuple[int, bytes]]:
-    """Pieces of two bodies: what both have, what only the one before has, what only the new one has."""
+    """Pieces of two bodies: what both have, what only the one before has, what only the new one
+    has.
+    """
     pieces: list[tuple[int, bytes]] = []
     for _ in range(draw(st.integers(1, 6))):
         filling = b"".join(draw(st.lists(st.sampled_from(_FILLING), max_size=4)))
         pieces.append((draw(st.sampled_from((_KEPT, _KEPT, _KEPT, _CUT, _PUT))), filling))
         if draw(st.booleans()):
-            pieces += _broken(draw(st.sampled_from(_FORMS)), draw(st.lists(st.integers(0, 1200), max_size=3)), draw)
+            pieces += _broken(
+                draw(st.sampled_from(_FORMS)),
+                draw(st.lists(st.integers(0, 1200), max_size=3)),
+                draw,
+            )
     return pieces
 
 
 def _broken(form: bytes, cuts: list[int], draw: st.DrawFn) -> list[tuple[int, bytes]]:
-    """A secret in pieces: each was there before or is new, and something between them may be gone."""
+    """A secret in pieces: each was there before or is new, and something between them may be
+    gone.
+    """
     places = [0, *sorted({cut % len(form) for cut in cuts}), len(form)]
     pieces: list[tuple[int, bytes]] = []
     for start, end in pairwise(places):
         pieces.append((draw(st.sampled_from((_KEPT, _KEPT, _PUT))), form[start:end]))
-        pieces.append((draw(st.sampled_from((_CUT, _PUT))), draw(st.sampled_from((b"", b"", b"~", b"\\", b'"')))))
+        pieces.append(
+            (
+                draw(st.sampled_from((_CUT, _PUT))),
+                draw(st.sampled_from((b"", b"", b"~", b"\\", b'"'))),
+            )
+        )
     return pieces
 
 
@@ -98,17 +115,48 @@ def check(data: bytes, alike: Shared) -> RedactedBody:
     assert now == alone
     assert now.searched is not None
     assert alone.searched is not None
-    assert (now.searched.spots, now.searched.fields) == (alone.searched.spots, alone.searched.fields)
+    assert (now.searched.spots, now.searched.fields) == (
+        alone.searched.spots,
+        alone.searched.fields,
+    )
     return before
 
 
 @given(_pieces())
-@example([(_KEPT, b"sk-ant-oat01-Zq8"), (_CUT, b"~"), (_KEPT, b"vT3/x+L"), (_CUT, b"~"), (_KEPT, b"w0Rk5B")])
-@example([(_KEPT, b'"password": "' + b"\\/" * (MAX_VALUE_BYTES - 9)), (_CUT, b" "), (_KEPT, b'secret12345"')])
-@example([(_KEPT, b'"password"' + b" " * 99_000), (_PUT, b":"), (_KEPT, b" " * 99_000 + b'"secret12345"')])
+@example(
+    [
+        (_KEPT, b"sk-ant-oat01-Zq8"),
+        (_CUT, b"~"),
+        (_KEPT, b"vT3/x+L"),
+        (_CUT, b"~"),
+        (_KEPT, b"w0Rk5B"),
+    ]
+)
+@example(
+    [
+        (_KEPT, b'"password": "' + b"\\/" * (MAX_VALUE_BYTES - 9)),
+        (_CUT, b" "),
+        (_KEPT, b'secret12345"'),
+    ]
+)
+@example(
+    [
+        (_KEPT, b'"password"' + b" " * 99_000),
+        (_PUT, b":"),
+        (_KEPT, b" " * 99_000 + b'"secret12345"'),
+    ]
+)
 @example([(_KEPT, b"{"), (_CUT, b'"token":'), (_KEPT, b'"password":"api_key":"secret12345"')])
-@example([(_KEPT, b'"token": "' + b'\\"' * 90 + b"abcdefghijkl"), (_PUT, b"12345678"), (_KEPT, b'"')])
-@example([(_KEPT, b'\\"' * 70 + b'"token": "' + b'\\"' * 60 + b"abcdefghijkl"), (_PUT, b"12345678"), (_KEPT, b'"')])
+@example(
+    [(_KEPT, b'"token": "' + b'\\"' * 90 + b"abcdefghijkl"), (_PUT, b"12345678"), (_KEPT, b'"')]
+)
+@example(
+    [
+        (_KEPT, b'\\"' * 70 + b'"token": "' + b'\\"' * 60 + b"abcdefghijkl"),
+        (_PUT, b"12345678"),
+        (_KEPT, b'"'),
+    ]
+)
 @example([(_KEPT, b'"token": \\"'), (_CUT, b"~"), (_KEPT, b'"abcdefghijkl12345678"')])
 @example([(_KEPT, b"pa55"), (_CUT, b"-"), (_KEPT, b"word")])
 @settings(max_examples=700, deadline=None)
@@ -121,7 +169,9 @@ def test_the_same_comes_out(pieces: list[tuple[int, bytes]]) -> None:
 @settings(max_examples=300, deadline=None)
 def test_a_secret_whose_pieces_were_there_before_is_found(data: st.DataObject) -> None:
     """The body before has pieces that are too short to tell."""
-    form = ENCODINGS[data.draw(st.sampled_from(sorted(ENCODINGS)))](data.draw(st.sampled_from((KEY, SHORT))))
+    form = ENCODINGS[data.draw(st.sampled_from(sorted(ENCODINGS)))](
+        data.draw(st.sampled_from((KEY, SHORT)))
+    )
     step = data.draw(st.integers(1, 5))
     pieces = [(_KEPT, b"text " * data.draw(st.integers(0, 9)))]
     for start in range(0, len(form), step):
@@ -154,7 +204,9 @@ def test_what_was_there_before_is_not_searched_again(monkeypatch: pytest.MonkeyP
     looked_at = 0
     spots, between = Needles.spots, named_fields._fields_between
 
-    def counted_spots(self: Needles, data: bytes, start: int = 0, end: int | None = None) -> list[int]:
+    def counted_spots(
+        self: Needles, data: bytes, start: int = 0, end: int | None = None
+    ) -> list[int]:
         nonlocal looked_at
         looked_at += (len(data) if end is None else end) - start
         return spots(self, data, start, end)
@@ -214,7 +266,9 @@ def test_lanes_of_bodies_that_become_large_enough_to_be_compared(end: int) -> No
         assert stored.packed.digest == packer.store(stored.body.data, "").packed.digest
 
 
-def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """First alone, then as a variant of the client's side, whose bytes it shares."""
     packer = Packer(redactor(KEY))
     packer.store(_TEXT, "", lane="forwarded")
@@ -229,7 +283,10 @@ def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(monke
     for number in range(3):
         client = packer.store(forwarded[:-1] + b', "turn %d"]' % number, "", lane="client")
         before, forwarded = forwarded, client.body.data + b" "
-        assert packer.store(forwarded, "", near=[client], lane="forwarded").packed.base is client.packed
+        assert (
+            packer.store(forwarded, "", near=[client], lane="forwarded").packed.base
+            is client.packed
+        )
         assert compared[-1] is before
 
 

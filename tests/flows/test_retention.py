@@ -30,10 +30,14 @@ DAY_S = 86_400.0
 def stored(db: None) -> list[str]:
     """Ten flows, one a day, the oldest first; each has a body of its own and one that all share."""
     builder = RowBuilder(Redactor(SecretRegistry()))
-    shared = side("client", b"the same question, every day of the week, asked again and again and again")
+    shared = side(
+        "client", b"the same question, every day of the week, asked again and again and again"
+    )
     for age in range(10):
         own = side("delivered", os.urandom(2000))
-        write_batch([builder.build(flow(f"day-{age}", started_at=EPOCH - age * DAY_S, sides=(shared, own)))])
+        write_batch(
+            [builder.build(flow(f"day-{age}", started_at=EPOCH - age * DAY_S, sides=(shared, own)))]
+        )
     return [f"day-{age}" for age in reversed(range(10))]
 
 
@@ -111,7 +115,12 @@ def test_bodies_left_behind_are_swept(stored: list[str]) -> None:
 
 def test_interrupted_flows(db: None) -> None:
     builder = RowBuilder(Redactor(SecretRegistry()))
-    write_batch([builder.build(live("before", started_at=EPOCH - 1)), builder.build(live("after", started_at=EPOCH))])
+    write_batch(
+        [
+            builder.build(live("before", started_at=EPOCH - 1)),
+            builder.build(live("after", started_at=EPOCH)),
+        ]
+    )
     assert mark_interrupted(NOW) == 1
     assert Flow.objects.get(pk="before").state == "error"
     assert Flow.objects.get(pk="after").state == "live"
@@ -165,7 +174,8 @@ def test_the_writer_prunes_by_itself(transactional_db: None) -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL's columns")
 def test_wide_columns_are_kept_as_they_are_read(db: None) -> None:
     asked = (
-        "SELECT attstorage::text, attcompression::text FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s"
+        "SELECT attstorage::text, attcompression::text FROM pg_attribute WHERE attrelid ="
+        " %s::regclass AND attname = %s"
     )
     with connection.cursor() as cursor:
         cursor.execute(asked, ["flows_flowbody", "blob"])
@@ -188,7 +198,9 @@ def test_everything_goes_at_once_unless_something_is_pinned() -> None:
 
 
 @pytest.mark.django_db
-def test_many_flows_go_with_their_bodies_and_nobody_elses(stored: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_flows_go_with_their_bodies_and_nobody_elses(
+    stored: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(services, "_MANY_FLOWS", 3)
     monkeypatch.setattr(services, "_CHUNK_ROWS", 2)
     monkeypatch.setattr(services, "_CHUNK_BODIES", 3)

@@ -50,7 +50,11 @@ def save(client: Client, name: str, query: str, **fields: str) -> Any:
 def menu(client: Client) -> list[tuple[str, str]]:
     """(address, name) of what the menu offers."""
     html = client.get("/flows/").content.decode()
-    html = html[html.index("saved-sheet") : html.index("</details>\n</div>") if "</details>\n</div>" in html else None]
+    html = html[
+        html.index("saved-sheet") : html.index("</details>\n</div>")
+        if "</details>\n</div>" in html
+        else None
+    ]
     return re.findall(r'<li><a href="(/flows/\?[^"]*)"[^>]*>([^<]*)', html)
 
 
@@ -64,7 +68,10 @@ def test_it_is_saved_picked_renamed_and_deleted(ada: Client):
     assert "Saved “cheap failures”." in ada.get(answer["Location"]).content.decode()
     assert menu(ada) == [("/flows/?status=4xx&amp;cost_max_usd=1", "cheap failures")]
     pk = SavedFilter.objects.get().pk
-    assert ada.post(f"/flows/saved/{pk}/", {"name": "denied"})["Location"] == "/flows/?status=4xx&cost_max_usd=1"
+    assert (
+        ada.post(f"/flows/saved/{pk}/", {"name": "denied"})["Location"]
+        == "/flows/?status=4xx&cost_max_usd=1"
+    )
     assert menu(ada)[0][1] == "denied"
     ada.post(f"/flows/saved/{pk}/", {"name": "x", "delete": "1"})
     assert menu(ada) == []
@@ -72,7 +79,10 @@ def test_it_is_saved_picked_renamed_and_deleted(ada: Client):
 
 def test_the_one_in_force_is_marked(ada: Client):
     save(ada, "mine", "provider=local&status=5xx")
-    assert ada.get("/flows/?status=5xx&provider=local").content.decode().count('aria-current="true"') == 1
+    assert (
+        ada.get("/flows/?status=5xx&provider=local").content.decode().count('aria-current="true"')
+        == 1
+    )
     assert 'aria-current="true"' not in ada.get("/flows/?status=5xx").content.decode()
 
 
@@ -85,7 +95,11 @@ def test_the_one_in_force_is_marked(ada: Client):
         ("empty", "", "There is no filter to save"),
         ("page only", "cursor=1_x&unknown=1", "There is no filter to save"),
         ("impossible", "status=9xx", "Select a valid choice"),
-        ("long", "q=" + "x" * 1990 + "&jq=" + "y" * 3000, "query: Ensure this value has at most 4000 characters"),
+        (
+            "long",
+            "q=" + "x" * 1990 + "&jq=" + "y" * 3000,
+            "query: Ensure this value has at most 4000 characters",
+        ),
         ("many", "&".join(f"a{n}=1" for n in range(2000)), "This is no query of the flow list"),
     ],
 )
@@ -99,7 +113,10 @@ def test_what_cannot_be_saved_says_why(ada: Client, name: str, query: str, probl
 def test_a_name_is_used_once_by_everybody_for_themselves(ada: Client, bob: Client):
     save(ada, "mine", "status=5xx")
     answer = save(ada, "mine", "status=4xx")
-    assert "You have saved a filter with this name already." in ada.get(answer["Location"]).content.decode()
+    assert (
+        "You have saved a filter with this name already."
+        in ada.get(answer["Location"]).content.decode()
+    )
     save(bob, "mine", "status=4xx")
     assert SavedFilter.objects.count() == 2
 
@@ -112,7 +129,12 @@ def test_others_see_what_is_shared_and_change_nothing(ada: Client, bob: Client):
     for saved in SavedFilter.objects.all():
         assert bob.post(f"/flows/saved/{saved.pk}/", {"delete": "1"}).status_code == 404
     common = SavedFilter.objects.get(name="common")
-    assert signed_in("root", is_superuser=True).post(f"/flows/saved/{common.pk}/", {"delete": "1"}).status_code == 302
+    assert (
+        signed_in("root", is_superuser=True)
+        .post(f"/flows/saved/{common.pk}/", {"delete": "1"})
+        .status_code
+        == 302
+    )
     assert [name for _, name in menu(bob)] == []
 
 
@@ -128,11 +150,16 @@ def test_guests_and_other_methods_get_nowhere(ada: Client, client: Client):
 
 def test_a_hostile_name_is_text(ada: Client):
     SavedFilter.objects.create(
-        owner=User.objects.get(username="ada"), name=HOSTILE[:24], query="q=%3Cscript%3E", shared=True
+        owner=User.objects.get(username="ada"),
+        name=HOSTILE[:24],
+        query="q=%3Cscript%3E",
+        shared=True,
     )
     html = ada.get("/flows/").content.decode()
     assert "<script>alert" not in html
-    assert "\u202e" not in html.replace(f'value="{HOSTILE[:24]}'.replace("<", "&lt;").replace(">", "&gt;"), "")
+    assert "\u202e" not in html.replace(
+        f'value="{HOSTILE[:24]}'.replace("<", "&lt;").replace(">", "&gt;"), ""
+    )
 
 
 def test_there_is_a_limit(ada: Client, monkeypatch: pytest.MonkeyPatch):
@@ -141,13 +168,21 @@ def test_there_is_a_limit(ada: Client, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("flows.saved_filter_api.MAX_SAVED", 1)
     save(ada, "one", "status=5xx")
     answer = save(ada, "two", "status=4xx")
-    assert "You have saved 1 filters; delete some first." in ada.get(answer["Location"]).content.decode()
-    refused = api_of("ada").post("/api/saved-filters/", {"name": "two", "query": "status=4xx"}, format="json")
+    assert (
+        "You have saved 1 filters; delete some first."
+        in ada.get(answer["Location"]).content.decode()
+    )
+    refused = api_of("ada").post(
+        "/api/saved-filters/", {"name": "two", "query": "status=4xx"}, format="json"
+    )
     assert refused.status_code == 400
 
 
 def test_a_query_keeps_only_what_filters():
-    assert clean_query("?jq=map(.)&status=5xx&limit=3&header=a:+b") == "status=5xx&header=a%3A+b&jq=map%28.%29"
+    assert (
+        clean_query("?jq=map(.)&status=5xx&limit=3&header=a:+b")
+        == "status=5xx&header=a%3A+b&jq=map%28.%29"
+    )
 
 
 # --- REST
@@ -155,7 +190,9 @@ def test_a_query_keeps_only_what_filters():
 
 def test_rest_has_the_same(ada: Client, bob: Client):
     mine, theirs = api_of("ada"), api_of("bob")
-    made = mine.post("/api/saved-filters/", {"name": "slow", "query": "?duration_min_ms=9000&x=1"}, format="json")
+    made = mine.post(
+        "/api/saved-filters/", {"name": "slow", "query": "?duration_min_ms=9000&x=1"}, format="json"
+    )
     assert made.status_code == 201, made.content
     row = made.json()
     assert row == {
@@ -169,15 +206,17 @@ def test_rest_has_the_same(ada: Client, bob: Client):
     address = f"/api/saved-filters/{row['id']}/"
     assert theirs.get("/api/saved-filters/").json() == []
     assert theirs.get(address).status_code == 404
-    assert mine.patch(address, {"shared": True, "name": "slow ones"}, format="json").status_code == 200
-    assert [(found["name"], found["mine"]) for found in theirs.get("/api/saved-filters/").json()] == [
-        ("slow ones", False)
-    ]
+    assert (
+        mine.patch(address, {"shared": True, "name": "slow ones"}, format="json").status_code == 200
+    )
+    assert [
+        (found["name"], found["mine"]) for found in theirs.get("/api/saved-filters/").json()
+    ] == [("slow ones", False)]
     assert theirs.patch(address, {"name": "x"}, format="json").status_code == 404
     assert theirs.delete(address).status_code == 404
-    assert mine.post("/api/saved-filters/", {"name": "slow ones", "query": "q=x"}, format="json").json() == {
-        "name": ["You have saved a filter with this name already."]
-    }
+    assert mine.post(
+        "/api/saved-filters/", {"name": "slow ones", "query": "q=x"}, format="json"
+    ).json() == {"name": ["You have saved a filter with this name already."]}
     bad = mine.post("/api/saved-filters/", {"name": "bad", "query": "status=9xx"}, format="json")
     assert (bad.status_code, list(bad.json())) == (400, ["query"])
     assert mine.delete(address).status_code == 204
@@ -200,7 +239,14 @@ def test_the_shell_takes_a_name_or_a_query(ada: Client):
     assert listed("--filter", "provider=local", "-n", "1") == [IDS["redirect"]]
     call_command("flows", "list", "--filter", "provider=local", stdout=(out := StringIO()))
     assert len(out.getvalue().splitlines()) == 3
-    call_command("flows", "clear", "--filter", "provider=local", stdout=(out := StringIO()), stderr=StringIO())
+    call_command(
+        "flows",
+        "clear",
+        "--filter",
+        "provider=local",
+        stdout=(out := StringIO()),
+        stderr=StringIO(),
+    )
     assert out.getvalue() == "Cleared 2 flows.\n"
 
 

@@ -15,7 +15,10 @@ from flows.search_text import MAX_BYTES, answer, question
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 
-TOOL_RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "42"}]}
+TOOL_RESULT = {
+    "role": "user",
+    "content": [{"type": "tool_result", "tool_use_id": "1", "content": "42"}],
+}
 NOTE = {"type": "text", "text": "<system-reminder>be nice</system-reminder>"}
 
 
@@ -23,11 +26,32 @@ NOTE = {"type": "text", "text": "<system-reminder>be nice</system-reminder>"}
     "request_body",
     [
         {"messages": [{"role": "user", "content": "why?"}]},
-        {"messages": [{"role": "user", "content": [NOTE, {"type": "text", "text": "why?"}]}, TOOL_RESULT]},
-        {"messages": [{"role": "user", "content": "old"}, {"role": "user", "content": "why?"}, {"role": "assistant"}]},
+        {
+            "messages": [
+                {"role": "user", "content": [NOTE, {"type": "text", "text": "why?"}]},
+                TOOL_RESULT,
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user", "content": "old"},
+                {"role": "user", "content": "why?"},
+                {"role": "assistant"},
+            ]
+        },
         {"input": "why?"},
-        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "why?"}]}, {"type": "reasoning"}]},
-        {"contents": [{"role": "user", "parts": [{"text": "why?"}]}, {"role": "model", "parts": [{"text": "so"}]}]},
+        {
+            "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": "why?"}]},
+                {"type": "reasoning"},
+            ]
+        },
+        {
+            "contents": [
+                {"role": "user", "parts": [{"text": "why?"}]},
+                {"role": "model", "parts": [{"text": "so"}]},
+            ]
+        },
         {"contents": [{"parts": [{"text": "why?"}]}]},
         {"request": {"contents": [{"role": "user", "parts": [{"text": "why?"}]}]}},
     ],
@@ -36,7 +60,9 @@ def test_question(request_body: object) -> None:
     assert question(json.dumps(request_body).encode()) == "why?"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"messages": 5}', b'{"messages": [1, {"content": {}}]}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"messages": 5}', b'{"messages": [1, {"content": {}}]}']
+)
 def test_no_question(body: bytes) -> None:
     assert question(body) == ""
 
@@ -46,11 +72,19 @@ def test_no_question(body: bytes) -> None:
     [
         b'{"content": [{"type": "text", "text": "because"}]}',
         b'{"choices": [{"message": {"content": "because"}}]}',
-        b'{"output": [{"type": "message", "content": [{"type": "output_text", "text": "because"}]}]}',
+        (
+            b'{"output": [{"type": "message", "content": [{"type": "output_text", "text":'
+            b' "because"}]}]}'
+        ),
         b'{"candidates": [{"content": {"parts": [{"text": "because"}]}}]}',
-        b'data: {"choices": [{"delta": {"content": "be"}}]}\n\n'
-        b'data: {"choices": [{"delta": {"content": "cause"}}]}\n\n',
-        b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": {"text": "because"}}\n\n',
+        (
+            b'data: {"choices": [{"delta": {"content": "be"}}]}\n\n'
+            b'data: {"choices": [{"delta": {"content": "cause"}}]}\n\n'
+        ),
+        (
+            b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": {"text":'
+            b' "because"}}\n\n'
+        ),
         b'data: {"candidates": [{"content": {"parts": [{"text": "because"}]}}]}\n\n',
     ],
 )
@@ -62,8 +96,13 @@ def test_the_text_is_bounded_and_holds_no_secret_even_in_pieces() -> None:
     registry = SecretRegistry()
     key = "sk-proj-0123456789abcdefghij"
     registry.add(key)
-    pieces = "".join(f"data: {json.dumps({'choices': [{'delta': {'content': part}}]})}\n\n" for part in key)
-    sides = (side("client", json.dumps({"input": "é" * 9000}).encode()), side("delivered", pieces.encode()))
+    pieces = "".join(
+        f"data: {json.dumps({'choices': [{'delta': {'content': part}}]})}\n\n" for part in key
+    )
+    sides = (
+        side("client", json.dumps({"input": "é" * 9000}).encode()),
+        side("delivered", pieces.encode()),
+    )
     text = RowBuilder(Redactor(registry)).build(flow(sides=sides)).flow.search_text
     assert len(text.encode()) <= MAX_BYTES + len(mark(key).encode())
     assert "flow-1" in text

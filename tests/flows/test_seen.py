@@ -40,7 +40,11 @@ def test_nothing_seen_is_used_when_another_secret_is_known() -> None:
     registry = SecretRegistry()
     subject = Redactor(registry)
     url = f"/x?beta=1&echo={KEY}"
-    assert (subject.headers(HEADERS)[1], subject.url(url), subject.text(KEY)) == (["X-Echo", KEY], url, KEY)
+    assert (subject.headers(HEADERS)[1], subject.url(url), subject.text(KEY)) == (
+        ["X-Echo", KEY],
+        url,
+        KEY,
+    )
     registry.add(KEY)
     assert subject.headers(HEADERS)[1] == ["X-Echo", mark(KEY)]
     assert (subject.url(url), subject.text(KEY)) == (f"/x?beta=1&echo={mark(KEY)}", mark(KEY))
@@ -50,7 +54,9 @@ def test_nothing_seen_is_used_when_another_secret_is_known() -> None:
     assert subject.headers(echo) == [["echo", mark(HEADERS[0][1])]]
 
 
-def test_a_credential_seen_before_is_learned_again_when_it_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_credential_seen_before_is_learned_again_when_it_was_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(redact, "LEARNED_SECRETS", 2)
     subject = Redactor(SecretRegistry())
     keys = [hashlib.sha256(bytes([number])).hexdigest() for number in range(4)]

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from flows.shared import LEAST_BYTES, MOST_STRETCHES, Shared, common_prefix, shared
 
-_WORDS = st.lists(st.sampled_from([b"a", b"bc", b'{"role": "user"}' * 30, b"text " * 40, bytes(range(256)) * 2]))
+_WORDS = st.lists(
+    st.sampled_from([b"a", b"bc", b'{"role": "user"}' * 30, b"text " * 40, bytes(range(256)) * 2])
+)
 
 
 def check(data: bytes, base: bytes) -> Shared:
@@ -53,7 +55,15 @@ def test_a_date_at_the_front_a_mark_that_moves_and_a_new_message(size: int) -> N
     third = size // 3
     base = b'{"date":"2026-11-27",' + text[:third] + b',"mark":1}' + text[third:] + b'"mark":1}]}'
     message = random.Random(1).randbytes(3000)
-    data = b'{"date":"2026-12-1",' + text[:third] + b"}" + text[third:] + b"," + message + b'"mark":1}]}'
+    data = (
+        b'{"date":"2026-12-1",'
+        + text[:third]
+        + b"}"
+        + text[third:]
+        + b","
+        + message
+        + b'"mark":1}]}'
+    )
     found = check(data, base)
     assert found.new_bytes < len(message) + 100
     assert check(base, data).new_bytes < 100

@@ -1,4 +1,6 @@
-"""Sides and traces are read as they were written, and a flow's references are those of its last hand-over."""
+"""Sides and traces are read as they were written, and a flow's references are those of its last
+hand-over.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,34 @@ from tests.flows.records import flow, live, side
 
 LINES = [["x-a", "1"], ["x-name", 'grün "quoted" \\']]
 SIDES = [
-    FlowSide("client", "HTTP/1.1", "POST", "http://h/", headers=LINES, body_digest="d", body_size_bytes=3),
+    FlowSide(
+        "client", "HTTP/1.1", "POST", "http://h/", headers=LINES, body_digest="d", body_size_bytes=3
+    ),
     FlowSide("forwarded", headers=LINES, body_truncated=True),
     FlowSide("upstream", status_code=0, reason="", trailers=[["t", "1"]], chunk_times=[[0, 0.5]]),
     FlowSide("delivered", status_code=200, headers=[], body_redacted=True, body_decoded=True),
 ]
 TRACES = [
-    HookTrace(0, "inbound", "h", "ran", prepare_ms=0.1, changed=["body"], headers_before=LINES, headers_after=[]),
-    HookTrace(3, "outbound", "i", "error", "why", headers_before=None, headers_after=[["x-b", "2"]], body_after="e"),
+    HookTrace(
+        0,
+        "inbound",
+        "h",
+        "ran",
+        prepare_ms=0.1,
+        changed=["body"],
+        headers_before=LINES,
+        headers_after=[],
+    ),
+    HookTrace(
+        3,
+        "outbound",
+        "i",
+        "error",
+        "why",
+        headers_before=None,
+        headers_after=[["x-b", "2"]],
+        body_after="e",
+    ),
     HookTrace(4, url_before="/a", url_after="/b"),
 ]
 
@@ -40,12 +62,17 @@ def test_what_was_written_is_read() -> None:
     parts = written(SIDES, TRACES)
     assert list(read_sides(parts.headers, parts.sides).values()) == SIDES
     assert read_traces(parts.headers, parts.steps) == TRACES
-    assert orjson.loads(parts.headers) == [LINES, []], "equal lists stand there once, and those of hooks elsewhere"
+    assert orjson.loads(parts.headers) == [LINES, []], (
+        "equal lists stand there once, and those of hooks elsewhere"
+    )
 
 
 def test_nothing_is_something_too() -> None:
     parts = written([], [])
-    assert (read_sides(parts.headers, parts.sides), read_traces(parts.headers, parts.steps)) == ({}, [])
+    assert (read_sides(parts.headers, parts.sides), read_traces(parts.headers, parts.steps)) == (
+        {},
+        [],
+    )
 
 
 def test_what_no_database_takes_is_spelled_out() -> None:
@@ -59,8 +86,18 @@ def test_what_no_database_takes_is_spelled_out() -> None:
 
 @pytest.mark.django_db
 def test_a_flow_needs_the_bodies_of_its_last_hand_over_alone() -> None:
-    partial = side("delivered", b"data: the first half of an answer that is long enough to be worth its place\n\n")
-    step = HookStep("inbound", "h", "ran", changed=("body",), body_before=b"before " * 20, body_after=b"after " * 20)
+    partial = side(
+        "delivered",
+        b"data: the first half of an answer that is long enough to be worth its place\n\n",
+    )
+    step = HookStep(
+        "inbound",
+        "h",
+        "ran",
+        changed=("body",),
+        body_before=b"before " * 20,
+        body_after=b"after " * 20,
+    )
     build(replace(live(), sides=(*live().sides, partial), hooks=(step,)))
     assert (BodyRef.objects.count(), FlowBody.objects.count()) == (4, 4)
     build(flow())
@@ -80,8 +117,20 @@ def test_a_body_stays_while_another_flow_needs_it() -> None:
 
 @pytest.mark.django_db
 def test_the_header_filter_finds_headers_of_sides_and_nothing_else() -> None:
-    step = HookStep("inbound", "h", "ran", headers_before=(("x-before", "only-a-hook-saw-it"),), reason="needle-reason")
-    trailed = side("delivered", b"", (("x-here", "Needle"),), trailers=(("x-trailer", "trailed"),), reason="Fine")
+    step = HookStep(
+        "inbound",
+        "h",
+        "ran",
+        headers_before=(("x-before", "only-a-hook-saw-it"),),
+        reason="needle-reason",
+    )
+    trailed = side(
+        "delivered",
+        b"",
+        (("x-here", "Needle"),),
+        trailers=(("x-trailer", "trailed"),),
+        reason="Fine",
+    )
     build(flow(sides=(side("client", b"", url="https://h/needle-url"), trailed), hooks=(step,)))
 
     def found(header: str) -> bool:

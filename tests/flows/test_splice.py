@@ -1,4 +1,6 @@
-"""A body stored as stretches of another one comes back byte for byte, and a damaged one is refused."""
+"""A body stored as stretches of another one comes back byte for byte, and a damaged one is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from flows.packed import pack_over, unpack
 from flows.shared import Shared, Stretch, shared
 from flows.splice import MalformedSplice, decode, encode
 
-_EDITS = st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 600), st.binary(max_size=300)), max_size=5)
+_EDITS = st.lists(
+    st.tuples(st.integers(0, 9000), st.integers(0, 600), st.binary(max_size=300)), max_size=5
+)
 _TEXT = random.Random(5).randbytes(4500) + b"the quick brown fox " * 225
 
 
@@ -32,14 +36,19 @@ def test_any_body_comes_back_over_any_base(data: bytes, base: bytes) -> None:
 
 
 @given(_EDITS, _EDITS)
-def test_edits_come_back(ours: list[tuple[int, int, bytes]], theirs: list[tuple[int, int, bytes]]) -> None:
+def test_edits_come_back(
+    ours: list[tuple[int, int, bytes]], theirs: list[tuple[int, int, bytes]]
+) -> None:
     data, base = edited(_TEXT, ours), edited(_TEXT, theirs)
     assert decode(encode(data, shared(data, base)), base, len(data)) == data
     encoding, blob = pack_over(data, base)
     assert unpack(encoding, len(data), blob, base) == data
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 8000), st.integers(1, 500)), max_size=8), st.binary())
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 8000), st.integers(1, 500)), max_size=8),
+    st.binary(),
+)
 def test_stretches_come_back_in_any_order(named: list[tuple[int, int, int]], end: bytes) -> None:
     data, found = b"", []
     for new, base_at, size in named:
@@ -63,7 +72,9 @@ def test_a_turn_costs_what_it_adds_and_the_rest_is_left_to_zstd() -> None:
 
 
 def test_new_text_is_packed_with_the_text_before_it() -> None:
-    line = b"".join(b"line %d of the program, as it was read\n" % (number * 7919) for number in range(40))
+    line = b"".join(
+        b"line %d of the program, as it was read\n" % (number * 7919) for number in range(40)
+    )
     base = random.Random(1).randbytes(100_000) + line + b"]}"
     data = base[:-2] + b"," + line + b"]}"
     assert len(encode(data, shared(data, base))) < len(zstandard.compress(line)) / 3
@@ -92,7 +103,12 @@ def test_what_is_no_splice_is_refused(blob: bytes, size: int) -> None:
 def test_another_base_and_another_size_are_refused() -> None:
     body = _TEXT + b"more"
     blob = encode(body, shared(body, _TEXT))
-    for base, size in ((b"", len(body)), (_TEXT[:-1], len(body)), (_TEXT, len(body) - 9), (_TEXT, len(body) + 1)):
+    for base, size in (
+        (b"", len(body)),
+        (_TEXT[:-1], len(body)),
+        (_TEXT, len(body) - 9),
+        (_TEXT, len(body) + 1),
+    ):
         with pytest.raises(MalformedSplice):
             decode(blob, base, size)
 

@@ -63,16 +63,24 @@ def recorded(body: bytes) -> Figures | None:
             thoughts,
         )
     if "prompt_tokens" in said:
-        prompt, answer = said.get("prompt_tokens_details") or {}, said.get("completion_tokens_details") or {}
+        prompt, answer = (
+            said.get("prompt_tokens_details") or {},
+            said.get("completion_tokens_details") or {},
+        )
         cached = prompt.get("cached_tokens", said.get("prompt_cache_hit_tokens"))
         return (
-            said["prompt_tokens"], said["completion_tokens"], cached, prompt.get("cache_write_tokens"),
+            said["prompt_tokens"], said["completion_tokens"], cached,
+            prompt.get("cache_write_tokens"),
             answer.get("reasoning_tokens"),
         )  # fmt: skip
     if "total_tokens" in said:
-        read, written = said.get("input_tokens_details") or {}, said.get("output_tokens_details") or {}
+        read, written = (
+            said.get("input_tokens_details") or {},
+            said.get("output_tokens_details") or {},
+        )
         return (
-            said["input_tokens"], said["output_tokens"], read.get("cached_tokens"), read.get("cache_write_tokens"),
+            said["input_tokens"], said["output_tokens"], read.get("cached_tokens"),
+            read.get("cache_write_tokens"),
             written.get("reasoning_tokens"),
         )  # fmt: skip
     read, write = said.get("cache_read_input_tokens"), said.get("cache_creation_input_tokens")
@@ -106,14 +114,18 @@ START = {
 
 
 def test_a_stream_that_was_cut_knows_what_it_read_but_not_what_it_wrote() -> None:
-    found = usage_of_body(sse(START, {"type": "content_block_delta", "delta": {"text": "usage"}}) + b'data: {"usage')
+    found = usage_of_body(
+        sse(START, {"type": "content_block_delta", "delta": {"text": "usage"}}) + b'data: {"usage'
+    )
     assert found is not None
     assert figures(found.usage) == (910, None, 900, None, None)
     assert found.model == "claude-haiku-4-5"
 
 
 def test_a_final_event_that_repeats_only_the_fresh_input_does_not_forget_the_cache() -> None:
-    found = usage_of_body(sse(START, {"type": "message_delta", "usage": {"input_tokens": 10, "output_tokens": 50}}))
+    found = usage_of_body(
+        sse(START, {"type": "message_delta", "usage": {"input_tokens": 10, "output_tokens": 50}})
+    )
     assert found is not None
     assert figures(found.usage) == (910, 50, 900, None, None)
 
@@ -121,7 +133,9 @@ def test_a_final_event_that_repeats_only_the_fresh_input_does_not_forget_the_cac
 def test_of_a_huge_stream_only_head_and_tail_are_read() -> None:
     filler = sse({"type": "content_block_delta", "delta": {"text": "usage " * 1000}})
     middle = filler * ((HEAD_BYTES + TAIL_BYTES) // len(filler) + 10)
-    found = usage_of_body(sse(START) + middle + sse({"type": "message_delta", "usage": {"output_tokens": 7}}))
+    found = usage_of_body(
+        sse(START) + middle + sse({"type": "message_delta", "usage": {"output_tokens": 7}})
+    )
     assert found is not None
     assert figures(found.usage)[:2] == (910, 7)
 
@@ -129,7 +143,8 @@ def test_of_a_huge_stream_only_head_and_tail_are_read() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"usage", b'{"usage": 3}', b'{"usage": {}}', b'{"usage": {"input_tokens": "many"}}', b"[[]]", b"data: {",
+        b"", b"usage", b'{"usage": 3}', b'{"usage": {}}', b'{"usage": {"input_tokens": "many"}}',
+        b"[[]]", b"data: {",
         b'{"error": {"message": "usage limit"}}', b"\xff\xfe usage", b"[" * 100_000 + b'"usage"',
         b'{"input_tokens": 7}',
     ],
@@ -139,8 +154,15 @@ def test_an_answer_without_usage_is_unknown(body: bytes) -> None:
 
 
 def test_the_answers_of_one_websocket_add_up() -> None:
-    usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "input_tokens_details": {"cached_tokens": 4}}
+    usage = {
+        "input_tokens": 5,
+        "output_tokens": 2,
+        "total_tokens": 7,
+        "input_tokens_details": {"cached_tokens": 4},
+    }
     done = {"type": "response.completed", "response": {"model": "gpt-5", "usage": usage}}
-    found = usage_of_messages([b"\x00usage", json.dumps(done).encode(), b'{"type": "x"}', json.dumps(done).encode()])
+    found = usage_of_messages(
+        [b"\x00usage", json.dumps(done).encode(), b'{"type": "x"}', json.dumps(done).encode()]
+    )
     assert found is not None
     assert (figures(found.usage), found.model) == ((10, 4, 8, None, None), "gpt-5")

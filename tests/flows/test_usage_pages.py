@@ -1,4 +1,6 @@
-"""The session page and the usage page: sums that are right, unknown that stays unknown, few queries."""
+"""The session page and the usage page: sums that are right, unknown that stays unknown, few
+queries.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def page(client: Client, address: str, status: int = 200) -> str:
     response = client.get(address)
     assert response.status_code == status
     html: str = response.content.decode()
-    assert not re.search(r"<script>alert|<img src=x|\sstyle=|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", html)
+    assert not re.search(
+        r"<script>alert|<img src=x|\sstyle=|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", html
+    )
     return html
 
 
@@ -42,11 +46,23 @@ def text(html: str) -> str:
 
 def test_a_session_has_totals_threads_and_the_place_where_the_cache_was_lost(db: None) -> None:
     seed_session()
-    add_flow("side", 199.5, session_id=SESSION, conversation_id="title", sent_model="haiku", input_tokens=90)
+    add_flow(
+        "side",
+        199.5,
+        session_id=SESSION,
+        conversation_id="title",
+        sent_model="haiku",
+        input_tokens=90,
+    )
     found = session(SESSION)
     assert found is not None
     totals = found.totals
-    assert (totals["requests"], totals["input"], totals["output"], totals["cost"]) == (4, 37_640, 636, Decimal("0.048"))
+    assert (totals["requests"], totals["input"], totals["output"], totals["cost"]) == (
+        4,
+        37_640,
+        636,
+        Decimal("0.048"),
+    )
     assert (totals["unpriced"], totals["reasoning"], found.cache_share) == (1, None, 0.0)
     assert [(thread.letter, thread.requests, thread.main) for thread in found.threads] == [
         ("A", 3, True),
@@ -59,7 +75,9 @@ def test_a_session_has_totals_threads_and_the_place_where_the_cache_was_lost(db:
     assert found.newest.pk == TURN_IDS[2]
 
 
-def test_the_session_page_shows_it_in_few_queries(staff: Client, django_assert_max_num_queries) -> None:
+def test_the_session_page_shows_it_in_few_queries(
+    staff: Client, django_assert_max_num_queries
+) -> None:
     seed_session()
     with django_assert_max_num_queries(8):
         html = page(staff, f"/flows/session/{SESSION}/")
@@ -90,10 +108,21 @@ def seed_usage() -> None:
     """Two days, three models, one of them without a price and one without a count."""
     known = {"state": "done", "status_code": 200, "provider": "anthropic", "session_id": "s1"}
     add_flow(
-        "a", 0, **known, sent_model="haiku", input_tokens=100, output_tokens=10, cache_read_tokens=80, cost_usd=0.5
+        "a",
+        0,
+        **known,
+        sent_model="haiku",
+        input_tokens=100,
+        output_tokens=10,
+        cache_read_tokens=80,
+        cost_usd=0.5,
     )
-    add_flow("b", 24 * 60, **known, sent_model="haiku", input_tokens=300, output_tokens=30, cost_usd=1.5)
-    add_flow("c", 1, **known | {"session_id": ""}, sent_model="local", input_tokens=50, output_tokens=5)
+    add_flow(
+        "b", 24 * 60, **known, sent_model="haiku", input_tokens=300, output_tokens=30, cost_usd=1.5
+    )
+    add_flow(
+        "c", 1, **known | {"session_id": ""}, sent_model="local", input_tokens=50, output_tokens=5
+    )
     add_flow("d", 2, **known | {"status_code": 529}, sent_model="opus")
     flows = list(Flow.objects.all())
     Flow.objects.all().delete()
@@ -104,13 +133,20 @@ def test_the_figures_of_a_period(db: None) -> None:
     seed_usage()
     found = usage_summary(7, "cost", TODAY)
     totals = found.totals
-    assert (totals["requests"], totals["failed"], totals["unpriced"], totals["unmetered"]) == (4, 1, 1, 1)
+    assert (totals["requests"], totals["failed"], totals["unpriced"], totals["unmetered"]) == (
+        4,
+        1,
+        1,
+        1,
+    )
     assert (totals["cost_usd"], totals["input_tokens"], totals["output_tokens"]) == (2, 450, 45)
     assert (totals["cache_share"], totals["reasoning_tokens"]) == (80 / 100, None)
     assert {row["model"]: (row["cost_usd"], row["input_tokens"]) for row in found.models} == {
         "haiku": (2, 400), "local": (None, 50), "opus": (None, None),
     }  # fmt: skip
-    assert [(row["session_id"], row["requests"], row["last_day"]) for row in found.sessions] == [("s1", 3, TODAY)]
+    assert [(row["session_id"], row["requests"], row["last_day"]) for row in found.sessions] == [
+        ("s1", 3, TODAY)
+    ]
     assert [(row["day"], row["cost_usd"]) for row in found.by_day] == [
         (TODAY, Decimal("0.5")),
         (TODAY - timedelta(days=1), Decimal("1.5")),
@@ -120,7 +156,9 @@ def test_the_figures_of_a_period(db: None) -> None:
     assert usage_summary(7, "cost", TODAY - timedelta(days=1)).totals["cost_usd"] == Decimal("1.5")
 
 
-def test_the_usage_page_draws_and_says_what_is_missing(staff: Client, django_assert_max_num_queries) -> None:
+def test_the_usage_page_draws_and_says_what_is_missing(
+    staff: Client, django_assert_max_num_queries
+) -> None:
     seed_usage()
     for row in UsageDaily.objects.order_by("-day"):
         row.day += datetime.now(UTC).date() - TODAY
@@ -131,7 +169,10 @@ def test_the_usage_page_draws_and_says_what_is_missing(staff: Client, django_ass
     with django_assert_max_num_queries(7):
         html = page(staff, "/usage/?days=7&show=tokens")
     assert html.count('<rect class="tone') >= 5
-    assert "the cost of 1 request whose price is not known, and 2 requests whose provider told no tokens" in text(html)
+    assert (
+        "the cost of 1 request whose price is not known, and 2 requests whose provider told no"
+        " tokens" in text(html)
+    )
     assert "$2.00" in html
 
 

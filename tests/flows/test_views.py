@@ -1,4 +1,6 @@
-"""The flow pages over HTTP: what they show, how many queries they need, and that hostile text stays text."""
+"""The flow pages over HTTP: what they show, how many queries they need, and that hostile text stays
+text.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_the_console_asks_for_a_login(client: Client):
     assert response["Location"].startswith("/admin/login/")
 
 
-@pytest.mark.parametrize("address", ["", "rows?ids=x", "x/", "x/partial", "x/json/client", "x/body/client"])
+@pytest.mark.parametrize(
+    "address", ["", "rows?ids=x", "x/", "x/partial", "x/json/client", "x/body/client"]
+)
 def test_only_staff_may_look(client: Client, address: str):
     client.force_login(User.objects.create_user("guest"))
     assert client.get(f"/flows/{address}").status_code == 403
@@ -62,22 +66,30 @@ def test_pages_are_not_kept_by_caches_and_allow_no_inline_code(seeded: Client):
 # --- the list
 
 
-def test_the_list_shows_every_flow_newest_first_without_reading_bodies(seeded: Client, django_assert_max_num_queries):
+def test_the_list_shows_every_flow_newest_first_without_reading_bodies(
+    seeded: Client, django_assert_max_num_queries
+):
     with django_assert_max_num_queries(7) as queries:
         html = page(seeded, "/flows/")
-    assert not [q for q in queries.captured_queries if "flowbody" in q["sql"] or "flowparts" in q["sql"]]
+    assert not [
+        q for q in queries.captured_queries if "flowbody" in q["sql"] or "flowparts" in q["sql"]
+    ]
     assert row_ids(html)[0] == IDS["live"]
     assert len(row_ids(html)) == Flow.objects.count()
     assert "12.9 k" in html  # tokens
     assert "612 ms" in html  # time to the first event
     assert "–" in html  # what is unknown
-    assert html.count('<td class="num cost"><span class="muted">–</span></td>') == Flow.objects.count()
+    assert (
+        html.count('<td class="num cost"><span class="muted">–</span></td>') == Flow.objects.count()
+    )
     Flow.objects.filter(pk=IDS["chat"]).update(cost_usd="0.042")
     assert '<td class="num cost">$0.042</td>' in page(seeded, "/flows/rows?ids=" + IDS["chat"])
 
 
 def test_the_list_costs_the_same_with_more_flows(seeded: Client, django_assert_num_queries):
-    with django_assert_num_queries(7):  # session, user, rows, rights (2), saved filters, values to filter by
+    with django_assert_num_queries(
+        7
+    ):  # session, user, rows, rights (2), saved filters, values to filter by
         page(seeded, "/flows/")
 
 
@@ -173,14 +185,17 @@ def test_the_page_says_in_one_sentence_what_happened(seeded: Client):
     html = page(seeded, f"/flows/{IDS['anthropic']}/")
     heading = re.search(r'<h1 class="sentence">(.*?)</h1>', html, re.DOTALL)
     assert heading
-    assert re.sub("<[^>]+>", "", heading[1]) == (
-        "POST /v1/messages · claude-haiku-4-5 → provider anthropic by sentinel · 2 hooks changed 3 headers · "
-        "200 streamed in 4.1 s"
+    assert (
+        re.sub("<[^>]+>", "", heading[1])
+        == "POST /v1/messages · claude-haiku-4-5 → provider anthropic by sentinel · 2 hooks changed"
+        " 3 headers · 200 streamed in 4.1 s"
     )
 
 
 @pytest.mark.parametrize("name", sorted(IDS))
-@pytest.mark.parametrize("tab", ["client", "forwarded", "response", "changes", "timing", "messages", "nonsense"])
+@pytest.mark.parametrize(
+    "tab", ["client", "forwarded", "response", "changes", "timing", "messages", "nonsense"]
+)
 def test_every_tab_of_every_flow_renders_within_twelve_queries(
     seeded: Client, name: str, tab: str, django_assert_max_num_queries
 ):
@@ -248,7 +263,9 @@ def test_an_impossible_id_is_not_found(staff: Client, address: str):
 def test_bodies_are_downloads_that_no_browser_runs(seeded: Client):
     response = seeded.get(f"/flows/{IDS['anthropic']}/body/client")
     assert json.loads(response.content)["model"] == "claude-haiku-4-5"
-    assert response["Content-Disposition"] == f'attachment; filename="{IDS["anthropic"]}-client.json"'
+    assert (
+        response["Content-Disposition"] == f'attachment; filename="{IDS["anthropic"]}-client.json"'
+    )
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Content-Security-Policy"].startswith("sandbox")
     assert response["Content-Type"] == "application/octet-stream"

@@ -27,7 +27,9 @@ from tests.flows.records import EPOCH, eventually, flow, live, side
 from tests.parts import all_sides
 
 pytestmark = pytest.mark.django_db(transaction=True)
-needs_a_file_lock = pytest.mark.skipif(connection.vendor != "sqlite", reason="writers of SQLite exclude each other")
+needs_a_file_lock = pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="writers of SQLite exclude each other"
+)
 KEY = "sk-ant-oat01-Zq8vT3xLw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"
 
 
@@ -60,7 +62,12 @@ def test_it_works() -> None:
     with running() as writer:
         writer.finished(flow(error="", session_id="s1", is_stream=True, duration_ms=1500.0))
     stored = Flow.objects.get()
-    assert (stored.id, stored.state, stored.method, stored.status_code) == ("flow-1", "done", "POST", 200)
+    assert (stored.id, stored.state, stored.method, stored.status_code) == (
+        "flow-1",
+        "done",
+        "POST",
+        200,
+    )
     assert stored.started_at == datetime.fromtimestamp(EPOCH, UTC)
     assert (stored.request_size_bytes, stored.response_size_bytes) == tuple(
         len(flow().sides[number].body or b"") for number in (0, 3)
@@ -83,7 +90,10 @@ def test_a_later_hand_over_replaces_the_earlier() -> None:
     with running() as writer:
         writer.started(live())
         eventually(lambda: Flow.objects.filter(state="live").exists())
-        partial = side("delivered", b"data: the first half of a long answer that goes on and on, and on, and on\n\n")
+        partial = side(
+            "delivered",
+            b"data: the first half of a long answer that goes on and on, and on, and on\n\n",
+        )
         writer.progress(replace(live(), sides=(*live().sides, partial)))
         eventually(lambda: len(all_sides()) == 3)
         Flow.objects.update(pinned=True)
@@ -111,8 +121,12 @@ def test_hooks_and_websocket_messages_are_stored() -> None:
         body_before=b"before " * 20,
         body_after=b"after " * 20,
     )
-    still = HookStep(stage="inbound", hook="verbose_mode", outcome="skipped", reason="no such header")
-    messages = tuple(WebSocketRecord(seq, 5.0 * seq, seq % 2 == 0, True, b"m%d" % seq) for seq in range(3))
+    still = HookStep(
+        stage="inbound", hook="verbose_mode", outcome="skipped", reason="no such header"
+    )
+    messages = tuple(
+        WebSocketRecord(seq, 5.0 * seq, seq % 2 == 0, True, b"m%d" % seq) for seq in range(3)
+    )
     with running() as writer:
         writer.progress(live(is_websocket=True, hooks=(step, still), messages=messages[:2]))
         eventually(lambda: WebSocketMessage.objects.count() == 2)
@@ -122,18 +136,50 @@ def test_hooks_and_websocket_messages_are_stored() -> None:
     assert first.headers_before == [["x-api-key", "sk-ccproxy-zai"]]
     assert first.headers_after == [["authorization", f"Bearer {mark(KEY)}"]]
     assert load_body(first.body_after) == b"after " * 20
-    assert (second.outcome, second.reason, second.headers_before) == ("skipped", "no such header", None)
-    assert [load_body(row.body_digest) for row in WebSocketMessage.objects.all()] == [b"m0", b"m1", b"m2"]
+    assert (second.outcome, second.reason, second.headers_before) == (
+        "skipped",
+        "no such header",
+        None,
+    )
+    assert [load_body(row.body_digest) for row in WebSocketMessage.objects.all()] == [
+        b"m0",
+        b"m1",
+        b"m2",
+    ]
 
 
 def test_secrets_reach_no_table() -> None:
     leaky = f"leak {KEY} leak".encode()
-    step = HookStep("inbound", "h", "error", reason=KEY, url_before=f"/?a={KEY}", body_before=leaky, body_after=leaky)
+    step = HookStep(
+        "inbound",
+        "h",
+        "error",
+        reason=KEY,
+        url_before=f"/?a={KEY}",
+        body_before=leaky,
+        body_after=leaky,
+    )
     sides = tuple(
-        side(name, leaky, (("x-echo", KEY),), url=f"https://h/{KEY}?key={KEY}", reason=KEY, trailers=(("t", KEY),))
+        side(
+            name,
+            leaky,
+            (("x-echo", KEY),),
+            url=f"https://h/{KEY}?key={KEY}",
+            reason=KEY,
+            trailers=(("t", KEY),),
+        )
         for name in ("client", "forwarded", "upstream", "delivered")
     )
-    names = ("host", "path", "client_url", "forwarded_url", "user_agent", "route", "requested_model", "session_id")
+    names = (
+        "host",
+        "path",
+        "client_url",
+        "forwarded_url",
+        "user_agent",
+        "route",
+        "requested_model",
+        "session_id",
+    )
     record = flow(
         sides=sides,
         hooks=(step,),
@@ -164,7 +210,9 @@ def test_a_secret_that_becomes_known_while_a_flow_runs_is_cut_from_then_on() -> 
 def test_odd_texts_are_stored() -> None:
     headers = (("x-latin", "caf\udce9"), ("x-nul", "a\0b"))
     with running() as writer:
-        writer.finished(flow(user_agent="a\udcff\ud800b" + "x" * 500, sides=(side("client", b"", headers),)))
+        writer.finished(
+            flow(user_agent="a\udcff\ud800b" + "x" * 500, sides=(side("client", b"", headers),))
+        )
     assert Flow.objects.get().user_agent.startswith("a\\xff\\ud800bxxx")
     assert len(Flow.objects.get().user_agent) == 255
     assert all_sides()[0].headers == [["x-latin", "caf\\xe9"], ["x-nul", "a\\x00b"]]
@@ -210,7 +258,9 @@ def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @needs_a_file_lock
-def test_close_gives_up_in_time_when_the_database_stays_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_gives_up_in_time_when_the_database_stays_locked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
     with running() as writer, locked_database():
         writer.finished(flow())
@@ -240,7 +290,9 @@ def test_a_flow_that_cannot_be_stored_costs_only_itself() -> None:
     assert len(all_sides()) == 16
 
 
-def test_the_thread_survives_a_database_that_breaks_in_an_unknown_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_survives_a_database_that_breaks_in_an_unknown_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     calls = []
 
     def breaking(*args: Any) -> None:

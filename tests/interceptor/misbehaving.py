@@ -1,4 +1,7 @@
-"""Ways in which a provider misbehaves, as steps of a raw upstream, and what its client may see. A table, no tests."""
+"""Ways in which a provider misbehaves, as steps of a raw upstream, and what its client may see.
+
+A table, no tests.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ SSE = OK + b"Content-Type: text/event-stream\r\n"
 
 @dataclass(frozen=True)
 class Case:
-    """`status` is what the client gets; `whole` says whether its body must be complete, `body` what it must be."""
+    """`status` is what the client gets; `whole` says whether its body must be complete, `body` what
+    it must be.
+    """
 
     name: str
     steps: Callable[[], Iterable[Step]]
@@ -76,12 +81,14 @@ def _garbage() -> list[Case]:
 
 def _heads() -> list[Case]:
     bad = {
-        "no-colon": ECHO, "nul-in-value": b"X-A: \x00" + ECHO, "bare-cr-in-value": b"X-A: a\rEvil: " + ECHO,
+        "no-colon": ECHO, "nul-in-value": b"X-A: \x00" + ECHO,
+        "bare-cr-in-value": b"X-A: a\rEvil: " + ECHO,
         "space-in-name": b"X A: " + ECHO, "fold": b"X-A: a\r\n " + ECHO, "empty-name": b": " + ECHO,
         "length-words": b"Content-Length: " + ECHO, "length-negative": b"Content-Length: -1",
         "length-two": b"Content-Length: 2\r\nContent-Length: 3",
         "length-and-chunked": b"Content-Length: 2\r\n" + CHUNKED[:-2],
-        "coding-unknown": b"Transfer-Encoding: " + ECHO, "coding-twice": b"Transfer-Encoding: chunked, chunked",
+        "coding-unknown": b"Transfer-Encoding: " + ECHO,
+        "coding-twice": b"Transfer-Encoding: chunked, chunked",
     }  # fmt: skip
     endless = [b"X-A: " + ECHO * 800 + b"\r\n"] * 3000
     return [
@@ -99,7 +106,16 @@ def _interim() -> list[Case]:
         _c("interim/100", b"HTTP/1.1 100 Continue\r\n\r\n" + GOOD, status=200, body=b"{}"),
         _c("interim/102", b"HTTP/1.1 102 Processing\r\n\r\n", 0.05, GOOD, status=200, body=b"{}"),
         _c("interim/103", EARLY + GOOD, status=200, body=b"{}"),
-        _c("interim/103-in-pieces", EARLY[:20], 0.05, EARLY[20:] + GOOD[:9], 0.05, GOOD[9:], status=200, body=b"{}"),
+        _c(
+            "interim/103-in-pieces",
+            EARLY[:20],
+            0.05,
+            EARLY[20:] + GOOD[:9],
+            0.05,
+            GOOD[9:],
+            status=200,
+            body=b"{}",
+        ),
         _c("interim/103-x-1000", [EARLY] * 1000, GOOD, status=200, body=b"{}"),
         _c("interim/103-without-end", EARLY * 10_500, GOOD),
         _c("interim/101-unasked", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + ECHO),
@@ -113,25 +129,31 @@ def _bodies() -> list[Case]:
     many = [b"10000\r\n" + b"a" * 0x10000 + b"\r\n"] * 1100
     return [
         _c("body/cut", OK + JSON + b"Content-Length: 100\r\n\r\n{", status=200, whole=False),
-        _c("body/reset", OK + JSON + b"Content-Length: 100\r\n\r\n{", 0.05, "reset", status=200, whole=False),
-        _c("body/stalled", OK + JSON + b"Content-Length: 100\r\n\r\n{", "hang", status=200, whole=False),
+        _c("body/reset", OK + JSON + b"Content-Length: 100\r\n\r\n{", 0.05, "reset", status=200,
+        whole=False),
+        _c("body/stalled", OK + JSON + b"Content-Length: 100\r\n\r\n{", "hang", status=200,
+        whole=False),
         _c("body/more-than-announced", GOOD + ECHO, status=200, body=b"{}"),
         _c("body/second-answer-unasked", GOOD + GOOD, status=200, body=b"{}"),
         _c("body/204-with-body", b"HTTP/1.1 204 No\r\n\r\n" + ECHO, status=204),
         _c("body/304-with-length", b"HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n", status=304),
         _c("body/until-close", OK + JSON + b"\r\n{}", status=200, body=b"{}"),
         _c("body/empty-until-close", OK + JSON + b"\r\n", status=200, body=b""),
-        _c("body/false-gzip", OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", status=200, body=b"abc"),
+        _c("body/false-gzip", OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        status=200, body=b"abc"),
         _c("chunk/good", chunked + b"2\r\n{}\r\n0\r\n\r\n", status=200, body=b"{}"),
-        _c("chunk/trailers", chunked + b"2\r\n{}\r\n0\r\nX-Sum: 1\r\nX-B: 2\r\n\r\n", status=200, body=b"{}"),
+        _c("chunk/trailers", chunked + b"2\r\n{}\r\n0\r\nX-Sum: 1\r\nX-B: 2\r\n\r\n", status=200,
+        body=b"{}"),
         _c("chunk/bad-size", chunked + b"zz\r\n" + ECHO, status=200, whole=False),
         _c("chunk/huge-size", chunked + b"f" * 17 + b"\r\n" + ECHO, status=200, whole=False),
         _c("chunk/no-crlf", chunked + b"2\r\n{}XX" + ECHO, status=200, whole=False),
         _c("chunk/cut", chunked + b"5\r\nab", status=200, whole=False),
         _c("chunk/no-last", chunked + b"2\r\n{}\r\n", status=200, whole=False),
-        _c("chunk/endless-trailers", chunked + b"2\r\n{}\r\n0\r\n", [b"X-A: 1\r\n"] * 20_000, status=200, whole=False),
+        _c("chunk/endless-trailers", chunked + b"2\r\n{}\r\n0\r\n", [b"X-A: 1\r\n"] * 20_000,
+        status=200, whole=False),
         _c("error/passes", error + b"Content-Length: 2\r\n\r\n{}", status=500, body=b"{}"),
-        _c("error/429", b"HTTP/1.1 429 No\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}", status=429, body=b"{}"),
+        _c("error/429", b"HTTP/1.1 429 No\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}",
+        status=429, body=b"{}"),
         _c("error/cut", error + b"Content-Length: 100\r\n\r\n" + ECHO),
         _c("error/stalled", error + b"Content-Length: 100\r\n\r\n" + ECHO, "hang", status=504),
         _c("error/bad-chunk", error + CHUNKED + b"\r\nzz\r\n" + ECHO),

@@ -1,4 +1,7 @@
-"""The real proxy on a thread, with a configuration built by hand and a list for a sink. No database."""
+"""The real proxy on a thread, with a configuration built by hand and a list for a sink.
+
+No database.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,9 @@ class ListSink:
         """The newest record, once there are `count`."""
         deadline = time.monotonic() + timeout_s
         while len(self.records) < count:
-            assert time.monotonic() < deadline, f"only {len(self.records)} of {count} flows were recorded"
+            assert time.monotonic() < deadline, (
+                f"only {len(self.records)} of {count} flows were recorded"
+            )
             time.sleep(0.005)
         return self.records[-1]
 
@@ -105,7 +110,9 @@ def rule(action: str = "redirect", *, name: str = "r", **more: Any) -> RuleConf:
 
 
 def snapshot(
-    *providers: ProviderConf, rules: tuple[RuleConf, ...] = (), hooks: tuple[HookConf, ...] = DEFAULT_HOOKS
+    *providers: ProviderConf,
+    rules: tuple[RuleConf, ...] = (),
+    hooks: tuple[HookConf, ...] = DEFAULT_HOOKS,
 ) -> Snapshot:
     """A configuration."""
     return Snapshot(
@@ -133,8 +140,13 @@ class Running:
 
 
 @contextmanager
-def running_proxy(config: Snapshot, *, config_dir: Path | None = None, **options: Any) -> Iterator[Running]:
-    """Start the proxy on a free port; stop it at the end. With a config directory it hands out WireGuard leases."""
+def running_proxy(
+    config: Snapshot, *, config_dir: Path | None = None, **options: Any
+) -> Iterator[Running]:
+    """Start the proxy on a free port; stop it at the end.
+
+    With a config directory it hands out WireGuard leases.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     sink, store, secrets = ListSink(), ConfigStore(config), SecretRegistry()

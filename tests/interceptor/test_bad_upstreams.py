@@ -1,4 +1,6 @@
-"""Whatever a provider does, its client gets an answer in time and in its own format, and the next request is served."""
+"""Whatever a provider does, its client gets an answer in time and in its own format, and the next
+request is served.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def proxy(upstream: RawUpstream) -> Iterator[Running]:
 
 
 def ask(proxy: Running, path: str = "/v1/messages", body: bytes = b'{"model":"m"}') -> raw.Answer:
-    headers = [("Host", "127.0.0.1"), ("x-api-key", PATHS[path]), ("Content-Length", str(len(body)))]
+    headers = [
+        ("Host", "127.0.0.1"),
+        ("x-api-key", PATHS[path]),
+        ("Content-Length", str(len(body))),
+    ]
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=ANSWER_TIMEOUT_S) as client:
         client.sendall(raw.request("POST", path, headers, body))
         try:
@@ -99,7 +105,10 @@ def test_a_stream_that_breaks_ends_with_an_error_event(
     cut: str, path: str, proxy: Running, upstream: RawUpstream
 ) -> None:
     count = len(proxy.sink.records)
-    upstream.steps, upstream.reads_first = lambda: [STREAM_HEAD, chunk(EVENT), chunk(EVENT), *CUTS[cut]], True
+    upstream.steps, upstream.reads_first = (
+        lambda: [STREAM_HEAD, chunk(EVENT), chunk(EVENT), *CUTS[cut]],
+        True,
+    )
     answer = ask(proxy, path)
     assert (answer.status, answer.complete) == (200, True)
     assert answer.body.startswith(EVENT + EVENT)
@@ -135,13 +144,20 @@ def test_the_event_follows_the_cut_at_once(proxy: Running, upstream: RawUpstream
 
 
 def test_an_event_that_was_cut_is_closed_before_ours(proxy: Running, upstream: RawUpstream) -> None:
-    upstream.steps = lambda: [STREAM_HEAD, chunk(EVENT), chunk(b'event: x\ndata: {"half'), 0.05, "reset"]
+    upstream.steps = lambda: [
+        STREAM_HEAD,
+        chunk(EVENT),
+        chunk(b'event: x\ndata: {"half'),
+        0.05,
+        "reset",
+    ]
     answer = ask(proxy)
     assert b'data: {"half\n\nevent: error\n' in answer.body
 
 
 @pytest.mark.parametrize(
-    "framing", [b"Content-Length: 500\r\n", b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"]
+    "framing",
+    [b"Content-Length: 500\r\n", b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"],
 )
 def test_a_stream_that_can_take_no_event_is_seen_to_be_cut(
     framing: bytes, proxy: Running, upstream: RawUpstream
@@ -169,14 +185,17 @@ def test_a_slow_head_is_no_stall(proxy: Running, upstream: RawUpstream) -> None:
 
 
 def test_a_stream_with_pauses_is_no_stall(proxy: Running, upstream: RawUpstream) -> None:
-    events: list[bytes | float] = [step for _ in range(6) for step in (chunk(EVENT), IDLE_TIMEOUT_S / 2)]
+    events: list[bytes | float] = [
+        step for _ in range(6) for step in (chunk(EVENT), IDLE_TIMEOUT_S / 2)
+    ]
     upstream.steps = lambda: [STREAM_HEAD, *events, b"0\r\n\r\n"]
     answer = ask(proxy)
     assert answer.complete and answer.body == EVENT * 6
     assert all(later >= earlier for (earlier, _), (later, _) in pairwise(answer.pieces))
 
 
-# mitmproxy serves one proxy a process: from here on the tests start their own, and the one above is no longer used.
+# mitmproxy serves one proxy a process: from here on the tests start their own, and the one above is
+# no longer used.
 
 
 @pytest.mark.parametrize("read_first", [False, True])
@@ -185,7 +204,11 @@ def test_a_client_that_leaves_takes_the_upstream_with_it(read_first: bool) -> No
         pause_s = 0.05 if read_first else 30.0
         upstream.scripts["/v1/messages"] = sse(*[EVENT] * 2000, pause_s=pause_s)
         body = b'{"model":"m"}'
-        headers = [("Host", "localhost"), ("x-api-key", "sk-ccproxy-up"), ("Content-Length", str(len(body)))]
+        headers = [
+            ("Host", "localhost"),
+            ("x-api-key", "sk-ccproxy-up"),
+            ("Content-Length", str(len(body))),
+        ]
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
             client.sendall(raw.request("POST", "/v1/messages", headers, body))
             upstream.wait_for(1)
@@ -209,7 +232,9 @@ def test_an_address_that_swallows_packets_is_given_up() -> None:
         config = snapshot(provider("up", full.getsockname()[1]))
         with running_proxy(config, idle_timeout_s=IDLE_TIMEOUT_S) as proxy:
             answer = ask(proxy)
-            assert answer.status == 504 and "could not be reached" in answer.json["error"]["message"]
+            assert (
+                answer.status == 504 and "could not be reached" in answer.json["error"]["message"]
+            )
     finally:
         for held in (full, *fillers):
             held.close()

@@ -1,4 +1,6 @@
-"""A gigabyte behind a few kilobytes, in every encoding and both directions: passed on, flagged, never unfolded."""
+"""A gigabyte behind a few kilobytes, in every encoding and both directions: passed on, flagged,
+never unfolded.
+"""
 
 from __future__ import annotations
 
@@ -63,12 +65,18 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def interceptor(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+def interceptor(
+    upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interceptor]:
     folder = tmp_path_factory.mktemp("bombs")
     (folder / "key").write_text(REAL_KEY)
     config = "providers:\n" + provider_yaml("up", upstream, f"{{file: {folder}/key}}")
     with running(Interceptor(folder, config, "--no-console")) as process:
-        answer = httpx.post(f"{process.url}/v1/messages", json={"model": "m"}, headers={"x-api-key": "sk-ccproxy-up"})
+        answer = httpx.post(
+            f"{process.url}/v1/messages",
+            json={"model": "m"},
+            headers={"x-api-key": "sk-ccproxy-up"},
+        )
         process.flow(answer.headers["x-ccproxy-flow"])
         yield process
 
@@ -95,7 +103,9 @@ class Neighbour:
     def _run(self) -> None:
         with httpx.Client(headers={"x-api-key": "sk-ccproxy-up"}) as client:
             while not self._stop.is_set():
-                self.statuses.append(client.post(f"{self._url}/v1/messages", json={"model": "m"}).status_code)
+                self.statuses.append(
+                    client.post(f"{self._url}/v1/messages", json={"model": "m"}).status_code
+                )
                 time.sleep(0.005)
 
     def __enter__(self) -> Neighbour:
@@ -120,13 +130,20 @@ def test_a_request(encoding: str, interceptor: Interceptor, upstream: Upstream) 
         bombs: list[httpx.Response] = []
         while len(bombs) < 3 or len(neighbour.statuses) < 4:
             bombs.append(
-                httpx.post(f"{interceptor.url}/v1/chat/completions", content=bomb, headers=headers, timeout=30)
+                httpx.post(
+                    f"{interceptor.url}/v1/chat/completions",
+                    content=bomb,
+                    headers=headers,
+                    timeout=30,
+                )
             )
         flows = [interceptor.flow(answer.headers["x-ccproxy-flow"]) for answer in bombs]
     growth_kb = memory_kb(interceptor.pid, "VmHWM") - before_kb
     assert {answer.status_code for answer in bombs} == {200}
     arrived = [seen for seen in upstream.requests if seen.path == "/v1/chat/completions"]
-    assert all(seen.body == bomb and seen.header("content-encoding") == encoding for seen in arrived)
+    assert all(
+        seen.body == bomb and seen.header("content-encoding") == encoding for seen in arrived
+    )
     assert growth_kb < MAX_GROWTH_KB
     assert set(neighbour.statuses) == {200}
     assert interceptor.sides(flows[0]["id"])["client"]["body_truncated"]
@@ -137,7 +154,9 @@ def test_a_request(encoding: str, interceptor: Interceptor, upstream: Upstream) 
 @pytest.mark.e2e
 @pytest.mark.parametrize("encoding", BOMBS)
 @pytest.mark.parametrize("status", [200, 500])
-def test_an_answer(encoding: str, status: int, interceptor: Interceptor, upstream: Upstream) -> None:
+def test_an_answer(
+    encoding: str, status: int, interceptor: Interceptor, upstream: Upstream
+) -> None:
     bomb = BOMBS[encoding]()
     headers = (("content-type", "application/json"), ("content-encoding", encoding))
     upstream.scripts["/v1/responses"] = Script(status=status, headers=headers, pieces=(bomb,))
@@ -147,7 +166,9 @@ def test_an_answer(encoding: str, status: int, interceptor: Interceptor, upstrea
     with Neighbour(interceptor.url) as neighbour:
         answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/responses", head, b"{}"))
         while len(neighbour.statuses) < 4:
-            answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/responses", head, b"{}"))
+            answer = raw.exchange(
+                interceptor.port, raw.request("POST", "/v1/responses", head, b"{}")
+            )
         flow = interceptor.flow(answer.flow_id)
     growth_kb = memory_kb(interceptor.pid, "VmHWM") - before_kb
     assert (answer.status, answer.complete, answer.body == bomb) == (status, True, True)
@@ -169,15 +190,23 @@ def test_nested_encodings_are_capped_too() -> None:
 
 
 def test_real_bodies_unfold() -> None:
-    plain = b"".join(b'{"turn": %d, "text": "%x"}\n' % (n, n * n * 2654435761) for n in range(400_000))
-    for encoding, data in (("gzip", zlib.compress(plain)), ("zstd", zstandard.compress(plain)), ("br", None)):
+    plain = b"".join(
+        b'{"turn": %d, "text": "%x"}\n' % (n, n * n * 2654435761) for n in range(400_000)
+    )
+    for encoding, data in (
+        ("gzip", zlib.compress(plain)),
+        ("zstd", zstandard.compress(plain)),
+        ("br", None),
+    ):
         packed = data if data is not None else bytes(brotli.compress(plain, quality=1))
         name = "deflate" if encoding == "gzip" else encoding
         assert decode(packed, name).data == plain
 
 
 def test_limits_grow_with_the_body() -> None:
-    limits = [decoded_limit(size) for size in (10, 10_000, 160_000, 1_000_000, 2_000_000, 100_000_000)]
+    limits = [
+        decoded_limit(size) for size in (10, 10_000, 160_000, 1_000_000, 2_000_000, 100_000_000)
+    ]
     assert limits == sorted(limits)
     assert (limits[0], limits[-1]) == (1024 * 1024, MAX_DECODED_BYTES)
 

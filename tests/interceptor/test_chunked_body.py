@@ -13,14 +13,37 @@ from h11._receivebuffer import ReceiveBuffer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptor.chunked_body import MAX_CHUNK_BYTES, MAX_CHUNK_LINE_BYTES, MAX_TRAILER_BYTES, BoundedChunkedReader
+from interceptor.chunked_body import (
+    MAX_CHUNK_BYTES,
+    MAX_CHUNK_LINE_BYTES,
+    MAX_TRAILER_BYTES,
+    BoundedChunkedReader,
+)
 
 LAST = b"0\r\n\r\n"
 CHUNKS = st.lists(
-    st.binary(min_size=1, max_size=40) | st.sampled_from([LAST, b"\r\n", b"5\r\nhello\r\n", b"a" * 70_000])
+    st.binary(min_size=1, max_size=40)
+    | st.sampled_from([LAST, b"\r\n", b"5\r\nhello\r\n", b"a" * 70_000])
 )
 ALMOST = st.lists(
-    st.sampled_from([b"0", b"5", b"a", b"B", b"\r\n", b"\r", b"\n", b";", b"+", b"x", b"_", b" ", b"hello", LAST]),
+    st.sampled_from(
+        [
+            b"0",
+            b"5",
+            b"a",
+            b"B",
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b";",
+            b"+",
+            b"x",
+            b"_",
+            b" ",
+            b"hello",
+            LAST,
+        ]
+    ),
     max_size=16,
 ).map(b"".join)
 
@@ -68,7 +91,9 @@ def framed(chunks: Iterable[bytes], *, upper: bool = False, extension: bytes = b
     upper=st.booleans(),
     extension=st.sampled_from([b"", b";a=b", b"; a", b'; name="value"', b" "]),
 )
-def test_any_chunks_in_any_pieces(chunks: list[bytes], places: list[int], upper: bool, extension: bytes) -> None:
+def test_any_chunks_in_any_pieces(
+    chunks: list[bytes], places: list[int], upper: bool, extension: bytes
+) -> None:
     wire = framed(chunks, upper=upper, extension=extension) + LAST
     pieces = cut(wire + b"GET /next", places)
     ours, theirs = read(BoundedChunkedReader(), pieces), read(ChunkedReader(), pieces)
@@ -99,7 +124,9 @@ def test_nothing_is_taken_that_h11_refuses(start: list[bytes], wire: bytes) -> N
         assert not theirs.refused
 
 
-@pytest.mark.parametrize("size", [b"+5", b"-5", b"0x5", b"5_0", b" 5", b"", b"\t5", b"5\n", b"5\r", b"g", b"5 5"])
+@pytest.mark.parametrize(
+    "size", [b"+5", b"-5", b"0x5", b"5_0", b" 5", b"", b"\t5", b"5\n", b"5\r", b"g", b"5 5"]
+)
 @pytest.mark.parametrize("before", [b"", b"3\r\nabc\r\n"])
 def test_malformed_sizes_are_refused(size: bytes, before: bytes) -> None:
     wire = before + size + b"\r\nhello\r\n" + LAST
@@ -145,5 +172,8 @@ def test_a_chunk_that_is_there_as_a_whole_does_without_h11(monkeypatch: pytest.M
     buffer += b"5\r\nhello\r\nA\r\n0123456789\r\n"
     reader = BoundedChunkedReader()
     parts = [reader(buffer), reader(buffer)]
-    assert [bytes(part.data) for part in parts if isinstance(part, h11.Data)] == [b"hello", b"0123456789"]
+    assert [bytes(part.data) for part in parts if isinstance(part, h11.Data)] == [
+        b"hello",
+        b"0123456789",
+    ]
     assert not buffer

@@ -1,4 +1,6 @@
-"""Connections without a task for each event: few system calls, no waiting for another's addon, nothing left over."""
+"""Connections without a task for each event: few system calls, no waiting for another's addon,
+nothing left over.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def gate(tmp_path: Path) -> Path:
 @pytest.fixture
 def proxy(upstream: Upstream, broken: RawUpstream, gate: Path) -> Iterator[Running]:
     late = CommandAuth(
-        command=f"while [ ! -e '{gate}' ]; do sleep 0.02; done; echo late-token-0001", header="x-api-key"
+        command=f"while [ ! -e '{gate}' ]; do sleep 0.02; done; echo late-token-0001",
+        header="x-api-key",
     )
     config = snapshot(
         provider("up", upstream.port),
@@ -59,7 +62,9 @@ def proxy(upstream: Upstream, broken: RawUpstream, gate: Path) -> Iterator[Runni
         yield running
 
 
-def ask(proxy: Running, name: str = "up", path: str = "/v1/messages", body: bytes = BODY) -> httpx.Response:
+def ask(
+    proxy: Running, name: str = "up", path: str = "/v1/messages", body: bytes = BODY
+) -> httpx.Response:
     headers = {"x-api-key": f"sk-ccproxy-{name}", "content-type": "application/json"}
     return httpx.post(f"{proxy.url}{path}", content=body, headers=headers, timeout=TIMEOUT_S)
 
@@ -90,7 +95,11 @@ def test_head_and_body_leave_in_one_piece(
     proxy: Running, broken: RawUpstream, written: list[tuple[int, bytes]]
 ) -> None:
     broken.steps, broken.reads_first = lambda: [GOOD], True
-    headers = [("Host", "localhost"), ("x-api-key", "sk-ccproxy-broken"), ("Content-Length", str(len(BODY)))]
+    headers = [
+        ("Host", "localhost"),
+        ("x-api-key", "sk-ccproxy-broken"),
+        ("Content-Length", str(len(BODY))),
+    ]
     with raw.connection(proxy.port) as client:
         own_port = client.getsockname()[1]
         client.sendall(raw.request("POST", "/v1/messages", headers, BODY))
@@ -101,7 +110,9 @@ def test_head_and_body_leave_in_one_piece(
     assert [data for port, data in written if port == own_port] == [answer]
 
 
-def test_others_are_served_while_a_credential_is_fetched(proxy: Running, upstream: Upstream, gate: Path) -> None:
+def test_others_are_served_while_a_credential_is_fetched(
+    proxy: Running, upstream: Upstream, gate: Path
+) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, proxy, "late")
         try:
@@ -180,8 +191,12 @@ def test_every_step_may_wait(proxy: Running, upstream: Upstream) -> None:
     assert slow.steps == ["requestheaders", "request", "responseheaders", "response"] * 2
 
 
-def test_a_finished_flow_leaves_no_work_for_the_collector(proxy: Running, upstream: Upstream) -> None:
-    upstream.scripts["/v1/messages/stream"] = sse(*[b"data: %d\n\n" % number for number in range(5)])
+def test_a_finished_flow_leaves_no_work_for_the_collector(
+    proxy: Running, upstream: Upstream
+) -> None:
+    upstream.scripts["/v1/messages/stream"] = sse(
+        *[b"data: %d\n\n" % number for number in range(5)]
+    )
     headers = {"x-api-key": "sk-ccproxy-up"}
     gc.collect()
     gc.disable()
@@ -203,18 +218,24 @@ def test_a_finished_flow_leaves_no_work_for_the_collector(proxy: Running, upstre
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_large_upload_arrives_byte_for_byte(proxy: Running, upstream: Upstream, chunked: bool) -> None:
+def test_a_large_upload_arrives_byte_for_byte(
+    proxy: Running, upstream: Upstream, chunked: bool
+) -> None:
     def pieces() -> Iterator[bytes]:
         for start in range(0, len(MANY_BYTES), 70_001):
             yield MANY_BYTES[start : start + 70_001]
 
     headers = {"x-api-key": "sk-ccproxy-up", "content-type": "application/octet-stream"}
     content = pieces() if chunked else MANY_BYTES
-    answer = httpx.post(f"{proxy.url}/v1/messages", content=content, headers=headers, timeout=TIMEOUT_S)
+    answer = httpx.post(
+        f"{proxy.url}/v1/messages", content=content, headers=headers, timeout=TIMEOUT_S
+    )
     assert answer.status_code == 200, answer.text
     assert upstream.last.path == "/v1/messages" and upstream.last.body == MANY_BYTES
     record = proxy.sink.of(answer)
-    assert [side.body for side in record.sides if side.side in ("client", "forwarded")] == [MANY_BYTES] * 2
+    assert [side.body for side in record.sides if side.side in ("client", "forwarded")] == [
+        MANY_BYTES
+    ] * 2
 
 
 class Together:
@@ -243,4 +264,7 @@ def test_errors_at_the_same_time_are_told_to_each_caller_in_its_own_format(
     assert anthropic["type"] == "error" and "provider broken at" in anthropic["error"]["message"]
     assert "type" not in openai and "provider chat at" in openai["error"]["message"]
     records = [proxy.sink.of(answer) for answer in answers]
-    assert [(record.provider, record.state) for record in records] == [("broken", "error"), ("chat", "error")]
+    assert [(record.provider, record.state) for record in records] == [
+        ("broken", "error"),
+        ("chat", "error"),
+    ]

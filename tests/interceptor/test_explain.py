@@ -1,4 +1,6 @@
-"""A dry run: rules with their conditions, the route, hooks, what would leave; and that nothing is asked or read."""
+"""A dry run: rules with their conditions, the route, hooks, what would leave; and that nothing is
+asked or read.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ def configured(tmp_path: Path) -> Path:
     make_provider(auth_type="command", auth_config={"command": f"touch {trace}; echo secret-4711"})
     make_provider("openai", type="openai", host="api.openai.com", path="/v1/chat/completions")
     for position, (name, stage) in enumerate(
-        [("inject_auth", "inbound"), ("extract_session_id", "inbound"), ("verbose_mode", "outbound")]
+        [
+            ("inject_auth", "inbound"),
+            ("extract_session_id", "inbound"),
+            ("verbose_mode", "outbound"),
+        ]
     ):
         HookSetting.objects.create(name=name, stage=stage, position=position)
     return trace
@@ -71,8 +77,13 @@ def test_it_tells_what_would_leave_and_reads_no_credential(configured: Path):
     assert not {"x-api-key", "x-ccproxy-show-losses"} & set(headers)
     assert found.body == request().body
     assert found.credential == "the credential command of anthropic, in the header authorization"
-    assert [step.hook for step in found.steps if step.changed] == ["inject_auth", "extract_session_id", "redirect",
-                                                                   "verbose_mode", "inject_auth"]  # fmt: skip
+    assert [step.hook for step in found.steps if step.changed] == [
+        "inject_auth",
+        "extract_session_id",
+        "redirect",
+        "verbose_mode",
+        "inject_auth",
+    ]
     assert found.session_id == "5ba13327-6e60-496a-9b2b-53d6b9119725"
     assert not configured.exists()
 
@@ -80,17 +91,29 @@ def test_it_tells_what_would_leave_and_reads_no_credential(configured: Path):
 def test_every_condition_of_every_rule_is_told(configured: Path):
     make_rule(name="other host", match_host="example[.]com", position=1)
     make_rule(name="wrong model", match_path="^/v1/", match_model="opus", position=2)
-    make_rule(name="cheap", match_model="haiku", action="redirect", dest_host="local.example", position=3)
+    make_rule(
+        name="cheap", match_model="haiku", action="redirect", dest_host="local.example", position=3
+    )
     make_rule(name="never asked", position=4)
     found = explain(load_snapshot(), request())
     told = [
-        (v.rule.name, v.reached, v.matches, [(c.name, c.wanted, c.seen, c.holds) for c in v.conditions])
+        (
+            v.rule.name,
+            v.reached,
+            v.matches,
+            [(c.name, c.wanted, c.seen, c.holds) for c in v.conditions],
+        )
         for v in found.rules
     ]
     path = "/v1/messages?beta=true"
     assert told == [
         ("other host", True, False, [("host", "example[.]com", "127.0.0.1", False)]),
-        ("wrong model", True, False, [("path", "^/v1/", path, True), ("model", "opus", "claude-haiku-4-5", False)]),
+        (
+            "wrong model",
+            True,
+            False,
+            [("path", "^/v1/", path, True), ("model", "opus", "claude-haiku-4-5", False)],
+        ),
         ("cheap", True, True, [("model", "haiku", "claude-haiku-4-5", True)]),
         ("never asked", False, True, []),
     ]
@@ -99,7 +122,12 @@ def test_every_condition_of_every_rule_is_told(configured: Path):
 
 
 def test_a_translation_shows_the_other_format_and_its_losses(configured: Path):
-    make_rule(name="to openai", action="transform", dest_provider_id=_id("openai"), dest_model="gpt-5-mini")
+    make_rule(
+        name="to openai",
+        action="transform",
+        dest_provider_id=_id("openai"),
+        dest_model="gpt-5-mini",
+    )
     body = {**messages_body("claude-haiku-4-5"), "top_k": 5}
     found = explain(load_snapshot(), request(body=json.dumps(body).encode()))
     assert found.url == "https://api.openai.com/v1/chat/completions"
@@ -118,7 +146,9 @@ def _id(name: str) -> int:
     ("headers", "status", "words"),
     [((), 501, "no rule matched"), ((("x-api-key", "sk-ccproxy-nope"),), 401, "nope")],
 )
-def test_a_refusal_is_told_as_the_client_would_see_it(configured: Path, headers, status: int, words: str):
+def test_a_refusal_is_told_as_the_client_would_see_it(
+    configured: Path, headers, status: int, words: str
+):
     found = explain(load_snapshot(), request(headers=headers))
     assert found.status_code == status
     assert words in found.problem
@@ -140,7 +170,9 @@ def test_a_users_own_hook_is_not_run(configured: Path, tmp_path: Path, monkeypat
     assert not marker.exists()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     method=st.sampled_from(["GET", "POST", "x"]),
     url=st.text(max_size=30)
@@ -149,7 +181,9 @@ def test_a_users_own_hook_is_not_run(configured: Path, tmp_path: Path, monkeypat
     body=st.binary(max_size=40) | st.sampled_from([b"[]", b"{", b'{"model": 5}', b"[" * 5000]),
     keyed=st.booleans(),
 )  # fmt: skip
-def test_no_request_breaks_it(configured: Path, method: str, url: str, headers, body: bytes, keyed: bool):
+def test_no_request_breaks_it(
+    configured: Path, method: str, url: str, headers, body: bytes, keyed: bool
+):
     lines = (*headers, *(HEADERS if keyed else ()))
     found = explain(load_snapshot(), DryRequest(method, url, lines, body))
     json.dumps(as_json(found)).encode()
@@ -188,7 +222,10 @@ def test_the_page_explains_a_flow(staff: Client):
     html = staff.get("/explain/", {"flow": IDS["anthropic"]}).content.decode()
     assert "by its sentinel key to provider anthropic" in html
     assert "Bearer ‹credential of anthropic›" in html
-    assert f'href="/explain/?flow={IDS["anthropic"]}"' in staff.get(f"/flows/{IDS['anthropic']}/").content.decode()
+    assert (
+        f'href="/explain/?flow={IDS["anthropic"]}"'
+        in staff.get(f"/flows/{IDS['anthropic']}/").content.decode()
+    )
 
 
 def test_the_page_explains_a_pasted_request_and_says_what_is_wrong_with_one(staff: Client):
@@ -198,7 +235,10 @@ def test_the_page_explains_a_pasted_request_and_says_what_is_wrong_with_one(staf
     ).content.decode()
     assert "https://api.anthropic.com/v1/messages" in html
     assert "<script>alert" not in html
-    assert "The first line has to be like" in staff.post("/explain/", {"request": "hello"}).content.decode()
+    assert (
+        "The first line has to be like"
+        in staff.post("/explain/", {"request": "hello"}).content.decode()
+    )
     assert "There is no such flow" in staff.get("/explain/?flow=%00").content.decode()
     assert staff.get("/explain/", {"flow": IDS["hostile"]}).status_code == 200
 
@@ -222,7 +262,9 @@ def test_rest(api: APIClient):
     assert (found["provider"], found["action"]) == ("anthropic", "redirect")
     headers = {"x-api-key": "sk-ccproxy-anthropic"}
     body = {"model": "m", "messages": []}
-    found = api.post("/api/explain/", {"url": "/v1/messages", "headers": headers, "body": body}, format="json").json()
+    found = api.post(
+        "/api/explain/", {"url": "/v1/messages", "headers": headers, "body": body}, format="json"
+    ).json()
     assert found["forwarded"]["url"] == "https://api.anthropic.com/v1/messages"
     assert json.loads(found["forwarded"]["body"]) == body
 
@@ -230,9 +272,12 @@ def test_rest(api: APIClient):
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        ([], 400), ({}, 400), ({"url": 5}, 400), ({"url": "/x", "method": "a b"}, 400), ({"url": "/x", "nope": 1}, 400),
-        ({"url": "/x", "headers": 5}, 400), ({"url": "/x", "headers": [["a"]]}, 400), ({"flow": "nope"}, 404),
-        ({"flow": 5}, 404), ({"url": "/x", "headers": {"a": "\ud800"}}, 400), ({"url": "/x", "body": None}, 200),
+        ([], 400), ({}, 400), ({"url": 5}, 400), ({"url": "/x", "method": "a b"}, 400),
+        ({"url": "/x", "nope": 1}, 400),
+        ({"url": "/x", "headers": 5}, 400), ({"url": "/x", "headers": [["a"]]}, 400),
+        ({"flow": "nope"}, 404),
+        ({"flow": 5}, 404), ({"url": "/x", "headers": {"a": "\ud800"}}, 400), ({"url": "/x",
+        "body": None}, 200),
     ],
 )  # fmt: skip
 def test_bad_requests_to_rest(api: APIClient, data: Any, status: int):
@@ -248,14 +293,21 @@ def test_a_flow_whose_body_was_not_kept_cannot_be_tried(api: APIClient):
 
 def test_which_flows_an_edited_rule_would_move(api: APIClient):
     seed_all()
-    new = {"name": "cheaper", "action": "redirect", "match_model": "opus", "dest_host": "local.example"}
+    new = {
+        "name": "cheaper",
+        "action": "redirect",
+        "match_model": "opus",
+        "dest_host": "local.example",
+    }
     found = api.post("/api/explain/rule/", {"rule": new}, format="json").json()
     assert [moved["flow_id"] for moved in found["moved"]] == [IDS["live"]]
     assert found["moved"][0]["before"]["provider"] == "anthropic"
     assert found["moved"][0]["after"]["url"].startswith("https://local.example/")
     assert found["tried"] + found["skipped"] == len(IDS)
     rule = make_rule(**new)
-    found = api.post("/api/explain/rule/", {"id": rule.pk, "rule": {"match_model": "haiku"}}, format="json").json()
+    found = api.post(
+        "/api/explain/rule/", {"id": rule.pk, "rule": {"match_model": "haiku"}}, format="json"
+    ).json()
     assert {moved["flow_id"] for moved in found["moved"]} >= {IDS["live"], IDS["anthropic"]}
     same = {"id": rule.pk, "rule": {"match_model": "opus"}}
     assert api.post("/api/explain/rule/", same, format="json").json()["moved"] == []
@@ -265,11 +317,18 @@ def test_which_flows_an_edited_rule_would_move(api: APIClient):
 
 @pytest.mark.parametrize(
     ("data", "status"),
-    [({}, 400), ([], 400), ({"rule": 5}, 400), ({"rule": {"match_model": "("}}, 400), ({"rule": {"nope": 1}}, 400),
-     ({"rule": {}, "last": 0}, 400), ({"rule": {}, "last": "x"}, 400), ({"rule": {}, "id": 9**30}, 404)],
+    [({}, 400), ([], 400), ({"rule": 5}, 400), ({"rule": {"match_model": "("}}, 400),
+    ({"rule": {"nope": 1}}, 400),
+     ({"rule": {}, "last": 0}, 400), ({"rule": {}, "last": "x"}, 400), ({"rule": {}, "id": 9**30},
+     404)],
 )  # fmt: skip
 def test_bad_rules_are_refused(api: APIClient, data: Any, status: int):
-    assert api.post("/api/explain/rule/", json.dumps(data), content_type="application/json").status_code == status
+    assert (
+        api.post(
+            "/api/explain/rule/", json.dumps(data), content_type="application/json"
+        ).status_code
+        == status
+    )
 
 
 # --- shell
@@ -285,7 +344,9 @@ def test_the_command(configured: Path, tmp_path: Path):
     assert "Would go to https://api.anthropic.com/v1/messages?beta=true" in text
     assert "+authorization: Bearer ‹credential of anthropic›" in text
     (tmp_path / "r.txt").write_text("POST /v1/messages\nx-api-key: sk-ccproxy-nope\n\n{}")
-    call_command("explain", "--request", str(tmp_path / "r.txt"), "--json", stdout=(out := StringIO()))
+    call_command(
+        "explain", "--request", str(tmp_path / "r.txt"), "--json", stdout=(out := StringIO())
+    )
     assert json.loads(out.getvalue())["status_code"] == 401
     for arguments in ((), ("x", "--request", "y"), ("--request", str(tmp_path / "missing"))):
         with pytest.raises(CcproxyError):
@@ -299,9 +360,14 @@ def test_a_client_token_that_does_not_cover_the_provider(configured: Path) -> No
         (HEADERS[0], ("x-api-key", f"sk-ccproxy-anthropic.{token}"), *HEADERS[2:]),
     ):
         found = explain(load_snapshot(), DryRequest("POST", "/v1/messages", headers))
-        assert (found.status_code, "“ci” does not cover the provider “anthropic”" in found.problem) == (403, True)
+        assert (
+            found.status_code,
+            "“ci” does not cover the provider “anthropic”" in found.problem,
+        ) == (403, True)
     free = create_client_token("free")
-    found = explain(load_snapshot(), DryRequest("POST", "/v1/messages", (*HEADERS, ("x-ccproxy-token", free))))
+    found = explain(
+        load_snapshot(), DryRequest("POST", "/v1/messages", (*HEADERS, ("x-ccproxy-token", free)))
+    )
     assert found.problem == ""
     recorded = (*HEADERS, ("x-ccproxy-token", "‹redacted 3f9a21›"))
     assert explain(load_snapshot(), DryRequest("POST", "/v1/messages", recorded)).problem == ""

@@ -25,7 +25,9 @@ CONSOLE = GuardRules(is_page=True, hosts=frozenset({"ccproxy.example", ".sub.exa
 
 def status(rules: GuardRules, method: str = "GET", **headers: str) -> int:
     """The refusal's status, 0 when there is none; header names with _ for -."""
-    given = {"host": "127.0.0.1"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    given = {"host": "127.0.0.1"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     refusal = check_caller(method, given.get, rules, ("api.good.test",))
     assert refusal is None or refusal.message.endswith(".")
     return refusal.status_code if refusal else 0
@@ -33,7 +35,14 @@ def status(rules: GuardRules, method: str = "GET", **headers: str) -> int:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("box.local:1", 0), ("BOX.LOCAL", 0), ("api.good.test", 0), ("evil.test", 421), ("", 400), ("a b", 400)],
+    [
+        ("box.local:1", 0),
+        ("BOX.LOCAL", 0),
+        ("api.good.test", 0),
+        ("evil.test", 421),
+        ("", 400),
+        ("a b", 400),
+    ],
 )
 def test_names(host: str, expected: int) -> None:
     assert status(PROXY, host=host) == expected
@@ -42,8 +51,10 @@ def test_names(host: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("bind", "host", "expected"),
     [
-        ("0.0.0.0", "192.168.7.7:4000", 0), ("0.0.0.0", "[fd00::1]", 0), ("0.0.0.0", "evil.test", 421),
-        ("::", "10.1.2.3", 0), ("192.168.7.7", "192.168.7.7", 0), ("192.168.7.7", "192.168.7.8", 421),
+        ("0.0.0.0", "192.168.7.7:4000", 0), ("0.0.0.0", "[fd00::1]", 0), ("0.0.0.0", "evil.test",
+        421),
+        ("::", "10.1.2.3", 0), ("192.168.7.7", "192.168.7.7", 0), ("192.168.7.7", "192.168.7.8",
+        421),
         ("my-host", "MY-HOST:4000", 0), ("127.0.0.1", "192.168.7.7", 421),
     ],
 )  # fmt: skip
@@ -55,7 +66,8 @@ def test_names_follow_the_bind_address(bind: str, host: str, expected: int) -> N
 @pytest.mark.parametrize(
     ("origin", "expected"),
     [
-        ("app://editor", 0), ("APP://EDITOR/", 0), ("https://tool.test", 0), ("http://tool.test", 403),
+        ("app://editor", 0), ("APP://EDITOR/", 0), ("https://tool.test", 0), ("http://tool.test",
+        403),
         ("https://tool.test:444", 403), ("null", 403), ("http://127.0.0.1", 403), ("", 403),
     ],
 )  # fmt: skip
@@ -75,9 +87,33 @@ def test_null_is_never_an_origin() -> None:
         ({"sec_fetch_site": "same-origin"}, 0, 0),
         ({"sec_fetch_site": "none"}, 0, 0),
         ({"sec_fetch_mode": "cors"}, 0, 0),
-        ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}, 403, 0),
-        ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "iframe"}, 403, 403),
-        ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "no-cors", "sec_fetch_dest": "image"}, 403, 403),
+        (
+            {
+                "sec_fetch_site": "cross-site",
+                "sec_fetch_mode": "navigate",
+                "sec_fetch_dest": "document",
+            },
+            403,
+            0,
+        ),
+        (
+            {
+                "sec_fetch_site": "cross-site",
+                "sec_fetch_mode": "navigate",
+                "sec_fetch_dest": "iframe",
+            },
+            403,
+            403,
+        ),
+        (
+            {
+                "sec_fetch_site": "cross-site",
+                "sec_fetch_mode": "no-cors",
+                "sec_fetch_dest": "image",
+            },
+            403,
+            403,
+        ),
         ({"origin": "http://127.0.0.1"}, 403, 0),
         ({"origin": "http://127.0.0.1:3000"}, 403, 403),
         ({"origin": "http://localhost"}, 403, 403),
@@ -92,7 +128,11 @@ def test_pages(headers: dict[str, str], proxy: int, console: int) -> None:
 
 
 def test_a_form_on_another_page_is_no_link() -> None:
-    link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    link = {
+        "sec_fetch_site": "cross-site",
+        "sec_fetch_mode": "navigate",
+        "sec_fetch_dest": "document",
+    }
     assert status(CONSOLE, "POST", **link) == 403
 
 
@@ -105,9 +145,15 @@ def token(name: str = "laptop", clear: str = TOKEN, *providers: str) -> ClientTo
 
 def test_tokens_behind_keys() -> None:
     assert split_key(f"Bearer sk-ccproxy-up.{TOKEN}") == ("Bearer sk-ccproxy-up", TOKEN)
-    assert split_key(f"/x?key=sk-ccproxy-g.{TOKEN}&alt=sse") == ("/x?key=sk-ccproxy-g&alt=sse", TOKEN)
+    assert split_key(f"/x?key=sk-ccproxy-g.{TOKEN}&alt=sse") == (
+        "/x?key=sk-ccproxy-g&alt=sse",
+        TOKEN,
+    )
     assert split_key(f"sk-other.{TOKEN}") == (f"sk-other.{TOKEN}", "")
-    fields = ((b"X-Api-Key", f"sk-ant-api03-ccproxy-a.b.{TOKEN}".encode()), (b"x-other", b"sk-ccproxy-a.cct-1"))
+    fields = (
+        (b"X-Api-Key", f"sk-ant-api03-ccproxy-a.b.{TOKEN}".encode()),
+        (b"x-other", b"sk-ccproxy-a.cct-1"),
+    )
     assert take_token(fields) == (((b"X-Api-Key", b"sk-ant-api03-ccproxy-a.b"), fields[1]), TOKEN)
 
 
@@ -119,24 +165,34 @@ def test_scopes() -> None:
 
 
 def config(upstream: Upstream, *tokens: ClientTokenConf) -> Snapshot:
-    return replace(snapshot(provider("up", upstream.port), provider("other", upstream.port)), client_tokens=tokens)
+    return replace(
+        snapshot(provider("up", upstream.port), provider("other", upstream.port)),
+        client_tokens=tokens,
+    )
 
 
 def post(proxy: Running, key: str = "sk-ccproxy-up", **headers: str) -> httpx.Response:
-    return httpx.post(f"{proxy.url}/v1/messages", json={"model": "m"}, headers={"x-api-key": key} | headers)
+    return httpx.post(
+        f"{proxy.url}/v1/messages", json={"model": "m"}, headers={"x-api-key": key} | headers
+    )
 
 
 def test_tokens_on_a_running_proxy() -> None:
     with (
         Upstream() as upstream,
-        running_proxy(config(upstream, token(), token("bound", TOKEN + "x", "up")), require_token=True) as proxy,
+        running_proxy(
+            config(upstream, token(), token("bound", TOKEN + "x", "up")), require_token=True
+        ) as proxy,
     ):
         for refused in (
             post(proxy),
             post(proxy, **{"x-ccproxy-token": "cct-wrong"}),
             post(proxy, "sk-ccproxy-up.cct-no"),
         ):
-            assert refused.status_code == 401 and "clienttoken add" in refused.json()["error"]["message"]
+            assert (
+                refused.status_code == 401
+                and "clienttoken add" in refused.json()["error"]["message"]
+            )
         assert upstream.requests == []
         count = len(proxy.sink.records)
         assert post(proxy, **{"x-ccproxy-token": TOKEN}).status_code == 200
@@ -144,11 +200,16 @@ def test_tokens_on_a_running_proxy() -> None:
         assert post(proxy, f"sk-ccproxy-other.{TOKEN}").status_code == 200
         assert post(proxy, f"sk-ccproxy-up.{TOKEN}x").status_code == 200
         scoped = post(proxy, f"sk-ccproxy-other.{TOKEN}x")
-        assert scoped.status_code == 403 and "“bound” does not cover" in scoped.json()["error"]["message"]
+        assert (
+            scoped.status_code == 403
+            and "“bound” does not cover" in scoped.json()["error"]["message"]
+        )
         assert len(upstream.requests) == 4
         assert "cct-" not in "".join(seen.head.decode() for seen in upstream.requests)
         proxy.sink.wait(count + 5)
-        recorded = [str(side.headers) + side.url for record in proxy.sink.records for side in record.sides]
+        recorded = [
+            str(side.headers) + side.url for record in proxy.sink.records for side in record.sides
+        ]
         assert not any(f".{TOKEN}" in text for text in recorded)
 
 
@@ -161,9 +222,17 @@ def test_an_unknown_token_is_refused_even_where_none_is_needed() -> None:
 def test_pages_on_a_running_proxy() -> None:
     rules = guard_rules("127.0.0.1", ["box.local"], ["app://editor"])
     with Upstream() as upstream, running_proxy(config(upstream), rules=rules) as proxy:
-        cors = (("access-control-allow-origin", "*"), ("Access-Control-Expose-Headers", "x"), ("x-kept", "1"))
+        cors = (
+            ("access-control-allow-origin", "*"),
+            ("Access-Control-Expose-Headers", "x"),
+            ("x-kept", "1"),
+        )
         upstream.scripts["/v1/messages"] = Script(headers=cors)
-        for headers in ({"origin": "https://evil.test"}, {"host": "evil.test"}, {"sec-fetch-site": "cross-site"}):
+        for headers in (
+            {"origin": "https://evil.test"},
+            {"host": "evil.test"},
+            {"sec-fetch-site": "cross-site"},
+        ):
             answer = post(proxy, **headers)
             assert answer.status_code in (403, 421) and answer.json()["type"] == "error"
             assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -174,10 +243,16 @@ def test_pages_on_a_running_proxy() -> None:
         )
         assert preflight.status_code == 403
         with pytest.raises(InvalidStatus) as refused:
-            connect(f"ws://127.0.0.1:{proxy.port}/v1/responses", origin=Origin("https://evil.test"), proxy=None)
+            connect(
+                f"ws://127.0.0.1:{proxy.port}/v1/responses",
+                origin=Origin("https://evil.test"),
+                proxy=None,
+            )
         assert refused.value.response.status_code == 403
         assert upstream.requests == [] and proxy.sink.records == []
-        allowed = post(proxy, origin="app://editor", **{"host": "box.local:9", "sec-fetch-site": "cross-site"})
+        allowed = post(
+            proxy, origin="app://editor", **{"host": "box.local:9", "sec-fetch-site": "cross-site"}
+        )
         assert allowed.status_code == 200 and allowed.headers["x-kept"] == "1"
         assert not [name for name in allowed.headers if name.startswith("access-control")]
         assert upstream.last.header("x-kept") is None
@@ -193,10 +268,14 @@ def test_the_listener_queues_a_burst() -> None:
     with Upstream() as upstream, running_proxy(config(upstream)) as proxy:
         queue = _queue_length(proxy.port)
         assert queue >= BACKLOG
-        clients = [socket.create_connection(("127.0.0.1", proxy.port), timeout=10) for _ in range(300)]
+        clients = [
+            socket.create_connection(("127.0.0.1", proxy.port), timeout=10) for _ in range(300)
+        ]
         try:
             for client in clients:
-                client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                client.sendall(
+                    b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                )
             assert all(client.recv(12) == b"HTTP/1.1 200" for client in clients)
         finally:
             for client in clients:
@@ -204,13 +283,17 @@ def test_the_listener_queues_a_burst() -> None:
 
 
 def _queue_length(port: int) -> int:
-    """The listener's backlog as the kernel knows it (sock_diag: idiag_wqueue of a listening socket)."""
+    """The listener's backlog as the kernel knows it (sock_diag: idiag_wqueue of a listening
+    socket).
+    """
     import struct
 
     netlink, sock_diag, by_family, dump = 16, 4, 20, 0x301
     with socket.socket(netlink, socket.SOCK_RAW, sock_diag) as query:
         request = struct.pack("<BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 0, 1 << 10) + bytes(48)
-        query.sendto(struct.pack("<IHHII", 16 + len(request), by_family, dump, 1, 0) + request, (0, 0))
+        query.sendto(
+            struct.pack("<IHHII", 16 + len(request), by_family, dump, 1, 0) + request, (0, 0)
+        )
         data = query.recv(1 << 20)
     while len(data) >= 16:
         length, kind = struct.unpack_from("<IH", data)

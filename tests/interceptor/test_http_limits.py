@@ -1,4 +1,6 @@
-"""What `interceptor.http_limits` relies on in mitmproxy and h11: when one of these fails, read that module again."""
+"""What `interceptor.http_limits` relies on in mitmproxy and h11: when one of these fails, read that
+module again.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,28 @@ def test_the_classes_are_looked_up_by_name() -> None:
 def test_what_is_overridden_is_called_where_it_was() -> None:
     headers = inspect.getsource(http.HttpStream.state_wait_for_request_headers)
     hook = headers.index("HttpRequestHeadersHook(self.flow)")
-    assert headers.index("self.check_killed(True)") > hook > headers.index("self.check_body_size(True)")
+    assert (
+        headers.index("self.check_killed(True)")
+        > hook
+        > headers.index("self.check_body_size(True)")
+    )
     assert headers.index("100-continue") > headers.index("self.check_killed(True)")
     body = inspect.getsource(http.HttpStream.state_consume_response_body)
     assert "self.check_body_size(False)" in body and "response_body_buf" in body
     for name in ("read_headers", "read_body", "send", "mark_done"):
-        assert callable(getattr(_http1.Http1Server, name)) and callable(getattr(_http1.Http1Client, name))
-    for name in ("wait", "done", "state", "request", "response", "request_done", "response_done", "stream_id"):
+        assert callable(getattr(_http1.Http1Server, name)) and callable(
+            getattr(_http1.Http1Client, name)
+        )
+    for name in (
+        "wait",
+        "done",
+        "state",
+        "request",
+        "response",
+        "request_done",
+        "response_done",
+        "stream_id",
+    ):
         assert hasattr(_http1.Http1Server, name)
     for name in ("state_stream_response_body", "state_errored", "handle_protocol_error"):
         assert callable(getattr(http.HttpStream, name))
@@ -50,7 +67,11 @@ def test_what_is_overridden_is_called_where_it_was() -> None:
 
 def test_the_chunk_reader_keeps_its_state_where_we_look() -> None:
     reader, buffer = ChunkedReader(), ReceiveBuffer()
-    assert (reader._bytes_in_chunk, reader._bytes_to_discard, reader._reading_trailer) == (0, b"", False)
+    assert (reader._bytes_in_chunk, reader._bytes_to_discard, reader._reading_trailer) == (
+        0,
+        b"",
+        False,
+    )
     buffer += b"5\r\nhel"
     part = reader(buffer)
     assert isinstance(part, h11.Data) and (part.data, reader._bytes_in_chunk) == (b"hel", 2)
@@ -89,7 +110,9 @@ def test_a_head_in_single_bytes_is_judged_as_early_as_possible() -> None:
 
 
 def test_heads() -> None:
-    assert read_head(b"GET / HTTP/1.1\r\nHost: x") == Head(b"GET", b"/", b"HTTP/1.1", ((b"Host", b"x"),), 0)
+    assert read_head(b"GET / HTTP/1.1\r\nHost: x") == Head(
+        b"GET", b"/", b"HTTP/1.1", ((b"Host", b"x"),), 0
+    )
     assert blank_lines(b"\r\n\r\nGET") == 4
     assert end_of_head(b"HTTP/1.1 200 OK\r\n\r\nrest", 0) == 19
     assert end_of_head(b"HTT", 0) is None

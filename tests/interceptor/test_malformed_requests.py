@@ -1,4 +1,6 @@
-"""Every malformed request is answered or closed at once, nothing of it goes on, and the next request is served."""
+"""Every malformed request is answered or closed at once, nothing of it goes on, and the next
+request is served.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
         patch.setattr(http_limits, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
         patch.setattr(http_limits, "BODY_TIMEOUT_S", CLIENT_TIMEOUT_S)
         patch.setattr(timeouts, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
-        with running_proxy(snapshot(provider("up", upstream.port)), body_size_limit=str(LIMIT)) as running:
+        with running_proxy(
+            snapshot(provider("up", upstream.port)), body_size_limit=str(LIMIT)
+        ) as running:
             yield running
 
 
@@ -86,7 +90,9 @@ def test_it_is_refused_and_the_next_is_served(
     assert len(arrived) <= (200 in case.statuses)
     for seen in arrived:
         assert not FORBIDDEN.search(seen.head), seen.head
-    good = httpx.post(f"{proxy.url}/v1/messages", content=b"{}", headers={"x-api-key": "sk-ccproxy-up"})
+    good = httpx.post(
+        f"{proxy.url}/v1/messages", content=b"{}", headers={"x-api-key": "sk-ccproxy-up"}
+    )
     assert good.status_code == 200
     assert upstream.last.header("trailer") is None or upstream.last.body == b"{}"
     assert "crashed" not in caplog.text and "Traceback" not in caplog.text
@@ -99,11 +105,19 @@ def test_the_battery_is_a_battery() -> None:
 
 @pytest.mark.parametrize(
     ("path", "shape"),
-    [("/v1/messages", "type"), ("/v1/chat/completions", "error"), ("/v1beta/models/g:generateContent", "error")],
+    [
+        ("/v1/messages", "type"),
+        ("/v1/chat/completions", "error"),
+        ("/v1beta/models/g:generateContent", "error"),
+    ],
 )
 def test_a_refusal_is_in_the_callers_format(proxy: Running, path: str, shape: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-    for bad, status in (("Content-Length: x\r\n", 400), ("Origin: null\r\n", 403), ("X: " + "a" * 300_000, 431)):
+    for bad, status in (
+        ("Content-Length: x\r\n", 400),
+        ("Origin: null\r\n", 403),
+        ("X: " + "a" * 300_000, 431),
+    ):
         got = talk(proxy.port, Case("", f"{head}{bad}\r\n".encode(), ()))
         assert int(got.split(b" ")[1]) == status
         answer = json.loads(got.partition(b"\r\n\r\n")[2])
@@ -113,9 +127,15 @@ def test_a_refusal_is_in_the_callers_format(proxy: Running, path: str, shape: st
 
 def test_a_client_that_sends_on_reads_the_refusal(proxy: Running, upstream: Upstream) -> None:
     before = len(upstream.requests)
-    answer = httpx.post(f"{proxy.url}/v1/messages", content=b"a" * (20 * LIMIT), headers={"x-api-key": "sk-ccproxy-up"})
+    answer = httpx.post(
+        f"{proxy.url}/v1/messages",
+        content=b"a" * (20 * LIMIT),
+        headers={"x-api-key": "sk-ccproxy-up"},
+    )
     assert answer.status_code == 413
-    assert answer.json()["type"] == "error" and "body_size_limit" in answer.json()["error"]["message"]
+    assert (
+        answer.json()["type"] == "error" and "body_size_limit" in answer.json()["error"]["message"]
+    )
     assert len(upstream.requests) == before
 
 
@@ -128,12 +148,18 @@ def test_pipelined_requests_are_answered_in_order(proxy: Running, upstream: Upst
         while data := client.recv(65536):
             got += data
     assert got.count(b"HTTP/1.1 200") == 3
-    assert [seen.target for seen in upstream.requests[before:]] == ["/v1/x?n=1", "/v1/x?n=2", "/v1/x?n=3"]
+    assert [seen.target for seen in upstream.requests[before:]] == [
+        "/v1/x?n=1",
+        "/v1/x?n=2",
+        "/v1/x?n=3",
+    ]
 
 
 def test_head_answers_have_no_body(proxy: Running) -> None:
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
-        client.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n")
+        client.sendall(
+            b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n"
+        )
         client.sendall(b"Connection: close\r\n\r\n")
         got = b""
         while data := client.recv(65536):
@@ -148,8 +174,8 @@ def test_a_provider_that_fails_after_100_continue_is_an_answer() -> None:
         socket.create_connection(("127.0.0.1", running.port), timeout=5) as client,
     ):
         client.sendall(
-            b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: sk-ccproxy-up\r\nExpect: 100-continue\r\n"
-            b"Content-Length: 2\r\n\r\n{}"
+            b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: sk-ccproxy-up\r\nExpect:"
+            b" 100-continue\r\nContent-Length: 2\r\n\r\n{}"
         )
         got = b""
         while data := client.recv(65536):

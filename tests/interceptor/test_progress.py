@@ -1,4 +1,6 @@
-"""Running flows are announced when they last, and streams are handed over in turn, however many there are."""
+"""Running flows are announced when they last, and streams are handed over in turn, however many
+there are.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def upstream() -> Iterator[RawUpstream]:
 
 @pytest.fixture
 def proxy(upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """A proxy that hands over nothing at regular intervals, so that all there is comes from an announcement."""
+    """A proxy that hands over nothing at regular intervals, so that all there is comes from an
+    announcement.
+    """
     monkeypatch.setattr(record_module, "PROGRESS_INTERVAL_S", NEVER_S)
     with running_proxy(snapshot(provider("up", upstream.port))) as running:
         yield running
@@ -58,7 +62,9 @@ def told(proxy: Running, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Flo
 
 def ask(proxy: Running) -> httpx.Response:
     headers = {"x-api-key": "sk-ccproxy-up"}
-    return httpx.post(f"{proxy.url}/v1/messages", content=b'{"model":"m"}', headers=headers, timeout=TIMEOUT_S)
+    return httpx.post(
+        f"{proxy.url}/v1/messages", content=b'{"model":"m"}', headers=headers, timeout=TIMEOUT_S
+    )
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -112,7 +118,10 @@ def test_a_flow_that_ends_soon_is_handed_over_once(
 
 
 def test_what_has_ended_is_not_announced(
-    proxy: Running, upstream: RawUpstream, told: list[tuple[str, FlowRecord]], monkeypatch: pytest.MonkeyPatch
+    proxy: Running,
+    upstream: RawUpstream,
+    told: list[tuple[str, FlowRecord]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One announcement serves all flows: those that ended before it are no part of it."""
     monkeypatch.setattr(record_module, "ANNOUNCE_AFTER_S", NEVER_S)

@@ -1,4 +1,6 @@
-"""The proxy between a real client and a scripted upstream: what arrives, what comes back, what is recorded."""
+"""The proxy between a real client and a scripted upstream: what arrives, what comes back, what is
+recorded.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,14 @@ import pytest
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.interceptor.proxied import KEY, Running, provider, rule, running_proxy, snapshot
 
-BODY = b'{ "model":"claude-x",  "max_tokens": 5, "messages":[{"role":"user","content":"hi \\u00e9"}] }'
-HEADERS = {"x-api-key": "sk-ccproxy-up", "content-type": "application/json", "anthropic-version": "2023-06-01"}
+BODY = (
+    b'{ "model":"claude-x",  "max_tokens": 5, "messages":[{"role":"user","content":"hi \\u00e9"}] }'
+)
+HEADERS = {
+    "x-api-key": "sk-ccproxy-up",
+    "content-type": "application/json",
+    "anthropic-version": "2023-06-01",
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +39,9 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
         provider("based", upstream.port, path="/anthropic/v1/messages"),
         provider("chat", upstream.port, type="openai", path="/v1/chat/completions"),
         rules=(
-            rule(match_model="^other$", dest_provider="chat", dest_model="renamed", name="by model"),
+            rule(
+                match_model="^other$", dest_provider="chat", dest_model="renamed", name="by model"
+            ),
             rule(match_path="^/raw", dest_host="127.0.0.1", dest_path="/elsewhere"),
         ),
     )
@@ -69,17 +79,22 @@ def test_it_works(proxy: Running, upstream: Upstream) -> None:
     assert KEY in proxy.secrets.values
 
 
-def test_a_stream_passes_byte_for_byte_and_is_kept_with_times(proxy: Running, upstream: Upstream) -> None:
+def test_a_stream_passes_byte_for_byte_and_is_kept_with_times(
+    proxy: Running, upstream: Upstream
+) -> None:
     gate = threading.Event()
     events = [b'event: a\ndata: {"n":%d}\n\n' % n for n in range(5)]
     upstream.scripts["/v1/messages"] = sse(*events, gate=gate)
     try:
-        with httpx.stream("POST", f"{proxy.url}/v1/messages", content=BODY, headers=HEADERS) as answer:
+        with httpx.stream(
+            "POST", f"{proxy.url}/v1/messages", content=BODY, headers=HEADERS
+        ) as answer:
             got = b""
             for piece in answer.iter_raw():
                 got += piece
                 if got == b"".join(events[:4]):
-                    gate.set()  # the last event leaves the upstream only after the client has the others
+                    # the last event leaves the upstream only after the client has the others
+                    gate.set()
         assert got == b"".join(events)
     finally:
         del upstream.scripts["/v1/messages"]
@@ -93,15 +108,23 @@ def test_a_stream_passes_byte_for_byte_and_is_kept_with_times(proxy: Running, up
 @pytest.mark.parametrize(
     ("path", "key", "target"),
     [
-        ("/v1/messages/count_tokens?beta=true", "based", "/anthropic/v1/messages/count_tokens?beta=true"),
+        (
+            "/v1/messages/count_tokens?beta=true",
+            "based",
+            "/anthropic/v1/messages/count_tokens?beta=true",
+        ),
         ("/v1/files", "based", "/anthropic/v1/files"),
         ("/api/event_logging/v2/batch", "based", "/api/event_logging/v2/batch"),
         ("/chat/completions", "chat", "/v1/chat/completions"),
         ("/v1/embeddings?x=1", "chat", "/v1/embeddings?x=1"),
     ],
 )
-def test_sub_paths_and_queries_survive(proxy: Running, upstream: Upstream, path: str, key: str, target: str) -> None:
-    httpx.post(f"{proxy.url}{path}", content=b"{}", headers={**HEADERS, "x-api-key": f"sk-ccproxy-{key}"})
+def test_sub_paths_and_queries_survive(
+    proxy: Running, upstream: Upstream, path: str, key: str, target: str
+) -> None:
+    httpx.post(
+        f"{proxy.url}{path}", content=b"{}", headers={**HEADERS, "x-api-key": f"sk-ccproxy-{key}"}
+    )
     assert upstream.last.target == target
 
 
@@ -125,19 +148,27 @@ def test_bodies_that_nobody_changed_are_forwarded_as_they_came(
 def test_a_rule_changes_the_model_alone(proxy: Running, upstream: Upstream) -> None:
     body = b'{"messages": [ ],\n "model" : "other" }'
     answer = httpx.post(
-        f"{proxy.url}/v1/chat/completions", content=body, headers={"authorization": "Bearer client-own-key"}
+        f"{proxy.url}/v1/chat/completions",
+        content=body,
+        headers={"authorization": "Bearer client-own-key"},
     )
     assert upstream.last.body == body.replace(b'"other"', b'"renamed"')
     assert upstream.last.header("content-length") == str(len(upstream.last.body))
     assert upstream.last.header("x-api-key") == KEY
     assert upstream.last.header("authorization") is None
     record = proxy.sink.of(answer)
-    assert (record.rule, record.requested_model, record.sent_model) == ("by model", "other", "renamed")
+    assert (record.rule, record.requested_model, record.sent_model) == (
+        "by model",
+        "other",
+        "renamed",
+    )
     step = next(step for step in record.hooks if step.stage == "transform")
     assert set(step.changed) == {"url", "body"} and step.body_after == upstream.last.body
 
 
-def test_a_compressed_body_is_changed_and_compressed_again(proxy: Running, upstream: Upstream) -> None:
+def test_a_compressed_body_is_changed_and_compressed_again(
+    proxy: Running, upstream: Upstream
+) -> None:
     body = gzip.compress(b'{"model":"other","messages":[]}')
     headers = {**HEADERS, "content-encoding": "gzip"}
     httpx.post(f"{proxy.url}/v1/chat/completions", content=body, headers=headers)
@@ -158,14 +189,34 @@ def test_a_credential_never_goes_to_another_host(proxy: Running, upstream: Upstr
     [
         ("/v1/messages", {"x-api-key": "sk-ant-other"}, 501, ("type", "error")),
         ("/v1/messages", {"x-api-key": "sk-ant-oat-ccproxy-nobody"}, 401, ("type", "error")),
-        ("/v1/chat/completions", {"authorization": "bearer sk-ccproxy-nobody"}, 401, ("error", None)),
-        ("/v1/responses/resp_1/cancel", {"authorization": "Bearer sk-ccproxy-up"}, 501, ("error", None)),
+        (
+            "/v1/chat/completions",
+            {"authorization": "bearer sk-ccproxy-nobody"},
+            401,
+            ("error", None),
+        ),
+        (
+            "/v1/responses/resp_1/cancel",
+            {"authorization": "Bearer sk-ccproxy-up"},
+            501,
+            ("error", None),
+        ),
         ("/v1/responses", {"authorization": "Bearer sk-ccproxy-up"}, 400, ("error", None)),
-        ("/v1beta/models/g:generateContent", {"x-goog-api-key": "sk-ccproxy-nobody"}, 401, ("error", None)),
+        (
+            "/v1beta/models/g:generateContent",
+            {"x-goog-api-key": "sk-ccproxy-nobody"},
+            401,
+            ("error", None),
+        ),
     ],
 )
 def test_refusals_are_in_the_callers_format(
-    proxy: Running, upstream: Upstream, path: str, headers: dict[str, str], status: int, shape: tuple[str, str | None]
+    proxy: Running,
+    upstream: Upstream,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    shape: tuple[str, str | None],
 ) -> None:
     before = len(upstream.requests)
     body = BODY if status != 400 else b'{"model": "m", "input": 5}'
@@ -177,7 +228,11 @@ def test_refusals_are_in_the_callers_format(
 
 
 def test_an_unreachable_provider_is_a_short_error_in_the_callers_format(proxy: Running) -> None:
-    answer = httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers={**HEADERS, "x-api-key": "sk-ccproxy-dead"})
+    answer = httpx.post(
+        f"{proxy.url}/v1/messages",
+        content=BODY,
+        headers={**HEADERS, "x-api-key": "sk-ccproxy-dead"},
+    )
     assert (answer.status_code, answer.json()["type"]) == (502, "error")
     assert "provider dead at 127.0.0.1:1" in answer.json()["error"]["message"]
     record = proxy.sink.of(answer)
@@ -202,7 +257,9 @@ def test_hooks_that_change_headers_are_traced(proxy: Running, upstream: Upstream
     step = next(s for s in proxy.sink.of(answer).hooks if s.hook == "verbose_mode")
     assert step.changed == ("header:anthropic-beta",)
     httpx.post(
-        f"{proxy.url}/v1/messages", content=BODY, headers={**headers, "x-ccproxy-hooks": "-verbose_mode, -inject_auth"}
+        f"{proxy.url}/v1/messages",
+        content=BODY,
+        headers={**headers, "x-ccproxy-hooks": "-verbose_mode, -inject_auth"},
     )
     assert upstream.last.header("anthropic-beta") == "a-1, redact-thinking-2, b-3"
     assert upstream.last.header("x-api-key") == KEY  # a security hook cannot be skipped
@@ -210,7 +267,11 @@ def test_hooks_that_change_headers_are_traced(proxy: Running, upstream: Upstream
 
 def test_session_and_conversation_are_found(proxy: Running) -> None:
     user = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})
-    body = {"model": "m", "metadata": {"user_id": user}, "messages": [{"role": "user", "content": "hello"}]}
+    body = {
+        "model": "m",
+        "metadata": {"user_id": user},
+        "messages": [{"role": "user", "content": "hello"}],
+    }
     answer = httpx.post(f"{proxy.url}/v1/messages", json=body, headers=HEADERS)
     record = proxy.sink.of(answer)
     assert (record.session_id, record.conversation_id) == ("s-1", "2cf24dba5fb0")

@@ -1,4 +1,6 @@
-"""The quick header look-ups must say what mitmproxy's own say, and be the ones that the proxy uses."""
+"""The quick header look-ups must say what mitmproxy's own say, and be the ones that the proxy
+uses.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,18 @@ from interceptor import quick_messages
 NAMES = st.sampled_from([b"Accept", b"accept", b"ACCEPT", b"Set-Cookie", b"x-a", b"X-A", b"host"])
 FIELDS = st.lists(st.tuples(NAMES, st.binary(max_size=6)), max_size=6)
 CHANGES = st.lists(
-    st.tuples(st.sampled_from(["set", "set all", "add", "insert", "delete", "pop", "assign", "clear"]), NAMES, FIELDS)
+    st.tuples(
+        st.sampled_from(["set", "set all", "add", "insert", "delete", "pop", "assign", "clear"]),
+        NAMES,
+        FIELDS,
+    )
 )
 
 
 @given(fields=FIELDS, name=NAMES, as_text=st.booleans())
-def test_they_find_what_mitmproxy_finds(fields: list[tuple[bytes, bytes]], name: bytes, as_text: bool) -> None:
+def test_they_find_what_mitmproxy_finds(
+    fields: list[tuple[bytes, bytes]], name: bytes, as_text: bool
+) -> None:
     headers, wanted = Headers(fields), name.decode() if as_text else name
     values = headers.get_all(wanted)
     own = ", ".join(values) if values else None
@@ -81,7 +89,11 @@ def change(headers: Headers, kind: str, name: bytes, fields: list[tuple[bytes, b
 def plain_look_up(headers: Headers, name: bytes) -> str | None:
     """As mitmproxy looks a name up: every field is looked at anew."""
     values = [value for key, value in headers.fields if key.lower() == name.lower()]
-    return headers._reduce_values([value.decode("utf-8", "surrogateescape") for value in values]) if values else None
+    return (
+        headers._reduce_values([value.decode("utf-8", "surrogateescape") for value in values])
+        if values
+        else None
+    )
 
 
 @given(fields=FIELDS, changes=CHANGES)
@@ -132,9 +144,19 @@ def test_a_forked_context_shares_all_but_the_list_of_layers() -> None:
     below = NextLayer(context)
     context.layers.append(below)
     twin = context.fork()
-    assert (twin.client, twin.server, twin.options) == (context.client, context.server, context.options)
-    assert twin.server is context.server and twin.client is context.client and twin.options is context.options
+    assert (twin.client, twin.server, twin.options) == (
+        context.client,
+        context.server,
+        context.options,
+    )
+    assert (
+        twin.server is context.server
+        and twin.client is context.client
+        and twin.options is context.options
+    )
     assert twin.layers == [below] and twin.layers is not context.layers
     twin.layers.append(NextLayer(twin))
     assert context.layers == [below]
-    assert set(vars(twin)) == set(vars(Context(client(), Options()))), "mitmproxy's own has more in it now"
+    assert set(vars(twin)) == set(vars(Context(client(), Options()))), (
+        "mitmproxy's own has more in it now"
+    )

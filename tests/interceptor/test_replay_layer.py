@@ -12,7 +12,9 @@ from interceptor import http_limits, replay_layer
 
 
 def test_this_is_the_mitmproxy_it_was_written_against() -> None:
-    assert version.VERSION.startswith("12.2."), "read interceptor/replay_layer.py again before you raise this"
+    assert version.VERSION.startswith("12.2."), (
+        "read interceptor/replay_layer.py again before you raise this"
+    )
 
 
 def test_streams_are_made_from_the_name_that_is_replaced() -> None:
@@ -25,17 +27,25 @@ def test_streams_are_made_from_the_name_that_is_replaced() -> None:
 
 
 def test_the_methods_it_calls_and_replaces_are_there() -> None:
-    for name in ("state_wait_for_response_headers", "make_server_connection", "check_killed", "state_errored"):
+    for name in (
+        "state_wait_for_response_headers",
+        "make_server_connection",
+        "check_killed",
+        "state_errored",
+    ):
         assert name in vars(HttpStream) or name in vars(http_limits.LimitedStream), name
     assert "self.server_state = self.state_consume_response_body" in inspect.getsource(
         HttpStream.state_wait_for_response_headers
     )
-    assert "our_stream_id.get(event.stream_id" in inspect.getsource(_http2.Http2Client._handle_event)
+    assert "our_stream_id.get(event.stream_id" in inspect.getsource(
+        _http2.Http2Client._handle_event
+    )
 
 
 def test_a_connection_is_free_again_when_its_answer_has_been_read() -> None:
-    """The end of the message is told first, and what then marks the connection as free runs before the event that
-    the hook is done."""
+    """The end of the message is told first, and what then marks the connection as free runs before
+    the event that the hook is done.
+    """
     source = inspect.getsource(_http1.Http1Connection.read_body)
     assert source.index("ReceiveEndOfMessage") < source.index("self.mark_done")
 

@@ -1,4 +1,6 @@
-"""`read_head` takes what a strict reading line by line takes, with the same fields, and refuses the rest."""
+"""`read_head` takes what a strict reading line by line takes, with the same fields, and refuses the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +17,43 @@ CONTROLS = frozenset(range(32)) - {9} | {127}
 FRAMING = {b"host", b"content-length", b"transfer-encoding", b"expect"}
 START = b"POST /v1/messages HTTP/1.1\r\nHost: x"
 
-GOOD_NAMES = st.binary(min_size=1, max_size=8).map(lambda raw: bytes(sorted(TOKEN)[b % len(TOKEN)] for b in raw))
+GOOD_NAMES = st.binary(min_size=1, max_size=8).map(
+    lambda raw: bytes(sorted(TOKEN)[b % len(TOKEN)] for b in raw)
+)
 GOOD_TEXTS = st.binary(max_size=12).map(lambda raw: bytes(b for b in raw if b not in CONTROLS))
 GOOD_FIELDS = st.lists(
     st.tuples(
-        GOOD_NAMES.filter(lambda name: name.lower() not in FRAMING), st.sampled_from([b"", b" ", b" \t "]), GOOD_TEXTS
+        GOOD_NAMES.filter(lambda name: name.lower() not in FRAMING),
+        st.sampled_from([b"", b" ", b" \t "]),
+        GOOD_TEXTS,
     )
 )
 ANY_LINE = (
-    st.tuples(GOOD_NAMES, st.sampled_from([b":", b": ", b" :", b"", b"::", b"\t:"]), GOOD_TEXTS).map(b"".join)
-    | st.tuples(GOOD_NAMES, st.just(b": a"), st.sampled_from([bytes([b]) for b in range(256)])).map(b"".join)
+    st.tuples(
+        GOOD_NAMES, st.sampled_from([b":", b": ", b" :", b"", b"::", b"\t:"]), GOOD_TEXTS
+    ).map(b"".join)
+    | st.tuples(GOOD_NAMES, st.just(b": a"), st.sampled_from([bytes([b]) for b in range(256)])).map(
+        b"".join
+    )
     | st.tuples(st.sampled_from([bytes([b]) for b in range(256)]), st.just(b"x: a")).map(b"".join)
-    | st.sampled_from([b"", b" folded", b": no name", b"Host: y", b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+    | st.sampled_from(
+        [
+            b"",
+            b" folded",
+            b": no name",
+            b"Host: y",
+            b"Content-Length: 5",
+            b"Transfer-Encoding: chunked",
+        ]
+    )
     | st.binary(max_size=12)
 )
 
 
 def by_line(head: bytes) -> tuple[tuple[bytes, bytes], ...] | None:
-    """The fields as a strict reader finds them one line after the other; None when one of the lines is bad."""
+    """The fields as a strict reader finds them one line after the other; None when one of the lines
+    is bad.
+    """
     fields = []
     for line in head.split(b"\r\n")[1:]:
         name, colon, text = line.partition(b":")
@@ -63,7 +84,9 @@ def test_it_takes_what_a_strict_reader_takes(lines: list[bytes], as_bytearray: b
 
 @given(fields=GOOD_FIELDS)
 def test_good_lines_are_taken_in_order(fields: list[tuple[bytes, bytes, bytes]]) -> None:
-    head = b"".join([START, *(b"\r\n%s:%s%s%s" % (name, space, text, space) for name, space, text in fields)])
+    head = b"".join(
+        [START, *(b"\r\n%s:%s%s%s" % (name, space, text, space) for name, space, text in fields)]
+    )
     taken = read_head(head)
     assert taken.fields == by_line(head)
     assert [name for name, _ in taken.fields] == [b"Host", *(name for name, _, _ in fields)]

@@ -1,4 +1,6 @@
-"""What is sent when a recorded request is sent again: exactly the record, an edited one, or a refusal with a reason."""
+"""What is sent when a recorded request is sent again: exactly the record, an edited one, or a
+refusal with a reason.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ from tests.parts import change_sides
 from tests.rows import make_provider, make_status
 
 pytestmark = pytest.mark.django_db
-BODY = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Grüß dich\nzweite Zeile"}]}
+BODY = {
+    "model": "m",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "Grüß dich\nzweite Zeile"}],
+}
 MARK = "‹redacted 3f9a21›"
 
 
@@ -36,20 +42,41 @@ MARK = "‹redacted 3f9a21›"
 def provider(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("k-0123456789")
-    make_provider("anthropic", host="api.anthropic.com", auth_type="file", auth_config={"file": str(key)})
+    make_provider(
+        "anthropic", host="api.anthropic.com", auth_type="file", auth_config={"file": str(key)}
+    )
     HookSetting.objects.create(name="inject_auth", stage="inbound")
 
 
-def record(name: str = "f", *, body: bytes | None = None, url: str = "", extra: Any = (), **side: Any) -> WholeFlow:
+def record(
+    name: str = "f", *, body: bytes | None = None, url: str = "", extra: Any = (), **side: Any
+) -> WholeFlow:
     """A flow of a sentinel's client, with a forwarded side whose credential was cut out."""
     data = json.dumps(BODY, ensure_ascii=False).encode() if body is None else body
-    flow = add_flow(name, 1, path="/v1/messages", provider="anthropic", session_id="s-1", credential_injected=True)
+    flow = add_flow(
+        name,
+        1,
+        path="/v1/messages",
+        provider="anthropic",
+        session_id="s-1",
+        credential_injected=True,
+    )
     common = {"Content-Type": "application/json", "Content-Length": str(len(data))}
     client = {"Host": "127.0.0.1:4000", "X-Api-Key": "sk-ccproxy-anthropic"} | common | dict(extra)
     there = {"Host": "api.anthropic.com", "X-Api-Key": MARK} | common | dict(extra)
     target = url or "/v1/messages?beta=true"
-    add_side(flow, "client", client, data, method="POST", url=f"http://127.0.0.1:4000{target}", **side)
-    add_side(flow, "forwarded", there, data, method="POST", url=f"https://api.anthropic.com{target}", **side)
+    add_side(
+        flow, "client", client, data, method="POST", url=f"http://127.0.0.1:4000{target}", **side
+    )
+    add_side(
+        flow,
+        "forwarded",
+        there,
+        data,
+        method="POST",
+        url=f"https://api.anthropic.com{target}",
+        **side,
+    )
     found = whole_flow(name)
     assert found is not None
     return found
@@ -72,7 +99,12 @@ def refused(flow: WholeFlow, *, as_forwarded: bool = False, **edits: str) -> str
 
 def test_it_works() -> None:
     found = ask(record())
-    assert (found.method, found.target, found.edited, found.notes) == ("POST", "/v1/messages?beta=true", False, [])
+    assert (found.method, found.target, found.edited, found.notes) == (
+        "POST",
+        "/v1/messages?beta=true",
+        False,
+        [],
+    )
     assert ("X-Api-Key", "sk-ccproxy-anthropic") in found.headers
     assert json.loads(found.body) == BODY
     assert found.found is not None and found.found.decision is not None
@@ -83,7 +115,9 @@ def test_an_untouched_editor_changes_no_byte() -> None:
     data = gzip.compress(json.dumps(BODY, indent=1).encode())
     flow = record(body=data, extra={"Content-Encoding": "gzip"})
     known = draft(flow)
-    typed = replace(known, body=known.body.replace("\n", "\r\n"), headers=known.headers.replace("\n", "\r\n"))
+    typed = replace(
+        known, body=known.body.replace("\n", "\r\n"), headers=known.headers.replace("\n", "\r\n")
+    )
     found = outgoing(flow, load_snapshot(), as_forwarded=False, draft=typed)
     assert (found.body, found.edited) == (data, False)
     assert ("Content-Encoding", "gzip") in found.headers
@@ -108,12 +142,17 @@ def test_as_forwarded_keeps_the_credentials_place_and_no_secret() -> None:
     ("fields", "why"),
     [
         ({"body_truncated": True}, "Not all"),
-        ({"body": b'{"key": "' + MARK.encode() + b'"}', "body_redacted": True}, "A secret was cut out of the body"),
+        (
+            {"body": b'{"key": "' + MARK.encode() + b'"}', "body_redacted": True},
+            "A secret was cut out of the body",
+        ),
         ({"url": f"/v1/messages?key={MARK}"}, "characters as %XX"),
     ],
 )
 @pytest.mark.parametrize("as_forwarded", [False, True])
-def test_what_was_not_kept_is_not_sent(fields: dict[str, Any], why: str, as_forwarded: bool) -> None:
+def test_what_was_not_kept_is_not_sent(
+    fields: dict[str, Any], why: str, as_forwarded: bool
+) -> None:
     assert why in refused(record(**fields), as_forwarded=as_forwarded)
 
 
@@ -140,7 +179,9 @@ def test_a_clients_own_key_is_asked_for() -> None:
 
 def test_other_cut_out_headers_are_left_out_and_told() -> None:
     for as_forwarded in (False, True):
-        found = ask(record(f"f{as_forwarded}", extra={"Cookie": f"a={MARK}"}), as_forwarded=as_forwarded)
+        found = ask(
+            record(f"f{as_forwarded}", extra={"Cookie": f"a={MARK}"}), as_forwarded=as_forwarded
+        )
         assert found.notes == ["Cookie is left out: its value is not kept."]
         assert "Cookie" not in dict(found.headers)
 
@@ -165,7 +206,9 @@ def test_what_is_no_http_is_refused(edits: dict[str, str], why: str) -> None:
 
 def test_headers_of_the_sender_itself_cannot_be_typed_in() -> None:
     flow = record()
-    found = ask(flow, headers=draft(flow).headers + "\nx-ccproxy-resend: forged\nTransfer-Encoding: chunked")
+    found = ask(
+        flow, headers=draft(flow).headers + "\nx-ccproxy-resend: forged\nTransfer-Encoding: chunked"
+    )
     assert not found.edited
 
 
@@ -176,7 +219,8 @@ def test_a_body_that_is_no_json_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "why"), [(b"\xff\x00" * 99, "is no text"), (b"x" * 3_000_000, "too large"), (b"caf\xe9", "not UTF-8")]
+    ("body", "why"),
+    [(b"\xff\x00" * 99, "is no text"), (b"x" * 3_000_000, "too large"), (b"caf\xe9", "not UTF-8")],
 )
 def test_bodies_that_no_editor_can_hold_go_as_they_are(body: bytes, why: str) -> None:
     flow = record(body=body)
@@ -209,11 +253,18 @@ def granted(**fields: Any) -> tuple[Resend, str]:
 
 
 def test_a_grant_is_good_for_one_flow() -> None:
-    row, token = granted(as_forwarded=True, provider="anthropic", origin="https://a:443", session_id="s")
+    row, token = granted(
+        as_forwarded=True, provider="anthropic", origin="https://a:443", session_id="s"
+    )
     assert token not in str(row.__dict__)
     grant = redeem(token, "new")
     assert grant is not None
-    assert (grant.ticket, grant.as_forwarded, grant.provider, grant.session_id) == (row.ticket, True, "anthropic", "s")
+    assert (grant.ticket, grant.as_forwarded, grant.provider, grant.session_id) == (
+        row.ticket,
+        True,
+        "anthropic",
+        "s",
+    )
     assert redeem(token, "newer") is None
     row.refresh_from_db()
     assert row.new_flow_id == "new"
@@ -221,7 +272,9 @@ def test_a_grant_is_good_for_one_flow() -> None:
 
 def test_old_and_unknown_grants_are_none() -> None:
     row, token = granted()
-    Resend.objects.filter(pk=row.ticket).update(expires_at=timezone.now() - timedelta(milliseconds=1))
+    Resend.objects.filter(pk=row.ticket).update(
+        expires_at=timezone.now() - timedelta(milliseconds=1)
+    )
     assert redeem(token, "new") is None
     assert redeem("ccr-" + "a" * 43, "new") is None
     assert timedelta(0) < LIFETIME <= timedelta(minutes=1)
@@ -248,7 +301,9 @@ def user(client: Client, *rights: str, staff: bool = True) -> Client:
     return client
 
 
-def test_the_page_within_fifteen_queries(client: Client, django_assert_max_num_queries: Any) -> None:
+def test_the_page_within_fifteen_queries(
+    client: Client, django_assert_max_num_queries: Any
+) -> None:
     record()
     client.force_login(User.objects.create_superuser("ada"))
     for manner in ("client", "forwarded"):
@@ -262,7 +317,9 @@ def test_only_who_may_send_sends(client: Client) -> None:
     staff = user(client, "view_flow")
     assert "ask an administrator" in staff.get("/flows/f/resend/").content.decode()
     assert staff.post("/flows/f/resend/", {"as": "client"}).status_code == 403
-    assert staff.post("/api/flows/f/resend/", {}, content_type="application/json").status_code == 403
+    assert (
+        staff.post("/api/flows/f/resend/", {}, content_type="application/json").status_code == 403
+    )
     assert Resend.objects.count() == 0
     assert Client(enforce_csrf_checks=True).post("/flows/f/resend/").status_code == 403
 
@@ -272,7 +329,9 @@ def test_sending_needs_a_csrf_token(client: Client) -> None:
     strict = Client(enforce_csrf_checks=True)
     user(strict, "add_resend", "view_flow")
     assert strict.post("/flows/f/resend/", {"as": "client"}).status_code == 403
-    assert strict.post("/api/flows/f/resend/", {}, content_type="application/json").status_code == 403
+    assert (
+        strict.post("/api/flows/f/resend/", {}, content_type="application/json").status_code == 403
+    )
     assert Resend.objects.count() == 0
 
 
@@ -301,9 +360,19 @@ def test_without_a_proxy_it_says_so(client: Client) -> None:
 def test_rest_refuses_nonsense(client: Client, sent: Any, status: int) -> None:
     record()
     staff = user(client, "add_resend", "view_flow")
-    assert staff.post("/api/flows/f/resend/", json.dumps(sent), content_type="application/json").status_code == status
+    assert (
+        staff.post(
+            "/api/flows/f/resend/", json.dumps(sent), content_type="application/json"
+        ).status_code
+        == status
+    )
     for name in ("none", "a%00b", "x" * 300):
-        assert staff.post(f"/api/flows/{name}/resend/", "{}", content_type="application/json").status_code == 404
+        assert (
+            staff.post(
+                f"/api/flows/{name}/resend/", "{}", content_type="application/json"
+            ).status_code
+            == 404
+        )
         assert staff.get(f"/flows/{name}/resend/").status_code == 404
         assert staff.get(f"/flows/resend/{name}/").status_code == 404
         assert staff.get(f"/flows/diff/{name}/f/").status_code == 404
@@ -311,7 +380,9 @@ def test_rest_refuses_nonsense(client: Client, sent: Any, status: int) -> None:
 
 def test_a_proxy_that_cannot_be_reached_is_told_on_the_tickets_page(client: Client) -> None:
     row, _ = granted()
-    Resend.objects.filter(pk=row.ticket).update(problem="The proxy at 192.0.2.1:1 could not be asked: refused.")
+    Resend.objects.filter(pk=row.ticket).update(
+        problem="The proxy at 192.0.2.1:1 could not be asked: refused."
+    )
     html = user(client).get(f"/flows/resend/{row.ticket}/").content.decode()
     assert "could not be asked" in html and "/flows/f/resend/" in html
 

@@ -1,4 +1,6 @@
-"""A request with a grant on a running proxy: what passes, what is refused before anything leaves, where it goes."""
+"""A request with a grant on a running proxy: what passes, what is refused before anything leaves,
+where it goes.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,12 @@ class Bench:
     upstream: Upstream
     book: Book
 
-    def post(self, path: str = "/v1/messages", *, key: str = "sk-ccproxy-up", **headers: str) -> httpx.Response:
-        given = {"x-api-key": key} | {name.replace("_", "-"): value for name, value in headers.items()}
+    def post(
+        self, path: str = "/v1/messages", *, key: str = "sk-ccproxy-up", **headers: str
+    ) -> httpx.Response:
+        given = {"x-api-key": key} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
         return httpx.post(self.proxy.url + path, json=BODY, headers=given, trust_env=False)
 
 
@@ -50,7 +56,9 @@ def running() -> Iterator[Bench]:
     book = Book()
     with Upstream(key=KEY) as upstream:
         rules = (rule(match_model="m-1", dest_provider="up", dest_model="m-2"),)
-        config = snapshot(provider("up", upstream.port), provider("other", upstream.port + 1), rules=rules)
+        config = snapshot(
+            provider("up", upstream.port), provider("other", upstream.port + 1), rules=rules
+        )
         with running_proxy(config, grants=book, require_token=True) as proxy:
             yield Bench(proxy, upstream, book)
 
@@ -82,7 +90,11 @@ def test_a_grant_lets_a_request_through_the_pipeline_once_and_leaves_no_trace(be
 
 @pytest.mark.parametrize(
     "headers",
-    [{"x_ccproxy_resend": "forged"}, {"X_Ccproxy_Resend": ""}, {"x_ccproxy_resend": "one", "origin": "http://a.test"}],
+    [
+        {"x_ccproxy_resend": "forged"},
+        {"X_Ccproxy_Resend": ""},
+        {"x_ccproxy_resend": "one", "origin": "http://a.test"},
+    ],
 )
 def test_a_forged_one_never_reaches_the_provider(bench: Bench, headers: dict[str, str]) -> None:
     bench.book.grants["one"] = Grant("t")
@@ -99,7 +111,9 @@ def test_a_book_that_cannot_be_read_lets_nobody_through(bench: Bench) -> None:
 def test_two_headers_are_none(bench: Bench) -> None:
     bench.book.grants["one"] = Grant("t")
     headers = [(HEADER, "one"), (HEADER, "two"), ("x-api-key", "sk-ccproxy-up")]
-    answer = httpx.post(f"{bench.proxy.url}/v1/messages", json=BODY, headers=headers, trust_env=False)
+    answer = httpx.post(
+        f"{bench.proxy.url}/v1/messages", json=BODY, headers=headers, trust_env=False
+    )
     assert (answer.status_code, bench.upstream.requests) == (403, [])
 
 
@@ -108,9 +122,13 @@ def test_without_a_grant_a_token_is_asked_for_as_ever(bench: Bench) -> None:
     assert bench.book.asked == []
 
 
-def test_as_forwarded_skips_hooks_and_rules_and_puts_the_credential_where_it_stood(bench: Bench) -> None:
+def test_as_forwarded_skips_hooks_and_rules_and_puts_the_credential_where_it_stood(
+    bench: Bench,
+) -> None:
     bench.book.grants["one"] = forwarded_to(bench)
-    answer = bench.post("/v1/messages?beta=1", x_ccproxy_resend="one", anthropic_beta="redact-thinking-1")
+    answer = bench.post(
+        "/v1/messages?beta=1", x_ccproxy_resend="one", anthropic_beta="redact-thinking-1"
+    )
     assert answer.status_code == 200
     seen = bench.upstream.last
     assert (seen.json, seen.target) == (BODY, "/v1/messages?beta=1")
@@ -132,7 +150,9 @@ def test_as_forwarded_skips_hooks_and_rules_and_puts_the_credential_where_it_sto
         (Grant("t", True, "up", "http://[::bad"), "is not recorded"),
     ],
 )
-def test_as_forwarded_goes_to_the_same_provider_or_nowhere(bench: Bench, grant: Grant, why: str) -> None:
+def test_as_forwarded_goes_to_the_same_provider_or_nowhere(
+    bench: Bench, grant: Grant, why: str
+) -> None:
     bench.book.grants["one"] = grant
     answer = bench.post(x_ccproxy_resend="one")
     assert answer.status_code == 502
@@ -142,4 +162,7 @@ def test_as_forwarded_goes_to_the_same_provider_or_nowhere(bench: Bench, grant: 
 
 def test_only_what_looks_like_a_token_is_looked_up() -> None:
     assert is_token("ccr-" + "a" * 43)
-    assert not any(is_token(text) for text in ("", "ccr-", "ccr-" + "a" * 44, "cct-" + "a" * 43, "ccr-" + "ä" * 43))
+    assert not any(
+        is_token(text)
+        for text in ("", "ccr-", "ccr-" + "a" * 44, "cct-" + "a" * 43, "ccr-" + "ä" * 43)
+    )

@@ -1,4 +1,6 @@
-"""The page that tries an edited rule on recorded flows: what it shows, who may see it, and that it changes nothing."""
+"""The page that tries an edited rule on recorded flows: what it shows, who may see it, and that it
+changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from tests.rows import make_provider, make_rule
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/explain/rule/"
-REDIRECT = {"name": "cheaper", "enabled": "on", "position": "0", "action": "redirect", "match_model": "opus"}
+REDIRECT = {
+    "name": "cheaper",
+    "enabled": "on",
+    "position": "0",
+    "action": "redirect",
+    "match_model": "opus",
+}
 
 
 @pytest.fixture
@@ -35,7 +43,9 @@ def tried(client: Client, query: str = "", **fields: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", answer.content.decode().split("<main", 1)[1]))
 
 
-def test_each_flow_that_would_move_is_shown_with_its_conditions(boss: Client, monkeypatch: pytest.MonkeyPatch):
+def test_each_flow_that_would_move_is_shown_with_its_conditions(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+):
     def refuse(*_: Any) -> None:
         raise AssertionError("a dry run opened a connection")
 
@@ -44,7 +54,9 @@ def test_each_flow_that_would_move_is_shown_with_its_conditions(boss: Client, mo
     text = tried(boss, match_path="messages", dest_model="small-1")
     assert "1 of " in text
     assert "flows would go elsewhere with a new rule as below" in text
-    assert re.search(r"url https://api.anthropic.com/v1/messages\S* → https://local.example/v1/messages", text)
+    assert re.search(
+        r"url https://api.anthropic.com/v1/messages\S* → https://local.example/v1/messages", text
+    )
     assert re.search(r"model claude-opus-\S+ → small-1", text)
     assert re.search(r"✓ path messages has /v1/messages.*✓ model opus has claude-opus", text)
     assert (ConfigRevision.current(), TransformRule.objects.count()) == before
@@ -52,7 +64,10 @@ def test_each_flow_that_would_move_is_shown_with_its_conditions(boss: Client, mo
 
 def test_a_saved_rule_is_tried_as_it_is_edited(boss: Client):
     rule = make_rule(name="saved", match_model="opus", action="redirect", dest_host="local.example")
-    assert "Which recorded flows would saved change?" in boss.get(f"{ADDRESS}?id={rule.pk}").content.decode()
+    assert (
+        "Which recorded flows would saved change?"
+        in boss.get(f"{ADDRESS}?id={rule.pk}").content.decode()
+    )
     assert "None of " in tried(boss, f"?id={rule.pk}", name="saved", match_path=".*")
     text = tried(boss, f"?id={rule.pk}", name="saved", match_model="nothing")
     assert "url https://local.example/v1/messages" in text
@@ -108,15 +123,25 @@ def test_the_ways_to_it(boss: Client):
     rule = make_rule(name="one", match_model="opus", action="redirect", dest_host="local.example")
     change = boss.get(f"/admin/providers/transformrule/{rule.pk}/change/").content.decode()
     assert f'formaction="/explain/rule/?id={rule.pk}"' in change
-    assert 'formaction="/explain/rule/"' in boss.get("/admin/providers/transformrule/add/").content.decode()
-    assert f'href="/explain/rule/?id={rule.pk}"' in boss.get(f"/explain/?flow={IDS['anthropic']}").content.decode()
+    assert (
+        'formaction="/explain/rule/"'
+        in boss.get("/admin/providers/transformrule/add/").content.decode()
+    )
+    assert (
+        f'href="/explain/rule/?id={rule.pk}"'
+        in boss.get(f"/explain/?flow={IDS['anthropic']}").content.decode()
+    )
 
 
 def test_hostile_names_and_deleted_providers_are_text(boss: Client):
     nasty = HOSTILE.replace("\0", "").replace("\udc80", "")
-    rule = make_rule(name=nasty[:100], match_model=".", action="redirect", dest_host="local.example")
+    rule = make_rule(
+        name=nasty[:100], match_model=".", action="redirect", dest_host="local.example"
+    )
     Provider.objects.all().delete()
-    html = boss.post(f"{ADDRESS}?id={rule.pk}", REDIRECT | {"match_model": "x", "dest_host": "h.example"})
+    html = boss.post(
+        f"{ADDRESS}?id={rule.pk}", REDIRECT | {"match_model": "x", "dest_host": "h.example"}
+    )
     assert html.status_code == 200
     for content in (html, boss.get(f"{ADDRESS}?id={rule.pk}")):
         assert "<script>alert" not in content.content.decode()

@@ -1,4 +1,6 @@
-"""A streamed answer takes the short way, and its bytes, its end and what comes after it are as on the long one."""
+"""A streamed answer takes the short way, and its bytes, its end and what comes after it are as on
+the long one.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 PATH = "/v1/messages"
 TIMEOUT_S = 20.0
 BODY = b'{"model":"m","stream":true}'
-EVENTS = [b'event: a\ndata: {"n":%d,"pad":"%s"}\n\n' % (number, b"x" * (number * 37)) for number in range(60)]
+EVENTS = [
+    b'event: a\ndata: {"n":%d,"pad":"%s"}\n\n' % (number, b"x" * (number * 37))
+    for number in range(60)
+]
 WHOLE = b"".join(EVENTS)
 
 
@@ -64,7 +69,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @pytest.fixture
 def flowing(proxy: Running, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when the first piece of a stream has passed: what comes after it finds the short way open."""
+    """Set when the first piece of a stream has passed: what comes after it finds the short way
+    open.
+    """
     event, delta = threading.Event(), proxy.sink.delta
 
     def note(piece: FlowDelta) -> None:
@@ -103,7 +110,11 @@ def begun(flowing: threading.Event, *ends: Step) -> Callable[[], Iterator[Step]]
 
 
 def request(method: str = "POST", name: str = "up", path: str = PATH, body: bytes = BODY) -> bytes:
-    headers = [("Host", "localhost"), ("x-api-key", f"sk-ccproxy-{name}"), ("Content-Length", str(len(body)))]
+    headers = [
+        ("Host", "localhost"),
+        ("x-api-key", f"sk-ccproxy-{name}"),
+        ("Content-Length", str(len(body))),
+    ]
     return raw.request(method, path, headers, body)
 
 
@@ -121,12 +132,16 @@ def test_a_stream_takes_the_short_way_and_stays_as_it_is(
     told = b"".join(delta.data for delta in proxy.sink.deltas if delta.flow_id == answer.flow_id)
     assert told == WHOLE
     taken = b"".join(short)
-    assert WHOLE.endswith(taken) and taken.endswith(EVENTS[-1]), "once a piece took it, all that follow do"
+    assert WHOLE.endswith(taken) and taken.endswith(EVENTS[-1]), (
+        "once a piece took it, all that follow do"
+    )
 
 
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
 def test_head_and_events_in_one_segment(framing: str, proxy: Running, upstream: Upstream) -> None:
-    """Pieces that came before the head's hooks have ended go the long way, and none of them is overtaken."""
+    """Pieces that came before the head's hooks have ended go the long way, and none of them is
+    overtaken.
+    """
     upstream.scripts[PATH] = framed(framing)
     answer = raw.exchange(proxy.port, request())
     assert (answer.status, answer.complete, answer.body) == (200, True, WHOLE)
@@ -144,14 +159,18 @@ def test_the_connections_carry_another_request_after_a_stream(
             flowing.clear()
             client.sendall(request(path=path))
             answer = raw.read_answer(client)
-            assert answer.complete and answer.body == (WHOLE if path == PATH else b'{"plain": true}')
+            assert answer.complete and answer.body == (
+                WHOLE if path == PATH else b'{"plain": true}'
+            )
             assert bodies(record_of(proxy, answer)) == (answer.body, answer.body)
             assert bool(short) == (path == PATH)
     assert len({seen.connection for seen in upstream.requests[-4:]}) == 1
 
 
 @pytest.mark.parametrize("framing", ["chunked", "length"])
-def test_an_answer_to_head_has_no_body(framing: str, proxy: Running, upstream: Upstream, short: list[bytes]) -> None:
+def test_an_answer_to_head_has_no_body(
+    framing: str, proxy: Running, upstream: Upstream, short: list[bytes]
+) -> None:
     upstream.scripts[PATH] = framed(framing)
     with raw.connection(proxy.port) as client:
         client.sendall(request("HEAD", body=b""))
@@ -166,9 +185,14 @@ def test_an_answer_to_head_has_no_body(framing: str, proxy: Running, upstream: U
 
 @pytest.mark.parametrize(
     ("name", "path", "mark"),
-    [("breaking", PATH, b"event: error\ndata: {"), ("chat", "/v1/chat/completions", b'data: {"error"')],
+    [
+        ("breaking", PATH, b"event: error\ndata: {"),
+        ("chat", "/v1/chat/completions", b'data: {"error"'),
+    ],
 )
-@pytest.mark.parametrize("cut", [(0.2, "reset"), (), (b"zz\r\n",)], ids=["reset", "close", "bad chunk"])
+@pytest.mark.parametrize(
+    "cut", [(0.2, "reset"), (), (b"zz\r\n",)], ids=["reset", "close", "bad chunk"]
+)
 def test_a_stream_that_breaks_has_last_words(
     cut: tuple[Step, ...],
     name: str,

@@ -1,4 +1,6 @@
-"""Translation through the real proxy: every pair of formats, whole and streamed, with errors and losses."""
+"""Translation through the real proxy: every pair of formats, whole and streamed, with errors and
+losses.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ import pytest
 
 from providers.names import FORMAT_OF_TYPE, WIRE_FORMATS, WireFormatName
 from tests.fakes.upstream import Script, Upstream, sse
-from tests.interceptor.proxied import KEY, Running, key_auth, provider, rule, running_proxy, snapshot
+from tests.interceptor.proxied import (
+    KEY,
+    Running,
+    key_auth,
+    provider,
+    rule,
+    running_proxy,
+    snapshot,
+)
 
 PATHS = {
     "anthropic": "/v1/messages",
@@ -25,14 +35,19 @@ REQUESTS: dict[WireFormatName, tuple[str, dict[str, Any]]] = {
         "/v1/messages",
         {"model": "demo", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
     ),
-    "openai_chat": ("/v1/chat/completions", {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}),
+    "openai_chat": (
+        "/v1/chat/completions",
+        {"model": "demo", "messages": [{"role": "user", "content": "hi"}]},
+    ),
     "openai_responses": ("/v1/responses", {"model": "demo", "input": "hi"}),
     "google_generate": (
         "/v1beta/models/demo:generateContent",
         {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
     ),
 }
-PAIRS = [(client, kind) for client in WIRE_FORMATS for kind in PATHS if FORMAT_OF_TYPE[kind] != client]
+PAIRS = [
+    (client, kind) for client in WIRE_FORMATS for kind in PATHS if FORMAT_OF_TYPE[kind] != client
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +64,15 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
         for kind, path in PATHS.items()
     ]
     made.append(provider("assist", upstream.port, type="gemini", path="/v1internal:{action}"))
-    rules = (rule("transform", match_model="^renamed$", dest_provider="google", dest_model="demo", name="to google"),)
+    rules = (
+        rule(
+            "transform",
+            match_model="^renamed$",
+            dest_provider="google",
+            dest_model="demo",
+            name="to google",
+        ),
+    )
     with running_proxy(snapshot(*made, rules=rules)) as running:
         yield running
 
@@ -60,11 +83,15 @@ def no_scripts(upstream: Upstream) -> Iterator[None]:
     upstream.scripts.clear()
 
 
-def send(proxy: Running, client: WireFormatName, kind: str, *, stream: bool = False, **more: Any) -> httpx.Response:
+def send(
+    proxy: Running, client: WireFormatName, kind: str, *, stream: bool = False, **more: Any
+) -> httpx.Response:
     path, body = REQUESTS[client]
     body = {**body, **more}
     if client == "google_generate":
-        path = path.replace(":generateContent", ":streamGenerateContent?alt=sse") if stream else path
+        path = (
+            path.replace(":generateContent", ":streamGenerateContent?alt=sse") if stream else path
+        )
     elif stream:
         body["stream"] = True
     headers = {"x-api-key": f"sk-ccproxy-{kind}", "x-ccproxy-show-losses": "1"}
@@ -84,13 +111,19 @@ def text_of(client: WireFormatName, answer: Any) -> str:
 
 
 @pytest.mark.parametrize(("client", "kind"), PAIRS)
-def test_whole_answers(proxy: Running, upstream: Upstream, client: WireFormatName, kind: str) -> None:
+def test_whole_answers(
+    proxy: Running, upstream: Upstream, client: WireFormatName, kind: str
+) -> None:
     answer = send(proxy, client, kind)
     assert answer.status_code == 200, answer.text
     assert text_of(client, answer.json())
     assert KEY in str(upstream.last.headers)
     record = proxy.sink.of(answer)
-    assert (record.action, record.client_format, record.provider_format) == ("transform", client, FORMAT_OF_TYPE[kind])
+    assert (record.action, record.client_format, record.provider_format) == (
+        "transform",
+        client,
+        FORMAT_OF_TYPE[kind],
+    )
     sides = {side.side: side for side in record.sides}
     assert sides["client"].body != sides["forwarded"].body == upstream.last.body
     assert sides["delivered"].body == answer.content != sides["upstream"].body
@@ -121,13 +154,18 @@ def test_streams(proxy: Running, client: WireFormatName, kind: str) -> None:
 def test_errors_are_in_the_clients_format(
     proxy: Running, upstream: Upstream, client: WireFormatName, kind: str
 ) -> None:
-    body = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down", "code": 429}}
+    body = {
+        "type": "error",
+        "error": {"type": "rate_limit_error", "message": "slow down", "code": 429},
+    }
     script = Script(
         status=429,
         headers=(("content-type", "application/json"), ("retry-after", "7")),
         pieces=(json.dumps(body).encode(),),
     )
-    upstream.scripts[PATHS[kind].replace("{model}", "demo").replace("{action}", "generateContent")] = script
+    upstream.scripts[
+        PATHS[kind].replace("{model}", "demo").replace("{action}", "generateContent")
+    ] = script
     answer = send(proxy, client, kind)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
     error = answer.json()["error"]
@@ -153,7 +191,11 @@ def test_losses_are_recorded_and_listed_when_asked_for(proxy: Running) -> None:
 def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: Upstream) -> None:
     deltas: tuple[dict[str, str], ...] = ({"role": "assistant", "content": "hé"}, {})
     chunks = [
-        {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": d, "finish_reason": f}]}
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "choices": [{"index": 0, "delta": d, "finish_reason": f}],
+        }
         for d, f in zip(deltas, (None, "stop"), strict=True)
     ]
     lines = [f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks]
@@ -165,15 +207,23 @@ def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: 
     )
     body = gzip.compress(json.dumps({**REQUESTS["anthropic_messages"][1], "stream": True}).encode())
     answer = httpx.post(
-        f"{proxy.url}/v1/messages", content=body, headers={"x-api-key": "sk-ccproxy-openai", "content-encoding": "gzip"}
+        f"{proxy.url}/v1/messages",
+        content=body,
+        headers={"x-api-key": "sk-ccproxy-openai", "content-encoding": "gzip"},
     )
     assert "content-encoding" not in answer.headers
     assert "hé" in answer.text and "message_stop" in answer.text
     assert json.loads(upstream.last.body)["messages"][0]["content"] == "hi"
 
 
-def test_code_assist_gets_its_envelope_and_the_client_never_sees_it(upstream: Upstream, proxy: Running) -> None:
-    inner = {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}
+def test_code_assist_gets_its_envelope_and_the_client_never_sees_it(
+    upstream: Upstream, proxy: Running
+) -> None:
+    inner = {
+        "candidates": [
+            {"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP"}
+        ]
+    }
     wrapped = json.dumps({"response": inner, "traceId": "t"}).encode()
     upstream.scripts["/v1internal:generateContent"] = Script(pieces=(wrapped,))
     upstream.scripts["/v1internal:streamGenerateContent"] = sse(b"data: " + wrapped + b"\n\n")
@@ -186,13 +236,17 @@ def test_code_assist_gets_its_envelope_and_the_client_never_sees_it(upstream: Up
         assert ENDS[client] in streamed.content and b"traceId" not in streamed.content
     native = b'{"model": "demo", "request": {"contents": []}}'
     answer = httpx.post(
-        f"{proxy.url}/v1internal:generateContent", content=native, headers={"x-api-key": "sk-ccproxy-assist"}
+        f"{proxy.url}/v1internal:generateContent",
+        content=native,
+        headers={"x-api-key": "sk-ccproxy-assist"},
     )
     assert upstream.last.body == native and answer.content == wrapped
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_that_is_no_answer_is_a_502(proxy: Running, upstream: Upstream, stream: bool) -> None:
+def test_an_answer_that_is_no_answer_is_a_502(
+    proxy: Running, upstream: Upstream, stream: bool
+) -> None:
     upstream.scripts["/v1/chat/completions"] = Script(
         headers=(("content-type", "text/html"),), pieces=(b"<html>hello",)
     )
@@ -201,7 +255,10 @@ def test_an_answer_that_is_no_answer_is_a_502(proxy: Running, upstream: Upstream
 
 
 def test_a_stream_that_is_cut_ends_with_an_error_event(proxy: Running, upstream: Upstream) -> None:
-    first = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+    first = (
+        b"data:"
+        b' {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+    )
     upstream.scripts["/v1/chat/completions"] = sse(first)
     answer = send(proxy, "anthropic_messages", "openai", stream=True)
     assert b"event: error" in answer.content and b"message_stop" not in answer.content
@@ -210,12 +267,18 @@ def test_a_stream_that_is_cut_ends_with_an_error_event(proxy: Running, upstream:
 
 
 @pytest.mark.parametrize(("client", "kind"), PAIRS)
-@pytest.mark.parametrize("body", [b"{", b"[]", b"5", b'{"messages": 5, "input": 5, "contents": 5}', b"\xff\xfe", b""])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b"5", b'{"messages": 5, "input": 5, "contents": 5}', b"\xff\xfe", b""]
+)
 def test_bad_requests_are_the_clients_fault(
     proxy: Running, upstream: Upstream, client: WireFormatName, kind: str, body: bytes
 ) -> None:
     before = len(upstream.requests)
-    answer = httpx.post(f"{proxy.url}{REQUESTS[client][0]}", content=body, headers={"x-api-key": f"sk-ccproxy-{kind}"})
+    answer = httpx.post(
+        f"{proxy.url}{REQUESTS[client][0]}",
+        content=body,
+        headers={"x-api-key": f"sk-ccproxy-{kind}"},
+    )
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["message"]
     assert len(upstream.requests) == before
@@ -226,15 +289,21 @@ def test_tokens_are_counted_across_formats(proxy: Running, upstream: Upstream) -
     upstream.scripts["/v1/messages/count_tokens"] = Script(pieces=(b'{"input_tokens": 8}',))
     body = REQUESTS["anthropic_messages"][1]
     headers = {"x-api-key": "sk-ccproxy-google"}
-    answer = httpx.post(f"{proxy.url}/v1/messages/count_tokens?beta=true", json=body, headers=headers)
+    answer = httpx.post(
+        f"{proxy.url}/v1/messages/count_tokens?beta=true", json=body, headers=headers
+    )
     assert answer.json() == {"input_tokens": 7}
     assert "contents" in upstream.last.json["generateContentRequest"]
     path, body = REQUESTS["google_generate"]
     path = path.replace("generateContent", "countTokens")
-    answer = httpx.post(f"{proxy.url}{path}", json=body, headers={"x-api-key": "sk-ccproxy-anthropic"})
+    answer = httpx.post(
+        f"{proxy.url}{path}", json=body, headers={"x-api-key": "sk-ccproxy-anthropic"}
+    )
     assert answer.json() == {"totalTokens": 8}
     assert "max_tokens" not in upstream.last.json
-    refused = httpx.post(f"{proxy.url}{path}", json=body, headers={"x-api-key": "sk-ccproxy-openai"})
+    refused = httpx.post(
+        f"{proxy.url}{path}", json=body, headers={"x-api-key": "sk-ccproxy-openai"}
+    )
     assert (refused.status_code, refused.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
 
 
@@ -242,7 +311,10 @@ def test_rate_limits_arrive_under_the_clients_names(proxy: Running, upstream: Up
     limits = (("anthropic-ratelimit-requests-remaining", "5"), ("request-id", "r1"))
     upstream.scripts["/v1/messages"] = Script(status=429, headers=limits, pieces=(b"{}",))
     answer = send(proxy, "openai_chat", "anthropic")
-    assert (answer.headers["x-ratelimit-remaining-requests"], answer.headers["x-request-id"]) == ("5", "r1")
+    assert (answer.headers["x-ratelimit-remaining-requests"], answer.headers["x-request-id"]) == (
+        "5",
+        "r1",
+    )
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3.2s"}]
     error = json.dumps({"error": {"code": 429, "message": "m", "details": details}}).encode()
     upstream.scripts["/v1beta/models/demo:generateContent"] = Script(status=429, pieces=(error,))

@@ -28,7 +28,13 @@ from tests.interceptor.proxied import Running, key_auth, provider, rule, running
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 DENIED = Script(
-    401, pieces=(b'{"type":"error","error":{"type":"authentication_error","message":"invalid bearer token"}}',)
+    401,
+    pieces=(
+        (
+            b'{"type":"error","error":{"type":"authentication_error","message":"invalid bearer'
+            b' token"}}'
+        ),
+    ),
 )
 
 
@@ -50,13 +56,19 @@ class Bench:
 
     def login(self) -> str:
         access, refresh = self.endpoint.issue()
-        document = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() + 9999) * 1000}
+        document = {
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_at": (time.time() + 9999) * 1000,
+        }
         self.file.write_text(json.dumps(document))
         return access
 
     def post(self, name: str = "up", **body: Any) -> httpx.Response:
         headers = {"x-api-key": f"sk-ccproxy-{name}"}
-        return httpx.post(f"{self.proxy.url}/v1/messages", json={**ASK, **body}, headers=headers, timeout=20)
+        return httpx.post(
+            f"{self.proxy.url}/v1/messages", json={**ASK, **body}, headers=headers, timeout=20
+        )
 
 
 @pytest.fixture
@@ -71,10 +83,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
             provider("up", upstream.port, auth=bench.auth),
             provider("redirected", upstream.port, auth=bench.auth),
             provider("static", upstream.port, auth=FileAuth(file=str(static))),
-            provider("chat", upstream.port, type="openai", path="/v1/chat/completions", auth=bench.auth),
+            provider(
+                "chat", upstream.port, type="openai", path="/v1/chat/completions", auth=bench.auth
+            ),
             rules=(
                 rule(match_model="^by-redirect$", dest_provider="redirected", dest_model="demo"),
-                rule("transform", match_model="^by-transform$", dest_provider="chat", dest_model="demo"),
+                rule(
+                    "transform",
+                    match_model="^by-transform$",
+                    dest_provider="chat",
+                    dest_model="demo",
+                ),
             ),
         )
         with running_proxy(config) as bench.proxy:
@@ -111,9 +130,13 @@ def test_a_streamed_answer_still_streams(bench: Bench) -> None:
     bench.upstream.scripts["/v1/messages"] = lambda seen: stream if bench.good(seen) else DENIED
     bench.endpoint.revoke_access()
     headers = {"x-api-key": "sk-ccproxy-up"}
-    with httpx.stream("POST", f"{bench.proxy.url}/v1/messages", json=ASK, headers=headers) as answer:
+    with httpx.stream(
+        "POST", f"{bench.proxy.url}/v1/messages", json=ASK, headers=headers
+    ) as answer:
         pieces = answer.iter_bytes()
-        assert next(pieces) == b"data: 1\n\n"  # the second is held back until the client has seen the first
+        assert (
+            next(pieces) == b"data: 1\n\n"
+        )  # the second is held back until the client has seen the first
         gate.set()
         assert b"".join(pieces) == b"data: 2\n\n"
     assert len(bench.upstream.requests) == 2
@@ -175,7 +198,9 @@ def test_a_second_401_passes(bench: Bench) -> None:
     assert len(bench.endpoint.requests) == 1
 
 
-def test_a_static_source_is_read_again_and_the_same_value_is_not_sent_twice(bench: Bench, tmp_path: Path) -> None:
+def test_a_static_source_is_read_again_and_the_same_value_is_not_sent_twice(
+    bench: Bench, tmp_path: Path
+) -> None:
     static = tmp_path / "static"
     bench.upstream.scripts["/v1/messages"] = DENIED
     answer = bench.post("static")
@@ -194,7 +219,9 @@ def test_a_static_source_is_read_again_and_the_same_value_is_not_sent_twice(benc
 
 
 def test_a_key_that_was_replaced_meanwhile_is_used(bench: Bench) -> None:
-    """A flow keeps the configuration it began with, all but this: a new key is the user's answer to a 401."""
+    """A flow keeps the configuration it began with, all but this: a new key is the user's answer to
+    a 401.
+    """
     old = provider("keyed", bench.upstream.port, auth=key_auth("x-api-key", "old-key-0123456789"))
     new = replace(old, auth=key_auth("x-api-key", "new-key-0123456789"))
     configure(bench, old)
@@ -217,7 +244,10 @@ def configure(bench: Bench, added: ProviderConf) -> None:
 
 def test_a_clients_own_credential_is_its_own_affair(bench: Bench) -> None:
     bench.proxy.store.replace(
-        replace(bench.proxy.store.current, rules=(rule(dest_host="127.0.0.1", dest_path="/v1/messages"),))
+        replace(
+            bench.proxy.store.current,
+            rules=(rule(dest_host="127.0.0.1", dest_path="/v1/messages"),),
+        )
     )
     bench.upstream.scripts["/v1/messages"] = DENIED
     headers = {"authorization": "Bearer theirs", "x-forwarded-port": str(bench.upstream.port)}
@@ -250,7 +280,12 @@ def test_however_the_401_is_framed(bench: Bench, framing: str) -> None:
     "denied",
     [
         Script(401, pieces=()),
-        Script(401, headers=(("content-type", "text/event-stream"),), pieces=(b"data: no\n\n",), framing="chunked"),
+        Script(
+            401,
+            headers=(("content-type", "text/event-stream"),),
+            pieces=(b"data: no\n\n",),
+            framing="chunked",
+        ),
         Script(401, headers=(("connection", "close"),), pieces=(b"{}",)),
     ],
 )
@@ -271,7 +306,9 @@ def test_an_enormous_401_passes(bench: Bench) -> None:
 
 
 def test_a_provider_that_is_gone_at_the_second_try_is_told_as_such(bench: Bench) -> None:
-    bench.upstream.scripts["/v1/messages"] = lambda seen: Script(reset_after=0) if bench.good(seen) else DENIED
+    bench.upstream.scripts["/v1/messages"] = lambda seen: (
+        Script(reset_after=0) if bench.good(seen) else DENIED
+    )
     bench.endpoint.revoke_access()
     answer = bench.post()
     assert answer.status_code == 502
@@ -307,7 +344,9 @@ def test_a_slow_command_that_yields_the_new_token(bench: Bench, tmp_path: Path) 
     command = CommandAuth(command=f"echo x >> {count}; printf 'cmd-token-%04d' $(wc -l < {count})")
     configure(bench, provider("cmd", bench.upstream.port, auth=command))
     bench.upstream.scripts["/v1/messages"] = lambda seen: (
-        DENIED if seen.header("authorization") == "Bearer cmd-token-0001" else bench.upstream.scripted_answer(seen)
+        DENIED
+        if seen.header("authorization") == "Bearer cmd-token-0001"
+        else bench.upstream.scripted_answer(seen)
     )
     assert bench.post("cmd").status_code == 200
     assert count.read_text() == "x\nx\n"
@@ -316,9 +355,15 @@ def test_a_slow_command_that_yields_the_new_token(bench: Bench, tmp_path: Path) 
 def test_over_http2(bench: Bench, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with Http2Upstream(authority.server_context(["h2", "http/1.1"])) as upstream:
-        upstream.scripts["/v1/messages"] = lambda seen: upstream.scripted_answer(seen) if bench.good(seen) else DENIED
-        config = snapshot(provider("h2", upstream.port, scheme="https", host="localhost", auth=bench.auth))
-        with running_proxy(config, ssl_verify_upstream_trusted_ca=str(authority.ca_file)) as bench.proxy:
+        upstream.scripts["/v1/messages"] = lambda seen: (
+            upstream.scripted_answer(seen) if bench.good(seen) else DENIED
+        )
+        config = snapshot(
+            provider("h2", upstream.port, scheme="https", host="localhost", auth=bench.auth)
+        )
+        with running_proxy(
+            config, ssl_verify_upstream_trusted_ca=str(authority.ca_file)
+        ) as bench.proxy:
             for stream in (False, True):
                 bench.endpoint.revoke_access()
                 answer = bench.post("h2", stream=stream)
@@ -327,5 +372,7 @@ def test_over_http2(bench: Bench, tmp_path: Path) -> None:
             with httpx.Client(headers={"x-api-key": "sk-ccproxy-h2"}) as client:
                 bench.endpoint.revoke_access()
                 for _ in range(2):
-                    assert client.post(f"{bench.proxy.url}/v1/messages", json=ASK).status_code == 200
+                    assert (
+                        client.post(f"{bench.proxy.url}/v1/messages", json=ASK).status_code == 200
+                    )
             assert upstream.requests[-1].connection == upstream.requests[-3].connection

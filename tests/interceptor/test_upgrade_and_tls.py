@@ -29,7 +29,10 @@ def test_a_websocket_is_proxied_with_the_credential_and_recorded() -> None:
         upstream.scripts["/v1/responses"] = Script(echo=True)
         headers = {"authorization": "Bearer sk-ccproxy-oai", "session-id": "s-9"}
         with connect(
-            f"ws://127.0.0.1:{proxy.port}/v1/responses", additional_headers=headers, compression=None, proxy=None
+            f"ws://127.0.0.1:{proxy.port}/v1/responses",
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
         ) as client:
             for text in ('{"type":"response.create"}', "x" * 40_000):
                 client.send(text)
@@ -47,7 +50,9 @@ def test_a_provider_without_websockets_answers_426() -> None:
     with Upstream() as upstream, running_proxy(snapshot(provider("ant", upstream.port))) as proxy:
         headers = {"authorization": "Bearer sk-ccproxy-ant"}
         with pytest.raises(InvalidStatus) as refused:
-            connect(f"ws://127.0.0.1:{proxy.port}/v1/messages", additional_headers=headers, proxy=None)
+            connect(
+                f"ws://127.0.0.1:{proxy.port}/v1/messages", additional_headers=headers, proxy=None
+            )
         assert refused.value.response.status_code == 426
         assert upstream.requests == []
 
@@ -58,7 +63,9 @@ def authority(tmp_path: Path) -> Any:
 
 
 def _post(proxy: Running) -> httpx.Response:
-    return httpx.post(f"{proxy.url}/v1/messages", content=BODY, headers={"x-api-key": "sk-ccproxy-tls"})
+    return httpx.post(
+        f"{proxy.url}/v1/messages", content=BODY, headers={"x-api-key": "sk-ccproxy-tls"}
+    )
 
 
 def test_http2_is_used_when_the_provider_offers_it(authority: Any) -> None:
@@ -68,7 +75,9 @@ def test_http2_is_used_when_the_provider_offers_it(authority: Any) -> None:
             with httpx.Client() as client:
                 for _ in range(2):  # the connection to the client stays open
                     answer = client.post(
-                        f"{proxy.url}/v1/messages", content=BODY, headers={"x-api-key": "sk-ccproxy-tls"}
+                        f"{proxy.url}/v1/messages",
+                        content=BODY,
+                        headers={"x-api-key": "sk-ccproxy-tls"},
                     )
                     assert answer.status_code == 200
             assert upstream.requests[-1].version == "HTTP/2"
@@ -99,11 +108,15 @@ def test_open_streams_finish_when_the_proxy_stops() -> None:
     gate = threading.Event()
     with Upstream() as upstream, running_proxy(snapshot(provider("tls", upstream.port))) as proxy:
         upstream.scripts["/v1/messages"] = Script(
-            headers=(("content-type", "text/event-stream"),), pieces=(b"data: 1\n\n", b"data: 2\n\n"),
+            headers=(("content-type", "text/event-stream"),), pieces=(b"data: 1\n\n",
+            b"data: 2\n\n"),
             framing="chunked", gate=gate,
         )  # fmt: skip
         with httpx.stream(
-            "POST", f"{proxy.url}/v1/messages", content=BODY, headers={"x-api-key": "sk-ccproxy-tls"}
+            "POST",
+            f"{proxy.url}/v1/messages",
+            content=BODY,
+            headers={"x-api-key": "sk-ccproxy-tls"},
         ) as answer:
             pieces = answer.iter_raw()
             assert next(pieces) == b"data: 1\n\n"

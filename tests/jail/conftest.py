@@ -1,4 +1,6 @@
-"""One world for all tests of a worker: an interceptor takes two seconds to start, a jail a fraction of one."""
+"""One world for all tests of a worker: an interceptor takes two seconds to start, a jail a fraction
+of one.
+"""
 
 from __future__ import annotations
 

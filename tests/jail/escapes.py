@@ -115,7 +115,10 @@ def main(facts: dict[str, Any]) -> None:
             "tap udp": datagram(OUTSIDE, 9999, device="tap0"),
             "forged tunnel": datagram("10.0.2.2", facts["wireguard"], device="tap0"),
             **{f"gateway {port}": connect("10.0.2.2", port) for port in facts["ports"]},
-            **{f"gateway {port} by tap0": connect("10.0.2.2", port, device="tap0") for port in facts["ports"]},
+            **{
+                f"gateway {port} by tap0": connect("10.0.2.2", port, device="tap0")
+                for port in facts["ports"]
+            },
         }
     found |= {f"loopback {port}": connect("127.0.0.1", port) for port in facts["ports"]}
     print(json.dumps(found))
@@ -126,7 +129,11 @@ def nested() -> str:
     uid, gid = os.getuid(), os.getgid()
     try:
         os.unshare(os.CLONE_NEWUSER)
-        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"0 {uid} 1"),
+            ("gid_map", f"0 {gid} 1"),
+        ):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
         return "made"

@@ -1,4 +1,6 @@
-"""Clients of every kind reach the provider from a jail, trust the certificate, and are recorded byte for byte."""
+"""Clients of every kind reach the provider from a jail, trust the certificate, and are recorded
+byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,21 @@ def check(world: World, run: str, done: subprocess.CompletedProcess[str]) -> Non
 
 
 def test_curl(world):
-    words = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-d", BODY, "-H", "x-run: curl")
-    check(world, "curl", world.run(*words, "-H", "content-type: application/json", URL))  # labelled by its name
+    words = (
+        "curl",
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-d",
+        BODY,
+        "-H",
+        "x-run: curl",
+    )
+    check(
+        world, "curl", world.run(*words, "-H", "content-type: application/json", URL)
+    )  # labelled by its name
 
 
 def test_httpx(world):
@@ -82,17 +97,31 @@ def test_go(world, tmp_path_factory):
     (folder / "main.go").write_text(GO)
     program = world.folder / "goclient"
     environ = {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
-    subprocess.run(["go", "build", "-o", str(program), str(folder / "main.go")], check=True, env=environ)
+    subprocess.run(
+        ["go", "build", "-o", str(program), str(folder / "main.go")], check=True, env=environ
+    )
     check(world, "go", world.run(str(program), URL, BODY, options=("--label", "go")))
 
 
 def test_a_client_without_its_environment_trusts_it_too(world):
-    words = ("env", "-i", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"https://{HOST}/v1/models")
+    words = (
+        "env",
+        "-i",
+        "curl",
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        f"https://{HOST}/v1/models",
+    )
     assert world.run(*words).stdout == "200"
 
 
 def test_without_any_tool_the_python_client_is_taken(world):
-    """A PATH without slirp4netns and wireguard-go; the other names are what makes the test a user."""
+    """A PATH without slirp4netns and wireguard-go; the other names are what makes the test a
+    user.
+    """
     folder = world.folder / "bin"
     folder.mkdir()
     for name in ("unshare", "env", "sh", "mount", "mkdir", "setpriv"):
@@ -100,7 +129,15 @@ def test_without_any_tool_the_python_client_is_taken(world):
     code = "import socket; print([name for _, name in socket.if_nameindex()])"
     done = world.python(code, environ={"PATH": str(folder)})
     assert (done.returncode, done.stdout) == (0, "['lo', 'wg0']\n"), done.stderr
-    words = (str(shutil.which("curl")), "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"https://{HOST}/v1/models")
+    words = (
+        str(shutil.which("curl")),
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        f"https://{HOST}/v1/models",
+    )
     assert world.run(*words, environ={"PATH": str(folder)}).stdout == "200"
 
 
@@ -108,8 +145,22 @@ def test_a_sentinel_becomes_the_key_for_its_own_host_alone(world):
     world.interceptor.manage("setkey", "anthropic", stdin="sk-ant-real-key-of-the-test\n")
     world.interceptor.settle()
     for host, run in ((HOST, "sentinel-here"), (OTHER, "sentinel-there")):
-        words = ("curl", "-sS", "-o", "/dev/null", "-d", BODY, "-H", f"x-run: {run}", "-H", f"x-api-key: {SENTINEL}")
+        words = (
+            "curl",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-d",
+            BODY,
+            "-H",
+            f"x-run: {run}",
+            "-H",
+            f"x-api-key: {SENTINEL}",
+        )
         world.run(*words, "-H", "content-type: application/json", f"https://{host}/v1/messages")
-    assert seen_by_provider(world, "sentinel-here").header("x-api-key") == "sk-ant-real-key-of-the-test"
+    assert (
+        seen_by_provider(world, "sentinel-here").header("x-api-key")
+        == "sk-ant-real-key-of-the-test"
+    )
     there = [seen for seen in world.upstream.requests if seen.header("x-run") == "sentinel-there"]
     assert all("real-key" not in json.dumps(seen.headers) for seen in there)

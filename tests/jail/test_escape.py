@@ -1,4 +1,6 @@
-"""Nothing leaves a jail but through the tunnel, whatever the command tries; the machine's interfaces are watched."""
+"""Nothing leaves a jail but through the tunnel, whatever the command tries; the machine's
+interfaces are watched.
+"""
 
 from __future__ import annotations
 
@@ -77,13 +79,17 @@ def test_every_way_out_is_closed(world, backend, nested):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             control.sendto(SEEN, ("127.0.0.1", 9))
         found = attempt(world, nested=nested, options=("--wireguard", backend))
-    succeeded = {what for what, result in found.items() if result in ("done", "made", "connected", "opened")}
+    succeeded = {
+        what for what, result in found.items() if result in ("done", "made", "connected", "opened")
+    }
     assert not succeeded, found
     assert not [result for result in found.values() if result.startswith("answered")], found
     assert [packet for packet in packets if SEEN in packet], "the capture saw nothing at all"
     assert not [packet for packet in packets if escapes.MARK in packet]
     outside = socket.inet_aton(escapes.OUTSIDE)
-    assert not [packet for packet in packets if outside in packet[12:20]], "a packet to the outside passed this machine"
+    assert not [packet for packet in packets if outside in packet[12:20]], (
+        "a packet to the outside passed this machine"
+    )
 
 
 def test_the_capture_would_see_it(world):
@@ -105,7 +111,10 @@ def test_the_command_has_no_rights_and_its_own_identity(world):
 def test_the_tunnel_lost_means_no_network(world):
     """With the tunnel's process dead nothing falls back to another way."""
     with world.start(
-        "sh", "-c", "echo up; read line; curl -sS -m 3 https://api.anthropic.com/; echo $?", stdin=-1
+        "sh",
+        "-c",
+        "echo up; read line; curl -sS -m 3 https://api.anthropic.com/; echo $?",
+        stdin=-1,
     ) as jail:
         assert jail.stdout.readline() == "up\n"
         helper = next(pid for pid in Path("/proc").glob("[0-9]*") if _is_tunnel_of(pid, jail.pid))
@@ -121,7 +130,10 @@ def _is_tunnel_of(process: Path, launcher: int) -> bool:
     with contextlib.suppress(OSError, IndexError):
         if (process / "comm").read_text().strip() == "wireguard-go":
             parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-            return int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1]) == launcher
+            return (
+                int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+                == launcher
+            )
     return False
 
 
@@ -130,8 +142,12 @@ def test_egress_is_an_allow_list(world, backend):
     words = ("curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}\n")
     urls = ("https://api.anthropic.com/v1/models", "https://elsewhere.example/v1/models")
     before = len(world.upstream.requests)
-    shell = "; ".join(" ".join([*words, url]).replace("%{http_code}\n", "'%{http_code}\\n'") for url in urls)
-    done = world.run("sh", "-c", shell, options=("--egress", "api.anthropic.com", "--wireguard", backend))
+    shell = "; ".join(
+        " ".join([*words, url]).replace("%{http_code}\n", "'%{http_code}\\n'") for url in urls
+    )
+    done = world.run(
+        "sh", "-c", shell, options=("--egress", "api.anthropic.com", "--wireguard", backend)
+    )
     codes = done.stdout.split()
     assert codes[0] == "200"
     assert codes[1] != "200"
@@ -141,11 +157,13 @@ def test_egress_is_an_allow_list(world, backend):
 def test_a_name_server_of_ones_own_is_the_interceptors(world):
     """Whoever is asked, the interceptor answers, and the look-up is recorded."""
     code = (
-        "import socket\n"
-        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)\n"
-        "q = b'\\x12\\x34\\x01\\0\\0\\x01\\0\\0\\0\\0\\0\\0\\x03api\\x09anthropic\\x03com\\0\\0\\x01\\0\\x01'\n"
-        "s.sendto(q, ('198.51.100.9', 53)); print(socket.inet_ntoa(s.recv(512)[-4:]))"
+        "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)\nq ="
+        " b'\\x12\\x34\\x01\\0\\0\\x01\\0\\0\\0\\0\\0\\0\\x03api\\x09anthropic\\x03com\\0\\0\\x01\\0\\x01'\ns.sendto(q,"
+        " ('198.51.100.9', 53)); print(socket.inet_ntoa(s.recv(512)[-4:]))"
     )
     done = world.python(code, options=("--label", "own-resolver"))
     assert done.stdout == "192.0.2.10\n", done.stderr
-    assert world.interceptor.wait_for_flows(1, "run_label='own-resolver'")[0]["host"] == "api.anthropic.com"
+    assert (
+        world.interceptor.wait_for_flows(1, "run_label='own-resolver'")[0]["host"]
+        == "api.anthropic.com"
+    )

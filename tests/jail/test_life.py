@@ -1,4 +1,6 @@
-"""A jailed command behaves as if it were run directly, and leaves nothing behind, however it ends."""
+"""A jailed command behaves as if it were run directly, and leaves nothing behind, however it
+ends.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,21 @@ TOOLS = ("slirp4netns", "wireguard-go")
 
 
 def processes(world) -> set[int]:
-    """What lives of this world: its config directory is in environment or arguments; wireguard-go has neither."""
+    """What lives of this world: its config directory is in environment or arguments; wireguard-go
+    has neither.
+    """
     mark = str(world.interceptor.config_dir).encode()
     uid = user.UID if os.getuid() == 0 else os.getuid()
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            is_client = entry.stat().st_uid == uid and (entry / "comm").read_text() == "wireguard-go\n"
-            if is_client or mark in (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes():
+            is_client = (
+                entry.stat().st_uid == uid and (entry / "comm").read_text() == "wireguard-go\n"
+            )
+            if (
+                is_client
+                or mark in (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            ):
                 found.add(int(entry.name))
     return found
 
@@ -93,7 +102,13 @@ def test_a_script_without_its_interpreter(world, nothing_left):
 
 def test_streams_arguments_and_environment_are_the_commands(world, nothing_left):
     done = world.run(
-        "sh", "-c", 'cat; echo "$1|$MINE|$(pwd)|$(id -u)" >&2', "sh", "a b", input="in\n", environ={"MINE": "ö"}
+        "sh",
+        "-c",
+        'cat; echo "$1|$MINE|$(pwd)|$(id -u)" >&2',
+        "sh",
+        "a b",
+        input="in\n",
+        environ={"MINE": "ö"},
     )
     uid = user.UID if os.getuid() == 0 else os.getuid()
     assert (done.returncode, done.stdout) == (0, "in\n")
@@ -123,7 +138,9 @@ def test_a_signal_to_the_launcher_reaches_the_command(world, nothing_left, name)
 
 def test_what_the_command_left_running_ends_with_it(world, nothing_left):
     done = world.run(
-        "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & (trap '' TERM; sleep 301 >/dev/null 2>&1) & exit 3"
+        "sh",
+        "-c",
+        "setsid sleep 300 >/dev/null 2>&1 & (trap '' TERM; sleep 301 >/dev/null 2>&1) & exit 3",
     )
     assert done.returncode == 3
 
@@ -147,18 +164,30 @@ def test_kill_9_of_the_launcher_leaves_nothing(world, nothing_left):
         process.wait()
         process.stdout.close()
         process.stderr.close()
-    wait_until(lambda: not list(world.jails.iterdir()) or world.run("true"), "the next start sweeps", 10)
+    wait_until(
+        lambda: not list(world.jails.iterdir()) or world.run("true"), "the next start sweeps", 10
+    )
 
 
 def test_five_at_a_time(world, nothing_left):
     url = "https://api.anthropic.com/v1/models"
     running = [
-        world.start("curl", "-sS", "-w", "%{http_code}", "-o", "/dev/null", url, options=("--label", f"many-{number}"))
+        world.start(
+            "curl",
+            "-sS",
+            "-w",
+            "%{http_code}",
+            "-o",
+            "/dev/null",
+            url,
+            options=("--label", f"many-{number}"),
+        )
         for number in range(5)
     ]
     assert [process.communicate(timeout=60)[0] for process in running] == ["200"] * 5
     labels = {
-        row["run_label"] for row in world.interceptor.wait_for_flows(5, "run_label like 'many-%' and method='GET'")
+        row["run_label"]
+        for row in world.interceptor.wait_for_flows(5, "run_label like 'many-%' and method='GET'")
     }
     assert labels == {f"many-{number}" for number in range(5)}
 
@@ -170,7 +199,9 @@ def test_status_shows_what_runs(world, nothing_left):
         process.stdin.close()
         process.wait(10)
     jails = json.loads(shown)["jails"]
-    assert [(jail["pid"], jail["command"]) for jail in jails] == [(process.pid, ["sh", "-c", "echo up; cat"])]
+    assert [(jail["pid"], jail["command"]) for jail in jails] == [
+        (process.pid, ["sh", "-c", "echo up; cat"])
+    ]
 
 
 class Terminal:
@@ -213,9 +244,13 @@ class Terminal:
 
 
 def test_a_terminal_is_a_terminal(world, nothing_left):
-    """An interactive shell in the jail: Ctrl-C, Ctrl-Z and job control inside, window size, exit code."""
+    """An interactive shell in the jail: Ctrl-C, Ctrl-Z and job control inside, window size, exit
+    code.
+    """
     shell = ("bash", "--norc", "--noprofile", "-i")
-    with Terminal(world.command(*shell), world.environ(PS1="> ", TERM="dumb"), world.folder) as terminal:
+    with Terminal(
+        world.command(*shell), world.environ(PS1="> ", TERM="dumb"), world.folder
+    ) as terminal:
         terminal.expect("> ")
         fcntl.ioctl(terminal.end, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
         terminal.type("stty size; test -t 0 && echo is-a-tty\n")
@@ -238,7 +273,9 @@ def test_a_terminal_is_a_terminal(world, nothing_left):
 
 
 def test_the_jail_is_a_job_of_the_shell_around_it(world, nothing_left):
-    """Ctrl-Z stops launcher and command, fg goes on, also for a command that stops itself alone; Ctrl-C ends both."""
+    """Ctrl-Z stops launcher and command, fg goes on, also for a command that stops itself alone;
+    Ctrl-C ends both.
+    """
     shell = ["bash", "--norc", "--noprofile", "-i"]
     with Terminal(shell, world.environ(PS1="> ", TERM="dumb"), world.folder) as terminal:
         terminal.expect("> ")

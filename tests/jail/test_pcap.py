@@ -1,4 +1,7 @@
-"""The capture file. A pair of sockets stands for the packet socket; tests with a real jail read it with tshark."""
+"""The capture file.
+
+A pair of sockets stands for the packet socket; tests with a real jail read it with tshark.
+"""
 
 from __future__ import annotations
 

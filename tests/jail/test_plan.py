@@ -24,10 +24,22 @@ from tests.conftest import ROOT
 
 def test_options_end_where_the_command_begins():
     options = parse(
-        ["--egress", "a.example,*.b.example", "--egress=c.example", "--allow-host-port", "5432", "ls", "--json"]
+        [
+            "--egress",
+            "a.example,*.b.example",
+            "--egress=c.example",
+            "--allow-host-port",
+            "5432",
+            "ls",
+            "--json",
+        ]
     )
     assert options.egress == ["a.example", "*.b.example", "c.example"]
-    assert (options.host_ports, options.command, options.as_json) == ([5432], ["ls", "--json"], False)
+    assert (options.host_ports, options.command, options.as_json) == (
+        [5432],
+        ["ls", "--json"],
+        False,
+    )
     assert parse(["--", "--status"]).command == ["--status"]
 
 
@@ -79,7 +91,11 @@ def test_the_way_is_chosen_by_what_is_there(monkeypatch):
     [
         ("ID=debian\n", "debian", "sudo apt install slirp4netns iptables"),
         ('ID=ubuntu\nID_LIKE="debian"\n', "debian", "sudo apt install slirp4netns iptables"),
-        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "fedora", "sudo dnf install slirp4netns iptables-nft"),
+        (
+            'ID="rocky"\nID_LIKE="rhel centos fedora"\n',
+            "fedora",
+            "sudo dnf install slirp4netns iptables-nft",
+        ),
         ("ID=nixos\n", "nixos", "nix-shell -p slirp4netns iptables"),
         ("ID=haiku\n", None, "install slirp4netns, iptables-restore, ip6tables-restore"),
     ],
@@ -104,9 +120,19 @@ def test_the_bundle_holds_ours_and_what_was_trusted_before(tmp_path):
 
 
 def test_the_environment_has_certificates_and_no_proxies_and_no_secrets(tmp_path):
-    before = {"HTTPS_PROXY": "http://p", "no_proxy": "x", "CCPROXY_SECRET_KEY": "s", "HOME": "/h", "PIP_CERT": "/mine"}
+    before = {
+        "HTTPS_PROXY": "http://p",
+        "no_proxy": "x",
+        "CCPROXY_SECRET_KEY": "s",
+        "HOME": "/h",
+        "PIP_CERT": "/mine",
+    }
     after = jail_environment(before, tmp_path / "b.pem", "abc")
-    assert after == {"HOME": "/h", "CCPROXY_JAIL": "abc", **dict.fromkeys(VARIABLES, str(tmp_path / "b.pem"))}
+    assert after == {
+        "HOME": "/h",
+        "CCPROXY_JAIL": "abc",
+        **dict.fromkeys(VARIABLES, str(tmp_path / "b.pem")),
+    }
     assert {f"`{name}`" for name in VARIABLES} <= set(
         Path(ROOT, "docs/jail.md").read_text().replace(",", " ").replace(".", " ").split()
     )
@@ -128,7 +154,9 @@ def test_folders_of_dead_launchers_are_swept_and_those_of_living_ones_not(tmp_pa
     living.write_info(command=["x"])
     code = "import os, sys; from pathlib import Path; from jail.state import State; "
     code += "print(State.create(Path(sys.argv[1])).folder, flush=True); os.kill(os.getpid(), 9)"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
     dead = Path(done.stdout.strip())
     assert dead.is_dir()
     (dead.parent / "unlocked").mkdir()

@@ -1,4 +1,6 @@
-"""Servers in the jail are reached from inside and from this machine; this machine's ports only by leave."""
+"""Servers in the jail are reached from inside and from this machine; this machine's ports only by
+leave.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,10 @@ def asked(port: int, host: str = "127.0.0.1") -> str:
 
 @pytest.mark.parametrize(
     ("backend", "bind"),
-    [*(("wireguard-go", bind) for bind in ("127.0.0.1", "0.0.0.0", "::1", "::")), ("python", "127.0.0.1")],
+    [
+        *(("wireguard-go", bind) for bind in ("127.0.0.1", "0.0.0.0", "::1", "::")),
+        ("python", "127.0.0.1"),
+    ],
 )
 def test_a_server_in_the_jail_is_reached_from_both_sides(world, backend, bind):
     """As the callback of an OAuth login needs it: the browser is outside, the server inside."""
@@ -88,7 +93,10 @@ def test_a_port_in_use_here_is_left_alone(world):
                 other.communicate("\n\n", timeout=20)
             err = process.communicate("\n\n", timeout=20)[1]
         assert process.returncode == 0
-        assert f"port {port} of the command was not forwarded: 127.0.0.1:{port} is in use on this machine" in err
+        assert (
+            f"port {port} of the command was not forwarded: 127.0.0.1:{port} is in use on this"
+            " machine" in err
+        )
         ours.settimeout(0.2)
         with pytest.raises(TimeoutError):
             ours.accept()
@@ -97,7 +105,14 @@ def test_a_port_in_use_here_is_left_alone(world):
 @BACKENDS
 def test_of_this_machine_only_the_proxy_is_reached(world, backend):
     with answering() as allowed, answering() as forbidden:
-        ports = (4000, world.interceptor.port, allowed, forbidden, free_port(), world.interceptor.console_port)
+        ports = (
+            4000,
+            world.interceptor.port,
+            allowed,
+            forbidden,
+            free_port(),
+            world.interceptor.console_port,
+        )
         code = f"""
 import urllib.request
 for port in {ports}:
@@ -105,7 +120,9 @@ for port in {ports}:
     try: print(port, urllib.request.urlopen(f"http://127.0.0.1:{{port}}{{path}}", timeout=5).status)
     except OSError as error: print(port, "refused")
 """
-        done = world.python(code, options=("--allow-host-port", str(allowed), "--wireguard", backend))
+        done = world.python(
+            code, options=("--allow-host-port", str(allowed), "--wireguard", backend)
+        )
     assert done.returncode == 0, done.stderr
     results = [line.split()[1] for line in done.stdout.splitlines()]
     assert results == ["200", "200", "200", "refused", "refused", "refused"]
@@ -121,7 +138,9 @@ def answering():
                 while True:
                     connection, _ = server.accept()
                     connection.recv(65536)
-                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                    )
                     connection.close()
 
         threading.Thread(target=serve, daemon=True).start()
@@ -138,7 +157,9 @@ def test_the_products_own_ports_are_not_forwarded(world):
         f"held = [socket.create_server(('127.0.0.1', port)) for port in ({own}, {other})]\n"
         "print('up', flush=True); sys.stdin.readline()"
     )
-    with world.start(sys.executable, "-I", "-c", code, stdin=subprocess.PIPE, environ=environ) as process:
+    with world.start(
+        sys.executable, "-I", "-c", code, stdin=subprocess.PIPE, environ=environ
+    ) as process:
         assert process.stdout.readline() == "up\n"
         wait_until(lambda: listens(other), "the watch has looked", 10)
         assert not listens(own)

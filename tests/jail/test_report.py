@@ -18,7 +18,9 @@ CCPROXY = [sys.executable, "-c", "from ccproxy_site.cli import main; main()"]
 def as_user(world, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [*user.prefix(), *CCPROXY, *words]
     environment = world.environ(**environ)
-    return subprocess.run(command, cwd=world.folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=world.folder, env=environment, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_the_doctor_finds_that_jails_work(world):
@@ -62,7 +64,9 @@ def test_where_namespaces_are_forbidden_it_is_one_sentence(world):
     limited = [*user.prefix(), "unshare", "--user", "--map-root-user", "sh", "-c"]
     script = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
     command = [*limited, script, "sh", *CCPROXY, "jail", "--", "true"]
-    done = subprocess.run(command, cwd=world.folder, env=world.environ(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=world.folder, env=world.environ(), capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert "does not allow user namespaces" in done.stderr
     assert "jail --doctor" in done.stderr
@@ -80,7 +84,9 @@ def test_a_proxy_that_stops_is_told_at_the_end(world, tmp_path_factory):
     from tests.jail.world import jail_world
 
     with jail_world() as other:
-        script = "echo up; read line; curl -sS -m 3 https://api.anthropic.com/ >/dev/null 2>&1; echo $?"
+        script = (
+            "echo up; read line; curl -sS -m 3 https://api.anthropic.com/ >/dev/null 2>&1; echo $?"
+        )
         with other.start("sh", "-c", script, stdin=subprocess.PIPE) as jail:
             assert jail.stdout is not None
             assert jail.stdout.readline() == "up\n"

@@ -1,4 +1,6 @@
-"""Wireshark's own program reads what a jailed command sent, in both ways that docs/jail.md describes."""
+"""Wireshark's own program reads what a jailed command sent, in both ways that docs/jail.md
+describes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,15 @@ def dissected(capture: Path, *keylogs: str) -> list[str]:
     preferences = [word for keylog in keylogs for word in ("-o", keylog)]
     fields = ["-T", "fields", "-e", "http.request.uri", "-e", "http2.headers.path"]
     done = subprocess.run(
-        ["tshark", "-r", str(capture), *preferences, "-Y", "http.request or http2.headers.path", *fields],
+        [
+            "tshark",
+            "-r",
+            str(capture),
+            *preferences,
+            "-Y",
+            "http.request or http2.headers.path",
+            *fields,
+        ],
         env={**os.environ, "HOME": str(capture.parent)},
         capture_output=True,
         text=True,
@@ -36,7 +46,10 @@ def dissected(capture: Path, *keylogs: str) -> list[str]:
 
 
 def asked(world: World, kind: str, *options: str) -> str:
-    """Run curl in a jail; it must get its answer. Returns the path it asked for, which nobody else asks for."""
+    """Run curl in a jail; it must get its answer.
+
+    Returns the path it asked for, which nobody else asks for.
+    """
     path = f"/v1/models?only-the-client-knows={uuid4().hex}"
     words = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", f"https://{HOST}{path}")
     done = world.run(*words, options=("--wireguard", kind, *options))
@@ -72,7 +85,9 @@ def test_a_loopback_capture_and_both_key_logs(world: World, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["wireguard-go", "python"])
-def test_a_capture_of_the_tunnel_and_the_tls_key_log(world: World, tmp_path: Path, kind: str) -> None:
+def test_a_capture_of_the_tunnel_and_the_tls_key_log(
+    world: World, tmp_path: Path, kind: str
+) -> None:
     need("tshark", shutil.which("tshark") is not None)
     capture = world.folder / f"{kind}.pcap"
     path = asked(world, kind, "--pcap", str(capture))
@@ -88,7 +103,9 @@ def test_key_logs_are_for_their_owner_alone(world: World) -> None:
 
 
 def test_every_jail_of_a_row_shakes_hands_once(world: World) -> None:
-    """A server of mitmproxy answers the eleventh handshake of its life with a cookie, which costs five seconds."""
+    """A server of mitmproxy answers the eleventh handshake of its life with a cookie, which costs
+    five seconds.
+    """
     log = world.interceptor.config_dir / "wg.keylog"
     log.unlink(missing_ok=True)
     for _ in range(JAILS_IN_A_ROW):
@@ -99,6 +116,8 @@ def test_every_jail_of_a_row_shakes_hands_once(world: World) -> None:
 def test_nothing_is_logged_unless_asked_for(world: World) -> None:
     log = world.interceptor.config_dir / "wg.keylog"
     log.unlink(missing_ok=True)
-    done = world.run("true", options=("--wireguard", "python"), environ={"CCPROXY_INSPECTOR__KEYLOG": "false"})
+    done = world.run(
+        "true", options=("--wireguard", "python"), environ={"CCPROXY_INSPECTOR__KEYLOG": "false"}
+    )
     assert done.returncode == 0, done.stderr
     assert not log.exists()

@@ -1,7 +1,7 @@
 """Become an ordinary user for a test, when the suite runs as root.
 
-The interpreter and the tree may lie in folders that only root may enter (/root); in a mount namespace of its own the
-user sees them at their places, and nothing of the machine is changed.
+The interpreter and the tree may lie in folders that only root may enter (/root); in a mount
+namespace of its own the user sees them at their places, and nothing of the machine is changed.
 """
 
 from __future__ import annotations
@@ -37,13 +37,25 @@ def prefix() -> tuple[str, ...]:
     closed = {str(folder) for folder in places.values() if folder}
     assert len(closed) < 2, f"several folders are closed to users: {closed}"
     inside = " ".join(str(path) for path, folder in places.items() if folder)
-    words = [str(shutil.which("env")), f"PLACES={inside}", "sh", "-c", _SCRIPT, "sh", str(UID), "".join(closed)]
+    words = [
+        str(shutil.which("env")),
+        f"PLACES={inside}",
+        "sh",
+        "-c",
+        _SCRIPT,
+        "sh",
+        str(UID),
+        "".join(closed),
+    ]
     return (str(shutil.which("unshare")), "--mount", "--propagation", "private", *words)
 
 
 def _closed(path: Path) -> Path | None:
     """The uppermost folder on the way to `path` that users may not enter."""
-    return next((folder for folder in reversed([path, *path.parents]) if not folder.stat().st_mode & 0o001), None)
+    return next(
+        (folder for folder in reversed([path, *path.parents]) if not folder.stat().st_mode & 0o001),
+        None,
+    )
 
 
 def give(folder: Path) -> None:

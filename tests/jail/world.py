@@ -1,5 +1,6 @@
-"""What a jail needs around it: a scripted api.anthropic.com behind TLS of a throwaway CA, and a running interceptor
-that is told where to find it. Everything but the provider belongs to an ordinary user.
+"""What a jail needs around it: a scripted api.anthropic.com behind TLS of a throwaway CA, and a
+running interceptor that is told where to find it. Everything but the provider belongs to an
+ordinary user.
 """
 
 from __future__ import annotations
@@ -55,18 +56,35 @@ class World:
 
     def environ(self, **more: str) -> dict[str, str]:
         """The user's environment."""
-        return {**self.interceptor.environ, "HOME": str(self.folder), "PYTHONPATH": str(ROOT), **more}
+        return {
+            **self.interceptor.environ,
+            "HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
+            **more,
+        }
 
-    def start(self, *words: str, options: tuple[str, ...] = (), **more: Any) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, options: tuple[str, ...] = (), **more: Any
+    ) -> subprocess.Popen[str]:
         """Start a command in a jail."""
-        more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL} | more
+        more = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "stdin": subprocess.DEVNULL,
+        } | more
         environ = self.environ(**more.pop("environ", {}))
-        return subprocess.Popen(self.command(*words, options=options), cwd=self.folder, env=environ, text=True, **more)
+        return subprocess.Popen(
+            self.command(*words, options=options), cwd=self.folder, env=environ, text=True, **more
+        )
 
-    def run(self, *words: str, options: tuple[str, ...] = (), **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, options: tuple[str, ...] = (), **more: Any
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in a jail to its end."""
         text = more.pop("input", None)
-        process = self.start(*words, options=options, **more, **({} if text is None else {"stdin": subprocess.PIPE}))
+        process = self.start(
+            *words, options=options, **more, **({} if text is None else {"stdin": subprocess.PIPE})
+        )
         out, err = process.communicate(text, timeout=60)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
@@ -87,7 +105,9 @@ def jail_world() -> Iterator[World]:
     try:
         authority = make_authority(folder, HOST, OTHER)
         with Upstream(authority.server_context(["http/1.1"])) as upstream:
-            config = _CONFIG.format(host=HOST, other=OTHER, address=ADDRESS, port=upstream.port, ca=authority.ca_file)
+            config = _CONFIG.format(
+                host=HOST, other=OTHER, address=ADDRESS, port=upstream.port, ca=authority.ca_file
+            )
             interceptor = Interceptor(folder, config)
             interceptor.prefix = user.prefix()
             work = folder / "work"
@@ -101,4 +121,6 @@ def jail_world() -> Iterator[World]:
 
 def _tun_is_usable() -> bool:
     path = Path("/dev/net/tun")
-    return path.exists() and (path.stat().st_mode & 0o006 == 0o006 or (os.getuid() != 0 and os.access(path, os.W_OK)))
+    return path.exists() and (
+        path.stat().st_mode & 0o006 == 0o006 or (os.getuid() != 0 and os.access(path, os.W_OK))
+    )

@@ -30,7 +30,9 @@ def test_an_unknown_host_gets_its_vendors_names_but_an_openai_compatible_one_non
     assert models_of("openai", "127.0.0.1") == []
 
 
-@pytest.mark.parametrize("provider_type", ["openai", "anthropic", "google", "perplexity_pro", "zai"])
+@pytest.mark.parametrize(
+    "provider_type", ["openai", "anthropic", "google", "perplexity_pro", "zai"]
+)
 def test_prefixes_and_price_tiers_are_no_names(provider_type):
     hosts = {"openai": "api.openai.com"}
     names = models_of(provider_type, hosts.get(provider_type, "x.example"))
@@ -49,5 +51,8 @@ def test_it_needs_no_network_and_no_django(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert models_of("openai", "api.openai.com")
-    code = "import sys, providers.catalog as c; c.models_of('zai', 'api.z.ai'); sys.exit('django' in sys.modules)"
+    code = (
+        "import sys, providers.catalog as c; c.models_of('zai', 'api.z.ai'); sys.exit('django' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,6 @@
-"""The renewal of logins as a Celery task: a real broker, a real worker with its beat, a token endpoint that counts."""
+"""The renewal of logins as a Celery task: a real broker, a real worker with its beat, a token
+endpoint that counts.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ import json, os
 config = json.loads(os.environ["LOGIN"])
 Provider.objects.create(name="claude", type="anthropic", host="x.test", auth_type="anthropic_oauth", auth_config=config)
 """
-SEND = "import django; django.setup()\nfrom ccproxy_site.celery import app\n" + (
-    "app.send_task('providers.renew_logins'); app.send_task('providers.renew_logins')"
+SEND = (
+    "import django; django.setup()\nfrom ccproxy_site.celery import app\n"
+    + "app.send_task('providers.renew_logins'); app.send_task('providers.renew_logins')"
 )
 
 
@@ -31,7 +34,9 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
     with redis(free_port()) as url, TokenEndpoint() as endpoint:
         access, refresh = endpoint.issue()
         file = tmp_path / "login.json"
-        file.write_text(json.dumps({"access_token": access, "refresh_token": refresh, "expires_at": 1}))
+        file.write_text(
+            json.dumps({"access_token": access, "refresh_token": refresh, "expires_at": 1})
+        )
         environ = {
             **os.environ,
             "CCPROXY_CONFIG_DIR": str(tmp_path / "config"),
@@ -40,7 +45,17 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
             "LOGIN": json.dumps({"file_path": str(file), "endpoint": endpoint.url}),
         }
         run(PREPARE, environ)
-        command = ["-m", "celery", "-A", "ccproxy_site.celery", "worker", "--concurrency", "2", "--pool", "prefork"]
+        command = [
+            "-m",
+            "celery",
+            "-A",
+            "ccproxy_site.celery",
+            "worker",
+            "--concurrency",
+            "2",
+            "--pool",
+            "prefork",
+        ]
         log = tmp_path / "worker.log"
         with log.open("wb") as output:
             worker = subprocess.Popen(
@@ -53,7 +68,11 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
             try:
                 run(SEND, environ)
                 text = "succeeded in"
-                wait_until(lambda: log.read_text().count(text) >= 2 or worker.poll() is not None, "both tasks ran", 60)
+                wait_until(
+                    lambda: log.read_text().count(text) >= 2 or worker.poll() is not None,
+                    "both tasks ran",
+                    60,
+                )
             finally:
                 worker.terminate()
                 worker.wait(30)
@@ -65,5 +84,7 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
 
 
 def run(code: str, environ: dict[str, str]) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr

@@ -33,12 +33,19 @@ def test_what_no_database_holds_is_refused(value):
     assert check_json(value)
 
 
-@pytest.mark.parametrize("value", [None, True, 1e300, 10**400, "\x01é😀", nested(MAX_DEPTH), {"a": [1, {"b": ""}]}])
+@pytest.mark.parametrize(
+    "value", [None, True, 1e300, 10**400, "\x01é😀", nested(MAX_DEPTH), {"a": [1, {"b": ""}]}]
+)
 def test_what_can_be_stored_passes(value):
     assert check_json(value) is None
 
 
-@given(st.recursive(st.floats() | st.text(st.characters()), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))
+@given(
+    st.recursive(
+        st.floats() | st.text(st.characters()),
+        lambda v: st.lists(v) | st.dictionaries(st.text(), v),
+    )
+)
 def test_what_passes_survives_strict_json_in_utf_8(value):
     if check_json(value) is None:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()

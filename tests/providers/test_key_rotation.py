@@ -1,4 +1,6 @@
-"""A new encryption key: everything stays readable, wherever it is interrupted, and a running process goes on."""
+"""A new encryption key: everything stays readable, wherever it is interrupted, and a running
+process goes on.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def test_it_works(rows: None, key_file: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(ConfigError):
         fresh.decrypt(before[0])
     assert ConfigRevision.current() > revision, "running interceptors load the new ciphertexts"
-    assert [(row.action, row.outcome) for row in AuditEntry.objects.all()] == [("rotate-key", "done")]
+    assert [(row.action, row.outcome) for row in AuditEntry.objects.all()] == [
+        ("rotate-key", "done")
+    ]
     call_command("rotatekey", "--json")
     assert json.loads(capsys.readouterr().out) == {"encrypted": 2, "dropped": 1, "resumed": False}
 
@@ -112,7 +116,9 @@ def test_a_value_that_an_old_process_wrote_at_the_last_moment(rows: None, key_fi
 
 
 def test_a_value_that_no_key_fits_stops_it_with_both_keys_kept(rows: None, key_file: Path) -> None:
-    Provider.objects.filter(name="open").update(secret=Ciphertext(Fernet(Fernet.generate_key()).encrypt(b"x").decode()))
+    Provider.objects.filter(name="open").update(
+        secret=Ciphertext(Fernet(Fernet.generate_key()).encrypt(b"x").decode())
+    )
     with pytest.raises(ConfigError, match="open holds a value that no key of the file fits"):
         call_command("rotatekey")
     assert len(key_file.read_text().split()) == 2
@@ -192,9 +198,18 @@ print(json.dumps(seen))
 
 
 def test_killed_at_every_step_everything_stays_readable(tmp_path: Path) -> None:
-    environ = {**os.environ, "CCPROXY_CONFIG_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"}
+    environ = {
+        **os.environ,
+        "CCPROXY_CONFIG_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", KILLS], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", KILLS],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

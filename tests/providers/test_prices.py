@@ -1,4 +1,6 @@
-"""Costs: each tier at its own price, by address or vendor, own prices first, and never from the network."""
+"""Costs: each tier at its own price, by address or vendor, own prices first, and never from the
+network.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,24 @@ def test_every_tier_of_a_model_has_its_price(usage: Usage, expected: float | Non
         ("claude-sonnet-4-5[1m]", "https://api.anthropic.com/v1/messages", "anthropic", True),
         ("gpt-5-mini", "https://api.openai.com/v1/responses", "openai_responses", True),
         ("gpt-5-mini", "https://chatgpt.com/backend-api/codex/responses", "openai_responses", True),
-        ("gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta/models/x:generateContent", "", True),
-        ("models/gemini-2.5-pro", "https://cloudcode-pa.googleapis.com/v1internal:generateContent", "gemini", True),
-        ("anthropic/claude-haiku-4.5", "https://openrouter.ai/api/v1/chat/completions", "openai", True),
+        (
+            "gemini-2.5-flash",
+            "https://generativelanguage.googleapis.com/v1beta/models/x:generateContent",
+            "",
+            True,
+        ),
+        (
+            "models/gemini-2.5-pro",
+            "https://cloudcode-pa.googleapis.com/v1internal:generateContent",
+            "gemini",
+            True,
+        ),
+        (
+            "anthropic/claude-haiku-4.5",
+            "https://openrouter.ai/api/v1/chat/completions",
+            "openai",
+            True,
+        ),
         ("glm-4.6", "https://api.z.ai/api/anthropic/v1/messages", "zai", True),
         ("deepseek-chat", "https://api.deepseek.com/anthropic/v1/messages", "deepseek", True),
         ("claude-sonnet-4-5", "http://127.0.0.1:11434/v1/messages", "anthropic", False),
@@ -65,7 +82,9 @@ def test_every_tier_of_a_model_has_its_price(usage: Usage, expected: float | Non
         ("gpt-5-mini", "http://[", "", False),
     ],
 )
-def test_a_model_is_found_by_its_address_or_its_vendor(model: str, url: str, kind: str, known: bool) -> None:
+def test_a_model_is_found_by_its_address_or_its_vendor(
+    model: str, url: str, kind: str, known: bool
+) -> None:
     assert (usd(Usage(1000, 10), model, url, kind) is not None) == known
 
 
@@ -89,5 +108,8 @@ def test_own_prices_are_tried_in_order_and_missing_tiers_cost_as_input() -> None
 
 
 def test_the_context_window_is_known_where_the_table_says_it() -> None:
-    assert context_window_tokens(Call("claude-haiku-4-5", "https://api.anthropic.com/v1/messages")) == 200_000
+    assert (
+        context_window_tokens(Call("claude-haiku-4-5", "https://api.anthropic.com/v1/messages"))
+        == 200_000
+    )
     assert context_window_tokens(Call("nonesuch", "https://api.anthropic.com/v1/messages")) is None

@@ -19,7 +19,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         ensure_database()
-        served = [url for status in running_interceptors() if (url := status.endpoints.get("console_url"))]
+        served = [
+            url for status in running_interceptors() if (url := status.endpoints.get("console_url"))
+        ]
         if not served:
-            self.stderr.write("No console is running here. Start one (ccproxy start) before you open the link.")
+            self.stderr.write(
+                "No console is running here. Start one (ccproxy start) before you open the link."
+            )
         self.stdout.write(make_login_link(served[0] if served else settings.CCPROXY.console_url))

@@ -44,7 +44,10 @@ class Command(BaseCommand):
             type=int,
             default=1,
             metavar="N",
-            help="proxy processes that share the port (default 1); as many as cores for heavy traffic",
+            help=(
+                "proxy processes that share the port (default 1); as many as cores for heavy"
+                " traffic"
+            ),
         )
         parser.add_argument(
             "--allow-code-config",
@@ -75,8 +78,12 @@ class Command(BaseCommand):
         directory = Path(django_settings.CONFIG_DIR)
         _check_directory(directory)
         journal = settings.journal_name(directory) if settings.use_journal else ""
-        configure_logging(settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal)
-        secure_files(directory, Path(django_settings.CCPROXY_KEY_FILE), _files_elsewhere(settings, directory))
+        configure_logging(
+            settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal
+        )
+        secure_files(
+            directory, Path(django_settings.CCPROXY_KEY_FILE), _files_elsewhere(settings, directory)
+        )
         try:
             for note in ensure_database().notes:
                 logger.warning(note)
@@ -87,7 +94,10 @@ class Command(BaseCommand):
         check_port_free("proxy", settings.host, settings.port, "port (CCPROXY_PORT)")
         if console:
             check_port_free(
-                "console", settings.console.host, settings.inspector.port, "inspector.port (CCPROXY_INSPECTOR__PORT)"
+                "console",
+                settings.console.host,
+                settings.inspector.port,
+                "inspector.port (CCPROXY_INSPECTOR__PORT)",
             )
         _probe(settings)
         endpoints = _endpoints(settings, directory, console=console)
@@ -101,7 +111,12 @@ class Command(BaseCommand):
 
 
 def _runtime(
-    workers: int, settings: ServerSettings, directory: Path, endpoints: Endpoints, *, require_token: bool
+    workers: int,
+    settings: ServerSettings,
+    directory: Path,
+    endpoints: Endpoints,
+    *,
+    require_token: bool,
 ) -> Runtime | Fleet:
     """The proxy in this process, or several processes of it."""
     if workers == 1:
@@ -127,15 +142,21 @@ def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime | Fleet, *, console
     if console:
         tasks: list[asyncio.Task[None]] = []
         host, port = runtime.settings.console.host, runtime.settings.inspector.port
-        run_with_console(loop, host, port, lambda: tasks.append(loop.create_task(main(), name="interceptor")))
+        run_with_console(
+            loop, host, port, lambda: tasks.append(loop.create_task(main(), name="interceptor"))
+        )
         tasks[0].result()
     else:
         loop.run_until_complete(main())
 
 
 def _files_elsewhere(settings: ServerSettings, directory: Path) -> list[Path]:
-    """Files of ours that settings may put outside the config directory: database, log, the CA's keys."""
-    found = [settings.cert_dir(directory) / name for name in ("mitmproxy-ca.pem", "mitmproxy-ca.p12")]
+    """Files of ours that settings may put outside the config directory: database, log, the CA's
+    keys.
+    """
+    found = [
+        settings.cert_dir(directory) / name for name in ("mitmproxy-ca.pem", "mitmproxy-ca.p12")
+    ]
     if (log := settings.log_path(directory)) is not None:
         found += [log, *log.parent.glob(f"{log.name}.*")]
     name = str(django_settings.DATABASES["default"]["NAME"])
@@ -151,7 +172,9 @@ def _check_directory(directory: Path) -> None:
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as exc:
-        raise ConfigError(f"cannot write to the config directory {directory}: {exc.strerror}") from None
+        raise ConfigError(
+            f"cannot write to the config directory {directory}: {exc.strerror}"
+        ) from None
 
 
 def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> Endpoints:
@@ -162,7 +185,9 @@ def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> E
         console_url=settings.console_url if console else "",
         config_dir=str(directory),
         ca_path=str(settings.cert_dir(directory) / "mitmproxy-ca-cert.pem"),
-        database=str(database["NAME"]) if sqlite else f"{database['HOST'] or 'local'}/{database['NAME']}",
+        database=(
+            str(database["NAME"]) if sqlite else f"{database['HOST'] or 'local'}/{database['NAME']}"
+        ),
     )
 
 
@@ -174,4 +199,6 @@ def _probe(settings: ServerSettings) -> None:
     try:
         httpx.head(readiness.url, timeout=readiness.timeout_seconds, follow_redirects=False)
     except httpx.HTTPError as exc:
-        raise ConfigError(f"the readiness probe of {readiness.url} failed: {type(exc).__name__}: {exc}") from None
+        raise ConfigError(
+            f"the readiness probe of {readiness.url} failed: {type(exc).__name__}: {exc}"
+        ) from None

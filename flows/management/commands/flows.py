@@ -41,21 +41,37 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
         listing = _action(actions, "list", "list flows, the newest last")
-        listing.add_argument("--json", action="store_true", help="an array of flows, with mitmweb's field names")
+        listing.add_argument(
+            "--json", action="store_true", help="an array of flows, with mitmweb's field names"
+        )
         _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.har")
         diff = _action(actions, "diff", "compare each forwarded request with the one before it")
         diff.add_argument("--json", action="store_true", help="an array of comparisons")
-        compare = _action(actions, "compare", "compare what the client sent with what left, and both answers")
-        compare.add_argument("--json", action="store_true", help="an array of flows with their comparisons")
+        compare = _action(
+            actions, "compare", "compare what the client sent with what left, and both answers"
+        )
+        compare.add_argument(
+            "--json", action="store_true", help="an array of flows with their comparisons"
+        )
         compare.add_argument("--headers", action="store_true", help="compare headers too")
         clear = _action(actions, "clear", "delete flows; pinned ones stay")
-        clear.add_argument("--all", action="store_true", help="every flow, whatever the configured jq filters say")
+        clear.add_argument(
+            "--all", action="store_true", help="every flow, whatever the configured jq filters say"
+        )
         clear.add_argument("--pinned", action="store_true", help="pinned flows too")
-        copy = actions.add_parser("as", help="write a flow's request as curl, Python, an SDK's call or Markdown")
+        copy = actions.add_parser(
+            "as", help="write a flow's request as curl, Python, an SDK's call or Markdown"
+        )
         copy.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
         copy.add_argument("flows", nargs=1, metavar="FLOW", help="the flow's id, or how it begins")
-        copy.add_argument("--forwarded", action="store_true", help="as it left the proxy, not as the client sent it")
-        importing = actions.add_parser("import", help="take in HAR files of any tool and mitmproxy captures")
+        copy.add_argument(
+            "--forwarded",
+            action="store_true",
+            help="as it left the proxy, not as the client sent it",
+        )
+        importing = actions.add_parser(
+            "import", help="take in HAR files of any tool and mitmproxy captures"
+        )
         importing.add_argument("files", nargs="+", metavar="FILE", type=Path)
         _action(actions, "repl", "a Python shell with the flows in it")
 
@@ -73,7 +89,9 @@ class Command(BaseCommand):
             options.number = _TABLE_ROWS
         ids = self._ids(options)
         if not ids:
-            self.stdout.write("No flow matches." if Flow.objects.exists() else "No flows are recorded yet.")
+            self.stdout.write(
+                "No flow matches." if Flow.objects.exists() else "No flows are recorded yet."
+            )
             return
         print_flows(rows_of(ids), self.stdout, now=timezone.now(), is_terminal=self.stdout.isatty())
         if default_rows and (total := Flow.objects.count()) > _TABLE_ROWS:
@@ -81,7 +99,11 @@ class Command(BaseCommand):
 
     def _summaries(self, options: Namespace) -> Iterable[Any]:
         filters = [] if options.flows else jq_filters(options.jq)
-        return run_jq(filters, timed_summaries(_asked(options))) if filters else timed_summaries(_asked(options))
+        return (
+            run_jq(filters, timed_summaries(_asked(options)))
+            if filters
+            else timed_summaries(_asked(options))
+        )
 
     def _dump(self, options: Namespace) -> None:
         if self.stdout.isatty():
@@ -94,7 +116,10 @@ class Command(BaseCommand):
     def _diff(self, options: Namespace) -> None:
         ids = self._ids(options)
         if len(ids) < 2:
-            raise CcproxyError(f"A diff needs at least two flows; there {'is' if len(ids) == 1 else 'are'} {len(ids)}.")
+            raise CcproxyError(
+                f"A diff needs at least two flows; there {'is' if len(ids) == 1 else 'are'}"
+                f" {len(ids)}."
+            )
         found = compare_neighbours(self._whole(ids))
         if options.json:
             self._print_json(comparison.as_json() for comparison in found)
@@ -109,7 +134,9 @@ class Command(BaseCommand):
             return
         for flow in flows:
             row = flow.flow
-            self.stdout.write(printable(f"flow {short(flow)}  {row.method} {row.host} {row.status_code or '–'}"))
+            self.stdout.write(
+                printable(f"flow {short(flow)}  {row.method} {row.host} {row.status_code or '–'}")
+            )
             for comparison in compare_sides(flow, headers=options.headers):
                 self._print_comparison(comparison)
 
@@ -118,26 +145,39 @@ class Command(BaseCommand):
             options.jq, options.number, options.flows, options.among = [], None, [], None
         filters = [] if options.all or options.flows else jq_filters(options.jq)
         ids = chosen_ids(_asked(options), filters)
-        with audited("clear", plural(len(ids), "flow"), by=shell_caller(), detail="all" if options.all else ""):
+        with audited(
+            "clear",
+            plural(len(ids), "flow"),
+            by=shell_caller(),
+            detail="all" if options.all else "",
+        ):
             if options.all:
                 deleted = clear_everything(keep_pinned=not options.pinned)
             else:
                 steps = clear_steps(ids, keep_pinned=not options.pinned)
                 deleted = sum(counted(steps, expected_steps(len(ids)), "steps", self.stderr))
-        kept = Flow.objects.filter(pk__in=ids[:30_000], pinned=True).count() if deleted < len(ids) else 0
+        kept = (
+            Flow.objects.filter(pk__in=ids[:30_000], pinned=True).count()
+            if deleted < len(ids)
+            else 0
+        )
         self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
         if kept:
             self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
 
     def _as(self, options: Namespace) -> None:
         flow = next(whole_flows(referred_ids(options.flows)))
-        self.stdout.write(copy_as(options.kind, flow, "forwarded" if options.forwarded else "client"), ending="")
+        self.stdout.write(
+            copy_as(options.kind, flow, "forwarded" if options.forwarded else "client"), ending=""
+        )
 
     def _import(self, options: Namespace) -> None:
         for path in options.files:
             found = import_file(path)
             known = f", {found.known} were there already" if found.known else ""
-            skipped = f", {plural(found.skipped, 'entry', 'entries')} left out" if found.skipped else ""
+            skipped = (
+                f", {plural(found.skipped, 'entry', 'entries')} left out" if found.skipped else ""
+            )
             self.stdout.write(f"Imported {plural(found.new, 'flow')} from {path}{known}{skipped}.")
             if found.problem:
                 self.stderr.write(found.problem)
@@ -155,7 +195,9 @@ class Command(BaseCommand):
     def _some_ids(self, options: Namespace) -> list[str]:
         ids = self._ids(options)
         if not ids:
-            raise CcproxyError("No flow matches." if Flow.objects.exists() else "No flows are recorded yet.")
+            raise CcproxyError(
+                "No flow matches." if Flow.objects.exists() else "No flows are recorded yet."
+            )
         return ids
 
     def _whole(self, ids: Sequence[str]) -> Iterator[WholeFlow]:
@@ -182,20 +224,28 @@ class Command(BaseCommand):
 def _action(actions: Any, name: str, what: str) -> ArgumentParser:
     """A subcommand with the options that say which flows it is about."""
     parser: ArgumentParser = actions.add_parser(name, help=what)
-    parser.add_argument("flows", nargs="*", metavar="FLOW", help="ids of flows, or how they begin; default: all")
-    parser.add_argument("-n", "--number", type=_positive, metavar="N", help="only the newest N flows")
+    parser.add_argument(
+        "flows", nargs="*", metavar="FLOW", help="ids of flows, or how they begin; default: all"
+    )
+    parser.add_argument(
+        "-n", "--number", type=_positive, metavar="N", help="only the newest N flows"
+    )
     parser.add_argument(
         "--filter",
         metavar="NAME",
-        help="a filter that was saved in the console, or a query such as 'status=5xx&provider=local'",
+        help=(
+            "a filter that was saved in the console, or a query such as 'status=5xx&provider=local'"
+        ),
     )
     parser.add_argument(
         "--jq",
         action="append",
         default=[],
         metavar="FILTER",
-        help="keep what this jq filter makes of the array of flows, e.g. 'map(select(.response.status_code >= 400))'; "
-        "several are applied one after the other",
+        help=(
+            "keep what this jq filter makes of the array of flows, e.g."
+            " 'map(select(.response.status_code >= 400))'; several are applied one after the other"
+        ),
     )
     return parser
 
@@ -208,7 +258,9 @@ def _positive(text: str) -> int:
 
 
 def _with_filter(options: Namespace) -> Namespace:
-    """`among`: the flows that a saved filter leaves; its jq filter comes before those of the command line."""
+    """`among`: the flows that a saved filter leaves; its jq filter comes before those of the
+    command line.
+    """
     if getattr(options, "filter", None):
         parameters = parameters_of(options.filter)
         options.among = filtered(parameters)

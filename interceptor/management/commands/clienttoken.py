@@ -23,12 +23,21 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", metavar="add|list|remove", required=True)
         add = actions.add_parser("add", help="make a token and print it, this once")
         add.add_argument("name")
-        add.add_argument("--provider", action="append", default=[], help="may use this provider alone; repeatable")
+        add.add_argument(
+            "--provider",
+            action="append",
+            default=[],
+            help="may use this provider alone; repeatable",
+        )
         actions.add_parser("list", help="list the tokens' names")
-        remove = actions.add_parser("remove", help="delete a token; its clients are refused within a second")
+        remove = actions.add_parser(
+            "remove", help="delete a token; its clients are refused within a second"
+        )
         remove.add_argument("name")
 
-    def handle(self, *_: Any, action: str, name: str = "", provider: Sequence[str] = (), **__: Any) -> None:
+    def handle(
+        self, *_: Any, action: str, name: str = "", provider: Sequence[str] = (), **__: Any
+    ) -> None:
         ensure_database()
         if action == "add":
             self._add(name, provider)
@@ -45,14 +54,16 @@ class Command(BaseCommand):
             raise CommandError(f"client token “{printable(name)}”: {exc.messages[0]}") from None
         self.stdout.write(token)
         self.stderr.write(
-            "It is shown this once. Clients send it in the header x-ccproxy-token, or behind their key: "
-            "sk-ccproxy-PROVIDER.TOKEN"
+            "It is shown this once. Clients send it in the header x-ccproxy-token, or behind their"
+            " key: sk-ccproxy-PROVIDER.TOKEN"
         )
 
     def _remove(self, name: str) -> None:
         row = ClientToken.objects.filter(name=name).first()
         if row is None:
-            raise CommandError(f"there is no client token “{printable(name)}”; see: ccproxy clienttoken list")
+            raise CommandError(
+                f"there is no client token “{printable(name)}”; see: ccproxy clienttoken list"
+            )
         with audited("client-token-remove", f"token {printable(name)}", by=shell_caller()):
             row.delete()
         self.stderr.write(f"Removed {printable(name)}.")
@@ -62,6 +73,10 @@ class Command(BaseCommand):
         for row in rows:
             state = "" if row.enabled else "  (disabled)"
             scope = f"  for {', '.join(map(printable, row.providers))}" if row.providers else ""
-            self.stdout.write(f"{printable(row.name)}  since {row.created_at:%Y-%m-%d}{scope}{state}")
+            self.stdout.write(
+                f"{printable(row.name)}  since {row.created_at:%Y-%m-%d}{scope}{state}"
+            )
         if not rows:
-            self.stderr.write("There are no client tokens; add one with: ccproxy clienttoken add NAME")
+            self.stderr.write(
+                "There are no client tokens; add one with: ccproxy clienttoken add NAME"
+            )

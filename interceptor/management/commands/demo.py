@@ -1,4 +1,6 @@
-"""See the product work in a minute, without any key: a scripted provider, and a few requests through the proxy."""
+"""See the product work in a minute, without any key: a scripted provider, and a few requests
+through the proxy.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,17 @@ class _Addresses:
 
 class Command(BaseCommand):
     help = (
-        "Start a scripted provider on loopback, register it as provider “demo” and send it a few requests through the "
-        "running proxy."
+        "Start a scripted provider on loopback, register it as provider “demo” and send it a few"
+        " requests through the running proxy."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--keep", action="store_true", help="Keep the scripted provider running until Ctrl-C.")
-        parser.add_argument("--count", type=int, default=len(REQUESTS), help="How many requests to send.")
+        parser.add_argument(
+            "--keep", action="store_true", help="Keep the scripted provider running until Ctrl-C."
+        )
+        parser.add_argument(
+            "--count", type=int, default=len(REQUESTS), help="How many requests to send."
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         from interceptor.config.database import ensure_database
@@ -50,14 +56,20 @@ class Command(BaseCommand):
         demo = DemoProvider(key=f"demo-key-{secrets.token_hex(12)}")
         with contextlib.suppress(KeyboardInterrupt), serving(demo):
             with registered(demo) as revision:
-                self._say(f"Scripted provider on http://{demo.host}:{demo.port}, registered as “{PROVIDER_NAME}”.")
+                self._say(
+                    f"Scripted provider on http://{demo.host}:{demo.port}, registered as"
+                    f" “{PROVIDER_NAME}”."
+                )
                 wait_for_revision(addresses, revision)
                 failed = self._send_all(addresses, options["count"])
                 self._goodbye(addresses, keep=options["keep"])
                 while options["keep"]:
                     time.sleep(3600)
             if failed:
-                raise CommandError(f"{failed} of the requests did not get the answer they should; see the lines above.")
+                raise CommandError(
+                    f"{failed} of the requests did not get the answer they should; see the lines"
+                    " above."
+                )
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -66,7 +78,9 @@ class Command(BaseCommand):
     def _send_all(self, addresses: _Addresses, count: int) -> int:
         """Send the requests in turn; returns how many went wrong."""
         failed = 0
-        with httpx.Client(base_url=addresses.proxy_url, timeout=TIMEOUT_S, trust_env=False) as client:
+        with httpx.Client(
+            base_url=addresses.proxy_url, timeout=TIMEOUT_S, trust_env=False
+        ) as client:
             for request in itertools.islice(itertools.cycle(REQUESTS), max(0, count)):
                 outcome = send(client, request)
                 self._say("  " + sentence(request, outcome))
@@ -79,7 +93,10 @@ class Command(BaseCommand):
         if addresses.console_url:
             self._say(f"Watch them: {addresses.console_url}/flows/?provider={PROVIDER_NAME}")
         if keep:
-            self._say(f"Try your own: base URL {addresses.proxy_url}, API key sk-ccproxy-demo, model demo.")
+            self._say(
+                f"Try your own: base URL {addresses.proxy_url}, API key sk-ccproxy-demo, model"
+                " demo."
+            )
             self._say("The scripted provider runs until Ctrl-C.")
 
 
@@ -94,11 +111,16 @@ def running_addresses() -> _Addresses:
     found = [status.endpoints for status in running_interceptors()]
     server = load_server_settings(settings.CONFIG_DIR, os.environ)
     proxy_url = next((e["proxy_url"] for e in found if e.get("proxy_url")), server.proxy_url)
-    console_url = next((e["console_url"] for e in found if e.get("console_url")), "" if found else server.console_url)
+    console_url = next(
+        (e["console_url"] for e in found if e.get("console_url")),
+        "" if found else server.console_url,
+    )
     try:
         httpx.get(f"{proxy_url}/health", timeout=5, trust_env=False)
     except httpx.HTTPError:
-        raise CommandError(f"No proxy answers on {proxy_url}. Start one in another terminal: ccproxy start") from None
+        raise CommandError(
+            f"No proxy answers on {proxy_url}. Start one in another terminal: ccproxy start"
+        ) from None
     return _Addresses(proxy_url.rstrip("/"), str(console_url or "").rstrip("/"))
 
 
@@ -120,14 +142,24 @@ def serving(demo: DemoProvider) -> Iterator[None]:
 
 @contextlib.contextmanager
 def registered(demo: DemoProvider) -> Iterator[int]:
-    """The provider's row while the scripted provider serves, as the revision that knows it; disabled afterwards."""
+    """The provider's row while the scripted provider serves, as the revision that knows it;
+    disabled afterwards.
+    """
     from providers.loopback import is_loopback
     from providers.models import ConfigRevision, Provider
 
     row = Provider.objects.filter(name=PROVIDER_NAME).first() or Provider(name=PROVIDER_NAME)
     if row.pk and not is_loopback(row.host):
-        raise CommandError(f"There is a provider “{PROVIDER_NAME}” of your own at {row.host}; rename it first.")
-    row.type, row.scheme, row.host, row.port, row.path = "anthropic", "http", demo.host, demo.port, "/v1/messages"
+        raise CommandError(
+            f"There is a provider “{PROVIDER_NAME}” of your own at {row.host}; rename it first."
+        )
+    row.type, row.scheme, row.host, row.port, row.path = (
+        "anthropic",
+        "http",
+        demo.host,
+        demo.port,
+        "/v1/messages",
+    )
     row.native_formats = ["openai_chat", "openai_responses", "google_generate"]
     row.model_names = ["demo", "demo-slow"]
     row.auth_type, row.auth_config, row.auth_header, row.secret = "key", {}, "x-api-key", demo.key
@@ -157,4 +189,6 @@ def wait_for_revision(addresses: _Addresses, revision: int) -> None:
 
     reasons = [status.refusal for status in running_interceptors() if status.refusal]
     why = f": {reasons[0]}" if reasons else ". Does it use the same config directory (--config)?"
-    raise CommandError(f"The proxy on {addresses.proxy_url} does not run on the new configuration{why}")
+    raise CommandError(
+        f"The proxy on {addresses.proxy_url} does not run on the new configuration{why}"
+    )

@@ -1,4 +1,7 @@
-"""Tell what the proxy would do with a request (`ccproxy explain`). Sends nothing and reads no credential."""
+"""Tell what the proxy would do with a request (`ccproxy explain`).
+
+Sends nothing and reads no credential.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,21 @@ from providers.errors import CcproxyError
 
 
 class Command(BaseCommand):
-    help = "Tell what the proxy would do with a recorded flow's request, or with one from a file; nothing is sent."
+    help = (
+        "Tell what the proxy would do with a recorded flow's request, or with one from a file;"
+        " nothing is sent."
+    )
     requires_system_checks = []
     needs_database = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("flow", metavar="FLOW", nargs="?", help="the flow's id, or how it begins")
         parser.add_argument(
-            "--request", metavar="FILE", help="a file with an HTTP request, - for standard input: POST /v1/messages ..."
+            "flow", metavar="FLOW", nargs="?", help="the flow's id, or how it begins"
+        )
+        parser.add_argument(
+            "--request",
+            metavar="FILE",
+            help="a file with an HTTP request, - for standard input: POST /v1/messages ...",
         )
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 
@@ -45,7 +55,9 @@ def _request(flow: str | None, file: str | None) -> DryRequest:
         raise CcproxyError("Name a flow, or a file with --request.")
     if file is not None:
         try:
-            return of_text(sys.stdin.read() if file == "-" else Path(file).read_text(errors="replace"))
+            return of_text(
+                sys.stdin.read() if file == "-" else Path(file).read_text(errors="replace")
+            )
         except OSError as exc:
             raise RequestError(f"{file} cannot be read: {exc.strerror}") from None
     whole = whole_flow(referred_ids([flow or ""])[0])
@@ -56,11 +68,16 @@ def _request(flow: str | None, file: str | None) -> DryRequest:
 
 def _lines(found: Explanation) -> list[str]:
     """The explanation for people."""
-    lines = [f"{found.request.method} {found.request.url}  {found.client_format} {found.requested_model}".rstrip(), ""]
+    request = found.request
+    title = f"{request.method} {request.url}  {found.client_format} {found.requested_model}"
+    lines = [title.rstrip(), ""]
     lines.append("Rules")
     for verdict in found.rules:
         mark = "-" if not verdict.reached else "✓" if verdict.matches else "✗"
-        checks = [f"{'✓' if c.holds else '✗'} {c.name} {c.wanted} (has {c.seen})" for c in verdict.conditions]
+        checks = [
+            f"{'✓' if c.holds else '✗'} {c.name} {c.wanted} (has {c.seen})"
+            for c in verdict.conditions
+        ]
         told = "; ".join(checks) or "matches everything"
         lines.append(f"  {mark} {verdict.rule.label}: {told if verdict.reached else 'not reached'}")
     if not found.rules:
@@ -73,7 +90,11 @@ def _lines(found: Explanation) -> list[str]:
         return [*lines, "", f"The client would get {found.status_code}: {found.problem}"]
     if found.credential:
         lines += ["", f"Credential: {found.credential}"]
-    lines += ["", f"Would go to {found.url}", *(f"  loses {path}: {why}" for path, why in found.losses)]
+    lines += [
+        "",
+        f"Would go to {found.url}",
+        *(f"  loses {path}: {why}" for path, why in found.losses),
+    ]
     client, forwarded = body_lines(found, forwarded=False), body_lines(found, forwarded=True)
     change = compare_texts("request", ("client", "forwarded"), client, forwarded)
     return [*lines, "", *(change.lines or ["Headers and body would leave unchanged."])]

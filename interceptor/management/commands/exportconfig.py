@@ -30,7 +30,9 @@ class Command(BaseCommand):
             return
         path = Path(file).expanduser()
         try:
-            with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600), encoding="utf-8") as output:
+            with open(
+                path, "w", opener=lambda p, flags: os.open(p, flags, 0o600), encoding="utf-8"
+            ) as output:
                 output.write(text)
         except OSError as exc:
             raise CommandError(f"cannot write {path}: {exc.strerror}") from None

@@ -20,8 +20,12 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", nargs="?", metavar="FILE", help="default: ccproxy.yaml in the config directory")
-        parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
+        parser.add_argument(
+            "file", nargs="?", metavar="FILE", help="default: ccproxy.yaml in the config directory"
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would change, change nothing"
+        )
 
     def handle(self, *_: Any, file: str | None, dry_run: bool, **__: Any) -> None:
         own = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
@@ -35,7 +39,9 @@ class Command(BaseCommand):
             mark_imported(parsed.sections)
         self._print(report, dry_run)
         if not is_own and (names := _server_keys(parsed)):
-            self.stdout.write(f"Note: server settings ({names}) are not in the database; put them into {own}")
+            self.stdout.write(
+                f"Note: server settings ({names}) are not in the database; put them into {own}"
+            )
 
     def _print(self, report: ImportReport, dry_run: bool) -> None:
         for change in report.changes:

@@ -24,11 +24,15 @@ Next:
 
 
 class Command(BaseCommand):
-    help = "Write a commented ccproxy.yaml and create the database with default providers and hooks."
+    help = (
+        "Write a commented ccproxy.yaml and create the database with default providers and hooks."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--force", action="store_true", help="overwrite ccproxy.yaml; the database is kept")
+        parser.add_argument(
+            "--force", action="store_true", help="overwrite ccproxy.yaml; the database is kept"
+        )
 
     def handle(self, *_: Any, force: bool, **__: Any) -> None:
         path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
@@ -38,11 +42,23 @@ class Command(BaseCommand):
             installed = write_template(path)
         except OSError as exc:
             raise CommandError(f"cannot write {path}: {exc.strerror}") from None
-        kept = f"the one before is {backup_of(path).name}" if force and backup_of(path).exists() else ""
-        self._say("installed" if installed else "skipped", path, kept if installed else "exists; see --force")
+        kept = (
+            f"the one before is {backup_of(path).name}"
+            if force and backup_of(path).exists()
+            else ""
+        )
+        self._say(
+            "installed" if installed else "skipped",
+            path,
+            kept if installed else "exists; see --force",
+        )
         state = ensure_database()
         done = "installed" if state.created else "migrated" if state.migrated else "skipped"
-        self._say(done, database_name(), f"{Provider.objects.count()} providers" if state.created else "is up to date")
+        self._say(
+            done,
+            database_name(),
+            f"{Provider.objects.count()} providers" if state.created else "is up to date",
+        )
         for note in state.notes:
             self.stdout.write(f"Note: {note}")
         self.stdout.write(_NEXT_STEPS.format(url=settings.CCPROXY.proxy_url), ending="")

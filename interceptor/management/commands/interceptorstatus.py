@@ -14,7 +14,10 @@ from interceptor.status import print_table, status_report
 
 
 class Command(BaseCommand):
-    help = "Show the interceptor's status. With check flags: no output, the exit code is the sum of what is down."
+    help = (
+        "Show the interceptor's status. With check flags: no output, the exit code is the sum of"
+        " what is down."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,6 @@
-"""Send a recorded request again (`ccproxy resend`), through the running proxy, and print the answer as it comes."""
+"""Send a recorded request again (`ccproxy resend`), through the running proxy, and print the answer
+as it comes.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ AUDIT_TIMEOUT_S: Final = 10.0
 
 
 class Command(BaseCommand):
-    help = "Send a recorded flow's request again through the running proxy, and print the answer as it comes."
+    help = (
+        "Send a recorded flow's request again through the running proxy, and print the answer as it"
+        " comes."
+    )
     requires_system_checks = []
     needs_database = True
 
@@ -45,10 +50,16 @@ class Command(BaseCommand):
             action="store_true",
             help="what left the proxy, to the same provider, past hooks and rules",
         )
-        parser.add_argument("--edit", action="store_true", help="edit the request in $VISUAL or $EDITOR first")
-        parser.add_argument("--yes", action="store_true", help="send the edited request without asking")
+        parser.add_argument(
+            "--edit", action="store_true", help="edit the request in $VISUAL or $EDITOR first"
+        )
+        parser.add_argument(
+            "--yes", action="store_true", help="send the edited request without asking"
+        )
 
-    def handle(self, *_: Any, flow: str, as_forwarded: bool, edit: bool, yes: bool, **__: Any) -> None:
+    def handle(
+        self, *_: Any, flow: str, as_forwarded: bool, edit: bool, yes: bool, **__: Any
+    ) -> None:
         whole = whole_flow(referred_ids([flow])[0])
         if whole is None:
             raise ResendError("This flow is gone.")
@@ -66,12 +77,16 @@ class Command(BaseCommand):
         known = draft_of(flow, recorded_side(flow, as_forwarded=as_forwarded))
         before = as_text(known)
         after = _in_editor(before)
-        found = compare_texts("request", ("recorded", "edited"), before.split("\n"), after.split("\n"))
+        found = compare_texts(
+            "request", ("recorded", "edited"), before.split("\n"), after.split("\n")
+        )
         if found.identical:
             return None
         for line in found.lines:
             self.stderr.write(line)
-        if ask and (not sys.stdin.isatty() or input("Send it? [y/N] ").strip().lower() not in ("y", "yes")):
+        if ask and (
+            not sys.stdin.isatty() or input("Send it? [y/N] ").strip().lower() not in ("y", "yes")
+        ):
             return None
         return of_text(after, known)
 
@@ -127,7 +142,11 @@ def of_text(text: str, known: Draft) -> Draft:
     if not known.body.endswith("\n"):
         body = body.removesuffix("\n")  # most editors end a file with one
     return replace(
-        known, method=method, target=target.strip(), headers=headers, body=known.body if known.locked else body
+        known,
+        method=method,
+        target=target.strip(),
+        headers=headers,
+        body=known.body if known.locked else body,
     )
 
 
@@ -139,7 +158,9 @@ def _in_editor(text: str) -> str:
         try:
             done = subprocess.run([*command, str(path)], check=False)  # noqa: S603  # the user's own editor
         except OSError as exc:
-            raise ResendError(f"The editor {command[0]} cannot be started: {exc.strerror}. Set $EDITOR.") from None
+            raise ResendError(
+                f"The editor {command[0]} cannot be started: {exc.strerror}. Set $EDITOR."
+            ) from None
         if done.returncode:
             raise ResendError(f"The editor ended with {done.returncode}; nothing is sent.")
         return path.read_text(errors="replace")

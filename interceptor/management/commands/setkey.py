@@ -23,7 +23,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("provider")
-        parser.add_argument("--header", help="header that carries the key; default: as it is set now")
+        parser.add_argument(
+            "--header", help="header that carries the key; default: as it is set now"
+        )
 
     def handle(self, *_: Any, provider: str, header: str | None, **__: Any) -> None:
         ensure_database()
@@ -55,7 +57,12 @@ class Command(BaseCommand):
         else:
             key = sys.stdin.read(_LONGEST_KEY_CHARS + 1).strip()
         if not key:
-            raise CommandError("no key on standard input, e.g.: printenv MY_KEY | ccproxy setkey " + name)
+            raise CommandError(
+                "no key on standard input, e.g.: printenv MY_KEY | ccproxy setkey " + name
+            )
         if len(key) > _LONGEST_KEY_CHARS or any(not c.isprintable() or c.isspace() for c in key):
-            raise CommandError("that is no API key: it has spaces, line breaks or control characters, or is too long")
+            raise CommandError(
+                "that is no API key: it has spaces, line breaks or control characters, or is too"
+                " long"
+            )
         return key

@@ -1,6 +1,7 @@
 """Run a command and capture everything it sends.
 
-`manage.py` and `ccproxy` run it before Django is loaded; this is for `call_command` and for Django's list of commands.
+`manage.py` and `ccproxy` run it before Django is loaded; this is for `call_command` and for
+Django's list of commands.
 """
 
 from __future__ import annotations

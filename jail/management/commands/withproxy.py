@@ -15,7 +15,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("-i", "--inspect", action="store_true", help="capture everything the command sends")
+        parser.add_argument(
+            "-i", "--inspect", action="store_true", help="capture everything the command sends"
+        )
         parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
     def handle(self, *_: Any, command: list[str], inspect: bool, **__: Any) -> None:

@@ -26,13 +26,18 @@ from providers.models import Provider
 
 
 class Command(BaseCommand):
-    help = "Log in to a provider with the browser and keep the login in the provider's credential file."
+    help = (
+        "Log in to a provider with the browser and keep the login in the provider's credential"
+        " file."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("provider")
         parser.add_argument("--no-browser", action="store_true", help="only print the address")
-        parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait")
+        parser.add_argument(
+            "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait"
+        )
 
     def handle(self, *_: Any, provider: str, no_browser: bool, timeout: float, **__: Any) -> None:
         try:
@@ -66,10 +71,13 @@ class Command(BaseCommand):
         except ConfigError as exc:
             raise CommandError(str(exc)) from None
         if not isinstance(auth, OAuthAuth):
-            raise CommandError(f"{name} has no login: its credential is “{row.get_auth_type_display()}”")
+            raise CommandError(
+                f"{name} has no login: its credential is “{row.get_auth_type_display()}”"
+            )
         if not auth.authorize_url:
             raise CommandError(
-                f"{name} has no authorize_url; set it beside its endpoint, or log in with its own program"
+                f"{name} has no authorize_url; set it beside its endpoint, or log in with its own"
+                " program"
             )
         if auth.type in NEEDS_CLIENT_SECRET and not auth.client_secret:
             raise CommandError(f"{name} needs its client secret; set it in the provider's settings")
@@ -81,8 +89,10 @@ async def _finish(auth: OAuthAuth, fields: dict[str, str], secret: str) -> None:
     answer = await token_endpoint.ask(auth, fields, secret)
     if not answer.get("refresh_token"):
         raise SourceFailed(
-            "came without a refresh token, so it could not be renewed; ask for one, with a scope like offline_access "
-            "or by adding ?access_type=offline to authorize_url"
+            "came without a refresh token, so it could not be renewed; ask for one, with a scope"
+            " like offline_access or by adding ?access_type=offline to authorize_url"
         )
-    logins = OAuthLogins(secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins())
+    logins = OAuthLogins(
+        secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins()
+    )
     await logins.store(auth, answer)

@@ -14,12 +14,19 @@ from providers.key_rotation import Rotation
 
 
 class Command(BaseCommand):
-    help = "Encrypt the stored credentials with a new key. Safe while the proxy runs; an interrupted run is continued."
+    help = (
+        "Encrypt the stored credentials with a new key. Safe while the proxy runs; an interrupted"
+        " run is continued."
+    )
     requires_system_checks = []
     needs_database = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--keep-old", action="store_true", help="leave the old key in the file, for other machines")
+        parser.add_argument(
+            "--keep-old",
+            action="store_true",
+            help="leave the old key in the file, for other machines",
+        )
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 
     def handle(self, *_: Any, keep_old: bool, verbosity: int, **options: Any) -> None:
@@ -29,7 +36,11 @@ class Command(BaseCommand):
                 if verbosity > 1:
                     self.stderr.write(step)
         if options["json"]:
-            report = {"encrypted": rotation.encrypted, "dropped": rotation.dropped, "resumed": rotation.resumed}
+            report = {
+                "encrypted": rotation.encrypted,
+                "dropped": rotation.dropped,
+                "resumed": rotation.resumed,
+            }
             self.stdout.write(json.dumps(report))
             return
         values = "1 value" if rotation.encrypted == 1 else f"{rotation.encrypted} values"

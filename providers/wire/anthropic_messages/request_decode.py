@@ -42,8 +42,27 @@ from providers.wire.shape import (
 )
 
 _KNOWN: Final = frozenset(
-    {"model", "messages", "system", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "stream", "tools"}
-    | {"tool_choice", "thinking", "output_config", "output_format", "metadata", "service_tier", "cache_control"}
+    {
+        "model",
+        "messages",
+        "system",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "stream",
+        "tools",
+    }
+    | {
+        "tool_choice",
+        "thinking",
+        "output_config",
+        "output_format",
+        "metadata",
+        "service_tier",
+        "cache_control",
+    }
 )
 _MESSAGE: Final = frozenset({"role", "content"})
 _TEXT: Final = frozenset({"type", "text", "cache_control", "citations"})
@@ -61,7 +80,10 @@ def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) 
         ANTHROPIC_MESSAGES,
         model=model or maybe_string(body, "model"),
         system=_system(body.get("system")),
-        turns=[_turn(message, index) for index, message in enumerate(objects(body.get("messages"), "messages"))],
+        turns=[
+            _turn(message, index)
+            for index, message in enumerate(objects(body.get("messages"), "messages"))
+        ],
         tools=decode_tools(body),
         sampling=_sampling(body),
         stream=bool(maybe_bool(body, "stream")) if stream is None else stream,
@@ -71,7 +93,9 @@ def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) 
         extras=without(body, _KNOWN) or {},
     )
     _read_choice(request, maybe_object(body, "tool_choice"))
-    _read_reasoning(request, maybe_object(body, "thinking"), maybe_object(body, "output_config") or {})
+    _read_reasoning(
+        request, maybe_object(body, "thinking"), maybe_object(body, "output_config") or {}
+    )
     _read_output(request, body)
     _read_metadata(request, maybe_object(body, "metadata"))
     return request
@@ -82,7 +106,9 @@ def _system(value: Any) -> list[Text]:
         return []
     if isinstance(value, str):
         return [Text(value)]
-    return [_text(block, f"system[{index}]") for index, block in enumerate(objects(value, "system"))]
+    return [
+        _text(block, f"system[{index}]") for index, block in enumerate(objects(value, "system"))
+    ]
 
 
 def _sampling(body: JsonObject) -> Sampling:
@@ -99,7 +125,9 @@ def _turn(message: JsonObject, index: int) -> Turn:
     path = f"messages[{index}]"
     role = message.get("role")
     if role not in _ROLES:
-        raise MalformedBody(f"{path}.role must be user, assistant or system, not {str(role)[:40]!r}.")
+        raise MalformedBody(
+            f"{path}.role must be user, assistant or system, not {str(role)[:40]!r}."
+        )
     content = message.get("content")
     extras = without(message, _MESSAGE)
     if isinstance(content, str):
@@ -139,7 +167,9 @@ def _text(block: JsonObject, path: str) -> Text:
     citations = block.get("citations")
     return Text(
         string_in(block, "text", path),
-        citations=[decode_citation(raw) for raw in objects(citations, f"{path}.citations")] if citations else [],
+        citations=[decode_citation(raw) for raw in objects(citations, f"{path}.citations")]
+        if citations
+        else [],
         cache=block.get("cache_control"),
         extras=without(block, _TEXT),
     )
@@ -149,7 +179,11 @@ def decode_citation(raw: JsonObject) -> Citation:
     """Any of Anthropic's citation types."""
     title = raw.get("title") or raw.get("document_title")
     return Citation(
-        raw.get("url") or raw.get("source"), title, raw.get("cited_text"), raw=raw, vendor=ANTHROPIC_MESSAGES
+        raw.get("url") or raw.get("source"),
+        title,
+        raw.get("cited_text"),
+        raw=raw,
+        vendor=ANTHROPIC_MESSAGES,
     )
 
 
@@ -210,7 +244,11 @@ def _media(block: JsonObject, kind: MediaKind, path: str) -> Block:
         media.text = a_string(source.get("data"), f"{path}.source.data")
     elif how == "content":
         inner = source.get("content")
-        parts = [Text(inner)] if isinstance(inner, str) else decode_blocks(inner, f"{path}.source.content")
+        parts = (
+            [Text(inner)]
+            if isinstance(inner, str)
+            else decode_blocks(inner, f"{path}.source.content")
+        )
         media.text = "\n".join(part.text for part in parts if isinstance(part, Text))
         media.media_type = "text/plain"
         media.extras = {**(media.extras or {}), "source": source}
@@ -250,7 +288,9 @@ def _read_choice(request: Request, choice: JsonObject | None) -> None:
     elif kind == "tool":
         request.tool_choice = ToolChoice("tool", [a_string(choice.get("name"), "tool_choice.name")])
     else:
-        raise MalformedBody(f"tool_choice.type must be auto, any, tool or none, not {str(kind)[:40]!r}.")
+        raise MalformedBody(
+            f"tool_choice.type must be auto, any, tool or none, not {str(kind)[:40]!r}."
+        )
     if (disabled := maybe_bool(choice, "disable_parallel_tool_use")) is not None:
         request.parallel_tools = not disabled
 
@@ -270,7 +310,9 @@ def _read_reasoning(request: Request, thinking: JsonObject | None, config: JsonO
     elif kind in ("adaptive", "between_tools"):
         request.reasoning = Reasoning(True, effort, adaptive=True, include=include, raw=thinking)
     else:
-        raise MalformedBody(f"thinking.type must be enabled, disabled or adaptive, not {str(kind)[:40]!r}.")
+        raise MalformedBody(
+            f"thinking.type must be enabled, disabled or adaptive, not {str(kind)[:40]!r}."
+        )
 
 
 def _read_output(request: Request, body: JsonObject) -> None:
@@ -281,7 +323,9 @@ def _read_output(request: Request, body: JsonObject) -> None:
     wanted = an_object(wanted, "output_config.format")
     if wanted.get("type") != "json_schema":
         raise MalformedBody("output_config.format.type must be json_schema.")
-    request.output = OutputFormat("schema", an_object(wanted.get("schema"), "output_config.format.schema"), strict=True)
+    request.output = OutputFormat(
+        "schema", an_object(wanted.get("schema"), "output_config.format.schema"), strict=True
+    )
 
 
 def _read_metadata(request: Request, metadata: JsonObject | None) -> None:

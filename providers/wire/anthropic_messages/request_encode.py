@@ -48,7 +48,9 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     own = request.source == ANTHROPIC_MESSAGES
     body: JsonObject = {"model": model}
     max_tokens = request.sampling.max_tokens
-    body["max_tokens"] = max_tokens if max_tokens is not None and max_tokens > 0 else target.max_tokens_default
+    body["max_tokens"] = (
+        max_tokens if max_tokens is not None and max_tokens > 0 else target.max_tokens_default
+    )
     if system := _system(request):
         body["system"] = system
     body["messages"] = _messages(request, model or "", own)
@@ -66,7 +68,9 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
 def _system(request: Request) -> list[JsonObject]:
     blocks = [_text(block) for block in request.system if block.text.strip()]
     if request.output is not None and request.output.kind == "json":
-        request.losses.add("response_format", "Anthropic has no JSON mode; the system prompt asks for JSON.")
+        request.losses.add(
+            "response_format", "Anthropic has no JSON mode; the system prompt asks for JSON."
+        )
         blocks.append({"type": "text", "text": JSON_ONLY})
     return blocks
 
@@ -82,14 +86,23 @@ def _messages(request: Request, model: str, own: bool) -> list[JsonObject]:
             if role != "user" or not turn.blocks:
                 continue
             content = [{"type": "text", "text": "."}]
-            request.losses.add("messages", "Anthropic takes no empty message; it is sent as a full stop.")
+            request.losses.add(
+                "messages", "Anthropic takes no empty message; it is sent as a full stop."
+            )
         if messages and messages[-1]["role"] == role != "system":
             messages[-1]["content"].extend(content)
         else:
-            messages.append({"role": role, "content": content, **(turn.extras or {})} if own else _plain(role, content))
+            messages.append(
+                {"role": role, "content": content, **(turn.extras or {})}
+                if own
+                else _plain(role, content)
+            )
     if messages and messages[0]["role"] == "assistant":
         messages.insert(0, _plain("user", [{"type": "text", "text": "Continue."}]))
-        request.losses.add("messages", "Anthropic's first message is the user's; one was put before the assistant's.")
+        request.losses.add(
+            "messages",
+            "Anthropic's first message is the user's; one was put before the assistant's.",
+        )
     _strip_prefill(messages, request.losses)
     return messages
 
@@ -114,7 +127,10 @@ def _strip_prefill(messages: list[JsonObject], losses: Losses) -> None:
     last = messages[-1]["content"][-1]
     if last["type"] == "text" and last["text"] != last["text"].rstrip():
         last["text"] = last["text"].rstrip()
-        losses.add("messages", "White space at the end of the assistant's last message is refused and was cut.")
+        losses.add(
+            "messages",
+            "White space at the end of the assistant's last message is refused and was cut.",
+        )
 
 
 def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
@@ -140,7 +156,9 @@ def _text(block: Text) -> JsonObject:
     body: JsonObject = {"type": "text", "text": block.text}
     if block.cache:
         body["cache_control"] = block.cache
-    if block.citations and (citations := [raw for c in block.citations if (raw := _own_citation(c))]):
+    if block.citations and (
+        citations := [raw for c in block.citations if (raw := _own_citation(c))]
+    ):
         body["citations"] = citations
     return {**body, **block.extras} if block.extras else body
 
@@ -215,10 +233,16 @@ def _source(block: Media, losses: Losses) -> JsonObject | None:
     if block.url is not None:
         return {"type": "url", "url": block.url}
     if block.kind == "image" and media_type not in _IMAGE_TYPES:
-        losses.add("messages", f"Anthropic takes no image of type {media_type or 'unknown'}; it was dropped.")
+        losses.add(
+            "messages",
+            f"Anthropic takes no image of type {media_type or 'unknown'}; it was dropped.",
+        )
         return None
     if block.kind == "document" and media_type != "application/pdf":
-        losses.add("messages", f"Anthropic takes no document of type {media_type or 'unknown'}; it was dropped.")
+        losses.add(
+            "messages",
+            f"Anthropic takes no document of type {media_type or 'unknown'}; it was dropped.",
+        )
         return None
     return {"type": "base64", "media_type": media_type, "data": block.data or ""}
 
@@ -238,9 +262,14 @@ def _put_tools(body: JsonObject, request: Request) -> None:
         elif request.tool_choice.mode == "tool":
             choice = {"type": "any"}
             body["tools"] = [tool for tool in body["tools"] if tool.get("name") in names]
-            request.losses.add("tool_choice", "Anthropic takes no list of allowed tools; the others were left out.")
+            request.losses.add(
+                "tool_choice", "Anthropic takes no list of allowed tools; the others were left out."
+            )
     if request.parallel_tools is not None and (choice is None or choice["type"] != "none"):
-        choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": not request.parallel_tools}
+        choice = {
+            **(choice or {"type": "auto"}),
+            "disable_parallel_tool_use": not request.parallel_tools,
+        }
     if choice is not None:
         body["tool_choice"] = choice
 
@@ -250,7 +279,9 @@ def _tool(tool: Tool, losses: Losses) -> JsonObject:
     body["input_schema"] = function_schema(tool.schema, losses, f"tools.{tool.name}")
     if tool.strict:
         body["strict"] = True
-        body["input_schema"] = for_anthropic_output(body["input_schema"], losses, f"tools.{tool.name}")
+        body["input_schema"] = for_anthropic_output(
+            body["input_schema"], losses, f"tools.{tool.name}"
+        )
     if tool.cache:
         body["cache_control"] = tool.cache
     return {**body, **tool.extras} if tool.extras else body
@@ -263,8 +294,15 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> Non
         thinking, effort = request.reasoning.raw, request.reasoning.effort
     else:
         thinking, effort = to_anthropic(request.reasoning, model, limit, request.losses)
-    if not own and thinking is not None and thinking["type"] == "enabled" and _call_without_thinking(request.turns):
-        request.losses.add("reasoning", "The last tool call came without its thinking block, so thinking is off.")
+    if (
+        not own
+        and thinking is not None
+        and thinking["type"] == "enabled"
+        and _call_without_thinking(request.turns)
+    ):
+        request.losses.add(
+            "reasoning", "The last tool call came without its thinking block, so thinking is off."
+        )
         thinking = None
     if (
         not own
@@ -280,7 +318,11 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> Non
             budget = thinking.get("budget_tokens", 0)
             body["max_tokens"] = min(body["max_tokens"] + budget, max(_SMALLEST_LIMIT, budget + 1))
     config: JsonObject = {"effort": effort} if effort else {}
-    if request.output is not None and request.output.kind == "schema" and request.output.schema is not None:
+    if (
+        request.output is not None
+        and request.output.kind == "schema"
+        and request.output.schema is not None
+    ):
         schema = for_anthropic_output(request.output.schema, request.losses, "response_format")
         config["format"] = {"type": "json_schema", "schema": schema}
     if config:
@@ -288,7 +330,9 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> Non
 
 
 def _call_without_thinking(turns: list[Turn]) -> bool:
-    """Whether the assistant turn whose tools were just answered lacks the thinking block it must start with."""
+    """Whether the assistant turn whose tools were just answered lacks the thinking block it must
+    start with.
+    """
     for turn in reversed(turns):
         if turn.role == "assistant":
             called = any(isinstance(block, ToolCall) for block in turn.blocks)
@@ -309,7 +353,10 @@ def _put_sampling(body: JsonObject, request: Request, model: str) -> None:
         losses.add("top_k", "Anthropic takes no top_k while thinking.")
         top_k = None
     if temperature is not None and not 0 <= temperature <= 1:
-        losses.add("temperature", f"Anthropic's temperature goes from 0 to 1; {temperature} became the nearest.")
+        losses.add(
+            "temperature",
+            f"Anthropic's temperature goes from 0 to 1; {temperature} became the nearest.",
+        )
         temperature = min(max(temperature, 0), 1)
     if temperature is not None and top_p is not None and _ONE_SAMPLER.search(model):
         losses.add("top_p", f"{model} takes temperature or top_p, not both.")

@@ -49,7 +49,9 @@ _STOP_REASON: Final[dict[FinishReason, str]] = {
     "pause": "pause_turn",
     "other": "end_turn",
 }
-_KNOWN: Final = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+_KNOWN: Final = frozenset(
+    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"}
+)
 _STATUS_OF_KIND: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -89,7 +91,9 @@ def decode_finish(body: JsonObject) -> Finish:
     raw = body.get("stop_reason")
     details = body.get("stop_details")
     detail = details.get("explanation") if isinstance(details, dict) else None
-    return Finish(_FINISH.get(str(raw), "other") if raw else "stop", raw, body.get("stop_sequence"), detail)
+    return Finish(
+        _FINISH.get(str(raw), "other") if raw else "stop", raw, body.get("stop_sequence"), detail
+    )
 
 
 def decode_usage(raw: Any) -> Usage | None:
@@ -97,7 +101,8 @@ def decode_usage(raw: Any) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     fresh, read, write = (
-        count(raw.get(key)) for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        count(raw.get(key))
+        for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     )
     by_ttl = raw.get("cache_creation")
     details = raw.get("output_tokens_details")
@@ -106,8 +111,12 @@ def decode_usage(raw: Any) -> Usage | None:
         output_tokens=count(raw.get("output_tokens")),
         cached_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=count(by_ttl.get("ephemeral_1h_input_tokens")) if isinstance(by_ttl, dict) else None,
-        reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else None,
+        cache_write_1h_tokens=count(by_ttl.get("ephemeral_1h_input_tokens"))
+        if isinstance(by_ttl, dict)
+        else None,
+        reasoning_tokens=count(details.get("thinking_tokens"))
+        if isinstance(details, dict)
+        else None,
         service_tier=raw.get("service_tier") if isinstance(raw.get("service_tier"), str) else None,
     )
 
@@ -116,8 +125,14 @@ def encode_usage(usage: Usage | None) -> JsonObject:
     """The usage object of a message; the two fields it must have are 0 while they are unknown."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
-    read, cached, written = usage.input_tokens or 0, usage.cached_tokens or 0, usage.cache_write_tokens or 0
-    if cached + written > read >= cached:  # gateways count tokens as written and read; the sum must stay the prompt
+    read, cached, written = (
+        usage.input_tokens or 0,
+        usage.cached_tokens or 0,
+        usage.cache_write_tokens or 0,
+    )
+    if (
+        cached + written > read >= cached
+    ):  # gateways count tokens as written and read; the sum must stay the prompt
         written = read - cached
     body: JsonObject = {
         "input_tokens": max(read - cached - written, 0),
@@ -144,7 +159,11 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
         "type": "message",
         "role": "assistant",
         "model": response.model or context.model or "",
-        "content": [part for block in response.blocks for part in encode_answer_block(block, response.losses)],
+        "content": [
+            part
+            for block in response.blocks
+            for part in encode_answer_block(block, response.losses)
+        ],
         **encode_finish(response.finish),
         "usage": encode_usage(response.usage),
     }
@@ -169,7 +188,9 @@ def encode_finish(finish: Finish) -> JsonObject:
 
 
 def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
-    """A block of an answer; unlike in a request, other vendors' signatures are sealed for the client to return."""
+    """A block of an answer; unlike in a request, other vendors' signatures are sealed for the
+    client to return.
+    """
     if isinstance(block, Thinking):
         return [encode_thinking(block)]
     if isinstance(block, Text):
@@ -178,7 +199,9 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
             body["citations"] = citations
         return [body]
     if isinstance(block, Media):
-        losses.add("content", f"An Anthropic answer has no place for {block.kind}s; it was dropped.")
+        losses.add(
+            "content", f"An Anthropic answer has no place for {block.kind}s; it was dropped."
+        )
         return []
     if isinstance(block, Foreign) and block.vendor != ANTHROPIC_MESSAGES:
         losses.add("content", f"Anthropic has no {block.kind}.")
@@ -221,7 +244,9 @@ def decode_error(status: int, body: Any) -> Failure | None:
         return None
     kind = error.get("type")
     return Failure(
-        str(error.get("message") or kind or "unknown error"), status, kind if isinstance(kind, str) else None
+        str(error.get("message") or kind or "unknown error"),
+        status,
+        kind if isinstance(kind, str) else None,
     )
 
 

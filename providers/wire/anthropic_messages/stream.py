@@ -1,4 +1,7 @@
-"""Anthropic Messages streams: events ↔ intermediate events. Source: Anthropic docs, "Streaming Messages"."""
+"""Anthropic Messages streams: events ↔ intermediate events.
+
+Source: Anthropic docs, "Streaming Messages".
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ CUT: Final = "The provider's stream ended before its answer was complete."
 
 
 class AnthropicStreamDecoder:
-    """`message_start`, `content_block_*`, `message_delta`, `message_stop`, `ping`, `error` → events."""
+    """`message_start`, `content_block_*`, `message_delta`, `message_stop`, `ping`, `error` →
+    events.
+    """
 
     def __init__(self) -> None:
         self._blocks = Sequencer()
@@ -143,7 +148,9 @@ class AnthropicStreamDecoder:
         if delta.get("type") == "input_json_delta":
             pieces.append(a_string(delta.get("partial_json"), "delta.partial_json"))
         else:
-            block.raw.update({key: value for key, value in delta.items() if key != "type" and value is not None})
+            block.raw.update(
+                {key: value for key, value in delta.items() if key != "type" and value is not None}
+            )
 
     def _block_stop(self, body: JsonObject, out: list[Event]) -> None:
         index = body.get("index")
@@ -198,7 +205,9 @@ class AnthropicStreamEncoder:
             UsageUpdate: self._on_usage,
             Ping: lambda _: b'event: ping\ndata: {"type":"ping"}\n\n' if self._started else b"",
             End: self._on_end,
-            Failure: lambda event: error_event(ANTHROPIC_MESSAGES, event.status, event.message, kind=event.kind),
+            Failure: lambda event: error_event(
+                ANTHROPIC_MESSAGES, event.status, event.message, kind=event.kind
+            ),
         }
 
     def feed(self, events: Sequence[Event]) -> bytes:
@@ -246,7 +255,11 @@ class AnthropicStreamEncoder:
             return b""
         self._text.append(event.text)
         kind, key = self._delta_kind
-        delta = {"type": "content_block_delta", "index": self._index, "delta": {"type": kind, key: event.text}}
+        delta = {
+            "type": "content_block_delta",
+            "index": self._index,
+            "delta": {"type": kind, key: event.text},
+        }
         return b"event: content_block_delta\ndata: " + dumps(delta) + b"\n\n"
 
     def _on_signature(self, event: SignatureDelta) -> bytes:
@@ -259,7 +272,11 @@ class AnthropicStreamEncoder:
 
     def _on_citation(self, event: CitationDelta) -> bytes:
         raw = encode_citation(event.citation, "".join(self._text))
-        return self._any_delta({"type": "citations_delta", "citation": raw}) if raw and self._open else b""
+        return (
+            self._any_delta({"type": "citations_delta", "citation": raw})
+            if raw and self._open
+            else b""
+        )
 
     def _any_delta(self, delta: JsonObject) -> bytes:
         body = {"type": "content_block_delta", "index": self._index, "delta": delta}

@@ -1,4 +1,6 @@
-"""Google's JSON comes in camelCase or snake_case (proto JSON takes both); readers here see camelCase only."""
+"""Google's JSON comes in camelCase or snake_case (proto JSON takes both); readers here see
+camelCase only.
+"""
 
 from __future__ import annotations
 

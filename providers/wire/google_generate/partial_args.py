@@ -1,7 +1,8 @@
-"""Arguments that Google streams in pieces (`streamFunctionCallArguments`): JSON paths and values → one object.
+"""Arguments that Google streams in pieces (`streamFunctionCallArguments`): JSON paths and values →
+one object.
 
-Source: Vertex AI, "Stream function call arguments": `partialArgs[]{jsonPath, stringValue | numberValue | boolValue |
-nullValue, willContinue}`. Strings continue where they stopped.
+Source: Vertex AI, "Stream function call arguments": `partialArgs[]{jsonPath, stringValue |
+numberValue | boolValue | nullValue, willContinue}`. Strings continue where they stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from providers.wire.google_generate.keys import camel
 from providers.wire.ir import JsonObject, ToolCall
 from providers.wire.shape import a_string, maybe_string, objects
 
-_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
+_STEP: Final = re.compile(
+    r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]"
+)
 _MAX_ITEMS: Final = 100_000
 
 
@@ -37,23 +40,42 @@ class PartialArguments:
     def call(self, default_id: str) -> ToolCall:
         """The whole call."""
         name = a_string(self._first.get("name"), "functionCall.name")
-        return ToolCall(maybe_string(self._first, "id") or default_id, name, self._arguments, signature=self._signature)
+        return ToolCall(
+            maybe_string(self._first, "id") or default_id,
+            name,
+            self._arguments,
+            signature=self._signature,
+        )
 
     def _set(self, path: str, value: Any) -> None:
-        steps = [int(n) if n else a or b or c for a, n, b, c in _STEP.findall(path.removeprefix("$"))]
+        steps = [
+            int(n) if n else a or b or c for a, n, b, c in _STEP.findall(path.removeprefix("$"))
+        ]
         if not steps:
             raise BadUpstreamStream(f"The provider's argument path {path[:80]!r} cannot be read.")
         place: Any = self._arguments
         for step, following in zip(steps, [*steps[1:], None], strict=True):
-            if isinstance(step, int) is not isinstance(place, list) or (isinstance(step, int) and step > _MAX_ITEMS):
-                raise BadUpstreamStream(f"The provider's argument path {path[:80]!r} does not fit what came before.")
+            if isinstance(step, int) is not isinstance(place, list) or (
+                isinstance(step, int) and step > _MAX_ITEMS
+            ):
+                raise BadUpstreamStream(
+                    f"The provider's argument path {path[:80]!r} does not fit what came before."
+                )
             if isinstance(step, int):
                 place.extend([None] * (step + 1 - len(place)))
             old = place[step] if isinstance(step, int) else place.get(step)
             if following is None:
-                place[step] = old + value if isinstance(old, str) and isinstance(value, str) else value
+                place[step] = (
+                    old + value if isinstance(old, str) and isinstance(value, str) else value
+                )
             else:
-                place[step] = old if isinstance(old, dict | list) else [] if isinstance(following, int) else {}
+                place[step] = (
+                    old
+                    if isinstance(old, dict | list)
+                    else []
+                    if isinstance(following, int)
+                    else {}
+                )
             place = place[step]
 
 

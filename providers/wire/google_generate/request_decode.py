@@ -1,7 +1,8 @@
 """Google generateContent request → `Request`.
 
-Source: Gemini API reference `GenerateContentRequest`, `Content`, `Part`, `GenerationConfig`; Vertex AI's is the same
-with more fields. Code Assist's envelope (`{"model", "project", "request": {...}}`) is taken off.
+Source: Gemini API reference `GenerateContentRequest`, `Content`, `Part`, `GenerationConfig`; Vertex
+AI's is the same with more fields. Code Assist's envelope (`{"model", "project", "request": {...}}`)
+is taken off.
 """
 
 from __future__ import annotations
@@ -47,11 +48,36 @@ from providers.wire.shape import (
 )
 
 _KNOWN: Final = frozenset(
-    {"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "labels", "serviceTier"}
+    {
+        "model",
+        "contents",
+        "systemInstruction",
+        "tools",
+        "toolConfig",
+        "generationConfig",
+        "labels",
+        "serviceTier",
+    }
 )
 _CONFIG: Final = frozenset(
-    {"temperature", "topP", "topK", "candidateCount", "maxOutputTokens", "stopSequences", "presencePenalty", "seed"}
-    | {"frequencyPenalty", "responseLogprobs", "logprobs", "responseMimeType", "responseSchema", "responseJsonSchema"}
+    {
+        "temperature",
+        "topP",
+        "topK",
+        "candidateCount",
+        "maxOutputTokens",
+        "stopSequences",
+        "presencePenalty",
+        "seed",
+    }
+    | {
+        "frequencyPenalty",
+        "responseLogprobs",
+        "logprobs",
+        "responseMimeType",
+        "responseSchema",
+        "responseJsonSchema",
+    }
     | {"thinkingConfig", "responseModalities"}
 )
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
@@ -62,7 +88,9 @@ def unwrapped(body: JsonObject) -> JsonObject:
     """The request inside Code Assist's envelope, or the body itself."""
     inner = body.get("request")
     if isinstance(inner, dict) and "contents" not in body:
-        inner = {key: value for key, value in inner.items() if key not in ("session_id", "sessionId")}
+        inner = {
+            key: value for key, value in inner.items() if key not in ("session_id", "sessionId")
+        }
         return {"model": body.get("model"), **inner} if "model" in body else inner
     return body
 
@@ -103,7 +131,11 @@ def _system(value: Any) -> list[Text]:
     if isinstance(parts, dict):
         parts = [parts]
     found = objects(parts or [], "systemInstruction.parts")
-    return [Text(a_string(part["text"], "systemInstruction.parts.text")) for part in found if "text" in part]
+    return [
+        Text(a_string(part["text"], "systemInstruction.parts.text"))
+        for part in found
+        if "text" in part
+    ]
 
 
 def _sampling(config: JsonObject) -> Sampling:
@@ -123,7 +155,9 @@ def _sampling(config: JsonObject) -> Sampling:
 
 
 class _Contents:
-    """Decodes the turns and gives calls without ids an id by their place, so that every resend says the same."""
+    """Decodes the turns and gives calls without ids an id by their place, so that every resend says
+    the same.
+    """
 
     def __init__(self) -> None:
         self._unanswered: list[ToolCall] = []
@@ -134,7 +168,9 @@ class _Contents:
             return [Turn("user", [Text(contents)])]
         if isinstance(contents, dict):
             contents = [contents]
-        return [self._turn(camel(content), n) for n, content in enumerate(objects(contents, "contents"))]
+        return [
+            self._turn(camel(content), n) for n, content in enumerate(objects(contents, "contents"))
+        ]
 
     def _turn(self, content: JsonObject, index: int) -> Turn:
         path = f"contents[{index}]"
@@ -146,7 +182,9 @@ class _Contents:
         if role == "model":
             self._unanswered = []
         blocks = [self._part(camel(part), f"{path}.parts[{n}]") for n, part in enumerate(parts)]
-        return Turn("assistant" if role == "model" else "system" if role == "system" else "user", blocks)
+        return Turn(
+            "assistant" if role == "model" else "system" if role == "system" else "user", blocks
+        )
 
     def _part(self, part: JsonObject, path: str) -> Block:
         if "functionCall" in part:
@@ -155,7 +193,9 @@ class _Contents:
             self._unanswered.append(call)
             return call
         if "functionResponse" in part:
-            return self._result(camel_object(part["functionResponse"], f"{path}.functionResponse"), path)
+            return self._result(
+                camel_object(part["functionResponse"], f"{path}.functionResponse"), path
+            )
         return decode_part(part, path)
 
     def _result(self, raw: JsonObject, path: str) -> ToolResult:
@@ -165,7 +205,9 @@ class _Contents:
         response = an_object(raw.get("response") or {}, f"{path}.functionResponse.response")
         text, is_error = _response_text(response)
         content: list[Text | Media | Foreign] = [Text(text)]
-        for n, inner in enumerate(objects(raw.get("parts") or [], f"{path}.functionResponse.parts")):
+        for n, inner in enumerate(
+            objects(raw.get("parts") or [], f"{path}.functionResponse.parts")
+        ):
             block = decode_part(camel(inner), f"{path}.functionResponse.parts[{n}]")
             if isinstance(block, Media):
                 content.append(block)
@@ -230,8 +272,13 @@ def _file(file: JsonObject, part: JsonObject, path: str) -> Media:
     uri = a_string(file.get("fileUri"), f"{path}.fileData.fileUri")
     media_type = maybe_string(file, "mimeType")
     media = Media(kind_of_type(media_type), media_type=media_type)
-    # Uploaded files and storage buckets are only readable for Google; other addresses are the web's.
-    if uri.startswith("gs://") or "generativelanguage.googleapis.com" in uri or not uri.startswith("http"):
+    # Uploaded files and storage buckets are only readable for Google; other addresses are the
+    # web's.
+    if (
+        uri.startswith("gs://")
+        or "generativelanguage.googleapis.com" in uri
+        or not uri.startswith("http")
+    ):
         media.file_id = uri
     else:
         media.url = uri
@@ -243,11 +290,17 @@ def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
     """Function declarations; any other tool is Google's own."""
     raw_tools = unwrapped(dict(body)).get("tools") or []
     tools: list[Tool] = []
-    for index, raw in enumerate(objects([raw_tools] if isinstance(raw_tools, dict) else raw_tools, "tools")):
+    for index, raw in enumerate(
+        objects([raw_tools] if isinstance(raw_tools, dict) else raw_tools, "tools")
+    ):
         entry = camel(raw)
-        declarations = objects(entry.get("functionDeclarations") or [], f"tools[{index}].functionDeclarations")
+        declarations = objects(
+            entry.get("functionDeclarations") or [], f"tools[{index}].functionDeclarations"
+        )
         for n, declaration in enumerate(declarations):
-            tools.append(_declaration(camel(declaration), f"tools[{index}].functionDeclarations[{n}]"))
+            tools.append(
+                _declaration(camel(declaration), f"tools[{index}].functionDeclarations[{n}]")
+            )
         for key in entry:
             if key != "functionDeclarations":
                 tools.append(Tool(key, vendor=GOOGLE_GENERATE, raw={key: entry[key]}))
@@ -297,7 +350,9 @@ def _read_reasoning(request: Request, config: JsonObject) -> None:
         request.reasoning = Reasoning(False, effort, 0, include=include, raw=thinking)
     else:
         positive = None if budget is None or budget < 0 else budget
-        request.reasoning = Reasoning(None, effort, positive, adaptive=budget == -1, include=include, raw=thinking)
+        request.reasoning = Reasoning(
+            None, effort, positive, adaptive=budget == -1, include=include, raw=thinking
+        )
 
 
 def _read_output(request: Request, config: JsonObject) -> None:

@@ -41,7 +41,8 @@ _DEFAULT_TYPES: Final = {
 
 
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
-    """The body for `:generateContent` and `:streamGenerateContent`; model and action belong into the URL.
+    """The body for `:generateContent` and `:streamGenerateContent`; model and action belong into
+    the URL.
 
     For provider type `gemini` it is wrapped into Code Assist's envelope.
     """
@@ -55,7 +56,9 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     if config := _config(request, model):
         body["generationConfig"] = config
     if request.source == GOOGLE_GENERATE:
-        body.update({k: v for k, v in request.extras.items() if k not in ("generationConfig", "toolConfig")})
+        body.update(
+            {k: v for k, v in request.extras.items() if k not in ("generationConfig", "toolConfig")}
+        )
         if request.metadata:
             body["labels"] = request.metadata
     _put_losses(request)
@@ -102,7 +105,8 @@ class _Contents:
             return "model", parts
         if turn.role == "system":
             self._losses.add(
-                "messages", "Google takes a system prompt only at the start; a later one is the user's text."
+                "messages",
+                "Google takes a system prompt only at the start; a later one is the user's text.",
             )
         for block in turn.blocks:
             if isinstance(block, ToolResult):
@@ -128,7 +132,9 @@ class _Contents:
             parts.append(part)
 
     def _sign_first_call(self, parts: list[JsonObject]) -> None:
-        """Gemini 3 refuses a step whose first call has no signature; Google names a stand-in for foreign histories."""
+        """Gemini 3 refuses a step whose first call has no signature; Google names a stand-in for
+        foreign histories.
+        """
         if self._newer:
             first = next((part for part in parts if "functionCall" in part), None)
             if first is not None and "thoughtSignature" not in first:
@@ -140,10 +146,14 @@ class _Contents:
             try:
                 arguments = loads(arguments) if arguments.strip() else {}
             except (ValueError, RecursionError):
-                self._losses.add("tool calls", "Arguments that are no JSON are sent under the key _raw.")
+                self._losses.add(
+                    "tool calls", "Arguments that are no JSON are sent under the key _raw."
+                )
                 return {"_raw": arguments}
         if not isinstance(arguments, dict):
-            self._losses.add("tool calls", "Arguments that are no object are sent under the key value.")
+            self._losses.add(
+                "tool calls", "Arguments that are no object are sent under the key value."
+            )
             return {"value": arguments}
         return arguments
 
@@ -151,25 +161,40 @@ class _Contents:
         if isinstance(block, Text):
             if not block.text and not block.signature:
                 return None
-            return {"text": block.text, **_signed(block.signature)} if block.signature else {"text": block.text}
+            return (
+                {"text": block.text, **_signed(block.signature)}
+                if block.signature
+                else {"text": block.text}
+            )
         if isinstance(block, Media):
             return self._media(block)
         return block.raw if isinstance(block, Foreign) and block.vendor == GOOGLE_GENERATE else None
 
     def _media(self, block: Media) -> JsonObject | None:
-        media_type = block.media_type or guess_type(block.url or block.title or "", _DEFAULT_TYPES[block.kind])
+        media_type = block.media_type or guess_type(
+            block.url or block.title or "", _DEFAULT_TYPES[block.kind]
+        )
         extras = block.extras if block.extras and self._request.source == GOOGLE_GENERATE else {}
         if block.text is not None:
             data = base64.b64encode(block.text.encode("utf-8", "surrogatepass")).decode("ascii")
             return {"inlineData": {"mimeType": "text/plain", "data": data}}
         if block.data is not None:
-            return {"inlineData": {"mimeType": media_type, "data": block.data}, **_signed(block.signature), **extras}
+            return {
+                "inlineData": {"mimeType": media_type, "data": block.data},
+                **_signed(block.signature),
+                **extras,
+            }
         if block.url is not None:
             return {"fileData": {"mimeType": media_type, "fileUri": block.url}, **extras}
         if self._request.source == GOOGLE_GENERATE:
-            return {"fileData": drop_none({"mimeType": block.media_type, "fileUri": block.file_id}), **extras}
+            return {
+                "fileData": drop_none({"mimeType": block.media_type, "fileUri": block.file_id}),
+                **extras,
+            }
         self._losses.add(
-            "messages", f"A {block.kind} by file id is only known to the vendor that stored it; it was dropped."
+            "messages",
+            f"A {block.kind} by file id is only known to the vendor that stored it; it was"
+            " dropped.",
         )
         return None
 
@@ -177,7 +202,10 @@ class _Contents:
         response = block.response
         if response is None:
             response = _response(result_text(block), block.is_error)
-        body: JsonObject = {"name": self._names.get(block.call_id) or block.name or "unknown", "response": response}
+        body: JsonObject = {
+            "name": self._names.get(block.call_id) or block.name or "unknown",
+            "response": response,
+        }
         if self._with_ids and not block.call_id.startswith("call_without_id_"):
             body["id"] = block.call_id
         media = [part for inner in result_media(block) if (part := self._media(inner)) is not None]
@@ -193,7 +221,9 @@ def _signed(signature: str | None) -> JsonObject:
 
 
 def _response(text: str, is_error: bool | None) -> JsonObject:
-    """A tool's text as the object Google wants: as it is when it is one, else under the key Google suggests."""
+    """A tool's text as the object Google wants: as it is when it is one, else under the key Google
+    suggests.
+    """
     if is_error:
         return {"error": text}
     if text[:1] == "{":
@@ -207,7 +237,9 @@ def _response(text: str, is_error: bool | None) -> JsonObject:
 
 
 def _put_tools(body: JsonObject, request: Request) -> None:
-    declarations = [_declaration(tool, request.losses) for tool in request.tools if tool.raw is None]
+    declarations = [
+        _declaration(tool, request.losses) for tool in request.tools if tool.raw is None
+    ]
     tools: list[JsonObject] = [{"functionDeclarations": declarations}] if declarations else []
     tools += [tool.raw for tool in request.tools if tool.raw is not None]
     if not tools:
@@ -233,17 +265,24 @@ def _declaration(tool: Tool, losses: Losses) -> JsonObject:
     body = drop_none({"name": tool.name, "description": tool.description})
     if tool.schema:
         path = f"tools.{tool.name}"
-        body["parametersJsonSchema"] = for_google(function_schema(tool.schema, losses, path), losses, path)
+        body["parametersJsonSchema"] = for_google(
+            function_schema(tool.schema, losses, path), losses, path
+        )
     return {**body, **tool.extras} if tool.extras else body
 
 
 def _config(request: Request, model: str) -> JsonObject:
     sampling, losses = request.sampling, request.losses
     own = request.source == GOOGLE_GENERATE and request.reasoning is not None
-    thinking = request.reasoning.raw if own and request.reasoning else to_google(request.reasoning, model)
+    thinking = (
+        request.reasoning.raw if own and request.reasoning else to_google(request.reasoning, model)
+    )
     temperature = sampling.temperature
     if temperature is not None and not 0 <= temperature <= 2:
-        losses.add("temperature", f"Google's temperature goes from 0 to 2; {temperature} became the nearest.")
+        losses.add(
+            "temperature",
+            f"Google's temperature goes from 0 to 2; {temperature} became the nearest.",
+        )
         temperature = min(max(temperature, 0), 2)
     if len(sampling.stop) > _MAX_STOPS:
         losses.add("stop", f"Google takes {_MAX_STOPS} stop sequences; the others were dropped.")
@@ -261,7 +300,9 @@ def _config(request: Request, model: str) -> JsonObject:
             "responseLogprobs": sampling.logprobs,
             "logprobs": sampling.top_logprobs if sampling.logprobs else None,
             "thinkingConfig": thinking or None,
-            "responseModalities": [m.upper() for m in request.modalities] if request.modalities else None,
+            "responseModalities": (
+                [m.upper() for m in request.modalities] if request.modalities else None
+            ),
         }
     )
     _put_output(config, request)
@@ -288,12 +329,20 @@ def _put_losses(request: Request) -> None:
         ("metadata", request.metadata),
         (
             "service_tier",
-            request.service_tier if request.service_tier not in ("auto", "default", "standard_only") else None,
+            (
+                request.service_tier
+                if request.service_tier not in ("auto", "default", "standard_only")
+                else None
+            ),
         ),
         ("verbosity", request.verbosity),
         ("prompt_cache_key", request.cache_key),
     ):
         if value:
             request.losses.add(path, "Google has no such parameter.")
-    if request.cache is not None or any(getattr(b, "cache", None) for turn in request.turns for b in turn.blocks):
-        request.losses.add("cache_control", "Google caches prompts by itself; the marks were dropped.")
+    if request.cache is not None or any(
+        getattr(b, "cache", None) for turn in request.turns for b in turn.blocks
+    ):
+        request.losses.add(
+            "cache_control", "Google caches prompts by itself; the marks were dropped."
+        )

@@ -1,6 +1,8 @@
-"""Google generateContent answers, buffered: body ↔ `Response`, usage, finish reasons, citations, errors.
+"""Google generateContent answers, buffered: body ↔ `Response`, usage, finish reasons, citations,
+errors.
 
-Source: Gemini API reference `GenerateContentResponse`, `Candidate`, `UsageMetadata`. Code Assist has it in `response`.
+Source: Gemini API reference `GenerateContentResponse`, `Candidate`, `UsageMetadata`. Code Assist
+has it in `response`.
 """
 
 from __future__ import annotations
@@ -49,7 +51,12 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "MAX_TOKENS": "length",
     **dict.fromkeys(_FILTERED, "content_filter"),
 }
-_FINISH_OTHER: Final = ("OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
+_FINISH_OTHER: Final = (
+    "OTHER",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+)
 _FINISH_REASON: Final[dict[FinishReason, str]] = {
     "stop": "STOP",
     "stop_sequence": "STOP",
@@ -83,13 +90,17 @@ def decode_response(body: Any) -> Response:
         extras=without(body, _KNOWN) or {},
     )
     if len(candidates) > 1:
-        response.losses.add("candidates", f"Only the first of {len(candidates)} candidates is translated.")
+        response.losses.add(
+            "candidates", f"Only the first of {len(candidates)} candidates is translated."
+        )
     if not candidates:
         response.finish = blocked(body)
         return response
     candidate = camel(candidates[0])
     response.blocks = _blocks(candidate)
-    response.finish = decode_finish(candidate, any(isinstance(block, ToolCall) for block in response.blocks))
+    response.finish = decode_finish(
+        candidate, any(isinstance(block, ToolCall) for block in response.blocks)
+    )
     attach_citations(response.blocks, candidate.get("groundingMetadata"))
     _attach_logprobs(response.blocks, candidate.get("logprobsResult"))
     return response
@@ -100,7 +111,11 @@ def blocked(body: JsonObject) -> Finish:
     feedback = body.get("promptFeedback")
     feedback = camel(feedback) if isinstance(feedback, dict) else {}
     reason = feedback.get("blockReason")
-    return Finish("content_filter" if reason else "stop", None, detail=feedback.get("blockReasonMessage") or reason)
+    return Finish(
+        "content_filter" if reason else "stop",
+        None,
+        detail=feedback.get("blockReasonMessage") or reason,
+    )
 
 
 def _blocks(candidate: JsonObject) -> list[Block]:
@@ -115,7 +130,11 @@ def _blocks(candidate: JsonObject) -> list[Block]:
             continue
         block = decode_part(part, f"parts[{index}]")
         last = blocks[-1] if blocks else None
-        if isinstance(block, Text | Thinking) and type(last) is type(block) and isinstance(last, Text | Thinking):
+        if (
+            isinstance(block, Text | Thinking)
+            and type(last) is type(block)
+            and isinstance(last, Text | Thinking)
+        ):
             last.text += block.text
             last.signature = block.signature or last.signature
         else:
@@ -139,17 +158,26 @@ def decode_finish(candidate: JsonObject, called: bool) -> Finish:
 
 
 def decode_usage(raw: Any) -> Usage | None:
-    """Google counts thoughts apart from the answer and tool prompts apart from the prompt; ours adds both."""
+    """Google counts thoughts apart from the answer and tool prompts apart from the prompt; ours
+    adds both.
+    """
     if not isinstance(raw, dict):
         return None
     raw = camel(raw)
     prompt, answer, thoughts, tools = (
         count(raw.get(key))
-        for key in ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount")
+        for key in (
+            "promptTokenCount",
+            "candidatesTokenCount",
+            "thoughtsTokenCount",
+            "toolUsePromptTokenCount",
+        )
     )
     return Usage(
         input_tokens=None if prompt is None else prompt + (tools or 0),
-        output_tokens=None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0),
+        output_tokens=(
+            None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
+        ),
         cached_tokens=count(raw.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
         tool_input_tokens=tools,
@@ -160,7 +188,11 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
     """`usageMetadata`."""
     if usage is None:
         return None
-    read, written, thoughts = usage.input_tokens or 0, usage.output_tokens or 0, usage.reasoning_tokens or 0
+    read, written, thoughts = (
+        usage.input_tokens or 0,
+        usage.output_tokens or 0,
+        usage.reasoning_tokens or 0,
+    )
     # Where a provider counts reasoning apart (xAI), both figures are passed on as they are.
     answer = written - thoughts if thoughts <= written else written
     body: JsonObject = {
@@ -178,13 +210,16 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
 
 
 def attach_citations(blocks: list[Block], grounding: Any) -> None:
-    """Grounding supports as citations of the text they are in; Google counts UTF-8 bytes over the whole text."""
+    """Grounding supports as citations of the text they are in; Google counts UTF-8 bytes over the
+    whole text.
+    """
     if not isinstance(grounding, dict):
         return
     for citation in decode_grounding(grounding):
         texts = [block for block in blocks if isinstance(block, Text)]
         home = next(
-            (t for t in texts if citation.cited_text and citation.cited_text in t.text), texts[0] if texts else None
+            (t for t in texts if citation.cited_text and citation.cited_text in t.text),
+            texts[0] if texts else None,
         )
         if home is not None:
             if citation.cited_text and (start := home.text.find(citation.cited_text)) >= 0:
@@ -193,7 +228,9 @@ def attach_citations(blocks: list[Block], grounding: Any) -> None:
 
 
 def decode_grounding(grounding: JsonObject) -> list[Citation]:
-    """One citation for each support and source; sources without a support are citations of the whole."""
+    """One citation for each support and source; sources without a support are citations of the
+    whole.
+    """
     grounding = camel(grounding)
     chunks = [chunk for chunk in grounding.get("groundingChunks") or [] if isinstance(chunk, dict)]
     citations: list[Citation] = []
@@ -205,7 +242,9 @@ def decode_grounding(grounding: JsonObject) -> list[Citation]:
             if isinstance(index, int) and 0 <= index < len(chunks):
                 supported.add(index)
                 citations.append(_citation(chunks[index], segment.get("text")))
-    citations += [_citation(chunk, None) for index, chunk in enumerate(chunks) if index not in supported]
+    citations += [
+        _citation(chunk, None) for index, chunk in enumerate(chunks) if index not in supported
+    ]
     return citations
 
 
@@ -226,7 +265,9 @@ def _attach_logprobs(blocks: list[Block], raw: Any) -> None:
     tops = raw.get("topCandidates") or []
     for index, token in enumerate(chosen):
         alternatives = tops[index].get("candidates", []) if index < len(tops) else []
-        text.logprobs.append({**_token(token), "top_logprobs": [_token(other) for other in alternatives]})
+        text.logprobs.append(
+            {**_token(token), "top_logprobs": [_token(other) for other in alternatives]}
+        )
 
 
 def _token(raw: JsonObject) -> JsonObject:
@@ -237,7 +278,9 @@ def _token(raw: JsonObject) -> JsonObject:
 
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     """A `GenerateContentResponse` with one candidate."""
-    parts = [part for block in response.blocks for part in encode_answer_block(block, response.losses)]
+    parts = [
+        part for block in response.blocks for part in encode_answer_block(block, response.losses)
+    ]
     candidate: JsonObject = {
         "content": {"role": "model", "parts": parts},
         "finishReason": encode_finish(response.finish, refused=refused(response.blocks)),
@@ -247,7 +290,9 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
         candidate["finishMessage"] = response.finish.detail
     if grounding := encode_grounding(response.blocks):
         candidate["groundingMetadata"] = grounding
-    tokens = [token for block in response.blocks if isinstance(block, Text) for token in block.logprobs]
+    tokens = [
+        token for block in response.blocks if isinstance(block, Text) for token in block.logprobs
+    ]
     if tokens:
         chosen = [{"token": t.get("token"), "logProbability": t.get("logprob")} for t in tokens]
         candidate["logprobsResult"] = {"chosenCandidates": chosen}
@@ -276,7 +321,9 @@ def refused(blocks: list[Block]) -> bool:
 
 def encode_finish(finish: Finish, *, refused: bool = False) -> str:
     """`finishReason`: Google's own word back, else the nearest."""
-    if finish.raw is not None and (_FINISH.get(finish.raw) == finish.reason or finish.raw in _FINISH_OTHER):
+    if finish.raw is not None and (
+        _FINISH.get(finish.raw) == finish.reason or finish.raw in _FINISH_OTHER
+    ):
         return finish.raw
     if refused and finish.reason == "stop":
         return "SAFETY"
@@ -315,7 +362,9 @@ def parsed_arguments(text: str) -> JsonObject:
 
 
 def encode_grounding(blocks: list[Block]) -> JsonObject:
-    """`groundingMetadata` for citations that have a URL; offsets in UTF-8 bytes, as Google counts."""
+    """`groundingMetadata` for citations that have a URL; offsets in UTF-8 bytes, as Google
+    counts.
+    """
     chunks: list[JsonObject] = []
     supports: list[JsonObject] = []
     offset = 0
@@ -326,7 +375,10 @@ def encode_grounding(blocks: list[Block]) -> JsonObject:
             if not citation.url:
                 continue
             chunks.append({"web": {"uri": citation.url, "title": citation.title or ""}})
-            start, end = citation.start or 0, len(block.text) if citation.end is None else citation.end
+            start, end = (
+                citation.start or 0,
+                len(block.text) if citation.end is None else citation.end,
+            )
             before, cited = block.text[:start], block.text[start:end]
             begin = offset + len(before.encode("utf-8", "surrogatepass"))
             segment = {
@@ -340,7 +392,9 @@ def encode_grounding(blocks: list[Block]) -> JsonObject:
 
 
 def decode_error(status: int, body: Any) -> Failure | None:
-    """google.rpc.Status under `error`, also when it is the only entry of an array (streams without alt=sse)."""
+    """google.rpc.Status under `error`, also when it is the only entry of an array (streams without
+    alt=sse).
+    """
     if isinstance(body, list) and body and isinstance(body[0], dict):
         body = body[0]
     error = body.get("error") if isinstance(body, dict) else None
@@ -348,5 +402,7 @@ def decode_error(status: int, body: Any) -> Failure | None:
         return None
     kind = error.get("status")
     return Failure(
-        str(error.get("message") or kind or "unknown error"), status, kind if isinstance(kind, str) else None
+        str(error.get("message") or kind or "unknown error"),
+        status,
+        kind if isinstance(kind, str) else None,
     )

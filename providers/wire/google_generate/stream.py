@@ -1,7 +1,8 @@
-"""Google streams: `GenerateContentResponse` chunks ↔ events. Source: Gemini API, `streamGenerateContent`.
+"""Google streams: `GenerateContentResponse` chunks ↔ events. Source: Gemini API,
+`streamGenerateContent`.
 
-With `alt=sse` each chunk is an event; without it they are the elements of one JSON array, which only the encoder writes
-(providers are always asked for `alt=sse`).
+With `alt=sse` each chunk is an event; without it they are the elements of one JSON array, which
+only the encoder writes (providers are always asked for `alt=sse`).
 """
 
 from __future__ import annotations
@@ -106,7 +107,11 @@ class GoogleStreamDecoder:
         error = error if isinstance(error, dict) else {}
         status = count(error.get("code")) or 500
         kind = error.get("status")
-        return [Failure(str(error.get("message") or kind), status if 400 <= status <= 599 else 500, kind)]
+        return [
+            Failure(
+                str(error.get("message") or kind), status if 400 <= status <= 599 else 500, kind
+            )
+        ]
 
     def _candidate(self, candidate: JsonObject, out: list[Event]) -> None:
         if candidate.get("index") not in (0, None):
@@ -134,7 +139,13 @@ class GoogleStreamDecoder:
         if self._open is not type(block):
             self._close(out)
             self._open = type(block)
-            out.append(BlockStart(Thinking("", vendor=GOOGLE_GENERATE) if isinstance(block, Thinking) else Text("")))
+            out.append(
+                BlockStart(
+                    Thinking("", vendor=GOOGLE_GENERATE)
+                    if isinstance(block, Thinking)
+                    else Text("")
+                )
+            )
         if block.text:
             out.append(Delta(block.text))
         if block.signature:
@@ -163,7 +174,10 @@ class GoogleStreamDecoder:
 
 
 class GoogleStreamEncoder:
-    """Events → chunks. A call goes out whole when its arguments are complete, for Google knows no pieces."""
+    """Events → chunks.
+
+    A call goes out whole when its arguments are complete, for Google knows no pieces.
+    """
 
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
@@ -191,7 +205,9 @@ class GoogleStreamEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
         handlers = self._handlers
-        return b"".join([handlers[kind](event) for event in events if (kind := type(event)) in handlers])
+        return b"".join(
+            [handlers[kind](event) for event in events if (kind := type(event)) in handlers]
+        )
 
     def _frame(self, data: bytes) -> bytes:
         if not self._array:
@@ -206,7 +222,11 @@ class GoogleStreamEncoder:
         return self._frame(dumps(envelope([candidate], self._model, self._id, self._usage)))
 
     def _on_start(self, event: Start) -> bytes:
-        self._id, self._model, self._usage = event.id, event.model or self._context.model, event.usage
+        self._id, self._model, self._usage = (
+            event.id,
+            event.model or self._context.model,
+            event.usage,
+        )
         return b""
 
     def _on_block_start(self, event: BlockStart) -> bytes:
@@ -252,14 +272,19 @@ class GoogleStreamEncoder:
         return b""
 
     def _on_end(self, event: End) -> bytes:
-        more: JsonObject = {"finishReason": encode_finish(event.finish, refused=refused(self._texts))}
+        more: JsonObject = {
+            "finishReason": encode_finish(event.finish, refused=refused(self._texts))
+        }
         if event.finish.detail:
             more["finishMessage"] = event.finish.detail
         if grounding := encode_grounding(self._texts):
             more["groundingMetadata"] = grounding
-        # Google's own SDK forgets a turn that has a chunk without parts; Google ends with an empty text too.
+        # Google's own SDK forgets a turn that has a chunk without parts; Google ends with an empty
+        # text too.
         parts: list[JsonObject] = [{"text": ""}] if self._said else []
         return self._chunk(parts, **more) + (b"]" if self._array else b"")
 
     def _on_failure(self, event: Failure) -> bytes:
-        return self._frame(error_body(GOOGLE_GENERATE, event.status, event.message)) + (b"]" if self._array else b"")
+        return self._frame(error_body(GOOGLE_GENERATE, event.status, event.message)) + (
+            b"]" if self._array else b""
+        )

@@ -1,7 +1,9 @@
-"""OpenAI Chat Completions request → `Request`. Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`.
+"""OpenAI Chat Completions request → `Request`. Source: OpenAI's OpenAPI file,
+`CreateChatCompletionRequest`.
 
-Fields of compatible servers that are in wide use are understood too: `reasoning_content`, `reasoning`, `top_k`,
-`cache_control` on text parts (OpenRouter), `thinking` and `enable_thinking` (DeepSeek, Z.AI, Qwen).
+Fields of compatible servers that are in wide use are understood too: `reasoning_content`,
+`reasoning`, `top_k`, `cache_control` on text parts (OpenRouter), `thinking` and `enable_thinking`
+(DeepSeek, Z.AI, Qwen).
 """
 
 from __future__ import annotations
@@ -45,10 +47,45 @@ from providers.wire.shape import (
 )
 
 _KNOWN: Final = frozenset(
-    {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "frequency_penalty"}
-    | {"presence_penalty", "seed", "stop", "n", "logprobs", "top_logprobs", "logit_bias", "stream", "stream_options"}
-    | {"tools", "tool_choice", "functions", "function_call", "parallel_tool_calls", "reasoning_effort", "reasoning"}
-    | {"response_format", "user", "safety_identifier", "metadata", "service_tier", "prompt_cache_key", "store"}
+    {
+        "model",
+        "messages",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "frequency_penalty",
+    }
+    | {
+        "presence_penalty",
+        "seed",
+        "stop",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "stream",
+        "stream_options",
+    }
+    | {
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "reasoning",
+    }
+    | {
+        "response_format",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "service_tier",
+        "prompt_cache_key",
+        "store",
+    }
     | {"verbosity", "modalities", "thinking", "enable_thinking"}
 )
 _INNER: Final = (Text, Media, Foreign)
@@ -115,13 +152,17 @@ def _sampling(body: JsonObject) -> Sampling:
 
 
 def _read_messages(request: Request, messages: list[JsonObject]) -> None:
-    """System messages before the first other one are the system prompt; later ones stay where they are."""
+    """System messages before the first other one are the system prompt; later ones stay where they
+    are.
+    """
     function_ids: dict[str, str] = {}
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         role = message.get("role")
         if role in ("system", "developer"):
-            texts = [block for block in _content(message.get("content"), path) if isinstance(block, Text)]
+            texts = [
+                block for block in _content(message.get("content"), path) if isinstance(block, Text)
+            ]
             if request.turns:
                 request.turns.append(Turn("system", list(texts), maybe_string(message, "name")))
             else:
@@ -138,7 +179,9 @@ def _read_messages(request: Request, messages: list[JsonObject]) -> None:
 
 
 def _append(request: Request, role: Role, blocks: list[Block], message: JsonObject) -> None:
-    request.turns.append(Turn(role, blocks, maybe_string(message, "name"), without(message, _MESSAGE)))
+    request.turns.append(
+        Turn(role, blocks, maybe_string(message, "name"), without(message, _MESSAGE))
+    )
 
 
 def _content(value: Any, path: str) -> list[Block]:
@@ -147,7 +190,11 @@ def _content(value: Any, path: str) -> list[Block]:
     if isinstance(value, str):
         return [Text(value)]
     parts = objects(value, f"{path}.content")
-    return [block for index, part in enumerate(parts) for block in _part(part, f"{path}.content[{index}]")]
+    return [
+        block
+        for index, part in enumerate(parts)
+        for block in _part(part, f"{path}.content[{index}]")
+    ]
 
 
 def _part(part: JsonObject, path: str) -> list[Block]:
@@ -166,12 +213,22 @@ def _part(part: JsonObject, path: str) -> list[Block]:
     if kind == "input_audio":
         audio = an_object(part.get("input_audio"), f"{path}.input_audio")
         media_type = audio_type(str(audio.get("format") or "wav"))
-        return [Media("audio", data=a_string(audio.get("data"), f"{path}.input_audio.data"), media_type=media_type)]
+        return [
+            Media(
+                "audio",
+                data=a_string(audio.get("data"), f"{path}.input_audio.data"),
+                media_type=media_type,
+            )
+        ]
     if kind == "file":
         return [_file(an_object(part.get("file"), f"{path}.file"), path)]
     if kind == "thinking":
         inner = part.get("thinking")
-        text = inner if isinstance(inner, str) else "".join(str(t.get("text", "")) for t in objects(inner or [], path))
+        text = (
+            inner
+            if isinstance(inner, str)
+            else "".join(str(t.get("text", "")) for t in objects(inner or [], path))
+        )
         return [Thinking(text, vendor=OPENAI_CHAT, raw=part)]
     return [Foreign(OPENAI_CHAT, a_string(kind, f"{path}.type"), part)]
 
@@ -179,8 +236,14 @@ def _part(part: JsonObject, path: str) -> list[Block]:
 def _file(file: JsonObject, path: str) -> Media:
     title = maybe_string(file, "filename")
     if (data := maybe_string(file, "file_data")) is None:
-        return Media("document", file_id=a_string(file.get("file_id"), f"{path}.file.file_id"), title=title)
-    media = from_url(data, "document") if data.startswith(("data:", "http")) else Media("document", data=data)
+        return Media(
+            "document", file_id=a_string(file.get("file_id"), f"{path}.file.file_id"), title=title
+        )
+    media = (
+        from_url(data, "document")
+        if data.startswith(("data:", "http"))
+        else Media("document", data=data)
+    )
     media.media_type = media.media_type or "application/pdf"
     media.title = title
     return media
@@ -209,13 +272,19 @@ def _call(call: JsonObject, path: str) -> ToolCall:
     if call.get("type") == "custom":
         custom = an_object(call.get("custom"), f"{path}.custom")
         text = a_string(custom.get("input"), f"{path}.custom.input")
-        return ToolCall(call_id, a_string(custom.get("name"), f"{path}.custom.name"), text, custom=True)
+        return ToolCall(
+            call_id, a_string(custom.get("name"), f"{path}.custom.name"), text, custom=True
+        )
     function = an_object(call.get("function"), f"{path}.function")
     arguments = function.get("arguments")
     if not isinstance(arguments, (str, dict)):
         arguments = "" if arguments is None else a_string(arguments, f"{path}.function.arguments")
     name = function.get("name")
-    return ToolCall(call_id, name if isinstance(name, str) else a_string(name, f"{path}.function.name"), arguments)
+    return ToolCall(
+        call_id,
+        name if isinstance(name, str) else a_string(name, f"{path}.function.name"),
+        arguments,
+    )
 
 
 def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> ToolResult:
@@ -230,7 +299,9 @@ def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> Too
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
-    """`tools` and the older `functions`; types other than function and custom are the server's own."""
+    """`tools` and the older `functions`; types other than function and custom are the
+    server's own.
+    """
     tools: list[Tool] = []
     for index, raw in enumerate(objects(body.get("tools") or [], "tools")):
         path = f"tools[{index}]"
@@ -238,9 +309,20 @@ def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
         if kind == "custom" and isinstance(raw.get("custom"), dict):
             custom = raw["custom"]
             name = a_string(custom.get("name"), f"{path}.custom.name")
-            tools.append(Tool(name, maybe_string(custom, "description"), custom=True, extras=custom.get("format")))
+            tools.append(
+                Tool(
+                    name,
+                    maybe_string(custom, "description"),
+                    custom=True,
+                    extras=custom.get("format"),
+                )
+            )
         elif "function" in raw:
-            tools.append(_function(an_object(raw["function"], f"{path}.function"), path, raw.get("cache_control")))
+            tools.append(
+                _function(
+                    an_object(raw["function"], f"{path}.function"), path, raw.get("cache_control")
+                )
+            )
         else:
             tools.append(Tool(a_string(kind, f"{path}.type"), vendor=OPENAI_CHAT, raw=raw))
     for index, raw in enumerate(objects(body.get("functions") or [], "functions")):
@@ -267,21 +349,29 @@ def _read_choice(request: Request, choice: Any) -> None:
     if isinstance(choice, str):
         choice = "required" if choice == "any" else choice  # Mistral's word for it
         if choice not in ("auto", "none", "required"):
-            raise MalformedBody(f"tool_choice must be auto, none, required or an object, not {choice[:40]!r}.")
+            raise MalformedBody(
+                f"tool_choice must be auto, none, required or an object, not {choice[:40]!r}."
+            )
         request.tool_choice = ToolChoice("any" if choice == "required" else choice)
         return
     choice = an_object(choice, "tool_choice")
     if choice.get("type") == "allowed_tools":
         allowed = an_object(choice.get("allowed_tools") or choice, "tool_choice.allowed_tools")
-        names = [_choice_name(tool) for tool in objects(allowed.get("tools") or [], "tool_choice.tools")]
-        request.tool_choice = ToolChoice("tool" if allowed.get("mode") == "required" else "auto", names)
+        names = [
+            _choice_name(tool) for tool in objects(allowed.get("tools") or [], "tool_choice.tools")
+        ]
+        request.tool_choice = ToolChoice(
+            "tool" if allowed.get("mode") == "required" else "auto", names
+        )
         return
     request.tool_choice = ToolChoice("tool", [_choice_name(choice)])
 
 
 def _choice_name(choice: JsonObject) -> str:
     inner = choice.get("function") or choice.get("custom") or choice
-    return a_string(an_object(inner, "tool_choice.function").get("name"), "tool_choice.function.name")
+    return a_string(
+        an_object(inner, "tool_choice.function").get("name"), "tool_choice.function.name"
+    )
 
 
 def _read_reasoning(request: Request, body: JsonObject) -> None:
@@ -297,7 +387,9 @@ def _read_reasoning(request: Request, body: JsonObject) -> None:
     if (router or {}).get("enabled") is not None:
         enabled = bool((router or {})["enabled"])
     if effort or budget is not None or enabled is not None:
-        request.reasoning = Reasoning(False if effort in _EFFORTLESS else enabled, effort, budget, include=True)
+        request.reasoning = Reasoning(
+            False if effort in _EFFORTLESS else enabled, effort, budget, include=True
+        )
         own = ("reasoning_effort", "reasoning", "thinking", "enable_thinking")
         request.reasoning.raw = {key: body[key] for key in own if body.get(key) is not None}
 

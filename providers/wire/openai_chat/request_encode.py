@@ -1,4 +1,7 @@
-"""`Request` → OpenAI Chat Completions request. Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`."""
+"""`Request` → OpenAI Chat Completions request.
+
+Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,13 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     put_sampling(body, request, model, effort)
     _put_more_sampling(body, request.sampling, request.losses)
     body.update(
-        drop_none({"user": request.user, "prompt_cache_key": request.cache_key, "verbosity": request.verbosity})
+        drop_none(
+            {
+                "user": request.user,
+                "prompt_cache_key": request.cache_key,
+                "verbosity": request.verbosity,
+            }
+        )
     )
     put_shared(body, request)
     if request.stream:
@@ -69,7 +78,11 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
 
 def _limit_name(host: str) -> str:
     """OpenAI's newer name; compatible servers are only sure to know the older one."""
-    return "max_completion_tokens" if not host or host.endswith(("openai.com", "azure.com")) else "max_tokens"
+    return (
+        "max_completion_tokens"
+        if not host or host.endswith(("openai.com", "azure.com"))
+        else "max_tokens"
+    )
 
 
 def _messages(request: Request) -> list[JsonObject]:
@@ -97,7 +110,9 @@ def _user(turn: Turn, messages: list[JsonObject], losses: Losses) -> None:
         if isinstance(block, ToolResult):
             messages.append(_tool_message(block, losses))
             if found := [p for inner in result_media(block) if (p := media_part(inner, losses))]:
-                media.append({"type": "text", "text": f"Content of the result of tool call {block.call_id}:"})
+                media.append(
+                    {"type": "text", "text": f"Content of the result of tool call {block.call_id}:"}
+                )
                 media.extend(found)
         elif (part := _part(block, losses)) is not None:
             parts.append(part)
@@ -129,15 +144,26 @@ def media_part(block: Media, losses: Losses) -> JsonObject | None:
     if block.kind == "image":
         url = block.url or data_url(block, "image/png")
         if url is not None:
-            return {"type": "image_url", "image_url": drop_none({"url": url, "detail": block.detail})}
-        losses.add("messages", "An image by file id is only known to the vendor that stored it; it was dropped.")
+            return {
+                "type": "image_url",
+                "image_url": drop_none({"url": url, "detail": block.detail}),
+            }
+        losses.add(
+            "messages",
+            "An image by file id is only known to the vendor that stored it; it was dropped.",
+        )
         return None
     if block.kind == "audio":
         audio_format = AUDIO_FORMATS.get((block.media_type or "").split(";")[0])
         if block.data is not None and audio_format is not None:
-            return {"type": "input_audio", "input_audio": {"data": block.data, "format": audio_format}}
+            return {
+                "type": "input_audio",
+                "input_audio": {"data": block.data, "format": audio_format},
+            }
         losses.add(
-            "messages", f"OpenAI takes wav and mp3 inline, not {block.media_type or 'this sound'}; it was dropped."
+            "messages",
+            f"OpenAI takes wav and mp3 inline, not {block.media_type or 'this sound'}; it was"
+            " dropped.",
         )
         return None
     if block.kind == "document":
@@ -151,11 +177,17 @@ def _document(block: Media, losses: Losses) -> JsonObject | None:
         head = f"{block.title}:\n" if block.title else ""
         return {"type": "text", "text": head + block.text}
     if (url := data_url(block, "application/pdf")) is not None:
-        return {"type": "file", "file": {"filename": block.title or "document.pdf", "file_data": url}}
+        return {
+            "type": "file",
+            "file": {"filename": block.title or "document.pdf", "file_data": url},
+        }
     if block.url is not None:
         losses.add("messages", "OpenAI Chat takes no document by URL; its address is sent as text.")
         return {"type": "text", "text": f"Document: {block.url}"}
-    losses.add("messages", "A document by file id is only known to the vendor that stored it; it was dropped.")
+    losses.add(
+        "messages",
+        "A document by file id is only known to the vendor that stored it; it was dropped.",
+    )
     return None
 
 
@@ -180,10 +212,16 @@ def _assistant(turn: Turn, losses: Losses) -> JsonObject:
         losses.add("messages", "OpenAI takes no media from the assistant; it was dropped.")
     if turn.name:
         message["name"] = turn.name
-    own = [b.raw for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw]
+    own = [
+        b.raw for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw
+    ]
     if own:
         message["content"] = [*own, *({"type": "text", "text": text} for text in texts)]
-    reasoning = [b.text for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw is None]
+    reasoning = [
+        b.text
+        for b in turn.blocks
+        if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw is None
+    ]
     if reasoning:  # only left here by a request that was Chat before
         message["reasoning_content"] = "\n\n".join(reasoning)
     message.update(turn.extras or {})
@@ -194,8 +232,16 @@ def encode_call(block: ToolCall) -> JsonObject:
     """An entry of `tool_calls`."""
     arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
     if block.custom:
-        return {"id": block.id, "type": "custom", "custom": {"name": block.name, "input": arguments}}
-    return {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": arguments or "{}"}}
+        return {
+            "id": block.id,
+            "type": "custom",
+            "custom": {"name": block.name, "input": arguments},
+        }
+    return {
+        "id": block.id,
+        "type": "function",
+        "function": {"name": block.name, "arguments": arguments or "{}"},
+    }
 
 
 def _put_tools(body: JsonObject, request: Request) -> None:
@@ -211,16 +257,23 @@ def _put_tools(body: JsonObject, request: Request) -> None:
     elif choice is not None:
         named = [{"type": "function", "function": {"name": name}} for name in choice.names]
         mode = "required" if choice.mode in ("tool", "any") else "auto"
-        body["tool_choice"] = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}
+        body["tool_choice"] = {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": mode, "tools": named},
+        }
     if request.parallel_tools is not None:
         body["parallel_tool_calls"] = request.parallel_tools
 
 
 def _tool(tool: Tool, losses: Losses) -> JsonObject:
     if tool.custom:
-        inner = drop_none({"name": tool.name, "description": tool.description, "format": tool.extras})
+        inner = drop_none(
+            {"name": tool.name, "description": tool.description, "format": tool.extras}
+        )
         return {"type": "custom", "custom": inner}
-    function = drop_none({"name": tool.name, "description": tool.description, "strict": tool.strict})
+    function = drop_none(
+        {"name": tool.name, "description": tool.description, "strict": tool.strict}
+    )
     function["parameters"] = function_schema(tool.schema, losses, f"tools.{tool.name}")
     return {"type": "function", "function": function}
 
@@ -229,7 +282,11 @@ def encode_output(output: OutputFormat) -> JsonObject:
     """`response_format`."""
     if output.kind != "schema" or output.schema is None:
         return {"type": "text" if output.kind == "text" else "json_object"}
-    inner = {"name": output.name or "answer", "description": output.description, "schema": output.schema}
+    inner = {
+        "name": output.name or "answer",
+        "description": output.description,
+        "schema": output.schema,
+    }
     return {"type": "json_schema", "json_schema": drop_none({**inner, "strict": output.strict})}
 
 
@@ -244,7 +301,10 @@ def put_sampling(body: JsonObject, request: Request, model: str | None, effort: 
             losses.add("top_p", f"{model} takes no top_p.")
         return
     if temperature is not None and not 0 <= temperature <= 2:
-        losses.add("temperature", f"OpenAI's temperature goes from 0 to 2; {temperature} became the nearest.")
+        losses.add(
+            "temperature",
+            f"OpenAI's temperature goes from 0 to 2; {temperature} became the nearest.",
+        )
         temperature = min(max(temperature, 0), 2)
     body.update(drop_none({"temperature": temperature, "top_p": top_p}))
 
@@ -266,7 +326,9 @@ def _put_more_sampling(body: JsonObject, sampling: Sampling, losses: Losses) -> 
     if sampling.stop:
         body["stop"] = sampling.stop[:_MAX_STOPS]
         if len(sampling.stop) > _MAX_STOPS:
-            losses.add("stop", f"OpenAI takes {_MAX_STOPS} stop sequences; the others were dropped.")
+            losses.add(
+                "stop", f"OpenAI takes {_MAX_STOPS} stop sequences; the others were dropped."
+            )
     if sampling.top_k is not None:
         losses.add("top_k", "OpenAI has no top_k.")
 
@@ -286,4 +348,6 @@ def put_shared(body: JsonObject, request: Request) -> None:
     if request.cache is not None or any(
         block.cache for turn in request.turns for block in turn.blocks if hasattr(block, "cache")
     ):
-        request.losses.add("cache_control", "OpenAI caches prompts by itself; the marks were dropped.")
+        request.losses.add(
+            "cache_control", "OpenAI caches prompts by itself; the marks were dropped."
+        )

@@ -1,7 +1,8 @@
 """OpenAI Chat Completions answers, buffered: body ↔ `Response`, usage, finish reasons, errors.
 
-Source: OpenAI's OpenAPI file, `CreateChatCompletionResponse`. Reasoning has no field there; compatible servers send
-`reasoning_content` (DeepSeek and many) or `reasoning` (OpenRouter, Groq), and clients read the former.
+Source: OpenAI's OpenAPI file, `CreateChatCompletionResponse`. Reasoning has no field there;
+compatible servers send `reasoning_content` (DeepSeek and many) or `reasoning` (OpenRouter, Groq),
+and clients read the former.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from providers.wire.ir import (
     Usage,
 )
 from providers.wire.openai_chat.request_encode import encode_call
-from providers.wire.shape import a_string, an_object, count, drop_none, maybe_string, objects, without
+from providers.wire.shape import (
+    a_string,
+    an_object,
+    count,
+    drop_none,
+    maybe_string,
+    objects,
+    without,
+)
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "stop": "stop",
@@ -58,7 +67,10 @@ def new_id() -> str:
 
 
 def decode_response(body: JsonObject) -> Response:
-    """The first choice; the others are a loss. Raises `MalformedBody` for a body that is no completion."""
+    """The first choice; the others are a loss.
+
+    Raises `MalformedBody` for a body that is no completion.
+    """
     choices = objects(body.get("choices"), "choices")
     if not choices:
         raise MalformedBody("The answer has no choices.")
@@ -73,7 +85,9 @@ def decode_response(body: JsonObject) -> Response:
     if len(choices) > 1:
         response.losses.add("choices", f"Only the first of {len(choices)} choices is translated.")
     choice = choices[0]
-    message = an_object(choice.get("message") or {}, "choices[0].message")  # Azure's filter leaves it out
+    message = an_object(
+        choice.get("message") or {}, "choices[0].message"
+    )  # Azure's filter leaves it out
     response.blocks = decode_message(message, choice)
     response.finish = decode_finish(choice.get("finish_reason"), response.blocks)
     text = next((block for block in response.blocks if isinstance(block, Text)), None)
@@ -83,10 +97,14 @@ def decode_response(body: JsonObject) -> Response:
 
 
 def _sources(body: JsonObject) -> list[Citation]:
-    """Perplexity's sources of the whole answer: `search_results` with titles, or bare `citations`."""
+    """Perplexity's sources of the whole answer: `search_results` with titles, or bare
+    `citations`.
+    """
     results = body.get("search_results")
     if isinstance(results, list) and results:
-        found = [item for item in results if isinstance(item, dict) and isinstance(item.get("url"), str)]
+        found = [
+            item for item in results if isinstance(item, dict) and isinstance(item.get("url"), str)
+        ]
         return [Citation(item["url"], maybe_string(item, "title")) for item in found]
     urls = body.get("citations")
     return [Citation(url) for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
@@ -115,7 +133,9 @@ def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
     for index, call in enumerate(objects(message.get("tool_calls") or [], "tool_calls")):
         blocks.append(_call(call, index))
     if isinstance(legacy := message.get("function_call"), dict):
-        blocks.append(ToolCall("call_0", str(legacy.get("name")), str(legacy.get("arguments") or "")))
+        blocks.append(
+            ToolCall("call_0", str(legacy.get("name")), str(legacy.get("arguments") or ""))
+        )
     return blocks
 
 
@@ -138,7 +158,9 @@ def thinking_text(part: JsonObject) -> str:
 def _call(call: JsonObject, index: int) -> ToolCall:
     call_id = maybe_string(call, "id") or f"call_{secrets.token_hex(8)}"
     if isinstance(custom := call.get("custom"), dict):
-        return ToolCall(call_id, str(custom.get("name")), str(custom.get("input") or ""), custom=True)
+        return ToolCall(
+            call_id, str(custom.get("name")), str(custom.get("input") or ""), custom=True
+        )
     function = an_object(call.get("function"), f"tool_calls[{index}].function")
     arguments = function.get("arguments")
     name = a_string(function.get("name"), f"tool_calls[{index}].function.name")
@@ -154,7 +176,9 @@ def decode_annotations(raw: Any) -> list[Citation]:
         inner = item.get("url_citation", item) if isinstance(item, dict) else None
         if isinstance(inner, dict) and isinstance(inner.get("url"), str):
             start, end = count(inner.get("start_index")), count(inner.get("end_index"))
-            citations.append(Citation(inner["url"], inner.get("title"), None, start, end, item, OPENAI_CHAT))
+            citations.append(
+                Citation(inner["url"], inner.get("title"), None, start, end, item, OPENAI_CHAT)
+            )
     return citations
 
 
@@ -177,8 +201,12 @@ def decode_usage(raw: Any) -> Usage | None:
         input_tokens=count(raw.get("prompt_tokens")),
         output_tokens=count(raw.get("completion_tokens")),
         cached_tokens=count(raw.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        cache_write_tokens=count(prompt.get("cache_write_tokens")) if isinstance(prompt, dict) else None,
-        reasoning_tokens=count(completion.get("reasoning_tokens")) if isinstance(completion, dict) else None,
+        cache_write_tokens=(
+            count(prompt.get("cache_write_tokens")) if isinstance(prompt, dict) else None
+        ),
+        reasoning_tokens=(
+            count(completion.get("reasoning_tokens")) if isinstance(completion, dict) else None
+        ),
     )
 
 
@@ -192,7 +220,9 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    details = drop_none({"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.cache_write_tokens})
+    details = drop_none(
+        {"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.cache_write_tokens}
+    )
     if details:
         body["prompt_tokens_details"] = details
     if usage.reasoning_tokens is not None:
@@ -213,7 +243,9 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
         "logprobs": None,
         "finish_reason": encode_finish(response.finish),
     }
-    tokens = [token for block in response.blocks if isinstance(block, Text) for token in block.logprobs]
+    tokens = [
+        token for block in response.blocks if isinstance(block, Text) for token in block.logprobs
+    ]
     if tokens:
         choice["logprobs"] = {"content": tokens, "refusal": None}
     body: JsonObject = {
@@ -247,12 +279,16 @@ def _message(blocks: list[Block], losses: Losses) -> JsonObject:
     annotations = []
     offset = 0
     for block in texts:
-        annotations += [a for c in block.citations if (a := encode_annotation(c, offset, len(block.text)))]
+        annotations += [
+            a for c in block.citations if (a := encode_annotation(c, offset, len(block.text)))
+        ]
         offset += len(block.text)
     if annotations:
         message["annotations"] = annotations
     for other in blocks:
-        if isinstance(other, Media | Foreign) and not (isinstance(other, Foreign) and other.vendor == OPENAI_CHAT):
+        if isinstance(other, Media | Foreign) and not (
+            isinstance(other, Foreign) and other.vendor == OPENAI_CHAT
+        ):
             losses.add("content", f"OpenAI Chat's answers have no {other.kind}.")
     return message
 
@@ -263,12 +299,19 @@ def encode_annotation(citation: Citation, offset: int, length: int) -> JsonObjec
         return None
     start = offset + (citation.start if citation.start is not None else 0)
     end = offset + (citation.end if citation.end is not None else length)
-    inner = {"start_index": start, "end_index": end, "title": citation.title or "", "url": citation.url}
+    inner = {
+        "start_index": start,
+        "end_index": end,
+        "title": citation.title or "",
+        "url": citation.url,
+    }
     return {"type": "url_citation", "url_citation": inner}
 
 
 def decode_error(status: int, body: Any) -> Failure | None:
-    """OpenAI's error object, and the forms compatible servers use (`detail`, `message`, a bare string)."""
+    """OpenAI's error object, and the forms compatible servers use (`detail`, `message`, a bare
+    string).
+    """
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         message = error.get("message") or error.get("type") or error.get("code")

@@ -87,13 +87,18 @@ class ChatStreamDecoder:
         return out
 
     def flush(self) -> list[Event]:
-        """See `StreamDecoder.flush`. Some servers leave `[DONE]` out; a finish reason is as good."""
+        """See `StreamDecoder.flush`.
+
+        Some servers leave `[DONE]` out; a finish reason is as good.
+        """
         if self._done:
             return []
         return self._end() if self._finish is not None else [Failure(_CUT)]
 
     def _end(self) -> list[Event]:
-        """`[DONE]` or a finish reason: one of the two is enough, for some servers leave the other out."""
+        """`[DONE]` or a finish reason: one of the two is enough, for some servers leave the other
+        out.
+        """
         if not self._started:
             return [Failure(_CUT)]
         out: list[Event] = []
@@ -142,7 +147,11 @@ class ChatStreamDecoder:
                 self._calls.clear()
             self._serial += 1
             current = (kind, self._serial)
-            block = Thinking("", vendor=OPENAI_CHAT) if kind == "thinking" else Text("", refusal=kind == "refusal")
+            block = (
+                Thinking("", vendor=OPENAI_CHAT)
+                if kind == "thinking"
+                else Text("", refusal=kind == "refusal")
+            )
             self._blocks.open(current, block, out)
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
         self._blocks.add(current, Delta(text, tokens or None), out)
@@ -165,15 +174,26 @@ class ChatStreamDecoder:
 
     def _next_index(self, call_id: str, index: int) -> int:
         """Servers that give every call index 0 mean a new one when the id changes."""
-        known = [block for block in self._called if isinstance(block, ToolCall) and block.id == call_id]
+        known = [
+            block for block in self._called if isinstance(block, ToolCall) and block.id == call_id
+        ]
         return index if known else max(self._calls) + 1
 
-    def _open_call(self, call: JsonObject, function: JsonObject, index: int, custom: bool, out: list[Event]) -> None:
+    def _open_call(
+        self, call: JsonObject, function: JsonObject, index: int, custom: bool, out: list[Event]
+    ) -> None:
         current = self._blocks.current
-        if isinstance(current, tuple) or (isinstance(current, int) and _complete(self._calls.get(current, ""))):
+        if isinstance(current, tuple) or (
+            isinstance(current, int) and _complete(self._calls.get(current, ""))
+        ):
             self._blocks.close(current, out)
         call_id = call.get("id") or f"call_{secrets.token_hex(8)}"
-        block = ToolCall(str(call_id), a_string(function.get("name"), "tool_calls.function.name"), "", custom=custom)
+        block = ToolCall(
+            str(call_id),
+            a_string(function.get("name"), "tool_calls.function.name"),
+            "",
+            custom=custom,
+        )
         self._called.append(block)
         self._calls[index] = ""
         self._blocks.open(index, block, out)
@@ -193,7 +213,12 @@ def _status(error: Any, failure: Failure) -> int:
         value = count(error.get(key)) if isinstance(error, dict) else None
         if value is not None and 400 <= value <= 599:
             return value
-    words = {"invalid_request_error": 400, "rate_limit_error": 429, "rate_limit_exceeded": 429, "overloaded_error": 529}
+    words = {
+        "invalid_request_error": 400,
+        "rate_limit_error": 429,
+        "rate_limit_exceeded": 429,
+        "overloaded_error": 529,
+    }
     return words.get(failure.kind or "") or words.get(failure.code or "") or 500
 
 
@@ -220,13 +245,17 @@ class ChatStreamEncoder:
             CitationDelta: self._on_citation,
             UsageUpdate: self._on_usage,
             End: self._on_end,
-            Failure: lambda e: error_event(OPENAI_CHAT, e.status, e.message, kind=e.kind, code=e.code),
+            Failure: lambda e: error_event(
+                OPENAI_CHAT, e.status, e.message, kind=e.kind, code=e.code
+            ),
         }
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
         handlers = self._handlers
-        return b"".join([handlers[kind](event) for event in events if (kind := type(event)) in handlers])
+        return b"".join(
+            [handlers[kind](event) for event in events if (kind := type(event)) in handlers]
+        )
 
     def _chunk(self, delta: JsonObject, finish: str | None = None, logprobs: Any = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
@@ -251,11 +280,18 @@ class ChatStreamEncoder:
         if isinstance(block, Thinking):
             again = self._thought
             self._key = "reasoning_content"
-            first = self._chunk({"reasoning_content": "\n\n"}) if again and not block.redacted else b""
+            first = (
+                self._chunk({"reasoning_content": "\n\n"}) if again and not block.redacted else b""
+            )
         elif isinstance(block, ToolCall):
             self._call_index += 1
             function = {"name": block.name, "arguments": ""}
-            call = {"index": self._call_index, "id": block.id, "type": "function", "function": function}
+            call = {
+                "index": self._call_index,
+                "id": block.id,
+                "type": "function",
+                "function": function,
+            }
             first = self._chunk({"tool_calls": [call]})
         elif isinstance(block, Text):
             self._key = "refusal" if block.refusal else "content"
@@ -264,7 +300,9 @@ class ChatStreamEncoder:
     def _on_delta(self, event: Delta) -> bytes:
         block = self._block
         if isinstance(block, ToolCall):
-            return self._chunk({"tool_calls": [{"index": self._call_index, "function": {"arguments": event.text}}]})
+            return self._chunk(
+                {"tool_calls": [{"index": self._call_index, "function": {"arguments": event.text}}]}
+            )
         if not isinstance(block, Text | Thinking):
             return b""
         self._length += len(event.text)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from providers.names import OPENAI_RESPONSES, WireFormatName
-from providers.wire.openai_responses import request_decode, request_encode, response, stream_decode, stream_encode
+from providers.wire.openai_responses import (
+    request_decode,
+    request_encode,
+    response,
+    stream_decode,
+    stream_encode,
+)
 
 
 class OpenAIResponses:

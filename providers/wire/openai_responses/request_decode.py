@@ -1,4 +1,7 @@
-"""OpenAI Responses request → `Request`. Source: OpenAI's OpenAPI file, `CreateResponse` and `InputItem`."""
+"""OpenAI Responses request → `Request`.
+
+Source: OpenAI's OpenAPI file, `CreateResponse` and `InputItem`.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,35 @@ from providers.wire.shape import (
 )
 
 _KNOWN: Final = frozenset(
-    {"model", "input", "instructions", "max_output_tokens", "temperature", "top_p", "top_logprobs", "stream", "tools"}
-    | {"tool_choice", "parallel_tool_calls", "reasoning", "text", "user", "safety_identifier", "metadata", "store"}
-    | {"service_tier", "prompt_cache_key", "include", "stream_options", "truncation", "frequency_penalty"}
+    {
+        "model",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "top_logprobs",
+        "stream",
+        "tools",
+    }
+    | {
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning",
+        "text",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+    }
+    | {
+        "service_tier",
+        "prompt_cache_key",
+        "include",
+        "stream_options",
+        "truncation",
+        "frequency_penalty",
+    }
     | {"presence_penalty"}
 )
 _INNER: Final = (Text, Media, Foreign)
@@ -66,7 +95,9 @@ def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) 
             top_p=maybe_number(body, "top_p"),
             frequency_penalty=maybe_number(body, "frequency_penalty"),
             presence_penalty=maybe_number(body, "presence_penalty"),
-            logprobs=True if "message.output_text.logprobs" in include or body.get("top_logprobs") else None,
+            logprobs=True
+            if "message.output_text.logprobs" in include or body.get("top_logprobs")
+            else None,
             top_logprobs=maybe_int(body, "top_logprobs") or None,
         ),
         stream=bool(maybe_bool(body, "stream")) if stream is None else stream,
@@ -110,12 +141,20 @@ def _read_input(request: Request, value: Any) -> None:
         elif kind == "additional_tools":
             request.tools.extend(decode_tools(item))
         else:
-            _add(request, "assistant", Foreign(OPENAI_RESPONSES, a_string(kind, f"{path}.type"), item))
+            _add(
+                request,
+                "assistant",
+                Foreign(OPENAI_RESPONSES, a_string(kind, f"{path}.type"), item),
+            )
 
 
 def _add(request: Request, role: Any, block: Block) -> None:
     last = request.turns[-1] if request.turns else None
-    if last is not None and last.role == role and (role == "assistant" or isinstance(last.blocks[-1], ToolResult)):
+    if (
+        last is not None
+        and last.role == role
+        and (role == "assistant" or isinstance(last.blocks[-1], ToolResult))
+    ):
         last.blocks.append(block)
     else:
         request.turns.append(Turn(role, [block]))
@@ -124,13 +163,17 @@ def _add(request: Request, role: Any, block: Block) -> None:
 def _message(request: Request, item: JsonObject, path: str) -> None:
     role = item.get("role")
     if role not in _ROLES:
-        raise MalformedBody(f"{path}.role must be user, assistant, system or developer, not {str(role)[:40]!r}.")
+        raise MalformedBody(
+            f"{path}.role must be user, assistant, system or developer, not {str(role)[:40]!r}."
+        )
     content = item.get("content")
     if isinstance(content, str):
         blocks: list[Block] = [Text(content)]
     else:
         path = f"{path}.content"
-        blocks = [decode_part(part, f"{path}[{n}]") for n, part in enumerate(objects(content or [], path))]
+        blocks = [
+            decode_part(part, f"{path}[{n}]") for n, part in enumerate(objects(content or [], path))
+        ]
     if role in ("system", "developer"):
         texts = [block for block in blocks if isinstance(block, Text)]
         if request.turns:
@@ -147,7 +190,9 @@ def decode_part(part: JsonObject, path: str) -> Block:
     """A content part of a message, of a tool's output or of an answer."""
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text", "summary_text"):
-        block = Text(string_in(part, "text", path), citations=decode_annotations(part.get("annotations")))
+        block = Text(
+            string_in(part, "text", path), citations=decode_annotations(part.get("annotations"))
+        )
         if isinstance(tokens := part.get("logprobs"), list):
             block.logprobs = tokens
         return block
@@ -166,14 +211,20 @@ def decode_part(part: JsonObject, path: str) -> Block:
     if kind == "input_audio":
         audio = an_object(part.get("input_audio"), f"{path}.input_audio")
         media_type = audio_type(str(audio.get("format") or "wav"))
-        return Media("audio", data=a_string(audio.get("data"), f"{path}.input_audio.data"), media_type=media_type)
+        return Media(
+            "audio",
+            data=a_string(audio.get("data"), f"{path}.input_audio.data"),
+            media_type=media_type,
+        )
     return Foreign(OPENAI_RESPONSES, a_string(kind, f"{path}.type"), part)
 
 
 def _file(part: JsonObject, path: str) -> Media:
     title = maybe_string(part, "filename")
     if data := maybe_string(part, "file_data"):
-        media = from_url(data, "document") if data.startswith("data:") else Media("document", data=data)
+        media = (
+            from_url(data, "document") if data.startswith("data:") else Media("document", data=data)
+        )
         media.media_type = media.media_type or "application/pdf"
     elif url := maybe_string(part, "file_url"):
         media = Media("document", url=url)
@@ -194,7 +245,9 @@ def decode_annotation(item: JsonObject) -> Citation:
     """One annotation of an output text."""
     url, title = item.get("url"), item.get("title") or item.get("filename")
     start, end = count(item.get("start_index")), count(item.get("end_index"))
-    return Citation(url if isinstance(url, str) else None, title, None, start, end, item, OPENAI_RESPONSES)
+    return Citation(
+        url if isinstance(url, str) else None, title, None, start, end, item, OPENAI_RESPONSES
+    )
 
 
 def decode_call(item: JsonObject, path: str) -> ToolCall:
@@ -230,7 +283,9 @@ def decode_reasoning(item: JsonObject, path: str) -> Thinking:
         *objects(item.get("summary") or [], f"{path}.summary"),
         *objects(item.get("content") or [], f"{path}.content"),
     ]
-    text = "\n\n".join(part["text"] for part in parts if isinstance(part.get("text"), str) and part["text"])
+    text = "\n\n".join(
+        part["text"] for part in parts if isinstance(part.get("text"), str) and part["text"]
+    )
     encrypted = item.get("encrypted_content")
     if isinstance(encrypted, str) and (sealed := unseal(encrypted)):
         vendor, signature, block_id, redacted = sealed
@@ -240,7 +295,9 @@ def decode_reasoning(item: JsonObject, path: str) -> Thinking:
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
-    """Functions, custom tools and the functions of namespaces; all other types are the vendor's own."""
+    """Functions, custom tools and the functions of namespaces; all other types are the vendor's
+    own.
+    """
     tools: list[Tool] = []
     for index, raw in enumerate(objects(body.get("tools") or [], "tools")):
         path = f"tools[{index}]"
@@ -250,7 +307,9 @@ def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
         elif kind == "namespace":
             namespace = a_string(raw.get("name"), f"{path}.name")
             inner = objects(raw.get("tools") or [], f"{path}.tools")
-            tools.extend(_tool(tool, f"{path}.tools[{n}]", namespace) for n, tool in enumerate(inner))
+            tools.extend(
+                _tool(tool, f"{path}.tools[{n}]", namespace) for n, tool in enumerate(inner)
+            )
         else:
             tools.append(Tool(a_string(kind, f"{path}.type"), vendor=OPENAI_RESPONSES, raw=raw))
     return tools
@@ -276,7 +335,9 @@ def _read_choice(request: Request, choice: Any) -> None:
         return
     if isinstance(choice, str):
         if choice not in ("auto", "none", "required"):
-            raise MalformedBody(f"tool_choice must be auto, none, required or an object, not {choice[:40]!r}.")
+            raise MalformedBody(
+                f"tool_choice must be auto, none, required or an object, not {choice[:40]!r}."
+            )
         request.tool_choice = ToolChoice("any" if choice == "required" else choice)  # type: ignore[arg-type]
         return
     choice = an_object(choice, "tool_choice")
@@ -284,7 +345,9 @@ def _read_choice(request: Request, choice: Any) -> None:
     if kind == "allowed_tools":
         tools = objects(choice.get("tools") or [], "tool_choice.tools")
         names = [str(tool.get("name") or tool.get("type")) for tool in tools]
-        request.tool_choice = ToolChoice("tool" if choice.get("mode") == "required" else "auto", names)
+        request.tool_choice = ToolChoice(
+            "tool" if choice.get("mode") == "required" else "auto", names
+        )
     else:
         request.tool_choice = ToolChoice("tool", [str(choice.get("name") or kind)])
 
@@ -295,7 +358,9 @@ def _read_reasoning(request: Request, reasoning: JsonObject | None) -> None:
     effort = maybe_string(reasoning, "effort")
     summary = maybe_string(reasoning, "summary") or maybe_string(reasoning, "generate_summary")
     enabled = False if effort == "none" else None
-    request.reasoning = Reasoning(enabled, effort, summary=summary, include=True if summary else None, raw=reasoning)
+    request.reasoning = Reasoning(
+        enabled, effort, summary=summary, include=True if summary else None, raw=reasoning
+    )
 
 
 def _read_text(request: Request, text: JsonObject | None) -> None:

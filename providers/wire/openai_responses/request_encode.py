@@ -1,4 +1,7 @@
-"""`Request` → OpenAI Responses request. Source: OpenAI's OpenAPI file, `CreateResponse` and `InputItem`."""
+"""`Request` → OpenAI Responses request.
+
+Source: OpenAI's OpenAPI file, `CreateResponse` and `InputItem`.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,8 @@ _ENCRYPTED: Final = "reasoning.encrypted_content"
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     """The body for `POST /v1/responses`; what has no place is in `request.losses`.
 
-    Answers are not stored at the provider unless the client asked for it; reasoning travels encrypted instead.
+    Answers are not stored at the provider unless the client asked for it; reasoning travels
+    encrypted instead.
     """
     model = target.model or request.model
     own = request.source == OPENAI_RESPONSES
@@ -64,7 +68,15 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
 
 def _put_losses(request: Request) -> None:
     sampling = request.sampling
-    for name in ("stop", "top_k", "seed", "logit_bias", "frequency_penalty", "presence_penalty", "candidates"):
+    for name in (
+        "stop",
+        "top_k",
+        "seed",
+        "logit_bias",
+        "frequency_penalty",
+        "presence_penalty",
+        "candidates",
+    ):
         value = getattr(sampling, name)
         if value not in (None, [], 0) and not (name == "candidates" and value == 1):
             request.losses.add(name, "OpenAI Responses has no such parameter.")
@@ -115,7 +127,12 @@ def _reasoning_item(block: Thinking) -> JsonObject | None:
     if block.vendor != OPENAI_RESPONSES or not block.signature:
         return None
     summary = [{"type": "summary_text", "text": block.text}] if block.text else []
-    return {"type": "reasoning", "id": block.id or "", "summary": summary, "encrypted_content": block.signature}
+    return {
+        "type": "reasoning",
+        "id": block.id or "",
+        "summary": summary,
+        "encrypted_content": block.signature,
+    }
 
 
 def _user(turn: Turn, items: list[JsonObject], losses: Losses) -> None:
@@ -217,7 +234,10 @@ def _named(name: str, tools: list[Tool]) -> JsonObject:
 
 
 def encode_tool(tool: Tool, losses: Losses) -> JsonObject:
-    """A function or custom tool. `strict` is said always: left out, OpenAI takes it for true and changes the schema."""
+    """A function or custom tool.
+
+    `strict` is said always: left out, OpenAI takes it for true and changes the schema.
+    """
     body: JsonObject = {"type": "custom" if tool.custom else "function", "name": tool.name}
     if tool.description is not None:
         body["description"] = tool.description
@@ -232,7 +252,9 @@ def _put_limit(body: JsonObject, request: Request, own: bool) -> None:
     if limit is None:
         return
     if limit < _MIN_TOKENS and not own:
-        request.losses.add("max_tokens", f"OpenAI Responses answers with {_MIN_TOKENS} tokens at least.")
+        request.losses.add(
+            "max_tokens", f"OpenAI Responses answers with {_MIN_TOKENS} tokens at least."
+        )
         limit = _MIN_TOKENS
     body["max_output_tokens"] = limit
 
@@ -260,7 +282,9 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: b
     reasoning: JsonObject = {"effort": effort} if effort else {}
     wanted = request.reasoning
     if wanted is not None and effort != "none":
-        summary = wanted.summary or ("auto" if wanted.include and (effort or openai_always_reasons(model)) else None)
+        summary = wanted.summary or (
+            "auto" if wanted.include and (effort or openai_always_reasons(model)) else None
+        )
         if summary:
             reasoning["summary"] = summary
     if own:

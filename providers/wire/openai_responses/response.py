@@ -29,14 +29,23 @@ from providers.wire.ir import (
 )
 from providers.wire.jsonio import dumps_text
 from providers.wire.openai_chat.response import decode_error
-from providers.wire.openai_responses.request_decode import decode_call, decode_part, decode_reasoning
+from providers.wire.openai_responses.request_decode import (
+    decode_call,
+    decode_part,
+    decode_reasoning,
+)
 from providers.wire.replay import seal
 from providers.wire.shape import count, objects, without
 
 __all__ = ["decode_error", "decode_response", "encode_response"]
 
-_KNOWN: Final = frozenset({"id", "object", "created_at", "model", "output", "status", "usage", "incomplete_details"})
-_INCOMPLETE: Final[dict[str, FinishReason]] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_KNOWN: Final = frozenset(
+    {"id", "object", "created_at", "model", "output", "status", "usage", "incomplete_details"}
+)
+_INCOMPLETE: Final[dict[str, FinishReason]] = {
+    "max_output_tokens": "length",
+    "content_filter": "content_filter",
+}
 _ECHOED: Final[JsonObject] = {
     "background": False,
     "instructions": None,
@@ -83,7 +92,11 @@ def decode_response(body: JsonObject) -> Response:
 def failure_message(body: JsonObject) -> str:
     """What a failed response says of its error."""
     error = body.get("error")
-    return str(error.get("message") or error.get("code")) if isinstance(error, dict) else "unknown error"
+    return (
+        str(error.get("message") or error.get("code"))
+        if isinstance(error, dict)
+        else "unknown error"
+    )
 
 
 def decode_output(output: Any) -> list[Block]:
@@ -134,7 +147,9 @@ def decode_usage(raw: Any) -> Usage | None:
         output_tokens=count(raw.get("output_tokens")),
         cached_tokens=count(read.get("cached_tokens")),
         cache_write_tokens=count(read.get("cache_write_tokens")),
-        reasoning_tokens=count(written.get("reasoning_tokens")) if isinstance(written, dict) else None,
+        reasoning_tokens=(
+            count(written.get("reasoning_tokens")) if isinstance(written, dict) else None
+        ),
     )
 
 
@@ -143,7 +158,10 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
     if usage is None:
         return None
     read, written = usage.input_tokens or 0, usage.output_tokens or 0
-    details = {"cached_tokens": usage.cached_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
+    details = {
+        "cached_tokens": usage.cached_tokens or 0,
+        "cache_write_tokens": usage.cache_write_tokens or 0,
+    }
     return {
         "input_tokens": read,
         "input_tokens_details": details,
@@ -164,13 +182,19 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     return body
 
 
-def envelope(context: AnswerContext, response_id: str | None, model: str | None, created: int | None) -> JsonObject:
+def envelope(
+    context: AnswerContext, response_id: str | None, model: str | None, created: int | None
+) -> JsonObject:
     """A response object in progress."""
     client = context.client_body
-    echoed = {key: default if client.get(key) is None else client[key] for key, default in _ECHOED.items()}
+    echoed = {
+        key: default if client.get(key) is None else client[key] for key, default in _ECHOED.items()
+    }
     if "format" not in (echoed["text"] or {}):
         echoed["text"] = {**(echoed["text"] or {}), "format": {"type": "text"}}
-    identity = response_id if response_id and response_id.startswith("resp") else f"resp_{response_id}"
+    identity = (
+        response_id if response_id and response_id.startswith("resp") else f"resp_{response_id}"
+    )
     return {
         "id": identity if response_id else new_id("resp"),
         "object": "response",
@@ -222,12 +246,21 @@ def text_part(block: Text) -> JsonObject:
     """An `output_text` or `refusal` part."""
     if block.refusal:
         return {"type": "refusal", "refusal": block.text}
-    annotations = [raw for c in block.citations if (raw := encode_annotation(c, len(block.text))) is not None]
-    return {"type": "output_text", "text": block.text, "annotations": annotations, "logprobs": block.logprobs}
+    annotations = [
+        raw for c in block.citations if (raw := encode_annotation(c, len(block.text))) is not None
+    ]
+    return {
+        "type": "output_text",
+        "text": block.text,
+        "annotations": annotations,
+        "logprobs": block.logprobs,
+    }
 
 
 def encode_annotation(citation: Citation, length: int) -> JsonObject | None:
-    """The vendor's own annotation, or a `url_citation`; without offsets it covers the whole text."""
+    """The vendor's own annotation, or a `url_citation`; without offsets it covers the whole
+    text.
+    """
     if citation.vendor == OPENAI_RESPONSES:
         return citation.raw
     if not citation.url or not citation.url.startswith(("http://", "https://")):

@@ -36,11 +36,17 @@ from providers.wire.shape import a_string, an_object, count, maybe_string
 from providers.wire.sse import SseEvent
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
-_STATUS_OF_CODE: Final = {"rate_limit_exceeded": 429, "server_overloaded": 503, "invalid_prompt": 400}
+_STATUS_OF_CODE: Final = {
+    "rate_limit_exceeded": 429,
+    "server_overloaded": 503,
+    "invalid_prompt": 400,
+}
 
 
 class ResponsesStreamDecoder:
-    """Keys of blocks: `(output_index,)` for an item, `(output_index, content_index)` for a part of a message."""
+    """Keys of blocks: `(output_index,)` for an item, `(output_index, content_index)` for a part of
+    a message.
+    """
 
     def __init__(self) -> None:
         self._blocks = Sequencer()
@@ -87,7 +93,9 @@ class ResponsesStreamDecoder:
 
     def _start(self, response: JsonObject, out: list[Event]) -> None:
         self._started = True
-        out.append(Start(response.get("id"), response.get("model"), count(response.get("created_at"))))
+        out.append(
+            Start(response.get("id"), response.get("model"), count(response.get("created_at")))
+        )
 
     def _open(self, key: Hashable, block: Block, out: list[Event]) -> None:
         if not self._started:
@@ -160,7 +168,9 @@ class ResponsesStreamDecoder:
         self._blocks.close(key, out)
 
     def _complete_item(self, key: Hashable, item: JsonObject, out: list[Event]) -> None:
-        """What a server only says at an item's end: whole arguments, a whole summary, the encrypted content."""
+        """What a server only says at an item's end: whole arguments, a whole summary, the encrypted
+        content.
+        """
         block = decode_item(item, "item")
         if self._lengths.get(key) == 0 and isinstance(block, ToolCall | Thinking):
             self._add(key, str(block.arguments) if isinstance(block, ToolCall) else block.text, out)
@@ -169,7 +179,12 @@ class ResponsesStreamDecoder:
 
     def _close_parts(self, index: Any, out: list[Event]) -> None:
         for key in list(self._lengths):
-            if isinstance(key, tuple) and len(key) == 2 and key[0] == index and self._blocks.is_open(key):
+            if (
+                isinstance(key, tuple)
+                and len(key) == 2
+                and key[0] == index
+                and self._blocks.is_open(key)
+            ):
                 self._blocks.close(key, out)
 
     def _terminal(self, body: JsonObject, out: list[Event]) -> None:
@@ -189,7 +204,9 @@ class ResponsesStreamDecoder:
         error = response.get("error")
         code = error.get("code") if isinstance(error, dict) else None
         self._done = True
-        out.append(Failure(failure_message(response), _STATUS_OF_CODE.get(str(code), 500), code=code))
+        out.append(
+            Failure(failure_message(response), _STATUS_OF_CODE.get(str(code), 500), code=code)
+        )
 
     def _error(self, body: JsonObject, out: list[Event]) -> None:
         inner = body.get("error") if isinstance(body.get("error"), dict) else body

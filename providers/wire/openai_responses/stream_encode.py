@@ -44,7 +44,9 @@ from providers.wire.openai_responses.response import (
 
 
 class ResponsesStreamEncoder:
-    """Every event has its `sequence_number`; the final object holds exactly the items that were streamed."""
+    """Every event has its `sequence_number`; the final object holds exactly the items that were
+    streamed.
+    """
 
     def __init__(self, context: AnswerContext) -> None:
         self._context = context
@@ -72,7 +74,9 @@ class ResponsesStreamEncoder:
     def feed(self, events: Sequence[Event]) -> bytes:
         """See `StreamEncoder.feed`."""
         handlers = self._handlers
-        return b"".join([handlers[kind](event) for event in events if (kind := type(event)) in handlers])
+        return b"".join(
+            [handlers[kind](event) for event in events if (kind := type(event)) in handlers]
+        )
 
     def _event(self, kind: str, body: JsonObject) -> bytes:
         self._sequence += 1
@@ -118,7 +122,9 @@ class ResponsesStreamEncoder:
         if self._message is None:
             self._message = message_item(new_id("msg"), "in_progress")
             out = self._item_start(self._message, "")
-        self._delta_type = "response.refusal.delta" if block.refusal else "response.output_text.delta"
+        self._delta_type = (
+            "response.refusal.delta" if block.refusal else "response.output_text.delta"
+        )
         self._base = {
             "item_id": self._message["id"],
             "output_index": len(self._items) - 1,
@@ -184,8 +190,16 @@ class ResponsesStreamEncoder:
 
     def _call_stop(self, block: ToolCall, text: str) -> bytes:
         text = text or ("" if block.custom else "{}")
-        key, kind = ("input", "custom_tool_call_input") if block.custom else ("arguments", "function_call_arguments")
-        body = {**self._base, key: text} if block.custom else {**self._base, "name": block.name, key: text}
+        key, kind = (
+            ("input", "custom_tool_call_input")
+            if block.custom
+            else ("arguments", "function_call_arguments")
+        )
+        body = (
+            {**self._base, key: text}
+            if block.custom
+            else {**self._base, "name": block.name, key: text}
+        )
         done = self._event(f"response.{kind}.done", body)
         return done + self._item_stop({**self._items[-1], key: text, "status": "completed"})
 
@@ -203,7 +217,9 @@ class ResponsesStreamEncoder:
 
     def _item_stop(self, item: JsonObject) -> bytes:
         self._items[-1] = item
-        return self._event("response.output_item.done", {"output_index": len(self._items) - 1, "item": item})
+        return self._event(
+            "response.output_item.done", {"output_index": len(self._items) - 1, "item": item}
+        )
 
     def _close_message(self) -> bytes:
         message, self._message = self._message, None
@@ -216,7 +232,12 @@ class ResponsesStreamEncoder:
     def _on_end(self, event: End) -> bytes:
         closed = self._close_message()
         status = encode_status(event.finish)
-        final = {**self._response, **status, "output": self._items, "usage": encode_usage(self._usage)}
+        final = {
+            **self._response,
+            **status,
+            "output": self._items,
+            "usage": encode_usage(self._usage),
+        }
         if status["status"] == "completed":
             final["completed_at"] = int(time.time())
         return closed + self._event(f"response.{status['status']}", {"response": final})
@@ -224,9 +245,14 @@ class ResponsesStreamEncoder:
     def _on_failure(self, event: Failure) -> bytes:
         self._sequence += 1
         number = self._sequence
-        error = error_event(OPENAI_RESPONSES, event.status, event.message, code=event.code, sequence_number=number)
+        error = error_event(
+            OPENAI_RESPONSES, event.status, event.message, code=event.code, sequence_number=number
+        )
         if not self._response:
             return error
-        inner = {"code": "rate_limit_exceeded" if event.status == 429 else "server_error", "message": event.message}
+        inner = {
+            "code": "rate_limit_exceeded" if event.status == 429 else "server_error",
+            "message": event.message,
+        }
         failed = {**self._response, "status": "failed", "error": inner, "output": self._items}
         return error + self._event("response.failed", {"response": failed})

@@ -1,4 +1,6 @@
-"""Rows become a snapshot; a change is noticed, validated and swapped in, or refused with a reason."""
+"""Rows become a snapshot; a change is noticed, validated and swapped in, or refused with a
+reason.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,13 @@ def empty() -> None:
 
 
 def make_provider(**more: Any) -> Provider:
-    values = {"name": "up", "type": "anthropic", "host": "api.example", "path": "/v1/messages", **more}
+    values = {
+        "name": "up",
+        "type": "anthropic",
+        "host": "api.example",
+        "path": "/v1/messages",
+        **more,
+    }
     return Provider.objects.create(**values)
 
 
@@ -43,7 +51,11 @@ def test_it_works(watcher: ConfigWatcher) -> None:
     after = store.current
     assert "up" not in before.providers
     provider = after.providers["up"]
-    assert (provider.host, provider.headers, provider.model_names) == ("api.example", (("x-a", "1"),), ("m",))
+    assert (provider.host, provider.headers, provider.model_names) == (
+        "api.example",
+        (("x-a", "1"),),
+        ("m",),
+    )
     assert isinstance(provider.auth, KeyAuth)
     assert "s3cret" not in repr(after) and provider.auth.ciphertext not in repr(after)
 
@@ -123,7 +135,9 @@ def test_a_users_hook_is_found_in_the_config_directory(settings: Any) -> None:
     ],
 )
 def test_bad_providers_are_refused_by_field(values: dict[str, Any], field: str) -> None:
-    provider = Provider(**{"name": "up", "type": "openai", "host": "api.example", "path": "/v1", **values})
+    provider = Provider(
+        **{"name": "up", "type": "openai", "host": "api.example", "path": "/v1", **values}
+    )
     with pytest.raises(ValidationError) as refused:
         provider.full_clean()
     assert field in refused.value.message_dict
@@ -131,7 +145,9 @@ def test_bad_providers_are_refused_by_field(values: dict[str, Any], field: str) 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "a.localhost"])
 def test_a_credential_may_go_to_this_machine_in_clear(host: str) -> None:
-    local = Provider(name="up", type="openai", host=host, scheme="http", path="/v1", auth_type="key", secret="x")
+    local = Provider(
+        name="up", type="openai", host=host, scheme="http", path="/v1", auth_type="key", secret="x"
+    )
     assert local.full_clean() is None  # type: ignore[func-returns-value]
 
 

@@ -48,7 +48,11 @@ def google_client(demo: DemoProvider) -> Any:
 
 async def test_anthropic(demo: DemoProvider) -> None:
     client = anthropic_client(demo)
-    ask: Any = {"model": "demo", "max_tokens": 99, "messages": [{"role": "user", "content": "Hello"}]}
+    ask: Any = {
+        "model": "demo",
+        "max_tokens": 99,
+        "messages": [{"role": "user", "content": "Hello"}],
+    }
     whole = await client.messages.create(**ask)
     assert whole.stop_reason == "end_turn"
     assert "Hello" in whole.content[0].text
@@ -56,7 +60,9 @@ async def test_anthropic(demo: DemoProvider) -> None:
         streamed = await stream.get_final_message()
     assert streamed.content[0].text == whole.content[0].text
     assert streamed.usage.output_tokens == whole.usage.output_tokens
-    assert (await client.messages.count_tokens(model="demo", messages=ask["messages"])).input_tokens > 0
+    assert (
+        await client.messages.count_tokens(model="demo", messages=ask["messages"])
+    ).input_tokens > 0
     assert "demo" in [model.id async for model in client.models.list()]
 
 
@@ -81,7 +87,9 @@ async def test_openai_chat(demo: DemoProvider) -> None:
     ask: Any = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}
     whole = await client.chat.completions.create(**ask)
     text, usage = "", None
-    async for chunk in await client.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}):
+    async for chunk in await client.chat.completions.create(
+        **ask, stream=True, stream_options={"include_usage": True}
+    ):
         text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
         usage = chunk.usage or usage
     assert text == whole.choices[0].message.content
@@ -89,7 +97,9 @@ async def test_openai_chat(demo: DemoProvider) -> None:
     assert usage.completion_tokens > 0
     tools = [{"type": "function", "function": {"name": "weather", "parameters": WEATHER}}]
     called = await client.chat.completions.create(**ask, tools=tools)
-    assert json.loads(called.choices[0].message.tool_calls[0].function.arguments) == {"city": "Hello"}
+    assert json.loads(called.choices[0].message.tool_calls[0].function.arguments) == {
+        "city": "Hello"
+    }
 
 
 async def test_openai_responses(demo: DemoProvider) -> None:
@@ -107,15 +117,20 @@ async def test_openai_responses(demo: DemoProvider) -> None:
 async def test_google(demo: DemoProvider) -> None:
     models = google_client(demo).aio.models
     whole = await models.generate_content(model="demo", contents="Hello")
-    streamed = [part async for part in await models.generate_content_stream(model="demo", contents="Hello")]
+    streamed = [
+        part async for part in await models.generate_content_stream(model="demo", contents="Hello")
+    ]
     assert "".join(part.text or "" for part in streamed) == whole.text
     assert streamed[-1].candidates[0].finish_reason == "STOP"
     assert (await models.count_tokens(model="demo", contents="Hello")).total_tokens > 0
     tool = genai_types.Tool(
-        function_declarations=[genai_types.FunctionDeclaration(name="weather", parameters_json_schema=WEATHER)]
+        function_declarations=[
+            genai_types.FunctionDeclaration(name="weather", parameters_json_schema=WEATHER)
+        ]
     )
     config = genai_types.GenerateContentConfig(
-        tools=[tool], automatic_function_calling=genai_types.AutomaticFunctionCallingConfig(disable=True)
+        tools=[tool],
+        automatic_function_calling=genai_types.AutomaticFunctionCallingConfig(disable=True),
     )
     called = await models.generate_content(model="demo", contents="Hello", config=config)
     assert called.function_calls[0].args == {"city": "Hello"}

@@ -47,7 +47,9 @@ def test_a_session_header_wins() -> None:
 
 
 def test_verbose_mode() -> None:
-    ex = exchange(headers={"anthropic-version": "1", "anthropic-beta": "redact-thinking-2025,fine-tool"})
+    ex = exchange(
+        headers={"anthropic-version": "1", "anthropic-beta": "redact-thinking-2025,fine-tool"}
+    )
     steps = run_hook("verbose_mode", ex)
     assert ex.headers["anthropic-beta"] == "fine-tool"
     assert steps[0].changed == ("header:anthropic-beta",)
@@ -66,7 +68,10 @@ def test_verbose_mode_leaves_other_vendors_alone() -> None:
             {"system": [{"type": "text", "text": "x"}, {"type": "text", "text": "commitbee"}]},
             lambda b: b["system"][1]["text"],
         ),
-        ({"messages": [{"role": "system", "content": "commitbee"}]}, lambda b: b["messages"][0]["content"]),
+        (
+            {"messages": [{"role": "system", "content": "commitbee"}]},
+            lambda b: b["messages"][0]["content"],
+        ),
         ({"instructions": "commitbee", "input": "x"}, lambda b: b["instructions"]),
     ],
 )
@@ -79,7 +84,9 @@ def test_commitbee_compat(body: Any, where: Any) -> None:
     assert ex.body.data.count(b"bare JSON") == 1
 
 
-@pytest.mark.parametrize("body", [{"system": "You are a bee."}, {"messages": [None, 5]}, [], 3, {"system": [1, None]}])
+@pytest.mark.parametrize(
+    "body", [{"system": "You are a bee."}, {"messages": [None, 5]}, [], 3, {"system": [1, None]}]
+)
 def test_commitbee_compat_leaves_others_alone(body: Any) -> None:
     ex = exchange(body)
     before = ex.body.data
@@ -108,7 +115,9 @@ def test_hooks_keep_their_promises_on_real_requests(name: str, corpus: Path) -> 
             for step in run_hook(name, ex):
                 assert step.outcome != "error", (file.name, step.reason)
                 for change in step.changed:
-                    allowed = change in spec.writes or any(w.startswith(change + ":") for w in spec.writes)
+                    allowed = change in spec.writes or any(
+                        w.startswith(change + ":") for w in spec.writes
+                    )
                     assert allowed, f"{name} changed {change} on {file.name}"
             count += 1
     assert count > 50
@@ -124,6 +133,8 @@ def test_hooks_keep_their_promises_on_real_requests(name: str, corpus: Path) -> 
         ("commitbee_compat", {"signature": ""}, "parameter signature"),
     ],
 )
-def test_bad_hooks_are_refused_with_a_reason(name: str, params: dict[str, Any] | None, message: str) -> None:
+def test_bad_hooks_are_refused_with_a_reason(
+    name: str, params: dict[str, Any] | None, message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         build_plan([HookConf("outbound", name, params=params)], Stage.OUTBOUND)

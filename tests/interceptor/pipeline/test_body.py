@@ -13,14 +13,18 @@ from interceptor.pipeline.body import Body, encode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "gzip", "deflate", "br", "zstd"])
 @given(value=st.dictionaries(st.text(max_size=8), JSON, max_size=5))
-def test_reading_changes_no_byte_and_writing_changes_only_what_it_says(encoding: str, value: dict[str, object]) -> None:
+def test_reading_changes_no_byte_and_writing_changes_only_what_it_says(
+    encoding: str, value: dict[str, object]
+) -> None:
     plain = json.dumps(value, indent=1).encode()
     body = Body(encode(plain, encoding), encoding)
     before = body.data
@@ -34,7 +38,8 @@ def test_reading_changes_no_byte_and_writing_changes_only_what_it_says(encoding:
 
 
 @given(
-    data=st.binary(max_size=200), encoding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x-unknown", "gzip, br"])
+    data=st.binary(max_size=200),
+    encoding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x-unknown", "gzip, br"]),
 )
 def test_garbage_is_passed_on_unread(data: bytes, encoding: str) -> None:
     body = Body(data, encoding)

@@ -28,7 +28,13 @@ def test_setting_the_same_value_changes_nothing() -> None:
 def test_a_header_can_take_a_place() -> None:
     headers = HeaderMap(FIELDS)
     headers.insert(1, "Authorization", "Bearer x")
-    assert [name for name, _ in headers.fields] == [b"Host", b"Authorization", b"X-Api-Key", b"Accept", b"accept"]
+    assert [name for name, _ in headers.fields] == [
+        b"Host",
+        b"Authorization",
+        b"X-Api-Key",
+        b"Accept",
+        b"accept",
+    ]
     headers.insert(0, "accept", "c")
     assert headers.fields[0] == (b"Accept", b"c") and headers.get_all("accept") == ["c"]
 

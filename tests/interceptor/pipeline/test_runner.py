@@ -44,7 +44,9 @@ def half_done(ex: Exchange) -> None:
 
 
 def plan(*specs: HookSpec, builtin: bool = True) -> Plan:
-    return make_plan([PlannedHook(spec, position, builtin=builtin) for position, spec in enumerate(specs)])
+    return make_plan(
+        [PlannedHook(spec, position, builtin=builtin) for position, spec in enumerate(specs)]
+    )
 
 
 def test_it_works() -> None:
@@ -58,7 +60,9 @@ def test_it_works() -> None:
 
 
 def test_a_reader_waits_for_the_writer_that_stands_before_it_and_no_other() -> None:
-    assert [[h.label for h in level] for level in plan(set_header, copy_header, set_model).levels] == [
+    assert [
+        [h.label for h in level] for level in plan(set_header, copy_header, set_model).levels
+    ] == [
         ["set_header", "set_model"],
         ["copy_header"],
     ]

@@ -1,4 +1,6 @@
-"""The time limit: no clock for work that waits for nothing; otherwise what `asyncio.timeout` does."""
+"""The time limit: no clock for work that waits for nothing; otherwise what `asyncio.timeout`
+does.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,12 @@ PROVIDERS = (
     ProviderConf("openai", "openai", "api.openai.com", path="/v1/chat/completions"),
     ProviderConf("zai", "openai", "api.z.ai", path="/api/paas/v4/chat/completions"),
     ProviderConf("codex", "openai_responses", "chatgpt.com", path="/backend-api/codex/responses"),
-    ProviderConf("google", "google", "generativelanguage.googleapis.com", path="/v1beta/models/{model}:{action}"),
+    ProviderConf(
+        "google",
+        "google",
+        "generativelanguage.googleapis.com",
+        path="/v1beta/models/{model}:{action}",
+    ),
     ProviderConf("gemini", "gemini", "cloudcode-pa.googleapis.com", path="/v1internal:{action}"),
     ProviderConf("ollama", "openai", "127.0.0.1", "http", 11434, "/v1/chat/completions"),
 )
@@ -33,7 +38,9 @@ def rule(action: str = "redirect", **more: Any) -> RuleConf:
     return RuleConf(id=7, action=action, **{"name": "r", **more, **patterns})
 
 
-def route(path: str, key: str = "", *, rules: tuple[RuleConf, ...] = (), model: str = "", host: str = "h") -> Decision:
+def route(
+    path: str, key: str = "", *, rules: tuple[RuleConf, ...] = (), model: str = "", host: str = "h"
+) -> Decision:
     snapshot = Snapshot(providers=MappingProxyType(BY_NAME), rules=rules)
     return decide(
         snapshot,
@@ -48,11 +55,23 @@ def route(path: str, key: str = "", *, rules: tuple[RuleConf, ...] = (), model: 
 @pytest.mark.parametrize(
     ("path", "key", "target"),
     [
-        ("/v1/messages?beta=true", "anthropic", "https://api.anthropic.com:443/v1/messages?beta=true"),
-        ("/v1/messages/count_tokens", "deepseek", "https://api.deepseek.com:443/anthropic/v1/messages/count_tokens"),
+        (
+            "/v1/messages?beta=true",
+            "anthropic",
+            "https://api.anthropic.com:443/v1/messages?beta=true",
+        ),
+        (
+            "/v1/messages/count_tokens",
+            "deepseek",
+            "https://api.deepseek.com:443/anthropic/v1/messages/count_tokens",
+        ),
         ("/chat/completions", "openai", "https://api.openai.com:443/v1/chat/completions"),
         ("/v1/responses", "openai", "https://api.openai.com:443/v1/responses"),
-        ("/v1/responses/abc/cancel", "openai", "https://api.openai.com:443/v1/responses/abc/cancel"),
+        (
+            "/v1/responses/abc/cancel",
+            "openai",
+            "https://api.openai.com:443/v1/responses/abc/cancel",
+        ),
         ("/v1/embeddings", "zai", "https://api.z.ai:443/api/paas/v4/embeddings"),
         ("/v1/chat/completions", "zai", "https://api.z.ai:443/api/paas/v4/chat/completions"),
         ("/v1/responses", "codex", "https://chatgpt.com:443/backend-api/codex/responses"),
@@ -63,7 +82,11 @@ def route(path: str, key: str = "", *, rules: tuple[RuleConf, ...] = (), model: 
             "google",
             "https://generativelanguage.googleapis.com:443/v1alpha/models/gemini-x:streamGenerateContent?alt=sse",
         ),
-        ("/v1internal:countTokens", "gemini", "https://cloudcode-pa.googleapis.com:443/v1internal:countTokens"),
+        (
+            "/v1internal:countTokens",
+            "gemini",
+            "https://cloudcode-pa.googleapis.com:443/v1internal:countTokens",
+        ),
         ("/api/hello", "anthropic", "https://api.anthropic.com:443/api/hello"),
     ],
 )
@@ -97,7 +120,8 @@ def test_side_endpoints_stay_with_their_vendor(path: str, key: str, status_code:
 def test_a_shared_side_endpoint_goes_to_the_vendor_the_headers_name() -> None:
     for family, status_code in ((ANTHROPIC_MESSAGES, 0), (OPENAI_CHAT, 501)):
         decision = decide(
-            Snapshot(), Facts(("h",), "/v1/files", ""), sentinel=BY_NAME["anthropic"], client_format=None,
+            Snapshot(), Facts(("h",), "/v1/files", ""), sentinel=BY_NAME["anthropic"],
+            client_format=None,
             method="POST", body=None, family=family,
         )  # fmt: skip
         assert decision.status_code == status_code
@@ -113,11 +137,21 @@ def test_nothing_matches() -> None:
 def test_first_match_wins_and_all_conditions_must_hold() -> None:
     rules = (
         rule(name="host", match_host="^other$", dest_provider="openai"),
-        rule(name="model", match_path="^/v1/chat", match_model="^gpt-4", dest_provider="ollama", dest_model="llama"),
+        rule(
+            name="model",
+            match_path="^/v1/chat",
+            match_model="^gpt-4",
+            dest_provider="ollama",
+            dest_model="llama",
+        ),
         rule(name="all", dest_provider="openai"),
     )
     decision = route("/v1/chat/completions", rules=rules, model="gpt-4o")
-    assert (decision.rule and decision.rule.name, decision.host, decision.model) == ("model", "127.0.0.1", "llama")
+    assert (decision.rule and decision.rule.name, decision.host, decision.model) == (
+        "model",
+        "127.0.0.1",
+        "llama",
+    )
     decision = route("/v1/chat/completions", rules=rules, model="o9")
     assert decision.rule and decision.rule.name == "all"
     decision = route("/v1/chat/completions", rules=rules, host="other")
@@ -143,7 +177,11 @@ def test_a_rule_beats_the_sentinel() -> None:
             "/v1/chat/completions",
             "https://eu.example:443/v1/chat/completions",
         ),
-        (rule(dest_provider="openai", dest_path="/beta"), "/v1/chat/completions", "https://api.openai.com:443/beta"),
+        (
+            rule(dest_provider="openai", dest_path="/beta"),
+            "/v1/chat/completions",
+            "https://api.openai.com:443/beta",
+        ),
         (
             rule(dest_provider="google", dest_model="gemini-y"),
             "/v1beta/models/gemini-x:generateContent",
@@ -168,7 +206,9 @@ def test_rules_that_lead_nowhere_say_so() -> None:
 def test_a_models_name_cannot_leave_its_path_segment() -> None:
     template = ProviderConf("v", "vertex_ai", "h", path="/x/{model}:{action}")
     path = "/v1beta/models/..%2f..%2fadmin:generateContent"
-    assert "/../" not in provider_path(template, path, {}, fmt="google_generate", model="../../admin")
+    assert "/../" not in provider_path(
+        template, path, {}, fmt="google_generate", model="../../admin"
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,12 +236,21 @@ VERTEX = ProviderConf(
     ("project", "location", "url"),
     [
         ("", "", "us-central1-aiplatform.googleapis.com/v1/projects/own/locations/us-central1"),
-        ("p-2", "europe-west4", "europe-west4-aiplatform.googleapis.com/v1/projects/p-2/locations/europe-west4"),
+        (
+            "p-2",
+            "europe-west4",
+            "europe-west4-aiplatform.googleapis.com/v1/projects/p-2/locations/europe-west4",
+        ),
         ("", "global", "aiplatform.googleapis.com/v1/projects/own/locations/global"),
     ],
 )
 def test_vertex_rules_choose_project_and_location(project: str, location: str, url: str) -> None:
-    made = rule("transform", dest_provider="vertex", dest_vertex_project=project, dest_vertex_location=location)
+    made = rule(
+        "transform",
+        dest_provider="vertex",
+        dest_vertex_project=project,
+        dest_vertex_location=location,
+    )
     snapshot = Snapshot(providers=MappingProxyType({"vertex": VERTEX}), rules=(made,))
     body = {"model": "gemini-x", "stream": True}
     decision = decide(
@@ -214,7 +263,8 @@ def test_vertex_rules_choose_project_and_location(project: str, location: str, u
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "x.aiplatform.googleapis.com", "evil-aiplatform.googleapis.com.example"]
+    "host",
+    ["evil.example", "x.aiplatform.googleapis.com", "evil-aiplatform.googleapis.com.example"],
 )
 def test_a_vertex_credential_stays_with_google(host: str) -> None:
     assert not VERTEX.owns(host, 443)

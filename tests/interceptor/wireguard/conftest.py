@@ -1,4 +1,6 @@
-"""One world for all tests of a file; what one test scripted or recorded is forgotten before the next."""
+"""One world for all tests of a file; what one test scripted or recorded is forgotten before the
+next.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from tests.interceptor.wireguard.world import World, running_world
 @pytest.fixture(scope="module")
 def whole_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     need_tunnel()
-    with running_world(tmp_path_factory.mktemp("wireguard"), ignore_hosts=[r"pinned\.test"]) as world:
+    with running_world(
+        tmp_path_factory.mktemp("wireguard"), ignore_hosts=[r"pinned\.test"]
+    ) as world:
         yield world
 
 

@@ -1,4 +1,6 @@
-"""JA3 and JA4 against published values, against tshark, and against bytes that nobody made on purpose."""
+"""JA3 and JA4 against published values, against tshark, and against bytes that nobody made on
+purpose.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptor.wireguard.client_hello import ClientHello, MalformedHello, is_grease, parse_client_hello
+from interceptor.wireguard.client_hello import (
+    ClientHello,
+    MalformedHello,
+    is_grease,
+    parse_client_hello,
+)
 from tests.conftest import need
 
 CIPHERS = "1301 1302 1303 c02b c02f c02c c030 cca9 cca8 c013 c014 009c 009d 002f 0035"
@@ -44,7 +51,9 @@ def hello(
     groups: list[int] = [29, 23, 24],  # noqa: B006
     legacy: int = 0x0303,
 ) -> bytes:
-    """The body of a ClientHello with these extensions in this order; those that have no content here are empty."""
+    """The body of a ClientHello with these extensions in this order; those that have no content
+    here are empty.
+    """
     contents = {
         0: block(2, b"\0" + block(2, b"a.test")),
         10: block(2, words(groups)),
@@ -53,7 +62,9 @@ def hello(
         16: block(2, block(1, alpn or b"")),
         43: block(1, words(versions)),
     }
-    packed = b"".join(struct.pack(">H", kind) + block(2, contents.get(kind, b"")) for kind in extensions)
+    packed = b"".join(
+        struct.pack(">H", kind) + block(2, contents.get(kind, b"")) for kind in extensions
+    )
     head = struct.pack(">H", legacy) + bytes(32) + block(1, b"")
     return head + block(2, words(ciphers)) + block(1, b"\0") + block(2, packed)
 
@@ -76,8 +87,9 @@ def test_the_published_example_of_ja4() -> None:
         )
     )
     assert found.ja4 == "t13d1516h2_8daaf6152771_e5627efa2ab1"
-    assert found.ja4_r == (
-        "t13d1516h2_002f,0035,009c,009d,1301,1302,1303,c013,c014,c02b,c02c,c02f,c030,cca8,cca9_"
+    assert (
+        found.ja4_r
+        == "t13d1516h2_002f,0035,009c,009d,1301,1302,1303,c013,c014,c02b,c02c,c02f,c030,cca8,cca9_"
         "0005,000a,000b,000d,0012,0015,0017,001b,0023,002b,002d,0033,4469,ff01_"
         "0403,0804,0401,0503,0805,0501,0806,0601"
     )
@@ -86,7 +98,9 @@ def test_the_published_example_of_ja4() -> None:
 
 def test_the_published_example_of_ja3() -> None:
     """The second example of the JA3 page: no extensions at all."""
-    found = parse_client_hello(hello(ciphers=[4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99], extensions=[], legacy=769))
+    found = parse_client_hello(
+        hello(ciphers=[4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99], extensions=[], legacy=769)
+    )
     assert found.ja3_full == "769,4-5-10-9-100-98-3-6-19-18-99,,,"
     assert found.ja3 == "de350869b8c85de67a350c8d186f11e6"
     assert found.ja4.endswith("_000000000000") and found.ja4.startswith("t10i110000_")
@@ -95,7 +109,8 @@ def test_the_published_example_of_ja3() -> None:
 @pytest.mark.parametrize(
     ("alpn", "shown"),
     [
-        (b"h2", "h2"), (b"http/1.1", "h1"), (b"h", "hh"), (None, "00"), (b"\xab", "ab"), (b"\x20", "20"),
+        (b"h2", "h2"), (b"http/1.1", "h1"), (b"h", "hh"), (None, "00"), (b"\xab", "ab"), (b"\x20",
+        "20"),
         (b"\xab\xcd", "ad"), (b"\x20\x61", "21"), (b"\x30\xab", "3b"), (b"\x61\x20", "60"),
         (b"\x30\x31\xab\xcd", "3d"), (b"\x30\xab\xcd\x31", "01"),
     ],
@@ -106,12 +121,20 @@ def test_the_published_examples_of_the_protocol(alpn: bytes | None, shown: str) 
 
 @pytest.mark.parametrize(
     ("versions", "legacy", "shown"),
-    [([0x0304, 0x0303], 0x0303, "13"), ([], 0x0303, "12"), ([], 0x0302, "11"), ([], 0x0300, "s3"), ([0x9999], 3, "00")],
+    [
+        ([0x0304, 0x0303], 0x0303, "13"),
+        ([], 0x0303, "12"),
+        ([], 0x0302, "11"),
+        ([], 0x0300, "s3"),
+        ([0x9999], 3, "00"),
+    ],
 )
 def test_the_version(versions: list[int], legacy: int, shown: str) -> None:
     extensions = [43] if versions else []
     assert (
-        parse_client_hello(hello(ciphers=[1], extensions=extensions, versions=versions, legacy=legacy)).ja4[1:3]
+        parse_client_hello(
+            hello(ciphers=[1], extensions=extensions, versions=versions, legacy=legacy)
+        ).ja4[1:3]
         == shown
     )
 
@@ -131,7 +154,11 @@ def test_a_record_a_message_and_a_body_are_the_same() -> None:
 def test_what_openssl_sends_reads_the_same_by_tshark(tmp_path: Path) -> None:
     """tshark has a JA3 of its own."""
     need("tshark", shutil.which("tshark") is not None)
-    hellos = [openssl_hello(None), openssl_hello(["h2", "http/1.1"]), openssl_hello(["http/1.1"], name=None)]
+    hellos = [
+        openssl_hello(None),
+        openssl_hello(["h2", "http/1.1"]),
+        openssl_hello(["http/1.1"], name=None),
+    ]
     capture = tmp_path / "hellos.pcap"
     capture.write_bytes(pcap(hellos))
     fields = ["-e", "tls.handshake.ja3_full", "-e", "tls.handshake.ja3"]
@@ -158,8 +185,13 @@ def pcap(payloads: list[bytes]) -> bytes:
     """A capture of raw IPv4 packets, each the beginning of a TCP connection of its own."""
     data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
     for number, payload in enumerate(payloads):
-        tcp = struct.pack(">HHIIBBHHH", 40000 + number, 443, 1, 1, 0x50, 0x18, 65535, 0, 0) + payload
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, bytes(4), bytes(4)) + tcp
+        tcp = (
+            struct.pack(">HHIIBBHHH", 40000 + number, 443, 1, 1, 0x50, 0x18, 65535, 0, 0) + payload
+        )
+        ip = (
+            struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, bytes(4), bytes(4))
+            + tcp
+        )
         data += struct.pack("<IIII", number, 0, len(ip), len(ip)) + ip
     return data
 
@@ -203,7 +235,9 @@ def test_lists_come_back_without_grease(ciphers: list[int], groups: list[int]) -
 
 
 @given(st.permutations(CHROME["ciphers"]), st.permutations(CHROME["extensions"]))
-def test_ja4_does_not_depend_on_order_and_ja3_does(ciphers: list[int], extensions: list[int]) -> None:
+def test_ja4_does_not_depend_on_order_and_ja3_does(
+    ciphers: list[int], extensions: list[int]
+) -> None:
     usual = ClientHello(0x0303, tuple(CHROME["ciphers"]), tuple(CHROME["extensions"]))
     found = ClientHello(0x0303, tuple(ciphers), tuple(extensions))
     assert found.ja4 == usual.ja4
@@ -213,4 +247,6 @@ def test_ja4_does_not_depend_on_order_and_ja3_does(ciphers: list[int], extension
 
 
 def test_the_sixteen_greases() -> None:
-    assert [value for value in range(0x10000) if is_grease(value)] == [0x0A0A + 0x1010 * n for n in range(16)]
+    assert [value for value in range(0x10000) if is_grease(value)] == [
+        0x0A0A + 0x1010 * n for n in range(16)
+    ]

@@ -58,7 +58,10 @@ def test_nothing_that_passed_is_held(world: World) -> None:
 
 
 def test_a_server_that_is_not_there(world: World) -> None:
-    with world.run.tcp(world.run.address("closed.test"), 22) as connection, suppress(ConnectionError):
+    with (
+        world.run.tcp(world.run.address("closed.test"), 22) as connection,
+        suppress(ConnectionError),
+    ):
         connection.sendall(b"\x00x")
         assert connection.recv(10) == b""
     record = world.record(method="TCP")
@@ -68,7 +71,9 @@ def test_a_server_that_is_not_there(world: World) -> None:
 
 def test_a_client_that_does_not_trust_us_is_told_apart(world: World) -> None:
     world.run.address("evil.test")
-    context = ssl.create_default_context(cafile=world.authority_file)  # it pins the server's own authority
+    context = ssl.create_default_context(
+        cafile=world.authority_file
+    )  # it pins the server's own authority
     with pytest.raises(ssl.SSLError):
         context.wrap_socket(world.run.tcp(ADDRESSES["evil.test"], 443), server_hostname="evil.test")
     record = world.record(method="TLS")
@@ -100,7 +105,9 @@ def test_quic_is_closed(world: World) -> None:
             with world.run.made("u") as udp:
                 udp.sendto(b"to %d" % port, (address, port))
         assert server.recv(100) == b"to 444"
-    assert [record.path for record in world.proxy.sink.live if record.method == "UDP"] == ["192.0.2.17:444"]
+    assert [record.path for record in world.proxy.sink.live if record.method == "UDP"] == [
+        "192.0.2.17:444"
+    ]
 
 
 def test_the_end_of_a_run_ends_its_connections(world: World) -> None:
@@ -115,7 +122,15 @@ def test_the_end_of_a_run_ends_its_connections(world: World) -> None:
         run.lease_socket.close()
         assert world.record(method="TCP", run_label="ends").finished_at is not None
         until(lambda: "ends" not in [known.label for known in world.proxy.proxy.runs])
-        until(lambda: not [one for one in manager.connections.values() if one.client.proxy_mode.full_spec in own])
+        until(
+            lambda: (
+                not [
+                    one
+                    for one in manager.connections.values()
+                    if one.client.proxy_mode.full_spec in own
+                ]
+            )
+        )
         connection.close()
 
 

@@ -11,7 +11,12 @@ from tests.interceptor.wireguard.world import ADDRESSES, World
 def test_a_name_that_a_setting_maps(world: World) -> None:
     assert world.run.address("GOOD.test") == ADDRESSES["good.test"]
     record = world.record(method="DNS")
-    assert (record.host, record.path, record.source, record.state) == ("good.test", "A", "wireguard", "done")
+    assert (record.host, record.path, record.source, record.state) == (
+        "good.test",
+        "A",
+        "wireguard",
+        "done",
+    )
     assert record.route == "answered 192.0.2.10"
     assert (record.run_label, record.sides) == ("test", ())
 
@@ -39,7 +44,9 @@ def test_ipv6_lookups_make_no_rows(world: World) -> None:
     assert [record.path for record in world.records(method="DNS")] == ["A"]
 
 
-def test_no_answer_within_four_seconds_is_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_answer_within_four_seconds_is_a_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
 
     from mitmproxy.addons.dns_resolver import DnsResolver

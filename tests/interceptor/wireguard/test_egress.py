@@ -19,7 +19,9 @@ GONE = (ConnectionError, TimeoutError)
 
 @pytest.fixture(scope="module")
 def fenced(whole_world: World) -> Iterator[Captured]:
-    with whole_world.another(label="fenced", egress=["good.test", "echo.test", "pinned.test"]) as run:
+    with whole_world.another(
+        label="fenced", egress=["good.test", "echo.test", "pinned.test"]
+    ) as run:
         yield run
 
 
@@ -49,7 +51,9 @@ def test_other_names_are_not_looked_up(inside: World) -> None:
 
 
 def test_other_name_servers_are_not_asked(inside: World) -> None:
-    assert inside.run.lookup("good.test", server="192.0.2.99").response_code == response_codes.REFUSED
+    assert (
+        inside.run.lookup("good.test", server="192.0.2.99").response_code == response_codes.REFUSED
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,12 +68,16 @@ def test_other_name_servers_are_not_asked(inside: World) -> None:
         ("evil.test", None, ADDRESSES["evil.test"]),
     ],
 )
-def test_https_to_anything_else_is_answered_with_403(inside: World, address: str, sni: str | None, host: str) -> None:
+def test_https_to_anything_else_is_answered_with_403(
+    inside: World, address: str, sni: str | None, host: str
+) -> None:
     with inside.run.tls(ADDRESSES[address], sni) as connection:
         got = talk(connection, request(host, key="k"))
     assert got.startswith(b"HTTP/1.1 403")
     error = json.loads(got.partition(b"\r\n\r\n")[2])
-    assert error["type"] == "error" and "--egress" in error["error"]["message"], "in Anthropic's format"
+    assert error["type"] == "error" and "--egress" in error["error"]["message"], (
+        "in Anthropic's format"
+    )
     assert inside.evil.requests == inside.good.requests == []
     record = inside.record(method="POST")
     assert (record.action, record.status_code, record.run_label) == ("refused", 403, "fenced")
@@ -78,7 +86,9 @@ def test_https_to_anything_else_is_answered_with_403(inside: World, address: str
 
 def test_the_root_path_is_recorded_too(inside: World) -> None:
     with inside.run.tcp(ADDRESSES["plain.test"], 80) as connection:
-        assert talk(connection, b"GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n").startswith(b"HTTP/1.1 403")
+        assert talk(connection, b"GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n").startswith(
+            b"HTTP/1.1 403"
+        )
     assert inside.record(method="GET", path="/").action == "refused"
 
 
@@ -101,7 +111,9 @@ def test_tls_that_is_passed_on_unread_is_held_to_its_own_word(inside: World) -> 
     """The connection goes to an address that is allowed, and names a host that is not."""
     context = ssl.create_default_context(cafile=inside.authority_file)
     with pytest.raises((ssl.SSLError, OSError)):
-        context.wrap_socket(inside.run.tcp(ADDRESSES["pinned.test"], 443), server_hostname="pinned.test.evil.test")
+        context.wrap_socket(
+            inside.run.tcp(ADDRESSES["pinned.test"], 443), server_hostname="pinned.test.evil.test"
+        )
     record = inside.record(method="TCP")
     assert (record.action, record.host) == ("refused", "pinned.test.evil.test")
     assert inside.evil.requests == []

@@ -1,4 +1,6 @@
-"""Leases: one line each way, a server for as long as the connection lives, nothing left after it."""
+"""Leases: one line each way, a server for as long as the connection lives, nothing left after
+it.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +53,14 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
         yield directory, proxy
 
 
-def test_a_lease_and_its_end(directory: tuple[Path, Running], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lease_and_its_end(
+    directory: tuple[Path, Running], caplog: pytest.LogCaptureFixture
+) -> None:
     folder, proxy = directory
     with caplog.at_level(logging.DEBUG):
-        lease, connection = take_lease(folder, label="a\x1b[1m", command=["curl", "a b"], egress=None)
+        lease, connection = take_lease(
+            folder, label="a\x1b[1m", command=["curl", "a b"], egress=None
+        )
         (run,) = list(proxy.proxy.runs)
         assert (run.label, run.command, run.id) == ("a [1m", "curl 'a b'", lease.lease)
         assert is_bound(lease.port)
@@ -62,7 +68,10 @@ def test_a_lease_and_its_end(directory: tuple[Path, Running], caplog: pytest.Log
         until(lambda: not is_bound(lease.port))
     assert len(proxy.proxy.runs) == 0
     assert lease.private_key not in caplog.text and "PrivateKey" not in caplog.text
-    assert sorted(path.name for path in (folder / "run").iterdir()) == ["lease.lock", "lease.sock"], "no key is left"
+    assert sorted(path.name for path in (folder / "run").iterdir()) == [
+        "lease.lock",
+        "lease.sock",
+    ], "no key is left"
 
 
 def test_two_leases_have_nothing_in_common(directory: tuple[Path, Running]) -> None:
@@ -109,7 +118,9 @@ def test_too_many_leases(directory: tuple[Path, Running], monkeypatch: pytest.Mo
         take_lease(directory[0], label="b", command=["x"], egress=None)
 
 
-def test_a_launcher_that_says_nothing(directory: tuple[Path, Running], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_that_says_nothing(
+    directory: tuple[Path, Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lease_server, "REQUEST_TIMEOUT_S", 0.05)
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)

@@ -95,7 +95,10 @@ def test_overrides_that_are_none(dns: dict[str, str], upstream: dict[str, str], 
 
 def test_overrides() -> None:
     found = parse_overrides({"A.test": "192.0.2.1"}, {"A.test": "[::1]:8443"})
-    assert str(found.addresses["a.test"]) == "192.0.2.1" and found.upstreams["a.test"] == ("::1", 8443)
+    assert str(found.addresses["a.test"]) == "192.0.2.1" and found.upstreams["a.test"] == (
+        "::1",
+        8443,
+    )
 
 
 GOOD = provider("good", 443, host="good.test", scheme="https", auth=key_auth())
@@ -123,14 +126,18 @@ def test_a_providers_own_host(place: Destination, home: bool) -> None:
     assert place.is_own_host_of(GOOD) is home
 
 
-@pytest.mark.parametrize("more", [{"verify_tls": False}, {"scheme": "http"}, {"host": "other.test"}])
+@pytest.mark.parametrize(
+    "more", [{"verify_tls": False}, {"scheme": "http"}, {"host": "other.test"}]
+)
 def test_a_provider_that_is_not_at_home_there(more: dict[str, object]) -> None:
     assert not AT_HOME.is_own_host_of(replace(GOOD, **more))  # type: ignore[arg-type]
 
 
 def test_how_a_destination_is_called() -> None:
     assert AT_HOME.origin == "https://good.test"
-    assert Destination("http", "192.0.2.1", 8080, looked_up=("a.test",)).origin == "http://a.test:8080"
+    assert (
+        Destination("http", "192.0.2.1", 8080, looked_up=("a.test",)).origin == "http://a.test:8080"
+    )
     assert Destination("https", "2001:db8::1", 443).origin == "https://[2001:db8::1]"
 
 
@@ -138,7 +145,11 @@ def connection(
     address: tuple[str, int], *, mode: str = "wireguard:key@0", sni: str | None = None
 ) -> tuple[Client, Server]:
     client = Client(
-        peername=("10.0.0.1", 5), sockname=address, timestamp_start=0.0, proxy_mode=ProxyMode.parse(mode), sni=sni
+        peername=("10.0.0.1", 5),
+        sockname=address,
+        timestamp_start=0.0,
+        proxy_mode=ProxyMode.parse(mode),
+        sni=sni,
     )
     return client, Server(address=address)
 
@@ -158,7 +169,9 @@ def test_the_reverse_listener_reaches_it() -> None:
 
 def test_a_server_name_does_not_move_the_reverse_listeners_connections() -> None:
     overrides = parse_overrides({}, {"good.test": "127.0.0.1:9"})
-    client, server = connection(("other.test", 443), mode="reverse:http://localhost:1", sni="good.test")
+    client, server = connection(
+        ("other.test", 443), mode="reverse:http://localhost:1", sni="good.test"
+    )
     UpstreamAddon(RunBook(), overrides).server_connect(ServerConnectionHookData(server, client))
     assert server.address == ("other.test", 443)
 
@@ -175,7 +188,9 @@ def test_an_override_keeps_the_name_that_was_meant() -> None:
 
 def test_the_hosts_file(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
-    path.write_text("# none\n192.0.2.1 One one.test # x two.test\n\n192.0.2.2\tone\n::1 six\nbad line\n")
+    path.write_text(
+        "# none\n192.0.2.1 One one.test # x two.test\n\n192.0.2.2\tone\n::1 six\nbad line\n"
+    )
     hosts = HostsFile(path)
     assert [str(one) for one in hosts.lookup("one") or []] == ["192.0.2.1", "192.0.2.2"]
     assert (hosts.lookup("six"), hosts.lookup("two.test"), hosts.lookup("")) == ([], None, None)

@@ -1,4 +1,6 @@
-"""Rules, hooks and renewals on captured traffic: for requests with a sentinel key at its own host, and no others."""
+"""Rules, hooks and renewals on captured traffic: for requests with a sentinel key at its own host,
+and no others.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,16 @@ def ruled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Pat
     need_tunnel()
     folder = tmp_path_factory.mktemp("ruled")
     token = folder / "token"
-    filed = provider("filed", 443, host="good.test", scheme="https", auth=FileAuth(file=str(token), header="x-api-key"))
-    with running_world(folder, rules=RULES, more=(filed,), idle_timeout_s=0.5, body_size_limit="2k") as world:
+    filed = provider(
+        "filed",
+        443,
+        host="good.test",
+        scheme="https",
+        auth=FileAuth(file=str(token), header="x-api-key"),
+    )
+    with running_world(
+        folder, rules=RULES, more=(filed,), idle_timeout_s=0.5, body_size_limit="2k"
+    ) as world:
         yield world, token
 
 
@@ -46,13 +56,19 @@ def test_a_rule_moves_a_sentinels_request(world: World) -> None:
     ask(world, "good.test", request("good.test", body=body("moved")))
     record = world.record(method="POST")
     assert (record.provider, record.rule, record.host) == ("other", "moved", "other.test")
-    assert world.good.last.header("x-api-key") == OTHER and world.good.last.header("host") == "other.test"
+    assert (
+        world.good.last.header("x-api-key") == OTHER
+        and world.good.last.header("host") == "other.test"
+    )
 
 
 def test_a_rule_to_a_foreign_host_gives_it_no_credential(world: World) -> None:
     ask(world, "good.test", request("good.test", body=body("away")))
     assert world.evil.requests, "the rule was followed"
-    assert CANARY not in world.everything_seen_by_evil and "sk-ccproxy" not in world.everything_seen_by_evil
+    assert (
+        CANARY not in world.everything_seen_by_evil
+        and "sk-ccproxy" not in world.everything_seen_by_evil
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,28 +80,44 @@ def test_a_rule_to_a_foreign_host_gives_it_no_credential(world: World) -> None:
         ("evil.test", "sk-ccproxy-other", "/v1/everything", "x"),
     ],
 )
-def test_no_rule_touches_anything_else(world: World, host: str, key: str, path: str, model: str) -> None:
+def test_no_rule_touches_anything_else(
+    world: World, host: str, key: str, path: str, model: str
+) -> None:
     sent = request(host, key=key, path=path, body=body(model))
     ask(world, host, sent)
     server = world.good if host == "good.test" else world.evil
     assert server.last.head + server.last.body == sent
     record = world.record(method="POST")
-    assert (record.action, record.rule, record.provider, record.host) == ("passthrough", "", "", host)
+    assert (record.action, record.rule, record.provider, record.host) == (
+        "passthrough",
+        "",
+        "",
+        host,
+    )
 
 
 def test_no_limit_of_the_proxys_port_is_put_on_anything_else(world: World) -> None:
     """Neither how large a request may be nor how long an answer may take."""
     world.evil.scripts["/v1/messages"] = Script(pieces=(b"a", b"b"), pause_s=1.2)
     got = ask(world, "evil.test", request("evil.test", key="users-own-key", body=bytes(5000)))
-    assert got.startswith(b"HTTP/1.1 200") and got.endswith(b"ab") and world.evil.last.body == bytes(5000)
+    assert (
+        got.startswith(b"HTTP/1.1 200")
+        and got.endswith(b"ab")
+        and world.evil.last.body == bytes(5000)
+    )
 
 
 def test_side_endpoints_keep_their_path(world: World) -> None:
     ask(world, "good.test", request("good.test", path="/api/oauth/usage?x=%2F", body=b""))
-    assert world.good.last.target == "/api/oauth/usage?x=%2F" and world.good.last.header("x-api-key") == CANARY
+    assert (
+        world.good.last.target == "/api/oauth/usage?x=%2F"
+        and world.good.last.header("x-api-key") == CANARY
+    )
 
 
-def test_a_refused_credential_is_renewed_and_sent_again(world: World, ruled: tuple[World, Path]) -> None:
+def test_a_refused_credential_is_renewed_and_sent_again(
+    world: World, ruled: tuple[World, Path]
+) -> None:
     token = ruled[1]
     token.write_text("old-token-000111222")
 
@@ -98,7 +130,10 @@ def test_a_refused_credential_is_renewed_and_sent_again(world: World, ruled: tup
     world.good.scripts["/v1/messages"] = checked
     got = ask(world, "good.test", request("good.test", key="sk-ccproxy-filed"))
     assert got.startswith(b"HTTP/1.1 200") and b"x-ccproxy" not in got.lower()
-    assert [seen.header("x-api-key") for seen in world.good.requests] == ["old-token-000111222", "new-token-333444555"]
+    assert [seen.header("x-api-key") for seen in world.good.requests] == [
+        "old-token-000111222",
+        "new-token-333444555",
+    ]
     record = world.record(method="POST")
     assert [step.stage for step in record.hooks][-1] == "replay" and record.run_label == "test"
 

@@ -47,7 +47,9 @@ def test_the_client_gets_a_configuration_that_works(proxy: Running, tmp_path: Pa
     found.read_string(stored_client_config(tmp_path, 0))
     port = int(found["Peer"]["Endpoint"].removeprefix("127.0.0.1:"))
     assert port > 0 and found["Interface"]["DNS"] == "10.0.0.53"
-    Keys.from_raw(decode_key(found["Interface"]["PrivateKey"]), decode_key(found["Peer"]["PublicKey"]))
+    Keys.from_raw(
+        decode_key(found["Interface"]["PrivateKey"]), decode_key(found["Peer"]["PublicKey"])
+    )
     for name in ("wireguard.conf", "wireguard-client.conf"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     proxy.on_loop(service.stop())

@@ -1,4 +1,6 @@
-"""Captured traffic reaches whom it was meant for as it was sent, and comes back as it was answered."""
+"""Captured traffic reaches whom it was meant for as it was sent, and comes back as it was
+answered.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from tests.fakes.upstream import Script, sse
 from tests.interceptor.wireguard.world import ADDRESSES, CANARY, OTHER, World, talk
 
 ODD_HEAD = (
-    b"POST /v1/messages?b=2&a=%%7e HTTP/1.1\r\nhOsT: evil.test\r\nX-Zeta: 1\r\nx-alpha: two\r\nACCEPT: */*\r\n"
-    b"x-ccproxy-hooks: -inject_auth\r\nX-Zeta: 2\r\nOrigin: https://page.example\r\nContent-Type: text/plain\r\n"
-    b"Content-LENGTH: %d\r\n\r\n"
+    b"POST /v1/messages?b=2&a=%%7e HTTP/1.1\r\nhOsT: evil.test\r\nX-Zeta: 1\r\nx-alpha:"
+    b" two\r\nACCEPT: */*\r\nx-ccproxy-hooks: -inject_auth\r\nX-Zeta: 2\r\nOrigin:"
+    b" https://page.example\r\nContent-Type: text/plain\r\nContent-LENGTH: %d\r\n\r\n"
 )
 
 
@@ -25,8 +27,13 @@ def ask(world: World, name: str, data: bytes, *, host: str = "", port: int = 443
         return talk(connection, data)
 
 
-def request(host: str, *, key: str = "sk-ccproxy-good", body: bytes = b"{}", path: str = "/v1/messages") -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nx-api-key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+def request(
+    host: str, *, key: str = "sk-ccproxy-good", body: bytes = b"{}", path: str = "/v1/messages"
+) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nx-api-key: {key}\r\nContent-Length:"
+        f" {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
@@ -35,7 +42,12 @@ def request(host: str, *, key: str = "sk-ccproxy-good", body: bytes = b"{}", pat
 )
 def test_every_byte_passes_both_ways(world: World, body: bytes) -> None:
     answer = b"\x00\xff not json {"
-    headers = (("X-Odd-CASE", "1"), ("set-cookie", "a=1"), ("Set-Cookie", "b=2"), ("access-control-allow-origin", "*"))
+    headers = (
+        ("X-Odd-CASE", "1"),
+        ("set-cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("access-control-allow-origin", "*"),
+    )
     world.evil.scripts["/v1/messages"] = Script(status=418, headers=headers, pieces=(answer,))
     got = ask(world, "evil.test", ODD_HEAD % len(body) + body)
     seen = world.evil.last
@@ -51,19 +63,32 @@ def test_every_byte_passes_both_ways(world: World, body: bytes) -> None:
 
 
 def test_it_is_recorded_as_what_it_was(world: World) -> None:
-    body = json.dumps({"model": "m-1", "metadata": {"user_id": "u_account_a_session_s-9"}, "messages": []}).encode()
+    body = json.dumps(
+        {"model": "m-1", "metadata": {"user_id": "u_account_a_session_s-9"}, "messages": []}
+    ).encode()
     ask(world, "evil.test", request("evil.test", key="real-key-of-the-user", body=body))
     record = world.record(method="POST")
-    assert (record.source, record.host, record.path, record.state) == ("wireguard", "evil.test", "/v1/messages", "done")
+    assert (record.source, record.host, record.path, record.state) == (
+        "wireguard",
+        "evil.test",
+        "/v1/messages",
+        "done",
+    )
     assert (record.run_label, record.run_command) == ("test", "agent --flag 'two words'")
-    assert (record.action, record.provider, record.credential_injected) == ("passthrough", "", False)
+    assert (record.action, record.provider, record.credential_injected) == (
+        "passthrough",
+        "",
+        False,
+    )
     assert (record.client_format, record.requested_model) == ("anthropic_messages", "m-1")
     assert record.session_id == "s-9"
     assert record.client_url == "https://evil.test/v1/messages"
     sides = {side.side: side for side in record.sides}
     assert sides["client"].body == sides["forwarded"].body == body
     assert sides["upstream"].body == sides["delivered"].body
-    assert record.ja4.startswith("t13d") and len(record.ja3) == 32 and record.ja3_full.count(",") == 4
+    assert (
+        record.ja4.startswith("t13d") and len(record.ja3) == 32 and record.ja3_full.count(",") == 4
+    )
     assert record.hooks == ()
 
 
@@ -72,7 +97,8 @@ def test_a_large_upload_is_not_held_back(world: World) -> None:
     size = 3 * 1024 * 1024
     with world.run.tls(world.run.address("evil.test"), "evil.test") as connection:
         connection.sendall(
-            b"PUT /blob HTTP/1.1\r\nHost: evil.test\r\nContent-Length: %d\r\n\r\n" % size + bytes(size - 1)
+            b"PUT /blob HTTP/1.1\r\nHost: evil.test\r\nContent-Length: %d\r\n\r\n" % size
+            + bytes(size - 1)
         )
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
@@ -84,7 +110,9 @@ def test_a_large_upload_is_not_held_back(world: World) -> None:
 
 def test_a_download_passes_while_it_comes(world: World) -> None:
     gate = threading.Event()
-    world.evil.scripts["/big"] = Script(pieces=(bytes(300_000), b"end"), gate=gate, framing="chunked")
+    world.evil.scripts["/big"] = Script(
+        pieces=(bytes(300_000), b"end"), gate=gate, framing="chunked"
+    )
     with world.run.tls(world.run.address("evil.test"), "evil.test") as connection:
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: evil.test\r\n\r\n")
         got = b""
@@ -94,7 +122,9 @@ def test_a_download_passes_while_it_comes(world: World) -> None:
         while not got.endswith(b"0\r\n\r\n"):
             got += connection.recv(65536)
     assert got.count(b"end") == 1
-    assert [side.body_size_bytes for side in world.record(path="/big").sides if side.side == "delivered"] == [300_003]
+    assert [
+        side.body_size_bytes for side in world.record(path="/big").sides if side.side == "delivered"
+    ] == [300_003]
 
 
 def test_a_large_body_that_is_no_llms_is_kept_in_part(world: World) -> None:
@@ -106,7 +136,11 @@ def test_a_large_body_that_is_no_llms_is_kept_in_part(world: World) -> None:
         while not got.endswith(b"0\r\n\r\n"):
             got += connection.recv(65536)
     side = next(side for side in world.record(path="/iso").sides if side.side == "delivered")
-    assert side.body_truncated and side.body_size_bytes == 6 * len(piece) and len(side.body or b"") <= 4 * len(piece)
+    assert (
+        side.body_truncated
+        and side.body_size_bytes == 6 * len(piece)
+        and len(side.body or b"") <= 4 * len(piece)
+    )
 
 
 def test_an_event_stream_is_live(world: World) -> None:
@@ -139,7 +173,9 @@ def test_several_requests_use_one_connection_each_side(world: World) -> None:
 
 
 def test_http2_stays_http2_for_the_client(world: World) -> None:
-    with world.run.tls(world.run.address("evil.test"), "evil.test", alpn=("h2", "http/1.1")) as connection:
+    with world.run.tls(
+        world.run.address("evil.test"), "evil.test", alpn=("h2", "http/1.1")
+    ) as connection:
         assert connection.selected_alpn_protocol() == "h2"
 
 
@@ -147,7 +183,11 @@ def test_the_sentinel_key_of_its_own_host_is_replaced(world: World) -> None:
     assert b"200 OK" in ask(world, "good.test", request("good.test"))
     assert world.good.last.head == request("good.test", key=CANARY).partition(b"{}")[0]
     record = world.record(method="POST")
-    assert (record.provider, record.credential_injected, record.source) == ("good", True, "wireguard")
+    assert (record.provider, record.credential_injected, record.source) == (
+        "good",
+        True,
+        "wireguard",
+    )
     assert (record.host, record.run_label) == ("good.test", "test")
 
 
@@ -164,7 +204,9 @@ def test_the_sentinel_key_of_its_own_host_is_replaced(world: World) -> None:
         ("other.test", "other.test", "other.test"),
     ],
 )
-def test_the_sentinel_key_of_another_host_is_left_alone(world: World, address: str, sni: str, host: str) -> None:
+def test_the_sentinel_key_of_another_host_is_left_alone(
+    world: World, address: str, sni: str, host: str
+) -> None:
     ask(world, address, request(host), host=sni)
     for seen in [*world.evil.requests, *world.good.requests]:
         assert seen.header("x-api-key") == "sk-ccproxy-good"
@@ -174,7 +216,9 @@ def test_the_sentinel_key_of_another_host_is_left_alone(world: World, address: s
 
 
 def test_the_address_does_not_decide_where_a_credential_goes(world: World) -> None:
-    """The client connects to the attacker's address and claims the provider's name: the provider gets the request."""
+    """The client connects to the attacker's address and claims the provider's name: the provider
+    gets the request.
+    """
     ask(world, "evil.test", request("good.test"), host="good.test")
     assert world.good.last.header("x-api-key") == CANARY
     assert world.evil.requests == []
@@ -229,7 +273,8 @@ def test_an_address_without_a_name(world: World) -> None:
 def test_a_client_that_goes_away_is_recorded(world: World) -> None:
     with world.run.tls(world.run.address("evil.test"), "evil.test") as connection:
         connection.sendall(
-            b"PUT /half HTTP/1.1\r\nHost: evil.test\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+            b"PUT /half HTTP/1.1\r\nHost: evil.test\r\nExpect: 100-continue\r\nContent-Length:"
+            b" 100\r\n\r\n"
         )
         assert b" 100 " in connection.recv(1000)
         connection.sendall(b"half")

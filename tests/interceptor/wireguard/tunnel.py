@@ -1,4 +1,6 @@
-"""A captured command that the test itself plays: sockets inside a namespace whose only way out is a lease's tunnel."""
+"""A captured command that the test itself plays: sockets inside a namespace whose only way out is a
+lease's tunnel.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ class Captured:
         made.connect((address, port))
         return made
 
-    def tls(self, address: str, name: str | None, port: int = 443, alpn: Sequence[str] = ()) -> ssl.SSLSocket:
+    def tls(
+        self, address: str, name: str | None, port: int = 443, alpn: Sequence[str] = ()
+    ) -> ssl.SSLSocket:
         """A TLS connection that trusts the proxy's authority alone."""
         context = ssl.create_default_context(cafile=self.ca_file)
         context.check_hostname = name is not None
@@ -82,8 +86,10 @@ class Captured:
 def query(name: str, kind: int) -> bytes:
     """A DNS question."""
     return DNSMessage(
-        timestamp=0, id=7, query=True, op_code=0, authoritative_answer=False, truncation=False, recursion_desired=True,
-        recursion_available=False, reserved=0, response_code=0, questions=[Question(name, kind, 1)], answers=[],
+        timestamp=0, id=7, query=True, op_code=0, authoritative_answer=False, truncation=False,
+        recursion_desired=True,
+        recursion_available=False, reserved=0, response_code=0, questions=[Question(name, kind, 1)],
+        answers=[],
         authorities=[], additionals=[],
     ).packed  # fmt: skip
 
@@ -104,7 +110,9 @@ def captured(
     ours, theirs = socket.socketpair()
     ours.settimeout(10)
     inside = Path(__file__).with_name("inside.py")
-    lease, connection = take_lease(directory, label=label, command=["agent", "--flag", "two words"], egress=egress)
+    lease, connection = take_lease(
+        directory, label=label, command=["agent", "--flag", "two words"], egress=egress
+    )
     peer = Peer(lease.port, lease.private_key, lease.peer_public_key)
     stop, stopper = socket.socketpair()
     child = subprocess.Popen(

@@ -1,8 +1,8 @@
 """A proxy that hands out leases, and scripted servers behind names that only it knows.
 
-`good.test` and `other.test` are providers, `evil.test` is somebody else with a certificate that the proxy trusts,
-`plain.test` speaks HTTP without TLS, `echo.test` swaps the case of whatever it gets, `pinned.test` is passed on unread,
-`closed.test` does not listen, `udp.test` takes datagrams.
+`good.test` and `other.test` are providers, `evil.test` is somebody else with a certificate that the
+proxy trusts, `plain.test` speaks HTTP without TLS, `echo.test` swaps the case of whatever it gets,
+`pinned.test` is passed on unread, `closed.test` does not listen, `udp.test` takes datagrams.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ class World:
         """Wait for records with these values."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            found = [r for r in self.proxy.sink.records if all(getattr(r, k) == v for k, v in wanted.items())]
+            found = [
+                r
+                for r in self.proxy.sink.records
+                if all(getattr(r, k) == v for k, v in wanted.items())
+            ]
             if found:
                 return found
             time.sleep(0.02)
@@ -120,20 +124,38 @@ def running_world(
         udp_port = probe.getsockname()[1]
     authority = make_authority(directory, *ADDRESSES)
     context = authority.server_context(["http/1.1"])
-    # It speaks HTTP/1.1 alone, and would be misunderstood by a proxy that offers more than its client did.
+    # It speaks HTTP/1.1 alone, and would be misunderstood by a proxy that offers more than its
+    # client did.
     tempting = authority.server_context(["h2", "http/1.1"])
     providers = [
         provider("good", 443, host="good.test", scheme="https", auth=key_auth("x-api-key", CANARY)),
-        provider("other", 443, host="other.test", scheme="https", auth=key_auth("x-api-key", OTHER)),
+        provider(
+            "other", 443, host="other.test", scheme="https", auth=key_auth("x-api-key", OTHER)
+        ),
         *more,
     ]
-    with Upstream(context) as good, Upstream(tempting) as evil, Upstream() as plain, echo_server() as echo:
-        ports = {"good.test": good, "other.test": good, "evil.test": evil, "plain.test": plain, "pinned.test": evil}
+    with (
+        Upstream(context) as good,
+        Upstream(tempting) as evil,
+        Upstream() as plain,
+        echo_server() as echo,
+    ):
+        ports = {
+            "good.test": good,
+            "other.test": good,
+            "evil.test": evil,
+            "plain.test": plain,
+            "pinned.test": evil,
+        }
         upstreams = {name: f"127.0.0.1:{server.port}" for name, server in ports.items()}
         overrides = parse_overrides(
             ADDRESSES,
             upstreams
-            | {"echo.test": f"127.0.0.1:{echo}", "closed.test": "127.0.0.1:1", "udp.test": f"127.0.0.1:{udp_port}"},
+            | {
+                "echo.test": f"127.0.0.1:{echo}",
+                "closed.test": "127.0.0.1:1",
+                "udp.test": f"127.0.0.1:{udp_port}",
+            },
         )
         options.setdefault("ssl_verify_upstream_trusted_ca", str(authority.ca_file))
         config = snapshot(*providers, rules=rules)
@@ -145,14 +167,21 @@ def running_world(
 
 
 def talk(connection: socket.socket, data: bytes) -> bytes:
-    """Send exact bytes; everything that comes back, with the body that its Content-Length promises."""
+    """Send exact bytes; everything that comes back, with the body that its Content-Length
+    promises.
+    """
     connection.sendall(data)
     got = b""
     while b"\r\n\r\n" not in got and (more := connection.recv(65536)):
         got += more
     head, _, body = got.partition(b"\r\n\r\n")
     length = next(
-        (int(v) for k, _, v in (h.partition(b":") for h in head.split(b"\r\n")) if k.lower() == b"content-length"), -1
+        (
+            int(v)
+            for k, _, v in (h.partition(b":") for h in head.split(b"\r\n"))
+            if k.lower() == b"content-length"
+        ),
+        -1,
     )
     while (length < 0 or len(body) < length) and (more := connection.recv(65536)):
         body += more

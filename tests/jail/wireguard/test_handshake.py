@@ -44,7 +44,9 @@ def test_the_queue_keeps_the_newest_128_packets() -> None:
         tunnel.engine.packet(ipv4(struct.pack(">I", number) * 3))
     session = tunnel.answer()
     opened = [session.open(sent)[1] for sent in tunnel.sent]
-    assert [packet[20:24] for packet in opened] == [struct.pack(">I", number) for number in range(72, 200)]
+    assert [packet[20:24] for packet in opened] == [
+        struct.pack(">I", number) for number in range(72, 200)
+    ]
 
 
 @given(bit=st.integers(0, 92 * 8 - 1))
@@ -53,7 +55,8 @@ def test_a_changed_response_opens_nothing(bit: int) -> None:
     tunnel.engine.start()
     response, _ = tunnel.responder.answer(tunnel.take())
     tunnel.engine.datagram(flipped(response, bit))
-    # Everything before the second MAC is under the first; the second says nothing to one who gave out no cookie.
+    # Everything before the second MAC is under the first; the second says nothing to one who gave
+    # out no cookie.
     assert tunnel.engine.is_up == (bit // 8 >= 76)
 
 

@@ -23,12 +23,24 @@ def handshake() -> Handshake:
 
 def test_it_has_the_keys_that_decrypt() -> None:
     made = handshake()
-    names, values = zip(*(line.split(" = ") for line in handshake_lines(made).splitlines()), strict=True)
-    assert names == ("LOCAL_STATIC_PRIVATE_KEY", "REMOTE_STATIC_PUBLIC_KEY", "LOCAL_EPHEMERAL_PRIVATE_KEY")
+    names, values = zip(
+        *(line.split(" = ") for line in handshake_lines(made).splitlines()), strict=True
+    )
+    assert names == (
+        "LOCAL_STATIC_PRIVATE_KEY",
+        "REMOTE_STATIC_PUBLIC_KEY",
+        "LOCAL_EPHEMERAL_PRIVATE_KEY",
+    )
     static, peer, ephemeral = map(decode_key, values)
-    assert X25519PrivateKey.from_private_bytes(static).public_key().public_bytes_raw() == made.keys.public
+    assert (
+        X25519PrivateKey.from_private_bytes(static).public_key().public_bytes_raw()
+        == made.keys.public
+    )
     assert peer == made.keys.peer_public
-    assert X25519PrivateKey.from_private_bytes(ephemeral).public_key().public_bytes_raw() == made.message[8:40]
+    assert (
+        X25519PrivateKey.from_private_bytes(ephemeral).public_key().public_bytes_raw()
+        == made.message[8:40]
+    )
 
 
 def test_its_owner_alone_may_read_it(tmp_path: Path) -> None:
@@ -69,10 +81,16 @@ def test_jails_do_not_lose_each_others_lines(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(3) as jails:
         list(jails.map(write, range(3)))
-    lines = [line for name in ("wg.keylog.1", "wg.keylog") for line in (tmp_path / name).read_text().splitlines()]
+    lines = [
+        line
+        for name in ("wg.keylog.1", "wg.keylog")
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
     assert len(lines) == len(set(lines)) == 600
     for who in range(3):
-        assert [line for line in lines if line.startswith(f"{who} ")] == [f"{who} {number}" for number in range(200)]
+        assert [line for line in lines if line.startswith(f"{who} ")] == [
+            f"{who} {number}" for number in range(200)
+        ]
 
 
 def test_a_jail_waits_for_another_to_finish(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Against the server that a jail really talks to, mitmproxy's. A socket pair stands for the TUN device."""
+"""Against the server that a jail really talks to, mitmproxy's.
+
+A socket pair stands for the TUN device.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,16 @@ def checksum(data: bytes) -> int:
 def udp_packet(payload: bytes, port: int = 4242) -> bytes:
     """An IPv4 packet with a UDP datagram; a UDP checksum of zero means that there is none."""
     head = struct.pack(
-        ">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 1, 0, 64, 17, 0, *map(socket.inet_aton, (CLIENT, SERVER))
+        ">BBHHHBBH4s4s",
+        0x45,
+        0,
+        28 + len(payload),
+        1,
+        0,
+        64,
+        17,
+        0,
+        *map(socket.inet_aton, (CLIENT, SERVER)),
     )
     head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
     return head + struct.pack(">HHHH", 5353, port, 8 + len(payload), 0) + payload
@@ -54,7 +66,9 @@ async def refuse(stream: Stream) -> None:
 async def server() -> AsyncIterator[Peer]:
     """A fresh server on a free port, and what a client needs to know of it."""
     own, client = wireguard.genkey(), wireguard.genkey()
-    running = await wireguard.start_wireguard_server("127.0.0.1", 0, own, [wireguard.pubkey(client)], refuse, echo)
+    running = await wireguard.start_wireguard_server(
+        "127.0.0.1", 0, own, [wireguard.pubkey(client)], refuse, echo
+    )
     try:
         yield Peer(running.getsockname()[1], client, wireguard.pubkey(own))
     finally:
@@ -119,8 +133,12 @@ async def test_the_helper_process_carries_packets_and_ends() -> None:
             helper.hand_over(tun.fileno(), peer)
             await asyncio.to_thread(helper.wait_ready)
             assert await asyncio.to_thread(asked, inside, b"hello") == b"HELLO"
-            assert "helper.py" in (line := command_line(helper.pid)) and peer.private_key not in line
-            assert os.getsid(helper.pid) == helper.pid, "Ctrl-C and Ctrl-Z go to the terminal's session"
+            assert (
+                "helper.py" in (line := command_line(helper.pid)) and peer.private_key not in line
+            )
+            assert os.getsid(helper.pid) == helper.pid, (
+                "Ctrl-C and Ctrl-Z go to the terminal's session"
+            )
             helper.stop()
             assert command_line(helper.pid) == ""
             helper.stop()
@@ -160,7 +178,9 @@ def test_a_helper_that_was_given_nothing_ends() -> None:
 def test_a_server_that_is_not_there_is_told() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        peer = Peer(silent.getsockname()[1], wireguard.genkey(), wireguard.pubkey(wireguard.genkey()))
+        peer = Peer(
+            silent.getsockname()[1], wireguard.genkey(), wireguard.pubkey(wireguard.genkey())
+        )
         helper = InitiatorProcess.start()
         tun, inside = tun_pair()
         with tun, inside:
@@ -182,14 +202,18 @@ def test_a_key_that_is_none_is_told_without_the_key() -> None:
 
 
 async def test_a_server_that_counts_handshakes_is_satisfied_with_cookies() -> None:
-    """mitmproxy's server asks for a cookie from its eleventh handshake on; a clock of our own saves twenty minutes."""
+    """mitmproxy's server asks for a cookie from its eleventh handshake on; a clock of our own saves
+    twenty minutes.
+    """
     async with server() as peer:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.connect(("127.0.0.1", peer.port))
             udp.settimeout(10)
             keys = Keys.from_raw(decode_key(peer.private_key), decode_key(peer.public_key))
             delivered: list[bytes] = []
-            engine = Initiator(keys, send=udp.send, deliver=lambda packet: delivered.append(bytes(packet)), now=0.0)
+            engine = Initiator(
+                keys, send=udp.send, deliver=lambda packet: delivered.append(bytes(packet)), now=0.0
+            )
 
             def exchange(number: int) -> list[int]:
                 """Renew the keys and send a packet; returns the kinds of the server's datagrams."""
@@ -211,6 +235,12 @@ async def test_a_server_that_counts_handshakes_is_satisfied_with_cookies() -> No
 async def test_the_server_survives_whatever_we_send_and_so_do_we() -> None:
     async with server() as peer:
         with running(peer) as inside:
-            for junk in (b"", b"\x45", b"\x60" + bytes(80), b"\x45\0\0\x10" + bytes(40), os.urandom(1400)):
+            for junk in (
+                b"",
+                b"\x45",
+                b"\x60" + bytes(80),
+                b"\x45\0\0\x10" + bytes(40),
+                os.urandom(1400),
+            ):
                 inside.send(junk)
             assert await asyncio.to_thread(asked, inside, b"still there") == b"STILL THERE"

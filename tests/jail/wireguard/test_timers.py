@@ -113,7 +113,9 @@ def test_a_handshake_is_tried_again_for_ninety_seconds() -> None:
     tunnel.engine.packet(ipv4())
     tunnel.wait(300)
     assert 17 <= len(tunnel.sent) <= 19
-    assert len({datagram[4:8] for datagram in tunnel.sent}) == len(tunnel.sent), "each attempt has its own index"
+    assert len({datagram[4:8] for datagram in tunnel.sent}) == len(tunnel.sent), (
+        "each attempt has its own index"
+    )
     assert tunnel.engine.due_at() is None
     tunnel.sent.clear()
     tunnel.engine.packet(ipv4(b"new"))
@@ -178,4 +180,6 @@ def test_every_attempt_is_logged_before_it_is_sent() -> None:
     tunnel.engine.start()
     assert len(tunnel.handshakes) == len(tunnel.sent) == 1
     tunnel.wait(6)
-    assert [handshake.message for handshake in tunnel.handshakes] == [sent[:116] for sent in tunnel.sent]
+    assert [handshake.message for handshake in tunnel.handshakes] == [
+        sent[:116] for sent in tunnel.sent
+    ]

@@ -45,7 +45,10 @@ def test_a_changed_datagram_delivers_nothing(bit: int) -> None:
     assert tunnel.delivered == [ipv4()]
 
 
-@given(st.binary(max_size=200), st.sampled_from((b"", b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0", b"\4\0\0\0", b"\4\1\0\0")))
+@given(
+    st.binary(max_size=200),
+    st.sampled_from((b"", b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0", b"\4\0\0\0", b"\4\1\0\0")),
+)
 def test_anything_may_arrive(rest: bytes, start: bytes) -> None:
     tunnel = Tunnel()
     tunnel.engine.start()
@@ -86,7 +89,12 @@ def test_a_counter_at_the_end_of_its_range_is_refused() -> None:
     assert tunnel.delivered == [ipv4()]
 
 
-@given(st.lists(st.one_of(st.integers(0, 40), st.integers(0, 3 * WINDOW), st.integers(0, 2**63)), max_size=60))
+@given(
+    st.lists(
+        st.one_of(st.integers(0, 40), st.integers(0, 3 * WINDOW), st.integers(0, 2**63)),
+        max_size=60,
+    )
+)
 def test_the_window_is_a_set_with_an_end(counters: list[int]) -> None:
     window, seen, newest = ReplayWindow(), set[int](), -1
     for counter in counters:

@@ -20,7 +20,9 @@ def ipv4(payload: bytes = b"payload") -> bytes:
 
 @dataclass
 class Tunnel:
-    """`sent` are datagrams of the initiator, `delivered` the packets that it took out of the responder's."""
+    """`sent` are datagrams of the initiator, `delivered` the packets that it took out of the
+    responder's.
+    """
 
     sent: list[bytes] = field(default_factory=list)
     delivered: list[bytes] = field(default_factory=list)

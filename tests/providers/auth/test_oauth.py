@@ -51,17 +51,29 @@ def _do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 class Bench:
     """A login file, its endpoint, and as many processes' resolvers as a test wants."""
 
-    def __init__(self, folder: Path, endpoint: TokenEndpoint, kind: str = "anthropic_oauth", **config: Any) -> None:
+    def __init__(
+        self, folder: Path, endpoint: TokenEndpoint, kind: str = "anthropic_oauth", **config: Any
+    ) -> None:
         self.file, self.endpoint = folder / "login.json", endpoint
         self.keyring = Keyring.open(folder / "secret.key")
         self.shared, self.clock, self.secrets = InMemoryLogins(), Clock(), SecretRegistry()
-        settings = {"file_path": str(self.file), "endpoint": endpoint.url, "client_id": "client-1", **config}
-        self.auth = oauth_auth(kind, settings, client_secret=self.keyring.encrypt("client-secret-1"))
+        settings = {
+            "file_path": str(self.file),
+            "endpoint": endpoint.url,
+            "client_id": "client-1",
+            **config,
+        }
+        self.auth = oauth_auth(
+            kind, settings, client_secret=self.keyring.encrypt("client-secret-1")
+        )
         self.resolver = self.another()
 
     def another(self) -> CredentialResolver:
         made = CredentialResolver(
-            open_keyring=lambda: self.keyring, secrets=self.secrets, shared=self.shared, cache_ttl_s=0
+            open_keyring=lambda: self.keyring,
+            secrets=self.secrets,
+            shared=self.shared,
+            cache_ttl_s=0,
         )
         made.logins._files.now = self.clock
         return made
@@ -141,8 +153,15 @@ async def test_the_vendors_own_paths_and_siblings(tmp_path: Path, endpoint: Toke
     }
     bench = Bench(tmp_path, endpoint, **paths, body_format="json")
     access, refresh = endpoint.issue()
-    inner = {"accessToken": access, "refreshToken": refresh, "expiresAt": 5, "scopes": ["user:inference"]}
-    bench.file.write_text(json.dumps({"claudeAiOauth": inner, "mcpOAuth": {"x": {"y": 1}}}, indent=2))
+    inner = {
+        "accessToken": access,
+        "refreshToken": refresh,
+        "expiresAt": 5,
+        "scopes": ["user:inference"],
+    }
+    bench.file.write_text(
+        json.dumps({"claudeAiOauth": inner, "mcpOAuth": {"x": {"y": 1}}}, indent=2)
+    )
     new = await bench.token()
     assert bench.content["claudeAiOauth"] == {
         "accessToken": new,
@@ -159,7 +178,9 @@ async def test_google_keeps_a_refresh_token_that_the_answer_leaves_out(tmp_path:
     with TokenEndpoint(rotate=False, expires_in=None) as endpoint:
         bench = Bench(tmp_path, endpoint, "google_oauth")
         access, refresh = endpoint.issue()
-        bench.file.write_text(json.dumps({"access_token": access, "refresh_token": refresh, "expiry_date": 1}))
+        bench.file.write_text(
+            json.dumps({"access_token": access, "refresh_token": refresh, "expiry_date": 1})
+        )
         new = await bench.token()
         assert new != access
         assert bench.content == {
@@ -169,7 +190,9 @@ async def test_google_keeps_a_refresh_token_that_the_answer_leaves_out(tmp_path:
         }
 
 
-async def test_google_says_that_its_client_secret_is_missing(tmp_path: Path, endpoint: TokenEndpoint) -> None:
+async def test_google_says_that_its_client_secret_is_missing(
+    tmp_path: Path, endpoint: TokenEndpoint
+) -> None:
     bench = Bench(tmp_path, endpoint, "google_oauth")
     bench.login()
     bench.auth = bench.auth.model_copy(update={"client_secret": ""})
@@ -185,14 +208,26 @@ async def test_codex(tmp_path: Path) -> None:
         bench = Bench(tmp_path, endpoint, "codex_oauth")
         _, refresh = endpoint.issue()
         old_id = jwt(**{CLAIM: {"chatgpt_account_id": "acc-old"}})
-        new_id = jwt(**{CLAIM: {"chatgpt_account_id": "acc-new", "chatgpt_account_is_fedramp": True}})
+        new_id = jwt(
+            **{CLAIM: {"chatgpt_account_id": "acc-new", "chatgpt_account_is_fedramp": True}}
+        )
         endpoint.extra = {"id_token": new_id}
-        tokens = {"access_token": jwt(exp=NOW - 1), "refresh_token": refresh, "id_token": old_id, "account_id": "acc"}
-        bench.file.write_text(json.dumps({"OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": "x"}))
+        tokens = {
+            "access_token": jwt(exp=NOW - 1),
+            "refresh_token": refresh,
+            "id_token": old_id,
+            "account_id": "acc",
+        }
+        bench.file.write_text(
+            json.dumps({"OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": "x"})
+        )
         credential = await bench.resolver.resolve("claude", bench.auth)
         assert endpoint.content_types == ["application/json"]
         assert endpoint.is_good(credential.token)
-        assert dict(credential.companions) == {"ChatGPT-Account-ID": "acc-new", "X-OpenAI-Fedramp": "true"}
+        assert dict(credential.companions) == {
+            "ChatGPT-Account-ID": "acc-new",
+            "X-OpenAI-Fedramp": "true",
+        }
         assert bench.content["tokens"]["id_token"] == new_id
         assert bench.content["tokens"]["account_id"] == "acc-new"
         assert bench.content["last_refresh"] == "2027-01-15T08:00:00.000000Z"
@@ -204,7 +239,13 @@ async def test_codex(tmp_path: Path) -> None:
     [
         ({"account_id": "a"}, "a"),
         ({"id_token": jwt(**{CLAIM: {"chatgpt_account_id": "b"}})}, "b"),
-        ({"id_token": "no.jwt", "access_token": jwt(exp=9e9, **{CLAIM: {"chatgpt_account_id": "c"}})}, "c"),
+        (
+            {
+                "id_token": "no.jwt",
+                "access_token": jwt(exp=9e9, **{CLAIM: {"chatgpt_account_id": "c"}}),
+            },
+            "c",
+        ),
         ({"account_id": "evil\r\nx: y"}, None),
     ],
 )
@@ -212,7 +253,9 @@ async def test_the_account_of_codex(
     tmp_path: Path, endpoint: TokenEndpoint, tokens: dict[str, str], expected: str | None
 ) -> None:
     bench = Bench(tmp_path, endpoint, "codex_oauth")
-    bench.file.write_text(json.dumps({"tokens": {"access_token": jwt(exp=9e9), "refresh_token": "r", **tokens}}))
+    bench.file.write_text(
+        json.dumps({"tokens": {"access_token": jwt(exp=9e9), "refresh_token": "r", **tokens}})
+    )
     companions = dict((await bench.resolver.resolve("claude", bench.auth)).companions)
     assert companions.get("ChatGPT-Account-ID") == expected
 
@@ -236,7 +279,9 @@ async def test_a_renewal_by_somebody_else_is_seen_instead_of_made(bench: Bench) 
 
 
 async def test_who_renews_right_now_is_waited_for(bench: Bench) -> None:
-    """The refused token's successor is on its way into the file; using the old refresh token would end the login."""
+    """The refused token's successor is on its way into the file; using the old refresh token would
+    end the login.
+    """
     rejected = bench.login()
     before = bench.file.read_text()
     theirs = bench.login()
@@ -251,13 +296,18 @@ async def test_who_renews_right_now_is_waited_for(bench: Bench) -> None:
 
 async def test_who_won_a_race_for_the_same_token_is_followed(bench: Bench) -> None:
     rejected = bench.login()
-    bench.endpoint._used.clear()  # a kind server: the loser is refused, the winner's pair stays good
+    # a kind server: the loser is refused, the winner's pair stays good
+    bench.endpoint._used.clear()
 
     def theirs_first(_: object) -> None:
         bench.endpoint._used.clear()
         access, refresh = bench.endpoint.issue()
         bench.endpoint._used.clear()
-        document = {"access_token": access, "refresh_token": refresh, "expires_at": (NOW + 999) * 1000}
+        document = {
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_at": (NOW + 999) * 1000,
+        }
         bench.file.write_text(json.dumps(document))
 
     bench.endpoint.before = theirs_first
@@ -316,7 +366,9 @@ async def test_a_wrong_clock_does_not_make_new_tokens_old(tmp_path: Path) -> Non
         bench = Bench(tmp_path, endpoint, "codex_oauth")
         access, refresh = endpoint.issue()
         bench.clock.now = 4_000_000_000.0
-        bench.file.write_text(json.dumps({"tokens": {"access_token": access, "refresh_token": refresh}}))
+        bench.file.write_text(
+            json.dumps({"tokens": {"access_token": access, "refresh_token": refresh}})
+        )
         tokens = [await bench.token() for _ in range(3)]
         assert len(set(tokens)) == 1
         assert len(endpoint.requests) == 1
@@ -338,7 +390,13 @@ async def test_another_machine_takes_the_newer_pair_over(bench: Bench, tmp_path:
 
 async def test_another_account_on_another_machine_is_left_alone(bench: Bench) -> None:
     bench.shared.states[f"anthropic_oauth:{bench.file}"] = LoginState(
-        tokens=json.dumps({"access_token": "theirs-0123456789", "refresh_token": "their-refresh", "expires_at": 9e15}),
+        tokens=json.dumps(
+            {
+                "access_token": "theirs-0123456789",
+                "refresh_token": "their-refresh",
+                "expires_at": 9e15,
+            }
+        ),
         current=fingerprint("their-refresh"),
         ancestors=(fingerprint("their-older"),),
         machine="elsewhere",
@@ -352,16 +410,26 @@ async def test_another_account_on_another_machine_is_left_alone(bench: Bench) ->
 
 
 async def test_a_machine_without_a_login_takes_over_another_ones(bench: Bench) -> None:
-    tokens = {"access_token": "theirs-0123456789", "refresh_token": "their-refresh", "expires_at": 9e15}
-    bench.shared.states[f"anthropic_oauth:{bench.file}"] = LoginState(tokens=json.dumps(tokens), machine="elsewhere")
+    tokens = {
+        "access_token": "theirs-0123456789",
+        "refresh_token": "their-refresh",
+        "expires_at": 9e15,
+    }
+    bench.shared.states[f"anthropic_oauth:{bench.file}"] = LoginState(
+        tokens=json.dumps(tokens), machine="elsewhere"
+    )
     assert await bench.token() == "theirs-0123456789"
     assert bench.content == tokens
 
 
-async def test_a_folder_that_cannot_be_written_is_noticed_before_the_token_is_spent(bench: Bench) -> None:
+async def test_a_folder_that_cannot_be_written_is_noticed_before_the_token_is_spent(
+    bench: Bench,
+) -> None:
     if os.geteuid() == 0:
         bench.file.parent.joinpath("f").touch()
-        bench.auth = bench.auth.model_copy(update={"file_path": str(bench.file.parent / "f" / "login.json")})
+        bench.auth = bench.auth.model_copy(
+            update={"file_path": str(bench.file.parent / "f" / "login.json")}
+        )
         with pytest.raises(AuthConfigError):
             await bench.token()
     else:
@@ -414,9 +482,17 @@ async def test_who_asked_may_leave_without_cutting_the_renewal_off(bench: Bench)
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "log in first"), ("", "not JSON"), ("[]", "no JSON object"), ("{}", "log in first"), ("x" * 2**21, "1 MB")],
+    [
+        (None, "log in first"),
+        ("", "not JSON"),
+        ("[]", "no JSON object"),
+        ("{}", "log in first"),
+        ("x" * 2**21, "1 MB"),
+    ],
 )
-async def test_a_file_that_is_of_no_use_says_so(bench: Bench, content: str | None, says: str) -> None:
+async def test_a_file_that_is_of_no_use_says_so(
+    bench: Bench, content: str | None, says: str
+) -> None:
     if content is not None:
         bench.file.write_text(content)
     assert says in await bench.failure()
@@ -430,7 +506,10 @@ async def test_a_link_to_the_file_stays_a_link(bench: Bench, tmp_path: Path) -> 
     new = await bench.token()
     assert bench.file.is_symlink()
     assert bench.content["access_token"] == new
-    assert sorted(p.name for p in (tmp_path / "real").iterdir()) == [".login.json.ccproxy.lock", "login.json"]
+    assert sorted(p.name for p in (tmp_path / "real").iterdir()) == [
+        ".login.json.ccproxy.lock",
+        "login.json",
+    ]
 
 
 async def test_redirects_of_the_endpoint_are_not_followed(bench: Bench) -> None:
@@ -453,7 +532,9 @@ async def test_redirects_of_the_endpoint_are_not_followed(bench: Bench) -> None:
         ("codex_oauth", {"endpoint": "https://u:p@h/"}, "web address"),
     ],
 )
-def test_bad_settings_are_refused_with_a_sentence(kind: str, config: dict[str, Any], says: str) -> None:
+def test_bad_settings_are_refused_with_a_sentence(
+    kind: str, config: dict[str, Any], says: str
+) -> None:
     with pytest.raises(BadOAuthConfig, match=says):
         oauth_auth(kind, config)
 
@@ -487,9 +568,15 @@ KILLED = textwrap.dedent("""
 @pytest.mark.parametrize("step", ["before send", "after answer", "before write", "after write"])
 async def test_a_refresher_that_is_killed_leaves_something_usable(bench: Bench, step: str) -> None:
     rejected = bench.login(expires_in_s=10**9)
-    settings = {"file_path": str(bench.file), "endpoint": bench.endpoint.url, "client_id": "client-1"}
+    settings = {
+        "file_path": str(bench.file),
+        "endpoint": bench.endpoint.url,
+        "client_id": "client-1",
+    }
     process = subprocess.Popen(  # noqa: ASYNC220 - it only starts here; waiting for it is done on a thread
-        [sys.executable, "-c", KILLED, json.dumps(settings), step, rejected], cwd=ROOT, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", KILLED, json.dumps(settings), step, rejected],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
     )
     if step == "before send":
         bench.endpoint.before = lambda _: process.kill()

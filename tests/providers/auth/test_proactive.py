@@ -19,14 +19,22 @@ from tests.fakes.token_endpoint import TokenEndpoint
 
 def bench(folder: Path, endpoint: TokenEndpoint, expires_in_s: float) -> tuple[OAuthLogins, Any]:
     access, refresh = endpoint.issue()
-    tokens = {"access_token": access, "refresh_token": refresh, "expires_at": (time.time() + expires_in_s) * 1000}
+    tokens = {
+        "access_token": access,
+        "refresh_token": refresh,
+        "expires_at": (time.time() + expires_in_s) * 1000,
+    }
     (folder / "a.json").write_text(json.dumps(tokens))
-    auth = oauth_auth("anthropic_oauth", {"file_path": str(folder / "a.json"), "endpoint": endpoint.url})
+    auth = oauth_auth(
+        "anthropic_oauth", {"file_path": str(folder / "a.json"), "endpoint": endpoint.url}
+    )
     return OAuthLogins(secrets=SecretRegistry(), decrypt=str), auth
 
 
 @pytest.mark.parametrize(("expires_in_s", "renewals"), [(1100, 1), (1300, 0)])
-async def test_what_expires_soon_is_renewed(tmp_path: Path, expires_in_s: float, renewals: int) -> None:
+async def test_what_expires_soon_is_renewed(
+    tmp_path: Path, expires_in_s: float, renewals: int
+) -> None:
     with TokenEndpoint() as endpoint:
         logins, auth = bench(tmp_path, endpoint, expires_in_s)
         assert headroom_s(auth) == 1200
@@ -43,7 +51,9 @@ async def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         assert await renew_due(logins, [lost, auth]) == 1
 
 
-async def test_the_task_looks_again_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_task_looks_again_and_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(proactive, "INTERVAL_S", 0.01)
     looks = asyncio.Event()
     seen: list[int] = []

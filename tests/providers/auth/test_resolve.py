@@ -34,7 +34,9 @@ class Bench:
         self.secrets = SecretRegistry()
         self.clock = Clock()
         self.keyring = Keyring.open(folder / "secret.key")
-        self.resolver = CredentialResolver(open_keyring=lambda: self.keyring, secrets=self.secrets, clock=self.clock)
+        self.resolver = CredentialResolver(
+            open_keyring=lambda: self.keyring, secrets=self.secrets, clock=self.clock
+        )
 
     async def resolve(self, auth: AuthConf, provider: str = "zai") -> Credential:
         return await self.resolver.resolve(provider, auth)
@@ -61,7 +63,9 @@ def runs(log: Path) -> int:
 
 
 async def test_it_works(bench: Bench) -> None:
-    credential = await bench.resolve(CommandAuth(command=f"echo; printf '  {TOKEN} \\n'; echo noise >&2"))
+    credential = await bench.resolve(
+        CommandAuth(command=f"echo; printf '  {TOKEN} \\n'; echo noise >&2")
+    )
     assert credential == Credential("authorization", f"Bearer {TOKEN}", TOKEN, "command")
     assert TOKEN in bench.secrets.values
     assert TOKEN not in repr(credential)
@@ -72,7 +76,9 @@ async def test_another_header_carries_the_token_alone(bench: Bench) -> None:
     assert (credential.header, credential.value) == ("x-api-key", TOKEN)
 
 
-async def test_a_file_is_read_and_home_expanded(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_read_and_home_expanded(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "key").write_text(f"\n{TOKEN}\n")
     assert (await bench.resolve(FileAuth(file="~/key"))).token == TOKEN
@@ -106,7 +112,9 @@ async def test_a_key_that_was_never_entered_says_where_to_enter_it(bench: Bench)
         ("yes", "64 KB"),
     ],
 )
-async def test_a_failing_command_says_why_and_shows_nothing(bench: Bench, command: str, says: str) -> None:
+async def test_a_failing_command_says_why_and_shows_nothing(
+    bench: Bench, command: str, says: str
+) -> None:
     message = await bench.failure(CommandAuth(command=command))
     assert says in message
     assert TOKEN not in message
@@ -124,7 +132,9 @@ async def test_a_failing_command_says_why_and_shows_nothing(bench: Bench, comman
         (lambda path: path.write_text("a\nb"), "one line"),
     ],
 )
-async def test_a_bad_file_says_why(bench: Bench, tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
+async def test_a_bad_file_says_why(
+    bench: Bench, tmp_path: Path, make: Callable[[Path], None], says: str
+) -> None:
     make(tmp_path / "key")
     assert says in await bench.failure(FileAuth(file=str(tmp_path / "key")))
 
@@ -165,7 +175,9 @@ async def test_concurrent_callers_share_one_run(bench: Bench, tmp_path: Path) ->
     assert runs(tmp_path / "log") == 1
 
 
-async def test_a_caller_who_leaves_does_not_end_the_run_for_the_others(bench: Bench, tmp_path: Path) -> None:
+async def test_a_caller_who_leaves_does_not_end_the_run_for_the_others(
+    bench: Bench, tmp_path: Path
+) -> None:
     auth = CommandAuth(command=f"cat {tmp_path}/gate; echo {TOKEN}")
     os.mkfifo(tmp_path / "gate")
     first, second = (asyncio.create_task(bench.resolve(auth)) for _ in range(2))

@@ -26,12 +26,20 @@ def test_authorization_with_bearer_in_any_case(scheme: str) -> None:
 
 
 def test_the_first_header_in_order_wins_and_real_keys_are_passed_over() -> None:
-    headers = {"authorization": "Bearer sk-ccproxy-second", "api-key": "sk-ccproxy-last", "x-goog-api-key": "AIzaReal"}
+    headers = {
+        "authorization": "Bearer sk-ccproxy-second",
+        "api-key": "sk-ccproxy-last",
+        "x-goog-api-key": "AIzaReal",
+    }
     assert found(headers) == Sentinel("authorization", "second")
-    assert found({**headers, "x-goog-api-key": "sk-ccproxy-first"}) == Sentinel("x-goog-api-key", "first")
+    assert found({**headers, "x-goog-api-key": "sk-ccproxy-first"}) == Sentinel(
+        "x-goog-api-key", "first"
+    )
 
 
-@pytest.mark.parametrize("value", ["", "sk-ant-api03-real", "xsk-ccproxy-a", "SK-CCPROXY-a", "Basic sk-ccproxy-a"])
+@pytest.mark.parametrize(
+    "value", ["", "sk-ant-api03-real", "xsk-ccproxy-a", "SK-CCPROXY-a", "Basic sk-ccproxy-a"]
+)
 def test_no_sentinel(value: str) -> None:
     assert provider_of(value) is None
     assert found({"authorization": value}) is None

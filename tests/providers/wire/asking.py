@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 from providers.wire.translate import TargetInfo, translate_request
 
 A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
-TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+TOOL = {
+    "name": "f",
+    "description": "d",
+    "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}},
+}
 CHAT_TOOL = {"type": "function", "function": {"name": "f", "parameters": TOOL["input_schema"]}}
 IMAGE = "iVBORw0KGgo="
 
 
-def go(body: dict[str, Any], src: WireFormatName, dst: WireFormatName, model: str = "m", **target: Any):
+def go(
+    body: dict[str, Any], src: WireFormatName, dst: WireFormatName, model: str = "m", **target: Any
+):
     body.setdefault("model", "m")
     return translate_request(body, src, dst, target=TargetInfo(model=model, **target))
 

@@ -1,4 +1,5 @@
-"""The table of docs/translation.md: for each pair of formats and each feature, how many recorded cases pass.
+"""The table of docs/translation.md: for each pair of formats and each feature, how many recorded
+cases pass.
 
 `python -m tests.providers.wire.matrix [CORPUS]` prints it; the tests print it too.
 """
@@ -48,9 +49,12 @@ FEATURES = {
     "errors": {"error", "error_in_stream"},
     "all": set(),
 }
-# Arguments the recorded model left as broken JSON: Google has no place for text, so they go under `_raw`.
+# Arguments the recorded model left as broken JSON: Google has no place for text, so they go under
+# `_raw`.
 KNOWN = {"anthropic-a131e4d03336 → Google: answer: calls differ"}
-Result = tuple[str, str, str, str]  # source, target, case, what went wrong ("" for nothing, "refused" for a clear 400)
+Result = tuple[
+    str, str, str, str
+]  # source, target, case, what went wrong ("" for nothing, "refused" for a clear 400)
 
 
 def said(response: Response) -> tuple[object, ...]:
@@ -62,14 +66,22 @@ def said(response: Response) -> tuple[object, ...]:
         if isinstance(block, ToolCall):
             arguments = block.arguments
             try:
-                arguments = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
+                arguments = (
+                    json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
+                )
             except ValueError:
                 arguments = "no JSON"
             calls.append((block.name, json.dumps(arguments, sort_keys=True)))
     reason = {"stop_sequence": "stop", "pause": "stop", "other": "stop"}.get(
         response.finish.reason, response.finish.reason
     )
-    return text, reasoning, tuple(calls), "any" if "refusal" in str(response.blocks) else reason, response.model
+    return (
+        text,
+        reasoning,
+        tuple(calls),
+        "any" if "refusal" in str(response.blocks) else reason,
+        response.model,
+    )
 
 
 def streamed_response(name, raw: bytes) -> Response | None:
@@ -95,17 +107,25 @@ def check_request(case: Case, dst) -> str:
 def check_answer(case: Case, dst) -> str:
     try:
         if case.kind == "json" and case.status != 200:
-            json.loads(translate_error(case.status, json.dumps(case.answer).encode(), case.format, dst))
+            json.loads(
+                translate_error(case.status, json.dumps(case.answer).encode(), case.format, dst)
+            )
             return ""
         if case.kind == "json":
             body, _ = translate_response(case.answer, case.format, dst)
-            return _differs(said(decoded_response(case.answer, case.format)), said(decoded_response(body, dst)))
+            return _differs(
+                said(decoded_response(case.answer, case.format)), said(decoded_response(body, dst))
+            )
         stream = StreamTranslator(case.format, dst, context=AnswerContext())
         out = stream.feed(case.answer) + stream.flush()
         want = streamed_response(case.format, case.answer)
         got = streamed_response(dst, out)
         if want is None:
-            return "" if stream.failure is not None and got is None else "stream: an error became a success"
+            return (
+                ""
+                if stream.failure is not None and got is None
+                else "stream: an error became a success"
+            )
         return "stream: broken" if got is None else _differs(said(want), said(got))
     except TranslationError as error:
         return f"answer: {error}"
@@ -113,7 +133,9 @@ def check_answer(case: Case, dst) -> str:
 
 def _differs(want: tuple[object, ...], got: tuple[object, ...]) -> str:
     names = ("text", "reasoning", "calls", "stop reason", "model")
-    found = [name for name, a, b in zip(names, want, got, strict=True) if a != b and "any" not in (a, b)]
+    found = [
+        name for name, a, b in zip(names, want, got, strict=True) if a != b and "any" not in (a, b)
+    ]
     return f"answer: {', '.join(found)} differ" if found else ""
 
 
@@ -134,7 +156,9 @@ def table(corpus: Path) -> tuple[str, list[str]]:
     failures: list[str] = []
     refused: Counter[tuple[str, str]] = Counter()
     for case, dst, problem in results(corpus):
-        columns = [name for name, of in FEATURES.items() if name == "all" or of & set(case.features)]
+        columns = [
+            name for name, of in FEATURES.items() if name == "all" or of & set(case.features)
+        ]
         if problem == "refused":
             refused[case.format, dst] += 1
             continue
@@ -155,6 +179,10 @@ def table(corpus: Path) -> tuple[str, list[str]]:
 
 if __name__ == "__main__":
     text, failed = table(
-        Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CCPROXY_TEST_CORPUS", "../shared/data"))
+        Path(
+            sys.argv[1]
+            if len(sys.argv) > 1
+            else os.environ.get("CCPROXY_TEST_CORPUS", "../shared/data")
+        )
     )
     print(text, *failed, sep="\n")

@@ -1,4 +1,5 @@
-"""What an official SDK makes of an answer: text, reasoning, calls, stop reason, usage; read from its own objects.
+"""What an official SDK makes of an answer: text, reasoning, calls, stop reason, usage; read from
+its own objects.
 
 Bodies and streams go through the SDKs' real clients; only the socket is replaced.
 """
@@ -44,7 +45,9 @@ _NEXT = _Answer()
 
 
 def _http(http: Any) -> Any:
-    """A client of `http` (httpx, or httpx2 for the Anthropic SDK) that answers with the bytes set in `_NEXT`."""
+    """A client of `http` (httpx, or httpx2 for the Anthropic SDK) that answers with the bytes set
+    in `_NEXT`.
+    """
 
     def pieces(_: Any) -> Iterator[bytes]:
         for start in range(0, len(_NEXT.raw), _NEXT.size):
@@ -58,7 +61,9 @@ def _http(http: Any) -> Any:
     return http.Client(transport=http.MockTransport(answer))
 
 
-def read(wire_format: str, raw: bytes, *, stream: bool, status: int = 200, size: int = 4096) -> Digest:
+def read(
+    wire_format: str, raw: bytes, *, stream: bool, status: int = 200, size: int = 4096
+) -> Digest:
     """The digest of an answer as that format's SDK reads it; SDK exceptions pass."""
     _NEXT.raw, _NEXT.status, _NEXT.size = raw, status, size
     _NEXT.kind = "text/event-stream" if stream else "application/json"
@@ -69,12 +74,16 @@ def read(wire_format: str, raw: bytes, *, stream: bool, status: int = 200, size:
 
 @cache
 def _anthropic_sdk() -> anthropic.Anthropic:
-    return anthropic.Anthropic(api_key="k", base_url="http://test", http_client=_http(httpx2), max_retries=0)
+    return anthropic.Anthropic(
+        api_key="k", base_url="http://test", http_client=_http(httpx2), max_retries=0
+    )
 
 
 @cache
 def _openai_sdk() -> openai.OpenAI:
-    return openai.OpenAI(api_key="k", base_url="http://test/v1", http_client=_http(httpx), max_retries=0)
+    return openai.OpenAI(
+        api_key="k", base_url="http://test/v1", http_client=_http(httpx), max_retries=0
+    )
 
 
 @cache
@@ -85,7 +94,11 @@ def _google_sdk() -> genai.Client:
 
 def _anthropic(stream: bool) -> Digest:
     sdk = _anthropic_sdk()
-    ask: dict[str, Any] = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
+    ask: dict[str, Any] = {
+        "model": "m",
+        "max_tokens": 1,
+        "messages": [{"role": "user", "content": "x"}],
+    }
     if stream:
         with sdk.messages.stream(**ask) as events:
             message: Any = events.get_final_message()
@@ -106,8 +119,15 @@ def of_message(message: Any) -> Digest:
             digest.calls.append((block.name, block.input))
             digest.ids.append(block.id)
     usage = message.usage
-    read_tokens, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    digest.usage = {"in": usage.input_tokens + read_tokens + written, "out": usage.output_tokens, "cached": read_tokens}
+    read_tokens, written = (
+        usage.cache_read_input_tokens or 0,
+        usage.cache_creation_input_tokens or 0,
+    )
+    digest.usage = {
+        "in": usage.input_tokens + read_tokens + written,
+        "out": usage.output_tokens,
+        "cached": read_tokens,
+    }
     return digest
 
 
@@ -127,14 +147,19 @@ def _chat(stream: bool) -> Digest:
     ask: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     if not stream:
         return of_completion(sdk.chat.completions.create(**ask))
-    return of_chunks(sdk.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}))
+    return of_chunks(
+        sdk.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True})
+    )
 
 
 def of_completion(completion: Any) -> Digest:
     """The digest of a chat completion."""
     choice = completion.choices[0]
     message = choice.message
-    digest = Digest(stop=_chat_stop(choice.finish_reason, bool(message and message.tool_calls)), model=completion.model)
+    digest = Digest(
+        stop=_chat_stop(choice.finish_reason, bool(message and message.tool_calls)),
+        model=completion.model,
+    )
     if message is not None:
         _chat_content(digest, message)
         for call in message.tool_calls or []:
@@ -169,7 +194,13 @@ def of_chunks(chunks: Any) -> Digest:
 
 
 def _chat_stop(reason: str | None, called: bool) -> str:
-    stops = {"stop": "stop", "length": "length", "tool_calls": "tools", "content_filter": "filter", None: "stop"}
+    stops = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tools",
+        "content_filter": "filter",
+        None: "stop",
+    }
     stop = stops.get(reason, "other")
     return "tools" if called and stop == "stop" else stop
 
@@ -185,14 +216,20 @@ def _chat_content(digest: Digest, message: Any) -> None:
     else:
         digest.text += content or ""
     digest.refusal += message.refusal or ""
-    digest.reasoning += getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
+    digest.reasoning += (
+        getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
+    )
 
 
 def _chat_usage(digest: Digest, usage: Any) -> None:
     if usage is not None:
         details = usage.prompt_tokens_details
         cached = details.cached_tokens if details else None
-        digest.usage = {"in": usage.prompt_tokens, "out": usage.completion_tokens, "cached": cached or 0}
+        digest.usage = {
+            "in": usage.prompt_tokens,
+            "out": usage.completion_tokens,
+            "cached": cached or 0,
+        }
 
 
 def _responses(stream: bool) -> Digest:
@@ -233,14 +270,18 @@ def of_response(response: Any) -> Digest:
                 digest.text += part.text if part.type == "output_text" else ""
                 digest.refusal += part.refusal if part.type == "refusal" else ""
         elif item.type == "reasoning":
-            digest.reasoning += "\n\n".join(s.text for s in [*item.summary, *(item.content or [])] if s.text)
+            digest.reasoning += "\n\n".join(
+                s.text for s in [*item.summary, *(item.content or [])] if s.text
+            )
         elif item.type == "function_call":
             digest.calls.append((item.name, _arguments(item.arguments)))
             digest.ids.append(item.call_id)
     reason = response.incomplete_details.reason if response.incomplete_details else None
     digest.stop = "tools" if digest.calls else "stop"
     if response.status == "incomplete":
-        digest.stop = {"max_output_tokens": "length", "content_filter": "filter"}.get(reason or "", "other")
+        digest.stop = {"max_output_tokens": "length", "content_filter": "filter"}.get(
+            reason or "", "other"
+        )
     usage = response.usage
     if usage is not None:
         cached = usage.input_tokens_details.cached_tokens if usage.input_tokens_details else 0
@@ -266,15 +307,21 @@ def of_generated(chunks: Any) -> Digest:
         if (usage := chunk.usage_metadata) is not None:
             read_tokens = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
             out = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
-            digest.usage = {"in": read_tokens, "out": out, "cached": usage.cached_content_token_count or 0}
+            digest.usage = {
+                "in": read_tokens,
+                "out": out,
+                "cached": usage.cached_content_token_count or 0,
+            }
         for candidate in (chunk.candidates or [])[:1]:
             finish = candidate.finish_reason or finish
             for part in (candidate.content and candidate.content.parts) or []:
                 _google_part(digest, part)
     name = finish.name if finish else "STOP"
-    digest.stop = {"STOP": "tools" if digest.calls else "stop", "MAX_TOKENS": "length", "OTHER": "other"}.get(
-        name, "filter"
-    )
+    digest.stop = {
+        "STOP": "tools" if digest.calls else "stop",
+        "MAX_TOKENS": "length",
+        "OTHER": "other",
+    }.get(name, "filter")
     return digest
 
 

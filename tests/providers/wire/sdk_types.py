@@ -1,4 +1,6 @@
-"""Checks a JSON body against an official SDK's parameter types, extra keys forbidden, without the SDK's leniency."""
+"""Checks a JSON body against an official SDK's parameter types, extra keys forbidden, without the
+SDK's leniency.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,16 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from pydantic import BaseModel, ValidationError
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 
-# Servers take these although the newest SDK no longer lists them (recorded); `stream` is in the SDKs' sub-types.
+# Servers take these although the newest SDK no longer lists them (recorded); `stream` is in the
+# SDKs' sub-types.
 _ALSO = {
     ANTHROPIC_MESSAGES: {"temperature", "top_p", "top_k", "stream"},
     OPENAI_CHAT: {"stream"},
@@ -71,17 +80,29 @@ def _check(value: Any, kind: Any, path: str) -> list[str]:
         results = [_check(value, option, path) for option in get_args(kind)]
         return min(results, key=_badness)
     if origin is Literal:
-        return [] if value in get_args(kind) else [f"{path}: {value!r} is none of {get_args(kind)}"[:200]]
+        return (
+            []
+            if value in get_args(kind)
+            else [f"{path}: {value!r} is none of {get_args(kind)}"[:200]]
+        )
     if typing_extensions.is_typeddict(kind):
         return _check_dict(value, kind, path)
     if origin in _SEQUENCES or getattr(origin, "__name__", "") == "SequenceNotStr":
         if not isinstance(value, list):
             return [f"{path}: no array"]
-        return [p for n, item in enumerate(value) for p in _check(item, get_args(kind)[0], f"{path}[{n}]")]
+        return [
+            p
+            for n, item in enumerate(value)
+            for p in _check(item, get_args(kind)[0], f"{path}[{n}]")
+        ]
     if origin in (dict, collections.abc.Mapping):
         if not isinstance(value, dict):
             return [f"{path}: no object"]
-        return [p for key, item in value.items() for p in _check(item, get_args(kind)[1], f"{path}.{key}")]
+        return [
+            p
+            for key, item in value.items()
+            for p in _check(item, get_args(kind)[1], f"{path}.{key}")
+        ]
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         if not kind.__module__.startswith("google."):
             return [f"{path}: no {kind.__name__}"]  # an answer's type; they allow any extra key
@@ -95,7 +116,9 @@ def _check(value: Any, kind: Any, path: str) -> list[str]:
 
 def _badness(result: list[str]) -> tuple[int, int]:
     # A wrong `type` or `role` means that the option was not meant at all.
-    other = any(".type:" in problem or ".role:" in problem or ": no " in problem for problem in result)
+    other = any(
+        ".type:" in problem or ".role:" in problem or ": no " in problem for problem in result
+    )
     return (len(result) + 1000 * other, len(result)) if result else (0, 0)
 
 
@@ -109,7 +132,11 @@ def _check_dict(value: Any, kind: Any, path: str) -> list[str]:
         return [f"{path}: no object"]
     hints = _hints(kind)
     config = getattr(kind, "__pydantic_config__", {})
-    found = [f"{path}.{key}: missing" for key, hint in hints.items() if _required(hint) and key not in value]
+    found = [
+        f"{path}.{key}: missing"
+        for key, hint in hints.items()
+        if _required(hint) and key not in value
+    ]
     for key, item in value.items():
         if key in hints:
             found += _check(item, hints[key], f"{path}.{key}")
@@ -125,7 +152,15 @@ def _check_plain(value: Any, kind: Any, path: str) -> list[str]:
         return _check(value, kind.__value__, path)
     kind = get_origin(kind) or kind
     if kind is float:
-        return [] if isinstance(value, int | float) and not isinstance(value, bool) else [f"{path}: no number"]
+        return (
+            []
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else [f"{path}: no number"]
+        )
     if kind is int:
-        return [] if isinstance(value, int) and not isinstance(value, bool) else [f"{path}: no whole number"]
+        return (
+            []
+            if isinstance(value, int) and not isinstance(value, bool)
+            else [f"{path}: no whole number"]
+        )
     return [] if isinstance(value, kind) else [f"{path}: no {kind.__name__}"]

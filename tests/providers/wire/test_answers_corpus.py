@@ -1,4 +1,6 @@
-"""Every recorded answer and stream in every other format, read by the official SDK of that format."""
+"""Every recorded answer and stream in every other format, read by the official SDK of that
+format.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,13 @@ from .sdk_answers import Digest, read
 pytestmark = pytest.mark.corpus
 
 WITH_USAGE = AnswerContext({"stream_options": {"include_usage": True}})
-# Recordings that are more than one answer in a row (an agent's turns in one cassette): the first is translated.
-SEVERAL_ANSWERS = {"anthropic-1c8ef9653c6b", "anthropic-e34ec634454f", "openai_responses-83761633e98b"}
+# Recordings that are more than one answer in a row (an agent's turns in one cassette): the first is
+# translated.
+SEVERAL_ANSWERS = {
+    "anthropic-1c8ef9653c6b",
+    "anthropic-e34ec634454f",
+    "openai_responses-83761633e98b",
+}
 # The SDK of the source cannot read these itself.
 UNREADABLE = {
     "gemini-e1baf0043b9a",  # numbers for names (an old server)
@@ -110,7 +117,11 @@ def test_whole_answers_can_be_streamed(corpus, src, dst):
     for case in buffered(corpus):
         if case.format != src or (want := source(case.id, corpus)) is None:
             continue
-        got = read(dst, translate_response_to_stream(case.answer, src, dst, context=WITH_USAGE), stream=True)
+        got = read(
+            dst,
+            translate_response_to_stream(case.answer, src, dst, context=WITH_USAGE),
+            stream=True,
+        )
         check(case, want, got, dst)
 
 
@@ -146,7 +157,9 @@ def test_googles_array_is_read_like_its_stream(corpus):
     arrays = [case for case in buffered(corpus) if isinstance(case.answer, list)]
     assert arrays
     for case in arrays:
-        sse = b"".join(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n" for chunk in case.answer)
+        sse = b"".join(
+            b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n" for chunk in case.answer
+        )
         want = read(GOOGLE_GENERATE, sse, stream=True)
         body, _ = translate_response(case.answer, GOOGLE_GENERATE, OPENAI_CHAT)
         check(case, want, read(OPENAI_CHAT, json.dumps(body).encode(), stream=False), OPENAI_CHAT)
@@ -159,7 +172,13 @@ def test_an_error_in_a_recorded_stream_stays_one(corpus, dst):
     out = stream.feed(case.answer) + stream.flush()
     assert stream.failure is not None
     assert "did not call a tool" in stream.failure.message
-    for end in (b"message_stop", b"[DONE]", b"response.completed", b"finishReason", b'"finish_reason":"'):
+    for end in (
+        b"message_stop",
+        b"[DONE]",
+        b"response.completed",
+        b"finishReason",
+        b'"finish_reason":"',
+    ):
         assert end not in out
     with pytest.raises(Exception, match="did not call a tool"):
         read(dst, out, stream=True)
@@ -170,10 +189,14 @@ def test_an_error_in_a_recorded_stream_stays_one(corpus, dst):
 def test_recorded_errors_are_said_in_the_clients_shape(corpus, dst):
     seen = 0
     for case in errors(corpus):
-        body = json.loads(translate_error(case.status, json.dumps(case.answer).encode(), case.format, dst))
+        body = json.loads(
+            translate_error(case.status, json.dumps(case.answer).encode(), case.format, dst)
+        )
         error = body["error"]
         original = json.dumps(case.answer)
-        assert json.dumps(error["message"].removeprefix("prompt is too long: "))[1:-1] in original, case.id
+        assert (
+            json.dumps(error["message"].removeprefix("prompt is too long: "))[1:-1] in original
+        ), case.id
         if dst == ANTHROPIC_MESSAGES:
             assert body["type"] == "error"
             assert set(error) == {"type", "message"}
@@ -192,7 +215,10 @@ def test_perplexitys_sources_are_citations(corpus):
         if case.id.startswith("perplexity") and isinstance(case.answer.get("citations"), list):
             body, _ = translate_response(case.answer, OPENAI_CHAT, OPENAI_RESPONSES)
             annotations = [
-                a for item in body["output"] for part in item.get("content", []) for a in part["annotations"]
+                a
+                for item in body["output"]
+                for part in item.get("content", [])
+                for a in part["annotations"]
             ]
             assert [a["url"] for a in annotations] == case.answer["citations"]
             seen += 1
@@ -200,9 +226,21 @@ def test_perplexitys_sources_are_citations(corpus):
 
 
 def test_prompts_too_long_keep_the_words_agents_wait_for(corpus):
-    anthropic = next(case for case in errors(corpus) if "prompt is too long" in json.dumps(case.answer))
-    body = json.loads(translate_error(400, json.dumps(anthropic.answer).encode(), ANTHROPIC_MESSAGES, OPENAI_RESPONSES))
+    anthropic = next(
+        case for case in errors(corpus) if "prompt is too long" in json.dumps(case.answer)
+    )
+    body = json.loads(
+        translate_error(
+            400, json.dumps(anthropic.answer).encode(), ANTHROPIC_MESSAGES, OPENAI_RESPONSES
+        )
+    )
     assert body["error"]["code"] == "context_length_exceeded"
-    openai = next(case for case in errors(corpus) if "context_length_exceeded" in json.dumps(case.answer))
-    body = json.loads(translate_error(400, json.dumps(openai.answer).encode(), OPENAI_RESPONSES, ANTHROPIC_MESSAGES))
+    openai = next(
+        case for case in errors(corpus) if "context_length_exceeded" in json.dumps(case.answer)
+    )
+    body = json.loads(
+        translate_error(
+            400, json.dumps(openai.answer).encode(), OPENAI_RESPONSES, ANTHROPIC_MESSAGES
+        )
+    )
     assert body["error"]["message"].startswith("prompt is too long: ")

@@ -11,7 +11,12 @@ from providers.wire.counting import translate_count_request, translate_count_res
 from providers.wire.limits import retry_after_s, seconds_of, translate_headers
 
 A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
-COUNT = {"model": "claude", "messages": [{"role": "user", "content": "x"}], "system": "s", "tools": [{"name": "f"}]}
+COUNT = {
+    "model": "claude",
+    "messages": [{"role": "user", "content": "x"}],
+    "system": "s",
+    "tools": [{"name": "f"}],
+}
 
 
 def test_counting_is_asked_in_the_targets_way():
@@ -19,15 +24,30 @@ def test_counting_is_asked_in_the_targets_way():
     inner = body["generateContentRequest"]
     assert inner["model"] == "models/gemini-2.5-flash"
     assert set(inner) == {"model", "contents", "systemInstruction", "tools"}
-    body, _ = translate_count_request(COUNT, A, G, target=TargetInfo(model="g", provider_type="vertex_ai"))
+    body, _ = translate_count_request(
+        COUNT, A, G, target=TargetInfo(model="g", provider_type="vertex_ai")
+    )
     assert set(body) == {"contents", "systemInstruction", "tools"}
-    body, _ = translate_count_request(COUNT, A, G, target=TargetInfo(model="g", provider_type="gemini"))
+    body, _ = translate_count_request(
+        COUNT, A, G, target=TargetInfo(model="g", provider_type="gemini")
+    )
     assert set(body["request"]) == {"model", "contents"}
     contents = [{"role": "user", "parts": [{"text": "x"}]}]
-    for asked in ({"contents": contents}, {"generateContentRequest": {"model": "models/g", "contents": contents}}):
+    for asked in (
+        {"contents": contents},
+        {"generateContentRequest": {"model": "models/g", "contents": contents}},
+    ):
         body, _ = translate_count_request(asked, G, A, target=TargetInfo(model="claude"), model="g")
-        assert body == {"model": "claude", "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}
-    assert set(translate_count_request(COUNT, A, R)[0]) == {"model", "input", "instructions", "tools"}
+        assert body == {
+            "model": "claude",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+        }
+    assert set(translate_count_request(COUNT, A, R)[0]) == {
+        "model",
+        "input",
+        "instructions",
+        "tools",
+    }
     with pytest.raises(UnsupportedByTarget, match="counts tokens"):
         translate_count_request(COUNT, A, C)
 
@@ -35,7 +55,10 @@ def test_counting_is_asked_in_the_targets_way():
 def test_counts_are_told_in_the_clients_way():
     assert translate_count_response({"totalTokens": 7}, G, A) == {"input_tokens": 7}
     assert translate_count_response({"input_tokens": 7}, A, G) == {"totalTokens": 7}
-    assert translate_count_response({"input_tokens": 7}, A, R) == {"object": "response.input_tokens", "input_tokens": 7}
+    assert translate_count_response({"input_tokens": 7}, A, R) == {
+        "object": "response.input_tokens",
+        "input_tokens": 7,
+    }
     bodies: list[object] = [{}, {"totalTokens": "7"}, [], None]
     for bad in bodies:
         with pytest.raises(BadUpstreamAnswer):
@@ -60,7 +83,11 @@ def test_rate_limits_keep_their_meaning():
         ("retry-after", "12"),
         ("content-type", "application/json"),
     ]
-    openai = [("x-ratelimit-remaining-tokens", "3"), ("x-ratelimit-reset-requests", "6m0s"), ("x-request-id", "r")]
+    openai = [
+        ("x-ratelimit-remaining-tokens", "3"),
+        ("x-ratelimit-reset-requests", "6m0s"),
+        ("x-request-id", "r"),
+    ]
     assert translate_headers(openai, R, A, now_s=now_s) == [
         ("anthropic-ratelimit-tokens-remaining", "3"),
         ("anthropic-ratelimit-requests-reset", "2023-11-14T22:19:20Z"),
@@ -78,7 +105,12 @@ def test_googles_waiting_time_is_in_its_body():
     assert retry_after_s(body, G) == 36.5
     assert retry_after_s(b"[" + body + b"]", G) == 36.5
     assert retry_after_s(body, A) is None
-    for bad in (b"", b"[]", b'{"error":3}', b'{"error":{"details":[3,{"@type":"RetryInfo","retryDelay":3}]}}'):
+    for bad in (
+        b"",
+        b"[]",
+        b'{"error":3}',
+        b'{"error":{"details":[3,{"@type":"RetryInfo","retryDelay":3}]}}',
+    ):
         assert retry_after_s(bad, G) is None
     assert [seconds_of(text) for text in ("9s", "500ms", "2m", "1h2m3s", "1.5", "x", "5s!")] == [
         9,

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
-from providers.wire.detect import action_of, client_format, endpoint_suffix, family_of, is_stream, model_of
+from providers.wire.detect import (
+    action_of,
+    client_format,
+    endpoint_suffix,
+    family_of,
+    is_stream,
+    model_of,
+)
 
 VERTEX = "/v1/projects/p/locations/europe-west4/publishers/google/models/gemini-2.5-pro:streamGenerateContent"
 
@@ -76,7 +83,9 @@ def test_google_paths_carry_model_and_action():
     assert model_of(VERTEX) == "gemini-2.5-pro"
     assert action_of(VERTEX) == "streamGenerateContent"
     assert action_of("/v1/messages") is None
-    assert model_of("/v1internal:generateContent", {"model": "gemini-2.5-flash"}) == "gemini-2.5-flash"
+    assert (
+        model_of("/v1internal:generateContent", {"model": "gemini-2.5-flash"}) == "gemini-2.5-flash"
+    )
     assert model_of("/v1/messages", {"model": "claude"}) == "claude"
     assert model_of("/v1/messages", {"model": 3}) is None
     assert model_of("/v1/messages") is None
@@ -106,12 +115,17 @@ def test_every_recorded_path_is_recognised(corpus):
         for file in sorted((corpus / "wire" / folder).glob("*.json")):
             case = json.loads(file.read_text())
             path = case["path"]
-            if not path.startswith("/") or (path.startswith("/models/") and "chat/completions" not in path):
+            if not path.startswith("/") or (
+                path.startswith("/models/") and "chat/completions" not in path
+            ):
                 continue
             seen += 1
             assert client_format(path) == expected, (file.name, path)
             query = "&".join("=".join(pair) for pair in case["query"])
-            # A stream action without `alt=sse` is answered with a JSON array, which the recordings do not count.
+            # A stream action without `alt=sse` is answered with a JSON array, which the recordings
+            # do not count.
             streaming = case["streaming"] or ":stream" in path
-            assert is_stream(expected, f"{path}?{query}", case["request"]["body"]) == streaming, file.name
+            assert is_stream(expected, f"{path}?{query}", case["request"]["body"]) == streaming, (
+                file.name
+            )
     assert seen > 400

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WIRE_FORMATS,
+)
 from providers.wire.errors import error_body, error_event
 from providers.wire.sse import SseParser
 
@@ -52,7 +58,11 @@ def test_stream_errors_are_one_event_of_the_format(name):
     data = json.loads(event.data)
     if name == OPENAI_RESPONSES:
         assert event.event == data["type"] == "error"
-        assert (data["message"], data["sequence_number"], data["code"]) == ("busy\nnow", 7, "server_overloaded")
+        assert (data["message"], data["sequence_number"], data["code"]) == (
+            "busy\nnow",
+            7,
+            "server_overloaded",
+        )
     else:
         assert event.event == ("error" if name == ANTHROPIC_MESSAGES else "")
         assert data["error"]["message"] == "busy\nnow"

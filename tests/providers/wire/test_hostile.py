@@ -1,4 +1,6 @@
-"""No input makes the translator raise anything but its declared errors, hang, or say that a broken answer is whole."""
+"""No input makes the translator raise anything but its declared errors, hang, or say that a broken
+answer is whole.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,36 @@ from providers.wire.translate import (
 
 from .cases import ALL, PAIRS, Case, buffered, streamed, with_request
 
-TEXTS: list[Any] = ["", " ", "x", "\ud800", "é" * 10, "user", "tool", "data:", "data:x;base64,", "ccproxy1:x"]
+TEXTS: list[Any] = [
+    "",
+    " ",
+    "x",
+    "\ud800",
+    "é" * 10,
+    "user",
+    "tool",
+    "data:",
+    "data:x;base64,",
+    "ccproxy1:x",
+]
 NUMBERS: list[Any] = [None, True, False, 0, -1, 1.5, 10**400]
-SHAPES: list[Any] = [[], {}, [[]], [None], [{}], {"type": "text"}, {"type": 3}, {"text": 3}, {"type": "tool_use"}]
-PARTS: list[Any] = [{"role": "user"}, [{"type": "tool_result"}], {"function": {}}, [{"functionCall": {"name": 1}}]]
+SHAPES: list[Any] = [
+    [],
+    {},
+    [[]],
+    [None],
+    [{}],
+    {"type": "text"},
+    {"type": 3},
+    {"text": 3},
+    {"type": "tool_use"},
+]
+PARTS: list[Any] = [
+    {"role": "user"},
+    [{"type": "tool_result"}],
+    {"function": {}},
+    [{"functionCall": {"name": 1}}],
+]
 ODD = TEXTS + NUMBERS + SHAPES + PARTS
 END_MARKS = (b"message_stop", b"[DONE]", b"response.completed", b"finishReason")
 
@@ -92,12 +120,16 @@ def test_mutated_answers_are_translated_or_refused(corpus, src, dst):
 @pytest.mark.corpus
 @pytest.mark.parametrize(("src", "dst"), PAIRS)
 def test_mutated_streams_end_once(corpus, src, dst):
-    """A stream whose events are changed, lost, doubled or cut ends with one end: an error or a success, not both."""
+    """A stream whose events are changed, lost, doubled or cut ends with one end: an error or a
+    success, not both.
+    """
     rng = random.Random(f"s{src}{dst}")
     for case in streamed(corpus):
         if case.format == src:
             stream = StreamTranslator(src, dst)
-            out = b"".join(stream.feed(event) for event in broken_events(case, rng)) + stream.flush()
+            out = (
+                b"".join(stream.feed(event) for event in broken_events(case, rng)) + stream.flush()
+            )
             assert stream.done
             assert (stream.failure is None) is (stream.finish is not None)
             marks = sum(mark in out for mark in END_MARKS)
@@ -154,7 +186,18 @@ json_values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["type", "role", "content", "parts", "text", "messages", "input", "contents", "name", "id"]
+                [
+                    "type",
+                    "role",
+                    "content",
+                    "parts",
+                    "text",
+                    "messages",
+                    "input",
+                    "contents",
+                    "name",
+                    "id",
+                ]
             ),
             inner,
             max_size=4,
@@ -193,7 +236,11 @@ def test_arbitrary_bytes_are_an_error(raw, pair):
 def test_absurd_bodies_take_bounded_time(src, dst):
     deep: Any = "x"
     for _ in range(900):
-        deep = {"type": "object", "properties": {"a": deep}} if isinstance(deep, dict) or deep == "x" else deep
+        deep = (
+            {"type": "object", "properties": {"a": deep}}
+            if isinstance(deep, dict) or deep == "x"
+            else deep
+        )
     key = {"google_generate": "contents", "openai_responses": "input"}.get(src, "messages")
     tool = {
         "name": "t",
@@ -206,7 +253,11 @@ def test_absurd_bodies_take_bounded_time(src, dst):
         {key: [{"role": "user", "content": "x" * 2_000_000, "parts": [{"text": "x"}]}]},
         {
             key: [
-                {"role": "user", "content": [{"type": "text", "text": " "}] * 20_000, "parts": [{"text": " "}] * 20_000}
+                {
+                    "role": "user",
+                    "content": [{"type": "text", "text": " "}] * 20_000,
+                    "parts": [{"text": " "}] * 20_000,
+                }
             ]
         },
         {key: [], "tools": [tool, {"functionDeclarations": [tool]}]},
@@ -224,11 +275,18 @@ def test_absurd_bodies_take_bounded_time(src, dst):
 
 def test_html_and_plain_errors_become_readable():
     html = (
-        b"<!DOCTYPE html><html><head><style>x{}</style></head><body><h1>502 Bad Gateway</h1><p>nginx</p></body></html>"
+        b"<!DOCTYPE html><html><head><style>x{}</style></head><body><h1>502 Bad"
+        b" Gateway</h1><p>nginx</p></body></html>"
     )
     error = json.loads(translate_error(502, html, "openai_chat", "anthropic_messages"))
-    assert error == {"type": "error", "error": {"type": "api_error", "message": "502 Bad Gateway nginx"}}
-    assert json.loads(translate_error(503, b"", "openai_chat", "google_generate"))["error"]["status"] == "UNAVAILABLE"
+    assert error == {
+        "type": "error",
+        "error": {"type": "api_error", "message": "502 Bad Gateway nginx"},
+    }
+    assert (
+        json.loads(translate_error(503, b"", "openai_chat", "google_generate"))["error"]["status"]
+        == "UNAVAILABLE"
+    )
     with pytest.raises(BadUpstreamAnswer, match="no JSON object"):
         translate_response("<html>", "openai_chat", "anthropic_messages")
 
@@ -242,11 +300,16 @@ def test_odd_json_passes_through():
         with pytest.raises(ValueError, match=r"."):
             loads(refused)
     body, _ = translate_request(
-        {"messages": [{"role": "user", "content": "half \ud83d"}], "max_tokens": 1}, "anthropic_messages", "openai_chat"
+        {"messages": [{"role": "user", "content": "half \ud83d"}], "max_tokens": 1},
+        "anthropic_messages",
+        "openai_chat",
     )
     assert loads(dumps(body))["messages"][0]["content"] == "half \ud83d"
     stream = StreamTranslator("openai_chat", "anthropic_messages", context=AnswerContext())
-    chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "\ud83d"}, "finish_reason": "stop"}]}
+    chunk = {
+        "id": "c",
+        "choices": [{"index": 0, "delta": {"content": "\ud83d"}, "finish_reason": "stop"}],
+    }
     out = stream.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n") + stream.flush()
     assert b"ud83d" in out
     assert stream.failure is None

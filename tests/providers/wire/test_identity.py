@@ -8,7 +8,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 from providers.wire.base import AnswerContext, TargetInfo
 from providers.wire.events import Collector, of_response
 from providers.wire.formats import wire_format
@@ -35,7 +41,9 @@ from .cases import ALL
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(str.strip)
 names = st.from_regex(r"[a-z_][a-z0-9_-]{0,10}", fullmatch=True)
-arguments = st.dictionaries(names, st.integers(-9, 9) | words | st.lists(st.booleans(), max_size=2), max_size=3)
+arguments = st.dictionaries(
+    names, st.integers(-9, 9) | words | st.lists(st.booleans(), max_size=2), max_size=3
+)
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
@@ -51,7 +59,12 @@ def answers(draw, name: WireFormatName) -> Response:
     called = any(isinstance(block, ToolCall) for block in blocks)
     reason = "tool_calls" if called else draw(st.sampled_from(["stop", "length", "content_filter"]))
     read = draw(st.integers(0, 50))
-    usage = Usage(read + 60, draw(st.integers(30, 90)), cached_tokens=read, reasoning_tokens=draw(st.integers(1, 30)))
+    usage = Usage(
+        read + 60,
+        draw(st.integers(30, 90)),
+        cached_tokens=read,
+        reasoning_tokens=draw(st.integers(1, 30)),
+    )
     return Response(name, "id_1", "model-1", blocks=blocks, finish=Finish(reason), usage=usage)  # type: ignore[arg-type]
 
 
@@ -63,7 +76,13 @@ def plain(blocks: list[Block]) -> list[tuple[Any, ...]]:
                 result.append((type(block).__name__, block.text))
         elif isinstance(block, ToolCall):
             given = block.arguments
-            result.append((block.id, block.name, json.loads(given or "{}") if isinstance(given, str) else given))
+            result.append(
+                (
+                    block.id,
+                    block.name,
+                    json.loads(given or "{}") if isinstance(given, str) else given,
+                )
+            )
     return result
 
 
@@ -101,7 +120,10 @@ def test_answers_buffered_and_streamed(answer):
 @st.composite
 def requests(draw, name: WireFormatName) -> Request:
     turns: list[Turn] = []
-    tools = [Tool(tool, draw(words), {"type": "object", "properties": {}}) for tool in draw(st.sets(names, max_size=3))]
+    tools = [
+        Tool(tool, draw(words), {"type": "object", "properties": {}})
+        for tool in draw(st.sets(names, max_size=3))
+    ]
     for number in range(draw(st.integers(1, 3))):
         blocks: list[Block] = [Text(draw(words))]
         if draw(st.booleans()):
@@ -120,7 +142,9 @@ def requests(draw, name: WireFormatName) -> Request:
         ToolChoice("tool", [t.name for t in tools[:1]]),
     ]
     sampling = Sampling(
-        draw(st.integers(16, 999)), draw(st.sampled_from([None, 0, 0.5, 1])), draw(st.none() | st.just(0.5))
+        draw(st.integers(16, 999)),
+        draw(st.sampled_from([None, 0, 0.5, 1])),
+        draw(st.none() | st.just(0.5)),
     )
     return Request(
         name,
@@ -138,7 +162,12 @@ def plain_request(request: Request) -> tuple[Any, ...]:
     for turn in request.turns:
         for block in turn.blocks:
             if isinstance(block, ToolResult):
-                turns.append((turn.role, (block.call_id, [b.text for b in block.content if isinstance(b, Text)])))
+                turns.append(
+                    (
+                        turn.role,
+                        (block.call_id, [b.text for b in block.content if isinstance(b, Text)]),
+                    )
+                )
             elif isinstance(block, Media):
                 turns.append((turn.role, (block.kind, block.data, block.media_type)))
             else:

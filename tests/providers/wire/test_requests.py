@@ -1,4 +1,6 @@
-"""What must survive in a request, topic by topic, where the recordings do not reach; tools have a file of their own."""
+"""What must survive in a request, topic by topic, where the recordings do not reach; tools have a
+file of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from providers.wire.translate import translate_request
 
 from .asking import CHAT_TOOL, IMAGE, A, C, G, R, call, go, reasons, user
 
-# ------------------------------------------------------------------------------------------------ system and turns
+# ------------------------------------------------------------------------------------------------
+# system and turns
 
 
 def test_leading_system_messages_are_the_system_prompt_and_later_ones_stay():
@@ -42,7 +45,12 @@ def test_leading_system_messages_are_the_system_prompt_and_later_ones_stay():
 
 
 def test_roles_are_merged_where_the_vendor_demands_it():
-    messages = [user("a"), user("b"), {"role": "assistant", "content": "c"}, {"role": "assistant", "content": "d"}]
+    messages = [
+        user("a"),
+        user("b"),
+        {"role": "assistant", "content": "c"},
+        {"role": "assistant", "content": "d"},
+    ]
     body, _ = go({"messages": messages}, C, A)
     assert [(m["role"], [p["text"] for p in m["content"]]) for m in body["messages"]] == [
         ("user", ["a", "b"]),
@@ -53,7 +61,12 @@ def test_roles_are_merged_where_the_vendor_demands_it():
 
 
 def test_empty_and_white_text_never_reaches_a_vendor_that_refuses_it():
-    messages = [user(""), {"role": "assistant", "content": " "}, user(" \n"), {"role": "assistant", "content": "x "}]
+    messages = [
+        user(""),
+        {"role": "assistant", "content": " "},
+        user(" \n"),
+        {"role": "assistant", "content": "x "},
+    ]
     body, losses = go({"messages": messages}, C, A)
     texts = [part["text"] for m in body["messages"] for part in m["content"]]
     assert all(text.strip() for text in texts)
@@ -68,7 +81,9 @@ def test_max_tokens_has_a_default_only_where_demanded():
     assert go({"messages": [user()]}, C, A, max_tokens_default=4000)[0]["max_tokens"] == 4000
     assert "max_completion_tokens" not in go({"contents": [{"parts": [{"text": "x"}]}]}, G, C)[0]
     limited = {"messages": [user()], "max_tokens": 7}
-    thinking = go({"messages": [user()], "reasoning_effort": "medium"}, C, A, "claude-sonnet-4-5")[0]
+    thinking = go({"messages": [user()], "reasoning_effort": "medium"}, C, A, "claude-sonnet-4-5")[
+        0
+    ]
     assert thinking["max_tokens"] == 8192 + thinking["thinking"]["budget_tokens"]
     assert go(dict(limited), A, C)[0]["max_completion_tokens"] == 7
     assert go(dict(limited), A, C, host="api.mistral.ai")[0]["max_tokens"] == 7
@@ -77,15 +92,22 @@ def test_max_tokens_has_a_default_only_where_demanded():
     assert "16 tokens at least" in reasons(losses)
 
 
-# ------------------------------------------------------------------------------------------------- media
+# -------------------------------------------------------------------------------------------------
+# media
 
 
 def test_images_documents_and_sound():
     parts: list[dict[str, Any]] = [
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{IMAGE}", "detail": "low"}},
+        {
+            "type": "image_url",
+            "image_url": {"url": f"data:image/png;base64,{IMAGE}", "detail": "low"},
+        },
         {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}},
+        {
+            "type": "file",
+            "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"},
+        },
         {"type": "file", "file": {"file_id": "file-1"}},
     ]
     body, losses = go({"messages": [user(parts)]}, C, A)
@@ -112,29 +134,52 @@ def test_images_documents_and_sound():
     }
 
 
-# ------------------------------------------------------------------------------------------------- reasoning
+# -------------------------------------------------------------------------------------------------
+# reasoning
 
 
 @pytest.mark.parametrize(
     ("effort", "model", "thinking", "config"),
     [
-        ("low", "claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 1024, "display": "summarized"}, None),
-        ("high", "claude-opus-4-7", {"type": "adaptive", "display": "summarized"}, {"effort": "high"}),
-        ("minimal", "claude-opus-4-7", {"type": "adaptive", "display": "summarized"}, {"effort": "low"}),
+        (
+            "low",
+            "claude-sonnet-4-5",
+            {"type": "enabled", "budget_tokens": 1024, "display": "summarized"},
+            None,
+        ),
+        (
+            "high",
+            "claude-opus-4-7",
+            {"type": "adaptive", "display": "summarized"},
+            {"effort": "high"},
+        ),
+        (
+            "minimal",
+            "claude-opus-4-7",
+            {"type": "adaptive", "display": "summarized"},
+            {"effort": "low"},
+        ),
         ("none", "claude-opus-4-7", {"type": "disabled"}, None),
     ],
 )
 def test_effort_becomes_thinking(effort, model, thinking, config):
-    body, _ = go({"messages": [user()], "reasoning_effort": effort, "max_tokens": 9000}, C, A, model)
+    body, _ = go(
+        {"messages": [user()], "reasoning_effort": effort, "max_tokens": 9000}, C, A, model
+    )
     assert body["thinking"] == thinking
     assert body.get("output_config") == config
 
 
 @pytest.mark.parametrize(
-    ("budget", "effort", "level"), [(1024, "low", "low"), (10000, "medium", "medium"), (31999, "high", "high")]
+    ("budget", "effort", "level"),
+    [(1024, "low", "low"), (10000, "medium", "medium"), (31999, "high", "high")],
 )
 def test_budgets_become_efforts_and_levels(budget, effort, level):
-    body = {"messages": [user()], "max_tokens": 40000, "thinking": {"type": "enabled", "budget_tokens": budget}}
+    body = {
+        "messages": [user()],
+        "max_tokens": 40000,
+        "thinking": {"type": "enabled", "budget_tokens": budget},
+    }
     assert go(dict(body), A, C, "gpt-5.1")[0]["reasoning_effort"] == effort
     responses, _ = go(dict(body), A, R, "gpt-5.1")
     assert responses["reasoning"]["effort"] == effort
@@ -178,12 +223,19 @@ def test_efforts_are_those_the_model_knows(effort, model, want):
     ],
 )
 def test_as_little_thinking_as_google_allows(model, want):
-    body, _ = go({"messages": [user()], "max_tokens": 9, "thinking": {"type": "disabled"}}, A, G, model)
+    body, _ = go(
+        {"messages": [user()], "max_tokens": 9, "thinking": {"type": "disabled"}}, A, G, model
+    )
     assert body["generationConfig"]["thinkingConfig"] == want
 
 
 def test_thinking_is_off_where_anthropic_would_refuse_it():
-    forced = {"messages": [user()], "reasoning_effort": "high", "tools": [CHAT_TOOL], "tool_choice": "required"}
+    forced = {
+        "messages": [user()],
+        "reasoning_effort": "high",
+        "tools": [CHAT_TOOL],
+        "tool_choice": "required",
+    }
     body, losses = go(forced, C, A, "claude-sonnet-4-5")
     assert "thinking" not in body
     assert "forced" in reasons(losses)
@@ -199,11 +251,16 @@ def test_thinking_is_off_where_anthropic_would_refuse_it():
     assert body["thinking"]["type"] == "adaptive"
 
 
-# ------------------------------------------------------------------------------- structured output, sampling, the rest
+# ------------------------------------------------------------------------------- structured output,
+# sampling, the rest
 
 
 def test_structured_output_in_all_four_forms():
-    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}, "required": ["a"]}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 1}},
+        "required": ["a"],
+    }
     wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
     body, losses = go({"messages": [user()], "response_format": wanted}, C, A)
     made = body["output_config"]["format"]
@@ -211,10 +268,22 @@ def test_structured_output_in_all_four_forms():
     assert "minimum" not in json.dumps(made)
     assert "minimum" in reasons(losses)
     body, _ = go({"messages": [user()], "response_format": wanted}, C, R)
-    assert body["text"]["format"] == {"type": "json_schema", "name": "n", "schema": schema, "strict": True}
+    assert body["text"]["format"] == {
+        "type": "json_schema",
+        "name": "n",
+        "schema": schema,
+        "strict": True,
+    }
     body, _ = go({"messages": [user()], "response_format": wanted}, C, G)
-    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": schema}
-    back, _ = go({"contents": [{"parts": [{"text": "x"}]}], "generationConfig": body["generationConfig"]}, G, C)
+    assert body["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": schema,
+    }
+    back, _ = go(
+        {"contents": [{"parts": [{"text": "x"}]}], "generationConfig": body["generationConfig"]},
+        G,
+        C,
+    )
     assert back["response_format"]["json_schema"]["schema"] == schema
     body, losses = go({"messages": [user()], "response_format": {"type": "json_object"}}, C, A)
     assert "JSON object" in body["system"][-1]["text"]
@@ -222,17 +291,33 @@ def test_structured_output_in_all_four_forms():
 
 
 def test_sampling_with_the_vendors_ranges():
-    sampling = {"temperature": 1.7, "top_p": 0.9, "stop": ["a", " "], "seed": 1, "presence_penalty": 1, "n": 3}
+    sampling = {
+        "temperature": 1.7,
+        "top_p": 0.9,
+        "stop": ["a", " "],
+        "seed": 1,
+        "presence_penalty": 1,
+        "n": 3,
+    }
     body, losses = go({"messages": [user()], **sampling}, C, A, "claude-sonnet-4-0")
     assert (body["temperature"], body["top_p"], body["stop_sequences"]) == (1, 0.9, ["a"])
-    assert {"temperature", "stop", "seed", "presence_penalty", "n"} <= {loss.path for loss in losses}
+    assert {"temperature", "stop", "seed", "presence_penalty", "n"} <= {
+        loss.path for loss in losses
+    }
     body, losses = go({"messages": [user()], **sampling}, C, A, "claude-sonnet-4-5")
     assert "top_p" not in body
     body, losses = go({"messages": [user()], **sampling}, C, G)
     config = body["generationConfig"]
-    assert (config["temperature"], config["topP"], config["seed"], config["stopSequences"]) == (1.7, 0.9, 1, ["a", " "])
+    assert (config["temperature"], config["topP"], config["seed"], config["stopSequences"]) == (
+        1.7,
+        0.9,
+        1,
+        ["a", " "],
+    )
     assert {loss.path for loss in losses} == {"n"}
-    body, losses = go({"messages": [user()], "max_tokens": 1, "top_k": 5, "stop_sequences": list("abcde")}, A, C)
+    body, losses = go(
+        {"messages": [user()], "max_tokens": 1, "top_k": 5, "stop_sequences": list("abcde")}, A, C
+    )
     assert body["stop"] == list("abcd")
     assert {"top_k", "stop"} <= {loss.path for loss in losses}
     body, losses = go({"messages": [user()], "temperature": 0.5}, C, R, "gpt-5")
@@ -241,10 +326,19 @@ def test_sampling_with_the_vendors_ranges():
 
 
 def test_foreign_fields_never_travel():
-    body, losses = go({"messages": [user()], "stream": True, "stream_options": {"include_usage": True}, "x": 1}, C, A)
+    body, losses = go(
+        {"messages": [user()], "stream": True, "stream_options": {"include_usage": True}, "x": 1},
+        C,
+        A,
+    )
     assert set(body) == {"model", "max_tokens", "messages", "stream"}
     assert [loss.path for loss in losses] == ["x"]
-    anthropic = {"messages": [user()], "max_tokens": 1, "context_management": {}, "metadata": {"user_id": "u"}}
+    anthropic = {
+        "messages": [user()],
+        "max_tokens": 1,
+        "context_management": {},
+        "metadata": {"user_id": "u"},
+    }
     body, losses = go(anthropic, A, C)
     assert body["user"] == "u"
     assert "context_management" in {loss.path for loss in losses}
@@ -266,7 +360,9 @@ def test_streams_are_asked_for_with_usage():
 
 
 def test_code_assists_envelope_on_both_sides():
-    body, _ = go({"messages": [user("hi")]}, C, G, provider_type="gemini", project="p", session_id="s")
+    body, _ = go(
+        {"messages": [user("hi")]}, C, G, provider_type="gemini", project="p", session_id="s"
+    )
     assert body["model"] == "m"
     assert body["project"] == "p"
     assert body["request"]["session_id"] == "s"
@@ -281,7 +377,11 @@ def test_code_assists_envelope_on_both_sides():
     [
         ({"messages": "x"}, A, "messages must be an array"),
         ({"messages": [{"role": "robot", "content": "x"}]}, A, r"messages\[0\].role"),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 3}]}]}, A, "text must be a string"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 3}]}]},
+            A,
+            "text must be a string",
+        ),
         ({"messages": [{"role": "tool", "content": "x"}]}, C, "tool_call_id is missing"),
         ({"messages": [user()], "max_tokens": "9"}, C, "max_tokens must be a number"),
         ({"messages": [user()], "temperature": True}, C, "temperature must be a number"),

@@ -37,8 +37,12 @@ def possible(
                 yield case, *translated(case, dst)
             except UnsupportedByTarget as refusal:
                 # Only these may be refused, and the message says what to do.
-                tools = json.dumps(case.body.get("tools", [])) + json.dumps(case.body.get("mcp_servers", []))
-                stored = any(case.body.get(key) for key in ("previous_response_id", "conversation", "prompt"))
+                tools = json.dumps(case.body.get("tools", [])) + json.dumps(
+                    case.body.get("mcp_servers", [])
+                )
+                stored = any(
+                    case.body.get(key) for key in ("previous_response_id", "conversation", "prompt")
+                )
                 assert tools != "[][]" or stored or "web_search_options" in case.body, case.id
                 assert "leave it out" in str(refusal) or "instead of" in str(refusal), str(refusal)
 
@@ -47,7 +51,9 @@ def test_the_checker_sees_what_is_wrong():
     good = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     assert problems("openai_chat", good) == []
     assert problems("openai_chat", {**good, "thinking": {}}) == [".thinking: unknown"]
-    assert problems("openai_chat", {**good, "messages": [{"role": "user", "content": [{"type": "text"}]}]})
+    assert problems(
+        "openai_chat", {**good, "messages": [{"role": "user", "content": [{"type": "text"}]}]}
+    )
     assert problems("anthropic_messages", good) == [".max_tokens: missing"]
     assert problems("google_generate", {"contents": [{"role": "user", "parts": [{"tex": "a"}]}]})
 
@@ -70,7 +76,12 @@ def said(request: Request) -> dict[str, object]:
             texts.append(block.text)
         elif isinstance(block, ToolCall):
             arguments = block.arguments
-            calls.append((block.name, json.loads(arguments or "{}") if isinstance(arguments, str) else arguments))
+            calls.append(
+                (
+                    block.name,
+                    json.loads(arguments or "{}") if isinstance(arguments, str) else arguments,
+                )
+            )
         elif isinstance(block, ToolResult):
             results.append("\n".join(part.text for part in block.content if isinstance(part, Text)))
             media += [part.kind for part in block.content if isinstance(part, Media)]
@@ -89,17 +100,28 @@ def said(request: Request) -> dict[str, object]:
 
 
 def expected(case: Case, dst) -> dict[str, object]:
-    request = decoded_request(copy.deepcopy(case.body), case.format, model=case.model, stream=case.streaming)
+    request = decoded_request(
+        copy.deepcopy(case.body), case.format, model=case.model, stream=case.streaming
+    )
     make_portable(request, dst)
     return said(request)
 
 
-LOSSY = {"Anthropic takes no", "OpenAI", "Google takes", "Content of the result", "Document:", "A document by"}
+LOSSY = {
+    "Anthropic takes no",
+    "OpenAI",
+    "Google takes",
+    "Content of the result",
+    "Document:",
+    "A document by",
+}
 
 
 @pytest.mark.parametrize(("src", "dst"), PAIRS)
 def test_requests_say_the_same_in_the_other_format(corpus, src, dst):
-    """Text, calls, results, media, tools, limit, schema; only what is a declared loss may differ."""
+    """Text, calls, results, media, tools, limit, schema; only what is a declared loss may
+    differ.
+    """
     compared = 0
     for case, body, losses in possible(corpus, src, dst):
         want = expected(case, dst)
@@ -145,7 +167,9 @@ def _canonical(text: str) -> str:
 
 
 def _moved_media(want, dst) -> bool:
-    """Media of results stand beside them where a vendor has no place inside; text documents become text."""
+    """Media of results stand beside them where a vendor has no place inside; text documents become
+    text.
+    """
     return bool(want["media"])
 
 
@@ -161,7 +185,9 @@ def test_requests_survive_their_own_format(corpus, name):
         assert case.body == before, "the given body was changed"
         want = decoded_request(case.body, name, model=case.model, stream=case.streaming)
         got = decoded_request(body, name, model=case.model, stream=case.streaming)
-        if not any("empty message" in loss.reason or "white space" in loss.reason for loss in losses):
+        if not any(
+            "empty message" in loss.reason or "white space" in loss.reason for loss in losses
+        ):
             assert said(got) == {**said(want), "limit": said(got)["limit"]}, case.id
         assert got.tool_choice == want.tool_choice, case.id
         assert got.extras == want.extras, case.id

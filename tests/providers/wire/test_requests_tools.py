@@ -36,14 +36,21 @@ def test_tool_choice_in_all_forms(choice, chat, responses, google):
     assert go(back, C, A)[0]["tool_choice"] == choice
     contents = [{"role": "user", "parts": [{"text": "x"}]}]
     tools = [{"functionDeclarations": [{"name": "f"}]}]
-    calling = {"contents": contents, "tools": tools, "toolConfig": {"functionCallingConfig": google}}
+    calling = {
+        "contents": contents,
+        "tools": tools,
+        "toolConfig": {"functionCallingConfig": google},
+    }
     assert go(calling, G, A)[0]["tool_choice"] == choice
 
 
 def test_allowed_tools_become_the_only_tools():
     other = {"type": "function", "function": {"name": "g"}}
     third = {"type": "function", "function": {"name": "h"}}
-    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": n}} for n in "fg"]}
+    allowed = {
+        "mode": "required",
+        "tools": [{"type": "function", "function": {"name": n}} for n in "fg"],
+    }
     body = {
         "messages": [user()],
         "tools": [CHAT_TOOL, other, third],
@@ -62,15 +69,29 @@ def test_parallel_calls_on_and_off(value):
     body, _ = go({"messages": [user()], "tools": [CHAT_TOOL], "parallel_tool_calls": value}, C, A)
     assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": not value}
     choice = {"type": "any", "disable_parallel_tool_use": value}
-    body, _ = go({"messages": [user()], "max_tokens": 1, "tools": [TOOL], "tool_choice": choice}, A, R)
+    body, _ = go(
+        {"messages": [user()], "max_tokens": 1, "tools": [TOOL], "tool_choice": choice}, A, R
+    )
     assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", not value)
-    assert "parallel_tool_calls" not in go({"messages": [user()], "parallel_tool_calls": value}, C, R)[0]
+    assert (
+        "parallel_tool_calls"
+        not in go({"messages": [user()], "parallel_tool_calls": value}, C, R)[0]
+    )
 
 
 def history(results: list[dict[str, Any]]) -> dict[str, Any]:
-    calls = [{"type": "tool_use", "id": f"toolu_{n}", "name": "f", "input": {"a": n}} for n in range(2)]
-    messages = [user("go"), {"role": "assistant", "content": [{"type": "text", "text": "I call"}, *calls]}]
-    return {"messages": [*messages, {"role": "user", "content": results}], "max_tokens": 9, "tools": [TOOL]}
+    calls = [
+        {"type": "tool_use", "id": f"toolu_{n}", "name": "f", "input": {"a": n}} for n in range(2)
+    ]
+    messages = [
+        user("go"),
+        {"role": "assistant", "content": [{"type": "text", "text": "I call"}, *calls]},
+    ]
+    return {
+        "messages": [*messages, {"role": "user", "content": results}],
+        "max_tokens": 9,
+        "tools": [TOOL],
+    }
 
 
 def test_results_are_paired_with_calls_across_vendors_without_ids():
@@ -80,8 +101,15 @@ def test_results_are_paired_with_calls_across_vendors_without_ids():
     ]
     google, _ = go(history(results), A, G, provider_type="vertex_ai")
     model, answers = google["contents"][1]["parts"], google["contents"][2]["parts"]
-    assert [part.get("functionCall", {}).get("args") for part in model] == [None, {"a": 0}, {"a": 1}]
-    assert [part["functionResponse"]["response"] for part in answers] == [{"k": 1}, {"output": "one"}]
+    assert [part.get("functionCall", {}).get("args") for part in model] == [
+        None,
+        {"a": 0},
+        {"a": 1},
+    ]
+    assert [part["functionResponse"]["response"] for part in answers] == [
+        {"k": 1},
+        {"output": "one"},
+    ]
     assert "id" not in answers[0]["functionResponse"]
     back, _ = go(google, G, C)
     assert [m["role"] for m in back["messages"]] == ["user", "assistant", "tool", "tool"]
@@ -92,15 +120,26 @@ def test_results_are_paired_with_calls_across_vendors_without_ids():
 
 
 def test_failed_tools_and_their_images():
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE}}
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": IMAGE},
+    }
     results: list[dict[str, Any]] = [
-        {"type": "tool_result", "tool_use_id": "toolu_0", "content": [{"type": "text", "text": "see"}, image]},
+        {
+            "type": "tool_result",
+            "tool_use_id": "toolu_0",
+            "content": [{"type": "text", "text": "see"}, image],
+        },
         {"type": "tool_result", "tool_use_id": "toolu_1", "content": "boom", "is_error": True},
         {"type": "text", "text": "and now?"},
     ]
     chat, losses = go(history(results), A, C)
     assert [m["role"] for m in chat["messages"]] == ["user", "assistant", "tool", "tool", "user"]
-    assert [part["type"] for part in chat["messages"][-1]["content"]] == ["text", "image_url", "text"]
+    assert [part["type"] for part in chat["messages"][-1]["content"]] == [
+        "text",
+        "image_url",
+        "text",
+    ]
     assert "no mark for a failed tool" in reasons(losses)
     responses, _ = go(history(results), A, R)
     outputs = [item for item in responses["input"] if item.get("type") == "function_call_output"]
@@ -132,7 +171,10 @@ def test_broken_histories_are_repaired_and_said():
 
 
 def test_server_tools_are_refused_by_name():
-    for src, tools in ((A, [{"type": "web_search_20250305", "name": "web_search"}]), (R, [{"type": "web_search"}])):
+    for src, tools in (
+        (A, [{"type": "web_search_20250305", "name": "web_search"}]),
+        (R, [{"type": "web_search"}]),
+    ):
         key = "messages" if src == A else "input"
         with pytest.raises(UnsupportedByTarget, match="web_search"):
             go({key: [user()], "max_tokens": 1, "tools": tools}, src, G)
@@ -143,7 +185,9 @@ def test_server_tools_are_refused_by_name():
 def test_server_tools_can_be_dropped_on_demand():
     tools = [{"type": "web_search"}, {"type": "function", "name": "f", "parameters": {}}]
     choice = {"type": "web_search"}
-    body, losses = go({"input": "x", "tools": tools, "tool_choice": choice}, R, A, drop_server_tools=True)
+    body, losses = go(
+        {"input": "x", "tools": tools, "tool_choice": choice}, R, A, drop_server_tools=True
+    )
     assert [tool["name"] for tool in body["tools"]] == ["f"]
     assert "tool_choice" not in body
     assert [loss.path for loss in losses] == ["tools.web_search"]
@@ -155,18 +199,35 @@ def test_state_kept_at_openai_is_refused_with_the_way_out():
             go({"input": "x", field: "id"}, R, A)
     with pytest.raises(UnsupportedByTarget, match="background"):
         go({"input": "x", "background": True}, R, C)
-    assert go({"input": "x", "previous_response_id": None, "background": False}, R, C)[0]["messages"] == [user("x")]
+    assert go({"input": "x", "previous_response_id": None, "background": False}, R, C)[0][
+        "messages"
+    ] == [user("x")]
 
 
 def test_free_form_tools_and_namespaces_become_functions():
     tools = [
-        {"type": "custom", "name": "apply_patch", "description": "p", "format": {"type": "grammar"}},
-        {"type": "namespace", "name": "fs", "tools": [{"type": "function", "name": "read", "parameters": {}}]},
+        {
+            "type": "custom",
+            "name": "apply_patch",
+            "description": "p",
+            "format": {"type": "grammar"},
+        },
+        {
+            "type": "namespace",
+            "name": "fs",
+            "tools": [{"type": "function", "name": "read", "parameters": {}}],
+        },
     ]
     items = [
         {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": "*** Begin"},
         {"type": "custom_tool_call_output", "call_id": "c1", "output": "done"},
-        {"type": "function_call", "call_id": "c2", "name": "read", "namespace": "fs", "arguments": "{}"},
+        {
+            "type": "function_call",
+            "call_id": "c2",
+            "name": "read",
+            "namespace": "fs",
+            "arguments": "{}",
+        },
         {"type": "function_call_output", "call_id": "c2", "output": "file"},
     ]
     choice = {"type": "function", "name": "read"}
@@ -175,7 +236,10 @@ def test_free_form_tools_and_namespaces_become_functions():
     assert body["tools"][0]["input_schema"]["required"] == ["input"]
     assert body["tool_choice"] == {"type": "tool", "name": "fs__read"}
     uses = [p for m in body["messages"] for p in m["content"] if p["type"] == "tool_use"]
-    assert [(use["name"], use["input"]) for use in uses] == [("apply_patch", {"input": "*** Begin"}), ("fs__read", {})]
+    assert [(use["name"], use["input"]) for use in uses] == [
+        ("apply_patch", {"input": "*** Begin"}),
+        ("fs__read", {}),
+    ]
     assert "free-form" in reasons(losses)
 
 
@@ -185,7 +249,11 @@ def test_schemas_are_changed_only_where_refused():
         "type": "object",
         "properties": {"a": {"const": 1}, "b": {"type": "string", "minLength": 2, "if": {}}},
     }
-    body, losses = go({"messages": [user()], "max_tokens": 1, "tools": [{"name": "f", "input_schema": schema}]}, A, G)
+    body, losses = go(
+        {"messages": [user()], "max_tokens": 1, "tools": [{"name": "f", "input_schema": schema}]},
+        A,
+        G,
+    )
     parameters = body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"]
     assert parameters["properties"] == {"a": {"enum": [1]}, "b": {"type": "string", "minLength": 2}}
     assert "tools.f.if" in reasons(losses)
@@ -196,4 +264,6 @@ def test_schemas_are_changed_only_where_refused():
         "contents": [{"parts": [{"text": "x"}]}],
         "tools": [{"functionDeclarations": [{"name": "f", "parameters": own}]}],
     }
-    assert go(google, G, A)[0]["tools"][0]["input_schema"]["properties"] == {"n": {"type": ["string", "null"]}}
+    assert go(google, G, A)[0]["tools"][0]["input_schema"]["properties"] == {
+        "n": {"type": ["string", "null"]}
+    }

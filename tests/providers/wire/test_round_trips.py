@@ -1,4 +1,6 @@
-"""Two turns: what a provider signed in its answer comes back to it in the next request, through any client format."""
+"""Two turns: what a provider signed in its answer comes back to it in the next request, through any
+client format.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,28 @@ from typing import Any
 
 import pytest
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
-from providers.wire.replay import SKIP_SIGNATURE_CHECK, ReplayStore, carry_in_id, read_id, seal, unseal
+from providers.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
+from providers.wire.replay import (
+    SKIP_SIGNATURE_CHECK,
+    ReplayStore,
+    carry_in_id,
+    read_id,
+    seal,
+    unseal,
+)
 from providers.wire.sse import SseParser
-from providers.wire.translate import StreamTranslator, TargetInfo, translate_request, translate_response
+from providers.wire.translate import (
+    StreamTranslator,
+    TargetInfo,
+    translate_request,
+    translate_response,
+)
 
 A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
 SIGNATURE = base64.b64encode(bytes(range(256)) * 2).decode()
@@ -24,28 +44,55 @@ def google_answer(signature: str) -> dict[str, Any]:
         {"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": signature},
         {"functionCall": {"name": "f", "args": {"a": 2}}},
     ]
-    return {"candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}], "modelVersion": "g"}
+    return {
+        "candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}],
+        "modelVersion": "g",
+    }
 
 
 def next_turn(client: WireFormatName, answer: dict[str, Any]) -> dict[str, Any]:
-    """The client's next request: its own history, the answer as it came, and results for its calls."""
+    """The client's next request: its own history, the answer as it came, and results for its
+    calls.
+    """
     if client == A:
         calls = [block for block in answer["content"] if block["type"] == "tool_use"]
-        results = [{"type": "tool_result", "tool_use_id": call["id"], "content": "ok"} for call in calls]
-        messages = [{"role": "user", "content": "go"}, {"role": "assistant", "content": answer["content"]}]
-        return {"model": "m", "max_tokens": 99, "messages": [*messages, {"role": "user", "content": results}]}
+        results = [
+            {"type": "tool_result", "tool_use_id": call["id"], "content": "ok"} for call in calls
+        ]
+        messages = [
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "content": answer["content"]},
+        ]
+        return {
+            "model": "m",
+            "max_tokens": 99,
+            "messages": [*messages, {"role": "user", "content": results}],
+        }
     if client == C:
-        message = {key: value for key, value in answer["choices"][0]["message"].items() if key != "reasoning_content"}
-        results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in message["tool_calls"]]
+        message = {
+            key: value
+            for key, value in answer["choices"][0]["message"].items()
+            if key != "reasoning_content"
+        }
+        results = [
+            {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
+            for call in message["tool_calls"]
+        ]
         return {"model": "m", "messages": [{"role": "user", "content": "go"}, message, *results]}
     if client == G:
         parts = answer["candidates"][0]["content"]["parts"]
         named = [part["functionCall"] for part in parts if "functionCall" in part]
-        results = [{"functionResponse": {**call, "args": None, "response": {"result": "ok"}}} for call in named]
+        results = [
+            {"functionResponse": {**call, "args": None, "response": {"result": "ok"}}}
+            for call in named
+        ]
         turns = [("user", [{"text": "go"}]), ("model", parts), ("user", results)]
         return {"contents": [{"role": role, "parts": parts} for role, parts in turns]}
     calls = [item for item in answer["output"] if item["type"] == "function_call"]
-    results = [{"type": "function_call_output", "call_id": call["call_id"], "output": "ok"} for call in calls]
+    results = [
+        {"type": "function_call_output", "call_id": call["call_id"], "output": "ok"}
+        for call in calls
+    ]
     return {"model": "m", "input": [{"role": "user", "content": "go"}, *answer["output"], *results]}
 
 
@@ -100,7 +147,10 @@ def test_googles_signatures_come_back(client, streamed, signature):
     answer = google_answer(signature)
     raw = b"data: " + json.dumps(answer).encode() + b"\r\n\r\n" if streamed else None
     body, _ = translate_request(
-        next_turn(client, to_client(G, client, answer, raw)), client, G, target=TargetInfo(model="gemini-3-pro")
+        next_turn(client, to_client(G, client, answer, raw)),
+        client,
+        G,
+        target=TargetInfo(model="gemini-3-pro"),
     )
     parts = body["contents"][1]["parts"]
     assert [part["functionCall"]["args"] for part in parts] == [{"a": 1}, {"a": 2}]
@@ -127,14 +177,24 @@ def test_googles_text_signatures_come_back_through_any_client():
         assert stream.feed(raw) + stream.flush()
         message = {"role": "assistant", "content": "I say this."}
         key = "input" if client == R else "messages"
-        body, _ = translate_request({"max_tokens": 9, key: [{"role": "user", "content": "x"}, message]}, client, G)
-        assert body["contents"][1]["parts"] == [{"text": "I say this.", "thoughtSignature": SIGNATURE}]
+        body, _ = translate_request(
+            {"max_tokens": 9, key: [{"role": "user", "content": "x"}, message]}, client, G
+        )
+        assert body["contents"][1]["parts"] == [
+            {"text": "I say this.", "thoughtSignature": SIGNATURE}
+        ]
 
 
 def test_a_history_google_never_signed_gets_its_stand_in():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call, {**call, "id": "d"}]}]
-    for model, want in (("gemini-3-pro", [SKIP_SIGNATURE_CHECK, None]), ("gemini-2.5-pro", [None, None])):
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "tool_calls": [call, {**call, "id": "d"}]},
+    ]
+    for model, want in (
+        ("gemini-3-pro", [SKIP_SIGNATURE_CHECK, None]),
+        ("gemini-2.5-pro", [None, None]),
+    ):
         body, _ = translate_request({"messages": messages}, C, G, target=TargetInfo(model=model))
         assert [part.get("thoughtSignature") for part in body["contents"][1]["parts"]] == want
 
@@ -154,30 +214,54 @@ ANTHROPIC_ANSWER = {
 }
 ANTHROPIC_EVENTS: list[dict[str, Any]] = [
     {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": {}}},
-    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "SIG=="}},
+    {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "thinking", "thinking": "", "signature": ""},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "thinking_delta", "thinking": "hm"},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "signature_delta", "signature": "SIG=="},
+    },
     {"type": "content_block_stop", "index": 0},
-    {"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "SECRET"}},
+    {
+        "type": "content_block_start",
+        "index": 1,
+        "content_block": {"type": "redacted_thinking", "data": "SECRET"},
+    },
     {"type": "content_block_stop", "index": 1},
     {
         "type": "content_block_start",
         "index": 2,
         "content_block": {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
     },
-    {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": '{"a": 1}'}},
+    {
+        "type": "content_block_delta",
+        "index": 2,
+        "delta": {"type": "input_json_delta", "partial_json": '{"a": 1}'},
+    },
     {"type": "content_block_stop", "index": 2},
     {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}},
     {"type": "message_stop"},
 ]
-ANTHROPIC_RAW = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in ANTHROPIC_EVENTS)
+ANTHROPIC_RAW = b"".join(
+    b"data: " + json.dumps(event).encode() + b"\n\n" for event in ANTHROPIC_EVENTS
+)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("client", [C, R, G])
 def test_anthropics_thinking_comes_back(client, streamed):
     answer = to_client(A, client, ANTHROPIC_ANSWER, ANTHROPIC_RAW if streamed else None)
-    body, _ = translate_request(next_turn(client, answer), client, A, target=TargetInfo(model="claude-sonnet-4-5"))
+    body, _ = translate_request(
+        next_turn(client, answer), client, A, target=TargetInfo(model="claude-sonnet-4-5")
+    )
     assert body["messages"][1]["content"] == ANTHROPIC_ANSWER["content"]
 
 
@@ -188,7 +272,13 @@ RESPONSES_ANSWER = {
     "model": "gpt-5",
     "output": [
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "ENC"},
-        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": '{"a":1}'},
+        {
+            "type": "function_call",
+            "id": "fc_1",
+            "call_id": "call_1",
+            "name": "f",
+            "arguments": '{"a":1}',
+        },
     ],
 }
 
@@ -196,7 +286,9 @@ RESPONSES_ANSWER = {
 @pytest.mark.parametrize("client", [A, C, G])
 def test_openais_encrypted_reasoning_comes_back(client):
     answer, _ = translate_response(RESPONSES_ANSWER, R, client)
-    body, _ = translate_request(next_turn(client, answer), client, R, target=TargetInfo(model="gpt-5"))
+    body, _ = translate_request(
+        next_turn(client, answer), client, R, target=TargetInfo(model="gpt-5")
+    )
     reasoning = [item for item in body["input"] if item.get("type") == "reasoning"]
     assert len(reasoning) == 1
     assert (reasoning[0]["id"], reasoning[0]["encrypted_content"]) == ("rs_1", "ENC")
@@ -218,7 +310,12 @@ def test_ids_and_seals_are_read_back_exactly():
         assert read_id(call_id) == ("call_1", signature)
         assert all(char.isalnum() or char in "_-" for char in call_id)
     assert read_id("toolu_9") == ("toolu_9", None)
-    assert unseal(seal("google_generate", "a:b", "i", redacted=True)) == ("google_generate", "a:b", "i", True)
+    assert unseal(seal("google_generate", "a:b", "i", redacted=True)) == (
+        "google_generate",
+        "a:b",
+        "i",
+        True,
+    )
     for plain in ("SIG", "ccproxy1:", "ccproxy1:nobody:0::x", ""):
         assert unseal(plain) is None
 

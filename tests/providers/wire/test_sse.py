@@ -55,24 +55,31 @@ def test_events_of_the_standard(raw, expected):
 
 LINE_ENDS = [b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n"]
 pieces = st.lists(
-    st.sampled_from([*LINE_ENDS, b"data: ", b"data:", b"event: x", b"id: 1", b":", b"a", "é".encode(), b"\0"]),
+    st.sampled_from(
+        [*LINE_ENDS, b"data: ", b"data:", b"event: x", b"id: 1", b":", b"a", "é".encode(), b"\0"]
+    ),
     max_size=40,
 ).map(b"".join)
 
 
-@example(b"data: a\r\n\ndata: b\n\n", [9])  # the cut after CRLF must not swallow the blank line's LF
+@example(
+    b"data: a\r\n\ndata: b\n\n", [9]
+)  # the cut after CRLF must not swallow the blank line's LF
 @given(pieces, st.lists(st.integers(0, 400), max_size=20))
 def test_any_chunking_gives_the_same_events(raw, cuts):
     whole, chunked = parse([raw]), parse(cut(raw, cuts))
     assert facts(whole) == facts(chunked)
     for one, other in zip(whole, chunked, strict=True):
-        # Only a CR and LF that came apart may differ: the LF is not known yet when the event goes out.
+        # Only a CR and LF that came apart may differ: the LF is not known yet when the event goes
+        # out.
         assert one.end_offset - other.end_offset in (0, 1)
         if one.end_offset != other.end_offset:
             assert raw[other.end_offset : one.end_offset] == b"\n"
 
 
-@given(st.lists(st.tuples(st.binary(max_size=50), st.sampled_from(["", "message_start"])), max_size=10))
+@given(
+    st.lists(st.tuples(st.binary(max_size=50), st.sampled_from(["", "message_start"])), max_size=10)
+)
 def test_what_is_serialised_is_parsed_again(events):
     stream = b"".join(serialise(data, name) for data, name in events)
     parsed = parse([stream])

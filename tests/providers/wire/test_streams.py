@@ -21,10 +21,15 @@ WITH_USAGE = AnswerContext({"stream_options": {"include_usage": True}})
 
 
 def sse(*bodies: Any) -> bytes:
-    return b"".join(b"data: " + (b if isinstance(b, bytes) else json.dumps(b).encode()) + b"\n\n" for b in bodies)
+    return b"".join(
+        b"data: " + (b if isinstance(b, bytes) else json.dumps(b).encode()) + b"\n\n"
+        for b in bodies
+    )
 
 
-def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
+def chunk(
+    delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any
+) -> dict[str, Any]:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
     return {"id": "chatcmpl-1", "created": 7, "model": "gpt", "choices": choices, **more}
 
@@ -35,21 +40,29 @@ CHAT_STREAM = sse(
     chunk({"reasoning_content": "hm"}),
     chunk({"content": "He"}),
     chunk({"content": "llo"}),
-    chunk({"tool_calls": [{"index": 0, "id": "call_a", "function": {"name": "f", "arguments": ""}}]}),
+    chunk(
+        {"tool_calls": [{"index": 0, "id": "call_a", "function": {"name": "f", "arguments": ""}}]}
+    ),
     chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"a":'}}]}),
     chunk({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}),
-    chunk({"tool_calls": [{"index": 1, "id": "call_b", "function": {"name": "g", "arguments": "{}"}}]}),
+    chunk(
+        {"tool_calls": [{"index": 1, "id": "call_b", "function": {"name": "g", "arguments": "{}"}}]}
+    ),
     chunk({}, "tool_calls"),
     chunk(None, usage=USAGE),
     b"[DONE]",
 )
 
 
-def run(src, dst, raw: bytes, context: AnswerContext | None = None) -> tuple[list[tuple[str, Any]], StreamTranslator]:
+def run(
+    src, dst, raw: bytes, context: AnswerContext | None = None
+) -> tuple[list[tuple[str, Any]], StreamTranslator]:
     stream = StreamTranslator(src, dst, context=context)
     out = stream.feed(raw) + stream.flush()
     events = SseParser().feed(out)
-    return [(e.event, e.data if e.data == b"[DONE]" else json.loads(e.data)) for e in events], stream
+    return [
+        (e.event, e.data if e.data == b"[DONE]" else json.loads(e.data)) for e in events
+    ], stream
 
 
 def test_anthropics_grammar():
@@ -58,8 +71,18 @@ def test_anthropics_grammar():
     assert [name for name, _ in events] == [
         "message_start",
         *("content_block_start", "content_block_delta", "content_block_stop"),
-        *("content_block_start", "content_block_delta", "content_block_delta", "content_block_stop"),
-        *("content_block_start", "content_block_delta", "content_block_delta", "content_block_stop"),
+        *(
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+        ),
+        *(
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+        ),
         *("content_block_start", "content_block_delta", "content_block_stop"),
         "message_delta",
         "message_stop",
@@ -68,12 +91,18 @@ def test_anthropics_grammar():
     assert events[-2][1]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
     assert events[-2][1]["usage"]["input_tokens"] == 3
     assert events[-2][1]["usage"]["cache_read_input_tokens"] == 2
-    assert (stream.usage and stream.usage.input_tokens, stream.finish and stream.finish.reason) == (5, "tool_calls")
+    assert (stream.usage and stream.usage.input_tokens, stream.finish and stream.finish.reason) == (
+        5,
+        "tool_calls",
+    )
 
 
 def test_responses_grammar_and_its_final_object():
     events, _ = run(
-        C, R, CHAT_STREAM, AnswerContext({"tools": [{"type": "function", "name": "f"}], "temperature": 0.2})
+        C,
+        R,
+        CHAT_STREAM,
+        AnswerContext({"tools": [{"type": "function", "name": "f"}], "temperature": 0.2}),
     )
     assert [body["sequence_number"] for _, body in events] == list(range(len(events)))
     assert all(name == body["type"] for name, body in events)
@@ -83,7 +112,12 @@ def test_responses_grammar_and_its_final_object():
     final = events[-1][1]["response"]
     done = [body["item"] for name, body in events if name == "response.output_item.done"]
     assert final["output"] == done
-    assert [item["type"] for item in done] == ["reasoning", "message", "function_call", "function_call"]
+    assert [item["type"] for item in done] == [
+        "reasoning",
+        "message",
+        "function_call",
+        "function_call",
+    ]
     assert done[1]["content"][0]["text"] == "Hello"
     assert done[2]["arguments"] == '{"a":1}'
     assert final["temperature"] == 0.2
@@ -99,7 +133,10 @@ def test_googles_chunks_hold_whole_calls():
     events, _ = run(C, G, CHAT_STREAM)
     parts = [part for _, body in events for part in body["candidates"][0]["content"]["parts"]]
     assert [part.get("thought", False) for part in parts][:3] == [True, False, False]
-    assert [part["functionCall"]["args"] for part in parts if "functionCall" in part] == [{"a": 1}, {}]
+    assert [part["functionCall"]["args"] for part in parts if "functionCall" in part] == [
+        {"a": 1},
+        {},
+    ]
     assert events[-1][1]["candidates"][0]["finishReason"] == "STOP"
     # Google's SDK forgets a turn that has a chunk without parts.
     assert all(body["candidates"][0]["content"]["parts"] for _, body in events)
@@ -112,23 +149,46 @@ def test_googles_array_without_alt_sse():
     array = json.loads(stream.feed(CHAT_STREAM) + stream.flush())
     assert array[-1]["candidates"][0]["finishReason"] == "STOP"
     failed = StreamTranslator(C, G, context=AnswerContext(json_array=True))
-    assert json.loads(failed.feed(CHAT_STREAM[:300]) + failed.fail(503, "gone"))[-1]["error"]["status"] == "UNAVAILABLE"
+    assert (
+        json.loads(failed.feed(CHAT_STREAM[:300]) + failed.fail(503, "gone"))[-1]["error"]["status"]
+        == "UNAVAILABLE"
+    )
 
 
 ANTHROPIC_STREAM = sse(
     {
         "type": "message_start",
-        "message": {"id": "msg_1", "model": "claude", "usage": {"input_tokens": 4, "output_tokens": 1}},
+        "message": {
+            "id": "msg_1",
+            "model": "claude",
+            "usage": {"input_tokens": 4, "output_tokens": 1},
+        },
     },
     {"type": "ping"},
-    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "SIG"}},
+    {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "thinking", "thinking": "", "signature": ""},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "thinking_delta", "thinking": "hm"},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "signature_delta", "signature": "SIG"},
+    },
     {"type": "content_block_stop", "index": 0},
     {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Hi"}},
     {"type": "content_block_stop", "index": 1},
-    {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 9}},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "max_tokens"},
+        "usage": {"output_tokens": 9},
+    },
     {"type": "message_stop"},
 )
 
@@ -138,7 +198,10 @@ def test_chats_grammar_with_usage_only_when_asked():
     assert events[-1][1] == b"[DONE]"
     bodies = [body for _, body in events[:-1]]
     assert bodies[0]["choices"][0]["delta"] == {"role": "assistant", "content": "", "refusal": None}
-    assert [b["choices"][0]["delta"] for b in bodies[1:3]] == [{"reasoning_content": "hm"}, {"content": "Hi"}]
+    assert [b["choices"][0]["delta"] for b in bodies[1:3]] == [
+        {"reasoning_content": "hm"},
+        {"content": "Hi"},
+    ]
     assert bodies[-1]["choices"][0]["finish_reason"] == "length"
     assert not any("usage" in body for body in bodies)
     assert {body["id"] for body in bodies} == {"msg_1"}
@@ -174,7 +237,9 @@ def test_any_chunking_gives_the_same_bytes(corpus, src, dst, monkeypatch):
     for case in rng.sample(cases, 6):
         whole = StreamTranslator(src, dst, context=WITH_USAGE)
         want = whole.feed(case.answer) + whole.flush()
-        hostile = b": keep-alive\r\n\r\n" + case.answer.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        hostile = b": keep-alive\r\n\r\n" + case.answer.replace(b"\r\n", b"\n").replace(
+            b"\n", b"\r\n"
+        )
         for raw in (case.answer, hostile) if len(hostile) < 60_000 else (case.answer,):
             stream = StreamTranslator(src, dst, context=WITH_USAGE)
             position, out = 0, []
@@ -188,11 +253,21 @@ def test_any_chunking_gives_the_same_bytes(corpus, src, dst, monkeypatch):
 
 def test_parallel_calls_in_pieces_become_one_after_the_other():
     def piece(index: int, text: str, **more: Any) -> dict[str, Any]:
-        return chunk({"tool_calls": [{"index": index, **more, "function": {"arguments": text, **more.pop("fn", {})}}]})
+        return chunk(
+            {
+                "tool_calls": [
+                    {"index": index, **more, "function": {"arguments": text, **more.pop("fn", {})}}
+                ]
+            }
+        )
 
     raw = sse(
-        chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x'}}]}),
-        chunk({"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": '{"y'}}]}),
+        chunk(
+            {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x'}}]}
+        ),
+        chunk(
+            {"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": '{"y'}}]}
+        ),
         piece(0, '":1}'),
         piece(1, '":2}'),
         chunk({}, "tool_calls"),
@@ -218,7 +293,16 @@ def test_parallel_calls_in_pieces_become_one_after_the_other():
         (A, sse({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}), 529),
         (C, sse({"error": {"message": "busy", "type": "rate_limit_error"}}), 429),
         (R, sse({"type": "error", "code": "server_error", "message": "busy"}), 500),
-        (R, sse({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "busy"}}}), 500),
+        (
+            R,
+            sse(
+                {
+                    "type": "response.failed",
+                    "response": {"error": {"code": "server_error", "message": "busy"}},
+                }
+            ),
+            500,
+        ),
         (G, sse({"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}), 503),
     ],
 )
@@ -237,7 +321,11 @@ def test_a_providers_error_in_mid_stream(src, raw, status, dst):
     assert "busy" in json.dumps(last)
     if dst == A:
         assert events[-1][0] == "error"
-        assert events[-1][1]["error"]["type"] in ("overloaded_error", "rate_limit_error", "api_error")
+        assert events[-1][1]["error"]["type"] in (
+            "overloaded_error",
+            "rate_limit_error",
+            "api_error",
+        )
 
 
 @pytest.mark.parametrize(("src", "dst"), PAIRS)
@@ -254,7 +342,17 @@ def test_a_broken_connection_is_an_error_event(src, dst):
 def test_a_free_form_tool_gets_its_plain_text_back():
     context = AnswerContext({"tools": [{"type": "custom", "name": "apply_patch"}]})
     raw = sse(
-        chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "apply_patch", "arguments": '{"inp'}}]}),
+        chunk(
+            {
+                "tool_calls": [
+                    {
+                        "index": 0,
+                        "id": "a",
+                        "function": {"name": "apply_patch", "arguments": '{"inp'},
+                    }
+                ]
+            }
+        ),
         chunk({"tool_calls": [{"index": 0, "function": {"arguments": 'ut":"*** Begin\\n"}'}}]}),
         chunk({}, "tool_calls"),
         b"[DONE]",
@@ -269,7 +367,9 @@ def test_namespaced_tools_get_their_names_back():
     tools = [{"type": "namespace", "name": "fs", "tools": [{"type": "function", "name": "read"}]}]
     raw = CHAT_STREAM.replace(b'"name": "f"', b'"name": "fs__read"')
     events, _ = run(C, R, raw, AnswerContext({"tools": tools}))
-    calls = [item for item in events[-1][1]["response"]["output"] if item["type"] == "function_call"]
+    calls = [
+        item for item in events[-1][1]["response"]["output"] if item["type"] == "function_call"
+    ]
     assert (calls[0]["name"], calls[0]["namespace"]) == ("read", "fs")
 
 
@@ -292,6 +392,9 @@ def test_a_stream_without_its_beginning_still_has_one():
 
 
 def test_code_assists_envelope_is_taken_off_whatever_stands_beside_it():
-    inner = {"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}], "modelVersion": "g"}
+    inner = {
+        "candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}],
+        "modelVersion": "g",
+    }
     events, _ = run(G, C, sse({"response": inner, "traceId": "t"}))
     assert events[1][1]["choices"][0]["delta"] == {"content": "Hi"}
