@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from flows.incremental import IncrementalDecoder
+from flows.bytes.incremental import IncrementalDecoder
 from providers.errors import BadUpstreamStream
 from providers.wire.sse import SseParser
 

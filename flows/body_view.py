@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from flows import json_tree
 from flows.answer_text import AnswerReader, JsonText, Piece, joined, parse_json, pieces_of
-from flows.decode import decode
+from flows.bytes.decode import decode
 from flows.selectors import header
 from flows.sides import FlowSide
 from flows.sse_events import looks_like_events

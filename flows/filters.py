@@ -13,9 +13,9 @@ import django_filters
 from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce, StrIndex
 
+from flows.bytes.database_text import dumped
 from flows.header_filter import by_header
 from flows.models import Flow
-from flows.storable import dumped
 
 STATUS_CHOICES: Final = [
     ("2xx", "2xx"),

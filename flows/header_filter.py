@@ -10,8 +10,8 @@ from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from flows.bytes.database_text import dumped
 from flows.models import Flow, FlowParts
-from flows.storable import dumped
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
 

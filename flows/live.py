@@ -22,7 +22,7 @@ from typing import Any, Final
 from channels.layers import get_channel_layer
 
 from flows.audience import listened_to
-from flows.incremental import IncrementalDecoder
+from flows.bytes.incremental import IncrementalDecoder
 from flows.record import FlowDelta, FlowRecord
 from flows.redact import Redactor
 

@@ -28,7 +28,7 @@ from urllib.parse import quote, quote_plus
 
 import re2
 
-from flows.shared import Shared
+from flows.bytes.matching import Shared
 
 FRAGMENT_BYTES = 14
 LONG_BYTES = 512

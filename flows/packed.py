@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows import delta, splice
-from flows.compression import compress, decompress
-from flows.digest import digest_of as digest_of
-from flows.shared import Shared, shared
+from flows.bytes import delta, splice
+from flows.bytes.digest import digest_of as digest_of
+from flows.bytes.matching import Shared, shared
+from flows.bytes.zstd import compress, decompress
 
 RAW_BELOW_BYTES = 64
 _SPLICED_FROM_BYTES = 8 * 1024

@@ -6,14 +6,14 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from flows.digest import Digest, digest_of, resumable
+from flows.bytes.digest import Digest, digest_of, resumable
+from flows.bytes.matching import Shared, common_prefix, shared
 from flows.lanes import Base, Lanes, add_to
 from flows.packed import PackedBody, pack
 from flows.recent import Recent, Turn, Turns
 from flows.recent import Stored as Stored
 from flows.redact import RedactedBody, Redactor
 from flows.search import REPEATED_FROM_BYTES, Known, Searched
-from flows.shared import Shared, common_prefix, shared
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from flows.digest import Digest
+from flows.bytes.digest import Digest
 from flows.packed import PackedBody
 from flows.redact import RedactedBody
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from urllib.parse import unquote, unquote_plus
 
+from flows.bytes.decode import decode, layers
 from flows.credential_names import COOKIE_HEADERS, URL_HEADERS
 from flows.credential_names import CREDENTIAL_PARAMS as CREDENTIAL_PARAMS
 from flows.credential_names import is_credential_header as is_credential_header
-from flows.decode import decode, layers
 from flows.named_fields import without_named
 from flows.needles import Needles, merged
 from flows.record import Headers

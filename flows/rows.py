@@ -11,7 +11,8 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from flows.decode import decode
+from flows.bytes.database_text import dumped, storable
+from flows.bytes.decode import decode
 from flows.metering import meter
 from flows.models import Flow, WebSocketMessage
 from flows.packed import PackedBody
@@ -20,7 +21,6 @@ from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRec
 from flows.redact import RedactedBody, Redactor
 from flows.search_text import answer, question, search_text
 from flows.sides import FlowSide, HookTrace, PartsDraft, PartTexts, read_sides, read_traces
-from flows.storable import dumped, storable
 from flows.stored_texts import StoredTexts
 from flows.upsert import bare
 from providers.prices import OwnPrice

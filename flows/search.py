@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flows.bytes.matching import Shared
 from flows.named_fields import Field, fields, fields_again
 from flows.needles import MOST_SPOTS, Hit, Needles
-from flows.shared import Shared
 
 REPEATED_FROM_BYTES = 32 * 1024
 """Smaller bodies are searched as fast as they are compared with an earlier one."""

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-from flows.storable import dumped
+from flows.bytes.database_text import dumped
 
 Lines = list[list[str]]
 """[[name, value], ...] in wire order, secrets redacted."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from flows.bytes.database_text import storable
 from flows.redact import Redactor
-from flows.storable import storable
 
 REMEMBERED_TEXTS: Final = 4096
 REMEMBERED_CHARS: Final = 256

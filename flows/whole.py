@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flows.bodies import load_bodies
-from flows.decode import decode
+from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
 from flows.selectors import header
 from flows.sides import FlowSide

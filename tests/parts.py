@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from flows.bytes.database_text import dumped
 from flows.models import BodyRef, Flow, FlowParts
 from flows.selectors import sides_of, traces_of
 from flows.sides import FlowSide, HookTrace, written
-from flows.storable import dumped
 
 
 def add_side(flow_id: str, side: str, **fields: Any) -> FlowSide:

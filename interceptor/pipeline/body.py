@@ -12,7 +12,7 @@ import brotli
 import orjson
 import zstandard
 
-from flows.decode import decode
+from flows.bytes.decode import decode
 
 ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 """What can be undone and applied again; a body in any other encoding is passed on unread."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
-from flows.decode import decode
-from flows.incremental import IncrementalDecoder
+from flows.bytes.decode import decode
+from flows.bytes.incremental import IncrementalDecoder
 from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.transform.dispatch import Decision
 from providers.errors import BadUpstreamAnswer

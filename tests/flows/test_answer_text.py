@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from flows.answer_text import AnswerReader, Piece, joined, parse_json, pieces_of, pretty, says
-from flows.incremental import IncrementalDecoder
+from flows.bytes.incremental import IncrementalDecoder
 
 
 def read(data: bytes, encoding: str = "", step: int = 10**9) -> list[Piece]:

@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows import delta
+from flows.bytes import delta
 
 
 @given(st.binary(max_size=4000), st.binary(max_size=4000))

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.digest import STEP_BYTES, digest_of, resumable
+from flows.bytes.digest import STEP_BYTES, digest_of, resumable
 
 _TEXT = random.Random(1).randbytes(5 * STEP_BYTES)
 _SIZES = st.one_of(

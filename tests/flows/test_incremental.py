@@ -13,7 +13,7 @@ import brotli
 import pytest
 import zstandard
 
-from flows.incremental import FREE_BYTES, MAX_RATIO, IncrementalDecoder
+from flows.bytes.incremental import FREE_BYTES, MAX_RATIO, IncrementalDecoder
 from interceptor.transform.translation import Translation
 from providers.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from providers.wire.translate import AnswerContext

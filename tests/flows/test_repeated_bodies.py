@@ -14,14 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flows import named_fields, packing, recent, search
-from flows.digest import resumable
+from flows.bytes.digest import resumable
+from flows.bytes.matching import Shared, Stretch, shared
 from flows.named_fields import MAX_VALUE_BYTES, Field
 from flows.needles import MOST_SPOTS, Needles
 from flows.packing import Packer
 from flows.recent import Turn, Turns
 from flows.redact import RedactedBody, mark
 from flows.search import REPEATED_FROM_BYTES, Known
-from flows.shared import Shared, Stretch, shared
 from tests.flows.agent_session import made_up
 from tests.flows.test_redact import ENCODINGS, KEY, redactor
 

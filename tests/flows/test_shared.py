@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.shared import LEAST_BYTES, MOST_STRETCHES, Shared, common_prefix, shared
+from flows.bytes.matching import LEAST_BYTES, MOST_STRETCHES, Shared, common_prefix, shared
 
 _WORDS = st.lists(
     st.sampled_from([b"a", b"bc", b'{"role": "user"}' * 30, b"text " * 40, bytes(range(256)) * 2])

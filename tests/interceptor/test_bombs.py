@@ -17,7 +17,7 @@ import httpx
 import pytest
 import zstandard
 
-from flows.decode import CAPPED_BYTES, MAX_DECODED_BYTES, decode, decoded_limit
+from flows.bytes.decode import CAPPED_BYTES, MAX_DECODED_BYTES, decode, decoded_limit
 from interceptor.pipeline.body import OFF_LOOP_BYTES, Body
 from tests.e2e import raw
 from tests.e2e.conftest import REAL_KEY, provider_yaml

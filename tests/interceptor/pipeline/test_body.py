@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.decode import decode
+from flows.bytes.decode import decode
 from interceptor.pipeline.body import Body, encode
 
 JSON = st.recursive(

@@ -1,6 +1,6 @@
 """A body as stretches of an earlier one and the bytes between them. Pure.
 
-What `flows.delta` does for bodies that differ in a few places, at a tenth of its cost: nothing is
+What `flows.bytes.delta` does for bodies that differ in a few places, at a tenth of its cost: nothing is
 searched but what is new. That is packed with the text before it as its dictionary.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import zstandard
 
-from flows.compression import compress, compress_with, decompress
-from flows.shared import Shared, Stretch
+from flows.bytes.matching import Shared, Stretch
+from flows.bytes.zstd import compress, compress_with, decompress
 
 MAX_BYTES = 2**32 - 1
 """Larger bodies cannot be named in the head."""

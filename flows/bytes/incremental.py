@@ -11,7 +11,7 @@ from collections.abc import Callable
 import brotli
 import zstandard
 
-from flows.decode import MAX_DECODED_BYTES, layers
+from flows.bytes.decode import MAX_DECODED_BYTES, layers
 
 MAX_RATIO = 100
 FREE_BYTES = 1024 * 1024
