@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from ccproxy_site.journal import SOCKET, JournalHandler
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from providers.auth.registry import SECRETS
 from providers.errors import ConfigError
 

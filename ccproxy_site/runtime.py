@@ -20,7 +20,7 @@ from ccproxy_site.version import product_version
 from flows.catch_up import answer_pages
 from flows.live import LiveBus
 from flows.record import FanOut
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.retention import RetentionPolicy
 from flows.services import mark_interrupted
 from flows.writer import FlowWriter

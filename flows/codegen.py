@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from flows.redact import CREDENTIAL_PARAMS, is_credential_header
+from flows.redaction.redactor import CREDENTIAL_PARAMS, is_credential_header
 from flows.sdk_code import SDK_KINDS, sdk_code
 from flows.sides import FlowSide
 from flows.transcript import transcript

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from flows.models import Flow
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.selectors import header
 from flows.sides import FlowSide
 from flows.whole import WholeFlow

@@ -17,7 +17,7 @@ from flows.batch import write_batch
 from flows.har_import import CaptureError, records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.rows import FlowRows, RowBuilder
 from flows.sides import written
 from providers.auth.registry import SECRETS

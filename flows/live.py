@@ -24,7 +24,7 @@ from channels.layers import get_channel_layer
 from flows.audience import listened_to
 from flows.bytes.incremental import IncrementalDecoder
 from flows.record import FlowDelta, FlowRecord
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from flows.lanes import Base, Lanes, add_to
 from flows.packed import PackedBody, pack
 from flows.recent import Recent, Turn, Turns
 from flows.recent import Stored as Stored
-from flows.redact import RedactedBody, Redactor
-from flows.search import REPEATED_FROM_BYTES, Known, Searched
+from flows.redaction.incremental_search import REPEATED_FROM_BYTES, Known, Searched
+from flows.redaction.redactor import RedactedBody, Redactor
 
 
 @dataclass(slots=True)

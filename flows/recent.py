@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from flows.bytes.digest import Digest
 from flows.packed import PackedBody
-from flows.redact import RedactedBody
+from flows.redaction.redactor import RedactedBody
 
 CACHED_BYTES = 16 * 1024 * 1024
 CACHED_BODIES = 2000

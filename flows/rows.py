@@ -18,10 +18,10 @@ from flows.models import Flow, WebSocketMessage
 from flows.packed import PackedBody
 from flows.packing import Packer, Stored
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
-from flows.redact import RedactedBody, Redactor
+from flows.redaction.redactor import RedactedBody, Redactor
+from flows.redaction.stored_texts import StoredTexts
 from flows.search_text import answer, question, search_text
 from flows.sides import FlowSide, HookTrace, PartsDraft, PartTexts, read_sides, read_traces
-from flows.stored_texts import StoredTexts
 from flows.upsert import bare
 from providers.prices import OwnPrice
 

@@ -26,7 +26,7 @@ from flows.backlog import Backlog, HandOver
 from flows.batch import write_batch
 from flows.housekeeping import Housekeeping
 from flows.record import FlowDelta, FlowRecord
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.retention import RetentionPolicy
 from flows.rows import FlowRows, RowBuilder
 from providers.price_rows import OwnPrices

@@ -27,7 +27,7 @@ from django.db.models.functions import Length
 from flows.batch import write_batch
 from flows.bodies import load_body
 from flows.models import Flow, FlowBody
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.retention import delete_everything, used_bytes
 from flows.rows import RowBuilder
 from flows.selectors import sides_of

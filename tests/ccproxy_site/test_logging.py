@@ -11,7 +11,7 @@ import pytest
 
 from ccproxy_site import logging as site_logging
 from ccproxy_site.logging import configure_logging, escape_controls
-from flows.redact import mark
+from flows.redaction.redactor import mark
 from providers.auth.registry import SECRETS
 from providers.errors import ConfigError
 

@@ -17,7 +17,7 @@ from flows.models import BodyRef, Flow, FlowBody
 from flows.packed import PackedBody, digest_of, unpack
 from flows.packing import Packer
 from flows.record import WebSocketRecord
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.retention import sweep_chunk
 from flows.rows import FlowRows, RowBuilder
 from flows.selectors import sides_of, traces_of

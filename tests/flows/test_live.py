@@ -21,7 +21,7 @@ from ccproxy_site.asgi import application
 from flows import live
 from flows.live import LiveBus, flow_group
 from flows.record import FlowDelta
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.routing import websocket_urlpatterns
 from providers.auth.registry import SecretRegistry
 from tests.flows import records

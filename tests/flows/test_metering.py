@@ -12,7 +12,7 @@ from flows import batch
 from flows.batch import write_batch
 from flows.models import Flow, UsageDaily
 from flows.record import FlowRecord, WebSocketRecord
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.rows import RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.models import PriceOverride

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.named_fields import MAX_VALUE_BYTES, SECRET_FIELDS
-from flows.redact import Redactor, mark
+from flows.redaction.json_fields import MAX_VALUE_BYTES, SECRET_FIELDS
+from flows.redaction.redactor import Redactor, mark
 from providers.auth.registry import SecretRegistry
 
 VALUE = "Vq7-canary-4f1c9d20b7a6"

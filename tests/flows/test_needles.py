@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from flows.needles import FRAGMENT_BYTES, LONG_BYTES, Needles
+from flows.redaction.scanner import FRAGMENT_BYTES, LONG_BYTES, Needles
 
 _CHARS = string.ascii_letters + string.digits + "-_"
 

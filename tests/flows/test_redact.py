@@ -16,7 +16,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.redact import CUT_BYTES, LEARNED_SECRETS, Redactor, mark
+from flows.redaction.redactor import CUT_BYTES, LEARNED_SECRETS, Redactor, mark
 from providers.auth.registry import SecretRegistry
 
 KEY = "sk-ant-oat01-Zq8vT3/x+Lw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"

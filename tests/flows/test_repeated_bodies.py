@@ -13,15 +13,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows import named_fields, packing, recent, search
+from flows import packing, recent
 from flows.bytes.digest import resumable
 from flows.bytes.matching import Shared, Stretch, shared
-from flows.named_fields import MAX_VALUE_BYTES, Field
-from flows.needles import MOST_SPOTS, Needles
 from flows.packing import Packer
 from flows.recent import Turn, Turns
-from flows.redact import RedactedBody, mark
-from flows.search import REPEATED_FROM_BYTES, Known
+from flows.redaction import incremental_search, json_fields
+from flows.redaction.incremental_search import REPEATED_FROM_BYTES, Known
+from flows.redaction.json_fields import MAX_VALUE_BYTES, Field
+from flows.redaction.redactor import RedactedBody, mark
+from flows.redaction.scanner import MOST_SPOTS, Needles
 from tests.flows.agent_session import made_up
 from tests.flows.test_redact import ENCODINGS, KEY, redactor
 
@@ -102,7 +103,7 @@ _ALONE, _SUBJECT = redactor(*SECRETS), redactor(*SECRETS)
 @pytest.fixture(autouse=True, scope="module")
 def _small_bodies_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "REPEATED_FROM_BYTES", 0)
+        patch.setattr(incremental_search, "REPEATED_FROM_BYTES", 0)
         yield
 
 
@@ -202,7 +203,7 @@ def test_what_was_there_before_is_not_searched_again(monkeypatch: pytest.MonkeyP
     packer = Packer(redactor(KEY))
     packer.store(_TEXT, "", lane="lane")
     looked_at = 0
-    spots, between = Needles.spots, named_fields._fields_between
+    spots, between = Needles.spots, json_fields._fields_between
 
     def counted_spots(
         self: Needles, data: bytes, start: int = 0, end: int | None = None
@@ -217,7 +218,7 @@ def test_what_was_there_before_is_not_searched_again(monkeypatch: pytest.MonkeyP
         return between(data, start, end)
 
     monkeypatch.setattr(Needles, "spots", counted_spots)
-    monkeypatch.setattr(named_fields, "_fields_between", counted_fields)
+    monkeypatch.setattr(json_fields, "_fields_between", counted_fields)
     data = _TEXT[:-1] + b', {"password": "correct-horse"}]'
     stored = packer.store(data, "", lane="lane")
     assert stored.body.data == data.replace(b"correct-horse", mark("correct-horse").encode())

@@ -12,7 +12,7 @@ from flows import retention, services
 from flows.batch import write_batch
 from flows.bodies import BodyMissing, load_bodies, load_body, pack, unpack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
 from flows.rows import RowBuilder
 from flows.selectors import sides_of

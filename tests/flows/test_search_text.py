@@ -9,7 +9,7 @@ import pytest
 from flows.batch import write_batch
 from flows.filters import FlowFilter
 from flows.models import Flow
-from flows.redact import Redactor, mark
+from flows.redaction.redactor import Redactor, mark
 from flows.rows import RowBuilder
 from flows.search_text import MAX_BYTES, answer, question
 from providers.auth.registry import SecretRegistry

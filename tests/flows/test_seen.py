@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from flows import redact, seen
-from flows.redact import Redactor, mark
-from flows.seen import Seen
+from flows.redaction import memo, redactor
+from flows.redaction.memo import Seen
+from flows.redaction.redactor import Redactor, mark
 from providers.auth.registry import SecretRegistry
 
 KEY = "sk-ant-oat01-Zq8vT3/x+Lw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"
@@ -57,7 +57,7 @@ def test_nothing_seen_is_used_when_another_secret_is_known() -> None:
 def test_a_credential_seen_before_is_learned_again_when_it_was_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redact, "LEARNED_SECRETS", 2)
+    monkeypatch.setattr(redactor, "LEARNED_SECRETS", 2)
     subject = Redactor(SecretRegistry())
     keys = [hashlib.sha256(bytes([number])).hexdigest() for number in range(4)]
     for key in (*keys, keys[0]):
@@ -75,8 +75,8 @@ def test_what_was_worked_out_too_early_is_not_taken_for_new() -> None:
 
 
 def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen, "MOST_TEXTS", 10)
-    monkeypatch.setattr(seen, "MOST_CHARS", 5)
+    monkeypatch.setattr(memo, "MOST_TEXTS", 10)
+    monkeypatch.setattr(memo, "MOST_CHARS", 5)
     held: Seen[int, str] = Seen()
     for number in range(25):
         assert held.at(0).put(number, "text", 4) == "text"

@@ -13,7 +13,7 @@ from flows.batch import write_batch
 from flows.filters import FlowFilter
 from flows.models import BodyRef, Flow, FlowBody
 from flows.record import FlowRecord, HookStep
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 from flows.rows import RowBuilder
 from flows.sides import FlowSide, HookTrace, read_sides, read_traces, written
 from providers.auth.registry import SecretRegistry

@@ -18,7 +18,7 @@ from flows.batch import write_batch
 from flows.bodies import load_body
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
 from flows.record import FlowDelta, HookStep, WebSocketRecord
-from flows.redact import Redactor, mark
+from flows.redaction.redactor import Redactor, mark
 from flows.rows import RowBuilder
 from flows.selectors import traces_of
 from flows.writer import FlowWriter

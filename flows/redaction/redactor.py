@@ -1,9 +1,9 @@
 """Keeps secrets out of everything that is stored, logged or shown. Pure: no Django, no mitmproxy.
 
 Two ways at once. By name: headers, query parameters and fields of JSON bodies
-(`flows.named_fields`) that carry credentials lose their value. By value: every secret this process
+(`flows.redaction.json_fields`) that carry credentials lose their value. By value: every secret this process
 ever resolved, and every credential that passed by in such a header, is cut out wherever it stands,
-whole, in pieces of 14 characters or more, and in the encodings that `flows.needles` lists. A secret
+whole, in pieces of 14 characters or more, and in the encodings that `flows.redaction.scanner` lists. A secret
 that a stream spells in pieces shorter than that, one event each, is not found in the raw bytes.
 
 A cut-out secret becomes ‹redacted 3f9a21›: the same secret always leaves the same mark. Sentinel
@@ -20,14 +20,14 @@ from threading import Lock
 from urllib.parse import unquote, unquote_plus
 
 from flows.bytes.decode import decode, layers
-from flows.credential_names import COOKIE_HEADERS, URL_HEADERS
-from flows.credential_names import CREDENTIAL_PARAMS as CREDENTIAL_PARAMS
-from flows.credential_names import is_credential_header as is_credential_header
-from flows.named_fields import without_named
-from flows.needles import Needles, merged
 from flows.record import Headers
-from flows.search import Known, Searched, Secrets
-from flows.seen import Seen
+from flows.redaction.credential_names import COOKIE_HEADERS, URL_HEADERS
+from flows.redaction.credential_names import CREDENTIAL_PARAMS as CREDENTIAL_PARAMS
+from flows.redaction.credential_names import is_credential_header as is_credential_header
+from flows.redaction.incremental_search import Known, Searched, Secrets
+from flows.redaction.json_fields import without_named
+from flows.redaction.memo import Seen
+from flows.redaction.scanner import Needles, merged
 from providers.auth.registry import SecretRegistry
 from providers.auth.sentinel import provider_of
 

@@ -19,7 +19,7 @@ from typing import Any
 import re2
 
 from flows.bytes.matching import Shared
-from flows.needles import Hit
+from flows.redaction.scanner import Hit
 
 MAX_VALUE_BYTES = 16 * 1024
 """What lies behind this much of one value is not looked for: the value is cut up to here."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flows.bytes.matching import Shared
-from flows.named_fields import Field, fields, fields_again
-from flows.needles import MOST_SPOTS, Hit, Needles
+from flows.redaction.json_fields import Field, fields, fields_again
+from flows.redaction.scanner import MOST_SPOTS, Hit, Needles
 
 REPEATED_FROM_BYTES = 32 * 1024
 """Smaller bodies are searched as fast as they are compared with an earlier one."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flows.bytes.database_text import storable
-from flows.redact import Redactor
+from flows.redaction.redactor import Redactor
 
 REMEMBERED_TEXTS: Final = 4096
 REMEMBERED_CHARS: Final = 256
