@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from flows import selectors
+from flows.bodies.complete_flow import whole_flow
 from flows.codegen import KINDS, copy_as
 from flows.filters import FlowFilter
 from flows.flow_json import flow_detail_json, flow_summary
@@ -28,7 +29,6 @@ from flows.har_response import har_response
 from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow
 from flows.record import SIDES
-from flows.whole import whole_flow
 from providers.audit import audited, caller_of
 from providers.errors import CcproxyError
 from providers.rest import Busy, Conflict, StaffWithModelPermissions

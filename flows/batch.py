@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from flows.bodies.packed_body import PackedBody
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
-from flows.packed import PackedBody
 from flows.retention import delete_refs, delete_unreferenced, lock_bodies
 from flows.rollup import roll_up
 from flows.rows import FlowRows

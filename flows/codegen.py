@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.redaction.redactor import CREDENTIAL_PARAMS, is_credential_header
 from flows.sdk_code import SDK_KINDS, sdk_code
 from flows.sides import FlowSide
 from flows.transcript import transcript
 from flows.visible import printable
-from flows.whole import WholeFlow
 from providers.auth.sentinel import provider_of
 from providers.errors import CcproxyError
 

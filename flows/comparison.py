@@ -12,11 +12,11 @@ from difflib import unified_diff
 from itertools import pairwise
 from typing import Any, Final
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import body_view
 from flows.selectors import header
 from flows.units import size
 from flows.visible import printable
-from flows.whole import WholeFlow
 
 MAX_LINES: Final = 50_000
 CONTEXT_LINES: Final = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
+from flows.bodies.complete_flow import whole_flow
 from flows.codegen import KINDS, copy_as
 from flows.filters import FlowFilter
 from flows.flow_set import ids_of, jq_window
@@ -13,7 +14,6 @@ from flows.jqfilter import JqError
 from flows.models import Flow
 from flows.views import console_page
 from flows.visible import printable
-from flows.whole import whole_flow
 from providers.audit import caller_of
 from providers.errors import CcproxyError
 

@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.models import Flow
 from flows.redaction.redactor import Redactor
 from flows.selectors import header
 from flows.sides import FlowSide
-from flows.whole import WholeFlow
 from providers.auth.registry import SecretRegistry
 
 CONTENT_TYPE: Final = "application/har+json"

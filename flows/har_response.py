@@ -8,10 +8,10 @@ from typing import Final
 from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
+from flows.bodies.complete_flow import whole_flows
 from flows.flow_set import rows_of
 from flows.har import CONTENT_TYPE, har_text
 from flows.units import plural
-from flows.whole import whole_flows
 from providers.audit import Caller, record_audit, settle_audit
 from providers.models import AuditEntry
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
 from flows.diff import JsonChange
 from flows.selectors import header
 from flows.sides import FlowSide
 from flows.units import plural
-from flows.whole import WholeFlow
 
 PARTS: Final = {
     "client": "As the clients sent them",

@@ -11,8 +11,8 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from flows.bodies.complete_flow import whole_flow
 from flows.pair import pair_json
-from flows.whole import whole_flow
 from providers.rest import Conflict
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from flows.bodies.complete_flow import whole_flow
 from flows.pair import PARTS, compare_flows, in_words
 from flows.views import console_page
 from flows.visible import printable
-from flows.whole import whole_flow
 
 
 @console_page

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
 from flows.comparison import body_lines, compare_neighbours, compare_sides
 from flows.flow_set import chosen_ids, newest, referred_ids, summaries
 from flows.har import har_text
@@ -23,7 +24,6 @@ from flows.models import Flow
 from flows.services import clear_ids
 from flows.units import plural
 from flows.visible import printable
-from flows.whole import WholeFlow, whole_flow, whole_flows
 from providers.audit import audited, shell_caller
 from providers.errors import CcproxyError
 

@@ -11,12 +11,12 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
+from flows.bodies.packed_body import PackedBody
+from flows.bodies.packer import Packer, Stored
 from flows.bytes.database_text import dumped, storable
 from flows.bytes.decode import decode
 from flows.metering import meter
 from flows.models import Flow, WebSocketMessage
-from flows.packed import PackedBody
-from flows.packing import Packer, Stored
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redaction.redactor import RedactedBody, Redactor
 from flows.redaction.stored_texts import StoredTexts

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from flows.bodies import load_bodies as load_bodies
+from flows.bodies.store import load_bodies as load_bodies
 from flows.models import Flow, FlowParts, WebSocketMessage
 from flows.sides import FlowSide, HookTrace
 

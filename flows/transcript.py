@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.exchange import format_of, read_answer, read_request
 from flows.sides import FlowSide
 from flows.visible import printable
-from flows.whole import WholeFlow
 from providers.errors import CcproxyError
 from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, ToolCall, ToolResult
 

@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from flows.bodies.complete_flow import whole_flow, whole_flows
 from flows.models import Flow
-from flows.whole import whole_flow, whole_flows
 from interceptor.config.load import load_snapshot
 from interceptor.explain import explain
 from interceptor.explain_source import as_json, of_flow, of_json

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import body_view
 from flows.changes import RequestChange, compare_requests
-from flows.whole import WholeFlow
 from interceptor.explain import DryRequest, Explanation
 from providers.errors import CcproxyError
 

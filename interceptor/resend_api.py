@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.models import Resend
-from flows.whole import WholeFlow, whole_flow
 from interceptor.config.load import load_snapshot
 from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend_request import Outgoing, outgoing

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
 from flows.sides import FlowSide
-from flows.whole import WholeFlow
 from interceptor.config.schema import Snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.resend_draft import (

@@ -11,10 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.models import Resend
 from flows.views import console_page, staff_page
 from flows.visible import printable
-from flows.whole import WholeFlow, whole_flow
 from interceptor.config.load import load_snapshot
 from interceptor.resend_draft import Draft, draft_of, recorded_side
 from interceptor.resend_request import difference, outgoing

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from flows.whole import WholeFlow
+from flows.bodies.complete_flow import WholeFlow
 from interceptor.config.load import load_snapshot, rule_conf
 from interceptor.config.schema import Snapshot
 from interceptor.explain import Condition, Explanation, explain

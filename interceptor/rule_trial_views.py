@@ -13,10 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from flows.bodies.complete_flow import whole_flows
 from flows.models import Flow
 from flows.selectors import rows
 from flows.views import staff_page
-from flows.whole import whole_flows
 from interceptor.rule_trial import MAX_FLOWS, Moved, try_rule
 from providers.errors import CcproxyError
 from providers.models import TransformRule

@@ -34,11 +34,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from ccproxy_site.database import ensure_database
+from flows.bodies.complete_flow import whole_flows
 from flows.flow_set import jq_window, newest, rows_of
 from flows.har import har_text
 from flows.models import Flow
 from flows.services import clear_everything
-from flows.whole import whole_flows
 from tests.bench.flow_seed import RARE_WORD, seed
 from tests.bench.pace import pace
 from tests.bench.result import Figure

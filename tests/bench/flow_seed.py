@@ -17,8 +17,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import AutoField, Model
 
+from flows.bodies.packed_body import PackedBody, pack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
-from flows.packed import PackedBody, pack
 from flows.sides import FlowSide, HookTrace, written
 from tests.flows.agent_session import Texts, made_up
 

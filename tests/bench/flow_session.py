@@ -25,7 +25,7 @@ from django.db.models import Sum
 from django.db.models.functions import Length
 
 from flows.batch import write_batch
-from flows.bodies import load_body
+from flows.bodies.store import load_body
 from flows.models import Flow, FlowBody
 from flows.redaction.redactor import Redactor
 from flows.retention import delete_everything, used_bytes

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import httpx
 
-from flows.packed import unpack
+from flows.bodies.packed_body import unpack
 from flows.sides import HookTrace, read_sides, read_traces
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flows.bodies import pack
+from flows.bodies.store import pack
 from flows.models import Flow, FlowBody, WebSocketMessage
 from flows.sides import FlowSide
 from tests import parts

@@ -9,13 +9,13 @@ from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows import lanes, recent
 from flows.batch import write_batch
-from flows.bodies import load_bodies, load_body
-from flows.lanes import Lanes
+from flows.bodies import delta_chain, recent_bodies
+from flows.bodies.delta_chain import Lanes
+from flows.bodies.packed_body import PackedBody, digest_of, unpack
+from flows.bodies.packer import Packer
+from flows.bodies.store import load_bodies, load_body
 from flows.models import BodyRef, Flow, FlowBody
-from flows.packed import PackedBody, digest_of, unpack
-from flows.packing import Packer
 from flows.record import WebSocketRecord
 from flows.redaction.redactor import Redactor
 from flows.retention import sweep_chunk
@@ -168,7 +168,7 @@ def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(
 def test_no_body_is_packed_in_two_ways_at_once(
     turns: list[Turn], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "CACHED_BYTES", 0)
+    monkeypatch.setattr(recent_bodies, "CACHED_BYTES", 0)
     packer = Packer(Redactor(SecretRegistry()))
     first = packer.store(turns[0].request, "", lane="lane").packed
     second = packer.store(turns[1].request, "", lane="lane").packed
@@ -208,7 +208,7 @@ def test_a_conversation_that_starts_over_starts_a_new_lane(turns: list[Turn]) ->
 def test_lanes_are_forgotten_when_they_hold_too_much(
     turns: list[Turn], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "HELD_BYTES", 3 * START_BYTES)
+    monkeypatch.setattr(delta_chain, "HELD_BYTES", 3 * START_BYTES)
     packer = Lanes()
     first, second = turns[0].request, turns[1].request
     for name in range(3):

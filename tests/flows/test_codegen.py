@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.codegen import (
     KINDS,
     Call,
@@ -31,7 +32,6 @@ from flows.codegen import (
 from flows.models import Flow
 from flows.sides import FlowSide
 from flows.visible import printable
-from flows.whole import WholeFlow, whole_flow
 from providers.errors import CcproxyError
 from tests.flows.seed import CLIENT_HEADERS, IDS, messages_body, seed_all
 

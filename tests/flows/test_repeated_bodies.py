@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows import packing, recent
+from flows.bodies import packer, recent_bodies
+from flows.bodies.packer import Packer
+from flows.bodies.recent_bodies import Turn, Turns
 from flows.bytes.digest import resumable
 from flows.bytes.matching import Shared, Stretch, shared
-from flows.packing import Packer
-from flows.recent import Turn, Turns
 from flows.redaction import incremental_search, json_fields
 from flows.redaction.incremental_search import REPEATED_FROM_BYTES, Known
 from flows.redaction.json_fields import MAX_VALUE_BYTES, Field
@@ -279,7 +279,7 @@ def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(
         compared.append(base)
         return shared(data, base)
 
-    monkeypatch.setattr(packing, "shared", watched)
+    monkeypatch.setattr(packer, "shared", watched)
     forwarded = _TEXT
     for number in range(3):
         client = packer.store(forwarded[:-1] + b', "turn %d"]' % number, "", lane="client")
@@ -292,7 +292,7 @@ def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(
 
 
 def test_turns_not_used_for_the_longest_time_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recent, "TURN_BYTES", 3 * len(_TEXT))
+    monkeypatch.setattr(recent_bodies, "TURN_BYTES", 3 * len(_TEXT))
     packer = Packer(redactor(KEY))
     first = packer.store(_TEXT, "", lane=0)
     turn = Turn(first, resumable(_TEXT))

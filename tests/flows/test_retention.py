@@ -10,7 +10,7 @@ from django.db import connection
 
 from flows import retention, services
 from flows.batch import write_batch
-from flows.bodies import BodyMissing, load_bodies, load_body, pack, unpack
+from flows.bodies.store import BodyMissing, load_bodies, load_body, pack, unpack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.redaction.redactor import Redactor
 from flows.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes

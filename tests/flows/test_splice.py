@@ -13,10 +13,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.bodies.packed_body import pack_over, unpack
 from flows.bytes import splice
 from flows.bytes.matching import Shared, Stretch, shared
 from flows.bytes.splice import MalformedSplice, decode, encode
-from flows.packed import pack_over, unpack
 
 _EDITS = st.lists(
     st.tuples(st.integers(0, 9000), st.integers(0, 600), st.binary(max_size=300)), max_size=5

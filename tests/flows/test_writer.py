@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 
 from flows import writer as writer_module
 from flows.batch import write_batch
-from flows.bodies import load_body
+from flows.bodies.store import load_body
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redaction.redactor import Redactor, mark

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from flows.whole import whole_flow
+from flows.bodies.complete_flow import whole_flow
 from interceptor.addons.websocket import REFUSAL
 from interceptor.client_token import create_client_token
 from interceptor.config.load import load_snapshot

@@ -16,8 +16,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
+from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.models import Resend
-from flows.whole import WholeFlow, whole_flow
 from interceptor.config.load import load_snapshot
 from interceptor.instances import own_instance
 from interceptor.models import HookSetting

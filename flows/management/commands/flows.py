@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from flows.bodies.complete_flow import WholeFlow, whole_flows
 from flows.codegen import KINDS, copy_as
 from flows.comparison import Comparison, compare_neighbours, compare_sides, short
 from flows.filters import LOOKUP
@@ -26,7 +27,6 @@ from flows.saved_filters import filtered, parameters_of
 from flows.services import clear_everything, clear_steps, expected_steps
 from flows.units import plural
 from flows.visible import printable
-from flows.whole import WholeFlow, whole_flows
 from providers.audit import audited, shell_caller
 from providers.errors import CcproxyError
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from flows.bodies.complete_flow import whole_flow
 from flows.comparison import compare_texts
 from flows.flow_set import referred_ids
 from flows.visible import printable
-from flows.whole import whole_flow
 from interceptor.config.load import load_snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.explain_source import RequestError, as_json, body_lines, of_flow, of_text

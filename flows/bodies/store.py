@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import connection
 
-from flows.packed import PackedBody as PackedBody
-from flows.packed import pack as pack
-from flows.packed import unpack as unpack
+from flows.bodies.packed_body import PackedBody as PackedBody
+from flows.bodies.packed_body import pack as pack
+from flows.bodies.packed_body import unpack as unpack
 
 _FETCH_ROWS = 200
 _WITH_BASES = """

@@ -6,12 +6,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from flows.bodies.delta_chain import Base, Lanes, add_to
+from flows.bodies.packed_body import PackedBody, pack
+from flows.bodies.recent_bodies import Recent, Turn, Turns
+from flows.bodies.recent_bodies import Stored as Stored
 from flows.bytes.digest import Digest, digest_of, resumable
 from flows.bytes.matching import Shared, common_prefix, shared
-from flows.lanes import Base, Lanes, add_to
-from flows.packed import PackedBody, pack
-from flows.recent import Recent, Turn, Turns
-from flows.recent import Stored as Stored
 from flows.redaction.incremental_search import REPEATED_FROM_BYTES, Known, Searched
 from flows.redaction.redactor import RedactedBody, Redactor
 

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from flows.bodies.packed_body import PackedBody
 from flows.bytes.digest import Digest
-from flows.packed import PackedBody
 from flows.redaction.redactor import RedactedBody
 
 CACHED_BYTES = 16 * 1024 * 1024

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flows.bodies import load_bodies
+from flows.bodies.store import load_bodies
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
 from flows.selectors import header

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from flows.bodies.packed_body import PackedBody, pack, pack_over
 from flows.bytes.matching import Shared
-from flows.packed import PackedBody, pack, pack_over
 
 HELD_BYTES = 32 * 1024 * 1024
 """Bodies kept in memory to build on; the lanes not used for the longest time are forgotten
