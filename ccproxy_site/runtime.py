@@ -21,9 +21,9 @@ from flows.catch_up import answer_pages
 from flows.live import LiveBus
 from flows.record import FanOut
 from flows.redaction.redactor import Redactor
-from flows.retention import RetentionPolicy
 from flows.services import mark_interrupted
-from flows.writer import FlowWriter
+from flows.writer.retention import RetentionPolicy
+from flows.writer.thread import FlowWriter
 from interceptor.config.load import load_snapshot
 from interceptor.config.schema import Snapshot
 from interceptor.config.server import ServerSettings, reachable_host

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from flows.column_storage import set_column_storage
+from flows.writer.postgres_storage import set_column_storage
 
 
 class FlowsConfig(AppConfig):

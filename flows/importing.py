@@ -13,13 +13,13 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
-from flows.batch import write_batch
 from flows.har_import import CaptureError, records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
 from flows.redaction.redactor import Redactor
-from flows.rows import FlowRows, RowBuilder
 from flows.sides import written
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SECRETS
 
 MAX_HAR_BYTES: Final = 256 * 1024 * 1024

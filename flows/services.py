@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from flows.models import Flow
-from flows.retention import delete_everything, delete_flows, sweep_chunk
+from flows.writer.retention import delete_everything, delete_flows, sweep_chunk
 
 INTERRUPTED = "The proxy stopped while this flow was running."
 _CHUNK_ROWS = 500

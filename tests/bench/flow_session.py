@@ -24,13 +24,13 @@ from django.core.management import call_command
 from django.db.models import Sum
 from django.db.models.functions import Length
 
-from flows.batch import write_batch
 from flows.bodies.store import load_body
 from flows.models import Flow, FlowBody
 from flows.redaction.redactor import Redactor
-from flows.retention import delete_everything, used_bytes
-from flows.rows import RowBuilder
 from flows.selectors import sides_of
+from flows.writer.batch import write_batch
+from flows.writer.retention import delete_everything, used_bytes
+from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.bench.result import Figure
 from tests.flows.agent_session import Texts, Turn, made_up, record, recorded, session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.backlog import Backlog, record_bytes
+from flows.writer.backlog import Backlog, record_bytes
 from tests.flows.records import flow, live, side
 
 

@@ -9,7 +9,6 @@ from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.batch import write_batch
 from flows.bodies import delta_chain, recent_bodies
 from flows.bodies.delta_chain import Lanes
 from flows.bodies.packed_body import PackedBody, digest_of, unpack
@@ -18,10 +17,11 @@ from flows.bodies.store import load_bodies, load_body
 from flows.models import BodyRef, Flow, FlowBody
 from flows.record import WebSocketRecord
 from flows.redaction.redactor import Redactor
-from flows.retention import sweep_chunk
-from flows.rows import FlowRows, RowBuilder
 from flows.selectors import sides_of, traces_of
 from flows.services import clear_flows
+from flows.writer.batch import write_batch
+from flows.writer.retention import sweep_chunk
+from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.agent_session import Turn, made_up, record, session
 from tests.flows.records import side

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from flows import batch
-from flows.batch import write_batch
 from flows.models import Flow, UsageDaily
 from flows.record import FlowRecord, WebSocketRecord
 from flows.redaction.redactor import Redactor
-from flows.rows import RowBuilder
+from flows.writer import batch
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.models import PriceOverride
 from providers.price_rows import OwnPrices

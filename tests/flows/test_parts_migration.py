@@ -14,10 +14,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from flows.filters import FlowFilter
 from flows.models import BodyRef, Flow, FlowBody
-from flows.retention import sweep_chunk
 from flows.selectors import facets, sides_of, traces_of
 from flows.services import clear_flows
 from flows.sides import FlowSide, HookTrace
+from flows.writer.retention import sweep_chunk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COUNT = 450

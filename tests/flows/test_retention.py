@@ -8,15 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from flows import retention, services
-from flows.batch import write_batch
+from flows import services
 from flows.bodies.store import BodyMissing, load_bodies, load_body, pack, unpack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.redaction.redactor import Redactor
-from flows.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
-from flows.rows import RowBuilder
 from flows.selectors import sides_of
 from flows.services import clear_everything, clear_flows, mark_interrupted, pin
+from flows.writer import retention
+from flows.writer.batch import write_batch
+from flows.writer.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
+from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, flow, live, side
 from tests.parts import all_sides, put_parts
@@ -159,7 +160,7 @@ def test_missing_bodies_are_told(db: None) -> None:
 
 
 def test_the_writer_prunes_by_itself(transactional_db: None) -> None:
-    from flows.writer import FlowWriter
+    from flows.writer.thread import FlowWriter
     from tests.flows.records import eventually
 
     old = datetime.now(UTC) - timedelta(days=40)

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from flows.batch import write_batch
 from flows.filters import FlowFilter
 from flows.models import Flow
 from flows.redaction.redactor import Redactor, mark
-from flows.rows import RowBuilder
 from flows.search_text import MAX_BYTES, answer, question
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, side
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from flows.batch import write_batch
 from flows.filters import FlowFilter
 from flows.models import BodyRef, Flow, FlowBody
 from flows.record import FlowRecord, HookStep
 from flows.redaction.redactor import Redactor
-from flows.rows import RowBuilder
 from flows.sides import FlowSide, HookTrace, read_sides, read_traces, written
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import flow, live, side
 

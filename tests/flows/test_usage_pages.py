@@ -14,9 +14,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from flows.models import Flow, UsageDaily
-from flows.rollup import roll_up
 from flows.sessions import session
 from flows.usage_summary import usage_summary
+from flows.writer.rollup import roll_up
 from tests.flows.seed import HOSTILE, IDS, add_flow, seed_all
 from tests.flows.seed import SESSION as OTHER
 from tests.flows.seed_session import SESSION, TURN_IDS, seed_session

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from flows import writer as writer_module
-from flows.batch import write_batch
 from flows.bodies.store import load_body
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redaction.redactor import Redactor, mark
-from flows.rows import RowBuilder
 from flows.selectors import traces_of
-from flows.writer import FlowWriter
+from flows.writer import thread as writer_module
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import RowBuilder
+from flows.writer.thread import FlowWriter
 from providers.auth.registry import SecretRegistry
 from tests.flows.records import EPOCH, eventually, flow, live, side
 from tests.parts import all_sides

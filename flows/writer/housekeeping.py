@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from flows import retention
-from flows.retention import RetentionPolicy
+from flows.writer import retention
+from flows.writer.retention import RetentionPolicy
 
 PRUNE_EVERY_S = 60.0
 SWEEP_EVERY_S = 6 * 3600.0

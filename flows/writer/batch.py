@@ -11,10 +11,10 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flows.bodies.packed_body import PackedBody
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
-from flows.retention import delete_refs, delete_unreferenced, lock_bodies
-from flows.rollup import roll_up
-from flows.rows import FlowRows
-from flows.upsert import put, upsert
+from flows.writer.retention import delete_refs, delete_unreferenced, lock_bodies
+from flows.writer.rollup import roll_up
+from flows.writer.row_builder import FlowRows
+from flows.writer.upsert import put, upsert
 
 logger = logging.getLogger(__name__)
 _NOT_OURS = frozenset({"pinned"})

@@ -22,13 +22,13 @@ from django.db import (
     connections,
 )
 
-from flows.backlog import Backlog, HandOver
-from flows.batch import write_batch
-from flows.housekeeping import Housekeeping
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
-from flows.retention import RetentionPolicy
-from flows.rows import FlowRows, RowBuilder
+from flows.writer.backlog import Backlog, HandOver
+from flows.writer.batch import write_batch
+from flows.writer.housekeeping import Housekeeping
+from flows.writer.retention import RetentionPolicy
+from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.price_rows import OwnPrices
 
 BATCH_ROWS = 100
