@@ -1,7 +1,7 @@
 """A body as stretches of an earlier one and the bytes between them. Pure.
 
-What `flows.bytes.delta` does for bodies that differ in a few places, at a tenth of its cost: nothing is
-searched but what is new. That is packed with the text before it as its dictionary.
+What `flows.bytes.delta` does for bodies that differ in a few places, at a tenth of its cost:
+nothing is searched but what is new. That is packed with the text before it as its dictionary.
 """
 
 from __future__ import annotations

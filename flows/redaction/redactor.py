@@ -1,10 +1,11 @@
 """Keeps secrets out of everything that is stored, logged or shown. Pure: no Django, no mitmproxy.
 
 Two ways at once. By name: headers, query parameters and fields of JSON bodies
-(`flows.redaction.json_fields`) that carry credentials lose their value. By value: every secret this process
-ever resolved, and every credential that passed by in such a header, is cut out wherever it stands,
-whole, in pieces of 14 characters or more, and in the encodings that `flows.redaction.scanner` lists. A secret
-that a stream spells in pieces shorter than that, one event each, is not found in the raw bytes.
+(`flows.redaction.json_fields`) that carry credentials lose their value. By value: every secret this
+process ever resolved, and every credential that passed by in such a header, is cut out wherever it
+stands, whole, in pieces of 14 characters or more, and in the encodings that
+`flows.redaction.scanner` lists. A secret that a stream spells in pieces shorter than that, one
+event each, is not found in the raw bytes.
 
 A cut-out secret becomes ‹redacted 3f9a21›: the same secret always leaves the same mark. Sentinel
 keys are public and stay readable.

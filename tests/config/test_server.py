@@ -60,7 +60,7 @@ def test_the_settings_are_frozen():
         ("inspectr: {}\n", "ccproxy.yaml:1: unknown key inspectr: did you mean inspector?"),
         (
             "flows:\n  retention:\n    max_age: 1\n",
-            "ccproxy.yaml:3: unknown key flows.writer.retention.max_age: did you mean",
+            "ccproxy.yaml:3: unknown key flows.retention.max_age: did you mean",
         ),
         ("provider_map: {}\n", "unknown key provider_map: did you mean inspector.provider_map?"),
         ("qqqqqqqq: 1\n", "ccproxy.yaml:1: unknown key qqqqqqqq"),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows.bodies import packer, recent_bodies
+from flows.bodies import recent_bodies
 from flows.bodies.packer import Packer
 from flows.bodies.recent_bodies import Turn, Turns
 from flows.bytes.digest import resumable
@@ -279,7 +279,7 @@ def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(
         compared.append(base)
         return shared(data, base)
 
-    monkeypatch.setattr(packer, "shared", watched)
+    monkeypatch.setattr("flows.bodies.packer.shared", watched)
     forwarded = _TEXT
     for number in range(3):
         client = packer.store(forwarded[:-1] + b', "turn %d"]' % number, "", lane="client")
