@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ccproxy_site.login_link import make_login_link
 from interceptor.endpoints import Endpoints
-from providers.private_file import write_private
+from providers.base.private_file import write_private
 
 LOGIN_FILE_NAME = "login-link"
 

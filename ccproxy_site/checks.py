@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from providers.errors import ConfigError
-from providers.keyring import Keyring
+from providers.base.errors import ConfigError
+from providers.base.keyring import Keyring
 
 
 @register(Tags.security)

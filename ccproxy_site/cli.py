@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interceptor.config.server import CONFIG_FILE_NAME, config_dir, load_server_settings
-from providers.errors import CcproxyError, ConfigError
+from providers.base.errors import CcproxyError, ConfigError
 
 if TYPE_CHECKING:
     from django.core.management import BaseCommand

@@ -11,8 +11,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from providers.errors import ConfigError
-from providers.keyring import Keyring
+from providers.base.errors import ConfigError
+from providers.base.keyring import Keyring
 
 logger = logging.getLogger(__name__)
 

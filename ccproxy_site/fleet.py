@@ -25,7 +25,7 @@ from interceptor.config.server import ServerSettings
 from interceptor.endpoints import Endpoints
 from interceptor.instances import instance_of, running_instances
 from interceptor.listener import open_listeners
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from providers.fields import keyring
 
 logger = logging.getLogger(__name__)

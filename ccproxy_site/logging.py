@@ -16,7 +16,7 @@ from pathlib import Path
 from ccproxy_site.journal import SOCKET, JournalHandler
 from flows.redaction.redactor import Redactor
 from providers.auth.registry import SECRETS
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 MAX_BYTES = 10 * 1024 * 1024
 BACKUP_COUNT = 3

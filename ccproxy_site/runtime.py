@@ -41,8 +41,8 @@ from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
+from providers.base.errors import ConfigError
 from providers.credential_state import DatabaseLogins
-from providers.errors import ConfigError
 from providers.fields import keyring
 
 logger = logging.getLogger(__name__)

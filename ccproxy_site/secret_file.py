@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 
 def read_or_create_secret(path: Path) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 if TYPE_CHECKING:
     from ccproxy_site.live_bridge import Bridge

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from flows.bytes.incremental import IncrementalDecoder
-from providers.errors import BadUpstreamStream
+from providers.base.errors import BadUpstreamStream
 from providers.wire.sse import SseParser
 
 Kind = Literal["text", "thinking", "tool", "arguments", "error"]

@@ -30,7 +30,7 @@ from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow
 from flows.record import SIDES
 from providers.audit import audited, caller_of
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.rest import Busy, Conflict, StaffWithModelPermissions
 
 _JQ = OpenApiParameter(

@@ -19,8 +19,8 @@ from flows.partial import answer_since
 from flows.selectors import FlowDetail, Previous
 from flows.sides import FlowSide
 from flows.socket_chat import socket_exchange
-from providers.names import OPENAI_RESPONSES as RESPONSES
-from providers.names import WIRE_FORMATS, WireFormatName
+from providers.base.names import OPENAI_RESPONSES as RESPONSES
+from providers.base.names import WIRE_FORMATS, WireFormatName
 from providers.wire.ir import Request
 
 Context = dict[str, Any]

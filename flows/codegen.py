@@ -23,7 +23,7 @@ from flows.sides import FlowSide
 from flows.transcript import transcript
 from flows.visible import printable
 from providers.auth.sentinel import provider_of
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 KINDS: Final[dict[str, str]] = {
     "curl": "curl",

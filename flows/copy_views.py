@@ -15,7 +15,7 @@ from flows.models import Flow
 from flows.views import console_page
 from flows.visible import printable
 from providers.audit import caller_of
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}
 

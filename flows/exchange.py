@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flows.answer_text import AnswerReader, joined
-from providers.errors import TranslationError
-from providers.names import WIRE_FORMATS, WireFormatName
+from providers.base.errors import TranslationError
+from providers.base.names import WIRE_FORMATS, WireFormatName
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 from providers.wire.events import Collector
 from providers.wire.formats import wire_format

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from flows.flow_json import flow_summary
 from flows.jqfilter import run_jq
 from flows.models import Flow
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 MAX_JQ_FLOWS: Final = 10_000
 """The console and the API ask jq about this many of the newest flows that match the other

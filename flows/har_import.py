@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flows.har import CREATOR
 from flows.record import FlowRecord, Side, SideRecord, WebSocketRecord
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.wire.detect import client_format, model_of
 
 SOURCE: Final = "import"

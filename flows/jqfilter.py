@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 
 import orjson
 
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 MAX_FILTER_CHARS: Final = 16 * 1024
 MAX_FILTERS: Final = 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal, Protocol
 
-from providers.value import value
+from providers.base.value import value
 
 Side = Literal["client", "forwarded", "upstream", "delivered"]
 SIDES: tuple[Side, ...] = ("client", "forwarded", "upstream", "delivered")

@@ -25,7 +25,7 @@ from flows.services import clear_ids
 from flows.units import plural
 from flows.visible import printable
 from providers.audit import audited, shell_caller
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 Reference = int | str | Mapping[str, Any]
 """A place in `flows`, the beginning of an id, or a flow."""

@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from flows.filters import FlowFilter
 from flows.models import Flow, SavedFilter
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")
 """The parameters of the list's address that filter."""

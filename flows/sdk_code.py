@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from flows.selectors import header
 from flows.sides import FlowSide
 from providers.auth.sentinel import find_sentinel
-from providers.errors import CcproxyError
-from providers.names import (
+from providers.base.errors import CcproxyError
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from flows.exchange import Answer, read_answer, read_request
-from providers.names import OPENAI_RESPONSES
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.ir import Request, Turn
 from providers.wire.jsonio import dumps, loads
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from providers.errors import BadUpstreamStream
+from providers.base.errors import BadUpstreamStream
 from providers.wire.sse import SseParser
 
 

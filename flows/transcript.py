@@ -13,7 +13,7 @@ from flows.bodies.complete_flow import WholeFlow
 from flows.exchange import format_of, read_answer, read_request
 from flows.sides import FlowSide
 from flows.visible import printable
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, ToolCall, ToolResult
 
 MAX_BLOCK_CHARS: Final = 100_000

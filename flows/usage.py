@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from providers.errors import BadUpstreamStream
-from providers.names import (
+from providers.base.errors import BadUpstreamStream
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mitmproxy.http import Headers, HTTPFlow, Response
 
 from interceptor.state import FlowState
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 from providers.wire.errors import error_body
 
 FLOW_HEADER = "x-ccproxy-flow"

@@ -17,7 +17,7 @@ from mitmproxy.net.http import http1
 from mitmproxy.proxy.layers.http import _http1, _http2
 
 from interceptor.answer import error_response
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 from providers.wire.errors import error_body
 
 if TYPE_CHECKING:

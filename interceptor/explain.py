@@ -35,7 +35,7 @@ from interceptor.state import FlowState
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, conditions, host_names
 from providers.auth.resolve import DEFAULT_HEADER, Credential, source_noun
-from providers.errors import AuthConfigError, MalformedBody, UnsupportedByTarget
+from providers.base.errors import AuthConfigError, MalformedBody, UnsupportedByTarget
 from providers.wire.detect import client_format, family_of, model_of
 
 OWN_HOOK = "your own hook would run here; a dry run leaves it out"

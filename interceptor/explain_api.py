@@ -20,7 +20,7 @@ from interceptor.explain import explain
 from interceptor.explain_source import as_json, of_flow, of_json
 from interceptor.rule_trial import MAX_FLOWS, try_rule
 from providers.api import RuleSerializer
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.models import TransformRule
 from providers.rest import Conflict
 

@@ -14,7 +14,7 @@ from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import body_view
 from flows.changes import RequestChange, compare_requests
 from interceptor.explain import DryRequest, Explanation
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 MAX_HEADERS: Final = 500
 _METHOD = re.compile(r"[A-Za-z]{1,32}")

@@ -13,7 +13,7 @@ from flows.views import staff_page
 from interceptor.config.load import load_snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.explain_source import RequestError, difference, of_flow, of_text
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 EXAMPLE = """\
 POST /v1/messages

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from providers.loopback import is_loopback
+from providers.base.loopback import is_loopback
 
 Header = Callable[[str], str | None]
 """A header's value by lower-case name; None when it is missing."""

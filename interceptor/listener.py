@@ -17,7 +17,7 @@ from typing import Any
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.mode_servers import ReverseInstance
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; asyncio's own 100 are fewer than the clients of one

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from interceptor.config.server import ServerSettings
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 _BLOCK_BYTES = 64 * 1024
 _POLL_S = 0.2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
-from providers.errors import ConfigError
-from providers.loopback import is_loopback
+from providers.base.errors import ConfigError
+from providers.base.loopback import is_loopback
 
 
 def check_bind_address(host: str, *, has_client_token: bool) -> bool:

@@ -23,7 +23,7 @@ from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
 from providers.auth.resolve import CredentialResolver
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

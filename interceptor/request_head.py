@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from providers.value import value
+from providers.base.value import value
 
 Fields = tuple[tuple[bytes, bytes], ...]
 

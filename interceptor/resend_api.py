@@ -20,7 +20,7 @@ from interceptor.resend_request import Outgoing, outgoing
 from interceptor.resend_send import ResendBusyError, await_flow, send_again
 from interceptor.resend_views import PERMISSION
 from providers.audit import caller_of
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.rest import Busy, Conflict
 
 WAIT_S = 3.0

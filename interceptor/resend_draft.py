@@ -15,7 +15,7 @@ from flows.codegen import readable
 from flows.selectors import header
 from flows.sides import FlowSide
 from flows.units import size
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 MAX_EDIT_BYTES: Final = 2 * 1024 * 1024
 LONG_LINE_CHARS: Final = 120

@@ -18,7 +18,7 @@ from flows.models import Flow
 from flows.selectors import rows
 from flows.views import staff_page
 from interceptor.rule_trial import MAX_FLOWS, Moved, try_rule
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.models import TransformRule
 
 DEFAULT_FLOWS: Final = 200

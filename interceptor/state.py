@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from interceptor.transform.translation import Translation
     from interceptor.wireguard.client_hello import ClientHello
     from interceptor.wireguard.lease import Run
-    from providers.names import WireFormatName
+    from providers.base.names import WireFormatName
 
 METADATA_KEY = "ccproxy"
 

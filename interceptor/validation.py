@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from interceptor.config.hooks import HookConf, build_plan
 from interceptor.hooks import HOOKS
 from interceptor.pipeline.hook import Stage
-from providers.errors import ConfigError
-from providers.json_value import check_json
+from providers.base.errors import ConfigError
+from providers.base.json_value import check_json
 
 _DOTTED_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", re.ASCII)
 

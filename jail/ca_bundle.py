@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 FILE_NAME = "ca-bundle.pem"
 CA_CERTIFICATE = "mitmproxy-ca-cert.pem"

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from jail.stages import channel
 from jail.uplink import stage_command
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 _READY_TIMEOUT_S = 10.0
 

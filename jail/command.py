@@ -11,7 +11,7 @@ from collections.abc import Callable
 from interceptor.config.server import config_dir, load_server_settings
 from interceptor.wireguard.client_config import stored_client_config
 from jail.options import HELP, Options, UsageError, parse
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 USAGE_EXIT = 2
 NAMESPACE_HELP = """\

@@ -30,7 +30,7 @@ from jail.tools import NEEDED, distribution, find_tools, install_hint
 from jail.uplink import Uplink
 from jail.wireguard.peer import Peer
 from jail.wireguard.process import InitiatorProcess
-from providers.errors import CcproxyError, ConfigError
+from providers.base.errors import CcproxyError, ConfigError
 
 DEFAULT_PORT = 4000
 _GRACE_S = 1.0

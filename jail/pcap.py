@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 LINKTYPE_RAW = 101
 _MAGIC, _VERSION = 0xA1B2C3D4, (2, 4)

@@ -19,7 +19,7 @@ from jail.relay import relay
 from jail.rules import RESTORE, host_ports
 from jail.stages.listeners import loopback_listeners
 from jail.uplink import Uplink
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 POLL_S = 0.5
 MIN_PORT, MAX_FORWARDED = 1024, 32

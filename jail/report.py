@@ -17,7 +17,7 @@ from interceptor.wireguard.lease_client import RUN_DIR, SOCKET_NAME
 from jail import state
 from jail.tools import NEEDED, OPTIONAL, distribution, find_tools, install_hint
 from jail.uplink import ROOT
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 PROBE = Path(__file__).with_name("probe.py")
 PROBE_TIMEOUT_S = 60

@@ -56,7 +56,7 @@ def _run_token(directory: Path) -> str:
     from interceptor.config.database import ensure_database
     from interceptor.models import ClientToken
     from providers.audit import audited, shell_caller
-    from providers.private_file import write_private
+    from providers.base.private_file import write_private
 
     ensure_database()
     path = directory / FILE_NAME

@@ -7,7 +7,7 @@ import select
 import subprocess
 from pathlib import Path
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 TAP, TAP_MTU = "tap0", 65520
 LOG_NAME = "slirp4netns.log"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 JAILS, LOCK, INFO, RESOLV_CONF = "jails", "lock", "jail.json", "resolv.conf"
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from jail.rules import RuleSet
 from jail.stages import BOOT, channel
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_TIMEOUT_S = 5.0

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from interceptor.config.server import ServerSettings, config_dir, load_server_settings
 from interceptor.liveness import is_listening
-from providers.loopback import is_loopback
+from providers.base.loopback import is_loopback
 
 HELP = """\
 usage: ccproxy run [--] COMMAND [ARGUMENT ...]

@@ -23,9 +23,9 @@ from providers.auth.oauth import read_login
 from providers.auth.oauth_file import BadCredentialFile, read_document
 from providers.auth.registry import SECRETS
 from providers.auth.sources import SourceFailed
+from providers.base.errors import ConfigError
 from providers.credential_state import row_key
 from providers.credentials import auth_of
-from providers.errors import ConfigError
 from providers.models import CredentialState, Provider
 from providers.reveal import PERMISSION as REVEAL_PERMISSION
 

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from providers.names import FORMAT_OF_TYPE, GOOGLE_GENERATE
+from providers.base.names import FORMAT_OF_TYPE, GOOGLE_GENERATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

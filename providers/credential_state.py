@@ -22,7 +22,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from providers.auth.refresh_lock import Held, LockFailed, LoginState, file_lock
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import CredentialState
 

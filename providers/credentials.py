@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from providers.models import Provider
 
 

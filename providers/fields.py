@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import models
 
-from providers.keyring import Keyring
+from providers.base.keyring import Keyring
 
 _opened: dict[Path, tuple[tuple[int, ...], Keyring]] = {}
 _lock = Lock()

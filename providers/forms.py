@@ -16,9 +16,9 @@ from unfold.widgets import (
 )
 
 from providers.auth.oauth_kinds import OAUTH_KINDS
-from providers.json_value import check_json
+from providers.base.json_value import check_json
+from providers.base.names import WIRE_FORMATS
 from providers.models import Provider
-from providers.names import WIRE_FORMATS
 from providers.services import (
     CODE_REFUSED,
     LOGIN_REFUSED,

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-from providers.json_value import check_json
+from providers.base.json_value import check_json
 
 
 class StrictJSONParser(JSONParser):

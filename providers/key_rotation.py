@@ -18,9 +18,9 @@ from typing import Any
 
 from django.apps import apps
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
+from providers.base.keyring import Keyring
 from providers.fields import Ciphertext
-from providers.keyring import Keyring
 from providers.models import ConfigRevision
 
 ENCRYPTED_COLUMNS: tuple[tuple[str, str], ...] = (

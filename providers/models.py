@@ -10,8 +10,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F
 
+from providers.base.names import PROVIDER_TYPES, RULE_ACTIONS
 from providers.fields import EncryptedTextField
-from providers.names import PROVIDER_TYPES, RULE_ACTIONS
 from providers.validation import validate_provider, validate_rule
 
 _PRICE: dict[str, Any] = {

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from providers.loopback import is_loopback
+from providers.base.loopback import is_loopback
 from providers.wire.ir import Usage
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods
 
 from providers.audit import audited, caller_of, record_audit
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider
 from providers.throttle import forget_failures, is_braked, note_failure, throttle_key

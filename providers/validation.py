@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
-from providers.json_value import check_json
-from providers.loopback import is_loopback
-from providers.names import WIRE_FORMATS
-from providers.pattern import PatternError, compile_pattern
+from providers.base.json_value import check_json
+from providers.base.loopback import is_loopback
+from providers.base.names import WIRE_FORMATS
+from providers.base.pattern import PatternError, compile_pattern
 
 if TYPE_CHECKING:
     from providers.models import Provider, TransformRule

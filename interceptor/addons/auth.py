@@ -20,7 +20,7 @@ from interceptor.pipeline.runner import as_record
 from interceptor.replay_layer import hold_unauthorized, send_again
 from interceptor.state import FlowState, state_of
 from providers.auth.resolve import Credential, CredentialResolver, source_noun
-from providers.errors import AuthConfigError
+from providers.base.errors import AuthConfigError
 
 HINT_HEADER = "x-ccproxy-hint"
 _HINT_KEY = "ccproxy_hint"

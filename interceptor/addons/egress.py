@@ -17,7 +17,7 @@ from interceptor.pipeline.runner import as_record, describe_change
 from interceptor.state import FlowState, state_of
 from providers.auth.resolve import Credential
 from providers.auth.sentinel import AUTH_HEADERS
-from providers.loopback import is_loopback
+from providers.base.loopback import is_loopback
 
 
 class EgressAddon:

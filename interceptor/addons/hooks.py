@@ -8,7 +8,7 @@ from interceptor.answer import answer_error
 from interceptor.pipeline.hook import Stage
 from interceptor.pipeline.runner import run_stage
 from interceptor.state import state_of
-from providers.errors import AuthConfigError
+from providers.base.errors import AuthConfigError
 
 
 class HooksAddon:

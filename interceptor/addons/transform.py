@@ -19,8 +19,8 @@ from interceptor.transform.forwarded import decide_again
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.translation import begin, request_headers
 from providers.auth.resolve import Credential
-from providers.errors import AuthConfigError, MalformedBody, UnsupportedByTarget
-from providers.names import GOOGLE_GENERATE
+from providers.base.errors import AuthConfigError, MalformedBody, UnsupportedByTarget
+from providers.base.names import GOOGLE_GENERATE
 from providers.wire.detect import model_of
 from providers.wire.surgery import replace_model
 

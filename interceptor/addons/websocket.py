@@ -12,7 +12,7 @@ from interceptor.answer import json_response
 from interceptor.pipeline.exchange import Exchange
 from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision
-from providers.names import OPENAI_RESPONSES
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.errors import error_body
 
 REFUSAL = "This provider does not speak websockets here; use POST."

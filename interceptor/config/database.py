@@ -22,7 +22,7 @@ from interceptor.config.rows import ImportReport
 from interceptor.config.server import CONFIG_FILE_NAME
 from interceptor.config.template import write_template
 from interceptor.config.yamlfile import ConfigFile, Sections, read_config_file
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 _MARK_FILE = ".imported"
 

@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 ROOT_KEY = "ccproxy"
 KeyPath = tuple[str | int, ...]

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from interceptor.config.document import nearest
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 PREFIX = "CCPROXY_"
 Path = tuple[str, ...]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from interceptor.hooks import HOOKS
 from interceptor.pipeline.hook import HookSpec, Stage
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from interceptor.hooks import HOOKS
 from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
 from providers.audit import audit_credential, shell_caller
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule
 

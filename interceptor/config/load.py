@@ -10,11 +10,11 @@ from interceptor.config.hooks import HookConf, build_plan
 from interceptor.config.schema import ClientTokenConf, ProviderConf, RuleConf, Snapshot
 from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage
+from providers.base.errors import RuleError
+from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.catalog import models_of
 from providers.credentials import auth_of
-from providers.errors import RuleError
 from providers.models import ConfigRevision, Provider, TransformRule
-from providers.pattern import Pattern, PatternError, compile_pattern
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:

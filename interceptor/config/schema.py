@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from interceptor.pipeline.plan import EMPTY_PLAN, Plan
 from providers.auth.base import AuthConf
-from providers.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
-from providers.pattern import Pattern
+from providers.base.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
+from providers.base.pattern import Pattern
 
 VERTEX_DOMAIN = "aiplatform.googleapis.com"
 VERTEX_HOST = re.compile(r"[a-z]{2,20}-[a-z]{2,20}[0-9]{1,3}-aiplatform\.googleapis\.com")

@@ -17,7 +17,7 @@ from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
 from interceptor.instances import own_instance
 from interceptor.models import InterceptorStatus
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from providers.models import ConfigRevision
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from pydantic import BeforeValidator, Discriminator, Field, ValidationError, fie
 from interceptor.config.document import Document, read_document, refuse
 from interceptor.config.groups import Group, Texts
 from interceptor.config.server import ServerSettings, parse_server_settings
-from providers.errors import ConfigError
-from providers.names import PROVIDER_TYPES, WIRE_FORMATS
+from providers.base.errors import ConfigError
+from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 
 PRODUCT_HOOKS = "ccproxy.hooks."
 """How the product's files spell a built-in hook."""

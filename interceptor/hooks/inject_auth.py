@@ -14,7 +14,7 @@ from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.hook import Stage, hook
 from providers.auth.resolve import Credential
 from providers.auth.sentinel import AUTH_HEADERS, Sentinel, find_sentinel, provider_of
-from providers.errors import AuthConfigError
+from providers.base.errors import AuthConfigError
 
 
 def sentinel_provider(ex: Exchange) -> str | None:

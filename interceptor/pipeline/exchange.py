@@ -9,12 +9,12 @@ from glom import Assign, Delete, PathAccessError, PathAssignError, PathDeleteErr
 
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.headers import Fields, HeaderMap
-from providers.value import value
+from providers.base.value import value
 
 if TYPE_CHECKING:
     from interceptor.config.schema import ProviderConf, Snapshot
     from providers.auth.resolve import Credential, CredentialResolver
-    from providers.names import WireFormatName
+    from providers.base.names import WireFormatName
 
 _MISSING = object()
 

@@ -20,7 +20,7 @@ from interceptor.pipeline.headers import Fields, HeaderMap, changed_names
 from interceptor.pipeline.overrides import Overrides
 from interceptor.pipeline.plan import Plan, PlannedHook
 from interceptor.pipeline.time_limit import within
-from providers.errors import AuthConfigError
+from providers.base.errors import AuthConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from interceptor.transform.target import (
     translated_path,
     vertex_address,
 )
-from providers.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
-from providers.value import value
+from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
+from providers.base.value import value
 from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import endpoint_suffix, model_of, side_vendor
 

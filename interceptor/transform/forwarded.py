@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from interceptor.config.schema import ProviderConf, Snapshot
 from interceptor.resend_grant import Grant
 from interceptor.transform.dispatch import Decision
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 
 _OTHERWISE = "Send it again as the client sent it: then it is routed anew."
 

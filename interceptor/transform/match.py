@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from interceptor.config.schema import RuleConf
-from providers.value import value
+from providers.base.value import value
 
 
 @value

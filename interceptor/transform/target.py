@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from interceptor.config.schema import VERTEX_DOMAIN, ProviderConf
-from providers.names import (
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

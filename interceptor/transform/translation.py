@@ -12,8 +12,8 @@ from flows.bytes.decode import decode
 from flows.bytes.incremental import IncrementalDecoder
 from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.transform.dispatch import Decision
-from providers.errors import BadUpstreamAnswer
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
+from providers.base.errors import BadUpstreamAnswer
+from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
 from providers.wire.base import AnswerContext, TargetInfo
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 CLIENT_FILE = "wireguard-client.conf"
 

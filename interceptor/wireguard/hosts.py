@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 MAX_HOSTS = 1000
 _NAME = re.compile(

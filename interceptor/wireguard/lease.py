@@ -14,7 +14,7 @@ from typing import Any
 from interceptor.wireguard.answers import Answers
 from interceptor.wireguard.command_line import shown_command
 from interceptor.wireguard.hosts import AllowedHosts, allowed_hosts
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 MAX_LABEL_CHARS = 64
 

@@ -19,7 +19,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from interceptor.wireguard.lease import RunBook, parse_request
 from interceptor.wireguard.lease_client import MAX_LINE_BYTES, SOCKET_NAME, short_path
 from interceptor.wireguard.server import DNS_SERVER, WireGuardServer, start_fresh_server
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address
 from types import MappingProxyType
 
 from interceptor.wireguard.hosts import plain_name
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 Address = tuple[str, int]
 

@@ -21,7 +21,7 @@ from interceptor.wireguard.lease_client import RUN_DIR
 from interceptor.wireguard.lease_server import LeaseServer
 from interceptor.wireguard.server import WireGuardServer, stop_all
 from interceptor.wireguard.static import start_static_server
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from mitmproxy_rs import wireguard
 
 from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.server import DNS_SERVER, HOST, WireGuardServer, start_server
-from providers.errors import ConfigError
-from providers.private_file import write_private
+from providers.base.errors import ConfigError
+from providers.base.private_file import write_private
 
 KEY_FILE = "wireguard.conf"
 PORT_SETTING = "inspector.wireguard_port (CCPROXY_INSPECTOR__WIREGUARD_PORT)"

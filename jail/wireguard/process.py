@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jail.wireguard.peer import Peer
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 HELPER = Path(__file__).with_name("helper.py")
 HANDSHAKE_TIMEOUT_S = 10.0

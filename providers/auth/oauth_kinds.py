@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from providers.auth.base import OAuthAuth
-from providers.loopback import is_loopback
+from providers.base.loopback import is_loopback
 
 OAUTH_KINDS: dict[str, dict[str, Any]] = {
     "anthropic_oauth": {

@@ -34,7 +34,7 @@ from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
 from providers.auth.refresh_lock import Held, LoginState
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import EndpointFailed
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from providers.auth.logins import OAuthLogins
 from providers.auth.refresh_lock import SharedLogins
 from providers.auth.registry import SecretRegistry
 from providers.auth.sources import SOURCES, SourceContext, SourceFailed
-from providers.errors import AuthConfigError
-from providers.keyring import Keyring
+from providers.base.errors import AuthConfigError
+from providers.base.keyring import Keyring
 
 logger = logging.getLogger(__name__)
 

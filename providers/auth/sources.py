@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from providers.auth.base import CommandAuth, FileAuth, KeyAuth
-from providers.errors import ConfigError
-from providers.keyring import Keyring
+from providers.base.errors import ConfigError
+from providers.base.keyring import Keyring
 
 MAX_OUTPUT_BYTES = 64 * 1024
 _REAP_TIMEOUT_S = 1.0

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from providers.errors import TranslationError
-from providers.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
+from providers.base.errors import TranslationError
+from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
 from providers.wire.formats import wire_format
 from providers.wire.ir import (
     Block,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 from providers.wire.ir import Event, Failure, JsonObject, Request, Response, Tool
 from providers.wire.sse import SseEvent
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from providers.errors import BadUpstreamAnswer, UnsupportedByTarget
-from providers.names import (
+from providers.base.errors import BadUpstreamAnswer, UnsupportedByTarget
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_RESPONSES,

@@ -9,7 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_RESPONSES, WireFormatName
+from providers.base.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
 
 _ANTHROPIC_KINDS = {
     400: "invalid_request_error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 from providers.wire.ir import (
     Block,
     BlockStart,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 
 JsonObject = dict[str, Any]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.errors import UnsupportedByTarget
-from providers.names import (
+from providers.base.errors import UnsupportedByTarget
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

@@ -13,7 +13,7 @@ import hashlib
 from collections import OrderedDict
 from typing import Any, Final
 
-from providers.names import WIRE_FORMATS, WireFormatName
+from providers.base.names import WIRE_FORMATS, WireFormatName
 
 _ID_MARK: Final = "__sig_"
 _SEAL: Final = "ccproxy1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from providers.errors import MalformedBody
+from providers.base.errors import MalformedBody
 from providers.wire.ir import JsonObject
 
 _KINDS: dict[type, str] = {

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from providers.errors import BadUpstreamStream
+from providers.base.errors import BadUpstreamStream
 
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024

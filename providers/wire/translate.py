@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from providers.errors import BadUpstreamAnswer, MalformedBody, TranslationError
-from providers.names import ANTHROPIC_MESSAGES, WireFormatName
+from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
+from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
 from providers.wire.answers import AnswerFilter, client_tools
 from providers.wire.base import AnswerContext, TargetInfo
 from providers.wire.errors import error_body

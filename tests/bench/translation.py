@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from providers.names import (
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     FORMAT_OF_TYPE,
     GOOGLE_GENERATE,

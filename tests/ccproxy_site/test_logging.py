@@ -13,7 +13,7 @@ from ccproxy_site import logging as site_logging
 from ccproxy_site.logging import configure_logging, escape_controls
 from flows.redaction.redactor import mark
 from providers.auth.registry import SECRETS
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 KEY = "sk-proj-logged-0123456789abcdef"
 logger = logging.getLogger("ccproxy.test")

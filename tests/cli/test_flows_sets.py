@@ -14,7 +14,7 @@ from flows.flow_set import FlowSetError
 from flows.jqfilter import JqError
 from flows.models import Flow, FlowBody
 from flows.repl import FlowShell
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from tests.cli.conftest import Cli
 from tests.flows.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all

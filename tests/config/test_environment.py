@@ -8,7 +8,7 @@ import pytest
 
 from interceptor.config.environment import OTHER_VARIABLES, override, setting_paths, variable
 from interceptor.config.server import ServerSettings, load_server_settings
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 NOWHERE = Path("/nonexistent")
 

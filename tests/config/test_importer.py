@@ -17,7 +17,7 @@ from interceptor.config.rows import ImportReport
 from interceptor.config.yamlfile import check_file
 from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from providers.models import ConfigRevision, Provider, TransformRule
 from tests.config import product_files
 

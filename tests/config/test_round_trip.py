@@ -14,8 +14,8 @@ from interceptor.config.importer import credential_values, provider_values, rule
 from interceptor.config.rows import ImportReport
 from interceptor.config.yamlfile import Sections, parse_sections
 from interceptor.models import HookSetting
+from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.models import Provider, TransformRule
-from providers.names import PROVIDER_TYPES, WIRE_FORMATS
 
 TEXT = st.text(max_size=20)
 WORDS = TEXT.filter(bool)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from interceptor.config.server import ServerSettings, config_dir, load_server_settings, url_host
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 
 def load(directory: Path, text: str, **environ: str) -> ServerSettings:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from providers.names import WireFormatName
+from providers.base.names import WireFormatName
 from tests.fakes.replayed import recorded
 from tests.providers.wire.cases import Case, buffered, streamed
 from tests.providers.wire.sdk_answers import Digest, read

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, WireFormatName
+from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, WireFormatName
 
 Answered = list[tuple[str, Any, str]]
 """(tool's name, arguments, the result's text), in the order of the calls."""

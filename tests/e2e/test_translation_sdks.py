@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from providers.names import FORMAT_OF_TYPE, GOOGLE_GENERATE, WIRE_FORMATS, WireFormatName
+from providers.base.names import FORMAT_OF_TYPE, GOOGLE_GENERATE, WIRE_FORMATS, WireFormatName
 from tests.e2e.conversations import (
     SDK_ERRORS,
     anthropic_sdk,

@@ -32,7 +32,7 @@ from flows.codegen import (
 from flows.models import Flow
 from flows.sides import FlowSide
 from flows.visible import printable
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from tests.flows.seed import CLIENT_HEADERS, IDS, messages_body, seed_all
 
 ANSWER = {"content-type": "application/json"}

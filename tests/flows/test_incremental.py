@@ -15,7 +15,7 @@ import zstandard
 
 from flows.bytes.incremental import FREE_BYTES, MAX_RATIO, IncrementalDecoder
 from interceptor.transform.translation import Translation
-from providers.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
+from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from providers.wire.translate import AnswerContext
 
 PACK: dict[str, Callable[[bytes], bytes]] = {

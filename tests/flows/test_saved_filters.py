@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from flows.models import SavedFilter
 from flows.saved_filters import MAX_SAVED, clean_query
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from tests.flows.seed import HOSTILE, IDS, seed_all
 
 pytestmark = pytest.mark.django_db

@@ -30,8 +30,8 @@ from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.base import KeyAuth
 from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
-from providers.keyring import Keyring
-from providers.pattern import compile_pattern
+from providers.base.keyring import Keyring
+from providers.base.pattern import compile_pattern
 
 CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"

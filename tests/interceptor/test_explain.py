@@ -24,7 +24,7 @@ from interceptor.config.load import load_snapshot
 from interceptor.explain import OWN_HOOK, DryRequest, explain
 from interceptor.explain_source import RequestError, as_json, difference, of_flow, of_text
 from interceptor.models import HookSetting
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 from tests.flows.seed import IDS, messages_body, seed_all
 from tests.parts import change_sides
 from tests.rows import make_provider, make_rule

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from providers.names import FORMAT_OF_TYPE, WIRE_FORMATS, WireFormatName
+from providers.base.names import FORMAT_OF_TYPE, WIRE_FORMATS, WireFormatName
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.interceptor.proxied import (
     KEY,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jail.pcap import Capture
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 
 def packet_pair() -> tuple[socket.socket, socket.socket]:

@@ -18,7 +18,7 @@ from jail.options import Options, UsageError, parse
 from jail.rules import host_ports
 from jail.stages.listeners import loopback_listeners
 from jail.tools import distribution, install_hint
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from tests.conftest import ROOT
 
 

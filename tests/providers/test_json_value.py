@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.json_value import MAX_DEPTH, check_json
+from providers.base.json_value import MAX_DEPTH, check_json
 
 
 def nested(depth: int) -> Any:

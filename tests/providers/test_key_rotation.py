@@ -18,10 +18,10 @@ from django.apps import apps
 from django.core.management import call_command
 
 from providers import fields
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
+from providers.base.keyring import Keyring
 from providers.fields import Ciphertext, EncryptedTextField, keyring, keyring_at
 from providers.key_rotation import ENCRYPTED_COLUMNS, Rotation
-from providers.keyring import Keyring
 from providers.models import AuditEntry, ConfigRevision, CredentialState, Provider
 from tests.conftest import ROOT
 from tests.rows import make_provider
@@ -166,7 +166,7 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connections
 from providers.key_rotation import Rotation
-from providers.keyring import Keyring
+from providers.base.keyring import Keyring
 from providers.models import CredentialState, Provider
 call_command("migrate", verbosity=0)
 path = Path(os.environ["CCPROXY_CONFIG_DIR"]) / "secret.key"

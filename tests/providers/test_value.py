@@ -9,7 +9,7 @@ import pytest
 
 from flows.record import SideRecord
 from interceptor.request_head import Head
-from providers.value import value
+from providers.base.value import value
 
 
 @value

@@ -26,7 +26,7 @@ from interceptor.config.server import ServerSettings
 from interceptor.endpoints import Endpoints
 from interceptor.models import ClientToken
 from interceptor.ports import check_bind_address, check_port_free
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 logger = logging.getLogger("ccproxy")
 

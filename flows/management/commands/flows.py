@@ -28,7 +28,7 @@ from flows.services import clear_everything, clear_steps, expected_steps
 from flows.units import plural
 from flows.visible import printable
 from providers.audit import audited, shell_caller
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 _TABLE_ROWS = 100
 

@@ -145,7 +145,7 @@ def registered(demo: DemoProvider) -> Iterator[int]:
     """The provider's row while the scripted provider serves, as the revision that knows it;
     disabled afterwards.
     """
-    from providers.loopback import is_loopback
+    from providers.base.loopback import is_loopback
     from providers.models import ConfigRevision, Provider
 
     row = Provider.objects.filter(name=PROVIDER_NAME).first() or Provider(name=PROVIDER_NAME)

@@ -19,7 +19,7 @@ from flows.visible import printable
 from interceptor.config.load import load_snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.explain_source import RequestError, as_json, body_lines, of_flow, of_text
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from interceptor.logtail import add_arguments, log_file, show
-from providers.errors import CcproxyError
+from providers.base.errors import CcproxyError
 
 
 class Command(BaseCommand):

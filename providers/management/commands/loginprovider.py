@@ -18,9 +18,9 @@ from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
 from providers.auth.registry import SECRETS
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import EndpointFailed
+from providers.base.errors import ConfigError
 from providers.credential_state import DatabaseLogins
 from providers.credentials import auth_of
-from providers.errors import ConfigError
 from providers.fields import keyring
 from providers.models import Provider
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.names import ANTHROPIC_MESSAGES, WireFormatName
+from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
 from providers.wire.anthropic_messages import request_decode, request_encode, response, stream
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import ANTHROPIC_MESSAGES
+from providers.base.errors import MalformedBody
+from providers.base.names import ANTHROPIC_MESSAGES
 from providers.wire.ir import (
     Block,
     Citation,

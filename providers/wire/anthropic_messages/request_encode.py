@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from providers.names import ANTHROPIC_MESSAGES
+from providers.base.names import ANTHROPIC_MESSAGES
 from providers.wire.base import TargetInfo
 from providers.wire.ir import (
     Block,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import ANTHROPIC_MESSAGES
+from providers.base.errors import MalformedBody
+from providers.base.names import ANTHROPIC_MESSAGES
 from providers.wire.anthropic_messages.request_decode import decode_blocks
 from providers.wire.anthropic_messages.request_encode import encode_block
 from providers.wire.base import AnswerContext

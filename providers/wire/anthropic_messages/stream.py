@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from providers.names import ANTHROPIC_MESSAGES
+from providers.base.names import ANTHROPIC_MESSAGES
 from providers.wire.anthropic_messages.request_decode import decode_blocks, decode_citation
 from providers.wire.anthropic_messages.response import (
     decode_finish,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.names import GOOGLE_GENERATE, WireFormatName
+from providers.base.names import GOOGLE_GENERATE, WireFormatName
 from providers.wire.google_generate import request_decode, request_encode, response, stream
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from providers.errors import BadUpstreamStream
+from providers.base.errors import BadUpstreamStream
 from providers.wire.google_generate.keys import camel
 from providers.wire.ir import JsonObject, ToolCall
 from providers.wire.shape import a_string, maybe_string, objects

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import GOOGLE_GENERATE
+from providers.base.errors import MalformedBody
+from providers.base.names import GOOGLE_GENERATE
 from providers.wire.google_generate.keys import camel, camel_object
 from providers.wire.ir import (
     Block,

@@ -6,7 +6,7 @@ import base64
 import re
 from typing import Any, Final
 
-from providers.names import GOOGLE_GENERATE
+from providers.base.names import GOOGLE_GENERATE
 from providers.wire.base import TargetInfo
 from providers.wire.ir import (
     Block,

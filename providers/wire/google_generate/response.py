@@ -10,8 +10,8 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import GOOGLE_GENERATE
+from providers.base.errors import MalformedBody
+from providers.base.names import GOOGLE_GENERATE
 from providers.wire.base import AnswerContext
 from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.request_decode import decode_call, decode_part

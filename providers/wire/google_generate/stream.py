@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from providers.names import GOOGLE_GENERATE
+from providers.base.names import GOOGLE_GENERATE
 from providers.wire.base import AnswerContext
 from providers.wire.errors import error_body
 from providers.wire.events import whole

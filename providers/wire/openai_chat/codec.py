@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.names import OPENAI_CHAT, WireFormatName
+from providers.base.names import OPENAI_CHAT, WireFormatName
 from providers.wire.openai_chat import request_decode, request_encode, response, stream
 
 

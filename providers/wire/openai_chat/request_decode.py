@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import OPENAI_CHAT
+from providers.base.errors import MalformedBody
+from providers.base.names import OPENAI_CHAT
 from providers.wire.ir import (
     Block,
     Foreign,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.names import OPENAI_CHAT
+from providers.base.names import OPENAI_CHAT
 from providers.wire.base import TargetInfo
 from providers.wire.ir import (
     Block,

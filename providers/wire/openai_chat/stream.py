@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from providers.names import OPENAI_CHAT
+from providers.base.names import OPENAI_CHAT
 from providers.wire.base import AnswerContext
 from providers.wire.errors import error_event
 from providers.wire.ir import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.names import OPENAI_RESPONSES, WireFormatName
+from providers.base.names import OPENAI_RESPONSES, WireFormatName
 from providers.wire.openai_responses import (
     request_decode,
     request_encode,

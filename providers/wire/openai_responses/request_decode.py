@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import OPENAI_RESPONSES
+from providers.base.errors import MalformedBody
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.ir import (
     Block,
     Citation,

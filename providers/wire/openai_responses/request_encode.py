@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from providers.names import OPENAI_RESPONSES
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.base import TargetInfo
 from providers.wire.ir import (
     Block,

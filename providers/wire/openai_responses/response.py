@@ -9,8 +9,8 @@ import secrets
 import time
 from typing import Any, Final
 
-from providers.errors import MalformedBody
-from providers.names import OPENAI_RESPONSES
+from providers.base.errors import MalformedBody
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.base import AnswerContext
 from providers.wire.ir import (
     Block,

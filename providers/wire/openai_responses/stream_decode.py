@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
-from providers.names import OPENAI_RESPONSES
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.events import whole
 from providers.wire.ir import (
     Block,

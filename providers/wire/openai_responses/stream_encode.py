@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from providers.names import OPENAI_RESPONSES
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.base import AnswerContext
 from providers.wire.errors import error_event
 from providers.wire.ir import (

@@ -12,7 +12,7 @@ from interceptor.config.hooks import HookConf, build_plan, find_hook
 from interceptor.hooks import HOOKS
 from interceptor.hooks.extract_session_id import session_of_user_id
 from interceptor.pipeline.hook import Stage
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from tests.conftest import ROOT
 from tests.interceptor.exchanges import exchange, run_hook
 

@@ -13,7 +13,7 @@ from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.hook import HookSpec, Stage, hook
 from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
-from providers.errors import AuthConfigError
+from providers.base.errors import AuthConfigError
 from tests.interceptor.exchanges import exchange, run_plan
 
 

@@ -11,8 +11,8 @@ from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.target import provider_path
-from providers.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
-from providers.pattern import compile_pattern
+from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
+from providers.base.pattern import compile_pattern
 from providers.wire.detect import client_format
 
 PROVIDERS = (

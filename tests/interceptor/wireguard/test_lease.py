@@ -16,7 +16,7 @@ import pytest
 
 from interceptor.wireguard import lease_server
 from interceptor.wireguard.lease_client import short_path, take_lease
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from tests.interceptor.proxied import Running, running_proxy, snapshot
 
 

@@ -19,7 +19,7 @@ from interceptor.wireguard.hosts import allowed_hosts
 from interceptor.wireguard.hosts_file import HostsFile
 from interceptor.wireguard.lease import Run, RunBook
 from interceptor.wireguard.overrides import Overrides, parse_overrides
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from tests.interceptor.proxied import key_auth, provider
 
 

@@ -15,7 +15,7 @@ from interceptor.wireguard.lease_client import SOCKET_NAME
 from interceptor.wireguard.service import LOCK_NAME, WireGuardService, WireGuardSettings
 from jail.wireguard.noise import Keys
 from jail.wireguard.peer import decode_key
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 from tests.interceptor.proxied import Running, running_proxy, snapshot
 from tests.interceptor.wireguard.test_lease import until
 

@@ -22,7 +22,7 @@ from jail.wireguard.loop import run_initiator
 from jail.wireguard.noise import Keys
 from jail.wireguard.peer import Peer, decode_key
 from jail.wireguard.process import InitiatorProcess
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 CLIENT, SERVER = "10.0.0.1", "10.9.8.7"
 

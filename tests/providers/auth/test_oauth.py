@@ -20,8 +20,8 @@ from providers.auth.oauth_kinds import BadOAuthConfig, oauth_auth
 from providers.auth.refresh_lock import InMemoryLogins, LoginState
 from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
-from providers.errors import AuthConfigError
-from providers.keyring import Keyring
+from providers.base.errors import AuthConfigError
+from providers.base.keyring import Keyring
 from tests.conftest import ROOT
 from tests.fakes.token_endpoint import TokenEndpoint, jwt
 

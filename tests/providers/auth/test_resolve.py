@@ -13,8 +13,8 @@ from providers.auth import sources
 from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
 from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import Credential, CredentialResolver
-from providers.errors import AuthConfigError
-from providers.keyring import Keyring
+from providers.base.errors import AuthConfigError
+from providers.base.keyring import Keyring
 
 TOKEN = "tok-0123456789abcdef"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.names import (
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

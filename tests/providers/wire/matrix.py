@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from providers.errors import TranslationError, UnsupportedByTarget
+from providers.base.errors import TranslationError, UnsupportedByTarget
 from providers.wire.events import Collector
 from providers.wire.formats import wire_format
 from providers.wire.ir import Response, Text, Thinking, ToolCall

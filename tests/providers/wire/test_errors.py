@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from providers.names import (
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

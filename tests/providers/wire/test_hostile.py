@@ -15,7 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from providers.errors import BadUpstreamAnswer, MalformedBody, TranslationError, UnsupportedByTarget
+from providers.base.errors import (
+    BadUpstreamAnswer,
+    MalformedBody,
+    TranslationError,
+    UnsupportedByTarget,
+)
 from providers.wire.jsonio import dumps, loads
 from providers.wire.translate import (
     AnswerContext,

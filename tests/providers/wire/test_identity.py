@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from providers.names import (
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

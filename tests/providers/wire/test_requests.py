@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from providers.errors import MalformedBody
+from providers.base.errors import MalformedBody
 from providers.wire.translate import translate_request
 
 from .asking import CHAT_TOOL, IMAGE, A, C, G, R, call, go, reasons, user

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from providers.errors import UnsupportedByTarget
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
+from providers.base.errors import UnsupportedByTarget
+from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
 from providers.wire.ir import Loss, Media, Request, Text, ToolCall, ToolResult
 from providers.wire.portable import make_portable
 from providers.wire.toolnames import wire_name

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from providers.errors import UnsupportedByTarget
+from providers.base.errors import UnsupportedByTarget
 
 from .asking import CHAT_TOOL, IMAGE, TOOL, A, C, G, R, call, go, reasons, user
 

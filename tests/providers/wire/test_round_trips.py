@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers.names import (
+from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,

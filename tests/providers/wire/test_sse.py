@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from providers.errors import BadUpstreamStream
+from providers.base.errors import BadUpstreamStream
 from providers.wire.sse import SseEvent, SseParser, serialise
 
 

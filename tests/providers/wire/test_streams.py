@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
+from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
 from providers.wire.sse import SseParser
 from providers.wire.translate import AnswerContext, StreamTranslator
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from providers.errors import ConfigError
+from providers.base.errors import ConfigError
 
 KEY_FILE_NAME = "secret.key"
 _RESTORE = "restore it, or delete it to start with a new key and paste the stored credentials again"
