@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 
-from providers.throttle import forget_failures, is_braked, note_failure, throttle_key
+from providers.web.throttle import forget_failures, is_braked, note_failure, throttle_key
 
 REFUSED = (
     "That name and password do not open this console. After ten failed tries wait a minute; "

@@ -191,8 +191,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["providers.json_parser.StrictJSONParser"],
-    "EXCEPTION_HANDLER": "providers.rest.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["providers.web.json_parser.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "providers.web.rest.exception_handler",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "ccproxy",

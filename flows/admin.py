@@ -15,7 +15,7 @@ from unfold.paginator import InfinitePaginator
 from flows import units
 from flows.models import Flow
 from flows.visible import printable
-from providers.column import column
+from providers.web.column import column
 
 
 @admin.register(Flow)

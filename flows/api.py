@@ -31,7 +31,7 @@ from flows.models import Flow
 from flows.record import SIDES
 from providers.audit import audited, caller_of
 from providers.base.errors import CcproxyError
-from providers.rest import Busy, Conflict, StaffWithModelPermissions
+from providers.web.rest import Busy, Conflict, StaffWithModelPermissions
 
 _JQ = OpenApiParameter(
     "jq",

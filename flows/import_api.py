@@ -18,7 +18,7 @@ from flows.har_import import CaptureError
 from flows.importing import Imported
 from flows.models import Flow
 from flows.uploads import UploadTooLargeError, check_declared_size, import_stream, import_uploads
-from providers.rest import StaffWithModelPermissions
+from providers.web.rest import StaffWithModelPermissions
 
 
 class TooLarge(APIException):

@@ -24,7 +24,7 @@ from flows.selectors import FlowDetail
 from flows.sessions import session
 from flows.tabs import MESSAGES_PER_PAGE, changes_tab
 from flows.usage_summary import DEFAULT_DAYS, PERIODS, usage_summary
-from providers.rest import Conflict
+from providers.web.rest import Conflict
 
 _GONE = "There is no such flow; it may have been cleared."
 

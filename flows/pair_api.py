@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import whole_flow
 from flows.pair import pair_json
-from providers.rest import Conflict
+from providers.web.rest import Conflict
 
 
 class PairView(APIView):

@@ -14,7 +14,7 @@ from rest_framework.serializers import BaseSerializer
 
 from flows.models import SavedFilter
 from flows.saved_filters import MAX_SAVED, clean_query, own_filters, saved_filters
-from providers.rest import FullCleanSerializer
+from providers.web.rest import FullCleanSerializer
 
 
 class SavedFilterSerializer(FullCleanSerializer[SavedFilter]):

@@ -20,9 +20,9 @@ from interceptor.hooks import HOOKS
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path
 from providers.audit import caller_of, record_audit
-from providers.column import column
 from providers.config_admin import ConfigModelAdmin, token_page
 from providers.services import CODE_REFUSED, may_set_code
+from providers.web.column import column
 
 if TYPE_CHECKING:
     _HookModelForm = forms.ModelForm[HookSetting]

@@ -22,7 +22,7 @@ from interceptor.rule_trial import MAX_FLOWS, try_rule
 from providers.api import RuleSerializer
 from providers.base.errors import CcproxyError
 from providers.models import TransformRule
-from providers.rest import Conflict
+from providers.web.rest import Conflict
 
 _FIELDS = frozenset({"flow", "method", "url", "headers", "body"})
 

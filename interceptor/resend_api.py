@@ -21,7 +21,7 @@ from interceptor.resend_send import ResendBusyError, await_flow, send_again
 from interceptor.resend_views import PERMISSION
 from providers.audit import caller_of
 from providers.base.errors import CcproxyError
-from providers.rest import Busy, Conflict
+from providers.web.rest import Busy, Conflict
 
 WAIT_S = 3.0
 _EDITABLE = ("method", "path", "headers", "body")

@@ -19,11 +19,11 @@ from providers import audit_admin as audit_admin
 from providers import auth_actions, auth_board, reveal
 from providers import price_admin as price_admin
 from providers.audit import audit_credential, caller_of
-from providers.column import column
 from providers.config_admin import ConfigModelAdmin
 from providers.forms import ProviderForm
 from providers.models import Provider, TransformRule
 from providers.services import may_set_code, sentinel_keys
+from providers.web.column import column
 
 if TYPE_CHECKING:
     from django.forms import ModelForm

@@ -11,7 +11,6 @@ from rest_framework.exceptions import ValidationError
 
 from providers.audit import audit_credential, caller_of
 from providers.models import Provider, TransformRule
-from providers.rest import ConfigViewSet, FullCleanSerializer
 from providers.services import (
     CODE_REFUSED,
     LOGIN_REFUSED,
@@ -20,6 +19,7 @@ from providers.services import (
     sets_new_code,
     sets_new_login,
 )
+from providers.web.rest import ConfigViewSet, FullCleanSerializer
 
 
 class ProviderSerializer(FullCleanSerializer[Provider]):

@@ -8,8 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from providers.column import column
 from providers.models import AuditEntry
+from providers.web.column import column
 
 
 @admin.register(AuditEntry)

@@ -192,7 +192,7 @@ class CredentialState(models.Model):
 
 class FailureCount(models.Model):
     """Wrong passwords of late, for every process that uses this database; see
-    `providers.throttle`.
+    `providers.web.throttle`.
     """
 
     key = models.CharField(primary_key=True, max_length=64)

@@ -18,7 +18,7 @@ from providers.audit import audited, caller_of, record_audit
 from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider
-from providers.throttle import forget_failures, is_braked, note_failure, throttle_key
+from providers.web.throttle import forget_failures, is_braked, note_failure, throttle_key
 
 PERMISSION = "providers.reveal_secret"
 _NONCE = "ccproxy_reveal"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from providers.column import column
 from providers.config_admin import ConfigModelAdmin
+from providers.web.column import column
 from shapes.models import Shape
 
 

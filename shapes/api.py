@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from providers.rest import ConfigViewSet, FullCleanSerializer
+from providers.web.rest import ConfigViewSet, FullCleanSerializer
 from shapes.models import Shape
 
 

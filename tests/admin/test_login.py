@@ -14,7 +14,7 @@ from django.utils import timezone
 from ccproxy_site.login_link import make_login_link
 from ccproxy_site.models import LoginLink
 from providers.models import FailureCount
-from providers.throttle import MAX_FAILURES
+from providers.web.throttle import MAX_FAILURES
 from tests.rows import make_status
 
 pytestmark = pytest.mark.django_db

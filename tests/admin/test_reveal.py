@@ -13,7 +13,7 @@ from django.test import Client
 
 from providers.fields import Ciphertext
 from providers.models import AuditEntry, Provider
-from providers.throttle import MAX_FAILURES
+from providers.web.throttle import MAX_FAILURES
 from tests.rows import make_provider
 
 pytestmark = pytest.mark.django_db
