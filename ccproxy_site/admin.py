@@ -17,7 +17,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.views import ChangeList
 
 from ccproxy_site.api_tokens import fill_with_new_token
-from providers.audit import caller_of, record_audit
+from providers.audit.log import caller_of, record_audit
 from providers.config_admin import token_page
 
 admin.site.unregister(User)

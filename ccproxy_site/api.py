@@ -18,7 +18,7 @@ from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusVi
 from interceptor.explain_api import ExplainView, RuleTrialView
 from interceptor.resend_api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
-from providers.audit_api import AuditViewSet
+from providers.audit.api import AuditViewSet
 from shapes.api import ShapeViewSet
 
 router = DefaultRouter(use_regex_path=True)

@@ -29,7 +29,7 @@ from flows.har_response import har_response
 from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow
 from flows.record import SIDES
-from providers.audit import audited, caller_of
+from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError
 from providers.web.rest import Busy, Conflict, StaffWithModelPermissions
 

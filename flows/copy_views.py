@@ -14,7 +14,7 @@ from flows.jqfilter import JqError
 from flows.models import Flow
 from flows.views import console_page
 from flows.visible import printable
-from providers.audit import caller_of
+from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 
 SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}

@@ -12,7 +12,7 @@ from flows.bodies.complete_flow import whole_flows
 from flows.flow_set import rows_of
 from flows.har import CONTENT_TYPE, har_text
 from flows.units import plural
-from providers.audit import Caller, record_audit, settle_audit
+from providers.audit.log import Caller, record_audit, settle_audit
 from providers.models import AuditEntry
 
 _PIECE_BYTES: Final = 256 * 1024

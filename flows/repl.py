@@ -24,7 +24,7 @@ from flows.models import Flow
 from flows.services import clear_ids
 from flows.units import plural
 from flows.visible import printable
-from providers.audit import audited, shell_caller
+from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 
 Reference = int | str | Mapping[str, Any]

@@ -19,7 +19,7 @@ from interceptor.health import is_fresh
 from interceptor.hooks import HOOKS
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path
-from providers.audit import caller_of, record_audit
+from providers.audit.log import caller_of, record_audit
 from providers.config_admin import ConfigModelAdmin, token_page
 from providers.services import CODE_REFUSED, may_set_code
 from providers.web.column import column

@@ -13,7 +13,7 @@ from interceptor.client_token import fill_with_new_token
 from interceptor.health import is_fresh, newest_revision
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path, validate_client_token
-from providers.audit import audited, caller_of
+from providers.audit.log import audited, caller_of
 from providers.services import CODE_REFUSED, may_set_code
 from providers.web.rest import ConfigViewSet, FullCleanSerializer, StaffWithModelPermissions
 

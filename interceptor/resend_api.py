@@ -19,7 +19,7 @@ from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend_request import Outgoing, outgoing
 from interceptor.resend_send import ResendBusyError, await_flow, send_again
 from interceptor.resend_views import PERMISSION
-from providers.audit import caller_of
+from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 from providers.web.rest import Busy, Conflict
 

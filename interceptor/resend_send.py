@@ -29,7 +29,7 @@ from interceptor.resend_book import issue
 from interceptor.resend_draft import ResendError, length_place
 from interceptor.resend_grant import HEADER
 from interceptor.resend_request import Outgoing
-from providers.audit import Caller, record_audit, settle_audit
+from providers.audit.log import Caller, record_audit, settle_audit
 from providers.base.loopback import is_loopback
 from providers.models import AuditEntry
 

@@ -19,7 +19,7 @@ from interceptor.config.load import load_snapshot
 from interceptor.resend_draft import Draft, draft_of, recorded_side
 from interceptor.resend_request import difference, outgoing
 from interceptor.resend_send import await_flow, is_recorded, send_again
-from providers.audit import caller_of
+from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 
 PERMISSION = "flows.add_resend"

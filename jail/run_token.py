@@ -55,7 +55,7 @@ def _run_token(directory: Path) -> str:
     from interceptor.client_token import create_client_token, token_digest
     from interceptor.config.database import ensure_database
     from interceptor.models import ClientToken
-    from providers.audit import audited, shell_caller
+    from providers.audit.log import audited, shell_caller
     from providers.base.private_file import write_private
 
     ensure_database()

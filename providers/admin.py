@@ -15,10 +15,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from providers import audit_admin as audit_admin
 from providers import auth_actions, auth_board, reveal
 from providers import price_admin as price_admin
-from providers.audit import audit_credential, caller_of
+from providers.audit import admin as admin
+from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.forms import ProviderForm
 from providers.models import Provider, TransformRule

@@ -9,7 +9,7 @@ from django.db import transaction
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from providers.audit import audit_credential, caller_of
+from providers.audit.log import audit_credential, caller_of
 from providers.models import Provider, TransformRule
 from providers.services import (
     CODE_REFUSED,

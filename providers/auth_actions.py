@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.timesince import timeuntil
 from django.views.decorators.http import require_POST
 
-from providers.audit import audited, caller_of
+from providers.audit.log import audited, caller_of
 from providers.auth.base import OAuthAuth
 from providers.auth.logins import OAuthLogins
 from providers.auth.oauth import Login

@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from providers.audit import audited, caller_of, record_audit
+from providers.audit.log import audited, caller_of, record_audit
 from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider

@@ -31,7 +31,7 @@ from interceptor.config.yamlfile import (
 from interceptor.hooks import HOOKS
 from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
-from providers.audit import audit_credential, shell_caller
+from providers.audit.log import audit_credential, shell_caller
 from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule

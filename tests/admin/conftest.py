@@ -9,7 +9,7 @@ from rest_framework.authtoken.models import Token
 
 from interceptor.client_token import create_client_token
 from interceptor.models import HookSetting
-from providers.audit import Caller, record_audit
+from providers.audit.log import Caller, record_audit
 from providers.models import PriceOverride
 from shapes.models import Shape
 from tests.rows import make_flow, make_provider, make_rule, make_status

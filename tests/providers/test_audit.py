@@ -7,7 +7,14 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
-from providers.audit import Caller, audit_credential, audited, caller_of, record_audit, shell_caller
+from providers.audit.log import (
+    Caller,
+    audit_credential,
+    audited,
+    caller_of,
+    record_audit,
+    shell_caller,
+)
 from providers.models import AuditEntry, Provider
 from tests.rows import make_provider
 

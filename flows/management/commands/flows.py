@@ -27,7 +27,7 @@ from flows.saved_filters import filtered, parameters_of
 from flows.services import clear_everything, clear_steps, expected_steps
 from flows.units import plural
 from flows.visible import printable
-from providers.audit import audited, shell_caller
+from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 
 _TABLE_ROWS = 100

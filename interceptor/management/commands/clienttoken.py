@@ -12,7 +12,7 @@ from flows.visible import printable
 from interceptor.client_token import create_client_token
 from interceptor.config.database import ensure_database
 from interceptor.models import ClientToken
-from providers.audit import audited, shell_caller
+from providers.audit.log import audited, shell_caller
 
 
 class Command(BaseCommand):

@@ -28,7 +28,7 @@ from interceptor.config.load import load_snapshot
 from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend_request import outgoing
 from interceptor.resend_send import await_flow, join_senders, send_again
-from providers.audit import shell_caller
+from providers.audit.log import shell_caller
 
 TAKEN_TIMEOUT_S: Final = 15.0
 ASK_EVERY_S: Final = 0.2

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from interceptor.config.database import ensure_database
 from interceptor.config.document import nearest
-from providers.audit import audit_credential, shell_caller
+from providers.audit.log import audit_credential, shell_caller
 from providers.models import Provider
 
 _LONGEST_KEY_CHARS = 16_384

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from providers.audit import audited, shell_caller
+from providers.audit.log import audited, shell_caller
 from providers.auth import token_endpoint
 from providers.auth.base import OAuthAuth
 from providers.auth.browser_login import CallbackServer, LoginAttempt, LoginFailed

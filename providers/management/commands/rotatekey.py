@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from providers.audit import audited, shell_caller
+from providers.audit.log import audited, shell_caller
 from providers.key_rotation import Rotation
 
 
