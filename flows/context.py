@@ -18,7 +18,7 @@ from flows.models import Flow
 from flows.selectors import FlowDetail, Previous
 from flows.sides import FlowSide
 from flows.units import count, percent
-from providers.prices import Call, context_window_tokens
+from providers.prices.cost import Call, context_window_tokens
 
 Context = dict[str, Any]
 CACHE_LIFE: Final = timedelta(minutes=5)

@@ -16,12 +16,12 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from providers import auth_actions, auth_board, reveal
-from providers import price_admin as price_admin
 from providers.audit import admin as admin
 from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.forms import ProviderForm
 from providers.models import Provider, TransformRule
+from providers.prices import admin as admin
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
 

@@ -13,7 +13,7 @@ from typing import Final
 from flows.models import Flow
 from flows.record import FlowRecord
 from flows.usage import Metered, usage_of_body, usage_of_messages
-from providers.prices import Call, OwnPrice, cost_of
+from providers.prices.cost import Call, OwnPrice, cost_of
 
 MAX_TOKENS: Final = 2**31 - 1
 MAX_USD: Final = Decimal(999_999)

@@ -23,7 +23,7 @@ from flows.search_text import answer, question, search_text
 from flows.sides import FlowSide, HookTrace, PartsDraft, PartTexts, read_sides, read_traces
 from flows.writer.metering import meter
 from flows.writer.upsert import bare
-from providers.prices import OwnPrice
+from providers.prices.cost import OwnPrice
 
 _ROW_BYTES = 1024
 

@@ -29,7 +29,7 @@ from flows.writer.batch import write_batch
 from flows.writer.housekeeping import Housekeeping
 from flows.writer.retention import RetentionPolicy
 from flows.writer.row_builder import FlowRows, RowBuilder
-from providers.price_rows import OwnPrices
+from providers.prices.own_prices import OwnPrices
 
 BATCH_ROWS = 100
 BATCH_WINDOW_S = 0.25

@@ -12,9 +12,9 @@ from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
-from providers.catalog import models_of
 from providers.credentials import auth_of
 from providers.models import ConfigRevision, Provider, TransformRule
+from providers.prices.models import models_of
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:

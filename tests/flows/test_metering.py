@@ -16,7 +16,7 @@ from flows.writer.batch import write_batch
 from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from providers.models import PriceOverride
-from providers.price_rows import OwnPrices
+from providers.prices.own_prices import OwnPrices
 from tests.flows.records import flow, live, side
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError
 
 from providers.models import PriceOverride
-from providers.prices import OwnPrice
+from providers.prices.cost import OwnPrice
 
 FRESH_FOR_S = 10.0
 logger = logging.getLogger(__name__)
