@@ -42,7 +42,7 @@ from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import ConfigError
-from providers.credential_state import DatabaseLogins
+from providers.credentials.shared_state import DatabaseLogins
 from providers.fields import keyring
 
 logger = logging.getLogger(__name__)

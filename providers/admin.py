@@ -15,10 +15,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from providers import auth_actions, auth_board, reveal
 from providers.audit import admin as admin
 from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
+from providers.credentials import actions, board, reveal
 from providers.forms import ProviderForm
 from providers.models import Provider, TransformRule
 from providers.prices import admin as admin
@@ -81,15 +81,15 @@ class ProviderAdmin(ConfigModelAdmin):
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view
         own = [
-            path("auth-board/", view(auth_board.board), name="providers_auth_board"),
+            path("auth-board/", view(board.board), name="providers_auth_board"),
             path(
                 "auth-board/<int:pk>/test/",
-                view(auth_actions.test_source),
+                view(actions.test_source),
                 name="providers_auth_test",
             ),
             path(
                 "auth-board/<int:pk>/renew/",
-                view(auth_actions.renew_login),
+                view(actions.renew_login),
                 name="providers_auth_renew",
             ),
             path("<int:pk>/reveal/", view(reveal.reveal), name="providers_reveal"),

@@ -9,8 +9,8 @@ from celery import shared_task
 from providers.auth.logins import OAuthLogins
 from providers.auth.proactive import renew_due
 from providers.auth.registry import SECRETS
-from providers.credential_state import DatabaseLogins
-from providers.credentials import auth_of
+from providers.credentials.handle import auth_of
+from providers.credentials.shared_state import DatabaseLogins
 from providers.fields import keyring
 from providers.models import Provider
 

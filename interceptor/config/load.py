@@ -12,7 +12,7 @@ from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
-from providers.credentials import auth_of
+from providers.credentials.handle import auth_of
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.models import models_of
 

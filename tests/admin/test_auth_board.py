@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from providers.auth.logins import login_key
 from providers.auth.oauth_kinds import oauth_auth
-from providers.credential_state import row_key
+from providers.credentials.shared_state import row_key
 from providers.models import AuditEntry, CredentialState, Provider
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.rows import make_flow, make_provider

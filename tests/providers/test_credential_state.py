@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from providers.auth.refresh_lock import LoginState
-from providers.credential_state import DatabaseLogins, row_key
+from providers.credentials.shared_state import DatabaseLogins, row_key
 from providers.models import CredentialState
 
 pytestmark = pytest.mark.django_db(transaction=True)

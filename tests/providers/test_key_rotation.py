@@ -20,8 +20,8 @@ from django.core.management import call_command
 from providers import fields
 from providers.base.errors import ConfigError
 from providers.base.keyring import Keyring
+from providers.credentials.key_rotation import ENCRYPTED_COLUMNS, Rotation
 from providers.fields import Ciphertext, EncryptedTextField, keyring, keyring_at
-from providers.key_rotation import ENCRYPTED_COLUMNS, Rotation
 from providers.models import AuditEntry, ConfigRevision, CredentialState, Provider
 from tests.conftest import ROOT
 from tests.rows import make_provider
@@ -165,7 +165,7 @@ import django; django.setup()
 from pathlib import Path
 from django.core.management import call_command
 from django.db import connections
-from providers.key_rotation import Rotation
+from providers.credentials.key_rotation import Rotation
 from providers.base.keyring import Keyring
 from providers.models import CredentialState, Provider
 call_command("migrate", verbosity=0)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from providers.audit.log import audited, shell_caller
-from providers.key_rotation import Rotation
+from providers.credentials.key_rotation import Rotation
 
 
 class Command(BaseCommand):

@@ -24,10 +24,10 @@ from providers.auth.oauth_file import BadCredentialFile, read_document
 from providers.auth.registry import SECRETS
 from providers.auth.sources import SourceFailed
 from providers.base.errors import ConfigError
-from providers.credential_state import row_key
-from providers.credentials import auth_of
+from providers.credentials.handle import auth_of
+from providers.credentials.reveal import PERMISSION as REVEAL_PERMISSION
+from providers.credentials.shared_state import row_key
 from providers.models import CredentialState, Provider
-from providers.reveal import PERMISSION as REVEAL_PERMISSION
 
 SOON = timedelta(minutes=10)
 

@@ -23,8 +23,8 @@ from providers.auth.registry import SECRETS
 from providers.auth.resolve import Credential, CredentialResolver
 from providers.auth.sources import SourceFailed
 from providers.base.errors import ConfigError
-from providers.credential_state import DatabaseLogins
-from providers.credentials import auth_of
+from providers.credentials.handle import auth_of
+from providers.credentials.shared_state import DatabaseLogins
 from providers.fields import keyring
 from providers.models import Provider
 
