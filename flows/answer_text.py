@@ -20,7 +20,7 @@ import orjson
 
 from flows.bytes.incremental import IncrementalDecoder
 from providers.base.errors import BadUpstreamStream
-from providers.wire.sse import SseParser
+from providers.wire.core.sse import SseParser
 
 Kind = Literal["text", "thinking", "tool", "arguments", "error"]
 Piece = tuple[Kind, str]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from flows.same import BILLING_HEADER, digest
-from providers.wire.jsonio import dumps
+from providers.wire.core.jsonio import dumps
 
 Kind = Literal["model", "changed", "inserted", "removed"]
 _LOOK_AHEAD: Final = 400

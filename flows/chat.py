@@ -21,7 +21,7 @@ from flows.sides import FlowSide
 from flows.socket_chat import socket_exchange
 from providers.base.names import OPENAI_RESPONSES as RESPONSES
 from providers.base.names import WIRE_FORMATS, WireFormatName
-from providers.wire.ir import Request
+from providers.wire.core.ir import Request
 
 Context = dict[str, Any]
 VIEWS: Final = ("chat", "json", "raw")

@@ -10,8 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flows.conversation import tool_size
-from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, ToolCall, ToolResult
-from providers.wire.jsonio import dumps_text
+from providers.wire.core.ir import (
+    Block,
+    Foreign,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from providers.wire.core.jsonio import dumps_text
 
 BYTES_PER_TOKEN: Final = 4
 """A rough figure for English and code; what is estimated with it is marked "~"."""

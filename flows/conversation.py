@@ -17,7 +17,7 @@ from flows.exchange import Answer
 from flows.markdown import plain, rendered
 from flows.same import same_system, same_tools, same_turns
 from flows.visible import visible
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Foreign,
     Media,
@@ -29,7 +29,7 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.jsonio import dumps_text, loads
+from providers.wire.core.jsonio import dumps_text, loads
 
 MAX_TEXT_CHARS: Final = 30_000
 OPEN_CHARS: Final = 1_500

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from flows.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
+from providers.wire.core.formats import wire_format
+from providers.wire.core.ir import Block, Failure, Request, Text, Thinking, ToolCall
+from providers.wire.core.jsonio import loads
+from providers.wire.core.sse import SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 from providers.wire.events import Collector
-from providers.wire.formats import wire_format
-from providers.wire.ir import Block, Failure, Request, Text, Thinking, ToolCall
-from providers.wire.jsonio import loads
-from providers.wire.sse import SseParser
 from providers.wire.translate import decoded_request, decoded_response
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024

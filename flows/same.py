@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Media,
     Request,
@@ -22,7 +22,7 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
 
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code's first system block: its checksum differs on every request and it is no part of the

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from flows.exchange import Answer, read_answer, read_request
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.ir import Request, Turn
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.ir import Request, Turn
+from providers.wire.core.jsonio import dumps, loads
 
 PATH: Final = "/v1/responses"
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed")

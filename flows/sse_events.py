@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from providers.base.errors import BadUpstreamStream
-from providers.wire.sse import SseParser
+from providers.wire.core.sse import SseParser
 
 
 @dataclass(frozen=True, slots=True)

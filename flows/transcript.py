@@ -14,7 +14,16 @@ from flows.exchange import format_of, read_answer, read_request
 from flows.sides import FlowSide
 from flows.visible import printable
 from providers.base.errors import CcproxyError
-from providers.wire.ir import Block, Foreign, Media, Request, Text, Thinking, ToolCall, ToolResult
+from providers.wire.core.ir import (
+    Block,
+    Foreign,
+    Media,
+    Request,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
 
 MAX_BLOCK_CHARS: Final = 100_000
 _ROLES: Final = {"user": "User", "assistant": "Assistant", "system": "System"}

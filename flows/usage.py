@@ -21,12 +21,12 @@ from providers.base.names import (
     WireFormatName,
 )
 from providers.wire.anthropic_messages.response import decode_usage as decode_anthropic
+from providers.wire.core.ir import Usage
+from providers.wire.core.jsonio import loads
+from providers.wire.core.sse import SseParser
 from providers.wire.google_generate.response import decode_usage as decode_google
-from providers.wire.ir import Usage
-from providers.wire.jsonio import loads
 from providers.wire.openai_chat.response import decode_usage as decode_chat
 from providers.wire.openai_responses.response import decode_usage as decode_responses
-from providers.wire.sse import SseParser
 
 HEAD_BYTES: Final = 256 * 1024
 TAIL_BYTES: Final = 1024 * 1024

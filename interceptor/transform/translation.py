@@ -14,11 +14,11 @@ from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
-from providers.wire.base import AnswerContext, TargetInfo
+from providers.wire.core.base import AnswerContext, TargetInfo
+from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
-from providers.wire.jsonio import dumps, loads
 from providers.wire.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,

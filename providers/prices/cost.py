@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from providers.base.loopback import is_loopback
-from providers.wire.ir import Usage
+from providers.wire.core.ir import Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from providers.base.errors import TranslationError
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
-from providers.wire.formats import wire_format
-from providers.wire.ir import (
+from providers.wire.core.formats import wire_format
+from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
@@ -33,7 +33,7 @@ from providers.wire.ir import (
     Tool,
     ToolCall,
 )
-from providers.wire.jsonio import dumps_text, loads
+from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.replay import STORE, carry_in_id, text_key
 from providers.wire.toolnames import by_wire_name
 

@@ -16,9 +16,9 @@ from providers.base.names import (
     WIRE_FORMATS,
     WireFormatName,
 )
-from providers.wire.base import TargetInfo
-from providers.wire.ir import JsonObject, Loss
-from providers.wire.shape import count
+from providers.wire.core.base import TargetInfo
+from providers.wire.core.ir import JsonObject, Loss
+from providers.wire.core.shape import count
 from providers.wire.translate import translate_request
 
 COUNT_SUFFIXES: Final[dict[WireFormatName, str]] = {

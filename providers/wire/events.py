@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from providers.base.names import WireFormatName
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
@@ -23,7 +23,7 @@ from providers.wire.ir import (
     UsageUpdate,
     merged_usage,
 )
-from providers.wire.jsonio import dumps_text
+from providers.wire.core.jsonio import dumps_text
 
 
 def whole(block: Block) -> list[Event]:

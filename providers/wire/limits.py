@@ -18,7 +18,7 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
-from providers.wire.jsonio import loads
+from providers.wire.core.jsonio import loads
 
 Pair = tuple[str, str]
 

@@ -8,7 +8,7 @@ import base64
 import mimetypes
 from typing import Final
 
-from providers.wire.ir import Media, MediaKind
+from providers.wire.core.ir import Media, MediaKind
 
 AUDIO_FORMATS: Final = {
     "audio/wav": "wav",

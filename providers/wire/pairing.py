@@ -8,7 +8,7 @@ call and result.
 
 from __future__ import annotations
 
-from providers.wire.ir import Block, Foreign, Losses, Media, Text, ToolCall, ToolResult, Turn
+from providers.wire.core.ir import Block, Foreign, Losses, Media, Text, ToolCall, ToolResult, Turn
 
 NO_RESULT = "No result was recorded for this call."
 

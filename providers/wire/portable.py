@@ -20,7 +20,7 @@ from providers.base.names import (
     WireFormatName,
 )
 from providers.wire.answers import NO_SIGNED_THINKING
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Foreign,
     Media,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from providers.wire.ir import JsonObject, Losses, Reasoning
+from providers.wire.core.ir import JsonObject, Losses, Reasoning
 
 _BUDGET_OF_EFFORT: Final = {
     "minimal": 1024,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from providers.wire.ir import Block, BlockStart, BlockStop, Event
+from providers.wire.core.ir import Block, BlockStart, BlockStop, Event
 
 
 class Sequencer:

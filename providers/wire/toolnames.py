@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from providers.wire.ir import JsonObject, Tool
+from providers.wire.core.ir import JsonObject, Tool
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -14,11 +14,9 @@ from typing import Any, Final
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
 from providers.wire.answers import AnswerFilter, client_tools
-from providers.wire.base import AnswerContext, TargetInfo
-from providers.wire.errors import error_body
-from providers.wire.events import Collector, of_response
-from providers.wire.formats import wire_format
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext, TargetInfo
+from providers.wire.core.formats import wire_format
+from providers.wire.core.ir import (
     End,
     Event,
     Failure,
@@ -32,9 +30,11 @@ from providers.wire.ir import (
     Usage,
     UsageUpdate,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.sse import SseEvent, SseParser
+from providers.wire.errors import error_body
+from providers.wire.events import Collector, of_response
 from providers.wire.portable import make_portable
-from providers.wire.sse import SseEvent, SseParser
 
 __all__ = [
     "AnswerContext",

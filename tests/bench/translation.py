@@ -26,7 +26,7 @@ from providers.base.names import (
     WIRE_FORMATS,
     WireFormatName,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
 from providers.wire.translate import translate_request
 from tests.bench.result import Figure
 from tests.e2e.process import Interceptor, running

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.usage import HEAD_BYTES, TAIL_BYTES, usage_of_body, usage_of_messages
-from providers.wire.ir import Usage
+from providers.wire.core.ir import Usage
 from tests.providers.wire.cases import Case, load
 
 Figures = tuple[int | None, int | None, int | None, int | None, int | None]

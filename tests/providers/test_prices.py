@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from providers.prices.cost import Call, OwnPrice, context_window_tokens, cost_of, table_version
-from providers.wire.ir import Usage
+from providers.wire.core.ir import Usage
 
 MILLION = 1_000_000
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import ANTHROPIC_MESSAGES
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Citation,
     Foreign,
@@ -26,8 +26,7 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.replay import unseal
-from providers.wire.shape import (
+from providers.wire.core.shape import (
     a_string,
     an_object,
     maybe_bool,
@@ -40,6 +39,7 @@ from providers.wire.shape import (
     strings,
     without,
 )
+from providers.wire.replay import unseal
 
 _KNOWN: Final = frozenset(
     {

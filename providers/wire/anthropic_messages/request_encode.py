@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from providers.base.names import ANTHROPIC_MESSAGES
-from providers.wire.base import TargetInfo
-from providers.wire.ir import (
+from providers.wire.core.base import TargetInfo
+from providers.wire.core.ir import (
     Block,
     Citation,
     Foreign,
@@ -22,10 +22,10 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.jsonio import loads
+from providers.wire.core.jsonio import loads
+from providers.wire.core.shape import drop_none
 from providers.wire.reasoning import to_anthropic
 from providers.wire.schema import for_anthropic_output, function_schema
-from providers.wire.shape import drop_none
 
 _IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # These models refuse temperature and top_p together.

@@ -12,8 +12,8 @@ from providers.base.errors import MalformedBody
 from providers.base.names import ANTHROPIC_MESSAGES
 from providers.wire.anthropic_messages.request_decode import decode_blocks
 from providers.wire.anthropic_messages.request_encode import encode_block
-from providers.wire.base import AnswerContext
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     Citation,
     Failure,
@@ -28,8 +28,8 @@ from providers.wire.ir import (
     Thinking,
     Usage,
 )
+from providers.wire.core.shape import an_object, count, without
 from providers.wire.replay import seal
-from providers.wire.shape import an_object, count, without
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "end_turn": "stop",

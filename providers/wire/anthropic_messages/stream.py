@@ -21,9 +21,8 @@ from providers.wire.anthropic_messages.response import (
     new_id,
     status_of_kind,
 )
-from providers.wire.base import AnswerContext
-from providers.wire.errors import error_event
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
@@ -46,11 +45,12 @@ from providers.wire.ir import (
     UsageUpdate,
     merged_usage,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.shape import a_string, an_object
+from providers.wire.core.sse import SseEvent
+from providers.wire.errors import error_event
 from providers.wire.replay import seal
 from providers.wire.sequence import Sequencer
-from providers.wire.shape import a_string, an_object
-from providers.wire.sse import SseEvent
 
 CUT: Final = "The provider's stream ended before its answer was complete."
 

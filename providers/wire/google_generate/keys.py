@@ -8,8 +8,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from providers.wire.ir import JsonObject
-from providers.wire.shape import an_object
+from providers.wire.core.ir import JsonObject
+from providers.wire.core.shape import an_object
 
 
 @lru_cache(maxsize=1024)

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import GOOGLE_GENERATE
-from providers.wire.google_generate.keys import camel, camel_object
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Foreign,
     JsonObject,
@@ -30,10 +29,8 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.jsonio import dumps_text
-from providers.wire.media import kind_of_type
-from providers.wire.schema import from_google
-from providers.wire.shape import (
+from providers.wire.core.jsonio import dumps_text
+from providers.wire.core.shape import (
     a_string,
     an_object,
     maybe_bool,
@@ -46,6 +43,9 @@ from providers.wire.shape import (
     strings,
     without,
 )
+from providers.wire.google_generate.keys import camel, camel_object
+from providers.wire.media import kind_of_type
+from providers.wire.schema import from_google
 
 _KNOWN: Final = frozenset(
     {

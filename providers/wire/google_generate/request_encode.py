@@ -7,8 +7,8 @@ import re
 from typing import Any, Final
 
 from providers.base.names import GOOGLE_GENERATE
-from providers.wire.base import TargetInfo
-from providers.wire.ir import (
+from providers.wire.core.base import TargetInfo
+from providers.wire.core.ir import (
     Block,
     Foreign,
     JsonObject,
@@ -22,13 +22,13 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.jsonio import loads
+from providers.wire.core.jsonio import loads
+from providers.wire.core.shape import drop_none
 from providers.wire.media import guess_type
 from providers.wire.pairing import result_media, result_text
 from providers.wire.reasoning import to_google
 from providers.wire.replay import SKIP_SIGNATURE_CHECK
 from providers.wire.schema import for_google, function_schema
-from providers.wire.shape import drop_none
 
 _MAX_STOPS: Final = 5
 _NEEDS_SIGNATURES: Final = re.compile(r"gemini-(?:[3-9]|\d\d)")

@@ -12,10 +12,8 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import GOOGLE_GENERATE
-from providers.wire.base import AnswerContext
-from providers.wire.google_generate.keys import camel
-from providers.wire.google_generate.request_decode import decode_call, decode_part
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     Citation,
     Failure,
@@ -31,8 +29,10 @@ from providers.wire.ir import (
     ToolCall,
     Usage,
 )
-from providers.wire.jsonio import loads
-from providers.wire.shape import count, objects, without
+from providers.wire.core.jsonio import loads
+from providers.wire.core.shape import count, objects, without
+from providers.wire.google_generate.keys import camel
+from providers.wire.google_generate.request_decode import decode_call, decode_part
 
 _FILTERED: Final[tuple[str, ...]] = (
     "SAFETY",

@@ -11,27 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from providers.base.names import GOOGLE_GENERATE
-from providers.wire.base import AnswerContext
-from providers.wire.errors import error_body
-from providers.wire.events import whole
-from providers.wire.google_generate.keys import camel
-from providers.wire.google_generate.partial_args import PartialArguments
-from providers.wire.google_generate.request_decode import decode_call, decode_part
-from providers.wire.google_generate.response import (
-    blocked,
-    decode_finish,
-    decode_grounding,
-    decode_usage,
-    encode_answer_block,
-    encode_finish,
-    encode_grounding,
-    envelope,
-    new_call_id,
-    parsed_arguments,
-    refused,
-    unwrapped,
-)
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
@@ -51,9 +32,28 @@ from providers.wire.ir import (
     Usage,
     UsageUpdate,
 )
-from providers.wire.jsonio import dumps, loads
-from providers.wire.shape import an_object, count, objects
-from providers.wire.sse import SseEvent
+from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.shape import an_object, count, objects
+from providers.wire.core.sse import SseEvent
+from providers.wire.errors import error_body
+from providers.wire.events import whole
+from providers.wire.google_generate.keys import camel
+from providers.wire.google_generate.partial_args import PartialArguments
+from providers.wire.google_generate.request_decode import decode_call, decode_part
+from providers.wire.google_generate.response import (
+    blocked,
+    decode_finish,
+    decode_grounding,
+    decode_usage,
+    encode_answer_block,
+    encode_finish,
+    encode_grounding,
+    envelope,
+    new_call_id,
+    parsed_arguments,
+    refused,
+    unwrapped,
+)
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import OPENAI_CHAT
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Foreign,
     JsonObject,
@@ -31,8 +31,7 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.media import audio_type, from_url
-from providers.wire.shape import (
+from providers.wire.core.shape import (
     a_string,
     an_object,
     maybe_bool,
@@ -45,6 +44,7 @@ from providers.wire.shape import (
     strings,
     without,
 )
+from providers.wire.media import audio_type, from_url
 
 _KNOWN: Final = frozenset(
     {

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import OPENAI_CHAT
-from providers.wire.base import AnswerContext
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     Citation,
     Failure,
@@ -30,8 +30,7 @@ from providers.wire.ir import (
     ToolCall,
     Usage,
 )
-from providers.wire.openai_chat.request_encode import encode_call
-from providers.wire.shape import (
+from providers.wire.core.shape import (
     a_string,
     an_object,
     count,
@@ -40,6 +39,7 @@ from providers.wire.shape import (
     objects,
     without,
 )
+from providers.wire.openai_chat.request_encode import encode_call
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "stop": "stop",

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from providers.base.names import OPENAI_CHAT
-from providers.wire.base import AnswerContext
-from providers.wire.errors import error_event
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
@@ -31,7 +30,10 @@ from providers.wire.ir import (
     Usage,
     UsageUpdate,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.shape import a_string, an_object, count, objects
+from providers.wire.core.sse import SseEvent
+from providers.wire.errors import error_event
 from providers.wire.openai_chat.response import (
     decode_annotations,
     decode_error,
@@ -45,8 +47,6 @@ from providers.wire.openai_chat.response import (
     thinking_text,
 )
 from providers.wire.sequence import Sequencer
-from providers.wire.shape import a_string, an_object, count, objects
-from providers.wire.sse import SseEvent
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 

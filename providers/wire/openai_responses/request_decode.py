@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     Citation,
     Foreign,
@@ -28,9 +28,7 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.media import audio_type, from_url
-from providers.wire.replay import unseal
-from providers.wire.shape import (
+from providers.wire.core.shape import (
     a_string,
     an_object,
     count,
@@ -44,6 +42,8 @@ from providers.wire.shape import (
     strings,
     without,
 )
+from providers.wire.media import audio_type, from_url
+from providers.wire.replay import unseal
 
 _KNOWN: Final = frozenset(
     {

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.base import TargetInfo
-from providers.wire.ir import (
+from providers.wire.core.base import TargetInfo
+from providers.wire.core.ir import (
     Block,
     Foreign,
     JsonObject,
@@ -24,13 +24,13 @@ from providers.wire.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.jsonio import dumps_text
+from providers.wire.core.jsonio import dumps_text
+from providers.wire.core.shape import drop_none
 from providers.wire.media import AUDIO_FORMATS, data_url
 from providers.wire.openai_chat.request_encode import put_sampling, put_shared
 from providers.wire.pairing import result_text
 from providers.wire.reasoning import openai_always_reasons, to_effort
 from providers.wire.schema import function_schema
-from providers.wire.shape import drop_none
 
 _MIN_TOKENS: Final = 16
 _ENCRYPTED: Final = "reasoning.encrypted_content"

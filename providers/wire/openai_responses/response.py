@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from providers.base.errors import MalformedBody
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.base import AnswerContext
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     Citation,
     Finish,
@@ -27,7 +27,8 @@ from providers.wire.ir import (
     ToolCall,
     Usage,
 )
-from providers.wire.jsonio import dumps_text
+from providers.wire.core.jsonio import dumps_text
+from providers.wire.core.shape import count, objects, without
 from providers.wire.openai_chat.response import decode_error
 from providers.wire.openai_responses.request_decode import (
     decode_call,
@@ -35,7 +36,6 @@ from providers.wire.openai_responses.request_decode import (
     decode_reasoning,
 )
 from providers.wire.replay import seal
-from providers.wire.shape import count, objects, without
 
 __all__ = ["decode_error", "decode_response", "encode_response"]
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.events import whole
-from providers.wire.ir import (
+from providers.wire.core.ir import (
     Block,
     CitationDelta,
     Delta,
@@ -22,7 +21,10 @@ from providers.wire.ir import (
     ToolCall,
     UsageUpdate,
 )
-from providers.wire.jsonio import loads
+from providers.wire.core.jsonio import loads
+from providers.wire.core.shape import a_string, an_object, count, maybe_string
+from providers.wire.core.sse import SseEvent
+from providers.wire.events import whole
 from providers.wire.openai_responses.request_decode import decode_annotation
 from providers.wire.openai_responses.response import (
     decode_finish,
@@ -32,8 +34,6 @@ from providers.wire.openai_responses.response import (
     failure_message,
 )
 from providers.wire.sequence import Sequencer
-from providers.wire.shape import a_string, an_object, count, maybe_string
-from providers.wire.sse import SseEvent
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 _STATUS_OF_CODE: Final = {

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.base import AnswerContext
-from providers.wire.errors import error_event
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext
+from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
@@ -28,7 +27,8 @@ from providers.wire.ir import (
     Usage,
     UsageUpdate,
 )
-from providers.wire.jsonio import dumps
+from providers.wire.core.jsonio import dumps
+from providers.wire.errors import error_event
 from providers.wire.openai_responses.response import (
     call_item,
     encode_annotation,

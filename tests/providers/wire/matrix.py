@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from providers.base.errors import TranslationError, UnsupportedByTarget
+from providers.wire.core.formats import wire_format
+from providers.wire.core.ir import Response, Text, Thinking, ToolCall
+from providers.wire.core.sse import SseParser
 from providers.wire.events import Collector
-from providers.wire.formats import wire_format
-from providers.wire.ir import Response, Text, Thinking, ToolCall
-from providers.wire.sse import SseParser
 from providers.wire.translate import (
     AnswerContext,
     StreamTranslator,

@@ -20,7 +20,7 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
 from providers.wire.translate import StreamTranslator, translate_request
 from tests.providers.wire.cases import ALL, PAIRS
 

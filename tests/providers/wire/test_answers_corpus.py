@@ -17,7 +17,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
-from providers.wire.sse import SseParser
+from providers.wire.core.sse import SseParser
 from providers.wire.translate import (
     AnswerContext,
     StreamTranslator,

@@ -11,8 +11,8 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WIRE_FORMATS,
 )
+from providers.wire.core.sse import SseParser
 from providers.wire.errors import error_body, error_event
-from providers.wire.sse import SseParser
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from providers.base.errors import (
     TranslationError,
     UnsupportedByTarget,
 )
-from providers.wire.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps, loads
 from providers.wire.translate import (
     AnswerContext,
     StreamTranslator,

@@ -15,10 +15,9 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
-from providers.wire.base import AnswerContext, TargetInfo
-from providers.wire.events import Collector, of_response
-from providers.wire.formats import wire_format
-from providers.wire.ir import (
+from providers.wire.core.base import AnswerContext, TargetInfo
+from providers.wire.core.formats import wire_format
+from providers.wire.core.ir import (
     Block,
     Finish,
     Media,
@@ -34,8 +33,9 @@ from providers.wire.ir import (
     Turn,
     Usage,
 )
-from providers.wire.jsonio import dumps
-from providers.wire.sse import SseParser
+from providers.wire.core.jsonio import dumps
+from providers.wire.core.sse import SseParser
+from providers.wire.events import Collector, of_response
 
 from .cases import ALL
 

@@ -12,7 +12,7 @@ import pytest
 
 from providers.base.errors import UnsupportedByTarget
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
-from providers.wire.ir import Loss, Media, Request, Text, ToolCall, ToolResult
+from providers.wire.core.ir import Loss, Media, Request, Text, ToolCall, ToolResult
 from providers.wire.portable import make_portable
 from providers.wire.toolnames import wire_name
 from providers.wire.translate import TargetInfo, decoded_request, translate_request

@@ -17,6 +17,7 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
+from providers.wire.core.sse import SseParser
 from providers.wire.replay import (
     SKIP_SIGNATURE_CHECK,
     ReplayStore,
@@ -25,7 +26,6 @@ from providers.wire.replay import (
     seal,
     unseal,
 )
-from providers.wire.sse import SseParser
 from providers.wire.translate import (
     StreamTranslator,
     TargetInfo,

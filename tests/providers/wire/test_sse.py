@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from providers.base.errors import BadUpstreamStream
-from providers.wire.sse import SseEvent, SseParser, serialise
+from providers.wire.core.sse import SseEvent, SseParser, serialise
 
 
 def parse(chunks) -> list[SseEvent]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
-from providers.wire.sse import SseParser
+from providers.wire.core.sse import SseParser
 from providers.wire.translate import AnswerContext, StreamTranslator
 
 from .cases import PAIRS, streamed

@@ -13,7 +13,7 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
-from providers.wire.base import WireFormat
+from providers.wire.core.base import WireFormat
 
 FORMATS: Final[dict[WireFormatName, str]] = {
     ANTHROPIC_MESSAGES: "providers.wire.anthropic_messages.codec",

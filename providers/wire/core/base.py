@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from providers.base.names import WireFormatName
-from providers.wire.ir import Event, Failure, JsonObject, Request, Response, Tool
-from providers.wire.sse import SseEvent
+from providers.wire.core.ir import Event, Failure, JsonObject, Request, Response, Tool
+from providers.wire.core.sse import SseEvent
 
 DEFAULT_MAX_TOKENS = 8192
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from providers.base.errors import MalformedBody
-from providers.wire.ir import JsonObject
+from providers.wire.core.ir import JsonObject
 
 _KINDS: dict[type, str] = {
     dict: "an object",
