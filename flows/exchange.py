@@ -16,7 +16,7 @@ from providers.wire.core.ir import Block, Failure, Request, Text, Thinking, Tool
 from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
-from providers.wire.events import Collector
+from providers.wire.rules.events import Collector
 from providers.wire.translate import decoded_request, decoded_response
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024

@@ -12,7 +12,7 @@ from mitmproxy.http import HTTPFlow, Response
 from interceptor.addons.flow_record import is_event_stream
 from interceptor.state import FlowState, state_of
 from interceptor.transform.translation import Translation, answer_headers
-from providers.wire.limits import retry_after_s
+from providers.wire.rules.limits import retry_after_s
 
 LOSSES_HEADER = "x-ccproxy-losses"
 MAX_LOSSES_CHARS = 4000

@@ -19,7 +19,7 @@ from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
-from providers.wire.limits import translate_headers
+from providers.wire.rules.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,
     translate_error,

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
-from providers.wire.answers import AnswerFilter, client_tools
 from providers.wire.core.base import AnswerContext, TargetInfo
 from providers.wire.core.formats import wire_format
 from providers.wire.core.ir import (
@@ -33,8 +32,9 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.sse import SseEvent, SseParser
 from providers.wire.errors import error_body
-from providers.wire.events import Collector, of_response
-from providers.wire.portable import make_portable
+from providers.wire.rules.answers import AnswerFilter, client_tools
+from providers.wire.rules.events import Collector, of_response
+from providers.wire.rules.portable import make_portable
 
 __all__ = [
     "AnswerContext",

@@ -39,7 +39,7 @@ from providers.wire.core.shape import (
     strings,
     without,
 )
-from providers.wire.replay import unseal
+from providers.wire.rules.replay import unseal
 
 _KNOWN: Final = frozenset(
     {

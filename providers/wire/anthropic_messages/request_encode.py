@@ -24,8 +24,8 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
-from providers.wire.reasoning import to_anthropic
-from providers.wire.schema import for_anthropic_output, function_schema
+from providers.wire.rules.reasoning import to_anthropic
+from providers.wire.rules.schema import for_anthropic_output, function_schema
 
 _IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # These models refuse temperature and top_p together.

@@ -29,7 +29,7 @@ from providers.wire.core.ir import (
     Usage,
 )
 from providers.wire.core.shape import an_object, count, without
-from providers.wire.replay import seal
+from providers.wire.rules.replay import seal
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "end_turn": "stop",

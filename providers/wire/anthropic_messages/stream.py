@@ -49,8 +49,8 @@ from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.shape import a_string, an_object
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
-from providers.wire.replay import seal
-from providers.wire.sequence import Sequencer
+from providers.wire.rules.replay import seal
+from providers.wire.rules.sequence import Sequencer
 
 CUT: Final = "The provider's stream ended before its answer was complete."
 

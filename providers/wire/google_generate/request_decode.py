@@ -44,8 +44,8 @@ from providers.wire.core.shape import (
     without,
 )
 from providers.wire.google_generate.keys import camel, camel_object
-from providers.wire.media import kind_of_type
-from providers.wire.schema import from_google
+from providers.wire.rules.media import kind_of_type
+from providers.wire.rules.schema import from_google
 
 _KNOWN: Final = frozenset(
     {

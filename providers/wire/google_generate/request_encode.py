@@ -24,11 +24,11 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
-from providers.wire.media import guess_type
-from providers.wire.pairing import result_media, result_text
-from providers.wire.reasoning import to_google
-from providers.wire.replay import SKIP_SIGNATURE_CHECK
-from providers.wire.schema import for_google, function_schema
+from providers.wire.rules.media import guess_type
+from providers.wire.rules.pairing import result_media, result_text
+from providers.wire.rules.reasoning import to_google
+from providers.wire.rules.replay import SKIP_SIGNATURE_CHECK
+from providers.wire.rules.schema import for_google, function_schema
 
 _MAX_STOPS: Final = 5
 _NEEDS_SIGNATURES: Final = re.compile(r"gemini-(?:[3-9]|\d\d)")

@@ -36,7 +36,6 @@ from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.shape import an_object, count, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_body
-from providers.wire.events import whole
 from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.google_generate.request_decode import decode_call, decode_part
@@ -54,6 +53,7 @@ from providers.wire.google_generate.response import (
     refused,
     unwrapped,
 )
+from providers.wire.rules.events import whole
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 

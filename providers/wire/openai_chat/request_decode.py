@@ -44,7 +44,7 @@ from providers.wire.core.shape import (
     strings,
     without,
 )
-from providers.wire.media import audio_type, from_url
+from providers.wire.rules.media import audio_type, from_url
 
 _KNOWN: Final = frozenset(
     {

@@ -27,10 +27,10 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import drop_none
-from providers.wire.media import AUDIO_FORMATS, data_url
-from providers.wire.pairing import result_media, result_text
-from providers.wire.reasoning import openai_always_reasons, to_effort
-from providers.wire.schema import function_schema
+from providers.wire.rules.media import AUDIO_FORMATS, data_url
+from providers.wire.rules.pairing import result_media, result_text
+from providers.wire.rules.reasoning import openai_always_reasons, to_effort
+from providers.wire.rules.schema import function_schema
 
 _TIERS: Final = {
     "auto": "auto",

@@ -46,7 +46,7 @@ from providers.wire.openai_chat.response import (
     reasoning_of,
     thinking_text,
 )
-from providers.wire.sequence import Sequencer
+from providers.wire.rules.sequence import Sequencer
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 

@@ -42,8 +42,8 @@ from providers.wire.core.shape import (
     strings,
     without,
 )
-from providers.wire.media import audio_type, from_url
-from providers.wire.replay import unseal
+from providers.wire.rules.media import audio_type, from_url
+from providers.wire.rules.replay import unseal
 
 _KNOWN: Final = frozenset(
     {

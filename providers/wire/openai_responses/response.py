@@ -35,7 +35,7 @@ from providers.wire.openai_responses.request_decode import (
     decode_part,
     decode_reasoning,
 )
-from providers.wire.replay import seal
+from providers.wire.rules.replay import seal
 
 __all__ = ["decode_error", "decode_response", "encode_response"]
 

@@ -24,7 +24,6 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import a_string, an_object, count, maybe_string
 from providers.wire.core.sse import SseEvent
-from providers.wire.events import whole
 from providers.wire.openai_responses.request_decode import decode_annotation
 from providers.wire.openai_responses.response import (
     decode_finish,
@@ -33,7 +32,8 @@ from providers.wire.openai_responses.response import (
     decode_usage,
     failure_message,
 )
-from providers.wire.sequence import Sequencer
+from providers.wire.rules.events import whole
+from providers.wire.rules.sequence import Sequencer
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 _STATUS_OF_CODE: Final = {

@@ -17,7 +17,7 @@ from providers.base.errors import TranslationError, UnsupportedByTarget
 from providers.wire.core.formats import wire_format
 from providers.wire.core.ir import Response, Text, Thinking, ToolCall
 from providers.wire.core.sse import SseParser
-from providers.wire.events import Collector
+from providers.wire.rules.events import Collector
 from providers.wire.translate import (
     AnswerContext,
     StreamTranslator,

@@ -8,7 +8,7 @@ from providers.base.errors import BadUpstreamAnswer, UnsupportedByTarget
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES
 from providers.wire.core.base import TargetInfo
 from providers.wire.counting import translate_count_request, translate_count_response
-from providers.wire.limits import retry_after_s, seconds_of, translate_headers
+from providers.wire.rules.limits import retry_after_s, seconds_of, translate_headers
 
 A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
 COUNT = {

@@ -35,7 +35,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps
 from providers.wire.core.sse import SseParser
-from providers.wire.events import Collector, of_response
+from providers.wire.rules.events import Collector, of_response
 
 from .cases import ALL
 

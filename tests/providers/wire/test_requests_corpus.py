@@ -13,8 +13,8 @@ import pytest
 from providers.base.errors import UnsupportedByTarget
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
 from providers.wire.core.ir import Loss, Media, Request, Text, ToolCall, ToolResult
-from providers.wire.portable import make_portable
-from providers.wire.toolnames import wire_name
+from providers.wire.rules.portable import make_portable
+from providers.wire.rules.toolnames import wire_name
 from providers.wire.translate import TargetInfo, decoded_request, translate_request
 
 from .cases import ALL, MODELS, PAIRS, Case, with_request

@@ -18,7 +18,7 @@ from providers.base.names import (
     WireFormatName,
 )
 from providers.wire.core.sse import SseParser
-from providers.wire.replay import (
+from providers.wire.rules.replay import (
     SKIP_SIGNATURE_CHECK,
     ReplayStore,
     carry_in_id,

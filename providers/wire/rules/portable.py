@@ -19,7 +19,6 @@ from providers.base.names import (
     WIRE_FORMATS,
     WireFormatName,
 )
-from providers.wire.answers import NO_SIGNED_THINKING
 from providers.wire.core.ir import (
     Block,
     Foreign,
@@ -32,9 +31,10 @@ from providers.wire.core.ir import (
     ToolResult,
     Turn,
 )
-from providers.wire.pairing import paired
-from providers.wire.replay import STORE, read_id, text_key
-from providers.wire.toolnames import CUSTOM_SCHEMA, safe_id, wire_name
+from providers.wire.rules.answers import NO_SIGNED_THINKING
+from providers.wire.rules.pairing import paired
+from providers.wire.rules.replay import STORE, read_id, text_key
+from providers.wire.rules.toolnames import CUSTOM_SCHEMA, safe_id, wire_name
 
 _STATEFUL: Final = {
     "previous_response_id": (

@@ -34,8 +34,8 @@ from providers.wire.core.ir import (
     ToolCall,
 )
 from providers.wire.core.jsonio import dumps_text, loads
-from providers.wire.replay import STORE, carry_in_id, text_key
-from providers.wire.toolnames import by_wire_name
+from providers.wire.rules.replay import STORE, carry_in_id, text_key
+from providers.wire.rules.toolnames import by_wire_name
 
 NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
 """Formats without a place for another vendor's signed reasoning: it waits here for the turn's first
