@@ -15,13 +15,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from providers.audit import admin as admin
+# Registered by being imported: Django looks for `admin` modules at the top of an app only.
+from providers.audit import admin as audit_admin  # noqa: F401
 from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
 from providers.forms import ProviderForm
 from providers.models import Provider, TransformRule
-from providers.prices import admin as admin
+from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
 

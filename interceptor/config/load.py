@@ -14,7 +14,7 @@ from providers.base.errors import RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.credentials.handle import auth_of
 from providers.models import ConfigRevision, Provider, TransformRule
-from providers.prices.models import models_of
+from providers.prices.catalog import models_of
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
