@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from flows import units
+from flows.display import units
+from flows.display.safe_text import printable
 from flows.models import Flow
-from flows.visible import printable
 from providers.web.column import column
 
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from flows.body_view import BodyView, body_view
 from flows.diff import HeaderChange, JsonChange, TextLine, header_diff, json_diff, text_diff
+from flows.display.units import plural, size
 from flows.line_counts import MAX_COUNTED_BYTES, Counts, changed_lines
 from flows.sides import HookTrace
-from flows.units import plural, size
 
 MAX_CHANGES: Final = 300
 MAX_VALUE_CHARS: Final = 20_000

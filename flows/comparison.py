@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import body_view
+from flows.display.safe_text import printable
+from flows.display.units import size
 from flows.selectors import header
-from flows.units import size
-from flows.visible import printable
 
 MAX_LINES: Final = 50_000
 CONTEXT_LINES: Final = 3

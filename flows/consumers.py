@@ -14,7 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from flows import live
 from flows.answer_text import AnswerReader, Piece, joined
 from flows.catch_up import segments_of
-from flows.visible import printable
+from flows.display.safe_text import printable
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from django.utils.safestring import SafeString
 
+from flows.display.markdown import plain, rendered
+from flows.display.safe_text import visible
 from flows.exchange import Answer
-from flows.markdown import plain, rendered
 from flows.same import same_system, same_tools, same_turns
-from flows.visible import visible
 from providers.wire.core.ir import (
     Block,
     Foreign,

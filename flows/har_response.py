@@ -9,9 +9,9 @@ from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
 from flows.bodies.complete_flow import whole_flows
+from flows.display.units import plural
 from flows.flow_set import rows_of
 from flows.har import CONTENT_TYPE, har_text
-from flows.units import plural
 from providers.audit.log import Caller, record_audit, settle_audit
 from providers.models import AuditEntry
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 
+from flows.display.safe_text import visible
+from flows.display.units import plural
 from flows.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
 from flows.jqfilter import JqError
 from flows.models import Flow
 from flows.selectors import FlowPage, rows
-from flows.units import plural
-from flows.visible import visible
 
 SHOWN_ROWS: Final = 300
 SHOWN_CHARS: Final = 100_000

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.display.safe_text import printable
+from flows.display.units import UNKNOWN
 from flows.models import Flow
-from flows.units import UNKNOWN
-from flows.visible import printable
 
 _WIDE_COLUMNS = 200
 _PATH_CHARS, _AGENT_CHARS = 60, 30

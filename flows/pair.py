@@ -9,9 +9,9 @@ from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
 from flows.diff import JsonChange
+from flows.display.units import plural
 from flows.selectors import header
 from flows.sides import FlowSide
-from flows.units import plural
 
 PARTS: Final = {
     "client": "As the clients sent them",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from flows.display.units import duration, plural
 from flows.models import Flow
 from flows.sides import HookTrace
-from flows.units import duration, plural
 
 Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"

@@ -14,12 +14,12 @@ from flows.body_view import BodyView, body_view, side_body
 from flows.changes import compare_requests, rail
 from flows.chat import chat_tab, is_conversation
 from flows.context import context_tab
+from flows.display.timing import timing_bar
 from flows.models import Flow
 from flows.partial import answer_since
 from flows.selectors import FlowDetail, header
 from flows.sides import FlowSide
 from flows.sse_events import timed_events
-from flows.timing import timing_bar
 
 Params = Mapping[str, str]
 Context = dict[str, Any]

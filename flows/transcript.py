@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
+from flows.display.safe_text import printable
 from flows.exchange import format_of, read_answer, read_request
 from flows.sides import FlowSide
-from flows.visible import printable
 from providers.base.errors import CcproxyError
 from providers.wire.core.ir import (
     Block,

@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 from django.db.models import F, Max, QuerySet, Sum
 
+from flows.display.units import count, usd
 from flows.models import UsageDaily
 from flows.sessions import cache_share
-from flows.units import count, usd
 
 Measure = Literal["cost", "tokens", "requests"]
 MEASURES: Final[tuple[Measure, ...]] = ("cost", "tokens", "requests")

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from flows.bodies.complete_flow import WholeFlow
 from flows.body_view import body_view
 from flows.codegen import readable
+from flows.display.units import size
 from flows.selectors import header
 from flows.sides import FlowSide
-from flows.units import size
 from providers.base.errors import CcproxyError
 
 MAX_EDIT_BYTES: Final = 2 * 1024 * 1024

@@ -29,9 +29,9 @@ from flows.codegen import (
     kinds_for,
     readable,
 )
+from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.sides import FlowSide
-from flows.visible import printable
 from providers.base.errors import CcproxyError
 from tests.flows.seed import CLIENT_HEADERS, IDS, messages_body, seed_all
 

@@ -15,8 +15,8 @@ from django.test import Client
 from flows.cache_break import HookBodies, broken_by_client, culprit, find_break
 from flows.context_size import context_size
 from flows.conversation import conversation
+from flows.display.markdown import rendered
 from flows.exchange import format_of, read_answer, read_request
-from flows.markdown import rendered
 from flows.models import FlowBody, WebSocketMessage
 from flows.same import same_system, same_tools, same_turns
 from flows.socket_chat import socket_exchange

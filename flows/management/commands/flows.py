@@ -15,6 +15,9 @@ from django.utils import timezone
 from flows.bodies.complete_flow import WholeFlow, whole_flows
 from flows.codegen import KINDS, copy_as
 from flows.comparison import Comparison, compare_neighbours, compare_sides, short
+from flows.display.progress import counted
+from flows.display.safe_text import printable
+from flows.display.units import plural
 from flows.filters import LOOKUP
 from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, rows_of, timed_summaries
 from flows.har import har_text
@@ -22,11 +25,8 @@ from flows.importing import import_file
 from flows.jqfilter import run_jq
 from flows.listing import print_flows
 from flows.models import Flow
-from flows.progress import counted
 from flows.saved_filters import filtered, parameters_of
 from flows.services import clear_everything, clear_steps, expected_steps
-from flows.units import plural
-from flows.visible import printable
 from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 

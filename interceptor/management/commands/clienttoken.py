@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from flows.visible import printable
+from flows.display.safe_text import printable
 from interceptor.client_token import create_client_token
 from interceptor.config.database import ensure_database
 from interceptor.models import ClientToken

@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from flows.bodies.complete_flow import whole_flow
 from flows.comparison import compare_texts
+from flows.display.safe_text import printable
 from flows.flow_set import referred_ids
-from flows.visible import printable
 from interceptor.config.load import load_snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.explain_source import RequestError, as_json, body_lines, of_flow, of_text

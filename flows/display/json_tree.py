@@ -9,8 +9,8 @@ import orjson
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from flows import units
-from flows.visible import printable, visible
+from flows.display import units
+from flows.display.safe_text import printable, visible
 
 LAZY_BYTES: Final = 12_000
 OPEN_BYTES: Final = 1_200

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from flows.visible import printable, visible
+from flows.display.safe_text import printable, visible
 
 MAX_CHARS: Final = 40_000
 """Longer texts are shown as they are: nobody reads them for their looks, and rendering them takes
