@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.body_view import body_view
 from flows.display.safe_text import printable
 from flows.display.units import size
+from flows.reading.body_view import body_view
 from flows.selectors import header
 
 MAX_LINES: Final = 50_000

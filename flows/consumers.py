@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from flows import live
-from flows.answer_text import AnswerReader, Piece, joined
 from flows.catch_up import segments_of
 from flows.display.safe_text import printable
+from flows.reading.answer_text import AnswerReader, Piece, joined
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
 from flows.diff import JsonChange
 from flows.display.units import plural
+from flows.reading.body_view import BodyView, body_view
 from flows.selectors import header
 from flows.sides import FlowSide
 

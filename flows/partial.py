@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flows import live
-from flows.answer_text import AnswerReader, Piece, joined
 from flows.models import Flow
+from flows.reading.answer_text import AnswerReader, Piece, joined
 from flows.selectors import answer_side, header, load_bodies, sides_of
 
 

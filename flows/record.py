@@ -102,8 +102,8 @@ class FlowRecord:
     session_id: str = ""
     conversation_id: str = ""
     question: str | None = None
-    """The last thing the user said, if the proxy read the request (see `flows.search_text`): 1 MB
-    is not read again.
+    """The last thing the user said, if the proxy read the request (see
+    `flows.reading.search_text`): 1 MB is not read again.
     """
     credential_injected: bool = False
     run_label: str = ""

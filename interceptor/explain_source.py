@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.body_view import body_view
 from flows.changes import RequestChange, compare_requests
+from flows.reading.body_view import body_view
 from interceptor.explain import DryRequest, Explanation
 from providers.base.errors import CcproxyError
 

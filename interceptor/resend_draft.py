@@ -10,9 +10,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.body_view import body_view
 from flows.codegen import readable
 from flows.display.units import size
+from flows.reading.body_view import body_view
 from flows.selectors import header
 from flows.sides import FlowSide
 from providers.base.errors import CcproxyError

@@ -14,8 +14,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.body_view import BodyView, body_view
 from flows.changes import RequestChange, compare_requests
+from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
 from interceptor.config.schema import Snapshot
 from interceptor.explain import DryRequest, Explanation, explain

@@ -9,13 +9,13 @@ from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from flows.answer_text import pretty, says
 from flows.chat import is_conversation
 from flows.diff import JsonChange
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow
-from flows.sentence import NO_HTTP, changed_hooks
+from flows.reading.answer_text import pretty, says
+from flows.reading.sentence import NO_HTTP, changed_hooks
 
 register = template.Library()
 register.filter("size", units.size)

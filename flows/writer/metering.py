@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Final
 
 from flows.models import Flow
+from flows.reading.token_usage import Metered, usage_of_body, usage_of_messages
 from flows.record import FlowRecord
-from flows.usage import Metered, usage_of_body, usage_of_messages
 from providers.prices.cost import Call, OwnPrice, cost_of
 
 MAX_TOKENS: Final = 2**31 - 1

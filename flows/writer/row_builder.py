@@ -16,10 +16,10 @@ from flows.bodies.packer import Packer, Stored
 from flows.bytes.database_text import dumped, storable
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
+from flows.reading.search_text import answer, question, search_text
 from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redaction.redactor import RedactedBody, Redactor
 from flows.redaction.stored_texts import StoredTexts
-from flows.search_text import answer, question, search_text
 from flows.sides import FlowSide, HookTrace, PartsDraft, PartTexts, read_sides, read_traces
 from flows.writer.metering import meter
 from flows.writer.upsert import bare

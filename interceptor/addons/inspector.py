@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from flows.reading.search_text import question_in
 from flows.record import HookStep, SideRecord
-from flows.search_text import question_in
 from interceptor.config.store import ConfigStore
 from interceptor.conversation import conversation_id
 from interceptor.pipeline.body import Body

@@ -12,8 +12,16 @@ import brotli
 import pytest
 import zstandard
 
-from flows.answer_text import AnswerReader, Piece, joined, parse_json, pieces_of, pretty, says
 from flows.bytes.incremental import IncrementalDecoder
+from flows.reading.answer_text import (
+    AnswerReader,
+    Piece,
+    joined,
+    parse_json,
+    pieces_of,
+    pretty,
+    says,
+)
 
 
 def read(data: bytes, encoding: str = "", step: int = 10**9) -> list[Piece]:

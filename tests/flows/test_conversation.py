@@ -12,14 +12,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from flows.cache_break import HookBodies, broken_by_client, culprit, find_break
-from flows.context_size import context_size
-from flows.conversation import conversation
 from flows.display.markdown import rendered
-from flows.exchange import format_of, read_answer, read_request
 from flows.models import FlowBody, WebSocketMessage
-from flows.same import same_system, same_tools, same_turns
-from flows.socket_chat import socket_exchange
+from flows.reading.cache_break import HookBodies, broken_by_client, culprit, find_break
+from flows.reading.context_size import context_size
+from flows.reading.conversation import conversation
+from flows.reading.decoded import format_of, read_answer, read_request
+from flows.reading.turn_digest import same_system, same_tools, same_turns
+from flows.reading.websocket_chat import socket_exchange
 from interceptor.conversation import conversation_id
 from tests.flows.seed import HOSTILE, IDS, add_flow, add_side, seed_all, store
 from tests.flows.seed_session import TURN_IDS, picture, seed_session

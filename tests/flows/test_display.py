@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from flows.body_view import body_view
 from flows.changes import compare_requests
 from flows.display import json_tree, units
 from flows.display.safe_text import printable, visible
 from flows.display.timing import timing_bar
 from flows.models import Flow
-from flows.sentence import sentence
+from flows.reading.body_view import body_view
+from flows.reading.sentence import sentence
+from flows.reading.sse_events import timed_events
 from flows.sides import HookTrace
-from flows.sse_events import timed_events
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from flows.filters import FlowFilter
 from flows.models import Flow
+from flows.reading.search_text import MAX_BYTES, answer, question
 from flows.redaction.redactor import Redactor, mark
-from flows.search_text import MAX_BYTES, answer, question
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.usage import HEAD_BYTES, TAIL_BYTES, usage_of_body, usage_of_messages
+from flows.reading.token_usage import HEAD_BYTES, TAIL_BYTES, usage_of_body, usage_of_messages
 from providers.wire.core.ir import Usage
 from tests.providers.wire.cases import Case, load
 

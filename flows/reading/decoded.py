@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flows.answer_text import AnswerReader, joined
+from flows.reading.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
 from providers.wire.core.formats import wire_format

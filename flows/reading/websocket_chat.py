@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from flows.exchange import Answer, read_answer, read_request
+from flows.reading.decoded import Answer, read_answer, read_request
 from providers.base.names import OPENAI_RESPONSES
 from providers.wire.core.ir import Request, Turn
 from providers.wire.core.jsonio import dumps, loads

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
 from flows.display.safe_text import printable
-from flows.exchange import format_of, read_answer, read_request
+from flows.reading.decoded import format_of, read_answer, read_request
 from flows.sides import FlowSide
 from providers.base.errors import CcproxyError
 from providers.wire.core.ir import (

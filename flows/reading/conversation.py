@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 
 from flows.display.markdown import plain, rendered
 from flows.display.safe_text import visible
-from flows.exchange import Answer
-from flows.same import same_system, same_tools, same_turns
+from flows.reading.decoded import Answer
+from flows.reading.turn_digest import same_system, same_tools, same_turns
 from providers.wire.core.ir import (
     Block,
     Foreign,

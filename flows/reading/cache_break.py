@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from flows.same import BILLING_HEADER, digest
+from flows.reading.turn_digest import BILLING_HEADER, digest
 from providers.wire.core.jsonio import dumps
 
 Kind = Literal["model", "changed", "inserted", "removed"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flows.answer_text import AnswerReader, parse_json, pieces_of
+from flows.reading.answer_text import AnswerReader, parse_json, pieces_of
 
 MAX_BYTES = 4096
 _QUESTION_CHARS = 1200

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from flows.conversation import tool_size
+from flows.reading.conversation import tool_size
 from providers.wire.core.ir import (
     Block,
     Foreign,
