@@ -17,17 +17,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from flows import selectors
 from flows.bodies.complete_flow import whole_flow
 from flows.codegen import KINDS, copy_as
-from flows.filters import FlowFilter
-from flows.flow_json import flow_detail_json, flow_summary
 from flows.flow_schema import FlowDetailShape, FlowShape
-from flows.flow_set import MAX_JQ_FLOWS, ids_of, jq_window, with_heads
 from flows.har import CONTENT_TYPE as HAR_TYPE
 from flows.har_response import har_response
-from flows.jqfilter import JqBusyError, JqError
 from flows.models import Flow
+from flows.queries import selectors
+from flows.queries.filters import FlowFilter
+from flows.queries.flow_set import MAX_JQ_FLOWS, ids_of, jq_window, with_heads
+from flows.queries.jq import JqBusyError, JqError
+from flows.queries.summary import flow_detail_json, flow_summary
 from flows.record import SIDES
 from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from flows import selectors
 from flows.models import Flow
 from flows.partial import answer_since
+from flows.queries import selectors
+from flows.queries.selectors import FlowDetail, Previous
 from flows.reading.body_view import BodyView, side_body
 from flows.reading.conversation import Conversation, conversation, image_bytes, images
 from flows.reading.decoded import Answer, format_of, read_answer, read_request
 from flows.reading.websocket_chat import socket_exchange
-from flows.selectors import FlowDetail, Previous
 from flows.sides import FlowSide
 from providers.base.names import OPENAI_RESPONSES as RESPONSES
 from providers.base.names import WIRE_FORMATS, WireFormatName

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from flows import selectors
 from flows.chat import chat_image
+from flows.queries import selectors
 from flows.views import console_page
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from flows import selectors
 from flows.chat import request_of, side_format
 from flows.display.units import count, percent
 from flows.models import Flow
+from flows.queries import selectors
+from flows.queries.selectors import FlowDetail, Previous
 from flows.reading.body_view import BodyView, body_view, side_body
 from flows.reading.cache_break import Break, HookBodies, broken_by_client, culprit, find_break
 from flows.reading.context_size import context_size
-from flows.selectors import FlowDetail, Previous
 from flows.sides import FlowSide
 from providers.prices.cost import Call, context_window_tokens
 

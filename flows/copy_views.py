@@ -8,11 +8,11 @@ from django.shortcuts import render
 from flows.bodies.complete_flow import whole_flow
 from flows.codegen import KINDS, copy_as
 from flows.display.safe_text import printable
-from flows.filters import FlowFilter
-from flows.flow_set import ids_of, jq_window
 from flows.har_response import har_response
-from flows.jqfilter import JqError
 from flows.models import Flow
+from flows.queries.filters import FlowFilter
+from flows.queries.flow_set import ids_of, jq_window
+from flows.queries.jq import JqError
 from flows.views import console_page
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError

@@ -1,6 +1,6 @@
 """The shape of a flow's JSON, for the API's description.
 
-What is sent is made by `flows.flow_json`.
+What is sent is made by `flows.queries.summary`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ import orjson
 
 from flows.bodies.complete_flow import WholeFlow
 from flows.models import Flow
+from flows.queries.selectors import header
 from flows.redaction.redactor import Redactor
-from flows.selectors import header
 from flows.sides import FlowSide
 from providers.auth.registry import SecretRegistry
 

@@ -9,8 +9,8 @@ from flows.bodies.complete_flow import WholeFlow
 from flows.changes import RequestChange, compare_requests
 from flows.diff import JsonChange
 from flows.display.units import plural
+from flows.queries.selectors import header
 from flows.reading.body_view import BodyView, body_view
-from flows.selectors import header
 from flows.sides import FlowSide
 
 PARTS: Final = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from flows import live
 from flows.models import Flow
+from flows.queries.selectors import answer_side, header, load_bodies, sides_of
 from flows.reading.answer_text import AnswerReader, Piece, joined
-from flows.selectors import answer_side, header, load_bodies, sides_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
 from flows.comparison import body_lines, compare_neighbours, compare_sides
 from flows.display.safe_text import printable
 from flows.display.units import plural
-from flows.flow_set import chosen_ids, newest, referred_ids, summaries
 from flows.har import har_text
-from flows.jqfilter import run_jq
 from flows.models import Flow
+from flows.queries.flow_set import chosen_ids, newest, referred_ids, summaries
+from flows.queries.jq import run_jq
 from flows.services import clear_ids
 from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError

@@ -13,7 +13,7 @@ from rest_framework.permissions import IsAdminUser
 from rest_framework.serializers import BaseSerializer
 
 from flows.models import SavedFilter
-from flows.saved_filters import MAX_SAVED, clean_query, own_filters, saved_filters
+from flows.queries.saved_filters import MAX_SAVED, clean_query, own_filters, saved_filters
 from providers.web.rest import FullCleanSerializer
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from flows.display.safe_text import printable
 from flows.models import SavedFilter
-from flows.saved_filters import MAX_QUERY_CHARS, MAX_SAVED, clean_query, own_filters
+from flows.queries.saved_filters import MAX_QUERY_CHARS, MAX_SAVED, clean_query, own_filters
 from flows.views import staff_page
 
 

@@ -11,7 +11,7 @@ import pprint
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flows.selectors import header
+from flows.queries.selectors import header
 from flows.sides import FlowSide
 from providers.auth.sentinel import find_sentinel
 from providers.base.errors import CcproxyError

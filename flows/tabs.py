@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from flows import selectors
 from flows.changes import compare_requests, rail
 from flows.chat import chat_tab, is_conversation
 from flows.context import context_tab
 from flows.display.timing import timing_bar
 from flows.models import Flow
 from flows.partial import answer_since
+from flows.queries import selectors
+from flows.queries.selectors import FlowDetail, header
 from flows.reading.body_view import BodyView, body_view, side_body
 from flows.reading.sse_events import timed_events
-from flows.selectors import FlowDetail, header
 from flows.sides import FlowSide
 
 Params = Mapping[str, str]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from flows import selectors
 from flows.chat import request_of
 from flows.display.safe_text import printable
 from flows.models import Flow
+from flows.queries import selectors
+from flows.queries.sessions import session
+from flows.queries.usage_summary import DEFAULT_DAYS, MEASURES, PERIODS, Measure, usage_summary
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
-from flows.sessions import session
-from flows.usage_summary import DEFAULT_DAYS, MEASURES, PERIODS, Measure, usage_summary
 from flows.views import console_page
 
 

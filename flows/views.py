@@ -20,17 +20,17 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from flows import selectors
 from flows.display import json_tree
 from flows.display.safe_text import printable
-from flows.filters import BOUNDS, FlowFilter, pasted_flow_id
-from flows.jq_page import jq_page
 from flows.models import Flow, WebSocketMessage
 from flows.partial import answer_since
+from flows.queries import selectors
+from flows.queries.filters import BOUNDS, FlowFilter, pasted_flow_id
+from flows.queries.jq_page import jq_page
+from flows.queries.resends import resends_of
+from flows.queries.saved_filters import FILTER_NAMES, saved_filters
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
-from flows.resends import resends_of
-from flows.saved_filters import FILTER_NAMES, saved_filters
 from flows.tabs import TABS, default_tab, tab_names
 
 View = Callable[..., HttpResponseBase]

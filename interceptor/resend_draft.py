@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from flows.bodies.complete_flow import WholeFlow
 from flows.codegen import readable
 from flows.display.units import size
+from flows.queries.selectors import header
 from flows.reading.body_view import body_view
-from flows.selectors import header
 from flows.sides import FlowSide
 from providers.base.errors import CcproxyError
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import whole_flows
 from flows.models import Flow
-from flows.selectors import rows
+from flows.queries.selectors import rows
 from flows.views import staff_page
 from interceptor.rule_trial import MAX_FLOWS, Moved, try_rule
 from providers.base.errors import CcproxyError

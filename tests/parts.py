@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.bytes.database_text import dumped
 from flows.models import BodyRef, Flow, FlowParts
-from flows.selectors import sides_of, traces_of
+from flows.queries.selectors import sides_of, traces_of
 from flows.sides import FlowSide, HookTrace, written
 
 

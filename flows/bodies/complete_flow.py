@@ -11,7 +11,7 @@ from typing import Final
 from flows.bodies.store import load_bodies
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
-from flows.selectors import header
+from flows.queries.selectors import header
 from flows.sides import FlowSide
 
 _CHUNK_FLOWS: Final = 100

@@ -26,8 +26,8 @@ from django.db.models.functions import Length
 
 from flows.bodies.store import load_body
 from flows.models import Flow, FlowBody
+from flows.queries.selectors import sides_of
 from flows.redaction.redactor import Redactor
-from flows.selectors import sides_of
 from flows.writer.batch import write_batch
 from flows.writer.retention import delete_everything, used_bytes
 from flows.writer.row_builder import RowBuilder

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from flows.flow_set import FlowSetError
-from flows.jqfilter import JqError
 from flows.models import Flow, FlowBody
+from flows.queries.flow_set import FlowSetError
+from flows.queries.jq import JqError
 from flows.repl import FlowShell
 from providers.base.errors import CcproxyError
 from tests.cli.conftest import Cli

@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 
 from flows.codegen import KINDS
 from flows.models import Flow, FlowBody
-from flows.selectors import sides_of
+from flows.queries.selectors import sides_of
 from flows.tabs import TABS
 from providers.models import Provider, TransformRule
 from tests.flows.seed import HOSTILE, SESSION, add_flow, add_side, seed_hostile, store

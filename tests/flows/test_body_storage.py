@@ -15,9 +15,9 @@ from flows.bodies.packed_body import PackedBody, digest_of, unpack
 from flows.bodies.packer import Packer
 from flows.bodies.store import load_bodies, load_body
 from flows.models import BodyRef, Flow, FlowBody
+from flows.queries.selectors import sides_of, traces_of
 from flows.record import WebSocketRecord
 from flows.redaction.redactor import Redactor
-from flows.selectors import sides_of, traces_of
 from flows.services import clear_flows
 from flows.writer.batch import write_batch
 from flows.writer.retention import sweep_chunk

@@ -15,9 +15,9 @@ from django.http import QueryDict
 from django.test import Client
 from rest_framework.test import APIClient
 
-from flows.filters import FlowFilter
 from flows.models import Flow
-from flows.selectors import rows
+from flows.queries.filters import FlowFilter
+from flows.queries.selectors import rows
 from tests.conftest import ROOT
 from tests.flows.seed import add_flow, add_side
 from tests.parts import add_trace

@@ -18,12 +18,12 @@ from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
-from flows.flow_set import rows_of
 from flows.har import har_text
 from flows.har_import import CaptureError, records_of_har
 from flows.importing import import_file, import_records, parsed_har
 from flows.models import Flow, WebSocketMessage
-from flows.selectors import sides_of
+from flows.queries.flow_set import rows_of
+from flows.queries.selectors import sides_of
 from flows.services import clear_ids
 from tests.flows.seed import IDS, add_flow, add_side, seed_all
 

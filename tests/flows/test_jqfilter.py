@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.jqfilter import MAX_FILTER_CHARS, JqError, run_jq
+from flows.queries.jq import MAX_FILTER_CHARS, JqError, run_jq
 
 FLOWS = [{"id": "a", "model": "haiku", "n": 1}, {"id": "b", "model": "opus", "n": 2}]
 
@@ -78,7 +78,7 @@ def test_a_filter_of_a_megabyte_is_refused_at_once(monkeypatch):
     ],
 )
 def test_what_never_ends_or_eats_the_memory_is_stopped(hostile: str, monkeypatch):
-    monkeypatch.setattr("flows.jqfilter.TIMEOUT_S", 1.0)
+    monkeypatch.setattr("flows.queries.jq.TIMEOUT_S", 1.0)
     assert refusal(hostile)
 
 

@@ -12,9 +12,9 @@ from django.db import connection
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
 
-from flows.filters import FlowFilter
 from flows.models import BodyRef, Flow, FlowBody
-from flows.selectors import facets, sides_of, traces_of
+from flows.queries.filters import FlowFilter
+from flows.queries.selectors import facets, sides_of, traces_of
 from flows.services import clear_flows
 from flows.sides import FlowSide, HookTrace
 from flows.writer.retention import sweep_chunk

@@ -11,8 +11,8 @@ from django.db import connection
 from flows import services
 from flows.bodies.store import BodyMissing, load_bodies, load_body, pack, unpack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
+from flows.queries.selectors import sides_of
 from flows.redaction.redactor import Redactor
-from flows.selectors import sides_of
 from flows.services import clear_everything, clear_flows, mark_interrupted, pin
 from flows.writer import retention
 from flows.writer.batch import write_batch

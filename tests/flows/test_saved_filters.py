@@ -14,7 +14,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from flows.models import SavedFilter
-from flows.saved_filters import MAX_SAVED, clean_query
+from flows.queries.saved_filters import MAX_SAVED, clean_query
 from providers.base.errors import CcproxyError
 from tests.flows.seed import HOSTILE, IDS, seed_all
 

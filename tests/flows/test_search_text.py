@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from flows.filters import FlowFilter
 from flows.models import Flow
+from flows.queries.filters import FlowFilter
 from flows.reading.search_text import MAX_BYTES, answer, question
 from flows.redaction.redactor import Redactor, mark
 from flows.writer.batch import write_batch

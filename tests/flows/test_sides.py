@@ -9,8 +9,8 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from flows.filters import FlowFilter
 from flows.models import BodyRef, Flow, FlowBody
+from flows.queries.filters import FlowFilter
 from flows.record import FlowRecord, HookStep
 from flows.redaction.redactor import Redactor
 from flows.sides import FlowSide, HookTrace, read_sides, read_traces, written

@@ -15,9 +15,9 @@ from django.db import OperationalError, connection
 
 from flows.bodies.store import load_body
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
+from flows.queries.selectors import traces_of
 from flows.record import FlowDelta, HookStep, WebSocketRecord
 from flows.redaction.redactor import Redactor, mark
-from flows.selectors import traces_of
 from flows.writer import thread as writer_module
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import RowBuilder

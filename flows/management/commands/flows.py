@@ -18,14 +18,21 @@ from flows.comparison import Comparison, compare_neighbours, compare_sides, shor
 from flows.display.progress import counted
 from flows.display.safe_text import printable
 from flows.display.units import plural
-from flows.filters import LOOKUP
-from flows.flow_set import chosen_ids, jq_filters, newest, referred_ids, rows_of, timed_summaries
 from flows.har import har_text
 from flows.importing import import_file
-from flows.jqfilter import run_jq
 from flows.listing import print_flows
 from flows.models import Flow
-from flows.saved_filters import filtered, parameters_of
+from flows.queries.filters import LOOKUP
+from flows.queries.flow_set import (
+    chosen_ids,
+    jq_filters,
+    newest,
+    referred_ids,
+    rows_of,
+    timed_summaries,
+)
+from flows.queries.jq import run_jq
+from flows.queries.saved_filters import filtered, parameters_of
 from flows.services import clear_everything, clear_steps, expected_steps
 from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError

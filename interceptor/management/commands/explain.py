@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from flows.bodies.complete_flow import whole_flow
 from flows.comparison import compare_texts
 from flows.display.safe_text import printable
-from flows.flow_set import referred_ids
+from flows.queries.flow_set import referred_ids
 from interceptor.config.load import load_snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.explain_source import RequestError, as_json, body_lines, of_flow, of_text

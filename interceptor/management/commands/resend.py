@@ -19,11 +19,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.comparison import compare_texts
 from flows.display.safe_text import printable
-from flows.flow_set import referred_ids
 from flows.models import Flow, Resend
 from flows.partial import answer_since
+from flows.queries.flow_set import referred_ids
+from flows.queries.selectors import answer_side, header
 from flows.reading.body_view import body_view
-from flows.selectors import answer_side, header
 from interceptor.config.load import load_snapshot
 from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend_request import outgoing

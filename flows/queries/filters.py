@@ -14,8 +14,8 @@ from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce, StrIndex
 
 from flows.bytes.database_text import dumped
-from flows.header_filter import by_header
 from flows.models import Flow
+from flows.queries.header_filter import by_header
 
 STATUS_CHOICES: Final = [
     ("2xx", "2xx"),

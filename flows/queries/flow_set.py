@@ -11,9 +11,9 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import QuerySet
 
-from flows.flow_json import flow_summary
-from flows.jqfilter import run_jq
 from flows.models import Flow
+from flows.queries.jq import run_jq
+from flows.queries.summary import flow_summary
 from providers.base.errors import CcproxyError
 
 MAX_JQ_FLOWS: Final = 10_000

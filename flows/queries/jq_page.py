@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 
 from flows.display.safe_text import visible
 from flows.display.units import plural
-from flows.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
-from flows.jqfilter import JqError
 from flows.models import Flow
-from flows.selectors import FlowPage, rows
+from flows.queries.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
+from flows.queries.jq import JqError
+from flows.queries.selectors import FlowPage, rows
 
 SHOWN_ROWS: Final = 300
 SHOWN_CHARS: Final = 100_000

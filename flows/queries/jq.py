@@ -1,5 +1,5 @@
-"""jq filters over flows, run in a process of their own (`flows.jq_child`) because libjq is not to
-be trusted.
+"""jq filters over flows, run in a process of their own (`flows.queries.jq_child`) because libjq is
+not to be trusted.
 
 In this process a filter could stop every thread (the binding holds the interpreter's lock), read
 files, tell the environment, or eat the memory. Each filter maps an array to an array; several are

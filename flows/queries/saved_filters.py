@@ -8,8 +8,8 @@ from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
-from flows.filters import FlowFilter
 from flows.models import Flow, SavedFilter
+from flows.queries.filters import FlowFilter
 from providers.base.errors import CcproxyError
 
 FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")

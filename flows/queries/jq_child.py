@@ -1,9 +1,9 @@
 """The process in which jq filters run: no environment, no files, bounded memory, time and output.
 
-Started by `flows.jqfilter` as a script of its own, with the limits as argument. Standard input: the
-filters as a line of JSON, then the JSON text they work on. Standard output: a line of JSON, `{}` or
-`{"error": ..., "filter": place}`, then the result. libjq reads files for `import` and `modulemeta`
-and tells its environment: both are taken away first.
+Started by `flows.queries.jq` as a script of its own, with the limits as argument. Standard input:
+the filters as a line of JSON, then the JSON text they work on. Standard output: a line of JSON,
+`{}` or `{"error": ..., "filter": place}`, then the result. libjq reads files for `import` and
+`modulemeta` and tells its environment: both are taken away first.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from django.db.models import F, Max, QuerySet, Sum
 
 from flows.display.units import count, usd
 from flows.models import UsageDaily
-from flows.sessions import cache_share
+from flows.queries.sessions import cache_share
 
 Measure = Literal["cost", "tokens", "requests"]
 MEASURES: Final[tuple[Measure, ...]] = ("cost", "tokens", "requests")
