@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import whole_flow
-from flows.pair import pair_json
+from flows.compare.flow_pair import pair_json
 from providers.web.rest import Conflict
 
 

@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from flows.bodies.complete_flow import whole_flow
+from flows.compare.flow_pair import PARTS, compare_flows, in_words
 from flows.display.safe_text import printable
-from flows.pair import PARTS, compare_flows, in_words
 from flows.views import console_page
 
 

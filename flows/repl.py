@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
-from flows.comparison import body_lines, compare_neighbours, compare_sides
+from flows.compare.unified import body_lines, compare_neighbours, compare_sides
 from flows.display.safe_text import printable
 from flows.display.units import plural
 from flows.har import har_text

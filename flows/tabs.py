@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from flows.changes import compare_requests, rail
 from flows.chat import chat_tab, is_conversation
+from flows.compare.request_change import compare_requests, rail
 from flows.context import context_tab
 from flows.display.timing import timing_bar
 from flows.models import Flow

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.changes import RequestChange, compare_requests
+from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import body_view
 from interceptor.explain import DryRequest, Explanation
 from providers.base.errors import CcproxyError

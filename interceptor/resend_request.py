@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.changes import RequestChange, compare_requests
+from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
 from interceptor.config.schema import Snapshot

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows.chat import is_conversation
-from flows.diff import JsonChange
+from flows.compare.diff import JsonChange
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow

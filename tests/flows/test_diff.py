@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.diff import HeaderChange, JsonChange, header_diff, json_diff, text_diff
+from flows.compare.diff import HeaderChange, JsonChange, header_diff, json_diff, text_diff
 
 
 def kinds(changes: list[HeaderChange]) -> list[tuple[str, str, str | None, str | None]]:

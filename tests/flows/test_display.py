@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.changes import compare_requests
+from flows.compare.request_change import compare_requests
 from flows.display import json_tree, units
 from flows.display.safe_text import printable, visible
 from flows.display.timing import timing_bar

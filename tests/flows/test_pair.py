@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from flows.line_counts import changed_lines
+from flows.compare.line_counts import changed_lines
 from flows.models import Resend
 from flows.reading.body_view import body_view
 from tests.flows.seed import IDS, add_flow, add_side, seed_all, sse

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from flows.bodies.complete_flow import WholeFlow, whole_flows
 from flows.codegen import KINDS, copy_as
-from flows.comparison import Comparison, compare_neighbours, compare_sides, short
+from flows.compare.unified import Comparison, compare_neighbours, compare_sides, short
 from flows.display.progress import counted
 from flows.display.safe_text import printable
 from flows.display.units import plural

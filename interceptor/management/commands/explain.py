@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from flows.bodies.complete_flow import whole_flow
-from flows.comparison import compare_texts
+from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.queries.flow_set import referred_ids
 from interceptor.config.load import load_snapshot

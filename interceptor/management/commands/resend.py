@@ -17,7 +17,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandParser
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow
-from flows.comparison import compare_texts
+from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.models import Flow, Resend
 from flows.partial import answer_since

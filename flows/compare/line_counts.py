@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flows.diff import Header, header_diff, json_diff, text_diff
+from flows.compare.diff import Header, header_diff, json_diff, text_diff
 from flows.reading.body_view import BodyView
 
 MAX_COUNTED_BYTES: Final = 4 * 1024 * 1024

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flows.diff import HeaderChange, JsonChange, TextLine, header_diff, json_diff, text_diff
+from flows.compare.diff import HeaderChange, JsonChange, TextLine, header_diff, json_diff, text_diff
+from flows.compare.line_counts import MAX_COUNTED_BYTES, Counts, changed_lines
 from flows.display.units import plural, size
-from flows.line_counts import MAX_COUNTED_BYTES, Counts, changed_lines
 from flows.reading.body_view import BodyView, body_view
 from flows.sides import HookTrace
 

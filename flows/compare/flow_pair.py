@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.changes import RequestChange, compare_requests
-from flows.diff import JsonChange
+from flows.compare.diff import JsonChange
+from flows.compare.request_change import RequestChange, compare_requests
 from flows.display.units import plural
 from flows.queries.selectors import header
 from flows.reading.body_view import BodyView, body_view
