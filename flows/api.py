@@ -18,10 +18,10 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from flows.bodies.complete_flow import whole_flow
-from flows.codegen import KINDS, copy_as
+from flows.export.codegen import KINDS, copy_as
+from flows.export.har import CONTENT_TYPE as HAR_TYPE
+from flows.export.har_response import har_response
 from flows.flow_schema import FlowDetailShape, FlowShape
-from flows.har import CONTENT_TYPE as HAR_TYPE
-from flows.har_response import har_response
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.filters import FlowFilter

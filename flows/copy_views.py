@@ -6,9 +6,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from flows.bodies.complete_flow import whole_flow
-from flows.codegen import KINDS, copy_as
 from flows.display.safe_text import printable
-from flows.har_response import har_response
+from flows.export.codegen import KINDS, copy_as
+from flows.export.har_response import har_response
 from flows.models import Flow
 from flows.queries.filters import FlowFilter
 from flows.queries.flow_set import ids_of, jq_window

@@ -18,7 +18,7 @@ from time import time
 from typing import Any, Final, TypeGuard
 from urllib.parse import urlencode, urlsplit
 
-from flows.har import CREATOR
+from flows.export.har import CREATOR
 from flows.record import FlowRecord, Side, SideRecord, WebSocketRecord
 from providers.base.errors import CcproxyError
 from providers.wire.detect import client_format, model_of

@@ -19,7 +19,7 @@ from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
 from flows.compare.unified import body_lines, compare_neighbours, compare_sides
 from flows.display.safe_text import printable
 from flows.display.units import plural
-from flows.har import har_text
+from flows.export.har import har_text
 from flows.models import Flow
 from flows.queries.flow_set import chosen_ids, newest, referred_ids, summaries
 from flows.queries.jq import run_jq

@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flows.bodies.complete_flow import WholeFlow
-from flows.codegen import readable
 from flows.display.units import size
+from flows.export.codegen import readable
 from flows.queries.selectors import header
 from flows.reading.body_view import body_view
 from flows.sides import FlowSide

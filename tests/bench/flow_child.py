@@ -35,7 +35,7 @@ from django.test.utils import CaptureQueriesContext
 
 from ccproxy_site.database import ensure_database
 from flows.bodies.complete_flow import whole_flows
-from flows.har import har_text
+from flows.export.har import har_text
 from flows.models import Flow
 from flows.queries.flow_set import jq_window, newest, rows_of
 from flows.services import clear_everything

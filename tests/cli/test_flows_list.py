@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from flows.listing import ago, print_flows, status_text
+from flows.export.table import ago, print_flows, status_text
 from flows.models import Flow
 from tests.parts import add_side
 

@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import get_resolver
 from rest_framework.test import APIClient
 
-from flows.codegen import KINDS
+from flows.export.codegen import KINDS
 from flows.models import Flow, FlowBody
 from flows.queries.selectors import sides_of
 from flows.tabs import TABS

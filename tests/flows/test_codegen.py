@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow
-from flows.codegen import (
+from flows.display.safe_text import printable
+from flows.export.codegen import (
     KINDS,
     Call,
     CopyError,
@@ -29,7 +30,6 @@ from flows.codegen import (
     kinds_for,
     readable,
 )
-from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.sides import FlowSide
 from providers.base.errors import CcproxyError

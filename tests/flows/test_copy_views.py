@@ -11,7 +11,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 
-from flows.codegen import KINDS
+from flows.export.codegen import KINDS
 from tests.flows.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 

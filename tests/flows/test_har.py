@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flows.bodies.complete_flow import WholeFlow, whole_flows
-from flows.har import har_text
+from flows.export.har import har_text
 from flows.models import Flow
 from tests.flows.har_schema import assert_valid
 from tests.flows.seed import IDS, add_flow, add_side, seed_all

@@ -18,7 +18,7 @@ from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
-from flows.har import har_text
+from flows.export.har import har_text
 from flows.har_import import CaptureError, records_of_har
 from flows.importing import import_file, import_records, parsed_har
 from flows.models import Flow, WebSocketMessage

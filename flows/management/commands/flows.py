@@ -13,14 +13,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flows.bodies.complete_flow import WholeFlow, whole_flows
-from flows.codegen import KINDS, copy_as
 from flows.compare.unified import Comparison, compare_neighbours, compare_sides, short
 from flows.display.progress import counted
 from flows.display.safe_text import printable
 from flows.display.units import plural
-from flows.har import har_text
+from flows.export.codegen import KINDS, copy_as
+from flows.export.har import har_text
+from flows.export.table import print_flows
 from flows.importing import import_file
-from flows.listing import print_flows
 from flows.models import Flow
 from flows.queries.filters import LOOKUP
 from flows.queries.flow_set import (
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         listing.add_argument(
             "--json", action="store_true", help="an array of flows, with mitmweb's field names"
         )
-        _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.har")
+        _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.export.har")
         diff = _action(actions, "diff", "compare each forwarded request with the one before it")
         diff.add_argument("--json", action="store_true", help="an array of comparisons")
         compare = _action(
@@ -114,7 +114,7 @@ class Command(BaseCommand):
 
     def _dump(self, options: Namespace) -> None:
         if self.stdout.isatty():
-            raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.har")
+            raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.export.har")
         ids = self._some_ids(options)
         with audited("export", plural(len(ids), "flow"), by=shell_caller(), detail="HAR"):
             for piece in har_text(rows_of(ids), self._whole(ids)):

@@ -18,9 +18,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 from flows.bodies.complete_flow import WholeFlow
 from flows.display.safe_text import printable
+from flows.export.sdk_code import SDK_KINDS, sdk_code
 from flows.reading.transcript import transcript
 from flows.redaction.redactor import CREDENTIAL_PARAMS, is_credential_header
-from flows.sdk_code import SDK_KINDS, sdk_code
 from flows.sides import FlowSide
 from providers.auth.sentinel import provider_of
 from providers.base.errors import CcproxyError

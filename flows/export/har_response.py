@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 
 from flows.bodies.complete_flow import whole_flows
 from flows.display.units import plural
-from flows.har import CONTENT_TYPE, har_text
+from flows.export.har import CONTENT_TYPE, har_text
 from flows.queries.flow_set import rows_of
 from providers.audit.log import Caller, record_audit, settle_audit
 from providers.models import AuditEntry
