@@ -14,10 +14,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flows.har_import import CaptureError
-from flows.importing import Imported
+from flows.imports.har import CaptureError
+from flows.imports.importer import Imported
+from flows.imports.uploads import (
+    UploadTooLargeError,
+    check_declared_size,
+    import_stream,
+    import_uploads,
+)
 from flows.models import Flow
-from flows.uploads import UploadTooLargeError, check_declared_size, import_stream, import_uploads
 from providers.web.rest import StaffWithModelPermissions
 
 

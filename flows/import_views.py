@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from flows.display.safe_text import printable
-from flows.har_import import CaptureError
-from flows.uploads import MAX_UPLOAD_BYTES, check_declared_size, import_uploads
+from flows.imports.har import CaptureError
+from flows.imports.uploads import MAX_UPLOAD_BYTES, check_declared_size, import_uploads
 from flows.views import staff_page
 
 

@@ -134,7 +134,7 @@ def test_no_file_at_all(api: APIClient, staff: Client):
 def test_a_file_over_the_bound_is_a_413(
     api: APIClient, staff: Client, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("flows.uploads.MAX_UPLOAD_BYTES", 100)
+    monkeypatch.setattr("flows.imports.uploads.MAX_UPLOAD_BYTES", 100)
     large = har("https://a.example/" + "x" * 200)
     answer = api.post(ADDRESS, large, content_type="application/json")
     assert answer.status_code == 413
@@ -142,7 +142,7 @@ def test_a_file_over_the_bound_is_a_413(
     page = staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)})
     assert "ccproxy flows import FILE" in page.content.decode()
     monkeypatch.setattr(
-        "flows.uploads.MAX_UPLOAD_BYTES", -(1024**2)
+        "flows.imports.uploads.MAX_UPLOAD_BYTES", -(1024**2)
     )  # the declared length is looked at first
     assert api.post(ADDRESS, large, content_type="application/json").status_code == 413
     assert (

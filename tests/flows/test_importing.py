@@ -19,8 +19,8 @@ from mitmproxy.test import tflow
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
 from flows.export.har import har_text
-from flows.har_import import CaptureError, records_of_har
-from flows.importing import import_file, import_records, parsed_har
+from flows.imports.har import CaptureError, records_of_har
+from flows.imports.importer import import_file, import_records, parsed_har
 from flows.models import Flow, WebSocketMessage
 from flows.queries.flow_set import rows_of
 from flows.queries.selectors import sides_of

@@ -20,7 +20,7 @@ from flows.display.units import plural
 from flows.export.codegen import KINDS, copy_as
 from flows.export.har import har_text
 from flows.export.table import print_flows
-from flows.importing import import_file
+from flows.imports.importer import import_file
 from flows.models import Flow
 from flows.queries.filters import LOOKUP
 from flows.queries.flow_set import (

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from django.core.files.uploadedfile import UploadedFile
 
 from flows.display.units import size
-from flows.har_import import CaptureError
-from flows.importing import Imported, import_file
+from flows.imports.har import CaptureError
+from flows.imports.importer import Imported, import_file
 
 MAX_UPLOAD_BYTES: Final = 128 * 1024 * 1024
 """Larger files are for `ccproxy flows import`, which has a process of its own."""

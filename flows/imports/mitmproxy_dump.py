@@ -11,7 +11,7 @@ from mitmproxy import http
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.io import FlowReader
 
-from flows.har_import import NAMESPACE, SOURCE, CaptureError
+from flows.imports.har import NAMESPACE, SOURCE, CaptureError
 from flows.record import FlowRecord, Headers, SideRecord, WebSocketRecord
 from providers.wire.detect import client_format, model_of
 

@@ -13,7 +13,7 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
-from flows.har_import import CaptureError, records_of_har
+from flows.imports.har import CaptureError, records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
 from flows.redaction.redactor import Redactor
@@ -52,7 +52,7 @@ def import_file(path: Path) -> Imported:
             start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
             file.seek(0)
             if start not in (b"{", b"["):
-                from flows.mflow_import import records_of_mflow
+                from flows.imports.mitmproxy_dump import records_of_mflow
 
                 return import_records(records_of_mflow(file), decoded=False)
             data = file.read(MAX_HAR_BYTES + 1)
