@@ -17,8 +17,8 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from ccproxy_site.version import product_version
-from flows.catch_up import answer_pages
-from flows.live import LiveBus
+from flows.live.bus import LiveBus
+from flows.live.catch_up import answer_pages
 from flows.record import FanOut
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted

@@ -120,7 +120,7 @@ DATABASES = {"default": _database(os.environ.get("DATABASE_URL", ""))}
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": (
-        {"BACKEND": "flows.audience.AudienceRedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+        {"BACKEND": "flows.live.audience.AudienceRedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}
         if REDIS_URL
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )

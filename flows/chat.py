@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from django.urls import reverse
 
+from flows.live.answer_so_far import answer_since
 from flows.models import Flow
-from flows.partial import answer_since
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail, Previous
 from flows.reading.body_view import BodyView, side_body

@@ -7,7 +7,7 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import path, re_path
 
-from flows.consumers import FlowConsumer, ListConsumer
+from flows.live.consumers import FlowConsumer, ListConsumer
 
 
 class Refuse(AsyncWebsocketConsumer):

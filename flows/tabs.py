@@ -13,8 +13,8 @@ from flows.chat import chat_tab, is_conversation
 from flows.compare.request_change import compare_requests, rail
 from flows.context import context_tab
 from flows.display.timing import timing_bar
+from flows.live.answer_so_far import answer_since
 from flows.models import Flow
-from flows.partial import answer_since
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail, header
 from flows.reading.body_view import BodyView, body_view, side_body

@@ -22,8 +22,8 @@ from django.views.decorators.http import require_safe
 
 from flows.display import json_tree
 from flows.display.safe_text import printable
+from flows.live.answer_so_far import answer_since
 from flows.models import Flow, WebSocketMessage
-from flows.partial import answer_since
 from flows.queries import selectors
 from flows.queries.filters import BOUNDS, FlowFilter, pasted_flow_id
 from flows.queries.jq_page import jq_page

@@ -19,8 +19,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
+from flows.live.answer_so_far import answer_since
 from flows.models import Flow, Resend
-from flows.partial import answer_since
 from flows.queries.flow_set import referred_ids
 from flows.queries.selectors import answer_side, header
 from flows.reading.body_view import body_view

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from flows import live
-from flows.catch_up import segments_of
 from flows.display.safe_text import printable
+from flows.live import bus
+from flows.live.catch_up import segments_of
 from flows.reading.answer_text import AnswerReader, Piece, joined
 
 
@@ -67,7 +67,7 @@ class ListConsumer(ConsoleConsumer):
     """Tells which flows started, moved or ended; the page fetches the rows it wants to show."""
 
     def group_name(self) -> str:
-        return live.LIST_GROUP
+        return bus.LIST_GROUP
 
     async def flows_row(self, message: dict[str, Any]) -> None:
         """A flow moved."""
@@ -79,7 +79,7 @@ class FlowConsumer(ConsoleConsumer):
     """The text of one running answer as it arrives, from the byte on that the page already has."""
 
     def group_name(self) -> str:
-        return live.flow_group(self.scope["url_route"]["kwargs"]["flow_id"])
+        return bus.flow_group(self.scope["url_route"]["kwargs"]["flow_id"])
 
     async def opened(self) -> None:
         query = parse_qs(self.scope["query_string"].decode("latin-1"))

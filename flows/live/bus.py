@@ -21,8 +21,8 @@ from typing import Any, Final
 
 from channels.layers import get_channel_layer
 
-from flows.audience import listened_to
 from flows.bytes.incremental import IncrementalDecoder
+from flows.live.audience import listened_to
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
 

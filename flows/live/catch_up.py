@@ -14,7 +14,7 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
-from flows.live import LiveBus, Segment, current_bus
+from flows.live.bus import LiveBus, Segment, current_bus
 
 logger = logging.getLogger(__name__)
 
