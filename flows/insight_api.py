@@ -17,13 +17,13 @@ from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from flows.context import context_tab
+from flows.console.context_tab import context_tab
+from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
 from flows.queries.sessions import session
 from flows.queries.summary import flow_summary
 from flows.queries.usage_summary import DEFAULT_DAYS, PERIODS, usage_summary
-from flows.tabs import MESSAGES_PER_PAGE, changes_tab
 from providers.web.rest import Conflict
 
 _GONE = "There is no such flow; it may have been cleared."

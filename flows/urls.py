@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import (
-    chat_views,
-    copy_views,
+from flows.console import (
+    compare_views,
+    export_views,
+    image_views,
     import_views,
-    pair_views,
+    pages,
     saved_filter_views,
     usage_views,
-    views,
 )
 
 app_name = "flows"
 urlpatterns = [
-    path("", views.flow_list, name="list"),
-    path("rows", views.flow_rows, name="rows"),
-    path("har", copy_views.har_of_list, name="har"),
+    path("", pages.flow_list, name="list"),
+    path("rows", pages.flow_rows, name="rows"),
+    path("har", export_views.har_of_list, name="har"),
     path("import/", import_views.import_page, name="import"),
     path("saved/", saved_filter_views.save_filter, name="save-filter"),
     path("saved/<int:pk>/", saved_filter_views.change_filter, name="change-filter"),
     path("session/<path:session_id>/", usage_views.session_page, name="session"),
-    path("diff/<str:before_id>/<str:after_id>/", pair_views.pair_page, name="pair"),
-    path("<str:flow_id>/", views.flow_page, name="detail"),
-    path("<str:flow_id>/partial", views.flow_partial, name="partial"),
-    path("<str:flow_id>/json/<str:source>", views.flow_json, name="json"),
-    path("<str:flow_id>/image/<str:part>/<int:number>", chat_views.flow_image, name="image"),
-    path("<str:flow_id>/as/<str:kind>", copy_views.copy_page, name="copy"),
-    path("<str:flow_id>/har", copy_views.har_of_flow, name="flow-har"),
-    path("<str:flow_id>/body/<str:source>", views.flow_body, name="body"),
+    path("diff/<str:before_id>/<str:after_id>/", compare_views.pair_page, name="pair"),
+    path("<str:flow_id>/", pages.flow_page, name="detail"),
+    path("<str:flow_id>/partial", pages.flow_partial, name="partial"),
+    path("<str:flow_id>/json/<str:source>", pages.flow_json, name="json"),
+    path("<str:flow_id>/image/<str:part>/<int:number>", image_views.flow_image, name="image"),
+    path("<str:flow_id>/as/<str:kind>", export_views.copy_page, name="copy"),
+    path("<str:flow_id>/har", export_views.har_of_flow, name="flow-har"),
+    path("<str:flow_id>/body/<str:source>", pages.flow_body, name="body"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flows import usage_views
+from flows.console import usage_views
 
 app_name = "usage"
 urlpatterns = [path("", usage_views.usage_page, name="page")]

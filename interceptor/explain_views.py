@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import whole_flow
-from flows.views import staff_page
+from flows.console.pages import staff_page
 from interceptor.config.load import load_snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.explain_source import RequestError, difference, of_flow, of_text

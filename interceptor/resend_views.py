@@ -12,9 +12,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow
+from flows.console.pages import console_page, staff_page
 from flows.display.safe_text import printable
 from flows.models import Resend
-from flows.views import console_page, staff_page
 from interceptor.config.load import load_snapshot
 from interceptor.resend_draft import Draft, draft_of, recorded_side
 from interceptor.resend_request import difference, outgoing

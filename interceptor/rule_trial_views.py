@@ -14,9 +14,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import whole_flows
+from flows.console.pages import staff_page
 from flows.models import Flow
 from flows.queries.selectors import rows
-from flows.views import staff_page
 from interceptor.rule_trial import MAX_FLOWS, Moved, try_rule
 from providers.base.errors import CcproxyError
 from providers.models import TransformRule

@@ -9,8 +9,8 @@ from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from flows.chat import is_conversation
 from flows.compare.diff import JsonChange
+from flows.console.conversation_tab import is_conversation
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from flows.console.repl import FlowShell
 from flows.models import Flow, FlowBody
 from flows.queries.flow_set import FlowSetError
 from flows.queries.jq import JqError
-from flows.repl import FlowShell
 from providers.base.errors import CcproxyError
 from tests.cli.conftest import Cli
 from tests.flows.har_schema import assert_valid

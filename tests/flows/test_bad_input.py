@@ -17,10 +17,10 @@ from django.test import Client
 from django.urls import get_resolver
 from rest_framework.test import APIClient
 
+from flows.console.tabs import TABS
 from flows.export.codegen import KINDS
 from flows.models import Flow, FlowBody
 from flows.queries.selectors import sides_of
-from flows.tabs import TABS
 from providers.models import Provider, TransformRule
 from tests.flows.seed import HOSTILE, SESSION, add_flow, add_side, seed_hostile, store
 from tests.parts import add_trace, put_parts

@@ -190,7 +190,7 @@ class Command(BaseCommand):
                 self.stderr.write(found.problem)
 
     def _repl(self, options: Namespace) -> None:
-        from flows.repl import run_repl
+        from flows.console.repl import run_repl
 
         run_repl(self._ids(options), self.stdout)
 

@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from flows.bodies.complete_flow import whole_flow
+from flows.console.pages import console_page
 from flows.display.safe_text import printable
 from flows.export.codegen import KINDS, copy_as
 from flows.export.har_response import har_response
@@ -13,7 +14,6 @@ from flows.models import Flow
 from flows.queries.filters import FlowFilter
 from flows.queries.flow_set import ids_of, jq_window
 from flows.queries.jq import JqError
-from flows.views import console_page
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from flows.console.pages import staff_page
 from flows.display.safe_text import printable
 from flows.imports.har import CaptureError
 from flows.imports.uploads import MAX_UPLOAD_BYTES, check_declared_size, import_uploads
-from flows.views import staff_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -20,6 +20,7 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from flows.console.tabs import TABS, default_tab, tab_names
 from flows.display import json_tree
 from flows.display.safe_text import printable
 from flows.live.answer_so_far import answer_since
@@ -31,7 +32,6 @@ from flows.queries.resends import resends_of
 from flows.queries.saved_filters import FILTER_NAMES, saved_filters
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
-from flows.tabs import TABS, default_tab, tab_names
 
 View = Callable[..., HttpResponseBase]
 MAX_LIVE_ROWS = 60

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from flows.chat import request_of
+from flows.console.conversation_tab import request_of
+from flows.console.pages import console_page
 from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.queries import selectors
@@ -13,7 +14,6 @@ from flows.queries.sessions import session
 from flows.queries.usage_summary import DEFAULT_DAYS, MEASURES, PERIODS, Measure, usage_summary
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
-from flows.views import console_page
 
 
 @console_page

@@ -9,10 +9,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from flows.console.pages import staff_page
 from flows.display.safe_text import printable
 from flows.models import SavedFilter
 from flows.queries.saved_filters import MAX_QUERY_CHARS, MAX_SAVED, clean_query, own_filters
-from flows.views import staff_page
 
 
 @require_POST

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from flows.chat import request_of, side_format
+from flows.console.conversation_tab import request_of, side_format
 from flows.display.units import count, percent
 from flows.models import Flow
 from flows.queries import selectors

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from flows.chat import chat_image
+from flows.console.conversation_tab import chat_image
+from flows.console.pages import console_page
 from flows.queries import selectors
-from flows.views import console_page
 
 
 @console_page

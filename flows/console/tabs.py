@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from flows.chat import chat_tab, is_conversation
 from flows.compare.request_change import compare_requests, rail
-from flows.context import context_tab
+from flows.console.context_tab import context_tab
+from flows.console.conversation_tab import chat_tab, is_conversation
 from flows.display.timing import timing_bar
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow

@@ -7,8 +7,8 @@ from django.shortcuts import render
 
 from flows.bodies.complete_flow import whole_flow
 from flows.compare.flow_pair import PARTS, compare_flows, in_words
+from flows.console.pages import console_page
 from flows.display.safe_text import printable
-from flows.views import console_page
 
 
 @console_page
