@@ -9,11 +9,11 @@ from django.views.decorators.csp import csp_override
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import DefaultRouter
 
-from flows.api import FlowViewSet
-from flows.import_api import ImportView
-from flows.insight_api import ChangesView, ContextView, MessagesView, SessionView, UsageView
-from flows.pair_api import PairView
-from flows.saved_filter_api import SavedFilterViewSet
+from flows.rest.compare import PairView
+from flows.rest.flows import FlowViewSet
+from flows.rest.imports import ImportView
+from flows.rest.insights import ChangesView, ContextView, MessagesView, SessionView, UsageView
+from flows.rest.saved_filters import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain_api import ExplainView, RuleTrialView
 from interceptor.resend_api import ResendView

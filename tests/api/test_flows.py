@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from flows.flow_schema import FlowDetailShape, FlowShape
 from flows.models import Flow
 from flows.queries.summary import flow_summary
+from flows.rest.schema import FlowDetailShape, FlowShape
 from tests.rows import make_flow
 
 CANARY = b"canary-body-4711"

@@ -75,7 +75,7 @@ def test_the_context_and_its_cache(seeded: APIClient):
 
 
 def test_messages_page_by_page(seeded: APIClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("flows.insight_api.MESSAGES_PER_PAGE", 2)
+    monkeypatch.setattr("flows.rest.insights.MESSAGES_PER_PAGE", 2)
     address = f"/api/flows/{IDS['websocket']}/messages/"
     first = seeded.get(address).json()
     assert [row["seq"] for row in first["results"]] == [0, 1]

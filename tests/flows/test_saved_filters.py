@@ -165,7 +165,7 @@ def test_a_hostile_name_is_text(ada: Client):
 def test_there_is_a_limit(ada: Client, monkeypatch: pytest.MonkeyPatch):
     assert MAX_SAVED >= 100
     monkeypatch.setattr("flows.console.saved_filter_views.MAX_SAVED", 1)
-    monkeypatch.setattr("flows.saved_filter_api.MAX_SAVED", 1)
+    monkeypatch.setattr("flows.rest.saved_filters.MAX_SAVED", 1)
     save(ada, "one", "status=5xx")
     answer = save(ada, "two", "status=4xx")
     assert (

@@ -21,7 +21,6 @@ from flows.bodies.complete_flow import whole_flow
 from flows.export.codegen import KINDS, copy_as
 from flows.export.har import CONTENT_TYPE as HAR_TYPE
 from flows.export.har_response import har_response
-from flows.flow_schema import FlowDetailShape, FlowShape
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.filters import FlowFilter
@@ -29,6 +28,7 @@ from flows.queries.flow_set import MAX_JQ_FLOWS, ids_of, jq_window, with_heads
 from flows.queries.jq import JqBusyError, JqError
 from flows.queries.summary import flow_detail_json, flow_summary
 from flows.record import SIDES
+from flows.rest.schema import FlowDetailShape, FlowShape
 from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError
 from providers.web.rest import Busy, Conflict, StaffWithModelPermissions
