@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flows.live import bus
+from flows.live.bus import Segment, current_bus
 from flows.models import Flow
 from flows.queries.selectors import answer_side, header, load_bodies, sides_of
 from flows.reading.answer_text import AnswerReader, Piece, joined
@@ -26,7 +26,7 @@ class Partial:
 
 def answer_since(flow: Flow, offset: int) -> Partial:
     """From the memory of this process while the flow runs in it, otherwise from what is stored."""
-    bus = bus.current_bus()
+    bus = current_bus()
     segments = bus.segments(flow.pk) if bus is not None else None
     if segments is not None:
         return read_segments(flow.state, segments, offset)
@@ -39,7 +39,7 @@ def answer_since(flow: Flow, offset: int) -> Partial:
 
 
 def read_segments(
-    state: str, segments: Iterable[bus.Segment], offset: int, content_encoding: str = "identity"
+    state: str, segments: Iterable[Segment], offset: int, content_encoding: str = "identity"
 ) -> Partial:
     """Read from the beginning, because events and compression need it, and keep what comes after
     `offset`.

@@ -32,7 +32,7 @@ def test_a_har_answers_in_the_providers_place(
         page = visit.go("/flows/")
         with page.expect_download() as download:
             page.click("a[download]")
-        path = tmp_path / "flows.export.har"
+        path = tmp_path / "flows.har"
         download.value.save_as(path)
     entries = json.loads(path.read_text())["log"]["entries"]
     chat = next(entry for entry in entries if entry["pageref"] == IDS["chat"])

@@ -18,7 +18,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.test import Client
 
 from ccproxy_site.asgi import application
-from flows.live import bus
+from flows.live import bus as live_bus
 from flows.live.bus import LiveBus, flow_group
 from flows.record import FlowDelta
 from flows.redaction.redactor import Redactor
@@ -46,7 +46,7 @@ def registry() -> SecretRegistry:
 def bus(registry: SecretRegistry) -> Iterator[LiveBus]:
     made = LiveBus(Redactor(registry))
     yield made
-    bus._current = None
+    live_bus._current = None
 
 
 def event(text: str) -> bytes:
@@ -121,7 +121,7 @@ async def test_nothing_is_worked_on_while_nobody_watches(
 
 
 async def test_rows_tell_the_list_and_the_flow(bus: LiveBus):
-    rows, flow = await listen(bus.LIST_GROUP), await listen(flow_group(FLOW))
+    rows, flow = await listen(live_bus.LIST_GROUP), await listen(flow_group(FLOW))
     bus.started(records.live(FLOW))
     message = await next_message(rows)
     assert (message["phase"], message["row"]["id"], message["row"]["state"]) == (
@@ -137,7 +137,7 @@ async def test_rows_tell_the_list_and_the_flow(bus: LiveBus):
 
 async def test_secrets_are_cut_out_of_rows_and_text(bus: LiveBus, registry: SecretRegistry):
     registry.add(SECRET)
-    rows, flow = await listen(bus.LIST_GROUP), await listen(flow_group(FLOW))
+    rows, flow = await listen(live_bus.LIST_GROUP), await listen(flow_group(FLOW))
     pieces = Pieces(bus)
     pieces.send(b"data: the key is " + SECRET.encode() + b"\n\n")
     bus.started(records.live(FLOW, path=f"/v1?key={SECRET}", error=f"bad {SECRET}"))
@@ -183,7 +183,7 @@ async def test_compressed_streams_are_unfolded(bus: LiveBus):
 async def test_a_long_stream_is_forgotten_but_still_passed_on(bus: LiveBus):
     channel = await listen(flow_group(FLOW))
     pieces = Pieces(bus)
-    pieces.send(b"x" * (bus.MAX_STREAM_BYTES + 1))
+    pieces.send(b"x" * (live_bus.MAX_STREAM_BYTES + 1))
     assert bus.segments(FLOW) is None
     pieces.send(b"more")
     message = await next_message(channel)
@@ -191,8 +191,8 @@ async def test_a_long_stream_is_forgotten_but_still_passed_on(bus: LiveBus):
 
 
 async def test_memory_is_bounded_over_all_streams(bus: LiveBus, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bus, "MAX_TOTAL_BYTES", 100_000)
-    monkeypatch.setattr(bus, "MAX_STREAMS", 50)
+    monkeypatch.setattr(live_bus, "MAX_TOTAL_BYTES", 100_000)
+    monkeypatch.setattr(live_bus, "MAX_STREAMS", 50)
     for number in range(200):
         Pieces(bus, f"flow{number}").send(b"x" * 10_000)
         assert sum(stream.size_bytes for stream in bus._streams.values()) <= 110_000
@@ -209,7 +209,7 @@ async def test_trouble_stays_inside(bus: LiveBus, monkeypatch: pytest.MonkeyPatc
         async def group_send(self, group: str, message: dict[str, Any]) -> None:
             raise OSError("no broker")
 
-    monkeypatch.setattr(bus, "get_channel_layer", Broken)
+    monkeypatch.setattr(live_bus, "get_channel_layer", Broken)
     bus.delta(None)  # type: ignore[arg-type]
     bus.started(records.live(FLOW))
     Pieces(bus).send(event("x"))

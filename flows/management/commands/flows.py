@@ -51,7 +51,7 @@ class Command(BaseCommand):
         listing.add_argument(
             "--json", action="store_true", help="an array of flows, with mitmweb's field names"
         )
-        _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.export.har")
+        _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.har")
         diff = _action(actions, "diff", "compare each forwarded request with the one before it")
         diff.add_argument("--json", action="store_true", help="an array of comparisons")
         compare = _action(
@@ -114,7 +114,7 @@ class Command(BaseCommand):
 
     def _dump(self, options: Namespace) -> None:
         if self.stdout.isatty():
-            raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.export.har")
+            raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.har")
         ids = self._some_ids(options)
         with audited("export", plural(len(ids), "flow"), by=shell_caller(), detail="HAR"):
             for piece in har_text(rows_of(ids), self._whole(ids)):
