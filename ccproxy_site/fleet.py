@@ -24,7 +24,7 @@ from flows.services import mark_interrupted, mark_interrupted_of
 from interceptor.config.server import ServerSettings
 from interceptor.endpoints import Endpoints
 from interceptor.instances import instance_of, running_instances
-from interceptor.listener import open_listeners
+from interceptor.mitm.listener import open_listeners
 from providers.base.errors import ConfigError
 from providers.fields import keyring
 

@@ -18,12 +18,18 @@ from mitmproxy.addons.core import Core
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from interceptor import connection_handler, error_page, http_limits, quick_messages, replay_layer
-from interceptor.addon_dispatch import CachedAddonManager
 from interceptor.addons.chain import Chain
 from interceptor.addons.dns import RunDns
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.store import ConfigStore
+from interceptor.mitm import (
+    connection_handler,
+    error_page,
+    http1_layers,
+    quick_messages,
+    second_try,
+)
+from interceptor.mitm.addon_dispatch import CachedAddonManager
 from interceptor.wireguard.layers import CapturedNextLayer
 
 PLACEHOLDER = "reverse:http://localhost:1"
@@ -54,8 +60,8 @@ def build_master(
     connection_handler.install()
     quick_messages.install()
     error_page.install()
-    http_limits.install()
-    replay_layer.install()
+    http1_layers.install()
+    second_try.install()
     address = f"[{host}]" if ":" in host else host
     opts = Options(confdir=str(ca_dir), mode=[f"{PLACEHOLDER}@{address}:{port}"])
     master = Master(opts, event_loop=loop)

@@ -16,8 +16,8 @@ from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
 from interceptor.guard import GuardRules, guard_rules
-from interceptor.listener import listen_on, raise_backlog
 from interceptor.master import build_master
+from interceptor.mitm.listener import listen_on, raise_backlog
 from interceptor.resend_grant import GrantBook, NoGrants
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides

@@ -1,7 +1,7 @@
 """A 401 to a credential that was injected: get another one, send the request again, once.
 
-The layer below holds the 401 back meanwhile (see `interceptor.replay_layer`), so the other addons
-see one answer only, and the client none of it.
+The layer below holds the 401 back meanwhile (see `interceptor.mitm.second_try`), so the other
+addons see one answer only, and the client none of it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from flows.record import HookStep
 from interceptor.addons.egress import refusal_to_inject
 from interceptor.config.schema import ProviderConf
 from interceptor.config.store import ConfigStore
+from interceptor.mitm.second_try import hold_unauthorized, send_again
 from interceptor.pipeline.headers import Fields
 from interceptor.pipeline.runner import as_record
-from interceptor.replay_layer import hold_unauthorized, send_again
 from interceptor.state import FlowState, state_of
 from providers.auth.resolve import Credential, CredentialResolver, source_noun
 from providers.base.errors import AuthConfigError

@@ -15,8 +15,8 @@ from interceptor.addons.flow_record import build_record, is_event_stream, respon
 from interceptor.addons.guard import drop_cors
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.answer import FLOW_HEADER
-from interceptor.error_page import error_sentence, set_caller
 from interceptor.last_words import last_words
+from interceptor.mitm.error_page import error_sentence, set_caller
 from interceptor.state import FlowState, state_of
 from interceptor.stream import StreamTee
 

@@ -15,7 +15,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionHandler
 
-from interceptor.deadlines import DEADLINES, HEAD_TIMEOUT_S
+from interceptor.mitm.deadlines import DEADLINES, HEAD_TIMEOUT_S
 from interceptor.state import FlowState, state_of
 
 CONNECT_TIMEOUT_S = 30.0

@@ -13,7 +13,7 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
 from mitmproxy.test import tflow
 
-from interceptor.addon_dispatch import CachedAddonManager
+from interceptor.mitm.addon_dispatch import CachedAddonManager
 
 
 class Seen:

@@ -13,7 +13,7 @@ from h11._receivebuffer import ReceiveBuffer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptor.chunked_body import (
+from interceptor.mitm.chunked_body import (
     MAX_CHUNK_BYTES,
     MAX_CHUNK_LINE_BYTES,
     MAX_TRAILER_BYTES,

@@ -1,5 +1,5 @@
-"""What `interceptor.http_limits` relies on in mitmproxy and h11: when one of these fails, read that
-module again.
+"""What `interceptor.mitm.http1_layers` relies on in mitmproxy and h11: when one of these fails,
+read that module again.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from h11._receivebuffer import ReceiveBuffer
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1
 
-from interceptor import http_limits
-from interceptor.chunked_body import BoundedChunkedReader
-from interceptor.request_head import Head, HeadRefused, blank_lines, check_unfinished, read_head
-from interceptor.response_head import BadAnswer, end_of_head
+from interceptor.mitm import http1_layers
+from interceptor.mitm.chunked_body import BoundedChunkedReader
+from interceptor.mitm.request_head import (
+    Head,
+    HeadRefused,
+    blank_lines,
+    check_unfinished,
+    read_head,
+)
+from interceptor.mitm.response_head import BadAnswer, end_of_head
 
 
 def test_the_versions() -> None:
@@ -26,10 +32,10 @@ def test_the_versions() -> None:
 
 
 def test_the_classes_are_looked_up_by_name() -> None:
-    http_limits.install()
-    assert issubclass(http.HttpStream, http_limits.LimitedStream)
-    assert vars(http)["Http1Server"] is http_limits.LimitedServer
-    assert vars(http)["Http1Client"] is http_limits.LimitedClient
+    http1_layers.install()
+    assert issubclass(http.HttpStream, http1_layers.LimitedStream)
+    assert vars(http)["Http1Server"] is http1_layers.LimitedServer
+    assert vars(http)["Http1Client"] is http1_layers.LimitedClient
     assert "Http1Server(self.context" in inspect.getsource(http.HttpLayer._handle_event)
     assert "Http1Client(self.context" in inspect.getsource(http.HttpClient._handle_event)
     assert "HttpStream(ctx, stream_id)" in inspect.getsource(http.HttpLayer.make_stream)

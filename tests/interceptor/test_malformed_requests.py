@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from interceptor import http_limits
 from interceptor.addons import timeouts
+from interceptor.mitm import http1_layers
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.malformed import CASES, LIMIT, Case
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
@@ -35,8 +35,8 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def proxy(upstream: Upstream) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http_limits, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
-        patch.setattr(http_limits, "BODY_TIMEOUT_S", CLIENT_TIMEOUT_S)
+        patch.setattr(http1_layers, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
+        patch.setattr(http1_layers, "BODY_TIMEOUT_S", CLIENT_TIMEOUT_S)
         patch.setattr(timeouts, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
         with running_proxy(
             snapshot(provider("up", upstream.port)), body_size_limit=str(LIMIT)

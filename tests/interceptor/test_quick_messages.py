@@ -17,7 +17,7 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
 
-from interceptor import quick_messages
+from interceptor.mitm import quick_messages
 
 NAMES = st.sampled_from([b"Accept", b"accept", b"ACCEPT", b"Set-Cookie", b"x-a", b"X-A", b"host"])
 FIELDS = st.lists(st.tuples(NAMES, st.binary(max_size=6)), max_size=6)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from interceptor.request_head import MAX_HEADERS, HeadRefused, read_head
+from interceptor.mitm.request_head import MAX_HEADERS, HeadRefused, read_head
 
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + (string.ascii_letters + string.digits).encode())
 CONTROLS = frozenset(range(32)) - {9} | {127}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from flows.record import FlowDelta, FlowRecord
-from interceptor.stream_lane import StreamLane
+from interceptor.mitm.stream_shortcut import StreamLane
 from tests.e2e import raw
 from tests.fakes.raw_upstream import RawUpstream, Step
 from tests.fakes.upstream import Script, Upstream

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.record import SideRecord
-from interceptor.request_head import Head
+from interceptor.mitm.request_head import Head
 from providers.base.value import value
 
 

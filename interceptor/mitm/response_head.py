@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from interceptor.request_head import CONTROLS
+from interceptor.mitm.request_head import CONTROLS
 
 MAX_HEAD_BYTES = 256 * 1024
 MAX_HEADERS = 1000

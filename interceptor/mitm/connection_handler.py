@@ -25,7 +25,7 @@ from mitmproxy.proxy import commands, events, mode_servers
 from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.utils import asyncio_utils
 
-from interceptor.addon_dispatch import CachedAddonManager, args_of
+from interceptor.mitm.addon_dispatch import CachedAddonManager, args_of
 
 READ_BYTES = 512 * 1024
 MERGED_BYTES = 128 * 1024

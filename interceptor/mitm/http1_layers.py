@@ -47,10 +47,10 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from interceptor import error_page
-from interceptor.chunked_body import BoundedChunkedReader
-from interceptor.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
-from interceptor.request_head import (
+from interceptor.mitm import error_page
+from interceptor.mitm.chunked_body import BoundedChunkedReader
+from interceptor.mitm.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
+from interceptor.mitm.request_head import (
     MAX_TARGET_BYTES,
     Head,
     HeadRefused,
@@ -58,9 +58,9 @@ from interceptor.request_head import (
     check_unfinished,
     read_head,
 )
-from interceptor.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head, split_head
+from interceptor.mitm.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head, split_head
+from interceptor.mitm.stream_shortcut import StreamLane, lane_of
 from interceptor.state import state_of
-from interceptor.stream_lane import StreamLane, lane_of
 from providers.wire.detect import family_of
 
 Commands = Generator[commands.Command, Any, None]

@@ -26,7 +26,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseEndOfMessage,
 )
 
-from interceptor.http_limits import LimitedStream
+from interceptor.mitm.http1_layers import LimitedStream
 
 MAX_HELD_BYTES = 1024 * 1024
 """A longer 401 is not held back: it passes."""
