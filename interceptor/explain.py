@@ -23,6 +23,7 @@ from interceptor.addons.transform import change_body
 from interceptor.addons.websocket import REFUSAL, asks_for_websocket, speaks_websocket
 from interceptor.client_access import find_token, split_key, take_token
 from interceptor.config.schema import RuleConf, Snapshot
+from interceptor.exchange.flow_state import FlowState
 from interceptor.hooks.inject_auth import resolve_credential
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
@@ -31,7 +32,6 @@ from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
 from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.plan import Plan, PlannedHook
 from interceptor.pipeline.runner import as_record, describe_change, run_stage
-from interceptor.state import FlowState
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, conditions, host_names
 from providers.auth.resolve import DEFAULT_HEADER, Credential, source_noun

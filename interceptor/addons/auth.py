@@ -15,10 +15,10 @@ from flows.record import HookStep
 from interceptor.addons.egress import refusal_to_inject
 from interceptor.config.schema import ProviderConf
 from interceptor.config.store import ConfigStore
+from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.second_try import hold_unauthorized, send_again
 from interceptor.pipeline.headers import Fields
 from interceptor.pipeline.runner import as_record
-from interceptor.state import FlowState, state_of
 from providers.auth.resolve import Credential, CredentialResolver, source_noun
 from providers.base.errors import AuthConfigError
 

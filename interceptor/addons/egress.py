@@ -10,11 +10,11 @@ from mitmproxy.http import HTTPFlow
 
 from flows.record import SideRecord
 from interceptor.addons.inspector import INTERNAL_PREFIX
-from interceptor.answer import answer_error
+from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.own_answer import answer_error
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.pipeline.runner import as_record, describe_change
-from interceptor.state import FlowState, state_of
 from providers.auth.resolve import Credential
 from providers.auth.sentinel import AUTH_HEADERS
 from providers.base.loopback import is_loopback

@@ -11,9 +11,9 @@ from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowRecord, Side, SideRecord
 from interceptor.addons.runs import origin_fields
+from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.tee import Tape
 from interceptor.pipeline.runner import as_record
-from interceptor.state import FlowState
-from interceptor.stream import Tape
 
 
 def since(state: FlowState, timestamp: float | None) -> float | None:

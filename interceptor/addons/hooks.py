@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mitmproxy.http import HTTPFlow
 
-from interceptor.answer import answer_error
+from interceptor.exchange.flow_state import state_of
+from interceptor.exchange.own_answer import answer_error
 from interceptor.pipeline.hook import Stage
 from interceptor.pipeline.runner import run_stage
-from interceptor.state import state_of
 from providers.base.errors import AuthConfigError
 
 

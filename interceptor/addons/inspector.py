@@ -12,7 +12,8 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from flows.reading.search_text import question_in
 from flows.record import HookStep, SideRecord
 from interceptor.config.store import ConfigStore
-from interceptor.conversation import conversation_id
+from interceptor.exchange.conversation_id import conversation_id
+from interceptor.exchange.flow_state import METADATA_KEY, FlowState, state_of
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
@@ -20,7 +21,6 @@ from interceptor.pipeline.hook import Stage
 from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
 from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.runner import as_record
-from interceptor.state import METADATA_KEY, FlowState, state_of
 from providers.auth.resolve import CredentialResolver
 from providers.wire.detect import client_format, family_of, model_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 from mitmproxy.http import HTTPFlow
 
-from interceptor.answer import json_response
+from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.own_answer import json_response
 from interceptor.hooks.inject_auth import sentinel_provider
-from interceptor.state import FlowState, state_of
 from interceptor.transform.models_list import models_response
 
 

@@ -14,11 +14,11 @@ from flows.record import FlowDelta, Sink, WebSocketRecord
 from interceptor.addons.flow_record import build_record, is_event_stream, response_side, since
 from interceptor.addons.guard import drop_cors
 from interceptor.addons.translate import rewrite_head, show_losses
-from interceptor.answer import FLOW_HEADER
-from interceptor.last_words import last_words
+from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.own_answer import FLOW_HEADER
+from interceptor.exchange.stream_ending import last_words
+from interceptor.exchange.tee import StreamTee
 from interceptor.mitm.error_page import error_sentence, set_caller
-from interceptor.state import FlowState, state_of
-from interceptor.stream import StreamTee
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionHandler
 
+from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.deadlines import DEADLINES, HEAD_TIMEOUT_S
-from interceptor.state import FlowState, state_of
 
 CONNECT_TIMEOUT_S = 30.0
 """TCP and TLS together."""

@@ -17,7 +17,7 @@ from OpenSSL import SSL
 
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
-from interceptor.state import state_of
+from interceptor.exchange.flow_state import state_of
 
 SET_APART = "unverified:"
 """In front of a host that no request names."""

@@ -9,11 +9,11 @@ from time import perf_counter
 from mitmproxy.http import HTTPFlow
 
 from interceptor.addons.websocket import asks_for_websocket, refuse_websocket, speaks_websocket
-from interceptor.answer import answer_error
+from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.own_answer import answer_error
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.runner import describe_change
-from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.match import Facts, host_names

@@ -10,7 +10,7 @@ from dataclasses import replace
 from mitmproxy.http import HTTPFlow, Response
 
 from interceptor.addons.flow_record import is_event_stream
-from interceptor.state import FlowState, state_of
+from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.transform.translation import Translation, answer_headers
 from providers.wire.rules.limits import retry_after_s
 

@@ -16,18 +16,18 @@ from mitmproxy.http import HTTPFlow
 from flows.record import SideRecord
 from interceptor.addons.client_hello import ClientHelloAddon
 from interceptor.addons.runs import run_of
-from interceptor.answer import answer_error
 from interceptor.client_access import find_token, take_token
 from interceptor.config.schema import ProviderConf
-from interceptor.conversation import conversation_id
+from interceptor.exchange.conversation_id import conversation_id
+from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.observed_request import Observed
+from interceptor.exchange.own_answer import answer_error
 from interceptor.hooks.extract_session_id import extract_session_id
 from interceptor.hooks.inject_auth import sentinel_provider
-from interceptor.observed import Observed
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.pipeline.runner import as_record
-from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.lease import Run, RunBook

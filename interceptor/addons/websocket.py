@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from mitmproxy.http import HTTPFlow
 
-from interceptor.answer import json_response
+from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.own_answer import json_response
 from interceptor.pipeline.exchange import Exchange
-from interceptor.state import FlowState, state_of
 from interceptor.transform.dispatch import Decision
 from providers.base.names import OPENAI_RESPONSES
 from providers.wire.errors import error_body

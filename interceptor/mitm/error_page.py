@@ -16,7 +16,7 @@ from mitmproxy.http import Response
 from mitmproxy.net.http import http1
 from mitmproxy.proxy.layers.http import _http1, _http2
 
-from interceptor.answer import error_response
+from interceptor.exchange.own_answer import error_response
 from providers.base.names import WireFormatName
 from providers.wire.errors import error_body
 

@@ -47,6 +47,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from interceptor.exchange.flow_state import state_of
 from interceptor.mitm import error_page
 from interceptor.mitm.chunked_body import BoundedChunkedReader
 from interceptor.mitm.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
@@ -60,7 +61,6 @@ from interceptor.mitm.request_head import (
 )
 from interceptor.mitm.response_head import MAX_INFORMATIONAL, BadAnswer, end_of_head, split_head
 from interceptor.mitm.stream_shortcut import StreamLane, lane_of
-from interceptor.state import state_of
 from providers.wire.detect import family_of
 
 Commands = Generator[commands.Command, Any, None]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
-from interceptor.stream import StreamTee
+from interceptor.exchange.tee import StreamTee
 
 
 class StreamLane:

@@ -20,7 +20,7 @@ from flows.reading.conversation import conversation
 from flows.reading.decoded import format_of, read_answer, read_request
 from flows.reading.turn_digest import same_system, same_tools, same_turns
 from flows.reading.websocket_chat import socket_exchange
-from interceptor.conversation import conversation_id
+from interceptor.exchange.conversation_id import conversation_id
 from tests.flows.seed import HOSTILE, IDS, add_flow, add_side, seed_all, store
 from tests.flows.seed_session import TURN_IDS, picture, seed_session
 from tests.providers.wire.cases import load

@@ -17,8 +17,8 @@ from flows.record import FlowRecord
 from interceptor.addons import record as record_module
 from interceptor.addons.record import PROGRESS_AT_ONCE, RecordAddon
 from interceptor.config.schema import Snapshot
-from interceptor.state import METADATA_KEY, FlowState
-from interceptor.stream import StreamTee
+from interceptor.exchange.flow_state import METADATA_KEY, FlowState
+from interceptor.exchange.tee import StreamTee
 from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.interceptor.misbehaving import EVENT, STREAM_HEAD, chunk
 from tests.interceptor.proxied import ListSink, Running, provider, running_proxy, snapshot

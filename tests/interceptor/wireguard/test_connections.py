@@ -12,7 +12,7 @@ from mitmproxy.proxy.mode_specs import WireGuardMode
 
 from interceptor.addons.client_hello import ClientHelloAddon
 from interceptor.addons.connections import ConnectionsAddon
-from interceptor.state import FlowState
+from interceptor.exchange.flow_state import FlowState
 from interceptor.wireguard.lease import Run
 from tests.interceptor.wireguard.test_lease import until
 from tests.interceptor.wireguard.test_transparent import request

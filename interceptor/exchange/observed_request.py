@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from interceptor.stream import Tape
+from interceptor.exchange.tee import Tape
 
 MAX_OTHER_BYTES = 4 * 1024 * 1024
 """Kept of bodies that are no LLM's: downloads and uploads of whatever a command does besides."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mitmproxy.http import Headers, HTTPFlow, Response
 
-from interceptor.state import FlowState
+from interceptor.exchange.flow_state import FlowState
 from providers.base.names import WireFormatName
 from providers.wire.errors import error_body
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
     from interceptor.config.schema import ClientTokenConf, Snapshot
-    from interceptor.observed import Observed
+    from interceptor.exchange.observed_request import Observed
+    from interceptor.exchange.tee import StreamTee
     from interceptor.pipeline.exchange import Exchange
     from interceptor.resend_grant import Grant
-    from interceptor.stream import StreamTee
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
     from interceptor.wireguard.client_hello import ClientHello
