@@ -24,13 +24,13 @@ from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
 from flows.writer.retention import RetentionPolicy
 from flows.writer.thread import FlowWriter
+from interceptor.access.caller_rules import guard_rules
 from interceptor.config.load import load_snapshot
 from interceptor.config.schema import Snapshot
 from interceptor.config.server import ServerSettings, reachable_host
 from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.endpoints import Endpoints
-from interceptor.guard import guard_rules
 from interceptor.instances import own_instance, running_instances
 from interceptor.keylog import log_tls_secrets
 from interceptor.open_files import raise_open_files_limit

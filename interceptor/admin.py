@@ -13,7 +13,7 @@ from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from interceptor.client_token import fill_with_new_token
+from interceptor.access.client_token import fill_with_new_token
 from interceptor.config.hooks import find_hook
 from interceptor.health import is_fresh
 from interceptor.hooks import HOOKS

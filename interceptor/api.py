@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError as ModelError
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import ValidationError
 
-from interceptor.client_token import fill_with_new_token
+from interceptor.access.client_token import fill_with_new_token
 from interceptor.health import is_fresh, newest_revision
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path, validate_client_token

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from asgiref.sync import async_to_sync
 
 from flows.record import Headers, HookStep
+from interceptor.access.client_access import find_token, split_key, take_token
 from interceptor.addons.egress import refusal_to_inject, stamp_credential
 from interceptor.addons.guard import scope_refusal
 from interceptor.addons.inspector import INTERNAL_PREFIX
 from interceptor.addons.transform import change_body
 from interceptor.addons.websocket import REFUSAL, asks_for_websocket, speaks_websocket
-from interceptor.client_access import find_token, split_key, take_token
 from interceptor.config.schema import RuleConf, Snapshot
 from interceptor.exchange.flow_state import FlowState
 from interceptor.hooks.inject_auth import resolve_credential

@@ -11,14 +11,14 @@ from socket import socket
 from mitmproxy.addons.proxyserver import Proxyserver
 
 from flows.record import Sink
+from interceptor.access.caller_rules import GuardRules, guard_rules
+from interceptor.access.grant import GrantBook, NoGrants
 from interceptor.addons.chain import build_chain
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
-from interceptor.guard import GuardRules, guard_rules
 from interceptor.master import build_master
 from interceptor.mitm.listener import listen_on, raise_backlog
-from interceptor.resend_grant import GrantBook, NoGrants
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings

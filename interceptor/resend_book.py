@@ -12,7 +12,7 @@ from typing import Final
 from django.db import connection
 
 from flows.models import Flow, Resend
-from interceptor.resend_grant import TOKEN_PREFIX, Grant, is_token, token_digest
+from interceptor.access.grant import TOKEN_PREFIX, Grant, is_token, token_digest
 
 LIFETIME: Final = timedelta(seconds=30)
 FORGOTTEN_AFTER: Final = timedelta(days=1)

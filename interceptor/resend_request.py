@@ -17,6 +17,7 @@ from flows.bodies.complete_flow import WholeFlow
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
+from interceptor.access.grant import Grant
 from interceptor.config.schema import Snapshot
 from interceptor.explain import DryRequest, Explanation, explain
 from interceptor.resend_draft import (
@@ -31,7 +32,6 @@ from interceptor.resend_draft import (
     sent_lines,
     target_of,
 )
-from interceptor.resend_grant import Grant
 from interceptor.transform.forwarded import decide_again
 from providers.auth.sentinel import AUTH_HEADERS
 

@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 from django.db import DatabaseError, connection
 
 from flows.models import Flow, Resend
+from interceptor.access.grant import HEADER
 from interceptor.health import running_interceptors
 from interceptor.instances import is_running, own_instance
 from interceptor.models import InterceptorStatus
 from interceptor.resend_book import issue
 from interceptor.resend_draft import ResendError, length_place
-from interceptor.resend_grant import HEADER
 from interceptor.resend_request import Outgoing
 from providers.audit.log import Caller, record_audit, settle_audit
 from providers.base.loopback import is_loopback

@@ -52,7 +52,7 @@ def _run_token(directory: Path) -> str:
     import django
 
     django.setup()
-    from interceptor.client_token import create_client_token, token_digest
+    from interceptor.access.client_token import create_client_token, token_digest
     from interceptor.config.database import ensure_database
     from interceptor.models import ClientToken
     from providers.audit.log import audited, shell_caller

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.record import Sink
+from interceptor.access.caller_rules import GuardRules
+from interceptor.access.grant import GrantBook
 from interceptor.addons.auth import AuthAddon
 from interceptor.addons.client_hello import ClientHelloAddon
 from interceptor.addons.connections import ConnectionsAddon
@@ -24,9 +26,7 @@ from interceptor.addons.transparent import TransparentAddon
 from interceptor.addons.upstream import UpstreamAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
-from interceptor.guard import GuardRules
 from interceptor.pipeline.hook import Stage
-from interceptor.resend_grant import GrantBook
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from providers.auth.resolve import CredentialResolver

@@ -9,15 +9,15 @@ import time
 
 from mitmproxy.http import HTTPFlow, Response
 
-from interceptor.client_access import HEADER, find_token, may_use, split_key, take_token
+from interceptor.access.caller_rules import GuardRules, Refusal, check_caller
+from interceptor.access.client_access import HEADER, find_token, may_use, split_key, take_token
+from interceptor.access.grant import HEADER as RESEND_HEADER
+from interceptor.access.grant import GrantBook
 from interceptor.config.schema import ClientTokenConf
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import answer_error
-from interceptor.guard import GuardRules, Refusal, check_caller
 from interceptor.mitm.request_head import CONTROLS
 from interceptor.pipeline.headers import HeaderMap
-from interceptor.resend_grant import HEADER as RESEND_HEADER
-from interceptor.resend_grant import GrantBook
 from interceptor.transform.dispatch import Decision
 
 logger = logging.getLogger(__name__)

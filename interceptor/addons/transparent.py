@@ -14,9 +14,9 @@ from dataclasses import replace
 from mitmproxy.http import HTTPFlow
 
 from flows.record import SideRecord
+from interceptor.access.client_access import find_token, take_token
 from interceptor.addons.client_hello import ClientHelloAddon
 from interceptor.addons.runs import run_of
-from interceptor.client_access import find_token, take_token
 from interceptor.config.schema import ProviderConf
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState, state_of

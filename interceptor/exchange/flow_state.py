@@ -12,11 +12,11 @@ from interceptor.pipeline.overrides import NONE, Overrides
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
+    from interceptor.access.grant import Grant
     from interceptor.config.schema import ClientTokenConf, Snapshot
     from interceptor.exchange.observed_request import Observed
     from interceptor.exchange.tee import StreamTee
     from interceptor.pipeline.exchange import Exchange
-    from interceptor.resend_grant import Grant
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
     from interceptor.wireguard.client_hello import ClientHello

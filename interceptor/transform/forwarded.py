@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from interceptor.access.grant import Grant
 from interceptor.config.schema import ProviderConf, Snapshot
-from interceptor.resend_grant import Grant
 from interceptor.transform.dispatch import Decision
 from providers.base.names import WireFormatName
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
-from interceptor.client_token import create_client_token
+from interceptor.access.client_token import create_client_token
 from interceptor.models import HookSetting
 from providers.audit.log import Caller, record_audit
 from providers.models import PriceOverride

@@ -239,7 +239,7 @@ def test_forged_used_and_old_grants_never_reach_the_provider(
     original = ask(interceptor, upstream)
     token, old = issued(interceptor, original), issued(interceptor, original)
     interceptor.orm(
-        "from flows.models import Resend; from interceptor.resend_grant import token_digest\n"
+        "from flows.models import Resend; from interceptor.access.grant import token_digest\n"
         f"Resend.objects.filter(token_sha256=token_digest({old!r})).update(expires_at='2026-01-01T00:00:00Z')"
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from interceptor.client_access import split_key
+from interceptor.access.client_access import split_key
 from jail.run_token import with_token
 
 PRINT = ["run", "--", "sh", "-c", "echo $ANTHROPIC_API_KEY; echo $OPENAI_API_KEY"]

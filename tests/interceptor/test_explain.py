@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from flows.bodies.complete_flow import whole_flow
+from interceptor.access.client_token import create_client_token
 from interceptor.addons.websocket import REFUSAL
-from interceptor.client_token import create_client_token
 from interceptor.config.load import load_snapshot
 from interceptor.explain import OWN_HOOK, DryRequest, explain
 from interceptor.explain_source import RequestError, as_json, difference, of_flow, of_text

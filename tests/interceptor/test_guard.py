@@ -12,9 +12,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from interceptor.client_access import find_token, may_use, split_key, take_token
+from interceptor.access.caller_rules import GuardRules, check_caller, check_host, guard_rules
+from interceptor.access.client_access import find_token, may_use, split_key, take_token
 from interceptor.config.schema import ClientTokenConf, Snapshot
-from interceptor.guard import GuardRules, check_caller, check_host, guard_rules
 from interceptor.mitm.listener import BACKLOG
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot

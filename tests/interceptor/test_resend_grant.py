@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from interceptor.resend_grant import HEADER, Grant, is_token
+from interceptor.access.grant import HEADER, Grant, is_token
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import KEY, Running, provider, rule, running_proxy, snapshot
 

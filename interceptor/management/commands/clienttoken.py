@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flows.display.safe_text import printable
-from interceptor.client_token import create_client_token
+from interceptor.access.client_token import create_client_token
 from interceptor.config.database import ensure_database
 from interceptor.models import ClientToken
 from providers.audit.log import audited, shell_caller
