@@ -18,8 +18,8 @@ from mitmproxy.addons.core import Core
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
+from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.chain import Chain
-from interceptor.addons.dns import RunDns
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.store import ConfigStore
 from interceptor.mitm import (

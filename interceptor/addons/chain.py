@@ -10,9 +10,11 @@ from flows.record import Sink
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
 from interceptor.addons.auth import AuthAddon
-from interceptor.addons.client_hello import ClientHelloAddon
-from interceptor.addons.connections import ConnectionsAddon
-from interceptor.addons.dns import RunDns
+from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.connections import ConnectionsAddon
+from interceptor.addons.capture.dns import RunDns
+from interceptor.addons.capture.transparent import TransparentAddon
+from interceptor.addons.capture.upstream import UpstreamAddon
 from interceptor.addons.egress import EgressAddon
 from interceptor.addons.guard import GuardAddon, TokenScopeAddon
 from interceptor.addons.hooks import HooksAddon
@@ -22,8 +24,6 @@ from interceptor.addons.record import RecordAddon
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.transform import TransformAddon
 from interceptor.addons.translate import TranslateAddon
-from interceptor.addons.transparent import TransparentAddon
-from interceptor.addons.upstream import UpstreamAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.store import ConfigStore
 from interceptor.pipeline.hook import Stage

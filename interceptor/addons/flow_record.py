@@ -10,7 +10,7 @@ from mitmproxy.connection import Server
 from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowRecord, Side, SideRecord
-from interceptor.addons.runs import origin_fields
+from interceptor.addons.capture.runs import origin_fields
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.tee import Tape
 from interceptor.pipeline.runner import as_record

@@ -10,8 +10,8 @@ from contextlib import suppress
 import pytest
 from mitmproxy.proxy.mode_specs import WireGuardMode
 
-from interceptor.addons.client_hello import ClientHelloAddon
-from interceptor.addons.connections import ConnectionsAddon
+from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.connections import ConnectionsAddon
 from interceptor.exchange.flow_state import FlowState
 from interceptor.wireguard.lease import Run
 from tests.interceptor.wireguard.test_lease import until

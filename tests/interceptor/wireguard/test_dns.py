@@ -55,7 +55,7 @@ def test_no_answer_within_four_seconds_is_a_failure(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(DnsResolver, "resolve", never)
-    monkeypatch.setattr("interceptor.addons.dns.LOOKUP_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("interceptor.addons.capture.dns.LOOKUP_TIMEOUT_S", 0.05)
     assert world.run.lookup("slow.invalid").response_code == response_codes.SERVFAIL
     assert world.record(method="DNS", host="slow.invalid").state == "error"
 

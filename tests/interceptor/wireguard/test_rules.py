@@ -12,7 +12,7 @@ from mitmproxy.connection import Client, Server
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from interceptor.addons.upstream import OWN_MACHINE, UpstreamAddon
+from interceptor.addons.capture.upstream import OWN_MACHINE, UpstreamAddon
 from interceptor.wireguard.answers import MAX_ADDRESSES, MAX_NAMES_EACH, Answers
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.hosts import allowed_hosts

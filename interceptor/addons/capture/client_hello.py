@@ -9,7 +9,7 @@ import logging
 from mitmproxy.connection import Client
 from mitmproxy.tls import ClientHelloData
 
-from interceptor.addons.runs import came_by_wireguard
+from interceptor.addons.capture.runs import came_by_wireguard
 from interceptor.wireguard.client_hello import ClientHello, MalformedHello, parse_client_hello
 
 logger = logging.getLogger(__name__)

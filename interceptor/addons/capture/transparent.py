@@ -15,8 +15,8 @@ from mitmproxy.http import HTTPFlow
 
 from flows.record import SideRecord
 from interceptor.access.client_access import find_token, take_token
-from interceptor.addons.client_hello import ClientHelloAddon
-from interceptor.addons.runs import run_of
+from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.runs import run_of
 from interceptor.config.schema import ProviderConf
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState, state_of

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from mitmproxy.connection import Address, Client, Server
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from interceptor.addons.runs import came_by_wireguard, run_of
+from interceptor.addons.capture.runs import came_by_wireguard, run_of
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides

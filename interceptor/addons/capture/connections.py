@@ -19,8 +19,8 @@ from mitmproxy.tls import TlsData
 from mitmproxy.udp import UDPFlow
 
 from flows.record import FlowRecord, SideRecord, Sink
-from interceptor.addons.client_hello import ClientHelloAddon
-from interceptor.addons.runs import came_by_wireguard, origin_fields, run_of
+from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.runs import came_by_wireguard, origin_fields, run_of
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 

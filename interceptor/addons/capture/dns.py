@@ -17,7 +17,7 @@ from mitmproxy.net.dns import classes, op_codes, response_codes, types
 from mitmproxy.proxy.mode_specs import WireGuardMode
 
 from flows.record import FlowRecord, Sink
-from interceptor.addons.runs import origin_fields, run_of
+from interceptor.addons.capture.runs import origin_fields, run_of
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.hosts_file import HostsFile
 from interceptor.wireguard.lease import Run, RunBook
