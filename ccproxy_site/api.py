@@ -15,7 +15,7 @@ from flows.rest.imports import ImportView
 from flows.rest.insights import ChangesView, ContextView, MessagesView, SessionView, UsageView
 from flows.rest.saved_filters import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
-from interceptor.explain_api import ExplainView, RuleTrialView
+from interceptor.explain.api import ExplainView, RuleTrialView
 from interceptor.resend_api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
 from providers.audit.api import AuditViewSet

@@ -7,8 +7,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from ccproxy_site.login_link import redeem
-from interceptor.explain_views import explain_page
-from interceptor.rule_trial_views import rule_trial_page
+from interceptor.explain.rule_trial_views import rule_trial_page
+from interceptor.explain.views import explain_page
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),

@@ -19,7 +19,7 @@ from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
 from interceptor.access.grant import Grant
 from interceptor.config.schema import Snapshot
-from interceptor.explain import DryRequest, Explanation, explain
+from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from interceptor.resend_draft import (
     Draft,
     Line,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from flows.bodies.complete_flow import WholeFlow
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import body_view
-from interceptor.explain import DryRequest, Explanation
+from interceptor.explain.dry_run import DryRequest, Explanation
 from providers.base.errors import CcproxyError
 
 MAX_HEADERS: Final = 500

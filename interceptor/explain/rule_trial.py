@@ -11,8 +11,8 @@ from typing import Any, Final
 from flows.bodies.complete_flow import WholeFlow
 from interceptor.config.load import load_snapshot, rule_conf
 from interceptor.config.schema import Snapshot
-from interceptor.explain import Condition, Explanation, explain
-from interceptor.explain_source import RequestError, of_flow
+from interceptor.explain.dry_run import Condition, Explanation, explain
+from interceptor.explain.sources import RequestError, of_flow
 from providers.models import TransformRule
 
 MAX_FLOWS: Final = 500

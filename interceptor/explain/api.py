@@ -16,9 +16,9 @@ from rest_framework.views import APIView
 from flows.bodies.complete_flow import whole_flow, whole_flows
 from flows.models import Flow
 from interceptor.config.load import load_snapshot
-from interceptor.explain import explain
-from interceptor.explain_source import as_json, of_flow, of_json
-from interceptor.rule_trial import MAX_FLOWS, try_rule
+from interceptor.explain.dry_run import explain
+from interceptor.explain.rule_trial import MAX_FLOWS, try_rule
+from interceptor.explain.sources import as_json, of_flow, of_json
 from providers.api import RuleSerializer
 from providers.base.errors import CcproxyError
 from providers.models import TransformRule

@@ -17,7 +17,7 @@ from flows.bodies.complete_flow import whole_flows
 from flows.console.pages import staff_page
 from flows.models import Flow
 from flows.queries.selectors import rows
-from interceptor.rule_trial import MAX_FLOWS, Moved, try_rule
+from interceptor.explain.rule_trial import MAX_FLOWS, Moved, try_rule
 from providers.base.errors import CcproxyError
 from providers.models import TransformRule
 
