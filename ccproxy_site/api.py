@@ -16,7 +16,7 @@ from flows.rest.insights import ChangesView, ContextView, MessagesView, SessionV
 from flows.rest.saved_filters import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain.api import ExplainView, RuleTrialView
-from interceptor.resend_api import ResendView
+from interceptor.resend.api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
 from providers.audit.api import AuditViewSet
 from shapes.api import ShapeViewSet

@@ -35,7 +35,7 @@ from interceptor.instances import own_instance, running_instances
 from interceptor.keylog import log_tls_secrets
 from interceptor.open_files import raise_open_files_limit
 from interceptor.proxy import Proxy
-from interceptor.resend_book import DatabaseGrants
+from interceptor.resend.grant_store import DatabaseGrants
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.proactive import ProactiveRenewal

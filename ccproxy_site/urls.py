@@ -13,7 +13,7 @@ from interceptor.explain.views import explain_page
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
     path("login/<str:token>/", redeem, name="login-link"),
-    path("flows/", include("interceptor.resend_urls")),
+    path("flows/", include("interceptor.resend.urls")),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),
     path("explain/", explain_page, name="explain"),

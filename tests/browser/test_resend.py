@@ -228,7 +228,7 @@ def issued(interceptor: Interceptor, flow_id: str, **fields: str) -> str:
     """A grant as the console writes it, without anybody who sends; its token."""
     given = "".join(f", {name}={value!r}" for name, value in fields.items())
     return interceptor.orm(
-        "from flows.models import Resend; from interceptor.resend_book import issue\n"
+        "from flows.models import Resend; from interceptor.resend.grant_store import issue\n"
         f"print(issue(Resend(flow_id={flow_id!r}{given})))"
     ).strip()
 

@@ -21,10 +21,10 @@ from flows.models import Resend
 from interceptor.config.load import load_snapshot
 from interceptor.instances import own_instance
 from interceptor.models import HookSetting
-from interceptor.resend_book import LIFETIME, issue, redeem
-from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
-from interceptor.resend_request import Outgoing, difference, outgoing
-from interceptor.resend_send import proxy_address
+from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
+from interceptor.resend.grant_store import LIFETIME, issue, redeem
+from interceptor.resend.outgoing import Outgoing, difference, outgoing
+from interceptor.resend.sender import proxy_address
 from tests.flows.seed import IDS, add_flow, add_side, seed_all
 from tests.parts import change_sides
 from tests.rows import make_provider, make_status

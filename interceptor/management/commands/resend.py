@@ -25,9 +25,9 @@ from flows.queries.flow_set import referred_ids
 from flows.queries.selectors import answer_side, header
 from flows.reading.body_view import body_view
 from interceptor.config.load import load_snapshot
-from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
-from interceptor.resend_request import outgoing
-from interceptor.resend_send import await_flow, join_senders, send_again
+from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
+from interceptor.resend.outgoing import outgoing
+from interceptor.resend.sender import await_flow, join_senders, send_again
 from providers.audit.log import shell_caller
 
 TAKEN_TIMEOUT_S: Final = 15.0

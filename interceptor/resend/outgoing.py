@@ -20,7 +20,7 @@ from flows.sides import FlowSide
 from interceptor.access.grant import Grant
 from interceptor.config.schema import Snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
-from interceptor.resend_draft import (
+from interceptor.resend.draft import (
     Draft,
     Line,
     ResendError,

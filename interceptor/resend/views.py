@@ -16,9 +16,9 @@ from flows.console.pages import console_page, staff_page
 from flows.display.safe_text import printable
 from flows.models import Resend
 from interceptor.config.load import load_snapshot
-from interceptor.resend_draft import Draft, draft_of, recorded_side
-from interceptor.resend_request import difference, outgoing
-from interceptor.resend_send import await_flow, is_recorded, send_again
+from interceptor.resend.draft import Draft, draft_of, recorded_side
+from interceptor.resend.outgoing import difference, outgoing
+from interceptor.resend.sender import await_flow, is_recorded, send_again
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 

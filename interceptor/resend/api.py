@@ -15,10 +15,10 @@ from rest_framework.views import APIView
 from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.models import Resend
 from interceptor.config.load import load_snapshot
-from interceptor.resend_draft import Draft, ResendError, draft_of, recorded_side
-from interceptor.resend_request import Outgoing, outgoing
-from interceptor.resend_send import ResendBusyError, await_flow, send_again
-from interceptor.resend_views import PERMISSION
+from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
+from interceptor.resend.outgoing import Outgoing, outgoing
+from interceptor.resend.sender import ResendBusyError, await_flow, send_again
+from interceptor.resend.views import PERMISSION
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 from providers.web.rest import Busy, Conflict

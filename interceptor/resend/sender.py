@@ -26,9 +26,9 @@ from interceptor.access.grant import HEADER
 from interceptor.health import running_interceptors
 from interceptor.instances import is_running, own_instance
 from interceptor.models import InterceptorStatus
-from interceptor.resend_book import issue
-from interceptor.resend_draft import ResendError, length_place
-from interceptor.resend_request import Outgoing
+from interceptor.resend.draft import ResendError, length_place
+from interceptor.resend.grant_store import issue
+from interceptor.resend.outgoing import Outgoing
 from providers.audit.log import Caller, record_audit, settle_audit
 from providers.base.loopback import is_loopback
 from providers.models import AuditEntry
