@@ -14,7 +14,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from flows.models import Flow
-from interceptor.health import live_sentence, newest_revision, notices, running_interceptors
+from interceptor.instances.health import (
+    live_sentence,
+    newest_revision,
+    notices,
+    running_interceptors,
+)
 from interceptor.models import InterceptorStatus
 from providers.models import Provider
 

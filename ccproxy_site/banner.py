@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ccproxy_site.login_link import make_login_link
-from interceptor.endpoints import Endpoints
+from interceptor.instances.endpoints import Endpoints
 from providers.base.private_file import write_private
 
 LOGIN_FILE_NAME = "login-link"

@@ -30,8 +30,8 @@ from interceptor.config.schema import Snapshot
 from interceptor.config.server import ServerSettings, reachable_host
 from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
-from interceptor.endpoints import Endpoints
-from interceptor.instances import own_instance, running_instances
+from interceptor.instances.endpoints import Endpoints
+from interceptor.instances.processes import own_instance, running_instances
 from interceptor.keylog import log_tls_secrets
 from interceptor.open_files import raise_open_files_limit
 from interceptor.proxy import Proxy

@@ -85,7 +85,7 @@ def _prepare(
     django.setup()
     from ccproxy_site.logging import configure_logging
     from ccproxy_site.runtime import Runtime
-    from interceptor.endpoints import Endpoints
+    from interceptor.instances.endpoints import Endpoints
 
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
     journal = settings.journal_name(directory) if settings.use_journal else ""

@@ -10,7 +10,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.exceptions import ValidationError
 
 from interceptor.access.client_token import fill_with_new_token
-from interceptor.health import is_fresh, newest_revision
+from interceptor.instances.health import is_fresh, newest_revision
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path, validate_client_token
 from providers.audit.log import audited, caller_of

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from interceptor.config.database import database_name
 from interceptor.config.server import CONFIG_FILE_NAME, ServerSettings, url_host
-from interceptor.health import notices, running_interceptors
+from interceptor.instances.health import notices, running_interceptors
 from interceptor.liveness import is_listening
 from interceptor.models import HookSetting
 

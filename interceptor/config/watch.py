@@ -15,7 +15,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from interceptor.config.load import load_snapshot
 from interceptor.config.schema import Snapshot
 from interceptor.config.store import ConfigStore
-from interceptor.instances import own_instance
+from interceptor.instances.processes import own_instance
 from interceptor.models import InterceptorStatus
 from providers.base.errors import CcproxyError
 from providers.models import ConfigRevision

@@ -23,8 +23,8 @@ from django.db import DatabaseError, connection
 
 from flows.models import Flow, Resend
 from interceptor.access.grant import HEADER
-from interceptor.health import running_interceptors
-from interceptor.instances import is_running, own_instance
+from interceptor.instances.health import running_interceptors
+from interceptor.instances.processes import is_running, own_instance
 from interceptor.models import InterceptorStatus
 from interceptor.resend.draft import ResendError, length_place
 from interceptor.resend.grant_store import issue

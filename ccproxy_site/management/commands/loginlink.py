@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from ccproxy_site.login_link import make_login_link
 from interceptor.config.database import ensure_database
-from interceptor.health import running_interceptors
+from interceptor.instances.health import running_interceptors
 
 
 class Command(BaseCommand):

@@ -23,7 +23,7 @@ from ccproxy_site.fleet import Fleet
 from ccproxy_site.logging import configure_logging
 from ccproxy_site.runtime import Runtime
 from interceptor.config.server import ServerSettings
-from interceptor.endpoints import Endpoints
+from interceptor.instances.endpoints import Endpoints
 from interceptor.models import ClientToken
 from interceptor.ports import check_bind_address, check_port_free
 from providers.base.errors import ConfigError

@@ -106,7 +106,7 @@ def running_addresses() -> _Addresses:
     Raises:
         CommandError: none runs; the sentence says how to start one.
     """
-    from interceptor.health import running_interceptors
+    from interceptor.instances.health import running_interceptors
 
     found = [status.endpoints for status in running_interceptors()]
     server = load_server_settings(settings.CONFIG_DIR, os.environ)
@@ -185,7 +185,7 @@ def wait_for_revision(addresses: _Addresses, revision: int) -> None:
         if reply.json().get("revision", 0) >= revision:
             return
         time.sleep(0.1)
-    from interceptor.health import running_interceptors
+    from interceptor.instances.health import running_interceptors
 
     reasons = [status.refusal for status in running_interceptors() if status.refusal]
     why = f": {reasons[0]}" if reasons else ". Does it use the same config directory (--config)?"

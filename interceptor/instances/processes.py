@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import socket
 
-from interceptor.health import is_fresh
+from interceptor.instances.health import is_fresh
 from interceptor.models import InterceptorStatus
 
 
