@@ -201,9 +201,11 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
     settings = None
     if name == "logs":
         settings = load_server_settings(config_dir(), os.environ)
-        return int(import_module("interceptor.logtail").main(settings, config_dir(), arguments))
+        return int(
+            import_module("interceptor.operate.logtail").main(settings, config_dir(), arguments)
+        )
     if name == "status":
-        liveness = import_module("interceptor.liveness")
+        liveness = import_module("interceptor.operate.liveness")
         if set(arguments) & set(liveness.CHECK_FLAGS) and not set(arguments) & {"-h", "--help"}:
             return int(
                 liveness.quick_check(load_server_settings(config_dir(), os.environ), arguments)

@@ -32,8 +32,8 @@ from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.instances.endpoints import Endpoints
 from interceptor.instances.processes import own_instance, running_instances
-from interceptor.keylog import log_tls_secrets
-from interceptor.open_files import raise_open_files_limit
+from interceptor.operate.keylog import log_tls_secrets
+from interceptor.operate.open_files import raise_open_files_limit
 from interceptor.proxy import Proxy
 from interceptor.resend.grant_store import DatabaseGrants
 from interceptor.wireguard.overrides import parse_overrides

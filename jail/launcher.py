@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from interceptor.config.server import ServerSettings, config_dir, load_server_settings
-from interceptor.keylog import WG_KEYLOG
+from interceptor.operate.keylog import WG_KEYLOG
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.ca_bundle import write_bundle
 from jail.cell import Cell, Orders

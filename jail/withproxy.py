@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from interceptor.config.server import ServerSettings, config_dir, load_server_settings
-from interceptor.liveness import is_listening
+from interceptor.operate.liveness import is_listening
 from providers.base.loopback import is_loopback
 
 HELP = """\

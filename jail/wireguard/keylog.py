@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from interceptor.keylog import append_rotated
+from interceptor.operate.keylog import append_rotated
 from jail.wireguard.noise import Handshake
 from jail.wireguard.peer import encode_key
 

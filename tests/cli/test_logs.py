@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interceptor.logtail import reopened, tail_offset
+from interceptor.operate.logtail import reopened, tail_offset
 from tests.cli.conftest import CCPROXY
 
 

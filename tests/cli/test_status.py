@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from interceptor.config.server import ServerSettings
-from interceptor.liveness import check, is_listening
+from interceptor.operate.liveness import check, is_listening
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ CODE = """
 import resource
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-from interceptor.open_files import raise_open_files_limit
+from interceptor.operate.open_files import raise_open_files_limit
 print(raise_open_files_limit(), hard)
 """
 

@@ -25,7 +25,7 @@ from ccproxy_site.runtime import Runtime
 from interceptor.config.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
 from interceptor.models import ClientToken
-from interceptor.ports import check_bind_address, check_port_free
+from interceptor.operate.ports import check_bind_address, check_port_free
 from providers.base.errors import ConfigError
 
 logger = logging.getLogger("ccproxy")

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from interceptor.logtail import add_arguments, log_file, show
+from interceptor.operate.logtail import add_arguments, log_file, show
 from providers.base.errors import CcproxyError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from interceptor.liveness import add_check_arguments, check
-from interceptor.status import print_table, status_report
+from interceptor.operate.liveness import add_check_arguments, check
+from interceptor.operate.status import print_table, status_report
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from interceptor.keylog import append_rotated
+from interceptor.operate.keylog import append_rotated
 from jail.wireguard.keylog import handshake_lines, handshake_logger
 from jail.wireguard.noise import Handshake, Keys, initiate
 from jail.wireguard.peer import decode_key

@@ -17,8 +17,8 @@ from rich.text import Text
 from interceptor.config.database import database_name
 from interceptor.config.server import CONFIG_FILE_NAME, ServerSettings, url_host
 from interceptor.instances.health import notices, running_interceptors
-from interceptor.liveness import is_listening
 from interceptor.models import HookSetting
+from interceptor.operate.liveness import is_listening
 
 _WIDE_COLUMNS = 200
 """Width when the output is no terminal, so that paths are not broken."""
