@@ -14,8 +14,8 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from interceptor.access.client_token import fill_with_new_token
-from interceptor.config.hooks import find_hook
 from interceptor.hooks import HOOKS
+from interceptor.hooks.table import find_hook
 from interceptor.instances.health import is_fresh
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
 
-from interceptor.config.hooks import HookConf, build_plan
 from interceptor.hooks import HOOKS
+from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import ConfigError
 from providers.base.json_value import check_json

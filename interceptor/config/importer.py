@@ -15,7 +15,6 @@ from django.db import transaction
 
 from interceptor.config.defaults import BUILT_IN_HOOKS
 from interceptor.config.document import Document, KeyPath, dotted, nearest
-from interceptor.config.hooks import HookConf, build_plan
 from interceptor.config.rows import Change, ImportReport, Target
 from interceptor.config.yamlfile import (
     CommandSection,
@@ -29,6 +28,7 @@ from interceptor.config.yamlfile import (
     TransformSection,
 )
 from interceptor.hooks import HOOKS
+from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
 from providers.audit.log import audit_credential, shell_caller

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from flows.record import HookStep
-from interceptor.config.hooks import HookConf, build_plan, find_hook
 from interceptor.config.schema import Snapshot
+from interceptor.hooks.table import HookConf, build_plan, find_hook
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap

@@ -21,9 +21,9 @@ import httpx
 from cryptography.fernet import Fernet
 
 from flows.record import FlowDelta, FlowRecord
-from interceptor.config.hooks import HookConf, build_plan
 from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.config.store import ConfigStore
+from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from interceptor.proxy import Proxy
 from interceptor.wireguard.service import WireGuardSettings

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from interceptor.config.hooks import HookConf, build_plan, find_hook
 from interceptor.hooks import HOOKS
 from interceptor.hooks.extract_session_id import session_of_user_id
+from interceptor.hooks.table import HookConf, build_plan, find_hook
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import ConfigError
 from tests.conftest import ROOT
