@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interceptor.config.server import CONFIG_FILE_NAME, config_dir, load_server_settings
+from interceptor.config.files.server import CONFIG_FILE_NAME, config_dir, load_server_settings
 from providers.base.errors import CcproxyError, ConfigError
 
 if TYPE_CHECKING:
@@ -213,7 +213,9 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
     if name == "init" and "--force" in arguments:
         # The settings are read before any command runs; a broken file must not keep --force from
         # replacing it.
-        import_module("interceptor.config.template").set_aside(config_dir() / CONFIG_FILE_NAME)
+        import_module("interceptor.config.files.template").set_aside(
+            config_dir() / CONFIG_FILE_NAME
+        )
     return None
 
 
@@ -284,7 +286,7 @@ def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    from interceptor.config.document import nearest
+    from interceptor.config.files.document import nearest
 
     match = nearest(name, known)
     hint = f"did you mean {match}?" if match else "see: ccproxy --help"

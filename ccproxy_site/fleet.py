@@ -21,7 +21,7 @@ from django.db import DatabaseError
 from ccproxy_site.live_bridge import Bridge, follow_worker
 from ccproxy_site.worker import command_line
 from flows.services import mark_interrupted, mark_interrupted_of
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
 from interceptor.instances.processes import instance_of, running_instances
 from interceptor.mitm.listener import open_listeners

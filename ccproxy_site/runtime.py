@@ -25,9 +25,9 @@ from flows.services import mark_interrupted
 from flows.writer.retention import RetentionPolicy
 from flows.writer.thread import FlowWriter
 from interceptor.access.caller_rules import guard_rules
+from interceptor.config.files.server import ServerSettings, reachable_host
 from interceptor.config.load import load_snapshot
 from interceptor.config.schema import Snapshot
-from interceptor.config.server import ServerSettings, reachable_host
 from interceptor.config.store import ConfigStore
 from interceptor.config.watch import ConfigWatcher
 from interceptor.instances.endpoints import Endpoints

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from interceptor.config.server import config_dir, load_server_settings
+from interceptor.config.files.server import config_dir, load_server_settings
 from interceptor.wireguard.client_config import stored_client_config
 from jail.options import HELP, Options, UsageError, parse
 from providers.base.errors import ConfigError

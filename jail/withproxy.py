@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from interceptor.config.server import ServerSettings, config_dir, load_server_settings
+from interceptor.config.files.server import ServerSettings, config_dir, load_server_settings
 from interceptor.operate.liveness import is_listening
 from providers.base.loopback import is_loopback
 

@@ -15,13 +15,13 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from interceptor.config.defaults import with_defaults
-from interceptor.config.document import Document
+from interceptor.config.files.defaults import with_defaults
+from interceptor.config.files.document import Document
+from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.files.template import write_template
+from interceptor.config.files.whole_file import ConfigFile, Sections, read_config_file
 from interceptor.config.importer import import_sections, refuse_unsafe_file
 from interceptor.config.rows import ImportReport
-from interceptor.config.server import CONFIG_FILE_NAME
-from interceptor.config.template import write_template
-from interceptor.config.yamlfile import ConfigFile, Sections, read_config_file
 from providers.base.errors import ConfigError
 
 _MARK_FILE = ".imported"

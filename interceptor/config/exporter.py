@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from interceptor.config.defaults import BUILT_IN_HOOKS
-from interceptor.config.document import Document, dotted
-from interceptor.config.yamlfile import PRODUCT_HOOKS, TransformSection
+from interceptor.config.files.defaults import BUILT_IN_HOOKS
+from interceptor.config.files.document import Document, dotted
+from interceptor.config.files.whole_file import PRODUCT_HOOKS, TransformSection
 from interceptor.hooks import HOOKS
 from interceptor.models import HookSetting
 from providers.models import Provider, TransformRule

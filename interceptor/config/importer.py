@@ -13,10 +13,9 @@ from typing import Any
 
 from django.db import transaction
 
-from interceptor.config.defaults import BUILT_IN_HOOKS
-from interceptor.config.document import Document, KeyPath, dotted, nearest
-from interceptor.config.rows import Change, ImportReport, Target
-from interceptor.config.yamlfile import (
+from interceptor.config.files.defaults import BUILT_IN_HOOKS
+from interceptor.config.files.document import Document, KeyPath, dotted, nearest
+from interceptor.config.files.whole_file import (
     CommandSection,
     FileSection,
     HookEntry,
@@ -27,6 +26,7 @@ from interceptor.config.yamlfile import (
     Sections,
     TransformSection,
 )
+from interceptor.config.rows import Change, ImportReport, Target
 from interceptor.hooks import HOOKS
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import HookSetting

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from interceptor.config.document import Document, KeyPath
+from interceptor.config.files.document import Document, KeyPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 
-from interceptor.config.server import ServerSettings, reachable_host
+from interceptor.config.files.server import ServerSettings, reachable_host
 
 CONNECT_TIMEOUT_S = 0.5
 PROXY_DOWN, CONSOLE_DOWN, MCP_DOWN = 1, 2, 4

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from providers.base.errors import CcproxyError
 
 _BLOCK_BYTES = 64 * 1024

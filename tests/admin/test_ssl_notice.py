@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from tests.rows import make_flow, make_provider
 
 MARK = 'id="ssl-notice"'

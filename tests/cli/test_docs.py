@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ccproxy_site.cli import COMMANDS
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from jail.withproxy import proxy_variables
 from tests.conftest import ROOT
 

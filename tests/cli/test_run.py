@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from jail.withproxy import proxy_variables, split_options
 from tests.cli.conftest import CCPROXY
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from interceptor.operate.liveness import check, is_listening
 
 

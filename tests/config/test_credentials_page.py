@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from interceptor.config.document import parse_document
+from interceptor.config.files.document import parse_document
+from interceptor.config.files.whole_file import check_file
 from interceptor.config.importer import import_sections
-from interceptor.config.yamlfile import check_file
 from providers.auth.oauth_kinds import OAUTH_KEYS, OAUTH_KINDS
 from tests.conftest import ROOT
 

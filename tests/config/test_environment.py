@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from interceptor.config.environment import OTHER_VARIABLES, override, setting_paths, variable
-from interceptor.config.server import ServerSettings, load_server_settings
+from interceptor.config.files.environment import OTHER_VARIABLES, override, setting_paths, variable
+from interceptor.config.files.server import ServerSettings, load_server_settings
 from providers.base.errors import ConfigError
 
 NOWHERE = Path("/nonexistent")

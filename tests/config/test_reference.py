@@ -6,10 +6,10 @@ import re
 
 import yaml
 
-from interceptor.config.document import parse_document
-from interceptor.config.reference import TABLES, leaves, with_tables
-from interceptor.config.server import ServerSettings
-from interceptor.config.yamlfile import check_file
+from interceptor.config.files.document import parse_document
+from interceptor.config.files.reference import TABLES, leaves, with_tables
+from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.whole_file import check_file
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/configuration.md").read_text()
@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs/configuration.md").read_text()
 
 def test_the_tables_are_up_to_date():
     assert with_tables(PAGE) == PAGE, (
-        "run: python -m interceptor.config.reference docs/configuration.md"
+        "run: python -m interceptor.config.files.reference docs/configuration.md"
     )
 
 

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from interceptor.config.server import ServerSettings, config_dir, load_server_settings, url_host
+from interceptor.config.files.server import (
+    ServerSettings,
+    config_dir,
+    load_server_settings,
+    url_host,
+)
 from providers.base.errors import ConfigError
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from interceptor.config.document import parse_document
-from interceptor.config.server import ServerSettings
-from interceptor.config.template import TEMPLATE, backup_of, set_aside, write_template
-from interceptor.config.yamlfile import check_file
+from interceptor.config.files.document import parse_document
+from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.template import TEMPLATE, backup_of, set_aside, write_template
+from interceptor.config.files.whole_file import check_file
 
 
 def test_it_says_what_the_defaults_are():

@@ -22,7 +22,7 @@ from ccproxy_site.file_modes import secure_files
 from ccproxy_site.fleet import Fleet
 from ccproxy_site.logging import configure_logging
 from ccproxy_site.runtime import Runtime
-from interceptor.config.server import ServerSettings
+from interceptor.config.files.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_bind_address, check_port_free

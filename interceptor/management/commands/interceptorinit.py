@@ -9,8 +9,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from interceptor.config.database import database_name, ensure_database
-from interceptor.config.server import CONFIG_FILE_NAME
-from interceptor.config.template import backup_of, set_aside, write_template
+from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.files.template import backup_of, set_aside, write_template
 from providers.models import Provider
 
 _NEXT_STEPS = """

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from interceptor.config import environment
-from interceptor.config.document import Document, read_document, refuse
-from interceptor.config.groups import (
+from interceptor.config.files import environment
+from interceptor.config.files.document import Document, read_document, refuse
+from interceptor.config.files.groups import (
     AuthSettings,
     ConsoleSettings,
     FlowsSettings,
@@ -153,7 +153,7 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
     """
     document = read_document(directory / CONFIG_FILE_NAME)
     if {"providers", "hooks", "inspector"} & document.data.keys():
-        from interceptor.config.yamlfile import parse_sections
+        from interceptor.config.files.whole_file import parse_sections
 
         parse_sections(document)
     settings = parse_server_settings(document)

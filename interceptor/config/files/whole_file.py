@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, ValidationError, field_validator
 
-from interceptor.config.document import Document, read_document, refuse
-from interceptor.config.groups import Group, Texts
-from interceptor.config.server import ServerSettings, parse_server_settings
+from interceptor.config.files.document import Document, read_document, refuse
+from interceptor.config.files.groups import Group, Texts
+from interceptor.config.files.server import ServerSettings, parse_server_settings
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from interceptor.config.document import nearest
+from interceptor.config.files.document import nearest
 from providers.base.errors import ConfigError
 
 PREFIX = "CCPROXY_"

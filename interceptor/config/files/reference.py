@@ -1,7 +1,7 @@
 """The tables of docs/configuration.md, made from the settings themselves. No Django.
 
-`python -m interceptor.config.reference docs/configuration.md` rewrites the tables of the file; a
-test compares them.
+`python -m interceptor.config.files.reference docs/configuration.md` rewrites the tables of the
+file; a test compares them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from interceptor.config.environment import OTHER_VARIABLES, variable
-from interceptor.config.server import ServerSettings
-from interceptor.config.yamlfile import ProviderSection, TransformSection
+from interceptor.config.files.environment import OTHER_VARIABLES, variable
+from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.whole_file import ProviderSection, TransformSection
 
 _MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

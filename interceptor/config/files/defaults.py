@@ -5,7 +5,7 @@ No Django.
 
 from __future__ import annotations
 
-from interceptor.config.yamlfile import HookEntry, HookLists, ProviderSection, Sections
+from interceptor.config.files.whole_file import HookEntry, HookLists, ProviderSection, Sections
 
 BUILT_IN_HOOKS: dict[str, str] = {
     "inject_auth": "inbound",
