@@ -26,10 +26,10 @@ from flows.writer.retention import RetentionPolicy
 from flows.writer.thread import FlowWriter
 from interceptor.access.caller_rules import guard_rules
 from interceptor.config.files.server import ServerSettings, reachable_host
-from interceptor.config.load import load_snapshot
-from interceptor.config.schema import Snapshot
-from interceptor.config.store import ConfigStore
-from interceptor.config.watch import ConfigWatcher
+from interceptor.config.snapshot.load import load_snapshot
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.config.snapshot.store import ConfigStore
+from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.instances.endpoints import Endpoints
 from interceptor.instances.processes import own_instance, running_instances
 from interceptor.operate.keylog import log_tls_secrets

@@ -13,7 +13,7 @@ class InterceptorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from interceptor.config import signals
+        from interceptor.config.snapshot import signals
 
         signals.connect()
         # A user's own hooks are files in the config directory, named by dotted path in a setting.

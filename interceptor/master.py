@@ -21,7 +21,7 @@ from mitmproxy.options import Options
 from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.chain import Chain
 from interceptor.addons.tls import ProviderTls
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.mitm import (
     connection_handler,
     error_page,

@@ -15,8 +15,8 @@ from interceptor.access.caller_rules import GuardRules, guard_rules
 from interceptor.access.grant import GrantBook, NoGrants
 from interceptor.addons.chain import build_chain
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
-from interceptor.config.schema import Snapshot
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
 from interceptor.mitm.listener import listen_on, raise_backlog
 from interceptor.wireguard.lease import RunBook

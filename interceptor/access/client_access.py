@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from hashlib import sha256
 
-from interceptor.config.schema import ClientTokenConf
+from interceptor.config.snapshot.schema import ClientTokenConf
 from providers.auth.sentinel import AUTH_HEADERS, SENTINEL_PREFIXES
 
 HEADER = "x-ccproxy-token"

@@ -13,8 +13,8 @@ from mitmproxy.http import HTTPFlow
 
 from flows.record import HookStep
 from interceptor.addons.egress import refusal_to_inject
-from interceptor.config.schema import ProviderConf
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.schema import ProviderConf
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.second_try import hold_unauthorized, send_again
 from interceptor.pipeline.headers import Fields

@@ -25,7 +25,7 @@ from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.transform import TransformAddon
 from interceptor.addons.translate import TranslateAddon
 from interceptor.addons.websocket import WebSocketAddon
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.pipeline.hook import Stage
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides

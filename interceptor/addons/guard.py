@@ -13,7 +13,7 @@ from interceptor.access.caller_rules import GuardRules, Refusal, check_caller
 from interceptor.access.client_access import HEADER, find_token, may_use, split_key, take_token
 from interceptor.access.grant import HEADER as RESEND_HEADER
 from interceptor.access.grant import GrantBook
-from interceptor.config.schema import ClientTokenConf
+from interceptor.config.snapshot.schema import ClientTokenConf
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import answer_error
 from interceptor.mitm.request_head import CONTROLS

@@ -11,7 +11,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from flows.reading.search_text import question_in
 from flows.record import HookStep, SideRecord
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import METADATA_KEY, FlowState, state_of
 from interceptor.pipeline.body import Body

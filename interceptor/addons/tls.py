@@ -15,8 +15,8 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
-from interceptor.config.schema import Snapshot
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import state_of
 
 SET_APART = "unverified:"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
     from interceptor.access.grant import Grant
-    from interceptor.config.schema import ClientTokenConf, Snapshot
+    from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
     from interceptor.exchange.observed_request import Observed
     from interceptor.exchange.tee import StreamTee
     from interceptor.pipeline.exchange import Exchange

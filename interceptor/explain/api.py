@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import whole_flow, whole_flows
 from flows.models import Flow
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import explain
 from interceptor.explain.rule_trial import MAX_FLOWS, try_rule
 from interceptor.explain.sources import as_json, of_flow, of_json

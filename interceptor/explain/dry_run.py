@@ -22,7 +22,7 @@ from interceptor.addons.guard import scope_refusal
 from interceptor.addons.inspector import INTERNAL_PREFIX
 from interceptor.addons.transform import change_body
 from interceptor.addons.websocket import REFUSAL, asks_for_websocket, speaks_websocket
-from interceptor.config.schema import RuleConf, Snapshot
+from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.exchange.flow_state import FlowState
 from interceptor.hooks.inject_auth import resolve_credential
 from interceptor.pipeline.body import Body

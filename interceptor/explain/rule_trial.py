@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flows.bodies.complete_flow import WholeFlow
-from interceptor.config.load import load_snapshot, rule_conf
-from interceptor.config.schema import Snapshot
+from interceptor.config.snapshot.load import load_snapshot, rule_conf
+from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.dry_run import Condition, Explanation, explain
 from interceptor.explain.sources import RequestError, of_flow
 from providers.models import TransformRule

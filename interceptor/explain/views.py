@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import whole_flow
 from flows.console.pages import staff_page
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from interceptor.explain.sources import RequestError, difference, of_flow, of_text
 from providers.base.errors import CcproxyError

@@ -12,7 +12,7 @@ from interceptor.pipeline.headers import Fields, HeaderMap
 from providers.base.value import value
 
 if TYPE_CHECKING:
-    from interceptor.config.schema import ProviderConf, Snapshot
+    from interceptor.config.snapshot.schema import ProviderConf, Snapshot
     from providers.auth.resolve import Credential, CredentialResolver
     from providers.base.names import WireFormatName
 

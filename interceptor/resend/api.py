@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.models import Resend
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend.outgoing import Outgoing, outgoing
 from interceptor.resend.sender import ResendBusyError, await_flow, send_again

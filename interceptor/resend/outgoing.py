@@ -18,7 +18,7 @@ from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
 from interceptor.access.grant import Grant
-from interceptor.config.schema import Snapshot
+from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from interceptor.resend.draft import (
     Draft,

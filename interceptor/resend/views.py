@@ -15,7 +15,7 @@ from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.console.pages import console_page, staff_page
 from flows.display.safe_text import printable
 from flows.models import Resend
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, draft_of, recorded_side
 from interceptor.resend.outgoing import difference, outgoing
 from interceptor.resend.sender import await_flow, is_recorded, send_again

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
 from interceptor.transform.target import (
     VERTEX_TYPES,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from interceptor.access.grant import Grant
-from interceptor.config.schema import ProviderConf, Snapshot
+from interceptor.config.snapshot.schema import ProviderConf, Snapshot
 from interceptor.transform.dispatch import Decision
 from providers.base.names import WireFormatName
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from interceptor.config.schema import RuleConf
+from interceptor.config.snapshot.schema import RuleConf
 from providers.base.value import value
 
 

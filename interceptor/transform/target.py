@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from interceptor.config.schema import VERTEX_DOMAIN, ProviderConf
+from interceptor.config.snapshot.schema import VERTEX_DOMAIN, ProviderConf
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,

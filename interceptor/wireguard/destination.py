@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from interceptor.config.schema import ProviderConf
+from interceptor.config.snapshot.schema import ProviderConf
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import Run
 

@@ -13,8 +13,8 @@ from interceptor.config.exporter import export_config
 from interceptor.config.files.document import parse_document
 from interceptor.config.files.whole_file import check_file
 from interceptor.config.importer import import_sections, refuse_unsafe_file
-from interceptor.config.load import load_snapshot
 from interceptor.config.rows import ImportReport
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
 from providers.base.errors import ConfigError

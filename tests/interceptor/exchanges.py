@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from flows.record import HookStep
-from interceptor.config.schema import Snapshot
+from interceptor.config.snapshot.schema import Snapshot
 from interceptor.hooks.table import HookConf, build_plan, find_hook
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange

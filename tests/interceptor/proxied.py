@@ -21,8 +21,8 @@ import httpx
 from cryptography.fernet import Fernet
 
 from flows.record import FlowDelta, FlowRecord
-from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from interceptor.proxy import Proxy

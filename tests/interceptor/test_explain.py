@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from flows.bodies.complete_flow import whole_flow
 from interceptor.access.client_token import create_client_token
 from interceptor.addons.websocket import REFUSAL
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import OWN_HOOK, DryRequest, explain
 from interceptor.explain.sources import RequestError, as_json, difference, of_flow, of_text
 from interceptor.models import HookSetting

@@ -16,7 +16,7 @@ from mitmproxy.test import tflow
 from flows.record import FlowRecord
 from interceptor.addons import record as record_module
 from interceptor.addons.record import PROGRESS_AT_ONCE, RecordAddon
-from interceptor.config.schema import Snapshot
+from interceptor.config.snapshot.schema import Snapshot
 from interceptor.exchange.flow_state import METADATA_KEY, FlowState
 from interceptor.exchange.tee import StreamTee
 from tests.fakes.raw_upstream import GOOD, RawUpstream

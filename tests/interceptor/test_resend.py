@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from flows.bodies.complete_flow import WholeFlow, whole_flow
 from flows.models import Resend
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.instances.processes import own_instance
 from interceptor.models import HookSetting
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side

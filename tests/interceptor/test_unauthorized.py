@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from interceptor.config.schema import ProviderConf
+from interceptor.config.snapshot.schema import ProviderConf
 from providers.auth import renewal
 from providers.auth.base import CommandAuth, FileAuth
 from providers.auth.oauth_kinds import oauth_auth

@@ -17,7 +17,7 @@ from flows.record import SideRecord
 from interceptor.access.client_access import find_token, take_token
 from interceptor.addons.capture.client_hello import ClientHelloAddon
 from interceptor.addons.capture.runs import run_of
-from interceptor.config.schema import ProviderConf
+from interceptor.config.snapshot.schema import ProviderConf
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.observed_request import Observed

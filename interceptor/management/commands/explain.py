@@ -16,7 +16,7 @@ from flows.bodies.complete_flow import whole_flow
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.queries.flow_set import referred_ids
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from interceptor.explain.sources import RequestError, as_json, body_lines, of_flow, of_text
 from providers.base.errors import CcproxyError

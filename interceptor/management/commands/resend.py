@@ -24,7 +24,7 @@ from flows.models import Flow, Resend
 from flows.queries.flow_set import referred_ids
 from flows.queries.selectors import answer_side, header
 from flows.reading.body_view import body_view
-from interceptor.config.load import load_snapshot
+from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend.outgoing import outgoing
 from interceptor.resend.sender import await_flow, join_senders, send_again

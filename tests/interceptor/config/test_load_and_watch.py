@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from interceptor.config.load import load_snapshot
-from interceptor.config.store import ConfigStore
-from interceptor.config.watch import ConfigWatcher
+from interceptor.config.snapshot.load import load_snapshot
+from interceptor.config.snapshot.store import ConfigStore
+from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.models import HookSetting, InterceptorStatus
 from providers.auth.base import KeyAuth
 from providers.models import ConfigRevision, Provider, TransformRule

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interceptor.config.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import ProviderConf, RuleConf, Snapshot
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.target import provider_path

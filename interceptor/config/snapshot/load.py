@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from django.db import transaction
 
-from interceptor.config.schema import ClientTokenConf, ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import ClientTokenConf, ProviderConf, RuleConf, Snapshot
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interceptor.config.schema import Snapshot
+from interceptor.config.snapshot.schema import Snapshot
 
 
 class ConfigStore:

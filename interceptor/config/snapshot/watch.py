@@ -12,9 +12,9 @@ from typing import Any
 
 from django.db import DatabaseError, close_old_connections, connection
 
-from interceptor.config.load import load_snapshot
-from interceptor.config.schema import Snapshot
-from interceptor.config.store import ConfigStore
+from interceptor.config.snapshot.load import load_snapshot
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.instances.processes import own_instance
 from interceptor.models import InterceptorStatus
 from providers.base.errors import CcproxyError
