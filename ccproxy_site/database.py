@@ -5,6 +5,6 @@ The work is done one layer below, where commands may use it too.
 
 from __future__ import annotations
 
-from interceptor.config.database import DatabaseState, ensure_database
+from interceptor.config.transfer.database import DatabaseState, ensure_database
 
 __all__ = ["DatabaseState", "ensure_database"]

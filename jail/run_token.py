@@ -53,7 +53,7 @@ def _run_token(directory: Path) -> str:
 
     django.setup()
     from interceptor.access.client_token import create_client_token, token_digest
-    from interceptor.config.database import ensure_database
+    from interceptor.config.transfer.database import ensure_database
     from interceptor.models import ClientToken
     from providers.audit.log import audited, shell_caller
     from providers.base.private_file import write_private

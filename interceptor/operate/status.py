@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from interceptor.config.database import database_name
 from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings, url_host
+from interceptor.config.transfer.database import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting
 from interceptor.operate.liveness import is_listening

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from django.core.management import call_command
 
-from interceptor.config.exporter import export_config
 from interceptor.config.files.document import parse_document
 from interceptor.config.files.whole_file import check_file
-from interceptor.config.importer import import_sections, refuse_unsafe_file
-from interceptor.config.rows import ImportReport
 from interceptor.config.snapshot.load import load_snapshot
+from interceptor.config.transfer.exporter import export_config
+from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
+from interceptor.config.transfer.rows import ImportReport
 from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
 from providers.base.errors import ConfigError

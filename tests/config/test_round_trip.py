@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interceptor.config.exporter import dump, hook_lists, provider_section, rule_section
 from interceptor.config.files.document import Document, parse_document
 from interceptor.config.files.whole_file import Sections, parse_sections
-from interceptor.config.importer import credential_values, provider_values, rule_values
-from interceptor.config.rows import ImportReport
+from interceptor.config.transfer.exporter import dump, hook_lists, provider_section, rule_section
+from interceptor.config.transfer.importer import credential_values, provider_values, rule_values
+from interceptor.config.transfer.rows import ImportReport
 from interceptor.models import HookSetting
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.models import Provider, TransformRule

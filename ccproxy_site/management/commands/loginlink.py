@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from ccproxy_site.login_link import make_login_link
-from interceptor.config.database import ensure_database
+from interceptor.config.transfer.database import ensure_database
 from interceptor.instances.health import running_interceptors
 
 

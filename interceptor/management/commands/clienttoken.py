@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flows.display.safe_text import printable
 from interceptor.access.client_token import create_client_token
-from interceptor.config.database import ensure_database
+from interceptor.config.transfer.database import ensure_database
 from interceptor.models import ClientToken
 from providers.audit.log import audited, shell_caller
 

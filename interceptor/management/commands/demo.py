@@ -49,7 +49,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        from interceptor.config.database import ensure_database
+        from interceptor.config.transfer.database import ensure_database
 
         ensure_database()
         addresses = running_addresses()

@@ -9,10 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from interceptor.config.database import ensure_database
-from interceptor.config.exporter import export_config
 from interceptor.config.files.document import read_document
 from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.transfer.database import ensure_database
+from interceptor.config.transfer.exporter import export_config
 
 
 class Command(BaseCommand):

@@ -8,11 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from interceptor.config.database import ensure_database, mark_imported
 from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.files.whole_file import ConfigFile, read_config_file
-from interceptor.config.importer import import_sections, refuse_unsafe_file
-from interceptor.config.rows import ImportReport
+from interceptor.config.transfer.database import ensure_database, mark_imported
+from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
+from interceptor.config.transfer.rows import ImportReport
 
 
 class Command(BaseCommand):

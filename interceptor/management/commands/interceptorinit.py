@@ -8,9 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from interceptor.config.database import database_name, ensure_database
 from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.files.template import backup_of, set_aside, write_template
+from interceptor.config.transfer.database import database_name, ensure_database
 from providers.models import Provider
 
 _NEXT_STEPS = """

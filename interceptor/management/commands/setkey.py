@@ -9,8 +9,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from interceptor.config.database import ensure_database
 from interceptor.config.files.document import nearest
+from interceptor.config.transfer.database import ensure_database
 from providers.audit.log import audit_credential, shell_caller
 from providers.models import Provider
 

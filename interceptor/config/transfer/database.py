@@ -20,8 +20,8 @@ from interceptor.config.files.document import Document
 from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.files.template import write_template
 from interceptor.config.files.whole_file import ConfigFile, Sections, read_config_file
-from interceptor.config.importer import import_sections, refuse_unsafe_file
-from interceptor.config.rows import ImportReport
+from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
+from interceptor.config.transfer.rows import ImportReport
 from providers.base.errors import ConfigError
 
 _MARK_FILE = ".imported"

@@ -26,7 +26,7 @@ from interceptor.config.files.whole_file import (
     Sections,
     TransformSection,
 )
-from interceptor.config.rows import Change, ImportReport, Target
+from interceptor.config.transfer.rows import Change, ImportReport, Target
 from interceptor.hooks import HOOKS
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import HookSetting
