@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList
 
-from ccproxy_site.api_tokens import fill_with_new_token
+from ccproxy_site.console.api_tokens import fill_with_new_token
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import token_page
 

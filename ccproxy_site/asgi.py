@@ -13,8 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
 
 pages = get_asgi_application()  # sets Django up, so the consumers are imported after it
 
-from ccproxy_site.fresh_context import FreshContext  # noqa: E402
-from ccproxy_site.guard_middleware import WebsocketGuard  # noqa: E402
+from ccproxy_site.console.fresh_context import FreshContext  # noqa: E402
+from ccproxy_site.console.guard_middleware import WebsocketGuard  # noqa: E402
 from flows.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ccproxy_site.login_link import make_login_link
+from ccproxy_site.console.login_link import make_login_link
 from interceptor.instances.endpoints import Endpoints
 from providers.base.private_file import write_private
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ccproxy_site.console.theme import UNFOLD as UNFOLD
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.secret_file import read_or_create_secret
-from ccproxy_site.theme import UNFOLD as UNFOLD
 from interceptor.config.files.server import config_dir, load_server_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -54,10 +54,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "ccproxy_site.guard_middleware.GuardMiddleware",
+    "ccproxy_site.console.guard_middleware.GuardMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "ccproxy_site.csp.AdminAwareCSPMiddleware",
+    "ccproxy_site.console.csp.AdminAwareCSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -81,7 +81,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "ccproxy_site.notices.ssl_notice",
+                "ccproxy_site.console.notices.ssl_notice",
             ]
         },
     }
@@ -184,7 +184,7 @@ SECURE_CSP = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # Token first: its challenge makes an anonymous call a 401 rather than a 403.
-        "ccproxy_site.api_tokens.HashedTokenAuthentication",
+        "ccproxy_site.console.api_tokens.HashedTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from ccproxy_site.login_link import redeem
+from ccproxy_site.console.login_link import redeem
 from interceptor.explain.rule_trial_views import rule_trial_page
 from interceptor.explain.views import explain_page
 

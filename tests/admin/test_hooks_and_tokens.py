@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from ccproxy_site.api_tokens import token_digest
+from ccproxy_site.console.api_tokens import token_digest
 from interceptor.models import ClientToken, HookSetting
 from providers.models import AuditEntry
 from providers.services import CODE_REFUSED

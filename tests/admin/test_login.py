@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from ccproxy_site.login_link import make_login_link
+from ccproxy_site.console.login_link import make_login_link
 from ccproxy_site.models import LoginLink
 from providers.models import FailureCount
 from providers.web.throttle import MAX_FAILURES

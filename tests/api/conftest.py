@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
-from ccproxy_site.api_tokens import create_api_token
+from ccproxy_site.console.api_tokens import create_api_token
 
 RESOURCES = ["providers", "rules", "hooks", "shapes", "client-tokens", "interceptors", "flows"]
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 
-from ccproxy_site.login_link import make_login_link
+from ccproxy_site.console.login_link import make_login_link
 from tests.conftest import need
 from tests.rows import make_flow, make_provider, make_rule, make_status
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ccproxy_site.fresh_context import FreshContext
+from ccproxy_site.console.fresh_context import FreshContext
 
 LEFT_OVER: ContextVar[str] = ContextVar("left_over", default="nothing")
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from rest_framework.authtoken.models import Token
-from ccproxy_site.api_tokens import token_digest
+from ccproxy_site.console.api_tokens import token_digest
 user, _ = get_user_model().objects.get_or_create(username="e2e", defaults={"is_staff": True, "is_superuser": True})
 session = SessionStore()
 session[SESSION_KEY] = str(user.pk)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from ccproxy_site.login_link import make_login_link
+from ccproxy_site.console.login_link import make_login_link
 from interceptor.config.transfer.database import ensure_database
 from interceptor.instances.health import running_interceptors
 

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from ccproxy_site.banner import ready_text, write_login_file
-from ccproxy_site.console import run_with_console, stop_console
+from ccproxy_site.console.server import run_with_console, stop_console
 from ccproxy_site.database import ensure_database
 from ccproxy_site.file_modes import secure_files
 from ccproxy_site.fleet import Fleet

@@ -45,9 +45,9 @@ UNFOLD: dict[str, Any] = {
     ],
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda request: _static("ccproxy_site/admin.css")],
-    "DASHBOARD_CALLBACK": "ccproxy_site.admin_dashboard.dashboard",
-    "GLOBAL_CALLBACK": "ccproxy_site.admin_dashboard.every_page",
-    "LOGIN": {"form": "ccproxy_site.login_form.ThrottledAuthenticationForm"},
+    "DASHBOARD_CALLBACK": "ccproxy_site.console.dashboard.dashboard",
+    "GLOBAL_CALLBACK": "ccproxy_site.console.dashboard.every_page",
+    "LOGIN": {"form": "ccproxy_site.console.login_form.ThrottledAuthenticationForm"},
     "COLORS": {
         "primary": {
             "50": "oklch(97.1% .013 230)",
