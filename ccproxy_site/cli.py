@@ -243,7 +243,7 @@ def _with_django(
     import django
     from django.core.management import get_commands, load_command_class
 
-    from ccproxy_site.logging import configure_logging
+    from ccproxy_site.process.logging import configure_logging
 
     configure_logging(None, "DEBUG" if verbose else "WARNING", to_stderr=True)
     django.setup()
@@ -265,7 +265,7 @@ def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -
     from django.core.management.base import SystemCheckError
     from django.db import connections
 
-    from ccproxy_site.database import ensure_database
+    from ccproxy_site.process.database import ensure_database
 
     command._called_from_command_line = True  # type: ignore[attr-defined]  # a usage error exits 2 with the usage, as argparse does
     options = vars(command.create_parser(prog, name).parse_args(arguments))

@@ -33,7 +33,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from ccproxy_site.database import ensure_database
+from ccproxy_site.process.database import ensure_database
 from flows.bodies.complete_flow import whole_flows
 from flows.export.har import har_text
 from flows.models import Flow

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ccproxy_site import logging as product_logging
-from ccproxy_site.journal import JournalHandler
+from ccproxy_site.process import logging as product_logging
+from ccproxy_site.process.journal import JournalHandler
 
 
 def test_entries_arrive_with_priority_and_whole_messages(tmp_path: Path) -> None:

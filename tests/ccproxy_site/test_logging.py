@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ccproxy_site import logging as site_logging
-from ccproxy_site.logging import configure_logging, escape_controls
+from ccproxy_site.process import logging as site_logging
+from ccproxy_site.process.logging import configure_logging, escape_controls
 from flows.redaction.redactor import mark
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError

@@ -44,7 +44,7 @@ def workers_of(process: Interceptor) -> set[int]:
     return {
         int(pid)
         for pid in children
-        if b"ccproxy_site.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"ccproxy_site.process.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     }
 
 

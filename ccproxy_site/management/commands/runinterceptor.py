@@ -15,13 +15,13 @@ from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from ccproxy_site.banner import ready_text, write_login_file
 from ccproxy_site.console.server import run_with_console, stop_console
-from ccproxy_site.database import ensure_database
-from ccproxy_site.file_modes import secure_files
-from ccproxy_site.fleet import Fleet
-from ccproxy_site.logging import configure_logging
-from ccproxy_site.runtime import Runtime
+from ccproxy_site.process.banner import ready_text, write_login_file
+from ccproxy_site.process.database import ensure_database
+from ccproxy_site.process.file_modes import secure_files
+from ccproxy_site.process.fleet import Fleet
+from ccproxy_site.process.logging import configure_logging
+from ccproxy_site.process.runtime import Runtime
 from interceptor.config.files.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
 from interceptor.models import ClientToken

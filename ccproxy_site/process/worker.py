@@ -1,5 +1,5 @@
-"""One of several proxy processes behind one port: `python -m ccproxy_site.worker`, started by its
-parent only.
+"""One of several proxy processes behind one port: `python -m ccproxy_site.process.worker`, started
+by its parent only.
 
 It accepts from the parent's listening sockets, records and reloads by itself like any interceptor,
 and sends the live view over the bridge, unless there is Redis for that. When the parent is gone, it
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from providers.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ccproxy_site.live_bridge import Bridge
-    from ccproxy_site.runtime import Runtime
+    from ccproxy_site.process.live_bridge import Bridge
+    from ccproxy_site.process.runtime import Runtime
 
 logger = logging.getLogger("ccproxy")
 
@@ -36,7 +36,7 @@ def command_line(
     return [
         sys.executable,
         "-m",
-        "ccproxy_site.worker",
+        "ccproxy_site.process.worker",
         *arguments,
         *(["--require-token"] if require_token else []),
     ]
@@ -44,7 +44,7 @@ def command_line(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal or the end of the parent."""
-    parser = argparse.ArgumentParser(prog="ccproxy_site.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ccproxy_site.process.worker", description=__doc__)
     parser.add_argument(
         "--listen", required=True, type=lambda text: [int(fd) for fd in text.split(",")]
     )
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _work(listeners: Sequence[socket.socket], end: socket.socket, require_token: bool) -> int:
-    from ccproxy_site.live_bridge import Bridge
+    from ccproxy_site.process.live_bridge import Bridge
 
     bridge = await Bridge.open(end)
     try:
@@ -83,8 +83,8 @@ def _prepare(
     from django.conf import settings as django_settings
 
     django.setup()
-    from ccproxy_site.logging import configure_logging
-    from ccproxy_site.runtime import Runtime
+    from ccproxy_site.process.logging import configure_logging
+    from ccproxy_site.process.runtime import Runtime
     from interceptor.instances.endpoints import Endpoints
 
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
@@ -106,7 +106,7 @@ async def _serve(runtime: Runtime, bridge: Bridge) -> None:
     from channels.layers import channel_layers
     from django.conf import settings as django_settings
 
-    from ccproxy_site.live_bridge import BridgeLayer, follow_parent
+    from ccproxy_site.process.live_bridge import BridgeLayer, follow_parent
 
     layer = BridgeLayer(bridge)
     if not django_settings.REDIS_URL:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 
-from ccproxy_site.journal import SOCKET, JournalHandler
+from ccproxy_site.process.journal import SOCKET, JournalHandler
 from flows.redaction.redactor import Redactor
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError

@@ -18,8 +18,8 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import DatabaseError
 
-from ccproxy_site.live_bridge import Bridge, follow_worker
-from ccproxy_site.worker import command_line
+from ccproxy_site.process.live_bridge import Bridge, follow_worker
+from ccproxy_site.process.worker import command_line
 from flows.services import mark_interrupted, mark_interrupted_of
 from interceptor.config.files.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
