@@ -36,7 +36,7 @@ STOP_MARGIN_S = 40.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 CALM_AFTER_S = 60.0
 AUDIENCE_EVERY_S = 0.2
-_PACKAGES = str(Path(__file__).resolve().parent.parent)
+_PACKAGES = str(Path(__file__).resolve().parents[2])
 
 
 class Fleet:
