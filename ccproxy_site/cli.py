@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interceptor.config.files.server import CONFIG_FILE_NAME, config_dir, load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import CONFIG_FILE_NAME, config_dir
 from providers.base.errors import CcproxyError, ConfigError
 
 if TYPE_CHECKING:

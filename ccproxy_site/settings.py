@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 from ccproxy_site.console.theme import UNFOLD as UNFOLD
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.process.secret_file import read_or_create_secret
-from interceptor.config.files.server import config_dir, load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import config_dir
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_DIR = config_dir()

@@ -158,3 +158,17 @@ def _placed(
 
 _FRESH_SIDE: Final = asdict(FlowSide("")) | {"side": None}
 _FRESH_TRACE: Final = asdict(HookTrace(0)) | {"seq": None}
+
+
+def header(headers: Sequence[Sequence[str]], name: str) -> str:
+    """The first value of a header, its name compared without case; empty when there is none."""
+    return next((line[1] for line in headers if line[0].lower() == name), "")
+
+
+def answer_side(sides: dict[str, FlowSide]) -> FlowSide | None:
+    """The side that shows the answer: as it was delivered, else as it came."""
+    for name in ("delivered", "upstream"):
+        side = sides.get(name)
+        if side is not None and (side.body_digest or side.status_code):
+            return side
+    return None

@@ -8,7 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from interceptor.config.files.server import config_dir, load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import config_dir
 from interceptor.wireguard.client_config import stored_client_config
 from jail.options import HELP, Options, UsageError, parse
 from providers.base.errors import ConfigError

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from interceptor.config.files.server import config_dir, load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import config_dir
 from interceptor.wireguard.lease_client import RUN_DIR, SOCKET_NAME
 from jail import state
 from jail.tools import NEEDED, OPTIONAL, distribution, find_tools, install_hint

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from interceptor.config.files.server import ServerSettings, config_dir, load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import ServerSettings, config_dir
 from interceptor.operate.liveness import is_listening
 from providers.base.loopback import is_loopback
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
 
@@ -16,12 +16,36 @@ from providers.base.loopback import is_loopback
 from providers.base.names import WIRE_FORMATS
 from providers.base.pattern import PatternError, compile_pattern
 
-if TYPE_CHECKING:
-    from providers.models import Provider, TransformRule
-
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110, token
 _AUTH_KEYS = {"none": set(), "key": set(), "command": {"command"}, "file": {"file"}}
+
+
+class ProviderRow(Protocol):
+    """The fields of a provider that are checked; the model stands above this module."""
+
+    scheme: Any
+    host: Any
+    path: Any
+    verify_tls: Any
+    headers: Any
+    native_formats: Any
+    model_names: Any
+    auth_type: Any
+    auth_config: Any
+    auth_header: Any
+
+
+class RuleRow(Protocol):
+    """The fields of a transform rule that are checked."""
+
+    action: Any
+    match_host: Any
+    match_path: Any
+    match_model: Any
+    dest_host: Any
+    dest_path: Any
+    dest_provider_id: Any
 
 
 def check_host(host: str) -> str | None:
@@ -50,7 +74,7 @@ def check_headers(headers: object) -> str | None:
     return None
 
 
-def validate_provider(provider: Provider) -> None:
+def validate_provider(provider: ProviderRow) -> None:
     """Raise ValidationError, by field, for a provider the proxy could not run with."""
     errors: dict[str, str] = {}
     if problem := check_host(provider.host or ""):
@@ -79,7 +103,7 @@ def validate_provider(provider: Provider) -> None:
         raise ValidationError(errors)
 
 
-def _check_credential_path(provider: Provider) -> dict[str, str]:
+def _check_credential_path(provider: ProviderRow) -> dict[str, str]:
     """A credential travels over verified TLS, or stays on this machine."""
     if provider.auth_type == "none" or is_loopback(provider.host or ""):
         return {}
@@ -119,7 +143,7 @@ def _check_login(auth_type: str, config: dict[str, object]) -> str | None:
     return None
 
 
-def validate_rule(rule: TransformRule) -> None:
+def validate_rule(rule: RuleRow) -> None:
     """Raise ValidationError, by field, for a rule the proxy could not run with."""
     errors: dict[str, str] = {}
     for field in ("match_host", "match_path", "match_model"):

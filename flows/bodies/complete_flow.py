@@ -11,8 +11,7 @@ from typing import Final
 from flows.bodies.store import load_bodies
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
-from flows.queries.selectors import header
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 
 _CHUNK_FLOWS: Final = 100
 MAX_MESSAGES: Final = 5000

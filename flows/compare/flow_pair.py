@@ -9,9 +9,8 @@ from flows.bodies.complete_flow import WholeFlow
 from flows.compare.diff import JsonChange
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.display.units import plural
-from flows.queries.selectors import header
 from flows.reading.body_view import BodyView, body_view
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 
 PARTS: Final = {
     "client": "As the clients sent them",

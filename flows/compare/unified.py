@@ -15,8 +15,8 @@ from typing import Any, Final
 from flows.bodies.complete_flow import WholeFlow
 from flows.display.safe_text import printable
 from flows.display.units import size
-from flows.queries.selectors import header
 from flows.reading.body_view import body_view
+from flows.sides import header
 
 MAX_LINES: Final = 50_000
 CONTEXT_LINES: Final = 3

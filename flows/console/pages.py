@@ -32,6 +32,7 @@ from flows.queries.resends import resends_of
 from flows.queries.saved_filters import FILTER_NAMES, saved_filters
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
+from flows.sides import header
 
 View = Callable[..., HttpResponseBase]
 MAX_LIVE_ROWS = 60
@@ -194,10 +195,8 @@ def _stored_body(flow_id: str, source: str) -> tuple[bytes, str, str] | None:
         side = selectors.sides_of(flow_id).get(source)
         if side is not None:
             digest = side.body_digest
-            encoding = (
-                "" if side.body_decoded else selectors.header(side.headers, "content-encoding")
-            )
-            content_type = selectors.header(side.headers, "content-type")
+            encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
+            content_type = header(side.headers, "content-type")
     data = selectors.load_bodies([digest]).get(digest)
     return None if data is None else (data, encoding, _extension(content_type, data))
 

@@ -16,10 +16,10 @@ from flows.display.timing import timing_bar
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow
 from flows.queries import selectors
-from flows.queries.selectors import FlowDetail, header
+from flows.queries.selectors import FlowDetail
 from flows.reading.body_view import BodyView, body_view, side_body
 from flows.reading.sse_events import timed_events
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 
 Params = Mapping[str, str]
 Context = dict[str, Any]

@@ -18,9 +18,8 @@ import orjson
 
 from flows.bodies.complete_flow import WholeFlow
 from flows.models import Flow
-from flows.queries.selectors import header
 from flows.redaction.redactor import Redactor
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 from providers.auth.registry import SecretRegistry
 
 CONTENT_TYPE: Final = "application/har+json"

@@ -11,8 +11,7 @@ import pprint
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flows.queries.selectors import header
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 from providers.auth.sentinel import find_sentinel
 from providers.base.errors import CcproxyError
 from providers.base.names import (

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from flows.live.bus import Segment, current_bus
 from flows.models import Flow
-from flows.queries.selectors import answer_side, header, load_bodies, sides_of
+from flows.queries.selectors import load_bodies, sides_of
 from flows.reading.answer_text import AnswerReader, Piece, joined
+from flows.sides import answer_side, header
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,17 +237,3 @@ def telling_messages(flow_id: str) -> list[WebSocketMessage]:
         ]
     )
     return sorted([*asked, *answered], key=lambda message: message.seq)
-
-
-def header(headers: Sequence[Sequence[str]], name: str) -> str:
-    """The first value of a header, its name compared without case; empty when there is none."""
-    return next((line[1] for line in headers if line[0].lower() == name), "")
-
-
-def answer_side(sides: dict[str, FlowSide]) -> FlowSide | None:
-    """The side that shows the answer: as it was delivered, else as it came."""
-    for name in ("delivered", "upstream"):
-        side = sides.get(name)
-        if side is not None and (side.body_digest or side.status_code):
-            return side
-    return None

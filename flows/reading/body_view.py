@@ -13,10 +13,9 @@ from flows.bytes.decode import decode
 from flows.display import json_tree
 from flows.display.safe_text import printable, visible
 from flows.display.units import size
-from flows.queries.selectors import header
 from flows.reading.answer_text import AnswerReader, JsonText, Piece, joined, parse_json, pieces_of
 from flows.reading.sse_events import looks_like_events
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 
 SHOWN_CHARS: Final = 200_000
 TREE_MAX_BYTES: Final = 8 * 1024 * 1024

@@ -12,18 +12,13 @@ from mitmproxy.http import HTTPFlow, Response
 from flows.record import FlowRecord, Side, SideRecord
 from interceptor.addons.capture.runs import origin_fields
 from interceptor.exchange.flow_state import FlowState
-from interceptor.exchange.tee import Tape
+from interceptor.exchange.tee import Tape, is_event_stream
 from interceptor.pipeline.runner import as_record
 
 
 def since(state: FlowState, timestamp: float | None) -> float | None:
     """Milliseconds from the flow's beginning to a time stamp."""
     return None if timestamp is None else max(0.0, (timestamp - state.started_at) * 1000)
-
-
-def is_event_stream(response: Response) -> bool:
-    """True for text/event-stream."""
-    return str(response.headers.get("content-type", "")).lower().startswith("text/event-stream")
 
 
 def response_side(side: Side, response: Response) -> SideRecord:

@@ -83,7 +83,7 @@ class InspectorAddon:
                 tuple(f for f in headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))
             ),
             body=Body(body, headers.get("content-encoding") or ""),
-            snapshot=state.snapshot,
+            providers=state.snapshot.providers,
             source=state.source,
             client_format=state.client_format,
             resolver=self._resolver,

@@ -11,13 +11,13 @@ from contextlib import suppress
 from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowDelta, Sink, WebSocketRecord
-from interceptor.addons.flow_record import build_record, is_event_stream, response_side, since
+from interceptor.addons.flow_record import build_record, response_side, since
 from interceptor.addons.guard import drop_cors
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import FLOW_HEADER
 from interceptor.exchange.stream_ending import last_words
-from interceptor.exchange.tee import StreamTee
+from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.error_page import error_sentence, set_caller
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from mitmproxy.http import HTTPFlow, Response
 
-from interceptor.addons.flow_record import is_event_stream
 from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.exchange.tee import is_event_stream
 from interceptor.transform.translation import Translation, answer_headers
 from providers.wire.rules.limits import retry_after_s
 

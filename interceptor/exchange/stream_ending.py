@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from mitmproxy.http import HTTPFlow
 
-from interceptor.addons.flow_record import is_event_stream
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.tee import is_event_stream
 from providers.wire.errors import error_event
 
 

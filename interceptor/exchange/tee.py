@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mitmproxy.http import Response
+
 from flows.record import FlowDelta
 
 MAX_KEPT_BYTES = 64 * 1024 * 1024
@@ -118,3 +120,8 @@ class StreamTee:
         at_ms = self._clock_ms()
         self.delivered.add(data, at_ms)
         self._on_delta(FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms))
+
+
+def is_event_stream(response: Response) -> bool:
+    """True for text/event-stream."""
+    return str(response.headers.get("content-type", "")).lower().startswith("text/event-stream")

@@ -148,7 +148,7 @@ def _opened(snapshot: Snapshot, request: DryRequest) -> tuple[FlowState, Exchang
         method=request.method,
         headers=HeaderMap(tuple(f for f in fields if not f[0].lower().startswith(INTERNAL_PREFIX))),
         body=Body(request.body, headers.get("content-encoding") or ""),
-        snapshot=snapshot,
+        providers=snapshot.providers,
         source=request.source,
         client_format=state.client_format,
         **place,

@@ -49,9 +49,9 @@ async def resolve_credential(ex: Exchange) -> Credential | None:
         AuthConfigError: 401 for an unknown or switched-off provider, 502 when the source fails.
     """
     name = sentinel_provider(ex) or ""
-    provider = ex.snapshot.providers.get(name)
+    provider = ex.providers.get(name)
     if provider is None:
-        known = ", ".join(sorted(ex.snapshot.providers)) or "none yet"
+        known = ", ".join(sorted(ex.providers)) or "none yet"
         raise AuthConfigError(
             f"The key names the provider “{name}”, which is not configured or switched off. Known:"
             f" {known}.",
@@ -74,7 +74,7 @@ async def resolve_credential(ex: Exchange) -> Credential | None:
 def inject_auth(ex: Exchange) -> None:
     """Take the sentinel key out and remember whose credential takes its place."""
     name = sentinel_provider(ex) or ""
-    ex.provider = ex.snapshot.providers[name]
+    ex.provider = ex.providers[name]
     ex.credential = ex.prepared
     ex.metadata["auth_provider"] = name
     if (sentinel := _sentinel_of(ex.headers.fields)) and (

@@ -12,9 +12,11 @@ from interceptor.pipeline.headers import Fields, HeaderMap
 from providers.base.value import value
 
 if TYPE_CHECKING:
-    from interceptor.config.snapshot.schema import ProviderConf, Snapshot
+    from collections.abc import Mapping
+
     from providers.auth.resolve import Credential, CredentialResolver
     from providers.base.names import WireFormatName
+    from providers.provider_conf import ProviderConf
 
 _MISSING = object()
 
@@ -45,7 +47,8 @@ class Exchange:
     path: str
     headers: HeaderMap
     body: Body
-    snapshot: Snapshot
+    providers: Mapping[str, ProviderConf]
+    """Every enabled provider by name, as configured when the flow began."""
     source: str = "reverse"
     client_format: WireFormatName | None = None
     provider: ProviderConf | None = None

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 from flows.bodies.complete_flow import WholeFlow
 from flows.display.units import size
 from flows.export.codegen import readable
-from flows.queries.selectors import header
 from flows.reading.body_view import body_view
-from flows.sides import FlowSide
+from flows.sides import FlowSide, header
 from providers.base.errors import CcproxyError
 
 MAX_EDIT_BYTES: Final = 2 * 1024 * 1024

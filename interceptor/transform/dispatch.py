@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from interceptor.config.snapshot.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.transform.match import Facts, first_match
 from interceptor.transform.target import (
     VERTEX_TYPES,
@@ -20,6 +20,7 @@ from interceptor.transform.target import (
 )
 from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
 from providers.base.value import value
+from providers.provider_conf import ProviderConf
 from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import endpoint_suffix, model_of, side_vendor
 

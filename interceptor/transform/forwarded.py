@@ -7,9 +7,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from interceptor.access.grant import Grant
-from interceptor.config.snapshot.schema import ProviderConf, Snapshot
+from interceptor.config.snapshot.schema import Snapshot
 from interceptor.transform.dispatch import Decision
 from providers.base.names import WireFormatName
+from providers.provider_conf import ProviderConf
 
 _OTHERWISE = "Send it again as the client sent it: then it is routed anew."
 

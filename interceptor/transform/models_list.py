@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
-from interceptor.config.snapshot.schema import ProviderConf, Snapshot
+from interceptor.config.snapshot.schema import Snapshot
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
+from providers.provider_conf import ProviderConf
 
 _EPOCH = "1970-01-01T00:00:00Z"  # the catalogue knows no creation dates; the formats demand one
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from interceptor.config.snapshot.schema import VERTEX_DOMAIN, ProviderConf
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
@@ -19,6 +18,7 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
+from providers.provider_conf import VERTEX_DOMAIN, ProviderConf
 from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import (
     action_of,

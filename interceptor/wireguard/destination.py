@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from interceptor.config.snapshot.schema import ProviderConf
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import Run
+from providers.provider_conf import ProviderConf
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from interceptor.config.files.environment import OTHER_VARIABLES, override, setting_paths, variable
-from interceptor.config.files.server import ServerSettings, load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
 
 NOWHERE = Path("/nonexistent")

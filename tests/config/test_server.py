@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 
-from interceptor.config.files.server import (
-    ServerSettings,
-    config_dir,
-    load_server_settings,
-    url_host,
-)
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import ServerSettings, config_dir, url_host
 from providers.base.errors import ConfigError
 
 

@@ -39,7 +39,7 @@ def exchange(
         path=path,
         headers=HeaderMap(fields),
         body=Body(raw, (headers or {}).get("content-encoding", "")),
-        snapshot=snapshot or Snapshot(),
+        providers=(snapshot or Snapshot()).providers,
         client_format=client_format(path),
     )
 

@@ -21,7 +21,7 @@ import httpx
 from cryptography.fernet import Fernet
 
 from flows.record import FlowDelta, FlowRecord
-from interceptor.config.snapshot.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
@@ -32,6 +32,7 @@ from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
 from providers.base.keyring import Keyring
 from providers.base.pattern import compile_pattern
+from providers.provider_conf import ProviderConf
 
 CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from interceptor.config.snapshot.schema import ProviderConf
 from providers.auth import renewal
 from providers.auth.base import CommandAuth, FileAuth
 from providers.auth.oauth_kinds import oauth_auth
+from providers.provider_conf import ProviderConf
 from tests.fakes.certificates import make_authority
 from tests.fakes.http2 import Http2Upstream
 from tests.fakes.token_endpoint import TokenEndpoint

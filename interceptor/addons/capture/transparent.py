@@ -17,7 +17,6 @@ from flows.record import SideRecord
 from interceptor.access.client_access import find_token, take_token
 from interceptor.addons.capture.client_hello import ClientHelloAddon
 from interceptor.addons.capture.runs import run_of
-from interceptor.config.snapshot.schema import ProviderConf
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.observed_request import Observed
@@ -31,6 +30,7 @@ from interceptor.pipeline.runner import as_record
 from interceptor.transform.dispatch import Decision
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.lease import Run, RunBook
+from providers.provider_conf import ProviderConf
 from providers.wire.detect import client_format, model_of
 
 
@@ -177,7 +177,7 @@ def _looked_at(
         path=request.path,
         headers=headers,
         body=body or Body(b""),
-        snapshot=state.snapshot,
+        providers=state.snapshot.providers,
         source=state.source,
         client_format=state.client_format,
     )

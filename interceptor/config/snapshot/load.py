@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from django.db import transaction
 
-from interceptor.config.snapshot.schema import ClientTokenConf, ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import ClientTokenConf, RuleConf, Snapshot
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import ClientToken, HookSetting
 from interceptor.pipeline.hook import Stage
@@ -15,6 +15,7 @@ from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.credentials.handle import auth_of
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.catalog import models_of
+from providers.provider_conf import ProviderConf
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:

@@ -5,63 +5,13 @@ Built and validated whole, then swapped by one assignment. No Django.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from interceptor.pipeline.plan import EMPTY_PLAN, Plan
-from providers.auth.base import AuthConf
-from providers.base.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
 from providers.base.pattern import Pattern
-
-VERTEX_DOMAIN = "aiplatform.googleapis.com"
-VERTEX_HOST = re.compile(r"[a-z]{2,20}-[a-z]{2,20}[0-9]{1,3}-aiplatform\.googleapis\.com")
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderConf:
-    """A provider as the request path sees it."""
-
-    name: str
-    type: str
-    host: str
-    scheme: str = "https"
-    port: int | None = None
-    path: str = "/"
-    auth: AuthConf | None = None
-    verify_tls: bool = True
-    headers: tuple[tuple[str, str], ...] = ()
-    fingerprint_profile: str = ""
-    model_names: tuple[str, ...] = ()
-    extra_formats: tuple[WireFormatName, ...] = ()
-
-    @property
-    def effective_port(self) -> int:
-        """The port that is dialled."""
-        return self.port or (443 if self.scheme == "https" else 80)
-
-    def owns(self, host: str, port: int) -> bool:
-        """True for its own address; Vertex AI has one host for each location."""
-        if port != self.effective_port:
-            return False
-        wanted, own = host.lower(), self.host.lower()
-        if self.type.startswith("vertex_ai") and own.endswith(VERTEX_DOMAIN):
-            return wanted == VERTEX_DOMAIN or VERTEX_HOST.fullmatch(wanted) is not None
-        return wanted == own
-
-    @property
-    def wire_format(self) -> WireFormatName | None:
-        """The format of its main endpoint."""
-        return FORMAT_OF_TYPE.get(self.type)
-
-    @property
-    def native_formats(self) -> frozenset[WireFormatName]:
-        """Every format this host understands without translation."""
-        own = (self.wire_format,) if self.wire_format else ()
-        return frozenset(
-            (*own, *self.extra_formats, *ALSO_NATIVE_AT_HOST.get(self.host.lower(), ()))
-        )
+from providers.provider_conf import ProviderConf
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from interceptor.config.files.server import load_server_settings
+from interceptor.config.files.load_settings import load_server_settings
 from interceptor.demo.requests import REQUESTS, TIMEOUT_S, send, sentence
 from interceptor.demo.server import DemoProvider
 

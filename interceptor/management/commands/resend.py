@@ -22,8 +22,8 @@ from flows.display.safe_text import printable
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow, Resend
 from flows.queries.flow_set import referred_ids
-from flows.queries.selectors import answer_side, header
 from flows.reading.body_view import body_view
+from flows.sides import answer_side, header
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend.outgoing import outgoing

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from interceptor.config.snapshot.schema import ProviderConf, RuleConf, Snapshot
+from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.target import provider_path
 from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
 from providers.base.pattern import compile_pattern
+from providers.provider_conf import ProviderConf
 from providers.wire.detect import client_format
 
 PROVIDERS = (
