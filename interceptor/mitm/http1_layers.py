@@ -2,7 +2,7 @@
 understandable ends.
 
 Written against mitmproxy 12.2: `install` puts subclasses in the place of its HTTP/1 connections and
-of its stream. What they rely on is asserted by tests/interceptor/test_http_limits.py.
+of its stream. What they rely on is asserted by tests/interceptor/mitm/test_http1_layers.py.
 
 * A request that is malformed or too large is answered in JSON at once; the connection stays half
   open for a moment, so

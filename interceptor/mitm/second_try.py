@@ -3,7 +3,7 @@
 mitmproxy has no place for it, so its stream is replaced by a subclass that holds a 401 back, asks
 the addons (event `unauthorized`), and then either sends the request once more or lets the 401 pass
 as if it had just come. The answer to the second request takes the ordinary way: every addon sees
-it, and a stream streams. Written against mitmproxy 12.2; tests/interceptor/test_replay_layer.py
+it, and a stream streams. Written against mitmproxy 12.2; tests/interceptor/mitm/test_second_try.py
 fails when its insides change.
 """
 

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from rest_framework.test import APIClient
 
 from flows.models import Flow
-from tests.flows.har_schema import assert_valid
+from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 from tests.rows import make_flow
 

@@ -16,7 +16,7 @@ from flows.queries.flow_set import FlowSetError
 from flows.queries.jq import JqError
 from providers.base.errors import CcproxyError
 from tests.cli.conftest import Cli
-from tests.flows.har_schema import assert_valid
+from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 from tests.rows import make_flow
 

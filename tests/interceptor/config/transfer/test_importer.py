@@ -19,7 +19,7 @@ from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
 from providers.base.errors import ConfigError
 from providers.models import ConfigRevision, Provider, TransformRule
-from tests.config import product_files
+from tests.interceptor.config import product_files
 
 pytestmark = pytest.mark.django_db
 

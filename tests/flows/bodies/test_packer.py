@@ -24,7 +24,7 @@ from flows.redaction.json_fields import MAX_VALUE_BYTES, Field
 from flows.redaction.redactor import RedactedBody, mark
 from flows.redaction.scanner import MOST_SPOTS, Needles
 from tests.flows.agent_session import made_up
-from tests.flows.test_redact import ENCODINGS, KEY, redactor
+from tests.flows.redaction.test_redactor import ENCODINGS, KEY, redactor
 
 SHORT = "pa55word"
 LONG = "eyJhbGciOiJSUzI1NiJ9." + "".join(

@@ -13,7 +13,7 @@ import pytest
 from flows.bodies.complete_flow import WholeFlow, whole_flows
 from flows.export.har import har_text
 from flows.models import Flow
-from tests.flows.har_schema import assert_valid
+from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, add_flow, add_side, seed_all
 from tests.parts import change_sides
 from tests.rows import make_flow

@@ -20,7 +20,7 @@ from interceptor.config.snapshot.schema import Snapshot
 from interceptor.exchange.flow_state import METADATA_KEY, FlowState
 from interceptor.exchange.tee import StreamTee
 from tests.fakes.raw_upstream import GOOD, RawUpstream
-from tests.interceptor.misbehaving import EVENT, STREAM_HEAD, chunk
+from tests.interceptor.mitm.misbehaving import EVENT, STREAM_HEAD, chunk
 from tests.interceptor.proxied import ListSink, Running, provider, running_proxy, snapshot
 
 TIMEOUT_S = 20.0

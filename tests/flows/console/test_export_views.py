@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from flows.export.codegen import KINDS
-from tests.flows.har_schema import assert_valid
+from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 
 pytestmark = pytest.mark.django_db

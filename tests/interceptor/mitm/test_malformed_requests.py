@@ -16,7 +16,7 @@ import pytest
 from interceptor.addons import timeouts
 from interceptor.mitm import http1_layers
 from tests.fakes.upstream import Script, Upstream
-from tests.interceptor.malformed import CASES, LIMIT, Case
+from tests.interceptor.mitm.malformed import CASES, LIMIT, Case
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 
 ANSWER_TIMEOUT_S = 8.0

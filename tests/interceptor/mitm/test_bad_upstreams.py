@@ -16,7 +16,7 @@ import pytest
 from tests.e2e import raw
 from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.fakes.upstream import Upstream, sse
-from tests.interceptor.misbehaving import CASES, CUTS, ECHO, EVENT, STREAM_HEAD, Case, chunk
+from tests.interceptor.mitm.misbehaving import CASES, CUTS, ECHO, EVENT, STREAM_HEAD, Case, chunk
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 
 IDLE_TIMEOUT_S = 1.5

@@ -15,7 +15,7 @@ from interceptor.mitm.stream_shortcut import StreamLane
 from tests.e2e import raw
 from tests.fakes.raw_upstream import RawUpstream, Step
 from tests.fakes.upstream import Script, Upstream
-from tests.interceptor.misbehaving import EVENT, STREAM_HEAD, chunk
+from tests.interceptor.mitm.misbehaving import EVENT, STREAM_HEAD, chunk
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 
 PATH = "/v1/messages"
