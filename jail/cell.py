@@ -11,8 +11,8 @@ import subprocess
 from dataclasses import asdict, dataclass
 from typing import NoReturn
 
+from jail.network.uplink import stage_command
 from jail.stages import channel
-from jail.uplink import stage_command
 from providers.base.errors import ConfigError
 
 _READY_TIMEOUT_S = 10.0

@@ -20,15 +20,15 @@ from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.ca_bundle import write_bundle
 from jail.cell import Cell, Orders
 from jail.environment import MARKER, covered_folders, jail_environment, shown_files
+from jail.network.pcap import Capture
+from jail.network.ports import Forwarded, HostPorts, PortWatch
+from jail.network.rules import RESTORE, RESTORE_6, RuleSet, filter_rules, filter_rules_6
+from jail.network.slirp import TAP_MTU, Slirp
+from jail.network.uplink import Uplink
 from jail.options import Options
-from jail.pcap import Capture
-from jail.ports import Forwarded, HostPorts, PortWatch
-from jail.rules import RESTORE, RESTORE_6, RuleSet, filter_rules, filter_rules_6
-from jail.slirp import TAP_MTU, Slirp
 from jail.state import State
 from jail.supervise import hold_signals, wait_for
 from jail.tools import NEEDED, distribution, find_tools, install_hint
-from jail.uplink import Uplink
 from jail.wireguard.peer import Peer
 from jail.wireguard.process import InitiatorProcess
 from providers.base.errors import CcproxyError, ConfigError

@@ -16,8 +16,8 @@ from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import config_dir
 from interceptor.wireguard.lease_client import RUN_DIR, SOCKET_NAME
 from jail import state
+from jail.network.uplink import ROOT
 from jail.tools import NEEDED, OPTIONAL, distribution, find_tools, install_hint
-from jail.uplink import ROOT
 from providers.base.errors import ConfigError
 
 PROBE = Path(__file__).with_name("probe.py")

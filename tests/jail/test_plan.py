@@ -14,8 +14,8 @@ from jail.ca_bundle import VARIABLES, write_bundle
 from jail.command import main
 from jail.environment import covered_folders, jail_environment
 from jail.launcher import choose_backend, make_plan
+from jail.network.rules import host_ports
 from jail.options import Options, UsageError, parse
-from jail.rules import host_ports
 from jail.stages.listeners import loopback_listeners
 from jail.tools import distribution, install_hint
 from providers.base.errors import ConfigError

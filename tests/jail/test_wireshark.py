@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from jail.pcap import Capture
+from jail.network.pcap import Capture
 from tests.conftest import need
 from tests.jail.world import HOST, World
 

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jail.rules import RuleSet
+from jail.network.rules import RuleSet
 from jail.stages import BOOT, channel
 from providers.base.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_S = 5.0
 _START_TIMEOUT_S, _ORDER_TIMEOUT_S = 10.0, 20.0
 _CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from jail.relay import relay
-from jail.rules import RESTORE, host_ports
+from jail.network.relay import relay
+from jail.network.rules import RESTORE, host_ports
+from jail.network.uplink import Uplink
 from jail.stages.listeners import loopback_listeners
-from jail.uplink import Uplink
 from providers.base.errors import ConfigError
 
 POLL_S = 0.5
