@@ -10,8 +10,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from jail.pcap import Capture
 
+from jail.network.pcap import Capture
 from providers.base.errors import ConfigError
 
 
