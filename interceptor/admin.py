@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from interceptor.access.client_token import fill_with_new_token
 from interceptor.hooks import HOOKS
-from interceptor.hooks.table import find_hook
+from interceptor.hooks.table import describe_hook
 from interceptor.instances.health import is_fresh
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path
@@ -85,9 +85,7 @@ class HookSettingAdmin(ConfigModelAdmin):
 
     @column("Hook", header=True, ordering="name")
     def label(self, setting: HookSetting) -> list[str]:
-        # Only built-in hooks say what they do: looking up a user's own would import it here.
-        doc = find_hook(setting.name).doc if setting.name in HOOKS else "your own function"
-        return [setting.name, doc]
+        return [setting.name, describe_hook(setting.name)]
 
     @column("Stage", ordering="stage", label={"inbound": "info", "outbound": "primary"})
     def stage_label(self, setting: HookSetting) -> str:

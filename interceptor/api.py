@@ -10,6 +10,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.exceptions import ValidationError
 
 from interceptor.access.client_token import fill_with_new_token
+from interceptor.hooks.table import describe_hook
 from interceptor.instances.health import is_fresh, newest_revision
 from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path, validate_client_token
@@ -21,9 +22,16 @@ from providers.web.rest import ConfigViewSet, FullCleanSerializer, StaffWithMode
 class HookSerializer(FullCleanSerializer[HookSetting]):
     """A hook of the pipeline: a built-in name, or the dotted path of your own function."""
 
+    about = serializers.SerializerMethodField(
+        help_text="One line about the hook; “not built yet” for one that this version lacks."
+    )
+
     class Meta:
         model = HookSetting
-        fields = ["id", "stage", "position", "name", "enabled", "params", "changed_at"]
+        fields = ["id", "stage", "position", "name", "about", "enabled", "params", "changed_at"]
+
+    def get_about(self, setting: HookSetting) -> str:
+        return describe_hook(setting.name)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,6 +14,31 @@ from unfold.admin import ModelAdmin
 
 from providers.forms import ShortTextarea, StrictJSONField
 from providers.models import ConfigRevision
+
+if TYPE_CHECKING:
+    _RowForm = forms.ModelForm[models.Model]
+else:
+    _RowForm = forms.ModelForm
+
+
+class ListRowForm(_RowForm):
+    """One row of an admin list whose columns can be edited.
+
+    The model checks the whole row. Errors of fields that the list lacks stand above the row.
+    """
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        by_field = getattr(error, "error_dict", None)
+        if field is not None or by_field is None:
+            super().add_error(field, error)
+            return
+        for name, errors in by_field.items():
+            if name in self.fields or name == NON_FIELD_ERRORS:
+                super().add_error(None, ValidationError({name: errors}))
+                continue
+            label = name.replace("_", " ").capitalize()
+            for text in ValidationError(errors).messages:
+                super().add_error(None, f"{label}: {text}")
 
 
 class ConfigModelAdmin(ModelAdmin):
@@ -23,6 +50,13 @@ class ConfigModelAdmin(ModelAdmin):
     formfield_overrides = {
         models.JSONField: {"form_class": StrictJSONField, "widget": ShortTextarea}
     }
+
+    def get_changelist_form(
+        self, request: HttpRequest, **kwargs: Any
+    ) -> type[forms.ModelForm[Any]]:
+        kwargs.setdefault("form", ListRowForm)
+        found: type[forms.ModelForm[Any]] = super().get_changelist_form(request, **kwargs)
+        return found
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -1,6 +1,6 @@
-"""The built-in hooks: name → dotted path.
+"""Names of the product's hooks.
 
-A user's own hook needs no line here, only a setting with its path.
+A user's own hook needs no line here, only a setting with its dotted path.
 """
 
 from __future__ import annotations
@@ -11,3 +11,18 @@ HOOKS: dict[str, str] = {
     "verbose_mode": "interceptor.hooks.verbose_mode.verbose_mode",
     "commitbee_compat": "interceptor.hooks.commitbee_compat.commitbee_compat",
 }
+"""Built hooks: name → dotted path."""
+
+NOT_BUILT: dict[str, str] = {
+    "extract_pplx_files": "inbound",
+    "pplx_thread_inject": "inbound",
+    "gemini_cli": "outbound",
+    "pplx_stamp_headers": "outbound",
+    "pplx_preflight": "outbound",
+    "inject_mcp_notifications": "outbound",
+    "shape": "outbound",
+}
+"""Names that the product's files may use and this version cannot run: name → stage.
+
+Imports store them switched off. Move a name to `HOOKS` when its hook is built.
+"""

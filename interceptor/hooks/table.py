@@ -1,4 +1,4 @@
-"""Turn hook settings into a plan: names are looked up, parameters validated, the order computed."""
+"""Plans from hook settings: looks up names, validates parameters, computes the order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from interceptor.hooks import HOOKS
+from interceptor.hooks import HOOKS, NOT_BUILT
 from interceptor.pipeline.hook import HookSpec, Stage
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
 from providers.base.errors import ConfigError
@@ -27,17 +27,20 @@ class HookConf:
 
 
 def find_hook(name: str) -> HookSpec:
-    """The hook of a built-in name, or of the dotted path of a user's own function.
+    """Return the hook of a built-in name, or of the dotted path of a user's own function.
 
     Raises:
-        ConfigError: when there is none; the message says which part of the path is wrong.
+        ConfigError: there is no such hook; the message names the wrong part of the path.
     """
+    if name in NOT_BUILT:
+        raise ConfigError(f"hook “{name}” is not built yet")
     path = HOOKS.get(name, name)
     module_name, _, attribute = path.rpartition(".")
     if not module_name:
         raise ConfigError(f"there is no hook “{name}”; built in are {', '.join(sorted(HOOKS))}")
     if name not in HOOKS:
-        invalidate_caches()  # the file may be younger than this process
+        # The file may be younger than this process.
+        invalidate_caches()
     try:
         module = import_module(module_name)
     except Exception as exc:  # a user's file may fail in any way while it is imported
@@ -52,18 +55,30 @@ def find_hook(name: str) -> HookSpec:
     return found
 
 
+def describe_hook(name: str) -> str:
+    """Return one line about a hook for people.
+
+    A user's own function is not looked up: that would import its module.
+    """
+    if name in NOT_BUILT:
+        return "not built yet"
+    if name not in HOOKS:
+        return "your own function"
+    return find_hook(name).doc
+
+
 def build_plan(confs: Iterable[HookConf], stage: Stage) -> Plan:
-    """The plan of one stage.
+    """Build the plan of one stage.
 
     Raises:
-        ConfigError: for an unknown hook, or parameters its model refuses.
+        ConfigError: a hook is unknown, or its model refuses its parameters.
     """
     planned = []
     for conf in confs:
         if conf.stage != stage:
             continue
         if not conf.enabled and conf.name not in HOOKS:
-            # a switched-off hook may be one this version does not have, or a file that is gone
+            # A hook that is switched off may not be built yet, or its file may be gone.
             continue
         planned.append(_plan_one(conf))
     return make_plan(planned)

@@ -6,24 +6,16 @@ No Django.
 from __future__ import annotations
 
 from interceptor.config.files.whole_file import HookEntry, HookLists, ProviderSection, Sections
+from interceptor.hooks import NOT_BUILT
 
 BUILT_IN_HOOKS: dict[str, str] = {
     "inject_auth": "inbound",
     "extract_session_id": "inbound",
-    "extract_pplx_files": "inbound",
-    "pplx_thread_inject": "inbound",
-    "gemini_cli": "outbound",
-    "pplx_stamp_headers": "outbound",
-    "pplx_preflight": "outbound",
-    "inject_mcp_notifications": "outbound",
     "verbose_mode": "outbound",
     "commitbee_compat": "outbound",
-    "shape": "outbound",
+    **NOT_BUILT,
 }
-"""Every hook name the product's files may use, and its stage.
-
-`interceptor.hooks.HOOKS` says which exist so far.
-"""
+"""Every hook name the product's files may use → its stage."""
 
 _DEFAULT_HOOKS = ("inject_auth", "extract_session_id", "verbose_mode", "commitbee_compat")
 

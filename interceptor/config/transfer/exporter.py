@@ -13,7 +13,7 @@ import yaml
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, dotted
 from interceptor.config.files.whole_file import PRODUCT_HOOKS, TransformSection
-from interceptor.hooks import HOOKS
+from interceptor.hooks import NOT_BUILT
 from interceptor.models import HookSetting
 from providers.models import Provider, TransformRule
 
@@ -131,7 +131,7 @@ def _hook(setting: HookSetting) -> Any:
     A hook still to be built is off by itself, so that is not written.
     """
     name = PRODUCT_HOOKS + setting.name if setting.name in BUILT_IN_HOOKS else setting.name
-    off = not setting.enabled and (setting.name in HOOKS or setting.name not in BUILT_IN_HOOKS)
+    off = not setting.enabled and setting.name not in NOT_BUILT
     extra = ({"params": setting.params} if setting.params else {}) | (
         {"enabled": False} if off else {}
     )

@@ -27,7 +27,7 @@ from interceptor.config.files.whole_file import (
     TransformSection,
 )
 from interceptor.config.transfer.rows import Change, ImportReport, Target
-from interceptor.hooks import HOOKS
+from interceptor.hooks import HOOKS, NOT_BUILT
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
@@ -189,8 +189,7 @@ def _import_hooks(hooks: HookLists, document: Document, report: ImportReport) ->
         row = stored.get((stage, name)) or HookSetting(stage=stage, name=name)
         enabled = entry.enabled and _can_run(entry, Stage(stage), path, document, report)
         values = {"position": position[Stage(stage)], "params": entry.params, "enabled": enabled}
-        later = name in BUILT_IN_HOOKS and name not in HOOKS
-        Target(row, f"hook {stage}/{name}", path, document, skip_clean=later).write(values, report)
+        Target(row, f"hook {stage}/{name}", path, document).write(values, report)
         position[Stage(stage)] += 1
 
 
@@ -231,7 +230,7 @@ def _can_run(
     entry: HookEntry, stage: Stage, path: KeyPath, document: Document, report: ImportReport
 ) -> bool:
     """False, with a note, for a hook that this version does not have or that cannot be loaded."""
-    if entry.hook in BUILT_IN_HOOKS and entry.hook not in HOOKS:
+    if entry.hook in NOT_BUILT:
         report.notes.append(
             f"{dotted(path)}: {entry.hook} is not built yet; it is stored switched off"
         )

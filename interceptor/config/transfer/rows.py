@@ -48,10 +48,6 @@ class Target:
     document: Document
     keys: Mapping[str, KeyPath] = field(default_factory=dict)
     """Model field to its key below `path`, where the names differ."""
-    skip_clean: bool = False
-    """Check fields and constraints alone: for rows that are stored before this version can use
-    them.
-    """
 
     def write(self, values: Mapping[str, Any], report: ImportReport) -> None:
         """Set `values`, validate and save; a row that stays as it is is not saved.
@@ -67,18 +63,11 @@ class Target:
         for name, value in values.items():
             setattr(self.row, name, value)
         try:
-            self._check()
+            self.row.full_clean()
         except ValidationError as exc:
             raise self._refusal(exc) from None
         self.row.save()
         report.changes.append(Change("added" if is_new else "changed", self.what, tuple(details)))
-
-    def _check(self) -> None:
-        if self.skip_clean:
-            self.row.clean_fields()
-            self.row.validate_constraints()
-        else:
-            self.row.full_clean()
 
     def _refusal(self, failure: ValidationError) -> Exception:
         name, messages = next(iter(failure.message_dict.items()))
