@@ -1,4 +1,4 @@
-"""What a known-good request looks like.
+"""Known-good requests that serve as patterns for outgoing ones.
 
 Captured and replayed by later work; the table is its place.
 """
