@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-from flows.bytes.database_text import dumped
+from flows.bytes.database_text import database_json
 
 Lines = list[list[str]]
 """[[name, value], ...] in wire order, secrets redacted."""
@@ -108,11 +108,14 @@ class PartsDraft:
             1 + max((side["headers"] for side in self.sides), default=-1),
         )
         headers = b"[%b]" % b",".join(lists[:of_sides])
-        steps = b'{"headers":[%b],"steps":%b}' % (b",".join(lists[of_sides:]), dumped(self.steps))
-        return PartTexts(headers.decode(), dumped(self.sides).decode(), steps.decode())
+        steps = b'{"headers":[%b],"steps":%b}' % (
+            b",".join(lists[of_sides:]),
+            database_json(self.steps),
+        )
+        return PartTexts(headers.decode(), database_json(self.sides).decode(), steps.decode())
 
 
-def written(sides: Iterable[FlowSide], traces: Iterable[HookTrace]) -> PartTexts:
+def write_parts(sides: Iterable[FlowSide], traces: Iterable[HookTrace]) -> PartTexts:
     """The texts of sides and traces in their order."""
     draft = PartsDraft()
     draft.sides += [_plain(side, _FRESH_SIDE, _SIDE_HEADERS, draft) for side in sides]
@@ -144,7 +147,7 @@ def _plain(
         name: value for name, default in fresh.items() if (value := getattr(part, name)) != default
     }
     return values | {
-        name: draft.place(dumped(lines))
+        name: draft.place(database_json(lines))
         for name in lists
         if (lines := getattr(part, name)) is not None
     }

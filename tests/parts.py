@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from flows.bytes.database_text import dumped
+from flows.bytes.database_text import database_json
 from flows.models import BodyRef, Flow, FlowParts
 from flows.queries.selectors import sides_of, traces_of
-from flows.sides import FlowSide, HookTrace, written
+from flows.sides import FlowSide, HookTrace, write_parts
 
 
 def add_side(flow_id: str, side: str, **fields: Any) -> FlowSide:
@@ -51,9 +51,9 @@ def put_parts(flow_id: str, sides: Sequence[FlowSide], traces: Sequence[HookTrac
     """Store these sides and traces of a flow, in place of what was there, and which bodies it
     needs.
     """
-    FlowParts.objects.update_or_create(flow_id=flow_id, defaults=asdict(written(sides, traces)))
+    FlowParts.objects.update_or_create(flow_id=flow_id, defaults=asdict(write_parts(sides, traces)))
     names = list(dict.fromkeys(trace.hook for trace in traces if trace.outcome == "ran"))
-    Flow.objects.filter(pk=flow_id).update(hooks_ran=dumped(names).decode())
+    Flow.objects.filter(pk=flow_id).update(hooks_ran=database_json(names).decode())
     digests = {side.body_digest for side in sides} | {
         d for t in traces for d in (t.body_before, t.body_after)
     }

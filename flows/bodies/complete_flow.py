@@ -1,6 +1,4 @@
-"""A flow with everything that is stored of it, one at a time: what exports, diffs and "copy as" are
-made of.
-"""
+"""Flows with everything that is stored of them, for exports, diffs and "copy as"."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ MAX_MESSAGES: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class WholeFlow:
+class CompleteFlow:
     """A flow, its sides by name, the stored bytes by digest, and a websocket's first messages."""
 
     flow: Flow
@@ -27,21 +25,27 @@ class WholeFlow:
     messages: Sequence[WebSocketMessage] = ()
 
     def side(self, *names: str) -> FlowSide | None:
-        """The first of these sides that is there."""
-        return next((self.sides[name] for name in names if name in self.sides), None)
+        """Return the first of these sides that the flow has."""
+        for name in names:
+            if name in self.sides:
+                return self.sides[name]
+        return None
 
     def stored(self, side: FlowSide) -> bytes | None:
-        """The bytes as they are stored; None when they were not kept."""
-        if not side.body_digest:
-            return None if side.body_size_bytes else b""
-        return self.bodies.get(side.body_digest)
+        """Return the bytes as they are stored; None when they were not kept."""
+        if side.body_digest:
+            return self.bodies.get(side.body_digest)
+        return None if side.body_size_bytes else b""
 
     def plain(self, side: FlowSide | None) -> bytes:
-        """The body without its content encoding; empty when there is none, as stored when it cannot
-        be decoded.
+        """Return the body without its content encoding.
+
+        Empty when there is none; the stored bytes when they cannot be decoded.
         """
-        stored = self.stored(side) if side else None
-        if side is None or not stored:
+        if side is None:
+            return b""
+        stored = self.stored(side)
+        if not stored:
             return b""
         encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
         if not encoding:
@@ -50,27 +54,32 @@ class WholeFlow:
         return decoded.data if decoded.complete else stored
 
 
-def whole_flow(flow_id: str) -> WholeFlow | None:
-    """One flow, or None when there is none."""
-    return next(whole_flows([flow_id]), None)
+def load_flow(flow_id: str) -> CompleteFlow | None:
+    """Return one flow, or None when there is none."""
+    return next(load_flows([flow_id]), None)
 
 
-def whole_flows(ids: Sequence[str]) -> Iterator[WholeFlow]:
-    """Flows in the order of `ids`, the bodies of only one in memory; those that are gone meanwhile
-    are left out.
+def load_flows(ids: Sequence[str]) -> Iterator[CompleteFlow]:
+    """Yield flows in the order of `ids`; those deleted meanwhile are left out.
+
+    The bodies of only one flow are in memory at a time.
     """
-    for start in range(0, len(ids), _CHUNK_FLOWS):
-        chunk = [flow_id for flow_id in ids[start : start + _CHUNK_FLOWS] if "\0" not in flow_id]
+    # PostgreSQL refuses a text with NUL, and no flow has such an id.
+    askable = [flow_id for flow_id in ids if "\0" not in flow_id]
+    for start in range(0, len(askable), _CHUNK_FLOWS):
+        chunk = askable[start : start + _CHUNK_FLOWS]
         found = Flow.objects.select_related("parts").defer("parts__steps").in_bulk(chunk)
-        yield from (_with_bodies(found[flow_id]) for flow_id in chunk if flow_id in found)
+        for flow_id in chunk:
+            if flow_id in found:
+                yield _with_bodies(found[flow_id])
 
 
-def _with_bodies(flow: Flow) -> WholeFlow:
+def _with_bodies(flow: Flow) -> CompleteFlow:
     sides = flow.sides
     messages: list[WebSocketMessage] = []
     if flow.is_websocket:
-        messages = list(WebSocketMessage.objects.filter(flow=flow).order_by("seq")[:MAX_MESSAGES])
-    digests = [side.body_digest for side in sides.values()] + [
-        message.body_digest for message in messages
-    ]
-    return WholeFlow(flow, sides, load_bodies(digests), messages)
+        in_order = WebSocketMessage.objects.filter(flow=flow).order_by("seq")
+        messages = list(in_order[:MAX_MESSAGES])
+    digests = [side.body_digest for side in sides.values()]
+    digests += [message.body_digest for message in messages]
+    return CompleteFlow(flow, sides, load_bodies(digests), messages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.compare.diff import JsonChange
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.display.units import plural
@@ -35,7 +35,7 @@ class Pair:
     note: str = ""
 
 
-def compare_flows(before: WholeFlow, after: WholeFlow, part: str) -> Pair:
+def compare_flows(before: CompleteFlow, after: CompleteFlow, part: str) -> Pair:
     """Compare one part, a name of `PARTS`.
 
     An answer that was streamed is compared by what it says.
@@ -76,7 +76,7 @@ def _line(side: FlowSide) -> str:
 
 
 def _views(
-    before: WholeFlow, old: FlowSide, after: WholeFlow, new: FlowSide, *, is_answer: bool
+    before: CompleteFlow, old: FlowSide, after: CompleteFlow, new: FlowSide, *, is_answer: bool
 ) -> tuple[BodyView | None, BodyView | None]:
     views = [
         body_view(side.side, flow.plain(side), header(side.headers, "content-type"))
@@ -117,7 +117,7 @@ def in_words(pair: Pair) -> str:
     return f"different in {', '.join([*(['the first line'] if change.urls else []), *words])}"
 
 
-def pair_json(before: WholeFlow, after: WholeFlow) -> dict[str, Any]:
+def pair_json(before: CompleteFlow, after: CompleteFlow) -> dict[str, Any]:
     """All parts for programs."""
     parts = {}
     for part in PARTS:

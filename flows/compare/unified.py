@@ -12,7 +12,7 @@ from difflib import unified_diff
 from itertools import pairwise
 from typing import Any, Final
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.display.safe_text import printable
 from flows.display.units import size
 from flows.reading.body_view import body_view
@@ -64,7 +64,7 @@ def compare_texts(
     return Comparison(what, *labels, found)
 
 
-def body_lines(flow: WholeFlow, *sides: str) -> list[str]:
+def body_lines(flow: CompleteFlow, *sides: str) -> list[str]:
     """A side's body as lines: JSON is pretty-printed, a binary body is one line that tells its size
     and digest.
     """
@@ -84,7 +84,7 @@ def body_lines(flow: WholeFlow, *sides: str) -> list[str]:
     return view.plain.decode("utf-8", "replace").splitlines()
 
 
-def compare_neighbours(flows: Iterator[WholeFlow]) -> Iterator[Comparison]:
+def compare_neighbours(flows: Iterator[CompleteFlow]) -> Iterator[Comparison]:
     """Each flow's forwarded request body against the one before it; only two flows are held at a
     time.
     """
@@ -97,7 +97,7 @@ def compare_neighbours(flows: Iterator[WholeFlow]) -> Iterator[Comparison]:
         )
 
 
-def compare_sides(flow: WholeFlow, *, headers: bool = False) -> list[Comparison]:
+def compare_sides(flow: CompleteFlow, *, headers: bool = False) -> list[Comparison]:
     """What the proxy made of one flow: address, request body and answer body, and headers when they
     are wanted.
     """
@@ -141,12 +141,12 @@ def compare_sides(flow: WholeFlow, *, headers: bool = False) -> list[Comparison]
     return found
 
 
-def header_lines(flow: WholeFlow, side_name: str) -> list[str]:
+def header_lines(flow: CompleteFlow, side_name: str) -> list[str]:
     """A side's headers, one a line."""
     side = flow.side(side_name)
     return [f"{name}: {value}" for name, value in side.headers] if side else []
 
 
-def short(flow: WholeFlow) -> str:
+def short(flow: CompleteFlow) -> str:
     """The id as people write it."""
     return flow.flow.pk[:SHORT_ID_CHARS]

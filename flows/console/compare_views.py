@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from flows.compare.flow_pair import PARTS, compare_flows, in_words
 from flows.console.pages import console_page
 from flows.display.safe_text import printable
@@ -16,7 +16,7 @@ def pair_page(request: HttpRequest, before_id: str, after_id: str) -> HttpRespon
     """Two flows compared: the requests as the clients sent them (`?of=client`), as forwarded, or
     the answers.
     """
-    flows = [whole_flow(flow_id) for flow_id in (before_id, after_id)]
+    flows = [load_flow(flow_id) for flow_id in (before_id, after_id)]
     before, after = flows
     if before is None or after is None:
         missing = before_id if before is None else after_id

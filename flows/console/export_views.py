@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from flows.console.pages import console_page
 from flows.display.safe_text import printable
 from flows.export.codegen import KINDS, copy_as
@@ -23,7 +23,7 @@ SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}
 @console_page
 def copy_page(request: HttpRequest, flow_id: str, kind: str) -> HttpResponse:
     """A flow's request in another form, to copy or (`?download=1`) to save."""
-    flow = whole_flow(flow_id)
+    flow = load_flow(flow_id)
     if flow is None or kind not in KINDS:
         return render(request, "flows/missing.html", {"flow_id": printable(flow_id)}, status=404)
     side = request.GET.get("side", "")

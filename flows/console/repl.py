@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
+from flows.bodies.complete_flow import CompleteFlow, load_flow, load_flows
 from flows.compare.unified import body_lines, compare_neighbours, compare_sides
 from flows.display.safe_text import printable
 from flows.display.units import plural
@@ -125,7 +125,7 @@ class FlowShell:
             Path(path).expanduser().open("wb") as file,
             audited("export", what, by=shell_caller(), detail="HAR"),
         ):
-            file.writelines(har_text(Flow.objects.in_bulk(ids).values(), whole_flows(ids)))
+            file.writelines(har_text(Flow.objects.in_bulk(ids).values(), load_flows(ids)))
         return len(ids)
 
     def clear(self, *refs: Reference) -> int:
@@ -157,8 +157,8 @@ class FlowShell:
                 raise CcproxyError(f"There is no flow {ref}; there are {len(self.ids)}.") from None
         return referred_ids([ref if isinstance(ref, str) else str(ref.get("id"))])[0]
 
-    def _whole(self, ref: Reference) -> WholeFlow:
-        found = whole_flow(self._id(ref))
+    def _whole(self, ref: Reference) -> CompleteFlow:
+        found = load_flow(self._id(ref))
         if found is None:
             raise CcproxyError("This flow is gone; refresh() reads the record again.")
         return found
@@ -167,7 +167,7 @@ class FlowShell:
         self._output.write("\n".join(map(printable, lines)) + "\n")
 
 
-def _parsed(whole: WholeFlow, *sides: str) -> Any:
+def _parsed(whole: CompleteFlow, *sides: str) -> Any:
     plain = whole.plain(whole.side(*sides))
     try:
         return json.loads(plain)

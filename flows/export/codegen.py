@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.display.safe_text import printable
 from flows.export.sdk_code import SDK_KINDS, sdk_code
 from flows.reading.transcript import transcript
@@ -78,7 +78,7 @@ class Call:
     body: bytes
 
 
-def copy_as(kind: str, flow: WholeFlow, side_name: str = "client") -> str:
+def copy_as(kind: str, flow: CompleteFlow, side_name: str = "client") -> str:
     """The request of one side (as the client sent it, or as it was forwarded) in the given form.
 
     Raises:
@@ -307,7 +307,7 @@ def _uses_env(call: Call) -> bool:
     )
 
 
-def kinds_for(flow: WholeFlow, side_name: str = "client") -> dict[str, str]:
+def kinds_for(flow: CompleteFlow, side_name: str = "client") -> dict[str, str]:
     """The forms that this flow can be written in."""
     found: dict[str, Any] = {}
     for kind, label in KINDS.items():

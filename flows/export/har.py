@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.models import Flow
 from flows.redaction.redactor import Redactor
 from flows.sides import FlowSide, header
@@ -41,7 +41,7 @@ _FACTS: Final = (
 )  # fmt: skip
 
 
-def har_text(pages: Iterable[Flow], flows: Iterable[WholeFlow]) -> Iterator[bytes]:
+def har_text(pages: Iterable[Flow], flows: Iterable[CompleteFlow]) -> Iterator[bytes]:
     """The document in pieces; `pages` and `flows` are the same flows, each read once."""
     creator = orjson.dumps({"name": CREATOR, "version": _CREATOR_VERSION})
     yield b'{"log":{"version":"1.2","creator":' + creator + b',"pages":['
@@ -71,13 +71,13 @@ def page(flow: Flow) -> dict[str, Any]:
     }
 
 
-def entries(flow: WholeFlow) -> list[dict[str, Any]]:
+def entries(flow: CompleteFlow) -> list[dict[str, Any]]:
     """The two entries of a flow."""
     return [_entry(flow, *OUTER_SIDES, inner=False), _entry(flow, *INNER_SIDES, inner=True)]
 
 
 def _entry(
-    flow: WholeFlow, request_name: str, response_name: str, *, inner: bool
+    flow: CompleteFlow, request_name: str, response_name: str, *, inner: bool
 ) -> dict[str, Any]:
     request = flow.side(request_name, "client" if not inner else "forwarded")
     response = flow.side(response_name, "delivered" if not inner else "upstream")
@@ -119,7 +119,7 @@ def _timings(flow: Flow, *, inner: bool) -> dict[str, float]:
     }
 
 
-def _request(flow: WholeFlow, side: FlowSide | None) -> dict[str, Any]:
+def _request(flow: CompleteFlow, side: FlowSide | None) -> dict[str, Any]:
     row = flow.flow
     url = (side.url if side else "") or row.forwarded_url or row.client_url or row.path
     found: dict[str, Any] = {
@@ -142,7 +142,7 @@ def _request(flow: WholeFlow, side: FlowSide | None) -> dict[str, Any]:
     return found
 
 
-def _response(flow: WholeFlow, side: FlowSide | None) -> dict[str, Any]:
+def _response(flow: CompleteFlow, side: FlowSide | None) -> dict[str, Any]:
     headers = side.headers if side else []
     plain = flow.plain(side)
     content: dict[str, Any] = {
@@ -175,7 +175,7 @@ def _response(flow: WholeFlow, side: FlowSide | None) -> dict[str, Any]:
     return found
 
 
-def _body(flow: WholeFlow, side: FlowSide) -> dict[str, Any]:
+def _body(flow: CompleteFlow, side: FlowSide) -> dict[str, Any]:
     """Text, or base64 with its `encoding`; a comment where it is not all of it."""
     stored, plain = flow.stored(side), flow.plain(side)
     comment = {}
@@ -209,7 +209,7 @@ def _query(url: str) -> list[dict[str, str]]:
     return [{"name": _text(name), "value": _text(value)} for name, value in pairs]
 
 
-def _messages(flow: WholeFlow) -> Iterator[dict[str, Any]]:
+def _messages(flow: CompleteFlow) -> Iterator[dict[str, Any]]:
     """As Chrome writes them: the time in seconds, opcode 1 for text and 2 for base64."""
     for message in flow.messages:
         data = flow.bodies.get(message.body_digest, b"")

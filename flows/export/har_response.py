@@ -8,7 +8,7 @@ from typing import Final
 from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
-from flows.bodies.complete_flow import whole_flows
+from flows.bodies.complete_flow import load_flows
 from flows.display.units import plural
 from flows.export.har import CONTENT_TYPE, har_text
 from flows.queries.flow_set import rows_of
@@ -24,7 +24,7 @@ def har_response(ids: Sequence[str], name: str = "ccproxy", *, by: Caller) -> St
     The audit log gets a row before the first byte; it says “done” once the last one was made.
     """
     entry = record_audit("export", plural(len(ids), "flow"), by=by, detail="HAR")
-    pieces = _settled(_grouped(har_text(rows_of(ids), whole_flows(ids))), entry)
+    pieces = _settled(_grouped(har_text(rows_of(ids), load_flows(ids))), entry)
     response = StreamingHttpResponse(_asynchronous(pieces), content_type=CONTENT_TYPE)
     response["Content-Disposition"] = f'attachment; filename="{name}.har"'
     response["X-Content-Type-Options"] = "nosniff"

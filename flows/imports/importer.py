@@ -17,7 +17,7 @@ from flows.imports.har import CaptureError, records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
 from flows.redaction.redactor import Redactor
-from flows.sides import written
+from flows.sides import write_parts
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SECRETS
@@ -135,7 +135,7 @@ def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows
                     *row.headers[place:],
                 ]
                 row.body_decoded = True
-    return replace(rows, parts=written(rebuilt, rows.traces))
+    return replace(rows, parts=write_parts(rebuilt, rows.traces))
 
 
 def _without_encoding(side: SideRecord) -> Headers:

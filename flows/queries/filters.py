@@ -13,7 +13,7 @@ import django_filters
 from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce, StrIndex
 
-from flows.bytes.database_text import dumped
+from flows.bytes.database_text import database_json
 from flows.models import Flow
 from flows.queries.header_filter import by_header
 
@@ -146,7 +146,7 @@ class FlowFilter(django_filters.FilterSet):
     def by_hook_ran(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Flows on which this hook ran, whether it changed something or not."""
         del name
-        named = dumped(
+        named = database_json(
             value
         ).decode()  # as the column spells it; "contains" would fold letters on SQLite
         return queryset.alias(ran_at=StrIndex("hooks_ran", Value(named))).filter(ran_at__gt=0)

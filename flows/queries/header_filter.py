@@ -10,7 +10,7 @@ from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from flows.bytes.database_text import dumped
+from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowParts
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
@@ -41,4 +41,4 @@ def _condition(wanted: str) -> Q:
 
 def _as_stored(text: str) -> str:
     """A text as it stands inside of a JSON string."""
-    return dumped(text).decode()[1:-1]
+    return database_json(text).decode()[1:-1]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.display.safe_text import printable
 from flows.reading.decoded import format_of, read_answer, read_request
 from flows.sides import FlowSide
@@ -33,7 +33,7 @@ class TranscriptError(CcproxyError):
     """This flow is no conversation; the message says why."""
 
 
-def transcript(flow: WholeFlow) -> str:
+def transcript(flow: CompleteFlow) -> str:
     """The conversation as the client sees it.
 
     Raises:
@@ -55,7 +55,7 @@ def transcript(flow: WholeFlow) -> str:
     return printable("\n".join([*parts, *_answer(flow, side)])) + "\n"
 
 
-def _facts(flow: WholeFlow) -> str:
+def _facts(flow: CompleteFlow) -> str:
     row = flow.flow
     facts = [f"{row.started_at:%Y-%m-%d %H:%M:%S} UTC", f"flow {row.pk}"]
     facts += [f"provider {row.provider}"] if row.provider else []
@@ -76,7 +76,7 @@ def _request(request: Request) -> Iterator[str]:
             yield from _block(block)
 
 
-def _answer(flow: WholeFlow, client: FlowSide) -> Iterator[str]:
+def _answer(flow: CompleteFlow, client: FlowSide) -> Iterator[str]:
     side = flow.side("delivered", "upstream")
     if side is None:
         return

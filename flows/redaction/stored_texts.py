@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from flows.bytes.database_text import storable
+from flows.bytes.database_text import storable_text
 from flows.redaction.redactor import Redactor
 
 REMEMBERED_TEXTS: Final = 4096
@@ -63,5 +63,5 @@ class StoredTexts:
         if (
             redacted == value and len(value) <= REMEMBERED_CHARS
         ):  # what holds a secret is not kept in memory
-            texts[value] = storable(value)
-        return storable(redacted)
+            texts[value] = storable_text(value)
+        return storable_text(redacted)

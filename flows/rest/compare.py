@@ -11,7 +11,7 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from flows.compare.flow_pair import pair_json
 from providers.web.rest import Conflict
 
@@ -28,7 +28,7 @@ class PairView(APIView):
         """
         if not request.user.has_perm("flows.view_flow"):
             raise PermissionDenied
-        before, after = whole_flow(flow_id), whole_flow(other_id)
+        before, after = load_flow(flow_id), load_flow(other_id)
         if before is None or after is None:
             raise NotFound("There is no such flow; it may have been cleared.")
         try:

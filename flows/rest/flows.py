@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from flows.export.codegen import KINDS, copy_as
 from flows.export.har import CONTENT_TYPE as HAR_TYPE
 from flows.export.har_response import har_response
@@ -222,7 +222,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         side = request.query_params.get("side", "client")
         if side not in ("client", "forwarded"):
             raise ParseError({"side": ["Choose client or forwarded."]})
-        flow = whole_flow(pk)
+        flow = load_flow(pk)
         if flow is None or kind not in KINDS:
             raise NotFound("There is no such flow or form.")
         try:

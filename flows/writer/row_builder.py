@@ -13,7 +13,7 @@ from typing import Any
 
 from flows.bodies.packed_body import PackedBody
 from flows.bodies.packer import Packer, Stored
-from flows.bytes.database_text import dumped, storable
+from flows.bytes.database_text import database_json, storable_text
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
 from flows.reading.search_text import answer, question, search_text
@@ -268,7 +268,7 @@ class RowBuilder:
         if self._redactor.text(both := f'{asked}""{said}') != both:
             asked, said = self._redactor.text(asked), self._redactor.text(said)
         text = search_text(_names_in(flow), asked, said)
-        return storable(text).lower()  # secrets are found as they are spelled
+        return storable_text(text).lower()  # secrets are found as they are spelled
 
     def _readable(self, name: str, kept: _Kept) -> bytes:
         side, encoding = kept.recorded.get(name, (None, ""))
@@ -281,7 +281,7 @@ class RowBuilder:
         place = kept.places.get(id(headers))  # the record holds them
         if place is None:
             place = kept.places[id(headers)] = kept.parts.place(
-                dumped(self._redactor.headers(headers))
+                database_json(self._redactor.headers(headers))
             )
         return place
 
@@ -346,7 +346,7 @@ def hooks_that_changed(record: FlowRecord) -> list[str]:
     not count.
     """
     names = (
-        storable(step.hook)
+        storable_text(step.hook)
         for step in record.hooks
         if step.changed
         and step.stage != "transform"
@@ -357,7 +357,7 @@ def hooks_that_changed(record: FlowRecord) -> list[str]:
 
 def hooks_that_ran(record: FlowRecord) -> str:
     """Names of the hooks that ran, each once, as the text of their column."""
-    return dumped(
+    return database_json(
         list(dict.fromkeys(step.hook for step in record.hooks if step.outcome == "ran"))
     ).decode()
 

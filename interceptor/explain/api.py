@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flows.bodies.complete_flow import whole_flow, whole_flows
+from flows.bodies.complete_flow import load_flow, load_flows
 from flows.models import Flow
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import explain
@@ -65,7 +65,7 @@ class ExplainView(APIView):
             raise ParseError({unknown[0][:100]: ["There is no such field."]})
         dry = None
         if "flow" in data:
-            flow = whole_flow(data["flow"]) if isinstance(data["flow"], str) else None
+            flow = load_flow(data["flow"]) if isinstance(data["flow"], str) else None
             if flow is None:
                 raise NotFound("There is no such flow; it may have been cleared.")
         try:
@@ -113,7 +113,7 @@ class RuleTrialView(APIView):
         edited = self._edited(data)
         ids = list(Flow.objects.order_by("-started_at", "-id").values_list("pk", flat=True)[:last])
         try:
-            trial = try_rule(edited, whole_flows(ids))
+            trial = try_rule(edited, load_flows(ids))
         except CcproxyError as exc:
             raise Conflict(str(exc)) from None
         return Response(asdict(trial))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from interceptor.config.snapshot.load import load_snapshot, rule_conf
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.dry_run import Condition, Explanation, explain
@@ -57,7 +57,7 @@ def edited_snapshot(edited: TransformRule) -> Snapshot:
     return replace(load_snapshot(), rules=tuple(rule_conf(row) for row in rows))
 
 
-def try_rule(edited: TransformRule, flows: Iterable[WholeFlow]) -> Trial:
+def try_rule(edited: TransformRule, flows: Iterable[CompleteFlow]) -> Trial:
     """Run the flows through the configuration as it is and as it would be."""
     now, then = load_snapshot(), edited_snapshot(edited)
     moved: list[Moved] = []

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from flows.bodies.complete_flow import whole_flows
+from flows.bodies.complete_flow import load_flows
 from flows.console.pages import staff_page
 from flows.models import Flow
 from flows.queries.selectors import rows
@@ -82,7 +82,7 @@ def _rule(text: str) -> TransformRule | None:
 
 def _tried(edited: TransformRule, last: int) -> dict[str, Any]:
     ids = list(Flow.objects.order_by("-started_at", "-id").values_list("pk", flat=True)[:last])
-    trial = try_rule(edited, whole_flows(ids))
+    trial = try_rule(edited, load_flows(ids))
     shown = rows(Flow.objects.filter(pk__in=[moved.flow_id for moved in trial.moved])).in_bulk()
     moved = [
         (shown[found.flow_id], found, _differences(found))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import body_view
 from interceptor.explain.dry_run import DryRequest, Explanation
@@ -25,7 +25,7 @@ class RequestError(CcproxyError):
     """This cannot be read as a request; the message says what is missing."""
 
 
-def of_flow(flow: WholeFlow) -> DryRequest:
+def of_flow(flow: CompleteFlow) -> DryRequest:
     """The request of a recorded flow as its client sent it.
 
     Raises:

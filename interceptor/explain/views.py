@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from flows.console.pages import staff_page
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
@@ -43,7 +43,7 @@ def explain_page(request: HttpRequest) -> HttpResponse:
 
 
 def _recorded(flow_id: str) -> DryRequest:
-    flow = whole_flow(flow_id)
+    flow = load_flow(flow_id)
     if flow is None:
         raise RequestError("There is no such flow; it may have been cleared.")
     return of_flow(flow)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow
+from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Resend
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
@@ -72,7 +72,7 @@ class ResendView(APIView):
         if not request.user.has_perms(["flows.view_flow", PERMISSION]):
             raise PermissionDenied
         given = _checked(request.data)
-        flow = whole_flow(flow_id)
+        flow = load_flow(flow_id)
         if flow is None:
             raise NotFound("There is no such flow; it may have been cleared.")
         try:
@@ -100,7 +100,7 @@ def _checked(data: Any) -> dict[str, Any]:
     return data
 
 
-def _asked(flow: WholeFlow, given: dict[str, Any]) -> Outgoing:
+def _asked(flow: CompleteFlow, given: dict[str, Any]) -> Outgoing:
     """The request with the given parts in place of the recorded ones."""
     as_forwarded = given.get("as") == "forwarded"
     draft: Draft | None = None

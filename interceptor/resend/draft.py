@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.display.units import size
 from flows.export.codegen import readable
 from flows.reading.body_view import body_view
@@ -53,7 +53,7 @@ class Draft:
     """Why the body cannot be edited; it is sent as it was recorded then."""
 
 
-def recorded_side(flow: WholeFlow, *, as_forwarded: bool) -> FlowSide:
+def recorded_side(flow: CompleteFlow, *, as_forwarded: bool) -> FlowSide:
     """The side of a flow that is sent again.
 
     Raises:
@@ -79,7 +79,7 @@ def recorded_side(flow: WholeFlow, *, as_forwarded: bool) -> FlowSide:
     return side
 
 
-def draft_of(flow: WholeFlow, side: FlowSide) -> Draft:
+def draft_of(flow: CompleteFlow, side: FlowSide) -> Draft:
     """The side as texts."""
     text, locked = _editable(flow.plain(side), header(side.headers, "content-type"))
     lines = [f"{name}: {value}" for name, value in sent_lines(side)]

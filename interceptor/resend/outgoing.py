@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from flows.bodies.complete_flow import WholeFlow
+from flows.bodies.complete_flow import CompleteFlow
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
@@ -45,7 +45,7 @@ class Outgoing:
     `notes` say in sentences how it differs from what was recorded, apart from edits.
     """
 
-    flow: WholeFlow
+    flow: CompleteFlow
     side: FlowSide
     as_forwarded: bool
     method: str
@@ -63,7 +63,7 @@ class Outgoing:
 
 
 def outgoing(
-    flow: WholeFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: Draft | None = None
+    flow: CompleteFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: Draft | None = None
 ) -> Outgoing:
     """The request to send: as it was recorded, or as it was edited.
 
@@ -92,7 +92,7 @@ def outgoing(
     return request
 
 
-def _recorded(flow: WholeFlow, side: FlowSide, as_forwarded: bool) -> Outgoing:
+def _recorded(flow: CompleteFlow, side: FlowSide, as_forwarded: bool) -> Outgoing:
     lines = (
         _without(sent_lines(side), "content-encoding") if side.body_decoded else sent_lines(side)
     )
@@ -100,7 +100,7 @@ def _recorded(flow: WholeFlow, side: FlowSide, as_forwarded: bool) -> Outgoing:
     return Outgoing(flow, side, as_forwarded, method, target_of(side.url), lines, body)
 
 
-def _edited(flow: WholeFlow, side: FlowSide, as_forwarded: bool, draft: Draft) -> Outgoing:
+def _edited(flow: CompleteFlow, side: FlowSide, as_forwarded: bool, draft: Draft) -> Outgoing:
     """With what was not edited exactly as it was recorded."""
     known, request = draft_of(flow, side), _recorded(flow, side, as_forwarded)
     body = draft.body.replace("\r\n", "\n")

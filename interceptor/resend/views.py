@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow
+from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.console.pages import console_page, staff_page
 from flows.display.safe_text import printable
 from flows.models import Resend
@@ -33,7 +33,7 @@ def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
     """The request as it was recorded, ready to be edited and sent; `?as=forwarded` takes the
     proxy's side of it.
     """
-    flow = whole_flow(flow_id)
+    flow = load_flow(flow_id)
     if flow is None:
         return render(request, "flows/missing.html", {"flow_id": printable(flow_id)}, status=404)
     as_forwarded = _manner(request)
@@ -64,7 +64,7 @@ def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
 @staff_page
 def resend_preview(request: HttpRequest, flow_id: str) -> HttpResponse:
     """What the edited request changes, and what would happen to it. Nothing is sent."""
-    flow = whole_flow(flow_id)
+    flow = load_flow(flow_id)
     if flow is None:
         raise Http404("There is no such flow.")
     context = {"flow": flow.flow, "as_forwarded": _manner(request)}
@@ -97,7 +97,7 @@ def _manner(request: HttpRequest) -> bool:
     return given.get("as") == "forwarded"
 
 
-def _asked(flow: WholeFlow, given: QueryDict, *, as_forwarded: bool) -> dict[str, Any]:
+def _asked(flow: CompleteFlow, given: QueryDict, *, as_forwarded: bool) -> dict[str, Any]:
     """The draft, and the request it makes or why it makes none."""
     context: dict[str, Any] = {}
     try:

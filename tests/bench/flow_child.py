@@ -34,7 +34,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from ccproxy_site.process.database import ensure_database
-from flows.bodies.complete_flow import whole_flows
+from flows.bodies.complete_flow import load_flows
 from flows.export.har import har_text
 from flows.models import Flow
 from flows.queries.flow_set import jq_window, newest, rows_of
@@ -118,7 +118,7 @@ def exports() -> Iterator[Figure]:
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far was that of the seed
     before, begun = _peak_mb(), time.perf_counter()
     ids = list(newest(HAR_FLOWS).values_list("pk", flat=True))
-    size = sum(len(piece) for piece in har_text(rows_of(ids), whole_flows(ids)))
+    size = sum(len(piece) for piece in har_text(rows_of(ids), load_flows(ids)))
     yield Figure("export", f"HAR of {len(ids)} flows", time.perf_counter() - begun, "s", 10)
     yield Figure("export", f"HAR of {size / 1e6:.0f} MB, memory", _peak_mb() - before, "MB", 150)
     begun = time.perf_counter()

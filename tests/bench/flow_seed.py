@@ -19,7 +19,7 @@ from django.db.models import AutoField, Model
 
 from flows.bodies.packed_body import PackedBody, pack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
-from flows.sides import FlowSide, HookTrace, written
+from flows.sides import FlowSide, HookTrace, write_parts
 from tests.flows.agent_session import Texts, made_up
 
 REQUEST_CHARS = 15_000
@@ -201,7 +201,7 @@ def _write(made: list[_Made]) -> None:
     with transaction.atomic():
         create(FlowBody, [_body(body) for one in made for body in one.bodies()])
         create(Flow, [one.flow for one in made])
-        texts = {one.id: asdict(written(one.sides(), one.hooks())) for one in made}
+        texts = {one.id: asdict(write_parts(one.sides(), one.hooks())) for one in made}
         create(FlowParts, [FlowParts(flow_id=flow_id, **parts) for flow_id, parts in texts.items()])
         create(
             BodyRef,

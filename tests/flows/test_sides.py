@@ -13,7 +13,7 @@ from flows.models import BodyRef, Flow, FlowBody
 from flows.queries.filters import FlowFilter
 from flows.record import FlowRecord, HookStep
 from flows.redaction.redactor import Redactor
-from flows.sides import FlowSide, HookTrace, read_sides, read_traces, written
+from flows.sides import FlowSide, HookTrace, read_sides, read_traces, write_parts
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
@@ -59,7 +59,7 @@ def build(record: FlowRecord) -> None:
 
 
 def test_what_was_written_is_read() -> None:
-    parts = written(SIDES, TRACES)
+    parts = write_parts(SIDES, TRACES)
     assert list(read_sides(parts.headers, parts.sides).values()) == SIDES
     assert read_traces(parts.headers, parts.steps) == TRACES
     assert orjson.loads(parts.headers) == [LINES, []], (
@@ -68,7 +68,7 @@ def test_what_was_written_is_read() -> None:
 
 
 def test_nothing_is_something_too() -> None:
-    parts = written([], [])
+    parts = write_parts([], [])
     assert (read_sides(parts.headers, parts.sides), read_traces(parts.headers, parts.steps)) == (
         {},
         [],
@@ -77,7 +77,9 @@ def test_nothing_is_something_too() -> None:
 
 def test_what_no_database_takes_is_spelled_out() -> None:
     odd = [["caf\udce9", "a\0b"], ["x", "\\u0000"]]
-    parts = written([FlowSide("client", reason="\ud800", headers=odd)], [HookTrace(0, hook="\0")])
+    parts = write_parts(
+        [FlowSide("client", reason="\ud800", headers=odd)], [HookTrace(0, hook="\0")]
+    )
     assert "\0" not in "".join((parts.headers, parts.sides, parts.steps))
     found = read_sides(parts.headers, parts.sides)["client"]
     assert (found.reason, found.headers) == ("\\ud800", [["caf\\xe9", "a\\x00b"], ["x", "\\u0000"]])

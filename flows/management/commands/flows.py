@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from flows.bodies.complete_flow import WholeFlow, whole_flows
+from flows.bodies.complete_flow import CompleteFlow, load_flows
 from flows.compare.unified import Comparison, compare_neighbours, compare_sides, short
 from flows.display.progress import counted
 from flows.display.safe_text import printable
@@ -173,7 +173,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
 
     def _as(self, options: Namespace) -> None:
-        flow = next(whole_flows(referred_ids(options.flows)))
+        flow = next(load_flows(referred_ids(options.flows)))
         self.stdout.write(
             copy_as(options.kind, flow, "forwarded" if options.forwarded else "client"), ending=""
         )
@@ -207,8 +207,8 @@ class Command(BaseCommand):
             )
         return ids
 
-    def _whole(self, ids: Sequence[str]) -> Iterator[WholeFlow]:
-        return counted(whole_flows(ids), len(ids), "flows", self.stderr)
+    def _whole(self, ids: Sequence[str]) -> Iterator[CompleteFlow]:
+        return counted(load_flows(ids), len(ids), "flows", self.stderr)
 
     def _print_json(self, values: Iterable[Any]) -> None:
         """An array, written value by value: the whole record need not fit into memory."""
@@ -282,6 +282,6 @@ def _asked(options: Namespace) -> QuerySet[Flow]:
     return newest(options.number, options.among)
 
 
-def _compared(flow: WholeFlow, *, headers: bool) -> dict[str, Any]:
+def _compared(flow: CompleteFlow, *, headers: bool) -> dict[str, Any]:
     comparisons = [comparison.as_json() for comparison in compare_sides(flow, headers=headers)]
     return {"id": flow.flow.pk, "comparisons": comparisons}

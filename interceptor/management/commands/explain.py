@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.queries.flow_set import referred_ids
@@ -60,7 +60,7 @@ def _request(flow: str | None, file: str | None) -> DryRequest:
             )
         except OSError as exc:
             raise RequestError(f"{file} cannot be read: {exc.strerror}") from None
-    whole = whole_flow(referred_ids([flow or ""])[0])
+    whole = load_flow(referred_ids([flow or ""])[0])
     if whole is None:
         raise RequestError("This flow is gone.")
     return of_flow(whole)

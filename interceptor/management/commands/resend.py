@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow
+from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.live.answer_so_far import answer_since
@@ -60,7 +60,7 @@ class Command(BaseCommand):
     def handle(
         self, *_: Any, flow: str, as_forwarded: bool, edit: bool, yes: bool, **__: Any
     ) -> None:
-        whole = whole_flow(referred_ids([flow])[0])
+        whole = load_flow(referred_ids([flow])[0])
         if whole is None:
             raise ResendError("This flow is gone.")
         draft = self._edited(whole, as_forwarded=as_forwarded, ask=not yes) if edit else None
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             self.stderr.write(printable(note))
         self._follow(send_again(request, shell_caller()))
 
-    def _edited(self, flow: WholeFlow, *, as_forwarded: bool, ask: bool) -> Draft | None:
+    def _edited(self, flow: CompleteFlow, *, as_forwarded: bool, ask: bool) -> Draft | None:
         """The request out of an editor; None when nothing was changed, or when the answer is no."""
         known = draft_of(flow, recorded_side(flow, as_forwarded=as_forwarded))
         before = as_text(known)
@@ -115,7 +115,7 @@ class Command(BaseCommand):
 
 def _whole_answer(flow_id: str) -> str:
     """What an answer says that was not streamed; all of it where that cannot be told."""
-    flow = whole_flow(flow_id)
+    flow = load_flow(flow_id)
     side = answer_side(flow.sides) if flow else None
     if flow is None or side is None:
         return ""

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow
+from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.display.safe_text import printable
 from flows.export.codegen import (
     KINDS,
@@ -40,7 +40,7 @@ ANSWER = {"content-type": "application/json"}
 
 def flow_of(
     body: bytes, url: str, headers: dict[str, str] | None = None, **fields: Any
-) -> WholeFlow:
+) -> CompleteFlow:
     flow = Flow(id="f" * 36, method="POST", **fields)
     lines = [[name, value] for name, value in (headers or CLIENT_HEADERS).items()]
     side = FlowSide(
@@ -51,7 +51,7 @@ def flow_of(
         body_digest="d",
         body_size_bytes=len(body),
     )
-    return WholeFlow(flow, {"client": side}, {"d": body})
+    return CompleteFlow(flow, {"client": side}, {"d": body})
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +333,7 @@ def test_env_is_the_only_place_for_a_variable():
 @pytest.mark.django_db
 def test_a_transcript_has_turns_calls_results_and_the_answer():
     seed_all()
-    flow = whole_flow(IDS["anthropic"])
+    flow = load_flow(IDS["anthropic"])
     assert flow is not None
     text = copy_as("markdown", flow)
     assert text.startswith("# claude-haiku-4-5\n")
@@ -354,7 +354,7 @@ def test_a_transcript_has_turns_calls_results_and_the_answer():
 def test_every_form_of_every_flow_is_safe_or_refused(side: str):
     seed_all()
     for flow_id in IDS.values():
-        flow = whole_flow(flow_id)
+        flow = load_flow(flow_id)
         assert flow is not None
         for kind in KINDS:
             try:

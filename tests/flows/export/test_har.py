@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.bodies.complete_flow import WholeFlow, whole_flows
+from flows.bodies.complete_flow import CompleteFlow, load_flows
 from flows.export.har import har_text
 from flows.models import Flow
 from tests.flows.export.har_schema import assert_valid
@@ -27,7 +27,7 @@ def har(*ids: str) -> dict[str, Any]:
     )
     rows = Flow.objects.in_bulk(chosen)
     found: dict[str, Any] = json.loads(
-        b"".join(har_text((rows[pk] for pk in chosen), whole_flows(chosen)))
+        b"".join(har_text((rows[pk] for pk in chosen), load_flows(chosen)))
     )
     assert_valid(found)
     return found["log"]  # type: ignore[no-any-return]
@@ -142,8 +142,8 @@ def test_flows_are_asked_for_one_at_a_time():
     rows = [make_flow(body=b"%d" % number) for number in range(3)]
     asked: list[str] = []
 
-    def watched() -> Iterator[WholeFlow]:
-        for flow in whole_flows([row.pk for row in rows]):
+    def watched() -> Iterator[CompleteFlow]:
+        for flow in load_flows([row.pk for row in rows]):
             asked.append(flow.flow.pk)
             yield flow
 

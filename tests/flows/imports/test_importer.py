@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow, whole_flows
+from flows.bodies.complete_flow import CompleteFlow, load_flow, load_flows
 from flows.export.har import har_text
 from flows.imports.har import CaptureError, records_of_har
 from flows.imports.importer import import_file, import_records, parsed_har
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.django_db
 
 
 def exported(*ids: str) -> bytes:
-    return b"".join(har_text(rows_of(ids), whole_flows(ids)))
+    return b"".join(har_text(rows_of(ids), load_flows(ids)))
 
 
-def contents(flow: WholeFlow) -> dict[str, Any]:
+def contents(flow: CompleteFlow) -> dict[str, Any]:
     """What a round trip keeps of the sides that were there."""
     return {
         name: (side.url, side.method, side.status_code, side.headers, flow.plain(side))
@@ -43,12 +43,12 @@ def contents(flow: WholeFlow) -> dict[str, Any]:
 
 
 def round_trip(*ids: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    before = [contents(flow) for flow in whole_flows(ids)]
+    before = [contents(flow) for flow in load_flows(ids)]
     data = exported(*ids)
     clear_ids(ids)
     assert not Flow.objects.filter(pk__in=ids).exists()
     assert import_records(records_of_har(parsed_har(data)), decoded=True).new == len(ids)
-    return before, [contents(flow) for flow in whole_flows(ids)]
+    return before, [contents(flow) for flow in load_flows(ids)]
 
 
 def test_what_was_exported_comes_back():
@@ -174,13 +174,13 @@ def test_another_tools_file_is_taken_in_without_its_secrets(tmp_path: Path):
     )
     assert flow.started_at.isoformat() == "2026-11-01T08:00:00.500000+00:00"
     assert (flow.connect_ms, flow.first_byte_ms, flow.duration_ms) == (20, 100, 120.5)
-    whole = whole_flow(flow.pk)
+    whole = load_flow(flow.pk)
     assert whole is not None
     assert whole.plain(whole.side("delivered")) == b"\xff\x00"
     assert "canary" not in json.dumps([side.headers for side in whole.sides.values()])
     form = Flow.objects.get(host="example.com")
     assert form.state == "error"
-    assert whole_flow(form.pk).plain(form.sides["client"]) == b"a=b+c"  # type: ignore[union-attr]
+    assert load_flow(form.pk).plain(form.sides["client"]) == b"a=b+c"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_a_mitmproxy_capture(tmp_path: Path):
         "address",
         200,
     )
-    whole = whole_flow(done.pk)
+    whole = load_flow(done.pk)
     assert whole is not None
     assert [whole.plain(side) for side in whole.sides.values()] == [
         b"content",

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from flows.bodies.complete_flow import whole_flow
+from flows.bodies.complete_flow import load_flow
 from interceptor.access.client_token import create_client_token
 from interceptor.addons.websocket import REFUSAL
 from interceptor.config.snapshot.load import load_snapshot
@@ -202,7 +202,7 @@ def test_a_pasted_request():
 def test_every_recorded_flow_can_be_asked_about(configured: Path):
     seed_all()
     for flow_id in IDS.values():
-        flow = whole_flow(flow_id)
+        flow = load_flow(flow_id)
         assert flow is not None
         if flow.side("client", "forwarded"):
             explain(load_snapshot(), of_flow(flow))

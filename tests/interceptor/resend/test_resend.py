@@ -16,7 +16,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from flows.bodies.complete_flow import WholeFlow, whole_flow
+from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Resend
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.instances.processes import own_instance
@@ -50,7 +50,7 @@ def provider(tmp_path: Path) -> None:
 
 def record(
     name: str = "f", *, body: bytes | None = None, url: str = "", extra: Any = (), **side: Any
-) -> WholeFlow:
+) -> CompleteFlow:
     """A flow of a sentinel's client, with a forwarded side whose credential was cut out."""
     data = json.dumps(BODY, ensure_ascii=False).encode() if body is None else body
     flow = add_flow(
@@ -77,21 +77,21 @@ def record(
         url=f"https://api.anthropic.com{target}",
         **side,
     )
-    found = whole_flow(name)
+    found = load_flow(name)
     assert found is not None
     return found
 
 
-def ask(flow: WholeFlow, *, as_forwarded: bool = False, **edits: str) -> Outgoing:
+def ask(flow: CompleteFlow, *, as_forwarded: bool = False, **edits: str) -> Outgoing:
     edited = replace(draft(flow, as_forwarded=as_forwarded), **edits) if edits else None
     return outgoing(flow, load_snapshot(), as_forwarded=as_forwarded, draft=edited)
 
 
-def draft(flow: WholeFlow, *, as_forwarded: bool = False) -> Draft:
+def draft(flow: CompleteFlow, *, as_forwarded: bool = False) -> Draft:
     return draft_of(flow, recorded_side(flow, as_forwarded=as_forwarded))
 
 
-def refused(flow: WholeFlow, *, as_forwarded: bool = False, **edits: str) -> str:
+def refused(flow: CompleteFlow, *, as_forwarded: bool = False, **edits: str) -> str:
     with pytest.raises(ResendError) as caught:
         ask(flow, as_forwarded=as_forwarded, **edits)
     return str(caught.value)
@@ -159,7 +159,7 @@ def test_what_was_not_kept_is_not_sent(
 def test_a_dropped_body_is_not_sent() -> None:
     flow = record()
     change_sides(flow.flow.pk, body_digest="")
-    again = whole_flow(flow.flow.pk)
+    again = load_flow(flow.flow.pk)
     assert again is not None
     assert "Not all" in refused(again)
 
@@ -231,7 +231,7 @@ def test_bodies_that_no_editor_can_hold_go_as_they_are(body: bytes, why: str) ->
 
 def test_a_websocket_is_refused() -> None:
     seed_all()
-    flow = whole_flow(IDS["websocket"])
+    flow = load_flow(IDS["websocket"])
     assert flow is not None
     assert "websocket cannot be sent again" in refused(flow)
 
