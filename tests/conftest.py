@@ -1,4 +1,4 @@
-"""Shared fixtures."""
+"""Fixtures that several folders share: scripted servers, and clients that are signed in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from tests.fakes.raw_upstream import RawUpstream
+from tests.fakes.token_endpoint import TokenEndpoint
+from tests.fakes.upstream import Upstream
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,3 +43,44 @@ def corpus() -> Path:
     path = Path(os.environ.get("CCPROXY_TEST_CORPUS") or ROOT / "../shared/data").resolve()
     need(f"the recorded traffic at {path}", (path / "clients").is_dir())
     return path
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    """A scripted provider that takes any credential."""
+    with Upstream() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def raw_upstream() -> Iterator[RawUpstream]:
+    """A provider that sends exact bytes."""
+    with RawUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+def endpoint() -> Iterator[TokenEndpoint]:
+    """An OAuth token endpoint without logins."""
+    with TokenEndpoint() as server:
+        yield server
+
+
+@pytest.fixture
+def staff(client: Client, db: None) -> Client:
+    """A browser of a user who may read flows and no more."""
+    client.force_login(User.objects.create_user("ada", is_staff=True))
+    return client
+
+
+@pytest.fixture
+def admin(client: Client, db: None) -> Client:
+    """A browser of a superuser."""
+    client.force_login(User.objects.create_superuser("ada"))
+    return client
+
+
+@pytest.fixture
+def quick_hashing(settings: Settings) -> None:
+    """Passwords cost microseconds instead of a tenth of a second."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

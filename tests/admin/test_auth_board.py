@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,12 +22,6 @@ from tests.fakes.token_endpoint import TokenEndpoint
 from tests.rows import make_flow, make_provider
 
 PAGE = "/admin/providers/provider/auth-board/"
-
-
-@pytest.fixture
-def endpoint() -> Iterator[TokenEndpoint]:
-    with TokenEndpoint() as server:
-        yield server
 
 
 @pytest.fixture

@@ -17,14 +17,7 @@ from providers.models import FailureCount
 from providers.web.throttle import MAX_FAILURES
 from tests.rows import make_status
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _quick_hashing(settings):
-    settings.PASSWORD_HASHERS = [
-        "django.contrib.auth.hashers.MD5PasswordHasher"
-    ]  # the tests hash a hundred times
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashing")]
 
 
 def link() -> str:

@@ -16,14 +16,9 @@ from providers.models import AuditEntry, Provider
 from providers.web.throttle import MAX_FAILURES
 from tests.rows import make_provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashing")]
 SECRET = "sk-canary-4711-revealed"
 PASSWORD = "boss-password-1"
-
-
-@pytest.fixture(autouse=True)
-def _quick_hashing(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

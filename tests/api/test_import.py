@@ -40,12 +40,6 @@ def mflow() -> bytes:
     return file.getvalue()
 
 
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ada"))
-    return client
-
-
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -112,41 +106,41 @@ def test_a_form_file_on_disk(api: APIClient, settings):
         b"9:x",
     ],
 )
-def test_what_is_no_capture_is_a_400_that_says_so(api: APIClient, staff: Client, body: bytes):
+def test_what_is_no_capture_is_a_400_that_says_so(api: APIClient, admin: Client, body: bytes):
     answer = api.post(ADDRESS, body, content_type="application/octet-stream")
     assert (answer.status_code, list(answer.json())) == (400, ["detail"])
     form = api.post(ADDRESS, {"file": SimpleUploadedFile("x.har", body)}, format="multipart")
     assert form.status_code == 400
-    page = staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", body)})
+    page = admin.post("/flows/import/", {"file": SimpleUploadedFile("x.har", body)})
     assert page.status_code == 200
     assert 'class="problem"' in page.content.decode()
     assert Flow.objects.count() == 0
 
 
-def test_no_file_at_all(api: APIClient, staff: Client):
+def test_no_file_at_all(api: APIClient, admin: Client):
     assert api.post(ADDRESS, {"x": "y"}, format="multipart").status_code == 400
-    assert "Choose a file first." in staff.post("/flows/import/").content.decode()
+    assert "Choose a file first." in admin.post("/flows/import/").content.decode()
     broken = api.post(ADDRESS, b"--x\r\nnonsense", content_type="multipart/form-data; boundary=x")
     assert broken.status_code == 400
     assert api.post(ADDRESS, b"x", content_type="multipart/form-data").status_code == 400
 
 
 def test_a_file_over_the_bound_is_a_413(
-    api: APIClient, staff: Client, monkeypatch: pytest.MonkeyPatch
+    api: APIClient, admin: Client, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("flows.imports.uploads.MAX_UPLOAD_BYTES", 100)
     large = har("https://a.example/" + "x" * 200)
     answer = api.post(ADDRESS, large, content_type="application/json")
     assert answer.status_code == 413
     assert "ccproxy flows import FILE" in answer.json()["detail"]
-    page = staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)})
+    page = admin.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)})
     assert "ccproxy flows import FILE" in page.content.decode()
     monkeypatch.setattr(
         "flows.imports.uploads.MAX_UPLOAD_BYTES", -(1024**2)
     )  # the declared length is looked at first
     assert api.post(ADDRESS, large, content_type="application/json").status_code == 413
     assert (
-        staff.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)}).status_code
+        admin.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)}).status_code
         == 413
     )
 
@@ -171,18 +165,18 @@ def test_importing_needs_the_right_to_add_flows(
     assert strict.post("/flows/import/", files).status_code == 403
 
 
-def test_the_form_tells_what_came_in(staff: Client):
-    assert 'type="file"' in staff.get("/flows/import/").content.decode()
+def test_the_form_tells_what_came_in(admin: Client):
+    assert 'type="file"' in admin.get("/flows/import/").content.decode()
     files = [
         SimpleUploadedFile("<b>.har", har("https://a.example/1")),
         SimpleUploadedFile("y", har()),
     ]
-    html = staff.post("/flows/import/", {"file": files}).content.decode()
+    html = admin.post("/flows/import/", {"file": files}).content.decode()
     assert "&lt;b&gt;.har</b> 1 flow came in." in html
     assert "y</b> 0 flows came in." in html
 
 
-def test_hostile_text_out_of_a_file_is_shown_as_text(staff: Client, api: APIClient):
+def test_hostile_text_out_of_a_file_is_shown_as_text(admin: Client, api: APIClient):
     entry = {
         "request": {
             "method": HOSTILE,
@@ -201,7 +195,7 @@ def test_hostile_text_out_of_a_file_is_shown_as_text(staff: Client, api: APIClie
     assert api.post(ADDRESS, body, content_type="application/json").json()["new"] == 1
     flow = Flow.objects.get()
     for tab in ("chat", "client", "forwarded", "response", "changes", "context", "timing"):
-        page = staff.get(f"/flows/{flow.pk}/?tab={tab}")
+        page = admin.get(f"/flows/{flow.pk}/?tab={tab}")
         assert page.status_code == 200
         assert "<script>alert" not in page.content.decode()
         assert "\x1b" not in page.content.decode()

@@ -7,13 +7,13 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from interceptor.config.snapshot.schema import Snapshot
 from tests.fakes.upstream import Script, Upstream, sse
-from tests.interceptor.proxied import KEY, Running, provider, rule, running_proxy, snapshot
+from tests.interceptor.proxied import KEY, Running, provider, rule, snapshot
 
 BODY = (
     b'{ "model":"claude-x",  "max_tokens": 5, "messages":[{"role":"user","content":"hi \\u00e9"}] }'
@@ -26,14 +26,8 @@ HEADERS = {
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def proxy(upstream: Upstream) -> Iterator[Running]:
-    config = snapshot(
+def configuration(upstream: Upstream) -> Snapshot:
+    return snapshot(
         provider("up", upstream.port, headers=(("x-extra", "1"),)),
         provider("dead", 1),
         provider("based", upstream.port, path="/anthropic/v1/messages"),
@@ -45,8 +39,6 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
             rule(match_path="^/raw", dest_host="127.0.0.1", dest_path="/elsewhere"),
         ),
     )
-    with running_proxy(config) as running:
-        yield running
 
 
 def test_it_works(proxy: Running, upstream: Upstream) -> None:

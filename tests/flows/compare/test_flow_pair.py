@@ -18,12 +18,6 @@ pytestmark = pytest.mark.django_db
 JSON = {"content-type": "application/json"}
 
 
-@pytest.fixture
-def admin(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ada"))
-    return client
-
-
 def flow(
     name: str,
     asked: Any,

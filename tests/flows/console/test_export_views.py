@@ -18,13 +18,6 @@ from tests.flows.seed import IDS, seed_all
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def seeded(client: Client) -> Client:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
-    seed_all()
-    return client
-
-
 def har_of(response: Any) -> list[str]:
     assert response.status_code == 200
 

@@ -12,21 +12,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from flows.models import Flow
-from tests.flows.seed import HOSTILE, IDS, SESSION, add_flow, seed_all
+from tests.flows.seed import HOSTILE, IDS, SESSION, add_flow
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
-    return client
-
-
-@pytest.fixture
-def seeded(staff: Client) -> Client:
-    seed_all()
-    return staff
 
 
 def page(client: Client, address: str, status: int = 200) -> str:

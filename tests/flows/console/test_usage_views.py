@@ -24,12 +24,6 @@ from tests.flows.seed_session import SESSION, TURN_IDS, seed_session
 TODAY = date(2026, 11, 20)
 
 
-@pytest.fixture
-def staff(client: Client, db: None) -> Client:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
-    return client
-
-
 def page(client: Client, address: str, status: int = 200) -> str:
     response = client.get(address)
     assert response.status_code == status

@@ -27,13 +27,7 @@ GUIDE = (ROOT / "docs/console.md").read_text()
 
 
 @pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ada"))
-    return client
-
-
-@pytest.fixture
-def four(staff: Client) -> Client:
+def four(admin: Client) -> Client:
     """Flows that differ in everything a filter can ask for; "bare" has nothing that could be asked
     for.
     """
@@ -73,7 +67,7 @@ def four(staff: Client) -> Client:
     add_side(
         Flow.objects.get(pk="small"), "client", {"x-other": "anthropic-beta is mentioned, req_"}
     )
-    return staff
+    return admin
 
 
 def found(client: Client, **query: str) -> list[str]:

@@ -5,19 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.flows.seed import HOSTILE, IDS, seed_all
+from tests.flows.seed import HOSTILE, IDS
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def seeded(client: Client) -> Client:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
-    seed_all()
-    return client
 
 
 def page(client: Client, **params: str) -> str:

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from flows.display.markdown import rendered
@@ -26,12 +25,6 @@ from tests.flows.seed_session import TURN_IDS, picture, seed_session
 from tests.providers.wire.cases import load
 
 FIRST, SECOND, THIRD = TURN_IDS
-
-
-@pytest.fixture
-def staff(client: Client, db: None) -> Client:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
-    return client
 
 
 @pytest.fixture

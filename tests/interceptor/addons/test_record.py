@@ -27,19 +27,13 @@ TIMEOUT_S = 20.0
 NEVER_S = 600.0
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[RawUpstream]:
-    with RawUpstream() as server:
-        yield server
-
-
 @pytest.fixture
-def proxy(upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def proxy(raw_upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A proxy that hands over nothing at regular intervals, so that all there is comes from an
     announcement.
     """
     monkeypatch.setattr(record_module, "PROGRESS_INTERVAL_S", NEVER_S)
-    with running_proxy(snapshot(provider("up", upstream.port))) as running:
+    with running_proxy(snapshot(provider("up", raw_upstream.port))) as running:
         yield running
 
 
@@ -105,12 +99,12 @@ def test_a_stream_without_bytes_waits() -> None:
 def test_a_flow_that_ends_soon_is_handed_over_once(
     stream: bool,
     proxy: Running,
-    upstream: RawUpstream,
+    raw_upstream: RawUpstream,
     told: list[tuple[str, FlowRecord]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(record_module, "ANNOUNCE_AFTER_S", NEVER_S)
-    upstream.steps = lambda: [STREAM_HEAD + chunk(EVENT) + b"0\r\n\r\n"] if stream else [GOOD]
+    raw_upstream.steps = lambda: [STREAM_HEAD + chunk(EVENT) + b"0\r\n\r\n"] if stream else [GOOD]
     for _ in range(3):
         proxy.sink.of(ask(proxy))
     assert [kind for kind, _ in told] == ["finished"] * 3
@@ -119,7 +113,7 @@ def test_a_flow_that_ends_soon_is_handed_over_once(
 
 def test_what_has_ended_is_not_announced(
     proxy: Running,
-    upstream: RawUpstream,
+    raw_upstream: RawUpstream,
     told: list[tuple[str, FlowRecord]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -136,7 +130,7 @@ def test_what_has_ended_is_not_announced(
     async def announce() -> None:
         proxy.proxy._chain.record._announce()
 
-    upstream.steps = steps
+    raw_upstream.steps = steps
     ended = [proxy.sink.of(ask(proxy)).id for _ in range(2)]
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(ask, proxy)
@@ -151,7 +145,7 @@ def test_what_has_ended_is_not_announced(
 
 
 def test_a_flow_that_lasts_is_announced_before_and_after_its_answer_begins(
-    proxy: Running, upstream: RawUpstream, told: list[tuple[str, FlowRecord]]
+    proxy: Running, raw_upstream: RawUpstream, told: list[tuple[str, FlowRecord]]
 ) -> None:
     head, end = threading.Event(), threading.Event()
 
@@ -161,7 +155,7 @@ def test_a_flow_that_lasts_is_announced_before_and_after_its_answer_begins(
         end.wait(TIMEOUT_S)
         yield chunk(EVENT) + b"0\r\n\r\n"
 
-    upstream.steps = steps
+    raw_upstream.steps = steps
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(ask, proxy)
         try:

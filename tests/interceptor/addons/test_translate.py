@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from interceptor.config.snapshot.schema import Snapshot
 from providers.base.names import FORMAT_OF_TYPE, WIRE_FORMATS, WireFormatName
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.interceptor.proxied import (
@@ -20,7 +21,6 @@ from tests.interceptor.proxied import (
     key_auth,
     provider,
     rule,
-    running_proxy,
     snapshot,
 )
 
@@ -51,13 +51,7 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def proxy(upstream: Upstream) -> Iterator[Running]:
+def configuration(upstream: Upstream) -> Snapshot:
     headers = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
     made = [
         provider(kind, upstream.port, type=kind, path=path, auth=key_auth(headers.get(kind, "")))
@@ -73,8 +67,7 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
             name="to google",
         ),
     )
-    with running_proxy(snapshot(*made, rules=rules)) as running:
-        yield running
+    return snapshot(*made, rules=rules)
 
 
 @pytest.fixture(autouse=True)

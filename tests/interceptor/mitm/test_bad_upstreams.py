@@ -30,18 +30,14 @@ PATHS = {
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[RawUpstream]:
-    with RawUpstream() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def proxy(upstream: RawUpstream) -> Iterator[Running]:
+def proxy(raw_upstream: RawUpstream) -> Iterator[Running]:
     config = snapshot(
-        provider("up", upstream.port),
-        provider("chat", upstream.port, type="openai", path="/v1/chat/completions"),
-        provider("responses", upstream.port, type="openai_responses", path="/v1/responses"),
-        provider("google", upstream.port, type="google", path="/v1beta/models/{model}:{action}"),
+        provider("up", raw_upstream.port),
+        provider("chat", raw_upstream.port, type="openai", path="/v1/chat/completions"),
+        provider("responses", raw_upstream.port, type="openai_responses", path="/v1/responses"),
+        provider(
+            "google", raw_upstream.port, type="google", path="/v1beta/models/{model}:{action}"
+        ),
     )
     with running_proxy(config, idle_timeout_s=IDLE_TIMEOUT_S) as running:
         yield running
@@ -61,18 +57,18 @@ def ask(proxy: Running, path: str = "/v1/messages", body: bytes = b'{"model":"m"
             return raw.Answer(0, [])
 
 
-def check_next(proxy: Running, upstream: RawUpstream) -> None:
-    upstream.steps, upstream.reads_first = lambda: [GOOD], True
+def check_next(proxy: Running, raw_upstream: RawUpstream) -> None:
+    raw_upstream.steps, raw_upstream.reads_first = lambda: [GOOD], True
     answer = ask(proxy)
     assert (answer.status, answer.body) == (200, b"{}")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_its_client_gets_an_answer(
-    case: Case, proxy: Running, upstream: RawUpstream, caplog: pytest.LogCaptureFixture
+    case: Case, proxy: Running, raw_upstream: RawUpstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     count = len(proxy.sink.records)
-    upstream.steps, upstream.reads_first = case.steps, case.reads_first
+    raw_upstream.steps, raw_upstream.reads_first = case.steps, case.reads_first
     answer = ask(proxy)
     assert (answer.status, answer.complete) == (case.status, case.whole), answer.body[:500]
     if case.body is not None:
@@ -84,7 +80,7 @@ def test_its_client_gets_an_answer(
     record = proxy.sink.wait(count + 1)
     assert record.state == ("error" if case.status in (502, 504) or not case.whole else "done")
     assert ECHO.decode() not in record.error
-    check_next(proxy, upstream)
+    check_next(proxy, raw_upstream)
     assert "crashed" not in caplog.text and "Traceback" not in caplog.text
 
 
@@ -102,10 +98,10 @@ def last_event(body: bytes) -> dict[str, object]:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_stream_that_breaks_ends_with_an_error_event(
-    cut: str, path: str, proxy: Running, upstream: RawUpstream
+    cut: str, path: str, proxy: Running, raw_upstream: RawUpstream
 ) -> None:
     count = len(proxy.sink.records)
-    upstream.steps, upstream.reads_first = (
+    raw_upstream.steps, raw_upstream.reads_first = (
         lambda: [STREAM_HEAD, chunk(EVENT), chunk(EVENT), *CUTS[cut]],
         True,
     )
@@ -126,10 +122,10 @@ def test_a_stream_that_breaks_ends_with_an_error_event(
     assert sides["delivered"].body == answer.body
     assert (sides["upstream"].body or b"").startswith(EVENT + EVENT)
     assert b"error" not in (sides["upstream"].body or b"")
-    check_next(proxy, upstream)
+    check_next(proxy, raw_upstream)
 
 
-def test_the_event_follows_the_cut_at_once(proxy: Running, upstream: RawUpstream) -> None:
+def test_the_event_follows_the_cut_at_once(proxy: Running, raw_upstream: RawUpstream) -> None:
     cut_at: list[float] = []
 
     def steps() -> Iterator[bytes | float | str]:
@@ -138,13 +134,15 @@ def test_the_event_follows_the_cut_at_once(proxy: Running, upstream: RawUpstream
         cut_at.append(time.monotonic())
         yield "reset"
 
-    upstream.steps = steps
+    raw_upstream.steps = steps
     answer = ask(proxy)
     assert answer.complete and answer.pieces[-1][0] - cut_at[0] < 1.0
 
 
-def test_an_event_that_was_cut_is_closed_before_ours(proxy: Running, upstream: RawUpstream) -> None:
-    upstream.steps = lambda: [
+def test_an_event_that_was_cut_is_closed_before_ours(
+    proxy: Running, raw_upstream: RawUpstream
+) -> None:
+    raw_upstream.steps = lambda: [
         STREAM_HEAD,
         chunk(EVENT),
         chunk(b'event: x\ndata: {"half'),
@@ -160,35 +158,35 @@ def test_an_event_that_was_cut_is_closed_before_ours(proxy: Running, upstream: R
     [b"Content-Length: 500\r\n", b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"],
 )
 def test_a_stream_that_can_take_no_event_is_seen_to_be_cut(
-    framing: bytes, proxy: Running, upstream: RawUpstream
+    framing: bytes, proxy: Running, raw_upstream: RawUpstream
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + framing + b"\r\n"
-    upstream.steps = lambda: [head, chunk(EVENT), 0.05, "reset"]
+    raw_upstream.steps = lambda: [head, chunk(EVENT), 0.05, "reset"]
     answer = ask(proxy)
     assert (answer.status, answer.complete) == (200, False) and b"error" not in answer.body
 
 
-def test_a_connection_survives_an_error_event(proxy: Running, upstream: RawUpstream) -> None:
+def test_a_connection_survives_an_error_event(proxy: Running, raw_upstream: RawUpstream) -> None:
     with httpx.Client(headers={"x-api-key": "sk-ccproxy-up"}) as client:
         for _ in range(3):
-            upstream.steps = lambda: [STREAM_HEAD, chunk(EVENT), "reset"]
+            raw_upstream.steps = lambda: [STREAM_HEAD, chunk(EVENT), "reset"]
             assert b"event: error" in client.post(f"{proxy.url}/v1/messages", content=b"{}").content
-            upstream.steps = lambda: [GOOD]
+            raw_upstream.steps = lambda: [GOOD]
             assert client.post(f"{proxy.url}/v1/messages", content=b"{}").status_code == 200
 
 
-def test_a_slow_head_is_no_stall(proxy: Running, upstream: RawUpstream) -> None:
+def test_a_slow_head_is_no_stall(proxy: Running, raw_upstream: RawUpstream) -> None:
     pieces = [GOOD[start : start + 20] for start in range(0, len(GOOD), 20)]
     pauses: list[bytes | float] = [step for piece in pieces for step in (piece, IDLE_TIMEOUT_S / 8)]
-    upstream.steps = lambda: pauses
+    raw_upstream.steps = lambda: pauses
     assert ask(proxy).status == 200
 
 
-def test_a_stream_with_pauses_is_no_stall(proxy: Running, upstream: RawUpstream) -> None:
+def test_a_stream_with_pauses_is_no_stall(proxy: Running, raw_upstream: RawUpstream) -> None:
     events: list[bytes | float] = [
         step for _ in range(6) for step in (chunk(EVENT), IDLE_TIMEOUT_S / 2)
     ]
-    upstream.steps = lambda: [STREAM_HEAD, *events, b"0\r\n\r\n"]
+    raw_upstream.steps = lambda: [STREAM_HEAD, *events, b"0\r\n\r\n"]
     answer = ask(proxy)
     assert answer.complete and answer.body == EVENT * 6
     assert all(later >= earlier for (earlier, _), (later, _) in pairwise(answer.pieces))

@@ -29,25 +29,13 @@ BODY = b'{"model":"m","max_tokens":5,"messages":[]}'
 MANY_BYTES = os.urandom(3 * 1024 * 1024)
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def broken() -> Iterator[RawUpstream]:
-    with RawUpstream() as server:
-        yield server
-
-
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
     return tmp_path / "gate"
 
 
 @pytest.fixture
-def proxy(upstream: Upstream, broken: RawUpstream, gate: Path) -> Iterator[Running]:
+def proxy(upstream: Upstream, raw_upstream: RawUpstream, gate: Path) -> Iterator[Running]:
     late = CommandAuth(
         command=f"while [ ! -e '{gate}' ]; do sleep 0.02; done; echo late-token-0001",
         header="x-api-key",
@@ -55,8 +43,8 @@ def proxy(upstream: Upstream, broken: RawUpstream, gate: Path) -> Iterator[Runni
     config = snapshot(
         provider("up", upstream.port),
         provider("late", upstream.port, auth=late),
-        provider("broken", broken.port),
-        provider("chat", broken.port, type="openai", path="/v1/chat/completions"),
+        provider("broken", raw_upstream.port),
+        provider("chat", raw_upstream.port, type="openai", path="/v1/chat/completions"),
     )
     with running_proxy(config) as running:
         yield running
@@ -92,9 +80,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bytes]]:
 
 
 def test_head_and_body_leave_in_one_piece(
-    proxy: Running, broken: RawUpstream, written: list[tuple[int, bytes]]
+    proxy: Running, raw_upstream: RawUpstream, written: list[tuple[int, bytes]]
 ) -> None:
-    broken.steps, broken.reads_first = lambda: [GOOD], True
+    raw_upstream.steps, raw_upstream.reads_first = lambda: [GOOD], True
     headers = [
         ("Host", "localhost"),
         ("x-api-key", "sk-ccproxy-broken"),
@@ -105,8 +93,10 @@ def test_head_and_body_leave_in_one_piece(
         client.sendall(raw.request("POST", "/v1/messages", headers, BODY))
         answer = client.recv(65536)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"\r\n\r\n{}")
-    assert broken.requests[-1].endswith(b"\r\n\r\n" + BODY)
-    assert [data for port, data in written if port == broken.port] == [broken.requests[-1]]
+    assert raw_upstream.requests[-1].endswith(b"\r\n\r\n" + BODY)
+    assert [data for port, data in written if port == raw_upstream.port] == [
+        raw_upstream.requests[-1]
+    ]
     assert [data for port, data in written if port == own_port] == [answer]
 
 
@@ -250,9 +240,9 @@ class Together:
 
 @pytest.mark.parametrize("wait", [False, True])
 def test_errors_at_the_same_time_are_told_to_each_caller_in_its_own_format(
-    wait: bool, proxy: Running, broken: RawUpstream
+    wait: bool, proxy: Running, raw_upstream: RawUpstream
 ) -> None:
-    broken.steps, broken.reads_first = lambda: ["reset"], True
+    raw_upstream.steps, raw_upstream.reads_first = lambda: ["reset"], True
     if wait:
         add(proxy, Together())
     with ThreadPoolExecutor(2) as pool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from interceptor.wireguard.service import LOCK_NAME, WireGuardService, WireGuard
 from jail.wireguard.noise import Keys
 from jail.wireguard.peer import decode_key
 from providers.base.errors import ConfigError
-from tests.interceptor.proxied import Running, running_proxy, snapshot
+from tests.interceptor.proxied import Running
 from tests.interceptor.wireguard.test_lease import until
 
 
@@ -33,12 +32,6 @@ def call(proxy: Running, directory: Path, port: int | None) -> WireGuardService:
 
     proxy.on_loop(start())
     return service
-
-
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[Running]:
-    with running_proxy(snapshot()) as running:
-        yield running
 
 
 def test_the_client_gets_a_configuration_that_works(proxy: Running, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.models import HookSetting, InterceptorStatus
 from providers.auth.base import KeyAuth
 from providers.models import ConfigRevision, Provider, TransformRule
+from tests.rows import make_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,15 +27,8 @@ def empty() -> None:
     HookSetting.objects.all().delete()
 
 
-def make_provider(**more: Any) -> Provider:
-    values = {
-        "name": "up",
-        "type": "anthropic",
-        "host": "api.example",
-        "path": "/v1/messages",
-        **more,
-    }
-    return Provider.objects.create(**values)
+def make_up(**fields: Any) -> Provider:
+    return make_provider("up", host="api.example", **fields)
 
 
 @pytest.fixture
@@ -46,7 +40,7 @@ def test_it_works(watcher: ConfigWatcher) -> None:
     store = watcher._store
     before = store.current
     assert not watcher.check()
-    make_provider(auth_type="key", secret="s3cret-value", headers={"x-a": "1"}, model_names=["m"])
+    make_up(auth_type="key", secret="s3cret-value", headers={"x-a": "1"}, model_names=["m"])
     assert watcher.check()
     after = store.current
     assert "up" not in before.providers
@@ -74,14 +68,14 @@ def test_it_works(watcher: ConfigWatcher) -> None:
     ],
 )
 def test_every_kind_of_write_raises_the_revision(change: Any) -> None:
-    provider = make_provider()
+    provider = make_up()
     before = ConfigRevision.current()
     change(provider)
     assert ConfigRevision.current() > before
 
 
 def test_a_broken_edit_keeps_the_old_snapshot_and_says_why(watcher: ConfigWatcher) -> None:
-    provider = make_provider()
+    provider = make_up()
     watcher.check()
     good = watcher._store.current
     rule = TransformRule.objects.create(name="bad", match_path="a(b", dest_provider=provider)
