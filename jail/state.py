@@ -5,7 +5,6 @@ while it runs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from providers.base.errors import ConfigError
+from providers.base.file_lock import FileLock
 
 JAILS, LOCK, INFO, RESOLV_CONF = "jails", "lock", "jail.json", "resolv.conf"
 
@@ -26,7 +26,7 @@ class State:
     """The folder of one jail; `close` removes it."""
 
     folder: Path
-    lock: int
+    lock: FileLock
 
     @classmethod
     def create(cls, directory: Path) -> State:
@@ -38,11 +38,12 @@ class State:
         jails = directory / "run" / JAILS
         try:
             jails.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _alone(jails):
+            # Between being made and being locked, a folder looks like one left behind.
+            with FileLock(jails.with_suffix(".lock")):
                 sweep(jails)
                 folder = Path(tempfile.mkdtemp(dir=jails, prefix=f"{os.getpid()}-"))
-                lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                lock = FileLock(folder / LOCK)
+                lock.acquire()
         except OSError as error:
             raise ConfigError(f"cannot keep a jail's files in {jails}: {error.strerror}") from None
         return cls(folder, lock)
@@ -63,56 +64,38 @@ class State:
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.close(self.lock)
+        self.lock.release()
 
 
 def sweep(jails: Path) -> None:
     """Remove the folders whose launcher is gone."""
     for folder in jails.iterdir():
-        with contextlib.suppress(BlockingIOError), _taken(folder / LOCK):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(jails: Path) -> Iterator[None]:
-    """Hold a lock beside the folders: between making a folder and locking it, it looks like one
-    left behind.
-    """
-    descriptor = os.open(jails.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        with _unless_running(folder) as is_running:
+            if not is_running:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def running(directory: Path) -> Iterator[dict[str, Any]]:
-    """What the running jails say of themselves."""
+    """Yield the facts that each running jail wrote down."""
     jails = directory / "run" / JAILS
     for folder in sorted(jails.iterdir()) if jails.is_dir() else []:
-        try:
-            with _taken(folder / LOCK):
-                pass
-        except BlockingIOError:
+        with _unless_running(folder) as is_running:
+            pass
+        if is_running:
             with contextlib.suppress(OSError, ValueError):
                 yield json.loads((folder / INFO).read_text())
 
 
 @contextlib.contextmanager
-def _taken(lock: Path) -> Iterator[None]:
-    """Hold the lock of a dead launcher; a folder without one was left before it could be locked.
-
-    Raises:
-        BlockingIOError: the launcher lives.
-    """
+def _unless_running(folder: Path) -> Iterator[bool]:
+    """Yield whether the folder's launcher lives; hold its lock when it does not."""
+    lock = FileLock(folder / LOCK, create=False)
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        is_running = not lock.try_acquire()
     except OSError:
-        yield
-        return
+        # A launcher that was killed before it could lock its folder left no lock file.
+        is_running = False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield is_running
     finally:
-        os.close(descriptor)
+        lock.release()

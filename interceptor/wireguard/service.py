@@ -7,9 +7,7 @@ others wait for the lock, so that one of several workers takes over when the fir
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from interceptor.wireguard.lease_server import LeaseServer
 from interceptor.wireguard.server import WireGuardServer, stop_all
 from interceptor.wireguard.static import start_static_server
 from providers.base.errors import ConfigError
+from providers.base.file_lock import FileLock
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +52,13 @@ class WireGuardService:
             self._run_dir, book, proxy_host=settings.proxy_host, proxy_port=settings.proxy_port
         )
         self._static: WireGuardServer | None = None
-        self._lock: int | None = None
+        self._lock = FileLock(self._run_dir / LOCK_NAME)
         self._waiting: asyncio.Task[None] | None = None
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether this process is the one that serves the config directory."""
+        return self._lock.is_held
 
     async def start(self, manager: Proxyserver) -> None:
         """Serve, or wait for another process to leave.
@@ -65,7 +69,7 @@ class WireGuardService:
         try:
             self._run_dir.mkdir(mode=0o700, exist_ok=True)
             self._run_dir.chmod(0o700)
-            if self._take_lock():
+            if self._lock.try_acquire():
                 await self._serve(manager)
                 return
         except OSError as exc:
@@ -89,9 +93,7 @@ class WireGuardService:
         if self._static:
             (self._settings.directory / CLIENT_FILE).unlink(missing_ok=True)
             await stop_all([self._static])
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     async def _serve(self, manager: Proxyserver) -> None:
         for left in self._run_dir.glob("wg-*.conf"):
@@ -103,21 +105,9 @@ class WireGuardService:
             )
 
     async def _wait(self, manager: Proxyserver) -> None:
-        while not self._take_lock():  # noqa: ASYNC110  # the other process tells nobody when it leaves
-            await asyncio.sleep(RETRY_S)
+        """Serve once the process that holds the lock has left; it tells nobody, so ask again."""
         try:
+            await self._lock.acquire_async(poll_interval_s=RETRY_S)
             await self._serve(manager)
         except (OSError, ConfigError) as exc:
             logger.error("cannot serve captured commands: %s", exc)
-
-    def _take_lock(self) -> bool:
-        descriptor = os.open(
-            self._run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._lock = descriptor
-        return True

@@ -5,16 +5,13 @@ login.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-POLL_INTERVAL_S = 0.03
+from providers.base.file_lock import FileLock, LockUnsupportedError
 
 
 @dataclass(frozen=True)
@@ -96,45 +93,28 @@ class _InMemory:
 
 @asynccontextmanager
 async def file_lock(path: Path, timeout_s: float) -> AsyncIterator[None]:
-    """Hold the lock of the file at `path` against every process of this machine.
-
-    The kernel frees it when its holder dies. The lock file stays: removing it would let two in at
-    once.
+    """Hold the lock beside the file at `path` against every process of this machine.
 
     Raises:
-        LockFailed: it could not be had in time, or its folder cannot be written.
+        LockFailed: another process held it all the time, or its folder cannot be written.
     """
-    descriptor = await asyncio.to_thread(_open, path.parent / f".{path.name}.ccproxy.lock")
+    lock = FileLock(path.parent / f".{path.name}.ccproxy.lock")
     try:
-        deadline = time.monotonic() + timeout_s
-        while not await asyncio.to_thread(_try_lock, descriptor):
-            if time.monotonic() >= deadline:
-                raise LockFailed(
-                    f"has been under refresh by another process for {timeout_s:g} s; try again"
-                )
-            await asyncio.sleep(POLL_INTERVAL_S)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: Path) -> int:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        await asyncio.to_thread(path.parent.mkdir, 0o700, parents=True, exist_ok=True)
+        await lock.acquire_async(timeout_s)
+    except TimeoutError:
+        raise LockFailed(
+            f"has been under refresh by another process for {timeout_s:g} s; try again"
+        ) from None
+    except LockUnsupportedError as exc:
+        raise LockFailed(
+            f"cannot be locked ({exc.strerror}); keep its file on a local disk"
+        ) from None
     except OSError as exc:
         raise LockFailed(
             f"cannot be renewed: {path.parent} cannot be written ({exc.strerror})"
         ) from None
-
-
-def _try_lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as exc:
-        raise LockFailed(
-            f"cannot be locked ({exc.strerror}); keep its file on a local disk"
-        ) from None
-    return True
+        yield
+    finally:
+        lock.release()

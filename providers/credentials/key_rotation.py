@@ -8,8 +8,6 @@ notice that the file changed.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 from django.apps import apps
 
 from providers.base.errors import ConfigError
+from providers.base.file_lock import FileLock
 from providers.base.keyring import Keyring
 from providers.fields import Ciphertext
 from providers.models import ConfigRevision
@@ -95,16 +94,15 @@ def _encrypt_column(model: Any, name: str, keys: Keyring) -> int:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock beside the key file; a second rotation is refused rather than kept waiting."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
-        descriptor = os.open(
-            path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        is_ours = lock.try_acquire()
     except OSError as exc:
         raise ConfigError(f"cannot write to {path.parent}: {exc.strerror}") from None
+    if not is_ours:
+        raise ConfigError("another rotation of the key is running; wait for it")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise ConfigError("another rotation of the key is running; wait for it") from None
     finally:
-        os.close(descriptor)
+        lock.release()

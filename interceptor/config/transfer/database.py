@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from interceptor.config.files.whole_file import ConfigFile, Sections, read_confi
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.config.transfer.rows import ImportReport
 from providers.base.errors import ConfigError
+from providers.base.file_lock import FileLock
 
 _MARK_FILE = ".imported"
 
@@ -54,7 +52,7 @@ def ensure_database() -> DatabaseState:
         if not _pending():
             _close_to_others()
             return DatabaseState(notes=_unread_sections())
-        with _lock(directory / "database.lock"):
+        with FileLock(directory / "database.lock"):
             return _upgrade()
     except OSError as exc:
         raise ConfigError(f"cannot use {exc.filename or directory}: {exc.strerror}") from None
@@ -120,14 +118,6 @@ def _close_to_others() -> None:
     """
     if connection.vendor == "sqlite" and Path(database_name()).exists():
         Path(database_name()).chmod(0o600)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One process at a time; the others wait."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _fill() -> list[str]:

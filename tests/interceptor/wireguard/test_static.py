@@ -88,9 +88,9 @@ def test_one_process_serves_and_the_next_takes_over(
 ) -> None:
     monkeypatch.setattr("interceptor.wireguard.service.RETRY_S", 0.02)
     first, second = call(proxy, tmp_path, None), call(proxy, tmp_path, None)
-    assert first._lock is not None and second._lock is None
+    assert first.is_serving and not second.is_serving
     assert (tmp_path / "run" / LOCK_NAME).exists()
     proxy.on_loop(first.stop())
 
-    until(lambda: second._lock is not None and (tmp_path / "run" / SOCKET_NAME).exists())
+    until(lambda: second.is_serving and (tmp_path / "run" / SOCKET_NAME).exists())
     proxy.on_loop(second.stop())
