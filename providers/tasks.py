@@ -6,12 +6,9 @@ import asyncio
 
 from celery import shared_task
 
-from providers.auth.logins import OAuthLogins
 from providers.auth.proactive import renew_due
-from providers.auth.registry import SECRETS
 from providers.credentials.handle import auth_of
-from providers.credentials.shared_state import DatabaseLogins
-from providers.fields import keyring
+from providers.credentials.stored_logins import stored_logins
 from providers.models import Provider
 
 
@@ -21,9 +18,6 @@ def renew_logins() -> int:
     sources = [auth_of(row) for row in Provider.objects.filter(enabled=True)]
 
     async def renew() -> int:
-        logins = OAuthLogins(
-            secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins()
-        )
-        return await renew_due(logins, sources)
+        return await renew_due(stored_logins(), sources)
 
     return asyncio.run(renew())

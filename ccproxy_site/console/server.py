@@ -1,49 +1,95 @@
-"""Serves the console with Daphne on an event loop that the proxy runs on too."""
+"""Serves the console with Daphne on the event loop that the proxy runs on too."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+
+from providers.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from daphne.server import Server
 
 WEBSOCKET_MAX_MESSAGE_BYTES = 256 * 1024
 HTTP_TIMEOUT_S = 120
 
 
-def run_with_console(
-    loop: asyncio.AbstractEventLoop, host: str, port: int, on_ready: Callable[[], None]
-) -> None:
-    """Block until `stop_console` is called; `on_ready` runs once the console listens.
+class ConsoleService:
+    """The console's listener.
 
-    Twisted's reactor is put on `loop` first, before anything else of Twisted is imported.
+    Daphne is made of Twisted, whose reactor runs as a guest on the loop: it is started and stopped
+    here, and never stops the loop. Once a process, because a reactor cannot be replaced.
     """
-    from twisted.internet import asyncioreactor
 
-    asyncioreactor.install(loop)
+    name = "the console"
+    stop_limit_s = 10.0
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the address cannot be bound.
+        """
+        _install_reactor(asyncio.get_running_loop())
+        server = _server(self._host, self._port)
+        # Daphne would run the reactor, and with it the loop, until the end of the process.
+        server.abort_start = True
+        server.run()
+        _reactor().startRunning(installSignalHandlers=False)
+        if not server.listening_addresses:
+            await self.stop()
+            raise ConfigError(
+                f"the console cannot listen on {self._host}:{self._port}; the log says why"
+            )
+
+    async def stop(self) -> None:
+        """Close the listener and every connection."""
+        reactor = _reactor()
+        if not reactor.running:
+            return
+        stopped = asyncio.Event()
+        reactor.addSystemEventTrigger("after", "shutdown", stopped.set)
+        reactor.stop()
+        await stopped.wait()
+
+
+def _install_reactor(loop: asyncio.AbstractEventLoop) -> None:
+    """Put Twisted on `loop`, before any other module of Twisted chooses a reactor."""
+    from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+    from twisted.internet.main import installReactor
+    from twisted.internet.posixbase import PosixReactorBase
+
+    class GuestReactor(AsyncioSelectorReactor):
+        def crash(self) -> None:
+            # The asyncio reactor's own `crash` would stop the loop too.
+            PosixReactorBase.crash(self)
+
+    installReactor(GuestReactor(loop))
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def _server(host: str, port: int) -> Server:
     from daphne.endpoints import build_endpoint_description_strings
     from daphne.server import Server
 
-    server = Server(
+    return Server(
         application=import_string(settings.ASGI_APPLICATION),
         endpoints=build_endpoint_description_strings(host=host.strip("[]"), port=port),
         signal_handlers=False,
-        ready_callable=on_ready,
         http_timeout=HTTP_TIMEOUT_S,
         websocket_max_message_size=WEBSOCKET_MAX_MESSAGE_BYTES,
         websocket_max_frame_size=WEBSOCKET_MAX_MESSAGE_BYTES,
         verbosity=0,
         server_name="",
     )
-    server.run()
-
-
-def stop_console() -> None:
-    """End `run_with_console`."""
-    reactor: Any
-    from twisted.internet import reactor
-
-    if reactor.running:
-        reactor.stop()

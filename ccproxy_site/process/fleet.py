@@ -19,6 +19,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import DatabaseError
 
 from ccproxy_site.process.live_bridge import Bridge, follow_worker
+from ccproxy_site.process.service import Service, ServiceList
 from ccproxy_site.process.worker import command_line
 from flows.services import mark_interrupted, mark_interrupted_of
 from interceptor.config.files.server import ServerSettings
@@ -53,6 +54,7 @@ class Fleet:
         *,
         require_token: bool,
         workers: int,
+        console: Service | None = None,
     ) -> None:
         self.settings = settings
         self.directory = directory
@@ -60,6 +62,7 @@ class Fleet:
         self.failure: ConfigError | None = None
         self._require_token = require_token
         self._count = workers
+        self._console = ServiceList([console] if console else [])
         self._stopping = asyncio.Event()
         self._listeners = open_listeners(settings.host, settings.port)
         self._bridges: set[Bridge] = set()
@@ -77,6 +80,7 @@ class Fleet:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
+        await self._console.start()
         ready = [asyncio.Event() for _ in range(self._count)]
         keepers = [asyncio.create_task(self._keep(event)) for event in ready]
         audience = asyncio.create_task(self._tell_audience())
@@ -93,6 +97,7 @@ class Fleet:
                 listener.close()  # at once: a connection that nobody will accept must be refused
             await asyncio.gather(*keepers)
             audience.cancel()
+            await self._console.stop()
 
     def request_stop(self) -> None:
         """Begin to stop; a second request does nothing more."""

@@ -1,4 +1,4 @@
-"""Puts one interceptor process together: configuration, record, live view, proxy, console."""
+"""One interceptor process: its services, in the order in which they start."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
+from ccproxy_site.process.proxy_options import mitmproxy_options, retention_policy
+from ccproxy_site.process.service import Service, ServiceList
+from ccproxy_site.process.services import (
+    LiveViewService,
+    LoginsService,
+    ProxyService,
+    RenewalService,
+    WatcherService,
+    WriterService,
+)
 from ccproxy_site.version import product_version
 from flows.live.bus import LiveBus
-from flows.live.catch_up import answer_pages
 from flows.record import FanOut
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
-from flows.writer.retention import RetentionPolicy
 from flows.writer.thread import FlowWriter
 from interceptor.access.caller_rules import guard_rules
 from interceptor.config.files.server import ServerSettings, reachable_host
@@ -43,6 +51,7 @@ from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import ConfigError
 from providers.credentials.shared_state import DatabaseLogins
+from providers.credentials.stored_logins import refresh_limits
 from providers.fields import keyring
 
 logger = logging.getLogger(__name__)
@@ -52,15 +61,18 @@ SWITCH_INTERVAL_S = 0.0005
 Python's 5 ms add up, because the loop hands it over at every system call: the p99 of an event's
 delay while pages are listed, +28 → +4 ms.
 """
-WRITER_DRAIN_TIMEOUT_S = 15.0
-RENEWAL_DRAIN_TIMEOUT_S = 20.0
 
 
 class Runtime:
-    """Everything that lives as long as the process.
+    """One interceptor process, from its start to a request to stop.
 
-    Steps: load the configuration → start the writer → start the proxy → watch the configuration;
-    backwards on stop.
+    Args:
+        settings: the server settings.
+        directory: the config directory.
+        endpoints: the addresses that the heartbeat row names.
+        require_token: clients must show a client token.
+        listeners: sockets to accept from; without any, the proxy opens its own.
+        console: the console's service, when this process serves it.
     """
 
     def __init__(
@@ -71,6 +83,7 @@ class Runtime:
         *,
         require_token: bool,
         listeners: Sequence[socket] = (),
+        console: Service | None = None,
     ) -> None:
         self.settings = settings
         self.directory = directory
@@ -78,42 +91,35 @@ class Runtime:
         self.failure: ConfigError | None = None
         self._require_token = require_token
         self._listeners = listeners
+        self._console = console
         inspector = settings.inspector
         self._overrides = parse_overrides(inspector.dns_overrides, inspector.upstream_overrides)
         self._stopping = asyncio.Event()
         self._store = ConfigStore(Snapshot())
-        redactor = Redactor(SECRETS)
-        retention = settings.flows.retention
+        self._redactor = Redactor(SECRETS)
         self._writer = FlowWriter(
-            redactor=redactor,
+            redactor=self._redactor,
             instance=own_instance(),
-            retention=RetentionPolicy(
-                max_age_days=retention.max_age_days,
-                max_flows=retention.max_flows,
-                max_bytes=retention.max_bytes,
-            ),
+            retention=retention_policy(settings),
         )
-        self._live = LiveBus(redactor)
-        self._proxy: Proxy | None = None
+        self._live = LiveBus(self._redactor)
         self._resolver = CredentialResolver(
             open_keyring=keyring,
             secrets=SECRETS,
             command_timeout_s=settings.auth.command_timeout_seconds,
             shared=DatabaseLogins(),
+            limits=refresh_limits(),
         )
-        self._renewal = ProactiveRenewal(
-            self._resolver.logins,
-            lambda: [provider.auth for provider in self._store.current.providers.values()],
-        )
+        self._proxy = ProxyService(self._make_proxy, settings.shutdown_timeout_seconds)
 
     def load(self) -> Snapshot:
-        """The newest configuration with the process's own settings in it."""
+        """Return the newest configuration, with the process's own settings in it."""
         return replace(
             load_snapshot(), command_timeout_s=self.settings.auth.command_timeout_seconds
         )
 
     def prepare(self) -> None:
-        """Everything that blocks and may refuse, before anything listens.
+        """Run the blocking start-up checks, before any socket is opened.
 
         Raises:
             ConfigError: one sentence.
@@ -128,52 +134,65 @@ class Runtime:
             mark_interrupted(datetime.now(UTC), running_instances())
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Run until a signal or `request_stop`; `on_ready` is called once requests are accepted."""
+        """Run until a signal or `request_stop`.
+
+        `on_ready` is called on a thread, once requests are accepted.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
-        self._writer.start()
-        watcher: ConfigWatcher | None = None
-        pages = asyncio.create_task(answer_pages(self._live), name="pages of other processes")
+        services = ServiceList(self._services())
         try:
-            self._proxy = proxy = self._make_proxy()
-            await proxy.start()
-            watcher = self._make_watcher(proxy)
-            watcher.start()
-            if not django_settings.REDIS_URL:  # otherwise Celery beat does it, see providers.tasks
-                self._renewal.start()
+            await services.start()
             await asyncio.to_thread(on_ready)  # it reads the database
             gc.collect()
-            # looking through what lives for ever stopped streams for 0.15 s, now and then
+            # Looking through what lives for ever stopped streams for 0.15 s, now and then.
             gc.freeze()
             await self._stopping.wait()
-            await proxy.stop(self.settings.shutdown_timeout_seconds)
         except ConfigError as exc:
             self.failure = exc
         finally:
-            pages.cancel()
-            await self._close(watcher)
+            await services.stop()
 
     def request_stop(self) -> None:
         """Begin to stop; a second request does nothing more."""
         self._stopping.set()
 
+    def _services(self) -> list[Service]:
+        """Return what lives as long as the process: started in this order, stopped backwards.
+
+        The console stops last, so that a page can follow streams to their end. The watcher
+        outlives the proxy: without a heartbeat, another process would take running flows for
+        orphaned.
+        """
+        services: list[Service] = [
+            WriterService(self._writer),
+            LiveViewService(self._live),
+            LoginsService(self._resolver.logins),
+            WatcherService(self._make_watcher()),
+            self._proxy,
+        ]
+        if self._console is not None:
+            services.insert(0, self._console)
+        if not django_settings.REDIS_URL:  # with Redis, Celery beat renews: see providers.tasks
+            services.append(RenewalService(self._make_renewal()))
+        return services
+
     def _make_proxy(self) -> Proxy:
+        settings = self.settings
         return Proxy(
             store=self._store,
             sink=FanOut(self._writer, self._live),
             resolver=self._resolver,
-            host=self.settings.host,
-            port=self.settings.port,
-            ca_dir=self.settings.cert_dir(self.directory),
+            host=settings.host,
+            port=settings.port,
+            ca_dir=settings.cert_dir(self.directory),
             version=product_version(),
             require_token=self._require_token,
-            rules=guard_rules(
-                self.settings.host, self.settings.allowed_hosts, self.settings.allowed_origins
-            ),
-            idle_timeout_s=self.settings.stream_idle_timeout_seconds,
+            rules=guard_rules(settings.host, settings.allowed_hosts, settings.allowed_origins),
+            idle_timeout_s=settings.stream_idle_timeout_seconds,
             grants=DatabaseGrants(),
-            options=self._mitmproxy_options(),
+            options=mitmproxy_options(settings),
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),
             overrides=self._overrides,
@@ -187,55 +206,34 @@ class Runtime:
             static_port=self.settings.inspector.wireguard_port,
         )
 
-    def _mitmproxy_options(self) -> dict[str, object]:
-        chosen = self.settings.inspector.mitmproxy
-        options: dict[str, object] = {}
-        names = (
-            "body_size_limit",
-            "ssl_insecure",
-            "ignore_hosts",
-            "allow_hosts",
-            "ssl_verify_upstream_trusted_ca",
-        )
-        if chosen.ssl_insecure:
-            logger.warning(
-                "ssl_insecure is on: certificates are verified only where a credential is sent"
-            )
-        for name in names:
-            if value := getattr(chosen, name, None):
-                options[name] = value
-        return options
-
-    def _make_watcher(self, proxy: Proxy) -> ConfigWatcher:
+    def _make_watcher(self) -> ConfigWatcher:
         loop = asyncio.get_running_loop()
+
+        def tell_proxy(snapshot: Snapshot) -> None:
+            if self._proxy.proxy is not None:
+                loop.call_soon_threadsafe(self._proxy.proxy.configured, snapshot)
+
         return ConfigWatcher(
             self._store,
             endpoints=self.endpoints.as_dict(),
             version=product_version(),
             facts=self._facts,
-            on_swap=lambda snapshot: _call_soon(loop, proxy, snapshot),
+            on_swap=tell_proxy,
             load=self.load,
         )
 
+    def _make_renewal(self) -> ProactiveRenewal:
+        return ProactiveRenewal(
+            self._resolver.logins,
+            lambda: [provider.auth for provider in self._store.current.providers.values()],
+        )
+
     def _facts(self) -> dict[str, Any]:
-        stats = self._writer.stats()
+        stats, proxy = self._writer.stats(), self._proxy.proxy
         return {
             "queue_depth": stats.queue_depth,
             "bodies_dropped": stats.bodies_dropped,
             "records_dropped": stats.records_dropped,
             "writer_error": stats.last_error or "",
-            "active_flows": self._proxy.active_flows if self._proxy else 0,
+            "active_flows": proxy.active_flows if proxy else 0,
         }
-
-    async def _close(self, watcher: ConfigWatcher | None) -> None:
-        await self._renewal.stop()
-        await self._resolver.logins.drain(RENEWAL_DRAIN_TIMEOUT_S)
-        if watcher:
-            await asyncio.to_thread(watcher.stop)
-        await self._live.close()
-        await asyncio.to_thread(self._writer.close, WRITER_DRAIN_TIMEOUT_S)
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, proxy: Proxy, snapshot: Snapshot) -> None:
-    """Tell the proxy of a new snapshot on its own loop."""
-    loop.call_soon_threadsafe(proxy.configured, snapshot)

@@ -29,15 +29,14 @@ _OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How much to keep; None means no limit. Pinned and running flows stay whatever the policy
-    says.
+    """Limits of the record; None means no limit. Pinned and running flows stay in any case.
 
-    `max_bytes` is the used part of the database (SQLite: pages in use; PostgreSQL: packed bodies).
+    The defaults are those of the settings `flows.retention`. `max_bytes` is the used part of the database (SQLite: pages in use; PostgreSQL: packed bodies).
     """
 
-    max_age_days: float | None = 30
-    max_flows: int | None = 100_000
-    max_bytes: int | None = 4 * 1024**3
+    max_age_days: float | None
+    max_flows: int | None
+    max_bytes: int | None
 
 
 def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:

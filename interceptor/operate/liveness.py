@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 
+from interceptor.config.files.leaves import is_built
 from interceptor.config.files.server import ServerSettings, reachable_host
 
 CONNECT_TIMEOUT_S = 0.5
@@ -35,13 +36,15 @@ def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) ->
         code |= PROXY_DOWN
     if inspect and not is_listening(settings.console.host, settings.inspector.port):
         code |= CONSOLE_DOWN
-    if (
-        mcp
-        and settings.mcp.http.enabled
-        and not is_listening(settings.mcp.http.host, settings.mcp.http.port)
-    ):
+    server = settings.mcp.http
+    if mcp and mcp_shall_run(settings) and not is_listening(server.host, server.port):
         code |= MCP_DOWN
     return code
+
+
+def mcp_shall_run(settings: ServerSettings) -> bool:
+    """Return True when `ccproxy start` runs the MCP server: it is built, and enabled."""
+    return is_built(ServerSettings, "mcp") and settings.mcp.http.enabled
 
 
 def quick_check(settings: ServerSettings, arguments: list[str]) -> int:

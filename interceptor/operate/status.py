@@ -18,7 +18,7 @@ from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings, ur
 from interceptor.config.transfer.database import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting
-from interceptor.operate.liveness import is_listening
+from interceptor.operate.liveness import is_listening, mcp_shall_run
 
 _WIDE_COLUMNS = 200
 """Width when the output is no terminal, so that paths are not broken."""
@@ -41,8 +41,8 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
             "inspect_url": settings.console_url,
         },
         "mcp": {
-            "enabled": mcp.enabled,
-            "running": mcp.enabled and is_listening(mcp.host, mcp.port),
+            "enabled": mcp_shall_run(settings),
+            "running": mcp_shall_run(settings) and is_listening(mcp.host, mcp.port),
             "port": mcp.port,
             "url": f"http://{url_host(mcp.host)}:{mcp.port}/mcp",
         },

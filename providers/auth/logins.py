@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,23 @@ from providers.auth.refresh_lock import Held, InMemoryLogins, LockFailed, Shared
 from providers.auth.registry import SecretRegistry
 from providers.auth.renewal import Renewal
 from providers.auth.sources import SourceFailed
+from providers.auth.token_endpoint import TIMEOUT_S
 
-HEADROOM_S = 60.0
-"""A token that expires sooner is renewed before it is used."""
 CLOCK_SKEW_S = 300.0
 """When renewing fails, a token that expired no longer ago is still tried: the provider's clock
 decides.
 """
-LOCK_TIMEOUT_S = 40.0
+LOCK_MARGIN_S = 25.0
+"""What the process that holds the lock may take beyond its call to the token endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshLimits:
+    """When logins are renewed, and for how long one call to a token endpoint may last."""
+
+    timeout_s: float = TIMEOUT_S
+    headroom_s: float = 60.0
+    """A token that expires sooner is renewed before it is used."""
 
 
 def login_key(auth: OAuthAuth) -> str:
@@ -41,6 +51,7 @@ class OAuthLogins:
         secrets: learns every token.
         decrypt: turns the stored client secret into text; may raise ConfigError.
         shared: memory shared with other processes and machines.
+        limits: when and for how long to renew.
         now: seconds since the epoch.
     """
 
@@ -50,23 +61,28 @@ class OAuthLogins:
         secrets: SecretRegistry,
         decrypt: Callable[[str], str],
         shared: SharedLogins | None = None,
+        limits: RefreshLimits | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._files = LoginFiles(secrets, now)
         self._decrypt = decrypt
         self._shared = shared or InMemoryLogins()
+        self.limits = limits or RefreshLimits()
         self._locks: dict[Path, asyncio.Lock] = {}
         self._running: set[asyncio.Task[Login]] = set()
 
-    async def access(self, auth: OAuthAuth, headroom_s: float = HEADROOM_S) -> Login:
-        """The login with an access token that is good for longer than `headroom_s`.
+    async def access(self, auth: OAuthAuth, headroom_s: float | None = None) -> Login:
+        """Return the login with an access token that is good for longer than `headroom_s`.
+
+        None means the headroom of the limits.
 
         Raises:
             SourceFailed: there is none.
         """
         path = self._files.path(auth)
+        least_s = self.limits.headroom_s if headroom_s is None else headroom_s
         return await self._get(
-            auth, path, lambda login: self._files.remaining_s(path, login) <= headroom_s
+            auth, path, lambda login: self._files.remaining_s(path, login) <= least_s
         )
 
     async def replace(self, auth: OAuthAuth, rejected: str) -> Login:
@@ -162,9 +178,8 @@ class OAuthLogins:
                 held = await self._hold(stack, auth, path)
                 document = await self._files.read(path)
                 login = self._files.login(auth, document)
-                return await Renewal(
-                    self._files, self._decrypt, auth, path, is_stale, was_refused, held
-                ).run(document)
+                renewal = self._renewal(auth, path, is_stale, was_refused, held)
+                return await renewal.run(document)
             except (SourceFailed, LockFailed) as exc:
                 if (
                     login.access
@@ -174,8 +189,28 @@ class OAuthLogins:
                     return login  # it may still be good: the provider's clock decides
                 raise SourceFailed(str(exc)) from None
 
+    def _renewal(
+        self,
+        auth: OAuthAuth,
+        path: Path,
+        is_stale: Callable[[Login], bool],
+        was_refused: bool,
+        held: Held,
+    ) -> Renewal:
+        return Renewal(
+            self._files,
+            self._decrypt,
+            auth,
+            path,
+            is_stale,
+            was_refused,
+            held,
+            timeout_s=self.limits.timeout_s,
+        )
+
     async def _hold(self, stack: AsyncExitStack, auth: OAuthAuth, path: Path) -> Held:
-        await stack.enter_async_context(file_lock(path, LOCK_TIMEOUT_S))
+        lock_timeout_s = self.limits.timeout_s + LOCK_MARGIN_S
+        await stack.enter_async_context(file_lock(path, lock_timeout_s))
         held = await stack.enter_async_context(self._shared.hold(login_key(auth)))
         await self._files.save_unsaved(path)
         return held
@@ -189,9 +224,7 @@ class OAuthLogins:
                 raise SourceFailed(str(exc)) from None
             try:
                 document = await asyncio.to_thread(_usable, path)
-                renewal = Renewal(
-                    self._files, self._decrypt, auth, path, lambda _: False, False, held
-                )
+                renewal = self._renewal(auth, path, lambda _: False, False, held)
                 return await renewal.keep(
                     document, self._files.login(auth, document), answer, replacement
                 )

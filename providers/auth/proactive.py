@@ -33,7 +33,8 @@ async def renew_due(logins: OAuthLogins, sources: Iterable[AuthConf | None]) -> 
     good = 0
     for auth in dict.fromkeys(auth for auth in sources if isinstance(auth, OAuthAuth)):
         try:
-            await logins.access(auth, headroom_s(auth))
+            # A request must not find a token that is due: look at least as far ahead as it does.
+            await logins.access(auth, max(headroom_s(auth), logins.limits.headroom_s))
             good += 1
         except SourceFailed as exc:
             logger.info("the login in %s %s", auth.file_path, exc)

@@ -64,6 +64,8 @@ class Renewal:
     was_refused: bool
     """The provider itself refused the token; its expiry did not make it stale."""
     held: Held
+    timeout_s: float = token_endpoint.TIMEOUT_S
+    """Limit of the call to the token endpoint."""
 
     async def run(self, document: Document) -> Login:
         """A login that is not stale.
@@ -171,7 +173,7 @@ class Renewal:
             "refresh_token": login.refresh,
         }
         try:
-            answer = await token_endpoint.ask(self.auth, fields, secret)
+            answer = await token_endpoint.ask(self.auth, fields, secret, self.timeout_s)
         except EndpointFailed as exc:
             if exc.is_final and (settled := await self._settle(login)) is not None:
                 return settled

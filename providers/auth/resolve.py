@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from providers.auth.base import AuthConf, OAuthAuth
-from providers.auth.logins import OAuthLogins
+from providers.auth.logins import OAuthLogins, RefreshLimits
 from providers.auth.refresh_lock import SharedLogins
 from providers.auth.registry import SecretRegistry
 from providers.auth.sources import SOURCES, SourceContext, SourceFailed
@@ -78,6 +78,7 @@ class CredentialResolver:
         cache_ttl_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
         shared: SharedLogins | None = None,
+        limits: RefreshLimits | None = None,
     ) -> None:
         self.command_timeout_s = command_timeout_s
         """Limit of one command or file read; may be changed at any time."""
@@ -87,7 +88,10 @@ class CredentialResolver:
         self._clock = clock
         self._entries: dict[tuple[str, AuthConf], _Entry] = {}
         self.logins = OAuthLogins(
-            secrets=secrets, decrypt=lambda text: open_keyring().decrypt(text), shared=shared
+            secrets=secrets,
+            decrypt=lambda text: open_keyring().decrypt(text),
+            shared=shared,
+            limits=limits,
         )
 
     async def resolve(self, provider: str, auth: AuthConf) -> Credential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -32,7 +33,12 @@ class EndpointFailed(Exception):
         """True when the token itself was refused: only a new login helps."""
 
 
-async def ask(auth: OAuthAuth, fields: dict[str, str], client_secret: str) -> dict[str, Any]:
+async def ask(
+    auth: OAuthAuth,
+    fields: dict[str, str],
+    client_secret: str,
+    timeout_s: float = TIMEOUT_S,
+) -> dict[str, Any]:
     """POST the fields and return the answer, which has an access token.
 
     Redirects are not followed: the tokens are for this address alone.
@@ -43,10 +49,17 @@ async def ask(auth: OAuthAuth, fields: dict[str, str], client_secret: str) -> di
     content, content_type = encode_fields(auth, fields, client_secret)
     headers = {"content-type": content_type, "accept": "application/json"}
     try:
-        async with httpx.AsyncClient(
-            timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
-        ) as client:
+        # httpx limits each read; the limit here is that of the complete call.
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(timeout=None, trust_env=False, follow_redirects=False) as client,  # noqa: S113
+        ):
             response = await client.post(auth.endpoint, content=content, headers=headers)
+    except TimeoutError:
+        raise EndpointFailed(
+            f"cannot be renewed: {_host(auth)} did not answer within {timeout_s:g} s"
+            " (auth.refresh_timeout_seconds)"
+        ) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
         raise EndpointFailed(
             f"cannot be renewed: {_host(auth)} cannot be reached ({type(exc).__name__})"

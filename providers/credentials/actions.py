@@ -17,7 +17,6 @@ from django.views.decorators.http import require_POST
 
 from providers.audit.log import audited, caller_of
 from providers.auth.base import OAuthAuth
-from providers.auth.logins import OAuthLogins
 from providers.auth.oauth import Login
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import Credential, CredentialResolver
@@ -25,6 +24,7 @@ from providers.auth.sources import SourceFailed
 from providers.base.errors import ConfigError
 from providers.credentials.handle import auth_of
 from providers.credentials.shared_state import DatabaseLogins
+from providers.credentials.stored_logins import refresh_limits, stored_logins
 from providers.fields import keyring
 from providers.models import Provider
 
@@ -73,7 +73,10 @@ def resolve_now(provider: Provider) -> Credential | None:
 
     async def resolve() -> Credential:
         resolver = CredentialResolver(
-            open_keyring=keyring, secrets=SECRETS, shared=DatabaseLogins()
+            open_keyring=keyring,
+            secrets=SECRETS,
+            shared=DatabaseLogins(),
+            limits=refresh_limits(),
         )
         return await resolver.resolve(provider.name, auth)
 
@@ -91,10 +94,7 @@ def renew_now(provider: Provider) -> Login:
         raise ConfigError(f"{provider.name} has no login that could be renewed.")
 
     async def renew() -> Login:
-        logins = OAuthLogins(
-            secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins()
-        )
-        return await logins.renew(auth)
+        return await stored_logins().renew(auth)
 
     try:
         return asyncio.run(renew())

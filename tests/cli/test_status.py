@@ -17,8 +17,8 @@ from interceptor.operate.liveness import check, is_listening
         (["--proxy"], 1),
         (["--inspect"], 2),
         (["--proxy", "--inspect"], 3),
-        (["--mcp"], 4),
-        (["--proxy", "--inspect", "--mcp"], 7),
+        (["--mcp"], 0),
+        (["--proxy", "--inspect", "--mcp"], 3),
     ],
 )
 def test_the_exit_code_is_the_sum_of_what_is_down(ccproxy, flags, code):
@@ -38,6 +38,19 @@ def test_what_is_up_is_not_counted(listener):
         down = up.model_copy(update={"port": closed.getsockname()[1]})
         assert check(down, proxy=True, inspect=True, mcp=True) == 1
         assert check(down, proxy=False, inspect=True, mcp=True) == 0
+
+
+def test_the_mcp_server_counts_once_it_is_built(monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        settings = ServerSettings.model_validate({"mcp": {"http": {"port": port}}})
+        assert check(settings, proxy=False, inspect=False, mcp=True) == 0
+        # What the part that builds it will do: take the mark away.
+        monkeypatch.setattr(ServerSettings.model_fields["mcp"], "json_schema_extra", None)
+        assert check(settings, proxy=False, inspect=False, mcp=True) == 4
+        off = ServerSettings.model_validate({"mcp": {"http": {"port": port, "enabled": False}}})
+        assert check(off, proxy=False, inspect=False, mcp=True) == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", ""])
@@ -74,8 +87,8 @@ def test_as_json(ccproxy, listener):
         "inspect_url": f"http://127.0.0.1:{console}",
     }
     assert report["mcp"] == {
-        "enabled": True,
+        "enabled": False,
         "running": False,
-        "port": ccproxy.ports["mcp"],
-        "url": f"http://127.0.0.1:{ccproxy.ports['mcp']}/mcp",
+        "port": 4030,
+        "url": "http://127.0.0.1:4030/mcp",
     }

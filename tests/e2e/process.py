@@ -68,7 +68,6 @@ class Interceptor:
             "CCPROXY_CONFIG_DIR": str(self.config_dir),
             "CCPROXY_PORT": str(self.port),
             "CCPROXY_INSPECTOR__PORT": str(self.console_port),
-            "CCPROXY_MCP__HTTP__PORT": str(free_port()),
             "PYTHONDONTWRITEBYTECODE": "1",
             **environ,
         }

@@ -15,14 +15,17 @@ from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from ccproxy_site.console.server import run_with_console, stop_console
+from ccproxy_site.console.server import ConsoleService
 from ccproxy_site.process.banner import ready_text, write_login_file
+from ccproxy_site.process.browser import open_in_browser
 from ccproxy_site.process.database import ensure_database
 from ccproxy_site.process.file_modes import secure_files
 from ccproxy_site.process.fleet import Fleet
 from ccproxy_site.process.logging import configure_logging
 from ccproxy_site.process.runtime import Runtime
+from ccproxy_site.process.service import Service
 from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.unbuilt import refuse_unbuilt
 from interceptor.instances.endpoints import Endpoints
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_bind_address, check_port_free
@@ -76,6 +79,7 @@ class Command(BaseCommand):
             os.environ["CCPROXY_ALLOW_CODE_CONFIG"] = "1"  # workers read it
         settings: ServerSettings = django_settings.CCPROXY
         directory = Path(django_settings.CONFIG_DIR)
+        refuse_unbuilt(settings, directory, os.environ)
         _check_directory(directory)
         journal = settings.journal_name(directory) if settings.use_journal else ""
         configure_logging(
@@ -103,11 +107,22 @@ class Command(BaseCommand):
         endpoints = _endpoints(settings, directory, console=console)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        runtime = _runtime(workers, settings, directory, endpoints, require_token=require_token)
+        runtime = _runtime(
+            workers,
+            settings,
+            directory,
+            endpoints,
+            require_token=require_token,
+            console=_console(settings) if console else None,
+        )
         runtime.prepare()
-        _serve(loop, runtime, console=console)
+        loop.run_until_complete(runtime.run(lambda: _announce(runtime)))
         if runtime.failure:
             raise runtime.failure
+
+
+def _console(settings: ServerSettings) -> Service:
+    return ConsoleService(settings.console.host, settings.inspector.port)
 
 
 def _runtime(
@@ -117,37 +132,32 @@ def _runtime(
     endpoints: Endpoints,
     *,
     require_token: bool,
+    console: Service | None,
 ) -> Runtime | Fleet:
-    """The proxy in this process, or several processes of it."""
+    """Return the proxy in this process, or the parent of several processes."""
     if workers == 1:
-        return Runtime(settings, directory, endpoints, require_token=require_token)
-    return Fleet(settings, directory, endpoints, require_token=require_token, workers=workers)
+        return Runtime(settings, directory, endpoints, require_token=require_token, console=console)
+    return Fleet(
+        settings,
+        directory,
+        endpoints,
+        require_token=require_token,
+        console=console,
+        workers=workers,
+    )
 
 
-def _serve(loop: asyncio.AbstractEventLoop, runtime: Runtime | Fleet, *, console: bool) -> None:
-    def announce() -> None:
-        login_file = write_login_file(runtime.directory, runtime.endpoints) if console else None
-        text = ready_text(runtime.endpoints, login_file, to_tty=sys.stdout.isatty())
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        logger.info("ready at %s", runtime.endpoints.proxy_url)
-
-    async def main() -> None:
-        try:
-            await runtime.run(announce)
-        finally:
-            if console:
-                stop_console()
-
-    if console:
-        tasks: list[asyncio.Task[None]] = []
-        host, port = runtime.settings.console.host, runtime.settings.inspector.port
-        run_with_console(
-            loop, host, port, lambda: tasks.append(loop.create_task(main(), name="interceptor"))
-        )
-        tasks[0].result()
-    else:
-        loop.run_until_complete(main())
+def _announce(runtime: Runtime | Fleet) -> None:
+    """Print the addresses, with the way into the console when this process serves it."""
+    endpoints = runtime.endpoints
+    login_file = None
+    if endpoints.console_url:
+        login_file = write_login_file(runtime.directory, endpoints)
+    sys.stdout.write(ready_text(endpoints, login_file, to_tty=sys.stdout.isatty()))
+    sys.stdout.flush()
+    logger.info("ready at %s", endpoints.proxy_url)
+    if login_file and runtime.settings.inspector.mitmproxy.web_open_browser:
+        open_in_browser(login_file)
 
 
 def _files_elsewhere(settings: ServerSettings, directory: Path) -> list[Path]:

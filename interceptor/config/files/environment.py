@@ -10,10 +10,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from interceptor.config.files.document import nearest
+from interceptor.config.files.leaves import Path, leaves
 from providers.base.errors import ConfigError
 
 PREFIX = "CCPROXY_"
-Path = tuple[str, ...]
 
 OTHER_VARIABLES: dict[str, str] = {
     "CCPROXY_CONFIG_DIR": (
@@ -51,17 +51,6 @@ def variable(path: Path) -> str:
     return PREFIX + "__".join(path).upper()
 
 
-def setting_paths(model: type[BaseModel], prefix: Path = ()) -> dict[Path, Any]:
-    """Every setting that is no group of others, with its annotation."""
-    found: dict[Path, Any] = {}
-    for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found |= setting_paths(info.annotation, (*prefix, name))
-        else:
-            found[(*prefix, name)] = info.annotation
-    return found
-
-
 def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]) -> Settings:
     """The settings with every variable applied.
 
@@ -69,7 +58,7 @@ def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]
         ConfigError: a variable that is almost a known one, or whose value is refused; the message
         names it.
     """
-    known = setting_paths(type(settings))
+    known = {leaf.path: leaf.info.annotation for leaf in leaves(type(settings))}
     by_name = {variable(path).removeprefix(PREFIX): path for path in known} | _ALIASES
     data = settings.model_dump()
     used: dict[Path, str] = {}
@@ -103,8 +92,11 @@ def _ours(environ: Mapping[str, str], data: dict[str, Any]) -> dict[str, str]:
     level = environ.get("LOG_LEVEL", "").upper()
     if level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         ours.setdefault("CCPROXY_LOG_LEVEL", level)
-    if (host := ours.get("CCPROXY_INSPECTOR__MITMPROXY__WEB_HOST")) is not None:
+    host = ours.pop("CCPROXY_INSPECTOR__MITMPROXY__WEB_HOST", None)
+    if host is not None:
         ours.setdefault("CCPROXY_CONSOLE__HOST", host)
+    # Accepted and without effect, as in the file: the console has accounts.
+    ours.pop("CCPROXY_INSPECTOR__MITMPROXY__WEB_PASSWORD", None)
     verify = ours.pop("CCPROXY_VERIFY_READINESS_ON_STARTUP", "").lower()
     if verify in ("0", "false", "no", "off"):
         ours["CCPROXY_READINESS_PROBE_URL"] = ""

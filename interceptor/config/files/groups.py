@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from interceptor.config.files.leaves import not_built
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Texts = tuple[str, ...]
@@ -94,13 +96,6 @@ class MitmproxySettings(Group):
     body_size_limit: SizeText | None = Field(
         "200m", description="Refuse requests with a body over this size, e.g. 50m; null: no limit."
     )
-    web_host: str | None = Field(None, description="The product's older name of `console.host`.")
-    web_password: str | SecretSource | None = Field(
-        None,
-        description=(
-            "Accepted from older files; the console has accounts and one-time login links instead."
-        ),
-    )
     web_open_browser: bool = Field(False, description="Open the console in a browser at start.")
     ignore_hosts: Texts = Field(
         (), description="Regular expressions of hosts that are passed through untouched."
@@ -129,6 +124,7 @@ class InspectorSettings(Group):
             "openrouter.ai": "openrouter",
         },
         description="Host to the `gen_ai.system` that traces carry.",
+        json_schema_extra=not_built("telemetry"),
     )
     wireguard_port: Port | None = Field(
         None,

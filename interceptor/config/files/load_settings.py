@@ -14,15 +14,26 @@ from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings
 
 DEFAULT_PROBE_URL = "https://1.1.1.1/"
 
+Keys = tuple[str, ...]
+
+_READINESS: Keys = ("inspector", "readiness")
+_OLD_PROBE_NAMES = {
+    "readiness_probe_url": "url",
+    "readiness_probe_timeout_seconds": "timeout_seconds",
+}
+_WEB_HOST: Keys = ("inspector", "mitmproxy", "web_host")
+_WEB_PASSWORD: Keys = ("inspector", "mitmproxy", "web_password")
+
 
 def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerSettings:
-    """The settings of `ccproxy.yaml` in `directory`, with the environment's overrides.
+    """Return the settings of `ccproxy.yaml` in `directory`, with the environment's overrides.
 
     Raises:
         ConfigError: one sentence that names the file, line and key, or the variable.
     """
     document = read_document(directory / CONFIG_FILE_NAME)
     if {"providers", "hooks", "inspector"} & document.data.keys():
+        # Imported only for files that hold them: its schemas cost every command 20 ms.
         from interceptor.config.files.whole_file import parse_sections
 
         parse_sections(document)
@@ -31,7 +42,7 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
 
 
 def parse_server_settings(document: Document) -> ServerSettings:
-    """The server settings of a document; the database's sections are left aside."""
+    """Return the server settings of a document; the database's sections are left aside."""
     plain = Document(_server_data(document), document.lines, document.source, document.prefix)
     try:
         return ServerSettings.model_validate(plain.data)
@@ -40,42 +51,38 @@ def parse_server_settings(document: Document) -> ServerSettings:
 
 
 def _server_data(document: Document) -> dict[str, Any]:
-    """The data without providers, hooks and transforms, with older spellings folded into
-    today's.
-    """
+    """Return the data without providers, hooks and transforms, in today's spelling."""
     data = {key: value for key, value in document.data.items() if key not in ("providers", "hooks")}
-    if isinstance(data.get("inspector"), dict):
-        data["inspector"] = {
-            key: value for key, value in data["inspector"].items() if key != "transforms"
-        }
-    return fold_old_names(data, document)
+    return fold_old_names(_without(data, ("inspector", "transforms")), document)
 
 
 def fold_old_names(data: dict[str, Any], document: Document) -> dict[str, Any]:
-    """Move `readiness_probe_url` and its kin, and mitmproxy's `web_host`, to where they live today.
+    """Return the data with older spellings moved to the keys of today.
+
+    `readiness_probe_url: https://a/` → `inspector: {readiness: {url: https://a/}}`.
 
     Raises:
-        ConfigError: when both spellings are given and differ.
+        ConfigError: both spellings are given and differ.
     """
+    data = _fold_probe(data, document)
+    if _get(data, *_WEB_HOST) is not None:
+        data = _moved(data, document, _WEB_HOST, ("console", "host"))
+    # The console has accounts and one-time login links; a password of mitmproxy's has no use.
+    return _without(_without(data, _WEB_HOST), _WEB_PASSWORD)
+
+
+def _fold_probe(data: dict[str, Any], document: Document) -> dict[str, Any]:
     wanted = data.pop("verify_readiness_on_startup", None)
     if wanted is not None and not isinstance(wanted, bool):
         raise document.error(("verify_readiness_on_startup",), ": should be true or false")
-    if (
-        wanted is True
-        and "readiness_probe_url" not in data
-        and not _get(data, "inspector", "readiness", "url")
-    ):
+    has_url = "readiness_probe_url" in data or _get(data, *_READINESS, "url")
+    if wanted is True and not has_url:
         data["readiness_probe_url"] = DEFAULT_PROBE_URL
-    for old, new in (
-        ("readiness_probe_url", "url"),
-        ("readiness_probe_timeout_seconds", "timeout_seconds"),
-    ):
+    for old, new in _OLD_PROBE_NAMES.items():
         if old in data:
-            data = _moved(data, document, (old,), ("inspector", "readiness", new))
+            data = _moved(data, document, (old,), (*_READINESS, new))
     if wanted is False:
-        data = _with(data, ("inspector", "readiness", "url"), None)
-    if _get(data, "inspector", "mitmproxy", "web_host") is not None:
-        data = _moved(data, document, ("inspector", "mitmproxy", "web_host"), ("console", "host"))
+        data = _with(data, (*_READINESS, "url"), None)
     return data
 
 
@@ -85,22 +92,33 @@ def _get(data: Any, *path: str) -> Any:
     return data
 
 
-def _with(data: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """A copy of `data` with the value at `path` set; what is not a mapping on the way is left to
-    the validation.
+def _with(data: dict[str, Any], path: Keys, value: Any) -> dict[str, Any]:
+    """Return a copy of `data` with the value at `path` set.
+
+    A value on the way that is no mapping stays: the validation refuses it later.
     """
-    if len(path) == 1:
-        return {**data, path[0]: value}
-    inner = data.get(path[0], {})
-    return {**data, path[0]: _with(inner, path[1:], value)} if isinstance(inner, dict) else data
+    first, *rest = path
+    if not rest:
+        return {**data, first: value}
+    inner = data.get(first, {})
+    if not isinstance(inner, dict):
+        return data
+    return {**data, first: _with(inner, tuple(rest), value)}
 
 
-def _moved(
-    data: dict[str, Any], document: Document, old: tuple[str, ...], new: tuple[str, ...]
-) -> dict[str, Any]:
+def _without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
+    """Return a copy of `data` without the key at `path`."""
+    first, *rest = path
+    inner = data.get(first)
+    if not rest:
+        return {key: kept for key, kept in data.items() if key != first}
+    if not isinstance(inner, dict):
+        return data
+    return {**data, first: _without(inner, tuple(rest))}
+
+
+def _moved(data: dict[str, Any], document: Document, old: Keys, new: Keys) -> dict[str, Any]:
     value, there = _get(data, *old), _get(data, *new)
     if there is not None and there != value:
         raise document.error(old, f" and {'.'.join(new)} say different things: keep one")
-    if len(old) == 1:
-        data = {key: kept for key, kept in data.items() if key != old[0]}
-    return _with(data, new, value)
+    return _with(_without(data, old), new, value)

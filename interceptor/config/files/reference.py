@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from interceptor.config.files.environment import OTHER_VARIABLES, variable
+from interceptor.config.files.leaves import Leaf, leaves
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.whole_file import ProviderSection, TransformSection
 
@@ -24,16 +25,16 @@ _MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def settings_table() -> str:
-    """One row per server setting: key, default, variable, meaning."""
+    """Return one row per server setting: key, default, variable, meaning."""
     rows = [
         (
-            f"`{'.'.join(path)}`",
-            _type(info.annotation),
-            _default(info),
-            f"`{variable(path)}`",
-            info.description or "",
+            f"`{'.'.join(leaf.path)}`",
+            _type(leaf.info.annotation),
+            _default(leaf.info),
+            f"`{variable(leaf.path)}`",
+            _meaning(leaf),
         )
-        for path, info in leaves(ServerSettings)
+        for leaf in leaves(ServerSettings)
     ]
     return _table(("Key", "Type", "Default", "Variable", "Meaning"), rows)
 
@@ -68,28 +69,22 @@ def with_tables(text: str) -> str:
     return _MARK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], text)
 
 
-def leaves(
-    model: type[BaseModel], prefix: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """Every setting that is no group of others."""
-    for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from leaves(info.annotation, (*prefix, name))
-        else:
-            yield (*prefix, name), info
-
-
 def _fields(model: type[BaseModel]) -> str:
     rows = [
         (
-            f"`{name}`",
-            _type(info.annotation),
-            "required" if info.is_required() else _default(info),
-            info.description or "",
+            f"`{leaf.path[0]}`",
+            _type(leaf.info.annotation),
+            "required" if leaf.info.is_required() else _default(leaf.info),
+            _meaning(leaf),
         )
-        for name, info in model.model_fields.items()
+        for leaf in leaves(model)
     ]
     return _table(("Field", "Type", "Default", "Meaning"), rows)
+
+
+def _meaning(leaf: Leaf) -> str:
+    mark = f"**Not built yet** ({leaf.waits_for}). " if leaf.waits_for else ""
+    return mark + (leaf.info.description or "")
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -30,6 +30,7 @@ from interceptor.config.files.groups import (
     ShapingSettings,
     Texts,
 )
+from interceptor.config.files.leaves import not_built
 
 CONFIG_FILE_NAME = "ccproxy.yaml"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -95,12 +96,14 @@ class ServerSettings(Group):
     auth: AuthSettings = AuthSettings()
     inspector: InspectorSettings = InspectorSettings()
     console: ConsoleSettings = ConsoleSettings()
-    otel: OtelSettings = OtelSettings()
+    otel: OtelSettings = Field(OtelSettings(), json_schema_extra=not_built("telemetry"))
     flows: FlowsSettings = FlowsSettings()
-    gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
-    pplx: PplxSettings = PplxSettings()
-    mcp: McpSettings = McpSettings()
-    shaping: ShapingSettings = ShapingSettings()
+    gemini_capacity: GeminiCapacitySettings = Field(
+        GeminiCapacitySettings(), json_schema_extra=not_built("Gemini")
+    )
+    pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))
+    mcp: McpSettings = Field(McpSettings(), json_schema_extra=not_built("MCP"))
+    shaping: ShapingSettings = Field(ShapingSettings(), json_schema_extra=not_built("shapes"))
 
     def log_path(self, directory: Path) -> Path | None:
         """The log file as an absolute path, or None when there is none."""

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, ValidationError, fie
 
 from interceptor.config.files.document import Document, read_document, refuse
 from interceptor.config.files.groups import Group, Texts
+from interceptor.config.files.leaves import not_built
 from interceptor.config.files.load_settings import parse_server_settings
 from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
@@ -103,7 +104,9 @@ class ProviderSection(Group):
     )
     type: str = Field(description=f"The wire family: {', '.join(PROVIDER_TYPES)}.")
     fingerprint_profile: str | None = Field(
-        None, description="Browser whose TLS handshake is imitated."
+        None,
+        description="Browser whose TLS handshake is imitated.",
+        json_schema_extra=not_built("TLS fingerprints"),
     )
     enabled: bool = Field(True, description="Whether requests may go there.")
     scheme: Literal["https", "http"] = Field(

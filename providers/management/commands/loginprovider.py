@@ -13,14 +13,12 @@ from providers.audit.log import audited, shell_caller
 from providers.auth import token_endpoint
 from providers.auth.base import OAuthAuth
 from providers.auth.browser_login import CallbackServer, LoginAttempt, LoginFailed
-from providers.auth.logins import OAuthLogins
 from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
-from providers.auth.registry import SECRETS
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import EndpointFailed
 from providers.base.errors import ConfigError
 from providers.credentials.handle import auth_of
-from providers.credentials.shared_state import DatabaseLogins
+from providers.credentials.stored_logins import stored_logins
 from providers.fields import keyring
 from providers.models import Provider
 
@@ -86,13 +84,11 @@ class Command(BaseCommand):
 
 async def _finish(auth: OAuthAuth, fields: dict[str, str], secret: str) -> None:
     """Exchange the code and keep the tokens."""
-    answer = await token_endpoint.ask(auth, fields, secret)
+    logins = stored_logins()
+    answer = await token_endpoint.ask(auth, fields, secret, logins.limits.timeout_s)
     if not answer.get("refresh_token"):
         raise SourceFailed(
             "came without a refresh token, so it could not be renewed; ask for one, with a scope"
             " like offline_access or by adding ?access_type=offline to authorize_url"
         )
-    logins = OAuthLogins(
-        secrets=SECRETS, decrypt=lambda text: keyring().decrypt(text), shared=DatabaseLogins()
-    )
     await logins.store(auth, answer)

@@ -165,7 +165,8 @@ def test_the_writer_prunes_by_itself(transactional_db: None) -> None:
 
     old = datetime.now(UTC) - timedelta(days=40)
     Flow.objects.create(id="old", state="done", started_at=old, method="GET", path="/")
-    writer = FlowWriter(redactor=Redactor(SecretRegistry()), retention=RetentionPolicy())
+    policy = RetentionPolicy(max_age_days=30, max_flows=None, max_bytes=None)
+    writer = FlowWriter(redactor=Redactor(SecretRegistry()), retention=policy)
     writer.start()
     eventually(lambda: not Flow.objects.exists())
     assert writer.close(5)

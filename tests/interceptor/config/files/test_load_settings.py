@@ -102,8 +102,8 @@ def test_a_directory_in_place_of_the_file_is_refused(tmp_path):
 
 
 def test_a_refused_value_that_may_be_secret_is_not_shown(tmp_path):
-    message = refusal(tmp_path, "inspector: {mitmproxy: {web_password: [hunter2]}}\n")
-    assert "web_password" in message
+    message = refusal(tmp_path, "mcp: {http: {auth: [hunter2]}}\n")
+    assert "mcp.http.auth" in message
     assert "hunter2" not in message
 
 
@@ -135,6 +135,11 @@ def test_both_spellings_of_the_readiness_probe(tmp_path, text, url, seconds):
 def test_two_spellings_that_differ_are_refused(tmp_path):
     text = "readiness_probe_url: https://a/\ninspector: {readiness: {url: https://b/}}\n"
     assert "say different things" in refusal(tmp_path, text)
+
+
+def test_web_password_is_accepted_and_means_nothing(tmp_path):
+    text = "inspector: {mitmproxy: {web_password: {command: printenv X}}}\n"
+    assert load(tmp_path, text) == ServerSettings()
 
 
 def test_web_host_is_the_console_s_host(tmp_path):

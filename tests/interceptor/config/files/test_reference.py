@@ -7,7 +7,8 @@ import re
 import yaml
 
 from interceptor.config.files.document import parse_document
-from interceptor.config.files.reference import TABLES, leaves, with_tables
+from interceptor.config.files.leaves import leaves
+from interceptor.config.files.reference import TABLES, with_tables
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.whole_file import check_file
 from tests.conftest import ROOT
@@ -26,11 +27,15 @@ def test_every_table_is_on_the_page():
 
 
 def test_every_setting_is_explained():
-    unexplained = [".".join(path) for path, info in leaves(ServerSettings) if not info.description]
-    assert unexplained == []
-    assert [
-        ".".join(path) for path, _ in leaves(ServerSettings) if f"`{'.'.join(path)}`" not in PAGE
-    ] == []
+    names = {".".join(leaf.path): leaf.info.description for leaf in leaves(ServerSettings)}
+    assert [name for name, description in names.items() if not description] == []
+    assert [name for name in names if f"`{name}`" not in PAGE] == []
+
+
+def test_what_nothing_reads_yet_is_marked():
+    marked = {line.split("`")[1] for line in PAGE.splitlines() if "**Not built yet**" in line}
+    waiting = {".".join(leaf.path) for leaf in leaves(ServerSettings) if leaf.waits_for}
+    assert waiting | {"fingerprint_profile"} == marked
 
 
 def test_the_examples_are_valid():

@@ -1,0 +1,41 @@
+"""Opens the console's one-time login link in the user's browser."""
+
+from __future__ import annotations
+
+import html
+import logging
+import threading
+import webbrowser
+from pathlib import Path
+
+from providers.base.private_file import write_private
+
+logger = logging.getLogger(__name__)
+
+PAGE_FILE_NAME = "login-link.html"
+_PAGE = """\
+<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={link}">
+<title>ccproxy</title>
+<a href="{link}">Open the console</a>
+"""
+
+
+def open_in_browser(login_file: Path) -> None:
+    """Open the link that `login_file` holds, by way of a page that only its owner can read.
+
+    The browser gets the page's address, never the link: every user of the machine can read the
+    arguments of its process.
+    """
+    page = login_file.with_name(PAGE_FILE_NAME)
+    link = html.escape(login_file.read_text().strip())
+    write_private(page, _PAGE.format(link=link))
+    # A browser in the terminal runs until the user leaves it.
+    threading.Thread(target=_open, args=(page,), name="browser", daemon=True).start()
+
+
+def _open(page: Path) -> None:
+    if not webbrowser.open(page.as_uri()):
+        logger.warning("web_open_browser is on, but no browser was found")

@@ -1,0 +1,36 @@
+"""Server settings in the form that mitmproxy and the record want them."""
+
+from __future__ import annotations
+
+import logging
+
+from flows.writer.retention import RetentionPolicy
+from interceptor.config.files.server import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+
+def mitmproxy_options(settings: ServerSettings) -> dict[str, object]:
+    """Return the options that are passed on under mitmproxy's own names."""
+    chosen = settings.inspector.mitmproxy
+    if chosen.ssl_insecure:
+        logger.warning(
+            "ssl_insecure is on: certificates are verified only where a credential is sent"
+        )
+    return {
+        "allow_hosts": list(chosen.allow_hosts),
+        "body_size_limit": chosen.body_size_limit,
+        "ignore_hosts": list(chosen.ignore_hosts),
+        "ssl_insecure": chosen.ssl_insecure,
+        "ssl_verify_upstream_trusted_ca": chosen.ssl_verify_upstream_trusted_ca,
+    }
+
+
+def retention_policy(settings: ServerSettings) -> RetentionPolicy:
+    """Return how much of the record is kept."""
+    retention = settings.flows.retention
+    return RetentionPolicy(
+        max_age_days=retention.max_age_days,
+        max_flows=retention.max_flows,
+        max_bytes=retention.max_bytes,
+    )

@@ -1,0 +1,143 @@
+"""Services of an interceptor process, except the console's (`ccproxy_site.console.server`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from flows.live.bus import LiveBus
+from flows.live.catch_up import answer_pages
+from flows.writer.thread import FlowWriter
+from interceptor.config.snapshot.watch import ConfigWatcher
+from interceptor.proxy import Proxy
+from providers.auth.logins import OAuthLogins
+from providers.auth.proactive import ProactiveRenewal
+
+WRITER_DRAIN_TIMEOUT_S = 15.0
+MARGIN_S = 5.0
+"""What a service may take beyond the time limit it keeps itself."""
+
+
+class WriterService:
+    """The thread that writes flows into the database."""
+
+    name = "the record"
+    stop_limit_s = WRITER_DRAIN_TIMEOUT_S + MARGIN_S
+
+    def __init__(self, writer: FlowWriter) -> None:
+        self._writer = writer
+
+    async def start(self) -> None:
+        """Start the thread."""
+        self._writer.start()
+
+    async def stop(self) -> None:
+        """Write what is queued."""
+        await asyncio.to_thread(self._writer.close, WRITER_DRAIN_TIMEOUT_S)
+
+
+class LiveViewService:
+    """Live messages to pages, and the answers to pages that join in the middle of a flow."""
+
+    name = "the live view"
+    stop_limit_s = MARGIN_S
+
+    def __init__(self, live: LiveBus) -> None:
+        self._live = live
+        self._answers: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Answer pages, also those that other processes serve."""
+        self._answers = asyncio.create_task(
+            answer_pages(self._live), name="pages of other processes"
+        )
+
+    async def stop(self) -> None:
+        """Answer no more, and send what waits."""
+        if self._answers is not None:
+            self._answers.cancel()
+        await self._live.close()
+
+
+class LoginsService:
+    """The renewals of logins that requests or the proactive renewal have begun."""
+
+    name = "the logins"
+
+    def __init__(self, logins: OAuthLogins) -> None:
+        self._logins = logins
+        self.stop_limit_s = logins.limits.timeout_s + 2 * MARGIN_S
+
+    async def start(self) -> None:
+        """Renewals begin by themselves."""
+
+    async def stop(self) -> None:
+        """Let running renewals reach their files: one that is cut off loses the login."""
+        await self._logins.drain(self._logins.limits.timeout_s + MARGIN_S)
+
+
+class WatcherService:
+    """The thread that follows the configuration and writes the heartbeat."""
+
+    name = "the configuration watcher"
+    stop_limit_s = MARGIN_S
+
+    def __init__(self, watcher: ConfigWatcher) -> None:
+        self._watcher = watcher
+
+    async def start(self) -> None:
+        """Start the thread."""
+        self._watcher.start()
+
+    async def stop(self) -> None:
+        """End the thread, which removes the heartbeat row."""
+        await asyncio.to_thread(self._watcher.stop)
+
+
+class ProxyService:
+    """The embedded mitmproxy.
+
+    Args:
+        make: makes the proxy, on the loop that it will run on.
+        drain_timeout_s: how long open streams may go on when the process stops.
+    """
+
+    name = "the proxy"
+
+    def __init__(self, make: Callable[[], Proxy], drain_timeout_s: float) -> None:
+        self._make = make
+        self._drain_timeout_s = drain_timeout_s
+        # Captured commands' tunnels and cut-off connections are closed after the streams.
+        self.stop_limit_s = drain_timeout_s + 4 * MARGIN_S
+        self.proxy: Proxy | None = None
+        """None before the start."""
+
+    async def start(self) -> None:
+        """Listen, and return once connections are accepted."""
+        self.proxy = self._make()
+        await self.proxy.start()
+
+    async def stop(self) -> None:
+        """Accept nothing new, and let running flows finish."""
+        if self.proxy is not None:
+            await self.proxy.stop(self._drain_timeout_s)
+
+
+class RenewalService:
+    """The task that renews logins before they expire."""
+
+    name = "the proactive renewal"
+    stop_limit_s = MARGIN_S
+
+    def __init__(self, renewal: ProactiveRenewal) -> None:
+        self._renewal = renewal
+
+    async def start(self) -> None:
+        """Start the task."""
+        self._renewal.start()
+
+    async def stop(self) -> None:
+        """End the task; a renewal that is under way goes on, see `LoginsService`."""
+        with suppress(asyncio.CancelledError):
+            await self._renewal.stop()

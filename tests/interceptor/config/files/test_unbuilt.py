@@ -1,0 +1,70 @@
+"""Settings that no part of ccproxy reads yet are refused at start."""
+
+from __future__ import annotations
+
+import pytest
+
+from interceptor.config.files.leaves import leaves
+from interceptor.config.files.load_settings import load_server_settings
+from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.template import write_template
+from interceptor.config.files.unbuilt import refuse_unbuilt
+from providers.base.errors import ConfigError
+from tests.interceptor.config.product_files import SETTINGS
+
+
+def start(directory, text, **environ):
+    (directory / "ccproxy.yaml").write_text(text)
+    refuse_unbuilt(load_server_settings(directory, environ), directory, environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("port: 1\notel:\n  enabled: true\n", "3: otel.enabled is not built yet (telemetry)"),
+        ("ccproxy:\n  otel:\n    enabled: true\n", "3: ccproxy.otel.enabled is not built yet"),
+        ("shaping: {enabled: false}\n", "1: shaping.enabled is not built yet (shapes)"),
+        ("shaping: {providers: {anthropic: {}}}\n", "1: shaping.providers is not built yet"),
+        ("gemini_capacity:\n  fallback_models: [a]\n", "2: gemini_capacity.fallback_models is not"),
+        ("pplx: {thread: {ttl_seconds: 1}}\n", "1: pplx.thread.ttl_seconds is not built yet"),
+        ("mcp: {http: {port: 1}}\n", "1: mcp.http.port is not built yet (MCP)"),
+        ("inspector:\n  provider_map: {a.example: a}\n", "2: inspector.provider_map is not built"),
+        (
+            "providers:\n  a:\n    host: h\n    type: openai\n    fingerprint_profile: chrome131\n",
+            "5: providers.a.fingerprint_profile is not built yet (TLS fingerprints)",
+        ),
+    ],
+)
+def test_a_refusal_names_the_file_the_line_and_the_key(tmp_path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        start(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path}/ccproxy.yaml:{message}")
+
+
+def test_a_refusal_names_the_variable(tmp_path):
+    with pytest.raises(ConfigError, match=r"^CCPROXY_OTEL__ENABLED: otel.enabled is not built yet"):
+        start(tmp_path, "", CCPROXY_OTEL__ENABLED="1")
+
+
+def test_the_default_may_be_written_down(tmp_path):
+    start(tmp_path, "otel: {enabled: false}\nmcp:\n  http: {port: 4030}\npplx:\n")
+    start(tmp_path, "shaping: {providers: {}}\n", CCPROXY_MCP__HTTP__ENABLED="true")
+
+
+def test_the_written_template_starts(tmp_path):
+    write_template(tmp_path / "ccproxy.yaml")
+    refuse_unbuilt(load_server_settings(tmp_path, {}), tmp_path, {})
+
+
+def test_a_file_of_the_product_is_read_but_does_not_start(tmp_path):
+    (tmp_path / "ccproxy.yaml").write_text(SETTINGS)
+    assert load_server_settings(tmp_path, {}).otel.enabled
+    with pytest.raises(ConfigError, match="is not built yet"):
+        start(tmp_path, SETTINGS)
+
+
+def test_parts_wait_as_wholes():
+    waiting = {leaf.path[0] for leaf in leaves(ServerSettings) if leaf.waits_for}
+    assert waiting == {"inspector", "otel", "gemini_capacity", "pplx", "mcp", "shaping"}
+    mixed = {leaf.path for leaf in leaves(ServerSettings) if not leaf.waits_for}
+    assert not {path[0] for path in mixed} & (waiting - {"inspector"})
