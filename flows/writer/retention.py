@@ -31,7 +31,8 @@ _OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
 class RetentionPolicy:
     """Limits of the record; None means no limit. Pinned and running flows stay in any case.
 
-    The defaults are those of the settings `flows.retention`. `max_bytes` is the used part of the database (SQLite: pages in use; PostgreSQL: packed bodies).
+    The defaults are those of the settings `flows.retention`. `max_bytes` limits the used part of
+    the database (SQLite: pages in use; PostgreSQL: packed bodies).
     """
 
     max_age_days: float | None

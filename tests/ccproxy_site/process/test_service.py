@@ -16,16 +16,23 @@ class Part:
 
     stop_limit_s = 30.0
 
-    def __init__(self, name, seen, *, start_error=None, stop_error=None):
+    def __init__(
+        self,
+        name: str,
+        seen: list[str],
+        *,
+        start_error: BaseException | None = None,
+        stop_error: Exception | None = None,
+    ) -> None:
         self.name, self.seen = name, seen
         self.start_error, self.stop_error = start_error, stop_error
 
-    async def start(self):
+    async def start(self) -> None:
         self.seen.append(f"start {self.name}")
         if self.start_error:
             raise self.start_error
 
-    async def stop(self):
+    async def stop(self) -> None:
         self.seen.append(f"stop {self.name}")
         if self.stop_error:
             raise self.stop_error
@@ -36,13 +43,13 @@ class Stuck(Part):
 
     stop_limit_s = 0.01
 
-    async def stop(self):
+    async def stop(self) -> None:
         await super().stop()
         await asyncio.Event().wait()
 
 
 async def test_it_works():
-    seen = []
+    seen: list[str] = []
     services = ServiceList([Part("a", seen), Part("b", seen), Part("c", seen)])
     await services.start()
     await services.stop()
@@ -52,7 +59,7 @@ async def test_it_works():
 
 
 async def test_a_failure_in_the_middle_stops_what_runs_backwards(caplog):
-    seen = []
+    seen: list[str] = []
     failing = Part("c", seen, start_error=ConfigError("port 1 is taken"))
     services = ServiceList([Part("a", seen), Part("b", seen), failing, Part("d", seen)])
     with pytest.raises(ConfigError, match="port 1 is taken"):
@@ -75,7 +82,7 @@ async def test_a_defect_is_logged_with_its_traceback(caplog):
 
 
 async def test_a_cancelled_start_stops_what_runs():
-    seen = []
+    seen: list[str] = []
     services = ServiceList([Part("a", seen), Part("b", seen, start_error=asyncio.CancelledError())])
     with pytest.raises(asyncio.CancelledError):
         await services.start()
@@ -83,7 +90,7 @@ async def test_a_cancelled_start_stops_what_runs():
 
 
 async def test_one_that_does_not_stop_keeps_no_other_from_it(caplog):
-    seen = []
+    seen: list[str] = []
     broken = Part("c", seen, stop_error=OSError("gone"))
     services = ServiceList([Part("a", seen), Stuck("b", seen), broken])
     await services.start()
@@ -97,10 +104,11 @@ async def test_one_that_does_not_stop_keeps_no_other_from_it(caplog):
 
 
 async def test_a_slow_stop_is_waited_for():
-    seen, may_end = [], asyncio.Event()
+    seen: list[str] = []
+    may_end = asyncio.Event()
 
     class Slow(Part):
-        async def stop(self):
+        async def stop(self) -> None:
             await super().stop()
             await may_end.wait()
             self.seen.append(f"stopped {self.name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from interceptor.config.files.leaves import leaves
@@ -13,7 +15,7 @@ from providers.base.errors import ConfigError
 from tests.interceptor.config.product_files import SETTINGS
 
 
-def start(directory, text, **environ):
+def start(directory: Path, text: str, **environ: str) -> None:
     (directory / "ccproxy.yaml").write_text(text)
     refuse_unbuilt(load_server_settings(directory, environ), directory, environ)
 
