@@ -1,6 +1,4 @@
-"""Markdown of models and people as HTML that is safe to show: no raw HTML, no scripts, no images,
-no requests.
-"""
+"""Markdown of models and people as safe HTML: no raw HTML, no scripts, no images, no requests."""
 
 from __future__ import annotations
 
@@ -17,18 +15,15 @@ from markdown_it.token import Token
 from flows.display.safe_text import printable, visible
 
 MAX_CHARS: Final = 40_000
-"""Longer texts are shown as they are: nobody reads them for their looks, and rendering them takes
-long.
-"""
+"""Longer texts are shown as plain text, because rendering them takes long."""
 _TAGS: Final = {
-    "a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "h1",
-    "h2", "h3", "h4",
-    "h5", "h6", "table", "thead", "tbody", "tr", "th", "td",
+    "a", "p", "br", "hr", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li",
+    "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
 
 
 def rendered(text: str) -> SafeString:
-    """The HTML of a text; what is too long or too deeply nested stays plain."""
+    """Return the HTML of a text; one too long or too deeply nested stays plain."""
     if len(text) > MAX_CHARS:
         return plain(text)
     try:
@@ -46,15 +41,14 @@ def rendered(text: str) -> SafeString:
 
 
 def plain(text: str) -> SafeString:
-    """A text as it is."""
+    """Return a text without Markdown, escaped."""
     return format_html('<div class="said">{}</div>', visible(text))
 
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(
-        ["table", "strikethrough"]
-    )
+    options = {"html": False, "breaks": True}
+    parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
     parser.add_render_rule("image", _image)
     return parser
 
@@ -62,7 +56,8 @@ def _parser() -> MarkdownIt:
 def _image(
     renderer: RendererHTML, tokens: list[Token], index: int, options: object, env: object
 ) -> str:
-    """An image is never fetched; its text and address are shown."""
+    """Return an image's text and address; the page never fetches it."""
     del renderer, options, env
     token = tokens[index]
-    return format_html("[image: {} {}]", token.content, str(token.attrGet("src") or ""))
+    address = str(token.attrGet("src") or "")
+    return format_html("[image: {} {}]", token.content, address)

@@ -1,4 +1,4 @@
-"""How far long work has come, on standard error and only for a person who watches."""
+"""Progress of long work, on standard error and only for a person who watches a terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ _EVERY_S: Final = 0.2
 
 
 def counted[T](items: Iterable[T], total: int, noun: str, stream: Any) -> Iterator[T]:
-    """Pass the items on; what takes over a second writes "120 of 1000 flows" on one line of a
-    terminal.
+    """Pass the items on, and count them on one line of a terminal.
+
+    Work under a second writes nothing. Example: "120 of 1000 flows".
     """
     shown = False
     due = time.monotonic() + _FIRST_S
@@ -22,7 +23,9 @@ def counted[T](items: Iterable[T], total: int, noun: str, stream: Any) -> Iterat
             if time.monotonic() >= due and stream.isatty():
                 stream.write(f"\r{number} of {total} {noun}", ending="")
                 stream.flush()
-                shown, due = True, time.monotonic() + _EVERY_S
+                shown = True
+                due = time.monotonic() + _EVERY_S
     finally:
         if shown:
+            # Erase the line, so that what is printed next starts at its begin (ECMA-48 EL).
             stream.write("\r\x1b[K", ending="")

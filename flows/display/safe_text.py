@@ -1,5 +1,6 @@
-"""Text from the wire made safe to look at: escaped, with control and direction-changing characters
-spelled out.
+"""Text from the wire made safe to look at.
+
+HTML is escaped; control characters and characters that change the direction are spelled out.
 """
 
 from __future__ import annotations
@@ -17,25 +18,31 @@ _INVISIBLE = re.compile(
 )
 
 
-def _spell(match: re.Match[str]) -> str:
+def _spelled(match: re.Match[str]) -> str:
     code = ord(match.group())
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as surrogateescape decodes it
-        name = f"\\x{code - 0xDC00:02x}"
-    elif code <= 0xFF:
-        name = {"\r": "\\r"}.get(match.group(), f"\\x{code:02x}")
-    else:
-        name = f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-    return f'<span class="ctl">{name}</span>'
+    # surrogateescape decodes a byte that is not UTF-8 to U+DC80 and above.
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if match.group() == "\r":
+        return "\\r"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return f"\\U{code:08x}"
+
+
+def _marked(match: re.Match[str]) -> str:
+    return f'<span class="ctl">{_spelled(match)}</span>'
 
 
 def visible(text: str) -> SafeString:
-    """HTML of a text: escaped, and every invisible or misleading character as a marked escape."""
+    """Return the HTML of a text: escaped, invisible and misleading characters as marked escapes."""
     # escape() leaves the invisible characters alone and adds none, so the spelling may follow it.
-    return mark_safe(_INVISIBLE.sub(_spell, escape(text).replace("\r\n", "\n")))  # noqa: S308
+    escaped = escape(text).replace("\r\n", "\n")
+    return mark_safe(_INVISIBLE.sub(_marked, escaped))  # noqa: S308
 
 
 def printable(text: str) -> str:
-    """The same for plain text, such as attributes, titles and JSON messages: escapes without
-    markup.
-    """
-    return _INVISIBLE.sub(lambda match: re.sub("<[^>]*>", "", _spell(match)), text)
+    """Return a text for attributes, titles, terminals and JSON: escapes without markup."""
+    return _INVISIBLE.sub(_spelled, text)

@@ -1,4 +1,4 @@
-"""Quantities for people: sizes, durations and counts. Unknown is "–", never 0."""
+"""Quantities for people: sizes, durations, counts, prices. An unknown one is "–", never 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ UNKNOWN = "–"
 
 
 def size(size_bytes: int | None) -> str:
-    """Bytes as "512 B", "12.4 KB", "3.1 MB" (1 KB is 1,000 bytes)."""
+    """Write bytes as "512 B", "12.4 KB", "3.1 MB" (1 KB is 1,000 bytes)."""
     if size_bytes is None:
         return UNKNOWN
     if size_bytes < 1_000:
@@ -20,11 +20,11 @@ def size(size_bytes: int | None) -> str:
 
 
 def duration(duration_ms: float | None) -> str:
-    """Milliseconds as "0.04 ms", "3.1 ms", "612 ms", "4.1 s", "2 m 05 s"."""
+    """Write milliseconds as "0.04 ms", "3.1 ms", "612 ms", "4.1 s", "2 m 05 s"."""
     if duration_ms is None:
         return UNKNOWN
     if duration_ms < 0.995:
-        return f"{duration_ms:.2f} ms" if duration_ms else "0 ms"
+        return "0 ms" if duration_ms == 0 else f"{duration_ms:.2f} ms"
     if duration_ms < 10:
         return f"{duration_ms:.1f} ms"
     if duration_ms < 999.5:
@@ -39,7 +39,7 @@ def duration(duration_ms: float | None) -> str:
 
 
 def count(number: int | None) -> str:
-    """A count as "342", "12.9 k", "1.2 M"."""
+    """Write a count as "342", "12.9 k", "1.2 M"."""
     if number is None:
         return UNKNOWN
     if number < 1_000:
@@ -50,7 +50,7 @@ def count(number: int | None) -> str:
 
 
 def usd(amount: Decimal | float | None) -> str:
-    """US dollars as "$0.00031", "$0.042", "$1.27", "$1,204"; unknown is "–", nothing is "$0"."""
+    """Write US dollars as "$0.00031", "$0.042", "$1.27", "$1,204", "$0"."""
     if amount is None:
         return UNKNOWN
     value = float(amount)
@@ -62,18 +62,27 @@ def usd(amount: Decimal | float | None) -> str:
         return f"${value:.2f}"
     if value >= 0.01:
         return f"${value:.3f}"
-    return f"${value:.5f}" if value >= 0.00001 else "<$0.00001"
+    if value >= 0.00001:
+        return f"${value:.5f}"
+    return "<$0.00001"
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 as "83 %"; unknown is "–"."""
-    return UNKNOWN if share is None else f"{share * 100:.0f} %"
+    """Write a share of 1 as "83 %"."""
+    if share is None:
+        return UNKNOWN
+    return f"{share * 100:.0f} %"
 
 
 def plural(number: int, noun: str, many: str = "") -> str:
-    """ "1 hook", "3 hooks"; "2 entries" where `many` is given."""
-    return f"{number} {noun}" if number == 1 else f"{number} {many or noun + 's'}"
+    """Write a number with its noun: "1 hook", "3 hooks", "2 entries" where `many` is given."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {many or noun + 's'}"
 
 
 def _three_digits(value: float) -> str:
-    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+    # 99.95 rounds to 100.0, which would have four digits.
+    if value < 99.95:
+        return f"{value:.1f}"
+    return f"{value:.0f}"
