@@ -1,36 +1,49 @@
-"""The readable part of an answer: text, thinking and tool calls out of the vendors' events, also
-while they arrive.
+"""Readable part of a response: text, thinking and tool calls, also while events arrive.
 
 Field names follow the vendors' streaming references: Anthropic Messages (`content_block_*`), OpenAI
 Chat Completions (`choices[].delta`), OpenAI Responses (`response.*.delta`), Google generateContent
-(`candidates[].content.parts[]`, which Code Assist wraps in `response`). Events are told apart by
-their shape: no format has to be known beforehand.
+(`candidates[].content.parts[]`, which Code Assist wraps in `response`). The shape of an event
+decides its format, so that no format has to be known beforehand. Example:
+
+    data: {"type": "content_block_delta", "delta": {"text": "Hel"}}
+    data: {"type": "content_block_delta", "delta": {"text": "lo"}}
+
+gives the pieces ("text", "Hel") and ("text", "lo"), which `joined` makes ("text", "Hello").
 """
 
 from __future__ import annotations
 
 import codecs
-import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from flows.bytes.incremental import IncrementalDecoder
 from providers.base.errors import BadUpstreamStream
-from providers.wire.core.sse import SseParser
+from providers.wire.core.sse import SseEvent, SseParser
 
 Kind = Literal["text", "thinking", "tool", "arguments", "error"]
-Piece = tuple[Kind, str]
-"""`tool` starts a tool call and carries its name; `arguments` continue it."""
 
+MAX_SUMMARY_CHARS: Final = 200
 _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
+_SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
+
+
+class Piece(NamedTuple):
+    """A piece of text. `tool` starts a tool call and carries its name; `arguments` continue it."""
+
+    kind: Kind
+    text: str
 
 
 def pieces_of(event: Any) -> Iterator[Piece]:
-    """What one parsed event, or one whole JSON answer, adds to the readable answer."""
+    """Yield the readable pieces of one parsed event, or of one complete JSON response.
+
+    Example: `{"choices": [{"delta": {"content": "Hi"}}]}` → ("text", "Hi").
+    """
     if not isinstance(event, dict):
         return
     kind = event.get("type")
@@ -43,8 +56,7 @@ def pieces_of(event: Any) -> Iterator[Piece]:
 
 
 class AnswerReader:
-    """Bytes of a stream in any chunking → readable pieces. Never raises: what cannot be read is
-    left out.
+    """Bytes of a stream in any chunking → readable pieces. Never raises; leaves out broken parts.
 
     Streams that are not server-sent events come out as plain text.
     """
@@ -56,80 +68,107 @@ class AnswerReader:
         self._start = b""
 
     def feed(self, data: bytes) -> list[Piece]:
-        """Take the next bytes of the body; return what they add."""
+        """Take the next bytes of the body; return the pieces that they add."""
         if self._decoder is None:
             return []
         try:
             return self._read(self._decoder.feed(data))
         except (ValueError, BadUpstreamStream):
-            self._decoder = None  # broken from here on; the raw view still has the bytes
+            # Broken from here on; the raw view still has the bytes.
+            self._decoder = None
             return []
 
     def finish(self) -> list[Piece]:
-        """End of the body: what its last, unfinished event adds."""
+        """Take the end of the body; return the pieces of its last, unfinished event."""
         if self._parser is None:
             return []
-        return [piece for event in self._parser.flush() for piece in _event_pieces(event.data)]
+        return _pieces_of_events(self._parser.flush())
 
     def _read(self, data: bytes) -> list[Piece]:
         if self._parser is None and self._plain is None:
             self._start += data
-            if len(self._start.lstrip()) < 6:
+            # The first bytes decide the kind, and a chunk may be shorter than "event:".
+            if len(self._start.lstrip()) < _SNIFFED_BYTES:
                 return []
-            data, self._start = self._start, b""
-            if data.lstrip().startswith(_SSE_STARTS):
-                self._parser = SseParser()
-            else:
-                self._plain = codecs.getincrementaldecoder("utf-8")("replace")
+            data = self._start
+            self._start = b""
+            self._choose(data)
         if self._parser is not None:
-            return [
-                piece for event in self._parser.feed(data) for piece in _event_pieces(event.data)
-            ]
-        assert self._plain is not None  # noqa: S101  one of the two is set above
+            return _pieces_of_events(self._parser.feed(data))
+        assert self._plain is not None  # noqa: S101  _choose sets one of the two
         text = self._plain.decode(data)
-        return [("text", text)] if text else []
+        return [Piece("text", text)] if text else []
+
+    def _choose(self, start: bytes) -> None:
+        if start.lstrip().startswith(_SSE_STARTS):
+            self._parser = SseParser()
+        else:
+            self._plain = codecs.getincrementaldecoder("utf-8")("replace")
+
+
+def _pieces_of_events(events: Iterable[SseEvent]) -> list[Piece]:
+    return [piece for event in events for piece in _event_pieces(event.data)]
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """Neighbours of one kind put together; a tool call starts anew with each `tool`."""
+    """Join neighbours of one kind; each `tool` starts a new call.
+
+    Example: text "a", text "b", tool "ls", tool "cat" → text "ab", tool "ls", tool "cat".
+    """
     runs: list[tuple[Kind, list[str]]] = []
+    last_kind: Kind | None = None
     for kind, text in pieces:
-        if runs and runs[-1][0] == kind and kind != "tool":
+        if kind == last_kind and kind != "tool":
             runs[-1][1].append(text)
         else:
             runs.append((kind, [text]))
-    return [(kind, "".join(parts)) for kind, parts in runs]
+        last_kind = kind
+    return [Piece(kind, "".join(texts)) for kind, texts in runs]
 
 
 def says(data: bytes) -> str:
-    """What one event or message says, in a few words."""
-    return " ".join(text for kind, text in _event_pieces(data))[:200]
+    """Return the readable text of one event or message, cut to 200 characters."""
+    text = " ".join(text for _, text in _event_pieces(data))
+    return text[:MAX_SUMMARY_CHARS]
 
 
 def pretty(data: bytes, max_chars: int = 40_000) -> str:
-    """JSON with line breaks, anything else as it is; at most `max_chars`."""
-    parsed = parse_json(data) if data.lstrip()[:1] in (b"{", b"[") else JsonText(error="no JSON")
-    text = data.decode("utf-8", "surrogateescape")
-    if not parsed.error:
-        with contextlib.suppress(RecursionError):  # then as it came
-            text = json.dumps(parsed.value, indent=2, ensure_ascii=False)
-    return text if len(text) <= max_chars else f"{text[:max_chars]}… ({len(text)} characters)"
+    """Return JSON with line breaks, anything else unchanged; at most `max_chars`."""
+    text = _indented(data)
+    if text is None:
+        text = data.decode("utf-8", "surrogateescape")
+    if len(text) <= max_chars:
+        return text
+    return f"{text[:max_chars]}… ({len(text)} characters)"
+
+
+def _indented(data: bytes) -> str | None:
+    if data.lstrip()[:1] not in (b"{", b"["):
+        return None
+    parsed = parse_json(data)
+    if parsed.error:
+        return None
+    try:
+        return json.dumps(parsed.value, indent=2, ensure_ascii=False)
+    except RecursionError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class JsonText:
-    """Bytes parsed as JSON, or why not."""
+    """A parsed JSON value, or the reason why the bytes are not JSON."""
 
     value: Any = None
     error: str = ""
 
 
 def parse_json(data: bytes) -> JsonText:
-    """JSON of any origin: never raises, however deep or odd."""
+    """Parse JSON of any origin. Never raises, however deep or broken it is."""
     try:
         return JsonText(orjson.loads(data))
     except orjson.JSONDecodeError:
-        pass  # stricter than what vendors send: NaN, lone surrogates, BOM
+        # orjson refuses what vendors do send: NaN, lone surrogates, a byte order mark.
+        pass
     try:
         return JsonText(json.loads(data))
     except (ValueError, RecursionError) as exc:
@@ -143,24 +182,29 @@ def _event_pieces(data: bytes) -> Iterable[Piece]:
     try:
         return list(pieces_of(parsed.value))
     except (AttributeError, TypeError):
-        return ()  # a vendor's word used for something else
+        # Another program may use a vendor's field name for something else.
+        return ()
 
 
 def _text(kind: Kind, value: Any) -> Iterator[Piece]:
     if isinstance(value, str) and value:
-        yield kind, value
+        yield Piece(kind, value)
 
 
 def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
+    if not isinstance(value, list):
+        return
+    for item in value:
+        if isinstance(item, dict):
+            yield item
 
 
 # --- Anthropic Messages
 
 
 def _anthropic_start(event: dict[str, Any]) -> Iterator[Piece]:
-    yield from _anthropic_block(event.get("content_block") or {}, streaming=True)
+    block = event.get("content_block") or {}
+    yield from _anthropic_block(block, streaming=True)
 
 
 def _anthropic_delta(event: dict[str, Any]) -> Iterator[Piece]:
@@ -173,10 +217,12 @@ def _anthropic_delta(event: dict[str, Any]) -> Iterator[Piece]:
 def _anthropic_block(block: dict[str, Any], *, streaming: bool = False) -> Iterator[Piece]:
     yield from _text("thinking", block.get("thinking"))
     yield from _text("text", block.get("text"))
+    # tool_use, server_tool_use and mcp_tool_use.
     if str(block.get("type", "")).endswith("tool_use"):
-        yield "tool", str(block.get("name", ""))
+        yield Piece("tool", str(block.get("name", "")))
+        # A stream starts with an empty input; its deltas bring the arguments.
         if not streaming:
-            yield "arguments", _compact(block.get("input"))
+            yield Piece("arguments", _compact(block.get("input")))
 
 
 def _anthropic_content(content: Any) -> Iterator[Piece]:
@@ -190,7 +236,9 @@ def _anthropic_content(content: Any) -> Iterator[Piece]:
 def _chat_choices(choices: Any) -> Iterator[Piece]:
     for choice in _dicts(choices):
         delta = choice.get("delta") or choice.get("message") or {}
-        yield from _text("thinking", delta.get("reasoning_content") or delta.get("reasoning"))
+        # Not in OpenAI's reference: DeepSeek writes `reasoning_content`, OpenRouter `reasoning`.
+        thinking = delta.get("reasoning_content") or delta.get("reasoning")
+        yield from _text("thinking", thinking)
         yield from _text("text", delta.get("content"))
         yield from _text("text", delta.get("refusal"))
         for call in _dicts(delta.get("tool_calls")):
@@ -215,9 +263,14 @@ def _responses_arguments(event: dict[str, Any]) -> Iterator[Piece]:
 
 
 def _responses_item(event: dict[str, Any]) -> Iterator[Piece]:
-    item = event.get("item") or {}
-    if str(item.get("type", "")).endswith("_call"):
-        yield "tool", str(item.get("name") or item["type"])
+    yield from _responses_call_name(event.get("item") or {})
+
+
+def _responses_call_name(item: dict[str, Any]) -> Iterator[Piece]:
+    # Calls of built-in tools have no name: their type (`web_search_call`) stands for it.
+    kind = str(item.get("type", ""))
+    if kind.endswith("_call"):
+        yield Piece("tool", str(item.get("name") or kind))
 
 
 def _responses_error(event: dict[str, Any]) -> Iterator[Piece]:
@@ -225,7 +278,8 @@ def _responses_error(event: dict[str, Any]) -> Iterator[Piece]:
 
 
 def _responses_failed(event: dict[str, Any]) -> Iterator[Piece]:
-    yield from _error((event.get("response") or {}).get("error"))
+    response = event.get("response") or {}
+    yield from _error(response.get("error"))
 
 
 def _responses_output(output: Any) -> Iterator[Piece]:
@@ -234,8 +288,8 @@ def _responses_output(output: Any) -> Iterator[Piece]:
             yield from _text("thinking", part.get("text"))
         for part in _dicts(item.get("content")):
             yield from _text("text", part.get("text") or part.get("refusal"))
+        yield from _responses_call_name(item)
         if str(item.get("type", "")).endswith("_call"):
-            yield "tool", str(item.get("name") or item["type"])
             yield from _text("arguments", item.get("arguments") or item.get("input"))
 
 
@@ -244,17 +298,23 @@ def _responses_output(output: Any) -> Iterator[Piece]:
 
 def _google_candidates(candidates: Any) -> Iterator[Piece]:
     for candidate in _dicts(candidates):
-        for part in _dicts((candidate.get("content") or {}).get("parts")):
-            yield from _text("thinking" if part.get("thought") else "text", part.get("text"))
-            call = part.get("functionCall")
-            if isinstance(call, dict):
-                yield "tool", str(call.get("name", ""))
-                yield "arguments", _compact(call.get("args"))
+        content = candidate.get("content") or {}
+        for part in _dicts(content.get("parts")):
+            yield from _google_part(part)
+
+
+def _google_part(part: dict[str, Any]) -> Iterator[Piece]:
+    kind: Kind = "thinking" if part.get("thought") else "text"
+    yield from _text(kind, part.get("text"))
+    call = part.get("functionCall")
+    if isinstance(call, dict):
+        yield Piece("tool", str(call.get("name", "")))
+        yield Piece("arguments", _compact(call.get("args")))
 
 
 def _code_assist(response: Any) -> Iterator[Piece]:
-    # OpenAI's lifecycle events carry a `response` too: the whole answer again, which must not be
-    # read twice.
+    # OpenAI's lifecycle events carry a `response` too: the complete one again, which would be read
+    # twice.
     if isinstance(response, dict) and "candidates" in response:
         yield from _google_candidates(response["candidates"])
 
@@ -267,7 +327,9 @@ def _error(error: Any) -> Iterator[Piece]:
 
 
 def _compact(value: Any) -> str:
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False)
 
 
 _BY_TYPE: Final[dict[str, Callable[[dict[str, Any]], Iterator[Piece]]]] = {

@@ -1,11 +1,9 @@
-"""A body prepared for the page: decoded with a cap, recognised, and cut to what a browser can
-show.
-"""
+"""A body prepared for the page: decoded with a cap, recognised, and cut to what a browser shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.utils.safestring import SafeString
 
@@ -20,11 +18,13 @@ from flows.sides import FlowSide, header
 SHOWN_CHARS: Final = 200_000
 TREE_MAX_BYTES: Final = 8 * 1024 * 1024
 EVENTS_MAX_BYTES: Final = 16 * 1024 * 1024
+_SNIFFED_BYTES: Final = 65_536
+_LONGEST_UTF8_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class BodyView:
-    """What a template needs of one body. `kind`: empty, lost, json, events, text, binary."""
+    """One body for a template. `kind`: empty, lost, json, events, text, binary."""
 
     source: str
     kind: str
@@ -36,22 +36,22 @@ class BodyView:
 
     @property
     def text(self) -> SafeString:
-        """The first part of the body as visible text."""
-        return visible(
-            self.plain[: 4 * SHOWN_CHARS].decode("utf-8", "surrogateescape")[:SHOWN_CHARS]
-        )
+        """First part of the body as visible text."""
+        # So many bytes hold at least the characters that are shown.
+        start = self.plain[: _LONGEST_UTF8_BYTES * SHOWN_CHARS]
+        return visible(start.decode("utf-8", "surrogateescape")[:SHOWN_CHARS])
 
     @property
     def cut(self) -> bool:
-        """Whether `text` is only the first part."""
+        """True if `text` is only the first part."""
         return len(self.plain) > SHOWN_CHARS
 
     def tree(self, url: str) -> SafeString:
-        """Folded JSON."""
+        """Return the folded JSON; the page fetches large branches from `url`."""
         return json_tree.tree(self.json.value, url)
 
     def answer(self) -> list[Piece]:
-        """The readable part of an answer."""
+        """Return the readable part of a response."""
         if self.kind == "json":
             try:
                 return joined(pieces_of(self.json.value))
@@ -63,23 +63,34 @@ class BodyView:
         return []
 
 
+class _Recognised(NamedTuple):
+    kind: str
+    json: JsonText
+
+
+class _Plain(NamedTuple):
+    """A body without its encoding, and a note if that was not possible in full."""
+
+    data: bytes
+    note: str = ""
+
+
 def side_body(side: FlowSide | None, bodies: dict[str, bytes]) -> BodyView:
-    """The body of one side."""
+    """Prepare the body of one side; `bodies` has the stored bytes by digest."""
     if side is None:
         return BodyView("", "empty")
     stored = bodies.get(side.body_digest)
     if stored is None:
-        return BodyView(
-            side.side, "lost" if side.body_size_bytes else "empty", side.body_size_bytes
-        )
-    encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
+        kind = "lost" if side.body_size_bytes else "empty"
+        return BodyView(side.side, kind, side.body_size_bytes)
+
     notes = []
     if side.body_truncated:
-        notes.append(
-            f"Only the first {size(len(stored))} of {size(side.body_size_bytes)} were kept."
-        )
+        kept = size(len(stored))
+        notes.append(f"Only the first {kept} of {size(side.body_size_bytes)} were kept.")
     if side.body_redacted:
         notes.append("A credential was cut out of the stored bytes.")
+    encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
     content_type = header(side.headers, "content-type")
     return body_view(side.side, stored, content_type, encoding, notes, side.body_size_bytes)
 
@@ -92,39 +103,52 @@ def body_view(
     notes: list[str] | None = None,
     size_bytes: int | None = None,
 ) -> BodyView:
-    """Any stored bytes, recognised by their type or by how they look."""
-    plain, notes = stored, list(notes or [])
+    """Prepare stored bytes; their type or their first bytes decide the kind."""
+    plain = stored
+    notes = list(notes or [])
     compressed = encoding.strip().lower() not in ("", "identity")
     if compressed:
-        decoded = decode(stored, encoding)
-        if decoded.capped:
-            notes.append(
-                f"Too large: only the first {size(len(decoded.data))} of the decoded body are"
-                " shown."
-            )
-        elif not decoded.complete:
-            notes.append(
-                f"The {printable(encoding)} encoding is damaged or unknown; shown as far as it"
-                " could be read."
-            )
-        plain = decoded.data or stored
+        decompressed = _decompressed(stored, encoding)
+        plain = decompressed.data
+        if decompressed.note:
+            notes.append(decompressed.note)
     total = len(stored) if size_bytes is None else size_bytes
     if not plain:
         return BodyView(source, "empty", total)
-    kind, parsed = _recognise(plain, content_type)
-    return BodyView(source, kind, total, plain, notes, parsed, compressed)
+    found = _recognise(plain, content_type)
+    return BodyView(source, found.kind, total, plain, notes, found.json, compressed)
 
 
-def _recognise(plain: bytes, content_type: str) -> tuple[str, JsonText]:
+def _decompressed(stored: bytes, encoding: str) -> _Plain:
+    decoded = decode(stored, encoding)
+    note = ""
+    if decoded.capped:
+        shown = size(len(decoded.data))
+        note = f"Too large: only the first {shown} of the decoded body are shown."
+    elif not decoded.complete:
+        note = (
+            f"The {printable(encoding)} encoding is damaged or unknown; shown as far as it could be"
+            " read."
+        )
+    return _Plain(decoded.data or stored, note)
+
+
+def _recognise(plain: bytes, content_type: str) -> _Recognised:
     if looks_like_events(content_type, plain) and len(plain) <= EVENTS_MAX_BYTES:
-        return "events", JsonText()
+        return _Recognised("events", JsonText())
     if plain.lstrip()[:1] in (b"{", b"[") and len(plain) <= TREE_MAX_BYTES:
         parsed = parse_json(plain)
         if not parsed.error:
-            return "json", parsed
+            return _Recognised("json", parsed)
+    kind = "binary" if _is_binary(plain[:_SNIFFED_BYTES]) else "text"
+    return _Recognised(kind, JsonText())
+
+
+def _is_binary(start: bytes) -> bool:
     try:
-        plain[:65536].decode("utf-8")
+        start.decode("utf-8")
     except UnicodeDecodeError as exc:
-        if exc.start < min(len(plain), 65536) - 4:  # not merely a character cut in two
-            return "binary", JsonText()
-    return ("binary" if b"\0" in plain[:65536] else "text"), JsonText()
+        # Within the last four bytes it may be a character that the cut divided.
+        if exc.start < len(start) - _LONGEST_UTF8_BYTES:
+            return True
+    return b"\0" in start

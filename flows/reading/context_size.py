@@ -1,18 +1,14 @@
-"""What fills the context window: system prompt, tools, messages, tool results, images, by bytes.
-
-Pure.
-"""
+"""Contents of the context window by bytes: system prompt, tools, messages, images. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from flows.reading.conversation import tool_size
 from providers.wire.core.ir import (
     Block,
-    Foreign,
     Media,
     Request,
     Text,
@@ -23,16 +19,25 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps_text
 
 BYTES_PER_TOKEN: Final = 4
-"""A rough figure for English and code; what is estimated with it is marked "~"."""
+"""A rough figure for English and code; pages mark estimates with "~"."""
+BAR_WIDTH: Final = 1000
 LARGEST: Final = 10
+_LABELS: Final = {
+    "system": "System prompt",
+    "tools": "Tools",
+    "user": "User's text",
+    "assistant": "Model's text",
+    "thinking": "Thinking",
+    "calls": "Tool calls",
+    "results": "Tool results",
+    "images": "Images, files",
+}
+"""Name of a slice → its label, in the order of the prompt."""
 
 
 @dataclass(slots=True)
 class Slice:
-    """One kind of content.
-
-    `tokens` is an estimate, None for images: their tokens do not follow from their bytes.
-    """
+    """One kind of content. `x` and `width` are in thousandths of the bar."""
 
     name: str
     label: str
@@ -43,12 +48,38 @@ class Slice:
 
     @property
     def tokens(self) -> int | None:
-        return None if self.name == "images" else self.size_bytes // BYTES_PER_TOKEN
+        """An estimate; None for images, whose tokens do not follow from their bytes."""
+        if self.name == "images":
+            return None
+        return self.size_bytes // BYTES_PER_TOKEN
 
     @property
     def width(self) -> float:
-        """In thousandths of the bar."""
-        return self.share * 1000
+        """Width in thousandths of the bar."""
+        return self.share * BAR_WIDTH
+
+
+class ToolSize(NamedTuple):
+    """A tool and the bytes of its declaration."""
+
+    name: str
+    size_bytes: int
+
+
+class LargeBlock(NamedTuple):
+    """One of the largest blocks: its position in the prompt and the label of its slice."""
+
+    position: str
+    label: str
+    size_bytes: int
+
+
+class _Content(NamedTuple):
+    """A block's slice, its position for people, and its bytes."""
+
+    slice_name: str
+    position: str
+    size_bytes: int
 
 
 @dataclass(slots=True)
@@ -56,86 +87,90 @@ class ContextSize:
     """The slices in the order of the prompt, the tools by size, and the largest single blocks."""
 
     slices: list[Slice]
-    tools: list[tuple[str, int]]
-    largest: list[tuple[str, str, int]] = field(default_factory=list)
+    tools: list[ToolSize]
+    largest: list[LargeBlock] = field(default_factory=list)
     total_bytes: int = 0
 
 
 def context_size(request: Request) -> ContextSize:
-    """The breakdown of a request."""
-    slices = {
-        name: Slice(name, label)
-        for name, label in (
-            ("system", "System prompt"), ("tools", "Tools"), ("user", "User's text"), ("assistant",
-            "Model's text"),
-            ("thinking", "Thinking"), ("calls", "Tool calls"), ("results", "Tool results"),
-            ("images", "Images, files"),
-        )
-    }  # fmt: skip
-    found = list(_blocks(request))
-    for kind, _, size in found:
-        slices[kind].size_bytes += size
-        slices[kind].count += 1
-    total = sum(size for _, _, size in found)
+    """Measure a request's contents.
+
+    Example: a system prompt of 300 bytes and a message of 100 bytes → the slices "system" with a
+    share of 0.75 and "user" with 0.25.
+    """
+    contents = list(_contents(request))
+    slices = {name: Slice(name, label) for name, label in _LABELS.items()}
+    for content in contents:
+        kind = slices[content.slice_name]
+        kind.size_bytes += content.size_bytes
+        kind.count += 1
+
+    total = sum(content.size_bytes for content in contents)
     x = 0.0
-    for one in slices.values():
-        one.share, one.x = (one.size_bytes / total if total else 0.0), x
-        x += one.width
-    tools = sorted(
-        ((where, size) for kind, where, size in found if kind == "tools"), key=lambda tool: -tool[1]
-    )
-    largest = sorted(
-        ((where, slices[kind].label, size) for kind, where, size in found), key=lambda b: -b[2]
-    )
-    return ContextSize(
-        [one for one in slices.values() if one.count], tools, largest[:LARGEST], total
-    )
+    for kind in slices.values():
+        kind.x = x
+        kind.share = kind.size_bytes / total if total else 0.0
+        x += kind.width
+
+    by_size = sorted(contents, key=lambda content: -content.size_bytes)
+    tools = [ToolSize(c.position, c.size_bytes) for c in by_size if c.slice_name == "tools"]
+    largest = [
+        LargeBlock(content.position, _LABELS[content.slice_name], content.size_bytes)
+        for content in by_size[:LARGEST]
+    ]
+    used = [kind for kind in slices.values() if kind.count]
+    return ContextSize(used, tools, largest, total)
 
 
-def _blocks(request: Request) -> Iterator[tuple[str, str, int]]:
-    """(slice, place, bytes) of everything in the prompt."""
+def _contents(request: Request) -> Iterator[_Content]:
     for number, text in enumerate(request.system, 1):
-        yield "system", f"system prompt {number}", _size(text.text)
+        yield _Content("system", f"system prompt {number}", _size(text.text))
     for tool in request.tools:
-        yield "tools", tool.name, tool_size(tool)
+        yield _Content("tools", tool.name, tool_size(tool))
     for number, turn in enumerate(request.turns, 1):
         for block in turn.blocks:
-            yield from _block(block, turn.role, f"turn {number}")
+            yield from _block(block, turn.role, f"message {number}")
 
 
-def _block(block: Block, role: str, place: str) -> Iterator[tuple[str, str, int]]:
+def _block(block: Block, role: str, position: str) -> Iterator[_Content]:
     match block:
         case Text():
-            kind = "system" if role == "system" else "assistant" if role == "assistant" else "user"
-            yield kind, place, _size(block.text)
+            slice_name = role if role in ("system", "assistant") else "user"
+            yield _Content(slice_name, position, _size(block.text))
         case Thinking():
-            yield "thinking", place, _size(block.text) + len(block.signature or "")
+            size = _size(block.text) + len(block.signature or "")
+            yield _Content("thinking", position, size)
         case ToolCall():
-            arguments = (
-                block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
-            )
-            yield "calls", f"{place}, {block.name}", _size(arguments)
+            arguments = block.arguments
+            text = arguments if isinstance(arguments, str) else dumps_text(arguments)
+            yield _Content("calls", f"{position}, {block.name}", _size(text))
         case ToolResult():
-            yield from _result(block, place)
+            yield from _result(block, position)
         case Media():
-            yield "images", place, len(block.data or block.text or block.url or "")
+            yield _Content("images", position, _media_size(block))
         case _:
-            yield "calls", f"{place}, {block.kind}", _size(dumps_text(block.raw))
+            size = _size(dumps_text(block.raw))
+            yield _Content("calls", f"{position}, {block.kind}", size)
 
 
-def _result(result: ToolResult, place: str) -> Iterator[tuple[str, str, int]]:
-    where = f"{place}, {result.name}" if result.name else place
+def _result(result: ToolResult, position: str) -> Iterator[_Content]:
+    if result.name:
+        position = f"{position}, {result.name}"
     for part in result.content:
-        if isinstance(part, Media):
-            yield "images", where, len(part.data or part.text or part.url or "")
-        else:
-            yield "results", where, _size(part.text if isinstance(part, Text) else _foreign(part))
+        match part:
+            case Media():
+                yield _Content("images", position, _media_size(part))
+            case Text():
+                yield _Content("results", position, _size(part.text))
+            case _:
+                yield _Content("results", position, _size(dumps_text(part.raw)))
+    # Google's results are a JSON object without parts.
     if not result.content and result.response is not None:
-        yield "results", where, _size(dumps_text(result.response))
+        yield _Content("results", position, _size(dumps_text(result.response)))
 
 
-def _foreign(block: Foreign) -> str:
-    return dumps_text(block.raw)
+def _media_size(media: Media) -> int:
+    return len(media.data or media.text or media.url or "")
 
 
 def _size(text: str) -> int:

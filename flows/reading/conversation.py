@@ -1,5 +1,8 @@
-"""A request and its answer as a conversation: turns of readable items, each tool call with its
-result. Pure.
+"""A request and its response as a conversation of readable items. Pure.
+
+Each tool call shows its result. Example: a request with the messages user "List files", assistant
+call `ls`, user result "a.py", and the response "There is a.py." → three messages (text, call with a
+result inside, text); the message that held only the result is left out.
 """
 
 from __future__ import annotations
@@ -9,14 +12,15 @@ import binascii
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.utils.safestring import SafeString
 
 from flows.display.markdown import plain, rendered
 from flows.display.safe_text import visible
+from flows.display.units import plural
 from flows.reading.decoded import Answer
-from flows.reading.turn_digest import same_system, same_tools, same_turns
+from flows.reading.turn_digest import common_turns, same_system, same_tools
 from providers.wire.core.ir import (
     Block,
     Foreign,
@@ -33,20 +37,23 @@ from providers.wire.core.jsonio import dumps_text, loads
 
 MAX_TEXT_CHARS: Final = 30_000
 OPEN_CHARS: Final = 1_500
-"""A tool's result that is longer is folded."""
+"""The page folds a tool's result that is longer."""
 MAX_TURNS: Final = 40
 MAX_ALL_TURNS: Final = 400
 ROLES: Final = {"user": "User", "assistant": "Assistant", "system": "System"}
 IMAGE_TYPES: Final = {
-    b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
     b"RIFF": "image/webp",
-}  # fmt: skip
+}
+"""First bytes of a file → media type, of the kinds that cannot carry scripts."""
 ImageUrl = Callable[[int], str]
 
 
 @dataclass(slots=True)
 class Item:
-    """One thing that was said.
+    """One block of a message.
 
     `kind`: text, thinking, call, result, image, media, foreign. `results` are a call's.
     """
@@ -63,7 +70,7 @@ class Item:
 
 @dataclass(slots=True)
 class TurnView:
-    """One turn. `number` counts from 1; the answer's turn has none."""
+    """One message. `number` counts from 1; the response has none."""
 
     role: str
     label: str
@@ -74,8 +81,9 @@ class TurnView:
 
 @dataclass(slots=True)
 class Fold:
-    """Something long that is shown on demand, and whether it is the same as in the previous request
-    (None: no such).
+    """Long content that is shown on demand.
+
+    `same` compares it with the previous request; None without one.
     """
 
     title: str
@@ -86,9 +94,9 @@ class Fold:
 
 @dataclass(slots=True)
 class Conversation:
-    """All of it.
+    """All messages of a request, and its response.
 
-    `hidden` turns at the start are left out, `same` of all turns are as in the previous request.
+    `hidden` messages at the start are left out; `same` messages the previous request had already.
     """
 
     system: Fold | None
@@ -99,6 +107,13 @@ class Conversation:
     answer: TurnView | None
 
 
+class ImageFile(NamedTuple):
+    """The bytes of an image and its media type."""
+
+    data: bytes
+    media_type: str
+
+
 def conversation(
     request: Request,
     answer: Answer | None,
@@ -107,80 +122,92 @@ def conversation(
     previous: Request | None = None,
     every: bool = False,
 ) -> Conversation:
-    """The view of a request; without `every`, turns that the previous request had already are left
-    out.
+    """Return the view of a request and its response.
+
+    Without `every`, messages that the previous request had already are left out.
     """
-    same = same_turns(request.turns, previous.turns) if previous else 0
-    count = len(request.turns)
-    known = same if same < count and not every else 0
-    hidden = max(known, count - (MAX_ALL_TURNS if every else MAX_TURNS), 0)
+    same = 0
+    system_same = tools_same = None
+    if previous is not None:
+        same = common_turns(request.turns, previous.turns)
+        system_same = same_system(request, previous)
+        tools_same = same_tools(request, previous)
+
+    hidden = _hidden_count(len(request.turns), same, every=every)
     reader = _Reader(request, image_url, hidden)
-    views = [
-        reader.turn(turn, number) for number, turn in enumerate(request.turns[hidden:], hidden + 1)
-    ]
-    blocks = answer.blocks if answer else []
+    numbered = enumerate(request.turns[hidden:], hidden + 1)
+    views = [reader.turn(turn, number) for number, turn in numbered]
+    answer_view = None
+    if answer is not None:
+        items = [reader.item(block) for block in answer.blocks]
+        answer_view = TurnView("assistant", "Response", items)
     return Conversation(
-        system=_system(request, None if previous is None else same_system(request, previous)),
-        tools=_tools(request, None if previous is None else same_tools(request, previous)),
+        system=_system(request, system_same),
+        tools=_tools(request, tools_same),
+        # A message that held only results is empty: each result stands with its call.
         turns=[view for view in views if view.items],
         hidden=hidden,
         same=same,
-        answer=(
-            TurnView("assistant", "Answer", [reader.item(block) for block in blocks])
-            if answer
-            else None
-        ),
+        answer=answer_view,
     )
 
 
+def _hidden_count(count: int, same: int, *, every: bool) -> int:
+    """Count the messages at the start that the page leaves out.
+
+    Examples: 10 messages, 8 of them known → 8; 10 known of 10 → 0, because nothing else would be
+    left to show; 100 messages, none known → 60.
+    """
+    if every:
+        return max(0, count - MAX_ALL_TURNS)
+    known = same if same < count else 0
+    return max(known, count - MAX_TURNS)
+
+
 def images(request: Request) -> Iterator[Media]:
-    """The images of a request in the order in which they are numbered."""
+    """Yield the images of a request in the order in which they are numbered."""
     for turn in request.turns:
         for block in turn.blocks:
-            for part in block.content if isinstance(block, ToolResult) else [block]:
+            parts = block.content if isinstance(block, ToolResult) else [block]
+            for part in parts:
                 if isinstance(part, Media) and part.kind == "image":
                     yield part
 
 
-def image_bytes(media: Media) -> tuple[bytes, str] | None:
-    """Bytes and media type of an image that travels in the request, told by its first bytes; None
-    for any other.
+def image_bytes(media: Media) -> ImageFile | None:
+    """Return an image that travels in the request; None for a reference and for other kinds.
+
+    The first bytes decide the type, not the request, which could name one that runs scripts.
     """
     try:
         data = base64.b64decode(media.data or "", validate=False)
     except (binascii.Error, ValueError):
         return None
-    return next(
-        ((data, kind) for magic, kind in IMAGE_TYPES.items() if data.startswith(magic)), None
-    )
+    for magic, media_type in IMAGE_TYPES.items():
+        if data.startswith(magic):
+            return ImageFile(data, media_type)
+    return None
 
 
 class _Reader:
     """Blocks → items.
 
-    Each result goes to its call; a result whose call is not shown stays where it is.
+    Each result goes to its call. A result stays in its own message if its call is not shown.
     """
 
     def __init__(self, request: Request, image_url: ImageUrl, hidden: int) -> None:
         self._image_url = image_url
-        self._names = {
-            b.id: b.name for turn in request.turns for b in turn.blocks if isinstance(b, ToolCall)
-        }
+        self._names = {call.id: call.name for call in _calls(request.turns)}
+        # By identity: two images may be equal, and each has an address of its own.
         self._image_number = {id(media): number for number, media in enumerate(images(request))}
-        calls = {
-            b.id for turn in request.turns[hidden:] for b in turn.blocks if isinstance(b, ToolCall)
-        }
-        self._results: dict[str, list[ToolResult]] = {}
-        for turn in request.turns:
-            for block in turn.blocks:
-                if isinstance(block, ToolResult) and block.call_id in calls:
-                    self._results.setdefault(block.call_id, []).append(block)
+        self._results = _results_by_call(request, hidden)
         self._joined = {id(result) for results in self._results.values() for result in results}
 
     def turn(self, turn: Turn, number: int) -> TurnView:
-        items = [self.item(block) for block in turn.blocks if id(block) not in self._joined]
+        blocks = [block for block in turn.blocks if id(block) not in self._joined]
+        items = [self.item(block) for block in blocks]
         label = ROLES.get(turn.role, turn.role)
-        return TurnView(turn.role, label, items, number, sum(item.size_bytes for item in items))
+        return TurnView(turn.role, label, items, number, _total(items))
 
     def item(self, block: Block) -> Item:
         match block:
@@ -201,35 +228,48 @@ class _Reader:
         arguments = _pretty(call.arguments)
         results = [self._result(result) for result in self._results.pop(call.id, [])]
         return Item(
-            "call", _code(arguments), call.name or "(no name)", _size(arguments), results=results
+            kind="call",
+            html=_code(arguments),
+            title=call.name or "(no name)",
+            size_bytes=_size(arguments),
+            results=results,
         )
 
     def _result(self, result: ToolResult) -> Item:
-        parts = [self.item(part) for part in result.content]
-        if not parts and result.response is not None:
-            parts = [
-                Item(
-                    "text",
-                    _code(_pretty(result.response)),
-                    size_bytes=_size(_pretty(result.response)),
-                )
-            ]
-        for part, block in zip(parts, result.content, strict=False):
-            if isinstance(block, Text):
-                part.html = _code(block.text)  # a tool's output is no markdown
-        size = sum(part.size_bytes for part in parts)
-        failed = bool(result.is_error)
-        text = sum(part.size_bytes for part in parts if part.kind == "text")
-        title = (
-            "" if id(result) in self._joined else result.name or self._names.get(result.call_id, "")
+        parts = self._result_parts(result)
+        text_bytes = _total([part for part in parts if part.kind == "text"])
+        title = ""
+        # Below its call a result needs no name.
+        if id(result) not in self._joined:
+            title = result.name or self._names.get(result.call_id, "")
+        return Item(
+            kind="result",
+            title=title,
+            size_bytes=_total(parts),
+            folded=text_bytes > OPEN_CHARS,
+            failed=bool(result.is_error),
+            results=parts,
         )
-        return Item("result", title=title, size_bytes=size, folded=text > OPEN_CHARS, failed=failed,
-                    results=parts)  # fmt: skip
+
+    def _result_parts(self, result: ToolResult) -> list[Item]:
+        # Google's results are a JSON object without parts.
+        if not result.content and result.response is not None:
+            text = _pretty(result.response)
+            return [Item("text", _code(text), size_bytes=_size(text))]
+        parts: list[Item] = []
+        for block in result.content:
+            item = self.item(block)
+            # A tool's output is not Markdown.
+            if isinstance(block, Text):
+                item.html = _code(block.text)
+            parts.append(item)
+        return parts
 
     def _media(self, media: Media) -> Item:
-        size = len(media.data or media.text or "") * 3 // (4 if media.data else 3)
-        where = media.url or media.file_id or media.title or ""
-        title = " ".join(part for part in (media.media_type or media.kind, where) if part)
+        reference = media.url or media.file_id or media.title or ""
+        kind = media.media_type or media.kind
+        title = f"{kind} {reference}" if reference else kind
+        size = _media_bytes(media)
         number = self._image_number.get(id(media))
         if number is not None and image_bytes(media) is not None:
             return Item("image", title=title, size_bytes=size, source=self._image_url(number))
@@ -237,23 +277,48 @@ class _Reader:
         return Item("media", html, title, size)
 
 
+def _calls(turns: list[Turn]) -> Iterator[ToolCall]:
+    for turn in turns:
+        for block in turn.blocks:
+            if isinstance(block, ToolCall):
+                yield block
+
+
+def _results_by_call(request: Request, hidden: int) -> dict[str, list[ToolResult]]:
+    shown_calls = {call.id for call in _calls(request.turns[hidden:])}
+    results: dict[str, list[ToolResult]] = {}
+    for turn in request.turns:
+        for block in turn.blocks:
+            if isinstance(block, ToolResult) and block.call_id in shown_calls:
+                results.setdefault(block.call_id, []).append(block)
+    return results
+
+
+def _media_bytes(media: Media) -> int:
+    if media.data:
+        # Base64 writes three bytes as four characters.
+        return len(media.data) * 3 // 4
+    return len(media.text or "")
+
+
 def _text(text: str) -> Item:
-    shown = text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}…"
-    # What clients put into the user's turn by themselves is folded.
-    reminder = text.lstrip().startswith("<system-reminder>")
-    title = "system reminder, added by the client" if reminder else ""
-    html = plain(shown) if reminder or len(text) > MAX_TEXT_CHARS else rendered(shown)
-    return Item("text", html, title, _size(text), folded=reminder)
+    too_long = len(text) > MAX_TEXT_CHARS
+    shown = f"{text[:MAX_TEXT_CHARS]}…" if too_long else text
+    # Clients add notes of their own to the user's message; they are folded.
+    if text.lstrip().startswith("<system-reminder>"):
+        title = "system reminder, added by the client"
+        return Item("text", plain(shown), title, _size(text), folded=True)
+    html = plain(shown) if too_long else rendered(shown)
+    return Item("text", html, size_bytes=_size(text))
 
 
 def _thinking(block: Thinking) -> Item:
     if block.redacted or not block.text:
-        return Item("thinking", title="not readable: only the model's vendor can read it",
-        folded=True,
-                    size_bytes=len(block.signature or ""))  # fmt: skip
-    return Item(
-        "thinking", plain(block.text[:MAX_TEXT_CHARS]), size_bytes=_size(block.text), folded=True
-    )
+        title = "not readable: only the model's vendor can read it"
+        size = len(block.signature or "")
+        return Item("thinking", title=title, size_bytes=size, folded=True)
+    html = plain(block.text[:MAX_TEXT_CHARS])
+    return Item("thinking", html, size_bytes=_size(block.text), folded=True)
 
 
 def _foreign(block: Foreign) -> Item:
@@ -264,41 +329,39 @@ def _foreign(block: Foreign) -> Item:
 def _system(request: Request, same: bool | None) -> Fold | None:
     if not request.system:
         return None
-    items = [
-        Item("text", _code(block.text), size_bytes=_size(block.text)) for block in request.system
-    ]
-    return Fold("System prompt", sum(item.size_bytes for item in items), same, items)
+    texts = [block.text for block in request.system]
+    items = [Item("text", _code(text), size_bytes=_size(text)) for text in texts]
+    return Fold("System prompt", _total(items), same, items)
 
 
 def _tools(request: Request, same: bool | None) -> Fold | None:
     if not request.tools:
         return None
-    items = [
-        Item("tool", _code(_tool_text(tool)), tool.name, tool_size(tool), folded=True)
-        for tool in request.tools
-    ]
-    count = len(items)
-    return Fold(
-        f"{count} tool{'' if count == 1 else 's'}",
-        sum(item.size_bytes for item in items),
-        same,
-        items,
-    )
+    items = [_tool(tool) for tool in request.tools]
+    return Fold(plural(len(items), "tool"), _total(items), same, items)
+
+
+def _tool(tool: Tool) -> Item:
+    return Item("tool", _code(_tool_text(tool)), tool.name, tool_size(tool), folded=True)
 
 
 def tool_size(tool: Tool) -> int:
-    """About how many bytes a tool takes in the request."""
-    return _size(
-        dumps_text(
-            tool.raw or {"name": tool.name, "description": tool.description, "schema": tool.schema}
-        )
-    )
+    """Return about the bytes that a tool's declaration takes in the request."""
+    declaration = tool.raw
+    if not declaration:
+        declaration = {
+            "name": tool.name,
+            "description": tool.description,
+            "schema": tool.schema,
+        }
+    return _size(dumps_text(declaration))
 
 
 def _tool_text(tool: Tool) -> str:
     if tool.raw is not None:
         return _pretty(tool.raw)
-    return f"{tool.description or ''}\n\n{_pretty(tool.schema) if tool.schema else ''}".strip()
+    schema = _pretty(tool.schema) if tool.schema else ""
+    return f"{tool.description or ''}\n\n{schema}".strip()
 
 
 def _pretty(value: Any) -> str:
@@ -314,11 +377,13 @@ def _pretty(value: Any) -> str:
 
 
 def _code(text: str) -> SafeString:
-    return visible(
-        text
-        if len(text) <= MAX_TEXT_CHARS
-        else f"{text[:MAX_TEXT_CHARS]}… ({len(text)} characters)"
-    )
+    if len(text) <= MAX_TEXT_CHARS:
+        return visible(text)
+    return visible(f"{text[:MAX_TEXT_CHARS]}… ({len(text)} characters)")
+
+
+def _total(items: list[Item]) -> int:
+    return sum(item.size_bytes for item in items)
 
 
 def _size(text: str) -> int:

@@ -1,18 +1,16 @@
-"""A recorded request and its answer in the translator's small language, whatever vendor's words
-they are in. Pure.
-"""
+"""A recorded request and its response in the translator's neutral form, from any vendor. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from flows.reading.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
 from providers.wire.core.formats import wire_format
-from providers.wire.core.ir import Block, Failure, Request, Text, Thinking, ToolCall
+from providers.wire.core.ir import Block, Failure, Request, Response, Text, Thinking, ToolCall
 from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
@@ -29,7 +27,7 @@ _UNFORESEEN: Final = (
 
 @dataclass(slots=True)
 class Answer:
-    """What was answered as far as it could be read.
+    """A response as far as it could be read.
 
     `complete` is false for a stream that was cut.
     """
@@ -41,77 +39,87 @@ class Answer:
     note: str = ""
 
 
-def format_of(named: str, url: str) -> WireFormatName | None:
-    """The format of one side: the recorded one, else by its path.
+class ReadRequest(NamedTuple):
+    """A request, or None and a sentence that says why it cannot be read."""
 
-    None when it is no main endpoint of any vendor.
+    request: Request | None
+    problem: str = ""
+
+
+def format_of(named: str, url: str) -> WireFormatName | None:
+    """Return the format of one side: the recorded one, else the one of its path.
+
+    None when the path is not a main endpoint of any vendor.
     """
     path = path_of(url)
-    found = client_format(path)
-    if found is not None and endpoint_suffix(path, found):
-        return None  # count_tokens and other questions beside the conversation
-    named_format = next((name for name in WIRE_FORMATS if name == named), None)
-    return named_format or found
+    by_path = client_format(path)
+    # count_tokens and the like stand beside the conversation.
+    if by_path is not None and endpoint_suffix(path, by_path):
+        return None
+    recorded = next((name for name in WIRE_FORMATS if name == named), None)
+    return recorded or by_path
 
 
 def path_of(url: str) -> str:
-    """Path and query of an address; the whole of it when it is none."""
+    """Return path and query of an address; text that is not an address comes back unchanged."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    if not parts.query:
+        return parts.path
+    return f"{parts.path}?{parts.query}"
 
 
-def read_request(wire: WireFormatName, url: str, body: bytes) -> tuple[Request | None, str]:
-    """The request, or None and a sentence why it cannot be read."""
+def read_request(wire: WireFormatName, url: str, body: bytes) -> ReadRequest:
+    """Decode a request body. Never raises."""
     if not body:
-        return None, "The request's body is not stored."
+        return ReadRequest(None, "The request's body is not stored.")
     if len(body) > MAX_REQUEST_BYTES:
-        return None, "The request is too large to be shown as a conversation."
-    path = path_of(url)
+        return ReadRequest(None, "The request is too large to be shown as a conversation.")
     try:
-        parsed: Any = loads(body)
-        known = parsed if isinstance(parsed, dict) else None
-        return (
-            decoded_request(
-                parsed, wire, model=model_of(path, known), stream=is_stream(wire, path, known)
-            ),
-            "",
-        )
+        return ReadRequest(_decoded_request(wire, path_of(url), body))
     except _UNFORESEEN as exc:
-        return None, f"The request cannot be read as a conversation: {exc}"
+        return ReadRequest(None, f"The request cannot be read as a conversation: {exc}")
+
+
+def _decoded_request(wire: WireFormatName, path: str, body: bytes) -> Request:
+    parsed: Any = loads(body)
+    known = parsed if isinstance(parsed, dict) else None
+    model = model_of(path, known)
+    stream = is_stream(wire, path, known)
+    return decoded_request(parsed, wire, model=model, stream=stream)
 
 
 def read_answer(wire: WireFormatName, body: bytes, status_code: int | None) -> Answer:
-    """The answer, whole, streamed or cut. Never raises."""
+    """Decode a response body: buffered, streamed or cut. Never raises."""
     if not body:
-        return Answer(note="There is no answer.", complete=False)
+        return Answer(note="There is no response.", complete=False)
     if len(body) > MAX_ANSWER_BYTES:
-        return Answer(note="The answer is too large to be shown as a conversation.")
+        return Answer(note="The response is too large to be shown as a conversation.")
     if body.lstrip()[:1] in (b"{", b"["):
-        return _whole(wire, body, status_code)
+        return _buffered(wire, body, status_code or 200)
     return _streamed(wire, body)
 
 
-def _whole(wire: WireFormatName, body: bytes, status_code: int | None) -> Answer:
+def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
     try:
         parsed = loads(body)
-        failure = (
-            wire_format(wire).decode_error(status_code or 200, parsed)
-            if (status_code or 200) >= 400
-            else None
-        )
+        failure = None
+        if status_code >= 400:
+            failure = wire_format(wire).decode_error(status_code, parsed)
         if failure is not None:
             return Answer(failure=_sentence(failure))
         response = decoded_response(parsed, wire)
     except _UNFORESEEN as exc:
-        return Answer(note=f"The answer cannot be read as a conversation: {exc}")
-    return Answer(response.blocks, response.finish.raw or response.finish.reason)
+        return Answer(note=f"The response cannot be read as a conversation: {exc}")
+    return Answer(response.blocks, _finish_of(response))
 
 
 def _streamed(wire: WireFormatName, body: bytes) -> Answer:
-    decoder, collector, parser = wire_format(wire).stream_decoder(), Collector(wire), SseParser()
+    decoder = wire_format(wire).stream_decoder()
+    collector = Collector(wire)
+    parser = SseParser()
     note = ""
     try:
         for event in [*parser.feed(body), *parser.flush()]:
@@ -119,36 +127,43 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
         collector.feed(decoder.flush())
     except _UNFORESEEN as exc:
         note = f"The stream can be read up to here only: {exc}"
+
     response = collector.response
-    if not response.blocks and (blocks := _readable(body)):
-        return Answer(
-            blocks,
-            complete=False,
-            note="The stream does not follow its format; this is what can be read.",
-        )
+    if not response.blocks:
+        readable = _readable(body)
+        if readable:
+            note = "The stream does not follow its format; this is what can be read."
+            return Answer(readable, complete=False, note=note)
     answer = Answer(response.blocks, complete=collector.complete, note=note)
     if collector.complete:
-        answer.finish = response.finish.raw or response.finish.reason
+        answer.finish = _finish_of(response)
     if collector.failure is not None:
         answer.failure = _sentence(collector.failure)
     return answer
 
 
+def _finish_of(response: Response) -> str:
+    return response.finish.raw or response.finish.reason
+
+
 def _readable(body: bytes) -> list[Block]:
-    """Whatever can be read of a stream whose grammar is broken."""
+    """Return what can be read of a stream whose grammar is broken."""
     reader = AnswerReader("identity")
     blocks: list[Block] = []
     for kind, text in joined([*reader.feed(body), *reader.finish()]):
+        last = blocks[-1] if blocks else None
         if kind == "thinking":
             blocks.append(Thinking(text))
         elif kind == "tool":
             blocks.append(ToolCall("", text))
-        elif kind == "arguments" and blocks and isinstance(call := blocks[-1], ToolCall):
-            call.arguments = text
+        elif kind == "arguments" and isinstance(last, ToolCall):
+            last.arguments = text
         else:
             blocks.append(Text(text))
     return blocks
 
 
 def _sentence(failure: Failure) -> str:
-    return f"{failure.message} ({failure.kind})" if failure.kind else failure.message
+    if not failure.kind:
+        return failure.message
+    return f"{failure.message} ({failure.kind})"

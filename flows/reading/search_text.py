@@ -1,5 +1,7 @@
-"""What a search finds of a flow: its names and ids, the beginning of the last question and of the
-answer. Pure.
+"""Text of a flow that a search finds: names, ids, the start of the last message and response. Pure.
+
+Example: a Messages request that ends with the user's "Fix the test", answered with "Done.", on the
+flow of session s-1 → "s-1\\nFix the test\\nDone.".
 """
 
 from __future__ import annotations
@@ -7,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flows.reading.answer_text import AnswerReader, parse_json, pieces_of
+from flows.reading.answer_text import AnswerReader, Piece, parse_json, pieces_of
 
 MAX_BYTES = 4096
 _QUESTION_CHARS = 1200
@@ -18,16 +20,17 @@ _STREAM_STEP_BYTES = 8 * 1024
 
 
 def search_text(names: Iterable[str], asked: str, said: str) -> str:
-    """At most 4 KB of UTF-8: names and ids, the beginning of what was asked and of what was
-    said.
-    """
-    text = "\n".join(part for part in (*names, asked[:_QUESTION_CHARS], said) if part)
+    """Join names, the user's message `asked` and the response `said`, cut to 4 KB of UTF-8."""
+    parts = [*names, asked[:_QUESTION_CHARS], said]
+    text = "\n".join(part for part in parts if part)
     return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
 
 
 def question(body: bytes) -> str:
-    """The beginning of the last thing the user said, in any of the vendors' request formats; ""
-    when there is none.
+    """Return the start of the user's last message, in any vendor's request format.
+
+    Example: `{"messages": [{"role": "user", "content": "Hi"}]}` → "Hi". A body without one gives
+    "".
     """
     if not body.startswith(b"{") or len(body) > _PARSED_BYTES:
         return ""
@@ -35,58 +38,77 @@ def question(body: bytes) -> str:
 
 
 def question_in(request: Any) -> str:
-    """The same out of a parsed body, and somewhat more of it: a secret at its end can still be
-    told.
+    """Return the start of the user's last message in a parsed request, "" without one.
+
+    The text is twice as long as the one that is stored: a credential that the cut would divide is
+    still complete here, so that redaction finds it.
     """
-    if isinstance(request, dict) and isinstance(request.get("request"), dict):
-        request = request["request"]  # Code Assist wraps Google's format
-    if not isinstance(request, dict):
+    body = _unwrapped(request)
+    messages = body.get("messages") or body.get("input") or body.get("contents")
+    # The Responses API takes a plain string as `input`.
+    if isinstance(messages, str):
+        return messages[: 2 * _QUESTION_CHARS]
+    if not isinstance(messages, list):
         return ""
-    turns = request.get("messages") or request.get("input") or request.get("contents")
-    if isinstance(turns, str):
-        return turns[: 2 * _QUESTION_CHARS]
-    for turn in reversed(turns if isinstance(turns, list) else []):
-        if (
-            isinstance(turn, dict)
-            and turn.get("role", "user") == "user"
-            and (said := "\n".join(_texts(turn)))
-        ):
-            return said[: 2 * _QUESTION_CHARS]
+    for message in reversed(messages):
+        if not isinstance(message, dict) or message.get("role", "user") != "user":
+            continue
+        # A message with tool results alone has no text: the user's own one stands before it.
+        text = "\n".join(_texts(message))
+        if text:
+            return text[: 2 * _QUESTION_CHARS]
     return ""
 
 
 def answer(body: bytes) -> str:
-    """The beginning of an answer's text, buffered or streamed, in any of the vendors' formats."""
+    """Return the start of a response's text, buffered or streamed, in any vendor's format.
+
+    Example: `{"content": [{"type": "text", "text": "Hello"}]}` → "Hello".
+    """
     if body.startswith(b"{") and len(body) <= _PARSED_BYTES:
-        try:
-            pieces = list(pieces_of(parse_json(body).value))
-        except (AttributeError, TypeError):
-            return ""
-        return "".join(text for kind, text in pieces if kind in ("text", "error"))[:_ANSWER_CHARS]
+        return _buffered(body)
     if body[:6].startswith((b"data:", b"event:")):
         return _streamed(body)
     return ""
 
 
+def _buffered(body: bytes) -> str:
+    try:
+        return _joined_text(pieces_of(parse_json(body).value))[:_ANSWER_CHARS]
+    except (AttributeError, TypeError):
+        return ""
+
+
 def _streamed(body: bytes) -> str:
     reader = AnswerReader("identity")
-    said = ""
+    text = ""
+    # In small steps: the first 1,200 characters are usually within the first few kilobytes.
     for start in range(0, min(len(body), _STREAM_BYTES), _STREAM_STEP_BYTES):
-        pieces = reader.feed(body[start : start + _STREAM_STEP_BYTES])
-        said += "".join(text for kind, text in pieces if kind in ("text", "error"))
-        if len(said) >= _ANSWER_CHARS:
+        text += _joined_text(reader.feed(body[start : start + _STREAM_STEP_BYTES]))
+        if len(text) >= _ANSWER_CHARS:
             break
-    return said[:_ANSWER_CHARS]
+    return text[:_ANSWER_CHARS]
 
 
-def _texts(turn: dict[str, Any]) -> Iterator[str]:
-    content = turn.get("content") or turn.get("parts")
-    for part in content if isinstance(content, list) else [content]:
+def _joined_text(pieces: Iterable[Piece]) -> str:
+    return "".join(text for kind, text in pieces if kind in ("text", "error"))
+
+
+def _unwrapped(request: Any) -> dict[str, Any]:
+    if not isinstance(request, dict):
+        return {}
+    # Code Assist wraps Google's format.
+    inner = request.get("request")
+    return inner if isinstance(inner, dict) else request
+
+
+def _texts(message: dict[str, Any]) -> Iterator[str]:
+    content = message.get("content") or message.get("parts")
+    parts = content if isinstance(content, list) else [content]
+    for part in parts:
         text = part.get("text") if isinstance(part, dict) else part
-        # Clients put their own notes into the user's turn, wrapped in a tag.
-        if (
-            isinstance(text, str)
-            and text.strip()
-            and not text.lstrip().startswith("<system-reminder>")
-        ):
+        if not isinstance(text, str) or not text.strip():
+            continue
+        # Clients add their own notes to the user's message, wrapped in a tag.
+        if not text.lstrip().startswith("<system-reminder>"):
             yield text

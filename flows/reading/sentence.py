@@ -1,8 +1,12 @@
-"""What happened to a flow, in one sentence of parts that a page joins by " · "."""
+"""One sentence about a flow, in parts that a page joins by " · ".
+
+Example: "POST /v1/messages · opus → haiku at local by rule “cheap” · add_system changed the body ·
+200 streamed in 4.1 s".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,123 +17,177 @@ from flows.sides import HookTrace
 Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"
 NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
-"""Methods of what captured commands do besides HTTP."""
+"""Methods of flows of captured commands that are not HTTP."""
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
+_MAX_PATH_CHARS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A clause and the colour it earns."""
+    """A clause and its colour."""
 
     text: str
     tone: Tone = ""
 
 
 def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
-    """Request, where it went and why, what was changed, how it ended."""
+    """Return the request, its route and the reason, the changes, and the end."""
     if flow.method in NO_HTTP and flow.source == "wireguard":
         return _connection(flow)
-    parts = [
-        Part(f"{flow.method} {_short(flow.path)}"),
-        *_route(flow),
-        *_changes(flow, traces),
-        _end(flow),
-    ]
+    request = Part(f"{flow.method} {_short(flow.path)}")
+    parts = [request, _route(flow), *_changes(flow, traces), _end(flow)]
     return [part for part in parts if part.text]
 
 
 def _connection(flow: Flow) -> list[Part]:
-    """A lookup, or a connection whose content was not read."""
-    parts = [Part(f"{flow.method} {flow.host} {flow.path}")]
+    """Return the parts of a name lookup, or of a connection whose content was not read."""
+    subject = Part(f"{flow.method} {flow.host} {flow.path}")
+    return [subject, _connection_end(flow)]
+
+
+def _connection_end(flow: Flow) -> Part:
     if flow.action == "refused":
-        return [*parts, Part("refused by ccproxy", "bad")]
+        return Part("refused by ccproxy", "bad")
     if flow.state == Flow.State.ERROR:
-        return [*parts, Part("failed", "bad")]
+        return Part("failed", "bad")
     if flow.state == Flow.State.LIVE:
-        return [*parts, Part("open", "live")]
-    took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""
-    return [
-        *parts,
-        Part(
-            f"{flow.route}{took}"
-            if flow.method == "DNS"
-            else f"passed on unread, open for{took[3:]}"
-        ),
-    ]
+        return Part("open", "live")
+    if flow.method == "DNS":
+        return Part(f"{flow.route}{_took(flow)}")
+    if flow.duration_ms is None:
+        return Part("forwarded unread")
+    return Part(f"forwarded unread, open for {duration(flow.duration_ms)}")
+
+
+def _took(flow: Flow) -> str:
+    if flow.duration_ms is None:
+        return ""
+    return f" in {duration(flow.duration_ms)}"
 
 
 def _short(path: str) -> str:
     path = path.partition("?")[0]
-    return path if len(path) <= 80 else f"{path[:78]}…"
+    if len(path) <= _MAX_PATH_CHARS:
+        return path
+    return f"{path[: _MAX_PATH_CHARS - 2]}…"
 
 
-def _route(flow: Flow) -> list[Part]:
+def _route(flow: Flow) -> Part:
     if flow.action == "local":
-        return [Part("answered by ccproxy itself")]
+        return Part("answered by ccproxy itself")
     if flow.action == "refused":
-        return [Part("refused by ccproxy", "bad")]
-    why = (
-        f" by rule “{flow.rule}”"
-        if flow.rule
-        else " by sentinel"
-        if flow.credential_injected
-        else ""
-    )
-    to = f"provider {flow.provider}" if flow.provider else flow.host
+        return Part("refused by ccproxy", "bad")
+    target = f"provider {flow.provider}" if flow.provider else flow.host
+    if not target:
+        return Part(flow.requested_model)
+    to = f"{target}{_reason(flow)}"
     if not flow.requested_model:
-        return [Part(f"to {to}{why}" if to else "")]
+        return Part(f"to {to}")
     if flow.sent_model and flow.sent_model != flow.requested_model:
-        return [Part(f"{flow.requested_model} → {flow.sent_model} at {to}{why}", "changed")]
-    return [Part(f"{flow.requested_model} → {to}{why}" if to else flow.requested_model)]
+        return Part(f"{flow.requested_model} → {flow.sent_model} at {to}", "changed")
+    return Part(f"{flow.requested_model} → {to}")
+
+
+def _reason(flow: Flow) -> str:
+    if flow.rule:
+        return f" by rule “{flow.rule}”"
+    if flow.credential_injected:
+        return " by sentinel"
+    return ""
 
 
 def changed_hooks(flow: Flow) -> list[str]:
-    """The hooks that changed something, each once; routing is told by the route."""
-    return [name for name in dict.fromkeys(flow.hooks_changed) if name not in ROUTING_STEPS]
+    """Return the hooks that changed something, each once; the route covers routing itself."""
+    names = dict.fromkeys(flow.hooks_changed)
+    return [name for name in names if name not in ROUTING_STEPS]
 
 
 def _changes(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     if flow.action in ("local", "refused"):
         return []
-    failed = [trace for trace in traces if trace.outcome == "error"]
-    parts = [Part(f"hook {failed[0].hook} failed", "bad")] if failed else []
-    steps = [trace for trace in traces if trace.stage != ROUTING_STAGE]
-    what = {change for trace in steps for change in trace.changed if not change.startswith("meta:")}
-    if not traces and (names := changed_hooks(flow)):  # their traces are gone or not written yet
-        return [Part(f"{_hooks(names)} changed it", "changed")]
-    if not what:
-        return [*parts, Part("no hook changed it")]
-    names = list(dict.fromkeys(trace.hook for trace in steps if what.intersection(trace.changed)))
-    headers = sum(change.startswith("header:") for change in what)
-    things = [plural(headers, "header")] if headers else []
-    kinds = {change.partition(":")[0] for change in what}
-    things += [
-        words for kind, words in (("body", "the body"), ("url", "the address")) if kind in kinds
-    ]
-    return [*parts, Part(f"{_hooks(names)} changed {_listed(things or ['something'])}", "changed")]
+    if not traces:
+        return [_untraced_changes(flow)]
+    parts = []
+    failed = next((trace for trace in traces if trace.outcome == "error"), None)
+    if failed is not None:
+        parts.append(Part(f"hook {failed.hook} failed", "bad"))
+    return [*parts, _traced_changes(traces)]
+
+
+def _untraced_changes(flow: Flow) -> Part:
+    # The writer has not stored the traces yet, or retention deleted them: the row still has names.
+    names = changed_hooks(flow)
+    if not names:
+        return Part("no hook changed it")
+    return Part(f"{_hooks(names)} changed it", "changed")
+
+
+def _traced_changes(traces: Sequence[HookTrace]) -> Part:
+    changes: set[str] = set()
+    names: dict[str, None] = {}
+    for trace in traces:
+        if trace.stage == ROUTING_STAGE:
+            continue
+        # "meta:" is a note of the hook for others; nothing of it is sent.
+        sent = [change for change in trace.changed if not change.startswith("meta:")]
+        if sent:
+            changes.update(sent)
+            names[trace.hook] = None
+    if not changes:
+        return Part("no hook changed it")
+    return Part(f"{_hooks(list(names))} changed {_things(changes)}", "changed")
+
+
+def _things(changes: Collection[str]) -> str:
+    """Name the changed things.
+
+    Example: `{"header:x-a", "header:x-b", "body"}` → "2 headers and the body".
+    """
+    things = []
+    headers = [change for change in changes if change.startswith("header:")]
+    kinds = {change.partition(":")[0] for change in changes}
+    if headers:
+        things.append(plural(len(headers), "header"))
+    if "body" in kinds:
+        things.append("the body")
+    if "url" in kinds:
+        things.append("the address")
+    return _listed(things or ["something"])
 
 
 def _hooks(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else plural(len(names), "hook")
+    if len(names) == 1:
+        return names[0]
+    return plural(len(names), "hook")
 
 
 def _end(flow: Flow) -> Part:
-    code = str(flow.status_code) if flow.status_code else ""
-    if flow.state == Flow.State.LIVE and flow.is_websocket:
-        return Part("websocket open", "live")
     if flow.state == Flow.State.LIVE:
-        return Part(f"{code} streaming" if code else "waiting for the answer", "live")
-    took = f" in {duration(flow.duration_ms)}" if flow.duration_ms is not None else ""
+        return _live_end(flow)
+    code = str(flow.status_code) if flow.status_code else ""
+    is_failure = (flow.status_code or 0) >= 400
+    took = _took(flow)
     if flow.state == Flow.State.ERROR:
-        cut = " cut off" if (flow.status_code or 0) < 400 else ""
-        return Part(f"{code}{cut}{took}" if code else f"failed{took}", "bad")
+        if not code:
+            return Part(f"failed{took}", "bad")
+        cut = "" if is_failure else " cut off"
+        return Part(f"{code}{cut}{took}", "bad")
     if flow.is_websocket:
         return Part(f"websocket, open for {duration(flow.duration_ms)}" if took else "websocket")
     verb = " streamed" if flow.is_stream else ""
-    return Part(
-        f"{code or 'no answer'}{verb}{took}", "bad" if (flow.status_code or 0) >= 400 else ""
-    )
+    return Part(f"{code or 'no response'}{verb}{took}", "bad" if is_failure else "")
+
+
+def _live_end(flow: Flow) -> Part:
+    if flow.is_websocket:
+        return Part("websocket open", "live")
+    if flow.status_code:
+        return Part(f"{flow.status_code} streaming", "live")
+    return Part("waiting for the response", "live")
 
 
 def _listed(things: list[str]) -> str:
-    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
+    """Join with commas and "and": `["a", "b", "c"]` → "a, b and c"."""
+    if len(things) == 1:
+        return things[0]
+    return f"{', '.join(things[:-1])} and {things[-1]}"

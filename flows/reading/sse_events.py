@@ -26,7 +26,7 @@ class TimedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventList:
-    """All events of a body. `note` says in a sentence where reading stopped early, or is empty."""
+    """All events of a body. `note` is a sentence if reading stopped early, else empty."""
 
     events: tuple[TimedEvent, ...]
     note: str = ""
@@ -35,33 +35,35 @@ class EventList:
 def timed_events(
     body: bytes, chunk_times: Sequence[Sequence[float]], *, compressed: bool = False
 ) -> EventList:
-    """Events of a decoded body. `chunk_times` are [offset of a chunk's first byte, ms]; offsets
-    count wire bytes, so a compressed stream has no times.
+    """Return the events of a decoded body with their times.
+
+    `chunk_times` are [offset of a chunk's first byte, ms]. Offsets count bytes on the wire, so a
+    compressed stream has no times. Example: chunks at [[0, 10], [50, 25]] and an event that ends at
+    byte 60 → the event is at 25 ms.
     """
     parser = SseParser()
-    note = ""
     try:
-        found = [*parser.feed(body), *parser.flush()]
+        parsed = [*parser.feed(body), *parser.flush()]
     except BadUpstreamStream as exc:
-        found, note = [], str(exc)
+        return EventList((), str(exc))
+
     starts = [] if compressed else [int(chunk[0]) for chunk in chunk_times]
     events: list[TimedEvent] = []
-    before: float | None = None
-    for number, event in enumerate(found, 1):
-        # The chunk that holds the event's last byte is the last one that starts before the event's
-        # end.
-        at = bisect_left(starts, event.end_offset) - 1
-        at_ms = float(chunk_times[at][1]) if at >= 0 else None
-        gap_ms = at_ms - before if at_ms is not None and before is not None else None
+    previous_ms: float | None = None
+    for number, event in enumerate(parsed, 1):
+        # The last chunk that starts before the event's end holds the event's last byte.
+        index = bisect_left(starts, event.end_offset) - 1
+        at_ms = float(chunk_times[index][1]) if index >= 0 else None
+        gap_ms = None
+        if at_ms is not None and previous_ms is not None:
+            gap_ms = at_ms - previous_ms
         events.append(TimedEvent(number, event.event, event.data, at_ms, gap_ms))
-        before = at_ms
-    return EventList(tuple(events), note)
+        previous_ms = at_ms
+    return EventList(tuple(events))
 
 
 def looks_like_events(content_type: str, body: bytes) -> bool:
-    """Whether a body is a server-sent event stream: by its type, or by how it starts when the type
-    is missing.
-    """
+    """Recognise a stream of server-sent events by its type, or by its start if it has no type."""
     if content_type:
         return content_type.lower().startswith("text/event-stream")
     return body[:6].startswith((b"data:", b"event:"))

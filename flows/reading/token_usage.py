@@ -1,9 +1,8 @@
-"""Token usage out of a provider's own answer: a whole body, an event stream, or a websocket's
-messages. Pure.
+"""Token usage from a provider's response: a body, a stream, or websocket messages. Pure.
 
-Usage objects are told apart by their shape, because a gateway may answer in another vendor's words
-than its path says. Sources: Anthropic `Usage` and `MessageDeltaUsage`, OpenAI `CompletionUsage` and
-`ResponseUsage`, Google `UsageMetadata`; their meaning is decoded by `providers.wire`.
+The shape of a usage object decides its format, because a gateway may send another vendor's format
+than its path names. Sources: Anthropic `Usage` and `MessageDeltaUsage`, OpenAI `CompletionUsage`
+and `ResponseUsage`, Google `UsageMetadata`; `providers.wire` decodes their meaning.
 """
 
 from __future__ import annotations
@@ -30,12 +29,14 @@ from providers.wire.openai_responses.response import decode_usage as decode_resp
 
 HEAD_BYTES: Final = 256 * 1024
 TAIL_BYTES: Final = 1024 * 1024
-"""Of a longer stream only its head and tail are read: usage comes with its first and its last
-events.
+"""Bytes read at the start and at the end of a longer stream: its first and its last events carry
+the usage.
 """
 MAX_JSON_BYTES: Final = 32 * 1024 * 1024
 _TAG: Final = b"sage"
-"""In `usage`, `usageMetadata` and `usage_metadata`: events without it are not parsed."""
+"""Part of `usage`, `usageMetadata` and `usage_metadata`: events without it are not parsed."""
+_STREAM_STARTS: Final = (b"data:", b"event:", b":", b"id:", b"retry:")
+_USAGE_KEYS: Final = ("usage", "usageMetadata", "usage_metadata")
 _DECODERS: Final = {
     ANTHROPIC_MESSAGES: decode_anthropic,
     OPENAI_CHAT: decode_chat,
@@ -47,14 +48,14 @@ _ODD: Final = (ValueError, TypeError, AttributeError, KeyError, RecursionError, 
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """What an answer cost in tokens, and the model that it names ("" when it names none)."""
+    """A response's cost in tokens, and the model that it names ("" when it names none)."""
 
     usage: Usage
     model: str = ""
 
 
 def usage_of_body(body: bytes) -> Metered | None:
-    """Usage of a decoded body; None when it says nothing about it. Never raises."""
+    """Return the usage of a decoded body; None when it has none. Never raises."""
     try:
         if _is_stream(body):
             return _usage_of(_stream_events(body), streamed=True)
@@ -62,31 +63,31 @@ def usage_of_body(body: bytes) -> Metered | None:
             return None
         parsed = loads(body)
         # Google's stream without `alt=sse` is an array of chunks.
-        return _usage_of(parsed if isinstance(parsed, list) else [parsed], streamed=False)
+        events = parsed if isinstance(parsed, list) else [parsed]
+        return _usage_of(events, streamed=False)
     except _ODD:
         return None
 
 
 def usage_of_messages(messages: Iterable[bytes]) -> Metered | None:
-    """Usage of the answers that a provider sent over one websocket, added up. Never raises."""
+    """Add up the usage of the responses that a provider sent on one websocket. Never raises."""
     total: Metered | None = None
     for message in messages:
-        found = usage_of_body(message) if _TAG in message else None
-        if found is not None:
-            total = (
-                found
-                if total is None
-                else Metered(_sum(total.usage, found.usage), found.model or total.model)
-            )
+        if _TAG not in message:
+            continue
+        metered = usage_of_body(message)
+        if metered is None:
+            continue
+        if total is None:
+            total = metered
+        else:
+            total = Metered(_sum(total.usage, metered.usage), metered.model or total.model)
     return total
 
 
 def _is_stream(body: bytes) -> bool:
-    return (
-        body[:64]
-        .lstrip(b"\xef\xbb\xbf\r\n")
-        .startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
-    )
+    start = body[:64].lstrip(b"\xef\xbb\xbf\r\n")
+    return start.startswith(_STREAM_STARTS)
 
 
 def _stream_events(body: bytes) -> Iterator[Any]:
@@ -94,33 +95,43 @@ def _stream_events(body: bytes) -> Iterator[Any]:
     if len(body) > HEAD_BYTES + TAIL_BYTES:
         parts = [body[:HEAD_BYTES], body[-TAIL_BYTES:]]
     for part in parts:
-        # Nearly always an event's data is one line; searching for those is ten times faster than
+        # Nearly always an event's data is one line; a search for those is ten times faster than
         # parsing all events.
-        found = [event for line in _lines(part) if (event := _parsed(line)) is not None]
-        yield from found or _parsed_events(part)
+        parsed = [_parsed(line) for line in _tagged_lines(part)]
+        events = [event for event in parsed if event is not None]
+        yield from events or _parsed_events(part)
 
 
-def _lines(part: bytes) -> Iterator[bytes]:
-    """The data of the lines that hold the tag."""
-    at = part.find(_TAG)
-    while at >= 0:
-        start, end = part.rfind(b"\n", 0, at) + 1, part.find(b"\n", at)
-        end = len(part) if end < 0 else end
+def _tagged_lines(part: bytes) -> Iterator[bytes]:
+    """Yield the data of the lines that hold the tag.
+
+    Example: `data: {"a": 1}\\n\\ndata: {"usage": 2}\\n` → ` {"usage": 2}`.
+    """
+    position = part.find(_TAG)
+    while position >= 0:
+        start = part.rfind(b"\n", 0, position) + 1
+        end = part.find(b"\n", position)
+        if end < 0:
+            end = len(part)
         if part.startswith(b"data:", start):
-            yield part[start + 5 : end]
-        at = part.find(_TAG, end)
+            yield part[start + len(b"data:") : end]
+        position = part.find(_TAG, end)
 
 
 def _parsed_events(part: bytes) -> Iterator[Any]:
-    if _TAG in part:
-        parser = SseParser()
-        for event in [*parser.feed(part), *parser.flush()]:
-            if _TAG in event.data and (parsed := _parsed(event.data)) is not None:
-                yield parsed
+    if _TAG not in part:
+        return
+    parser = SseParser()
+    for event in [*parser.feed(part), *parser.flush()]:
+        if _TAG not in event.data:
+            continue
+        parsed = _parsed(event.data)
+        if parsed is not None:
+            yield parsed
 
 
 def _parsed(data: bytes) -> Any:
-    """JSON, or None for what was cut by the stream's end or by us."""
+    """Return the JSON value, or None where the stream's end or our own cut divided it."""
     try:
         return loads(data)
     except (ValueError, RecursionError):
@@ -128,32 +139,48 @@ def _parsed(data: bytes) -> Any:
 
 
 def _usage_of(events: Iterable[Any], *, streamed: bool) -> Metered | None:
+    """Merge the usage objects of all events; a later field replaces an earlier one.
+
+    Example: `message_start` with `{"input_tokens": 9, "output_tokens": 1}` and `message_delta` with
+    `{"output_tokens": 40}` → 9 input and 40 output tokens.
+    """
     raw: dict[str, Any] = {}
     model = ""
     for event in events:
         if not isinstance(event, dict):
             continue
+        is_start = streamed and event.get("type") == "message_start"
         for holder in (event, event.get("message"), event.get("response")):
-            found = _usage_in(holder)
-            if found is None or not isinstance(holder, dict):
+            usage = _usage_in(holder)
+            if usage is None:
                 continue
-            named = holder.get("model") or holder.get("modelVersion")
-            model = named if isinstance(named, str) else model
-            if streamed and event.get("type") == "message_start":
-                # What the first event says of the output is a guess that the last one corrects.
-                found = {key: value for key, value in found.items() if key != "output_tokens"}
-            raw |= {key: value for key, value in found.items() if value is not None}
-    usage = _DECODERS[_shape(raw)](raw) if raw else None
-    return None if usage is None or _says_nothing(usage) else Metered(usage, model)
+            model = _model_in(holder) or model
+            for key, value in usage.items():
+                # The first event's output is a guess that the last one corrects.
+                is_guess = is_start and key == "output_tokens"
+                if value is not None and not is_guess:
+                    raw[key] = value
+    if not raw:
+        return None
+    decoded = _DECODERS[_shape(raw)](raw)
+    if decoded is None or _is_empty(decoded):
+        return None
+    return Metered(decoded, model)
 
 
 def _usage_in(holder: Any) -> dict[str, Any] | None:
     if not isinstance(holder, dict):
         return None
-    for name in ("usage", "usageMetadata", "usage_metadata"):
-        if isinstance(found := holder.get(name), dict) and found:
-            return found
+    for name in _USAGE_KEYS:
+        usage = holder.get(name)
+        if isinstance(usage, dict) and usage:
+            return usage
     return None
+
+
+def _model_in(holder: Any) -> str:
+    model = holder.get("model") or holder.get("modelVersion")
+    return model if isinstance(model, str) else ""
 
 
 def _shape(raw: dict[str, Any]) -> WireFormatName:
@@ -161,21 +188,23 @@ def _shape(raw: dict[str, Any]) -> WireFormatName:
         return OPENAI_CHAT
     if any(key.endswith(("TokenCount", "_token_count")) for key in raw):
         return GOOGLE_GENERATE
+    # Both other formats have input_tokens and output_tokens; only OpenAI adds them up.
     if "total_tokens" in raw or "input_tokens_details" in raw:
         return OPENAI_RESPONSES
     return ANTHROPIC_MESSAGES
 
 
-def _says_nothing(usage: Usage) -> bool:
+def _is_empty(usage: Usage) -> bool:
     return usage.input_tokens is None and usage.output_tokens is None
 
 
 def _sum(one: Usage, other: Usage) -> Usage:
     total = Usage(service_tier=other.service_tier or one.service_tier)
     for column in fields(Usage):
-        if column.name != "service_tier":
-            known = [
-                n for n in (getattr(one, column.name), getattr(other, column.name)) if n is not None
-            ]
-            setattr(total, column.name, sum(known) if known else None)
+        if column.name == "service_tier":
+            continue
+        values = [getattr(one, column.name), getattr(other, column.name)]
+        known = [value for value in values if value is not None]
+        # Unknown stays None: 0 would claim that the provider reported it.
+        setattr(total, column.name, sum(known) if known else None)
     return total

@@ -1,6 +1,4 @@
-"""A flow's conversation as Markdown, for a ticket or a note: turns, tool calls and results, the
-answer.
-"""
+"""A flow's conversation as Markdown, for a ticket or a note: messages, tool calls, results."""
 
 from __future__ import annotations
 
@@ -30,35 +28,33 @@ _ROLES: Final = {"user": "User", "assistant": "Assistant", "system": "System"}
 
 
 class TranscriptError(CcproxyError):
-    """This flow is no conversation; the message says why."""
+    """A flow without a readable conversation; the message gives the reason."""
 
 
 def transcript(flow: CompleteFlow) -> str:
-    """The conversation as the client sees it.
+    """Write the conversation as the client sees it.
 
     Raises:
         TranscriptError: the request is not a conversation, or its body was not kept.
     """
-    side, row = flow.side("client", "forwarded"), flow.flow
+    row = flow.flow
+    side = flow.side("client", "forwarded")
     wire = format_of(row.client_format, side.url) if side else None
     if side is None or wire is None:
-        raise TranscriptError("This request is no conversation with a model.")
-    request, why = read_request(wire, side.url, flow.plain(side))
+        raise TranscriptError("This request is not a conversation with a model.")
+    request, problem = read_request(wire, side.url, flow.plain(side))
     if request is None:
-        raise TranscriptError(why)
-    parts = [
-        f"# {row.requested_model or request.model or 'Conversation'}",
-        "",
-        _facts(flow),
-        *_request(request),
-    ]
-    return printable("\n".join([*parts, *_answer(flow, side)])) + "\n"
+        raise TranscriptError(problem)
+    title = row.requested_model or request.model or "Conversation"
+    lines = [f"# {title}", "", _facts(flow), *_request(request), *_answer(flow, side)]
+    return printable("\n".join(lines)) + "\n"
 
 
 def _facts(flow: CompleteFlow) -> str:
     row = flow.flow
     facts = [f"{row.started_at:%Y-%m-%d %H:%M:%S} UTC", f"flow {row.pk}"]
-    facts += [f"provider {row.provider}"] if row.provider else []
+    if row.provider:
+        facts.append(f"provider {row.provider}")
     return f"_{' · '.join(facts)}_"
 
 
@@ -69,7 +65,8 @@ def _request(request: Request) -> Iterator[str]:
             yield from _block(text)
     if request.tools:
         yield from ("", "## Tools", "")
-        yield from (f"- {_code_span(tool.name)}" for tool in request.tools)
+        for tool in request.tools:
+            yield f"- {_code_span(tool.name)}"
     for turn in request.turns:
         yield from ("", f"## {_ROLES[turn.role]}", "")
         for block in turn.blocks:
@@ -77,20 +74,24 @@ def _request(request: Request) -> Iterator[str]:
 
 
 def _answer(flow: CompleteFlow, client: FlowSide) -> Iterator[str]:
+    row = flow.flow
     side = flow.side("delivered", "upstream")
     if side is None:
         return
-    name = flow.flow.client_format if side.side == "delivered" else flow.flow.provider_format
-    wire = format_of(name or flow.flow.client_format, client.url)
+    # Only the delivered response is in the client's format; the provider's may be another one.
+    recorded = row.client_format if side.side == "delivered" else row.provider_format
+    wire = format_of(recorded or row.client_format, client.url)
     if wire is None:
         return
     answer = read_answer(wire, flow.plain(side), side.status_code)
     yield from ("", "## Assistant", "")
     for block in answer.blocks:
         yield from _block(block)
-    yield from (f"_{line}_" for line in (answer.failure, answer.note) if line)
+    for line in (answer.failure, answer.note):
+        if line:
+            yield f"_{line}_"
     if not answer.complete and not answer.note:
-        yield "_The answer was cut off._"
+        yield "_The response was cut off._"
 
 
 def _block(block: Block) -> Iterator[str]:
@@ -98,29 +99,27 @@ def _block(block: Block) -> Iterator[str]:
         case Text():
             yield from (_cut(block.text), "")
         case Thinking():
-            yield from (
-                "<details><summary>Thinking</summary>",
-                "",
-                _fenced(block.text),
-                "",
-                "</details>",
-                "",
-            )
+            yield from ("<details><summary>Thinking</summary>", "", _fenced(block.text))
+            yield from ("", "</details>", "")
         case ToolCall():
-            yield from (
-                f"**Calls** {_code_span(block.name)}",
-                "",
-                _fenced(_pretty(block.arguments), "json"),
-                "",
-            )
+            yield from (f"**Calls** {_code_span(block.name)}", "")
+            yield from (_fenced(_pretty(block.arguments), "json"), "")
         case ToolResult():
-            yield from ("**Failed**" if block.is_error else "**Result**", "")
-            for part in block.content:
-                yield from [_fenced(part.text), ""] if isinstance(part, Text) else _block(part)
+            yield from _result(block)
         case Media():
-            yield from (f"_{block.kind}: {block.title or block.media_type or 'attached'}_", "")
+            label = block.title or block.media_type or "attached"
+            yield from (f"_{block.kind}: {label}_", "")
         case Foreign():
             yield from (f"_{block.kind}_", "")
+
+
+def _result(result: ToolResult) -> Iterator[str]:
+    yield from ("**Failed**" if result.is_error else "**Result**", "")
+    for part in result.content:
+        if isinstance(part, Text):
+            yield from (_fenced(part.text), "")
+        else:
+            yield from _block(part)
 
 
 def _pretty(arguments: Any) -> str:
@@ -132,24 +131,30 @@ def _pretty(arguments: Any) -> str:
 
 
 def _fenced(text: str, language: str = "") -> str:
-    """A fence longer than any inside."""
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
+    """Put a text into a fence longer than any fence inside, so that none inside ends it."""
+    fence = "`" * (_longest_run(text, at_least=3, default=2) + 1)
     return f"{fence}{language}\n{_cut(text)}\n{fence}"
 
 
 def _code_span(text: str) -> str:
-    """A name on one line that cannot end its own quotes."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    """Put a name on one line between backticks that it cannot end itself.
+
+    Examples: "ls" → "`ls`", "a`b" → "`` a`b ``".
+    """
+    line = text.replace("\n", " ")
+    longest = _longest_run(text, at_least=1, default=0)
+    if not longest:
+        return f"`{line}`"
     ticks = "`" * (longest + 1)
-    return (
-        f"{ticks} {text} {ticks}".replace("\n", " ") if longest else f"`{text}`".replace("\n", " ")
-    )
+    return f"{ticks} {line} {ticks}"
+
+
+def _longest_run(text: str, *, at_least: int, default: int) -> int:
+    runs = re.findall(f"`{{{at_least},}}", text)
+    return max(map(len, runs), default=default)
 
 
 def _cut(text: str) -> str:
-    return (
-        text
-        if len(text) <= MAX_BLOCK_CHARS
-        else f"{text[:MAX_BLOCK_CHARS]}\n… ({len(text)} characters)"
-    )
+    if len(text) <= MAX_BLOCK_CHARS:
+        return text
+    return f"{text[:MAX_BLOCK_CHARS]}\n… ({len(text)} characters)"

@@ -1,8 +1,13 @@
-"""What of a request is the same as in the one before it. Pure.
+"""Digests of messages, tools and system prompts, to find what two requests have in common. Pure.
 
-Clients write one and the same past message in several ways: as a string or as a list with one text,
-with or without `cache_control` (Claude Code 2.1 moves it from turn to turn). Requests are compared
-without those.
+Clients write the same earlier message in several ways: as a string or as a list with one text, with
+or without `cache_control` (Claude Code 2.1 moves it from message to message). Digests leave these
+differences out. Example:
+
+    {"role": "user", "content": "Hi"}
+    {"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {...}}]}
+
+Both decode to one `Turn` with the text "Hi", and `turn_digest` gives one value for both.
 """
 
 from __future__ import annotations
@@ -25,13 +30,16 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps, loads
 
 BILLING_HEADER = "x-anthropic-billing-header:"
-"""Claude Code's first system block: its checksum differs on every request and it is no part of the
-prompt.
+"""Start of Claude Code's first system block. Its checksum differs on every request, and the vendor
+does not count it as part of the prompt.
 """
 
 
 def digest(value: Any) -> bytes:
-    """A digest of a JSON value that does not depend on the order of keys."""
+    """Return a digest of a JSON value that does not depend on the order of keys.
+
+    Example: `{"a": 1, "b": 2}` and `{"b": 2, "a": 1}` have one digest.
+    """
     try:
         data = dumps(_sorted(value))
     except (ValueError, TypeError, RecursionError):
@@ -40,19 +48,21 @@ def digest(value: Any) -> bytes:
 
 
 def turn_digest(turn: Turn) -> bytes:
-    """What a turn says, apart from the way it is written."""
-    return digest([turn.role, turn.name, [said(block) for block in turn.blocks]])
+    """Return a digest of a message's content, apart from the way it is written."""
+    contents = [block_content(block) for block in turn.blocks]
+    return digest([turn.role, turn.name, contents])
 
 
-def said(block: Block) -> Any:
-    """What a block says, without cache marks."""
+def block_content(block: Block) -> Any:
+    """Return a block's content as JSON without cache marks."""
     match block:
         case Text():
             return ["text", block.text]
         case ToolCall():
             return ["call", block.id, block.name, _arguments(block.arguments)]
         case ToolResult():
-            return ["result", block.call_id, [said(part) for part in block.content], block.response]
+            parts = [block_content(part) for part in block.content]
+            return ["result", block.call_id, parts, block.response]
         case Thinking():
             return ["thinking", block.text, block.signature]
         case Media():
@@ -61,53 +71,62 @@ def said(block: Block) -> Any:
             return ["foreign", block.kind, _unmarked(block.raw)]
 
 
-def same_turns(now: Sequence[Turn], before: Sequence[Turn]) -> int:
-    """How many turns at the start are the same."""
+def common_turns(now: Sequence[Turn], before: Sequence[Turn]) -> int:
+    """Count the messages at the start that both requests have.
+
+    Example: `[a, b, c, d]` after `[a, b, x]` → 2.
+    """
     count = 0
-    for turn, old in zip(now, before, strict=False):
-        if turn_digest(turn) != turn_digest(old):
+    for turn, earlier in zip(now, before, strict=False):
+        if turn_digest(turn) != turn_digest(earlier):
             break
         count += 1
     return count
 
 
 def same_system(now: Request, before: Request) -> bool:
-    """Whether the system prompt is the same; the billing header does not count."""
+    """Compare two system prompts; the billing header does not count."""
     return _system(now) == _system(before)
 
 
 def same_tools(now: Request, before: Request) -> bool:
-    """Whether the same tools are offered in the same order."""
-    return [tool_digest(tool) for tool in now.tools] == [tool_digest(tool) for tool in before.tools]
+    """Compare two lists of tools, order included."""
+    if len(now.tools) != len(before.tools):
+        return False
+    pairs = zip(now.tools, before.tools, strict=True)
+    return all(tool_digest(tool) == tool_digest(earlier) for tool, earlier in pairs)
 
 
 def tool_digest(tool: Tool) -> bytes:
-    """What a tool is, without cache marks."""
-    return digest([tool.name, tool.namespace, tool.description, tool.schema, _unmarked(tool.raw)])
+    """Return a digest of a tool's declaration without cache marks."""
+    raw = _unmarked(tool.raw)
+    return digest([tool.name, tool.namespace, tool.description, tool.schema, raw])
 
 
 def _system(request: Request) -> list[str]:
-    return [block.text for block in request.system if not block.text.startswith(BILLING_HEADER)]
+    texts = [block.text for block in request.system]
+    return [text for text in texts if not text.startswith(BILLING_HEADER)]
 
 
 def _arguments(arguments: Any) -> Any:
-    if isinstance(arguments, str):
-        try:
-            return loads(arguments)
-        except (ValueError, RecursionError):
-            return arguments
-    return arguments
+    # Chat Completions carries arguments as JSON text, and clients write it with other spaces.
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def _unmarked(raw: Any) -> Any:
-    return (
-        {key: value for key, value in raw.items() if key != "cache_control"}
-        if isinstance(raw, dict)
-        else raw
-    )
+    if not isinstance(raw, dict):
+        return raw
+    return {key: value for key, value in raw.items() if key != "cache_control"}
 
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value

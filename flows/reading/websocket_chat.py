@@ -1,15 +1,14 @@
-"""The conversation that passed over one websocket of OpenAI's Responses API (Codex speaks it by
-default). Pure.
+"""Conversation on one websocket of OpenAI's Responses API, which Codex uses by default. Pure.
 
 Frames are those of the streaming reference: `response.create` from the client,
 `response.output_item.done` and `response.completed` from the provider. A later `response.create`
-either repeats the whole input or names the `previous_response_id` and brings only what is new.
+either repeats the complete input or names the `previous_response_id` and sends only new input.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flows.reading.decoded import Answer, read_answer, read_request
 from providers.base.names import OPENAI_RESPONSES
@@ -20,10 +19,18 @@ PATH: Final = "/v1/responses"
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 
 
-def socket_exchange(messages: Iterable[tuple[bool, bytes]]) -> tuple[Request | None, Answer | None]:
-    """The last question with all that led to it, and its answer.
+class SocketExchange(NamedTuple):
+    """The last request with everything that led to it, and its response."""
 
-    `messages` are (from the client, frame) in order.
+    request: Request | None
+    answer: Answer | None
+
+
+def socket_exchange(messages: Iterable[tuple[bool, bytes]]) -> SocketExchange:
+    """Return the last request of a websocket and its response.
+
+    `messages` are (sent by the client, frame) in order. Example: create("a"), completed("A"),
+    create("b", previous_response_id=...) → a request with the messages a, A, b and no response yet.
     """
     reader = _Reader()
     for from_client, data in messages:
@@ -33,7 +40,7 @@ def socket_exchange(messages: Iterable[tuple[bool, bytes]]) -> tuple[Request | N
             continue
         if isinstance(frame, dict):
             reader.take(from_client, frame)
-    return reader.request, reader.answer
+    return SocketExchange(reader.request, reader.answer)
 
 
 class _Reader:
@@ -44,31 +51,38 @@ class _Reader:
 
     def take(self, from_client: bool, frame: dict[str, Any]) -> None:
         kind = frame.get("type")
-        if from_client and kind == "response.create":
-            self._asked(frame["response"] if isinstance(frame.get("response"), dict) else frame)
-        elif not from_client and kind == "response.output_item.done":
+        response = frame.get("response")
+        if from_client:
+            if kind == "response.create":
+                self._start(response if isinstance(response, dict) else frame)
+        elif kind == "response.output_item.done":
             self._items.append(frame.get("item"))
-        elif not from_client and kind in _ENDS and isinstance(frame.get("response"), dict):
-            response = frame["response"]
-            # Items come one by one; the closing frame may leave them out.
-            body = response if response.get("output") else {**response, "output": self._items}
-            self.answer, self._items = read_answer(OPENAI_RESPONSES, dumps(body), 200), []
+        elif kind in _ENDS and isinstance(response, dict):
+            self._finish(response)
 
-    def _asked(self, body: dict[str, Any]) -> None:
+    def _finish(self, response: dict[str, Any]) -> None:
+        # Items come one by one; the closing frame may leave them out.
+        body = response if response.get("output") else {**response, "output": self._items}
+        self.answer = read_answer(OPENAI_RESPONSES, dumps(body), 200)
+        self._items = []
+
+    def _start(self, body: dict[str, Any]) -> None:
         known = {key: value for key, value in body.items() if key not in ("type", "generate")}
-        request, _ = read_request(OPENAI_RESPONSES, PATH, dumps(known))
+        request = read_request(OPENAI_RESPONSES, PATH, dumps(known)).request
         if request is None:
             return
-        before = self.request
-        if body.get("previous_response_id") and before is not None:
-            said = (
-                [Turn("assistant", self.answer.blocks)]
-                if self.answer and self.answer.blocks
-                else []
-            )
-            request.turns = [*before.turns, *said, *request.turns]
-            request.system, request.tools = (
-                request.system or before.system,
-                request.tools or before.tools,
-            )
-        self.request, self.answer, self._items = request, None, []
+        previous = self.request
+        if body.get("previous_response_id") and previous is not None:
+            self._prepend(request, previous)
+        self.request = request
+        self.answer = None
+        self._items = []
+
+    def _prepend(self, request: Request, previous: Request) -> None:
+        """Put the earlier request and its response in front of one that sends only new input."""
+        replies: list[Turn] = []
+        if self.answer and self.answer.blocks:
+            replies.append(Turn("assistant", self.answer.blocks))
+        request.turns = [*previous.turns, *replies, *request.turns]
+        request.system = request.system or previous.system
+        request.tools = request.tools or previous.tools

@@ -1,4 +1,4 @@
-"""The readable part of answers, out of real recorded streams and cut anywhere."""
+"""The readable part of responses, out of real recorded streams and cut anywhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import zstandard
 from flows.bytes.incremental import IncrementalDecoder
 from flows.reading.answer_text import (
     AnswerReader,
+    Kind,
     Piece,
     joined,
     parse_json,
@@ -36,7 +37,7 @@ def events(*values: Any) -> bytes:
     return b"".join(f"data: {json.dumps(value)}\n\n".encode() for value in values)
 
 
-STREAMS: dict[str, tuple[bytes, list[Piece]]] = {
+STREAMS: dict[str, tuple[bytes, list[tuple[Kind, str]]]] = {
     "anthropic": (
         events(
             {"type": "message_start", "message": {"content": []}},
