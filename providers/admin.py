@@ -1,4 +1,4 @@
-"""Admin: providers and transform rules."""
+"""Admin of providers and transform rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNKNOWN = "–"
 
 @admin.register(Provider)
 class ProviderAdmin(ConfigModelAdmin):
-    """Where requests can go."""
+    """Admin of providers, the destinations of requests."""
 
     form = ProviderForm
     list_display = ["name_and_type", "destination", "credential", "enabled"]
@@ -161,7 +161,7 @@ def _code_hint(request: HttpRequest) -> str:
 
 @admin.register(TransformRule)
 class RuleAdmin(ConfigModelAdmin):
-    """Overrides of sentinel routing, in the order they are tried."""
+    """Admin of transform rules, which override sentinel routing, in the order they are tried."""
 
     list_display = ["title", "conditions", "outcome", "matches", "enabled", "position"]
     list_editable = ["enabled"]
@@ -229,7 +229,10 @@ class RuleAdmin(ConfigModelAdmin):
 
 
 def rule_hits(rule_ids: list[int]) -> dict[int, tuple[int, datetime]]:
-    """Per rule: matches in the last 24 hours, and when the last recorded one was. One query."""
+    """Return, for each rule, its matches of the last 24 hours and the time of its last match.
+
+    Rules without a recorded match are left out. One query.
+    """
     flow = apps.get_model(
         "flows", "Flow"
     )  # by name: this package stands below flows and must not import it

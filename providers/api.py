@@ -1,4 +1,4 @@
-"""REST: providers and transform rules."""
+"""REST resources of providers and transform rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
     )
     secret_stored = serializers.SerializerMethodField(help_text="True when an API key is stored.")
     sentinel_keys = serializers.SerializerMethodField(
-        help_text="What clients send in place of the credential."
+        help_text="Keys that clients send instead of the credential."
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The admin of everything the proxy is configured by: a save says when it is live."""
+"""Base of the configuration's admin pages. A save reports the revision that carries it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
 class ListRowForm(_RowForm):
     """One row of an admin list whose columns can be edited.
 
-    The model checks the whole row. Errors of fields that the list lacks stand above the row.
+    The model checks the complete row. Errors of fields that the list lacks appear above the row.
     """
 
     def add_error(self, field: str | None, error: Any) -> None:
@@ -71,7 +71,7 @@ class ConfigModelAdmin(ModelAdmin):
 
 
 def _saved(request: HttpRequest) -> list[str]:
-    """The names of the rows this request saved."""
+    """Return the names of the rows this request saved."""
     names: list[str] = request.__dict__.setdefault("ccproxy_saved_rows", [])
     return names
 
@@ -87,7 +87,10 @@ def _live_message(saved: list[str]) -> str:
 
 
 def token_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Show a new token, once. A page rather than a message: messages travel in a cookie."""
+    """Show a new token, once.
+
+    A page and not a message, because messages travel in a cookie.
+    """
     response = render(request, "admin/token_created.html", context)
     response["Cache-Control"] = "no-store"
     return response

@@ -1,4 +1,4 @@
-"""A text column that holds ciphertext; the key lives in a file outside the database."""
+"""Text column that holds ciphertext. The key lives in a file outside the database."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _lock = Lock()
 
 
 def keyring_at(path: Path) -> Keyring:
-    """The keyring of a key file, read again when the file changed.
+    """Return the keyring of a key file; reads the file again when it changed.
 
-    A process goes on decrypting with keys that it knew: what it still holds in memory may be older
-    than a rotation.
+    The process still decrypts with keys that it knew: values in memory may be older than a
+    rotation.
     """
     with _lock:
         signature = _signature(path)
@@ -40,7 +40,7 @@ def _signature(path: Path) -> tuple[int, ...]:
 
 
 def keyring() -> Keyring:
-    """The keyring that the settings name."""
+    """Return the keyring that the settings name."""
     return keyring_at(Path(settings.CCPROXY_KEY_FILE))
 
 
@@ -53,7 +53,7 @@ else:
 class EncryptedTextField(_TextField):
     """Text encrypted at rest.
 
-    Attribute values are `Ciphertext`, so a secret is decrypted only where someone asks.
+    Attribute values are `Ciphertext`, so a secret is decrypted only on request.
     """
 
     def get_prep_value(self, value: Any) -> Any:
@@ -66,8 +66,8 @@ class EncryptedTextField(_TextField):
 
 
 class Ciphertext(str):
-    """An encrypted text as it stands in the database; printing it shows no secret."""
+    """Encrypted text as stored in the database. Its representation shows no secret."""
 
     def decrypt(self) -> str:
-        """The clear text, or "" for an empty column."""
+        """Return the clear text, or "" for an empty column."""
         return keyring().decrypt(self) if self else ""

@@ -1,4 +1,4 @@
-"""Forms of the admin: lists and headers as lines, secrets that are written but never shown."""
+"""Forms of the admin: lists and headers as lines; secrets that can be written but not read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ else:
 
 
 class StrictJSONField(forms.JSONField):
-    """JSON in a text area; what cannot be parsed or stored is an error at the field."""
+    """JSON in a text area. Texts that cannot be parsed or stored are errors of the field."""
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -55,14 +55,14 @@ class StrictJSONField(forms.JSONField):
 
 
 class ShortTextarea(UnfoldAdminTextareaWidget):
-    """A text area of a few lines; it can be dragged larger."""
+    """Text area of a few lines that can be dragged larger."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"rows": 4, "spellcheck": "false", **(attrs or {})})
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one a line."""
+    """List of texts, one a line."""
 
     widget = ShortTextarea
 
@@ -77,7 +77,7 @@ class LinesField(forms.CharField):
 
 
 class HeaderLinesField(forms.CharField):
-    """A mapping of headers, written as lines “name: value”."""
+    """Mapping of headers, written as lines “name: value”."""
 
     widget = ShortTextarea
 
@@ -106,7 +106,7 @@ class HeaderLinesField(forms.CharField):
 
 
 class ProviderForm(_ProviderModelForm):
-    """A provider, with its credential source as plain fields."""
+    """Form of a provider, with its credential source as plain fields."""
 
     native_formats = forms.MultipleChoiceField(
         choices=WIRE_FORMATS,
@@ -214,7 +214,7 @@ class ProviderForm(_ProviderModelForm):
         return data
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Show what the model says of `auth_config` at the plain field that holds it."""
+        """Move the model's errors of `auth_config` to the plain field that holds the value."""
         if field is None and "auth_config" in getattr(error, "error_dict", {}):
             source = self.SOURCES.get(self.instance.auth_type)
             plain = (
@@ -228,7 +228,7 @@ class ProviderForm(_ProviderModelForm):
         super().add_error(field, error)
 
     def _set_source(self, data: dict[str, Any]) -> None:
-        """Compose `auth_config`; refuse code that may not be set from here."""
+        """Compose `auth_config`, and refuse code that may not be set in the browser."""
         auth_type = data.get("auth_type", "")
         if auth_type in self.SOURCES:
             key, field = self.SOURCES[auth_type]

@@ -1,6 +1,4 @@
-"""Who we talk to (Provider), where requests go (TransformRule), and which configuration runs
-(ConfigRevision).
-"""
+"""Models of providers, transform rules, prices, the audit log and the configuration's revision."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ _AS_INPUT = "Blank: as input."
 
 
 class ConfigRevision(models.Model):
-    """The one row whose number grows with every change of the configuration the proxy runs on."""
+    """One row whose number grows with every change of the proxy's configuration."""
 
     number = models.PositiveBigIntegerField(default=1)
     changed_at = models.DateTimeField(auto_now=True)
@@ -33,18 +31,18 @@ class ConfigRevision(models.Model):
 
     @classmethod
     def bump(cls) -> None:
-        """Say that the configuration changed; running interceptors notice within a second."""
+        """Raise the number. Running interceptors notice within a second."""
         if not cls.objects.filter(pk=1).update(number=F("number") + 1):
             cls.objects.get_or_create(pk=1)
 
     @classmethod
     def current(cls) -> int:
-        """The number of the newest configuration."""
+        """Return the number of the newest configuration."""
         return cls.objects.get_or_create(pk=1)[0].number
 
 
 class ConfigQuerySet(models.QuerySet[Any]):
-    """A queryset whose bulk writes, which send no signals, bump the revision too."""
+    """Queryset whose bulk writes bump the revision too; they send no signals."""
 
     def update(self, **kwargs: Any) -> int:
         rows = super().update(**kwargs)
@@ -71,7 +69,7 @@ ConfigManager = models.Manager.from_queryset(ConfigQuerySet)
 
 
 class Provider(models.Model):
-    """A place requests can go: host, path, wire family and where its credential comes from."""
+    """Destination of requests: host, path, wire family and source of its credential."""
 
     AUTH_TYPES = {
         "none": "No credential",
@@ -95,7 +93,7 @@ class Provider(models.Model):
     )
     enabled = models.BooleanField(default=True)
     type = models.CharField(
-        max_length=32, choices=PROVIDER_TYPES, help_text="The wire family its main endpoint speaks."
+        max_length=32, choices=PROVIDER_TYPES, help_text="Wire family of its main endpoint."
     )
     scheme = models.CharField(
         max_length=5, choices={"https": "https", "http": "http"}, default="https"
@@ -117,7 +115,7 @@ class Provider(models.Model):
     native_formats = models.JSONField(
         default=list,
         blank=True,
-        help_text="Further wire formats this host speaks itself on the same base path.",
+        help_text="Further wire formats that this host accepts on the same base path.",
     )
     verify_tls = models.BooleanField(
         default=True, help_text="Off only for hosts that get no credential."
@@ -162,16 +160,15 @@ class Provider(models.Model):
 
 
 class CredentialState(models.Model):
-    """What is remembered of a login beside its file, for every process and machine that uses this
-    database.
+    """State of a login that all processes and machines of this database share.
 
-    On PostgreSQL the row is also the lock: who renews the login holds it. Times are unknown until
-    they happen.
+    On PostgreSQL the row is also the lock: the process that renews the login holds it. Times are
+    unknown until they happen.
     """
 
     key = models.CharField(primary_key=True, max_length=64)  # SHA-256 of the login's kind and file
     tokens = EncryptedTextField(
-        blank=True, default="", help_text="The newest tokens, by their place in the file."
+        blank=True, default="", help_text="The newest tokens, by their position in the file."
     )
     current = models.CharField(max_length=64, blank=True)
     ancestors = models.JSONField(
@@ -191,8 +188,9 @@ class CredentialState(models.Model):
 
 
 class FailureCount(models.Model):
-    """Wrong passwords of late, for every process that uses this database; see
-    `providers.web.throttle`.
+    """Count of recent wrong passwords for all processes of this database.
+
+    See `providers.web.throttle`.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
@@ -204,9 +202,7 @@ class FailureCount(models.Model):
 
 
 class TransformRule(models.Model):
-    """An override of sentinel routing: the first enabled rule whose conditions all match
-    decides.
-    """
+    """Override of sentinel routing. The first enabled rule whose conditions all match decides."""
 
     position = models.PositiveIntegerField(
         default=0, db_index=True, help_text="Rules are tried in ascending order."
@@ -219,7 +215,7 @@ class TransformRule(models.Model):
     match_host = models.CharField(
         max_length=1000,
         blank=True,
-        help_text="Regular expression (RE2), searched. Blank: any host.",
+        help_text="Regular expression (RE2), searched in the host. Blank: any host.",
     )
     match_path = models.CharField(
         max_length=1000, blank=True, default=".*", help_text="Searched in the path with its query."
@@ -231,13 +227,13 @@ class TransformRule(models.Model):
         Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="rules"
     )
     dest_host = models.CharField(
-        max_length=253, blank=True, help_text="Raw host; wins over the provider's."
+        max_length=253, blank=True, help_text="Raw host; overrides the provider's."
     )
     dest_path = models.CharField(
-        max_length=512, blank=True, help_text="Raw path template; wins over the provider's."
+        max_length=512, blank=True, help_text="Raw path template; overrides the provider's."
     )
     dest_model = models.CharField(
-        max_length=200, blank=True, help_text="The model name to ask for instead."
+        max_length=200, blank=True, help_text="Model name for the provider; replaces the client's."
     )
     dest_vertex_project = models.CharField(max_length=100, blank=True)
     dest_vertex_location = models.CharField(max_length=64, blank=True)
@@ -258,7 +254,7 @@ class TransformRule(models.Model):
 
 
 class PriceOverride(models.Model):
-    """A price of one's own, in US dollars per million tokens; it wins over the built-in price
+    """The operator's price, in US dollars per million tokens. It overrides the built-in price
     table.
     """
 
@@ -304,9 +300,9 @@ class PriceOverride(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One act that matters, written before it was done.
+    """One act, written before it was done.
 
-    People never change rows; `outcome` says how it went.
+    People never change rows; `outcome` holds the result.
     """
 
     ACTIONS = {

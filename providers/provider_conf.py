@@ -1,4 +1,4 @@
-"""A provider as the request path sees it. Pure: no Django."""
+"""A provider as the request path sees it. No Django."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ProviderConf:
 
     @property
     def effective_port(self) -> int:
-        """The port that is dialled."""
+        """Port to connect to."""
         return self.port or (443 if self.scheme == "https" else 80)
 
     def owns(self, host: str, port: int) -> bool:
-        """True for its own address; Vertex AI has one host for each location."""
+        """Return whether an address belongs to this provider. Vertex AI has a host per location."""
         if port != self.effective_port:
             return False
         wanted, own = host.lower(), self.host.lower()
@@ -47,12 +47,12 @@ class ProviderConf:
 
     @property
     def wire_format(self) -> WireFormatName | None:
-        """The format of its main endpoint."""
+        """Format of its main endpoint."""
         return FORMAT_OF_TYPE.get(self.type)
 
     @property
     def native_formats(self) -> frozenset[WireFormatName]:
-        """Every format this host understands without translation."""
+        """Formats that this host accepts without translation."""
         own = (self.wire_format,) if self.wire_format else ()
         return frozenset(
             (*own, *self.extra_formats, *ALSO_NATIVE_AT_HOST.get(self.host.lower(), ()))

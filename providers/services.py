@@ -1,4 +1,4 @@
-"""Rules about writing the configuration that the console, the API and the command line share."""
+"""Rules about configuration changes that console, API and command line share."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ CODE_REFUSED = (
 
 
 def may_set_code(user: Any) -> bool:
-    """True when this user may set commands and hook paths: a superuser, on a server started to
-    allow it.
+    """Return whether a user may set commands and hook paths.
+
+    Only superusers may, on a server that was started to allow it.
     """
     return bool(settings.CCPROXY_ALLOW_CODE_CONFIG and user is not None and user.is_superuser)
 
 
 def sets_new_code(provider: Provider, before: Provider | None) -> bool:
-    """True when saving `provider` over `before` would bring in a command, or a file to read, that
-    was not there.
+    """Return whether saving `provider` over `before` adds a new command, or a new file to read.
 
-    Whoever may name any file and the host that its content is sent to, may read the machine.
+    A user who may name both a file and the host that receives its content can read the machine.
     """
     if provider.auth_type not in CODE_SOURCES:
         return False
@@ -43,8 +43,9 @@ def sets_new_code(provider: Provider, before: Provider | None) -> bool:
 
 
 def sets_new_login(provider: Provider, before: Provider | None) -> bool:
-    """True when saving `provider` over `before` would bring in a login's file or endpoint;
-    superusers alone may.
+    """Return whether saving `provider` over `before` adds a login's file or endpoint.
+
+    Only superusers may.
     """
     if not provider.auth_type.endswith("_oauth"):
         return False
@@ -56,5 +57,5 @@ def sets_new_login(provider: Provider, before: Provider | None) -> bool:
 
 
 def sentinel_keys(provider_name: str) -> list[str]:
-    """The keys that clients may send in place of this provider's credential."""
+    """Return the keys that clients may send instead of this provider's credential."""
     return [prefix + provider_name for prefix in SENTINEL_PREFIXES]

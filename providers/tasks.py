@@ -14,7 +14,7 @@ from providers.models import Provider
 
 @shared_task(name="providers.renew_logins", ignore_result=True)  # type: ignore[untyped-decorator]
 def renew_logins() -> int:
-    """Renew the logins of enabled providers that expire soon; returns how many are good."""
+    """Renew the logins of enabled providers that expire soon. Return the number of valid ones."""
     sources = [auth_of(row) for row in Provider.objects.filter(enabled=True)]
 
     async def renew() -> int:

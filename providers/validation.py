@@ -1,5 +1,6 @@
-"""What a provider and a rule must satisfy before they are saved; also used by the YAML import and
-the REST API.
+"""Checks of providers and rules before they are saved.
+
+The admin, the YAML import and the REST API share them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _AUTH_KEYS = {"none": set(), "key": set(), "command": {"command"}, "file": {"fil
 
 
 class ProviderRow(Protocol):
-    """The fields of a provider that are checked; the model stands above this module."""
+    """Fields of a provider that are checked. The model lies above this module."""
 
     scheme: Any
     host: Any
@@ -37,7 +38,7 @@ class ProviderRow(Protocol):
 
 
 class RuleRow(Protocol):
-    """The fields of a transform rule that are checked."""
+    """Fields of a transform rule that are checked."""
 
     action: Any
     match_host: Any
@@ -49,7 +50,7 @@ class RuleRow(Protocol):
 
 
 def check_host(host: str) -> str | None:
-    """The sentence that says what is wrong with a host, or None."""
+    """Return the fault of a host as a sentence, or None."""
     try:
         ipaddress.ip_address(host.strip("[]"))
         return None
@@ -61,7 +62,7 @@ def check_host(host: str) -> str | None:
 
 
 def check_headers(headers: object) -> str | None:
-    """The sentence that says what is wrong with a header mapping, or None."""
+    """Return the fault of a header mapping as a sentence, or None."""
     if not isinstance(headers, dict):
         return "Give a mapping of header names to values."
     for name, value in headers.items():
@@ -104,7 +105,7 @@ def validate_provider(provider: ProviderRow) -> None:
 
 
 def _check_credential_path(provider: ProviderRow) -> dict[str, str]:
-    """A credential travels over verified TLS, or stays on this machine."""
+    """Require verified TLS or a loopback address for a credential. Return errors by field."""
     if provider.auth_type == "none" or is_loopback(provider.host or ""):
         return {}
     if provider.scheme != "https":
@@ -119,7 +120,7 @@ def _check_credential_path(provider: ProviderRow) -> dict[str, str]:
 
 
 def check_auth(auth_type: str, config: object) -> str | None:
-    """The sentence that says what is wrong with a credential source, or None."""
+    """Return the fault of a credential source as a sentence, or None."""
     if not isinstance(config, dict):
         return "Give a mapping."
     if auth_type in OAUTH_KINDS:

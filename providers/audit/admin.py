@@ -1,4 +1,4 @@
-"""Admin: the audit log, to read only. Not even a superuser edits it here."""
+"""Admin of the audit log. Read-only, also for superusers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from providers.web.column import column
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ModelAdmin):
-    """Who did what, the newest first."""
+    """Audit entries, newest first."""
 
     list_display = ["at", "what", "target", "actor", "source", "address", "how", "detail"]
     list_display_links = ["at"]

@@ -1,4 +1,4 @@
-"""REST: the audit log, for superusers, to read only."""
+"""REST resource of the audit log. Read-only, for superusers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from providers.models import AuditEntry
 
 
 class SuperusersRead(BasePermission):
-    """Active superusers alone."""
+    """Permission for active superusers."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         del view
@@ -20,14 +20,14 @@ class SuperusersRead(BasePermission):
 
 
 class AuditPagination(CursorPagination):
-    """The newest first."""
+    """Pagination by time, newest first."""
 
     ordering = ("-at", "-id")
     page_size = 100
 
 
 class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
-    """One act: who, when, what, to which object, from where, and how it went."""
+    """One recorded act: account, time, action, target, address and outcome."""
 
     class Meta:
         model = AuditEntry
@@ -37,7 +37,7 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
 class AuditViewSet(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[AuditEntry]
 ):
-    """The audit log, the newest first."""
+    """The audit log, newest first."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = AuditSerializer

@@ -1,8 +1,8 @@
-"""The audit log: who did what that matters, written before it happens.
+"""Audit log of acts that touch credentials or records; each row is written before the act.
 
-Everything that shows a secret, takes the record out, changes a credential or sends on somebody's
-account goes through `audited` (around the act) or `record_audit` (before it). A row names things,
-it never holds a secret.
+`audited` wraps an act, `record_audit` writes the row alone. They cover showing a secret, exporting
+or clearing records, changing a credential, and sending a request on an account. A row names the
+target and never holds a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ACTIONS = AuditEntry.ACTIONS
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who acts: account (or the system's user in a shell), by which way, and from which address."""
+    """The acting account (the system's user in a shell), the way it came, and its address."""
 
     name: str
     source: str
@@ -32,7 +32,7 @@ class Caller:
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    """The one who sent a request to the console or the API. Works for DRF's requests too."""
+    """Return the account behind a request of Django or DRF."""
     user = getattr(request, "user", None)
     name = user.get_username() if user is not None and user.is_authenticated else "nobody"
     source = "api" if request.path.startswith("/api/") else "console"
@@ -40,7 +40,7 @@ def caller_of(request: HttpRequest) -> Caller:
 
 
 def shell_caller() -> Caller:
-    """The one who runs a command."""
+    """Return the account that runs a command."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name
@@ -51,19 +51,18 @@ def shell_caller() -> Caller:
 def record_audit(
     action: str, target: str = "", *, by: Caller, detail: str = "", outcome: str = "begun"
 ) -> AuditEntry:
-    """Write down what is about to happen; call `settle_audit` with the row when it is known how it
-    went.
+    """Write the row of an act that is about to happen. Call `settle_audit` with it afterwards.
 
     Args:
         action: one of `ACTIONS`.
-        target: what it is done to, such as “provider anthropic” or “3 flows”.
+        target: the object of the act, such as “provider anthropic” or “3 flows”.
         by: from `caller_of(request)` or `shell_caller()`.
-        detail: more about it, never a secret.
+        detail: more about the act, never a secret.
         outcome: begun, done, refused or failed.
 
     Raises:
         ValueError: there is no such action.
-        DatabaseError: it cannot be written, and so must not be done.
+        DatabaseError: the row cannot be written, so the act must not be done.
     """
     if action not in ACTIONS:
         raise ValueError(f"there is no action “{action}” in the audit log")
@@ -79,7 +78,7 @@ def record_audit(
 
 
 def settle_audit(entry: AuditEntry, outcome: str, detail: str = "") -> None:
-    """Say how it went: done, refused or failed."""
+    """Store the outcome of an act: done, refused or failed."""
     entry.outcome = outcome
     if detail:
         entry.detail = f"{entry.detail}; {detail}"[:1000] if entry.detail else detail[:1000]
@@ -88,8 +87,9 @@ def settle_audit(entry: AuditEntry, outcome: str, detail: str = "") -> None:
 
 @contextmanager
 def audited(action: str, target: str = "", *, by: Caller, detail: str = "") -> Iterator[AuditEntry]:
-    """A row before the block, settled after it: done, or failed with the kind of exception, which
-    is passed on.
+    """Write a row before the block and settle it afterwards.
+
+    An exception settles the row as failed, with its class as detail, and is raised again.
     """
     entry = record_audit(action, target, by=by, detail=detail)
     try:
@@ -103,8 +103,9 @@ def audited(action: str, target: str = "", *, by: Caller, detail: str = "") -> I
 
 
 def audit_credential(before: Any, after: Any, *, by: Caller) -> None:
-    """Rows for what differs between two states of a provider's credential; None stands for “there
-    was none”.
+    """Write rows for the differences between two states of a provider's credential.
+
+    `None` stands for a provider without a credential.
     """
     name = f"provider {after.name}"
     if _source(before) != _source(after):

@@ -1,4 +1,4 @@
-"""The exception tree of the request path.
+"""Exception tree of the request path.
 
 CcproxyError
 ├── ConfigError            configuration is refused (loud, at configure time)
@@ -16,11 +16,11 @@ from __future__ import annotations
 
 
 class CcproxyError(Exception):
-    """Base of every error this product raises on purpose."""
+    """Base of all errors that this product raises on purpose."""
 
 
 class ConfigError(CcproxyError):
-    """The configuration cannot be used; the message names the key and the fix."""
+    """The configuration cannot be used. The message names the key and the fix."""
 
 
 class AuthConfigError(ConfigError):
@@ -40,18 +40,18 @@ class TranslationError(CcproxyError):
 
 
 class MalformedBody(TranslationError):
-    """A body does not follow its own wire format; the message names the place.
+    """A body does not follow its own wire format. The message names the position.
 
     The client's fault: 400.
     """
 
 
 class UnsupportedByTarget(TranslationError):
-    """The target wire format has no place for something the request insists on."""
+    """The target wire format cannot express something that the request requires."""
 
 
 class BadUpstreamAnswer(TranslationError):
-    """The provider's answer does not follow its own wire format: 502."""
+    """The provider's response does not follow its own wire format: 502."""
 
 
 class BadUpstreamStream(TranslationError):
@@ -59,4 +59,4 @@ class BadUpstreamStream(TranslationError):
 
 
 class UpstreamError(CcproxyError):
-    """The provider could not be reached or answered garbage."""
+    """The provider could not be reached, or sent garbage."""

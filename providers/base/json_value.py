@@ -1,4 +1,4 @@
-"""JSON that every part behind us can hold: databases, other languages, terminals. No Django."""
+"""Check for JSON that databases, other languages and terminals can hold. No Django."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_DEPTH = 64
 
 
 def check_json(value: Any) -> str | None:
-    """The sentence that says why a JSON value is refused, or None.
+    """Return the reason why a JSON value is refused, or None.
 
     Refused are NUL and lone surrogates (PostgreSQL stores neither), numbers that are not finite
     (SQLite takes them for broken JSON) and nesting beyond `MAX_DEPTH`.

@@ -1,7 +1,7 @@
-"""Encryption of stored credentials with a key file that lives outside the database. No Django.
+"""Encryption of stored credentials with a key file outside the database. No Django.
 
-The file holds one Fernet key a line; the first encrypts, all decrypt, so a key is rotated by
-putting a new line on top.
+The file holds one Fernet key a line. The first encrypts, all decrypt. A rotation puts a new line on
+top.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ class Keyring:
 
     @property
     def size(self) -> int:
-        """How many keys there are."""
+        """Number of keys there are."""
         return len(self._keys)
 
     def and_older(self, other: Keyring) -> Keyring:
-        """These keys, and for decrypting also the ones that `other` has."""
+        """Return these keys, and those of `other` for decrypting."""
         return Keyring([*self._keys, *(key for key in other._keys if key not in self._keys)])
 
     def with_new_key(self) -> Keyring:
-        """A fresh key on top."""
+        """Return these keys below a fresh one."""
         return Keyring([Fernet.generate_key().decode(), *self._keys])
 
     def newest_only(self) -> Keyring:
-        """Without the keys that only decrypt."""
+        """Return the first key alone, without those that only decrypt."""
         return Keyring(self._keys[:1])
 
     def write(self, path: Path) -> None:
-        """Put these keys in the place of the file, whole or not at all: durable when it returns."""
+        """Replace the file with these keys, atomically; the new file is durable on return."""
         descriptor, temporary = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
         )
@@ -90,11 +90,11 @@ class Keyring:
             os.close(folder)
 
     def encrypt(self, text: str) -> str:
-        """The text as a Fernet token."""
+        """Return the text as a Fernet token."""
         return self._all.encrypt(text.encode()).decode()
 
     def decrypt(self, token: str) -> str:
-        """The text of a Fernet token.
+        """Return the text of a Fernet token.
 
         Raises:
             ConfigError: when no key of the file fits.
@@ -107,7 +107,7 @@ class Keyring:
             ) from None
 
     def is_newest(self, token: str) -> bool:
-        """Whether the first key encrypted this token."""
+        """Return whether the first key encrypted this token."""
         try:
             self._fernets[0].decrypt(token.encode())
         except InvalidToken:

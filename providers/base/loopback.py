@@ -1,4 +1,4 @@
-"""Which addresses stay on this machine."""
+"""Addresses that stay on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
-    """True for localhost, its subdomains (RFC 6761, 6.3) and loopback addresses."""
+    """Return whether a host is localhost, its subdomain (RFC 6761, 6.3) or a loopback address."""
     name = host.lower().rstrip(".").strip("[]")
     if name == "localhost" or name.endswith(".localhost"):
         return True

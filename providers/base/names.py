@@ -1,4 +1,4 @@
-"""Provider types, wire formats and how they belong together. Plain data, no imports of ours."""
+"""Provider types and wire formats. Plain data, without imports of ours."""
 
 from __future__ import annotations
 

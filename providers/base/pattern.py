@@ -1,5 +1,6 @@
-"""Regular expressions that users write, on RE2: matching time is linear, so a rule can never stall
-the proxy.
+"""Users' regular expressions, on RE2.
+
+RE2 matches in linear time, so no rule can stall the proxy.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ MAX_PATTERN_CHARS = 1000
 
 
 class PatternError(ValueError):
-    """The expression cannot be used; the message points at the position when RE2 names the
-    fragment.
+    """The expression cannot be used.
+
+    The message gives the position if RE2 names the fragment.
     """
 
 
@@ -42,7 +44,10 @@ def compile_pattern(expression: str) -> Pattern:
 
 
 def _explain(expression: str, exc: Exception) -> str:
-    """RE2 says «missing ): a(b»: turn the named fragment into a position in the expression."""
+    """Translate RE2's message into one with a position.
+
+    “missing ): a(b” in “xa(b” → position 2.
+    """
     detail = exc.args[0] if exc.args else str(exc)
     text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
     reason, _, fragment = text.partition(": ")

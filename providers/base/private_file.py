@@ -1,4 +1,4 @@
-"""Files that only their owner can read, from their first byte on."""
+"""Files that only their owner can read, from their first byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file; readers see the old text or the new one, and nobody else sees either."""
+    """Replace a file atomically. Readers see the old text or the new one, other users none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""Immutable values that are cheap to make."""
+"""Immutable values that are cheap to construct."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import dataclass_transform
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value[T](cls: type[T]) -> type[T]:
-    """A dataclass with slots that is not to be changed: the type checker refuses it, at run time
-    nothing does.
+    """Make a dataclass with slots that the type checker treats as frozen.
 
-    A request makes some thirty of them. With `frozen=True` one of twelve fields takes 1.8 µs to
-    make, so 0.3 µs.
+    Nothing enforces it at run time. A request makes some thirty of them, and `frozen=True` costs
+    1.8 µs for twelve fields instead of 0.3 µs.
     """
     made: type[T] = dataclass(slots=True, unsafe_hash=True)(cls)
     return made

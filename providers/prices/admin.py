@@ -1,4 +1,4 @@
-"""Admin: prices of one's own."""
+"""Admin of the operator's prices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from providers.models import PriceOverride
 
 @admin.register(PriceOverride)
 class PriceOverrideAdmin(ModelAdmin):
-    """Prices that win over the built-in table. They count for requests that end from now on."""
+    """Prices that override the built-in table. They count for requests that end from now on."""
 
     compressed_fields = True
     list_display = [

@@ -1,8 +1,7 @@
-"""Which models a provider offers, from the price catalogue that ships with genai-prices. No
-network, no Django.
+"""Model names of a provider, from the price catalogue of genai-prices.
 
-The first call loads the catalogue (about 0.2 s); call `models_of` while a configuration is being
-built, so that the request path only ever meets the cache.
+No network, no Django. The first call loads the catalogue (about 0.2 s). Call `models_of` while a
+configuration is built, so that the request path only meets the cache.
 """
 
 from __future__ import annotations
@@ -38,11 +37,10 @@ _GOOGLE_NAME = re.compile(r"^(gemini|gemma)-[2-9]")
 
 
 def models_of(provider_type: str, host: str, configured: Iterable[str] = ()) -> list[str]:
-    """The model names of a provider: the configured ones, else those the price catalogue knows for
-    its host.
+    """Return a provider's model names: the configured ones, else the catalogue's for its host.
 
-    An unknown host of a vendor's own wire family gets that vendor's names; of an unknown
-    OpenAI-compatible host nothing is known and the list is empty.
+    An unknown host with a vendor's wire family gets that vendor's names. For an unknown
+    OpenAI-compatible host the list is empty.
     """
     return list(configured) or list(_from_catalogue(provider_type, host.lower()))
 
@@ -59,7 +57,7 @@ def _from_catalogue(provider_type: str, host: str) -> tuple[str, ...]:
 
 
 def _entry_of(provider_type: str, host: str) -> PricedProvider | None:
-    """The catalogue's entry for a host, else for a type."""
+    """Return the catalogue's entry for a host, else for a type."""
     from genai_prices.data_snapshot import get_snapshot
 
     entries = get_snapshot().providers

@@ -1,7 +1,6 @@
-"""What tokens cost: prices of one's own first, then the table that genai-prices brings along. Never
-the network.
+"""Cost of tokens: the operator's prices first, then the table of genai-prices.
 
-`genai_prices.UpdatePrices` would fetch newer prices over the network and is never called.
+Never the network: `genai_prices.UpdatePrices` would fetch newer prices and is never called.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _VENDOR_OF_TYPE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """US dollars, and which price list said so."""
+    """An amount in US dollars, and the price list behind it."""
 
     usd: Decimal
     version: str
@@ -51,10 +50,9 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class OwnPrice:
-    """Prices in US dollars per million tokens for the models and providers whose names match the
-    globs.
+    """Prices in US dollars per million tokens for the providers and models that match the globs.
 
-    Cached tokens without a price of their own cost what fresh input costs.
+    Cached tokens without a price of their own cost as much as fresh input.
     """
 
     id: int
@@ -69,8 +67,9 @@ class OwnPrice:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who was asked for what: `url` is where the request went, `provider` the name of its row, ""
-    when unknown.
+    """Destination of one request.
+
+    `url` is its address, `provider` the name of its row, "" if unknown.
     """
 
     model: str
@@ -82,12 +81,12 @@ class Call:
 
 @cache
 def table_version() -> str:
-    """Name and version of the price table."""
+    """Return name and version of the price table."""
     return f"genai-prices {version('genai-prices')}"
 
 
 def cost_of(usage: Usage, call: Call, own: Sequence[OwnPrice] = ()) -> Cost | None:
-    """The cost of one call; None when its tokens or its price are not known."""
+    """Return the cost of one request, or None if its tokens or its price are unknown."""
     if usage.input_tokens is None or usage.output_tokens is None or not call.model:
         return None
     for price in own:
@@ -102,7 +101,7 @@ def cost_of(usage: Usage, call: Call, own: Sequence[OwnPrice] = ()) -> Cost | No
 
 
 def context_window_tokens(call: Call) -> int | None:
-    """How many tokens the model can read at once; None when that is not known."""
+    """Return the model's context window in tokens, or None if it is unknown."""
     found = _listed_cost(Usage(input_tokens=0, output_tokens=0), call)
     return found.model.context_window if found is not None else None
 
@@ -123,8 +122,9 @@ def _own_cost(usage: Usage, price: OwnPrice) -> Decimal:
 
 
 def _listed_cost(usage: Usage, call: Call) -> PriceCalculation | None:
-    """By the address, else by the provider's type; nothing for a server of one's own, whose tokens
-    nobody bills.
+    """Look a price up by address, else by the provider's type.
+
+    None for a local server, which bills no tokens.
     """
     try:
         host = urlsplit(call.url).hostname
@@ -165,5 +165,8 @@ def _look_up(
 
 
 def _bare(model: str) -> str:
-    """`models/gemini-2.5-pro` and `gpt-5[1m]` without what clients put around the name."""
+    """Remove what clients add to a model name.
+
+    `models/gemini-2.5-pro` → `gemini-2.5-pro`, `gpt-5[1m]` → `gpt-5`.
+    """
     return re.sub(r"\[.*\]$", "", model.rpartition("/")[2])

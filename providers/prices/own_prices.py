@@ -1,4 +1,4 @@
-"""The prices of one's own, read from the database at most every few seconds."""
+"""The operator's prices, read from the database every few seconds at most."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 
 class OwnPrices:
-    """Calling it gives the enabled prices in order.
+    """Callable that returns the enabled prices in order.
 
-    Never raises: without a database it gives the last ones it saw.
+    Never raises: if the database fails it returns the last prices it read.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class OwnPrices:
 
 
 def own_price(row: PriceOverride) -> OwnPrice:
-    """A row as plain data."""
+    """Convert a row to plain data."""
     return OwnPrice(
         id=row.pk,
         provider=row.provider,

@@ -1,4 +1,4 @@
-"""The admin theme's column decorator, with types."""
+"""Column decorator of the admin theme, with types."""
 
 from __future__ import annotations
 

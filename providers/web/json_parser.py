@@ -1,4 +1,4 @@
-"""The parser of the REST API. Named in the settings, so it must not import any view."""
+"""Parser of the REST API. The settings name it, so it must not import any view."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from providers.base.json_value import check_json
 
 
 class StrictJSONParser(JSONParser):
-    """JSON without what cannot be stored; broken, endless or monstrous input is a 400."""
+    """Parser of JSON that can be stored. Broken, endless or oversized input is a 400."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         try:

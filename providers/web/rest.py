@@ -1,6 +1,4 @@
-"""What every REST endpoint shares: the models' own rules, rights, and errors that are never a
-500.
-"""
+"""Parts that all REST endpoints share: the models' rules, rights, and errors without a 500."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ class Conflict(APIException):
 
 
 class Busy(APIException):
-    """The database does not answer in time."""
+    """The database does not respond in time."""
 
     status_code = 503
     default_detail = "The database is busy. Try again in a moment."
@@ -38,7 +36,7 @@ class Busy(APIException):
 
 
 class StaffWithModelPermissions(IsAdminUser, DjangoModelPermissions):
-    """Staff only, each with the rights they have in the admin; reading needs the view right."""
+    """Permission for staff with the rights they have in the admin. Reading needs the view right."""
 
     perms_map = {
         **DjangoModelPermissions.perms_map,
@@ -53,9 +51,7 @@ class StaffWithModelPermissions(IsAdminUser, DjangoModelPermissions):
 
 
 class FullCleanSerializer[M: Model](serializers.ModelSerializer[M]):
-    """A model serializer that also runs the model's own `full_clean`, as the admin does, and knows
-    all its keys.
-    """
+    """Model serializer that also runs the model's `full_clean`, and refuses unknown keys."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
@@ -73,7 +69,7 @@ class FullCleanSerializer[M: Model](serializers.ModelSerializer[M]):
         return attrs
 
     def candidate(self, attrs: dict[str, Any]) -> M:
-        """The row as it would be saved."""
+        """Build the row as it would be saved."""
         candidate: M = copy.copy(self.instance) if self.instance is not None else self.Meta.model()  # type: ignore[misc]
         for name, value in attrs.items():
             setattr(candidate, name, value)
@@ -89,9 +85,9 @@ def _by_field(exc: ModelError) -> dict[str, list[str]]:
 
 
 class ConfigViewSet[M: Model](viewsets.ModelViewSet[M]):
-    """CRUD on something the proxy is configured by.
+    """CRUD on a part of the proxy's configuration.
 
-    Answers to writes name the revision that carries them.
+    Responses to writes name the revision that carries them.
     """
 
     permission_classes = [StaffWithModelPermissions]
@@ -108,7 +104,7 @@ class ConfigViewSet[M: Model](viewsets.ModelViewSet[M]):
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn what the database and the models refuse into an answer with a reason."""
+    """Turn refusals of the database and the models into responses with a reason."""
     if isinstance(exc, ModelError):
         exc = ValidationError(_by_field(exc))
     elif isinstance(exc, ProtectedError):

@@ -1,5 +1,6 @@
-"""A brake on guessing that all processes share: so many failures in a window, then nothing until it
-has passed.
+"""Rate limit on wrong passwords that all processes share.
+
+After too many failures in a window, every try is refused until the window has passed.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ WINDOW = timedelta(seconds=60)
 
 
 def throttle_key(*parts: str) -> str:
-    """The key of an account, an address, a purpose; what it is made of cannot be read from it."""
+    """Return a key for an account, an address and a purpose.
+
+    The key is a digest; its parts cannot be read from it.
+    """
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_braked(key: str) -> bool:
-    """Whether there were too many failures of late."""
+    """Return whether too many failures happened in the current window."""
     since = timezone.now() - WINDOW
     return FailureCount.objects.filter(pk=key, since__gt=since, failures__gte=MAX_FAILURES).exists()
 
 
 def note_failure(key: str) -> None:
-    """Count one. The window begins with the first and does not move."""
+    """Count one failure. The window begins with the first one and does not move."""
     now = timezone.now()
     if FailureCount.objects.filter(pk=key, since__gt=now - WINDOW).update(
         failures=F("failures") + 1
@@ -41,5 +45,5 @@ def note_failure(key: str) -> None:
 
 
 def forget_failures(key: str) -> None:
-    """Begin anew, after a success."""
+    """Reset the count after a success."""
     FailureCount.objects.filter(pk=key).delete()

@@ -63,9 +63,9 @@ def translate_count_request(
     target: TargetInfo | None = None,
     model: str | None = None,
 ) -> tuple[JsonObject, list[Loss]]:
-    """The body for the target's counting endpoint.
+    """Return the body for the target's counting endpoint.
 
-    Raises like `translate_request`, and where there is none.
+    Raises like `translate_request`, and if the target has no such endpoint.
     """
     if dst not in COUNT_SUFFIXES:
         raise UnsupportedByTarget(f"{WIRE_FORMATS[dst]} has no endpoint that counts tokens.")
@@ -89,12 +89,15 @@ def translate_count_request(
 
 
 def translate_count_response(body: Any, src: WireFormatName, dst: WireFormatName) -> JsonObject:
-    """The count in the client's form. Raises `BadUpstreamAnswer` when there is none."""
+    """Return the count in the client's format.
+
+    Raises `BadUpstreamAnswer` if there is none.
+    """
     if not isinstance(body, dict):
         raise BadUpstreamAnswer("The provider's count is no JSON object.")
     tokens = count(body.get("totalTokens") if src == GOOGLE_GENERATE else body.get("input_tokens"))
     if tokens is None:
-        raise BadUpstreamAnswer("The provider's answer holds no token count.")
+        raise BadUpstreamAnswer("The provider's response holds no token count.")
     if dst == GOOGLE_GENERATE:
         return {"totalTokens": tokens}
     if dst == OPENAI_RESPONSES:

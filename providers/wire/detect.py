@@ -1,9 +1,8 @@
-"""Which wire format a request path speaks, and the facts a path carries.
+"""Wire format, model and action of a request path.
 
-One table says it for the proxy, the record and the conversation view alike. Paths come as they are
-on the request line, query included. Sources: the vendors' API references;
-`/backend-api/codex/responses` is what Codex sends with a ChatGPT login, `/v1internal:action` is
-Google's Code Assist.
+One table for the proxy, the record and the conversation view. Paths come as they are on the request
+line, query included. Sources: the vendors' API references; Codex sends
+`/backend-api/codex/responses` with a ChatGPT login, Code Assist `/v1internal:action`.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ _GENERATING_ACTIONS = ("generateContent", "streamGenerateContent")
 
 
 def split_query(path: str) -> tuple[str, str]:
-    """The path alone and the query without its question mark ("" if there is none)."""
+    """Split a path from its query, without the question mark ("" if there is none)."""
     bare, _, query = path.partition("?")
     return bare, query
 
@@ -90,10 +89,10 @@ def _main_match(path: str) -> tuple[re.Match[str], WireFormatName] | None:
 
 
 def client_format(path: str, headers: Headers | None = None) -> WireFormatName | None:
-    """The wire format of a main endpoint or one below it (`/v1/messages/count_tokens`), else None.
+    """Return the wire format of a main endpoint or one below it, else None.
 
-    `headers` lets the bare `/messages` count as Anthropic's when the caller names
-    `anthropic-version`.
+    Below it lies for example `/v1/messages/count_tokens`. With `headers`, the bare `/messages`
+    counts as Anthropic's if the caller names `anthropic-version`.
     """
     if found := _main_match(path):
         return found[1]
@@ -107,9 +106,7 @@ def client_format(path: str, headers: Headers | None = None) -> WireFormatName |
 
 
 def family_of(path: str, headers: Headers | None = None) -> WireFormatName | None:
-    """Best guess of the vendor family a caller belongs to, for any endpoint: good enough to shape
-    an error, no more.
-    """
+    """Guess the caller's vendor from any endpoint. Good enough for the shape of an error."""
     if found := client_format(path, headers):
         return found
     if headers is not None:
@@ -127,19 +124,15 @@ def family_of(path: str, headers: Headers | None = None) -> WireFormatName | Non
 
 
 def side_vendor(path: str) -> WireFormatName | None:
-    """The vendor that a path tells although it is no main endpoint (`/v1/embeddings`,
-    `/v1beta/files`), else None.
-    """
+    """Return the vendor of a path that is no main endpoint (`/v1/embeddings`), else None."""
     bare = split_query(path)[0]
     return next((name for pattern, name in _SIDE_ENDPOINTS if pattern.match(bare)), None)
 
 
 def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
-    """What follows the main endpoint, query excluded: "/count_tokens", ":countTokens" or "" for the
-    endpoint itself.
+    """Return the part after the main endpoint without the query: "/count_tokens" or "".
 
-    Google's two generating actions are the main endpoint. "" too when the path is not of that
-    format.
+    Google's two generating actions are the main endpoint. "" also for a path of another format.
     """
     found = _main_match(path)
     if found is None or found[1] != wire_format:
@@ -156,15 +149,13 @@ def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
 
 
 def action_of(path: str) -> str | None:
-    """Google's action, the part after the last colon (`generateContent`), or None for other
-    vendors' paths.
-    """
+    """Return Google's action, the part after the last colon, or None for other paths."""
     found = _main_match(path)
     return found[0]["action"] if found and found[1] == GOOGLE_GENERATE else None
 
 
 def model_of(path: str, body: Mapping[str, Any] | None = None) -> str | None:
-    """The requested model: from `/models/X:action` in the path, else the body's `model`."""
+    """Return the requested model: from `/models/X:action` in the path, else the body's `model`."""
     found = _main_match(path)
     if found and found[1] == GOOGLE_GENERATE and (model := found[0].groupdict().get("model")):
         return model
@@ -175,8 +166,9 @@ def model_of(path: str, body: Mapping[str, Any] | None = None) -> str | None:
 def is_stream(
     wire_format: WireFormatName | None, path: str, body: Mapping[str, Any] | None = None
 ) -> bool:
-    """Whether the caller asked for a streamed answer: Google by its action or `alt=sse`, others by
-    `stream: true`.
+    """Return whether the client asked for a stream.
+
+    Google by its action or `alt=sse`, others by `stream: true`.
     """
     if wire_format == GOOGLE_GENERATE:
         query = split_query(path)[1].split("&")

@@ -1,4 +1,4 @@
-"""Errors in each vendor's own shape, buffered and as the last event of a broken stream.
+"""Errors in each vendor's own form, buffered and as the last event of a broken stream.
 
 Sources: Anthropic "Errors", OpenAI "Error codes" and the `error` object of its OpenAPI file,
 google.rpc.Status as Google's REST endpoints print it.
@@ -63,7 +63,7 @@ _GOOGLE_KINDS = {
 
 
 def error_kind(wire_format: WireFormatName | None, status: int) -> str:
-    """The vendor's word for an HTTP status (`authentication_error`, `UNAUTHENTICATED`)."""
+    """Return the vendor's word for an HTTP status (`authentication_error`, `UNAUTHENTICATED`)."""
     if wire_format == ANTHROPIC_MESSAGES:
         return _ANTHROPIC_KINDS.get(status) or (
             "invalid_request_error" if status < 500 else "api_error"
@@ -84,7 +84,7 @@ def error_object(
     code: str | None = None,
     param: str | None = None,
 ) -> dict[str, Any]:
-    """The error as that vendor's JSON object; `kind` replaces the word derived from the status."""
+    """Build the error object of a vendor. `kind` replaces the word derived from the status."""
     kind = kind or error_kind(wire_format, status)
     if wire_format == ANTHROPIC_MESSAGES:
         return {"type": "error", "error": {"type": kind, "message": message}}
@@ -109,9 +109,7 @@ def error_body(
     code: str | None = None,
     param: str | None = None,
 ) -> bytes:
-    """An error response body in the caller's format; OpenAI's shape, which most tools read, when it
-    is unknown.
-    """
+    """Build an error body in the client's format, or in OpenAI's if it is unknown."""
     return _dumps(error_object(wire_format, status, message, kind=kind, code=code, param=param))
 
 
@@ -124,8 +122,7 @@ def error_event(
     code: str | None = None,
     sequence_number: int = 0,
 ) -> bytes:
-    """The SSE event that ends a broken stream in the caller's grammar; no success terminator
-    follows it.
+    """Build the SSE event that ends a broken stream. No success terminator follows it.
 
     Anthropic names the event `error`. OpenAI Chat sends a nameless chunk with an `error` object,
     Responses an `error` event with a `sequence_number`, Google a chunk with an `error` object.

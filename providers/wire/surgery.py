@@ -1,7 +1,7 @@
-"""Reading and replacing the top-level `model` of a JSON body without touching any other byte.
+"""Top-level `model` of a JSON body, read and replaced without a change of any other byte.
 
-A body that passes to a provider of the same wire format must stay what the client sent; only the
-model's name may change.
+A body for a provider of the same wire format must stay what the client sent; only the model's name
+may change.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*
 
 
 def read_model(body: bytes) -> str | None:
-    """The top-level `model` string of a JSON object, or None."""
+    """Return the top-level `model` string of a JSON object, or None."""
     span = _model_span(body)
     return json.loads(body[span[0] : span[1]]) if span else None
 
 
 def replace_model(body: bytes, new_model: str) -> bytes | None:
-    """The body with its top-level `model` string replaced and every other byte kept.
+    """Replace the body's top-level `model` string; every other byte stays.
 
-    None when the body is not a JSON object or has no top-level `model` string. With the key given
-    twice all of them change, because parsers differ in which one they believe.
+    None if the body is no JSON object or has no such string. If the key is given twice all of them
+    change, because parsers differ in which one they use.
     """
     spans = _model_spans(body)
     if not spans:
@@ -45,7 +45,7 @@ def _model_span(body: bytes) -> tuple[int, int] | None:
 
 
 def _model_spans(body: bytes) -> list[tuple[int, int]]:
-    """Byte ranges of the top-level `model` strings, quotes included.
+    """Return the byte ranges of the top-level `model` strings, quotes included.
 
     Empty when the body is no well-nested object.
     """
@@ -71,8 +71,9 @@ def _model_spans(body: bytes) -> list[tuple[int, int]]:
 
 
 def _behind_nested(body: bytes, position: int) -> int:
-    """The offset behind the bracket that closes the one just before `position`; the body's length
-    if none does.
+    """Return the offset after the bracket that closes the one before `position`.
+
+    The body's length if none does.
     """
     depth = 1
     while depth:

@@ -1,8 +1,8 @@
-"""The translator: any client format to any provider format, requests, answers, streams and errors.
+"""Translator from any client format to any provider format: requests, responses, streams, errors.
 
 Pure functions and state machines over dicts and bytes. Client faults raise `MalformedBody` or
-`UnsupportedByTarget` (answer 400), provider faults `BadUpstreamAnswer` (answer 502); a stream never
-raises but ends with an error event.
+`UnsupportedByTarget` (status 400), provider faults `BadUpstreamAnswer` (status 502). A stream never
+raises; it ends with an error event.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _MAX_ERROR_TEXT: Final = 2000
 def decoded_request(
     body: Any, src: WireFormatName, *, model: str | None, stream: bool | None
 ) -> Request:
-    """The client's request. Raises `MalformedBody`."""
+    """Decode the client's request. Raises `MalformedBody`."""
     if not isinstance(body, dict):
         raise MalformedBody("The request's body must be a JSON object.")
     try:
@@ -84,10 +84,10 @@ def translate_request(
     target: TargetInfo | None = None,
     model: str | None = None,
 ) -> tuple[JsonObject, list[Loss]]:
-    """The body for the provider and what it could not express.
+    """Return the provider's body and the losses.
 
-    `model` is the one in the client's path, for Google; `target` says where it goes. The given body
-    is not changed. Raises `MalformedBody` and `UnsupportedByTarget`; their texts are for the
+    `model` is the one in the client's path, for Google; `target` describes the provider. The given
+    body is not changed. Raises `MalformedBody` and `UnsupportedByTarget`; their texts are for the
     client.
     """
     target = target or TargetInfo()
@@ -103,25 +103,25 @@ def translate_request(
 
 
 def decoded_response(body: Any, src: WireFormatName) -> Response:
-    """The provider's answer. Raises `BadUpstreamAnswer`."""
+    """Decode the provider's response. Raises `BadUpstreamAnswer`."""
     if isinstance(body, list):
         return _joined(body, src)
     if not isinstance(body, dict):
-        raise BadUpstreamAnswer("The provider's answer is no JSON object.")
+        raise BadUpstreamAnswer("The provider's response is no JSON object.")
     try:
         return wire_format(src).decode_response(body)
     except MalformedBody as error:
         raise BadUpstreamAnswer(
-            f"The provider's answer does not follow its format: {error}"
+            f"The provider's response does not follow its format: {error}"
         ) from error
     except _UNFORESEEN as error:
         raise BadUpstreamAnswer(
-            f"The provider's answer does not follow its format ({type(error).__name__})."
+            f"The provider's response does not follow its format ({type(error).__name__})."
         ) from error
 
 
 def _joined(chunks: list[Any], src: WireFormatName) -> Response:
-    """Google's stream without `alt=sse`, read at once."""
+    """Join the chunks of Google's stream without `alt=sse`, read at once."""
     decoder, collector = wire_format(src).stream_decoder(), Collector(src)
     try:
         for chunk in chunks:
@@ -129,11 +129,11 @@ def _joined(chunks: list[Any], src: WireFormatName) -> Response:
         collector.feed(decoder.flush())
     except (TranslationError, *_UNFORESEEN) as error:
         raise BadUpstreamAnswer(
-            f"The provider's answer does not follow its format: {error}"
+            f"The provider's response does not follow its format: {error}"
         ) from error
     if collector.failure is not None:
         raise BadUpstreamAnswer(
-            f"The provider's answer ended with an error: {collector.failure.message}"
+            f"The provider's response ended with an error: {collector.failure.message}"
         )
     return collector.response
 
@@ -141,7 +141,7 @@ def _joined(chunks: list[Any], src: WireFormatName) -> Response:
 def translate_response(
     body: Any, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
 ) -> tuple[JsonObject, list[Loss]]:
-    """A whole answer of the provider (`src`) in the client's format (`dst`).
+    """Translate a complete response of the provider (`src`) into the client's format (`dst`).
 
     Raises `BadUpstreamAnswer`.
     """
@@ -151,14 +151,14 @@ def translate_response(
         return wire_format(dst).encode_response(response, context), response.losses
     except _UNFORESEEN as error:
         raise BadUpstreamAnswer(
-            f"The provider's answer cannot be translated ({type(error).__name__})."
+            f"The provider's response cannot be translated ({type(error).__name__})."
         ) from error
 
 
 def translate_response_to_stream(
     body: Any, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
 ) -> bytes:
-    """A whole answer as the stream the client asked for, for providers that do not stream."""
+    """Translate a complete response into a stream, for providers that do not stream."""
     context = context or AnswerContext()
     response = _filtered(decoded_response(body, src), src, dst, context)
     return wire_format(dst).stream_encoder(context).feed(of_response(response))
@@ -176,11 +176,11 @@ def _filtered(
 
 
 class StreamTranslator:
-    """A provider's SSE bytes, in any chunking → the client's stream.
+    """Translator of a provider's SSE bytes, in any chunking, into the client's stream.
 
-    `feed` and `flush` never raise: a stream that breaks its grammar, fails or ends early becomes
-    the client's error event, without a success terminator, and whatever follows is ignored.
-    `usage`, `finish` and `failure` tell the record how it went.
+    `feed` and `flush` never raise. A stream that breaks its grammar, fails or ends early becomes
+    the client's error event, without a success terminator; later bytes are ignored. `usage`,
+    `finish` and `failure` are for the record.
     """
 
     def __init__(
@@ -200,16 +200,16 @@ class StreamTranslator:
 
     @property
     def done(self) -> bool:
-        """Whether the client's stream has its end, good or bad."""
+        """True once the client's stream has ended, successfully or not."""
         return self.finish is not None or self.failure is not None
 
     @property
     def losses(self) -> list[Loss]:
-        """What the client's format had no place for, so far."""
+        """Losses of the response, so far."""
         return self._filter.losses
 
     def feed(self, chunk: bytes) -> bytes:
-        """The client's bytes for the provider's next bytes."""
+        """Translate the provider's next bytes."""
         if self.done:
             return b""
         out = b""
@@ -221,9 +221,7 @@ class StreamTranslator:
         return out
 
     def flush(self) -> bytes:
-        """The provider's stream is over: what is still due, or the error event for a stream that
-        was cut.
-        """
+        """End the stream. Return what is still due, or an error event for a stream that was cut."""
         if self.done:
             return b""
         out = b""
@@ -237,7 +235,7 @@ class StreamTranslator:
         return out
 
     def fail(self, status: int, message: str) -> bytes:
-        """End the client's stream with an error: the connection to the provider broke."""
+        """End the client's stream with an error because the connection to the provider broke."""
         if self.done:
             return b""
         self.failure = Failure(message, status)
@@ -267,7 +265,7 @@ class StreamTranslator:
 
 
 def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
-    """What a provider's error body says, in whatever form it came."""
+    """Decode a provider's error body, in any known form."""
     try:
         parsed = loads(body)
     except (ValueError, RecursionError):
@@ -292,9 +290,9 @@ def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
 
 
 def translate_error(status: int, body: bytes, src: WireFormatName, dst: WireFormatName) -> bytes:
-    """A provider's error body in the client's format; the status stays what it was.
+    """Translate a provider's error body into the client's format; the status stays.
 
-    A prompt that is too long is said the way the client's own vendor says it, because agents react
+    A prompt that is too long is reported in the words of the client's vendor, because agents react
     to those words.
     """
     failure = decoded_error(status, body, src)

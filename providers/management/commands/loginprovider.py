@@ -1,4 +1,4 @@
-"""Log in to a provider with the browser, so that no program of the vendor is needed."""
+"""Command that logs in to a provider with the browser, without a program of the vendor."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Command(BaseCommand):
 
 
 async def _finish(auth: OAuthAuth, fields: dict[str, str], secret: str) -> None:
-    """Exchange the code and keep the tokens."""
+    """Exchange the code for tokens and store them."""
     logins = stored_logins()
     answer = await token_endpoint.ask(auth, fields, secret, logins.limits.timeout_s)
     if not answer.get("refresh_token"):

@@ -1,4 +1,4 @@
-"""Encrypt the stored credentials with a new key (`ccproxy rotatekey`)."""
+"""Command that encrypts the stored credentials with a new key (`ccproxy rotatekey`)."""
 
 from __future__ import annotations
 

@@ -75,7 +75,10 @@ _ROLES: Final = ("user", "assistant", "system")
 
 
 def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) -> Request:
-    """Raises `MalformedBody` where the body does not follow the API reference."""
+    """Decode a request body.
+
+    Raises `MalformedBody` if it does not follow the API reference.
+    """
     request = Request(
         ANTHROPIC_MESSAGES,
         model=model or maybe_string(body, "model"),
@@ -136,7 +139,7 @@ def _turn(message: JsonObject, index: int) -> Turn:
 
 
 def decode_blocks(content: Any, path: str) -> list[Block]:
-    """A message's content blocks; types this product does not know become `Foreign`."""
+    """Decode a message's content blocks. Unknown types become `Foreign`."""
     return [_block(block, f"{path}[{index}]") for index, block in enumerate(objects(content, path))]
 
 
@@ -176,7 +179,7 @@ def _text(block: JsonObject, path: str) -> Text:
 
 
 def decode_citation(raw: JsonObject) -> Citation:
-    """Any of Anthropic's citation types."""
+    """Decode any of Anthropic's citation types."""
     title = raw.get("title") or raw.get("document_title")
     return Citation(
         raw.get("url") or raw.get("source"),
@@ -258,7 +261,7 @@ def _media(block: JsonObject, kind: MediaKind, path: str) -> Block:
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
-    """The tools; all but plain functions are the vendor's own."""
+    """Decode the tools. All but plain functions are the vendor's own."""
     tools: list[Tool] = []
     for index, raw in enumerate(objects(body.get("tools") or [], "tools")):
         path = f"tools[{index}]"

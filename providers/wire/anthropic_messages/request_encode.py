@@ -43,7 +43,7 @@ JSON_ONLY: Final = "Answer with one valid JSON object and nothing else."
 
 
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
-    """The body for `POST /v1/messages`; what has no place is in `request.losses`."""
+    """Return the body for `POST /v1/messages`. Adds the losses to `request.losses`."""
     model = target.model or request.model
     own = request.source == ANTHROPIC_MESSAGES
     body: JsonObject = {"model": model}
@@ -114,7 +114,10 @@ def _plain(role: str, content: list[JsonObject]) -> JsonObject:
 def _mid_system(
     content: list[JsonObject], model: str, before: list[JsonObject], losses: Losses
 ) -> tuple[str, list[JsonObject]]:
-    """Newer models take a system message behind a user's; for others its text is the user's."""
+    """Encode a system message that follows a user's message.
+
+    Newer models take one; for others its text becomes the user's.
+    """
     if _MID_SYSTEM.search(model) and before and before[-1]["role"] == "user":
         return "system", content
     losses.add("messages", "A system message in mid-conversation is sent as the user's text.")
@@ -134,7 +137,7 @@ def _strip_prefill(messages: list[JsonObject], losses: Losses) -> None:
 
 
 def encode_block(block: Block, losses: Losses) -> list[JsonObject]:
-    """The content blocks a block becomes: usually one, none when it has no place."""
+    """Encode a block as content blocks: usually one, none if the format cannot express it."""
     if isinstance(block, Text):
         if block.text.strip():
             return [_text(block)]
@@ -330,9 +333,7 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> Non
 
 
 def _call_without_thinking(turns: list[Turn]) -> bool:
-    """Whether the assistant turn whose tools were just answered lacks the thinking block it must
-    start with.
-    """
+    """Return whether an assistant turn with tool results lacks its leading thinking block."""
     for turn in reversed(turns):
         if turn.role == "assistant":
             called = any(isinstance(block, ToolCall) for block in turn.blocks)

@@ -1,4 +1,4 @@
-"""Anthropic Messages answers, buffered: body ↔ `Response`, usage, stop reasons, errors.
+"""Anthropic Messages responses, buffered: body ↔ `Response`, usage, stop reasons, errors.
 
 Source: Anthropic API reference, "Create a Message" (Returns), "Errors", "Handling stop reasons".
 """
@@ -67,14 +67,17 @@ _STATUS_OF_KIND: Final = {
 
 
 def new_id() -> str:
-    """An id in Anthropic's style for an answer that came without one."""
+    """Return an id in Anthropic's style, for a response without one."""
     return f"msg_{secrets.token_hex(12)}"
 
 
 def decode_response(body: JsonObject) -> Response:
-    """Raises `MalformedBody` for a body that is no message."""
+    """Decode a message.
+
+    Raises `MalformedBody` for a body that is no message.
+    """
     if body.get("type") != "message" and "content" not in body:
-        raise MalformedBody("The answer is no message: it has no content.")
+        raise MalformedBody("The response is no message: it has no content.")
     return Response(
         ANTHROPIC_MESSAGES,
         id=body.get("id"),
@@ -87,7 +90,7 @@ def decode_response(body: JsonObject) -> Response:
 
 
 def decode_finish(body: JsonObject) -> Finish:
-    """From an object with `stop_reason`, `stop_sequence` and `stop_details`."""
+    """Decode an object with `stop_reason`, `stop_sequence` and `stop_details`."""
     raw = body.get("stop_reason")
     details = body.get("stop_details")
     detail = details.get("explanation") if isinstance(details, dict) else None
@@ -97,7 +100,10 @@ def decode_finish(body: JsonObject) -> Finish:
 
 
 def decode_usage(raw: Any) -> Usage | None:
-    """Anthropic's `input_tokens` leaves cached tokens out; ours counts all that was read."""
+    """Decode usage.
+
+    Anthropic's `input_tokens` excludes cached tokens, ours includes them.
+    """
     if not isinstance(raw, dict):
         return None
     fresh, read, write = (
@@ -122,7 +128,7 @@ def decode_usage(raw: Any) -> Usage | None:
 
 
 def encode_usage(usage: Usage | None) -> JsonObject:
-    """The usage object of a message; the two fields it must have are 0 while they are unknown."""
+    """Encode usage. The two required fields are 0 while they are unknown."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     read, cached, written = (
@@ -152,7 +158,7 @@ def encode_usage(usage: Usage | None) -> JsonObject:
 
 
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
-    """A `message` object."""
+    """Encode a `message` object."""
     own = response.source == ANTHROPIC_MESSAGES
     body: JsonObject = {
         "id": response.id or new_id(),
@@ -175,12 +181,12 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
 
 
 def refused(blocks: list[Block]) -> bool:
-    """Whether the answer holds a refusal in OpenAI's sense."""
+    """Return whether the response holds a refusal in OpenAI's sense."""
     return any(isinstance(block, Text) and block.refusal for block in blocks)
 
 
 def encode_finish(finish: Finish) -> JsonObject:
-    """`stop_reason` and `stop_sequence`."""
+    """Encode `stop_reason` and `stop_sequence`."""
     reason = _STOP_REASON[finish.reason]
     if finish.raw in _FINISH and _FINISH[finish.raw] == finish.reason:
         reason = finish.raw
@@ -188,8 +194,9 @@ def encode_finish(finish: Finish) -> JsonObject:
 
 
 def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
-    """A block of an answer; unlike in a request, other vendors' signatures are sealed for the
-    client to return.
+    """Encode a block of a response.
+
+    Seals other vendors' signatures for the client to return, unlike in a request.
     """
     if isinstance(block, Thinking):
         return [encode_thinking(block)]
@@ -210,7 +217,7 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
 
 
 def encode_thinking(block: Thinking) -> JsonObject:
-    """A thinking block, or a redacted one where there is nothing to read."""
+    """Encode a thinking block, or a redacted one if it has no text."""
     signature = block.signature or ""
     if block.vendor not in (None, ANTHROPIC_MESSAGES) and (signature or block.id):
         signature = seal(block.vendor, signature, block.id, redacted=block.redacted)
@@ -220,7 +227,7 @@ def encode_thinking(block: Thinking) -> JsonObject:
 
 
 def encode_citation(citation: Citation, text: str) -> JsonObject | None:
-    """Anthropic's own citation as it was; one with a URL as a web search result."""
+    """Encode a citation: Anthropic's own unchanged, one with a URL as a web search result."""
     if citation.vendor == ANTHROPIC_MESSAGES:
         return citation.raw
     if not citation.url:
@@ -238,7 +245,7 @@ def encode_citation(citation: Citation, text: str) -> JsonObject | None:
 
 
 def decode_error(status: int, body: Any) -> Failure | None:
-    """An error body or event; None when it is none of Anthropic's."""
+    """Decode an error body or event, or return None if it is none of Anthropic's."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None
@@ -251,10 +258,10 @@ def decode_error(status: int, body: Any) -> Failure | None:
 
 
 def status_of_kind(kind: str | None) -> int:
-    """The HTTP status an error event in a stream would have had."""
+    """Return the HTTP status that corresponds to an error event in a stream."""
     return _STATUS_OF_KIND.get(kind or "", 500)
 
 
 def message_of(event: JsonObject) -> JsonObject:
-    """The `message` of a `message_start` event."""
+    """Return the `message` of a `message_start` event."""
     return an_object(event.get("message"), "message")

@@ -56,9 +56,7 @@ CUT: Final = "The provider's stream ended before its answer was complete."
 
 
 class AnthropicStreamDecoder:
-    """`message_start`, `content_block_*`, `message_delta`, `message_stop`, `ping`, `error` →
-    events.
-    """
+    """Decoder of Anthropic's stream events: messages, content blocks, pings and errors."""
 
     def __init__(self) -> None:
         self._blocks = Sequencer()
@@ -182,7 +180,7 @@ class AnthropicStreamDecoder:
 
 
 class AnthropicStreamEncoder:
-    """Events → Anthropic's stream grammar."""
+    """Encoder of Anthropic's stream grammar."""
 
     def __init__(self, context: AnswerContext) -> None:
         self._context = context

@@ -1,6 +1,4 @@
-"""What a wire format is: the protocol its folder fulfils, and what an encoder is told about its
-target.
-"""
+"""Interface of a wire format, and the facts its encoders need about their target."""
 
 from __future__ import annotations
 
@@ -17,14 +15,13 @@ DEFAULT_MAX_TOKENS = 8192
 
 @dataclass(slots=True, frozen=True)
 class TargetInfo:
-    """Where a translated request goes. Empty fields are unknown, and then the vendor's own API is
+    """Target of a translated request. Empty fields are unknown; then the vendor's own API is
     assumed.
 
-    `model` replaces the client's; `stream` replaces what the body says (Google says it in the
-    path). `max_tokens_default` is what Anthropic, which demands one, gets when the client gave
-    none. `drop_server_tools` leaves out tools that run at the client's vendor (a loss) where they
-    are refused otherwise. `project`, `session_id` and `user_prompt_id` go into Code Assist's
-    envelope.
+    `model` replaces the client's; `stream` replaces the body's field (Google has it in the path).
+    `max_tokens_default` is for Anthropic, which requires a limit, if the client gave none.
+    `drop_server_tools` leaves out tools that run at the client's vendor (a loss) instead of
+    refusing them. `project`, `session_id` and `user_prompt_id` go into Code Assist's envelope.
     """
 
     provider_type: str = ""
@@ -40,7 +37,7 @@ class TargetInfo:
 
 @dataclass(slots=True, frozen=True)
 class AnswerContext:
-    """What an answer's encoder must know of the client's request.
+    """Facts about the client's request that a response's encoder needs.
 
     `client_body` is the request as the client sent it; Responses echoes parts of it, Chat asks in
     it for usage. `json_array` makes Google's stream the JSON array it is without `alt=sse`.
@@ -52,27 +49,25 @@ class AnswerContext:
 
 
 class StreamDecoder(Protocol):
-    """A provider's events → events of the intermediate language, blocks strictly one after the
-    other.
-    """
+    """Decoder of a provider's events. Its blocks follow strictly one after the other."""
 
     def feed(self, event: SseEvent) -> list[Event]:
-        """The events one SSE event stands for.
+        """Decode one SSE event.
 
         Raises `BadUpstreamStream` for one that follows no grammar.
         """
         ...
 
     def flush(self) -> list[Event]:
-        """The stream is over: what is still due, a `Failure` when it ended too early."""
+        """End the stream. Return what is still due, with a `Failure` if it ended too early."""
         ...
 
 
 class StreamEncoder(Protocol):
-    """Events of the intermediate language → bytes in the client's format."""
+    """Encoder of neutral events into the client's format."""
 
     def feed(self, events: Sequence[Event]) -> bytes:
-        """The bytes for these events; b"" while there is nothing to say."""
+        """Encode events; b"" if there is nothing to send yet."""
         ...
 
 

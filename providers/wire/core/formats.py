@@ -1,4 +1,4 @@
-"""The table of wire formats. Adding one is a folder and a line here."""
+"""Table of wire formats. A new one needs a folder and a line here."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ FORMATS: Final[dict[WireFormatName, str]] = {
 
 @cache
 def wire_format(name: WireFormatName) -> WireFormat:
-    """The format of that name; its module is imported on first use."""
+    """Return the format of that name. Its module is imported on first use."""
     found: WireFormat = import_module(FORMATS[name]).FORMAT
     return found

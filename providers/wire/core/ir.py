@@ -1,8 +1,8 @@
-"""The small language between the wire formats: requests, answers, stream events, usage, losses.
+"""Neutral types between the wire formats: requests, responses, events, usage, losses.
 
-Decoders write it, encoders read it; no vendor's field names appear in it. Two things stay in a
-vendor's own words and are only given back to that vendor: `Foreign` blocks and tools, and `extras`,
-the fields this product does not know.
+Decoders write them, encoders read them; no vendor's field names appear. Two things keep a vendor's
+own form and only go back to that vendor: `Foreign` blocks and tools, and `extras`, the fields that
+this product does not know.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ MAX_LOSSES = 200
 
 @dataclass(slots=True, frozen=True)
 class Loss:
-    """Something the target could not express. `path` is in the source's own field names."""
+    """A field that the target cannot express. `path` uses the source's field names."""
 
     path: str
     reason: str
 
 
 class Losses(list[Loss]):
-    """Losses in the order found, each once; a body with thousands of them keeps the first 200."""
+    """Losses in the order found, without duplicates. Keeps the first 200."""
 
     def add(self, path: str, reason: str) -> None:
         loss = Loss(path, reason)
@@ -40,7 +40,7 @@ class Losses(list[Loss]):
 
 @dataclass(slots=True)
 class Citation:
-    """Where a piece of text comes from.
+    """Source of a part of a text.
 
     `start` and `end` are character offsets in the block's text, when known.
     """
@@ -75,8 +75,9 @@ MediaKind = Literal["image", "document", "audio", "video"]
 
 @dataclass(slots=True)
 class Media:
-    """An image, document, sound or video: one of `data` (base64), `url`, `file_id` or `text` (a
-    text document).
+    """Image, document, audio or video.
+
+    Exactly one of `data` (base64), `url`, `file_id` and `text` (a text document) is set.
     """
 
     kind: MediaKind
@@ -94,11 +95,10 @@ class Media:
 
 @dataclass(slots=True)
 class ToolCall:
-    """A call the model made. `arguments` is JSON text where the vendor sends text, an object where
-    it sends one.
+    """A call the model made.
 
-    `custom` marks OpenAI's free-form tools, whose argument is plain text. `signature` is Google's
-    thoughtSignature.
+    `arguments` is JSON text or an object, as the vendor sends it. `custom` marks OpenAI's free-form
+    tools, whose argument is plain text. `signature` is Google's thoughtSignature.
     """
 
     id: str
@@ -114,7 +114,7 @@ class ToolCall:
 
 @dataclass(slots=True)
 class ToolResult:
-    """What a tool answered. `response` is Google's structured form of it."""
+    """Result of a tool call. `response` is Google's structured form of it."""
 
     call_id: str
     content: list[Text | Media | Foreign] = field(default_factory=list)
@@ -144,9 +144,7 @@ class Thinking:
 
 @dataclass(slots=True)
 class Foreign:
-    """A block only `vendor` understands: server tool calls and results, compaction, executed
-    code.
-    """
+    """A block that only `vendor` understands: server tool calls, compaction, executed code."""
 
     vendor: WireFormatName
     kind: str
@@ -159,7 +157,7 @@ Role = Literal["user", "assistant", "system"]
 
 @dataclass(slots=True)
 class Turn:
-    """One message. Tool results are blocks of a user turn, in every format."""
+    """One message of the conversation. Tool results are blocks of a user turn, in every format."""
 
     role: Role
     blocks: list[Block]
@@ -175,7 +173,7 @@ class Turn:
 class Tool:
     """A function the client offers.
 
-    With `raw` it is a tool of the vendor's own servers and no other may see it.
+    With `raw` it is a tool that runs at the vendor; other vendors never get it.
     """
 
     name: str
@@ -192,8 +190,9 @@ class Tool:
 
 @dataclass(slots=True)
 class ToolChoice:
-    """Which tools may be called: `auto`, `any` (at least one), `none`, or `tool`: only those named,
-    at least one.
+    """Tools that may be called.
+
+    `auto`, `any` (at least one), `none`, or `tool` (at least one of those named).
     """
 
     mode: Literal["auto", "any", "none", "tool"]
@@ -202,9 +201,9 @@ class ToolChoice:
 
 @dataclass(slots=True)
 class Reasoning:
-    """How much to think.
+    """Wanted amount of reasoning.
 
-    `enabled` False forbids it; None leaves it to the model. `raw` is for the same format only.
+    `enabled` False forbids it, None leaves it to the model. `raw` is for the same format only.
     """
 
     enabled: bool | None = None
@@ -230,7 +229,7 @@ class OutputFormat:
 
 @dataclass(slots=True)
 class Sampling:
-    """Sampling parameters as the client gave them; vendors' ranges are applied on the way out."""
+    """Sampling parameters as the client gave them. Encoders apply the vendors' ranges."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -248,7 +247,7 @@ class Sampling:
 
 @dataclass(slots=True)
 class Request:
-    """One request for an answer. `extras` holds the top-level fields only `source` knows."""
+    """One request. `extras` holds the top-level fields that only `source` knows."""
 
     source: WireFormatName
     model: str | None = None
@@ -285,11 +284,10 @@ FinishReason = Literal[
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens. `input_tokens` counts everything read, cached or not; `output_tokens` counts
-    reasoning too.
+    """Token counts. None is unknown, never zero.
 
-    None is unknown, never zero. `cached_tokens` were read from the cache, `cache_write_*` written
-    into it.
+    `input_tokens` counts all input, cached or not; `output_tokens` includes reasoning.
+    `cached_tokens` were read from the cache, `cache_write_*` written into it.
     """
 
     input_tokens: int | None = None
@@ -304,7 +302,7 @@ class Usage:
 
 @dataclass(slots=True)
 class Finish:
-    """Why the answer ended. `raw` is the vendor's own word, `detail` its explanation."""
+    """Reason for the response's end. `raw` is the vendor's word, `detail` its explanation."""
 
     reason: FinishReason
     raw: str | None = None
@@ -325,7 +323,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Response:
-    """One whole answer."""
+    """One complete response."""
 
     source: WireFormatName
     id: str | None = None
@@ -345,7 +343,7 @@ class Response:
 
 @dataclass(slots=True)
 class Start:
-    """The answer begins."""
+    """The response begins."""
 
     id: str | None = None
     model: str | None = None
@@ -355,16 +353,14 @@ class Start:
 
 @dataclass(slots=True)
 class BlockStart:
-    """A block begins; its text or arguments are empty and come as deltas, everything else is
-    whole.
-    """
+    """A block begins. Its text or arguments follow as deltas, all other fields are complete."""
 
     block: Block
 
 
 @dataclass(slots=True)
 class Delta:
-    """More of the open block: text, reasoning text, or the JSON text of a tool call's arguments."""
+    """Next part of the open block: text, reasoning text, or JSON text of a call's arguments."""
 
     text: str
     logprobs: list[JsonObject] | None = None
@@ -372,7 +368,7 @@ class Delta:
 
 @dataclass(slots=True)
 class SignatureDelta:
-    """The signature of the open block."""
+    """Signature of the open block."""
 
     signature: str
     vendor: WireFormatName
@@ -380,7 +376,7 @@ class SignatureDelta:
 
 @dataclass(slots=True)
 class CitationDelta:
-    """A citation of the open text block."""
+    """Citation of the open text block."""
 
     citation: Citation
 
@@ -392,7 +388,7 @@ class BlockStop:
 
 @dataclass(slots=True)
 class UsageUpdate:
-    """Usage so far; later updates replace the fields they know."""
+    """Usage so far. Later updates replace the fields they know."""
 
     usage: Usage
 
@@ -404,7 +400,7 @@ class Ping:
 
 @dataclass(slots=True)
 class End:
-    """The answer is complete and ended for this reason."""
+    """The response is complete, and ended for this reason."""
 
     finish: Finish
 
@@ -424,7 +420,7 @@ Event = (
 
 
 def merged_usage(old: Usage | None, new: Usage) -> Usage:
-    """The newer figures where known, else the older."""
+    """Merge two usages; the newer figures replace the older where known."""
     if old is None:
         return new
     return Usage(

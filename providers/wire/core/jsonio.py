@@ -1,7 +1,7 @@
-"""JSON for the translator: fast where possible, forgiving where clients are known to be odd.
+"""JSON for the translator: fast where possible, tolerant of clients' known oddities.
 
-orjson refuses lone surrogates (JavaScript clients cut emoji in half) and integers beyond 64 bits;
-the standard library reads and writes both, so that such a body is passed on and not turned away.
+orjson refuses lone surrogates (JavaScript clients cut emoji in half) and integers beyond 64 bits.
+The standard library reads and writes both, so such a body is forwarded and not refused.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import orjson
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON as UTF-8 bytes.
+    """Encode compact JSON as UTF-8 bytes.
 
-    Raises ValueError or RecursionError for what JSON cannot hold.
+    Raises ValueError or RecursionError for values that JSON cannot hold.
     """
     try:
         return orjson.dumps(value)
@@ -24,12 +24,12 @@ def dumps(value: Any) -> bytes:
 
 
 def dumps_text(value: Any) -> str:
-    """Compact JSON as text."""
+    """Encode compact JSON as text."""
     return dumps(value).decode("utf-8")
 
 
 def loads(data: bytes | str) -> Any:
-    """Parsed JSON.
+    """Parse JSON.
 
     Raises ValueError (bad JSON, absurd numbers) or RecursionError (absurd depth).
     """

@@ -1,4 +1,4 @@
-"""Typed reading of JSON that others wrote: each helper names the place in its error."""
+"""Typed reading of foreign JSON. Each error names the position."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
 
 
 def an_object(value: Any, path: str) -> JsonObject:
-    """The value, which must be an object."""
+    """Require an object."""
     if isinstance(value, dict):
         return value
     raise _refuse(path, "an object", value)
 
 
 def objects(value: Any, path: str) -> list[JsonObject]:
-    """The value, which must be an array of objects."""
+    """Require an array of objects."""
     if not isinstance(value, list):
         raise _refuse(path, "an array", value)
     for index, item in enumerate(value):
@@ -39,14 +39,14 @@ def objects(value: Any, path: str) -> list[JsonObject]:
 
 
 def a_string(value: Any, path: str) -> str:
-    """The value, which must be a string."""
+    """Require a string."""
     if isinstance(value, str):
         return value
     raise _refuse(path, "a string", value)
 
 
 def string_in(body: JsonObject, key: str, path: str) -> str:
-    """A string field that must be there. The place is only put together when it is not."""
+    """Require a string field. The position is only composed for an error."""
     value = body.get(key)
     if isinstance(value, str):
         return value
@@ -54,13 +54,13 @@ def string_in(body: JsonObject, key: str, path: str) -> str:
 
 
 def maybe_string(body: JsonObject, key: str) -> str | None:
-    """A string field, or None when it is missing or null."""
+    """Return a string field, or None if it is missing or null."""
     value = body.get(key)
     return None if value is None else a_string(value, key)
 
 
 def maybe_number(body: JsonObject, key: str) -> float | None:
-    """A number field, or None when it is missing or null."""
+    """Return a number field, or None if it is missing or null."""
     value = body.get(key)
     if value is None:
         return None
@@ -70,7 +70,7 @@ def maybe_number(body: JsonObject, key: str) -> float | None:
 
 
 def maybe_int(body: JsonObject, key: str) -> int | None:
-    """A whole-number field, or None when it is missing or null."""
+    """Return an integer field, or None if it is missing or null."""
     value = maybe_number(body, key)
     if value is None:
         return None
@@ -80,7 +80,7 @@ def maybe_int(body: JsonObject, key: str) -> int | None:
 
 
 def maybe_bool(body: JsonObject, key: str) -> bool | None:
-    """A boolean field, or None when it is missing or null."""
+    """Return a boolean field, or None if it is missing or null."""
     value = body.get(key)
     if value is None or isinstance(value, bool):
         return value
@@ -88,13 +88,13 @@ def maybe_bool(body: JsonObject, key: str) -> bool | None:
 
 
 def maybe_object(body: JsonObject, key: str) -> JsonObject | None:
-    """An object field, or None when it is missing or null."""
+    """Return an object field, or None if it is missing or null."""
     value = body.get(key)
     return None if value is None else an_object(value, key)
 
 
 def strings(value: Any, path: str) -> list[str]:
-    """A string or an array of strings as a list; empty for null."""
+    """Return a string or an array of strings as a list; empty for null."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -105,7 +105,7 @@ def strings(value: Any, path: str) -> list[str]:
 
 
 def without(body: JsonObject, known: frozenset[str]) -> JsonObject | None:
-    """The fields that are not known, nulls left out; None when there are none."""
+    """Return the unknown fields that are not null, or None if there are none."""
     if body.keys() <= known:
         return None
     return {
@@ -118,10 +118,10 @@ def count(value: int) -> int: ...
 @overload
 def count(value: object) -> int | None: ...
 def count(value: object) -> int | None:
-    """A token count of a provider, or None when it is anything else."""
+    """Return a provider's token count, or None if it is no count."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def drop_none(body: JsonObject) -> JsonObject:
-    """The object without its null fields."""
+    """Return the object without its null fields."""
     return {key: value for key, value in body.items() if value is not None}

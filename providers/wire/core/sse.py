@@ -1,10 +1,9 @@
 """Server-sent events: an incremental parser and a serialiser.
 
-Follows the WHATWG HTML standard, section "Interpreting an event stream": lines end with CRLF, LF or
-CR, a leading BOM is dropped, `data` lines are joined by LF, comments and unknown fields are
-ignored, an event without data is not dispatched. One addition: `flush()` gives the event that a
-stream's end cut before its blank line, because providers are seen to leave the last blank line out
-and a translator must not lose their last words.
+Follows the WHATWG HTML standard, "Interpreting an event stream": lines end with CRLF, LF or CR, a
+leading BOM is dropped, `data` lines are joined by LF, comments and unknown fields are ignored, an
+event without data is not dispatched. One addition: `flush()` returns an event without its blank
+line, because some providers leave the last blank line out.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 class SseEvent:
     """One dispatched event.
 
-    `end_offset` counts bytes from the stream's start to behind the event's blank line.
+    `end_offset` counts bytes from the stream's start to the end of the event's blank line.
     """
 
     data: bytes
@@ -34,11 +33,11 @@ class SseEvent:
 
 
 class SseParser:
-    """Bytes in any chunking → events. Raises `BadUpstreamStream` for a line or an event beyond the
-    limits.
+    """Parser of bytes in any chunking.
 
-    A CR at the end of a chunk ends its line at once; a LF at the start of the next chunk then
-    belongs to it. The offset of such an event excludes that LF.
+    Raises `BadUpstreamStream` for a line or an event beyond the limits. A CR at the end of a chunk
+    ends its line at once; a LF at the start of the next chunk then belongs to it. The offset of
+    such an event excludes that LF.
     """
 
     __slots__ = (
@@ -80,7 +79,7 @@ class SseParser:
         return self._take_lines(chunk)
 
     def flush(self) -> list[SseEvent]:
-        """End of stream: the event whose blank line never came, if it has data."""
+        """End the stream. Return the event without its blank line, if it has data."""
         events: list[SseEvent] = []
         if self._rest:
             line, self._rest = bytes(self._rest), bytearray()
@@ -180,7 +179,7 @@ class SseParser:
 
 
 def serialise(data: bytes, event: str = "", event_id: str = "") -> bytes:
-    """One event as bytes; a data line for each line of `data` (ended by CRLF, LF or CR)."""
+    """Serialise one event, with a data line for each line of `data` (CRLF, LF or CR)."""
     head = b""
     if event_id:
         head = b"id: " + event_id.encode() + b"\n"

@@ -1,5 +1,6 @@
-"""Google's JSON comes in camelCase or snake_case (proto JSON takes both); readers here see
-camelCase only.
+"""Keys of Google's JSON, which come in camelCase or snake_case. Readers see camelCase only.
+
+proto JSON takes both: https://protobuf.dev/programming-guides/json/
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def _camel(key: str) -> str:
 
 
 def camel(body: JsonObject) -> JsonObject:
-    """The object with its own keys in camelCase; what is inside stays as it is."""
+    """Convert the object's own keys to camelCase; nested objects stay as they are."""
     for key in body:
         if "_" in key:
             return {_camel(key) if "_" in key else key: value for key, value in body.items()}
@@ -26,5 +27,5 @@ def camel(body: JsonObject) -> JsonObject:
 
 
 def camel_object(value: Any, path: str) -> JsonObject:
-    """The value, which must be an object, with camelCase keys."""
+    """Require an object, and convert its own keys to camelCase."""
     return camel(an_object(value, path))

@@ -1,5 +1,4 @@
-"""Arguments that Google streams in pieces (`streamFunctionCallArguments`): JSON paths and values →
-one object.
+"""Arguments that Google streams as JSON paths and values, collected into one object.
 
 Source: Vertex AI, "Stream function call arguments": `partialArgs[]{jsonPath, stringValue |
 numberValue | boolValue | nullValue, willContinue}`. Strings continue where they stopped.
@@ -22,7 +21,7 @@ _MAX_ITEMS: Final = 100_000
 
 
 class PartialArguments:
-    """Collects one call."""
+    """Collector of one call's arguments."""
 
     def __init__(self, first: JsonObject, signature: str | None) -> None:
         self._first = first
@@ -30,7 +29,7 @@ class PartialArguments:
         self._arguments: JsonObject = {}
 
     def add(self, raw: JsonObject) -> None:
-        """Take the pieces of one part."""
+        """Add the values of one part."""
         for piece in objects(raw.get("partialArgs") or [], "partialArgs"):
             piece = camel(piece)
             self._set(a_string(piece.get("jsonPath"), "partialArgs.jsonPath"), _value(piece))
@@ -38,7 +37,7 @@ class PartialArguments:
             self._arguments.update(args)
 
     def call(self, default_id: str) -> ToolCall:
-        """The whole call."""
+        """Return the complete call."""
         name = a_string(self._first.get("name"), "functionCall.name")
         return ToolCall(
             maybe_string(self._first, "id") or default_id,

@@ -1,8 +1,7 @@
 """Google generateContent request → `Request`.
 
 Source: Gemini API reference `GenerateContentRequest`, `Content`, `Part`, `GenerationConfig`; Vertex
-AI's is the same with more fields. Code Assist's envelope (`{"model", "project", "request": {...}}`)
-is taken off.
+AI adds fields. Code Assist's envelope (`{"model", "project", "request": {...}}`) is removed.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ _FOREIGN_PARTS: Final = ("executableCode", "codeExecutionResult", "toolCall", "t
 
 
 def unwrapped(body: JsonObject) -> JsonObject:
-    """The request inside Code Assist's envelope, or the body itself."""
+    """Return the request inside Code Assist's envelope, or the body itself."""
     inner = body.get("request")
     if isinstance(inner, dict) and "contents" not in body:
         inner = {
@@ -96,7 +95,10 @@ def unwrapped(body: JsonObject) -> JsonObject:
 
 
 def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) -> Request:
-    """Raises `MalformedBody` where the body does not follow the API reference."""
+    """Decode a request body.
+
+    Raises `MalformedBody` if it does not follow the API reference.
+    """
     body = camel(unwrapped(body))
     named = maybe_string(body, "model")
     config = camel(maybe_object(body, "generationConfig") or {})
@@ -155,8 +157,9 @@ def _sampling(config: JsonObject) -> Sampling:
 
 
 class _Contents:
-    """Decodes the turns and gives calls without ids an id by their place, so that every resend says
-    the same.
+    """Decoder of turns.
+
+    Calls without ids get one from their position, so that every resend has the same.
     """
 
     def __init__(self) -> None:
@@ -222,7 +225,7 @@ class _Contents:
 
 
 def _response_text(response: JsonObject) -> tuple[str, bool | None]:
-    """What a tool said, from the one key Google suggests or as JSON."""
+    """Return a tool's result as text, from the one key Google suggests or as JSON."""
     if len(response) == 1:
         key, value = next(iter(response.items()))
         if key in ("output", "result", "error"):
@@ -232,7 +235,7 @@ def _response_text(response: JsonObject) -> tuple[str, bool | None]:
 
 
 def decode_call(part: JsonObject, path: str, default_id: str) -> ToolCall:
-    """A `functionCall` part."""
+    """Decode a `functionCall` part."""
     raw = camel_object(part["functionCall"], path)
     return ToolCall(
         maybe_string(raw, "id") or default_id,
@@ -243,7 +246,7 @@ def decode_call(part: JsonObject, path: str, default_id: str) -> ToolCall:
 
 
 def decode_part(part: JsonObject, path: str) -> Block:
-    """Any part but calls and their results."""
+    """Decode any part but calls and their results."""
     signature = maybe_string(part, "thoughtSignature")
     if "text" in part:
         text = string_in(part, "text", path)
@@ -287,7 +290,7 @@ def _file(file: JsonObject, part: JsonObject, path: str) -> Media:
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
-    """Function declarations; any other tool is Google's own."""
+    """Decode function declarations. All other tools are Google's own."""
     raw_tools = unwrapped(dict(body)).get("tools") or []
     tools: list[Tool] = []
     for index, raw in enumerate(

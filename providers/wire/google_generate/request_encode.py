@@ -41,10 +41,9 @@ _DEFAULT_TYPES: Final = {
 
 
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
-    """The body for `:generateContent` and `:streamGenerateContent`; model and action belong into
-    the URL.
+    """Return the body for `:generateContent` and `:streamGenerateContent`.
 
-    For provider type `gemini` it is wrapped into Code Assist's envelope.
+    Model and action belong to the URL. Provider type `gemini` gets Code Assist's envelope.
     """
     model = target.model or request.model or ""
     body: JsonObject = {"contents": _Contents(request, target, model).encode()}
@@ -66,14 +65,14 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
 
 
 def wrapped(body: JsonObject, target: TargetInfo, model: str) -> JsonObject:
-    """The body in Code Assist's envelope."""
+    """Put the body into Code Assist's envelope."""
     inner = {**body, "session_id": target.session_id} if target.session_id else body
     head = {"model": model, "project": target.project, "user_prompt_id": target.user_prompt_id}
     return {**drop_none(head), "request": inner}
 
 
 class _Contents:
-    """Encodes turns; remembers the calls' names, which Google wants with each result."""
+    """Encoder of turns. Remembers the calls' names, which Google requires with each result."""
 
     def __init__(self, request: Request, target: TargetInfo, model: str) -> None:
         self._request = request
@@ -132,8 +131,9 @@ class _Contents:
             parts.append(part)
 
     def _sign_first_call(self, parts: list[JsonObject]) -> None:
-        """Gemini 3 refuses a step whose first call has no signature; Google names a stand-in for
-        foreign histories.
+        """Sign the first call of a step with Google's documented stand-in.
+
+        Gemini 3 refuses a step whose first call has no signature.
         """
         if self._newer:
             first = next((part for part in parts if "functionCall" in part), None)
@@ -221,9 +221,7 @@ def _signed(signature: str | None) -> JsonObject:
 
 
 def _response(text: str, is_error: bool | None) -> JsonObject:
-    """A tool's text as the object Google wants: as it is when it is one, else under the key Google
-    suggests.
-    """
+    """Encode a tool's text as an object: itself if it is one, else under Google's suggested key."""
     if is_error:
         return {"error": text}
     if text[:1] == "{":

@@ -1,5 +1,4 @@
-"""Google generateContent answers, buffered: body ↔ `Response`, usage, finish reasons, citations,
-errors.
+"""Google generateContent responses, buffered: body ↔ `Response`, usage, citations, errors.
 
 Source: Gemini API reference `GenerateContentResponse`, `Candidate`, `UsageMetadata`. Code Assist
 has it in `response`.
@@ -71,16 +70,19 @@ _KNOWN: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "respo
 
 
 def unwrapped(body: JsonObject) -> JsonObject:
-    """The answer inside Code Assist's envelope, whatever stands beside it, or the body itself."""
+    """Return the response inside Code Assist's envelope, or the body itself."""
     inner = body.get("response")
     return inner if isinstance(inner, dict) and "candidates" not in body else body
 
 
 def decode_response(body: Any) -> Response:
-    """The first candidate. Raises `MalformedBody` for a body that is no answer."""
+    """Decode the first candidate.
+
+    Raises `MalformedBody` for a body that is no response.
+    """
     body = camel(unwrapped(body))
     if not any(key in body for key in ("candidates", "promptFeedback", "usageMetadata")):
-        raise MalformedBody("The answer has no candidates.")
+        raise MalformedBody("The response has no candidates.")
     candidates = objects(body.get("candidates") or [], "candidates")
     response = Response(
         GOOGLE_GENERATE,
@@ -107,7 +109,7 @@ def decode_response(body: Any) -> Response:
 
 
 def blocked(body: JsonObject) -> Finish:
-    """The end of an answer without candidates: the prompt was blocked."""
+    """Return the end of a response without candidates: the prompt was blocked."""
     feedback = body.get("promptFeedback")
     feedback = camel(feedback) if isinstance(feedback, dict) else {}
     reason = feedback.get("blockReason")
@@ -119,7 +121,7 @@ def blocked(body: JsonObject) -> Finish:
 
 
 def _blocks(candidate: JsonObject) -> list[Block]:
-    """The parts; pieces of one text that follow each other are joined as a stream's would be."""
+    """Decode the parts. Adjacent parts of one text are joined, as a stream's would be."""
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, dict) else None
     blocks: list[Block] = []
@@ -143,12 +145,12 @@ def _blocks(candidate: JsonObject) -> list[Block]:
 
 
 def new_call_id() -> str:
-    """An id for a call that came without one."""
+    """Return an id for a call without one."""
     return f"call_{secrets.token_hex(8)}"
 
 
 def decode_finish(candidate: JsonObject, called: bool) -> Finish:
-    """From `finishReason`; Google says STOP for calls too."""
+    """Decode `finishReason`. Google says STOP for calls too."""
     raw = candidate.get("finishReason")
     raw = _NUMBERED.get(raw, str(raw)) if isinstance(raw, int) else raw
     reason = _FINISH.get(str(raw), "other") if raw else "stop"
@@ -158,8 +160,10 @@ def decode_finish(candidate: JsonObject, called: bool) -> Finish:
 
 
 def decode_usage(raw: Any) -> Usage | None:
-    """Google counts thoughts apart from the answer and tool prompts apart from the prompt; ours
-    adds both.
+    """Decode usage.
+
+    Google counts thoughts apart from the response and tool prompts apart from the prompt; ours adds
+    both.
     """
     if not isinstance(raw, dict):
         return None
@@ -185,7 +189,7 @@ def decode_usage(raw: Any) -> Usage | None:
 
 
 def encode_usage(usage: Usage | None) -> JsonObject | None:
-    """`usageMetadata`."""
+    """Encode `usageMetadata`."""
     if usage is None:
         return None
     read, written, thoughts = (
@@ -210,8 +214,9 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
 
 
 def attach_citations(blocks: list[Block], grounding: Any) -> None:
-    """Grounding supports as citations of the text they are in; Google counts UTF-8 bytes over the
-    whole text.
+    """Attach grounding supports as citations to the texts they are in.
+
+    Google counts UTF-8 bytes over the text of all parts.
     """
     if not isinstance(grounding, dict):
         return
@@ -228,8 +233,9 @@ def attach_citations(blocks: list[Block], grounding: Any) -> None:
 
 
 def decode_grounding(grounding: JsonObject) -> list[Citation]:
-    """One citation for each support and source; sources without a support are citations of the
-    whole.
+    """Decode grounding: one citation for each support and source.
+
+    Sources without a support cite the text as a unit.
     """
     grounding = camel(grounding)
     chunks = [chunk for chunk in grounding.get("groundingChunks") or [] if isinstance(chunk, dict)]
@@ -277,7 +283,7 @@ def _token(raw: JsonObject) -> JsonObject:
 
 
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
-    """A `GenerateContentResponse` with one candidate."""
+    """Encode a `GenerateContentResponse` with one candidate."""
     parts = [
         part for block in response.blocks for part in encode_answer_block(block, response.losses)
     ]
@@ -305,7 +311,7 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
 def envelope(
     candidates: list[JsonObject], model: str | None, response_id: str | None, usage: Usage | None
 ) -> JsonObject:
-    """An answer or a chunk of one."""
+    """Build a response or a chunk of one."""
     body: JsonObject = {"candidates": candidates}
     if (metadata := encode_usage(usage)) is not None:
         body["usageMetadata"] = metadata
@@ -315,12 +321,12 @@ def envelope(
 
 
 def refused(blocks: list[Block]) -> bool:
-    """Whether the answer holds a refusal in OpenAI's sense, which is text to Google."""
+    """Return whether the response holds a refusal in OpenAI's sense, which is text to Google."""
     return any(isinstance(block, Text) and block.refusal for block in blocks)
 
 
 def encode_finish(finish: Finish, *, refused: bool = False) -> str:
-    """`finishReason`: Google's own word back, else the nearest."""
+    """Encode `finishReason`: Google's own word unchanged, else the nearest."""
     if finish.raw is not None and (
         _FINISH.get(finish.raw) == finish.reason or finish.raw in _FINISH_OTHER
     ):
@@ -331,7 +337,7 @@ def encode_finish(finish: Finish, *, refused: bool = False) -> str:
 
 
 def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
-    """The parts of one block."""
+    """Encode one block as parts."""
     signature = getattr(block, "signature", None)
     signed = {"thoughtSignature": signature} if signature else {}
     if isinstance(block, Text):
@@ -353,7 +359,7 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
 
 
 def parsed_arguments(text: str) -> JsonObject:
-    """Argument text as the object Google wants; text that is none goes under `_raw`."""
+    """Parse argument text into the object Google requires; other text goes under `_raw`."""
     try:
         value = loads(text) if text.strip() else {}
     except (ValueError, RecursionError):
@@ -362,9 +368,7 @@ def parsed_arguments(text: str) -> JsonObject:
 
 
 def encode_grounding(blocks: list[Block]) -> JsonObject:
-    """`groundingMetadata` for citations that have a URL; offsets in UTF-8 bytes, as Google
-    counts.
-    """
+    """Encode `groundingMetadata` for citations with a URL. Offsets are UTF-8 bytes."""
     chunks: list[JsonObject] = []
     supports: list[JsonObject] = []
     offset = 0
@@ -392,8 +396,9 @@ def encode_grounding(blocks: list[Block]) -> JsonObject:
 
 
 def decode_error(status: int, body: Any) -> Failure | None:
-    """google.rpc.Status under `error`, also when it is the only entry of an array (streams without
-    alt=sse).
+    """Decode google.rpc.Status under `error`.
+
+    Without alt=sse it is the only entry of an array.
     """
     if isinstance(body, list) and body and isinstance(body[0], dict):
         body = body[0]

@@ -1,8 +1,8 @@
-"""Google streams: `GenerateContentResponse` chunks ↔ events. Source: Gemini API,
-`streamGenerateContent`.
+"""Google streams: `GenerateContentResponse` chunks ↔ events.
 
-With `alt=sse` each chunk is an event; without it they are the elements of one JSON array, which
-only the encoder writes (providers are always asked for `alt=sse`).
+Source: Gemini API, `streamGenerateContent`. With `alt=sse` each chunk is an event; without it they
+are the elements of one JSON array, which only the encoder writes (providers are always asked for
+`alt=sse`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _CUT: Final = "The provider's stream ended before its answer was complete."
 
 
 class GoogleStreamDecoder:
-    """Chunks → events. Texts that follow each other are one block; a call is whole in its part."""
+    """Decoder of chunks. Adjacent texts are one block; a part holds a complete call."""
 
     def __init__(self) -> None:
         self._started = False
@@ -174,9 +174,9 @@ class GoogleStreamDecoder:
 
 
 class GoogleStreamEncoder:
-    """Events → chunks.
+    """Encoder of chunks.
 
-    A call goes out whole when its arguments are complete, for Google knows no pieces.
+    A call is sent once its arguments are complete: Google's grammar has no partial arguments here.
     """
 
     def __init__(self, context: AnswerContext) -> None:

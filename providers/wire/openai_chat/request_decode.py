@@ -1,9 +1,8 @@
-"""OpenAI Chat Completions request → `Request`. Source: OpenAI's OpenAPI file,
-`CreateChatCompletionRequest`.
+"""OpenAI Chat Completions request → `Request`.
 
-Fields of compatible servers that are in wide use are understood too: `reasoning_content`,
-`reasoning`, `top_k`, `cache_control` on text parts (OpenRouter), `thinking` and `enable_thinking`
-(DeepSeek, Z.AI, Qwen).
+Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`. Understands common fields of
+compatible servers too: `reasoning_content`, `reasoning`, `top_k`, `cache_control` on text parts
+(OpenRouter), `thinking` and `enable_thinking` (DeepSeek, Z.AI, Qwen).
 """
 
 from __future__ import annotations
@@ -107,7 +106,10 @@ _EFFORTLESS: Final = frozenset({"none"})
 
 
 def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) -> Request:
-    """Raises `MalformedBody` where the body does not follow the API reference."""
+    """Decode a request body.
+
+    Raises `MalformedBody` if it does not follow the API reference.
+    """
     request = Request(
         OPENAI_CHAT,
         model=model or maybe_string(body, "model"),
@@ -152,9 +154,7 @@ def _sampling(body: JsonObject) -> Sampling:
 
 
 def _read_messages(request: Request, messages: list[JsonObject]) -> None:
-    """System messages before the first other one are the system prompt; later ones stay where they
-    are.
-    """
+    """Read messages. Leading system messages are the system prompt; later ones keep their index."""
     function_ids: dict[str, str] = {}
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
@@ -299,8 +299,9 @@ def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> Too
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
-    """`tools` and the older `functions`; types other than function and custom are the
-    server's own.
+    """Decode `tools` and the older `functions`.
+
+    Types other than function and custom are the server's own.
     """
     tools: list[Tool] = []
     for index, raw in enumerate(objects(body.get("tools") or [], "tools")):

@@ -43,7 +43,7 @@ _MAX_STOPS: Final = 4
 
 
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
-    """The body for `POST /v1/chat/completions`; what has no place is in `request.losses`."""
+    """Return the body for `POST /v1/chat/completions`. Adds the losses to `request.losses`."""
     model = target.model or request.model
     body: JsonObject = {"model": model, "messages": _messages(request)}
     _put_tools(body, request)
@@ -77,7 +77,10 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
 
 
 def _limit_name(host: str) -> str:
-    """OpenAI's newer name; compatible servers are only sure to know the older one."""
+    """Return the name of the token limit.
+
+    OpenAI's is newer; compatible servers are only sure to know the older one.
+    """
     return (
         "max_completion_tokens"
         if not host or host.endswith(("openai.com", "azure.com"))
@@ -140,7 +143,7 @@ def _part(block: Block, losses: Losses) -> JsonObject | None:
 
 
 def media_part(block: Media, losses: Losses) -> JsonObject | None:
-    """A content part of a user message, or None with a loss."""
+    """Encode a content part of a user message, or return None and add a loss."""
     if block.kind == "image":
         url = block.url or data_url(block, "image/png")
         if url is not None:
@@ -229,7 +232,7 @@ def _assistant(turn: Turn, losses: Losses) -> JsonObject:
 
 
 def encode_call(block: ToolCall) -> JsonObject:
-    """An entry of `tool_calls`."""
+    """Encode an entry of `tool_calls`."""
     arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
     if block.custom:
         return {
@@ -279,7 +282,7 @@ def _tool(tool: Tool, losses: Losses) -> JsonObject:
 
 
 def encode_output(output: OutputFormat) -> JsonObject:
-    """`response_format`."""
+    """Encode `response_format`."""
     if output.kind != "schema" or output.schema is None:
         return {"type": "text" if output.kind == "text" else "json_object"}
     inner = {
@@ -291,7 +294,7 @@ def encode_output(output: OutputFormat) -> JsonObject:
 
 
 def put_sampling(body: JsonObject, request: Request, model: str | None, effort: str | None) -> None:
-    """Temperature and top_p, which OpenAI's reasoning models refuse."""
+    """Put temperature and top_p, which OpenAI's reasoning models refuse."""
     losses = request.losses
     temperature, top_p = request.sampling.temperature, request.sampling.top_p
     if openai_always_reasons(model) and effort != "none":
@@ -334,7 +337,7 @@ def _put_more_sampling(body: JsonObject, sampling: Sampling, losses: Losses) -> 
 
 
 def put_shared(body: JsonObject, request: Request) -> None:
-    """Fields OpenAI's two formats have in common."""
+    """Put the fields that OpenAI's two formats share."""
     if request.service_tier is not None:
         if tier := _TIERS.get(request.service_tier):
             body["service_tier"] = tier

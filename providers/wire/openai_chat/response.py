@@ -1,6 +1,6 @@
-"""OpenAI Chat Completions answers, buffered: body ↔ `Response`, usage, finish reasons, errors.
+"""OpenAI Chat Completions responses, buffered: body ↔ `Response`, usage, finish reasons, errors.
 
-Source: OpenAI's OpenAPI file, `CreateChatCompletionResponse`. Reasoning has no field there;
+Source: OpenAI's OpenAPI file, `CreateChatCompletionResponse`. It has no field for reasoning;
 compatible servers send `reasoning_content` (DeepSeek and many) or `reasoning` (OpenRouter, Groq),
 and clients read the former.
 """
@@ -62,18 +62,18 @@ _KNOWN: Final = frozenset({"id", "object", "created", "model", "choices", "usage
 
 
 def new_id() -> str:
-    """An id in OpenAI's style for an answer that came without one."""
+    """Return an id in OpenAI's style, for a response without one."""
     return f"chatcmpl-{secrets.token_hex(12)}"
 
 
 def decode_response(body: JsonObject) -> Response:
-    """The first choice; the others are a loss.
+    """Decode the first choice; the others are a loss.
 
     Raises `MalformedBody` for a body that is no completion.
     """
     choices = objects(body.get("choices"), "choices")
     if not choices:
-        raise MalformedBody("The answer has no choices.")
+        raise MalformedBody("The response has no choices.")
     response = Response(
         OPENAI_CHAT,
         id=body.get("id"),
@@ -97,9 +97,7 @@ def decode_response(body: JsonObject) -> Response:
 
 
 def _sources(body: JsonObject) -> list[Citation]:
-    """Perplexity's sources of the whole answer: `search_results` with titles, or bare
-    `citations`.
-    """
+    """Decode Perplexity's sources of a response: `search_results`, or bare `citations`."""
     results = body.get("search_results")
     if isinstance(results, list) and results:
         found = [
@@ -111,7 +109,7 @@ def _sources(body: JsonObject) -> list[Citation]:
 
 
 def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
-    """The blocks of an assistant message: reasoning, text, refusal, calls."""
+    """Decode the blocks of an assistant message: reasoning, text, refusal, calls."""
     blocks: list[Block] = []
     if text := reasoning_of(message):
         blocks.append(Thinking(text, vendor=OPENAI_CHAT))
@@ -140,7 +138,7 @@ def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
 
 
 def reasoning_of(message: JsonObject) -> str:
-    """The reasoning text of a message or a delta, whatever it is called there."""
+    """Return the reasoning text of a message or a delta, under any of its names."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := message.get(key), str) and value:
             return value
@@ -148,7 +146,7 @@ def reasoning_of(message: JsonObject) -> str:
 
 
 def thinking_text(part: JsonObject) -> str:
-    """The text of Mistral's `thinking` content part."""
+    """Return the text of Mistral's `thinking` content part."""
     inner = part.get("thinking")
     if isinstance(inner, str):
         return inner
@@ -168,7 +166,7 @@ def _call(call: JsonObject, index: int) -> ToolCall:
 
 
 def decode_annotations(raw: Any) -> list[Citation]:
-    """`url_citation` annotations; other kinds are kept raw."""
+    """Decode `url_citation` annotations; other kinds are kept raw."""
     if not isinstance(raw, list):
         return []
     citations = []
@@ -183,7 +181,7 @@ def decode_annotations(raw: Any) -> list[Citation]:
 
 
 def decode_finish(raw: Any, blocks: list[Block]) -> Finish:
-    """A finish reason; some servers say `stop` although they call tools."""
+    """Decode a finish reason. Some servers say `stop` although they call tools."""
     reason = _FINISH.get(str(raw), "other" if raw else "stop")
     if reason in ("stop", "other") and any(isinstance(block, ToolCall) for block in blocks):
         reason = "tool_calls"
@@ -191,7 +189,7 @@ def decode_finish(raw: Any, blocks: list[Block]) -> Finish:
 
 
 def decode_usage(raw: Any) -> Usage | None:
-    """`prompt_tokens` counts cached tokens, `completion_tokens` counts reasoning."""
+    """Decode usage. `prompt_tokens` includes cached tokens, `completion_tokens` reasoning."""
     if not isinstance(raw, dict):
         return None
     prompt = raw.get("prompt_tokens_details") or {}
@@ -211,7 +209,7 @@ def decode_usage(raw: Any) -> Usage | None:
 
 
 def encode_usage(usage: Usage | None) -> JsonObject | None:
-    """The `usage` object, or None when nothing is known."""
+    """Encode the `usage` object, or return None if nothing is known."""
     if usage is None:
         return None
     prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
@@ -231,12 +229,12 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
 
 
 def encode_finish(finish: Finish) -> str:
-    """`finish_reason`."""
+    """Encode `finish_reason`."""
     return _FINISH_REASON[finish.reason]
 
 
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
-    """A `chat.completion` object with one choice."""
+    """Encode a `chat.completion` object with one choice."""
     choice: JsonObject = {
         "index": 0,
         "message": _message(response.blocks, response.losses),
@@ -294,7 +292,7 @@ def _message(blocks: list[Block], losses: Losses) -> JsonObject:
 
 
 def encode_annotation(citation: Citation, offset: int, length: int) -> JsonObject | None:
-    """A `url_citation`; a citation without offsets covers its whole text block."""
+    """Encode a `url_citation`; one without offsets covers its complete text block."""
     if not citation.url or not citation.url.startswith(("http://", "https://")):
         return None
     start = offset + (citation.start if citation.start is not None else 0)
@@ -309,8 +307,9 @@ def encode_annotation(citation: Citation, offset: int, length: int) -> JsonObjec
 
 
 def decode_error(status: int, body: Any) -> Failure | None:
-    """OpenAI's error object, and the forms compatible servers use (`detail`, `message`, a bare
-    string).
+    """Decode OpenAI's error object, and forms of compatible servers.
+
+    Those are `detail`, `message` or a bare string.
     """
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):

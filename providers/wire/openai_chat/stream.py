@@ -52,7 +52,7 @@ _CUT: Final = "The provider's stream ended before its answer was complete."
 
 
 class ChatStreamDecoder:
-    """`chat.completion.chunk` objects → events. Only the first choice counts."""
+    """Decoder of `chat.completion.chunk` objects. Only the first choice counts."""
 
     def __init__(self) -> None:
         self._blocks = Sequencer()
@@ -89,14 +89,14 @@ class ChatStreamDecoder:
     def flush(self) -> list[Event]:
         """See `StreamDecoder.flush`.
 
-        Some servers leave `[DONE]` out; a finish reason is as good.
+        Some servers leave `[DONE]` out; a finish reason counts as well.
         """
         if self._done:
             return []
         return self._end() if self._finish is not None else [Failure(_CUT)]
 
     def _end(self) -> list[Event]:
-        """`[DONE]` or a finish reason: one of the two is enough, for some servers leave the other
+        """Return the end event. `[DONE]` or a finish reason is enough, as some servers leave one
         out.
         """
         if not self._started:
@@ -173,7 +173,10 @@ class ChatStreamDecoder:
             self._blocks.add(index, Delta(text), out)
 
     def _next_index(self, call_id: str, index: int) -> int:
-        """Servers that give every call index 0 mean a new one when the id changes."""
+        """Return the index of a call.
+
+        Servers that give every call index 0 mean a new one when the id changes.
+        """
         known = [
             block for block in self._called if isinstance(block, ToolCall) and block.id == call_id
         ]
@@ -208,7 +211,7 @@ def _complete(arguments: str) -> bool:
 
 
 def _status(error: Any, failure: Failure) -> int:
-    """The status an error chunk names, or the one its words stand for."""
+    """Return the status that an error chunk names, or that its words correspond to."""
     for key in ("status_code", "status", "code"):
         value = count(error.get(key)) if isinstance(error, dict) else None
         if value is not None and 400 <= value <= 599:
@@ -223,7 +226,7 @@ def _status(error: Any, failure: Failure) -> int:
 
 
 class ChatStreamEncoder:
-    """Events → chunks. The usage chunk only goes out when the client asked for it."""
+    """Encoder of chunks. The usage chunk is only sent if the client asked for it."""
 
     def __init__(self, context: AnswerContext) -> None:
         options = context.client_body.get("stream_options")

@@ -82,7 +82,10 @@ _ROLES: Final = ("user", "assistant", "system", "developer")
 
 
 def decode_request(body: JsonObject, *, model: str | None, stream: bool | None) -> Request:
-    """Raises `MalformedBody` where the body does not follow the API reference."""
+    """Decode a request body.
+
+    Raises `MalformedBody` if it does not follow the API reference.
+    """
     include = strings(body.get("include"), "include")
     request = Request(
         OPENAI_RESPONSES,
@@ -187,7 +190,7 @@ def _message(request: Request, item: JsonObject, path: str) -> None:
 
 
 def decode_part(part: JsonObject, path: str) -> Block:
-    """A content part of a message, of a tool's output or of an answer."""
+    """Decode a content part of a message, of a tool's output or of a response."""
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text", "summary_text"):
         block = Text(
@@ -235,14 +238,14 @@ def _file(part: JsonObject, path: str) -> Media:
 
 
 def decode_annotations(raw: Any) -> list[Citation]:
-    """`url_citation` annotations and, raw, the vendor's others."""
+    """Decode `url_citation` annotations; other kinds are kept raw."""
     if not isinstance(raw, list):
         return []
     return [decode_annotation(item) for item in raw if isinstance(item, dict)]
 
 
 def decode_annotation(item: JsonObject) -> Citation:
-    """One annotation of an output text."""
+    """Decode one annotation of an output text."""
     url, title = item.get("url"), item.get("title") or item.get("filename")
     start, end = count(item.get("start_index")), count(item.get("end_index"))
     return Citation(
@@ -251,7 +254,7 @@ def decode_annotation(item: JsonObject) -> Citation:
 
 
 def decode_call(item: JsonObject, path: str) -> ToolCall:
-    """A `function_call` or `custom_tool_call` item."""
+    """Decode a `function_call` or `custom_tool_call` item."""
     custom = item.get("type") == "custom_tool_call"
     return ToolCall(
         string_in(item, "call_id", path),
@@ -278,7 +281,10 @@ def _output(item: JsonObject, path: str) -> ToolResult:
 
 
 def decode_reasoning(item: JsonObject, path: str) -> Thinking:
-    """A `reasoning` item: summary and content as text, the encrypted content as signature."""
+    """Decode a `reasoning` item.
+
+    Summary and content become text, the encrypted content the signature.
+    """
     parts = [
         *objects(item.get("summary") or [], f"{path}.summary"),
         *objects(item.get("content") or [], f"{path}.content"),
@@ -295,8 +301,9 @@ def decode_reasoning(item: JsonObject, path: str) -> Thinking:
 
 
 def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
-    """Functions, custom tools and the functions of namespaces; all other types are the vendor's
-    own.
+    """Decode functions, custom tools and the functions of namespaces.
+
+    All other types are the vendor's own.
     """
     tools: list[Tool] = []
     for index, raw in enumerate(objects(body.get("tools") or [], "tools")):

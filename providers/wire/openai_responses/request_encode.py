@@ -37,10 +37,10 @@ _ENCRYPTED: Final = "reasoning.encrypted_content"
 
 
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
-    """The body for `POST /v1/responses`; what has no place is in `request.losses`.
+    """Return the body for `POST /v1/responses`. Adds the losses to `request.losses`.
 
-    Answers are not stored at the provider unless the client asked for it; reasoning travels
-    encrypted instead.
+    The provider stores no response unless the client asked for it; reasoning travels encrypted
+    instead.
     """
     model = target.model or request.model
     own = request.source == OPENAI_RESPONSES
@@ -113,7 +113,7 @@ def _assistant_block(block: Block, items: list[JsonObject], losses: Losses) -> N
 
 
 def encode_call_item(block: ToolCall) -> JsonObject:
-    """A `function_call` or `custom_tool_call` item of the input."""
+    """Encode a `function_call` or `custom_tool_call` item of the input."""
     arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
     kind = "custom_tool_call" if block.custom else "function_call"
     item: JsonObject = {"type": kind, "call_id": block.id, "name": block.name}
@@ -234,9 +234,9 @@ def _named(name: str, tools: list[Tool]) -> JsonObject:
 
 
 def encode_tool(tool: Tool, losses: Losses) -> JsonObject:
-    """A function or custom tool.
+    """Encode a function or custom tool.
 
-    `strict` is said always: left out, OpenAI takes it for true and changes the schema.
+    Always sends `strict`: OpenAI takes a missing one for true and changes the schema.
     """
     body: JsonObject = {"type": "custom" if tool.custom else "function", "name": tool.name}
     if tool.description is not None:

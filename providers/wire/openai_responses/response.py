@@ -1,4 +1,4 @@
-"""OpenAI Responses answers, buffered: body ↔ `Response`, items, usage, status, errors.
+"""OpenAI Responses responses, buffered: body ↔ `Response`, items, usage, status, errors.
 
 Source: OpenAI's OpenAPI file, `Response` and `OutputItem`.
 """
@@ -68,12 +68,15 @@ _ECHOED: Final[JsonObject] = {
 
 
 def new_id(kind: str) -> str:
-    """An id in OpenAI's style: `resp`, `msg`, `rs`, `fc`."""
+    """Return an id in OpenAI's style: `resp`, `msg`, `rs`, `fc`."""
     return f"{kind}_{secrets.token_hex(24)}"
 
 
 def decode_response(body: JsonObject) -> Response:
-    """Raises `MalformedBody` for a body that is no response or a failed one."""
+    """Decode a response.
+
+    Raises `MalformedBody` for a body that is no response or a failed one.
+    """
     if body.get("status") == "failed":
         raise MalformedBody(f"The provider could not answer: {failure_message(body)}")
     blocks = decode_output(body.get("output"))
@@ -90,7 +93,7 @@ def decode_response(body: JsonObject) -> Response:
 
 
 def failure_message(body: JsonObject) -> str:
-    """What a failed response says of its error."""
+    """Return the error message of a failed response."""
     error = body.get("error")
     return (
         str(error.get("message") or error.get("code"))
@@ -100,7 +103,7 @@ def failure_message(body: JsonObject) -> str:
 
 
 def decode_output(output: Any) -> list[Block]:
-    """The blocks of the output items, in order."""
+    """Decode the blocks of the output items, in order."""
     blocks: list[Block] = []
     for index, item in enumerate(objects(output, "output")):
         path = f"output[{index}]"
@@ -114,7 +117,7 @@ def decode_output(output: Any) -> list[Block]:
 
 
 def decode_item(item: JsonObject, path: str) -> Block:
-    """An output item that is no message."""
+    """Decode an output item that is no message."""
     kind = item.get("type")
     if kind in ("function_call", "custom_tool_call"):
         return decode_call(item, path)
@@ -124,7 +127,7 @@ def decode_item(item: JsonObject, path: str) -> Block:
 
 
 def decode_finish(body: JsonObject, blocks: list[Block]) -> Finish:
-    """From `status`, `incomplete_details` and whether tools were called."""
+    """Decode `status` and `incomplete_details`, with regard to tool calls."""
     status = body.get("status")
     if status == "incomplete":
         details = body.get("incomplete_details")
@@ -136,7 +139,7 @@ def decode_finish(body: JsonObject, blocks: list[Block]) -> Finish:
 
 
 def decode_usage(raw: Any) -> Usage | None:
-    """`input_tokens` counts cached tokens, `output_tokens` counts reasoning."""
+    """Decode usage. `input_tokens` includes cached tokens, `output_tokens` reasoning."""
     if not isinstance(raw, dict):
         return None
     read = raw.get("input_tokens_details")
@@ -154,7 +157,7 @@ def decode_usage(raw: Any) -> Usage | None:
 
 
 def encode_usage(usage: Usage | None) -> JsonObject | None:
-    """The `usage` object; its details are required fields and 0 while unknown."""
+    """Encode the `usage` object. Its details are required, and 0 while unknown."""
     if usage is None:
         return None
     read, written = usage.input_tokens or 0, usage.output_tokens or 0
@@ -172,7 +175,7 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
 
 
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
-    """A `response` object; what it repeats of the request comes from the client's own body."""
+    """Encode a `response` object. Fields of the request are copied from the client's body."""
     body = envelope(context, response.id, response.model, response.created)
     body.update(encode_status(response.finish))
     body["output"] = encode_output(response.blocks, response.losses)
@@ -185,7 +188,7 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
 def envelope(
     context: AnswerContext, response_id: str | None, model: str | None, created: int | None
 ) -> JsonObject:
-    """A response object in progress."""
+    """Build a response object in progress."""
     client = context.client_body
     echoed = {
         key: default if client.get(key) is None else client[key] for key, default in _ECHOED.items()
@@ -210,7 +213,7 @@ def envelope(
 
 
 def encode_status(finish: Finish) -> JsonObject:
-    """`status` and `incomplete_details`."""
+    """Encode `status` and `incomplete_details`."""
     if finish.reason == "length":
         return {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     if finish.reason == "content_filter":
@@ -219,7 +222,7 @@ def encode_status(finish: Finish) -> JsonObject:
 
 
 def encode_output(blocks: list[Block], losses: Losses) -> list[JsonObject]:
-    """Output items; texts that follow each other are the parts of one message."""
+    """Encode output items. Adjacent texts are the parts of one message."""
     items: list[JsonObject] = []
     for block in blocks:
         if isinstance(block, Text):
@@ -238,12 +241,12 @@ def encode_output(blocks: list[Block], losses: Losses) -> list[JsonObject]:
 
 
 def message_item(item_id: str, status: str) -> JsonObject:
-    """A `message` item without content."""
+    """Build a `message` item without content."""
     return {"id": item_id, "type": "message", "status": status, "role": "assistant", "content": []}
 
 
 def text_part(block: Text) -> JsonObject:
-    """An `output_text` or `refusal` part."""
+    """Build an `output_text` or `refusal` part."""
     if block.refusal:
         return {"type": "refusal", "refusal": block.text}
     annotations = [
@@ -258,8 +261,9 @@ def text_part(block: Text) -> JsonObject:
 
 
 def encode_annotation(citation: Citation, length: int) -> JsonObject | None:
-    """The vendor's own annotation, or a `url_citation`; without offsets it covers the whole
-    text.
+    """Encode the vendor's own annotation, or a `url_citation`.
+
+    One without offsets covers the complete text.
     """
     if citation.vendor == OPENAI_RESPONSES:
         return citation.raw
@@ -272,7 +276,7 @@ def encode_annotation(citation: Citation, length: int) -> JsonObject | None:
 
 
 def call_item(block: ToolCall, item_id: str, status: str) -> JsonObject:
-    """A `function_call` or `custom_tool_call` item."""
+    """Encode a `function_call` or `custom_tool_call` item."""
     arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
     item: JsonObject = {
         "id": block.item_id or item_id,
@@ -288,7 +292,7 @@ def call_item(block: ToolCall, item_id: str, status: str) -> JsonObject:
 
 
 def reasoning_item(block: Thinking) -> JsonObject:
-    """A `reasoning` item; another vendor's signature is sealed into the encrypted content."""
+    """Encode a `reasoning` item. Another vendor's signature is sealed into `encrypted_content`."""
     if block.raw is not None and block.vendor == OPENAI_RESPONSES:
         return block.raw
     summary = [{"type": "summary_text", "text": block.text}] if block.text else []
@@ -299,12 +303,12 @@ def reasoning_item(block: Thinking) -> JsonObject:
 
 
 def item_id(block: Thinking) -> str:
-    """The reasoning item's id."""
+    """Return the reasoning item's id."""
     return block.id if block.id and block.vendor == OPENAI_RESPONSES else new_id("rs")
 
 
 def sealed_signature(block: Thinking) -> str | None:
-    """What goes into `encrypted_content`, if anything."""
+    """Return the value of `encrypted_content`, if any."""
     if not block.signature:
         return None
     if block.vendor in (None, OPENAI_RESPONSES):

@@ -44,8 +44,10 @@ _STATUS_OF_CODE: Final = {
 
 
 class ResponsesStreamDecoder:
-    """Keys of blocks: `(output_index,)` for an item, `(output_index, content_index)` for a part of
-    a message.
+    """Decoder of Responses events.
+
+    Keys of blocks: `(output_index,)` for an item, `(output_index, content_index)` for a part of a
+    message.
     """
 
     def __init__(self) -> None:
@@ -168,9 +170,7 @@ class ResponsesStreamDecoder:
         self._blocks.close(key, out)
 
     def _complete_item(self, key: Hashable, item: JsonObject, out: list[Event]) -> None:
-        """What a server only says at an item's end: whole arguments, a whole summary, the encrypted
-        content.
-        """
+        """Add what a server only sends at an item's end: arguments, summary, encrypted content."""
         block = decode_item(item, "item")
         if self._lengths.get(key) == 0 and isinstance(block, ToolCall | Thinking):
             self._add(key, str(block.arguments) if isinstance(block, ToolCall) else block.text, out)

@@ -44,7 +44,9 @@ from providers.wire.openai_responses.response import (
 
 
 class ResponsesStreamEncoder:
-    """Every event has its `sequence_number`; the final object holds exactly the items that were
+    """Encoder of Responses events.
+
+    Every event has its `sequence_number`. The final object holds exactly the items that were
     streamed.
     """
 

@@ -1,9 +1,8 @@
-"""What must happen to a provider's answer before it is spelled in the client's format; one block or
-event at a time.
+"""Conversion of a provider's response before it is encoded for the client.
 
-Tool names get the client's spelling back, free-form tools their plain text; signatures the client's
-format has no field for travel in ids or wait in the store; blocks the client's format has no place
-for are dropped with a loss.
+Works on one block or event at a time. Restores the client's tool names and the plain text of
+free-form tools. Signatures without a field in the client's format travel in ids or wait in the
+store. Blocks that the client's format cannot express are dropped with a loss.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ call to return.
 
 
 def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[str, Tool]:
-    """The client's tools that go by another name or kind at the provider."""
+    """Return the client's tools that have another name or kind at the provider."""
     if not client_body.get("tools"):
         return {}
     try:
@@ -54,7 +53,7 @@ def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[st
 
 
 class AnswerFilter:
-    """Between a decoder and an encoder. Events it does not care about pass as they are."""
+    """Filter between a decoder and an encoder. Forwards events that need no change."""
 
     def __init__(self, src: WireFormatName, dst: WireFormatName, tools: Mapping[str, Tool]) -> None:
         self.losses = Losses()
@@ -69,7 +68,7 @@ class AnswerFilter:
         self._first_call: str | None = None
 
     def response(self, response: Response) -> None:
-        """Prepare a whole answer in place."""
+        """Convert a complete response in place."""
         kept: list[Block] = []
         for block in response.blocks:
             if not self._accepts(block):
@@ -87,7 +86,7 @@ class AnswerFilter:
         self._keep_thinking()
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """The events for the encoder."""
+        """Convert one event into the events for the encoder."""
         if len(events) == 1 and type(events[0]) is Delta and self._passes():
             return [events[0]]
         out: list[Event] = []
@@ -198,7 +197,7 @@ class AnswerFilter:
 
 
 def _custom_input(arguments: Any) -> str:
-    """The plain text inside the one-argument function a free-form tool was offered as."""
+    """Return the plain text inside the one-argument function that replaced a free-form tool."""
     if isinstance(arguments, str):
         try:
             arguments = loads(arguments)

@@ -1,4 +1,4 @@
-"""Whole answers as stream events, and back."""
+"""Complete responses as stream events, and back."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from providers.wire.core.jsonio import dumps_text
 
 
 def whole(block: Block) -> list[Event]:
-    """The events of a block that is there at once.
+    """Return the events of a complete block.
 
-    The block itself ends up empty where its text became a delta.
+    A text that became a delta is removed from the block.
     """
     events: list[Event] = [BlockStart(block)]
     if isinstance(block, Text):
@@ -54,7 +54,7 @@ def whole(block: Block) -> list[Event]:
 
 
 def of_response(response: Response) -> list[Event]:
-    """The events a stream would have had for this answer."""
+    """Return the events that a stream would have had for this response."""
     events: list[Event] = [Start(response.id, response.model, response.created, response.usage)]
     for block in response.blocks:
         events.extend(whole(block))
@@ -65,7 +65,7 @@ def of_response(response: Response) -> list[Event]:
 
 
 class Collector:
-    """Adds stream events up to the answer they are; the inverse of `of_response`."""
+    """Collector of stream events into the response they add up to; the inverse of `of_response`."""
 
     def __init__(self, source: WireFormatName) -> None:
         self.response = Response(source)
@@ -74,7 +74,7 @@ class Collector:
         self._pieces: list[str] = []
 
     def feed(self, events: Sequence[Event]) -> None:
-        """Take the next events."""
+        """Add events."""
         for event in events:
             self._take(event)
 

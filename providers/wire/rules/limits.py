@@ -1,4 +1,4 @@
-"""Rate-limit and request-id headers of an answer under the names the client's SDK reads.
+"""Rate-limit and request-id headers under the names that the client's SDK reads.
 
 Sources: Anthropic "Rate limits" (RFC 3339 resets), OpenAI "Rate limits in headers" (durations such
 as `6m0s`), Google's `RetryInfo` in an error's details.
@@ -32,7 +32,7 @@ _OPENAI_FAMILY: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
 
 
 def seconds_of(duration: str) -> float | None:
-    """Seconds of `9s`, `500ms`, `1h2m3.5s` or a bare number; None for anything else."""
+    """Parse a duration into seconds: `9s`, `500ms`, `1h2m3.5s`, a bare number; else None."""
     text = duration.strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
@@ -45,10 +45,9 @@ def seconds_of(duration: str) -> float | None:
 def translate_headers(
     headers: Iterable[Pair], src: WireFormatName, dst: WireFormatName, *, now_s: float
 ) -> list[Pair]:
-    """The headers with rate limits and the request id renamed for the client; all others as they
-    are.
+    """Rename the headers of rate limits and request ids for the client; keep all others.
 
-    `now_s` is Unix time, for resets that one vendor gives as a moment and the other as a duration.
+    `now_s` is Unix time, for resets that one vendor gives as a time and the other as a duration.
     """
     found: list[Pair] = []
     for name, value in headers:
@@ -101,8 +100,9 @@ def _to_moment(duration: str, now_s: float) -> str:
 
 
 def retry_after_s(body: bytes, src: WireFormatName) -> float | None:
-    """How long Google's error body says to wait (`RetryInfo.retryDelay`): it sends no `retry-after`
-    header.
+    """Return the wait in seconds from Google's error body (`RetryInfo.retryDelay`).
+
+    Google sends no `retry-after` header.
     """
     if src != GOOGLE_GENERATE:
         return None

@@ -1,6 +1,4 @@
-"""Media helpers shared by the formats: data URLs, media types, audio formats, and the texts OpenAI
-wraps them in.
-"""
+"""Media types, data URLs, audio formats, and OpenAI's wrappers of text documents."""
 
 from __future__ import annotations
 
@@ -21,12 +19,12 @@ _AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
 def audio_type(audio_format: str) -> str:
-    """The media type of OpenAI's audio `format`."""
+    """Return the media type of OpenAI's audio `format`."""
     return _AUDIO_TYPES.get(audio_format, f"audio/{audio_format}")
 
 
 def kind_of_type(media_type: str | None, default: MediaKind = "document") -> MediaKind:
-    """What a media type is to a model."""
+    """Return the media kind that a media type is to a model."""
     main = (media_type or "").partition("/")[0]
     if main == "image":
         return "image"
@@ -36,12 +34,12 @@ def kind_of_type(media_type: str | None, default: MediaKind = "document") -> Med
 
 
 def guess_type(url: str, default: str) -> str:
-    """The media type a URL's path suggests."""
+    """Return the media type a URL's path suggests."""
     return mimetypes.guess_type(url.partition("?")[0])[0] or default
 
 
 def from_url(url: str, kind: MediaKind) -> Media:
-    """Media from a URL; a `data:` URL is taken apart."""
+    """Build media from a URL; a `data:` URL is decoded."""
     if not url.startswith("data:"):
         return Media(kind, url=url)
     head, _, data = url.partition(",")
@@ -52,7 +50,7 @@ def from_url(url: str, kind: MediaKind) -> Media:
 
 
 def data_url(media: Media, default_type: str) -> str | None:
-    """The media as a `data:` URL, or None when its bytes are not at hand.
+    """Return the media as a `data:` URL, or None if its bytes are not at hand.
 
     A text document is encoded.
     """

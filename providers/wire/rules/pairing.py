@@ -1,9 +1,9 @@
-"""Turns in the order every vendor accepts: roles merged, each tool call answered right after it,
-results first.
+"""Order of turns that every vendor accepts.
 
-Anthropic demands it and OpenAI refuses a tool message without its call; clients' histories break it
-when a user interrupts a tool, when a history is cut, or when a Chat client puts a message between
-call and result.
+Roles are merged, and each tool call's result comes first in the next turn. Anthropic requires that,
+and OpenAI refuses a tool message without its call. Clients' histories break it when a user
+interrupts a tool, when a history is cut, or when a Chat client puts a message between call and
+result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NO_RESULT = "No result was recorded for this call."
 
 
 def merged(turns: list[Turn]) -> list[Turn]:
-    """Consecutive turns of one role (not system) as one. The given turns are not changed."""
+    """Merge consecutive turns of one role (not system). The given turns are not changed."""
     result: list[Turn] = []
     for turn in turns:
         last = result[-1] if result else None
@@ -26,7 +26,7 @@ def merged(turns: list[Turn]) -> list[Turn]:
 
 
 def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
-    """The turns with every call's result in the turn behind it; see the module's text."""
+    """Return the turns with each call's result in the turn after it; see the module's text."""
     result: list[Turn] = []
     turns = merged(turns)
     if _in_order(turns):
@@ -52,9 +52,7 @@ def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
 
 
 def _in_order(turns: list[Turn]) -> bool:
-    """Whether every call is answered in its place and nothing else is, as in nearly every
-    history.
-    """
+    """Return whether every call has its result in the next turn, as in nearly every history."""
     calls: list[ToolCall] = []
     for turn in turns:
         if turn.role == "user":
@@ -77,7 +75,7 @@ def _in_order(turns: list[Turn]) -> bool:
 
 
 def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[Turn]:
-    """The turns behind one assistant turn, its calls' results first."""
+    """Return the turns after one assistant turn, its calls' results first."""
     if not calls and not any(
         isinstance(block, ToolResult) for turn in group for block in turn.blocks
     ):
@@ -126,12 +124,12 @@ def _as_text(result: ToolResult) -> list[Block]:
 
 
 def result_text(result: ToolResult) -> str:
-    """The text parts of a result, joined by line ends."""
+    """Return the text parts of a result, joined by line ends."""
     if len(result.content) == 1 and isinstance(only := result.content[0], Text):
         return only.text
     return "\n".join(block.text for block in result.content if isinstance(block, Text))
 
 
 def result_media(result: ToolResult) -> list[Media]:
-    """The images and documents of a result."""
+    """Return the images and documents of a result."""
     return [block for block in result.content if isinstance(block, Media)]

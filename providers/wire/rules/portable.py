@@ -1,9 +1,8 @@
-"""What must happen to a request before another vendor may see it; the encoders then only spell it
-out.
+"""Preparation of a request for another vendor; the encoders then only write it.
 
-Fields, tools and blocks only the client's vendor knows become losses or a clear refusal; ids and
-tool names get a form everyone takes; signatures that travelled with the client go back to their
-vendor; calls and results are paired.
+Fields, tools and blocks that only the client's vendor knows become losses or a clear refusal. Ids
+and tool names get a form that all vendors take. Signatures that travelled with the client return to
+their vendor. Calls and results are paired.
 """
 
 from __future__ import annotations
@@ -163,8 +162,9 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
 
 
 def _restore_thinking(turn: Turn) -> None:
-    """Signed reasoning that the client's format could not carry, remembered under the turn's first
-    call.
+    """Restore signed reasoning that the client's format could not carry.
+
+    The store has it under the turn's first call.
     """
     for block in turn.blocks:
         if isinstance(block, ToolCall):
@@ -178,7 +178,7 @@ def _restore_thinking(turn: Turn) -> None:
 
 
 def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str) -> Block | None:
-    """The rarer kinds of blocks; None when there is no place for one."""
+    """Convert the rarer kinds of blocks; None if the target cannot express one."""
     if isinstance(block, Thinking):
         return _plain_thinking(block, request, dst)
     if isinstance(block, Media):

@@ -1,4 +1,4 @@
-"""How much a model shall think, between the vendors' four ways of saying it.
+"""Amount of reasoning in the vendors' four notations.
 
 OpenAI names an effort, Anthropic a token budget or (newer models) `adaptive` with an effort, Google
 a budget (2.5) or a level (3). Budgets for efforts are those of Google's own OpenAI-compatible
@@ -38,17 +38,17 @@ _REASONING_OPENAI: Final = re.compile(r"(^|/)(o\d|gpt-5(?!.*chat)|codex)")
 
 
 def effort_of_budget(budget_tokens: int) -> str:
-    """The effort a budget stands for."""
+    """Return the effort that corresponds to a budget."""
     return next((effort for limit, effort in _EFFORT_UP_TO if budget_tokens <= limit), "xhigh")
 
 
 def openai_always_reasons(model: str | None) -> bool:
-    """Whether an OpenAI model reasons and therefore refuses sampling parameters."""
+    """Return whether an OpenAI model reasons and therefore refuses sampling parameters."""
     return bool(model and _REASONING_OPENAI.search(model))
 
 
 def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) -> str | None:
-    """OpenAI's effort, or None where the model decides or cannot reason."""
+    """Return OpenAI's effort, or None if the model decides or cannot reason."""
     if reasoning is None:
         return None
     effort = reasoning.effort
@@ -67,7 +67,7 @@ def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) ->
 
 
 def _nearest_effort(effort: str | None, model: str) -> str | None:
-    """The effort an OpenAI model knows: the first reasoning models know fewer than the newest."""
+    """Return the nearest effort that an OpenAI model knows; the oldest know fewer."""
     if effort is None:
         return None
     if re.search(r"(^|/)o\d", model):
@@ -82,7 +82,7 @@ def _nearest_effort(effort: str | None, model: str) -> str | None:
 def to_anthropic(
     reasoning: Reasoning | None, model: str | None, max_tokens: int | None, losses: Losses
 ) -> tuple[JsonObject | None, str | None]:
-    """Anthropic's `thinking` object and `output_config.effort`."""
+    """Return Anthropic's `thinking` object and `output_config.effort`."""
     if reasoning is None:
         return None, None
     if reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
@@ -110,7 +110,7 @@ def to_anthropic(
 
 
 def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | None:
-    """Google's `thinkingConfig`."""
+    """Return Google's `thinkingConfig`."""
     if reasoning is None:
         return None
     config: JsonObject = {}
@@ -139,7 +139,7 @@ def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | No
 
 
 def _within(budget_tokens: int, model: str | None) -> int:
-    """The budget within the model's limits (Gemini API, "Thinking", table of budgets)."""
+    """Limit the budget to the model's range (Gemini API, "Thinking", table of budgets)."""
     if "2.5-pro" in (model or ""):
         return min(max(budget_tokens, 128), 32768)
     if "2.5-flash-lite" in (model or "") and budget_tokens > 0:

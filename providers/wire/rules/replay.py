@@ -1,10 +1,8 @@
-"""Carries one vendor's signatures through another vendor's client, so that they come back in the
-next turn.
+"""Signatures of one vendor, carried through another vendor's client until the next turn.
 
-Three ways, the first that fits: inside the id of a tool call (clients echo ids untouched, so any
-process and restart can read it back), inside the signature or encrypted field the client's format
-has for its own vendor, and a bounded store for what fits nowhere (a client format without any such
-field).
+Three ways, the first that fits: inside the id of a tool call (clients return ids unchanged, so any
+process and restart can read it), inside the signature or encrypted field of the client's format,
+and a bounded store if the format has no such field.
 """
 
 from __future__ import annotations
@@ -25,9 +23,7 @@ FAQ).
 
 
 class ReplayStore:
-    """A bounded memory: the oldest entries go when there are too many or they are too large
-    together.
-    """
+    """Bounded store. Drops the oldest entries if there are too many or they are too large."""
 
     def __init__(self, *, max_entries: int = 20_000, max_chars: int = 64 * 1024 * 1024) -> None:
         self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
@@ -36,7 +32,7 @@ class ReplayStore:
         self._max_chars = max_chars
 
     def put(self, key: str, value: Any, chars: int) -> None:
-        """Remember `value`, which weighs about `chars` characters."""
+        """Store `value`, which weighs about `chars` characters."""
         if chars > self._max_chars:
             return
         self._forget(key)
@@ -46,7 +42,7 @@ class ReplayStore:
             self._forget(next(iter(self._entries)))
 
     def get(self, key: str) -> Any | None:
-        """What was remembered under the key, or None."""
+        """Return the value under the key, or None."""
         if (found := self._entries.get(key)) is None:
             return None
         self._entries.move_to_end(key)
@@ -62,15 +58,14 @@ STORE: Final = ReplayStore()
 
 
 def text_key(text: str) -> str:
-    """The store's key for something that belongs to a text the client will send back word for
-    word.
-    """
+    """Return the key for a text that the client will send back unchanged."""
     return "text:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def carry_in_id(call_id: str, signature: str, store: ReplayStore = STORE) -> str:
-    """The id with the signature inside; a long or unusual signature goes to the store under the
-    plain id.
+    """Put the signature into the id.
+
+    A long or unusual signature goes to the store under the plain id.
     """
     packed = signature.replace("+", "-").replace("/", "_").rstrip("=")
     if (
@@ -84,7 +79,7 @@ def carry_in_id(call_id: str, signature: str, store: ReplayStore = STORE) -> str
 
 
 def read_id(call_id: str, store: ReplayStore = STORE) -> tuple[str, str | None]:
-    """The plain id and the signature that travelled with it, if any."""
+    """Split an id into the plain id and the signature inside it, if any."""
     plain, mark, packed = call_id.partition(_ID_MARK)
     if mark:
         return plain, _unpacked(packed)
@@ -100,13 +95,14 @@ def _unpacked(packed: str) -> str:
 def seal(
     vendor: WireFormatName, signature: str, block_id: str | None = None, *, redacted: bool = False
 ) -> str:
-    """Another vendor's signature in a form that fits a client's own signature field."""
+    """Wrap another vendor's signature for the client's own signature field."""
     return f"{_SEAL}:{vendor}:{int(redacted)}:{block_id or ''}:{signature}"
 
 
 def unseal(value: str) -> tuple[WireFormatName, str, str | None, bool] | None:
-    """Vendor, signature, block id and whether it stands for redacted reasoning; None for a vendor's
-    own signature.
+    """Unwrap vendor, signature, block id and whether it was redacted reasoning.
+
+    None for a vendor's own signature.
     """
     if not value.startswith(_SEAL + ":"):
         return None

@@ -1,4 +1,4 @@
-"""JSON Schemas, changed only where a vendor refuses a keyword. Unchanged schemas stay the same
+"""JSON Schemas, changed only if a vendor refuses a keyword. Unchanged schemas stay the same
 objects.
 
 Sources: Anthropic "Structured outputs" (limitations), Gemini API
@@ -87,7 +87,7 @@ Edit = Callable[[JsonObject, str], JsonObject]
 
 
 def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
-    """The schema with `edit` applied to every sub-schema, innermost first."""
+    """Apply `edit` to every sub-schema, innermost first."""
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return schema
     changed: JsonObject = {}
@@ -110,8 +110,9 @@ def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
 
 
 def function_schema(schema: JsonObject | None, losses: Losses, path: str) -> JsonObject:
-    """A function's parameters as every vendor takes them: an object at the top, no alternatives
-    beside it.
+    """Return a function's parameters as every vendor takes them.
+
+    They are an object at the top level, without alternatives beside it.
     """
     if not schema:
         return dict(_EMPTY)
@@ -127,7 +128,7 @@ def function_schema(schema: JsonObject | None, losses: Losses, path: str) -> Jso
 
 
 def for_google(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
-    """The schema without the keywords Google refuses; `const` becomes an `enum` of one."""
+    """Remove the keywords Google refuses; `const` becomes an `enum` of one."""
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
         if sub.keys() <= _GOOGLE_KEYWORDS:
@@ -144,8 +145,9 @@ def for_google(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
 
 
 def for_anthropic_output(schema: JsonObject, losses: Losses, path: str) -> JsonObject:
-    """The schema as Anthropic's structured output takes it: closed objects, no numeric or length
-    limits.
+    """Convert a schema for Anthropic's structured output.
+
+    Objects are closed; numeric and length limits are removed.
     """
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
@@ -164,8 +166,9 @@ def for_anthropic_output(schema: JsonObject, losses: Losses, path: str) -> JsonO
 
 
 def from_google(schema: JsonObject) -> JsonObject:
-    """Google's own schema dialect (`type: "STRING"`, `nullable`, `propertyOrdering`) as JSON
-    Schema.
+    """Convert Google's schema dialect to JSON Schema.
+
+    It has `type: "STRING"`, `nullable` and `propertyOrdering`.
     """
 
     def edit(sub: JsonObject, _: str) -> JsonObject:

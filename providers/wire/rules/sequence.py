@@ -1,7 +1,6 @@
-"""Puts blocks that a provider streams side by side into a strict order, without holding back what
-can go out.
+"""Strict order for blocks that a provider streams side by side.
 
-Anthropic's and Responses' grammars know one open block at a time in practice; Chat providers may
+Anthropic's and Responses' grammars have one open block at a time in practice; Chat providers may
 interleave the arguments of parallel calls. The first open block streams at once; others wait until
 it is complete.
 """
@@ -14,9 +13,7 @@ from providers.wire.core.ir import Block, BlockStart, BlockStop, Event
 
 
 class Sequencer:
-    """Keys name a provider's blocks (its index or id); events come out strictly one block after the
-    other.
-    """
+    """Sequencer of blocks. Keys name a provider's blocks (index or id)."""
 
     __slots__ = ("_closed", "_current", "_waiting")
 
@@ -26,16 +23,16 @@ class Sequencer:
         self._closed: set[Hashable] = set()
 
     def is_open(self, key: Hashable) -> bool:
-        """Whether the block has begun and not ended, waiting or not."""
+        """Return whether the block has begun and not ended, waiting or not."""
         return key == self._current or (key in self._waiting and key not in self._closed)
 
     @property
     def current(self) -> Hashable | None:
-        """The block whose deltas go out at once."""
+        """Key of the block whose deltas are sent at once."""
         return self._current
 
     def open(self, key: Hashable, block: Block, out: list[Event]) -> None:
-        """A block begins."""
+        """Begin a block."""
         if self._current is None:
             self._current = key
             out.append(BlockStart(block))
@@ -43,14 +40,14 @@ class Sequencer:
             self._waiting[key] = [BlockStart(block)]
 
     def add(self, key: Hashable, event: Event, out: list[Event]) -> None:
-        """A delta of an open block; one for a block that is not open is dropped."""
+        """Add a delta to an open block; drops one for a block that is not open."""
         if key == self._current and key is not None:
             out.append(event)
         elif key in self._waiting:
             self._waiting[key].append(event)
 
     def close(self, key: Hashable, out: list[Event]) -> None:
-        """A block is complete; the next waiting one takes its place."""
+        """Complete a block, and continue with the next waiting one."""
         if key != self._current:
             if key in self._waiting:
                 self._closed.add(key)
@@ -67,7 +64,7 @@ class Sequencer:
                 self._current = following
 
     def close_all(self, out: list[Event]) -> None:
-        """The answer ends: every block is complete."""
+        """Complete every block at the end of the response."""
         self._closed.update(self._waiting)
         if self._current is not None:
             self.close(self._current, out)

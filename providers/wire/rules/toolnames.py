@@ -1,8 +1,7 @@
 """Tool names that every vendor takes, and the way back to the client's own.
 
-A name outside `[A-Za-z0-9_-]{1,64}` (or of a Responses namespace) is rewritten the same way every
-time, so that nothing has to be remembered between a request and its answer: the client's own tools
-say which name was meant.
+A name outside `[A-Za-z0-9_-]{1,64}` (or of a Responses namespace) is rewritten deterministically.
+No state is needed between a request and its response: the client's own tools give the name back.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ CUSTOM_SCHEMA: Final[JsonObject] = {
 
 
 def wire_name(name: str, namespace: str | None = None) -> str:
-    """The name as it goes to another vendor."""
+    """Return a tool's name for another vendor."""
     full = f"{namespace}__{name}" if namespace else name
     if _PLAIN.fullmatch(full):
         return full
@@ -39,9 +38,7 @@ def wire_name(name: str, namespace: str | None = None) -> str:
 
 
 def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
-    """The client's tools by the name the provider will call them; only those whose call must be
-    rewritten.
-    """
+    """Return the tools whose calls must be rewritten, by their name at the provider."""
     found: dict[str, Tool] = {}
     for tool in tools:
         if tool.raw is not None:
@@ -53,8 +50,9 @@ def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
 
 
 def safe_id(call_id: str) -> str:
-    """A tool call's id in the characters and the length every vendor takes; the same id gives the
-    same result.
+    """Return a tool call's id in characters and length that every vendor takes.
+
+    Deterministic: equal ids give equal results.
     """
     if _PLAIN_ID.fullmatch(call_id):
         return call_id
