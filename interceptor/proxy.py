@@ -45,6 +45,9 @@ class Proxy:
         require_token: clients must show a client token.
         rules: who may call; None: only by loopback names and `host`.
         idle_timeout_s: how long a provider may be silent.
+        own_call_timeout_s: how long a provider may take to begin its response to a request that
+            the proxy sends again by itself; None: no limit of its own.
+        stream_over_bytes: responses over this size are never held; None: no such size.
         grants: what the console may send again; None: nothing.
         options: further mitmproxy options.
         listeners: sockets to accept from, instead of opening one at host:port.
@@ -65,6 +68,8 @@ class Proxy:
         require_token: bool = False,
         rules: GuardRules | None = None,
         idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
+        own_call_timeout_s: float | None = None,
+        stream_over_bytes: int | None = None,
         grants: GrantBook | None = None,
         options: dict[str, object] | None = None,
         listeners: Sequence[socket] = (),
@@ -85,6 +90,8 @@ class Proxy:
             require_token=require_token,
             rules=rules or guard_rules(host, (), ()),
             idle_timeout_s=idle_timeout_s,
+            own_call_timeout_s=own_call_timeout_s,
+            stream_over_bytes=stream_over_bytes,
             grants=grants or NoGrants(),
             runs=self.runs,
             overrides=overrides,

@@ -12,18 +12,22 @@ import sys
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ccproxy_site.process.journal import SOCKET, JournalHandler
 from flows.redaction.redactor import Redactor
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError
 
+if TYPE_CHECKING:
+    from interceptor.config.files.server import ServerSettings
+
 MAX_BYTES = 10 * 1024 * 1024
 BACKUP_COUNT = 3
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # They tell each request's URL and headers; the record has those. Heard at DEBUG alone.
-_CHATTY = ("asyncio", "daphne", "h2", "httpcore", "httpx", "twisted", "mitmproxy.proxy.server")
+_CHATTY = ("asyncio", "daphne", "h2", "httpcore", "httpx", "twisted")
 # Not heard at DEBUG either: every compressed header field, every statement of a migration, and a
 # traceback for every absent template variable.
 _NEVER_DEBUG = ("hpack", "django.db.backends.schema", "django.template")
@@ -105,8 +109,37 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
         )
 
 
+_MITMPROXY_LEVELS = {
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "alert": logging.INFO + 1,  # as in mitmproxy.log, which costs 40 ms to import
+    "debug": logging.DEBUG,
+}
+
+
+def log_as_set(settings: ServerSettings, directory: Path) -> None:
+    """Set up the log that the server settings name.
+
+    Raises:
+        ConfigError: the log file cannot be written.
+    """
+    journal = settings.journal_name(directory) if settings.use_journal else ""
+    configure_logging(
+        settings.log_path(directory),
+        settings.log_level,
+        to_stderr=not journal,
+        journal=journal,
+        mitmproxy=settings.inspector.mitmproxy.termlog_verbosity,
+    )
+
+
 def configure_logging(
-    log_file: Path | None, level: str, to_stderr: bool, journal: str = ""
+    log_file: Path | None,
+    level: str,
+    to_stderr: bool,
+    journal: str = "",
+    mitmproxy: str = "warn",
 ) -> None:
     """Set up the root logger; what was set up before is replaced.
 
@@ -116,6 +149,8 @@ def configure_logging(
         to_stderr: write to standard error too.
         journal: identifier to log to the systemd journal under; without a journal, standard error
         takes its place.
+        mitmproxy: lowest level of mitmproxy's own lines: error, warn, alert, info or debug. They
+        are subject to `level` too.
 
     Raises:
         ConfigError: when the level is unknown or the file cannot be written.
@@ -126,7 +161,7 @@ def configure_logging(
     handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
     journal_there = bool(journal) and SOCKET.exists()
     if journal_there:
-        handlers.append(JournalHandler(journal))
+        handlers.append(JournalHandler(journal, SOCKET))
     if to_stderr or (journal and not journal_there):
         handlers.append(logging.StreamHandler(sys.stderr))
     root = logging.getLogger()
@@ -138,6 +173,8 @@ def configure_logging(
         root.addHandler(handler)
     root.setLevel(level.upper())
     _quieten(is_debug=root.level <= logging.DEBUG)
+    # A logger's level hides the root's, so the stricter one is set.
+    logging.getLogger("mitmproxy").setLevel(max(_MITMPROXY_LEVELS[mitmproxy], root.level))
     logging.captureWarnings(True)
     if journal and not journal_there:
         root.warning(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from mitmproxy.utils.human import parse_size
+
 from flows.writer.retention import RetentionPolicy
 from interceptor.config.files.server import ServerSettings
 
@@ -24,6 +26,15 @@ def mitmproxy_options(settings: ServerSettings) -> dict[str, object]:
         "ssl_insecure": chosen.ssl_insecure,
         "ssl_verify_upstream_trusted_ca": chosen.ssl_verify_upstream_trusted_ca,
     }
+
+
+def stream_over_bytes(settings: ServerSettings) -> int | None:
+    """Return the size from which responses stream.
+
+    mitmproxy's own option of this name would stream requests too, before a hook or a rule has
+    read them.
+    """
+    return parse_size(settings.inspector.mitmproxy.stream_large_bodies)
 
 
 def retention_policy(settings: ServerSettings) -> RetentionPolicy:

@@ -16,9 +16,14 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from ccproxy_site.process.proxy_options import mitmproxy_options, retention_policy
+from ccproxy_site.process.proxy_options import (
+    mitmproxy_options,
+    retention_policy,
+    stream_over_bytes,
+)
 from ccproxy_site.process.service import Service, ServiceList
 from ccproxy_site.process.services import (
+    FlowLogService,
     LiveViewService,
     LoginsService,
     ProxyService,
@@ -28,7 +33,7 @@ from ccproxy_site.process.services import (
 )
 from ccproxy_site.version import product_version
 from flows.live.bus import LiveBus
-from flows.record import FanOut
+from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
 from flows.writer.thread import FlowWriter
@@ -40,6 +45,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.instances.endpoints import Endpoints
 from interceptor.instances.processes import own_instance, running_instances
+from interceptor.operate.flow_log import FlowLog
 from interceptor.operate.keylog import log_tls_secrets
 from interceptor.operate.open_files import raise_open_files_limit
 from interceptor.proxy import Proxy
@@ -103,6 +109,8 @@ class Runtime:
             retention=retention_policy(settings),
         )
         self._live = LiveBus(self._redactor)
+        detail = inspector.mitmproxy.flow_detail
+        self._flow_log = FlowLog(detail, self._redactor) if detail else None
         self._resolver = CredentialResolver(
             open_keyring=keyring,
             secrets=SECRETS,
@@ -172,6 +180,8 @@ class Runtime:
             WatcherService(self._make_watcher()),
             self._proxy,
         ]
+        if self._flow_log is not None:
+            services.insert(0, FlowLogService(self._flow_log))
         if self._console is not None:
             services.insert(0, self._console)
         if not django_settings.REDIS_URL:  # with Redis, Celery beat renews: see providers.tasks
@@ -182,7 +192,7 @@ class Runtime:
         settings = self.settings
         return Proxy(
             store=self._store,
-            sink=FanOut(self._writer, self._live),
+            sink=self._sink(),
             resolver=self._resolver,
             host=settings.host,
             port=settings.port,
@@ -191,12 +201,20 @@ class Runtime:
             require_token=self._require_token,
             rules=guard_rules(settings.host, settings.allowed_hosts, settings.allowed_origins),
             idle_timeout_s=settings.stream_idle_timeout_seconds,
+            own_call_timeout_s=settings.provider_timeout,
+            stream_over_bytes=stream_over_bytes(settings),
             grants=DatabaseGrants(),
             options=mitmproxy_options(settings),
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),
             overrides=self._overrides,
         )
+
+    def _sink(self) -> Sink:
+        sinks: list[Sink] = [self._writer, self._live]
+        if self._flow_log is not None:
+            sinks.append(self._flow_log)
+        return FanOut(*sinks)
 
     def _wireguard_settings(self) -> WireGuardSettings:
         return WireGuardSettings(

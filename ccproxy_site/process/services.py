@@ -10,6 +10,7 @@ from flows.live.bus import LiveBus
 from flows.live.catch_up import answer_pages
 from flows.writer.thread import FlowWriter
 from interceptor.config.snapshot.watch import ConfigWatcher
+from interceptor.operate.flow_log import FlowLog
 from interceptor.proxy import Proxy
 from providers.auth.logins import OAuthLogins
 from providers.auth.proactive import ProactiveRenewal
@@ -35,6 +36,23 @@ class WriterService:
     async def stop(self) -> None:
         """Write what is queued."""
         await asyncio.to_thread(self._writer.close, WRITER_DRAIN_TIMEOUT_S)
+
+
+class FlowLogService:
+    """The lines in the log about flows."""
+
+    name = "the flow log"
+    stop_limit_s = MARGIN_S
+
+    def __init__(self, flow_log: FlowLog) -> None:
+        self._flow_log = flow_log
+
+    async def start(self) -> None:
+        """Its thread begins with the first flow."""
+
+    async def stop(self) -> None:
+        """Write what waits."""
+        await self._flow_log.close()
 
 
 class LiveViewService:

@@ -83,15 +83,12 @@ def _prepare(
     from django.conf import settings as django_settings
 
     django.setup()
-    from ccproxy_site.process.logging import configure_logging
+    from ccproxy_site.process.logging import log_as_set
     from ccproxy_site.process.runtime import Runtime
     from interceptor.instances.endpoints import Endpoints
 
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
-    journal = settings.journal_name(directory) if settings.use_journal else ""
-    configure_logging(
-        settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal
-    )
+    log_as_set(settings, directory)
     return Runtime(
         settings,
         directory,

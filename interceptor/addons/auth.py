@@ -61,6 +61,7 @@ class AuthAddon:
         flow.request.headers.fields = with_credential(before, credential)
         _note(state, before, flow.request.headers.fields, began)
         state.exchange.credential = credential
+        state.sent_again_ms = state.ms()
         send_again(flow)
 
     def responseheaders(self, flow: HTTPFlow) -> None:

@@ -51,6 +51,8 @@ def build_chain(
     require_token: bool,
     rules: GuardRules,
     idle_timeout_s: float,
+    own_call_timeout_s: float | None = None,
+    stream_over_bytes: int | None = None,
     grants: GrantBook,
     runs: RunBook | None = None,
     overrides: Overrides | None = None,
@@ -59,7 +61,7 @@ def build_chain(
     Perplexity have their places in it when they come.
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
-    record = RecordAddon(sink)
+    record = RecordAddon(sink, stream_over_bytes)
     hellos = ClientHelloAddon()
     addons = [
         hellos,
@@ -76,7 +78,7 @@ def build_chain(
         EgressAddon(),
         WebSocketAddon(),
         TranslateAddon(),
-        TimeoutsAddon(idle_timeout_s=idle_timeout_s),
+        TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),
         record,
         AuthAddon(store, resolver),
     ]

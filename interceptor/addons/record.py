@@ -36,8 +36,10 @@ UNRECORDED_PATHS = ("/", "/health")
 class RecordAddon:
     """Knows the running flows: hands them over, counts them, lets a shutdown wait for them."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, stream_over_bytes: int | None = None) -> None:
         self._sink = sink
+        self._stream_over_bytes = stream_over_bytes
+        """Responses over this size stream even where others are held; None: no such size."""
         self._active: dict[str, tuple[HTTPFlow, FlowState]] = {}
         self._ticker: asyncio.Task[None] | None = None
         self._unannounced: dict[str, None] = {}
@@ -91,7 +93,9 @@ class RecordAddon:
             if is_event_stream(response):
                 self._announce_soon(flow.id)
             response.stream = state.tee
-        elif not state.hold_answer and _should_stream(flow, response):
+        elif not state.hold_answer and (
+            _should_stream(flow, response) or self._is_large(flow, response)
+        ):
             translation = state.translation
             if translation is not None:
                 rewrite_head(response, translation, streamed=True)
@@ -105,6 +109,13 @@ class RecordAddon:
             _frame(flow, response)
             if live:
                 self._announce_soon(flow.id)
+
+    def _is_large(self, flow: HTTPFlow, response: Response) -> bool:
+        """Return True for a body that `stream_large_bodies` does not want in memory."""
+        if self._stream_over_bytes is None or flow.request.method == "HEAD":
+            return False
+        length = response.headers.get("content-length", "")
+        return length.isdecimal() and int(length) > self._stream_over_bytes
 
     def response(self, flow: HTTPFlow) -> None:
         """The answer is complete; a websocket only begins here."""

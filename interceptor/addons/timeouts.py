@@ -40,6 +40,8 @@ class TimeoutsAddon:
     Args:
         idle_timeout_s: how long a provider may be silent, before its answer begins and within it.
         connect_timeout_s: how long a connection to it may take.
+        own_call_timeout_s: how long it may take to begin its response to a request that the proxy
+        sent again by itself; None: as long as to any other.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class TimeoutsAddon:
         *,
         idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        own_call_timeout_s: float | None = None,
     ) -> None:
         self._idle_s = idle_timeout_s
         self._connect_s = connect_timeout_s
+        self._own_call_s = own_call_timeout_s
         self._waiting: dict[str, _Waiting] = {}
         self._ticker: asyncio.Task[None] | None = None
 
@@ -122,6 +126,9 @@ class TimeoutsAddon:
             and waiting.flow.server_conn.connected
         )
         limit_s = self._idle_s if connected else min(self._connect_s, self._idle_s)
+        own_call_s = self._own_call_limit_s(waiting)
+        if own_call_s is not None and own_call_s < limit_s:
+            limit_s = own_call_s
         if silent_s < limit_s:
             return
         connection = _connection_of(handler, waiting.flow, connected=connected)
@@ -135,11 +142,16 @@ class TimeoutsAddon:
         waiting.state.error_status = 504
         _close(handler, connection)
 
+    def _own_call_limit_s(self, waiting: _Waiting) -> float | None:
+        """Return `provider_timeout` while a second try waits for its response, else None."""
+        is_waiting = waiting.state.sent_again_ms is not None and waiting.flow.response is None
+        return self._own_call_s if is_waiting else None
+
 
 def _last_sign_ms(waiting: _Waiting) -> float:
     """When something last came from the provider, in milliseconds since the flow began."""
     state, response = waiting.state, waiting.flow.response
-    began_ms = waiting.since_ms
+    began_ms = max(waiting.since_ms, state.sent_again_ms or 0.0)
     if response is not None and response.timestamp_start:
         began_ms = max(began_ms, (response.timestamp_start - state.started_at) * 1000)
     return max(began_ms, state.tee.last_ms) if state.tee else began_ms

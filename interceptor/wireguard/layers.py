@@ -10,6 +10,7 @@ from mitmproxy.net.tls import starts_like_dtls_record
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.modes import TransparentProxy
+from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.tls import ClientHello
 
 SERVER_SPEAKS_FIRST = frozenset({21, 22, 25, 110, 119, 143, 587, 2525, 3306, 5900})
@@ -34,6 +35,15 @@ class CapturedNextLayer(NextLayer):
     """
 
     name = "nextlayer"
+
+    def _ignore_connection(
+        self, context: Context, data_client: bytes, data_server: bytes
+    ) -> bool | None:
+        # `allow_hosts` and `ignore_hosts` are about captured connections. The reverse listener's
+        # upstream is a placeholder that no pattern of a user's can mean.
+        if isinstance(context.client.proxy_mode, ReverseMode):
+            return False
+        return super()._ignore_connection(context, data_client, data_server)
 
     @staticmethod
     def _get_client_hello(context: Context, data_client: bytes) -> ClientHello | None:

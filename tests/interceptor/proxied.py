@@ -37,6 +37,15 @@ from providers.provider_conf import ProviderConf
 CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"
 KEYRING = Keyring([Fernet.generate_key().decode()])
+_PROXY_ARGUMENTS = (
+    "require_token",
+    "rules",
+    "idle_timeout_s",
+    "own_call_timeout_s",
+    "stream_over_bytes",
+    "grants",
+    "overrides",
+)
 DEFAULT_HOOKS = (
     HookConf("inbound", "inject_auth", 1),
     HookConf("inbound", "extract_session_id", 2),
@@ -168,11 +177,7 @@ def running_proxy(
             port=port,
             ca_dir=CA_DIR,
             version="test",
-            **{
-                name: options.pop(name)
-                for name in ("require_token", "rules", "idle_timeout_s", "grants", "overrides")
-                if name in options
-            },
+            **{name: options.pop(name) for name in _PROXY_ARGUMENTS if name in options},
             options=options,
             wireguard=WireGuardSettings(config_dir, "127.0.0.1", port) if config_dir else None,
         )

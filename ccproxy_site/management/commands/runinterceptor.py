@@ -21,7 +21,7 @@ from ccproxy_site.process.browser import open_in_browser
 from ccproxy_site.process.database import ensure_database
 from ccproxy_site.process.file_modes import secure_files
 from ccproxy_site.process.fleet import Fleet
-from ccproxy_site.process.logging import configure_logging
+from ccproxy_site.process.logging import log_as_set
 from ccproxy_site.process.runtime import Runtime
 from ccproxy_site.process.service import Service
 from interceptor.config.files.server import ServerSettings
@@ -81,10 +81,7 @@ class Command(BaseCommand):
         directory = Path(django_settings.CONFIG_DIR)
         refuse_unbuilt(settings, directory, os.environ)
         _check_directory(directory)
-        journal = settings.journal_name(directory) if settings.use_journal else ""
-        configure_logging(
-            settings.log_path(directory), settings.log_level, to_stderr=not journal, journal=journal
-        )
+        log_as_set(settings, directory)
         secure_files(
             directory, Path(django_settings.CCPROXY_KEY_FILE), _files_elsewhere(settings, directory)
         )

@@ -91,22 +91,42 @@ class MitmproxySettings(Group):
         None, description="PEM file of further certificate authorities to trust."
     )
     stream_large_bodies: SizeText | None = Field(
-        None, description="Stream bodies over this size, e.g. 10m."
+        None,
+        description=(
+            "Pass a response over this size on in pieces where it would be held, such as an error"
+            " page; e.g. 10m. Requests are always read completely."
+        ),
     )
     body_size_limit: SizeText | None = Field(
         "200m", description="Refuse requests with a body over this size, e.g. 50m; null: no limit."
     )
-    web_open_browser: bool = Field(False, description="Open the console in a browser at start.")
+    web_open_browser: bool = Field(
+        False, description="Open the console in a browser at start, by its one-time login link."
+    )
     ignore_hosts: Texts = Field(
-        (), description="Regular expressions of hosts that are passed through untouched."
+        (),
+        description="Regular expressions of hosts; captured connections to them pass unread.",
     )
     allow_hosts: Texts = Field(
-        (), description="Regular expressions of the only hosts that are intercepted."
+        (),
+        description=(
+            "Regular expressions of hosts; captured connections to all others pass unread. Empty:"
+            " every one is read."
+        ),
     )
     termlog_verbosity: Literal["error", "warn", "info", "alert", "debug"] = Field(
-        "warn", description="What mitmproxy itself may log."
+        "warn", description="Lowest level of mitmproxy's own lines in the log."
     )
-    flow_detail: int = Field(0, ge=0, le=4, description="How much mitmproxy prints of each flow.")
+    flow_detail: int = Field(
+        0,
+        ge=0,
+        le=4,
+        description=(
+            "Lines in the log about each flow that ends. 0: none; 1: request and status; 2: and"
+            " headers; 3: and the beginning of bodies and messages; 4: and all of them. Without"
+            " secrets."
+        ),
+    )
 
 
 class InspectorSettings(Group):

@@ -82,7 +82,11 @@ class ServerSettings(Group):
         description="Identifier in the journal; null: derived from the config directory's name.",
     )
     provider_timeout: Seconds | None = Field(
-        None, description="Limit in seconds of the proxy's own calls to providers; null: none."
+        None,
+        description=(
+            "How long a provider may take to begin its response to a request that the proxy sends"
+            " again by itself, after a 401; null: as long as to any other."
+        ),
     )
     shutdown_timeout_seconds: float = Field(
         10, ge=0, description="How long open streams may go on after a request to stop."

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mitmproxy.log import ALERT
 
 from ccproxy_site.process import logging as site_logging
-from ccproxy_site.process.logging import configure_logging, escape_controls
+from ccproxy_site.process.logging import configure_logging, escape_controls, log_as_set
 from flows.redaction.redactor import mark
+from interceptor.config.files.server import ServerSettings
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError
 
@@ -35,6 +39,7 @@ def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(level)
+    logging.getLogger("mitmproxy").setLevel(logging.NOTSET)
     logging.captureWarnings(False)
 
 
@@ -121,7 +126,6 @@ def test_who_asks_for_debug_gets_it_of_everybody_without_secrets(log_file: Path)
     names = (
         "ccproxy.test",
         "providers.auth",
-        "mitmproxy.proxy.server",
         "django.request",
         "httpx",
         "httpcore",
@@ -137,6 +141,74 @@ def test_who_asks_for_debug_gets_it_of_everybody_without_secrets(log_file: Path)
     configure_logging(log_file, "INFO", to_stderr=False)
     logging.getLogger("httpx").info("quiet again")
     assert "quiet again" not in log_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "heard"),
+    [
+        ("error", ["error"]),
+        ("warn", ["error", "warning"]),
+        ("alert", ["error", "warning", "alert"]),
+        ("info", ["error", "warning", "alert", "info"]),
+        ("debug", ["error", "warning", "alert", "info", "debug"]),
+    ],
+)
+def test_termlog_verbosity_is_the_lowest_level_of_mitmproxy_s_lines(
+    log_file: Path, tmp_path: Path, verbosity: str, heard: list[str]
+) -> None:
+    settings = ServerSettings.model_validate(
+        {"log_level": "DEBUG", "inspector": {"mitmproxy": {"termlog_verbosity": verbosity}}}
+    )
+    log_as_set(settings, tmp_path)
+    others = logging.getLogger("mitmproxy.proxy.server")
+    for level in (logging.ERROR, logging.WARNING, ALERT, logging.INFO, logging.DEBUG):
+        others.log(level, "said at %s", logging.getLevelName(level).lower())
+    lines = (tmp_path / "ccproxy.log").read_text().splitlines()
+    assert [line.rsplit(" ", 1)[1] for line in lines] == heard
+
+
+@pytest.mark.parametrize(
+    ("settings", "identifier"),
+    [
+        ({"use_journal": True}, b"ccproxy-dev"),
+        ({"use_journal": True, "journal_identifier": "mine"}, b"mine"),
+    ],
+)
+def test_the_journal_is_used_under_its_identifier(
+    log_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    identifier: bytes,
+) -> None:
+    monkeypatch.setattr(site_logging, "SOCKET", tmp_path / "journal")
+    (tmp_path / "dev").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "journal"))
+        server.settimeout(5)
+        log_as_set(ServerSettings.model_validate(settings), tmp_path / "dev")
+        logger.warning("hello")
+        assert b"\nSYSLOG_IDENTIFIER=" + identifier + b"\n" in server.recv(4096)
+
+
+def test_the_log_file_is_where_the_settings_say(log_file: Path, tmp_path: Path) -> None:
+    settings = ServerSettings.model_validate({"log_file": "logs/mine.log", "log_level": "ERROR"})
+    log_as_set(settings, tmp_path)
+    logger.warning("quiet")
+    logger.error("heard")
+    assert "heard" in (tmp_path / "logs" / "mine.log").read_text()
+    assert "quiet" not in (tmp_path / "logs" / "mine.log").read_text()
+
+
+def test_mitmproxy_s_lines_are_subject_to_the_level_of_the_log(
+    log_file: Path, tmp_path: Path
+) -> None:
+    settings = ServerSettings.model_validate(
+        {"log_level": "ERROR", "inspector": {"mitmproxy": {"termlog_verbosity": "debug"}}}
+    )
+    log_as_set(settings, tmp_path)
+    logging.getLogger("mitmproxy.master").warning("quiet")
+    assert (tmp_path / "ccproxy.log").read_text() == ""
 
 
 def test_what_cannot_work_is_said_in_one_sentence(log_file: Path) -> None:

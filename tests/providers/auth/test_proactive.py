@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 
 from providers.auth import proactive
 from providers.auth.base import FileAuth
-from providers.auth.logins import OAuthLogins
+from providers.auth.logins import OAuthLogins, RefreshLimits
 from providers.auth.oauth_kinds import oauth_auth
 from providers.auth.proactive import ProactiveRenewal, headroom_s, renew_due
 from providers.auth.registry import SecretRegistry
+from providers.auth.resolve import CredentialResolver
+from providers.auth.sources import SourceFailed
 from tests.fakes.token_endpoint import TokenEndpoint
 
 
@@ -69,3 +72,40 @@ async def test_the_task_looks_again_and_stops(
     async with asyncio.timeout(5):
         await looks.wait()
     await renewal.stop()
+
+
+async def test_a_longer_headroom_of_the_settings_is_looked_ahead_too(tmp_path: Path) -> None:
+    with TokenEndpoint() as endpoint:
+        _, auth = bench(tmp_path, endpoint, 1300)
+        logins = OAuthLogins(
+            secrets=SecretRegistry(), decrypt=str, limits=RefreshLimits(headroom_s=1400)
+        )
+        assert await renew_due(logins, [auth]) == 1
+        assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize(("headroom_s", "renewals"), [(90, 0), (110, 1)])
+async def test_refresh_headroom_is_when_a_request_renews(
+    tmp_path: Path, headroom_s: float, renewals: int
+) -> None:
+    with TokenEndpoint() as endpoint:
+        _, auth = bench(tmp_path, endpoint, 100)
+        limits = RefreshLimits(headroom_s=headroom_s)
+        resolver = CredentialResolver(open_keyring=None, secrets=SecretRegistry(), limits=limits)  # type: ignore[arg-type]
+        assert await resolver.resolve("claude", auth)
+        assert len(endpoint.requests) == renewals
+
+
+async def test_refresh_timeout_limits_the_call_to_the_endpoint(tmp_path: Path) -> None:
+    may_answer = threading.Event()
+    with TokenEndpoint() as endpoint:
+        endpoint.before = lambda fields: bool(may_answer.wait(20)) and None
+        _, auth = bench(tmp_path, endpoint, -1000)
+        logins = OAuthLogins(
+            secrets=SecretRegistry(), decrypt=str, limits=RefreshLimits(timeout_s=0.2)
+        )
+        try:
+            with pytest.raises(SourceFailed, match=r"did not answer within 0\.2 s"):
+                await logins.access(auth)
+        finally:
+            may_answer.set()
