@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ def ask(proxy: Running) -> httpx.Response:
     ],
 )
 def test_hosts_of_captured_connections_do_not_concern_the_listener(
-    upstream: Upstream, options: dict[str, list[str]]
+    upstream: Upstream, options: dict[str, Any]
 ) -> None:
     with running_proxy(snapshot(provider("up", upstream.port)), **options) as proxy:
         assert ask(proxy).status_code == 200

@@ -92,14 +92,18 @@ async def test_refresh_headroom_is_when_a_request_renews(
         _, auth = bench(tmp_path, endpoint, 100)
         limits = RefreshLimits(headroom_s=headroom_s)
         resolver = CredentialResolver(open_keyring=None, secrets=SecretRegistry(), limits=limits)  # type: ignore[arg-type]
-        assert await resolver.resolve("claude", auth)
+        await resolver.resolve("claude", auth)
         assert len(endpoint.requests) == renewals
 
 
 async def test_refresh_timeout_limits_the_call_to_the_endpoint(tmp_path: Path) -> None:
     may_answer = threading.Event()
+
+    def wait(_: dict[str, Any]) -> None:
+        may_answer.wait(20)
+
     with TokenEndpoint() as endpoint:
-        endpoint.before = lambda fields: bool(may_answer.wait(20)) and None
+        endpoint.before = wait
         _, auth = bench(tmp_path, endpoint, -1000)
         logins = OAuthLogins(
             secrets=SecretRegistry(), decrypt=str, limits=RefreshLimits(timeout_s=0.2)
