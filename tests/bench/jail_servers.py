@@ -18,11 +18,11 @@ from pathlib import Path
 from mitmproxy_rs import wireguard
 
 from tests.bench.jail_client import HOST
+from tests.calls import CCPROXY
 from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
 from tests.fakes.certificates import make_authority
 
 ADDRESS = "198.51.100.7"
-_JAIL = "from ccproxy_site.cli import main; main()"
 _ADDON = """
 from ipaddress import IPv4Address
 
@@ -56,7 +56,7 @@ class Bench:
 
     def jailed(self, kind: str, *words: str) -> str:
         """Run a command in a jail; what it printed."""
-        command = [sys.executable, "-c", _JAIL, "jail", "--wireguard", kind, "--", *words]
+        command = [*CCPROXY, "jail", "--wireguard", kind, "--", *words]
         environ = {**self.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=300, check=False

@@ -15,6 +15,7 @@ from tests.browser.visit import Visit, chromium, sign_in, visiting
 from tests.e2e.conftest import REAL_KEY, config_for
 from tests.e2e.process import Interceptor, running
 from tests.fakes.upstream import Upstream
+from tests.flows.seed import seed_all
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +53,10 @@ def visit(browser: Any, interceptor: Interceptor, state: Any) -> Iterator[Visit]
     """One page at 1280 × 800; what it complains about fails the test."""
     with visiting(browser, interceptor, state) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def seeded(request: pytest.FixtureRequest, interceptor: Interceptor, state: Any) -> Interceptor:
+    """The interceptor with the rows that the module's `SEED` makes; without one, `seed_all`'s."""
+    interceptor.call(getattr(request.module, "SEED", seed_all))
+    return interceptor

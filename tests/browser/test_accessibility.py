@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser import seeds
 from tests.browser.test_flows import WIDE
 from tests.browser.visit import Visit, visiting
 from tests.conftest import need
@@ -18,20 +19,13 @@ from tests.e2e.process import Interceptor
 from tests.flows.seed import IDS
 from tests.flows.seed_session import SESSION, TURN_IDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.usefixtures("seeded"),
+]
 LOCK = Path(__file__).parent / "axe"
-SEED = """
-from tests.flows.seed import seed_all
-from tests.flows.seed_session import seed_session
-seed_all()
-seed_session()
-from tests.rows import make_provider, make_rule
-make_provider("anthropic")
-make_rule(name="opus elsewhere", match_model="opus", action="redirect", dest_host="local.example")
-from django.contrib.auth import get_user_model
-from flows.models import SavedFilter
-SavedFilter.objects.create(owner=get_user_model().objects.first(), name="failures", query="error=true", shared=True)
-"""
+SEED = seeds.every_page
 RUN = """async (rules) => (await axe.run(document, {resultTypes: ['violations'],
     ...(rules.length ? {runOnly: {type: 'rule', values: rules}} : {})})).violations.map(v =>
     [v.id, v.help, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + ' :: ' + n.failureSummary.slice(0, 300))])"""
@@ -82,11 +76,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert "EINTEGRITY" not in done.stderr, done.stderr
     need(f"axe-core from npm's registry ({done.stderr[-300:]})", done.returncode == 0)
     return (folder / "node_modules/axe-core/axe.min.js").read_text()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def seeded(interceptor: Interceptor, state: Any) -> None:
-    interceptor.orm(SEED)
 
 
 def complaints(visit: Visit, axe: str) -> list[Any]:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from tests.browser import seeds
 from tests.browser.visit import Visit, visiting
 from tests.e2e.process import Interceptor
 from tests.flows.seed import IDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.e2e]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def seeded(interceptor: Interceptor) -> None:
-    interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.usefixtures("seeded"),
+]
 
 
 def test_two_marked_rows_are_compared_with_d(visit: Visit) -> None:
@@ -106,13 +106,7 @@ def test_n_and_p_go_from_change_to_change(
 def test_losses_of_a_translation_are_listed_and_reordering_can_be_hidden(
     visit: Visit, interceptor: Interceptor
 ) -> None:
-    interceptor.orm(
-        "from flows.models import Flow\nfrom tests.parts import"
-        f" change_sides\nFlow.objects.filter(pk={IDS['chat']!r}).update(losses=[['top_k', 'the"
-        f" target has no such setting']])\nchange_sides({IDS['chat']!r}, 'client', headers=[['x-a',"
-        f" '1'], ['x-b', '2']])\nchange_sides({IDS['chat']!r}, 'forwarded', headers=[['x-b', '2'],"
-        " ['x-a', '1']])"
-    )
+    interceptor.call(seeds.loss_and_reordering, "chat")
     visit.page.set_default_timeout(8000)
     page = visit.go(f"/flows/{IDS['chat']}/?tab=changes")
     assert "top_k" in page.inner_text(".change") and "no such setting" in page.inner_text(".change")

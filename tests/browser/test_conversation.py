@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser import seeds
 from tests.browser.test_flows import WIDE
 from tests.browser.visit import visiting
 from tests.e2e.process import Interceptor
@@ -18,27 +19,8 @@ from tests.fakes.upstream import Upstream, sse
 from tests.flows.seed_session import SESSION, TURN_IDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
-SEED = """
-from datetime import timedelta
-from django.utils.timezone import now
-from flows.models import UsageDaily
-from tests.flows.seed_session import seed_session
-seed_session()
-for n in range(12):
-    for m in range(4):
-        UsageDaily.objects.create(
-            day=now().date() - timedelta(days=n * 2), provider="anthropic", model=f"model-{m}", session_id="s",
-            requests=9 + n, input_tokens=1000 * (n + 1) * (m + 1), output_tokens=500, cache_read_tokens=600 * n,
-            cost_usd=0.4 * (m + 1) + 0.1 * n,
-        )
-"""
+SEED = seeds.session_and_usage
 LIVE_SESSION = "99990001-2222-4333-8444-555566667777"
-
-
-@pytest.fixture(scope="module")
-def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
-    interceptor.orm(SEED)
-    return interceptor
 
 
 def answer(text: str, **usage: int) -> list[bytes]:

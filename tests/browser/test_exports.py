@@ -14,12 +14,11 @@ from tests.browser.visit import Visit, visiting
 from tests.e2e.process import Interceptor
 from tests.flows.seed import IDS
 
-pytestmark = [pytest.mark.browser, pytest.mark.e2e]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def seeded(interceptor: Interceptor) -> None:
-    interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.usefixtures("seeded"),
+]
 
 
 def test_a_har_answers_in_the_providers_place(

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser import seeds
 from tests.browser.visit import Visit, visiting
 from tests.e2e.conftest import REAL_KEY
 from tests.e2e.process import Interceptor
@@ -30,12 +31,6 @@ WIDE = (
     " *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e =>"
     " e.outerHTML.slice(0, 120))"
 )
-
-
-@pytest.fixture(scope="module")
-def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
-    interceptor.orm("from tests.flows.seed import seed_all; seed_all()")
-    return interceptor
 
 
 def words(*texts: str) -> list[bytes]:
@@ -138,8 +133,7 @@ def test_the_pill_counts_what_came_while_reading_further_down(
     visit: Visit, interceptor: Interceptor, upstream: Upstream, seeded: Interceptor
 ) -> None:
     upstream.scripts.clear()
-    add = "add_flow(f'00000000-0000-4000-9000-{number:012d}', 100 + number)"
-    interceptor.orm(f"from tests.flows.seed import add_flow\nfor number in range(30): {add}")
+    interceptor.call(seeds.many_flows, 30)
     page = visit.go("/flows/")
     page.locator("#live.on").wait_for()
     before = page.locator("tr.flow").count()
@@ -216,11 +210,7 @@ def test_a_fold_is_filled_when_opened(visit: Visit, seeded: Interceptor) -> None
     big = json.dumps(
         {"nested": {"tools": [{"name": f"tool{n}", "text": "x" * 900} for n in range(40)]}}
     )
-    seeded.orm(
-        "from tests.flows.seed import *\n"
-        "flow = add_flow('00000000-0000-4000-9000-00000000b0d1', 500)\n"
-        f"add_side(flow, 'client', {{}}, {big!r}.encode())"
-    )
+    seeded.call(seeds.flow_with_body, "00000000-0000-4000-9000-00000000b0d1", big)
     page = visit.go("/flows/00000000-0000-4000-9000-00000000b0d1/?tab=client")
     page.locator("summary", has_text="nested").click()
     tools = page.locator("details[hx-get]", has_text="tools")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser import seeds
 from tests.browser.visit import Visit, visiting
 from tests.conftest import ROOT
 from tests.e2e.process import Interceptor
@@ -18,32 +19,7 @@ from tests.flows.seed_session import SESSION, TURN_IDS
 
 GUIDE = (ROOT / "docs/console.md").read_text()
 MAX_PICTURE_BYTES = 150_000
-SEED = """
-from datetime import timedelta
-from django.utils.timezone import now
-from django.contrib.auth import get_user_model
-from flows.models import Flow, SavedFilter, UsageDaily
-from tests.flows import seed
-from tests.flows.seed_session import seed_session
-from tests.rows import make_provider, make_rule
-for make in (seed.seed_anthropic, seed.seed_redirect, seed.seed_websocket, seed.seed_live, seed.seed_small):
-    make()
-seed_session()
-for name, cost in (("anthropic", "0.0142"), ("chat", "0.00031"), ("google", "0.00012"), ("redirect", "0")):
-    Flow.objects.filter(pk=seed.IDS[name]).update(cost_usd=cost)
-make_provider("anthropic")
-make_rule(name="opus elsewhere", match_model="opus", action="redirect", dest_host="local.example")
-owner = get_user_model().objects.first()
-for name, query in (("failures", "error=true"), ("expensive", "cost_min_usd=1"), ("slow", "duration_min_ms=30000")):
-    SavedFilter.objects.create(owner=owner, name=name, query=query, shared=name == "failures")
-for day in range(12):
-    for model in range(4):
-        UsageDaily.objects.create(
-            day=now().date() - timedelta(days=day * 2), provider="anthropic", model=f"model-{model}", session_id="s",
-            requests=9 + day, input_tokens=1000 * (day + 1) * (model + 1), output_tokens=500,
-            cache_read_tokens=600 * day, cost_usd=0.4 * (model + 1) + 0.1 * day,
-        )
-"""
+SEED = seeds.guide
 FLOW, TURN = f"/flows/{IDS['redirect']}/", f"/flows/{TURN_IDS[1]}/"
 SCREENS = {
     "list": ("/flows/", "tr.flow"),
@@ -71,12 +47,6 @@ SCREENS = {
     "rules": ("/admin/providers/transformrule/", "#changelist"),
     "credentials": ("/admin/providers/provider/auth-board/", "table"),
 }
-
-
-@pytest.fixture(scope="module")
-def seeded(interceptor: Interceptor, state: Any) -> Interceptor:
-    interceptor.orm(SEED)
-    return interceptor
 
 
 def opened(visit: Visit, name: str) -> None:

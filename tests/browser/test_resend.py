@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser import seeds
 from tests.browser.visit import Visit, visiting
 from tests.e2e.conftest import REAL_KEY
 from tests.e2e.process import Interceptor, wait_until
@@ -224,24 +225,13 @@ def test_a_request_that_nobody_takes_says_so(
     assert interceptor.flow(again)["status_code"] == 500
 
 
-def issued(interceptor: Interceptor, flow_id: str, **fields: str) -> str:
-    """A grant as the console writes it, without anybody who sends; its token."""
-    given = "".join(f", {name}={value!r}" for name, value in fields.items())
-    return interceptor.orm(
-        "from flows.models import Resend; from interceptor.resend.grant_store import issue\n"
-        f"print(issue(Resend(flow_id={flow_id!r}{given})))"
-    ).strip()
-
-
 def test_forged_used_and_old_grants_never_reach_the_provider(
     interceptor: Interceptor, upstream: Upstream
 ) -> None:
     original = ask(interceptor, upstream)
-    token, old = issued(interceptor, original), issued(interceptor, original)
-    interceptor.orm(
-        "from flows.models import Resend; from interceptor.access.grant import token_digest\n"
-        f"Resend.objects.filter(token_sha256=token_digest({old!r})).update(expires_at='2026-01-01T00:00:00Z')"
-    )
+    token = interceptor.call(seeds.grant, original)
+    old = interceptor.call(seeds.grant, original)
+    interceptor.call(seeds.expire_grant, old)
 
     def show(shown: str, **more: str) -> int:
         headers = {"x-api-key": "sk-ccproxy-up", "x-ccproxy-resend": shown, **more}

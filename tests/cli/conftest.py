@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
-CCPROXY = (sys.executable, "-c", "from ccproxy_site.cli import main; main()")
+from tests.calls import CCPROXY, ROOT
 
 
 @dataclass

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import CCPROXY, Cli
+from tests.calls import CCPROXY
+from tests.cli.conftest import Cli
 from tests.conftest import need
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interceptor.operate.logtail import reopened, tail_offset
-from tests.cli.conftest import CCPROXY
+from tests.calls import CCPROXY
 
 
 def test_it_works(ccproxy):

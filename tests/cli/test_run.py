@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from interceptor.config.files.server import ServerSettings
 from jail.withproxy import proxy_variables, split_options
-from tests.cli.conftest import CCPROXY
+from tests.calls import CCPROXY, ROOT
 
 NAMES = ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "GOOGLE_GEMINI_BASE_URL")
 
@@ -133,11 +134,7 @@ def test_a_wildcard_bind_is_reached_by_loopback():
 
 
 def test_manage_py_runs_it_too(ccproxy):
-    manage = (
-        CCPROXY[0],
-        "-c",
-        "import sys; sys.argv[0] = 'manage.py'; from ccproxy_site.cli import manage; manage()",
-    )
+    manage = (sys.executable, str(ROOT / "manage.py"))
     done = subprocess.run(
         [*manage, "withproxy", "--", "sh", "-c", "exit 5"],
         env=ccproxy.environ(),

@@ -19,6 +19,7 @@ import httpx
 
 from flows.bodies.packed_body import unpack
 from flows.sides import HookTrace, read_sides, read_traces
+from tests.calls import call_elsewhere
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30.0
@@ -169,25 +170,9 @@ class Interceptor:
             check=False,
         )
 
-    def orm(self, code: str) -> str:
-        """Run statements against the models, in a process of their own; returns what they
-        printed.
-        """
-        setup = (
-            "import django; django.setup()\nfrom providers.models import *\nfrom interceptor.models"
-            " import *\n"
-        )
-        environ = {**self.environ, "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings"}
-        done = subprocess.run(
-            [sys.executable, "-c", setup + code],
-            cwd=ROOT,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def call[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the result of a function that ran on this configuration's database."""
+        return call_elsewhere(function, self.environ, *args, **kwargs)
 
     def settle(self) -> None:
         """Return once the newest configuration runs."""

@@ -13,28 +13,20 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.process import Interceptor
+from tests.e2e.process import ROOT, Interceptor
 from tests.fakes.upstream import Upstream
 
 CLIENTS = 8
 LOCK_S = float(os.environ.get("CCPROXY_TEST_LOCK_S", "6"))
 """Twenty seconds or more show that the writer outlasts SQLite's own patience."""
 
-_HOLD = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-connection.execute("begin immediate")
-print("locked", flush=True)
-sys.stdin.readline()
-connection.execute("commit")
-"""
-
 
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[None]:
     """Hold the write lock in another process."""
     with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(database)],
+        [sys.executable, "-m", "tests.e2e.lock_holder", str(database)],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

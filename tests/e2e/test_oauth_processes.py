@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.process import Interceptor, free_port, running
+from tests.e2e.process import ROOT, Interceptor, free_port, running
 from tests.fakes.postgres import postgres
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream
@@ -181,25 +180,6 @@ def test_a_refresher_that_is_killed_does_not_stop_the_others(site: Site, step: s
             assert site.post(0).status_code == 200
 
 
-VENDOR = textwrap.dedent("""
-    import json, os, random, sys, time, urllib.parse, urllib.request
-    path, endpoint, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    chance, end = random.Random(sys.argv[4]), time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(chance.uniform(0.4, 1.2))
-        content = json.load(open(path))
-        fields = {"grant_type": "refresh_token", "client_id": "cli", "refresh_token": content["refresh_token"]}
-        request = urllib.request.Request(endpoint, urllib.parse.urlencode(fields).encode())
-        answer = json.load(urllib.request.urlopen(request))
-        time.sleep(chance.uniform(0, 0.2))
-        content |= {k: answer[k] for k in ("access_token", "refresh_token")}
-        content["expires_at"] = (time.time() + answer["expires_in"]) * 1000
-        with open(path + ".new", "w") as file:
-            json.dump(content, file)
-        os.replace(path + ".new", path)
-""")
-
-
 def test_the_vendors_own_program_at_the_same_file(site: Site) -> None:
     """It renews at random times without any lock, which makes the token before void at once."""
     seconds, seed = float(os.environ.get("CCPROXY_TEST_VENDOR_SECONDS", "10")), str(random.random())
@@ -208,14 +188,14 @@ def test_the_vendors_own_program_at_the_same_file(site: Site) -> None:
         site.start(stack, 2)
         arguments = [
             sys.executable,
-            "-c",
-            VENDOR,
+            "-m",
+            "tests.e2e.vendor_program",
             str(site.file),
             site.endpoint.url,
             str(seconds),
             seed,
         ]
-        vendor = subprocess.Popen(arguments)
+        vendor = subprocess.Popen(arguments, cwd=ROOT)
         statuses: list[int] = []
         while vendor.poll() is None:
             statuses.append(site.post(len(statuses)).status_code)

@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.e2e import raw
+from tests.e2e import raw, steps
 from tests.e2e.canaries import Canaries, cells
 from tests.e2e.conftest import provider_yaml
 from tests.e2e.console import Console
@@ -72,8 +72,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         config = write_sources(folder, upstream, endpoint, broken)
         with running(Interceptor(folder, config, CCPROXY_LOG_LEVEL="DEBUG")) as process:
             use = Used(process, Canaries(CANARIES), upstream)
-            save = "from providers.models import Provider\nrow=Provider.objects.get(name='key')\n"
-            process.orm(f"{save}row.secret={CANARIES['key']!r}; row.save()")
+            process.call(steps.store_key, "key", CANARIES["key"])
             process.settle()
             with Console(process) as console, listening(console, "/ws/flows/", use.live):
                 for provider in ("key", "file", "command", "login"):
@@ -461,11 +460,7 @@ def test_pages(used: Used) -> None:
     """Every model's list and change pages, and every page that can be reached from there and from
     the flow list.
     """
-    registered = (
-        "from django.contrib import admin\n"
-        "for m in admin.site._registry: print(f'/admin/{m._meta.app_label}/{m._meta.model_name}/')"
-    )
-    lists = used.process.orm(registered).split()
+    lists = used.process.call(steps.admin_lists)
     assert len(lists) > 10
     with Console(used.process) as console:
         flows = [f"/flows/{flow['id']}/" for flow in used.process.flows()[::4]]
@@ -509,16 +504,6 @@ def _worth(link: str) -> bool:
     )
 
 
-COMMANDS = """
-import sys
-from django.core.management import call_command
-for words in {commands}:
-    print("@@@", words[0])
-    call_command(*words)
-    sys.stdout.flush()
-"""
-
-
 def test_commands(used: Used) -> None:
     flow = used.process.flows()[0]["id"]
     commands = [
@@ -530,9 +515,9 @@ def test_commands(used: Used) -> None:
         ["flows", "as", "curl", flow],
         ["flows", "as", "markdown", flow, "--forwarded"],
     ]
-    parts = used.process.orm(COMMANDS.format(commands=commands)).split("@@@ ")
-    assert len(parts) == len(commands) + 1
-    for part in parts[1:]:
+    printed = used.process.call(steps.printed_by, commands)
+    assert len(printed) == len(commands)
+    for part in printed:
         assert len(part) > 100, part
         assert used.canaries.found_in(part.encode()) == [], part[:50]
     logs = used.process.manage("interceptorlogs", "-n", "5000").stdout

@@ -23,7 +23,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from flows.sides import read_sides
-from tests.e2e import raw
+from tests.e2e import raw, steps
 from tests.e2e.console import Console
 from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
 from tests.e2e.test_stream import BODY, delta
@@ -249,10 +249,9 @@ def test_the_task_worker_renews_a_login_once_for_all(site: Site) -> None:
         wait_until(
             lambda: "ready." in (site.folder / "celery.log").read_text(), "the task worker runs"
         )
-        send = "from ccproxy_site.celery import app; app.send_task('providers.renew_logins')"
-        site.machines[0].orm(send)
+        site.machines[0].call(steps.order_renewal)
         wait_until(lambda: len(site.endpoint.requests) > before, "the login is renewed")
-        site.machines[0].orm(send)
+        site.machines[0].call(steps.order_renewal)
         with ThreadPoolExecutor(8) as pool:
             answers = list(
                 pool.map(lambda number: ask(site.machines[number % 2]).status_code, range(32))

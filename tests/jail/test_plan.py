@@ -152,11 +152,8 @@ def test_the_config_directory_is_hidden_unless_one_works_in_it(tmp_path):
 def test_folders_of_dead_launchers_are_swept_and_those_of_living_ones_not(tmp_path):
     living = state.State.create(tmp_path)
     living.write_info(command=["x"])
-    code = "import os, sys; from pathlib import Path; from jail.state import State; "
-    code += "print(State.create(Path(sys.argv[1])).folder, flush=True); os.kill(os.getpid(), 9)"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "tests.jail.killed_launcher", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     dead = Path(done.stdout.strip())
     assert dead.is_dir()
     (dead.parent / "unlocked").mkdir()

@@ -8,11 +8,10 @@ import sys
 
 import pytest
 
+from tests.calls import CCPROXY
 from tests.conftest import ROOT
 from tests.e2e.process import Interceptor
 from tests.jail import user
-
-CCPROXY = [sys.executable, "-c", "from ccproxy_site.cli import main; main()"]
 
 
 def as_user(world, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.calls import CCPROXY
 from tests.conftest import ROOT, need
 from tests.e2e.process import Interceptor, running
 from tests.fakes.certificates import make_authority
@@ -25,7 +26,6 @@ HOST = "api.anthropic.com"
 OTHER = "elsewhere.example"
 ADDRESS = "192.0.2.10"
 TOOLS = ("slirp4netns", "wireguard-go", "iptables-restore", "curl")
-_CCPROXY = "from ccproxy_site.cli import main; main()"
 _CONFIG = """
 flows: {{default_jq_filters: []}}
 inspector:
@@ -52,7 +52,7 @@ class World:
 
     def command(self, *words: str, options: tuple[str, ...] = ()) -> list[str]:
         """`ccproxy jail OPTIONS -- WORDS`, as the user."""
-        return [*user.prefix(), sys.executable, "-c", _CCPROXY, "jail", *options, "--", *words]
+        return [*user.prefix(), *CCPROXY, "jail", *options, "--", *words]
 
     def environ(self, **more: str) -> dict[str, str]:
         """The user's environment."""

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from ccproxy_site.celery import app
 from providers.tasks import renew_logins
-from tests.conftest import ROOT
+from tests.calls import call_elsewhere
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.rows import make_provider
 
@@ -35,18 +34,18 @@ def test_it_works(tmp_path: Path) -> None:
         assert endpoint.is_good(json.loads(file.read_text())["access_token"])
 
 
+def scheduled_task() -> str:
+    """Return the name of a task that is both scheduled and registered."""
+    app.loader.import_default_modules()
+    name: str = app.conf.beat_schedule["renew logins"]["task"]
+    assert name in app.tasks
+    return name
+
+
 def test_beat_runs_it_where_there_is_a_broker(tmp_path: Path) -> None:
-    code = (
-        "from ccproxy_site.celery import app; import django; django.setup();"
-        " app.loader.import_default_modules();task = app.conf.beat_schedule['renew"
-        " logins']['task']; assert task in app.tasks; print(task)"
-    )
     environ = {
         **os.environ,
         "CCPROXY_CONFIG_DIR": str(tmp_path),
         "REDIS_URL": "redis://127.0.0.1:1/0",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True
-    )
-    assert done.stdout == "providers.renew_logins\n", done.stderr
+    assert call_elsewhere(scheduled_task, environ) == "providers.renew_logins"

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 from pathlib import Path
 from typing import Any
@@ -539,25 +538,6 @@ def test_nothing_secret_is_printed(bench: Bench) -> None:
     assert isinstance(bench.auth, OAuthAuth)
 
 
-KILLED = textwrap.dedent("""
-    import asyncio, json, os, sys
-    from providers.auth import renewal, oauth_file
-    from providers.auth.oauth_kinds import oauth_auth
-    from providers.auth.registry import SecretRegistry
-    from providers.auth.resolve import CredentialResolver
-    renewal.SETTLE_S = 0
-    settings, step, rejected = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-    die = lambda *_: os._exit(9)
-    if step == "before write":
-        oauth_file.Replacement.commit = die
-    if step == "after write":
-        commit = oauth_file.Replacement.commit
-        oauth_file.Replacement.commit = lambda *a: (commit(*a), die())
-    resolver = CredentialResolver(open_keyring=None, secrets=SecretRegistry())
-    asyncio.run(resolver.refresh("claude", oauth_auth("anthropic_oauth", settings), rejected))
-""")
-
-
 @pytest.mark.parametrize("step", ["before send", "after answer", "before write", "after write"])
 async def test_a_refresher_that_is_killed_leaves_something_usable(bench: Bench, step: str) -> None:
     rejected = bench.login(expires_in_s=10**9)
@@ -566,8 +546,9 @@ async def test_a_refresher_that_is_killed_leaves_something_usable(bench: Bench, 
         "endpoint": bench.endpoint.url,
         "client_id": "client-1",
     }
+    program = [sys.executable, "-m", "tests.providers.auth.killed_refresh"]
     process = subprocess.Popen(  # noqa: ASYNC220 - it only starts here; waiting for it is done on a thread
-        [sys.executable, "-c", KILLED, json.dumps(settings), step, rejected],
+        [*program, json.dumps(settings), step, rejected],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )

@@ -10,24 +10,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+from django.core.management import call_command
+
+from ccproxy_site.celery import app
+from tests.calls import call_elsewhere
 from tests.conftest import ROOT
 from tests.e2e.process import free_port, wait_until
 from tests.fakes.redis import redis
 from tests.fakes.token_endpoint import TokenEndpoint
+from tests.rows import make_provider
 
-PREPARE = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-from providers.models import Provider
-import json, os
-config = json.loads(os.environ["LOGIN"])
-Provider.objects.create(name="claude", type="anthropic", host="x.test", auth_type="anthropic_oauth", auth_config=config)
-"""
-SEND = (
-    "import django; django.setup()\nfrom ccproxy_site.celery import app\n"
-    + "app.send_task('providers.renew_logins'); app.send_task('providers.renew_logins')"
-)
+
+def prepare(config: dict[str, str]) -> None:
+    call_command("migrate", verbosity=0)
+    make_provider("claude", host="x.test", auth_type="anthropic_oauth", auth_config=config)
+
+
+def order_twice() -> None:
+    app.send_task("providers.renew_logins")
+    app.send_task("providers.renew_logins")
 
 
 def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
@@ -42,9 +43,8 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
             "CCPROXY_CONFIG_DIR": str(tmp_path / "config"),
             "REDIS_URL": url,
             "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
-            "LOGIN": json.dumps({"file_path": str(file), "endpoint": endpoint.url}),
         }
-        run(PREPARE, environ)
+        call_elsewhere(prepare, environ, {"file_path": str(file), "endpoint": endpoint.url})
         command = [
             "-m",
             "celery",
@@ -66,7 +66,7 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
                 stderr=subprocess.STDOUT,
             )
             try:
-                run(SEND, environ)
+                call_elsewhere(order_twice, environ)
                 text = "succeeded in"
                 wait_until(
                     lambda: log.read_text().count(text) >= 2 or worker.poll() is not None,
@@ -81,10 +81,3 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
         assert len(endpoint.requests) == 1, "two workers, one renewal"
         assert endpoint.is_good(json.loads(file.read_text())["access_token"])
         assert access not in said and refresh not in said and file.read_text()[17:40] not in said
-
-
-def run(code: str, environ: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr

@@ -7,8 +7,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -23,7 +21,8 @@ from providers.base.keyring import Keyring
 from providers.credentials.key_rotation import ENCRYPTED_COLUMNS, Rotation
 from providers.fields import Ciphertext, EncryptedTextField, keyring, keyring_at
 from providers.models import AuditEntry, ConfigRevision, CredentialState, Provider
-from tests.conftest import ROOT
+from tests.calls import call_elsewhere
+from tests.providers.credentials.killed_rotation import kill_at_every_step
 from tests.rows import make_provider
 
 pytestmark = pytest.mark.django_db
@@ -159,61 +158,12 @@ def test_readers_meanwhile_never_fail(rows: None, key_file: Path) -> None:
     assert failures == []
 
 
-KILLS = """
-import os, signal, sys, json
-import django; django.setup()
-from pathlib import Path
-from django.core.management import call_command
-from django.db import connections
-from providers.credentials.key_rotation import Rotation
-from providers.base.keyring import Keyring
-from providers.models import CredentialState, Provider
-call_command("migrate", verbosity=0)
-path = Path(os.environ["CCPROXY_CONFIG_DIR"]) / "secret.key"
-Provider.objects.create(name="keyed", type="anthropic", host="x.test", auth_type="key", secret="one")
-CredentialState.objects.create(key="a", tokens="two")
-real = os.fsync
-at, done, seen = 0, False, []
-while not done:
-    connections.close_all()
-    child = os.fork()
-    if child == 0:
-        count = 0
-        def here(*_):
-            global count
-            if count == at: os.kill(os.getpid(), signal.SIGKILL)
-            count += 1
-        def fsync(descriptor):
-            here(); real(descriptor); here()
-        os.fsync = fsync  # in the middle of writing the file
-        for step in Rotation(path).run(): here()
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    done, at = not os.WIFSIGNALED(status), at + 1
-    keys = Keyring.open(path)
-    texts = [keys.decrypt(str(t)) for t in (Provider.objects.get().secret, CredentialState.objects.get().tokens)]
-    seen.append([texts, keys.size, oct(path.stat().st_mode & 0o777), os.WIFSIGNALED(status)])
-print(json.dumps(seen))
-"""
-
-
 def test_killed_at_every_step_everything_stays_readable(tmp_path: Path) -> None:
-    environ = {
-        **os.environ,
-        "CCPROXY_CONFIG_DIR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", KILLS],
-        cwd=ROOT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    environ = {**os.environ, "CCPROXY_CONFIG_DIR": str(tmp_path)}
+    seen = call_elsewhere(kill_at_every_step, environ, str(tmp_path / "secret.key"))
     assert len(seen) >= 12, "each step once, and twice around each write"
     assert all(texts == ["one", "two"] and mode == "0o600" for texts, _, mode, _ in seen)
     assert {size for _, size, _, _ in seen} == {1, 2}
-    assert seen[-1][1:] == [1, "0o600", False], "the run that was left alone ended with one key"
+    assert list(seen[-1][1:]) == [1, "0o600", False], (
+        "the run that was left alone ended with one key"
+    )

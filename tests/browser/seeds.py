@@ -1,0 +1,107 @@
+"""Rows that browser tests look at, made in the running interceptor's database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.utils.timezone import now
+
+from flows.models import Flow, Resend, SavedFilter, UsageDaily
+from interceptor.access.grant import token_digest
+from interceptor.resend.grant_store import issue
+from tests.flows import seed
+from tests.flows.seed_session import seed_session
+from tests.parts import change_sides
+from tests.rows import make_provider, make_rule
+
+OLD = "2026-01-01T00:00:00Z"
+
+
+def every_page() -> None:
+    """Give every page something to show."""
+    seed.seed_all()
+    seed_session()
+    _rule()
+    _saved("failures", "error=true")
+
+
+def session_and_usage() -> None:
+    """Add one session, and sums of 12 days and 4 models."""
+    seed_session()
+    for day in range(12):
+        for model in range(4):
+            _usage(day, model)
+
+
+def guide() -> None:
+    """Make what the pictures of docs/console.md show."""
+    seed.seed_anthropic()
+    seed.seed_redirect()
+    seed.seed_websocket()
+    seed.seed_live()
+    seed.seed_small()
+    session_and_usage()
+    costs = {"anthropic": "0.0142", "chat": "0.00031", "google": "0.00012", "redirect": "0"}
+    for name, cost in costs.items():
+        Flow.objects.filter(pk=seed.IDS[name]).update(cost_usd=cost)
+    _rule()
+    _saved("failures", "error=true")
+    _saved("expensive", "cost_min_usd=1", shared=False)
+    _saved("slow", "duration_min_ms=30000", shared=False)
+
+
+def loss_and_reordering(name: str) -> None:
+    """Let a flow look translated: one loss, and two headers that only moved."""
+    flow_id = seed.IDS[name]
+    losses = [["top_k", "the target has no such setting"]]
+    Flow.objects.filter(pk=flow_id).update(losses=losses)
+    change_sides(flow_id, "client", headers=[["x-a", "1"], ["x-b", "2"]])
+    change_sides(flow_id, "forwarded", headers=[["x-b", "2"], ["x-a", "1"]])
+
+
+def many_flows(count: int) -> None:
+    """Add empty flows, each a minute older than the one before."""
+    for number in range(count):
+        seed.add_flow(f"00000000-0000-4000-9000-{number:012d}", 100 + number)
+
+
+def flow_with_body(flow_id: str, body: str) -> None:
+    """Add an old flow with this request body."""
+    seed.add_side(seed.add_flow(flow_id, 500), "client", {}, body.encode())
+
+
+def grant(flow_id: str) -> str:
+    """Return the token of a grant as the console writes it, which nobody sends."""
+    return issue(Resend(flow_id=flow_id))
+
+
+def expire_grant(token: str) -> None:
+    """Set a grant's end to a past day."""
+    Resend.objects.filter(token_sha256=token_digest(token)).update(expires_at=OLD)
+
+
+def _rule() -> None:
+    make_provider("anthropic")
+    make_rule(
+        name="opus elsewhere", match_model="opus", action="redirect", dest_host="local.example"
+    )
+
+
+def _saved(name: str, query: str, *, shared: bool = True) -> None:
+    owner = User.objects.order_by("pk")[0]
+    SavedFilter.objects.create(owner=owner, name=name, query=query, shared=shared)
+
+
+def _usage(day: int, model: int) -> None:
+    UsageDaily.objects.create(
+        day=now().date() - timedelta(days=day * 2),
+        provider="anthropic",
+        model=f"model-{model}",
+        session_id="s",
+        requests=9 + day,
+        input_tokens=1000 * (day + 1) * (model + 1),
+        output_tokens=500,
+        cache_read_tokens=600 * day,
+        cost_usd=0.4 * (model + 1) + 0.1 * day,
+    )
