@@ -57,6 +57,8 @@ class HookStep:
     url_after: str = ""
     body_before: bytes | None = None
     body_after: bytes | None = None
+    started_ms: float = 0.0
+    """Milliseconds from the flow's beginning to the hook's, its preparation included."""
 
 
 @value

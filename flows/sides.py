@@ -64,6 +64,8 @@ class HookTrace:
     """Why it was skipped, or the error."""
     prepare_ms: float = 0.0
     apply_ms: float = 0.0
+    started_ms: float = 0.0
+    """Since the flow began."""
     changed: list[str] = field(default_factory=list)
     """What it wrote: "header:x", "body", "path", "meta:x"."""
     headers_before: Lines | None = None

@@ -19,6 +19,8 @@ from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
 from interceptor.mitm.listener import listen_on, raise_backlog
+from interceptor.request_path.surroundings import Surroundings
+from interceptor.transform.model_lists import ConfiguredModels
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
@@ -86,13 +88,17 @@ class Proxy:
             store,
             sink,
             resolver,
-            version=version,
-            require_token=require_token,
-            rules=rules or guard_rules(host, (), ()),
+            Surroundings(
+                resolver=resolver,
+                grants=grants or NoGrants(),
+                rules=rules or guard_rules(host, (), ()),
+                models=ConfiguredModels(),
+                version=version,
+                require_token=require_token,
+            ),
             idle_timeout_s=idle_timeout_s,
             own_call_timeout_s=own_call_timeout_s,
             stream_over_bytes=stream_over_bytes,
-            grants=grants or NoGrants(),
             runs=self.runs,
             overrides=overrides,
         )

@@ -31,7 +31,6 @@ from ccproxy_site.process.services import (
     WatcherService,
     WriterService,
 )
-from ccproxy_site.version import product_version
 from flows.live.bus import LiveBus
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
@@ -56,6 +55,7 @@ from providers.auth.proactive import ProactiveRenewal
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import ConfigError
+from providers.base.version import product_version
 from providers.credentials.shared_state import DatabaseLogins
 from providers.credentials.stored_logins import refresh_limits
 from providers.fields import keyring

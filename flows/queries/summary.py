@@ -36,7 +36,7 @@ _SIDE_FIELDS = (
 )  # fmt: skip
 _NO_SIDES: Mapping[str, FlowSide] = {}
 _TRACE_FIELDS = (
-    "seq", "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "changed",
+    "seq", "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "started_ms", "changed",
     "headers_before", "headers_after",
     "url_before", "url_after",
 )  # fmt: skip

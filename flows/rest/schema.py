@@ -136,6 +136,7 @@ class HookShape(_Shape):
     reason = serializers.CharField()
     prepare_ms = serializers.FloatField()
     apply_ms = serializers.FloatField()
+    started_ms = serializers.FloatField(help_text="Milliseconds since the flow began.")
     changed = serializers.ListField(child=serializers.CharField())
     headers_before = serializers.JSONField(allow_null=True)
     headers_after = serializers.JSONField(allow_null=True)

@@ -184,6 +184,7 @@ class RowBuilder:
             "outcome": step.outcome,
         }
         values |= {"prepare_ms": step.prepare_ms, "apply_ms": step.apply_ms}
+        values["started_ms"] = step.started_ms
         if step.reason:
             values["reason"] = self._texts.text(step.reason)
         if step.changed:

@@ -12,12 +12,12 @@ from time import perf_counter
 from mitmproxy.http import HTTPFlow
 
 from flows.record import HookStep
-from interceptor.addons.egress import refusal_to_inject
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.second_try import hold_unauthorized, send_again
 from interceptor.pipeline.headers import Fields
 from interceptor.pipeline.runner import as_record
+from interceptor.request_path.leave import refusal_to_inject
 from providers.auth.resolve import Credential, CredentialResolver, source_noun
 from providers.base.errors import AuthConfigError
 from providers.provider_conf import ProviderConf

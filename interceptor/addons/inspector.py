@@ -1,53 +1,34 @@
-"""First to see a flow: pins the configuration, takes the client's snapshot before anything touches
-the request.
-"""
+"""First addon of the chain: pins the configuration and keeps the client's request untouched."""
 
 from __future__ import annotations
-
-from urllib.parse import urlsplit
 
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from flows.reading.search_text import question_in
-from flows.record import HookStep, SideRecord
 from interceptor.config.snapshot.store import ConfigStore
-from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import METADATA_KEY, FlowState, state_of
-from interceptor.pipeline.body import Body
-from interceptor.pipeline.exchange import Exchange
+from interceptor.exchange.head import RequestHead
 from interceptor.pipeline.headers import HeaderMap
-from interceptor.pipeline.hook import Stage
-from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
-from interceptor.pipeline.overrides import parse_overrides
-from interceptor.pipeline.runner import as_record
-from providers.auth.resolve import CredentialResolver
-from providers.wire.detect import client_format, family_of, model_of
-
-INTERNAL_PREFIX = b"x-ccproxy-"
-NOT_DECODED = (
-    "The compressed body is damaged, in an unknown encoding, or unfolds to far more than its size:"
-    " passed on unread."
-)
-SHOW_LOSSES_HEADER = "x-ccproxy-show-losses"
+from interceptor.request_path.open_exchange import open_exchange
+from interceptor.request_path.surroundings import Surroundings
+from providers.base.loopback import is_loopback
+from providers.wire.detect import family_of
 
 
 class InspectorAddon:
     """Creates the flow's state; hooks work on its exchange, never on mitmproxy's request."""
 
-    def __init__(self, store: ConfigStore, resolver: CredentialResolver) -> None:
+    def __init__(self, store: ConfigStore, around: Surroundings) -> None:
         self._store = store
-        self._resolver = resolver
+        self._around = around
 
     def requestheaders(self, flow: HTTPFlow) -> None:
-        """Pin the snapshot, and answer errors from here on in the caller's format."""
+        """Pin the snapshot, and answer errors from here on in the client's format."""
         headers = HeaderMap(flow.request.headers.fields)
         flow.metadata[METADATA_KEY] = FlowState(
             snapshot=self._store.current,
             flow_id=flow.id,
-            source=(
-                "reverse" if isinstance(flow.client_conn.proxy_mode, ReverseMode) else "wireguard"
-            ),
+            source="reverse" if came_to_us(flow) else "wireguard",
             family=family_of(flow.request.path, headers.get),
         )
 
@@ -56,72 +37,43 @@ class InspectorAddon:
         state = state_of(flow)
         if state is None or state.observed is not None:
             return
-        request = flow.request
-        headers = HeaderMap(request.headers.fields)
-        body = request.raw_content or b""
-        state.client = SideRecord(
-            side="client",
-            http_version=request.http_version,
-            method=request.method,
-            url=client_url(flow, headers),
-            headers=as_record(headers.fields),
-            body=body,
-            body_size_bytes=len(body),
-        )
-        state.client_format = client_format(request.path, headers.get)
-        state.wants_losses = bool(headers.get(SHOW_LOSSES_HEADER))
-        state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
-        scheme, host, port = _address(flow, headers)
-        state.exchange = exchange = Exchange(
-            flow_id=flow.id,
-            method=request.method,
-            scheme=scheme,
-            host=host,
-            port=port,
-            path=request.path,
-            headers=HeaderMap(
-                tuple(f for f in headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX))
-            ),
-            body=Body(body, headers.get("content-encoding") or ""),
-            providers=state.snapshot.providers,
-            source=state.source,
-            client_format=state.client_format,
-            resolver=self._resolver,
-        )
-        if not await exchange.body.decode_off_loop():
-            state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
-        parsed = exchange.body.peek() if request.method != "GET" else None
-        state.requested_model = (
-            model_of(request.path, parsed if isinstance(parsed, dict) else None) or ""
-        )
-        state.conversation_id = conversation_id(parsed)
-        state.question = None if parsed is None else question_in(parsed)
+        head = head_of(flow)
+        body = flow.request.raw_content or b""
+        await open_exchange(state, head, body, self._around, client_url=client_url(flow))
 
 
-def _address(flow: HTTPFlow, headers: HeaderMap) -> tuple[str, str, int]:
-    """Where the client thinks it is talking to; on the reverse listener that is the proxy
-    itself.
-    """
+def came_to_us(flow: HTTPFlow) -> bool:
+    """Return True on the reverse listener; other clients were captured on their way elsewhere."""
+    return isinstance(flow.client_conn.proxy_mode, ReverseMode)
+
+
+def head_of(flow: HTTPFlow) -> RequestHead:
+    """Return mitmproxy's request as the steps of the request path see one."""
     request = flow.request
-    if not isinstance(flow.client_conn.proxy_mode, ReverseMode):
-        return request.scheme, request.host, request.port
-    scheme = "https" if flow.client_conn.tls else "http"
-    try:
-        parts = urlsplit(f"//{headers.get('host') or ''}")
-        return (
-            scheme,
-            parts.hostname or "localhost",
-            parts.port or (443 if scheme == "https" else 80),
-        )
-    except ValueError:
-        return scheme, "localhost", 80
+    head = RequestHead(
+        method=request.method,
+        path=request.path,
+        fields=request.headers.fields,
+        authority=request.authority,
+        http_version=request.http_version,
+        from_this_machine=_is_local(flow),
+    )
+    if came_to_us(flow):
+        head.scheme = "https" if flow.client_conn.tls else "http"
+    else:
+        head.scheme, head.host, head.port = request.scheme, request.data.host, request.data.port
+    return head
 
 
-def client_url(flow: HTTPFlow, headers: HeaderMap) -> str:
-    """The address as the client wrote it: on the reverse listener the Host header names the
-    proxy.
-    """
-    if isinstance(flow.client_conn.proxy_mode, ReverseMode):
+def _is_local(flow: HTTPFlow) -> bool:
+    peer = flow.client_conn.peername
+    return bool(peer) and is_loopback(peer[0].removeprefix("::ffff:"))
+
+
+def client_url(flow: HTTPFlow) -> str:
+    """Return the address as the client wrote it; on the reverse listener Host names the proxy."""
+    if came_to_us(flow):
         scheme = "https" if flow.client_conn.tls else "http"
-        return f"{scheme}://{headers.get('host') or ''}{flow.request.path}"
+        host = HeaderMap(flow.request.headers.fields).get("host") or ""
+        return f"{scheme}://{host}{flow.request.path}"
     return flow.request.pretty_url

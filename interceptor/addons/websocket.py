@@ -8,40 +8,14 @@ from dataclasses import replace
 
 from mitmproxy.http import HTTPFlow
 
-from interceptor.exchange.flow_state import FlowState, state_of
-from interceptor.exchange.own_answer import json_response
-from interceptor.pipeline.exchange import Exchange
-from interceptor.transform.dispatch import Decision
-from providers.base.names import OPENAI_RESPONSES
-from providers.wire.errors import error_body
+from interceptor.exchange.flow_state import state_of
+from interceptor.exchange.own_answer import deliver
+from interceptor.request_path.upgrade import refuse_upgrade
 
-REFUSAL = "This provider does not speak websockets here; use POST."
 NO_WEBSOCKET_HERE = (200, 403, 404, 405, 501)
 """Answers to an upgrade after which Codex tries seven times before it uses POST; 426 makes it do so
 at once.
 """
-
-
-def asks_for_websocket(ex: Exchange) -> bool:
-    """True for an upgrade request (RFC 6455, 4.1)."""
-    return (ex.headers.get("upgrade") or "").lower() == "websocket"
-
-
-def speaks_websocket(decision: Decision, state: FlowState) -> bool:
-    """Known for OpenAI's Responses endpoint; an address of no known format is tried."""
-    if decision.provider is None or state.client_format is None:
-        return True
-    return (
-        state.client_format == OPENAI_RESPONSES
-        and OPENAI_RESPONSES in decision.provider.native_formats
-    )
-
-
-def refuse_websocket(flow: HTTPFlow, state: FlowState) -> None:
-    """Answer 426 in the caller's format."""
-    state.error = REFUSAL
-    flow.response = json_response(426, error_body(state.family, 426, REFUSAL), flow.id)
-    flow.response.headers["upgrade"] = "HTTP/1.1"
 
 
 class WebSocketAddon:
@@ -62,4 +36,5 @@ class WebSocketAddon:
             return
         body = response.raw_content or b""
         state.upstream = replace(state.upstream, body=body, body_size_bytes=len(body))
-        refuse_websocket(flow, state)
+        refuse_upgrade(state)
+        deliver(flow, state)

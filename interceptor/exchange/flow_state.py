@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from flows.record import HookStep, SideRecord, WebSocketRecord
 from interceptor.pipeline.overrides import NONE, Overrides
+from providers.wire.errors import error_body
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
     from interceptor.access.grant import Grant
     from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
+    from interceptor.exchange.head import RequestHead
     from interceptor.exchange.observed_request import Observed
     from interceptor.exchange.tee import StreamTee
     from interceptor.pipeline.exchange import Exchange
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
     from providers.base.names import WireFormatName
 
 METADATA_KEY = "ccproxy"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """A JSON response that the proxy gives itself, in a provider's place."""
+
+    status_code: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beside those that every response of the proxy has."""
 
 
 @dataclass(slots=True)
@@ -40,7 +52,11 @@ class FlowState:
     hello: ClientHello | None = None
     observed: Observed | None = None
     """Set when the request passes unchanged; it has no exchange then."""
+    head: RequestHead | None = None
+    """Request line and headers as the exchange was opened with them."""
     client: SideRecord | None = None
+    answer: OwnAnswer | None = None
+    """Set by the step that ended the request; no later step runs then."""
     family: WireFormatName | None = None
     """The vendor family of the caller, in whose shape errors are written."""
     client_format: WireFormatName | None = None
@@ -84,6 +100,13 @@ class FlowState:
     def as_forwarded(self) -> bool:
         """Whether the request was already forwarded once and goes out as it is."""
         return self.resend is not None and self.resend.as_forwarded
+
+    def refuse(
+        self, status_code: int, message: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """End the request with an error in the client's format; `message` names the fix."""
+        self.error = message
+        self.answer = OwnAnswer(status_code, error_body(self.family, status_code, message), headers)
 
     def ms(self) -> float:
         """Milliseconds since the flow began."""

@@ -12,9 +12,19 @@ FLOW_HEADER = "x-ccproxy-flow"
 
 
 def answer_error(flow: HTTPFlow, state: FlowState, status_code: int, message: str) -> None:
-    """End the flow with an error that the caller's SDK understands; `message` names the fix."""
-    state.error = message
-    flow.response = error_response(state.family, status_code, message, flow.id)
+    """End the flow with an error that the client's SDK understands; `message` names the fix."""
+    state.refuse(status_code, message)
+    deliver(flow, state)
+
+
+def deliver(flow: HTTPFlow, state: FlowState) -> None:
+    """Give the client the answer that a step of the request path has set, if one has."""
+    answer = state.answer
+    if answer is None:
+        return
+    flow.response = json_response(answer.status_code, answer.body, flow.id)
+    for name, value in answer.headers:
+        flow.response.headers[name] = value
 
 
 def error_response(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from mitmproxy.http import Response
+from typing import TYPE_CHECKING
 
 from flows.record import FlowDelta
+
+if TYPE_CHECKING:
+    from mitmproxy.http import Response
 
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """More of an answer than this passes, but is not kept."""

@@ -15,8 +15,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import load_flow, load_flows
 from flows.models import Flow
-from interceptor.config.snapshot.load import load_snapshot
-from interceptor.explain.dry_run import explain
+from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.rule_trial import MAX_FLOWS, try_rule
 from interceptor.explain.sources import as_json, of_flow, of_json
 from providers.api import RuleSerializer
@@ -73,7 +72,7 @@ class ExplainView(APIView):
         except CcproxyError as exc:
             raise ParseError(str(exc)) from None
         try:
-            return Response(as_json(explain(load_snapshot(), dry)))
+            return Response(as_json(explain_as_configured(dry)))
         except CcproxyError as exc:
             raise Conflict(str(exc)) from None
 

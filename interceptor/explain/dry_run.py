@@ -1,42 +1,44 @@
-"""What the proxy would do with a request: every rule's conditions, the route, the hooks, what would
-leave. No network.
+"""Dry run of a request: rules with their conditions, route, hooks and result, without network.
 
-The very functions of the request path run on a copy of the request. Credentials are never resolved
-(a placeholder stands for them), preparations of hooks are left out, and so is a user's own code,
-which may do anything.
+The steps are those of live requests (`request_path.steps`); only their surroundings differ. No
+credential is resolved: a placeholder stands for it. Preparations of hooks are left out, and so is a
+user's own code, which may do anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from asgiref.sync import async_to_sync
 
 from flows.record import Headers, HookStep
-from interceptor.access.client_access import find_token, split_key, take_token
-from interceptor.addons.egress import refusal_to_inject, stamp_credential
-from interceptor.addons.guard import scope_refusal
-from interceptor.addons.inspector import INTERNAL_PREFIX
-from interceptor.addons.transform import change_body
-from interceptor.addons.websocket import REFUSAL, asks_for_websocket, speaks_websocket
+from interceptor.access.caller_rules import GuardRules
+from interceptor.access.client_access import split_key, take_token
+from interceptor.access.grant import NoGrants
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.head import RequestHead
 from interceptor.hooks.inject_auth import resolve_credential
-from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
-from interceptor.pipeline.headers import HeaderMap
-from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
-from interceptor.pipeline.overrides import parse_overrides
+from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.plan import Plan, PlannedHook
-from interceptor.pipeline.runner import as_record, describe_change, run_stage
-from interceptor.transform.dispatch import Decision, decide
-from interceptor.transform.match import Facts, conditions, host_names
+from interceptor.pipeline.runner import as_record
+from interceptor.request_path.admit import admit
+from interceptor.request_path.captured import intended_provider
+from interceptor.request_path.leave import refusal_to_inject
+from interceptor.request_path.open_exchange import open_exchange
+from interceptor.request_path.route import facts_of
+from interceptor.request_path.steps import STEPS, Step
+from interceptor.request_path.surroundings import Surroundings
+from interceptor.transform.dispatch import Decision
+from interceptor.transform.match import Facts, conditions
+from interceptor.transform.model_lists import ConfiguredModels
+from interceptor.wireguard.destination import Destination
+from providers.auth.base import AuthConf
 from providers.auth.resolve import DEFAULT_HEADER, Credential, source_noun
-from providers.base.errors import AuthConfigError, MalformedBody, UnsupportedByTarget
-from providers.wire.detect import client_format, family_of, model_of
+from providers.wire.detect import family_of
 
 OWN_HOOK = "your own hook would run here; a dry run leaves it out"
 NEEDS_IO = "it would run here; a dry run leaves out what asks a file or the network first"
@@ -51,11 +53,17 @@ class DryRequest:
     headers: Headers = ()
     body: bytes = b""
     source: str = "reverse"
+    """The listener: "reverse" or "wireguard"."""
+    admitted: bool = False
+    """The request was let in once: names, origins and client tokens are not checked again.
+
+    Of a recorded client token only a mark is left, which says nothing of its scope.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a rule: what it wants, what the request has, and whether that matches."""
+    """One condition of a rule: the pattern, the request's value, and whether they match."""
 
     name: str
     wanted: str
@@ -81,7 +89,8 @@ class RuleVerdict:
 class Explanation:
     """Everything a dry run found out.
 
-    Without `problem` the request would leave as `url`, `headers` and `body`.
+    With `status_code` the proxy answers itself: an error with the message `problem`, else
+    `answer`. Without it the request leaves as `url`, `headers` and `body`.
     """
 
     request: DryRequest
@@ -95,111 +104,191 @@ class Explanation:
     session_id: str = ""
     problem: str = ""
     status_code: int = 0
+    answer: bytes = b""
+    """The body of the proxy's own response."""
     url: str = ""
     headers: Headers = ()
     body: bytes = b""
 
+    @property
+    def leaves(self) -> bool:
+        """Whether anything would be sent to a provider."""
+        return not self.status_code
 
-def explain(snapshot: Snapshot, request: DryRequest) -> Explanation:
-    """Take the request through the pipeline of a snapshot.
+
+@dataclass(frozen=True, slots=True)
+class PlaceholderCredentials:
+    """Stands for the resolver of credentials: reads no source and runs no command."""
+
+    providers: Sequence[str] = ()
+
+    async def resolve(self, provider: str, auth: AuthConf) -> Credential:
+        """Return a credential whose token says whose it would be."""
+        header = auth.header.lower() or DEFAULT_HEADER
+        token = f"‹credential of {provider}›"
+        value = f"Bearer {token}" if header == DEFAULT_HEADER else token
+        return Credential(header, value, token, auth.type)
+
+
+def explain(
+    snapshot: Snapshot,
+    request: DryRequest,
+    rules: GuardRules | None = None,
+    *,
+    require_token: bool = False,
+    version: str = "",
+) -> Explanation:
+    """Take the request through the steps with a snapshot's configuration.
 
     Call it from a thread without an event loop.
+
+    Args:
+        snapshot: the configuration.
+        request: the client's request.
+        rules: the reverse listener's names and origins; None: loopback names alone.
+        require_token: every client must show a client token.
+        version: shown by /health.
     """
-    found: Explanation = async_to_sync(_explain)(snapshot, request)
+    around = Surroundings(
+        resolver=PlaceholderCredentials(),
+        grants=NoGrants(),
+        rules=rules or GuardRules(),
+        models=ConfiguredModels(),
+        version=version,
+        require_token=require_token,
+    )
+    found: Explanation = async_to_sync(_explain)(snapshot, request, around)
     return found
 
 
-async def _explain(snapshot: Snapshot, request: DryRequest) -> Explanation:
-    state, ex = _opened(snapshot, request)
-    found = Explanation(request, ex.client_format or "", state.requested_model)
+async def _explain(snapshot: Snapshot, request: DryRequest, around: Surroundings) -> Explanation:
     left_out: dict[str, str] = {}
-    try:
-        await run_stage(_dry(snapshot.inbound, left_out), ex, state.overrides, state.steps)
-        _route(state, ex, found)
-        if not found.problem:
-            await run_stage(_dry(snapshot.outbound, left_out), ex, state.overrides, state.steps)
-            _leave(state, ex, found)
-    except AuthConfigError as exc:
-        found.problem, found.status_code = str(exc), exc.status_code
-    found.steps = [_told(step, left_out) for step in state.steps]
-    found.session_id = str(ex.metadata.get("session_id", ""))
+    dry = replace(
+        snapshot,
+        inbound=_dry_plan(snapshot.inbound, left_out),
+        outbound=_dry_plan(snapshot.outbound, left_out),
+    )
+    head = _head_of(request)
+    state = FlowState(
+        dry,
+        "dry-run",
+        source=request.source,
+        family=family_of(head.path, HeaderMap(head.fields).get),
+    )
+    found = Explanation(request)
+    if request.admitted:
+        head.fields, _ = take_token(head.fields)
+        head.path, _ = split_key(head.path)
+    else:
+        await admit(state, head, around)
+    if state.answer is None and request.source != "reverse":
+        _meet_capture(state, head, found)
+    if state.answer is None and not found.url:
+        await _run(state, head, around, found)
+    _conclude(state, found, left_out)
     return found
 
 
-def _opened(snapshot: Snapshot, request: DryRequest) -> tuple[FlowState, Exchange]:
-    """The exchange as the inspector opens it."""
-    sent = tuple(
-        (n.encode("utf-8", "surrogateescape"), v.encode("utf-8", "surrogateescape"))
-        for n, v in request.headers
-    )
-    fields, token = take_token(sent)
-    plain_url, in_url = split_key(request.url)
-    place = _place(plain_url)
-    headers = HeaderMap(fields)
-    state = FlowState(
-        snapshot, "dry-run", source=request.source, family=family_of(place["path"], headers.get)
-    )
-    # Of a recorded token only a mark is left, which says nothing of what it covers.
-    state.client_token = find_token(token or in_url, snapshot.client_tokens)
-    state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
-    state.client_format = client_format(place["path"], headers.get)
-    state.exchange = ex = Exchange(
-        flow_id="dry-run",
-        method=request.method,
-        headers=HeaderMap(tuple(f for f in fields if not f[0].lower().startswith(INTERNAL_PREFIX))),
-        body=Body(request.body, headers.get("content-encoding") or ""),
-        providers=snapshot.providers,
-        source=request.source,
-        client_format=state.client_format,
-        **place,
-    )
-    state.requested_model = model_of(ex.path, _object(ex)) or ""
-    return state, ex
+async def _run(
+    state: FlowState, head: RequestHead, around: Surroundings, found: Explanation
+) -> None:
+    """Open the exchange and run the steps, noting the rules' conditions before the route."""
+    ex = await open_exchange(state, head, found.request.body, around, client_url=found.request.url)
+    found.client_format, found.requested_model = ex.client_format or "", state.requested_model
+    for step in STEPS:
+        if state.answer is not None:
+            break
+        if step.name == "route":
+            found.rules = verdicts(state.snapshot, facts_of(head, ex))
+        await _run_step(step, state, ex, around, found)
+    found.session_id = str(ex.metadata.get("session_id", ""))
+    if state.forwarded is not None:
+        found.url, found.headers, found.body = ex.url, state.forwarded.headers, ex.body.data
 
 
-def _bytes(text: str) -> bytes:
-    """Of a header; a lone surrogate that stands for no byte becomes a question mark."""
+async def _run_step(
+    step: Step, state: FlowState, ex: Exchange, around: Surroundings, found: Explanation
+) -> None:
+    if step.name == "leave":
+        found.credential = _credential_sentence(ex)
+    await step.run(state, ex, around)
+
+
+def _conclude(state: FlowState, found: Explanation, left_out: dict[str, str]) -> None:
+    """Copy the outcome out of the flow's state."""
+    found.decision = state.decision
+    found.losses = list(state.translation.all_losses) if state.translation else []
+    found.steps = [_without_times(step, left_out) for step in state.steps]
+    found.problem = state.error
+    if state.answer is not None:
+        found.status_code, found.answer = state.answer.status_code, state.answer.body
+
+
+def _meet_capture(state: FlowState, head: RequestHead, found: Explanation) -> None:
+    """Let a captured request pass as it is, unless its sentinel key names the host's provider."""
+    headers = HeaderMap(head.fields)
+    destination = Destination(
+        scheme=head.scheme,
+        address=head.host,
+        port=head.port,
+        sni=head.host if head.scheme == "https" else "",
+        authorities=tuple(headers.get_all("host")) or (head.host,),
+    )
+    provider, note = intended_provider(state, head, destination)
+    if provider is not None:
+        return
+    state.decision = Decision("passthrough", f"forwarded to where it was going{note}")
+    found.url, found.body = found.request.url, found.request.body
+    found.headers = as_record(head.fields)
+
+
+def _head_of(request: DryRequest) -> RequestHead:
+    """Return the request's head as a listener would have read it.
+
+    A bare path came to the reverse listener under this machine's name.
+    """
+    fields: Fields = tuple((_header_bytes(n), _header_bytes(v)) for n, v in request.headers)
+    try:
+        parts = urlsplit(request.url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit("http://localhost/"), None
+    scheme = parts.scheme if parts.scheme in ("http", "https") else "http"
+    path = parts.path or "/"
+    if parts.query:
+        path += f"?{parts.query}"
+    head = RequestHead(request.method, path, fields, scheme=scheme)
+    host = parts.hostname or "localhost"
+    if request.source != "reverse":
+        head.host, head.port = host, port or (443 if scheme == "https" else 80)
+    elif "host" not in HeaderMap(fields):
+        name = f"[{host}]" if ":" in host else host
+        named = name if port is None else f"{name}:{port}"
+        head.fields = ((b"host", _header_bytes(named)), *fields)
+    return head
+
+
+def _header_bytes(text: str) -> bytes:
+    """Return the bytes of a header; a surrogate that stands for no byte becomes a question mark."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace")
 
 
-def _place(url: str) -> dict[str, Any]:
-    """Scheme, host, port and path of an address; of a bare path on this machine."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit("http://localhost/"), None
-    scheme = parts.scheme if parts.scheme in ("http", "https") else "http"
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    default_port = 443 if scheme == "https" else 80
-    return {
-        "scheme": scheme,
-        "host": parts.hostname or "localhost",
-        "port": port or default_port,
-        "path": path,
-    }
+def _dry_plan(plan: Plan, left_out: dict[str, str]) -> Plan:
+    """Return the plan without preparations.
 
-
-def _object(ex: Exchange) -> dict[str, Any] | None:
-    parsed = ex.body.peek() if ex.method != "GET" else None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _dry(plan: Plan, left_out: dict[str, str]) -> Plan:
-    """The plan without preparations; a hook that needs one, or is not ours, is noted in `left_out`
-    and does not run.
+    A hook that needs one, or is not ours, is noted in `left_out` and does not run.
     """
-    return Plan(
-        tuple(tuple(_dry_hook(planned, left_out) for planned in level) for level in plan.levels)
-    )
+    levels = [tuple(_dry_hook(planned, left_out) for planned in level) for level in plan.levels]
+    return Plan(tuple(levels))
 
 
 def _dry_hook(planned: PlannedHook, left_out: dict[str, str]) -> PlannedHook:
+    # With placeholder credentials it only looks the provider up.
     if planned.spec.prepare is resolve_credential:
-        return planned  # without a resolver it only looks the provider up
+        return planned
     if planned.builtin and planned.spec.prepare is None:
         return planned
     original = planned.spec.guard if planned.builtin else None
@@ -212,67 +301,14 @@ def _dry_hook(planned: PlannedHook, left_out: dict[str, str]) -> PlannedHook:
     return replace(planned, spec=replace(planned.spec, prepare=None, guard=never), builtin=True)
 
 
-def _told(step: HookStep, left_out: dict[str, str]) -> HookStep:
-    """The times of a dry run mean nothing; a hook that was left out says why."""
+def _without_times(step: HookStep, left_out: dict[str, str]) -> HookStep:
+    """Return the step without times, which mean nothing in a dry run."""
     reason = left_out.get(step.hook, step.reason) if step.outcome == "skipped" else step.reason
-    return replace(step, reason=reason, prepare_ms=0.0, apply_ms=0.0)
-
-
-def _route(state: FlowState, ex: Exchange, found: Explanation) -> None:
-    """Decide and apply, as the transform addon does."""
-    facts = facts_of(ex)
-    found.rules = verdicts(state.snapshot, facts)
-    found.decision = decision = state.decision = decide(
-        state.snapshot,
-        facts,
-        sentinel=ex.provider,
-        client_format=state.client_format,
-        method=ex.method,
-        body=_object(ex),
-        transparent=ex.source not in ("reverse", "import"),
-        family=state.family,
-    )
-    if asks_for_websocket(ex) and not speaks_websocket(decision, state):
-        found.problem, found.status_code = REFUSAL, 426
-        return
-    if decision.status_code:
-        found.problem, found.status_code = decision.route, decision.status_code
-        return
-    if reason := scope_refusal(state.client_token, decision):
-        found.problem, found.status_code = reason, 403
-        return
-    point = ex.checkpoint()
-    ex.provider = decision.provider
-    if decision.host:
-        ex.scheme, ex.host, ex.port, ex.path = (
-            decision.scheme,
-            decision.host,
-            decision.port,
-            decision.path,
-        )
-    try:
-        change = change_body(state, ex, decision)
-    except (MalformedBody, UnsupportedByTarget) as exc:
-        found.problem, found.status_code = str(exc), 400
-        return
-    for name, value in decision.provider.headers if decision.provider else ():
-        ex.headers.set(name, value)
-    found.losses = list(state.translation.all_losses) if state.translation else []
-    state.steps.append(
-        describe_change("transform", decision.action, ex, point, change, reason=decision.route)
-    )
-
-
-def facts_of(ex: Exchange) -> Facts:
-    """What rules look at."""
-    hosts = host_names(ex.headers.get("host") or ex.host, ex.headers.get("x-forwarded-host"))
-    return Facts(hosts, ex.path, model_of(ex.path, _object(ex)) or "")
+    return replace(step, reason=reason, prepare_ms=0.0, apply_ms=0.0, started_ms=0.0)
 
 
 def verdicts(snapshot: Snapshot, facts: Facts) -> list[RuleVerdict]:
-    """Every rule in order with every condition, the first that matches and those after it
-    included.
-    """
+    """Return every rule in order with every condition, also those after the first match."""
     found: list[RuleVerdict] = []
     reached = True
     for rule in snapshot.rules:
@@ -292,29 +328,14 @@ def _conditions(rule: RuleConf, facts: Facts) -> Sequence[Condition]:
     ]
 
 
-def _leave(state: FlowState, ex: Exchange, found: Explanation) -> None:
-    """The credential's place and the headers that leave, as the egress addon does."""
+def _credential_sentence(ex: Exchange) -> str:
+    """Say which credential would leave with the request, or why none would."""
     provider = ex.provider
-    if provider is not None and provider.auth is not None:
-        header = provider.auth.header.lower() or DEFAULT_HEADER
-        token = f"‹credential of {provider.name}›"
-        value = f"Bearer {token}" if header == DEFAULT_HEADER else token
-        refused = refusal_to_inject(ex)
-        what = f"the {source_noun(provider.auth.type)} of {provider.name}"
-        found.credential = f"withheld: {refused}" if refused else f"{what}, in the header {header}"
-        stamp_credential(state, ex, Credential(header, value, token, provider.auth.type))
-    elif provider is not None:
-        found.credential = (
-            f"none: {provider.name} has no credential source, the client's own headers are sent"
-        )
-    ex.headers.fields = tuple(
-        f for f in ex.headers.fields if not f[0].lower().startswith(INTERNAL_PREFIX)
-    )
-    _set_host(ex)
-    found.url, found.headers, found.body = ex.url, as_record(ex.headers.fields), ex.body.data
-
-
-def _set_host(ex: Exchange) -> None:
-    name = f"[{ex.host}]" if ":" in ex.host else ex.host
-    default_port = 443 if ex.scheme == "https" else 80
-    ex.headers.set("host", name if ex.port == default_port else f"{name}:{ex.port}")
+    if provider is None:
+        return ""
+    if provider.auth is None or ex.credential is None:
+        return f"none: {provider.name} has no credential source, the client's own headers are sent"
+    if refused := refusal_to_inject(ex):
+        return f"withheld: {refused}"
+    noun = source_noun(provider.auth.type)
+    return f"the {noun} of {provider.name}, in the header {ex.credential.header}"

@@ -11,7 +11,8 @@ from typing import Any, Final
 from flows.bodies.complete_flow import CompleteFlow
 from interceptor.config.snapshot.load import load_snapshot, rule_conf
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.explain.dry_run import Condition, Explanation, explain
+from interceptor.explain.as_configured import explain_as_configured
+from interceptor.explain.dry_run import Condition, Explanation
 from interceptor.explain.sources import RequestError, of_flow
 from providers.models import TransformRule
 
@@ -69,8 +70,8 @@ def try_rule(edited: TransformRule, flows: Iterable[CompleteFlow]) -> Trial:
             skipped += 1
             continue
         tried += 1
-        found = explain(then, request)
-        before, after = _fate(explain(now, request)), _fate(found)
+        found = explain_as_configured(request, then)
+        before, after = _fate(explain_as_configured(request, now)), _fate(found)
         if before != after:
             own = next((verdict for verdict in found.rules if verdict.rule.id == edited.pk), None)
             conditions, reached = (own.conditions, own.reached) if own else ((), False)

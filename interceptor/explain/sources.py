@@ -43,9 +43,8 @@ def of_flow(flow: CompleteFlow) -> DryRequest:
     if side.body_decoded:
         headers = tuple(line for line in headers if line[0].lower() != "content-encoding")
     source = "reverse" if flow.flow.source == "import" else flow.flow.source
-    return DryRequest(
-        side.method or flow.flow.method, side.url or flow.flow.path, headers, stored, source
-    )
+    method, url = side.method or flow.flow.method, side.url or flow.flow.path
+    return DryRequest(method, url, headers, stored, source, admitted=True)
 
 
 def of_json(data: Mapping[str, Any]) -> DryRequest:
@@ -182,7 +181,8 @@ def as_json(found: Explanation) -> dict[str, Any]:
             for s in found.steps
         ],
         "losses": [list(loss) for loss in found.losses],
-        "forwarded": None if found.problem else _forwarded(found),
+        "answer": found.answer.decode("utf-8", "replace") if found.answer else None,
+        "forwarded": _forwarded(found) if found.leaves else None,
     }
 
 

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import load_flow
 from flows.console.pages import staff_page
-from interceptor.config.snapshot.load import load_snapshot
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.as_configured import explain_as_configured
+from interceptor.explain.dry_run import DryRequest
 from interceptor.explain.sources import RequestError, difference, of_flow, of_text
 from providers.base.errors import CcproxyError
 
@@ -50,5 +50,5 @@ def _recorded(flow_id: str) -> DryRequest:
 
 
 def _explained(dry: DryRequest) -> dict[str, Any]:
-    found: Explanation = explain(load_snapshot(), dry)
-    return {"found": found, "change": None if found.problem else difference(found)}
+    found = explain_as_configured(dry)
+    return {"found": found, "change": difference(found) if found.leaves else None}

@@ -18,10 +18,15 @@ from providers.base.errors import AuthConfigError
 
 
 def sentinel_provider(ex: Exchange) -> str | None:
-    """The provider named by a sentinel in a header, or in Google's `key` query parameter."""
-    if sentinel := _sentinel_of(ex.headers.fields):
+    """Return the provider that the exchange's sentinel key names."""
+    return sentinel_of(ex.headers, ex.path)
+
+
+def sentinel_of(headers: HeaderMap, path: str) -> str | None:
+    """Return the provider named by a sentinel in a header or in Google's `key` query parameter."""
+    if sentinel := _sentinel_of(headers.fields):
         return sentinel.provider
-    _, _, query = ex.path.partition("?")
+    _, _, query = path.partition("?")
     if "key=" in query:
         for name, value in parse_qsl(query):
             if name == "key" and (provider := provider_of(value)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from interceptor.pipeline.headers import CONTROL_BYTES
 from providers.base.value import value
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -26,8 +27,6 @@ _FRAMING_LENGTHS = frozenset(
     map(len, (b"host", b"expect", b"content-length", b"transfer-encoding"))
 )
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""Control characters that no header value may contain; a tab may."""
 _DIGITS = re.compile(rb"[0-9]+")
 _FORWARD_PROXY = (
     "ccproxy is no forward proxy: give its address as the base URL of the SDK (ANTHROPIC_BASE_URL,"
@@ -145,7 +144,7 @@ def _what_is_wrong(lines: list[bytes]) -> str:
     """
     for line in lines[1:]:
         name, colon, text = line.partition(b":")
-        if colon and _NAME.fullmatch(name) and CONTROLS.search(text):
+        if colon and _NAME.fullmatch(name) and CONTROL_BYTES.search(text):
             return "A header value contains a control character."
         if not colon or not _NAME.fullmatch(name):
             break

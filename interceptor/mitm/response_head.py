@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from interceptor.mitm.request_head import CONTROLS
+from interceptor.pipeline.headers import CONTROL_BYTES
 
 MAX_HEAD_BYTES = 256 * 1024
 MAX_HEADERS = 1000
@@ -51,6 +51,6 @@ def split_head(head: bytes | bytearray) -> list[bytes]:
         raise BadAnswer(f"its answer has more than {MAX_HEADERS} headers")
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
-        if not colon or not _NAME.fullmatch(name) or CONTROLS.search(value):
+        if not colon or not _NAME.fullmatch(name) or CONTROL_BYTES.search(value):
             raise BadAnswer("a header of its answer is malformed")
     return lines

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
 
 from glom import Assign, Delete, PathAccessError, PathAssignError, PathDeleteError, glom
 
@@ -14,7 +15,8 @@ from providers.base.value import value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from providers.auth.resolve import Credential, CredentialResolver
+    from providers.auth.base import AuthConf
+    from providers.auth.resolve import Credential
     from providers.base.names import WireFormatName
     from providers.provider_conf import ProviderConf
 
@@ -29,6 +31,17 @@ def url_of(place: Place) -> str:
     scheme, host, port, path = place
     default = 443 if scheme == "https" else 80
     return f"{scheme}://{host}{path}" if port == default else f"{scheme}://{host}:{port}{path}"
+
+
+class ResolvesCredentials(Protocol):
+    """Turns a provider's credential source into a credential."""
+
+    async def resolve(self, provider: str, auth: AuthConf) -> Credential | None:
+        """Return the credential, or None where the source holds none.
+
+        Raises:
+            AuthConfigError: the source failed.
+        """
 
 
 @dataclass(slots=True)
@@ -59,10 +72,12 @@ class Exchange:
     """Where the sentinel key stood among the headers, and how its name was spelled: the credential
     takes its place.
     """
-    resolver: CredentialResolver | None = None
+    resolver: ResolvesCredentials | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     prepared: Any = None
-    """What the running hook's `prepare` returned."""
+    """The result of the running hook's `prepare`."""
+    began: float = field(default_factory=perf_counter)
+    """The reading of `perf_counter` when the flow began."""
 
     @property
     def json(self) -> Any:

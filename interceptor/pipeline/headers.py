@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""Bytes that no header value may hold (RFC 9110, 5.5); a tab may stand in one."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
 

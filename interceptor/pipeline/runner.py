@@ -1,6 +1,6 @@
-"""Runs a stage's hooks: preparation in parallel, mutation one after the other, a trace of each.
+"""Runner of a stage's hooks: preparation in parallel, mutation in sequence, a trace of each.
 
-One hook's failure is recorded and undone, and the others run; only AuthConfigError ends the flow.
+A failing hook is recorded and undone, and the others run. Only `RefuseRequest` ends the flow.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -20,16 +21,26 @@ from interceptor.pipeline.headers import Fields, HeaderMap, changed_names
 from interceptor.pipeline.overrides import Overrides
 from interceptor.pipeline.plan import Plan, PlannedHook
 from interceptor.pipeline.time_limit import within
-from providers.base.errors import AuthConfigError
+from providers.base.errors import RefuseRequest
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Prepared:
+    """A hook's preparation: its result or its exception, and when it ran."""
+
+    result: Any = None
+    failure: BaseException | None = None
+    started_ms: float = 0.0
+    took_ms: float = 0.0
+
+
 async def run_stage(plan: Plan, ex: Exchange, overrides: Overrides, steps: list[HookStep]) -> None:
-    """Run every level of the plan on the exchange and append what happened to `steps`.
+    """Run every level of the plan on the exchange and append a step for each hook to `steps`.
 
     Raises:
-        AuthConfigError: when a credential is missing; the steps so far are in `steps`.
+        RefuseRequest: a hook ended the request; its step is the last of `steps`.
     """
     for level in plan.levels:
         due = []
@@ -39,20 +50,18 @@ async def run_stage(plan: Plan, ex: Exchange, overrides: Overrides, steps: list[
                 due.append(planned)
             elif reason:
                 steps.append(HookStep(planned.spec.stage, planned.label, "skipped", reason))
-        prepared = await _prepare(due, ex)
-        for planned, (result, prepare_ms) in zip(due, prepared, strict=True):
-            if isinstance(result, AuthConfigError):
-                steps.append(_failed(planned, result, prepare_ms))
-                raise result
-            if isinstance(result, BaseException):
-                steps.append(_failed(planned, result, prepare_ms))
+        for planned, prepared in zip(due, await _prepare(due, ex), strict=True):
+            if prepared.failure is not None:
+                steps.append(_failed(planned, prepared.failure, prepared))
+                if isinstance(prepared.failure, RefuseRequest):
+                    raise prepared.failure
                 continue
-            ex.prepared = result
-            steps.append(await _apply(planned, ex, prepare_ms))
+            ex.prepared = prepared.result
+            await _apply(planned, ex, prepared, steps)
 
 
 def _reason_to_skip(planned: PlannedHook, ex: Exchange, overrides: Overrides) -> str | None:
-    """None to run it; "" when it is simply switched off; otherwise the sentence for the trace."""
+    """Return None to run the hook, "" when it is switched off, else the sentence for the trace."""
     if planned.label in overrides.forced or planned.spec.name in overrides.forced:
         return None
     if not planned.enabled:
@@ -70,71 +79,80 @@ def _reason_to_skip(planned: PlannedHook, ex: Exchange, overrides: Overrides) ->
         return f"its guard failed: {type(exc).__name__}: {exc}"
 
 
-async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[tuple[Any, float]]:
-    """Run the level's preparations side by side; an exception is returned, not raised."""
+async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[_Prepared]:
+    """Run the level's preparations side by side; failures are returned, not raised."""
     waiting = sum(planned.spec.prepare is not None for planned in due)
     if not waiting:
-        return [(None, 0.0)] * len(due)
+        return [_Prepared() for _ in due]
+    # A task for a single preparation would cost more than most of them take.
     if waiting == 1:
         return [await _prepare_one(planned, ex) for planned in due]
     return list(await asyncio.gather(*(_prepare_one(planned, ex) for planned in due)))
 
 
-async def _prepare_one(planned: PlannedHook, ex: Exchange) -> tuple[Any, float]:
+async def _prepare_one(planned: PlannedHook, ex: Exchange) -> _Prepared:
     if planned.spec.prepare is None:
-        return None, 0.0
+        return _Prepared()
     began = perf_counter()
-    result: Any
+    prepared = _Prepared(started_ms=(began - ex.began) * 1000)
     try:
-        result = await within(planned.spec.timeout_s, planned.spec.prepare(ex))
+        prepared.result = await within(planned.spec.timeout_s, planned.spec.prepare(ex))
     except TimeoutError:
-        result = TimeoutError(f"no result within {planned.spec.timeout_s:g} s")
+        prepared.failure = TimeoutError(f"no result within {planned.spec.timeout_s:g} s")
     except Exception as exc:
-        result = exc
-    return result, (perf_counter() - began) * 1000
+        prepared.failure = exc
+    prepared.took_ms = (perf_counter() - began) * 1000
+    return prepared
 
 
-async def _apply(planned: PlannedHook, ex: Exchange, prepare_ms: float) -> HookStep:
-    """Run one hook and say what it changed; a failing one leaves no change behind."""
+async def _apply(
+    planned: PlannedHook, ex: Exchange, prepared: _Prepared, steps: list[HookStep]
+) -> None:
+    """Run one hook and append its step; a failing hook leaves no change behind."""
     point = ex.checkpoint()
     began = perf_counter()
+    if planned.spec.prepare is None:
+        prepared.started_ms = (began - ex.began) * 1000
     try:
         if planned.builtin:
             _call(planned, ex)
         else:
             await _call_in_thread(planned, ex)
         change = ex.body.write_back() if _watches_body(planned, ex) else None
-    except AuthConfigError:
-        ex.restore(point)
-        raise
     except Exception as exc:
         ex.restore(point)
+        steps.append(_failed(planned, exc, prepared, (perf_counter() - began) * 1000))
+        if isinstance(exc, RefuseRequest):
+            raise
+        kind = type(exc).__name__
         logger.warning(
-            "hook %s failed: %s: %s",
-            planned.label,
-            type(exc).__name__,
-            exc,
-            extra={"flow": ex.flow_id},
+            "hook %s failed: %s: %s", planned.label, kind, exc, extra={"flow": ex.flow_id}
         )
-        return _failed(planned, exc, prepare_ms, (perf_counter() - began) * 1000)
+        return
     apply_ms = (perf_counter() - began) * 1000
-    return describe_change(
-        planned.spec.stage,
-        planned.label,
-        ex,
-        point,
-        change,
-        prepare_ms=prepare_ms,
-        apply_ms=apply_ms,
+    steps.append(
+        describe_change(
+            planned.spec.stage,
+            planned.label,
+            ex,
+            point,
+            change,
+            started_ms=prepared.started_ms,
+            prepare_ms=prepared.took_ms,
+            apply_ms=apply_ms,
+        )
     )
 
 
 def _watches_body(planned: PlannedHook, ex: Exchange) -> bool:
-    """Built-in hooks are tested to change only what they declare; a user's hook is watched whatever
-    it says.
+    """Return True where the body must be compared.
+
+    Tests show that built-in hooks change only what they declare; a user's hook is always watched.
     """
-    return not planned.builtin or (
-        ex.body.touched and any(w == "body" or w.startswith("body:") for w in planned.spec.writes)
+    if not planned.builtin:
+        return True
+    return ex.body.touched and any(
+        name == "body" or name.startswith("body:") for name in planned.spec.writes
     )
 
 
@@ -147,32 +165,40 @@ def _call(planned: PlannedHook, ex: Exchange) -> None:
 
 
 async def _call_in_thread(planned: PlannedHook, ex: Exchange) -> None:
-    """A user's hook may block or hang: it works on a copy, which counts only when it returns in
-    time.
-    """
-    twin = copy.copy(ex)
-    twin.headers = HeaderMap(ex.headers.fields)
-    twin.body = Body(ex.body.data, ex.body.encoding)
-    twin.body.canonical()
-    twin.metadata = dict(ex.metadata)
+    """Run a user's hook, which may block or hang, on a copy that counts only if it returns."""
+    own_copy = copy.copy(ex)
+    own_copy.headers = HeaderMap(ex.headers.fields)
+    own_copy.body = Body(ex.body.data, ex.body.encoding)
+    own_copy.body.canonical()
+    own_copy.metadata = dict(ex.metadata)
     try:
-        await asyncio.wait_for(asyncio.to_thread(_call, planned, twin), planned.spec.timeout_s)
+        await asyncio.wait_for(asyncio.to_thread(_call, planned, own_copy), planned.spec.timeout_s)
     except TimeoutError:
         raise TimeoutError(f"did not return within {planned.spec.timeout_s:g} s") from None
-    ex.headers, ex.body, ex.path, ex.metadata = twin.headers, twin.body, twin.path, twin.metadata
+    ex.headers, ex.body = own_copy.headers, own_copy.body
+    ex.path, ex.metadata = own_copy.path, own_copy.metadata
 
 
 def _failed(
-    planned: PlannedHook, exc: BaseException, prepare_ms: float = 0.0, apply_ms: float = 0.0
+    planned: PlannedHook, exc: BaseException, prepared: _Prepared, apply_ms: float = 0.0
 ) -> HookStep:
-    reason = f"{type(exc).__name__}: {exc}" if not isinstance(exc, AuthConfigError) else str(exc)
-    return HookStep(planned.spec.stage, planned.label, "error", reason, prepare_ms, apply_ms)
+    reason = str(exc) if isinstance(exc, RefuseRequest) else f"{type(exc).__name__}: {exc}"
+    return HookStep(
+        stage=planned.spec.stage,
+        hook=planned.label,
+        outcome="error",
+        reason=reason,
+        prepare_ms=prepared.took_ms,
+        apply_ms=apply_ms,
+        started_ms=prepared.started_ms,
+    )
 
 
 @lru_cache(maxsize=64)
 def as_record(fields: Fields) -> Headers:
-    """Header fields as the record keeps them; a request's are asked for six times, between hooks
-    that leave them.
+    """Return header fields as the record keeps them.
+
+    Cached, because a request's are asked for six times, between hooks that leave them.
     """
     return tuple(
         (k.decode("utf-8", "surrogateescape"), v.decode("utf-8", "surrogateescape"))
@@ -188,17 +214,22 @@ def describe_change(
     body_change: tuple[bytes, bytes] | None,
     *,
     reason: str = "",
+    started_ms: float = 0.0,
     prepare_ms: float = 0.0,
     apply_ms: float = 0.0,
 ) -> HookStep:
-    """The trace of a step: what differs between the checkpoint and now."""
+    """Return the trace of a step: the differences between the checkpoint and now."""
     headers = changed_names(point.fields, ex.headers.fields)
     moved = ex.place != point.place
     notes = [] if ex.metadata == point.metadata else _changed_notes(point.metadata, ex.metadata)
+    # Most steps change nothing; the short form is cheaper to make.
     if not headers and not moved and not body_change and not notes:
-        return HookStep(stage, name, "ran", reason, prepare_ms, apply_ms)
+        return HookStep(stage, name, "ran", reason, prepare_ms, apply_ms, started_ms=started_ms)
     changed = [f"header:{header}" for header in headers]
-    changed += ["url"] * moved + ["body"] * bool(body_change)
+    if moved:
+        changed.append("url")
+    if body_change:
+        changed.append("body")
     return HookStep(
         stage=stage,
         hook=name,
@@ -206,6 +237,7 @@ def describe_change(
         reason=reason,
         prepare_ms=prepare_ms,
         apply_ms=apply_ms,
+        started_ms=started_ms,
         changed=(*changed, *notes),
         headers_before=as_record(point.fields) if headers else None,
         headers_after=as_record(ex.headers.fields) if headers else None,

@@ -19,7 +19,8 @@ from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
 from interceptor.access.grant import Grant
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.as_configured import explain_as_configured
+from interceptor.explain.dry_run import DryRequest, Explanation
 from interceptor.resend.draft import (
     Draft,
     Line,
@@ -146,14 +147,15 @@ def _to_the_same_place(request: Outgoing, snapshot: Snapshot) -> None:
 def _through_the_pipeline(request: Outgoing, snapshot: Snapshot) -> None:
     cut = [name for name, value in request.headers if MARK.search(value)]
     request.headers = [line for line in request.headers if not MARK.search(line[1])]
-    request.found = found = explain(
-        snapshot,
+    request.found = found = explain_as_configured(
         DryRequest(
             request.method,
             _moved(request.side.url, request.target),
             tuple(request.headers),
             request.body,
+            admitted=True,
         ),
+        snapshot,
     )
     keys = [name for name in cut if name.lower() in AUTH_HEADERS]
     provider = found.decision.provider if found.decision else None

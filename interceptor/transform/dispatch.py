@@ -79,7 +79,7 @@ def decide(
     """
     rule = first_match(snapshot.rules, facts)
     if transparent and sentinel is None:
-        return Decision("passthrough", "passed on to where it was going", rule)
+        return Decision("passthrough", "forwarded to where it was going", rule)
     if rule is None and transparent and sentinel is not None:
         text = f"by its sentinel key unchanged to {sentinel.name}, where it was going"
         return Decision("passthrough", text, None, sentinel, provider_format=client_format)

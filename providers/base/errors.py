@@ -2,8 +2,9 @@
 
 CcproxyError
 ├── ConfigError            configuration is refused (loud, at configure time)
-│   ├── AuthConfigError    a credential is missing or unknown; ends the one flow it belongs to
 │   └── RuleError          a transform rule cannot be used
+├── RefuseRequest          ends the one request it belongs to, with a status and a sentence
+│   └── AuthConfigError    a credential is missing or unknown
 ├── TranslationError       a body cannot be expressed in the other wire format
 │   ├── MalformedBody      a client's body does not follow its own wire format
 │   ├── UnsupportedByTarget
@@ -23,12 +24,22 @@ class ConfigError(CcproxyError):
     """The configuration cannot be used. The message names the key and the fix."""
 
 
-class AuthConfigError(ConfigError):
-    """A credential cannot be injected. `status_code` is what the client receives (401 or 502)."""
+class RefuseRequest(CcproxyError):
+    """A request must not go on; hooks raise it.
 
-    def __init__(self, message: str, *, status_code: int = 502) -> None:
+    The client receives `status_code` and the message, as an error in its own wire format.
+    """
+
+    def __init__(self, message: str, *, status_code: int = 400) -> None:
         super().__init__(message)
         self.status_code = status_code
+
+
+class AuthConfigError(RefuseRequest, ConfigError):
+    """A credential cannot be injected: 401 for an unknown provider, 502 for a failed source."""
+
+    def __init__(self, message: str, *, status_code: int = 502) -> None:
+        super().__init__(message, status_code=status_code)
 
 
 class RuleError(ConfigError):

@@ -14,23 +14,22 @@ from dataclasses import replace
 from mitmproxy.http import HTTPFlow
 
 from flows.record import SideRecord
-from interceptor.access.client_access import find_token, take_token
 from interceptor.addons.capture.client_hello import ClientHelloAddon
 from interceptor.addons.capture.runs import run_of
+from interceptor.addons.inspector import head_of
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.observed_request import Observed
 from interceptor.exchange.own_answer import answer_error
 from interceptor.hooks.extract_session_id import extract_session_id
-from interceptor.hooks.inject_auth import sentinel_provider
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.pipeline.runner import as_record
+from interceptor.request_path.captured import intended_provider
 from interceptor.transform.dispatch import Decision
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.lease import Run, RunBook
-from providers.provider_conf import ProviderConf
 from providers.wire.detect import client_format, model_of
 
 
@@ -57,8 +56,8 @@ class TransparentAddon:
         headers = HeaderMap(flow.request.headers.fields)
         place = destination(flow, headers, state.run)
         reason = place.refusal(state.run) if state.run else ""
-        provider, note = (None, "") if reason else _meant_for(flow, headers, state, place)
-        if provider is not None:
+        note = "" if reason else _take_for_provider(flow, state, place)
+        if note is None:
             return
         _observe(flow, state, headers, place)
         if reason:
@@ -66,7 +65,7 @@ class TransparentAddon:
             answer_error(flow, state, 403, reason)
         else:
             state.forwarded = replace(state.client, side="forwarded") if state.client else None
-            state.decision = Decision("passthrough", f"passed on to where it was going{note}")
+            state.decision = Decision("passthrough", f"forwarded to where it was going{note}")
 
     async def request(self, flow: HTTPFlow) -> None:
         """The request is complete: note what it asked for."""
@@ -108,27 +107,19 @@ def destination(flow: HTTPFlow, headers: HeaderMap, run: Run | None) -> Destinat
     )
 
 
-def _meant_for(
-    flow: HTTPFlow, headers: HeaderMap, state: FlowState, place: Destination
-) -> tuple[ProviderConf | None, str]:
-    """The provider whose sentinel key goes to its own host, and otherwise why a sentinel key is
-    left alone.
+def _take_for_provider(flow: HTTPFlow, state: FlowState, place: Destination) -> str | None:
+    """Prepare a request with a sentinel key for its provider, dialled by its name.
+
+    Returns None then. For every other request, why its sentinel key is left alone; "" without one.
     """
-    fields, token = take_token(headers.fields)
-    name = sentinel_provider(_looked_at(flow, state, HeaderMap(fields)))
-    if name is None:
-        return None, ""
-    provider = state.snapshot.providers.get(name)
+    head = head_of(flow)
+    provider, note = intended_provider(state, head, place)
     if provider is None:
-        return None, "; its sentinel key names no provider and was left alone"
-    if not place.is_own_host_of(provider):
-        return None, f"; its sentinel key was left alone: this is not the host of {name} over TLS"
-    # Dialled by name instead of the address that the client found for it.
-    flow.request.data.host = place.host
-    if token:
-        state.client_token = find_token(token, state.snapshot.client_tokens)
-        flow.request.headers.fields = fields
-    return provider, ""
+        return note
+    flow.request.data.host = head.host
+    if head.fields is not flow.request.headers.fields:
+        flow.request.headers.fields = head.fields
+    return None
 
 
 def _observe(flow: HTTPFlow, state: FlowState, headers: HeaderMap, place: Destination) -> None:

@@ -16,8 +16,8 @@ from flows.bodies.complete_flow import load_flow
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
 from flows.queries.flow_set import referred_ids
-from interceptor.config.snapshot.load import load_snapshot
-from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.explain.as_configured import explain_as_configured
+from interceptor.explain.dry_run import DryRequest, Explanation
 from interceptor.explain.sources import RequestError, as_json, body_lines, of_flow, of_text
 from providers.base.errors import CcproxyError
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 
     def handle(self, *_: Any, flow: str | None, request: str | None, **options: Any) -> None:
-        found = explain(load_snapshot(), _request(flow, request))
+        found = explain_as_configured(_request(flow, request))
         if options["json"]:
             self.stdout.write(json.dumps(as_json(found), indent=2))
             return
@@ -86,6 +86,8 @@ def _lines(found: Explanation) -> list[str]:
     for step in found.steps:
         changed = ", ".join(step.changed) or "changes nothing"
         lines.append(f"  {step.hook} ({step.stage}): {step.reason or step.outcome}; {changed}")
+    if found.answer and not found.problem:
+        return [*lines, "", f"The proxy answers it itself, with {found.status_code}."]
     if found.problem:
         return [*lines, "", f"The client would get {found.status_code}: {found.problem}"]
     if found.credential:

@@ -19,11 +19,11 @@ from rest_framework.test import APIClient
 
 from flows.bodies.complete_flow import load_flow
 from interceptor.access.client_token import create_client_token
-from interceptor.addons.websocket import REFUSAL
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.explain.dry_run import OWN_HOOK, DryRequest, explain
 from interceptor.explain.sources import RequestError, as_json, difference, of_flow, of_text
 from interceptor.models import HookSetting
+from interceptor.request_path.upgrade import UPGRADE_REFUSED
 from providers.base.errors import CcproxyError
 from tests.flows.seed import IDS, messages_body, seed_all
 from tests.parts import change_sides
@@ -370,10 +370,16 @@ def test_a_client_token_that_does_not_cover_the_provider(configured: Path) -> No
     )
     assert found.problem == ""
     recorded = (*HEADERS, ("x-ccproxy-token", "‹redacted 3f9a21›"))
-    assert explain(load_snapshot(), DryRequest("POST", "/v1/messages", recorded)).problem == ""
+    unknown = explain(load_snapshot(), DryRequest("POST", "/v1/messages", recorded))
+    assert (unknown.status_code, "does not know this client token" in unknown.problem) == (
+        401,
+        True,
+    )
+    admitted = DryRequest("POST", "/v1/messages", recorded, admitted=True)
+    assert explain(load_snapshot(), admitted).problem == ""
 
 
 def test_a_websocket_where_the_provider_speaks_none(configured: Path) -> None:
     upgrade = (*HEADERS, ("Upgrade", "websocket"), ("Connection", "Upgrade"))
     found = explain(load_snapshot(), DryRequest("GET", "/v1/messages", upgrade))
-    assert (found.status_code, found.problem) == (426, REFUSAL)
+    assert (found.status_code, found.problem) == (426, UPGRADE_REFUSED)

@@ -1,0 +1,53 @@
+"""Steps of the request path as addons."""
+
+from __future__ import annotations
+
+from mitmproxy.http import HTTPFlow
+
+from interceptor.exchange.flow_state import state_of
+from interceptor.exchange.own_answer import deliver
+from interceptor.pipeline.exchange import Exchange
+from interceptor.request_path.leave import leave
+from interceptor.request_path.steps import STEPS, Step
+from interceptor.request_path.surroundings import Surroundings
+
+
+class StepAddon:
+    """Runs one step on a live flow and delivers the answer, if the step gave one."""
+
+    def __init__(self, step: Step, around: Surroundings) -> None:
+        self.name = step.name
+        self._step = step
+        self._around = around
+
+    async def request(self, flow: HTTPFlow) -> None:
+        """Run the step, unless the request has ended already."""
+        state = state_of(flow)
+        if state is None or state.exchange is None or flow.response or flow.error:
+            return
+        await self._step.run(state, state.exchange, self._around)
+        if state.answer is not None:
+            deliver(flow, state)
+        elif self._step.run is leave:
+            hand_over(flow, state.exchange)
+
+
+def step_addons(around: Surroundings) -> list[StepAddon]:
+    """Return an addon for each step, in the order of the list."""
+    return [StepAddon(step, around) for step in STEPS]
+
+
+def hand_over(flow: HTTPFlow, exchange: Exchange) -> None:
+    """Give mitmproxy the destination, the headers and, if it changed, the body."""
+    request = flow.request
+    data = request.data
+    data.host, data.port = exchange.host, exchange.port
+    request.scheme, request.path = exchange.scheme, exchange.path
+    host = exchange.headers.get("host")
+    if data.authority and host:
+        # A client of HTTP/2 names the host here (RFC 9113, 8.3.1); both must name the provider.
+        data.authority = host.encode("utf-8", "surrogateescape")
+    if exchange.body.data != request.raw_content:
+        request.raw_content = exchange.body.data
+    if exchange.headers.fields != request.headers.fields:
+        request.headers.fields = exchange.headers.fields

@@ -1,0 +1,32 @@
+"""Explanations with the configuration and the settings of this installation's proxy."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from interceptor.access.caller_rules import guard_rules
+from interceptor.config.snapshot.load import load_snapshot
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from providers.base.loopback import is_loopback
+from providers.base.version import product_version
+
+
+def explain_as_configured(request: DryRequest, snapshot: Snapshot | None = None) -> Explanation:
+    """Explain a request as the proxy with these settings would treat it.
+
+    Args:
+        request: the client's request.
+        snapshot: the configuration; None: the newest.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    own = settings.CCPROXY
+    return explain(
+        load_snapshot() if snapshot is None else snapshot,
+        request,
+        guard_rules(own.host, own.allowed_hosts, own.allowed_origins),
+        require_token=not is_loopback(own.host),
+        version=product_version(),
+    )

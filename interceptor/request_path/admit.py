@@ -1,0 +1,98 @@
+"""Admission to the reverse listener: by names, origins, grants and client tokens, before a body."""
+
+from __future__ import annotations
+
+import logging
+
+from interceptor.access.caller_rules import Refusal, check_caller
+from interceptor.access.client_access import HEADER as TOKEN_HEADER
+from interceptor.access.client_access import find_token, split_key, take_token
+from interceptor.access.grant import HEADER as RESEND_HEADER
+from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.head import RequestHead
+from interceptor.pipeline.headers import CONTROL_BYTES, HeaderMap
+from interceptor.request_path.surroundings import Surroundings
+
+logger = logging.getLogger(__name__)
+
+OPEN_PATHS = ("/health",)
+"""Health checks need no token; the response says only that the process runs."""
+
+
+async def admit(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:
+    """Refuse callers that are no program of this user, and take tokens and grants out of the head.
+
+    Captured traffic passes: it was on its way to somebody else.
+    """
+    if state.source != "reverse":
+        return None
+    refusal = _check_head(head) or _check_caller(state, head, around)
+    if refusal is None:
+        refusal = await _redeem_grant(state, head, around)
+    if refusal is None:
+        refusal = _check_token(state, head, around)
+    if refusal is not None:
+        state.refuse(refusal.status_code, refusal.message)
+    return refusal
+
+
+def _check_head(head: RequestHead) -> Refusal | None:
+    """Refuse control characters: HTTP/2 can frame in one value what HTTP/1 reads as two headers."""
+    if head.multiplexed and any(CONTROL_BYTES.search(value) for _, value in head.fields):
+        return Refusal(400, "A header value contains a control character.")
+    return None
+
+
+def _check_caller(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:
+    headers = HeaderMap(head.fields)
+    if "host" not in headers and head.authority:
+        headers.set("host", head.authority)
+    if len(headers.get_all("origin")) > 1:
+        return Refusal(400, "The request has more than one Origin.")
+    return check_caller(head.method, headers.get, around.rules, state.snapshot.hosts)
+
+
+async def _redeem_grant(
+    state: FlowState, head: RequestHead, around: Surroundings
+) -> Refusal | None:
+    """Take the resend header out, whatever it holds, and redeem the grant in it."""
+    headers = HeaderMap(head.fields)
+    shown = headers.get_all(RESEND_HEADER)
+    if not shown:
+        return None
+    headers.remove(RESEND_HEADER)
+    head.fields = headers.fields
+    if len(shown) == 1:
+        try:
+            state.resend = await around.grants.redeem(shown[0], state.flow_id)
+        except Exception:
+            # An exception that leaves an addon would let the request through.
+            logger.exception("a grant to send a request again could not be looked up")
+            return Refusal(
+                503, "The database that holds the grants does not answer. Try again in a moment."
+            )
+    if state.resend is None:
+        return Refusal(403, "This grant to send a request again is unknown, expired or used up.")
+    return None
+
+
+def _check_token(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:
+    """Take the client token out of headers and path, and check it."""
+    head.fields, token = take_token(head.fields)
+    head.path, token_in_path = split_key(head.path)
+    token = token or token_in_path
+    if token:
+        state.client_token = find_token(token, state.snapshot.client_tokens)
+        if state.client_token is not None:
+            return None
+        return _token_refusal("does not know this client token")
+    needs_token = around.require_token and state.resend is None and head.path not in OPEN_PATHS
+    return _token_refusal("asks for a client token") if needs_token else None
+
+
+def _token_refusal(what: str) -> Refusal:
+    return Refusal(
+        401,
+        f"This proxy {what}. Send one in {TOKEN_HEADER} or behind the key"
+        " (sk-ccproxy-NAME.TOKEN); `ccproxy clienttoken add NAME` makes one.",
+    )

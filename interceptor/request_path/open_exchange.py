@@ -1,0 +1,93 @@
+"""Opening of the exchange: the client's own request is kept, and hooks get one to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.reading.search_text import question_in
+from flows.record import HookStep, SideRecord
+from interceptor.exchange.conversation_id import conversation_id
+from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.head import RequestHead
+from interceptor.pipeline.body import Body
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import Fields, HeaderMap
+from interceptor.pipeline.hook import Stage
+from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
+from interceptor.pipeline.overrides import parse_overrides
+from interceptor.pipeline.runner import as_record
+from interceptor.request_path.surroundings import Surroundings
+from providers.wire.detect import client_format, model_of
+
+INTERNAL_PREFIX = b"x-ccproxy-"
+SHOW_LOSSES_HEADER = "x-ccproxy-show-losses"
+NOT_DECODED = (
+    "The compressed body is damaged, in an unknown encoding, or unfolds to far more than its size:"
+    " forwarded unread."
+)
+
+
+async def open_exchange(
+    state: FlowState, head: RequestHead, body: bytes, around: Surroundings, *, client_url: str
+) -> Exchange:
+    """Keep the client's side of the record and open the exchange that hooks work on.
+
+    Args:
+        state: of this flow; gets the exchange, the client's side, the format, model and question.
+        head: as `admit` left it.
+        body: as it came on the wire.
+        around: gives the resolver of credentials.
+        client_url: the address as the client wrote it.
+    """
+    headers = HeaderMap(head.fields)
+    state.head = head
+    state.client = SideRecord(
+        side="client",
+        http_version=head.http_version,
+        method=head.method,
+        url=client_url,
+        headers=as_record(headers.fields),
+        body=body,
+        body_size_bytes=len(body),
+    )
+    state.client_format = client_format(head.path, headers.get)
+    state.wants_losses = bool(headers.get(SHOW_LOSSES_HEADER))
+    state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
+    scheme, host, port = head.address()
+    state.exchange = exchange = Exchange(
+        flow_id=state.flow_id,
+        method=head.method,
+        scheme=scheme,
+        host=host,
+        port=port,
+        path=head.path,
+        headers=HeaderMap(without_internal(headers.fields)),
+        body=Body(body, headers.get("content-encoding") or ""),
+        providers=state.snapshot.providers,
+        source=state.source,
+        client_format=state.client_format,
+        resolver=around.resolver,
+        began=state.began,
+    )
+    if not await exchange.body.decode_off_loop():
+        state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
+    parsed = parsed_body(exchange)
+    state.requested_model = model_of(head.path, object_or_none(parsed)) or ""
+    state.conversation_id = conversation_id(parsed)
+    state.question = None if parsed is None else question_in(parsed)
+    return exchange
+
+
+def without_internal(fields: Fields) -> Fields:
+    """Return the headers without those that are meant for the proxy alone."""
+    return tuple(field for field in fields if field[0][:10].lower() != INTERNAL_PREFIX)
+
+
+def parsed_body(exchange: Exchange) -> Any:
+    """Return the parsed JSON body, to read only; a GET has none that means anything."""
+    return None if exchange.method == "GET" else exchange.body.peek()
+
+
+def object_or_none(parsed: Any) -> dict[str, Any] | None:
+    """Return a JSON object, and None for every other JSON value."""
+    return parsed if isinstance(parsed, dict) else None

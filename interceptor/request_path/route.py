@@ -1,0 +1,168 @@
+"""Routing: decide, point the exchange at its destination, change or translate the body."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.head import RequestHead
+from interceptor.pipeline.body import Body
+from interceptor.pipeline.exchange import Exchange, ResolvesCredentials
+from interceptor.pipeline.runner import describe_change
+from interceptor.request_path.open_exchange import object_or_none, parsed_body
+from interceptor.request_path.surroundings import Surroundings
+from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade, speaks_websocket
+from interceptor.transform.dispatch import Decision, decide
+from interceptor.transform.forwarded import decide_again
+from interceptor.transform.match import Facts, host_names
+from interceptor.transform.translation import begin, request_headers
+from providers.auth.resolve import Credential
+from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
+from providers.base.names import GOOGLE_GENERATE
+from providers.wire.detect import model_of
+from providers.wire.surgery import replace_model
+
+
+async def route(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
+    """Route the request: first matching rule, else the sentinel key's provider, else a refusal."""
+    state.decision = decision = _decide(state, exchange)
+    state.wants_websocket = asks_for_websocket(exchange)
+    if state.wants_websocket and not speaks_websocket(decision, state):
+        refuse_upgrade(state)
+    elif decision.status_code:
+        state.refuse(decision.status_code, decision.route)
+    else:
+        await _apply(state, exchange, decision, around.resolver)
+
+
+def _decide(state: FlowState, exchange: Exchange) -> Decision:
+    if state.resend is not None and state.resend.as_forwarded:
+        return decide_again(state.snapshot, state.resend, exchange.path, state.client_format)
+    return decide(
+        state.snapshot,
+        facts_of(state.head, exchange),
+        sentinel=exchange.provider,
+        client_format=state.client_format,
+        method=exchange.method,
+        body=object_or_none(parsed_body(exchange)),
+        transparent=state.source != "reverse",
+        family=state.family,
+    )
+
+
+def facts_of(head: RequestHead | None, exchange: Exchange) -> Facts:
+    """Return what rules look at, after the inbound hooks."""
+    headers = exchange.headers
+    named = exchange.host
+    forwarded_host = None
+    if head is not None:
+        # Hooks may have changed Host; :authority stands above it, in HTTP/2 and HTTP/3 alone.
+        named = head.authority if head.multiplexed and head.authority else ""
+        named = named or ("" if "host" in headers else head.address()[1])
+        # X-Forwarded-Host counts only where a proxy on this machine may have set it.
+        forwarded_host = headers.get("x-forwarded-host") if head.from_this_machine else None
+    return Facts(
+        hosts=host_names(named, headers.get("host"), forwarded_host),
+        path=exchange.path,
+        model=model_of(exchange.path, object_or_none(parsed_body(exchange))) or "",
+    )
+
+
+async def _apply(
+    state: FlowState, exchange: Exchange, decision: Decision, resolver: ResolvesCredentials
+) -> None:
+    """Point the exchange at its destination, with the credential of the provider that serves it."""
+    began, point = perf_counter(), exchange.checkpoint()
+    try:
+        if decision.provider is not exchange.provider:
+            exchange.credential = await _credential_of(decision, resolver)
+        exchange.provider = decision.provider
+        _set_address(state, exchange, decision)
+        change = _change_body(state, exchange, decision)
+    except RefuseRequest as exc:
+        state.refuse(exc.status_code, str(exc))
+        return
+    except (MalformedBody, UnsupportedByTarget) as exc:
+        state.refuse(400, str(exc))
+        return
+    for name, value in decision.provider.headers if decision.provider else ():
+        exchange.headers.set(name, value)
+    state.sent_model = decision.model or state.requested_model
+    state.steps.append(
+        describe_change(
+            "transform",
+            decision.action,
+            exchange,
+            point,
+            change,
+            reason=decision.route,
+            apply_ms=(perf_counter() - began) * 1000,
+        )
+    )
+
+
+async def _credential_of(decision: Decision, resolver: ResolvesCredentials) -> Credential | None:
+    provider = decision.provider
+    if provider is None or provider.auth is None:
+        return None
+    return await resolver.resolve(provider.name, provider.auth)
+
+
+def _set_address(state: FlowState, exchange: Exchange, decision: Decision) -> None:
+    if state.resend is not None and state.resend.as_forwarded:
+        _restore_notes(exchange, state.resend.session_id)
+    if decision.host:
+        exchange.scheme = decision.scheme
+        exchange.host = decision.host
+        exchange.port = decision.port
+        exchange.path = decision.path
+
+
+def _restore_notes(exchange: Exchange, session_id: str) -> None:
+    """Restore what hooks noted when the request was forwarded first.
+
+    That is its session, and the position of its credential among the headers.
+    """
+    if session_id:
+        exchange.metadata["session_id"] = session_id
+    credential = exchange.credential
+    position = exchange.headers.index(credential.header) if credential else None
+    if position is not None:
+        spelling = exchange.headers.fields[position][0].decode("utf-8", "surrogateescape")
+        exchange.credential_slot = (position, spelling)
+
+
+def _change_body(
+    state: FlowState, exchange: Exchange, decision: Decision
+) -> tuple[bytes, bytes] | None:
+    """Translate the body for a provider of another format, else set the model that a rule asks for.
+
+    Returns the plain body before and after, or None where nothing changed.
+
+    Raises:
+        MalformedBody: the client's body does not follow its own format.
+        UnsupportedByTarget: the provider's format has no place for something of it.
+    """
+    if decision.action != "transform" or state.client_format is None:
+        return _set_model(exchange, decision.model) if decision.model else None
+    before = exchange.body.decoded() or b""
+    state.translation, after = begin(
+        decision, state.client_format, decision.client_path, exchange.body.peek()
+    )
+    exchange.body = Body(after)
+    if decision.provider_format:
+        request_headers(exchange.headers, decision.provider_format)
+    return before, after
+
+
+def _set_model(exchange: Exchange, model: str) -> tuple[bytes, bytes] | None:
+    """Replace the model's value alone: every other byte of the body stays."""
+    plain = exchange.body.decoded()
+    # Google names the model in the path, where the decision has put it already.
+    if not plain or exchange.client_format == GOOGLE_GENERATE:
+        return None
+    changed = replace_model(plain, model)
+    if changed is None or changed == plain:
+        return None
+    exchange.body.replace_plain(changed)
+    return plain, changed

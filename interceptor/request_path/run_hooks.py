@@ -1,0 +1,32 @@
+"""Hooks of the two stages around the routing."""
+
+from __future__ import annotations
+
+from interceptor.exchange.flow_state import FlowState
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.plan import Plan
+from interceptor.pipeline.runner import run_stage
+from interceptor.request_path.surroundings import Surroundings
+from providers.base.errors import RefuseRequest
+
+
+async def run_inbound(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
+    """Run the inbound hooks of the flow's own snapshot."""
+    del around
+    await _run(state, exchange, state.snapshot.inbound)
+
+
+async def run_outbound(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
+    """Run the outbound hooks of the flow's own snapshot."""
+    del around
+    await _run(state, exchange, state.snapshot.outbound)
+
+
+async def _run(state: FlowState, exchange: Exchange, plan: Plan) -> None:
+    # A request that is sent again as forwarded has met its hooks already.
+    if state.as_forwarded:
+        return
+    try:
+        await run_stage(plan, exchange, state.overrides, state.steps)
+    except RefuseRequest as exc:
+        state.refuse(exc.status_code, str(exc))

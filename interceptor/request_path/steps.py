@@ -1,0 +1,46 @@
+"""THE list of steps: what every request passes from its listener to its provider, in this order.
+
+`admit` and `open_exchange` stand before them: they turn a listener's bytes into an exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from interceptor.exchange.flow_state import FlowState
+from interceptor.pipeline.exchange import Exchange
+from interceptor.request_path.leave import leave
+from interceptor.request_path.local_answers import answer_locally
+from interceptor.request_path.route import route
+from interceptor.request_path.run_hooks import run_inbound, run_outbound
+from interceptor.request_path.scope import check_scope
+from interceptor.request_path.surroundings import Surroundings
+
+Run = Callable[[FlowState, Exchange, Surroundings], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step; its name is the addon's name in logs."""
+
+    name: str
+    run: Run
+
+
+STEPS: tuple[Step, ...] = (
+    Step("local_answers", answer_locally),
+    Step("inbound_hooks", run_inbound),
+    Step("route", route),
+    Step("token_scope", check_scope),
+    Step("outbound_hooks", run_outbound),
+    Step("leave", leave),
+)
+
+
+async def run_steps(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
+    """Run all steps until one ends the request; for callers without a chain of addons."""
+    for step in STEPS:
+        if state.answer is not None:
+            return
+        await step.run(state, exchange, around)

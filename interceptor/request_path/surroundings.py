@@ -1,0 +1,25 @@
+"""Everything outside of a request that its steps may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interceptor.access.caller_rules import GuardRules
+from interceptor.access.grant import GrantBook
+from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.transform.model_lists import ModelLists
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a proxy gives its steps; a dry run gives substitutes that ask nobody."""
+
+    resolver: ResolvesCredentials
+    grants: GrantBook
+    rules: GuardRules
+    """Of the reverse listener; captured traffic was meant for somebody else."""
+    models: ModelLists
+    version: str
+    """Shown by /health."""
+    require_token: bool = False
+    """Every client must show a client token."""
