@@ -16,7 +16,7 @@ from interceptor.addons.capture.upstream import UpstreamAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.record import RecordAddon
-from interceptor.addons.steps import step_addons
+from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.translate import TranslateAddon
 from interceptor.addons.websocket import WebSocketAddon

@@ -20,9 +20,9 @@ OPEN_PATHS = ("/health",)
 
 
 async def admit(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:
-    """Refuse callers that are no program of this user, and take tokens and grants out of the head.
+    """Refuse clients that are no program of this user; take tokens and grants out of the headers.
 
-    Captured traffic passes: it was on its way to somebody else.
+    Captured traffic passes: its client did not mean to call the proxy.
     """
     if state.source != "reverse":
         return None

@@ -12,12 +12,12 @@ from interceptor.transform.model_lists import ModelLists
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a proxy gives its steps; a dry run gives substitutes that ask nobody."""
+    """Services that the steps use. A dry run gives substitutes that do no input or output."""
 
     resolver: ResolvesCredentials
     grants: GrantBook
     rules: GuardRules
-    """Of the reverse listener; captured traffic was meant for somebody else."""
+    """Of the reverse listener; captured traffic is not checked by them."""
     models: ModelLists
     version: str
     """Shown by /health."""

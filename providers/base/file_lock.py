@@ -34,7 +34,7 @@ class FileLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether this object holds the lock."""
+        """True while this object holds the lock."""
         return self._descriptor is not None
 
     def acquire(self) -> None:
