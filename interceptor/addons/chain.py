@@ -57,8 +57,8 @@ def build_chain(
         resolver: renews credentials after a 401.
         around: what the steps of the request path may ask.
         idle_timeout_s: how long a provider may be silent.
-        own_call_timeout_s: limit of the calls that the proxy makes itself; None: none.
-        stream_over_bytes: a larger body is forwarded in pieces; None: by its kind alone.
+        own_call_timeout_s: limit until the response to a request that the proxy makes itself.
+        stream_over_bytes: responses over this size are never held; None: no such size.
         runs: the captured commands.
         overrides: names and destinations that are replaced.
     """
