@@ -10,4 +10,10 @@ class SiteConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from ccproxy_site import checks  # noqa: F401  # registers them
+
+        if not settings.CELERY_TASK_ALWAYS_EAGER:
+            # Tasks that this process hands out must reach the broker of this app.
+            from ccproxy_site import celery  # noqa: F401

@@ -97,8 +97,8 @@ def sent_lines(side: FlowSide) -> list[Line]:
     ]
 
 
-def length_place(side: FlowSide) -> int:
-    """How many of the sent headers stand before the body's length."""
+def length_index(side: FlowSide) -> int:
+    """Return how many of the sent headers come before Content-Length."""
     names = [str(name).lower() for name, _ in side.headers]
     before = (
         side.headers[: names.index("content-length")] if "content-length" in names else side.headers

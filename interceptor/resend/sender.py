@@ -1,9 +1,8 @@
-"""Sends a recorded request again: a grant, an audit row, and a real request to the proxy on a
-thread of its own.
+"""Sends a recorded request again: a grant, an audit row, and a real request to the proxy.
 
-The console never waits for the answer: the proxy records it as a flow of its own, and pages watch
-that flow. What the thread reads itself is thrown away; it only learns whether the proxy took the
-request.
+A task worker sends it where one is idle, else a thread of this process; both call `deliver`. No
+page waits for the response: the proxy records it as a flow of its own, and pages watch that flow.
+`deliver` reads the response only to learn whether the proxy took the request.
 """
 
 from __future__ import annotations
@@ -14,20 +13,23 @@ import socket
 import threading
 import time
 import weakref
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+import httpx
+from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import Q
 
 from flows.models import Flow, Resend
 from interceptor.access.grant import HEADER
 from interceptor.instances.health import running_interceptors
 from interceptor.instances.processes import is_running, own_instance
 from interceptor.models import InterceptorStatus
-from interceptor.resend.draft import ResendError, length_place
+from interceptor.resend.draft import ResendError, length_index
 from interceptor.resend.grant_store import issue
+from interceptor.resend.job import Job
 from interceptor.resend.outgoing import Outgoing
 from providers.audit.log import Caller, record_audit, settle_audit
 from providers.base.loopback import is_loopback
@@ -38,9 +40,8 @@ logger = logging.getLogger(__name__)
 MAX_SENDING: Final = 16
 SILENCE_TIMEOUT_S: Final = 3600.0
 """The proxy has its own, shorter limits; this one only keeps a thread from living for ever."""
-ASK_EVERY_S: Final = 0.03
-_CHUNK_BYTES: Final = 64 * 1024
-_sending = threading.BoundedSemaphore(MAX_SENDING)
+POLL_INTERVAL_S: Final = 0.03
+_MESSAGE_BYTES: Final = 64 * 1024
 _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
@@ -48,14 +49,12 @@ class ResendBusyError(ResendError):
     """Too many requests are being sent again at this moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    ticket: str
-    token: str
-    address: tuple[str, int]
+class ProxyAddress(NamedTuple):
+    """Where a proxy listens, and the Host header by which it knows itself."""
+
     host: str
-    request: Outgoing
-    audit: AuditEntry
+    port: int
+    name: str
 
 
 def send_again(request: Outgoing, by: Caller) -> Resend:
@@ -65,60 +64,59 @@ def send_again(request: Outgoing, by: Caller) -> Resend:
         ResendError: no proxy runs, or too many are under way.
         DatabaseError: nothing was sent.
     """
-    address, host = proxy_address()
-    if not _sending.acquire(blocking=False):
+    address = proxy_address()
+    if _count_under_way() >= MAX_SENDING:
         raise ResendBusyError(
             f"{MAX_SENDING} requests are being sent again already. Wait for one of them to end."
         )
-    try:
-        row = _row(request, by)
-        where = (
-            f"as forwarded, to provider {request.provider}"
-            if request.as_forwarded
-            else "as the client sent it"
+    row = _row(request, by)
+    audit = record_audit("replay", f"flow {row.flow_id}", by=by, detail=_manner(request))
+    token = issue(row)
+    _hand_over(
+        Job(
+            ticket=row.ticket,
+            audit_id=audit.pk,
+            host=address.host,
+            port=address.port,
+            method=request.method,
+            target=request.target,
+            headers=_headers(request, address.name, token),
+            body=request.body,
         )
-        detail = f"{where}{', edited' if request.edited else ''}"
-        audit = record_audit("replay", f"flow {row.flow_id}", by=by, detail=detail)
-        token = issue(row)
-        job = _Job(row.ticket, token, address, host, request, audit)
-        thread = threading.Thread(
-            target=_run, args=[job], name=f"resend {row.flow_id[:8]}", daemon=True
-        )
-        thread.start()
-        _threads.add(thread)
-    except BaseException:
-        _sending.release()
-        raise
+    )
     return row
 
 
-def _row(request: Outgoing, by: Caller) -> Resend:
-    flow = request.flow.flow
-    return Resend(
-        flow_id=flow.pk,
-        as_forwarded=request.as_forwarded,
-        edited=request.edited,
-        provider=request.provider,
-        origin=request.origin,
-        session_id=flow.session_id if request.as_forwarded else "",
-        actor=by.name[:200],
-    )
+def deliver(job: Job) -> None:
+    """Send the request, read the response to its end, and write down what became of it. Blocks."""
+    try:
+        problem = _exchange(job)
+    except (httpx.HTTPError, OSError, ValueError) as exc:
+        reason = str(exc) or type(exc).__name__
+        problem = f"The proxy at {job.host}:{job.port} could not be asked: {reason}."
+    try:
+        _settle(job, problem)
+    except (DatabaseError, Resend.DoesNotExist, AuditEntry.DoesNotExist):
+        logger.warning(
+            "what became of a request that was sent again could not be written down", exc_info=True
+        )
 
 
 def await_flow(ticket: str, timeout_s: float) -> Resend | None:
-    """The row, once its flow is recorded or it failed, at the latest after `timeout_s`; None when
-    there is no such.
+    """Return the row once its flow is recorded or it failed, at the latest after `timeout_s`.
+
+    None when there is no such row.
     """
     deadline = time.monotonic() + timeout_s
     while True:
         row = Resend.objects.filter(pk=ticket).first()
         if row is None or row.problem or is_recorded(row) or time.monotonic() >= deadline:
             return row
-        time.sleep(ASK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def join_senders(timeout_s: float) -> None:
-    """Wait until this process has read every answer, for a command that is about to end."""
+    """Wait until this process has read every response, for a command that is about to end."""
     deadline = time.monotonic() + timeout_s
     for thread in list(_threads):
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -129,8 +127,8 @@ def is_recorded(row: Resend) -> bool:
     return bool(row.new_flow_id) and Flow.objects.filter(pk=row.new_flow_id).exists()
 
 
-def proxy_address() -> tuple[tuple[str, int], str]:
-    """Where a running proxy listens, this process's own first, and what to call it there.
+def proxy_address() -> ProxyAddress:
+    """Return where a running proxy listens, this process's own first, then the latest heard of.
 
     Raises:
         ResendError: none runs.
@@ -147,9 +145,51 @@ def proxy_address() -> tuple[tuple[str, int], str]:
         raise ResendError("No proxy is running that could send it. Start one: ccproxy start")
     parts = urlsplit(str(found[0].endpoints["proxy_url"]))
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    return (_reachable(found[0], host), port), (
-        f"127.0.0.1:{port}" if is_loopback(host) else parts.netloc
+    name = f"127.0.0.1:{port}" if is_loopback(host) else parts.netloc
+    return ProxyAddress(_reachable(found[0], host), port, name)
+
+
+def _count_under_way() -> int:
+    """Count the grants that still wait for their request, and the resent flows that still run."""
+    is_waiting = Q(new_flow_id="", problem="", expires_at__gt=datetime.now(UTC))
+    is_live = Q(new_flow_id__in=Flow.objects.filter(state=Flow.State.LIVE).values("pk"))
+    return Resend.objects.filter(is_waiting | is_live).count()
+
+
+def _manner(request: Outgoing) -> str:
+    how = "as the client sent it"
+    if request.as_forwarded:
+        how = f"as forwarded, to provider {request.provider}"
+    return f"{how}, edited" if request.edited else how
+
+
+def _row(request: Outgoing, by: Caller) -> Resend:
+    flow = request.flow.flow
+    return Resend(
+        flow_id=flow.pk,
+        as_forwarded=request.as_forwarded,
+        edited=request.edited,
+        provider=request.provider,
+        origin=request.origin,
+        session_id=flow.session_id if request.as_forwarded else "",
+        actor=by.name[:200],
     )
+
+
+def _headers(request: Outgoing, host: str, token: str) -> list[tuple[str, str]]:
+    """Return the headers to send, in the recorded order and spelling.
+
+    Only what belongs to this connection is new: the body's length, the grant, and Host where the
+    recorded one names the provider or is missing.
+    """
+    headers = list(request.headers)
+    if request.body or request.method not in ("GET", "HEAD", "OPTIONS"):
+        headers.insert(length_index(request.side), ("Content-Length", str(len(request.body))))
+    if request.as_forwarded:
+        headers = [line for line in headers if line[0].lower() != "host"]
+    if not any(name.lower() == "host" for name, _ in headers):
+        headers.insert(0, ("Host", host))
+    return [*headers, (HEADER, token)]
 
 
 def _reachable(status: InterceptorStatus, host: str) -> str:
@@ -158,73 +198,70 @@ def _reachable(status: InterceptorStatus, host: str) -> str:
     return machine if is_loopback(host) and machine and machine != socket.gethostname() else host
 
 
-def _run(job: _Job) -> None:
+def _hand_over(job: Job) -> None:
+    """Let a task worker send it, or a thread of this process where no worker is idle."""
+    if not settings.CELERY_TASK_ALWAYS_EAGER:
+        # Celery takes 60 ms to import; without a broker nothing needs it here.
+        from interceptor.resend.tasks import offer_to_worker
+
+        if offer_to_worker(job):
+            return
+    thread = threading.Thread(
+        target=_deliver_and_close, args=[job], name=f"resend {job.ticket[:8]}", daemon=True
+    )
+    thread.start()
+    _threads.add(thread)
+
+
+def _deliver_and_close(job: Job) -> None:
     try:
-        problem = _exchange(job)
-    except (OSError, HTTPException, ValueError) as exc:
-        problem = (
-            f"The proxy at {job.address[0]}:{job.address[1]} could not be asked:"
-            f" {str(exc) or type(exc).__name__}."
-        )
-    finally:
-        _sending.release()
-    try:
-        # An answer that broke off belongs to the flow; here only what never became one matters.
-        row = Resend.objects.get(pk=job.ticket)
-        if not row.new_flow_id:
-            Resend.objects.filter(pk=job.ticket, new_flow_id="").update(
-                problem=problem or "The proxy did not take it."
-            )
-        settle_audit(
-            job.audit,
-            "done" if row.new_flow_id else "failed",
-            f"flow {row.new_flow_id}" * bool(row.new_flow_id),
-        )
-    except (DatabaseError, Resend.DoesNotExist):
-        logger.warning(
-            "what became of a request that was sent again could not be written down", exc_info=True
-        )
+        deliver(job)
     finally:
         connection.close()
 
 
-def _exchange(job: _Job) -> str:
-    """Send it and let the answer pass; what the proxy said where it refused."""
-    caller = HTTPConnection(*job.address, timeout=SILENCE_TIMEOUT_S)
-    try:
-        _write(caller, job)
-        answer = caller.getresponse()
-        first = answer.read(_CHUNK_BYTES)
-        while answer.read(_CHUNK_BYTES):
-            pass
-        return _said(answer, first)
-    finally:
-        caller.close()
+def _exchange(job: Job) -> str:
+    """Send the request and let the response pass; return what the proxy said if it refused."""
+    headers = [
+        (name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in job.headers
+    ]
+    request = httpx.Request(
+        job.method,
+        httpx.URL(scheme="http", host=job.host, port=job.port),
+        headers=headers,
+        content=job.body or None,
+        extensions={
+            # The recorded bytes: a parsed URL would be normalised.
+            "target": job.target.encode(),
+            "timeout": httpx.Timeout(SILENCE_TIMEOUT_S).as_dict(),
+        },
+    )
+    with httpx.Client(trust_env=False) as client:
+        response = client.send(request, stream=True)
+        beginning = bytearray()
+        for piece in response.iter_raw():
+            if len(beginning) < _MESSAGE_BYTES:
+                beginning += piece
+        response.close()
+    message = _message(response, beginning)[:500]
+    return f"The proxy refused it with {response.status_code}: {message}"
 
 
-def _write(caller: HTTPConnection, job: _Job) -> None:
-    """Headers as they are, in their order and spelling; only what belongs to this connection is
-    written anew.
-    """
-    request = job.request
-    caller.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
-    if request.as_forwarded or not any(name.lower() == "host" for name, _ in request.headers):
-        caller.putheader("Host", job.host)
-    lines = list(request.headers)
-    if request.body or request.method not in ("GET", "HEAD", "OPTIONS"):
-        lines.insert(length_place(request.side), ("Content-Length", str(len(request.body))))
-    for name, value in lines:
-        if not (request.as_forwarded and name.lower() == "host"):
-            caller.putheader(name, value.encode("utf-8", "surrogateescape"))
-    caller.putheader(HEADER, job.token)
-    caller.endheaders(request.body or None)
-
-
-def _said(answer: HTTPResponse, body: bytes) -> str:
-    """The message of the proxy's own error."""
+def _message(response: httpx.Response, body: bytes | bytearray) -> str:
+    """The message of the proxy's own error, else the status line's reason."""
     try:
         parsed: Any = json.loads(body)
-        message = parsed["error"]["message"]
+        return str(parsed["error"]["message"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        message = answer.reason
-    return f"The proxy refused it with {answer.status}: {str(message)[:500]}"
+        return response.reason_phrase
+
+
+def _settle(job: Job, problem: str) -> None:
+    """Write down which flow it became, or why none. An answer that broke off is the flow's."""
+    row = Resend.objects.get(pk=job.ticket)
+    audit = AuditEntry.objects.get(pk=job.audit_id)
+    if row.new_flow_id:
+        settle_audit(audit, "done", f"flow {row.new_flow_id}")
+        return
+    Resend.objects.filter(pk=job.ticket, new_flow_id="").update(problem=problem)
+    settle_audit(audit, "failed")

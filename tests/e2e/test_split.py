@@ -259,3 +259,32 @@ def test_the_task_worker_renews_a_login_once_for_all(site: Site) -> None:
     assert set(answers) == {200}
     assert len(site.endpoint.requests) == before + 1
     assert site.endpoint.refused == []
+
+
+def test_the_task_worker_sends_a_request_again(site: Site) -> None:
+    site.login(LIFETIME_S)
+    original = ask(site.machines[0]).headers["x-ccproxy-flow"]
+    wait_until(
+        lambda: site.rows("select 1 from flows_flow where id=%s and state='done'", original),
+        "it is recorded",
+    )
+    log = site.folder / "sender.log"
+    worker = ["celery", "-A", "ccproxy_site.celery", "worker", "--pool", "threads"]
+    with Console(site.machines[0]) as console:
+        # Nobody takes tasks yet: the console's process sends it itself.
+        here = console.post(f"/api/flows/{original}/resend/", {}, 202)
+        with process(site.machines[0], log, *worker, "--concurrency", "4", "--loglevel", "INFO"):
+            wait_until(lambda: "ready." in log.read_text(), "the task worker runs")
+            there = console.post(f"/api/flows/{original}/resend/", {}, 202)
+            wait_until(lambda: "succeeded" in log.read_text(), "the worker has sent it")
+    assert here["flow"] and there["flow"] and here["flow"] != there["flow"]
+    assert log.read_text().count("Task interceptor.deliver") == 2  # received, succeeded
+    wait_until(
+        lambda: not site.rows("select 1 from providers_auditentry where outcome='begun'"),
+        "both are settled",
+    )
+    rows = site.rows(
+        "select outcome, detail from providers_auditentry where action='replay' order by id"
+    )
+    assert [row["outcome"] for row in rows] == ["done", "done"]
+    assert there["flow"] in rows[-1]["detail"]

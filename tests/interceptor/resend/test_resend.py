@@ -389,6 +389,6 @@ def test_a_proxy_that_cannot_be_reached_is_told_on_the_tickets_page(client: Clie
 
 def test_the_proxy_of_another_machine_is_not_this_machine() -> None:
     make_status(instance="elsewhere:1", endpoints={"proxy_url": "http://127.0.0.1:4000"})
-    assert proxy_address() == (("elsewhere", 4000), "127.0.0.1:4000")
+    assert proxy_address() == ("elsewhere", 4000, "127.0.0.1:4000")
     make_status(instance=own_instance(), endpoints={"proxy_url": "http://127.0.0.1:4001"})
-    assert proxy_address() == (("127.0.0.1", 4001), "127.0.0.1:4001")
+    assert proxy_address() == ("127.0.0.1", 4001, "127.0.0.1:4001")
