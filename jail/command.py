@@ -11,7 +11,7 @@ from collections.abc import Callable
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import config_dir
 from interceptor.wireguard.client_config import stored_client_config
-from jail.options import HELP, Options, UsageError, parse
+from jail.options import Options, UsageError, help_text, parse
 from providers.base.errors import ConfigError
 
 USAGE_EXIT = 2
@@ -39,7 +39,7 @@ def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
         sys.stderr.write(f"ccproxy: {error}; see: {prog} --help\n")
         return USAGE_EXIT
     if options.action == "help":
-        sys.stdout.write(HELP.format(prog=prog))
+        sys.stdout.write(help_text(prog))
         return 0
     if options.action == "run":
         return _run(options, prog)

@@ -1,33 +1,18 @@
-"""The options of `jail`, read without argparse's imports; everything from the first other word on
-is the command.
-"""
+"""The options of `jail`; everything from the first other word on is the command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 BACKENDS = ("auto", "kernel", "wireguard-go", "python")
-HELP = """\
-usage: {prog} [OPTION ...] [--] COMMAND [ARGUMENT ...]
-       {prog} --status [--json]
-       {prog} --doctor [--json]
-
-Run COMMAND where everything it sends leaves through the proxy. Its exit code is COMMAND's.
-
-  --egress HOST           let it reach only this host; may be repeated,
-                          *.example.com covers subdomains
-  --allow-host-port PORT  let it reach this port of this machine's loopback; may be repeated
-  --label TEXT            what its flows are called in the console; default: the command's name
-  --pcap FILE             write every packet of the tunnel to FILE, for Wireshark
-  --wireguard KIND        auto (default), kernel, wireguard-go or python
-  --status                show what this machine offers, and which jails run
-  --doctor                build a jail, try it, and say what is missing
-  --json                  with --status or --doctor: for programs
-  -h, --help              show this help
-"""
 MAX_PORT = 65535
+_USAGE = """\
+%(prog)s [OPTION ...] [--] COMMAND [ARGUMENT ...]
+       %(prog)s --status [--json]
+       %(prog)s --doctor [--json]"""
 
 
 class UsageError(Exception):
@@ -36,7 +21,7 @@ class UsageError(Exception):
 
 @dataclass(slots=True)
 class Options:
-    """What was asked for."""
+    """The options of one call, with their defaults."""
 
     command: list[str] = field(default_factory=list)
     egress: list[str] | None = None
@@ -50,81 +35,97 @@ class Options:
 
 
 def parse(words: list[str]) -> Options:
-    """The options in front of the command.
+    """Return the options in front of the command, and the command.
 
     Raises:
-        UsageError: an option that is none, or a value that cannot be.
+        UsageError: an unknown option, or a value that its option does not take.
     """
-    options, rest = Options(), list(words)
-    while rest and rest[0].startswith("-"):
-        name, separator, value = rest.pop(0).partition("=")
-        if name == "--":
-            break
-        if name in _FLAGS and not separator:
-            _FLAGS[name](options)
-        elif name in _VALUES:
-            if not separator:
-                if not rest:
-                    raise UsageError(f"{name} needs a value")
-                value = rest.pop(0)
-            _VALUES[name](options, value)
-        else:
-            raise UsageError(f"there is no option {name}{separator}{value}")
-    options.command = rest
-    if options.action in ("status", "doctor") and rest:
+    options = Options()
+    _parser("ccproxy jail").parse_args(words, namespace=options)
+    # argparse leaves the separator in what it does not read; a second one is the command's own.
+    if options.command[:1] == ["--"]:
+        options.command = options.command[1:]
+    if options.action in ("status", "doctor") and options.command:
         raise UsageError(f"--{options.action} runs no command")
     return options
 
 
-def _egress(options: Options, value: str) -> None:
-    hosts = [host.strip() for host in value.split(",") if host.strip()]
+def help_text(prog: str) -> str:
+    """Return the help of the command that is called `prog`."""
+    return _parser(prog).format_help()
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message.removeprefix("argument "))
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog,
+        usage=_USAGE,
+        description="Run COMMAND where everything it sends leaves through the proxy. "
+        "Its exit code is COMMAND's.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--egress",
+        metavar="HOST",
+        type=_hosts,
+        action="extend",
+        help="let it reach only this host; may be repeated, *.example.com covers subdomains",
+    )
+    add(
+        "--allow-host-port",
+        metavar="PORT",
+        dest="host_ports",
+        type=_port,
+        action="append",
+        help="let it reach this port of this machine's loopback; may be repeated",
+    )
+    add(
+        "--label",
+        metavar="TEXT",
+        help="the name of its flows in the console; default: the command's name",
+    )
+    add(
+        "--pcap",
+        metavar="FILE",
+        type=Path,
+        help="write every packet of the tunnel to FILE, for Wireshark",
+    )
+    add(
+        "--wireguard",
+        metavar="KIND",
+        choices=BACKENDS,
+        help="auto (default), kernel, wireguard-go or python",
+    )
+    _add_action(parser, "--status", help="show what this machine offers, and which jails run")
+    _add_action(parser, "--doctor", help="build a jail, try it, and say what is missing")
+    add("--json", dest="as_json", action="store_true", help="print JSON (--status, --doctor)")
+    _add_action(parser, "-h", "--help", help="show this help")
+    add("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_action(parser: argparse.ArgumentParser, *names: str, help: str) -> None:
+    """Add an option that does something else than run the command."""
+    action = names[-1].removeprefix("--")
+    parser.add_argument(*names, dest="action", action="store_const", const=action, help=help)
+
+
+def _hosts(text: str) -> list[str]:
+    hosts = [host.strip() for host in text.split(",") if host.strip()]
     if not hosts:
-        raise UsageError("--egress needs a host")
-    options.egress = [*(options.egress or []), *hosts]
+        raise argparse.ArgumentTypeError("give a host")
+    return hosts
 
 
-def _host_port(options: Options, value: str) -> None:
-    if not (value.isascii() and value.isdigit() and 0 < int(value) <= MAX_PORT):
-        raise UsageError(f"--allow-host-port needs a port number, not “{value}”")
-    options.host_ports.append(int(value))
-
-
-def _wireguard(options: Options, value: str) -> None:
-    if value not in BACKENDS:
-        raise UsageError(f"--wireguard is one of {', '.join(BACKENDS)}")
-    options.wireguard = value
-
-
-def _label(options: Options, value: str) -> None:
-    options.label = value
-
-
-def _pcap(options: Options, value: str) -> None:
-    options.pcap = Path(value)
-
-
-def _action(name: str) -> Callable[[Options], None]:
-    def choose(options: Options) -> None:
-        options.action = name
-
-    return choose
-
-
-def _json(options: Options) -> None:
-    options.as_json = True
-
-
-_FLAGS: dict[str, Callable[[Options], None]] = {
-    "--status": _action("status"),
-    "--doctor": _action("doctor"),
-    "--help": _action("help"),
-    "-h": _action("help"),
-    "--json": _json,
-}
-_VALUES: dict[str, Callable[[Options, str], None]] = {
-    "--egress": _egress,
-    "--allow-host-port": _host_port,
-    "--wireguard": _wireguard,
-    "--label": _label,
-    "--pcap": _pcap,
-}
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(f"give a port number, not “{text}”")
+    return int(text)

@@ -51,7 +51,7 @@ def test_it_says_when_nothing_listens(ccproxy):
         (["-i", "true"], 1, "nothing runs that could capture this command"),
         (["-i", "--", "no-such-command"], 127, "there is no command “no-such-command” on PATH"),
         (["-i"], 1, "run --inspect needs a command"),
-        (["-i", "--egres", "x", "true"], 2, "there is no option --egres"),
+        (["-i", "--egres", "x", "true"], 2, "unrecognized arguments: --egres"),
         ([], 1, "run needs a command"),
         (["--"], 1, "run needs a command"),
     ],

@@ -41,18 +41,22 @@ def test_options_end_where_the_command_begins():
         False,
     )
     assert parse(["--", "--status"]).command == ["--status"]
+    assert parse(["--label", "a", "git", "-h", "--", "f"]).command == ["git", "-h", "--", "f"]
+    assert parse(["--", "git", "--", "f"]).command == ["git", "--", "f"]
+    assert parse(["--", "--", "f"]).command == ["--", "f"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--egress"], "--egress needs a value"),
-        (["--egress", " "], "--egress needs a host"),
-        (["--allow-host-port", "x"], "needs a port number"),
-        (["--allow-host-port", "70000"], "needs a port number"),
-        (["--wireguard", "openvpn"], "is one of auto, kernel"),
-        (["--nonsense"], "there is no option --nonsense"),
-        (["--json=yes"], "there is no option --json=yes"),
+        (["--egress"], "--egress: expected one argument"),
+        (["--egress", " "], "--egress: give a host"),
+        (["--allow-host-port", "x"], "give a port number"),
+        (["--allow-host-port", "70000"], "give a port number"),
+        (["--wireguard", "openvpn"], "invalid choice: 'openvpn'"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--json=yes"], "--json: ignored explicit argument"),
+        (["--stat"], "unrecognized arguments: --stat"),
         (["--doctor", "true"], "--doctor runs no command"),
     ],
 )
