@@ -10,10 +10,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.routers import DefaultRouter
 
 from flows.rest.compare import PairView
-from flows.rest.flows import FlowViewSet
+from flows.rest.flow_viewset import FlowViewSet
 from flows.rest.imports import ImportView
 from flows.rest.insights import ChangesView, ContextView, MessagesView, SessionView, UsageView
-from flows.rest.saved_filters import SavedFilterViewSet
+from flows.rest.saved_filter_viewset import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain.api import ExplainView, RuleTrialView
 from interceptor.resend.api import ResendView

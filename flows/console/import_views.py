@@ -1,4 +1,4 @@
-"""The page that takes captures of other tools into the record."""
+"""Page that imports captures of other tools."""
 
 from __future__ import annotations
 
@@ -11,32 +11,39 @@ from django.views.decorators.http import require_http_methods
 
 from flows.console.pages import staff_page
 from flows.display.safe_text import printable
-from flows.imports.har import CaptureError
-from flows.imports.uploads import MAX_UPLOAD_BYTES, check_declared_size, import_uploads
+from flows.imports.har_reader import CaptureError
+from flows.imports.uploads import MAX_UPLOAD_BYTES, Upload, check_declared_size, import_uploads
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
-def import_page(request: HttpRequest) -> HttpResponse:
-    """A form for HAR files and mitmproxy captures, and what became of each."""
+def import_page(request: HttpRequest, max_bytes: int = MAX_UPLOAD_BYTES) -> HttpResponse:
+    """Show a form for HAR files and mitmproxy captures, and the result of each file."""
     if not request.user.has_perm("flows.add_flow"):
-        raise PermissionDenied("Importing adds flows: ask an administrator for the right to.")
-    context: dict[str, Any] = {"max_bytes": MAX_UPLOAD_BYTES}
+        raise PermissionDenied("Importing adds flows: ask an administrator for this permission.")
     if request.method != "POST":
-        return render(request, "flows/import.html", context)
+        return _page(request, max_bytes)
+    # Before request.FILES, which reads the body.
     try:
-        check_declared_size(request.META.get("CONTENT_LENGTH"))
+        check_declared_size(request.META.get("CONTENT_LENGTH"), max_bytes)
     except CaptureError as exc:
-        return render(request, "flows/import.html", {**context, "problem": str(exc)}, status=413)
+        return _page(request, max_bytes, status=413, problem=str(exc))
     files = [file for name in request.FILES for file in request.FILES.getlist(name)]
     if not files:
-        return render(
-            request, "flows/import.html", {**context, "problem": "Choose a file first."}, status=400
-        )
-    results = [
-        {"name": printable(name), "problem": str(found)}
-        if isinstance(found, CaptureError)
-        else {"name": printable(name), "imported": found}
-        for name, found in import_uploads(files)
-    ]
-    return render(request, "flows/import.html", {**context, "results": results})
+        return _page(request, max_bytes, status=400, problem="Choose a file first.")
+    results = [_result(upload) for upload in import_uploads(files, max_bytes)]
+    return _page(request, max_bytes, results=results)
+
+
+def _page(
+    request: HttpRequest, max_bytes: int, *, status: int = 200, **context: Any
+) -> HttpResponse:
+    context["max_bytes"] = max_bytes
+    return render(request, "flows/import.html", context, status=status)
+
+
+def _result(upload: Upload) -> dict[str, Any]:
+    name = printable(upload.name)
+    if upload.problem:
+        return {"name": name, "problem": upload.problem}
+    return {"name": name, "imported": upload.imported}

@@ -1,6 +1,6 @@
-"""Takes captures of other tools into the record: HAR and mitmproxy files.
+"""Import of captures of other tools into the record: HAR and mitmproxy files.
 
-Secrets are cut out as from live traffic.
+Redaction cuts secrets out of them as it does from live traffic.
 """
 
 from __future__ import annotations
@@ -13,26 +13,30 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
-from flows.imports.har import CaptureError, records_of_har
+from flows.imports.har_reader import CaptureError, records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
 from flows.redaction.redactor import Redactor
-from flows.sides import write_parts
+from flows.sides import FlowSide, write_parts
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SECRETS
 
 MAX_HAR_BYTES: Final = 256 * 1024 * 1024
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_SNIFFED_BYTES: Final = 64
 _BATCH_FLOWS: Final = 25
 _ENCODING: Final = "content-encoding"
+_MAX_HEADER_CHARS: Final = 100
+_UNREAL: Final = (ValueError, TypeError, OverflowError, AttributeError, OSError)
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Imported:
-    """How many flows came in, how many were there already, and how many entries make no flow.
+    """Counts of an import: new flows, flows stored already, entries that are not flows.
 
-    `problem` says where a file ended too early.
+    `problem` is a sentence if a file ended early.
     """
 
     new: int = 0
@@ -42,16 +46,17 @@ class Imported:
 
 
 def import_file(path: Path) -> Imported:
-    """Import a HAR or a mitmproxy capture, told apart by their first byte.
+    """Import a HAR or a mitmproxy capture; the first byte decides which one it is.
 
     Raises:
         CaptureError: the file cannot be read, or is neither.
     """
     try:
         with path.open("rb") as file:
-            start = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            start = file.read(_SNIFFED_BYTES)
             file.seek(0)
-            if start not in (b"{", b"["):
+            if not _starts_json(start):
+                # mitmproxy takes a second to import, which the console would pay at its start.
                 from flows.imports.mitmproxy_dump import records_of_mflow
 
                 return import_records(records_of_mflow(file), decoded=False)
@@ -61,65 +66,72 @@ def import_file(path: Path) -> Imported:
     return import_records(records_of_har(parsed_har(data)), decoded=True)
 
 
-def parsed_har(data: bytes) -> Any:
-    """JSON of a HAR, a byte order mark in front allowed.
+def _starts_json(start: bytes) -> bool:
+    return start.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] in (b"{", b"[")
+
+
+def parsed_har(data: bytes, max_bytes: int = MAX_HAR_BYTES) -> Any:
+    """Parse the JSON of a HAR, with or without a byte order mark.
 
     Raises:
-        CaptureError: too large, or no JSON.
+        CaptureError: too large, or not JSON.
     """
-    if len(data) > MAX_HAR_BYTES:
-        raise CaptureError(f"This HAR is over {MAX_HAR_BYTES // 1024**2} MB; split it first.")
+    if len(data) > max_bytes:
+        raise CaptureError(f"This HAR is over {max_bytes // 1024**2} MB; split it first.")
     try:
         return json.loads(data.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as exc:
-        raise CaptureError(f"This is no JSON: {str(exc)[:200] or type(exc).__name__}") from None
+        reason = str(exc)[:200] or type(exc).__name__
+        raise CaptureError(f"This is not JSON: {reason}") from None
 
 
 def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
-    """Store the flows that are not there yet. `decoded`: bodies come without their content
-    encoding.
+    """Store the flows that are not stored yet.
+
+    `decoded`: bodies come without their content encoding.
 
     Raises:
         CaptureError: not even one flow could be read.
     """
     builder = RowBuilder(Redactor(SECRETS))
-    found = Imported()
-    for batch in batched(_until_problem(records, found), _BATCH_FLOWS):
+    result = Imported()
+    for batch in batched(_until_problem(records, result), _BATCH_FLOWS):
         unique = {record.id: record for record in batch}
         known = set(Flow.objects.filter(pk__in=unique).values_list("pk", flat=True))
-        fresh = [record for key, record in unique.items() if key not in known]
-        rows = [built for record in fresh if (built := _built(builder, record, decoded=decoded))]
+        fresh = [record for flow_id, record in unique.items() if flow_id not in known]
+        built = [_built(builder, record, decoded=decoded) for record in fresh]
+        rows = [flow_rows for flow_rows in built if flow_rows is not None]
         write_batch(rows)
-        found.new += len(rows)
-        found.known += len(batch) - len(fresh)
-        found.skipped += len(fresh) - len(rows)
-    if found.problem and not found.new and not found.known:
-        raise CaptureError(found.problem)
-    return found
+        result.new += len(rows)
+        result.known += len(batch) - len(fresh)
+        result.skipped += len(fresh) - len(rows)
+    if result.problem and not result.new and not result.known:
+        raise CaptureError(result.problem)
+    return result
 
 
 def _built(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows | None:
-    """The rows of a record; None for one that no real traffic makes, with times or types that
-    cannot be.
-    """
+    """Return the rows of a record; None for one with impossible times or types."""
     try:
         return _rows(builder, record, decoded=decoded)
-    except (ValueError, TypeError, OverflowError, AttributeError, OSError):
-        logger.info("An entry of a capture makes no flow and was left out", exc_info=True)
+    except _UNREAL:
+        logger.info("An entry of a capture is not a flow and was left out", exc_info=True)
         return None
 
 
-def _until_problem(records: Iterable[FlowRecord], found: Imported) -> Iterator[FlowRecord]:
+def _until_problem(records: Iterable[FlowRecord], result: Imported) -> Iterator[FlowRecord]:
+    # The flows before the damage are worth keeping.
     try:
         yield from records
     except CaptureError as exc:
-        found.problem = str(exc)
+        result.problem = str(exc)
 
 
 def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows:
-    """The rows of a record.
+    """Return the rows of a record.
 
-    A header that names an encoding the bytes no longer have is put back after packing.
+    Example: a HAR has `content-encoding: gzip` and the decoded text. The builder would try to
+    decompress that text, so it gets the record without this header, and the header is put back.
     """
     if not decoded:
         return builder.build(record)
@@ -127,16 +139,18 @@ def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows
     rows = builder.build(replace(record, sides=sides))
     rebuilt = rows.sides
     for row, side in zip(rebuilt, record.sides, strict=True):
-        for place, (name, value) in enumerate(side.headers):
-            if name.lower() == _ENCODING:
-                row.headers = [
-                    *row.headers[:place],
-                    [name[:100], value[:100]],
-                    *row.headers[place:],
-                ]
-                row.body_decoded = True
+        _restore_encoding(row, side)
     return replace(rows, parts=write_parts(rebuilt, rows.traces))
 
 
 def _without_encoding(side: SideRecord) -> Headers:
     return tuple(line for line in side.headers if line[0].lower() != _ENCODING)
+
+
+def _restore_encoding(row: FlowSide, side: SideRecord) -> None:
+    for index, (name, value) in enumerate(side.headers):
+        if name.lower() != _ENCODING:
+            continue
+        line = [name[:_MAX_HEADER_CHARS], value[:_MAX_HEADER_CHARS]]
+        row.headers = [*row.headers[:index], line, *row.headers[index:]]
+        row.body_decoded = True

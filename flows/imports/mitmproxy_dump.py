@@ -11,16 +11,16 @@ from mitmproxy import http
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.io import FlowReader
 
-from flows.imports.har import NAMESPACE, SOURCE, CaptureError
+from flows.imports.har_reader import NAMESPACE, NO_RESPONSE, SOURCE, CaptureError
 from flows.record import FlowRecord, Headers, SideRecord, WebSocketRecord
 from providers.wire.detect import client_format, model_of
 
 
 def records_of_mflow(file: BinaryIO) -> Iterator[FlowRecord]:
-    """The HTTP flows of a capture, read one by one.
+    """Yield the HTTP flows of a capture, read one by one.
 
     Raises:
-        CaptureError: it is no such file, or damaged; the flows before the damage were given.
+        CaptureError: it is not such a file, or damaged. The flows before the damage come first.
     """
     try:
         for flow in FlowReader(file).stream():
@@ -31,31 +31,15 @@ def records_of_mflow(file: BinaryIO) -> Iterator[FlowRecord]:
 
 
 def _record(flow: http.HTTPFlow) -> FlowRecord:
-    request, response = flow.request, flow.response
-    client = SideRecord(
-        side="client",
-        http_version=request.http_version,
-        method=request.method,
-        url=request.pretty_url,
-        headers=_headers(request),
-        body=request.raw_content or b"",
-        body_size_bytes=len(request.raw_content or b""),
-    )
-    sides = [client, replace(client, side="forwarded", url=request.url)]
-    if response is not None:
-        answer = SideRecord(
-            side="upstream",
-            http_version=response.http_version,
-            status_code=response.status_code,
-            reason=response.reason,
-            headers=_headers(response),
-            body=response.raw_content or b"",
-            body_size_bytes=len(response.raw_content or b""),
-        )
-        sides += [answer, replace(answer, side="delivered")]
+    request = flow.request
+    response = flow.response
     started = request.timestamp_start
-    ended = (response.timestamp_end if response else None) or request.timestamp_end or started
-    found = client_format(request.path, lambda name: request.headers.get(name)) or ""
+    ended = request.timestamp_end or started
+    first_byte_ms = None
+    if response is not None:
+        ended = response.timestamp_end or ended
+        first_byte_ms = _ms(response.timestamp_start - started)
+    wire = client_format(request.path, lambda name: request.headers.get(name)) or ""
     return FlowRecord(
         id=_id(flow),
         state="done" if response and not flow.error else "error",
@@ -68,22 +52,58 @@ def _record(flow: http.HTTPFlow) -> FlowRecord:
         client_url=request.pretty_url,
         forwarded_url=request.url,
         user_agent=str(request.headers.get("user-agent", "")),
-        client_format=found,
-        provider_format=found,
+        client_format=wire,
+        provider_format=wire,
         requested_model=model_of(request.path, _json(request)) or "",
         status_code=response.status_code if response else None,
         is_stream=_content_type(response).startswith("text/event-stream"),
         is_websocket=flow.websocket is not None,
-        error=flow.error.msg if flow.error else "" if response else "The capture has no answer.",
-        first_byte_ms=_ms(response.timestamp_start - started) if response else None,
+        error=_error(flow),
+        first_byte_ms=first_byte_ms,
         duration_ms=_ms(ended - started),
-        sides=tuple(sides),
+        sides=tuple(_sides(flow)),
         messages=tuple(_messages(flow)),
     )
 
 
+def _sides(flow: http.HTTPFlow) -> Iterator[SideRecord]:
+    request = flow.request
+    client = SideRecord(
+        side="client",
+        http_version=request.http_version,
+        method=request.method,
+        url=request.pretty_url,
+        headers=_headers(request),
+        body=request.raw_content or b"",
+        body_size_bytes=len(request.raw_content or b""),
+    )
+    yield client
+    # mitmproxy sends to `url`, which a reverse proxy takes from its own settings.
+    yield replace(client, side="forwarded", url=request.url)
+    response = flow.response
+    if response is None:
+        return
+    upstream = SideRecord(
+        side="upstream",
+        http_version=response.http_version,
+        status_code=response.status_code,
+        reason=response.reason,
+        headers=_headers(response),
+        body=response.raw_content or b"",
+        body_size_bytes=len(response.raw_content or b""),
+    )
+    yield upstream
+    yield replace(upstream, side="delivered")
+
+
+def _error(flow: http.HTTPFlow) -> str:
+    if flow.error:
+        return flow.error.msg
+    return "" if flow.response else NO_RESPONSE
+
+
 def _id(flow: http.HTTPFlow) -> str:
-    """mitmproxy's own id; of a file that was tampered with, one that our addresses can hold."""
+    """Return mitmproxy's own id; for an id that our addresses cannot hold, one derived from it."""
     try:
         return str(uuid.UUID(flow.id))
     except (ValueError, AttributeError, TypeError):
@@ -91,7 +111,9 @@ def _id(flow: http.HTTPFlow) -> str:
 
 
 def _content_type(response: http.Response | None) -> str:
-    return str(response.headers.get("content-type", "")) if response else ""
+    if response is None:
+        return ""
+    return str(response.headers.get("content-type", ""))
 
 
 def _ms(seconds: float) -> float:
@@ -99,21 +121,30 @@ def _ms(seconds: float) -> float:
 
 
 def _headers(message: http.Message) -> Headers:
-    return tuple(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-        for name, value in message.headers.fields
-    )
+    return tuple((_text(name), _text(value)) for name, value in message.headers.fields)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _json(request: http.Request) -> dict[str, Any] | None:
     try:
-        found = request.json()
+        body = request.json()
     except (ValueError, TypeError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return body if isinstance(body, dict) else None
 
 
 def _messages(flow: http.HTTPFlow) -> Iterator[WebSocketRecord]:
-    for seq, message in enumerate(flow.websocket.messages if flow.websocket else ()):
-        at_ms = _ms(message.timestamp - flow.request.timestamp_start)
-        yield WebSocketRecord(seq, at_ms, message.from_client, message.is_text, message.content)
+    if flow.websocket is None:
+        return
+    started = flow.request.timestamp_start
+    for seq, message in enumerate(flow.websocket.messages):
+        yield WebSocketRecord(
+            seq=seq,
+            at_ms=_ms(message.timestamp - started),
+            from_client=message.from_client,
+            is_text=message.is_text,
+            content=message.content,
+        )

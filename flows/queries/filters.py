@@ -22,7 +22,7 @@ STATUS_CHOICES: Final = [
     ("3xx", "3xx"),
     ("4xx", "4xx"),
     ("5xx", "5xx"),
-    ("none", "no answer"),
+    ("none", "no response"),
 ]
 _FLOW_ID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
@@ -33,6 +33,10 @@ _MAX_COUNT: Final = 2**31 - 1
 _MAX_TEXT: Final = 500
 LOOKUP: Final = "DNS"
 """The method of a name lookup."""
+_MAX_WORDS: Final = 8
+_TEXT_COLUMNS: Final = (
+    "path", "host", "requested_model", "sent_model", "provider", "rule", "error",
+)  # fmt: skip
 
 
 def _bound(
@@ -49,7 +53,7 @@ def _bound(
 
 
 class FlowFilter(django_filters.FilterSet):
-    """Narrows a queryset of flows. Every filter is optional and they are joined by "and"."""
+    """Filters of flows. Every one is optional; a flow has to pass all of them."""
 
     q = django_filters.CharFilter(label="Search", method="search", max_length=2000)
     provider = django_filters.CharFilter(label="Provider", field_name="provider")
@@ -90,39 +94,45 @@ class FlowFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def filter_queryset(self, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
-        """Name lookups are flows too, but there are so many that they are shown only when asked
-        for.
-        """
-        found: QuerySet[Flow] = super().filter_queryset(queryset)
-        return found if self.form.cleaned_data.get("lookups") else found.exclude(method=LOOKUP)
+        """Apply all filters, and leave out name lookups unless the URL asks for them."""
+        flows: QuerySet[Flow] = super().filter_queryset(queryset)
+        # Captured commands look up so many names that the list would show little else.
+        if self.form.cleaned_data.get("lookups"):
+            return flows
+        return flows.exclude(method=LOOKUP)
 
     def by_lookups(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """With the rest, or alone."""
+        """Keep name lookups with the other flows ("shown"), or nothing else ("alone")."""
         del name
-        return queryset.filter(method=LOOKUP) if value == "alone" else queryset
+        if value == "alone":
+            return queryset.filter(method=LOOKUP)
+        return queryset
 
     def by_candidate(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
-        """See `Flow.is_shape_candidate`."""
+        """Keep flows that may become a shape, see `Flow.is_shape_candidate`."""
         del name
         candidates = Q(source="wireguard", status_code=200) & ~Q(client_format="")
-        return queryset.filter(candidates) if value else queryset.exclude(candidates)
+        if value:
+            return queryset.filter(candidates)
+        return queryset.exclude(candidates)
 
     def search(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Every word must occur somewhere: id, method, host, path, models, provider, rule, session,
-        error, text.
+        """Keep flows that contain every word: in a name, an id, the address, the error or the text.
+
+        Example: "haiku 529" finds a flow of model claude-haiku with the error "529 overloaded".
         """
         del name
-        for word in value.split()[:8]:
+        for word in value.split()[:_MAX_WORDS]:
             queryset = queryset.filter(_word(word))
         return queryset
 
     def by_model(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Asked for or sent."""
+        """Keep flows with this model, requested or sent."""
         del name
         return queryset.filter(Q(requested_model=value) | Q(sent_model=value))
 
     def by_status(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """By the first digit, or none at all."""
+        """Keep flows by the first digit of their status ("5xx"), or those without one."""
         del name
         if value == "none":
             return queryset.filter(status_code__isnull=True)
@@ -130,71 +140,66 @@ class FlowFilter(django_filters.FilterSet):
         return queryset.filter(status_code__gte=hundred, status_code__lt=hundred + 100)
 
     def by_error(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
-        """Failed: cut, refused, or answered with 400 and above."""
+        """Keep flows that failed: cut off, refused, or with a status of 400 and above."""
         del name
         failed = Q(state=Flow.State.ERROR) | Q(status_code__gte=400)
-        return queryset.filter(failed) if value else queryset.exclude(failed)
+        if value:
+            return queryset.filter(failed)
+        return queryset.exclude(failed)
 
     def by_hook(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Flows that this hook changed."""
+        """Keep flows that this hook changed."""
         del name
         # SQLite has no JSON "contains"; as text it works on every database.
-        return queryset.annotate(hooks_text=Cast("hooks_changed", TextField())).filter(
-            hooks_text__contains=f'"{value}"'
-        )
+        hooks_text = Cast("hooks_changed", TextField())
+        quoted = f'"{value}"'
+        return queryset.annotate(hooks_text=hooks_text).filter(hooks_text__contains=quoted)
 
     def by_hook_ran(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """Flows on which this hook ran, whether it changed something or not."""
+        """Keep flows on which this hook ran, also if it changed nothing."""
         del name
-        named = database_json(
-            value
-        ).decode()  # as the column spells it; "contains" would fold letters on SQLite
-        return queryset.alias(ran_at=StrIndex("hooks_ran", Value(named))).filter(ran_at__gt=0)
+        # As the column writes it. "contains" would ignore the case of letters on SQLite.
+        stored_name = database_json(value).decode()
+        position = StrIndex("hooks_ran", Value(stored_name))
+        return queryset.alias(ran_at=position).filter(ran_at__gt=0)
 
     def by_header(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
-        """A header of any side: "name: part of the value", "name:", or a text in any name or
-        value.
-        """
+        """Keep flows with a header of any side, see `header_filter`."""
         del name
         return by_header(queryset, value)
 
     def by_tokens(self, queryset: QuerySet[Flow], name: str, value: Decimal) -> QuerySet[Flow]:
-        """Input and output together, where at least one of them is known."""
+        """Compare input and output tokens together, where at least one of them is known."""
         known = Q(input_tokens__isnull=False) | Q(output_tokens__isnull=False)
         total = Coalesce(F("input_tokens"), 0) + Coalesce(F("output_tokens"), 0)
-        lookup = {"tokens_min": "gte", "tokens_max": "lte"}[name]
-        return queryset.alias(tokens=total).filter(known, **{f"tokens__{lookup}": value})
+        counted = queryset.alias(tokens=total).filter(known)
+        if name == "tokens_min":
+            return counted.filter(tokens__gte=value)
+        return counted.filter(tokens__lte=value)
 
 
-BOUNDS: Final = tuple(
-    name for name, found in FlowFilter.base_filters.items() if "_min" in name or "_max" in name
-)
+BOUNDS: Final = tuple(name for name in FlowFilter.base_filters if "_min" in name or "_max" in name)
 """The filters that take a number."""
 
 
 def _word(word: str) -> Q:
-    found = Q(id__startswith=word.lower()) if _ID_START.fullmatch(word) else Q()
-    for field in ("path", "host", "requested_model", "sent_model", "provider", "rule", "error"):
-        found |= Q(**{f"{field}__icontains": word})
-    exact: dict[str, Any] = {
-        "method": word.upper(),
-        "session_id__startswith": word,
-        "run_label": word,
-    }
-    exact["search_text__contains"] = (
-        word.lower()
-    )  # it is lower case: folding 4 KB a row would take most of the time
-    for lookup, value in exact.items():
-        found |= Q(**{lookup: value})
-    return found
+    """Return the condition that a flow contains a word."""
+    condition = Q(method=word.upper()) | Q(session_id__startswith=word) | Q(run_label=word)
+    if _ID_START.fullmatch(word):
+        condition |= Q(id__startswith=word.lower())
+    for column in _TEXT_COLUMNS:
+        condition |= Q(**{f"{column}__icontains": word})
+    # This text is stored in lower case: folding 4 KB a row would take most of the time.
+    return condition | Q(search_text__contains=word.lower())
 
 
 def pasted_flow_id(text: str) -> str:
-    """The flow id that somebody pasted, alone or in a console URL; empty when it is something
-    else.
-    """
+    """Return the flow id that a user pasted, alone or in a console URL; "" for anything else."""
     text = text.strip()
     match = _FLOW_ID.search(text)
-    if match and (match.group() == text or "/flows/" in text):
+    if match is None:
+        return ""
+    # A search for words may contain an id too; only a URL of a flow means this flow.
+    if match.group() == text or "/flows/" in text:
         return match.group().lower()
     return ""

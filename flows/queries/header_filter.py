@@ -1,6 +1,11 @@
-"""Finds flows by a header of any of their four sides.
+"""Filter of flows by a header of any of their four sides.
 
-They are JSON text (see `flows.sides`) and searched as such.
+Headers are JSON text (see `flows.sides`), and the database searches that text. Examples, with what
+is searched in `[[["Content-Type","text/plain"]]]`:
+
+    "text"                → any name or value that contains "text"
+    "content-type:"       → `["content-type","` followed by any value
+    "content-type: plain" → `["content-type","`, any characters of one value, then `plain`
 """
 
 from __future__ import annotations
@@ -13,32 +18,34 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from flows.bytes.database_text import database_json
 from flows.models import Flow, FlowParts
 
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
+# A token, RFC 9110 section 5.6.2.
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# The characters of a JSON string up to its end: plain ones, and escapes such as \" and \\.
+_ANY_OF_VALUE: Final = r'([^"\\]|\\.)*'
 
 
 def by_header(flows: QuerySet[Flow], wanted: str) -> QuerySet[Flow]:
-    """Flows with a header: "name: part of its value", "name:" for any value, or a text in any name
-    or value.
+    """Keep flows with a header: "name: part of its value", "name:", or a part of a name or value.
 
-    Letters match in either case. A flow's headers are looked up by its id, so the newest that match
-    are found soon.
+    Letters match in either case. The database looks up a flow's headers by its id, so it finds the
+    newest matches soon.
     """
-    return flows.filter(
-        Exists(FlowParts.objects.filter(_condition(wanted.strip()), flow=OuterRef("pk")))
-    )
+    parts = FlowParts.objects.filter(_condition(wanted.strip()), flow=OuterRef("pk"))
+    return flows.filter(Exists(parts))
 
 
 def _condition(wanted: str) -> Q:
-    name, colon, value = wanted.partition(":")
-    if not (colon and _NAME.fullmatch(name.strip())):
+    name, colon, value = (part.strip() for part in wanted.partition(":"))
+    if not colon or not _NAME.fullmatch(name):
         return Q(headers__icontains=_as_stored(wanted))
-    name, value = _as_stored(name.strip()), _as_stored(value.strip())
-    # Much faster, and leaves little to the expression.
-    coarse = Q(headers__icontains=name) & Q(headers__icontains=value)
-    within = r'\["' + re.escape(name) + r'","([^"\\]|\\.)*' + re.escape(value)
-    return coarse & Q(headers__iregex=within)
+    name = _as_stored(name)
+    value = _as_stored(value)
+    # Much faster than the expression, and leaves few rows to it.
+    contains_both = Q(headers__icontains=name) & Q(headers__icontains=value)
+    in_one_line = rf'\["{re.escape(name)}","{_ANY_OF_VALUE}{re.escape(value)}'
+    return contains_both & Q(headers__iregex=in_one_line)
 
 
 def _as_stored(text: str) -> str:
-    """A text as it stands inside of a JSON string."""
+    """Write a text as it stands inside a JSON string: `a"b` → `a\\"b`."""
     return database_json(text).decode()[1:-1]

@@ -1,6 +1,4 @@
-"""The flow list under a jq filter: rows when it keeps flows, otherwise whatever it makes of
-them.
-"""
+"""The flow list under a jq filter: rows if the filter keeps flows, otherwise its results."""
 
 from __future__ import annotations
 
@@ -14,9 +12,10 @@ from django.utils.safestring import SafeString
 from flows.display.safe_text import visible
 from flows.display.units import plural
 from flows.models import Flow
+from flows.queries.cursor import FlowPage
 from flows.queries.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
 from flows.queries.jq import JqError
-from flows.queries.selectors import FlowPage, rows
+from flows.queries.selectors import rows
 
 SHOWN_ROWS: Final = 300
 SHOWN_CHARS: Final = 100_000
@@ -24,7 +23,7 @@ SHOWN_CHARS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class JqPage:
-    """Rows or a value or an error, and what to say about how much was looked at."""
+    """Rows, a value or an error, and a note about the flows that jq did not see."""
 
     page: FlowPage = field(default_factory=lambda: FlowPage([], ""))
     value: SafeString = field(default_factory=SafeString)
@@ -32,27 +31,34 @@ class JqPage:
     error: str = ""
 
 
-def jq_page(flows: QuerySet[Flow], source: str) -> JqPage:
-    """Ask jq about the newest flows of a queryset; its failure is an error on the page."""
+def jq_page(flows: QuerySet[Flow], source: str, *, max_flows: int = MAX_JQ_FLOWS) -> JqPage:
+    """Apply jq to the newest flows of a queryset; a failure is an error on the page."""
+    newest = flows.order_by("-started_at", "-id")
     try:
-        results, last = jq_window(flows.order_by("-started_at", "-id"), [source])
+        window = jq_window(newest, [source], max_flows=max_flows)
     except JqError as exc:
         return JqPage(error=str(exc))
-    looked_at = f"jq looked at the newest {MAX_JQ_FLOWS}." if last else ""
-    ids = ids_of(results)
+    notes = []
+    if window.last:
+        notes.append(f"jq looked at the newest {max_flows}.")
+
+    ids = ids_of(window.results)
     if ids is None:
-        count = plural(len(results), "value")
-        return JqPage(
-            value=_shown(results), note=f"The filter gives {count}, not flows. {looked_at}".strip()
-        )
-    found = {flow.pk: flow for flow in rows(Flow.objects.filter(pk__in=ids[:SHOWN_ROWS]))}
-    kept = [found[flow_id] for flow_id in ids[:SHOWN_ROWS] if flow_id in found]
-    cut = f"The first {SHOWN_ROWS} of {len(ids)} flows are shown." if len(ids) > SHOWN_ROWS else ""
-    return JqPage(FlowPage(kept, ""), note=f"{cut} {looked_at}".strip())
+        count = plural(len(window.results), "value")
+        notes.insert(0, f"The filter returns {count}, not flows.")
+        return JqPage(value=_shown(window.results), note=" ".join(notes))
+
+    shown = ids[:SHOWN_ROWS]
+    if len(ids) > SHOWN_ROWS:
+        notes.insert(0, f"The first {SHOWN_ROWS} of {len(ids)} flows are shown.")
+    found = {flow.pk: flow for flow in rows(Flow.objects.filter(pk__in=shown))}
+    # In the filter's order, not in the list's: jq may have sorted them.
+    kept = [found[flow_id] for flow_id in shown if flow_id in found]
+    return JqPage(FlowPage(kept, ""), note=" ".join(notes))
 
 
 def _shown(results: list[Any]) -> SafeString:
     text = json.dumps(results, indent=2, ensure_ascii=False)
-    return visible(
-        text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n… ({len(text)} characters)"
-    )
+    if len(text) > SHOWN_CHARS:
+        text = f"{text[:SHOWN_CHARS]}\n… ({len(text)} characters)"
+    return visible(text)

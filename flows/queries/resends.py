@@ -1,4 +1,4 @@
-"""Which flow a flow was sent again from, and which ones it became."""
+"""Links between a flow and its resends, in both directions."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ MAX_SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Resends:
-    """The links of one flow. `gone` says that the original is not stored any more."""
+    """The links of one flow. `gone` is true if the original was deleted."""
 
     origin: Resend | None = None
     gone: bool = False
     again: list[Resend] = field(default_factory=list)
-    """The newest that it was sent again as, oldest first."""
+    """The newest resends of this flow, oldest first."""
 
 
 def resends_of(flow_id: str) -> Resends:
-    """Both directions; flows that are gone are left out.
+    """Return both directions; deleted flows are left out.
 
-    One query where there is nothing, two otherwise.
+    One query where there are no links, two otherwise.
     """
-    used = Resend.objects.exclude(new_flow_id="")
-    rows = list(
-        used.filter(Q(flow_id=flow_id) | Q(new_flow_id=flow_id)).order_by("-created_at", "-ticket")[
-            :MAX_SHOWN
-        ]
-    )
-    if not rows:
+    concerned = Q(flow_id=flow_id) | Q(new_flow_id=flow_id)
+    # A grant that was never used leads to no flow.
+    used = Resend.objects.exclude(new_flow_id="").filter(concerned)
+    newest = list(used.order_by("-created_at", "-ticket")[:MAX_SHOWN])
+    if not newest:
         return Resends()
-    named = {row.flow_id for row in rows} | {row.new_flow_id for row in rows}
-    there = set(Flow.objects.filter(pk__in=named).values_list("pk", flat=True))
-    origin = next((row for row in rows if row.new_flow_id == flow_id), None)
-    again = [row for row in reversed(rows) if row.flow_id == flow_id and row.new_flow_id in there]
-    return Resends(origin, origin is not None and origin.flow_id not in there, again)
+
+    named = {row.flow_id for row in newest} | {row.new_flow_id for row in newest}
+    stored = set(Flow.objects.filter(pk__in=named).values_list("pk", flat=True))
+    origin = next((row for row in newest if row.new_flow_id == flow_id), None)
+    origin_gone = origin is not None and origin.flow_id not in stored
+    oldest_first = reversed(newest)
+    again = [row for row in oldest_first if row.flow_id == flow_id and row.new_flow_id in stored]
+    return Resends(origin, origin_gone, again)

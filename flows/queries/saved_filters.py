@@ -1,4 +1,4 @@
-"""Filters under a name: whose they are, what they may hold, and how they are found again."""
+"""Saved filters of the flow list: permissions, allowed parameters, lookup by name."""
 
 from __future__ import annotations
 
@@ -17,83 +17,103 @@ FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")
 
 MAX_QUERY_CHARS: Final = 4000
 MAX_SAVED: Final = 200
-"""How many one user may keep: they are all in one menu."""
+"""Most filters of one user: one menu shows them all."""
+_SHOWN_NAMES: Final = 20
+_SHOWN_REFERENCE_CHARS: Final = 60
 
 
 class SavedFilterError(CcproxyError):
-    """No saved filter, or not one, is meant; the message says what to do."""
+    """A reference to no saved filter, or to several; the message says what to do."""
 
 
 def saved_filters(user: Any) -> QuerySet[SavedFilter]:
-    """What a user may use: their own, and those that others share."""
+    """Return the filters that a user may use: their own and the shared ones."""
     return SavedFilter.objects.filter(Q(owner_id=user.pk) | Q(shared=True))
 
 
 def own_filters(user: Any) -> QuerySet[SavedFilter]:
-    """What a user may change and delete."""
-    return (
-        SavedFilter.objects.all()
-        if user.is_superuser
-        else SavedFilter.objects.filter(owner_id=user.pk)
-    )
+    """Return the filters that a user may change and delete."""
+    if user.is_superuser:
+        return SavedFilter.objects.all()
+    return SavedFilter.objects.filter(owner_id=user.pk)
+
+
+def check_room(owner_id: int | None) -> None:
+    """Refuse another filter of a user who has saved as many as allowed.
+
+    Raises:
+        ValidationError: the user has saved `MAX_SAVED` filters.
+    """
+    if SavedFilter.objects.filter(owner_id=owner_id).count() >= MAX_SAVED:
+        raise ValidationError(f"You have saved {MAX_SAVED} filters; delete some first.")
 
 
 def clean_query(query: str) -> str:
-    """The filters of an address in the order of the list's form; everything else (a page, empty
-    ones) is left out.
+    """Return the filters of an address in the order of the list's form.
+
+    Everything else is left out. Example: "?status=5xx&cursor=1_a&provider=" → "status=5xx".
 
     Raises:
-        ValidationError: there is none, or one has an impossible value.
+        ValidationError: there is no filter, or one has an impossible value.
     """
     try:
         given = QueryDict(query.removeprefix("?"))
-    except (ValueError, SuspiciousOperation):  # the latter where it has thousands of fields
-        raise ValidationError("This is no query of the flow list.") from None
+    except (ValueError, SuspiciousOperation):
+        # The latter for a query with thousands of fields.
+        raise ValidationError("This is not a query of the flow list.") from None
     kept = QueryDict(mutable=True)
     for name in FILTER_NAMES:
-        if value := given.get(name, "").strip():
+        value = given.get(name, "").strip()
+        if value:
             kept[name] = value
     if not kept:
         raise ValidationError("There is no filter to save: choose one in the list first.")
-    errors = FlowFilter(kept, queryset=Flow.objects.none()).form.errors
+    errors = filter_errors(FlowFilter(kept, queryset=Flow.objects.none()))
     if errors:
-        raise ValidationError([f"{name}: {' '.join(lines)}" for name, lines in errors.items()])
+        raise ValidationError(errors)
     return kept.urlencode()
 
 
+def filter_errors(filters: FlowFilter) -> list[str]:
+    """Return a line for each filter with an impossible value, with its name."""
+    return [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()]
+
+
 def parameters_of(reference: str) -> QueryDict:
-    """The filters of a saved name, or of a query written out (`status=5xx&provider=local`).
+    """Return the filters of a saved name, or of a query written out (`status=5xx&provider=local`).
 
     Raises:
-        SavedFilterError: there is no such name, several people use it, or the query is none.
+        SavedFilterError: there is no such name, several users have one, or the query has no filter.
     """
-    found = list(SavedFilter.objects.filter(name=reference).select_related("owner")[:20])
-    if len({row.query for row in found}) > 1:
-        owners = ", ".join(sorted(row.owner.get_username() for row in found))
+    rows = list(SavedFilter.objects.filter(name=reference).select_related("owner")[:_SHOWN_NAMES])
+    shown = reference[:_SHOWN_REFERENCE_CHARS]
+    # Two users may give one name to one query; either will do then.
+    if len({row.query for row in rows}) > 1:
+        owners = ", ".join(sorted(row.owner.get_username() for row in rows))
         raise SavedFilterError(
-            f"Several filters are called “{reference[:60]}” ({owners}): rename one in the console."
+            f"Several filters are called “{shown}” ({owners}): rename one in the console."
         )
-    if not found and "=" not in reference:
-        names = (
-            ", ".join(SavedFilter.objects.values_list("name", flat=True).distinct()[:20]) or "none"
-        )
-        raise SavedFilterError(f"There is no saved filter “{reference[:60]}”. Saved are: {names}.")
+    if rows:
+        return QueryDict(rows[0].query)
+    if "=" not in reference:
+        saved = SavedFilter.objects.values_list("name", flat=True).distinct()
+        names = ", ".join(saved[:_SHOWN_NAMES]) or "none"
+        raise SavedFilterError(f"There is no saved filter “{shown}”. Saved are: {names}.")
     try:
-        return QueryDict(found[0].query if found else clean_query(reference))
+        return QueryDict(clean_query(reference))
     except ValidationError as exc:
         raise SavedFilterError(" ".join(exc.messages)) from None
 
 
 def filtered(parameters: QueryDict) -> QuerySet[Flow]:
-    """The flows that they leave, jq aside.
+    """Return the flows that the parameters leave, jq aside.
 
     Raises:
         SavedFilterError: one has an impossible value.
     """
     filters = FlowFilter(parameters, queryset=Flow.objects.all())
-    if filters.form.errors:
-        raise SavedFilterError(
-            " ".join(f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items())
-        )
-    found: QuerySet[Flow] = filters.qs
-    return found
+    errors = filter_errors(filters)
+    if errors:
+        raise SavedFilterError(" ".join(errors))
+    flows: QuerySet[Flow] = filters.qs
+    return flows

@@ -1,6 +1,4 @@
-"""Everything about one session: its requests in order, threads, totals, cache hits and how the
-context grew.
-"""
+"""One session: its requests in order, threads, totals, cache hits and the growth of the context."""
 
 from __future__ import annotations
 
@@ -16,21 +14,21 @@ from flows.models import Flow
 MAX_ROWS: Final = 500
 CHART_WIDTH: Final = 1000.0
 CHART_HEIGHT: Final = 160.0
+_MIN_COLUMNS: Final = 12
+_COLUMN_SHARE: Final = 0.82
 _ROW_FIELDS: Final = (
     "id", "state", "started_at", "method", "path", "provider", "requested_model", "sent_model",
-    "conversation_id",
-    "status_code", "error", "is_stream", "is_websocket", "duration_ms", "input_tokens",
-    "output_tokens",
-    "cache_read_tokens", "cache_write_tokens", "cost_usd",
+    "conversation_id", "status_code", "error", "is_stream", "is_websocket", "duration_ms",
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd",
 )  # fmt: skip
 _LOST_SHARE: Final = 0.5
 _LOST_TOKENS: Final = 1024
-"""Vendors cache nothing shorter."""
+"""Vendors cache no shorter prompt."""
 
 
 @dataclass(slots=True)
 class Thread:
-    """Requests that go on from one first message: the main thread, a sub-agent, a side question."""
+    """Requests that continue one first message: the main thread, a sub-agent, a side question."""
 
     key: str
     letter: str
@@ -43,7 +41,7 @@ class Thread:
 
 @dataclass(slots=True)
 class Row:
-    """One request of the timeline. `bar` is its place in the chart, None without a token count."""
+    """One request of the timeline. `bar` is its column of the chart, None without token counts."""
 
     flow: Flow
     thread: Thread
@@ -55,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A column of the chart: what was read from the cache below, the rest above."""
+    """A column of the chart: tokens read from the cache below, the other ones above."""
 
     x: float
     width: float
@@ -67,7 +65,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the page shows. `totals` cover all requests, `rows` the newest 500."""
+    """A session for its page. `totals` cover all requests, `rows` the newest 500."""
 
     id: str
     rows: list[Row]
@@ -80,25 +78,17 @@ class Session:
 
 
 def session(session_id: str) -> Session | None:
-    """A session by its id; None when no flow has it. Two queries."""
+    """Return a session by its id; None when no flow has it. Two queries."""
+    flows_of_session = Flow.objects.filter(session_id=session_id)
     totals = _totals(session_id)
     if not totals["requests"]:
         return None
-    newest = (
-        Flow.objects.filter(session_id=session_id).only(*_ROW_FIELDS).order_by("-started_at", "-id")
-    )
-    flows = list(newest[:MAX_ROWS])[::-1]
+    newest_first = flows_of_session.only(*_ROW_FIELDS).order_by("-started_at", "-id")
+    flows = list(newest_first[:MAX_ROWS])
+    flows.reverse()
     threads = _threads(flows)
     rows = _rows(flows, {thread.key: thread for thread in threads})
     highest = _draw(rows)
-    main = next(
-        (
-            row.flow
-            for row in reversed(rows)
-            if row.thread.main and row.flow.input_tokens is not None
-        ),
-        None,
-    )
     return Session(
         id=session_id,
         rows=rows,
@@ -107,21 +97,31 @@ def session(session_id: str) -> Session | None:
         cache_share=cache_share(totals["cache_read"], totals["cacheable"]),
         highest_tokens=highest,
         left_out=totals["requests"] - len(rows),
-        newest=main,
+        newest=_newest_of_main(rows),
     )
 
 
 def cache_share(read: int | None, of: int | None) -> float | None:
-    """The share of the input that came from the cache; None when nobody told."""
-    return read / of if read is not None and of else None
+    """Return the share of the input that came from the cache; None when it is not reported."""
+    if read is None or not of:
+        return None
+    return read / of
+
+
+def _newest_of_main(rows: Sequence[Row]) -> Flow | None:
+    for row in reversed(rows):
+        if row.thread.main and row.flow.input_tokens is not None:
+            return row.flow
+    return None
 
 
 def _totals(session_id: str) -> dict[str, Any]:
-    told = Q(cache_read_tokens__isnull=False)
-    metered = Q(input_tokens__isnull=False)
+    failed = Q(state=Flow.State.ERROR) | Q(status_code__gte=400)
+    cache_reported = Q(cache_read_tokens__isnull=False)
+    without_price = Q(input_tokens__isnull=False, cost_usd__isnull=True)
     return Flow.objects.filter(session_id=session_id).aggregate(
         requests=Count("pk"),
-        failed=Count("pk", filter=Q(state=Flow.State.ERROR) | Q(status_code__gte=400)),
+        failed=Count("pk", filter=failed),
         began=Min("started_at"),
         ended=Max("started_at"),
         input=Sum("input_tokens"),
@@ -129,73 +129,95 @@ def _totals(session_id: str) -> dict[str, Any]:
         reasoning=Sum("reasoning_tokens"),
         cache_read=Sum("cache_read_tokens"),
         cache_write=Sum("cache_write_tokens"),
-        cacheable=Sum("input_tokens", filter=told),
+        cacheable=Sum("input_tokens", filter=cache_reported),
         cost=Sum("cost_usd"),
-        unpriced=Count("pk", filter=metered & Q(cost_usd__isnull=True)),
+        unpriced=Count("pk", filter=without_price),
     )
 
 
 def _threads(flows: Sequence[Flow]) -> list[Thread]:
     threads: dict[str, Thread] = {}
     for flow in flows:
-        if flow.conversation_id not in threads:
-            threads[flow.conversation_id] = Thread(flow.conversation_id, _letter(len(threads)))
-        thread = threads[flow.conversation_id]
-        thread.requests += 1
-        model = flow.sent_model or flow.requested_model
-        if model and model not in thread.models:
-            thread.models.append(model)
-        if flow.input_tokens is not None:
-            thread.largest_tokens = max(thread.largest_tokens or 0, flow.input_tokens)
-        if flow.cost_usd is not None:
-            thread.cost_usd = (thread.cost_usd or Decimal(0)) + flow.cost_usd
+        key = flow.conversation_id
+        if key not in threads:
+            threads[key] = Thread(key, _letter(len(threads)))
+        _count_in(threads[key], flow)
     if threads:
-        max(
+        # The agent's own conversation fills the largest context; side questions are short.
+        main = max(
             threads.values(), key=lambda thread: (thread.largest_tokens or 0, thread.requests)
-        ).main = True
+        )
+        main.main = True
     return list(threads.values())
 
 
-def _letter(number: int) -> str:
-    return chr(ord("A") + number) if number < 26 else str(number + 1)
+def _count_in(thread: Thread, flow: Flow) -> None:
+    thread.requests += 1
+    model = flow.sent_model or flow.requested_model
+    if model and model not in thread.models:
+        thread.models.append(model)
+    if flow.input_tokens is not None:
+        thread.largest_tokens = max(thread.largest_tokens or 0, flow.input_tokens)
+    # A sum without any known price stays None: 0 would claim that the thread was free.
+    if flow.cost_usd is not None:
+        thread.cost_usd = (thread.cost_usd or Decimal(0)) + flow.cost_usd
+
+
+def _letter(index: int) -> str:
+    """Name a thread: 0 → "A", 25 → "Z", 26 → "27"."""
+    if index < 26:
+        return chr(ord("A") + index)
+    return str(index + 1)
 
 
 def _rows(flows: Sequence[Flow], threads: dict[str, Thread]) -> list[Row]:
+    """Build the timeline, and mark requests whose cache was lost.
+
+    Example: a request that read 9,000 tokens and wrote 1,000 leaves 10,000 in the cache. If the
+    next one of its thread reads 2,000 of them, its cache was lost.
+    """
     rows = []
-    held: dict[str, int] = {}
+    cached: dict[str, int] = {}
     for flow in flows:
-        before = held.get(flow.conversation_id, 0)
+        key = flow.conversation_id
         read = flow.cache_read_tokens
-        if flow.cache_read_tokens is not None or flow.cache_write_tokens is not None:
-            held[flow.conversation_id] = (read or 0) + (flow.cache_write_tokens or 0)
-        lost = before >= _LOST_TOKENS and read is not None and read < before * _LOST_SHARE
-        since = (flow.started_at - flows[0].started_at).total_seconds() * 1000
-        share = cache_share(read, flow.input_tokens)
-        rows.append(Row(flow, threads[flow.conversation_id], since, share, lost))
+        written = flow.cache_write_tokens
+        available = cached.get(key, 0)
+        if read is not None or written is not None:
+            cached[key] = (read or 0) + (written or 0)
+        worth_caching = available >= _LOST_TOKENS
+        lost = worth_caching and read is not None and read < available * _LOST_SHARE
+        since = flow.started_at - flows[0].started_at
+        rows.append(
+            Row(
+                flow=flow,
+                thread=threads[key],
+                since_ms=since.total_seconds() * 1000,
+                cache_share=cache_share(read, flow.input_tokens),
+                cache_lost=lost,
+            )
+        )
     return rows
 
 
 def _draw(rows: Sequence[Row]) -> int:
-    """Give each row its column; returns the number of tokens that the chart's height stands for."""
-    shown = [row for row in rows if row.flow.input_tokens is not None]
-    highest = max((row.flow.input_tokens or 0 for row in shown), default=0)
-    step = CHART_WIDTH / max(len(shown), 12)
-    for number, row in enumerate(shown):
-        total, cached = (
-            row.flow.input_tokens or 0,
-            min(row.flow.cache_read_tokens or 0, row.flow.input_tokens or 0),
-        )
-        height, below = (
-            (total / highest * CHART_HEIGHT, cached / highest * CHART_HEIGHT)
-            if highest
-            else (0.0, 0.0)
-        )
+    """Give each row its column; return the number of tokens of the chart's height."""
+    measured = [row for row in rows if row.flow.input_tokens is not None]
+    highest = max((row.flow.input_tokens or 0 for row in measured), default=0)
+    step = CHART_WIDTH / max(len(measured), _MIN_COLUMNS)
+    per_token = CHART_HEIGHT / highest if highest else 0.0
+    for number, row in enumerate(measured):
+        total = row.flow.input_tokens or 0
+        # Some gateways count cached tokens apart from the input.
+        cached = min(row.flow.cache_read_tokens or 0, total)
+        height = total * per_token
+        cached_height = cached * per_token
         row.bar = Bar(
             x=number * step,
-            width=step * 0.82,
-            cached_y=CHART_HEIGHT - below,
-            cached_height=below,
+            width=step * _COLUMN_SHARE,
+            cached_y=CHART_HEIGHT - cached_height,
+            cached_height=cached_height,
             fresh_y=CHART_HEIGHT - height,
-            fresh_height=height - below,
+            fresh_height=height - cached_height,
         )
     return highest

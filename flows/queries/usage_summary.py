@@ -1,13 +1,14 @@
-"""The usage page's figures, out of the daily roll-up: days, models, sessions.
+"""Figures of the usage page, from the daily roll-up: days, models, sessions.
 
-Never a scan over flows.
+They never scan the flows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from django.db.models import F, Max, QuerySet, Sum
 
@@ -22,19 +23,20 @@ DEFAULT_DAYS: Final = 30
 CHART_WIDTH: Final = 1000.0
 CHART_HEIGHT: Final = 200.0
 COLOURS: Final = 6
-"""Models with a colour of their own; the others share the last one."""
+"""Colours of models; those beyond share the last one."""
 MAX_ROWS: Final = 200
 TOP_SESSIONS: Final = 20
-_SUMS: Final = (
-    "requests", "failed", "unmetered", "unpriced", "input_tokens", "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens", "reasoning_tokens", "cacheable_tokens", "cost_usd",
-)  # fmt: skip
+_COLUMN_SHARE: Final = 0.84
+_KEYS: Final = frozenset({"id", "day", "provider", "model", "session_id"})
+_SUMS: Final = tuple(
+    column.name for column in UsageDaily._meta.concrete_fields if column.name not in _KEYS
+)
+"""All other columns of the roll-up are sums, so a new one needs no change here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One model's part of a day's column. `tone` is its colour's number."""
+    """One model's part of a day's column. `tone` is the index of its colour."""
 
     tone: int
     title: str
@@ -46,10 +48,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class UsageSummary:
-    """What the page shows for the last `days` days (UTC).
-
-    Rows and totals are dictionaries of sums.
-    """
+    """The last `days` days (UTC). Rows and totals are dictionaries of sums."""
 
     days: int
     measure: Measure
@@ -63,109 +62,155 @@ class UsageSummary:
     highest: str = ""
 
 
+class _Chart(NamedTuple):
+    """The blocks, and the label of the chart's height."""
+
+    blocks: list[Block]
+    highest: str
+
+
 def usage_summary(days: int, measure: Measure, today: date | None = None) -> UsageSummary:
-    """The figures of a period. Three queries."""
+    """Return the figures of a period that ends today. Three queries."""
     last = today or datetime.now(UTC).date()
     first = last - timedelta(days=days - 1)
     rows = UsageDaily.objects.filter(day__gte=first, day__lte=last)
-    models = [_with_share(row) for row in _summed(rows, "provider", "model")[:MAX_ROWS]]
-    daily = list(_summed(rows, "day", "model").order_by("day"))
-    sessions = [
-        _with_share(row)
-        for row in _summed(rows.exclude(session_id=""), "session_id", last=True)[:TOP_SESSIONS]
-    ]
-    totals = _with_share(_total(models))
-    blocks, highest = _blocks(daily, models, measure, first, days)
-    by_day: dict[date, dict[str, Any]] = {}
-    for row in daily:
-        known = by_day.setdefault(
-            row["day"], {"day": row["day"], "next": row["day"] + timedelta(days=1)}
-        )
-        for name in _SUMS:
-            known[name] = _plus(known.get(name), row[name])
-    listed = [_with_share(row) for row in reversed(by_day.values())]
+
+    by_model = _summed(rows, "provider", "model")[:MAX_ROWS]
+    models = [_with_share(row) for row in by_model]
+    by_day_and_model = list(_summed(rows, "day", "model").order_by("day"))
+    with_session = rows.exclude(session_id="")
+    by_session = _summed(with_session, "session_id", last_day=Max("day"))[:TOP_SESSIONS]
+    chart = _chart(by_day_and_model, models, measure, first, days)
     return UsageSummary(
-        days, measure, first, last, totals, models, sessions, listed, blocks, highest
+        days=days,
+        measure=measure,
+        first=first,
+        last=last,
+        totals=_with_share(_total(models)),
+        models=models,
+        sessions=[_with_share(row) for row in by_session],
+        by_day=_by_day(by_day_and_model),
+        blocks=chart.blocks,
+        highest=chart.highest,
     )
 
 
-def _summed(rows: QuerySet[UsageDaily], *keys: str, last: bool = False) -> Any:
-    extra = {"last_day": Max("day")} if last else {}
+def _summed(rows: QuerySet[UsageDaily], *keys: str, **extra: Max) -> Any:
     sums = {name: Sum(name) for name in _SUMS}
-    return (
-        rows.order_by()
-        .values(*keys)
-        .annotate(**sums, **extra)
-        .order_by(
-            F("cost_usd").desc(nulls_last=True), F("input_tokens").desc(nulls_last=True), *keys
-        )
-    )
+    # Without order_by() the model's own ordering would become a key of the groups.
+    groups = rows.order_by().values(*keys).annotate(**sums, **extra)
+    by_cost = F("cost_usd").desc(nulls_last=True)
+    by_tokens = F("input_tokens").desc(nulls_last=True)
+    return groups.order_by(by_cost, by_tokens, *keys)
 
 
-def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    total: dict[str, Any] = {"requests": 0}
+def _by_day(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add up the models of each day, newest day first; `next` is the day after."""
+    days: dict[date, dict[str, Any]] = {}
     for row in rows:
-        for name in _SUMS:
-            total[name] = _plus(total.get(name), row[name])
-    return {name: total.get(name) for name in _SUMS}
+        day = row["day"]
+        if day not in days:
+            days[day] = {"day": day, "next": day + timedelta(days=1)}
+        _add(days[day], row)
+    return [_with_share(day) for day in reversed(days.values())]
+
+
+def _total(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = dict.fromkeys(_SUMS)
+    total["requests"] = 0
+    for row in rows:
+        _add(total, row)
+    return total
+
+
+def _add(total: dict[str, Any], row: dict[str, Any]) -> None:
+    for name in _SUMS:
+        total[name] = _plus(total.get(name), row[name])
 
 
 def _plus(one: Any, other: Any) -> Any:
-    """The sum of what is known; None when nothing is."""
-    return other if one is None else one if other is None else one + other
+    """Add what is known: 1 + 2 → 3, 1 + None → 1, None + None → None."""
+    if one is None:
+        return other
+    if other is None:
+        return one
+    return one + other
 
 
 def _with_share(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "cache_share": cache_share(row["cache_read_tokens"], row["cacheable_tokens"])}
+    share = cache_share(row["cache_read_tokens"], row["cacheable_tokens"])
+    return {**row, "cache_share": share}
 
 
-def _blocks(
-    daily: list[dict[str, Any]],
+def _chart(
+    rows: list[dict[str, Any]],
     models: list[dict[str, Any]],
     measure: Measure,
     first: date,
     days: int,
-) -> tuple[list[Block], str]:
+) -> _Chart:
+    """Stack each day's models into a column.
+
+    Example: a day with $3 and $1, in a chart whose highest day cost $4 → blocks of 150 and 50 of
+    the 200 units of height.
+    """
     tones = tones_of(models)
-    totals: dict[date, float] = {}
-    for row in daily:
-        totals[row["day"]] = totals.get(row["day"], 0.0) + _value(row, measure)
-    highest = max(totals.values(), default=0.0)
+    highest = _highest_day(rows, measure)
+    if not highest:
+        return _Chart([], _label(highest, measure))
+
     step = CHART_WIDTH / days
     tops: dict[date, float] = {}
     blocks = []
-    for row in sorted(daily, key=lambda one: tones.get(one["model"], COLOURS - 1)):
-        height = _value(row, measure) / highest * CHART_HEIGHT if highest else 0.0
-        if height:
-            tops[row["day"]] = tops.get(row["day"], CHART_HEIGHT) - height
-            title = (
-                f"{row['day']} · {row['model'] or 'unknown model'} ·"
-                f" {_label(_value(row, measure), measure)}"
+    # One order of the colours in every column, so that the eye can follow a model.
+    for row in sorted(rows, key=lambda row: tones.get(row["model"], COLOURS - 1)):
+        value = _value(row, measure)
+        if not value:
+            continue
+        day = row["day"]
+        height = value / highest * CHART_HEIGHT
+        tops[day] = tops.get(day, CHART_HEIGHT) - height
+        blocks.append(
+            Block(
+                tone=tones.get(row["model"], COLOURS - 1),
+                title=f"{day} · {row['model'] or 'unknown model'} · {_label(value, measure)}",
+                x=(day - first).days * step,
+                y=tops[day],
+                width=step * _COLUMN_SHARE,
+                height=height,
             )
-            x = (row["day"] - first).days * step
-            tone = tones.get(row["model"], COLOURS - 1)
-            blocks.append(Block(tone, title, x, tops[row["day"]], step * 0.84, height))
-    return blocks, _label(highest, measure)
+        )
+    return _Chart(blocks, _label(highest, measure))
+
+
+def _highest_day(rows: Iterable[dict[str, Any]], measure: Measure) -> float:
+    totals: dict[date, float] = {}
+    for row in rows:
+        totals[row["day"]] = totals.get(row["day"], 0.0) + _value(row, measure)
+    return max(totals.values(), default=0.0)
 
 
 def tones_of(models: list[dict[str, Any]]) -> dict[str, int]:
-    """The colour of each model, the most used ones first; marks the rows with it."""
+    """Return each model's colour, the most used models first, and mark the rows with it."""
     tones: dict[str, int] = {}
     for row in models:
-        tones.setdefault(row["model"], min(len(tones), COLOURS - 1))
-        row["tone"] = tones[row["model"]]
+        # One model of two providers has one colour.
+        tone = tones.setdefault(row["model"], min(len(tones), COLOURS - 1))
+        row["tone"] = tone
     return tones
 
 
 def _value(row: dict[str, Any], measure: Measure) -> float:
-    if measure == "cost":
-        return float(row["cost_usd"] or 0)
-    return float(
-        (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
-        if measure == "tokens"
-        else row["requests"]
-    )
+    match measure:
+        case "cost":
+            return float(row["cost_usd"] or 0)
+        case "tokens":
+            return float((row["input_tokens"] or 0) + (row["output_tokens"] or 0))
+        case "requests":
+            return float(row["requests"])
 
 
 def _label(value: float, measure: Measure) -> str:
-    return usd(value) if measure == "cost" else count(round(value))
+    if measure == "cost":
+        return usd(value)
+    return count(round(value))

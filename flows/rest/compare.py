@@ -1,4 +1,4 @@
-"""REST: two flows compared."""
+"""REST: comparison of two flows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from providers.web.rest import Conflict
 
 
 class PairView(APIView):
-    """What differs between two flows: their requests as sent and as forwarded, and their
-    answers.
-    """
+    """Differences of two flows: requests as sent, requests as forwarded, and responses."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, flow_id: str, other_id: str) -> HttpResponse:
-        """Headers by line, JSON bodies by place, everything else by line; streams by what
-        they say.
+        """Compare headers by line, JSON bodies by address, everything else by line.
+
+        Streamed responses are compared by their readable text.
         """
         if not request.user.has_perm("flows.view_flow"):
             raise PermissionDenied
@@ -32,10 +31,9 @@ class PairView(APIView):
         if before is None or after is None:
             raise NotFound("There is no such flow; it may have been cleared.")
         try:
-            # Bytes that are no UTF-8 become question marks here: JSON has no way to write them.
-            text = json.dumps(pair_json(before, after), ensure_ascii=False).encode(
-                "utf-8", "replace"
-            )
+            text = json.dumps(pair_json(before, after), ensure_ascii=False)
         except RecursionError:
             raise Conflict("These bodies are nested too deeply to be compared over REST.") from None
-        return HttpResponse(text, content_type="application/json")
+        # Bytes that are not UTF-8 become question marks: JSON has no way to write them.
+        encoded = text.encode("utf-8", "replace")
+        return HttpResponse(encoded, content_type="application/json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flows.imports.har import CaptureError
+from flows.imports.har_reader import CaptureError
 from flows.imports.importer import Imported
 from flows.imports.uploads import (
+    MAX_UPLOAD_BYTES,
+    Upload,
     UploadTooLargeError,
     check_declared_size,
     import_stream,
@@ -27,14 +30,14 @@ from providers.web.rest import StaffWithModelPermissions
 
 
 class TooLarge(APIException):
-    """The body is over the bound."""
+    """A body over the limit."""
 
     status_code = 413
     default_code = "too_large"
 
 
-class WholeBodyParser(BaseParser):
-    """Any other type: the body as it comes, not read yet."""
+class RawBodyParser(BaseParser):
+    """Parser of any other type: gives the body as it comes, not read yet."""
 
     media_type = "*/*"
 
@@ -43,13 +46,13 @@ class WholeBodyParser(BaseParser):
 
 
 class ImportedShape(serializers.Serializer[Any]):
-    """What an import did."""
+    """The result of an import."""
 
-    new = serializers.IntegerField(help_text="Flows that came in.")
-    known = serializers.IntegerField(help_text="Flows that were there already.")
-    skipped = serializers.IntegerField(help_text="Entries that make no flow.")
+    new = serializers.IntegerField(help_text="Flows that were added.")
+    known = serializers.IntegerField(help_text="Flows that were stored already.")
+    skipped = serializers.IntegerField(help_text="Entries that are not flows.")
     problem = serializers.CharField(
-        help_text="Where a damaged file ended; what stands before it came in."
+        help_text="Why a damaged file ended early; the flows before were added."
     )
 
 
@@ -58,7 +61,8 @@ class ImportView(APIView):
 
     queryset = Flow.objects.all()
     permission_classes = [StaffWithModelPermissions]
-    parser_classes = [MultiPartParser, WholeBodyParser]
+    parser_classes = [MultiPartParser, RawBodyParser]
+    max_upload_bytes = MAX_UPLOAD_BYTES
 
     @extend_schema(
         request={
@@ -77,7 +81,8 @@ class ImportView(APIView):
     def post(self, request: Request) -> Response:
         """Import one file as the body, or several as a form. Importing again adds nothing."""
         try:
-            check_declared_size(request.META.get("CONTENT_LENGTH"))
+            declared = request.META.get("CONTENT_LENGTH")
+            check_declared_size(declared, max_bytes=self.max_upload_bytes)
             return Response(asdict(self._imported(request)))
         except UploadTooLargeError as exc:
             raise TooLarge(str(exc)) from None
@@ -86,21 +91,32 @@ class ImportView(APIView):
 
     def _imported(self, request: Request) -> Imported:
         data: Any = request.data
-        if isinstance(data, dict) and "body" in data and not request.FILES:
-            return import_stream(data["body"])
-        total = Imported()
+        is_raw_body = isinstance(data, dict) and "body" in data
+        if is_raw_body and not request.FILES:
+            return import_stream(data["body"], max_bytes=self.max_upload_bytes)
         files = [file for name in request.FILES for file in request.FILES.getlist(name)]
         if not files:
             raise CaptureError("Send a file: as the body, or as a form's field “file”.")
-        for name, found in import_uploads(files):
-            if isinstance(found, CaptureError):
-                total.problem = " ".join(filter(None, (total.problem, f"{name}: {found}")))
-                continue
-            total.new, total.known = total.new + found.new, total.known + found.known
-            total.skipped += found.skipped
-            total.problem = " ".join(
-                filter(None, (total.problem, found.problem and f"{name}: {found.problem}"))
-            )
-        if total.problem and not (total.new or total.known):
-            raise CaptureError(total.problem)
-        return total
+        return _added_up(import_uploads(files, max_bytes=self.max_upload_bytes))
+
+
+def _added_up(uploads: Iterable[Upload]) -> Imported:
+    """Add up the results of several files.
+
+    Raises:
+        CaptureError: not even one file had a flow.
+    """
+    total = Imported()
+    problems = []
+    for upload in uploads:
+        imported = upload.imported
+        total.new += imported.new
+        total.known += imported.known
+        total.skipped += imported.skipped
+        problem = upload.problem or imported.problem
+        if problem:
+            problems.append(f"{upload.name}: {problem}")
+    total.problem = " ".join(problems)
+    if total.problem and not total.new and not total.known:
+        raise CaptureError(total.problem)
+    return total

@@ -1,6 +1,4 @@
-"""REST: what the pages work out of the record: usage, sessions, changes, context, websocket
-messages.
-"""
+"""REST: figures that pages derive from the record: usage, sessions, changes, context, messages."""
 
 from __future__ import annotations
 
@@ -17,20 +15,23 @@ from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from flows.console.context_tab import context_tab
+from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
+from flows.models import WebSocketMessage
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
-from flows.queries.sessions import session
+from flows.queries.sessions import Row, session
 from flows.queries.summary import flow_summary
 from flows.queries.usage_summary import DEFAULT_DAYS, PERIODS, usage_summary
 from providers.web.rest import Conflict
 
 _GONE = "There is no such flow; it may have been cleared."
+_USAGE_FIELDS = ("days", "first", "last", "totals", "models", "sessions", "by_day")
+_MESSAGE_FIELDS = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
 
 
 class _Insight(APIView):
-    """For whoever may look at flows."""
+    """A view for users who may look at flows."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -39,25 +40,23 @@ class _Insight(APIView):
 
 
 class UsageView(_Insight):
-    """Tokens and costs of the last days (UTC), added up: in all, by day, by model, and of the
-    largest sessions.
-    """
+    """Tokens and costs of the last days (UTC): in all, by day, by model, by session."""
 
     @extend_schema(
         parameters=[OpenApiParameter("days", OpenApiTypes.INT, enum=PERIODS, default=DEFAULT_DAYS)],
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request) -> HttpResponse:
-        """Sums; null is not known, and `unmetered` and `unpriced` count the requests behind
-        that.
+        """Return sums; null is unknown.
+
+        `unmetered` counts requests without token counts, `unpriced` those without a price.
         """
         wanted = request.query_params.get("days", str(DEFAULT_DAYS))
         days = next((period for period in PERIODS if str(period) == wanted), None)
         if days is None:
             raise ParseError({"days": [f"Choose one of {', '.join(map(str, PERIODS))}."]})
-        found = usage_summary(days, "cost")
-        names = ("days", "first", "last", "totals", "models", "sessions", "by_day")
-        return _answer({name: getattr(found, name) for name in names})
+        usage = usage_summary(days, "cost")
+        return _response({name: getattr(usage, name) for name in _USAGE_FIELDS})
 
 
 class SessionView(_Insight):
@@ -65,109 +64,116 @@ class SessionView(_Insight):
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, session_id: str) -> HttpResponse:
-        """The newest of its requests, oldest first; `left_out` counts the ones before."""
+        """Return the newest requests of a session, oldest first; `left_out` counts the others."""
         found = None if "\0" in session_id else session(session_id)
         if found is None:
             raise NotFound("No request of this session is stored.")
-        rows = [
-            {
-                "flow": flow_summary(row.flow),
-                "conversation": row.thread.letter,
-                "since_ms": row.since_ms,
-                "cache_share": row.cache_share,
-                "cache_lost": row.cache_lost,
-            }
-            for row in found.rows
-        ]
-        return _answer(
+        return _response(
             {
                 "id": found.id,
                 "totals": found.totals,
                 "cache_share": found.cache_share,
                 "conversations": [asdict(thread) for thread in found.threads],
-                "requests": rows,
+                "requests": [_session_row(row) for row in found.rows],
                 "left_out": found.left_out,
             }
         )
 
 
+def _session_row(row: Row) -> dict[str, Any]:
+    return {
+        "flow": flow_summary(row.flow),
+        "conversation": row.thread.letter,
+        "since_ms": row.since_ms,
+        "cache_share": row.cache_share,
+        "cache_lost": row.cache_lost,
+    }
+
+
 class ChangesView(_Insight):
-    """What changed between the client's request and the one that left; with `hook`, what that step
-    changed.
-    """
+    """Changes between the client's request and the forwarded one, or of one `hook`."""
 
     @extend_schema(
         parameters=[OpenApiParameter("hook", OpenApiTypes.INT, description="The step's `seq`.")],
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, flow_id: str) -> HttpResponse:
-        """Headers by line, JSON bodies by place, everything else by line."""
+        """Compare headers by line, JSON bodies by address, everything else by line."""
         wanted = request.query_params.get("hook", "")
         detail = _detail(flow_id)
         found = changes_tab(detail, {"hook": wanted})
         if wanted and found["step"] is None:
             raise NotFound("There is no such step.")
         change = found["change"]
-        return _answer({"losses": detail.flow.losses, "change": asdict(change) if change else None})
+        shown = asdict(change) if change else None
+        return _response({"losses": detail.flow.losses, "change": shown})
 
 
 class ContextView(_Insight):
-    """What fills the context window of a request, and what became of the prompt cache."""
+    """Contents of a request's context window, and the use of the prompt cache."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, flow_id: str) -> HttpResponse:
-        """Sizes are bytes; `context` is null for what is no conversation with a model, and `note`
-        says why.
+        """Return sizes in bytes.
+
+        `context` is null for a request that is not a conversation, and `note` gives the reason.
         """
         found = context_tab(_detail(flow_id), {})
-        context, cache = found["context"], found["cache"]
-        return _answer(
+        context = found["context"]
+        return _response(
             {
                 "context": asdict(context) if context else None,
                 "note": found["note"],
                 "window_tokens": found.get("window"),
-                "cache": (
-                    cache
-                    and {
-                        "broken": cache.bad,
-                        "sentence": cache.sentence,
-                        "cost": cache.cost,
-                        "by": cache.by,
-                        "previous": cache.previous.pk,
-                    }
-                ),
+                "cache": _cache(found["cache"]),
             }
         )
 
 
+def _cache(finding: CacheFinding | None) -> dict[str, Any] | None:
+    if finding is None:
+        return None
+    return {
+        "broken": finding.bad,
+        "sentence": finding.sentence,
+        "cost": finding.cost,
+        "by": finding.by,
+        "previous": finding.previous.pk,
+    }
+
+
 class MessagesView(_Insight):
     """The messages of a websocket in order."""
+
+    page_rows = MESSAGES_PER_PAGE
 
     @extend_schema(
         parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="From “next”.")],
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, flow_id: str) -> HttpResponse:
-        """A page of messages; `body` is where each one's bytes are."""
-        after = request.query_params.get("after", "-1")
-        if after != "-1" and not (after.isascii() and after.isdigit() and len(after) < 10):
-            raise ParseError(
-                {"after": ["This is no place; take it from the “next” of an earlier answer."]}
-            )
+        """Return a page of messages; `body` is the address of each one's bytes."""
+        after = _after(request)
         flow = _detail(flow_id).flow
-        found = selectors.messages(flow.pk, after_seq=int(after), limit=MESSAGES_PER_PAGE + 1)
-        shown = found[:MESSAGES_PER_PAGE]
-        fields = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
-        rows = [
-            {
-                **{name: getattr(one, name) for name in fields},
-                "body": f"/flows/{flow.pk}/body/message-{one.seq}",
-            }
-            for one in shown
-        ]
-        return _answer(
-            {"next": shown[-1].seq if len(found) > MESSAGES_PER_PAGE else None, "results": rows}
-        )
+        # One message more than is shown tells if there is another page.
+        found = selectors.messages(flow.pk, after_seq=after, limit=self.page_rows + 1)
+        shown = found[: self.page_rows]
+        next_after = shown[-1].seq if len(found) > len(shown) else None
+        return _response({"next": next_after, "results": [_message(one) for one in shown]})
+
+
+def _after(request: Request) -> int:
+    text = request.query_params.get("after", "-1")
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    if text != "-1" and not is_number:
+        message = "This is not a position; take it from the “next” of an earlier response."
+        raise ParseError({"after": [message]})
+    return int(text)
+
+
+def _message(message: WebSocketMessage) -> dict[str, Any]:
+    fields = {name: getattr(message, name) for name in _MESSAGE_FIELDS}
+    return {**fields, "body": f"/flows/{message.flow_id}/body/message-{message.seq}"}
 
 
 def _detail(flow_id: str) -> FlowDetail:
@@ -177,13 +183,14 @@ def _detail(flow_id: str) -> FlowDetail:
     return detail
 
 
-def _answer(value: Any) -> HttpResponse:
+def _response(value: Any) -> HttpResponse:
     try:
-        # Bytes that are no UTF-8 become question marks: JSON has no way to write them.
-        text = json.dumps(value, ensure_ascii=False, default=_plain).encode("utf-8", "replace")
+        text = json.dumps(value, ensure_ascii=False, default=_plain)
     except RecursionError:
-        raise Conflict("This flow's body is nested too deeply for an answer in JSON.") from None
-    return HttpResponse(text, content_type="application/json")
+        raise Conflict("This flow's body is nested too deeply to be sent as JSON.") from None
+    # Bytes that are not UTF-8 become question marks: JSON has no way to write them.
+    encoded = text.encode("utf-8", "replace")
+    return HttpResponse(encoded, content_type="application/json")
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""The shape of a flow's JSON, for the API's description.
+"""Shapes of a flow's JSON, for the description of the API.
 
-What is sent is made by `flows.queries.summary`.
+`flows.queries.summary` builds the JSON itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.fields import Field
 
 from flows.models import Flow
+from flows.queries.summary import OWN_FIELDS
 
 
 class _Shape(serializers.Serializer[Any]):
@@ -20,12 +21,12 @@ class _Shape(serializers.Serializer[Any]):
 def _headers() -> Field[Any, Any, Any, Any]:
     pair: Field[Any, Any, Any, Any] = serializers.ListField(child=serializers.CharField())
     return serializers.ListField(
-        child=pair, help_text="[[name, value], ...] in wire order, secrets redacted."
+        child=pair, help_text="[[name, value], ...] in wire order, redacted."
     )
 
 
 class MessageShape(_Shape):
-    """What a request and a response share."""
+    """The common fields of a request and a response."""
 
     http_version = serializers.CharField()
     headers = _headers()
@@ -70,7 +71,7 @@ class ConnectionShape(_Shape):
 
 
 class FlowShape(serializers.ModelSerializer[Flow]):
-    """A flow as it stands in a list: mitmweb's field names, and ours."""
+    """A flow in a list: mitmweb's field names, and ours."""
 
     type = serializers.CharField(default="http")
     timestamp_created = serializers.FloatField()
@@ -90,26 +91,13 @@ class FlowShape(serializers.ModelSerializer[Flow]):
         model = Flow
         fields = [
             "id", "type", "timestamp_created", "client_conn", "server_conn", "request", "response",
-            "error", "comment",
-            "marked", "modified", "intercepted", "is_replay", "started_at", "finished_at", "state",
-            "source",
-            "client_url", "forwarded_url", "user_agent", "client_format", "provider_format",
-            "action", "provider",
-            "provider_type", "rule", "rule_id", "route", "revision", "requested_model",
-            "sent_model", "session_id",
-            "conversation_id", "credential_injected", "is_stream", "is_websocket", "hooks_changed",
-            "connect_ms",
-            "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
-            "response_size_bytes",
-            "event_count", "input_tokens", "output_tokens", "cache_read_tokens",
-            "cache_write_tokens",
-            "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "run_label",
-            "run_command", "ja3", "ja3_full", "ja4", "cost_usd",
+            "error", "comment", "marked", "modified", "intercepted", "is_replay", "started_at",
+            "finished_at", *OWN_FIELDS, "cost_usd",
         ]  # fmt: skip
 
 
 class SideShape(_Shape):
-    """The head of one side; its body is at /api/flows/ID/body/SIDE/."""
+    """One side without its body, which is at /api/flows/ID/body/SIDE/."""
 
     http_version = serializers.CharField()
     method = serializers.CharField()
@@ -127,7 +115,7 @@ class SideShape(_Shape):
 
 
 class HookShape(_Shape):
-    """What one hook did."""
+    """The changes of one hook."""
 
     seq = serializers.IntegerField()
     stage = serializers.CharField()
@@ -145,7 +133,7 @@ class HookShape(_Shape):
 
 
 class FlowDetailShape(FlowShape):
-    """A flow with all four sides' heads and its hooks."""
+    """A flow with the headers of all four sides and its hooks."""
 
     sides = serializers.DictField(child=SideShape())
     hooks = HookShape(many=True)

@@ -145,7 +145,7 @@ def test_two_who_take_the_same_name_at_once_conflict(api: APIClient, monkeypatch
 def test_a_busy_database_is_a_503(api: APIClient, monkeypatch):
     from django.db import OperationalError
 
-    from flows.rest.flows import FlowViewSet
+    from flows.rest.flow_viewset import FlowViewSet
 
     def locked(*_: object) -> None:
         raise OperationalError("database is locked")

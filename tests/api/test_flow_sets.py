@@ -10,6 +10,8 @@ from asgiref.sync import async_to_sync
 from rest_framework.test import APIClient
 
 from flows.models import Flow
+from flows.queries.jq import JQ_SLOTS, JqLimits
+from flows.rest.flow_viewset import FlowViewSet
 from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 from tests.rows import make_flow
@@ -43,7 +45,7 @@ def test_jq_sees_what_the_other_filters_leave_newest_first(seeded: APIClient):
 
 
 def test_jq_looks_at_a_bounded_number_and_says_where_to_go_on(api: APIClient, monkeypatch):
-    monkeypatch.setattr("flows.queries.flow_set.MAX_JQ_FLOWS", 2)
+    monkeypatch.setattr(FlowViewSet, "jq_max_flows", 2)
     rows = [make_flow(age_s=number) for number in range(5)]
     seen: list[list[str]] = []
     url = "/api/flows/?jq=map(.id)"
@@ -72,17 +74,15 @@ def test_jq_looks_at_a_bounded_number_and_says_where_to_go_on(api: APIClient, mo
 def test_bad_filters_are_400_and_name_the_parameter(
     api: APIClient, monkeypatch, source: str, path: str
 ):
-    monkeypatch.setattr("flows.queries.jq.TIMEOUT_S", 0.5)
+    monkeypatch.setattr(FlowViewSet, "jq_limits", JqLimits(timeout_s=0.5))
     answer = api.get(path, {"jq": source.encode("utf-8", "surrogatepass")})
     assert answer.status_code == 400
     assert list(answer.json()) == ["jq"]
 
 
 def test_too_many_filters_at_once_are_503(seeded: APIClient, monkeypatch):
-    monkeypatch.setattr("flows.queries.jq.TIMEOUT_S", 0.01)
-    from flows.queries.jq import _slots
-
-    with _slots, _slots:
+    monkeypatch.setattr(FlowViewSet, "jq_limits", JqLimits(timeout_s=0.01))
+    with JQ_SLOTS, JQ_SLOTS:
         assert seeded.get("/api/flows/?jq=.").status_code == 503
 
 

@@ -19,7 +19,9 @@ from mitmproxy.io import FlowWriter, tnetstring
 from mitmproxy.test import tflow
 from rest_framework.test import APIClient
 
+from flows.imports.uploads import MAX_UPLOAD_BYTES
 from flows.models import Flow
+from flows.rest.imports import ImportView
 from tests.flows.seed import HOSTILE
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +83,7 @@ def test_several_files_in_a_form(api: APIClient):
     answer = api.post(ADDRESS, {"file": files}, format="multipart")
     assert answer.status_code == 200, answer.content
     assert answer.json()["new"] == 3
-    assert answer.json()["problem"].startswith("broken.har: This is no JSON")
+    assert answer.json()["problem"].startswith("broken.har: This is not JSON")
 
 
 def test_a_form_file_on_disk(api: APIClient, settings):
@@ -125,24 +127,25 @@ def test_no_file_at_all(api: APIClient, admin: Client):
     assert api.post(ADDRESS, b"x", content_type="multipart/form-data").status_code == 400
 
 
-def test_a_file_over_the_bound_is_a_413(
-    api: APIClient, admin: Client, monkeypatch: pytest.MonkeyPatch
+def test_a_file_over_the_limit_is_a_413(
+    api: APIClient, admin: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("flows.imports.uploads.MAX_UPLOAD_BYTES", 100)
+    monkeypatch.setattr(ImportView, "max_upload_bytes", 100)
+    settings.ROOT_URLCONF = "tests.api.small_uploads"
     large = har("https://a.example/" + "x" * 200)
-    answer = api.post(ADDRESS, large, content_type="application/json")
-    assert answer.status_code == 413
-    assert "ccproxy flows import FILE" in answer.json()["detail"]
+    refused = api.post(ADDRESS, large, content_type="application/json")
+    assert refused.status_code == 413
+    assert "ccproxy flows import FILE" in refused.json()["detail"]
     page = admin.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)})
     assert "ccproxy flows import FILE" in page.content.decode()
-    monkeypatch.setattr(
-        "flows.imports.uploads.MAX_UPLOAD_BYTES", -(1024**2)
-    )  # the declared length is looked at first
-    assert api.post(ADDRESS, large, content_type="application/json").status_code == 413
-    assert (
-        admin.post("/flows/import/", {"file": SimpleUploadedFile("x.har", large)}).status_code
-        == 413
-    )
+
+
+def test_the_declared_length_is_checked_before_the_body_is_read(api: APIClient, admin: Client):
+    declared = str(MAX_UPLOAD_BYTES + 2 * 1024**2)
+    refused = api.post(ADDRESS, b"{}", content_type="application/json", CONTENT_LENGTH=declared)
+    assert refused.status_code == 413
+    upload = {"file": SimpleUploadedFile("x.har", b"{}")}
+    assert admin.post("/flows/import/", upload, CONTENT_LENGTH=declared).status_code == 413
 
 
 def test_importing_needs_the_right_to_add_flows(

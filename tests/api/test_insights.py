@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from flows.models import Flow, UsageDaily
+from flows.rest.insights import MessagesView
 from tests.flows.seed import IDS, seed_all
 from tests.flows.seed_session import SESSION, TURN_IDS, seed_session
 
@@ -75,7 +76,7 @@ def test_the_context_and_its_cache(seeded: APIClient):
 
 
 def test_messages_page_by_page(seeded: APIClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("flows.rest.insights.MESSAGES_PER_PAGE", 2)
+    monkeypatch.setattr(MessagesView, "page_rows", 2)
     address = f"/api/flows/{IDS['websocket']}/messages/"
     first = seeded.get(address).json()
     assert [row["seq"] for row in first["results"]] == [0, 1]

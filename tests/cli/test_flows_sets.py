@@ -57,7 +57,7 @@ def test_the_configured_filters_come_first(seeded, monkeypatch, settings):
 def test_a_filter_that_keeps_no_flows_is_refused_where_flows_are_needed(seeded):
     assert json.loads(flows("list", "--json", "--jq", "[length]")) == [10]
     for action in ("dump", "diff", "compare", "clear", "list"):
-        with pytest.raises(FlowSetError, match="whole flows"):
+        with pytest.raises(FlowSetError, match="have to keep flows"):
             flows(action, "--jq", "map(.provider)")
     assert Flow.objects.count() == 10
     with pytest.raises(JqError, match=r"end of file [(]line 1, column 2"):

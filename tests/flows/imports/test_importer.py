@@ -19,7 +19,7 @@ from mitmproxy.test import tflow
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow, load_flows
 from flows.export.har import har_text
-from flows.imports.har import CaptureError, records_of_har
+from flows.imports.har_reader import CaptureError, records_of_har
 from flows.imports.importer import import_file, import_records, parsed_har
 from flows.models import Flow, WebSocketMessage
 from flows.queries.flow_set import rows_of

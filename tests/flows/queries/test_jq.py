@@ -1,6 +1,4 @@
-"""jq filters: what they give, what they are refused, and that hostile ones cost little and learn
-nothing.
-"""
+"""jq filters: results, refusals, and that hostile ones cost little and learn nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.queries.jq import MAX_FILTER_CHARS, JqError, run_jq
+from flows.queries.jq import DEFAULT_LIMITS, JqError, JqLimits, run_jq
 
 FLOWS = [{"id": "a", "model": "haiku", "n": 1}, {"id": "b", "model": "opus", "n": 2}]
 
 
-def refusal(*filters: str) -> str:
-    with pytest.raises(JqError) as found:
-        run_jq(filters, FLOWS)
-    return str(found.value)
+def refusal(*filters: str, limits: JqLimits = DEFAULT_LIMITS) -> str:
+    with pytest.raises(JqError) as refused:
+        run_jq(filters, FLOWS, limits)
+    return str(refused.value)
 
 
 def test_filters_are_chained():
@@ -44,14 +42,14 @@ def test_any_text_survives_the_way_there_and_back():
             [".", "map(.id)\n| nope"],
             "jq filter 2 of 2 failed: nope/0 is not defined (line 2, column 3)",
         ),
-        ([".[0]"], "gives object; it has to give an array"),
+        ([".[0]"], "returns object; it has to return an array"),
         ([".[]"], "no value or several"),
         (["empty"], "no value or several"),
-        (["halt"], "gives nothing"),
+        (["halt"], "returns nothing"),
         (["map(.id)", "map(.id)"], "jq filter 2 of 2 failed: Cannot index string"),
         (['error("mine")'], "mine"),
         ([".a)) | ((."], "syntax error"),
-        (["x" * (MAX_FILTER_CHARS + 1)], "may have at most"),
+        (["x" * (DEFAULT_LIMITS.filter_chars + 1)], "may have at most"),
         (["."] * 21, "at most 20"),
         ([".\0"], "NUL"),
     ],
@@ -77,9 +75,8 @@ def test_a_filter_of_a_megabyte_is_refused_at_once(monkeypatch):
         '[range(2e6)] | map("0123456789abcdef")',
     ],
 )
-def test_what_never_ends_or_eats_the_memory_is_stopped(hostile: str, monkeypatch):
-    monkeypatch.setattr("flows.queries.jq.TIMEOUT_S", 1.0)
-    assert refusal(hostile)
+def test_what_never_ends_or_eats_the_memory_is_stopped(hostile: str):
+    assert refusal(hostile, limits=JqLimits(timeout_s=1.0))
 
 
 def test_a_filter_learns_nothing_of_the_machine(monkeypatch, tmp_path: Path):

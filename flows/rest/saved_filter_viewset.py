@@ -13,18 +13,23 @@ from rest_framework.permissions import IsAdminUser
 from rest_framework.serializers import BaseSerializer
 
 from flows.models import SavedFilter
-from flows.queries.saved_filters import MAX_SAVED, clean_query, own_filters, saved_filters
+from flows.queries.saved_filters import (
+    check_room,
+    clean_query,
+    own_filters,
+    saved_filters,
+)
 from providers.web.rest import FullCleanSerializer
 
 
 class SavedFilterSerializer(FullCleanSerializer[SavedFilter]):
-    """A filter under a name.
+    """A saved filter.
 
-    `query` is that of the list's address; what filters nothing is left out of it.
+    `query` is the query of the list's address, without parameters that filter nothing.
     """
 
     owner = serializers.SerializerMethodField()
-    mine = serializers.SerializerMethodField(help_text="Whether you may change and delete it.")
+    mine = serializers.SerializerMethodField(help_text="True if you may change and delete it.")
 
     class Meta:
         model = SavedFilter
@@ -53,21 +58,22 @@ class SavedFilterSerializer(FullCleanSerializer[SavedFilter]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         candidate = self.candidate(attrs)
-        same_name = SavedFilter.objects.filter(owner_id=candidate.owner_id, name=candidate.name)
-        if same_name.exclude(pk=candidate.pk).exists():
+        own = SavedFilter.objects.filter(owner_id=candidate.owner_id)
+        same_name = own.filter(name=candidate.name).exclude(pk=candidate.pk)
+        if same_name.exists():
             raise ValidationError({"name": ["You have saved a filter with this name already."]})
-        if (
-            self.instance is None
-            and SavedFilter.objects.filter(owner_id=candidate.owner_id).count() >= MAX_SAVED
-        ):
-            raise ValidationError(f"You have saved {MAX_SAVED} filters; delete some first.")
+        if self.instance is None:
+            try:
+                check_room(candidate.owner_id)
+            except ModelError as exc:
+                raise ValidationError(exc.messages) from None
         return attrs
 
 
 class SavedFilterViewSet(viewsets.ModelViewSet[SavedFilter]):
-    """Your saved filters and those that others share.
+    """Your saved filters and the shared ones of others.
 
-    Every member of the staff may keep some: they show no flows.
+    Every member of the staff may save some, because a filter shows no flows.
     """
 
     queryset = SavedFilter.objects.select_related("owner")
@@ -78,10 +84,10 @@ class SavedFilterViewSet(viewsets.ModelViewSet[SavedFilter]):
     lookup_value_regex = r"\d{1,18}"
 
     def get_queryset(self) -> QuerySet[SavedFilter]:
-        reading = self.request.method in ("GET", "HEAD", "OPTIONS")
-        return (saved_filters if reading else own_filters)(self.request.user).select_related(
-            "owner"
-        )
+        user = self.request.user
+        is_read = self.request.method in ("GET", "HEAD", "OPTIONS")
+        filters = saved_filters(user) if is_read else own_filters(user)
+        return filters.select_related("owner")
 
     def perform_create(self, serializer: BaseSerializer[SavedFilter]) -> None:
         serializer.save(owner=self.request.user)

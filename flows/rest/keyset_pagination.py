@@ -1,0 +1,92 @@
+"""Pagination of flows for REST, by the cursors of `flows.queries.cursor`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from flows.models import Flow
+from flows.queries.cursor import Cursor, make_cursor, page_after, parse_cursor
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+_MAX_DIGITS = 6
+
+
+class FlowPagination(BasePagination):
+    """Pages by keyset, newest first."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        del view
+        page = page_after(queryset, cursor_of(request), _limit(request))
+        self.next_url = next_url(request, page.older)
+        return page.flows
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"next": self.next_url, "results": data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        next_link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "results"],
+            "properties": {"next": next_link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        del view
+        limit_schema = {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_LIMIT,
+            "default": DEFAULT_LIMIT,
+        }
+        cursor = {
+            "name": "cursor",
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": "From “next”.",
+        }
+        limit = {"name": "limit", "in": "query", "schema": limit_schema}
+        return [cursor, limit]
+
+
+def cursor_of(request: Request) -> Cursor | None:
+    """Return the position that the request's `cursor` names; None without one.
+
+    Raises:
+        ParseError: it is not a cursor.
+    """
+    text = request.query_params.get("cursor")
+    if not text:
+        return None
+    cursor = parse_cursor(text)
+    if cursor is None:
+        message = "This is not a cursor; take it from the “next” of an earlier response."
+        raise ParseError({"cursor": [message]})
+    return cursor
+
+
+def next_url(request: Request, cursor: str) -> str | None:
+    """Return this request's address with another cursor; None without one."""
+    if not cursor:
+        return None
+    return str(replace_query_param(request.build_absolute_uri(), "cursor", cursor))
+
+
+def next_url_after(request: Request, last: Flow | None) -> str | None:
+    """Return the address of the flows after `last`; None without such a flow."""
+    return next_url(request, "" if last is None else make_cursor(last))
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not is_number or not 1 <= int(text) <= MAX_LIMIT:
+        raise ParseError({"limit": [f"Give a number from 1 to {MAX_LIMIT}."]})
+    return int(text)
