@@ -12,7 +12,7 @@ from interceptor.addons.capture.client_hello import ClientHelloAddon
 from interceptor.addons.capture.connections import ConnectionsAddon
 from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.capture.transparent import TransparentAddon
-from interceptor.addons.capture.upstream import UpstreamAddon
+from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.record import RecordAddon
@@ -64,15 +64,15 @@ def build_chain(
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     record = RecordAddon(sink, stream_over_bytes)
-    hellos = ClientHelloAddon()
+    hellos, chosen = ClientHelloAddon(), ChosenDestinations()
     addons: list[object] = [
         hellos,
         ConnectionsAddon(runs, hellos, sink),
-        UpstreamAddon(runs, overrides),
+        UpstreamAddon(runs, overrides, chosen),
         InspectorAddon(store, around),
         TransparentAddon(runs, hellos),
         GuardAddon(around),
-        *step_addons(around),
+        *step_addons(around, chosen),
         WebSocketAddon(),
         TranslateAddon(),
         TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mitmproxy.http import HTTPFlow
 
+from interceptor.addons.capture.upstream import ChosenDestinations
 from interceptor.exchange.flow_state import state_of
 from interceptor.exchange.own_answer import deliver
 from interceptor.pipeline.exchange import Exchange
@@ -15,10 +16,11 @@ from interceptor.request_path.surroundings import Surroundings
 class StepAddon:
     """Runs one step on a live flow and delivers the answer, if the step gave one."""
 
-    def __init__(self, step: Step, around: Surroundings) -> None:
+    def __init__(self, step: Step, around: Surroundings, chosen: ChosenDestinations) -> None:
         self.name = step.name
         self._step = step
         self._around = around
+        self._chosen = chosen
 
     async def request(self, flow: HTTPFlow) -> None:
         """Run the step, unless the request has ended already."""
@@ -29,12 +31,14 @@ class StepAddon:
         if state.answer is not None:
             deliver(flow, state)
         elif self._step.run is leave:
+            if state.source != "reverse" and state.decision and state.decision.host:
+                self._chosen.choose(flow.client_conn, state.exchange.host, state.exchange.port)
             hand_over(flow, state.exchange)
 
 
-def step_addons(around: Surroundings) -> list[StepAddon]:
+def step_addons(around: Surroundings, chosen: ChosenDestinations) -> list[StepAddon]:
     """Return an addon for each step, in the order of the list."""
-    return [StepAddon(step, around) for step in STEPS]
+    return [StepAddon(step, around, chosen) for step in STEPS]
 
 
 def hand_over(flow: HTTPFlow, exchange: Exchange) -> None:

@@ -1,10 +1,10 @@
-"""Where connections of captured commands may go, and where a setting sends them instead."""
+"""Destinations of captured commands: refused, replaced by a setting, or chosen by a rule."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
-from mitmproxy.connection import Address, Client, Server
+from mitmproxy.connection import Address, Client
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from interceptor.addons.capture.runs import came_by_wireguard, run_of
@@ -18,69 +18,98 @@ OWN_MACHINE = (
 )
 
 
-class UpstreamAddon:
-    """The last word before a connection is opened, whatever protocol it speaks."""
+class ChosenDestinations:
+    """Addresses that the configuration chose for requests of captured clients.
 
-    def __init__(self, runs: RunBook, overrides: Overrides) -> None:
+    A captured command must not reach this machine's loopback. A rule of its operator may send a
+    request there all the same: to Ollama, vLLM or llama.cpp.
+    """
+
+    def __init__(self) -> None:
+        self._of_client: dict[str, set[tuple[str, int]]] = {}
+
+    def choose(self, client: Client, host: str, port: int) -> None:
+        """Allow connections to the address on behalf of this client connection."""
+        self._of_client.setdefault(client.id, set()).add((host, port))
+
+    def includes(self, client: Client, address: Address) -> bool:
+        """Return whether the address was chosen for a request of this client connection."""
+        return address[:2] in self._of_client.get(client.id, ())
+
+    def forget(self, client: Client) -> None:
+        """Drop what was chosen for a client connection that is closed."""
+        self._of_client.pop(client.id, None)
+
+
+class UpstreamAddon:
+    """Refuses or redirects a connection just before it is opened, whatever protocol it speaks."""
+
+    def __init__(
+        self, runs: RunBook, overrides: Overrides, chosen: ChosenDestinations | None = None
+    ) -> None:
         self._runs = runs
         self._overrides = overrides
+        self._chosen = chosen or ChosenDestinations()
         self._meant: dict[str, Address] = {}
+
+    def client_disconnected(self, client: Client) -> None:
+        """Forget the client's destinations."""
+        self._chosen.forget(client)
 
     def server_connect(self, data: ServerConnectionHookData) -> None:
         """Refuse it, or send it where the settings say."""
         server = data.server
         if server.address is None:
             return
-        if came_by_wireguard(data.client) and (reason := self._refusal(data.client, server)):
-            server.error = reason
-            return
-        if self._overrides.upstreams and (target := self._target(data.client, server)):
+        if came_by_wireguard(data.client):
+            reason = self._refusal(data.client, server.address)
+            if reason:
+                server.error = reason
+                return
+        if target := self._override_of(data.client, server.address):
             self._meant[server.id] = server.address
             server.address = target
 
     def server_connected(self, data: ServerConnectionHookData) -> None:
-        """Its name is the one that was meant: by it mitmproxy finds the connection again, and
-        judges certificates.
+        """Restore the address that was meant.
+
+        mitmproxy finds the connection again by it, and judges certificates by its name.
         """
         if (meant := self._meant.pop(data.server.id, None)) is not None:
-            vars(data.server)["address"] = (
-                meant  # mitmproxy lets nobody set it on an open connection
-            )
+            # mitmproxy's own setter refuses an open connection.
+            vars(data.server)["address"] = meant
 
     server_connect_error = server_connected
 
-    def _refusal(self, client: Client, server: Server) -> str:
-        run, host = run_of(client, self._runs), server.address[0] if server.address else ""
+    def _refusal(self, client: Client, address: Address) -> str:
+        """Return why a captured client must not get there; "" where it may."""
+        run, host = run_of(client, self._runs), address[0]
         try:
-            address = ip_address(host)
+            number = ip_address(host)
         except ValueError:
             return run.refusal_of_name(host) if run else ""
-        if self._override_of(client, host) is None and (
-            address.is_loopback or address.is_unspecified
-        ):
-            return OWN_MACHINE
+        on_this_machine = number.is_loopback or number.is_unspecified
+        if on_this_machine and self._override_of(client, address) is None:
+            return "" if self._chosen.includes(client, address) else OWN_MACHINE
         if run is None:
             return ""
-        return run.refusal_of_address(host) or (
-            run.refusal_of_name(client.sni) if client.sni else ""
-        )
+        if reason := run.refusal_of_address(host):
+            return reason
+        return run.refusal_of_name(client.sni) if client.sni else ""
 
-    def _target(self, client: Client, server: Server) -> Address | None:
-        return self._override_of(client, server.address[0] if server.address else "")
+    def _override_of(self, client: Client, address: Address) -> Address | None:
+        """Return where a setting sends this connection instead, or None.
 
-    def _override_of(self, client: Client, host: str) -> Address | None:
-        """By the name that is dialled, the one in the ClientHello, or those that the address was
-        looked up under.
+        A captured client's connection goes by the name in its ClientHello too, and by the names
+        under which it looked the address up. Those names say nothing of a destination that the
+        configuration chose, nor of connections of the reverse listener, where they name the proxy.
         """
         upstreams = self._overrides.upstreams
         if not upstreams:
             return None
-        run = run_of(client, self._runs)
-        names = [
-            host,
-            *([client.sni] if client.sni else []),
-            *(run.answers.names(host) if run else ()),
-        ]
-        if not came_by_wireguard(client):
-            names = [host]  # SNI names the proxy there
+        names = [address[0]]
+        if came_by_wireguard(client) and not self._chosen.includes(client, address):
+            run = run_of(client, self._runs)
+            names += [client.sni] if client.sni else []
+            names += run.answers.names(address[0]) if run else ()
         return next((upstreams[name] for name in map(plain_name, names) if name in upstreams), None)

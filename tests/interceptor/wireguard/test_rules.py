@@ -12,7 +12,7 @@ from mitmproxy.connection import Client, Server
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from interceptor.addons.capture.upstream import OWN_MACHINE, UpstreamAddon
+from interceptor.addons.capture.upstream import OWN_MACHINE, ChosenDestinations, UpstreamAddon
 from interceptor.wireguard.answers import MAX_ADDRESSES, MAX_NAMES_EACH, Answers
 from interceptor.wireguard.destination import Destination
 from interceptor.wireguard.hosts import allowed_hosts
@@ -159,6 +159,23 @@ def test_the_proxys_own_machine_is_not_reached(host: str) -> None:
     client, server = connection((host, 4000))
     UpstreamAddon(RunBook(), Overrides()).server_connect(ServerConnectionHookData(server, client))
     assert server.error == OWN_MACHINE
+
+
+def test_only_the_client_whose_request_a_rule_sent_there_reaches_it() -> None:
+    chosen = ChosenDestinations()
+    addon = UpstreamAddon(RunBook(), Overrides(), chosen)
+    client, server = connection(("127.0.0.1", 11434))
+    chosen.choose(client, "127.0.0.1", 11434)
+    addon.server_connect(ServerConnectionHookData(server, client))
+    assert server.error is None
+    for other_client, address in ((None, ("127.0.0.1", 11434)), (client, ("127.0.0.1", 5432))):
+        fresh, other = connection(address)
+        addon.server_connect(ServerConnectionHookData(other, other_client or fresh))
+        assert other.error == OWN_MACHINE
+    addon.client_disconnected(client)
+    _, again = connection(("127.0.0.1", 11434))
+    addon.server_connect(ServerConnectionHookData(again, client))
+    assert again.error == OWN_MACHINE
 
 
 def test_the_reverse_listener_reaches_it() -> None:

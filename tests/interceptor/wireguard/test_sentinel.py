@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from providers.auth.base import FileAuth
-from tests.fakes.upstream import Script, Seen
+from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import provider, rule
 from tests.interceptor.wireguard.test_transparent import ask, request
 from tests.interceptor.wireguard.tunnel import need_tunnel
@@ -20,6 +20,8 @@ from tests.interceptor.wireguard.world import CANARY, OTHER, World, running_worl
 RULES = (
     rule(name="moved", match_model="^moved$", dest_provider="other"),
     rule(name="away", match_model="^away$", dest_host="evil.test"),
+    rule(name="to this machine", match_model="^local$", dest_provider="local"),
+    rule("transform", name="translated", match_model="^translated$", dest_provider="local-chat"),
     rule(name="everything", match_path="^/v1/everything", dest_provider="other"),
 )
 
@@ -36,10 +38,19 @@ def ruled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Pat
         scheme="https",
         auth=FileAuth(file=str(token), header="x-api-key"),
     )
-    with running_world(
-        folder, rules=RULES, more=(filed,), idle_timeout_s=0.5, body_size_limit="2k"
-    ) as world:
-        yield world, token
+    with Upstream() as here:
+        local = provider("local", here.port, auth=None)
+        chat = provider(
+            "local-chat", here.port, type="openai", path="/v1/chat/completions", auth=None
+        )
+        with running_world(
+            folder,
+            rules=RULES,
+            more=(filed, local, chat),
+            idle_timeout_s=0.5,
+            body_size_limit="2k",
+        ) as world:
+            yield world, token
 
 
 @pytest.fixture
@@ -140,3 +151,12 @@ def test_a_refused_credential_is_renewed_and_sent_again(
 
 def test_an_answer_to_a_sentinel_has_no_header_of_ours(world: World) -> None:
     assert b"x-ccproxy" not in ask(world, "good.test", request("good.test")).lower()
+
+
+@pytest.mark.parametrize("model", ["local", "translated"])
+def test_a_rule_may_send_it_to_a_provider_on_this_machine(world: World, model: str) -> None:
+    """Ollama, vLLM or llama.cpp: the operator's rule chose the address, not the command."""
+    got = ask(world, "good.test", request("good.test", body=body(model)))
+    assert got.startswith(b"HTTP/1.1 200"), got
+    record = world.record(method="POST")
+    assert (record.host, record.error) == ("127.0.0.1", "")
