@@ -1,13 +1,12 @@
-"""Decide where a request goes: the first matching rule, else the provider its sentinel key names,
-else nowhere.
+"""Routing decisions: the first matching rule, else the sentinel key's provider, else a refusal.
 
-Pure: the decision is applied by the transform addon, and shown without any network by `explain`.
+Pure: the request path applies a decision, and `explain` shows it without any network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
@@ -24,10 +23,12 @@ from providers.provider_conf import ProviderConf
 from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import endpoint_suffix, model_of, side_vendor
 
+MAX_KEYS_SHOWN = 5
+
 
 @value
 class Decision:
-    """What happens to a request and why, in one sentence.
+    """The fate of a request, and the reason in one sentence.
 
     A refusal has a status and no destination.
     """
@@ -44,13 +45,33 @@ class Decision:
     """The model to ask for instead; "" leaves the client's."""
     provider_format: WireFormatName | None = None
     client_path: str = ""
-    """The client's own path, for a translation: Google names the model and the kind of answer in
-    it.
-    """
+    """The client's own path, for a translation: Google names the model and the action in it."""
     counting: bool = False
     """A translated request for a token count."""
     status_code: int = 0
-    """Not 0: the proxy answers itself with this status, and `route` is the message."""
+    """Not 0: the proxy responds itself with this status, and `route` is the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The facts of one request that a decision depends on."""
+
+    facts: Facts
+    client_format: WireFormatName | None
+    body: Mapping[str, Any] | None
+    why: str = ""
+    """The beginning of the route's sentence: "by rule ‹x›", "by its sentinel key"."""
+    rule: RuleConf | None = None
+
+    @property
+    def new_model(self) -> str:
+        """The model that the rule asks for; "" leaves the client's."""
+        return self.rule.dest_model if self.rule else ""
+
+    @property
+    def raw_path(self) -> str:
+        """The path template of the rule, which wins over the provider's."""
+        return self.rule.dest_path if self.rule else ""
 
 
 def decide(
@@ -64,124 +85,117 @@ def decide(
     transparent: bool = False,
     family: WireFormatName | None = None,
 ) -> Decision:
-    """The decision for one request.
+    """Return the decision for one request.
 
     Args:
         snapshot: the configuration.
         facts: what rules look at; `facts.path` is the client's path with its query.
         sentinel: the provider that the client's key names.
-        client_format: the wire format of the endpoint called, None for side calls.
+        client_format: the wire format of the endpoint, None for side endpoints.
         method: for the sentence.
         body: the parsed JSON object, if any.
-        family: the client's vendor, for endpoints that are no main one.
-        transparent: the client meant the host it connected to; without a sentinel the request goes
-        there unchanged.
+        transparent: the client meant the host it connected to; without a sentinel key the request
+            goes there unchanged.
+        family: the client's vendor, for side endpoints.
     """
     rule = first_match(snapshot.rules, facts)
     if transparent and sentinel is None:
         return Decision("passthrough", "forwarded to where it was going", rule)
-    if rule is None and transparent and sentinel is not None:
+    asked = _Asked(facts, client_format, body)
+    if rule is not None:
+        return _by_rule(
+            snapshot, sentinel, replace(asked, rule=rule, why=f"by rule ‹{rule.label}›")
+        )
+    if sentinel is None:
+        return Decision("refused", _no_destination(snapshot, facts, method), status_code=501)
+    if transparent:
         text = f"by its sentinel key unchanged to {sentinel.name}, where it was going"
         return Decision("passthrough", text, None, sentinel, provider_format=client_format)
-    if rule is not None:
-        return _by_rule(snapshot, rule, facts, sentinel, client_format, body)
-    if sentinel is not None:
-        if client_format is None and (
-            refused := _foreign_side_endpoint(sentinel, facts.path, family)
-        ):
+    if client_format is None:
+        refused = _foreign_side_endpoint(sentinel, facts.path, family)
+        if refused is not None:
             return refused
-        return _to_provider(sentinel, facts, client_format, body, why="by its sentinel key")
-    return Decision("refused", _nowhere(snapshot, facts, method), status_code=501)
+    return _to_provider(sentinel, replace(asked, why="by its sentinel key"))
 
 
-def _by_rule(
-    snapshot: Snapshot,
-    rule: RuleConf,
-    facts: Facts,
-    sentinel: ProviderConf | None,
-    client_format: WireFormatName | None,
-    body: Mapping[str, Any] | None,
-) -> Decision:
-    why = f"by rule ‹{rule.label}›"
+def _by_rule(snapshot: Snapshot, sentinel: ProviderConf | None, asked: _Asked) -> Decision:
+    rule = asked.rule
+    assert rule is not None  # noqa: S101 - the caller found one
     if rule.action == "passthrough":
-        if sentinel is None:
-            text = (
-                f"Rule ‹{rule.label}› passes this on, but nothing says where to: use a key such as"
-                " sk-ccproxy-NAME."
-            )
-            return Decision("refused", text, rule, status_code=501)
-        path = provider_path(sentinel, facts.path, body, fmt=client_format)
-        return _at(
-            sentinel,
-            "passthrough",
-            f"{why} unchanged to {sentinel.name}",
-            path,
-            rule,
-            client_format,
-        )
-    provider = snapshot.providers.get(rule.dest_provider) if rule.dest_provider else None
-    if rule.dest_provider and provider is None:
+        return _pass_through(rule, sentinel, asked)
+    if not rule.dest_provider:
+        return _to_raw_host(rule, asked)
+    provider = snapshot.providers.get(rule.dest_provider)
+    if provider is None:
         text = (
             f"Rule ‹{rule.label}› sends this to the provider “{rule.dest_provider}”, which is"
             " switched off."
         )
         return Decision("refused", text, rule, status_code=502)
-    if provider is None:
-        return Decision(
-            "redirect", f"{why} to {rule.dest_host}", rule, None, host=rule.dest_host,
-            model=rule.dest_model,
-            path=_raw_path(rule, facts, body), provider_format=client_format,
-        )  # fmt: skip
-    return _to_provider(provider, facts, client_format, body, why=why, rule=rule)
+    return _to_provider(provider, asked)
 
 
-def _raw_path(rule: RuleConf, facts: Facts, body: Mapping[str, Any] | None) -> str:
-    if not rule.dest_path:
-        return facts.path
-    nowhere = ProviderConf(name="", type="openai", host=rule.dest_host)
-    return provider_path(nowhere, facts.path, body, model=rule.dest_model, dest_path=rule.dest_path)
+def _pass_through(rule: RuleConf, sentinel: ProviderConf | None, asked: _Asked) -> Decision:
+    """Forward unchanged to the provider that the key names."""
+    if sentinel is None:
+        text = (
+            f"Rule ‹{rule.label}› forwards this unchanged, but nothing says where to: use a key"
+            " such as sk-ccproxy-NAME."
+        )
+        return Decision("refused", text, rule, status_code=501)
+    path = provider_path(sentinel, asked.facts.path, asked.body, fmt=asked.client_format)
+    route = f"{asked.why} unchanged to {sentinel.name}"
+    return _at(sentinel, "passthrough", route, path, rule, asked.client_format)
 
 
-def _to_provider(
-    provider: ProviderConf,
-    facts: Facts,
-    client_format: WireFormatName | None,
-    body: Mapping[str, Any] | None,
-    *,
-    why: str,
-    rule: RuleConf | None = None,
-) -> Decision:
-    """Same format: the body stays as it is.
+def _to_raw_host(rule: RuleConf, asked: _Asked) -> Decision:
+    """Redirect to a host that belongs to no provider, over https and without a credential."""
+    path = asked.facts.path
+    if rule.dest_path:
+        no_provider = ProviderConf(name="", type="openai", host=rule.dest_host)
+        path = provider_path(
+            no_provider, path, asked.body, model=rule.dest_model, dest_path=rule.dest_path
+        )
+    return Decision(
+        action="redirect",
+        route=f"{asked.why} to {rule.dest_host}",
+        rule=rule,
+        host=rule.dest_host,
+        path=path,
+        model=rule.dest_model,
+        provider_format=asked.client_format,
+    )
 
-    Another format: translation, unless a redirect rule insists.
+
+def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
+    """Redirect to a provider that speaks the client's format, else translate.
+
+    A redirect rule insists: the body then stays as it is in any case.
     """
-    native = client_format is None or speaks(provider, client_format, facts.path)
-    if (
-        not native
-        and client_format is not None
-        and not (rule is not None and rule.action == "redirect")
-    ):
-        return _translated(provider, facts, client_format, body, why=why, rule=rule)
-    model = rule.dest_model if rule else ""
-    path = provider_path(
+    rule, client_format, path = asked.rule, asked.client_format, asked.facts.path
+    native = client_format is None or speaks(provider, client_format, path)
+    insists = rule is not None and rule.action == "redirect"
+    if not native and not insists and client_format is not None:
+        return _translated(provider, client_format, asked)
+    target = provider_path(
         provider,
-        facts.path,
-        body,
+        path,
+        asked.body,
         fmt=client_format if native else None,
-        model=model,
-        dest_path=rule.dest_path if rule else "",
+        model=asked.new_model,
+        dest_path=asked.raw_path,
     )
-    decision = _at(
-        provider, "redirect", f"{why} to provider {provider.name}", path, rule, client_format, model
-    )
-    return _with_host(decision, rule.dest_host) if rule and rule.dest_host else decision
+    route = f"{asked.why} to provider {provider.name}"
+    decision = _at(provider, "redirect", route, target, rule, client_format, asked.new_model)
+    return _at_rules_address(decision, provider, rule)
 
 
 def _foreign_side_endpoint(
     provider: ProviderConf, path: str, family: WireFormatName | None
 ) -> Decision | None:
-    """A refusal for another vendor's embeddings, images, audio, batches or files; None when it may
-    be this one's.
+    """Refuse another vendor's embeddings, images, audio, batches or files.
+
+    Returns None where the endpoint may be this provider's own.
     """
     vendor = side_vendor(path)
     if vendor is None or provider.wire_format is None:
@@ -198,7 +212,7 @@ def _foreign_side_endpoint(
 
 
 def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> bool:
-    """True when the provider takes the client's body as it is.
+    """Return True when the provider takes the client's body as it is.
 
     Code Assist wraps Google's format into an envelope.
     """
@@ -207,49 +221,40 @@ def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> 
     return client_format in provider.native_formats
 
 
-def _translated(
-    provider: ProviderConf,
-    facts: Facts,
-    client_format: WireFormatName,
-    body: Mapping[str, Any] | None,
-    *,
-    why: str,
-    rule: RuleConf | None,
-) -> Decision:
-    """The provider speaks another format: only the main endpoint can be translated."""
-    target = provider.wire_format
-    suffix = endpoint_suffix(facts.path, client_format)
+def _translated(provider: ProviderConf, client_format: WireFormatName, asked: _Asked) -> Decision:
+    """Translate for a provider of another format; only main endpoints and counts can be."""
+    target, path = provider.wire_format, asked.facts.path
+    suffix = endpoint_suffix(path, client_format)
     counting = suffix == COUNT_SUFFIXES.get(client_format) and target in COUNT_SUFFIXES
     if target is None or (suffix and not counting):
-        spoken = WIRE_FORMATS[target] if target else provider.type
-        what = f"{WIRE_FORMATS[client_format]}{f' ({suffix})' if suffix else ''}"
-        text = (
-            f"{what} cannot be translated for provider “{provider.name}”, which speaks {spoken}. "
-            "Use a provider that speaks it, or list it in the provider's native formats."
-        )
-        return Decision("refused", text, rule, provider, status_code=501)
-    model = (rule.dest_model if rule else "") or model_of(facts.path, body) or ""
-    path = translated_path(
+        return _untranslatable(provider, client_format, suffix, asked.rule)
+    translated = translated_path(
         provider,
         client_format,
-        facts.path,
-        body,
-        model=model,
-        dest_path=rule.dest_path if rule else "",
+        path,
+        asked.body,
+        model=asked.new_model or model_of(path, asked.body) or "",
+        dest_path=asked.raw_path,
         counting=counting,
     )
-    decision = _at(
-        provider, "transform", f"{why} translated for provider {provider.name}", path, rule, target
+    route = f"{asked.why} translated for provider {provider.name}"
+    decision = _at(provider, "transform", route, translated, asked.rule, target, asked.new_model)
+    decision = replace(decision, client_path=path, counting=counting)
+    return _at_rules_address(decision, provider, asked.rule)
+
+
+def _untranslatable(
+    provider: ProviderConf, client_format: WireFormatName, suffix: str, rule: RuleConf | None
+) -> Decision:
+    target = provider.wire_format
+    spoken = WIRE_FORMATS[target] if target else provider.type
+    endpoint = f" ({suffix})" if suffix else ""
+    text = (
+        f"{WIRE_FORMATS[client_format]}{endpoint} cannot be translated for provider"
+        f" “{provider.name}”, which speaks {spoken}. Use a provider that speaks it, or list it in"
+        " the provider's native formats."
     )
-    host = rule.dest_host if rule else ""
-    if rule and provider.type in VERTEX_TYPES:
-        path, vertex_host = vertex_address(
-            path, provider.host, rule.dest_vertex_project, rule.dest_vertex_location
-        )
-        decision, host = replace(decision, path=path), host or vertex_host
-    new_model = rule.dest_model if rule else ""
-    decision = replace(decision, model=new_model, client_path=facts.path, counting=counting)
-    return _with_host(decision, host) if host and host != provider.host else decision
+    return Decision("refused", text, rule, provider, status_code=501)
 
 
 def _at(
@@ -261,36 +266,49 @@ def _at(
     provider_format: WireFormatName | None,
     model: str = "",
 ) -> Decision:
+    """Return a decision for the provider's own address."""
     return Decision(
-        action,
-        route,
-        rule,
-        provider,
-        provider.scheme,
-        provider.host,
-        provider.effective_port,
-        path,
-        model,
-        provider_format,
+        action=action,
+        route=route,
+        rule=rule,
+        provider=provider,
+        scheme=provider.scheme,
+        host=provider.host,
+        port=provider.effective_port,
+        path=path,
+        model=model,
+        provider_format=provider_format,
     )
 
 
-def _with_host(decision: Decision, host: str) -> Decision:
-    """A raw host wins over the provider's; it is dialled over https, and gets no credential that is
+def _at_rules_address(
+    decision: Decision, provider: ProviderConf, rule: RuleConf | None
+) -> Decision:
+    """Apply the project, location and raw host of a rule to a decision for its provider.
+
+    A raw host wins over the provider's. It is dialled over https, and gets no credential that is
     not its own.
     """
-    return replace(
-        decision, scheme="https", host=host, port=443, route=f"{decision.route} at {host}"
-    )
+    if rule is None:
+        return decision
+    host = rule.dest_host
+    if provider.type in VERTEX_TYPES:
+        path, vertex_host = vertex_address(
+            decision.path, provider.host, rule.dest_vertex_project, rule.dest_vertex_location
+        )
+        decision, host = replace(decision, path=path), host or vertex_host
+    if not host or host == provider.host:
+        return decision
+    route = f"{decision.route} at {host}"
+    return replace(decision, scheme="https", host=host, port=443, route=route)
 
 
-def _nowhere(snapshot: Snapshot, facts: Facts, method: str) -> str:
+def _no_destination(snapshot: Snapshot, facts: Facts, method: str) -> str:
+    """Return the sentence for a request that no rule and no key sends anywhere."""
     model = f" model={facts.model}" if facts.model else ""
-    names = sorted(snapshot.providers)
-    keys = (
-        ", ".join(f"sk-ccproxy-{name}" for name in names[:5])
-        or "sk-ccproxy-NAME once a provider is configured"
-    )
+    names = sorted(snapshot.providers)[:MAX_KEYS_SHOWN]
+    keys = ", ".join(f"sk-ccproxy-{name}" for name in names)
+    keys = keys or "sk-ccproxy-NAME once a provider is configured"
     bare = facts.path.partition("?")[0]
     return (
         f"ccproxy does not know where to send {method} {bare}{model}: no rule matched, and the API"

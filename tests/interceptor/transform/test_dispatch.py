@@ -11,7 +11,7 @@ from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.target import provider_path
-from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT
+from providers.base.names import ANTHROPIC_MESSAGES, OPENAI_CHAT, WireFormatName
 from providers.base.pattern import compile_pattern
 from providers.provider_conf import ProviderConf
 from providers.wire.detect import client_format
@@ -245,9 +245,20 @@ VERTEX = ProviderConf(
         ("", "global", "aiplatform.googleapis.com/v1/projects/own/locations/global"),
     ],
 )
-def test_vertex_rules_choose_project_and_location(project: str, location: str, url: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "client_format", "path"),
+    [
+        ("transform", "anthropic_messages", "/v1/messages?beta=true"),
+        ("transform", "google_generate", "/v1beta/models/gemini-x:streamGenerateContent"),
+        ("redirect", "google_generate", "/v1beta/models/gemini-x:streamGenerateContent"),
+    ],
+)
+def test_vertex_rules_choose_project_and_location(
+    project: str, location: str, url: str, action: str, client_format: WireFormatName, path: str
+) -> None:
+    """Translated or not: a client of Google's own format gets there too."""
     made = rule(
-        "transform",
+        action,
         dest_provider="vertex",
         dest_vertex_project=project,
         dest_vertex_location=location,
@@ -255,11 +266,11 @@ def test_vertex_rules_choose_project_and_location(project: str, location: str, u
     snapshot = Snapshot(providers=MappingProxyType({"vertex": VERTEX}), rules=(made,))
     body = {"model": "gemini-x", "stream": True}
     decision = decide(
-        snapshot, Facts(("h",), "/v1/messages?beta=true", "gemini-x"), sentinel=None,
-        client_format="anthropic_messages", method="POST", body=body,
+        snapshot, Facts(("h",), path, "gemini-x"), sentinel=None,
+        client_format=client_format, method="POST", body=body,
     )  # fmt: skip
-    wanted = f"{url}/publishers/google/models/gemini-x:streamGenerateContent?alt=sse"
-    assert decision.host + decision.path == wanted
+    bare = f"{url}/publishers/google/models/gemini-x:streamGenerateContent"
+    assert (decision.host + decision.path).removesuffix("?alt=sse") == bare
     assert VERTEX.owns(decision.host, 443)
 
 
