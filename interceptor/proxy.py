@@ -20,7 +20,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
 from interceptor.mitm.listener import listen_on, raise_backlog
 from interceptor.request_path.surroundings import Surroundings
-from interceptor.transform.model_lists import ConfiguredModels
+from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
@@ -92,7 +92,11 @@ class Proxy:
                 resolver=resolver,
                 grants=grants or NoGrants(),
                 rules=rules or guard_rules(host, (), ()),
-                models=ConfiguredModels(),
+                models=UpstreamModels(
+                    resolver,
+                    timeout_s=own_call_timeout_s or DEFAULT_TIMEOUT_S,
+                    ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
+                ),
                 version=version,
                 require_token=require_token,
             ),
@@ -185,6 +189,12 @@ class Proxy:
             await self._wireguard.stop()
         self._master.shutdown()
         await self.wait()
+
+
+def _text_option(options: dict[str, object] | None, name: str) -> str | None:
+    """Return an option that is a text, None where it is not set."""
+    found = (options or {}).get(name)
+    return found if isinstance(found, str) else None
 
 
 class _Ready:

@@ -55,7 +55,7 @@ def configuration(port: int) -> Snapshot:
         provider("answers", port, type="openai_responses", path="/v1/responses"),
         provider("google", port, type="google", path="/v1beta/models/{model}:{action}"),
         provider("open", port, type="openai", path="/v1/chat/completions", auth=None),
-        provider("named", port, model_names=("a", "b")),
+        provider("named", port),
         rules=(
             rule(name="models", match_model="^redirected", dest_provider="named", dest_model="a"),
             rule("transform", name="to chat", match_model="^translated", dest_provider="chat"),
@@ -65,11 +65,13 @@ def configuration(port: int) -> Snapshot:
         ),
         hooks=(*DEFAULT_HOOKS, HookConf("outbound", "nope", 3, enabled=False)),
     )
+    # With names of its own no provider is asked for its models, which a dry run does not do.
+    named = {key: replace(conf, model_names=("a", "b")) for key, conf in made.providers.items()}
     tokens = tuple(
         ClientTokenConf(token.removeprefix("cct-"), _digest(token), providers)
         for token, providers in TOKENS.items()
     )
-    return replace(made, client_tokens=tokens)
+    return replace(made, client_tokens=tokens, providers=MappingProxyType(named))
 
 
 @dataclass(frozen=True)

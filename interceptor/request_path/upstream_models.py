@@ -1,0 +1,160 @@
+"""Models as the providers themselves list them, for `/v1/models`.
+
+A provider is asked when the configuration has no names for it, as for a server on this machine, or
+when the client wants a fresh list (`?refresh=true`). A provider that fails is left with its
+configured names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+import orjson
+
+from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.transform.model_lists import ModelNames, configured_models
+from interceptor.transform.target import base_path
+from providers.base.errors import RefuseRequest
+from providers.base.loopback import is_loopback
+from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
+from providers.provider_conf import ProviderConf
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT_S = 5.0
+MAX_LIST_BYTES = 4 * 1024 * 1024
+MAX_MODELS = 2000
+MAX_NAME_CHARS = 200
+CACHE_S = 60.0
+
+
+class UpstreamModels:
+    """Asks providers for their models, all of them side by side.
+
+    Args:
+        resolver: gives the credentials.
+        timeout_s: limit of one provider's complete response.
+        ca_file: PEM file of further certificate authorities; None: the usual ones.
+        clock: seconds, for the cache.
+    """
+
+    def __init__(
+        self,
+        resolver: ResolvesCredentials,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        ca_file: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolver = resolver
+        self._timeout_s = timeout_s
+        self._ca_file = ca_file
+        self._clock = clock
+        self._tls: ssl.SSLContext | None = None
+        self._asked: dict[ProviderConf, tuple[float, tuple[str, ...]]] = {}
+
+    async def of(self, providers: Iterable[ProviderConf], *, refresh: bool) -> ModelNames:
+        """Return (provider, model) pairs: the configured names first, then further ones."""
+        chosen = list(providers)
+        lists = await asyncio.gather(*(self._further(conf, refresh=refresh) for conf in chosen))
+        pairs: list[tuple[str, str]] = []
+        for conf, further in zip(chosen, lists, strict=True):
+            pairs += configured_models([conf])
+            pairs += [(conf.name, model) for model in further]
+        return tuple(dict.fromkeys(pairs))
+
+    async def _further(self, conf: ProviderConf, *, refresh: bool) -> tuple[str, ...]:
+        if conf.model_names and not refresh:
+            return ()
+        now = self._clock()
+        asked_at, known = self._asked.get(conf, (-CACHE_S, ()))
+        if not refresh and now - asked_at < CACHE_S:
+            return known
+        names = await self._ask(conf)
+        self._asked[conf] = (now, names)
+        return names
+
+    async def _ask(self, conf: ProviderConf) -> tuple[str, ...]:
+        """Return the provider's own list; empty where it gives none."""
+        try:
+            headers = await self._headers(conf)
+            verify = await self._verification(conf)
+            # httpx limits each read; the limit here is that of the complete response. Redirects
+            # are not followed: the credential is for this address alone.
+            async with (
+                asyncio.timeout(self._timeout_s),
+                httpx.AsyncClient(verify=verify, trust_env=False, timeout=None) as client,  # noqa: S113
+            ):
+                response = await client.get(models_url(conf), headers=headers)
+                if response.status_code != 200 or len(response.content) > MAX_LIST_BYTES:
+                    raise ValueError(f"status {response.status_code}")
+                return names_in(orjson.loads(response.content))
+        except (TimeoutError, httpx.HTTPError, OSError, ValueError, RefuseRequest) as exc:
+            reason = str(exc) or type(exc).__name__
+            logger.warning("provider %s does not list its models: %s", conf.name, reason)
+            return ()
+
+    async def _headers(self, conf: ProviderConf) -> dict[str, str]:
+        """Return the headers of the request, with the credential where it is safe."""
+        headers = dict(conf.headers)
+        if conf.wire_format == ANTHROPIC_MESSAGES:
+            headers["anthropic-version"] = "2023-06-01"
+        safe = is_loopback(conf.host) or (conf.scheme == "https" and conf.verify_tls)
+        if conf.auth is None or not safe:
+            return headers
+        credential = await self._resolver.resolve(conf.name, conf.auth)
+        if credential is not None:
+            headers[credential.header] = credential.value
+            headers.update(credential.companions)
+        return headers
+
+    async def _verification(self, conf: ProviderConf) -> ssl.SSLContext | bool:
+        if conf.scheme != "https":
+            return True
+        if conf.auth is None and not conf.verify_tls:
+            return False
+        if self._tls is None:
+            # Reading the authorities takes some 20 ms, too long for the event loop.
+            self._tls = await asyncio.to_thread(self._make_tls)
+        return self._tls
+
+    def _make_tls(self) -> ssl.SSLContext:
+        context = httpx.create_ssl_context(trust_env=False)
+        if self._ca_file:
+            context.load_verify_locations(self._ca_file)
+        return context
+
+
+def models_url(conf: ProviderConf) -> str:
+    """Return the address of a provider's list of models.
+
+    Sources: "List models" in the API references of Anthropic, OpenAI and Google; Ollama, vLLM and
+    llama.cpp serve OpenAI's.
+    """
+    host = f"[{conf.host}]" if ":" in conf.host else conf.host
+    base = "/v1beta" if conf.wire_format == GOOGLE_GENERATE else base_path(conf)
+    return f"{conf.scheme}://{host}:{conf.effective_port}{base}/models"
+
+
+def names_in(listed: Any) -> tuple[str, ...]:
+    """Return the model names of a list in any vendor's shape.
+
+    Example: `{"data": [{"id": "a"}]}` → `("a",)`; `{"models": [{"name": "models/b"}]}` → `("b",)`.
+    """
+    entries: Any = None
+    if isinstance(listed, dict):
+        entries = listed.get("data") or listed.get("models")
+    if not isinstance(entries, list):
+        return ()
+    found = []
+    for entry in entries[:MAX_MODELS]:
+        name = (entry.get("id") or entry.get("name")) if isinstance(entry, dict) else None
+        if isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS:
+            found.append(name.removeprefix("models/"))
+    return tuple(dict.fromkeys(found))
