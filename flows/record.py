@@ -62,6 +62,22 @@ class HookStep:
 
 
 @value
+class AttemptRecord:
+    """One of several times that the proxy sent a flow's request.
+
+    `number` counts from 1. `reason` tells why the attempt was made, "" for the first. `duration_ms`
+    ends with the response; None while that is under way. `status_code` is None without a response.
+    """
+
+    number: int
+    reason: str
+    started_at_ms: float
+    duration_ms: float | None
+    status_code: int | None
+    host: str
+
+
+@value
 class WebSocketRecord:
     """One websocket message."""
 
@@ -126,6 +142,8 @@ class FlowRecord:
     losses: tuple[tuple[str, str], ...] = ()
     sides: tuple[SideRecord, ...] = ()
     hooks: tuple[HookStep, ...] = ()
+    attempts: tuple[AttemptRecord, ...] = ()
+    """Empty when the request was sent once."""
     messages: tuple[WebSocketRecord, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
 

@@ -1,6 +1,4 @@
-"""The embedded mitmproxy: only the addons that are needed, plus ours, listening where the settings
-say.
-"""
+"""Embedded mitmproxy: the few of its addons that are needed, ours, and the patches."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ from typing import Any
 
 from mitmproxy.addons import (
     disable_h2c,
+    next_layer,
     proxyserver,
     strip_dns_https_records,
     upstream_auth,
@@ -22,15 +21,7 @@ from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.chain import Chain
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.snapshot.store import ConfigStore
-from interceptor.mitm import (
-    connection_handler,
-    error_page,
-    http1_layers,
-    quick_messages,
-    second_try,
-)
-from interceptor.mitm.addon_dispatch import CachedAddonManager
-from interceptor.wireguard.layers import CapturedNextLayer
+from interceptor.mitm import patches
 
 PLACEHOLDER = "reverse:http://localhost:1"
 """The reverse listener has no upstream of its own: every flow is routed or refused."""
@@ -44,9 +35,10 @@ def build_master(
     host: str,
     port: int,
     ca_dir: Path,
+    stock: frozenset[patches.Why] = frozenset(),
     options: dict[str, object] | None = None,
 ) -> Master:
-    """A master that listens on host:port once it runs.
+    """Return a master that listens on host:port once it runs.
 
     Args:
         loop: the loop it will run on.
@@ -55,43 +47,41 @@ def build_master(
         host: address of the reverse listener.
         port: its TCP port.
         ca_dir: where mitmproxy keeps its CA.
+        stock: kinds of patches to leave out.
         options: further mitmproxy options.
     """
-    connection_handler.install()
-    quick_messages.install()
-    error_page.install()
-    http1_layers.install()
-    second_try.install()
+    patches.install(stock=stock)
     address = f"[{host}]" if ":" in host else host
     opts = Options(confdir=str(ca_dir), mode=[f"{PLACEHOLDER}@{address}:{port}"])
     master = Master(opts, event_loop=loop)
-    addons: Any = CachedAddonManager(master)
-    master.addons = addons
+    addons: Any = master.addons
     addons.add(*mitmproxy_addons(store, chain.dns), *chain.addons)
     master.options.update(
         # Eager would dial the placeholder and close the client's connection before any addon sees
         # the request.
         connection_strategy="lazy",
-        keep_host_header=True,  # the client's snapshot shows the Host that the client sent
-        store_streamed_bodies=False,  # the tee keeps them
-        dns_use_hosts_file=False,  # with a dead name server it takes 15 s per lookup
-        show_ignored_hosts=True,  # they are passed on unread, but not unseen
+        # The client's snapshot shows the Host that the client sent.
+        keep_host_header=True,
+        # The tee keeps them.
+        store_streamed_bodies=False,
+        # With a dead name server mitmproxy's own look-up takes 15 s.
+        dns_use_hosts_file=False,
+        # They are forwarded unread, but recorded.
+        show_ignored_hosts=True,
         **(options or {}),
     )
     return master
 
 
 def mitmproxy_addons(store: ConfigStore, dns: RunDns) -> list[object]:
-    """The addons of mitmproxy's own that a proxy without its user interfaces needs, in mitmproxy's
-    order.
-    """
+    """Return the addons of mitmproxy's that a proxy without user interfaces needs, in its order."""
     return [
         Core(),
         disable_h2c.DisableH2C(),
         strip_dns_https_records.StripDnsHttpsRecords(),
         proxyserver.Proxyserver(),
         dns,
-        CapturedNextLayer(),
+        next_layer.NextLayer(),
         ProviderTls(store),
         upstream_auth.UpstreamAuth(),
     ]

@@ -18,7 +18,8 @@ from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
-from interceptor.mitm.listener import listen_on, raise_backlog
+from interceptor.mitm.listener import raise_backlog, share_listeners
+from interceptor.mitm.patches import Why
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.wireguard.lease import RunBook
@@ -51,6 +52,7 @@ class Proxy:
             the proxy sends again by itself; None: no limit of its own.
         stream_over_bytes: responses over this size are never held; None: no such size.
         grants: what the console may send again; None: nothing.
+        stock: kinds of mitmproxy patches to leave out.
         options: further mitmproxy options.
         listeners: sockets to accept from, instead of opening one at host:port.
         wireguard: where captured commands ask for their listeners; None: nowhere.
@@ -73,13 +75,13 @@ class Proxy:
         own_call_timeout_s: float | None = None,
         stream_over_bytes: int | None = None,
         grants: GrantBook | None = None,
+        stock: frozenset[Why] = frozenset(),
         options: dict[str, object] | None = None,
         listeners: Sequence[socket] = (),
         wireguard: WireGuardSettings | None = None,
         overrides: Overrides | None = None,
     ) -> None:
-        if listeners:
-            listen_on(listeners)
+        share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
         self._resolver = resolver
         self._ready = asyncio.Event()
@@ -118,6 +120,7 @@ class Proxy:
             host=host,
             port=port,
             ca_dir=ca_dir,
+            stock=stock,
             options=options,
         )
         self._task: asyncio.Task[None] | None = None

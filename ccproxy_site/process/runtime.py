@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.instances.endpoints import Endpoints
 from interceptor.instances.processes import own_instance, running_instances
+from interceptor.mitm.patches import stock_from
 from interceptor.operate.flow_log import FlowLog
 from interceptor.operate.keylog import log_tls_secrets
 from interceptor.operate.open_files import raise_open_files_limit
@@ -204,6 +206,7 @@ class Runtime:
             own_call_timeout_s=settings.provider_timeout,
             stream_over_bytes=stream_over_bytes(settings),
             grants=DatabaseGrants(),
+            stock=stock_from(os.environ),
             options=mitmproxy_options(settings),
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),

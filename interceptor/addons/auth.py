@@ -1,20 +1,21 @@
-"""A 401 to a credential that was injected: get another one, send the request again, once.
+"""Renewal of an injected credential after a 401: get another one, send the request again, once.
 
-The layer below holds the 401 back meanwhile (see `interceptor.mitm.second_try`), so the other
-addons see one answer only, and the client none of it.
+The stream holds the 401 meanwhile (see `interceptor.mitm.attempts`), so the other addons see one
+response only, and the client none of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from time import perf_counter
 
-from mitmproxy.http import HTTPFlow
+from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import HookStep
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import FlowState, state_of
-from interceptor.mitm.second_try import hold_unauthorized, send_again
+from interceptor.mitm.attempts import Hold, SendAgain, attempts_of, hold, let_pass, send_again
 from interceptor.pipeline.headers import Fields
 from interceptor.pipeline.runner import as_record
 from interceptor.request_path.leave import refusal_to_inject
@@ -23,13 +24,23 @@ from providers.base.errors import AuthConfigError
 from providers.provider_conf import ProviderConf
 
 HINT_HEADER = "x-ccproxy-hint"
-_HINT_KEY = "ccproxy_hint"
 MAX_HINT_CHARS = 500
+_NAME = "auth"
+_REASON = "401: credential refreshed and sent again"
+
+
+def _is_unauthorized(response: Response) -> bool:
+    return response.status_code == 401
+
+
+_UNAUTHORIZED = Hold(by=_NAME, wanted=_is_unauthorized)
 
 
 class AuthAddon:
-    """Stands after the record in the chain: its hint is put on what the client gets, not on what
-    the provider sent.
+    """Holder of the 401 to a credential that the proxy injected.
+
+    Stands after the record in the chain: its hint is put on what the client gets, not on what the
+    provider sent.
     """
 
     def __init__(self, store: ConfigStore, resolver: CredentialResolver) -> None:
@@ -37,14 +48,16 @@ class AuthAddon:
         self._resolver = resolver
 
     def request(self, flow: HTTPFlow) -> None:
-        """Have a 401 to our credential held back."""
+        """Ask for a 401 to our credential."""
         state = state_of(flow)
         if state is not None and state.credential_injected and flow.response is None:
-            hold_unauthorized(flow)
+            hold(flow, _UNAUTHORIZED)
 
-    async def unauthorized(self, flow: HTTPFlow) -> None:
-        """Refresh, and send again when that gives another credential."""
-        state = state_of(flow)
+    async def held(self, flow: HTTPFlow) -> None:
+        """Refresh the credential, and send again when that gives another one."""
+        state, attempts = state_of(flow), attempts_of(flow)
+        if attempts is None or attempts.held is None or _NAME not in attempts.held.by:
+            return
         if state is None or state.exchange is None or state.exchange.credential is None:
             return
         began, before = perf_counter(), flow.request.headers.fields
@@ -54,26 +67,27 @@ class AuthAddon:
         except AuthConfigError as exc:
             credential, problem = None, str(exc)
         if credential is None:
-            flow.metadata[_HINT_KEY] = problem
+            let_pass(flow, problem)
             state.error = problem
             state.steps.append(HookStep("replay", "auth", "error", f"401: {problem}", _ms(began)))
             return
-        flow.request.headers.fields = with_credential(before, credential)
-        _note(state, before, flow.request.headers.fields, began)
-        state.exchange.credential = credential
-        state.sent_again_ms = state.ms()
-        send_again(flow)
+        after = with_credential(before, credential)
+        if send_again(flow, SendAgain(by=_NAME, reason=_REASON, headers=after)):
+            _note(state, before, after, began)
+            state.exchange.credential = credential
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        """Say why a 401 came through; note a credential that was taken."""
-        state, hint = state_of(flow), flow.metadata.pop(_HINT_KEY, "")
+        """Put the reason on a 401 that passes; note a credential that the provider took."""
+        state = state_of(flow)
         if flow.response is None or state is None or not state.credential_injected:
             return
         if flow.response.status_code != 401:
             if state.exchange is not None and state.exchange.credential is not None:
                 self._resolver.logins.accept(state.exchange.credential.token)
-        elif hint:
-            flow.response.headers[HINT_HEADER] = header_text(hint)
+            return
+        attempts = attempts_of(flow)
+        if attempts is not None and attempts.passed_because:
+            flow.response.headers[HINT_HEADER] = header_text(attempts.passed_because)
 
     async def _another(self, state: FlowState, refused: Credential) -> Credential | None:
         ex = state.exchange
@@ -84,20 +98,23 @@ class AuthAddon:
         return credential if credential and credential.header == refused.header else None
 
     def _newest(self, provider: ProviderConf) -> ProviderConf:
-        """The provider as it is configured now, if it is the same place: its key may have been
-        replaced meanwhile.
+        """Return the provider as it is configured now, if it has the same address.
+
+        A flow keeps the configuration it began with, all but this: a new key is the user's answer
+        to a 401.
         """
         now = self._store.current.providers.get(provider.name)
-        return now if now and _place(now) == _place(provider) else provider
+        return now if now and _address(now) == _address(provider) else provider
 
 
-def _place(provider: ProviderConf) -> tuple[str, str, int, bool]:
+def _address(provider: ProviderConf) -> tuple[str, str, int, bool]:
     return provider.scheme, provider.host.lower(), provider.effective_port, provider.verify_tls
 
 
 def with_credential(fields: Fields, credential: Credential) -> Fields:
-    """The header fields with another credential's values, each where it stood; new companions come
-    last.
+    """Return the header fields with another credential's values, each at its old position.
+
+    New companions come last.
     """
     values = {name.lower().encode(): value.encode() for name, value in credential.companions}
     values[credential.header.encode()] = credential.value.encode()
@@ -110,7 +127,7 @@ def with_credential(fields: Fields, credential: Credential) -> Fields:
 
 
 def header_text(text: str) -> str:
-    """A sentence as a header value: printable ASCII, of bounded length."""
+    """Return a sentence as a header value: printable ASCII, of bounded length."""
     plain = text.translate({0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2026: "..."})
     return "".join(c if " " <= c <= "~" else "?" for c in plain)[:MAX_HINT_CHARS]
 
@@ -126,18 +143,18 @@ def _same_again(state: FlowState) -> str:
 
 
 def _note(state: FlowState, before: Fields, after: Fields, began: float) -> None:
-    """Record the second try, and what was sent in it."""
+    """Record the second attempt, and what was sent in it."""
     changed = tuple(
         f"header:{new[0].decode('utf-8', 'surrogateescape').lower()}"
-        for new, old in zip(after, (*before, *((b"", b"") for _ in after)), strict=False)
-        if new != old
+        for new, old in zip_longest(after, before)
+        if new is not None and new != old
     )
     state.steps.append(
         HookStep(
             stage="replay",
             hook="auth",
             outcome="ran",
-            reason="401: credential refreshed and sent again",
+            reason=_REASON,
             prepare_ms=_ms(began),
             changed=changed,
             headers_before=as_record(before),

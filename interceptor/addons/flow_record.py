@@ -13,6 +13,7 @@ from flows.record import FlowRecord, Side, SideRecord
 from interceptor.addons.capture.runs import origin_fields
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.tee import Tape, is_event_stream
+from interceptor.mitm.attempts import attempt_records
 from interceptor.pipeline.runner import as_record
 
 
@@ -61,6 +62,7 @@ def build_record(
         event_count=event_count,
         sides=tuple(side for side in (client, state.forwarded, *answer_sides) if side),
         hooks=tuple(state.steps),
+        attempts=attempt_records(flow, state.began, finished=phase != "live"),
         messages=tuple(state.messages),
         **origin_fields(state.run, state.hello),
         **_routing(state),

@@ -16,6 +16,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionHandler
 
 from interceptor.exchange.flow_state import FlowState, state_of
+from interceptor.mitm.attempts import attempts_of
 from interceptor.mitm.deadlines import DEADLINES, HEAD_TIMEOUT_S
 
 CONNECT_TIMEOUT_S = 30.0
@@ -120,6 +121,9 @@ class TimeoutsAddon:
         """Close a silent provider's connection: the layers then end the flow as if the provider had
         closed it.
         """
+        attempts = attempts_of(waiting.flow)
+        if attempts is not None and attempts.is_waiting:
+            return  # it is the proxy that waits, before it sends the request again
         silent_s = (waiting.state.ms() - _last_sign_ms(waiting)) / 1000
         connected = (
             waiting.flow.server_conn.timestamp_start is not None
@@ -144,14 +148,18 @@ class TimeoutsAddon:
 
     def _own_call_limit_s(self, waiting: _Waiting) -> float | None:
         """Return `provider_timeout` while a second try waits for its response, else None."""
-        is_waiting = waiting.state.sent_again_ms is not None and waiting.flow.response is None
-        return self._own_call_s if is_waiting else None
+        attempts = attempts_of(waiting.flow)
+        was_sent_again = attempts is not None and len(attempts.made) > 1
+        return self._own_call_s if was_sent_again and waiting.flow.response is None else None
 
 
 def _last_sign_ms(waiting: _Waiting) -> float:
     """When something last came from the provider, in milliseconds since the flow began."""
     state, response = waiting.state, waiting.flow.response
-    began_ms = max(waiting.since_ms, state.sent_again_ms or 0.0)
+    began_ms = waiting.since_ms
+    attempts = attempts_of(waiting.flow)
+    if attempts is not None:
+        began_ms = max(began_ms, (attempts.newest_began - state.began) * 1000)
     if response is not None and response.timestamp_start:
         began_ms = max(began_ms, (response.timestamp_start - state.started_at) * 1000)
     return max(began_ms, state.tee.last_ms) if state.tee else began_ms

@@ -70,8 +70,6 @@ class FlowState:
     """The console sends a recorded request again."""
     forwarded: SideRecord | None = None
     credential_injected: bool = False
-    sent_again_ms: float | None = None
-    """When the proxy sent the request again by itself, in milliseconds since the flow began."""
     requested_model: str = ""
     conversation_id: str = ""
     question: str | None = None

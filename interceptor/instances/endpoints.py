@@ -16,6 +16,8 @@ class Endpoints:
     config_dir: str
     ca_path: str
     database: str
+    stock: str = ""
+    """Kinds of mitmproxy patches that are left out (`CCPROXY_STOCK`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """For the heartbeat row."""

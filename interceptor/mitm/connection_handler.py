@@ -1,13 +1,16 @@
-"""mitmproxy's connection handler without a task and a lock for each event.
+"""Connection handler without a task and a lock for each event.
 
-mitmproxy 12.2 starts a task for every hook, whose end waits for a lock until the loop comes round
-again. Here events that come up while another one is handled wait in a queue, hooks whose addons
-need not wait are called on the spot, and what is written to a connection meanwhile leaves in one
-piece: a head and its body need one system call, not two.
+mitmproxy 12.2 starts a task for every hook, whose end waits for a lock until the loop's next turn.
+Three differences here:
 
-Order is mitmproxy's own: an event's commands are carried out before the next event is handled,
-events are handled as they came up, and each in the context of the task (here: the hook) that caused
-it.
+- An event that comes up while another one is handled waits in a queue.
+- A hook whose addons need not wait is called on the spot.
+- What is written to a connection meanwhile leaves in one piece: a message's head and its body need
+  one system call, not two.
+
+The order is mitmproxy's own. An event's commands are carried out before the next event is handled.
+Events are handled in the order in which they came up, each in the context of the task (here: the
+hook) that caused it.
 """
 
 from __future__ import annotations
@@ -32,32 +35,27 @@ MERGED_BYTES = 128 * 1024
 """Larger pieces are written one by one: copying them would cost more than a system call."""
 
 
-def install() -> None:
-    """Handle every connection of this process this way."""
-    names: Any = mode_servers
-    names.ProxyConnectionHandler = QuickConnectionHandler
-
-
 class LargeReads(asyncio.StreamReader):
-    """A client's stream in pieces of up to `READ_BYTES`, where mitmproxy asks for 64 KB: each piece
-    costs 60 µs.
+    """A client's stream in pieces of up to `READ_BYTES`; mitmproxy asks for 64 KB.
 
-    Agents send a megabyte with every turn.
+    Each piece costs 60 µs, and agents send a megabyte with every turn.
     """
 
     def __init__(self, stream: asyncio.StreamReader) -> None:
         self._stream = stream
-        vars(stream)["_limit"] = READ_BYTES  # reading pauses at twice as much
+        # asyncio pauses reading at twice the limit. It offers no way to change that of a stream
+        # that exists; mitmproxy has made it.
+        vars(stream)["_limit"] = READ_BYTES
 
     def __repr__(self) -> str:
         return f"LargeReads({self._stream!r})"
 
     async def read(self, n: int = -1) -> bytes:
-        """What there is, `READ_BYTES` at most; b"" at the end."""
+        """Return what has arrived, `READ_BYTES` at most; b"" at the end."""
         return await self._stream.read(max(n, READ_BYTES))
 
 
-class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
+class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
     """One client connection and the server connections that are opened for it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,9 +68,7 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
         self._unsent: dict[Connection, list[bytes]] = {}
 
     async def server_event(self, event: events.Event) -> None:
-        """Handle an event, and all that come up meanwhile; at once, or after the one that is being
-        handled.
-        """
+        """Handle an event and all that come up meanwhile, or queue it while another is handled."""
         if self._is_handling:
             self._waiting.append((event, copy_context()))
             return
@@ -92,6 +88,7 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
             for command in self.layer.handle_event(event):
                 self._carry_out(command)
         except Exception:
+            # mitmproxy's own words: people search for them.
             self.log("mitmproxy has crashed!", logging.ERROR, exc_info=True)
 
     def _carry_out(self, command: commands.Command) -> None:
@@ -112,6 +109,7 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
         if isinstance(command, commands.SendData):
             self._unsent.setdefault(command.connection, []).append(command.data)
             return
+        # What was to be written before the close has to leave before it.
         self._send(command.connection)
         self.close_connection(command.connection, getattr(command, "half_close", False))
 
@@ -121,16 +119,14 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
 
     def _send(self, connection: Connection) -> None:
         pieces = self._unsent.pop(connection, None)
-        writer = (
-            self.transports[connection].writer if pieces and connection in self.transports else None
-        )
-        if not pieces or writer is None or writer.is_closing():
+        if not pieces or connection not in self.transports:
             return
-        if (
-            len(pieces) > 1
-            and connection.transport_protocol == "tcp"
-            and sum(map(len, pieces)) <= MERGED_BYTES
-        ):
+        writer = self.transports[connection].writer
+        if writer is None or writer.is_closing():
+            return
+        # Datagrams keep their borders; a stream has none.
+        is_stream = connection.transport_protocol == "tcp"
+        if len(pieces) > 1 and is_stream and sum(map(len, pieces)) <= MERGED_BYTES:
             pieces = [b"".join(pieces)]
         for piece in pieces:
             writer.write(piece)
@@ -142,13 +138,13 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
         self.transports[command.connection] = ConnectionIO(handler=task)
 
     def _wake_up_later(self, command: commands.RequestWakeup) -> None:
-        self.wakeup_timer.add(
-            self._task(self.wakeup(command), f"wakeup timer ({command.delay:.1f}s)")
-        )
+        task = self._task(self.wakeup(command), f"wakeup timer ({command.delay:.1f}s)")
+        self.wakeup_timer.add(task)
 
     def _start_hook(self, hook: commands.StartHook) -> None:
         addons = self.master.addons
-        assert isinstance(addons, CachedAddonManager)  # noqa: S101  # see interceptor.master
+        # The table of patches installs the addon manager before this handler.
+        assert isinstance(addons, CachedAddonManager)  # noqa: S101
         (data,) = args_of(hook)
         context = copy_context()
         pending = context.run(addons.call, hook, data)
@@ -165,6 +161,7 @@ class QuickConnectionHandler(mode_servers.ProxyConnectionHandler):
     async def _rest_of_hook(
         self, hook: commands.StartHook, pending: Awaitable[None] | None
     ) -> None:
+        # An addon may take longer than mitmproxy lets a connection be silent.
         with self.timeout_watchdog.disarm():
             if pending is not None:
                 await pending

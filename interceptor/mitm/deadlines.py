@@ -1,8 +1,6 @@
-"""Until when a client must have sent what it began. The HTTP layers set it, the timeouts addon
-closes who is late.
+"""Read deadlines per client connection. Set by the HTTP layers, enforced by TimeoutsAddon.
 
-One table for the process: mitmproxy makes its layers itself and offers no place to hand them
-anything.
+One table for the process: mitmproxy makes its layers itself and hands them nothing of ours.
 """
 
 from __future__ import annotations
@@ -11,11 +9,11 @@ import time
 from collections.abc import Iterator
 
 HEAD_TIMEOUT_S = 30.0
-"""From the first byte of a head, or from the connection, to the head's end."""
+"""From the first byte of a request's head, or from the connection, to the head's end."""
 BODY_TIMEOUT_S = 60.0
 """Between two pieces of a request's body."""
 LINGER_S = 2.0
-"""After a refusal, for the client to read it before the connection goes."""
+"""For the client to read a refusal before its connection is closed."""
 
 
 class Deadlines:
@@ -29,16 +27,17 @@ class Deadlines:
         self._at[connection_id] = time.monotonic() + seconds
 
     def set_first(self, connection_id: str, seconds: float) -> None:
-        """The same, unless a deadline runs already."""
+        """Expect progress within `seconds` from now, unless a deadline runs already."""
         self._at.setdefault(connection_id, time.monotonic() + seconds)
 
     def clear(self, connection_id: str) -> None:
-        """Nothing is expected of this client."""
+        """Expect nothing of this client."""
         self._at.pop(connection_id, None)
 
     def overdue(self) -> Iterator[str]:
-        """The clients that are late."""
+        """Yield the connections whose deadline has passed."""
         now = time.monotonic()
+        # A list first: the caller clears entries while it iterates.
         yield from [connection_id for connection_id, at in self._at.items() if at <= now]
 
 

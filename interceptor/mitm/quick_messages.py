@@ -1,10 +1,13 @@
-"""Some of mitmproxy's habits that cost a fifth of a small request's CPU time, done in another way.
+"""Cheaper header look-ups, messages, contexts and ids; a fifth of a small request's CPU time.
 
-Its `Headers` decodes and lower-cases every field for each look-up, of which there are thirty a
-request, and a header that is missing costs an exception. Every message's attributes are checked
-against their annotations when it is made, for scripts that set them; what comes out of its own
-parsers is right. Every stream makes a server connection, with an id, that is thrown away at once.
-And an id costs a system call and an object. Written against mitmproxy 12.2.
+In mitmproxy 12.2
+
+- `Headers` decodes and lower-cases every field for each look-up. A request needs thirty of them,
+  and a header that is missing costs an exception.
+- Every message's attributes are checked against their annotations when it is made. That helps
+  scripts which set them; what comes out of mitmproxy's own parsers is right.
+- Every stream makes a server connection, with an id, that is thrown away at once.
+- An id costs a system call and an object.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mitmproxy import connection, flow
 from mitmproxy.http import Headers, MessageData
 from mitmproxy.proxy.context import Context
 
@@ -21,60 +23,53 @@ _ID_BYTES = 16
 _POOL_BYTES = 256 * _ID_BYTES
 
 
-def install() -> None:
-    """Use these for every message of this process."""
-    headers: Any = Headers
-    headers.get, headers.__getitem__, headers.__contains__ = _get, _getitem, _contains
-    message: Any = MessageData
-    message.__post_init__ = _unchecked
-    context: Any = Context
-    context.fork = _fork
-    for module in (flow, connection):
-        names: Any = module
-        names.uuid = _Ids()
+class PooledIds:
+    """Stand-in for the module `uuid`: random ids as text (RFC 9562, 5.4).
 
-
-class _Ids:
-    """In place of the module `uuid`: random ids as text (RFC 9562, 5.4), whose bytes are fetched
-    many at a time.
+    Fetches random bytes for 256 ids at a time.
     """
 
     def __init__(self) -> None:
         self._pool = b""
-        self._place = 0
+        self._position = 0
 
     def uuid4(self) -> str:
-        """A new id."""
-        start = self._place
+        """Return a new id."""
+        start = self._position
         if start >= len(self._pool):
             self._pool, start = os.urandom(_POOL_BYTES), 0
-        self._place = start + _ID_BYTES
-        text = self._pool[start : self._place].hex()
+        self._position = start + _ID_BYTES
+        text = self._pool[start : self._position].hex()
+        # The two highest bits of octet 8 are the variant, 10; digit 12 is the version, 4.
         variant = "89ab"[int(text[16], 16) & 3]
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
-def _fork(self: Context) -> Context:
-    twin = Context.__new__(Context)
-    twin.client, twin.options, twin.server, twin.layers = (
-        self.client,
-        self.options,
-        self.server,
-        self.layers.copy(),
-    )
-    return twin
+def fork_context(self: Context) -> Context:
+    """Return a context with the same connections and a copy of the layers."""
+    fork = Context.__new__(Context)
+    fork.client = self.client
+    fork.options = self.options
+    fork.server = self.server
+    fork.layers = self.layers.copy()
+    return fork
 
 
-def _get(self: Headers, name: str | bytes, default: Any = None) -> Any:
-    wanted = (name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")).lower()
-    found = _index(self).get(wanted)
+def get_header(self: Headers, name: str | bytes, default: Any = None) -> Any:
+    """Return all values of a header joined by ", ", or `default` when there is none."""
+    wanted = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+    found = _index(self).get(wanted.lower())
     return b", ".join(found).decode("utf-8", "surrogateescape") if found else default
 
 
 def _index(headers: Headers) -> dict[bytes, list[bytes]]:
-    """The values by lower-case name; good as long as the fields are this very tuple."""
+    """Return the values by lower-case name.
+
+    ((b"A", b"1"), (b"a", b"2")) → {b"a": [b"1", b"2"]}
+    """
     fields = headers.fields
     kept: tuple[Any, dict[bytes, list[bytes]]] | None = headers.__dict__.get(_INDEX)
+    # Fields are a tuple, so every change makes another one: the same object has the same content.
     if kept is not None and kept[0] is fields:
         return kept[1]
     index: dict[bytes, list[bytes]] = {}
@@ -84,16 +79,22 @@ def _index(headers: Headers) -> dict[bytes, list[bytes]]:
     return index
 
 
-def _getitem(self: Headers, name: str | bytes) -> str:
-    value: str | None = _get(self, name)
+def header_item(self: Headers, name: str | bytes) -> str:
+    """Return all values of a header joined by ", ".
+
+    Raises:
+        KeyError: there is none.
+    """
+    value: str | None = get_header(self, name)
     if value is None:
         raise KeyError(name)
     return value
 
 
-def _contains(self: Headers, name: object) -> bool:
-    return isinstance(name, str | bytes) and _get(self, name) is not None
+def has_header(self: Headers, name: object) -> bool:
+    """Return whether there is a header of this name."""
+    return isinstance(name, str | bytes) and get_header(self, name) is not None
 
 
-def _unchecked(self: MessageData) -> None:
-    """In place of the type check."""
+def skip_type_check(self: MessageData) -> None:
+    """Check nothing."""

@@ -1,7 +1,7 @@
-"""What a request's head may look like: sizes, bytes and framing (RFC 9112). Pure.
+"""Limits, syntax and framing of a request's head (RFC 9112, 2, 3 and 6). Pure.
 
-The rules are stricter than many servers': what two parsers could read differently is refused, so
-that no request can hide in another one on its way to a provider.
+Stricter than many servers: what two parsers could read differently is refused, so that no request
+can hide in another one on its way to a provider (request smuggling, RFC 9112, 11.2).
 """
 
 from __future__ import annotations
@@ -18,24 +18,30 @@ MAX_HEADERS = 1000
 MAX_TARGET_BYTES = 64 * 1024
 MAX_METHOD_BYTES = 32
 MAX_LENGTH_DIGITS = 18
+_MAX_LINE_BYTES = MAX_TARGET_BYTES + MAX_METHOD_BYTES + 16
+"""Method, target, version and the spaces between them."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([^\x00-\x20\x7f]+) HTTP/([0-9]\.[0-9])")
 _NAME = re.compile(_TOKEN)
+# All header lines at once. Possessive quantifiers (`*+`) keep a bad line from being tried again
+# and again.
 _LINES = re.compile(rb"(?:\r\n" + _TOKEN + rb"+:[^\x00-\x08\x0a-\x1f\x7f]*+)*+")
-_FRAMING_LENGTHS = frozenset(
-    map(len, (b"host", b"expect", b"content-length", b"transfer-encoding"))
-)
+_FRAMING_NAMES = (b"host", b"expect", b"content-length", b"transfer-encoding")
+# Comparing lengths first saves lower-casing the name of every other header.
+_FRAMING_LENGTHS = frozenset(map(len, _FRAMING_NAMES))
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _DIGITS = re.compile(rb"[0-9]+")
 _FORWARD_PROXY = (
     "ccproxy is no forward proxy: give its address as the base URL of the SDK (ANTHROPIC_BASE_URL,"
     " OPENAI_BASE_URL) and leave HTTP_PROXY and HTTPS_PROXY alone."
 )
+_URL_TOO_LONG = f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB."
+_HEADERS_TOO_LARGE = f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB."
 
 
 class HeadRefused(Exception):
-    """A head that is not taken; `status_code` and `message` go to the client."""
+    """A head that is refused; `status_code` and `message` go to the client."""
 
     def __init__(self, status_code: int, message: str) -> None:
         super().__init__(message)
@@ -44,8 +50,9 @@ class HeadRefused(Exception):
 
 
 def blank_lines(data: bytes | bytearray) -> int:
-    """How many bytes of empty lines stand before the request line (RFC 9112, 2.2 lets a server skip
-    them).
+    """Return the length of the empty lines before the request line.
+
+    RFC 9112, 2.2: a server should skip at least one. b"\\r\\nGET" → 2
     """
     end = 0
     while data[end : end + 2] == b"\r\n":
@@ -54,36 +61,38 @@ def blank_lines(data: bytes | bytearray) -> int:
 
 
 def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
-    """Refuse at once what can never become a good head. `data` begins at the request line.
+    """Refuse a head that is not complete and can never become good.
+
+    `data` begins at the request line; `new_from` is the index of the first byte that no earlier
+    call has seen.
 
     Raises:
         HeadRefused: 400, 414 or 431.
     """
     if not data:
         return
+    # TLS and other protocols on this port begin with a byte that no method has.
     if not _NAME.match(data, 0, 1):
         raise HeadRefused(400, "This is not an HTTP request.")
     if _BARE_LF.search(data, new_from):
         raise HeadRefused(400, "Lines of the request's head must end in CR LF.")
     end = data.find(b"\r\n")
-    if end < 0 and len(data) > MAX_TARGET_BYTES + MAX_METHOD_BYTES + 16:
-        raise HeadRefused(414, f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB.")
+    if end < 0 and len(data) > _MAX_LINE_BYTES:
+        raise HeadRefused(414, _URL_TOO_LONG)
     if end >= 0:
         check_request_line(bytes(data[:end]))
     if len(data) > MAX_HEAD_BYTES:
-        raise HeadRefused(
-            431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB."
-        )
+        raise HeadRefused(431, _HEADERS_TOO_LARGE)
 
 
 def check_request_line(line: bytes) -> None:
-    """Method, target and version.
+    """Refuse a bad method, target or version (RFC 9112, 3).
 
     Raises:
         HeadRefused: 400, 405, 414 or 505.
     """
-    if len(line) > MAX_TARGET_BYTES + MAX_METHOD_BYTES + 16:
-        raise HeadRefused(414, f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB.")
+    if len(line) > _MAX_LINE_BYTES:
+        raise HeadRefused(414, _URL_TOO_LONG)
     found = _REQUEST_LINE.fullmatch(line)
     if found is None or len(found[1]) > MAX_METHOD_BYTES:
         raise HeadRefused(400, "The request line is malformed.")
@@ -93,9 +102,11 @@ def check_request_line(line: bytes) -> None:
     if method == b"CONNECT":
         raise HeadRefused(405, _FORWARD_PROXY)
     if len(target) > MAX_TARGET_BYTES:
-        raise HeadRefused(414, f"The URL is longer than {MAX_TARGET_BYTES // 1024} KB.")
-    if not target.startswith(b"/"):
-        raise HeadRefused(400, _FORWARD_PROXY if b"://" in target else "The request names no path.")
+        raise HeadRefused(414, _URL_TOO_LONG)
+    if target.startswith(b"/"):
+        return
+    # RFC 9112, 3.2.2: the absolute form is what clients send to a forward proxy.
+    raise HeadRefused(400, _FORWARD_PROXY if b"://" in target else "The request names no path.")
 
 
 @value
@@ -113,7 +124,7 @@ class Head:
 
 
 def read_head(head: bytes | bytearray) -> Head:
-    """Read a complete head (without its empty line) when every line of it is good.
+    """Return a complete head (given without its empty line) whose every line is good.
 
     Raises:
         HeadRefused: 400, 405, 414, 417, 431 or 505.
@@ -121,26 +132,23 @@ def read_head(head: bytes | bytearray) -> Head:
     lines = bytes(head).split(b"\r\n")
     check_request_line(lines[0])
     if len(head) > MAX_HEAD_BYTES:
-        raise HeadRefused(
-            431, f"The request's headers are larger than {MAX_HEAD_BYTES // 1024} KB."
-        )
+        raise HeadRefused(431, _HEADERS_TOO_LARGE)
     if len(lines) - 1 > MAX_HEADERS:
         raise HeadRefused(431, f"The request has more than {MAX_HEADERS} headers.")
     if not _LINES.fullmatch(head, len(lines[0])):
-        raise HeadRefused(400, _what_is_wrong(lines))
-    fields = tuple(
-        [(name, text.strip()) for name, _, text in [line.partition(b":") for line in lines[1:]]]
-    )
+        raise HeadRefused(400, _first_mistake(lines))
+    parted = [line.partition(b":") for line in lines[1:]]
+    fields = tuple([(name, text.strip()) for name, _, text in parted])
     method, target, version = lines[0].split(b" ")
     framing = [(name.lower(), text) for name, text in fields if len(name) in _FRAMING_LENGTHS]
-    return Head(
-        method, target, version, fields, _body_size(framing, http10=version.endswith(b"1.0"))
-    )
+    size_bytes = _body_size(framing, http10=version.endswith(b"1.0"))
+    return Head(method, target, version, fields, size_bytes)
 
 
-def _what_is_wrong(lines: list[bytes]) -> str:
-    """The sentence for the first bad line; one look at all of them together only says that there is
-    one.
+def _first_mistake(lines: list[bytes]) -> str:
+    """Return the sentence for the first bad line.
+
+    The expression over all lines only tells that there is one.
     """
     for line in lines[1:]:
         name, colon, text = line.partition(b":")
@@ -152,27 +160,28 @@ def _what_is_wrong(lines: list[bytes]) -> str:
 
 
 def _body_size(fields: list[tuple[bytes, bytes]], *, http10: bool) -> int | None:
-    """Nothing about where the request goes and where it ends may be said twice.
+    """Return the body's length (RFC 9112, 6.3), None for a chunked one. Names are in lower case.
 
-    Names are in lower case.
+    Refuses a request that names its host or its end twice: two servers may pick different ones.
     """
-
-    def values(name: bytes) -> list[bytes]:
-        return [text for key, text in fields if key == name]
-
-    hosts, lengths, codings = (
-        values(b"host"),
-        values(b"content-length"),
-        values(b"transfer-encoding"),
-    )
+    # RFC 9112, 3.2: exactly one Host.
+    hosts = [text for name, text in fields if name == b"host"]
     if len(hosts) != 1 or not hosts[0]:
         raise HeadRefused(400, "The request must have one Host header.")
-    if len(lengths) > 1 or any(
-        not _DIGITS.fullmatch(v) or len(v) > MAX_LENGTH_DIGITS for v in lengths
-    ):
+    lengths = [text for name, text in fields if name == b"content-length"]
+    if len(lengths) > 1 or (lengths and not _is_length(lengths[0])):
         raise HeadRefused(400, "The Content-Length is malformed.")
+    codings = [text for name, text in fields if name == b"transfer-encoding"]
+    # RFC 9112, 6.1: Transfer-Encoding beside Content-Length, or in HTTP/1.0, is an attack.
     if codings and (lengths or http10 or len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise HeadRefused(400, "The Transfer-Encoding is malformed; only chunked is understood.")
-    if any(text.lower() != b"100-continue" for text in values(b"expect")):
-        raise HeadRefused(417, "The only Expect that is understood is 100-continue.")
-    return None if codings else int(lengths[0]) if lengths else 0
+    for name, text in fields:
+        if name == b"expect" and text.lower() != b"100-continue":
+            raise HeadRefused(417, "The only Expect that is understood is 100-continue.")
+    if codings:
+        return None
+    return int(lengths[0]) if lengths else 0
+
+
+def _is_length(text: bytes) -> bool:
+    return bool(_DIGITS.fullmatch(text)) and len(text) <= MAX_LENGTH_DIGITS

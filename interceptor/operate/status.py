@@ -127,12 +127,17 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
     ]
     for stage in ("inbound", "outbound"):
         rows.append((stage, Text(" → ".join(report["hooks"][stage]) or "–")))
-    rows += [
-        ("running", Text(f"{i['instance']}, revision {i['revision']}"))
-        for i in report["interceptors"]
-    ]
+    rows += [("running", _running(each)) for each in report["interceptors"]]
     rows += [("notice", Text(text, style="yellow")) for text in report["notices"]]
     return rows
+
+
+def _running(interceptor: dict[str, Any]) -> Text:
+    text = Text(f"{interceptor['instance']}, revision {interceptor['revision']}")
+    # A heartbeat of an older version has no such key.
+    if left_out := interceptor.get("stock"):
+        text.append(f", {left_out} patches off (CCPROXY_STOCK)", style="yellow")
+    return text
 
 
 def _listener(running: bool, url: str) -> Text:

@@ -1,4 +1,4 @@
-"""How mitmproxy finds out what a captured connection speaks. Written against mitmproxy 12.2."""
+"""Detection of the protocol that a captured connection speaks, in mitmproxy's layers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from mitmproxy.tls import ClientHello
 SERVER_SPEAKS_FIRST = frozenset({21, 22, 25, 110, 119, 143, 587, 2525, 3306, 5900})
 """FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, VNC: their clients wait for a greeting."""
 
+_original_client_hello = NextLayer._get_client_hello
+_original_ignore = NextLayer._ignore_connection
+
 
 class CapturedConnection(TransparentProxy):
     """The first layer of a captured connection."""
 
     def _handle_event(self, event: events.Event) -> Generator[commands.Command, Any, None]:
         address = self.context.server.address
+        # mitmproxy would wait for the client's first bytes, and the client for the greeting.
         greeted = address is not None and address[1] in SERVER_SPEAKS_FIRST
         self.child_layer = layer.NextLayer(self.context, ask_on_start=greeted)
         error = yield from self.finish_start()
@@ -29,24 +33,27 @@ class CapturedConnection(TransparentProxy):
             yield commands.CloseConnection(self.context.client)
 
 
-class CapturedNextLayer(NextLayer):
-    """mitmproxy's choice of the next layer, which would wait for more of any datagram when
-    `ignore_hosts` is set.
+def ignores_connection(
+    self: NextLayer, context: Context, data_client: bytes, data_server: bytes
+) -> bool | None:
+    """Return whether `allow_hosts` and `ignore_hosts` exempt a connection; None: not yet known.
+
+    They are about captured connections. The reverse listener's upstream is a placeholder that no
+    pattern of a user's can mean.
     """
+    if isinstance(context.client.proxy_mode, ReverseMode):
+        return False
+    return _original_ignore(self, context, data_client, data_server)
 
-    name = "nextlayer"
 
-    def _ignore_connection(
-        self, context: Context, data_client: bytes, data_server: bytes
-    ) -> bool | None:
-        # `allow_hosts` and `ignore_hosts` are about captured connections. The reverse listener's
-        # upstream is a placeholder that no pattern of a user's can mean.
-        if isinstance(context.client.proxy_mode, ReverseMode):
-            return False
-        return super()._ignore_connection(context, data_client, data_server)
+def client_hello_of(context: Context, data_client: bytes) -> ClientHello | None:
+    """Return the ClientHello that a connection begins with; None for a datagram without one.
 
-    @staticmethod
-    def _get_client_hello(context: Context, data_client: bytes) -> ClientHello | None:
-        if context.client.transport_protocol == "udp" and not starts_like_dtls_record(data_client):
-            return None
-        return NextLayer._get_client_hello(context, data_client)
+    With `ignore_hosts` set, mitmproxy waits for more of any datagram, and DNS never gets through.
+
+    Raises:
+        mitmproxy.addons.next_layer.NeedsMoreData: it is not complete.
+    """
+    if context.client.transport_protocol == "udp" and not starts_like_dtls_record(data_client):
+        return None
+    return _original_client_hello(context, data_client)

@@ -21,8 +21,6 @@ from mitmproxy.proxy.mode_servers import WireGuardServerInstance
 from mitmproxy.proxy.mode_specs import WireGuardMode
 from mitmproxy_rs import wireguard
 
-from interceptor.wireguard.layers import CapturedConnection
-
 HOST = "127.0.0.1"
 DNS_SERVER = "10.0.0.53"
 """mitmproxy's resolver inside every tunnel."""
@@ -36,11 +34,18 @@ class NoKeys(logging.Filter):
         return "PrivateKey" not in str(record.msg) and "PrivateKey" not in str(record.args or "")
 
 
+_NO_KEYS = NoKeys()
+_SERVER_LOG = logging.getLogger("mitmproxy.proxy.mode_servers")
+
+
 def hide_keys() -> None:
     """Keep private keys out of the log; calling it again changes nothing."""
-    log = logging.getLogger("mitmproxy.proxy.mode_servers")
-    if not any(isinstance(known, NoKeys) for known in log.filters):
-        log.addFilter(NoKeys())
+    _SERVER_LOG.addFilter(_NO_KEYS)
+
+
+def show_keys() -> None:
+    """Undo `hide_keys`; calling it again changes nothing."""
+    _SERVER_LOG.removeFilter(_NO_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +92,9 @@ async def start_server(manager: Proxyserver, key_file: Path, *, port: int) -> Wi
         OSError: it cannot listen.
         ValueError: the file holds no keys.
     """
-    hide_keys()
     # ProxyMode.parse would keep every mode it ever made.
     mode = WireGuardMode(f"wireguard:{key_file}@{HOST}:{port}", str(key_file), HOST, port)
     made = WireGuardServerInstance(mode, manager)
-    made.make_top_layer = CapturedConnection  # type: ignore[method-assign]
     await made.start()
     return WireGuardServer(
         key=made.mode.data,

@@ -6,6 +6,7 @@ No database.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from flows.record import FlowDelta, FlowRecord
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.hooks.table import HookConf, build_plan
+from interceptor.mitm.patches import stock_from
 from interceptor.pipeline.hook import Stage
 from interceptor.proxy import Proxy
 from interceptor.wireguard.service import WireGuardSettings
@@ -177,6 +179,7 @@ def running_proxy(
             port=port,
             ca_dir=CA_DIR,
             version="test",
+            stock=options.pop("stock", stock_from(os.environ)),
             **{name: options.pop(name) for name in _PROXY_ARGUMENTS if name in options},
             options=options,
             wireguard=WireGuardSettings(config_dir, "127.0.0.1", port) if config_dir else None,

@@ -226,7 +226,7 @@ def test_an_unreachable_provider_is_a_short_error_in_the_callers_format(proxy: R
         headers={**HEADERS, "x-api-key": "sk-ccproxy-dead"},
     )
     assert (answer.status_code, answer.json()["type"]) == (502, "error")
-    assert "provider dead at 127.0.0.1:1" in answer.json()["error"]["message"]
+    assert "provider dead (127.0.0.1:1)" in answer.json()["error"]["message"]
     record = proxy.sink.of(answer)
     assert record.state == "error" and "provider dead" in record.error
 

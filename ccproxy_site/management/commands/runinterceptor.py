@@ -27,6 +27,7 @@ from ccproxy_site.process.service import Service
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.unbuilt import refuse_unbuilt
 from interceptor.instances.endpoints import Endpoints
+from interceptor.mitm.patches import stock_from
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_bind_address, check_port_free
 from providers.base.errors import ConfigError
@@ -195,6 +196,7 @@ def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> E
         database=(
             str(database["NAME"]) if sqlite else f"{database['HOST'] or 'local'}/{database['NAME']}"
         ),
+        stock=",".join(sorted(stock_from(os.environ))),
     )
 
 

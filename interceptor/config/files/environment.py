@@ -30,6 +30,10 @@ OTHER_VARIABLES: dict[str, str] = {
     "CCPROXY_SECRET_KEY": "Django's secret key; default: django.key in the config directory.",
     "CCPROXY_SECRET_KEY_FILE": "File that holds Django's secret key.",
     "CCPROXY_STATIC_ROOT": "Where collectstatic puts the console's assets.",
+    "CCPROXY_STOCK": (
+        "speed: run mitmproxy without ccproxy's speed patches, slower, to tell their defects from"
+        " others in a bug report."
+    ),
     "LOG_LEVEL": "Read when CCPROXY_LOG_LEVEL is not set and it names a known level.",
     "DATABASE_URL": (
         "postgresql://… or sqlite:///PATH; default: ccproxy.sqlite3 in the config directory."

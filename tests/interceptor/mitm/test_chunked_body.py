@@ -18,6 +18,7 @@ from interceptor.mitm.chunked_body import (
     MAX_CHUNK_LINE_BYTES,
     MAX_TRAILER_BYTES,
     BoundedChunkedReader,
+    FastChunkedReader,
 )
 
 LAST = b"0\r\n\r\n"
@@ -85,6 +86,10 @@ def framed(chunks: Iterable[bytes], *, upper: bool = False, extension: bytes = b
     return b"".join(size % len(chunk) + extension + b"\r\n" + chunk + b"\r\n" for chunk in chunks)
 
 
+both_readers = pytest.mark.parametrize("reader", [BoundedChunkedReader, FastChunkedReader])
+
+
+@both_readers
 @given(
     chunks=CHUNKS,
     places=st.lists(st.integers(0, 10_000), max_size=30),
@@ -92,31 +97,42 @@ def framed(chunks: Iterable[bytes], *, upper: bool = False, extension: bytes = b
     extension=st.sampled_from([b"", b";a=b", b"; a", b'; name="value"', b" "]),
 )
 def test_any_chunks_in_any_pieces(
-    chunks: list[bytes], places: list[int], upper: bool, extension: bytes
+    reader: type[ChunkedReader],
+    chunks: list[bytes],
+    places: list[int],
+    upper: bool,
+    extension: bytes,
 ) -> None:
     wire = framed(chunks, upper=upper, extension=extension) + LAST
     pieces = cut(wire + b"GET /next", places)
-    ours, theirs = read(BoundedChunkedReader(), pieces), read(ChunkedReader(), pieces)
+    ours, theirs = read(reader(), pieces), read(ChunkedReader(), pieces)
     assert (ours.body, ours.ended, ours.refused) == (b"".join(chunks), True, False)
     assert (theirs.body, theirs.ended, theirs.left) == (ours.body, True, ours.left)
 
 
+@both_readers
 @given(chunks=CHUNKS)
-def test_what_follows_the_body_is_left(chunks: list[bytes]) -> None:
-    outcome = read(BoundedChunkedReader(), [framed(chunks) + LAST + b"GET / HTTP/1.1\r\n\r\n"])
+def test_what_follows_the_body_is_left(reader: type[ChunkedReader], chunks: list[bytes]) -> None:
+    outcome = read(reader(), [framed(chunks) + LAST + b"GET / HTTP/1.1\r\n\r\n"])
     assert (outcome.ended, outcome.left) == (True, b"GET / HTTP/1.1\r\n\r\n")
 
 
+@both_readers
 @given(chunks=CHUNKS)
-def test_without_a_last_chunk_there_is_no_end(chunks: list[bytes]) -> None:
-    outcome = read(BoundedChunkedReader(), [framed(chunks)])
+def test_without_a_last_chunk_there_is_no_end(
+    reader: type[ChunkedReader], chunks: list[bytes]
+) -> None:
+    outcome = read(reader(), [framed(chunks)])
     assert (outcome.body, outcome.ended, outcome.refused) == (b"".join(chunks), False, False)
 
 
+@both_readers
 @given(start=CHUNKS, wire=ALMOST)
-def test_nothing_is_taken_that_h11_refuses(start: list[bytes], wire: bytes) -> None:
+def test_nothing_is_taken_that_h11_refuses(
+    reader: type[ChunkedReader], start: list[bytes], wire: bytes
+) -> None:
     pieces = [framed(start) + wire]
-    ours, theirs = read(BoundedChunkedReader(), pieces), read(ChunkedReader(), pieces)
+    ours, theirs = read(reader(), pieces), read(ChunkedReader(), pieces)
     if ours.refused:
         assert not theirs.ended and theirs.body.startswith(ours.body)
     else:
@@ -124,31 +140,39 @@ def test_nothing_is_taken_that_h11_refuses(start: list[bytes], wire: bytes) -> N
         assert not theirs.refused
 
 
+@both_readers
 @pytest.mark.parametrize(
     "size", [b"+5", b"-5", b"0x5", b"5_0", b" 5", b"", b"\t5", b"5\n", b"5\r", b"g", b"5 5"]
 )
 @pytest.mark.parametrize("before", [b"", b"3\r\nabc\r\n"])
-def test_malformed_sizes_are_refused(size: bytes, before: bytes) -> None:
+def test_malformed_sizes_are_refused(
+    reader: type[ChunkedReader], size: bytes, before: bytes
+) -> None:
     wire = before + size + b"\r\nhello\r\n" + LAST
-    outcome = read(BoundedChunkedReader(), [wire])
+    outcome = read(reader(), [wire])
     assert outcome.refused and b"hello" not in outcome.body
     assert read(ChunkedReader(), [wire]).refused
 
 
+@both_readers
 @pytest.mark.parametrize("line", [b"5", b"05", b"00005", b"5;a=b", b"5 ", b"5\t", b'5; a="b"'])
-def test_good_sizes_are_read(line: bytes) -> None:
-    outcome = read(BoundedChunkedReader(), [line + b"\r\nhello\r\n" + LAST])
+def test_good_sizes_are_read(reader: type[ChunkedReader], line: bytes) -> None:
+    outcome = read(reader(), [line + b"\r\nhello\r\n" + LAST])
     assert (outcome.body, outcome.ended) == (b"hello", True)
 
 
+@both_readers
 @pytest.mark.parametrize("footer", [b"XX", b"\n\n", b"\rX", b"0\r", b"3\r\nabc\r\n"])
 @pytest.mark.parametrize("sent_before", [0, 1, 3, 5, 8])
-def test_a_chunk_ends_where_its_size_says(footer: bytes, sent_before: int) -> None:
+def test_a_chunk_ends_where_its_size_says(
+    reader: type[ChunkedReader], footer: bytes, sent_before: int
+) -> None:
     wire = b"5\r\nhello" + footer + LAST
-    outcome = read(BoundedChunkedReader(), [wire[:sent_before], wire[sent_before:]])
+    outcome = read(reader(), [wire[:sent_before], wire[sent_before:]])
     assert (outcome.body, outcome.refused, outcome.ended) == (b"hello", True, False)
 
 
+@both_readers
 @pytest.mark.parametrize(
     "wire",
     [
@@ -159,8 +183,10 @@ def test_a_chunk_ends_where_its_size_says(footer: bytes, sent_before: int) -> No
         b"0\r\n" + b"X-A: 1\r\n" * (MAX_TRAILER_BYTES // 8 + 1),
     ],
 )
-def test_what_can_never_become_good_is_refused_before_it_ends(wire: bytes) -> None:
-    assert read(BoundedChunkedReader(), [b"3\r\nabc\r\n", wire[:3], wire[3:], b""]).refused
+def test_what_can_never_become_good_is_refused_before_it_ends(
+    reader: type[ChunkedReader], wire: bytes
+) -> None:
+    assert read(reader(), [b"3\r\nabc\r\n", wire[:3], wire[3:], b""]).refused
 
 
 def test_a_chunk_that_is_there_as_a_whole_does_without_h11(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +196,7 @@ def test_a_chunk_that_is_there_as_a_whole_does_without_h11(monkeypatch: pytest.M
     monkeypatch.setattr(ChunkedReader, "__call__", fail)
     buffer = ReceiveBuffer()
     buffer += b"5\r\nhello\r\nA\r\n0123456789\r\n"
-    reader = BoundedChunkedReader()
+    reader = FastChunkedReader()
     parts = [reader(buffer), reader(buffer)]
     assert [bytes(part.data) for part in parts if isinstance(part, h11.Data)] == [
         b"hello",

@@ -1,20 +1,11 @@
-"""What `interceptor.mitm.http1_layers` relies on in mitmproxy and h11: when one of these fails,
-read that module again.
-"""
+"""Heads and chunks in any pieces."""
 
 from __future__ import annotations
 
-import inspect
-from importlib.metadata import version
-
 import h11
 import pytest
-from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
-from mitmproxy.proxy.layers import http
-from mitmproxy.proxy.layers.http import _http1
 
-from interceptor.mitm import http1_layers
 from interceptor.mitm.chunked_body import BoundedChunkedReader
 from interceptor.mitm.request_head import (
     Head,
@@ -23,68 +14,7 @@ from interceptor.mitm.request_head import (
     check_unfinished,
     read_head,
 )
-from interceptor.mitm.response_head import BadAnswer, end_of_head
-
-
-def test_the_versions() -> None:
-    assert version("mitmproxy").startswith("12.2.")
-    assert version("h11") >= "0.16"
-
-
-def test_the_classes_are_looked_up_by_name() -> None:
-    http1_layers.install()
-    assert issubclass(http.HttpStream, http1_layers.LimitedStream)
-    assert vars(http)["Http1Server"] is http1_layers.LimitedServer
-    assert vars(http)["Http1Client"] is http1_layers.LimitedClient
-    assert "Http1Server(self.context" in inspect.getsource(http.HttpLayer._handle_event)
-    assert "Http1Client(self.context" in inspect.getsource(http.HttpClient._handle_event)
-    assert "HttpStream(ctx, stream_id)" in inspect.getsource(http.HttpLayer.make_stream)
-
-
-def test_what_is_overridden_is_called_where_it_was() -> None:
-    headers = inspect.getsource(http.HttpStream.state_wait_for_request_headers)
-    hook = headers.index("HttpRequestHeadersHook(self.flow)")
-    assert (
-        headers.index("self.check_killed(True)")
-        > hook
-        > headers.index("self.check_body_size(True)")
-    )
-    assert headers.index("100-continue") > headers.index("self.check_killed(True)")
-    body = inspect.getsource(http.HttpStream.state_consume_response_body)
-    assert "self.check_body_size(False)" in body and "response_body_buf" in body
-    for name in ("read_headers", "read_body", "send", "mark_done"):
-        assert callable(getattr(_http1.Http1Server, name)) and callable(
-            getattr(_http1.Http1Client, name)
-        )
-    for name in (
-        "wait",
-        "done",
-        "state",
-        "request",
-        "response",
-        "request_done",
-        "response_done",
-        "stream_id",
-    ):
-        assert hasattr(_http1.Http1Server, name)
-    for name in ("state_stream_response_body", "state_errored", "handle_protocol_error"):
-        assert callable(getattr(http.HttpStream, name))
-
-
-def test_the_chunk_reader_keeps_its_state_where_we_look() -> None:
-    reader, buffer = ChunkedReader(), ReceiveBuffer()
-    assert (reader._bytes_in_chunk, reader._bytes_to_discard, reader._reading_trailer) == (
-        0,
-        b"",
-        False,
-    )
-    buffer += b"5\r\nhel"
-    part = reader(buffer)
-    assert isinstance(part, h11.Data) and (part.data, reader._bytes_in_chunk) == (b"hel", 2)
-    buffer += b"lo"
-    reader(buffer)
-    assert reader._bytes_to_discard == b"\r\n"
-    assert isinstance(buffer._data, bytearray)
+from interceptor.mitm.response_head import BadResponse, end_of_head
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
@@ -122,5 +52,5 @@ def test_heads() -> None:
     assert blank_lines(b"\r\n\r\nGET") == 4
     assert end_of_head(b"HTTP/1.1 200 OK\r\n\r\nrest", 0) == 19
     assert end_of_head(b"HTT", 0) is None
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         end_of_head(b"<html>", 0)

@@ -1,9 +1,10 @@
-"""A streamed answer takes the short way, and its bytes, its end and what comes after it are as on
-the long one.
+"""A streamed answer takes the fast path, and its bytes, its end and what comes after it are as on
+the other one.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 
@@ -12,13 +13,17 @@ import pytest
 
 from flows.record import FlowDelta, FlowRecord
 from interceptor.config.snapshot.schema import Snapshot
-from interceptor.mitm.stream_shortcut import StreamLane
+from interceptor.mitm.http1_fast_path import StreamFastPath
+from interceptor.mitm.patches import stock_from
 from tests.e2e import raw
 from tests.fakes.raw_upstream import RawUpstream, Step
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.mitm.misbehaving import EVENT, STREAM_HEAD, chunk
 from tests.interceptor.proxied import Running, provider, snapshot
 
+pytestmark = pytest.mark.skipif(
+    "speed" in stock_from(os.environ), reason="CCPROXY_STOCK=speed leaves the fast path out"
+)
 PATH = "/v1/messages"
 TIMEOUT_S = 20.0
 BODY = b'{"model":"m","stream":true}'
@@ -39,24 +44,24 @@ def configuration(upstream: Upstream, raw_upstream: RawUpstream) -> Snapshot:
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The pieces that took the short way."""
+def taken_fast(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The pieces that took the fast path."""
     taken: list[bytes] = []
-    pass_on = StreamLane.pass_on
+    forward = StreamFastPath.forward
 
-    def note(self: StreamLane, data: bytes) -> bytes | None:
-        sent = pass_on(self, data)
+    def note(self: StreamFastPath, data: bytes) -> bytes | None:
+        sent = forward(self, data)
         if sent is not None:
             taken.append(data)
         return sent
 
-    monkeypatch.setattr(StreamLane, "pass_on", note)
+    monkeypatch.setattr(StreamFastPath, "forward", note)
     return taken
 
 
 @pytest.fixture
 def flowing(proxy: Running, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when the first piece of a stream has passed: what comes after it finds the short way
+    """Set when the first piece of a stream has passed: what comes after it finds the fast path
     open.
     """
     event, delta = threading.Event(), proxy.sink.delta
@@ -107,7 +112,11 @@ def request(method: str = "POST", name: str = "up", path: str = PATH, body: byte
 
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
 def test_a_stream_takes_the_short_way_and_stays_as_it_is(
-    framing: str, proxy: Running, upstream: Upstream, short: list[bytes], flowing: threading.Event
+    framing: str,
+    proxy: Running,
+    upstream: Upstream,
+    taken_fast: list[bytes],
+    flowing: threading.Event,
 ) -> None:
     upstream.scripts[PATH] = framed(framing, flowing)
     answer = raw.exchange(proxy.port, request())
@@ -118,7 +127,7 @@ def test_a_stream_takes_the_short_way_and_stays_as_it_is(
     assert (record.state, record.event_count) == ("done", len(EVENTS))
     told = b"".join(delta.data for delta in proxy.sink.deltas if delta.flow_id == answer.flow_id)
     assert told == WHOLE
-    taken = b"".join(short)
+    taken = b"".join(taken_fast)
     assert WHOLE.endswith(taken) and taken.endswith(EVENTS[-1]), (
         "once a piece took it, all that follow do"
     )
@@ -126,7 +135,7 @@ def test_a_stream_takes_the_short_way_and_stays_as_it_is(
 
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
 def test_head_and_events_in_one_segment(framing: str, proxy: Running, upstream: Upstream) -> None:
-    """Pieces that came before the head's hooks have ended go the long way, and none of them is
+    """Pieces that came before the head's hooks have ended go the layers' path, and none of them is
     overtaken.
     """
     upstream.scripts[PATH] = framed(framing)
@@ -136,13 +145,13 @@ def test_head_and_events_in_one_segment(framing: str, proxy: Running, upstream: 
 
 
 def test_the_connections_carry_another_request_after_a_stream(
-    proxy: Running, upstream: Upstream, short: list[bytes], flowing: threading.Event
+    proxy: Running, upstream: Upstream, taken_fast: list[bytes], flowing: threading.Event
 ) -> None:
     upstream.scripts[PATH] = framed("chunked", flowing)
     upstream.scripts["/v1/messages/plain"] = Script(pieces=(b'{"plain": true}',))
     with raw.connection(proxy.port) as client:
         for path in (PATH, "/v1/messages/plain", PATH, "/v1/messages/plain"):
-            short.clear()
+            taken_fast.clear()
             flowing.clear()
             client.sendall(request(path=path))
             answer = raw.read_answer(client)
@@ -150,13 +159,13 @@ def test_the_connections_carry_another_request_after_a_stream(
                 WHOLE if path == PATH else b'{"plain": true}'
             )
             assert bodies(record_of(proxy, answer)) == (answer.body, answer.body)
-            assert short or path != PATH
+            assert taken_fast or path != PATH
     assert len({seen.connection for seen in upstream.requests[-4:]}) == 1
 
 
 @pytest.mark.parametrize("framing", ["chunked", "length"])
 def test_an_answer_to_head_has_no_body(
-    framing: str, proxy: Running, upstream: Upstream, short: list[bytes]
+    framing: str, proxy: Running, upstream: Upstream, taken_fast: list[bytes]
 ) -> None:
     upstream.scripts[PATH] = framed(framing)
     with raw.connection(proxy.port) as client:
@@ -165,7 +174,7 @@ def test_an_answer_to_head_has_no_body(
         assert answer.status == 200 and answer.header("content-type") == "text/event-stream"
         if framing == "length":
             assert answer.header("content-length") == str(len(WHOLE))
-        assert short == []
+        assert taken_fast == []
         client.sendall(request())
         assert raw.read_answer(client).body == WHOLE, "the first answer had nothing behind its head"
 
@@ -187,13 +196,13 @@ def test_a_stream_that_breaks_has_last_words(
     mark: bytes,
     proxy: Running,
     raw_upstream: RawUpstream,
-    short: list[bytes],
+    taken_fast: list[bytes],
     flowing: threading.Event,
 ) -> None:
     raw_upstream.steps = begun(flowing, *cut)
     answer = raw.exchange(proxy.port, request(name=name, path=path))
     assert (answer.status, answer.complete) == (200, True)
-    assert short[-1:] == [EVENT]
+    assert taken_fast[-1:] == [EVENT]
     assert answer.body.startswith(EVENT + EVENT + mark), answer.body
     record = record_of(proxy, answer)
     assert record.state == "error" and name in record.error
@@ -201,7 +210,7 @@ def test_a_stream_that_breaks_has_last_words(
 
 
 def test_a_client_that_leaves_ends_the_stream(
-    proxy: Running, raw_upstream: RawUpstream, short: list[bytes], flowing: threading.Event
+    proxy: Running, raw_upstream: RawUpstream, taken_fast: list[bytes], flowing: threading.Event
 ) -> None:
     raw_upstream.steps = begun(flowing, "hang")
     count = len(proxy.sink.records)
@@ -212,4 +221,4 @@ def test_a_client_that_leaves_ends_the_stream(
             got += client.recv(65536)
     record = proxy.sink.wait(count + 1)
     assert record.state == "error" and bodies(record)[0] == EVENT + EVENT
-    assert short[-1:] == [EVENT]
+    assert taken_fast[-1:] == [EVENT]

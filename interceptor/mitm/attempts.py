@@ -1,0 +1,237 @@
+"""State of a request that may be sent more than once: what is held, and what to do about it.
+
+An addon asks for some responses with `hold`. The stream (`second_try`) holds such a response and
+calls the event `held`. In it an addon calls `send_again`, or `let_pass`, or nothing: then everybody
+sees the response as if it had just come. Everything is kept in one `Attempts` in the flow's
+metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from mitmproxy.http import HTTPFlow, Response
+from mitmproxy.proxy.layers.http._events import ResponseData
+
+from flows.record import AttemptRecord
+
+MAX_HELD_BYTES = 1024 * 1024
+"""Default limit of a held response; a longer one passes."""
+
+_KEY = "ccproxy_attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A wish to see some responses of a flow before they are forwarded.
+
+    `by` names who asks, in `Held.by`. `wanted` judges the response by its head. Both limits count
+    what was sent on behalf of this hold alone: `max_times`, and `max_total_s` from the flow's first
+    attempt.
+    """
+
+    by: str
+    wanted: Callable[[Response], bool]
+    max_times: int = 1
+    max_total_s: float = inf
+    max_held_bytes: int = MAX_HELD_BYTES
+
+
+class Target(NamedTuple):
+    """An address to send a request to."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """The next attempt; None leaves a part of the request as it is.
+
+    `by` is the hold's. `headers` in wire order; Content-Length is set by the body.
+
+    Raises:
+        ValueError: another target without headers of its own.
+    """
+
+    by: str
+    reason: str
+    wait_s: float = 0.0
+    headers: tuple[tuple[bytes, bytes], ...] | None = None
+    body: bytes | None = None
+    target: Target | None = None
+
+    def __post_init__(self) -> None:
+        # The headers of the first attempt carry the first provider's credential and its Host.
+        if self.target is not None and self.headers is None:
+            raise ValueError("a request to another target needs headers of its own")
+
+
+@dataclass(slots=True)
+class Held:
+    """A response that only the addons which asked for it see. `events` are the stream's."""
+
+    by: tuple[str, ...]
+    response: Response
+    """The head; its content is not set."""
+    max_bytes: int
+    events: list[Any]
+    size_bytes: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """Return what has come of the body; all of it in the event `held`."""
+        return b"".join(event.data for event in self.events if isinstance(event, ResponseData))
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One request that was sent. Times are of `perf_counter`, in seconds."""
+
+    reason: str
+    host: str
+    began: float
+    ended: float | None = None
+    status_code: int | None = None
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Everything about sending one flow's request."""
+
+    made: list[_Attempt]
+    holds: list[Hold] = field(default_factory=list)
+    used: dict[str, int] = field(default_factory=dict)
+    """Attempts by hold."""
+    held: Held | None = None
+    decision: SendAgain | None = None
+    is_waiting: bool = False
+    """Between a held response and the next attempt nothing is expected of the provider."""
+    passed_because: str = ""
+    """Why the newest held response was let pass."""
+
+    def begin_holding(self, event: Any) -> bool:
+        """Hold a response, given by its head's event, if an addon wants it.
+
+        Returns False for a response that nobody wants, or for which the budget is spent.
+        """
+        wanting = [
+            hold for hold in self.holds if self._can_use(hold) and hold.wanted(event.response)
+        ]
+        if not wanting:
+            return False
+        self.held = Held(
+            by=tuple([hold.by for hold in wanting]),
+            response=event.response,
+            max_bytes=min(hold.max_held_bytes for hold in wanting),
+            events=[event],
+        )
+        return True
+
+    def end_holding(self) -> Held:
+        """Return the held response and forget it."""
+        held, self.held = self.held, None
+        assert held is not None  # noqa: S101  # the stream calls it in its holding state alone
+        return held
+
+    def decide(self, decision: SendAgain) -> bool:
+        """Accept a decision.
+
+        Returns False when nothing is held, another decision stands, or no budget is left.
+        """
+        hold = next((hold for hold in self.holds if hold.by == decision.by), None)
+        if self.held is None or self.decision is not None or hold is None:
+            return False
+        if not self._can_use(hold, decision.wait_s):
+            return False
+        self.decision = decision
+        return True
+
+    def begin(self, decision: SendAgain, host: str) -> None:
+        """Count an attempt that is about to be sent."""
+        self.used[decision.by] = self.used.get(decision.by, 0) + 1
+        self.made.append(_Attempt(decision.reason, host, perf_counter()))
+
+    def end(self, status_code: int) -> None:
+        """Note the response of the newest attempt."""
+        newest = self.made[-1]
+        newest.ended = perf_counter()
+        newest.status_code = status_code
+
+    @property
+    def newest_began(self) -> float:
+        """Return when the newest attempt was sent, by `perf_counter`."""
+        return self.made[-1].began
+
+    def _can_use(self, hold: Hold, wait_s: float = 0.0) -> bool:
+        if self.used.get(hold.by, 0) >= hold.max_times:
+            return False
+        return perf_counter() - self.made[0].began + wait_s <= hold.max_total_s
+
+
+def attempts_of(flow: HTTPFlow) -> Attempts | None:
+    """Return the attempts of a flow; None when no addon has asked to hold anything."""
+    attempts: Attempts | None = flow.metadata.get(_KEY)
+    return attempts
+
+
+def hold(flow: HTTPFlow, wish: Hold) -> None:
+    """Ask for the event `held` for some responses to a request that is about to be sent."""
+    attempts = attempts_of(flow)
+    if attempts is None:
+        first = _Attempt("", flow.request.data.host, perf_counter())
+        attempts = flow.metadata[_KEY] = Attempts([first])
+    attempts.holds.append(wish)
+
+
+def send_again(flow: HTTPFlow, again: SendAgain) -> bool:
+    """Drop the held response and send the request again; to be called in the event `held`.
+
+    The caller answers for where a credential goes: no other addon sees the new request.
+
+    Returns False, and lets the response pass, when nothing is held, another addon was faster or the
+    budget is spent.
+    """
+    attempts = attempts_of(flow)
+    return attempts is not None and attempts.decide(again)
+
+
+def let_pass(flow: HTTPFlow, reason: str) -> None:
+    """Note why the held response passes; to be called in the event `held`."""
+    attempts = attempts_of(flow)
+    if attempts is not None:
+        attempts.passed_because = reason
+
+
+def attempt_records(flow: HTTPFlow, began: float, *, finished: bool) -> tuple[AttemptRecord, ...]:
+    """Return a record of each attempt; none when the request was sent once.
+
+    `began` is the flow's begin by `perf_counter`. The last attempt ends with the flow.
+    """
+    attempts = attempts_of(flow)
+    if attempts is None or len(attempts.made) < 2:
+        return ()
+    last = attempts.made[-1]
+    records = []
+    for number, attempt in enumerate(attempts.made, 1):
+        ended, status_code = attempt.ended, attempt.status_code
+        if attempt is last and flow.response is not None:
+            status_code = flow.response.status_code
+        if attempt is last and finished and ended is None:
+            ended = perf_counter()
+        records.append(
+            AttemptRecord(
+                number=number,
+                reason=attempt.reason,
+                started_at_ms=max(0.0, (attempt.began - began) * 1000),
+                duration_ms=None if ended is None else (ended - attempt.began) * 1000,
+                status_code=status_code,
+                host=attempt.host,
+            )
+        )
+    return tuple(records)

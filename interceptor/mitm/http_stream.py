@@ -1,0 +1,132 @@
+"""One request and its response, with limits and an understandable end.
+
+- An addon may answer in `requestheaders`; the body is then never read.
+- A response that is held in memory has a limit; a stream has none.
+- An event stream that breaks ends with the event in `FlowState.last_words`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+from mitmproxy import flow
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import http
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHook
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+from interceptor.exchange.flow_state import state_of
+
+Commands = Generator[commands.Command, Any, None]
+
+MAX_HELD_RESPONSE_BYTES = 64 * 1024 * 1024
+"""Of a response that is not streamed, such as an error."""
+
+
+def is_reverse(context: Context) -> bool:
+    """Return False for a captured connection: its provider has rules of its own."""
+    return isinstance(context.client.proxy_mode, ReverseMode)
+
+
+def _ended(_: events.Event) -> Commands:
+    """Ignore an event: the stream is over."""
+    yield from ()
+
+
+class LimitedStream(http.HttpStream):
+    """One request and its response."""
+
+    def check_killed(self, emit_error_hook: bool) -> Generator[commands.Command, Any, bool]:
+        """Return True when the stream ended: killed, or answered before its body was read."""
+        if (yield from super().check_killed(emit_error_hook)):
+            return True
+        # mitmproxy calls this right after each hook; in this state it was `requestheaders`.
+        at_headers = self.client_state == self.state_wait_for_request_headers
+        if emit_error_hook and at_headers and self.flow.response is not None:
+            yield from self._answer_early()
+            return True
+        return False
+
+    def _answer_early(self) -> Commands:
+        response = self.flow.response
+        if response is None:
+            return
+        response.timestamp_start = response.timestamp_end = time.time()
+        # The request's body may still be on its way, so the connection cannot carry another one
+        # (RFC 9112, 9.6). HTTP/2 resets the stream instead.
+        if self.flow.request.is_http10 or self.flow.request.is_http11:
+            response.headers["connection"] = "close"
+        yield HttpResponseHook(self.flow)
+        content = response.raw_content
+        head = ResponseHeaders(self.stream_id, response, not content)
+        yield http.SendHttp(head, self.context.client)
+        if content:
+            yield http.SendHttp(ResponseData(self.stream_id, content), self.context.client)
+        yield http.SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        self.flow.live = False
+        self.client_state = self.server_state = self.state_errored
+        yield http.DropStream(self.stream_id)
+
+    def flow_done(self) -> Commands:
+        """Let go of everything that refers to this stream.
+
+        The stream refers to itself; ninety objects waited for the garbage collector with it.
+        """
+        yield from super().flow_done()
+        if self.flow.response is not None and self.flow.response.status_code != 101:
+            self.context.layers.clear()
+            self.client_state = self.server_state = _ended
+
+    def check_body_size(self, request: bool) -> Generator[commands.Command, Any, bool]:
+        """Return True when a body exceeds its limit: mitmproxy's for requests, ours else."""
+        at_headers = self.client_state == self.state_wait_for_request_headers
+        if request and at_headers and not is_reverse(self.context):
+            return False  # the body of a captured request is not held
+        if request:
+            return (yield from super().check_body_size(True))
+        if len(self.response_body_buf) <= MAX_HELD_RESPONSE_BYTES:
+            return False
+        self.response_body_buf.clear()
+        text = "it sent a response too large to be held"
+        code = ErrorCode.RESPONSE_TOO_LARGE
+        yield http.SendHttp(RequestProtocolError(self.stream_id, text, code), self.context.server)
+        yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, text, code))
+        return True
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> Commands:
+        """End the flow; an event stream gets a last event and a clean end."""
+        broke_midway = (
+            isinstance(event, ResponseProtocolError)
+            and self.server_state == self.state_stream_response_body
+        )
+        if not broke_midway or self.client_state == self.state_errored:
+            yield from super().handle_protocol_error(event)
+            return
+        self.flow.error = flow.Error(event.message)
+        # The record addon writes the last words in this hook.
+        yield HttpErrorHook(self.flow)
+        if (yield from self.check_killed(False)):
+            return
+        state = state_of(self.flow)
+        self.server_state = self.state_errored
+        if state is not None and state.last_words:
+            words = ResponseData(self.stream_id, state.last_words)
+            yield http.SendHttp(words, self.context.client)
+            yield http.SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        else:
+            yield http.SendHttp(event, self.context.client)
+        self.flow.live = False
+        yield http.DropStream(self.stream_id)
