@@ -147,7 +147,7 @@ class TimeoutsAddon:
         _close(handler, connection)
 
     def _own_call_limit_s(self, waiting: _Waiting) -> float | None:
-        """Return `provider_timeout` while a second try waits for its response, else None."""
+        """Return `provider_timeout` while a replay waits for its response, else None."""
         attempts = attempts_of(waiting.flow)
         was_sent_again = attempts is not None and len(attempts.made) > 1
         return self._own_call_s if was_sent_again and waiting.flow.response is None else None

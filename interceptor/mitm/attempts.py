@@ -1,6 +1,6 @@
 """State of a request that may be sent more than once: what is held, and what to do about it.
 
-An addon asks for some responses with `hold`. The stream (`second_try`) holds such a response and
+An addon asks for some responses with `hold`. The stream (`replay_stream`) holds such a response and
 calls the event `held`. In it an addon calls `send_again`, or `let_pass`, or nothing: then everybody
 sees the response as if it had just come. Everything is kept in one `Attempts` in the flow's
 metadata.

@@ -19,7 +19,7 @@ from interceptor.mitm.http1_fast_path import FastClient, FastServer
 from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
 from interceptor.mitm.http_stream import LimitedStream
 from interceptor.mitm.replacement import Replacement
-from interceptor.mitm.second_try import SecondTryStream
+from interceptor.mitm.replay_stream import ReplayStream
 from interceptor.wireguard.layers import CapturedConnection, client_hello_of, ignores_connection
 from interceptor.wireguard.server import hide_keys, show_keys
 from providers.base.errors import ConfigError
@@ -118,7 +118,7 @@ PATCHES: Final = (
         {f"{_HTTP}._http1.make_body_reader": chunked_body.bounded_body_reader},
     ),
     _patch("stream limits", "safety", {f"{_HTTP}.HttpStream": LimitedStream}),
-    _patch("second try", "feature", {f"{_HTTP}.HttpStream": SecondTryStream}),
+    _patch("replay", "feature", {f"{_HTTP}.HttpStream": ReplayStream}),
     _patch("upload fast path", "speed", {f"{_HTTP}.Http1Server": FastServer}),
     _patch("stream fast path", "speed", {f"{_HTTP}.Http1Client": FastClient}),
     _patch(

@@ -38,7 +38,7 @@ from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import mitmproxy_addons
-from interceptor.mitm import patches, second_try
+from interceptor.mitm import patches, replay_stream
 from interceptor.mitm.patches import ADDON_SUBCLASSES, PATCHES, Patch, stock_from
 from interceptor.mitm.replacement import Replacement
 from providers.base.errors import ConfigError
@@ -436,10 +436,10 @@ def test_body_readers_are_made_by_name() -> None:
     assert isinstance(_http1.make_body_reader(None), ChunkedReader)
 
 
-# interceptor/mitm/second_try.py
+# interceptor/mitm/replay_stream.py
 
 
-def test_what_the_second_try_calls_and_replaces_is_there() -> None:
+def test_what_the_replay_calls_and_replaces_is_there() -> None:
     names = ("state_wait_for_response_headers", "make_server_connection", "check_killed")
     for name in names:
         assert name in vars(http.HttpStream), name
@@ -466,7 +466,7 @@ def test_a_timer_ends_in_the_layer_that_asked_for_it() -> None:
 
 
 def test_the_events_are_known() -> None:
-    assert hooks.all_hooks["held"] is second_try.HeldHook
+    assert hooks.all_hooks["held"] is replay_stream.HeldHook
 
 
 # interceptor/mitm/listener.py, interceptor/wireguard

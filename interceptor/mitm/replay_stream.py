@@ -40,7 +40,7 @@ class HeldHook(commands.StartHook):
     flow: http.HTTPFlow
 
 
-class SecondTryStream(LimitedStream):
+class ReplayStream(LimitedStream):
     """One request, its response, and the attempts before it."""
 
     def state_wait_for_response_headers(self, event: Any) -> Commands:
