@@ -20,8 +20,13 @@ _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*
 
 def read_model(body: bytes) -> str | None:
     """Return the top-level `model` string of a JSON object, or None."""
-    span = _model_span(body)
-    return json.loads(body[span[0] : span[1]]) if span else None
+    spans = _model_spans(body)
+    if not spans:
+        return None
+    # Python's and most vendors' parsers use the last of duplicate keys.
+    start, end = spans[-1]
+    model: str = json.loads(body[start:end])
+    return model
 
 
 def replace_model(body: bytes, new_model: str) -> bytes | None:
@@ -34,14 +39,10 @@ def replace_model(body: bytes, new_model: str) -> bytes | None:
     if not spans:
         return None
     value = json.dumps(new_model).encode("ascii")
+    # From the end, so that the offsets of earlier spans stay right.
     for start, end in reversed(spans):
         body = body[:start] + value + body[end:]
     return body
-
-
-def _model_span(body: bytes) -> tuple[int, int] | None:
-    spans = _model_spans(body)
-    return spans[-1] if spans else None
 
 
 def _model_spans(body: bytes) -> list[tuple[int, int]]:
@@ -53,11 +54,15 @@ def _model_spans(body: bytes) -> list[tuple[int, int]]:
     opening = _TOKEN.match(body, 3 if body[:3] == b"\xef\xbb\xbf" else 0)
     if opening is None or opening[1] != b"{":
         return []
-    position, expects_key, key_is_model = opening.end(), True, False
+    position = opening.end()
+    expects_key, key_is_model = True, False
+    # {"a": {…}, "model": "x"} is read as the tokens "a" : { (crossed) , "model" : "x" }
     while (token := _TOKEN.match(body, position)) is not None:
         text, position = token[1], token.end()
         if text == b"}":
-            return spans if not body[position:].strip() else []
+            # Bytes after the object make it no JSON; such a body is forwarded unchanged.
+            has_more = bool(body[position:].strip())
+            return [] if has_more else spans
         if text in (b"{", b"["):
             position = _behind_nested(body, position)
         elif text == b",":
@@ -88,6 +93,7 @@ def _behind_nested(body: bytes, position: int) -> int:
 def _is_model(key: bytes) -> bool:
     if key == b'"model"':
         return True
+    # Only a key with escapes can be another notation of it: "\u006dodel".
     if b"\\" not in key:
         return False
     try:

@@ -194,15 +194,16 @@ def _thinking(block: JsonObject, path: str) -> Thinking:
     text = a_string(block.get("thinking", ""), f"{path}.thinking")
     signature = block.get("signature")
     if isinstance(signature, str) and (sealed := unseal(signature)):
-        vendor, inner, block_id, redacted = sealed
-        return Thinking(text, inner or None, vendor, redacted, block_id)
+        # Another vendor's reasoning, sealed in an earlier response of ours.
+        inner = sealed.signature or None
+        return Thinking(text, inner, sealed.vendor, sealed.redacted, sealed.block_id)
     return Thinking(text, signature or None, ANTHROPIC_MESSAGES, raw=block)
 
 
 def _redacted(block: JsonObject, path: str) -> Thinking:
     data = a_string(block.get("data"), f"{path}.data")
     if sealed := unseal(data):
-        return Thinking("", sealed[1], sealed[0], redacted=True, id=sealed[2])
+        return Thinking("", sealed.signature, sealed.vendor, redacted=True, id=sealed.block_id)
     return Thinking("", data, ANTHROPIC_MESSAGES, redacted=True, raw=block)
 
 

@@ -19,6 +19,7 @@ from providers.wire.core.ir import (
     Thinking,
     Tool,
     ToolCall,
+    ToolChoice,
     ToolResult,
     Turn,
 )
@@ -37,8 +38,18 @@ _TIERS: Final = {
     "standard_only": "standard_only",
     "standard": "standard_only",
 }
+_NO_PARAMETER: Final = (
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "candidates",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+)
+# The smallest output limit among the models that think, thinking included:
+# https://docs.anthropic.com/en/docs/about-claude/models/overview
 _SMALLEST_LIMIT: Final = 32_000
-"""The least that any model which thinks can answer with, thoughts included."""
 JSON_ONLY: Final = "Answer with one valid JSON object and nothing else."
 
 
@@ -79,7 +90,9 @@ def _messages(request: Request, model: str, own: bool) -> list[JsonObject]:
     messages: list[JsonObject] = []
     for turn in request.turns:
         role: str = turn.role
-        content = [part for block in turn.blocks for part in encode_block(block, request.losses)]
+        content: list[JsonObject] = []
+        for block in turn.blocks:
+            content.extend(encode_block(block, request.losses))
         if role == "system" and not own:
             role, content = _mid_system(content, model, messages, request.losses)
         if not content:
@@ -89,14 +102,15 @@ def _messages(request: Request, model: str, own: bool) -> list[JsonObject]:
             request.losses.add(
                 "messages", "Anthropic takes no empty message; it is sent as a full stop."
             )
+        # Turns of one role that follow each other are one message.
         if messages and messages[-1]["role"] == role != "system":
             messages[-1]["content"].extend(content)
-        else:
-            messages.append(
-                {"role": role, "content": content, **(turn.extras or {})}
-                if own
-                else _plain(role, content)
-            )
+            continue
+        message = _plain(role, content)
+        if own and turn.extras:
+            message.update(turn.extras)
+        messages.append(message)
+    # https://docs.anthropic.com/en/api/messages#body-messages: the first message is the user's.
     if messages and messages[0]["role"] == "assistant":
         messages.insert(0, _plain("user", [{"type": "text", "text": "Continue."}]))
         request.losses.add(
@@ -127,6 +141,7 @@ def _mid_system(
 def _strip_prefill(messages: list[JsonObject], losses: Losses) -> None:
     if not messages or messages[-1]["role"] != "assistant":
         return
+    # https://docs.anthropic.com/en/docs/build-with-claude/prompt-engineering/prefill-claudes-response
     last = messages[-1]["content"][-1]
     if last["type"] == "text" and last["text"] != last["text"].rstrip():
         last["text"] = last["text"].rstrip()
@@ -159,15 +174,15 @@ def _text(block: Text) -> JsonObject:
     body: JsonObject = {"type": "text", "text": block.text}
     if block.cache:
         body["cache_control"] = block.cache
-    if block.citations and (
-        citations := [raw for c in block.citations if (raw := _own_citation(c))]
-    ):
+    # Other vendors' citations have no form that Anthropic accepts in a request.
+    if block.citations and (citations := _own_citations(block.citations)):
         body["citations"] = citations
     return {**body, **block.extras} if block.extras else body
 
 
-def _own_citation(citation: Citation) -> JsonObject | None:
-    return citation.raw if citation.vendor == ANTHROPIC_MESSAGES else None
+def _own_citations(citations: list[Citation]) -> list[JsonObject]:
+    own = [citation.raw for citation in citations if citation.vendor == ANTHROPIC_MESSAGES]
+    return [raw for raw in own if raw]
 
 
 def _tool_use(block: ToolCall, losses: Losses) -> JsonObject:
@@ -189,11 +204,15 @@ def _tool_use(block: ToolCall, losses: Losses) -> JsonObject:
 
 def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
     body: JsonObject = {"type": "tool_result", "tool_use_id": block.call_id}
-    content = [part for inner in block.content for part in encode_block(inner, losses)]
+    content: list[JsonObject] = []
+    for inner in block.content:
+        content.extend(encode_block(inner, losses))
     if content:
+        body["content"] = content
+        # A single text without citations or cache marks is sent as a plain string.
         only = content[0]
-        plain = len(content) == 1 and len(only) == 2 and "text" in only
-        body["content"] = only["text"] if plain else content
+        if len(content) == 1 and len(only) == 2 and "text" in only:
+            body["content"] = only["text"]
     if block.is_error is not None:
         body["is_error"] = block.is_error
     if block.cache:
@@ -204,6 +223,8 @@ def _tool_result(block: ToolResult, losses: Losses) -> JsonObject:
 def _thinking(block: Thinking) -> list[JsonObject]:
     if block.raw is not None and block.vendor == ANTHROPIC_MESSAGES:
         return [block.raw]
+    # Anthropic checks the signature and refuses reasoning without one:
+    # https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#preserving-thinking-blocks
     if block.vendor != ANTHROPIC_MESSAGES or not block.signature:
         return []
     if block.redacted:
@@ -258,23 +279,24 @@ def _put_tools(body: JsonObject, request: Request) -> None:
     body["tools"] = [tool.raw or _tool(tool, request.losses) for tool in request.tools]
     choice: JsonObject | None = None
     if request.tool_choice is not None:
-        choice = {"type": request.tool_choice.mode}
-        names = request.tool_choice.names
-        if request.tool_choice.mode == "tool" and len(names) == 1:
-            choice["name"] = names[0]
-        elif request.tool_choice.mode == "tool":
-            choice = {"type": "any"}
-            body["tools"] = [tool for tool in body["tools"] if tool.get("name") in names]
-            request.losses.add(
-                "tool_choice", "Anthropic takes no list of allowed tools; the others were left out."
-            )
+        choice = _choice(body, request.tool_choice, request.losses)
+    # `none` takes no further field; without a choice, Anthropic's default is `auto`.
     if request.parallel_tools is not None and (choice is None or choice["type"] != "none"):
-        choice = {
-            **(choice or {"type": "auto"}),
-            "disable_parallel_tool_use": not request.parallel_tools,
-        }
+        choice = choice or {"type": "auto"}
+        choice["disable_parallel_tool_use"] = not request.parallel_tools
     if choice is not None:
         body["tool_choice"] = choice
+
+
+def _choice(body: JsonObject, wanted: ToolChoice, losses: Losses) -> JsonObject:
+    """Encode `tool_choice`. Removes the tools that a list of allowed ones leaves out."""
+    if wanted.mode != "tool":
+        return {"type": wanted.mode}
+    if len(wanted.names) == 1:
+        return {"type": "tool", "name": wanted.names[0]}
+    body["tools"] = [tool for tool in body["tools"] if tool.get("name") in wanted.names]
+    losses.add("tool_choice", "Anthropic takes no list of allowed tools; the others were left out.")
+    return {"type": "any"}
 
 
 def _tool(tool: Tool, losses: Losses) -> JsonObject:
@@ -297,47 +319,45 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> Non
         thinking, effort = request.reasoning.raw, request.reasoning.effort
     else:
         thinking, effort = to_anthropic(request.reasoning, model, limit, request.losses)
-    if (
-        not own
-        and thinking is not None
-        and thinking["type"] == "enabled"
-        and _call_without_thinking(request.turns)
-    ):
-        request.losses.add(
-            "reasoning", "The last tool call came without its thinking block, so thinking is off."
-        )
-        thinking = None
-    if (
-        not own
-        and thinking is not None
-        and thinking["type"] != "disabled"
-        and body.get("tool_choice", {}).get("type") in ("any", "tool")
-    ):
-        request.losses.add("reasoning", "Anthropic cannot think when a tool call is forced.")
+    if not own and thinking is not None and (reason := _forbids_thinking(thinking, body, request)):
+        request.losses.add("reasoning", reason)
         thinking = None
     if thinking is not None:
         body["thinking"] = thinking
-        if limit is None:  # thoughts count, so the default is for what comes behind them
+        if limit is None:
+            # Thinking counts towards max_tokens, so the default is for the text after it.
             budget = thinking.get("budget_tokens", 0)
             body["max_tokens"] = min(body["max_tokens"] + budget, max(_SMALLEST_LIMIT, budget + 1))
     config: JsonObject = {"effort": effort} if effort else {}
-    if (
-        request.output is not None
-        and request.output.kind == "schema"
-        and request.output.schema is not None
-    ):
-        schema = for_anthropic_output(request.output.schema, request.losses, "response_format")
+    output = request.output
+    if output is not None and output.kind == "schema" and output.schema is not None:
+        schema = for_anthropic_output(output.schema, request.losses, "response_format")
         config["format"] = {"type": "json_schema", "schema": schema}
     if config:
         body["output_config"] = config
+
+
+def _forbids_thinking(thinking: JsonObject, body: JsonObject, request: Request) -> str | None:
+    """Return the reason why Anthropic would refuse the request with thinking, or None.
+
+    https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use
+    """
+    if thinking["type"] == "enabled" and _call_without_thinking(request.turns):
+        return "The last tool call came without its thinking block, so thinking is off."
+    forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
+    if thinking["type"] != "disabled" and forced:
+        return "Anthropic cannot think when a tool call is forced."
+    return None
 
 
 def _call_without_thinking(turns: list[Turn]) -> bool:
     """Return whether an assistant turn with tool results lacks its leading thinking block."""
     for turn in reversed(turns):
         if turn.role == "assistant":
-            called = any(isinstance(block, ToolCall) for block in turn.blocks)
-            return called and not any(_thinking(b) for b in turn.blocks if isinstance(b, Thinking))
+            has_call = any(isinstance(block, ToolCall) for block in turn.blocks)
+            thoughts = [block for block in turn.blocks if isinstance(block, Thinking)]
+            return has_call and not any(_thinking(block) for block in thoughts)
+        # A user's own message ends the tool loop, and with it the duty to return thinking.
         if turn.role == "user" and not any(isinstance(block, ToolResult) for block in turn.blocks):
             return False
     return False
@@ -347,6 +367,7 @@ def _put_sampling(body: JsonObject, request: Request, model: str) -> None:
     sampling, losses = request.sampling, request.losses
     thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
     temperature, top_p, top_k = sampling.temperature, sampling.top_p, sampling.top_k
+    # https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#feature-compatibility
     if thinks and temperature not in (None, 1):
         losses.add("temperature", "Anthropic takes no temperature while thinking.")
         temperature = None
@@ -370,18 +391,12 @@ def _put_sampling(body: JsonObject, request: Request, model: str) -> None:
         losses.add("stop", "Stop sequences of white space are refused.")
     if stops:
         body["stop_sequences"] = stops
-    for name in (
-        "frequency_penalty",
-        "presence_penalty",
-        "seed",
-        "candidates",
-        "logprobs",
-        "top_logprobs",
-        "logit_bias",
-    ):
+    for name in _NO_PARAMETER:
         value = getattr(sampling, name)
-        if value not in (None, False, 0) and not (name == "candidates" and value == 1):
-            losses.add(name, "Anthropic has no such parameter.")
+        # One candidate is what every vendor returns anyway.
+        if value in (None, False, 0) or (name == "candidates" and value == 1):
+            continue
+        losses.add(name, "Anthropic has no such parameter.")
 
 
 def _put_rest(body: JsonObject, request: Request) -> None:
@@ -396,6 +411,7 @@ def _put_rest(body: JsonObject, request: Request) -> None:
             request.losses.add("service_tier", f"Anthropic has no tier {request.service_tier!r}.")
     if request.cache is not None:
         body["cache_control"] = request.cache
-    for block in (b for turn in request.turns for b in turn.blocks if isinstance(b, Foreign)):
-        if block.vendor != ANTHROPIC_MESSAGES:
-            request.losses.add("messages", f"Anthropic has no {block.kind}.")
+    for turn in request.turns:
+        for block in turn.blocks:
+            if isinstance(block, Foreign) and block.vendor != ANTHROPIC_MESSAGES:
+                request.losses.add("messages", f"Anthropic has no {block.kind}.")

@@ -31,6 +31,7 @@ from providers.wire.core.ir import (
 from providers.wire.core.shape import an_object, count, without
 from providers.wire.rules.replay import seal
 
+# https://docs.anthropic.com/en/api/handling-stop-reasons
 _FINISH: Final[dict[str, FinishReason]] = {
     "end_turn": "stop",
     "stop_sequence": "stop_sequence",
@@ -52,6 +53,7 @@ _STOP_REASON: Final[dict[FinishReason, str]] = {
 _KNOWN: Final = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"}
 )
+# https://docs.anthropic.com/en/api/errors
 _STATUS_OF_KIND: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -106,39 +108,40 @@ def decode_usage(raw: Any) -> Usage | None:
     """
     if not isinstance(raw, dict):
         return None
-    fresh, read, write = (
-        count(raw.get(key))
-        for key in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    )
-    by_ttl = raw.get("cache_creation")
-    details = raw.get("output_tokens_details")
-    return Usage(
-        input_tokens=None if fresh is None else fresh + (read or 0) + (write or 0),
+    fresh = count(raw.get("input_tokens"))
+    read = count(raw.get("cache_read_input_tokens"))
+    write = count(raw.get("cache_creation_input_tokens"))
+    # https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
+    total = None
+    if fresh is not None:
+        total = fresh + (read or 0) + (write or 0)
+    usage = Usage(
+        input_tokens=total,
         output_tokens=count(raw.get("output_tokens")),
         cached_tokens=read,
         cache_write_tokens=write,
-        cache_write_1h_tokens=count(by_ttl.get("ephemeral_1h_input_tokens"))
-        if isinstance(by_ttl, dict)
-        else None,
-        reasoning_tokens=count(details.get("thinking_tokens"))
-        if isinstance(details, dict)
-        else None,
-        service_tier=raw.get("service_tier") if isinstance(raw.get("service_tier"), str) else None,
     )
+    by_ttl = raw.get("cache_creation")
+    if isinstance(by_ttl, dict):
+        usage.cache_write_1h_tokens = count(by_ttl.get("ephemeral_1h_input_tokens"))
+    details = raw.get("output_tokens_details")
+    if isinstance(details, dict):
+        usage.reasoning_tokens = count(details.get("thinking_tokens"))
+    tier = raw.get("service_tier")
+    if isinstance(tier, str):
+        usage.service_tier = tier
+    return usage
 
 
 def encode_usage(usage: Usage | None) -> JsonObject:
     """Encode usage. The two required fields are 0 while they are unknown."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
-    read, cached, written = (
-        usage.input_tokens or 0,
-        usage.cached_tokens or 0,
-        usage.cache_write_tokens or 0,
-    )
-    if (
-        cached + written > read >= cached
-    ):  # gateways count tokens as written and read; the sum must stay the prompt
+    read = usage.input_tokens or 0
+    cached = usage.cached_tokens or 0
+    written = usage.cache_write_tokens or 0
+    # Some gateways count a token as both written and read; the sum must stay the prompt.
+    if cached + written > read >= cached:
         written = read - cached
     body: JsonObject = {
         "input_tokens": max(read - cached - written, 0),
@@ -160,19 +163,19 @@ def encode_usage(usage: Usage | None) -> JsonObject:
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     """Encode a `message` object."""
     own = response.source == ANTHROPIC_MESSAGES
+    content: list[JsonObject] = []
+    for block in response.blocks:
+        content.extend(encode_answer_block(block, response.losses))
     body: JsonObject = {
         "id": response.id or new_id(),
         "type": "message",
         "role": "assistant",
         "model": response.model or context.model or "",
-        "content": [
-            part
-            for block in response.blocks
-            for part in encode_answer_block(block, response.losses)
-        ],
+        "content": content,
         **encode_finish(response.finish),
         "usage": encode_usage(response.usage),
     }
+    # OpenAI's refusals are a text of their own kind and end with `stop`.
     if refused(response.blocks) and body["stop_reason"] == "end_turn":
         body["stop_reason"] = "refusal"
     if own:
@@ -188,6 +191,7 @@ def refused(blocks: list[Block]) -> bool:
 def encode_finish(finish: Finish) -> JsonObject:
     """Encode `stop_reason` and `stop_sequence`."""
     reason = _STOP_REASON[finish.reason]
+    # Several words have one meaning; Anthropic's own stays what it was.
     if finish.raw in _FINISH and _FINISH[finish.raw] == finish.reason:
         reason = finish.raw
     return {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
@@ -202,13 +206,12 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
         return [encode_thinking(block)]
     if isinstance(block, Text):
         body: JsonObject = {"type": "text", "text": block.text}
-        if citations := [raw for c in block.citations if (raw := encode_citation(c, block.text))]:
+        encoded = [encode_citation(citation, block.text) for citation in block.citations]
+        if citations := [raw for raw in encoded if raw]:
             body["citations"] = citations
         return [body]
     if isinstance(block, Media):
-        losses.add(
-            "content", f"An Anthropic answer has no place for {block.kind}s; it was dropped."
-        )
+        losses.add("content", f"Anthropic's responses hold no {block.kind}s; it was dropped.")
         return []
     if isinstance(block, Foreign) and block.vendor != ANTHROPIC_MESSAGES:
         losses.add("content", f"Anthropic has no {block.kind}.")
@@ -235,6 +238,7 @@ def encode_citation(citation: Citation, text: str) -> JsonObject | None:
     cited = citation.cited_text
     if cited is None and citation.start is not None and citation.end is not None:
         cited = text[citation.start : citation.end]
+    # `encrypted_index` is required; it refers to a search at Anthropic, and there was none.
     return {
         "type": "web_search_result_location",
         "cited_text": cited or "",

@@ -1,6 +1,7 @@
-"""Anthropic Messages streams: events ↔ intermediate events.
+"""Anthropic Messages streams: SSE events ↔ neutral events.
 
-Source: Anthropic docs, "Streaming Messages".
+Source: Anthropic docs, "Streaming Messages",
+https://docs.anthropic.com/en/docs/build-with-claude/streaming.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ class AnthropicStreamDecoder:
             return []
         body = an_object(loads(event.data), "event")
         out: list[Event] = []
+        # New kinds of events may come at any time, and clients are asked to ignore them:
+        # https://docs.anthropic.com/en/api/versioning
         if handler := self._handlers.get(body.get("type") or event.event):
             handler(body, out)
         return out
@@ -91,6 +94,7 @@ class AnthropicStreamDecoder:
             return []
         if self._finish is None:
             return [Failure(CUT)]
+        # With a stop reason the message is complete, although `message_stop` is missing.
         out: list[Event] = []
         self._message_stop({}, out)
         return out
@@ -104,6 +108,7 @@ class AnthropicStreamDecoder:
         index = body.get("index")
         raw = an_object(body.get("content_block"), "content_block")
         (block,) = decode_blocks([raw], "content_block")
+        # Anthropic starts blocks empty. Compatible servers may put the first text here already.
         first = ""
         if isinstance(block, Text):
             first, block.text = block.text, ""
@@ -111,10 +116,11 @@ class AnthropicStreamDecoder:
             first = block.text
             block = Thinking("", None, ANTHROPIC_MESSAGES)
         elif isinstance(block, ToolCall):
-            first = dumps(block.arguments).decode() if block.arguments else ""
+            if block.arguments:
+                first = dumps(block.arguments).decode()
             block.arguments = ""
         elif isinstance(block, Foreign) and isinstance(index, int):
-            # Its input or content comes as deltas of its own; it goes out whole when it stops.
+            # Its input or content comes as deltas of its own; it is sent complete when it stops.
             self._foreign[index] = (block, [])
             return
         self._blocks.open(index, block, out)
@@ -146,9 +152,9 @@ class AnthropicStreamDecoder:
         if delta.get("type") == "input_json_delta":
             pieces.append(a_string(delta.get("partial_json"), "delta.partial_json"))
         else:
-            block.raw.update(
-                {key: value for key, value in delta.items() if key != "type" and value is not None}
-            )
+            # Each delta replaces fields of the block: {"type": "x_delta", "content": […]}
+            fields = {key: value for key, value in delta.items() if key != "type"}
+            block.raw.update({key: value for key, value in fields.items() if value is not None})
 
     def _block_stop(self, body: JsonObject, out: list[Event]) -> None:
         index = body.get("index")
@@ -161,6 +167,7 @@ class AnthropicStreamDecoder:
 
     def _message_delta(self, body: JsonObject, out: list[Event]) -> None:
         delta = an_object(body.get("delta") or {}, "delta")
+        # Its counts are cumulative, and complete those of `message_start`.
         if (usage := decode_usage(body.get("usage"))) is not None:
             self._usage = merged_usage(self._usage, usage)
             out.append(UsageUpdate(self._usage))
@@ -252,6 +259,7 @@ class AnthropicStreamEncoder:
         if not self._open:
             return b""
         self._text.append(event.text)
+        # The hottest line of a stream: one dict, one dump, no further call.
         kind, key = self._delta_kind
         delta = {
             "type": "content_block_delta",
@@ -269,12 +277,12 @@ class AnthropicStreamEncoder:
         return self._any_delta({"type": "signature_delta", "signature": signature})
 
     def _on_citation(self, event: CitationDelta) -> bytes:
+        if not self._open:
+            return b""
         raw = encode_citation(event.citation, "".join(self._text))
-        return (
-            self._any_delta({"type": "citations_delta", "citation": raw})
-            if raw and self._open
-            else b""
-        )
+        if not raw:
+            return b""
+        return self._any_delta({"type": "citations_delta", "citation": raw})
 
     def _any_delta(self, delta: JsonObject) -> bytes:
         body = {"type": "content_block_delta", "index": self._index, "delta": delta}
@@ -287,6 +295,7 @@ class AnthropicStreamEncoder:
         return _event("content_block_stop", {"type": "content_block_stop", "index": self._index})
 
     def _on_usage(self, event: UsageUpdate) -> bytes:
+        # Only the first event and the last but one carry usage in Anthropic's grammar.
         self._usage = event.usage
         return b""
 

@@ -7,6 +7,7 @@ this product does not know.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -423,9 +424,13 @@ def merged_usage(old: Usage | None, new: Usage) -> Usage:
     """Merge two usages; the newer figures replace the older where known."""
     if old is None:
         return new
-    return Usage(
-        **{
-            name: value if (value := getattr(new, name)) is not None else getattr(old, name)
-            for name in Usage.__slots__
-        }
-    )
+    figures: dict[str, Any] = {}
+    for name in Usage.__slots__:
+        value = getattr(new, name)
+        figures[name] = getattr(old, name) if value is None else value
+    return Usage(**figures)
+
+
+def has_cache_marks(turns: Iterable[Turn]) -> bool:
+    """Return whether any block asks to be cached (Anthropic's `cache_control`)."""
+    return any(getattr(block, "cache", None) for turn in turns for block in turn.blocks)

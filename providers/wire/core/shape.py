@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, overload
 
 from providers.base.errors import MalformedBody
 from providers.wire.core.ir import JsonObject
 
 _KINDS: dict[type, str] = {
+    type(None): "null",
     dict: "an object",
     list: "an array",
     str: "a string",
@@ -17,7 +19,7 @@ _KINDS: dict[type, str] = {
 
 
 def _refuse(path: str, wanted: str, value: Any) -> MalformedBody:
-    found = "null" if value is None else _KINDS.get(type(value), "a number")
+    found = _KINDS.get(type(value), "a number")
     return MalformedBody(f"{path} must be {wanted}, not {found}.")
 
 
@@ -64,6 +66,7 @@ def maybe_number(body: JsonObject, key: str) -> float | None:
     value = body.get(key)
     if value is None:
         return None
+    # In Python, true and false are integers.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refuse(key, "a number", value)
     return value
@@ -74,7 +77,8 @@ def maybe_int(body: JsonObject, key: str) -> int | None:
     value = maybe_number(body, key)
     if value is None:
         return None
-    if value != value or value in (float("inf"), float("-inf")) or int(value) != value:
+    # JavaScript clients send 1024.0 for 1024; NaN and infinity have no integer.
+    if not math.isfinite(value) or int(value) != value:
         raise MalformedBody(f"{key} must be a whole number.")
     return int(value)
 
@@ -106,11 +110,11 @@ def strings(value: Any, path: str) -> list[str]:
 
 def without(body: JsonObject, known: frozenset[str]) -> JsonObject | None:
     """Return the unknown fields that are not null, or None if there are none."""
+    # The usual case, without building anything.
     if body.keys() <= known:
         return None
-    return {
-        key: value for key, value in body.items() if key not in known and value is not None
-    } or None
+    unknown = {key: value for key, value in body.items() if key not in known and value is not None}
+    return unknown or None
 
 
 @overload

@@ -1,6 +1,7 @@
 """Server-sent events: an incremental parser and a serialiser.
 
-Follows the WHATWG HTML standard, "Interpreting an event stream": lines end with CRLF, LF or CR, a
+Follows the WHATWG HTML standard, "Interpreting an event stream",
+https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end with CRLF, LF or CR, a
 leading BOM is dropped, `data` lines are joined by LF, comments and unknown fields are ignored, an
 event without data is not dispatched. One addition: `flush()` returns an event without its blank
 line, because some providers leave the last blank line out.
@@ -115,7 +116,9 @@ class SseParser:
             end = min(lf, cr)
             if end > size:
                 break
-            after = end + 2 if lf == end + 1 and cr == end else end + 1
+            # CRLF is one line end. Its CR may end one chunk and its LF begin the next.
+            is_crlf = cr == end and lf == end + 1
+            after = end + 2 if is_crlf else end + 1
             self._skip_lf = after == size and end == cr == size - 1
             self._offset = base + after
             self._take_line(buffer[start:end], events)
@@ -141,12 +144,14 @@ class SseParser:
                 line = line[3:]
             if not line:
                 return
+        # Nearly every line of a provider looks like this.
         if line[:6] == b"data: ":
             self._add_data(line[6:])
             return
         name, colon, value = line.partition(b":")
         if not name and colon:
             return  # a comment
+        # The standard removes one space after the colon, and only one.
         if value[:1] == b" ":
             value = value[1:]
         if name == b"data":

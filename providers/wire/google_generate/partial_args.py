@@ -7,6 +7,7 @@ numberValue | boolValue | nullValue, willContinue}`. Strings continue where they
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream
@@ -47,35 +48,41 @@ class PartialArguments:
         )
 
     def _set(self, path: str, value: Any) -> None:
-        steps = [
-            int(n) if n else a or b or c for a, n, b, c in _STEP.findall(path.removeprefix("$"))
-        ]
+        # "$.files[0]['a b']" → ["files", 0, "a b"]
+        steps: list[int | str] = []
+        for name, number, single, double in _STEP.findall(path.removeprefix("$")):
+            steps.append(int(number) if number else name or single or double)
         if not steps:
             raise BadUpstreamStream(f"The provider's argument path {path[:80]!r} cannot be read.")
-        place: Any = self._arguments
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
-            if isinstance(step, int) is not isinstance(place, list) or (
-                isinstance(step, int) and step > _MAX_ITEMS
-            ):
-                raise BadUpstreamStream(
-                    f"The provider's argument path {path[:80]!r} does not fit what came before."
-                )
-            if isinstance(step, int):
-                place.extend([None] * (step + 1 - len(place)))
-            old = place[step] if isinstance(step, int) else place.get(step)
-            if following is None:
-                place[step] = (
-                    old + value if isinstance(old, str) and isinstance(value, str) else value
-                )
-            else:
-                place[step] = (
-                    old
-                    if isinstance(old, dict | list)
-                    else []
-                    if isinstance(following, int)
-                    else {}
-                )
-            place = place[step]
+        container: Any = self._arguments
+        for step, following in pairwise(steps):
+            old = _item(container, step, path)
+            if not isinstance(old, dict | list):
+                # An index comes next, so a list belongs here; else an object.
+                old = container[step] = [] if isinstance(following, int) else {}
+            container = old
+        last = steps[-1]
+        old = _item(container, last, path)
+        # A string continues where the part before it stopped.
+        if isinstance(old, str) and isinstance(value, str):
+            value = old + value
+        container[last] = value
+
+
+def _item(container: Any, step: int | str, path: str) -> Any:
+    """Return an item of a list, made longer where needed, or of an object; None if there is none.
+
+    Raises `BadUpstreamStream` for an index into an object, a key of a list or an absurd index.
+    """
+    is_index = isinstance(step, int)
+    if is_index is not isinstance(container, list) or (is_index and int(step) > _MAX_ITEMS):
+        raise BadUpstreamStream(
+            f"The provider's argument path {path[:80]!r} does not fit the arguments before it."
+        )
+    if isinstance(step, int):
+        container.extend([None] * (step + 1 - len(container)))
+        return container[step]
+    return container.get(step)
 
 
 def _value(piece: JsonObject) -> Any:

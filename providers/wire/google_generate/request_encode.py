@@ -21,6 +21,7 @@ from providers.wire.core.ir import (
     ToolCall,
     ToolResult,
     Turn,
+    has_cache_marks,
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
@@ -55,9 +56,10 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     if config := _config(request, model):
         body["generationConfig"] = config
     if request.source == GOOGLE_GENERATE:
-        body.update(
-            {k: v for k, v in request.extras.items() if k not in ("generationConfig", "toolConfig")}
-        )
+        # `_config` and `_put_tools` have merged these two with the fields above.
+        for key, value in request.extras.items():
+            if key not in ("generationConfig", "toolConfig"):
+                body[key] = value
         if request.metadata:
             body["labels"] = request.metadata
     _put_losses(request)
@@ -79,12 +81,14 @@ class _Contents:
         self._losses = request.losses
         self._names: dict[str, str] = {}
         self._newer = bool(_NEEDS_SIGNATURES.search(model))
+        # Vertex AI's reference has no ids; it pairs calls and results by their order.
         self._with_ids = not target.provider_type.startswith("vertex")
 
     def encode(self) -> list[JsonObject]:
         contents: list[JsonObject] = []
         for turn in self._request.turns:
             role, parts = self._turn(turn)
+            # Google refuses contents without parts and parts with an empty text.
             if not parts:
                 if role == "model" or not turn.blocks:
                     continue
@@ -135,10 +139,13 @@ class _Contents:
 
         Gemini 3 refuses a step whose first call has no signature.
         """
-        if self._newer:
-            first = next((part for part in parts if "functionCall" in part), None)
-            if first is not None and "thoughtSignature" not in first:
-                first["thoughtSignature"] = SKIP_SIGNATURE_CHECK
+        if not self._newer:
+            return
+        # Of parallel calls only the first has a signature:
+        # https://ai.google.dev/gemini-api/docs/thought-signatures
+        first = next((part for part in parts if "functionCall" in part), None)
+        if first is not None and "thoughtSignature" not in first:
+            first["thoughtSignature"] = SKIP_SIGNATURE_CHECK
 
     def _arguments(self, block: ToolCall) -> JsonObject:
         arguments: Any = block.arguments
@@ -159,13 +166,9 @@ class _Contents:
 
     def _part(self, block: Block) -> JsonObject | None:
         if isinstance(block, Text):
-            if not block.text and not block.signature:
-                return None
-            return (
-                {"text": block.text, **_signed(block.signature)}
-                if block.signature
-                else {"text": block.text}
-            )
+            if block.signature:
+                return {"text": block.text, "thoughtSignature": block.signature}
+            return {"text": block.text} if block.text else None
         if isinstance(block, Media):
             return self._media(block)
         return block.raw if isinstance(block, Foreign) and block.vendor == GOOGLE_GENERATE else None
@@ -206,9 +209,13 @@ class _Contents:
             "name": self._names.get(block.call_id) or block.name or "unknown",
             "response": response,
         }
+        # Ids that our decoder made up are unknown to Google.
         if self._with_ids and not block.call_id.startswith("call_without_id_"):
             body["id"] = block.call_id
-        media = [part for inner in result_media(block) if (part := self._media(inner)) is not None]
+        encoded = [self._media(inner) for inner in result_media(block)]
+        media = [part for part in encoded if part is not None]
+        # From Gemini 3 a result holds its media; before, they are parts after it:
+        # https://ai.google.dev/gemini-api/docs/function-calling#multimodal
         if media and self._newer:
             body["parts"] = media
             media = []
@@ -243,10 +250,14 @@ def _put_tools(body: JsonObject, request: Request) -> None:
     if not tools:
         return
     body["tools"] = tools
-    config = dict(request.extras.get("toolConfig", {})) if request.source == GOOGLE_GENERATE else {}
+    config: JsonObject = {}
+    if request.source == GOOGLE_GENERATE:
+        config.update(request.extras.get("toolConfig", {}))
     choice = request.tool_choice
     if choice is not None:
         mode = {"auto": "AUTO", "any": "ANY", "none": "NONE", "tool": "ANY"}[choice.mode]
+        # AUTO takes no list of names, VALIDATED does and also leaves the choice to the model:
+        # https://ai.google.dev/gemini-api/docs/function-calling#function_calling_modes
         if choice.mode == "auto" and choice.names:
             mode = "VALIDATED"
         calling: JsonObject = {"mode": mode}
@@ -271,10 +282,10 @@ def _declaration(tool: Tool, losses: Losses) -> JsonObject:
 
 def _config(request: Request, model: str) -> JsonObject:
     sampling, losses = request.sampling, request.losses
-    own = request.source == GOOGLE_GENERATE and request.reasoning is not None
-    thinking = (
-        request.reasoning.raw if own and request.reasoning else to_google(request.reasoning, model)
-    )
+    if request.source == GOOGLE_GENERATE and request.reasoning is not None:
+        thinking = request.reasoning.raw
+    else:
+        thinking = to_google(request.reasoning, model)
     temperature = sampling.temperature
     if temperature is not None and not 0 <= temperature <= 2:
         losses.add(
@@ -284,6 +295,8 @@ def _config(request: Request, model: str) -> JsonObject:
         temperature = min(max(temperature, 0), 2)
     if len(sampling.stop) > _MAX_STOPS:
         losses.add("stop", f"Google takes {_MAX_STOPS} stop sequences; the others were dropped.")
+    modalities = [mode.upper() for mode in request.modalities or []]
+    # https://ai.google.dev/api/generate-content#generationconfig
     config = drop_none(
         {
             "temperature": temperature,
@@ -298,9 +311,7 @@ def _config(request: Request, model: str) -> JsonObject:
             "responseLogprobs": sampling.logprobs,
             "logprobs": sampling.top_logprobs if sampling.logprobs else None,
             "thinkingConfig": thinking or None,
-            "responseModalities": (
-                [m.upper() for m in request.modalities] if request.modalities else None
-            ),
+            "responseModalities": modalities or None,
         }
     )
     _put_output(config, request)
@@ -321,26 +332,20 @@ def _put_output(config: JsonObject, request: Request) -> None:
 def _put_losses(request: Request) -> None:
     if request.source == GOOGLE_GENERATE:
         return
-    for path, value in (
-        ("logit_bias", request.sampling.logit_bias),
-        ("user", request.user),
-        ("metadata", request.metadata),
-        (
-            "service_tier",
-            (
-                request.service_tier
-                if request.service_tier not in ("auto", "default", "standard_only")
-                else None
-            ),
-        ),
-        ("verbosity", request.verbosity),
-        ("prompt_cache_key", request.cache_key),
-    ):
+    # The vendors' usual tiers are what Google has anyway.
+    is_usual_tier = request.service_tier in ("auto", "default", "standard_only")
+    unknown = {
+        "logit_bias": request.sampling.logit_bias,
+        "user": request.user,
+        "metadata": request.metadata,
+        "service_tier": None if is_usual_tier else request.service_tier,
+        "verbosity": request.verbosity,
+        "prompt_cache_key": request.cache_key,
+    }
+    for path, value in unknown.items():
         if value:
             request.losses.add(path, "Google has no such parameter.")
-    if request.cache is not None or any(
-        getattr(b, "cache", None) for turn in request.turns for b in turn.blocks
-    ):
+    if request.cache is not None or has_cache_marks(request.turns):
         request.losses.add(
             "cache_control", "Google caches prompts by itself; the marks were dropped."
         )

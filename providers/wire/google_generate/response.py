@@ -33,6 +33,7 @@ from providers.wire.core.shape import count, objects, without
 from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.request_decode import decode_call, decode_part
 
+# https://ai.google.dev/api/generate-content#FinishReason, and Vertex AI's MODEL_ARMOR.
 _FILTERED: Final[tuple[str, ...]] = (
     "SAFETY",
     "RECITATION",
@@ -132,16 +133,21 @@ def _blocks(candidate: JsonObject) -> list[Block]:
             continue
         block = decode_part(part, f"parts[{index}]")
         last = blocks[-1] if blocks else None
-        if (
-            isinstance(block, Text | Thinking)
-            and type(last) is type(block)
-            and isinstance(last, Text | Thinking)
-        ):
-            last.text += block.text
-            last.signature = block.signature or last.signature
-        else:
+        if not _continues(last, block):
             blocks.append(block)
     return blocks
+
+
+def _continues(last: Block | None, block: Block) -> bool:
+    """Append a text or thought to the block before it. Return False if that is of another kind."""
+    if not isinstance(block, Text | Thinking) or not isinstance(last, Text | Thinking):
+        return False
+    if type(last) is not type(block):
+        return False
+    last.text += block.text
+    # A signature may come in a part of its own, with an empty text.
+    last.signature = block.signature or last.signature
+    return True
 
 
 def new_call_id() -> str:
@@ -152,7 +158,9 @@ def new_call_id() -> str:
 def decode_finish(candidate: JsonObject, called: bool) -> Finish:
     """Decode `finishReason`. Google says STOP for calls too."""
     raw = candidate.get("finishReason")
-    raw = _NUMBERED.get(raw, str(raw)) if isinstance(raw, int) else raw
+    # proto JSON allows an enum's number instead of its name.
+    if isinstance(raw, int):
+        raw = _NUMBERED.get(raw, str(raw))
     reason = _FINISH.get(str(raw), "other") if raw else "stop"
     if reason == "stop" and called:
         reason = "tool_calls"
@@ -168,20 +176,19 @@ def decode_usage(raw: Any) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     raw = camel(raw)
-    prompt, answer, thoughts, tools = (
-        count(raw.get(key))
-        for key in (
-            "promptTokenCount",
-            "candidatesTokenCount",
-            "thoughtsTokenCount",
-            "toolUsePromptTokenCount",
-        )
-    )
+    # https://ai.google.dev/api/generate-content#UsageMetadata
+    prompt = count(raw.get("promptTokenCount"))
+    tools = count(raw.get("toolUsePromptTokenCount"))
+    candidates = count(raw.get("candidatesTokenCount"))
+    thoughts = count(raw.get("thoughtsTokenCount"))
+    total_input = total_output = None
+    if prompt is not None:
+        total_input = prompt + (tools or 0)
+    if candidates is not None or thoughts is not None:
+        total_output = (candidates or 0) + (thoughts or 0)
     return Usage(
-        input_tokens=None if prompt is None else prompt + (tools or 0),
-        output_tokens=(
-            None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
-        ),
+        input_tokens=total_input,
+        output_tokens=total_output,
         cached_tokens=count(raw.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
         tool_input_tokens=tools,
@@ -192,16 +199,17 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
     """Encode `usageMetadata`."""
     if usage is None:
         return None
-    read, written, thoughts = (
-        usage.input_tokens or 0,
-        usage.output_tokens or 0,
-        usage.reasoning_tokens or 0,
-    )
-    # Where a provider counts reasoning apart (xAI), both figures are passed on as they are.
-    answer = written - thoughts if thoughts <= written else written
+    read = usage.input_tokens or 0
+    written = usage.output_tokens or 0
+    thoughts = usage.reasoning_tokens or 0
+    candidates = written
+    # A provider that counts reasoning apart (xAI) may report more of it than of output; then both
+    # figures are forwarded as they are.
+    if thoughts <= written:
+        candidates = written - thoughts
     body: JsonObject = {
         "promptTokenCount": read - (usage.tool_input_tokens or 0),
-        "candidatesTokenCount": answer,
+        "candidatesTokenCount": candidates,
         "totalTokenCount": read + written,
     }
     if thoughts:
@@ -220,16 +228,21 @@ def attach_citations(blocks: list[Block], grounding: Any) -> None:
     """
     if not isinstance(grounding, dict):
         return
+    texts = [block for block in blocks if isinstance(block, Text)]
+    if not texts:
+        return
+    # Offsets count bytes over all parts, and blocks are joined parts: the segment's text is
+    # searched instead.
     for citation in decode_grounding(grounding):
-        texts = [block for block in blocks if isinstance(block, Text)]
-        home = next(
-            (t for t in texts if citation.cited_text and citation.cited_text in t.text),
-            texts[0] if texts else None,
-        )
-        if home is not None:
-            if citation.cited_text and (start := home.text.find(citation.cited_text)) >= 0:
-                citation.start, citation.end = start, start + len(citation.cited_text)
-            home.citations.append(citation)
+        cited = citation.cited_text
+        if not cited:
+            texts[0].citations.append(citation)
+            continue
+        home = next((text for text in texts if cited in text.text), texts[0])
+        start = home.text.find(cited)
+        if start >= 0:
+            citation.start, citation.end = start, start + len(cited)
+        home.citations.append(citation)
 
 
 def decode_grounding(grounding: JsonObject) -> list[Citation]:
@@ -237,6 +250,8 @@ def decode_grounding(grounding: JsonObject) -> list[Citation]:
 
     Sources without a support cite the text as a unit.
     """
+    # https://ai.google.dev/gemini-api/docs/google-search#grounded-response: a support names a
+    # segment of the text and the indices of its sources.
     grounding = camel(grounding)
     chunks = [chunk for chunk in grounding.get("groundingChunks") or [] if isinstance(chunk, dict)]
     citations: list[Citation] = []
@@ -284,9 +299,12 @@ def _token(raw: JsonObject) -> JsonObject:
 
 def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     """Encode a `GenerateContentResponse` with one candidate."""
-    parts = [
-        part for block in response.blocks for part in encode_answer_block(block, response.losses)
-    ]
+    parts: list[JsonObject] = []
+    tokens: list[JsonObject] = []
+    for block in response.blocks:
+        parts.extend(encode_answer_block(block, response.losses))
+        if isinstance(block, Text):
+            tokens.extend(block.logprobs)
     candidate: JsonObject = {
         "content": {"role": "model", "parts": parts},
         "finishReason": encode_finish(response.finish, refused=refused(response.blocks)),
@@ -296,9 +314,6 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
         candidate["finishMessage"] = response.finish.detail
     if grounding := encode_grounding(response.blocks):
         candidate["groundingMetadata"] = grounding
-    tokens = [
-        token for block in response.blocks if isinstance(block, Text) for token in block.logprobs
-    ]
     if tokens:
         chosen = [{"token": t.get("token"), "logProbability": t.get("logprob")} for t in tokens]
         candidate["logprobsResult"] = {"chosenCandidates": chosen}
@@ -327,10 +342,10 @@ def refused(blocks: list[Block]) -> bool:
 
 def encode_finish(finish: Finish, *, refused: bool = False) -> str:
     """Encode `finishReason`: Google's own word unchanged, else the nearest."""
-    if finish.raw is not None and (
-        _FINISH.get(finish.raw) == finish.reason or finish.raw in _FINISH_OTHER
-    ):
-        return finish.raw
+    raw = finish.raw
+    if raw is not None and (raw in _FINISH_OTHER or _FINISH.get(raw) == finish.reason):
+        return raw
+    # OpenAI's refusals are a text of their own kind and end with `stop`.
     if refused and finish.reason == "stop":
         return "SAFETY"
     return _FINISH_REASON[finish.reason]
@@ -343,6 +358,7 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
     if isinstance(block, Text):
         return [{"text": block.text, **signed}]
     if isinstance(block, Thinking):
+        # `thoughtSignature` is Google's own; another vendor's would be refused in the next turn.
         own = signed if block.vendor == GOOGLE_GENERATE else {}
         return [{"text": block.text, "thought": True, **own}] if block.text or own else []
     if isinstance(block, ToolCall):
@@ -379,20 +395,23 @@ def encode_grounding(blocks: list[Block]) -> JsonObject:
             if not citation.url:
                 continue
             chunks.append({"web": {"uri": citation.url, "title": citation.title or ""}})
-            start, end = (
-                citation.start or 0,
-                len(block.text) if citation.end is None else citation.end,
-            )
-            before, cited = block.text[:start], block.text[start:end]
-            begin = offset + len(before.encode("utf-8", "surrogatepass"))
-            segment = {
-                "startIndex": begin,
-                "endIndex": begin + len(cited.encode("utf-8", "surrogatepass")),
-                "text": cited,
-            }
+            segment = _segment(block.text, citation, offset)
             supports.append({"segment": segment, "groundingChunkIndices": [len(chunks) - 1]})
-        offset += len(block.text.encode("utf-8", "surrogatepass"))
+        offset += _size(block.text)
     return {"groundingChunks": chunks, "groundingSupports": supports} if chunks else {}
+
+
+def _segment(text: str, citation: Citation, offset: int) -> JsonObject:
+    """Encode the cited part of a text; ("Grüße", 3 to 5, 0) → bytes 4 to 7."""
+    start = citation.start or 0
+    end = len(text) if citation.end is None else citation.end
+    cited = text[start:end]
+    begin = offset + _size(text[:start])
+    return {"startIndex": begin, "endIndex": begin + _size(cited), "text": cited}
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def decode_error(status: int, body: Any) -> Failure | None:

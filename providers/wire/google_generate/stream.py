@@ -107,11 +107,10 @@ class GoogleStreamDecoder:
         error = error if isinstance(error, dict) else {}
         status = count(error.get("code")) or 500
         kind = error.get("status")
-        return [
-            Failure(
-                str(error.get("message") or kind), status if 400 <= status <= 599 else 500, kind
-            )
-        ]
+        # `code` is an HTTP status; another number, such as a gRPC code, becomes 500.
+        if not 400 <= status <= 599:
+            status = 500
+        return [Failure(str(error.get("message") or kind), status, kind)]
 
     def _candidate(self, candidate: JsonObject, out: list[Event]) -> None:
         if candidate.get("index") not in (0, None):
@@ -136,16 +135,13 @@ class GoogleStreamDecoder:
             return
         if not block.text and not block.signature:
             return
+        # Google has no marks for blocks: one lasts until a part of another kind comes.
         if self._open is not type(block):
             self._close(out)
             self._open = type(block)
-            out.append(
-                BlockStart(
-                    Thinking("", vendor=GOOGLE_GENERATE)
-                    if isinstance(block, Thinking)
-                    else Text("")
-                )
-            )
+            is_thinking = isinstance(block, Thinking)
+            start = Thinking("", vendor=GOOGLE_GENERATE) if is_thinking else Text("")
+            out.append(BlockStart(start))
         if block.text:
             out.append(Delta(block.text))
         if block.signature:
@@ -153,6 +149,7 @@ class GoogleStreamDecoder:
 
     def _call(self, part: JsonObject, path: str, out: list[Event]) -> None:
         raw = camel(an_object(part["functionCall"], path))
+        # The usual call is complete in its part. With `streamFunctionCallArguments` it continues.
         if self._partial is None and not raw.get("willContinue") and "partialArgs" not in raw:
             self._called = True
             self._close(out)
@@ -210,6 +207,7 @@ class GoogleStreamEncoder:
         )
 
     def _frame(self, data: bytes) -> bytes:
+        # Google ends its SSE lines with CRLF.
         if not self._array:
             return b"data: " + data + b"\r\n\r\n"
         framed = self._separator + data
@@ -222,11 +220,10 @@ class GoogleStreamEncoder:
         return self._frame(dumps(envelope([candidate], self._model, self._id, self._usage)))
 
     def _on_start(self, event: Start) -> bytes:
-        self._id, self._model, self._usage = (
-            event.id,
-            event.model or self._context.model,
-            event.usage,
-        )
+        self._id = event.id
+        self._model = event.model or self._context.model
+        self._usage = event.usage
+        # Google's grammar has no start: id and model are in every chunk.
         return b""
 
     def _on_block_start(self, event: BlockStart) -> bytes:
@@ -285,6 +282,5 @@ class GoogleStreamEncoder:
         return self._chunk(parts, **more) + (b"]" if self._array else b"")
 
     def _on_failure(self, event: Failure) -> bytes:
-        return self._frame(error_body(GOOGLE_GENERATE, event.status, event.message)) + (
-            b"]" if self._array else b""
-        )
+        failed = self._frame(error_body(GOOGLE_GENERATE, event.status, event.message))
+        return failed + b"]" if self._array else failed

@@ -5,7 +5,7 @@ Source: OpenAI's OpenAPI file, `CreateChatCompletionRequest`.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from providers.base.names import OPENAI_CHAT
 from providers.wire.core.base import TargetInfo
@@ -22,8 +22,10 @@ from providers.wire.core.ir import (
     Thinking,
     Tool,
     ToolCall,
+    ToolChoice,
     ToolResult,
     Turn,
+    has_cache_marks,
 )
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import drop_none
@@ -81,11 +83,10 @@ def _limit_name(host: str) -> str:
 
     OpenAI's is newer; compatible servers are only sure to know the older one.
     """
-    return (
-        "max_completion_tokens"
-        if not host or host.endswith(("openai.com", "azure.com"))
-        else "max_tokens"
-    )
+    # https://platform.openai.com/docs/api-reference/chat/create: max_tokens is deprecated.
+    if not host or host.endswith(("openai.com", "azure.com")):
+        return "max_completion_tokens"
+    return "max_tokens"
 
 
 def _messages(request: Request) -> list[JsonObject]:
@@ -112,11 +113,7 @@ def _user(turn: Turn, messages: list[JsonObject], losses: Losses) -> None:
     for block in turn.blocks:
         if isinstance(block, ToolResult):
             messages.append(_tool_message(block, losses))
-            if found := [p for inner in result_media(block) if (p := media_part(inner, losses))]:
-                media.append(
-                    {"type": "text", "text": f"Content of the result of tool call {block.call_id}:"}
-                )
-                media.extend(found)
+            media.extend(_result_media(block, losses))
         elif (part := _part(block, losses)) is not None:
             parts.append(part)
     parts = media + parts
@@ -125,11 +122,22 @@ def _user(turn: Turn, messages: list[JsonObject], losses: Losses) -> None:
             return
         parts = [{"type": "text", "text": ""}]
     message: JsonObject = {"role": "user", "content": parts}
-    if all(part["type"] == "text" for part in parts) and len(parts) == 1:
+    # A single text may be a plain string, which compatible servers are sure to accept.
+    if len(parts) == 1 and parts[0]["type"] == "text":
         message["content"] = parts[0]["text"]
     if turn.name:
         message["name"] = turn.name
     messages.append(message)
+
+
+def _result_media(block: ToolResult, losses: Losses) -> list[JsonObject]:
+    """Encode a result's media for the user message after it: tool messages take text only."""
+    encoded = [media_part(inner, losses) for inner in result_media(block)]
+    found = [part for part in encoded if part]
+    if found:
+        text = f"Content of the result of tool call {block.call_id}:"
+        found.insert(0, {"type": "text", "text": text})
+    return found
 
 
 def _part(block: Block, losses: Losses) -> JsonObject | None:
@@ -202,33 +210,40 @@ def _tool_message(block: ToolResult, losses: Losses) -> JsonObject:
 
 def _assistant(turn: Turn, losses: Losses) -> JsonObject:
     message: JsonObject = {"role": "assistant"}
-    texts = [block.text for block in turn.blocks if isinstance(block, Text) and not block.refusal]
-    refusals = [block.text for block in turn.blocks if isinstance(block, Text) and block.refusal]
-    calls = [encode_call(block) for block in turn.blocks if isinstance(block, ToolCall)]
+    texts: list[str] = []
+    refusals: list[str] = []
+    calls: list[JsonObject] = []
+    for block in turn.blocks:
+        if isinstance(block, Text):
+            (refusals if block.refusal else texts).append(block.text)
+        elif isinstance(block, ToolCall):
+            calls.append(encode_call(block))
+        elif isinstance(block, Media):
+            losses.add("messages", "OpenAI takes no media from the assistant; it was dropped.")
     if texts or not (calls or refusals):
         message["content"] = "".join(texts)
     if refusals:
         message["refusal"] = "".join(refusals)
     if calls:
         message["tool_calls"] = calls
-    if any(isinstance(block, Media) for block in turn.blocks):
-        losses.add("messages", "OpenAI takes no media from the assistant; it was dropped.")
     if turn.name:
         message["name"] = turn.name
-    own = [
-        b.raw for b in turn.blocks if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw
-    ]
-    if own:
-        message["content"] = [*own, *({"type": "text", "text": text} for text in texts)]
-    reasoning = [
-        b.text
-        for b in turn.blocks
-        if isinstance(b, Thinking) and b.vendor == OPENAI_CHAT and b.raw is None
-    ]
-    if reasoning:  # only left here by a request that was Chat before
-        message["reasoning_content"] = "\n\n".join(reasoning)
+    _put_thoughts(message, turn, texts)
     message.update(turn.extras or {})
     return message
+
+
+def _put_thoughts(message: JsonObject, turn: Turn, texts: list[str]) -> None:
+    """Put reasoning back in the form it came in; only Chat requests have any left here."""
+    thoughts = [block for block in turn.blocks if isinstance(block, Thinking)]
+    own = [block for block in thoughts if block.vendor == OPENAI_CHAT]
+    # Mistral's content parts: https://docs.mistral.ai/capabilities/reasoning/
+    parts = [block.raw for block in own if block.raw]
+    if parts:
+        message["content"] = [*parts, *({"type": "text", "text": text} for text in texts)]
+    reasoning = [block.text for block in own if block.raw is None]
+    if reasoning:
+        message["reasoning_content"] = "\n\n".join(reasoning)
 
 
 def encode_call(block: ToolCall) -> JsonObject:
@@ -252,20 +267,22 @@ def _put_tools(body: JsonObject, request: Request) -> None:
     if not tools:
         return
     body["tools"] = tools
-    choice = request.tool_choice
-    if choice is not None and choice.mode != "tool" and not choice.names:
-        body["tool_choice"] = "required" if choice.mode == "any" else choice.mode
-    elif choice is not None and len(choice.names) == 1 and choice.mode == "tool":
-        body["tool_choice"] = {"type": "function", "function": {"name": choice.names[0]}}
-    elif choice is not None:
-        named = [{"type": "function", "function": {"name": name}} for name in choice.names]
-        mode = "required" if choice.mode in ("tool", "any") else "auto"
-        body["tool_choice"] = {
-            "type": "allowed_tools",
-            "allowed_tools": {"mode": mode, "tools": named},
-        }
+    if request.tool_choice is not None:
+        body["tool_choice"] = _choice(request.tool_choice)
     if request.parallel_tools is not None:
         body["parallel_tool_calls"] = request.parallel_tools
+
+
+def _choice(choice: ToolChoice) -> Any:
+    """Encode `tool_choice`: a word, one function, or a list of allowed ones."""
+    if choice.mode != "tool" and not choice.names:
+        return "required" if choice.mode == "any" else choice.mode
+    named = [{"type": "function", "function": {"name": name}} for name in choice.names]
+    if choice.mode == "tool" and len(named) == 1:
+        return named[0]
+    # https://platform.openai.com/docs/guides/function-calling#allowed-tools
+    mode = "required" if choice.mode in ("tool", "any") else "auto"
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}
 
 
 def _tool(tool: Tool, losses: Losses) -> JsonObject:
@@ -297,6 +314,7 @@ def put_sampling(body: JsonObject, request: Request, model: str | None, effort: 
     """Put temperature and top_p, which OpenAI's reasoning models refuse."""
     losses = request.losses
     temperature, top_p = request.sampling.temperature, request.sampling.top_p
+    # https://platform.openai.com/docs/guides/reasoning: other values than 1 are a 400.
     if openai_always_reasons(model) and effort != "none":
         if temperature not in (None, 1):
             losses.add("temperature", f"{model} takes no temperature.")
@@ -348,9 +366,7 @@ def put_shared(body: JsonObject, request: Request) -> None:
             body["metadata"] = request.metadata
         else:
             request.losses.add("metadata", "OpenAI's metadata holds strings only; it was dropped.")
-    if request.cache is not None or any(
-        block.cache for turn in request.turns for block in turn.blocks if hasattr(block, "cache")
-    ):
+    if request.cache is not None or has_cache_marks(request.turns):
         request.losses.add(
             "cache_control", "OpenAI caches prompts by itself; the marks were dropped."
         )

@@ -41,12 +41,13 @@ from providers.wire.core.shape import (
 )
 from providers.wire.openai_chat.request_encode import encode_call
 
+# https://platform.openai.com/docs/api-reference/chat/object; `eos` is Together's.
 _FINISH: Final[dict[str, FinishReason]] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
-    "eos": "stop",  # Together
+    "eos": "stop",
     "content_filter": "content_filter",
 }
 _FINISH_REASON: Final[dict[FinishReason, str]] = {
@@ -85,9 +86,8 @@ def decode_response(body: JsonObject) -> Response:
     if len(choices) > 1:
         response.losses.add("choices", f"Only the first of {len(choices)} choices is translated.")
     choice = choices[0]
-    message = an_object(
-        choice.get("message") or {}, "choices[0].message"
-    )  # Azure's filter leaves it out
+    # Azure's content filter leaves the message out.
+    message = an_object(choice.get("message") or {}, "choices[0].message")
     response.blocks = decode_message(message, choice)
     response.finish = decode_finish(choice.get("finish_reason"), response.blocks)
     text = next((block for block in response.blocks if isinstance(block, Text)), None)
@@ -98,14 +98,19 @@ def decode_response(body: JsonObject) -> Response:
 
 def _sources(body: JsonObject) -> list[Citation]:
     """Decode Perplexity's sources of a response: `search_results`, or bare `citations`."""
+    # https://docs.perplexity.ai/api-reference/chat-completions-post
     results = body.get("search_results")
     if isinstance(results, list) and results:
-        found = [
-            item for item in results if isinstance(item, dict) and isinstance(item.get("url"), str)
+        found = [item for item in results if isinstance(item, dict)]
+        return [
+            Citation(item["url"], maybe_string(item, "title"))
+            for item in found
+            if isinstance(item.get("url"), str)
         ]
-        return [Citation(item["url"], maybe_string(item, "title")) for item in found]
     urls = body.get("citations")
-    return [Citation(url) for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
+    if not isinstance(urls, list):
+        return []
+    return [Citation(url) for url in urls if isinstance(url, str)]
 
 
 def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
@@ -130,6 +135,7 @@ def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
         blocks.append(Text(refusal, refusal=True))
     for index, call in enumerate(objects(message.get("tool_calls") or [], "tool_calls")):
         blocks.append(_call(call, index))
+    # The deprecated form, which has no id.
     if isinstance(legacy := message.get("function_call"), dict):
         blocks.append(
             ToolCall("call_0", str(legacy.get("name")), str(legacy.get("arguments") or ""))
@@ -171,7 +177,10 @@ def decode_annotations(raw: Any) -> list[Citation]:
         return []
     citations = []
     for item in raw:
-        inner = item.get("url_citation", item) if isinstance(item, dict) else None
+        if not isinstance(item, dict):
+            continue
+        # OpenAI nests the fields, some compatible servers do not.
+        inner = item.get("url_citation", item)
         if isinstance(inner, dict) and isinstance(inner.get("url"), str):
             start, end = count(inner.get("start_index")), count(inner.get("end_index"))
             citations.append(
@@ -192,20 +201,21 @@ def decode_usage(raw: Any) -> Usage | None:
     """Decode usage. `prompt_tokens` includes cached tokens, `completion_tokens` reasoning."""
     if not isinstance(raw, dict):
         return None
-    prompt = raw.get("prompt_tokens_details") or {}
-    completion = raw.get("completion_tokens_details") or {}
-    cached = count(prompt.get("cached_tokens")) if isinstance(prompt, dict) else None
-    return Usage(
+    usage = Usage(
         input_tokens=count(raw.get("prompt_tokens")),
         output_tokens=count(raw.get("completion_tokens")),
-        cached_tokens=count(raw.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        cache_write_tokens=(
-            count(prompt.get("cache_write_tokens")) if isinstance(prompt, dict) else None
-        ),
-        reasoning_tokens=(
-            count(completion.get("reasoning_tokens")) if isinstance(completion, dict) else None
-        ),
     )
+    prompt = raw.get("prompt_tokens_details")
+    if isinstance(prompt, dict):
+        usage.cached_tokens = count(prompt.get("cached_tokens"))
+        usage.cache_write_tokens = count(prompt.get("cache_write_tokens"))
+    # DeepSeek: https://api-docs.deepseek.com/guides/kv_cache
+    if usage.cached_tokens is None:
+        usage.cached_tokens = count(raw.get("prompt_cache_hit_tokens"))
+    completion = raw.get("completion_tokens_details")
+    if isinstance(completion, dict):
+        usage.reasoning_tokens = count(completion.get("reasoning_tokens"))
+    return usage
 
 
 def encode_usage(usage: Usage | None) -> JsonObject | None:
@@ -241,9 +251,10 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
         "logprobs": None,
         "finish_reason": encode_finish(response.finish),
     }
-    tokens = [
-        token for block in response.blocks if isinstance(block, Text) for token in block.logprobs
-    ]
+    tokens: list[JsonObject] = []
+    for block in response.blocks:
+        if isinstance(block, Text):
+            tokens.extend(block.logprobs)
     if tokens:
         choice["logprobs"] = {"content": tokens, "refusal": None}
     body: JsonObject = {
@@ -261,45 +272,62 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
 
 
 def _message(blocks: list[Block], losses: Losses) -> JsonObject:
-    texts = [block for block in blocks if isinstance(block, Text) and not block.refusal]
-    refusals = [block.text for block in blocks if isinstance(block, Text) and block.refusal]
-    calls = [block for block in blocks if isinstance(block, ToolCall)]
-    content = "".join(block.text for block in texts)
-    message: JsonObject = {
-        "role": "assistant",
-        "content": content if texts or not (calls or refusals) else None,
-        "refusal": "".join(refusals) if refusals else None,
-    }
-    if reasoning := "\n\n".join(b.text for b in blocks if isinstance(b, Thinking) and b.text):
-        message["reasoning_content"] = reasoning
-    if calls:
-        message["tool_calls"] = [encode_call(call) for call in calls]
-    annotations = []
-    offset = 0
-    for block in texts:
-        annotations += [
-            a for c in block.citations if (a := encode_annotation(c, offset, len(block.text)))
-        ]
-        offset += len(block.text)
-    if annotations:
-        message["annotations"] = annotations
-    for other in blocks:
-        if isinstance(other, Media | Foreign) and not (
-            isinstance(other, Foreign) and other.vendor == OPENAI_CHAT
+    texts: list[Text] = []
+    refusals: list[str] = []
+    thoughts: list[str] = []
+    calls: list[JsonObject] = []
+    for block in blocks:
+        if isinstance(block, Text):
+            if block.refusal:
+                refusals.append(block.text)
+            else:
+                texts.append(block)
+        elif isinstance(block, Thinking):
+            if block.text:
+                thoughts.append(block.text)
+        elif isinstance(block, ToolCall):
+            calls.append(encode_call(block))
+        elif isinstance(block, Media) or (
+            isinstance(block, Foreign) and block.vendor != OPENAI_CHAT
         ):
-            losses.add("content", f"OpenAI Chat's answers have no {other.kind}.")
+            losses.add("content", f"OpenAI Chat's responses have no {block.kind}.")
+    # Both fields are required and null where they say nothing.
+    message: JsonObject = {"role": "assistant", "content": None, "refusal": None}
+    if texts or not (calls or refusals):
+        message["content"] = "".join(text.text for text in texts)
+    if refusals:
+        message["refusal"] = "".join(refusals)
+    if thoughts:
+        message["reasoning_content"] = "\n\n".join(thoughts)
+    if calls:
+        message["tool_calls"] = calls
+    if annotations := _annotations(texts):
+        message["annotations"] = annotations
     return message
+
+
+def _annotations(texts: list[Text]) -> list[JsonObject]:
+    """Encode the citations of the texts, with offsets into all of them joined."""
+    annotations: list[JsonObject] = []
+    offset = 0
+    for text in texts:
+        for citation in text.citations:
+            annotation = encode_annotation(citation, offset, len(text.text))
+            if annotation is not None:
+                annotations.append(annotation)
+        offset += len(text.text)
+    return annotations
 
 
 def encode_annotation(citation: Citation, offset: int, length: int) -> JsonObject | None:
     """Encode a `url_citation`; one without offsets covers its complete text block."""
     if not citation.url or not citation.url.startswith(("http://", "https://")):
         return None
-    start = offset + (citation.start if citation.start is not None else 0)
-    end = offset + (citation.end if citation.end is not None else length)
+    start = citation.start or 0
+    end = length if citation.end is None else citation.end
     inner = {
-        "start_index": start,
-        "end_index": end,
+        "start_index": offset + start,
+        "end_index": offset + end,
         "title": citation.title or "",
         "url": citation.url,
     }
@@ -311,19 +339,22 @@ def decode_error(status: int, body: Any) -> Failure | None:
 
     Those are `detail`, `message` or a bare string.
     """
-    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
     if isinstance(error, dict):
+        kind, code = _text_of(error, "type"), _text_of(error, "code")
         message = error.get("message") or error.get("type") or error.get("code")
-        kind, code, param = (error.get(key) for key in ("type", "code", "param"))
         return Failure(
-            str(message or "unknown error"),
-            status,
-            kind if isinstance(kind, str) else None,
-            code if isinstance(code, str) else None,
-            param if isinstance(param, str) else None,
+            str(message or "unknown error"), status, kind, code, _text_of(error, "param")
         )
-    body = body if isinstance(body, dict) else {}
+    # FastAPI's `detail` (vLLM), a bare `message`, or `error` as a string (Ollama).
     for value in (error, body.get("detail"), body.get("message")):
         if isinstance(value, str) and value:
             return Failure(value, status)
     return None
+
+
+def _text_of(error: JsonObject, key: str) -> str | None:
+    value = error.get(key)
+    return value if isinstance(value, str) else None

@@ -1,6 +1,7 @@
 """OpenAI Chat Completions streams: chunks ↔ events.
 
-Source: OpenAI's OpenAPI file, `CreateChatCompletionStreamResponse`.
+Source: OpenAI's OpenAPI file, `CreateChatCompletionStreamResponse`;
+https://platform.openai.com/docs/api-reference/chat-streaming.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class ChatStreamDecoder:
             return [failure]
         out: list[Event] = []
         choices = body.get("choices")
-        if not self._started and (choices or body.get("id")):  # Azure's first chunk has neither
+        # Azure's first chunk has results of its content filter alone, without id and choices.
+        if not self._started and (choices or body.get("id")):
             self._started = True
             out.append(Start(body.get("id"), body.get("model"), count(body.get("created"))))
         if choices:
@@ -96,9 +98,7 @@ class ChatStreamDecoder:
         return self._end() if self._finish is not None else [Failure(_CUT)]
 
     def _end(self) -> list[Event]:
-        """Return the end event. `[DONE]` or a finish reason is enough, as some servers leave one
-        out.
-        """
+        """Return the end event. `[DONE]` or a finish reason is enough; some servers omit one."""
         if not self._started:
             return [Failure(_CUT)]
         out: list[Event] = []
@@ -141,18 +141,18 @@ class ChatStreamDecoder:
 
     def _add(self, kind: str, text: str, out: list[Event], logprobs: Any = None) -> None:
         current = self._blocks.current
+        # Chat has no marks for blocks: one lasts until a delta of another kind comes. Texts have
+        # the key (kind, serial), calls their index.
         if not (isinstance(current, tuple) and current[0] == kind):
             if current is not None:
                 self._blocks.close_all(out)
                 self._calls.clear()
             self._serial += 1
             current = (kind, self._serial)
-            block = (
-                Thinking("", vendor=OPENAI_CHAT)
-                if kind == "thinking"
-                else Text("", refusal=kind == "refusal")
-            )
-            self._blocks.open(current, block, out)
+            if kind == "thinking":
+                self._blocks.open(current, Thinking("", vendor=OPENAI_CHAT), out)
+            else:
+                self._blocks.open(current, Text("", refusal=kind == "refusal"), out)
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
         self._blocks.add(current, Delta(text, tokens or None), out)
 
@@ -161,11 +161,13 @@ class ChatStreamDecoder:
         custom = call.get("custom")
         function = custom if isinstance(custom, dict) else call.get("function") or {}
         text = function.get("input" if custom else "arguments")
-        fresh = isinstance(call.get("id"), str) and call["id"] and function.get("name")
-        if fresh and index in self._calls:
+        # Only the first chunk of a call has its id and its name; some servers repeat them.
+        names_call = isinstance(call.get("id"), str) and call["id"] and function.get("name")
+        if names_call and index in self._calls:
             index = self._next_index(call["id"], index)
         if index not in self._calls:
             self._open_call(call, function, index, bool(custom), out)
+        # Some compatible servers send the arguments as an object, all at once.
         if isinstance(text, dict):
             text = dumps(text).decode()
         if text:
@@ -177,18 +179,19 @@ class ChatStreamDecoder:
 
         Servers that give every call index 0 mean a new one when the id changes.
         """
-        known = [
-            block for block in self._called if isinstance(block, ToolCall) and block.id == call_id
-        ]
-        return index if known else max(self._calls) + 1
+        for block in self._called:
+            if isinstance(block, ToolCall) and block.id == call_id:
+                return index
+        return max(self._calls) + 1
 
     def _open_call(
         self, call: JsonObject, function: JsonObject, index: int, custom: bool, out: list[Event]
     ) -> None:
         current = self._blocks.current
-        if isinstance(current, tuple) or (
-            isinstance(current, int) and _complete(self._calls.get(current, ""))
-        ):
+        # A call follows: text before it has ended, and so has a call whose arguments are complete.
+        # An incomplete one may continue, as calls may come interleaved.
+        is_text = isinstance(current, tuple)
+        if is_text or (isinstance(current, int) and _complete(self._calls.get(current, ""))):
             self._blocks.close(current, out)
         call_id = call.get("id") or f"call_{secrets.token_hex(8)}"
         block = ToolCall(
@@ -281,21 +284,15 @@ class ChatStreamEncoder:
         self._length = 0
         first = b""
         if isinstance(block, Thinking):
-            again = self._thought
             self._key = "reasoning_content"
-            first = (
-                self._chunk({"reasoning_content": "\n\n"}) if again and not block.redacted else b""
-            )
+            # Chat has one reasoning text; buffered, the blocks are joined the same way.
+            if self._thought and not block.redacted:
+                first = self._chunk({"reasoning_content": "\n\n"})
         elif isinstance(block, ToolCall):
             self._call_index += 1
             function = {"name": block.name, "arguments": ""}
-            call = {
-                "index": self._call_index,
-                "id": block.id,
-                "type": "function",
-                "function": function,
-            }
-            first = self._chunk({"tool_calls": [call]})
+            call = {"index": self._call_index, "id": block.id, "type": "function"}
+            first = self._chunk({"tool_calls": [{**call, "function": function}]})
         elif isinstance(block, Text):
             self._key = "refusal" if block.refusal else "content"
         return first
@@ -330,6 +327,8 @@ class ChatStreamEncoder:
 
     def _on_end(self, event: End) -> bytes:
         last = self._chunk({}, encode_finish(event.finish))
+        # Usage comes after the finish reason, in a chunk without choices:
+        # https://platform.openai.com/docs/api-reference/chat/create (stream_options)
         if self._with_usage and (usage := encode_usage(self._usage)) is not None:
             last += b"data: " + dumps({**self._base, "choices": [], "usage": usage}) + b"\n\n"
         return last + b"data: [DONE]\n\n"

@@ -294,8 +294,9 @@ def decode_reasoning(item: JsonObject, path: str) -> Thinking:
     )
     encrypted = item.get("encrypted_content")
     if isinstance(encrypted, str) and (sealed := unseal(encrypted)):
-        vendor, signature, block_id, redacted = sealed
-        return Thinking(text, signature or None, vendor, redacted, block_id)
+        # Another vendor's reasoning, sealed in an earlier response of ours.
+        signature = sealed.signature or None
+        return Thinking(text, signature, sealed.vendor, sealed.redacted, sealed.block_id)
     own = encrypted if isinstance(encrypted, str) and encrypted else None
     return Thinking(text, own, OPENAI_RESPONSES, id=maybe_string(item, "id"), raw=item)
 

@@ -16,11 +16,13 @@ from providers.wire.core.ir import (
     Losses,
     Media,
     OutputFormat,
+    Reasoning,
     Request,
     Text,
     Thinking,
     Tool,
     ToolCall,
+    ToolChoice,
     ToolResult,
     Turn,
 )
@@ -32,8 +34,18 @@ from providers.wire.rules.pairing import result_text
 from providers.wire.rules.reasoning import openai_always_reasons, to_effort
 from providers.wire.rules.schema import function_schema
 
+# Smaller limits are a 400: https://platform.openai.com/docs/api-reference/responses/create
 _MIN_TOKENS: Final = 16
 _ENCRYPTED: Final = "reasoning.encrypted_content"
+_NO_PARAMETER: Final = (
+    "stop",
+    "top_k",
+    "seed",
+    "logit_bias",
+    "frequency_penalty",
+    "presence_penalty",
+    "candidates",
+)
 
 
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
@@ -54,6 +66,8 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     put_sampling(body, request, model, body.get("reasoning", {}).get("effort"))
     body.update(drop_none({"user": request.user, "prompt_cache_key": request.cache_key}))
     put_shared(body, request)
+    # OpenAI stores responses for 30 days unless told otherwise:
+    # https://platform.openai.com/docs/api-reference/responses/create
     if not own:
         body["store"] = bool(request.store)
     elif request.store is not None:
@@ -68,18 +82,12 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
 
 def _put_losses(request: Request) -> None:
     sampling = request.sampling
-    for name in (
-        "stop",
-        "top_k",
-        "seed",
-        "logit_bias",
-        "frequency_penalty",
-        "presence_penalty",
-        "candidates",
-    ):
+    for name in _NO_PARAMETER:
         value = getattr(sampling, name)
-        if value not in (None, [], 0) and not (name == "candidates" and value == 1):
-            request.losses.add(name, "OpenAI Responses has no such parameter.")
+        # One candidate is what every vendor returns anyway.
+        if value in (None, [], 0) or (name == "candidates" and value == 1):
+            continue
+        request.losses.add(name, "OpenAI Responses has no such parameter.")
 
 
 def _input(request: Request) -> list[JsonObject]:
@@ -89,6 +97,8 @@ def _input(request: Request) -> list[JsonObject]:
             for block in turn.blocks:
                 _assistant_block(block, items, request.losses)
         elif turn.role == "system":
+            # `developer` is the newer name of a system message in mid-conversation:
+            # https://platform.openai.com/docs/guides/text#message-roles-and-instruction-following
             text = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Text))
             if text:
                 items.append({"role": "developer", "content": text})
@@ -114,16 +124,24 @@ def _assistant_block(block: Block, items: list[JsonObject], losses: Losses) -> N
 
 def encode_call_item(block: ToolCall) -> JsonObject:
     """Encode a `function_call` or `custom_tool_call` item of the input."""
-    arguments = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
-    kind = "custom_tool_call" if block.custom else "function_call"
-    item: JsonObject = {"type": kind, "call_id": block.id, "name": block.name}
-    item["input" if block.custom else "arguments"] = arguments or ("" if block.custom else "{}")
+    arguments = block.arguments
+    if not isinstance(arguments, str):
+        arguments = dumps_text(arguments)
+    item: JsonObject
+    if block.custom:
+        item = {"type": "custom_tool_call", "call_id": block.id, "name": block.name}
+        item["input"] = arguments
+    else:
+        item = {"type": "function_call", "call_id": block.id, "name": block.name}
+        # An empty text is no JSON, which the parser of the server refuses.
+        item["arguments"] = arguments or "{}"
     return {**item, **drop_none({"namespace": block.namespace, "id": block.item_id})}
 
 
 def _reasoning_item(block: Thinking) -> JsonObject | None:
     if block.raw is not None and block.vendor == OPENAI_RESPONSES:
         return block.raw
+    # Without its encrypted content OpenAI looks the item up in its store and finds none.
     if block.vendor != OPENAI_RESPONSES or not block.signature:
         return None
     summary = [{"type": "summary_text", "text": block.text}] if block.text else []
@@ -146,8 +164,11 @@ def _user(turn: Turn, items: list[JsonObject], losses: Losses) -> None:
         if any(isinstance(block, ToolResult) for block in turn.blocks):
             return
         parts = [{"type": "input_text", "text": ""}]
-    plain = len(parts) == 1 and parts[0]["type"] == "input_text"
-    items.append({"role": "user", "content": parts[0]["text"] if plain else parts})
+    content: Any = parts
+    # A single text may be a plain string, which compatible servers are sure to accept.
+    if len(parts) == 1 and parts[0]["type"] == "input_text":
+        content = parts[0]["text"]
+    items.append({"role": "user", "content": content})
 
 
 def _part(block: Block, losses: Losses) -> JsonObject | None:
@@ -187,13 +208,27 @@ def _output_item(block: ToolResult, losses: Losses) -> JsonObject:
     if block.is_error:
         losses.add("messages", "OpenAI has no mark for a failed tool; its text alone says so.")
     output: Any = result_text(block)
+    # A list of parts is only needed for media.
     if any(isinstance(inner, Media) for inner in block.content):
-        output = [part for inner in block.content if (part := _part(inner, losses)) is not None]
+        parts = [_part(inner, losses) for inner in block.content]
+        output = [part for part in parts if part is not None]
     kind = "custom_tool_call_output" if block.custom else "function_call_output"
     return {"type": kind, "call_id": block.call_id, "output": output}
 
 
 def _put_tools(body: JsonObject, request: Request) -> None:
+    tools = _tools(request)
+    if not tools:
+        return
+    body["tools"] = tools
+    if request.tool_choice is not None:
+        body["tool_choice"] = _choice(request.tool_choice, request.tools)
+    if request.parallel_tools is not None:
+        body["parallel_tool_calls"] = request.parallel_tools
+
+
+def _tools(request: Request) -> list[JsonObject]:
+    """Encode the tools; those of one namespace share an entry where its first one was."""
     tools: list[JsonObject] = []
     namespaces: dict[str, list[JsonObject]] = {}
     for tool in request.tools:
@@ -206,30 +241,28 @@ def _put_tools(body: JsonObject, request: Request) -> None:
             namespaces[tool.namespace].append(encode_tool(tool, request.losses))
         else:
             tools.append(encode_tool(tool, request.losses))
-    if not tools:
-        return
-    body["tools"] = tools
-    choice = request.tool_choice
-    if choice is not None and choice.mode != "tool" and not choice.names:
-        body["tool_choice"] = "required" if choice.mode == "any" else choice.mode
-    elif choice is not None and len(choice.names) == 1 and choice.mode == "tool":
-        body["tool_choice"] = _named(choice.names[0], request.tools)
-    elif choice is not None:
-        named = [_named(name, request.tools) for name in choice.names]
-        mode = "required" if choice.mode in ("tool", "any") else "auto"
-        body["tool_choice"] = {"type": "allowed_tools", "mode": mode, "tools": named}
-    if request.parallel_tools is not None:
-        body["parallel_tool_calls"] = request.parallel_tools
+    return tools
+
+
+def _choice(choice: ToolChoice, tools: list[Tool]) -> Any:
+    """Encode `tool_choice`: a word, one tool, or a list of allowed tools."""
+    if choice.mode != "tool" and not choice.names:
+        return "required" if choice.mode == "any" else choice.mode
+    if choice.mode == "tool" and len(choice.names) == 1:
+        return _named(choice.names[0], tools)
+    # https://platform.openai.com/docs/guides/function-calling#allowed-tools
+    named = [_named(name, tools) for name in choice.names]
+    mode = "required" if choice.mode in ("tool", "any") else "auto"
+    return {"type": "allowed_tools", "mode": mode, "tools": named}
 
 
 def _named(name: str, tools: list[Tool]) -> JsonObject:
-    for tool in tools:
-        if tool.name == name:
-            return (
-                {"type": name}
-                if tool.raw is not None
-                else {"type": "custom" if tool.custom else "function", "name": name}
-            )
+    found = next((tool for tool in tools if tool.name == name), None)
+    # OpenAI's own tools are chosen by their type and have no name.
+    if found is not None and found.raw is not None:
+        return {"type": name}
+    if found is not None and found.custom:
+        return {"type": "custom", "name": name}
     return {"type": "function", "name": name}
 
 
@@ -277,20 +310,20 @@ def _format(output: OutputFormat) -> JsonObject:
 
 
 def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: bool) -> None:
-    include = [] if own else list(filter(None, [_logprobs_include(request)]))
     effort = to_effort(request.reasoning, model, request.losses)
-    reasoning: JsonObject = {"effort": effort} if effort else {}
     wanted = request.reasoning
-    if wanted is not None and effort != "none":
-        summary = wanted.summary or (
-            "auto" if wanted.include and (effort or openai_always_reasons(model)) else None
-        )
-        if summary:
-            reasoning["summary"] = summary
+    reasoning: JsonObject
+    include: list[str] = []
     if own:
-        reasoning = {**(wanted.raw or {})} if wanted is not None else {}
-    elif openai_always_reasons(model) or (reasoning and effort != "none"):
-        include.append(_ENCRYPTED)
+        reasoning = dict(wanted.raw or {}) if wanted is not None else {}
+    else:
+        reasoning = _reasoning(wanted, effort, model)
+        if request.sampling.logprobs:
+            include.append("message.output_text.logprobs")
+        # Nothing is stored, so the reasoning comes back encrypted and the client returns it:
+        # https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
+        if openai_always_reasons(model) or (reasoning and effort != "none"):
+            include.append(_ENCRYPTED)
     if reasoning:
         body["reasoning"] = reasoning
     if include:
@@ -299,5 +332,14 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: b
         body["top_logprobs"] = request.sampling.top_logprobs
 
 
-def _logprobs_include(request: Request) -> str | None:
-    return "message.output_text.logprobs" if request.sampling.logprobs else None
+def _reasoning(wanted: Reasoning | None, effort: str | None, model: str | None) -> JsonObject:
+    reasoning: JsonObject = {"effort": effort} if effort else {}
+    if wanted is None or effort == "none":
+        return reasoning
+    summary = wanted.summary
+    # OpenAI shows reasoning only as a summary, and refuses the field for models without any.
+    if not summary and wanted.include and (effort or openai_always_reasons(model)):
+        summary = "auto"
+    if summary:
+        reasoning["summary"] = summary
+    return reasoning

@@ -1,4 +1,8 @@
-"""OpenAI Responses streams → events. Source: OpenAI's OpenAPI file, `ResponseStreamEvent`."""
+"""OpenAI Responses streams → events.
+
+Source: OpenAI's OpenAPI file, `ResponseStreamEvent`;
+https://platform.openai.com/docs/api-reference/responses-streaming.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +87,8 @@ class ResponsesStreamDecoder:
             return []
         body = an_object(loads(event.data), "event")
         out: list[Event] = []
+        # `response.created` carries id and model; any event with a response will do, because some
+        # compatible servers leave it out.
         if not self._started and isinstance(body.get("response"), dict):
             self._start(body["response"], out)
         if handler := self._handlers.get(body.get("type") or event.event):
@@ -117,12 +123,14 @@ class ResponsesStreamDecoder:
         if item.get("type") in ("function_call", "custom_tool_call"):
             block = decode_item(item, "item")
             assert isinstance(block, ToolCall)  # noqa: S101 - decode_item's own rule
-            first, block.arguments = block.arguments, ""
+            # OpenAI starts with empty arguments, compatible servers may send all at once.
+            first, block.arguments = str(block.arguments), ""
             self._called.append(block)
             self._open(key, block, out)
-            self._add(key, str(first), out)
+            self._add(key, first, out)
         elif item.get("type") == "reasoning":
-            self._open(key, Thinking("", None, OPENAI_RESPONSES, id=maybe_string(item, "id")), out)
+            block = Thinking("", None, OPENAI_RESPONSES, id=maybe_string(item, "id"))
+            self._open(key, block, out)
 
     def _part_added(self, body: JsonObject, out: list[Event]) -> None:
         part = an_object(body.get("part"), "part")
@@ -133,6 +141,7 @@ class ResponsesStreamDecoder:
 
     def _text_delta(self, body: JsonObject, out: list[Event]) -> None:
         key = (body.get("output_index"), body.get("content_index"))
+        # Servers that skip `content_part.added` begin a part with its first delta.
         if not self._blocks.is_open(key):
             self._open(key, Text("", refusal=body["type"] == "response.refusal.delta"), out)
         self._add(key, a_string(body.get("delta"), "delta"), out, body.get("logprobs"))
@@ -142,6 +151,7 @@ class ResponsesStreamDecoder:
 
     def _summary_part(self, body: JsonObject, out: list[Event]) -> None:
         key = (body.get("output_index"),)
+        # A reasoning item has several summaries; buffered, they are joined the same way.
         if self._lengths.get(key):
             self._add(key, "\n\n", out)
 
@@ -161,6 +171,7 @@ class ResponsesStreamDecoder:
         if kind == "message":
             self._close_parts(index, out)
             return
+        # Items of the vendor's own tools have no deltas we know: they open when they are done.
         if not self._blocks.is_open(key):
             if kind in ("function_call", "custom_tool_call", "reasoning"):
                 self._item_added(body, out)
@@ -172,28 +183,32 @@ class ResponsesStreamDecoder:
     def _complete_item(self, key: Hashable, item: JsonObject, out: list[Event]) -> None:
         """Add what a server only sends at an item's end: arguments, summary, encrypted content."""
         block = decode_item(item, "item")
-        if self._lengths.get(key) == 0 and isinstance(block, ToolCall | Thinking):
-            self._add(key, str(block.arguments) if isinstance(block, ToolCall) else block.text, out)
-        if isinstance(block, Thinking) and block.signature and block.vendor is not None:
-            self._blocks.add(key, SignatureDelta(block.signature, block.vendor), out)
+        had_no_delta = self._lengths.get(key) == 0
+        if isinstance(block, ToolCall):
+            if had_no_delta:
+                self._add(key, str(block.arguments), out)
+        elif isinstance(block, Thinking):
+            if had_no_delta:
+                self._add(key, block.text, out)
+            # The encrypted content only comes with `output_item.done`.
+            if block.signature and block.vendor is not None:
+                self._blocks.add(key, SignatureDelta(block.signature, block.vendor), out)
 
     def _close_parts(self, index: Any, out: list[Event]) -> None:
         for key in list(self._lengths):
-            if (
-                isinstance(key, tuple)
-                and len(key) == 2
-                and key[0] == index
-                and self._blocks.is_open(key)
-            ):
+            is_part = isinstance(key, tuple) and len(key) == 2 and key[0] == index
+            if is_part and self._blocks.is_open(key):
                 self._blocks.close(key, out)
 
     def _terminal(self, body: JsonObject, out: list[Event]) -> None:
         response = an_object(body.get("response"), "response")
         self._blocks.close_all(out)
         blocks = self._called
+        # A stream without items has everything in its last event.
         if not self._seen_any and response.get("output"):
             blocks = decode_output(response["output"])
-            out.extend(event for block in blocks for event in whole(block))
+            for block in blocks:
+                out.extend(whole(block))
         if (usage := decode_usage(response.get("usage"))) is not None:
             out.append(UsageUpdate(usage))
         self._done = True
@@ -209,9 +224,12 @@ class ResponsesStreamDecoder:
         )
 
     def _error(self, body: JsonObject, out: list[Event]) -> None:
-        inner = body.get("error") if isinstance(body.get("error"), dict) else body
-        code = (inner or {}).get("code")
-        code = code if isinstance(code, str) else None
+        # OpenAI has the fields in the event itself, some servers nest them as in an error body.
+        nested = body.get("error")
+        inner = nested if isinstance(nested, dict) else body
+        code = inner.get("code")
+        if not isinstance(code, str):
+            code = None
         self._done = True
-        message = str((inner or {}).get("message") or code or "unknown error")
+        message = str(inner.get("message") or code or "unknown error")
         out.append(Failure(message, _STATUS_OF_CODE.get(str(code), 500), code=code))

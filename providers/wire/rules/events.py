@@ -31,26 +31,49 @@ def whole(block: Block) -> list[Event]:
 
     A text that became a delta is removed from the block.
     """
-    events: list[Event] = [BlockStart(block)]
     if isinstance(block, Text):
-        events += [Delta(block.text, block.logprobs or None)] if block.text else []
-        events += [CitationDelta(citation) for citation in block.citations]
-        start: Block = Text("", block.refusal, signature=block.signature)
-    elif isinstance(block, Thinking) and not block.redacted:
-        events += [Delta(block.text)] if block.text else []
-        if block.signature and block.vendor is not None:
-            events.append(SignatureDelta(block.signature, block.vendor))
-        start = Thinking("", None, block.vendor, id=block.id)
-    elif isinstance(block, ToolCall):
-        text = block.arguments if isinstance(block.arguments, str) else dumps_text(block.arguments)
-        events += [Delta(text)] if text else []
-        start = ToolCall(
-            block.id, block.name, "", block.namespace, block.custom, block.signature, block.item_id
-        )
-    else:
-        start = block
-    events[0] = BlockStart(start)
-    return [*events, BlockStop()]
+        return _text_events(block)
+    if isinstance(block, Thinking) and not block.redacted:
+        return _thinking_events(block)
+    if isinstance(block, ToolCall):
+        return _call_events(block)
+    # Media, foreign blocks and redacted reasoning have no deltas in any grammar.
+    return [BlockStart(block), BlockStop()]
+
+
+def _text_events(block: Text) -> list[Event]:
+    events: list[Event] = [BlockStart(Text("", block.refusal, signature=block.signature))]
+    if block.text:
+        events.append(Delta(block.text, block.logprobs or None))
+    # Citations follow the text: their offsets point into it.
+    events += [CitationDelta(citation) for citation in block.citations]
+    events.append(BlockStop())
+    return events
+
+
+def _thinking_events(block: Thinking) -> list[Event]:
+    events: list[Event] = [BlockStart(Thinking("", None, block.vendor, id=block.id))]
+    if block.text:
+        events.append(Delta(block.text))
+    # A signature signs the text before it, so grammars send it last.
+    if block.signature and block.vendor is not None:
+        events.append(SignatureDelta(block.signature, block.vendor))
+    events.append(BlockStop())
+    return events
+
+
+def _call_events(block: ToolCall) -> list[Event]:
+    start = ToolCall(
+        block.id, block.name, "", block.namespace, block.custom, block.signature, block.item_id
+    )
+    events: list[Event] = [BlockStart(start)]
+    text = block.arguments
+    if not isinstance(text, str):
+        text = dumps_text(text)
+    if text:
+        events.append(Delta(text))
+    events.append(BlockStop())
+    return events
 
 
 def of_response(response: Response) -> list[Event]:

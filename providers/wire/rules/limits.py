@@ -1,7 +1,9 @@
 """Rate-limit and request-id headers under the names that the client's SDK reads.
 
-Sources: Anthropic "Rate limits" (RFC 3339 resets), OpenAI "Rate limits in headers" (durations such
-as `6m0s`), Google's `RetryInfo` in an error's details.
+Sources: Anthropic "Rate limits" (RFC 3339 resets), https://docs.anthropic.com/en/api/rate-limits;
+OpenAI "Rate limits in headers" (durations such as `6m0s`),
+https://platform.openai.com/docs/guides/rate-limits; Google's `RetryInfo` in an error's details,
+https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto.
 """
 
 from __future__ import annotations
@@ -36,10 +38,12 @@ def seconds_of(duration: str) -> float | None:
     text = duration.strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    pieces = _DURATION.findall(text)
-    if not pieces or "".join(number + unit for number, unit in pieces) != text:
+    # "1h2m3.5s" → ("1", "h"), ("2", "m"), ("3.5", "s")
+    parts = _DURATION.findall(text)
+    understood = "".join(number + unit for number, unit in parts)
+    if not parts or understood != text:
         return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in pieces)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 def translate_headers(
@@ -49,39 +53,43 @@ def translate_headers(
 
     `now_s` is Unix time, for resets that one vendor gives as a time and the other as a duration.
     """
-    found: list[Pair] = []
-    for name, value in headers:
-        found.extend(_renamed(name.lower(), name, value, src, dst, now_s))
-    return found
-
-
-def _renamed(
-    lower: str, name: str, value: str, src: WireFormatName, dst: WireFormatName, now_s: float
-) -> list[Pair]:
     if src == ANTHROPIC_MESSAGES and dst in _OPENAI_FAMILY:
-        if match := _ANTHROPIC.fullmatch(lower):
-            kind, field = match.groups()
-            if kind in ("requests", "tokens"):
-                return [
-                    (
-                        f"x-ratelimit-{field}-{kind}",
-                        _to_duration(value, now_s) if field == "reset" else value,
-                    )
-                ]
-        if lower == "request-id":
-            return [("x-request-id", value)]
+        return [_for_openai(name, value, now_s) for name, value in headers]
     if src in _OPENAI_FAMILY and dst == ANTHROPIC_MESSAGES:
-        if match := _OPENAI.fullmatch(lower):
-            field, kind = match.groups()
-            return [
-                (
-                    f"anthropic-ratelimit-{kind}-{field}",
-                    _to_moment(value, now_s) if field == "reset" else value,
-                )
-            ]
-        if lower == "x-request-id":
-            return [("request-id", value)]
-    return [(name, value)]
+        return [_for_anthropic(name, value, now_s) for name, value in headers]
+    return list(headers)
+
+
+def _for_openai(name: str, value: str, now_s: float) -> Pair:
+    """Rename an Anthropic header.
+
+    anthropic-ratelimit-tokens-reset: 2026-01-01T00:00:09Z → x-ratelimit-reset-tokens: 9s
+    """
+    lower = name.lower()
+    if lower == "request-id":
+        return "x-request-id", value
+    match = _ANTHROPIC.fullmatch(lower)
+    # OpenAI has one limit for tokens; Anthropic's for input and output stay under their names.
+    if match is None or match[1] not in ("requests", "tokens"):
+        return name, value
+    kind, field = match.groups()
+    if field == "reset":
+        value = _to_duration(value, now_s)
+    return f"x-ratelimit-{field}-{kind}", value
+
+
+def _for_anthropic(name: str, value: str, now_s: float) -> Pair:
+    """Rename an OpenAI header; the inverse of `_for_openai`."""
+    lower = name.lower()
+    if lower == "x-request-id":
+        return "request-id", value
+    match = _OPENAI.fullmatch(lower)
+    if match is None:
+        return name, value
+    field, kind = match.groups()
+    if field == "reset":
+        value = _to_moment(value, now_s)
+    return f"anthropic-ratelimit-{kind}-{field}", value
 
 
 def _to_duration(moment: str, now_s: float) -> str:
@@ -94,6 +102,7 @@ def _to_duration(moment: str, now_s: float) -> str:
 
 def _to_moment(duration: str, now_s: float) -> str:
     seconds = seconds_of(duration)
+    # Beyond 30 years it is no duration, and datetime may overflow.
     if seconds is None or seconds > 10**9:
         return duration
     return datetime.fromtimestamp(now_s + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -110,11 +119,17 @@ def retry_after_s(body: bytes, src: WireFormatName) -> float | None:
         parsed: Any = loads(body)
     except (ValueError, RecursionError):
         return None
-    parsed = parsed[0] if isinstance(parsed, list) and parsed else parsed
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    details = error.get("details") if isinstance(error, dict) else None
-    for detail in details if isinstance(details, list) else []:
+    # Without `alt=sse` a stream's error is the only entry of an array.
+    if isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
+    for detail in _details(parsed):
         if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("RetryInfo"):
             delay = detail.get("retryDelay")
             return seconds_of(delay) if isinstance(delay, str) else None
     return None
+
+
+def _details(body: Any) -> list[Any]:
+    error = body.get("error") if isinstance(body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    return details if isinstance(details, list) else []

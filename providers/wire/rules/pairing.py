@@ -26,29 +26,31 @@ def merged(turns: list[Turn]) -> list[Turn]:
 
 
 def paired(turns: list[Turn], losses: Losses) -> list[Turn]:
-    """Return the turns with each call's result in the turn after it; see the module's text."""
-    result: list[Turn] = []
+    """Return the turns with each call's result in the turn after it.
+
+    assistant[call 1, call 2], user["wait"], user[result 2] →
+    assistant[call 1, call 2], user[no result for 1, result 2, "wait"]
+    """
     turns = merged(turns)
+    # Nearly every history is in order; the check is cheaper than building new turns.
     if _in_order(turns):
         return turns
-    position = 0
-    while position < len(turns):
-        turn = turns[position]
-        position += 1
-        group_start = position
-        if turn.role == "assistant":
-            result.append(turn)
-        else:
-            group_start -= 1
-        while position < len(turns) and turns[position].role != "assistant":
-            position += 1
-        calls = (
-            [block for block in turn.blocks if isinstance(block, ToolCall)]
-            if turn.role == "assistant"
-            else []
-        )
-        result.extend(_answers(calls, turns[group_start:position], losses))
+    result: list[Turn] = []
+    calls: list[ToolCall] = []
+    group: list[Turn] = []
+    for turn in turns:
+        if turn.role != "assistant":
+            group.append(turn)
+            continue
+        result.extend(_results_first(calls, group, losses))
+        result.append(turn)
+        calls, group = _calls_of(turn), []
+    result.extend(_results_first(calls, group, losses))
     return result
+
+
+def _calls_of(turn: Turn) -> list[ToolCall]:
+    return [block for block in turn.blocks if isinstance(block, ToolCall)]
 
 
 def _in_order(turns: list[Turn]) -> bool:
@@ -56,32 +58,72 @@ def _in_order(turns: list[Turn]) -> bool:
     calls: list[ToolCall] = []
     for turn in turns:
         if turn.role == "user":
-            for index, block in enumerate(turn.blocks):
-                if type(block) is ToolResult:
-                    if index >= len(calls) or block.call_id != calls[index].id:
-                        return False
-                elif index < len(calls):
-                    return False
-            if len(turn.blocks) < len(calls) or (
-                len(calls) > 1 and len({call.id for call in calls}) < len(calls)
-            ):
+            if not _begins_with_results(turn.blocks, calls):
                 return False
             calls = []
         elif calls:
             return False
         elif turn.role == "assistant":
-            calls = [block for block in turn.blocks if isinstance(block, ToolCall)]
+            calls = _calls_of(turn)
     return True
 
 
-def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[Turn]:
+def _begins_with_results(blocks: list[Block], calls: list[ToolCall]) -> bool:
+    """Return whether the results of the calls, in their order, are the first blocks, and no others.
+
+    A loop without `zip`: long histories make this the hottest part of a request's translation.
+    """
+    count = len(calls)
+    if len(blocks) < count:
+        return False
+    for index, block in enumerate(blocks):
+        is_result = type(block) is ToolResult
+        if is_result != (index < count):
+            return False
+        if is_result and block.call_id != calls[index].id:  # type: ignore[union-attr]
+            return False
+    # Two calls with one id cannot be told apart by their results.
+    return count < 2 or len({call.id for call in calls}) == count
+
+
+def _results_first(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[Turn]:
     """Return the turns after one assistant turn, its calls' results first."""
-    if not calls and not any(
-        isinstance(block, ToolResult) for turn in group for block in turn.blocks
-    ):
-        return group
+    # A history that ends with calls waits for their results; there is nothing to order yet.
     if not group:
         return group
+    if not calls and not _has_results(group):
+        return group
+    results, rest = _taken_out(calls, group, losses)
+    ordered: list[Block] = []
+    for call in calls:
+        found = results.get(call.id)
+        if found is None:
+            losses.add(
+                "tool calls",
+                f"The call {call.id!r} was never answered; a note says so to the model.",
+            )
+            found = ToolResult(call.id, [Text(NO_RESULT)], call.name, is_error=True)
+        ordered.append(found)
+    if not ordered:
+        return merged(rest)
+    if rest and rest[0].role == "user":
+        first = rest[0]
+        rest[0] = Turn("user", [*ordered, *first.blocks], first.name, first.extras)
+        return merged(rest)
+    return merged([Turn("user", ordered), *rest])
+
+
+def _has_results(group: list[Turn]) -> bool:
+    return any(isinstance(block, ToolResult) for turn in group for block in turn.blocks)
+
+
+def _taken_out(
+    calls: list[ToolCall], group: list[Turn], losses: Losses
+) -> tuple[dict[str, ToolResult], list[Turn]]:
+    """Split turns into the calls' results, by id, and the turns without them.
+
+    A result without a call becomes text, because vendors refuse it (a loss).
+    """
     wanted = {call.id for call in calls}
     results: dict[str, ToolResult] = {}
     rest: list[Turn] = []
@@ -98,24 +140,10 @@ def _answers(calls: list[ToolCall], group: list[Turn], losses: Losses) -> list[T
                     f"The result of {block.call_id!r} has no call before it; it is sent as text.",
                 )
                 kept.extend(_as_text(block))
+        # A turn of results alone has no blocks left; one that was empty before stays.
         if kept or not turn.blocks:
             rest.append(Turn(turn.role, kept, turn.name, turn.extras))
-    answers: list[Block] = []
-    for call in calls:
-        if call.id not in results:
-            losses.add(
-                "tool calls",
-                f"The call {call.id!r} was never answered; a note says so to the model.",
-            )
-        answers.append(
-            results.get(call.id) or ToolResult(call.id, [Text(NO_RESULT)], call.name, is_error=True)
-        )
-    if not answers:
-        return merged(rest)
-    if rest and rest[0].role == "user":
-        rest[0] = Turn("user", [*answers, *rest[0].blocks], rest[0].name, rest[0].extras)
-        return merged(rest)
-    return merged([Turn("user", answers), *rest])
+    return results, rest
 
 
 def _as_text(result: ToolResult) -> list[Block]:

@@ -60,9 +60,10 @@ def make_portable(
     for tool in request.tools:
         _plain_tool(tool, request)
     if request.tool_choice is not None:
-        spelled = {tool.extras["name"]: tool.name for tool in request.tools if tool.extras}
+        # `_plain_tool` keeps each tool's original name in its extras until here.
+        new_names = {tool.extras["name"]: tool.name for tool in request.tools if tool.extras}
         request.tool_choice.names = [
-            spelled.get(name) or wire_name(name) for name in request.tool_choice.names
+            new_names.get(name) or wire_name(name) for name in request.tool_choice.names
         ]
     for tool in request.tools:
         tool.extras = None
@@ -73,6 +74,7 @@ def make_portable(
 
 
 def _refuse_state(request: Request, label: str) -> None:
+    # Dropping these would lose the conversation without a word.
     if request.source != OPENAI_RESPONSES:
         return
     for field, instead in _STATEFUL.items():
@@ -146,8 +148,9 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
         _restore_thinking(turn)
     blocks: list[Block] = []
     for block in turn.blocks:
+        # Nearly all blocks are one of three kinds, and `type` is faster than isinstance.
         kind = type(block)
-        if kind is Text:  # nearly all blocks are one of three kinds
+        if kind is Text:
             _plain_text(block, turn, dst)  # type: ignore[arg-type]
             blocks.append(block)
         elif kind is ToolCall:
@@ -166,15 +169,14 @@ def _restore_thinking(turn: Turn) -> None:
 
     The store has it under the turn's first call.
     """
-    for block in turn.blocks:
-        if isinstance(block, ToolCall):
-            kept = STORE.get("thinking:" + block.id)
-            if isinstance(kept, list):
-                turn.blocks = [
-                    *kept,
-                    *(block for block in turn.blocks if not isinstance(block, Thinking)),
-                ]
-            return
+    call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
+    if call is None:
+        return
+    kept = STORE.get("thinking:" + call.id)
+    if isinstance(kept, list):
+        # Vendors want reasoning before the call that it led to.
+        others = [block for block in turn.blocks if not isinstance(block, Thinking)]
+        turn.blocks = [*kept, *others]
 
 
 def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str) -> Block | None:
@@ -188,15 +190,20 @@ def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str
 
 def _plain_text(block: Text, turn: Turn, dst: WireFormatName) -> None:
     block.extras = block.signature = None
+    # Gemini recommends to return the signatures of text parts too:
+    # https://ai.google.dev/gemini-api/docs/thought-signatures
     if dst == GOOGLE_GENERATE and turn.role == "assistant" and block.text:
         block.signature = STORE.get(text_key(block.text))
 
 
 def _plain_call(block: ToolCall, dst: WireFormatName) -> None:
     plain, signature = read_id(block.id)
-    block.id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
+    # Google takes any id; the others limit characters and length.
+    if dst == GOOGLE_GENERATE:
+        block.id, block.signature = plain, signature
+    else:
+        block.id, block.signature = safe_id(plain), None
     block.name, block.namespace = wire_name(block.name, block.namespace), None
-    block.signature = signature if dst == GOOGLE_GENERATE else None
     if block.custom:
         block.arguments, block.custom = {"input": block.arguments}, False
     block.extras, block.item_id = None, None
@@ -207,19 +214,23 @@ def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, labe
     block.call_id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
     block.name = wire_name(block.name) if block.name else None
     block.extras, block.response, block.custom = None, None, False
+    # The usual result is one text.
     if len(block.content) == 1 and type(only := block.content[0]) is Text:
         only.extras = None
         return
-    content: list[Text | Media | Foreign] = []
-    for inner in block.content:
-        plain_inner = _plain_foreign(inner, request, label) if isinstance(inner, Foreign) else inner
-        if isinstance(plain_inner, Media):
-            plain_inner = _plain_media(plain_inner, request)
-        if isinstance(plain_inner, Text):
-            plain_inner.extras = None
-        if plain_inner is not None:
-            content.append(plain_inner)
-    block.content = content
+    converted = [_plain_inner(inner, request, label) for inner in block.content]
+    block.content = [inner for inner in converted if inner is not None]
+
+
+def _plain_inner(
+    inner: Text | Media | Foreign, request: Request, label: str
+) -> Text | Media | Foreign | None:
+    if isinstance(inner, Foreign):
+        return _plain_foreign(inner, request, label)
+    if isinstance(inner, Media):
+        return _plain_media(inner, request)
+    inner.extras = None
+    return inner
 
 
 def _plain_thinking(block: Thinking, request: Request, dst: WireFormatName) -> Thinking | None:
@@ -260,16 +271,16 @@ def _plain_foreign(block: Foreign, request: Request, label: str) -> Text | None:
 
 def _drop_parameters(request: Request, dst: WireFormatName) -> None:
     if (request.sampling.candidates or 1) > 1:
-        request.losses.add("n", "Only one answer is translated, so only one is asked for.")
+        request.losses.add("n", "Only one response is translated, so only one is requested.")
     request.sampling.candidates = None
     if dst == OPENAI_CHAT and request.metadata and not request.store:
-        request.losses.add("metadata", "OpenAI Chat takes metadata only for answers it stores.")
+        request.losses.add("metadata", "OpenAI Chat takes metadata only for responses it stores.")
         request.metadata = None
     if dst != GOOGLE_GENERATE and request.modalities:
         if [mode.lower() for mode in request.modalities] != ["text"]:
             request.losses.add("modalities", f"{WIRE_FORMATS[dst]} answers with text.")
         request.modalities = None
-    if dst == GOOGLE_GENERATE and request.modalities and request.source == OPENAI_CHAT:
-        request.modalities = [
-            mode for mode in request.modalities if mode != "text"
-        ] and request.modalities
+    # Chat's plain ["text"] is Google's default and not sent.
+    from_chat_to_google = dst == GOOGLE_GENERATE and request.source == OPENAI_CHAT
+    if from_chat_to_google and set(request.modalities or []) == {"text"}:
+        request.modalities = []

@@ -56,6 +56,7 @@ def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) ->
         effort = "none"
     elif effort is None and reasoning.budget_tokens is not None and reasoning.budget_tokens >= 0:
         effort = effort_of_budget(reasoning.budget_tokens)
+    # Older models answer an unknown parameter with a 400.
     if model and _NO_REASONING_OPENAI.search(model):
         if effort not in (None, "none"):
             losses.add("reasoning", f"{model} does not reason.")
@@ -70,6 +71,8 @@ def _nearest_effort(effort: str | None, model: str) -> str | None:
     """Return the nearest effort that an OpenAI model knows; the oldest know fewer."""
     if effort is None:
         return None
+    # https://platform.openai.com/docs/guides/reasoning: o-series low to high, GPT-5 also minimal,
+    # GPT-5.1 and later `none` instead.
     if re.search(r"(^|/)o\d", model):
         return {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
     if re.search(r"(^|/)gpt-5($|-(?!chat))", model):
@@ -79,61 +82,88 @@ def _nearest_effort(effort: str | None, model: str) -> str | None:
     return effort
 
 
+def _is_forbidden(reasoning: Reasoning) -> bool:
+    return reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0
+
+
+def _effort_or_budget(reasoning: Reasoning) -> str | None:
+    """Return the effort, or the one that corresponds to the budget; None if both are unknown."""
+    budget = reasoning.budget_tokens
+    if reasoning.effort is None and budget is not None and budget > 0:
+        return effort_of_budget(budget)
+    return reasoning.effort
+
+
 def to_anthropic(
     reasoning: Reasoning | None, model: str | None, max_tokens: int | None, losses: Losses
 ) -> tuple[JsonObject | None, str | None]:
     """Return Anthropic's `thinking` object and `output_config.effort`."""
     if reasoning is None:
         return None, None
-    if reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
+    if _is_forbidden(reasoning):
         return {"type": "disabled"}, None
-    effort = {"minimal": "low"}.get(reasoning.effort or "", reasoning.effort)
-    display: JsonObject = {"display": "summarized"} if reasoning.include else {}
-    if not (model and _BUDGET_ONLY.search(model)):
-        budget = reasoning.budget_tokens
-        if effort is None and budget is not None and budget > 0:
-            effort = {"minimal": "low"}.get(effort_of_budget(budget), effort_of_budget(budget))
-        return {"type": "adaptive", **display}, effort
-    wanted = reasoning.budget_tokens
-    if wanted is None or wanted < 0:
-        wanted = _BUDGET_OF_EFFORT.get(effort or "medium", 8192)
-    wanted = max(wanted, MIN_ANTHROPIC_BUDGET)
-    if max_tokens is not None and wanted >= max_tokens:
-        if max_tokens <= MIN_ANTHROPIC_BUDGET:
-            losses.add("reasoning", f"The answer's {max_tokens} tokens leave no room for thinking.")
+    thinking: JsonObject
+    if model and _BUDGET_ONLY.search(model):
+        budget = _anthropic_budget(reasoning, max_tokens, losses)
+        if budget is None:
             return None, None
-        losses.add(
-            "reasoning", f"The thinking budget was cut to fit into {max_tokens} tokens of answer."
-        )
-        wanted = max(MIN_ANTHROPIC_BUDGET, max_tokens // 2)
-    return {"type": "enabled", "budget_tokens": wanted, **display}, None
+        thinking, effort = {"type": "enabled", "budget_tokens": budget}, None
+    else:
+        # https://docs.anthropic.com/en/docs/build-with-claude/effort
+        thinking, effort = {"type": "adaptive"}, _effort_or_budget(reasoning)
+        if effort == "minimal":
+            effort = "low"
+    if reasoning.include:
+        thinking["display"] = "summarized"
+    return thinking, effort
+
+
+def _anthropic_budget(reasoning: Reasoning, max_tokens: int | None, losses: Losses) -> int | None:
+    """Return a budget that fits into `max_tokens`, or None if none does.
+
+    The budget counts towards max_tokens and must be smaller:
+    https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
+    """
+    budget = reasoning.budget_tokens
+    if budget is None or budget < 0:
+        budget = _BUDGET_OF_EFFORT.get(reasoning.effort or "medium", 8192)
+    budget = max(budget, MIN_ANTHROPIC_BUDGET)
+    if max_tokens is None or budget < max_tokens:
+        return budget
+    if max_tokens <= MIN_ANTHROPIC_BUDGET:
+        losses.add("reasoning", f"The response's {max_tokens} tokens leave no room for thinking.")
+        return None
+    losses.add(
+        "reasoning", f"The thinking budget was cut to fit into {max_tokens} tokens of response."
+    )
+    return max(MIN_ANTHROPIC_BUDGET, max_tokens // 2)
 
 
 def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | None:
-    """Return Google's `thinkingConfig`."""
+    """Return Google's `thinkingConfig`: https://ai.google.dev/gemini-api/docs/thinking."""
     if reasoning is None:
         return None
-    config: JsonObject = {}
-    if reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget_tokens == 0:
+    # Pro models cannot be kept from thinking; they get the least.
+    lowest = "low" if "pro" in (model or "") else "minimal"
+    if _is_forbidden(reasoning):
         if _takes_levels(model):
-            return {"thinkingLevel": "low" if "pro" in (model or "") else "minimal"}
+            return {"thinkingLevel": lowest}
         return {"thinkingBudget": _within(0, model)}
+    config: JsonObject = {}
     if reasoning.include is not False:
         config["includeThoughts"] = True
-    effort = reasoning.effort
     if _takes_levels(model):
-        if effort is None and reasoning.budget_tokens is not None and reasoning.budget_tokens > 0:
-            effort = effort_of_budget(reasoning.budget_tokens)
-        if effort is not None:
-            lowest = "low" if "pro" in (model or "") else "minimal"
-            config["thinkingLevel"] = {"minimal": lowest, "xhigh": "high", "max": "high"}.get(
-                effort, effort
-            )
+        level = _effort_or_budget(reasoning)
+        if level is not None:
+            level = {"minimal": lowest, "xhigh": "high", "max": "high"}.get(level, level)
+            config["thinkingLevel"] = level
     elif reasoning.budget_tokens is not None:
         config["thinkingBudget"] = _within(reasoning.budget_tokens, model)
-    elif effort is not None:
-        config["thinkingBudget"] = _within(_BUDGET_OF_EFFORT.get(effort, 8192), model)
+    elif reasoning.effort is not None:
+        budget = _BUDGET_OF_EFFORT.get(reasoning.effort, 8192)
+        config["thinkingBudget"] = _within(budget, model)
     elif reasoning.adaptive:
+        # -1 leaves the amount to the model.
         config["thinkingBudget"] = -1
     return config
 

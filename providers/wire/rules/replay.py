@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from providers.base.names import WIRE_FORMATS, WireFormatName
 
@@ -63,16 +63,14 @@ def text_key(text: str) -> str:
 
 
 def carry_in_id(call_id: str, signature: str, store: ReplayStore = STORE) -> str:
-    """Put the signature into the id.
+    """Put the signature into the id: ("call_1", "a+b=") → "call_1__sig_a-b".
 
     A long or unusual signature goes to the store under the plain id.
     """
+    # Ids take no `+`, `/` or `=`, so base64 becomes its URL-safe form without padding.
     packed = signature.replace("+", "-").replace("/", "_").rstrip("=")
-    if (
-        len(signature) <= MAX_SIGNATURE_IN_ID
-        and _unpacked(packed) == signature
-        and packed.isascii()
-    ):
+    is_reversible = packed.isascii() and _unpacked(packed) == signature
+    if is_reversible and len(signature) <= MAX_SIGNATURE_IN_ID:
         return f"{call_id}{_ID_MARK}{packed}"
     store.put("id:" + call_id, signature, len(signature))
     return call_id
@@ -83,33 +81,48 @@ def read_id(call_id: str, store: ReplayStore = STORE) -> tuple[str, str | None]:
     plain, mark, packed = call_id.partition(_ID_MARK)
     if mark:
         return plain, _unpacked(packed)
+    # The store may have lost it, or the proxy was started again: then the call goes unsigned.
     signature = store.get("id:" + call_id)
-    return call_id, signature if isinstance(signature, str) else None
+    if not isinstance(signature, str):
+        return call_id, None
+    return call_id, signature
 
 
 def _unpacked(packed: str) -> str:
     standard = packed.replace("-", "+").replace("_", "/")
+    # Base64 is padded to a multiple of four characters.
     return standard + "=" * (-len(standard) % 4)
+
+
+class Sealed(NamedTuple):
+    """Another vendor's signature, taken out of the client's own signature field."""
+
+    vendor: WireFormatName
+    signature: str
+    block_id: str | None
+    redacted: bool
 
 
 def seal(
     vendor: WireFormatName, signature: str, block_id: str | None = None, *, redacted: bool = False
 ) -> str:
-    """Wrap another vendor's signature for the client's own signature field."""
+    """Wrap another vendor's signature for the client's own signature field.
+
+    (OpenAI Responses, "gAAA", "rs_1") → "ccproxy1:openai_responses:0:rs_1:gAAA"
+    """
     return f"{_SEAL}:{vendor}:{int(redacted)}:{block_id or ''}:{signature}"
 
 
-def unseal(value: str) -> tuple[WireFormatName, str, str | None, bool] | None:
-    """Unwrap vendor, signature, block id and whether it was redacted reasoning.
-
-    None for a vendor's own signature.
-    """
+def unseal(value: str) -> Sealed | None:
+    """Unwrap a sealed signature, or return None for a vendor's own."""
     if not value.startswith(_SEAL + ":"):
         return None
+    # The signature comes last, because it may hold colons.
     parts = value.split(":", 4)
     if len(parts) != 5:
         return None
+    _, name, redacted, block_id, signature = parts
     for vendor in WIRE_FORMATS:
-        if vendor == parts[1]:
-            return vendor, parts[4], parts[3] or None, parts[2] == "1"
+        if vendor == name:
+            return Sealed(vendor, signature, block_id or None, redacted == "1")
     return None

@@ -13,7 +13,11 @@ from providers.wire.core.ir import Block, BlockStart, BlockStop, Event
 
 
 class Sequencer:
-    """Sequencer of blocks. Keys name a provider's blocks (index or id)."""
+    """Sequencer of blocks. Keys name a provider's blocks (index or id).
+
+    open a, open b, add a "1", add b "2", add a "3", close a, close b →
+    start a, "1", "3", stop, start b, "2", stop
+    """
 
     __slots__ = ("_closed", "_current", "_waiting")
 
@@ -33,6 +37,7 @@ class Sequencer:
 
     def open(self, key: Hashable, block: Block, out: list[Event]) -> None:
         """Begin a block."""
+        # The client's grammar allows one open block; a second one waits for the first one's end.
         if self._current is None:
             self._current = key
             out.append(BlockStart(block))
@@ -54,6 +59,8 @@ class Sequencer:
             return
         out.append(BlockStop())
         self._current = None
+        # Blocks that were completed while they waited go out at once; the first that is still
+        # open streams from here on.
         while self._waiting and self._current is None:
             following = next(iter(self._waiting))
             out.extend(self._waiting.pop(following))

@@ -28,19 +28,25 @@ CUSTOM_SCHEMA: Final[JsonObject] = {
 
 
 def wire_name(name: str, namespace: str | None = None) -> str:
-    """Return a tool's name for another vendor."""
+    """Return a tool's name for another vendor: "git.log" → "git_log_d38233d9"."""
     full = f"{namespace}__{name}" if namespace else name
     if _PLAIN.fullmatch(full):
         return full
+    # The digest keeps names apart that become equal without their refused characters.
     digest = hashlib.sha256(full.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     clean = _REFUSED.sub("_", full)[:54] or "tool"
-    return f"{clean if not clean[0].isdigit() and clean[0] != '-' else '_' + clean[:53]}_{digest}"
+    # Google wants a letter or an underscore first:
+    # https://ai.google.dev/api/caching#FunctionDeclaration
+    if clean[0].isdigit() or clean[0] == "-":
+        clean = "_" + clean[:53]
+    return f"{clean}_{digest}"
 
 
 def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
     """Return the tools whose calls must be rewritten, by their name at the provider."""
     found: dict[str, Tool] = {}
     for tool in tools:
+        # The vendor runs it, so no call of it reaches the client.
         if tool.raw is not None:
             continue
         name = wire_name(tool.name, tool.namespace)
