@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import secrets
 import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from providers.auth.base import OAuthAuth
 
@@ -35,10 +35,8 @@ class LoginAttempt:
 
     @property
     def challenge(self) -> str:
-        """The S256 code challenge."""
-        return (
-            base64.urlsafe_b64encode(sha256(self.verifier.encode()).digest()).decode().rstrip("=")
-        )
+        """The S256 code challenge (RFC 7636, 4.2)."""
+        return str(create_s256_code_challenge(self.verifier))
 
     def url(self, auth: OAuthAuth, redirect_uri: str) -> str:
         """Where the browser goes. A query in the configured address stays."""
