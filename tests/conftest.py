@@ -14,8 +14,13 @@ from pytest_django.fixtures import Settings
 from tests.fakes.raw_upstream import RawUpstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Upstream
+from tests.query_counts import UPDATE_OPTION, QueryCounts
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(UPDATE_OPTION, action="store_true", help="write tests/query_counts.json anew")
 
 
 def need(tool: str, present: bool) -> None:
@@ -84,3 +89,9 @@ def admin(client: Client, db: None) -> Client:
 def quick_hashing(settings: Settings) -> None:
     """Passwords cost microseconds instead of a tenth of a second."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def query_counts(pytestconfig: pytest.Config) -> QueryCounts:
+    """The baselines of query_counts.json."""
+    return QueryCounts(update=pytestconfig.getoption(UPDATE_OPTION))

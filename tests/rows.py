@@ -7,12 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import zstandard
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
+from rest_framework.authtoken.models import Token
 
 from flows.models import Flow, FlowBody
 from flows.sides import FlowSide, HookTrace
-from interceptor.models import InterceptorStatus
-from providers.models import Provider, TransformRule
+from interceptor.access.client_token import create_client_token
+from interceptor.models import HookSetting, InterceptorStatus
+from providers.audit.log import Caller, record_audit
+from providers.models import PriceOverride, Provider, TransformRule
+from shapes.models import Shape
 from tests.parts import put_parts
 
 
@@ -95,3 +100,18 @@ def make_status(*, age_s: float = 0, **fields: Any) -> InterceptorStatus:
         "revision": 1,
     }
     return InterceptorStatus.objects.create(**{**defaults, **fields})
+
+
+def make_one_of_each(user: User) -> None:
+    """One row of every model that the admin shows."""
+    provider = make_provider(auth_type="key", secret="sk-canary-4711-do-not-show")
+    make_rule(dest_provider=provider, action="redirect", match_model="^claude")
+    make_flow(rule_id=1)
+    make_status()
+    HookSetting.objects.create(stage="inbound", name="inject_auth")
+    create_client_token("laptop")
+    Shape.objects.create(provider="anthropic", blob=b"x")
+    PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
+    Group.objects.create(name="readers")
+    Token.objects.create(user=user)
+    record_audit("reveal", "provider anthropic", by=Caller("boss", "console", "127.0.0.1"))

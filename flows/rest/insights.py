@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 
 from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
-from flows.models import WebSocketMessage
+from flows.models import Flow, WebSocketMessage
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
 from flows.queries.sessions import Row, session
@@ -68,21 +68,24 @@ class SessionView(_Insight):
         found = None if "\0" in session_id else session(session_id)
         if found is None:
             raise NotFound("No request of this session is stored.")
+        # The session's rows hold what its page shows; a summary needs nearly every column.
+        complete = Flow.objects.defer("search_text").in_bulk([row.flow.pk for row in found.rows])
+        rows = [row for row in found.rows if row.flow.pk in complete]
         return _response(
             {
                 "id": found.id,
                 "totals": found.totals,
                 "cache_share": found.cache_share,
                 "conversations": [asdict(thread) for thread in found.threads],
-                "requests": [_session_row(row) for row in found.rows],
+                "requests": [_session_row(row, complete[row.flow.pk]) for row in rows],
                 "left_out": found.left_out,
             }
         )
 
 
-def _session_row(row: Row) -> dict[str, Any]:
+def _session_row(row: Row, flow: Flow) -> dict[str, Any]:
     return {
-        "flow": flow_summary(row.flow),
+        "flow": flow_summary(flow),
         "conversation": row.thread.letter,
         "since_ms": row.since_ms,
         "cache_share": row.cache_share,

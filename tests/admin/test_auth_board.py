@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from providers.auth.logins import login_key
@@ -163,14 +161,3 @@ def test_a_get_tests_nothing(browser: Client, provider: Provider) -> None:
     assert (
         browser.get(f"/admin/providers/provider/auth-board/{provider.pk}/test/").status_code == 405
     )
-
-
-def test_the_number_of_queries_does_not_grow(browser: Client, provider: Provider) -> None:
-    browser.get(PAGE)
-    with CaptureQueriesContext(connection) as before:
-        browser.get(PAGE)
-    for n in range(5):
-        make_provider(f"p{n}", auth_type="codex_oauth")
-    with CaptureQueriesContext(connection) as after:
-        browser.get(PAGE)
-    assert len(after) == len(before)

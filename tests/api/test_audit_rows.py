@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -18,6 +17,7 @@ from rest_framework.test import APIClient
 from interceptor.models import ClientToken
 from providers.models import AuditEntry, Provider
 from tests.rows import make_flow, make_provider
+from tests.streamed import whole_body
 
 pytestmark = pytest.mark.django_db
 SECRET = "sk-canary-4711-audited"
@@ -125,17 +125,13 @@ def test_client_tokens(api: APIClient, browser: Client) -> None:
     assert rows() == expected
 
 
-async def read(answer: Any) -> bytes:
-    return b"".join([piece async for piece in answer.streaming_content])
-
-
 def test_exports_and_clearing(
     api: APIClient, browser: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = make_flow(body=b"{}"), make_flow()
     answer: Any = api.get("/api/flows/har/")
     assert rows() == [("export", "2 flows", "api", "begun")], "before the first byte"
-    assert async_to_sync(read)(answer).startswith(b"{")
+    assert whole_body(answer).startswith(b"{")
     assert rows() == [("export", "2 flows", "api", "done")], "after the last"
     call_command("flows", "dump")
     assert capsys.readouterr().out.startswith("{")

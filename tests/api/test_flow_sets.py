@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from rest_framework.test import APIClient
 
 from flows.models import Flow
@@ -15,6 +14,7 @@ from flows.rest.flow_viewset import FlowViewSet
 from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 from tests.rows import make_flow
+from tests.streamed import whole_body
 
 
 @pytest.fixture
@@ -25,11 +25,7 @@ def seeded(api: APIClient) -> APIClient:
 
 def body_of(response: Any) -> Any:
     assert response.status_code == 200, response.content
-
-    async def collected() -> bytes:
-        return b"".join([piece async for piece in response.streaming_content])
-
-    return json.loads(async_to_sync(collected)() if response.streaming else response.content)
+    return json.loads(whole_body(response))
 
 
 def test_jq_sees_what_the_other_filters_leave_newest_first(seeded: APIClient):

@@ -47,11 +47,10 @@ def page(client: Client, address: str, status: int = 200) -> str:
     return response.content.decode()
 
 
-def test_it_works_within_fifteen_queries(admin: Client, django_assert_max_num_queries: Any) -> None:
+def test_it_works(admin: Client) -> None:
     flow("a", {"model": "m-1", "messages": ["one", "two"]}, b'{"text": "yes"}', x_kept="1")
     flow("b", {"model": "m-2", "messages": ["one", "new", "two"]}, b'{"text": "no"}', x_kept="2")
-    with django_assert_max_num_queries(15):
-        html = page(admin, "/flows/diff/a/b/")
+    html = page(admin, "/flows/diff/a/b/")
     assert "different in 1 header, 2 places of the body" in html
     assert "messages[1]" in html and "m-2" in html
     answers = page(admin, "/flows/diff/a/b/?of=answer")

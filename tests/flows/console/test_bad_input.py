@@ -11,7 +11,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver
@@ -25,6 +24,7 @@ from providers.models import Provider, TransformRule
 from tests.flows.seed import HOSTILE, SESSION, add_flow, add_side, seed_hostile, store
 from tests.parts import add_trace, put_parts
 from tests.rows import make_provider, make_rule
+from tests.streamed import whole_body
 
 pytestmark = pytest.mark.django_db
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -86,16 +86,6 @@ def endpoints_of(flow: Flow) -> list[str]:
     ]
 
 
-def content(response: Any) -> bytes:
-    if not response.streaming:
-        return bytes(response.content)
-
-    async def collected() -> bytes:
-        return b"".join([piece async for piece in response.streaming_content])
-
-    return async_to_sync(collected)()
-
-
 def assert_harmless(response: Any, address: str, body: bytes) -> None:
     assert response.status_code < 500, f"{address}: {response.status_code} {body[:300]!r}"
     if response.get("Content-Type", "").startswith("text/html"):
@@ -109,10 +99,10 @@ def assert_harmless(response: Any, address: str, body: bytes) -> None:
 def look_everywhere(staff: Client, api: APIClient, flow: Flow) -> None:
     for address in pages_of(flow):
         response = staff.get(address)
-        assert_harmless(response, address, content(response))
+        assert_harmless(response, address, whole_body(response))
     for address in endpoints_of(flow):
         answer = api.get(address)
-        assert_harmless(answer, address, content(answer))
+        assert_harmless(answer, address, whole_body(answer))
     explained = api.post("/api/explain/", {"flow": flow.pk}, format="json")
     assert_harmless(explained, "explain", explained.content)
     tried = api.post(
@@ -297,7 +287,7 @@ def test_bodies_of_50_mb_are_shown_in_part_and_downloaded_whole(staff: Client, a
         assert len(response.content) < 4_000_000, tab
     assert staff.get(f"/flows/{flow.pk}/body/client").content == request
     assert api.get(f"/api/flows/{flow.pk}/body/upstream/").content == answer
-    assert len(content(api.get("/api/flows/har/"))) > 90_000_000
+    assert len(whole_body(api.get("/api/flows/har/"))) > 90_000_000
     assert len(api.get("/api/flows/").content) < 20_000
 
 
@@ -345,4 +335,4 @@ def test_no_odd_address_is_a_500(staff: Client, odd: str):
             .replace("\\Z", "")
         )
         response = staff.get(address)
-        assert_harmless(response, address, content(response))
+        assert_harmless(response, address, whole_body(response))

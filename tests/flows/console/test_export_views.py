@@ -7,24 +7,20 @@ import re
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 
 from flows.export.codegen import KINDS
 from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
+from tests.streamed import whole_body
 
 pytestmark = pytest.mark.django_db
 
 
 def har_of(response: Any) -> list[str]:
     assert response.status_code == 200
-
-    async def collected() -> bytes:
-        return b"".join([piece async for piece in response.streaming_content])
-
-    har = json.loads(async_to_sync(collected)())
+    har = json.loads(whole_body(response))
     assert_valid(har)
     return [page["id"] for page in har["log"]["pages"]]
 

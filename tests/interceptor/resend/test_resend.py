@@ -301,14 +301,11 @@ def user(client: Client, *rights: str, staff: bool = True) -> Client:
     return client
 
 
-def test_the_page_within_fifteen_queries(
-    client: Client, django_assert_max_num_queries: Any
-) -> None:
+def test_the_page(client: Client) -> None:
     record()
     client.force_login(User.objects.create_superuser("ada"))
     for manner in ("client", "forwarded"):
-        with django_assert_max_num_queries(15):
-            html = client.get(f"/flows/f/resend/?as={manner}").content.decode()
+        html = client.get(f"/flows/f/resend/?as={manner}").content.decode()
         assert "Nothing edited" in html and "k-0123456789" not in html
 
 
