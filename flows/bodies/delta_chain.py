@@ -1,10 +1,16 @@
-"""Which earlier body a body is stored as an addition to. Pure;
-docs/decisions/004-bodies-as-deltas.md says why.
+"""Choice of the earlier body that a body is packed against. Pure.
 
-The bodies of one conversation form a lane: a first one stored whole, some that build on it, and
-most of them on the newest of those. So a body is read in three steps, and a lane that grows evenly
-costs a small multiple of what its turns added. What a turn adds decides when to build anew, not a
-number of turns.
+The bodies of one conversation form a chain of three levels: a root that is stored complete, nodes
+packed against the root, and leaves packed against the newest node. So reading a body takes three
+steps at most, and an evenly growing chain costs a small multiple of what its requests add.
+
+    requests      1      2      3      4      5      6 ...
+    stored as     root   node   leaf   leaf   node   leaf
+    against       -      root   2      2      root   5
+
+Sizes decide, not counts: once the leaves cost as much as their node did, the next body becomes a
+node; once the nodes cost as much as the root, a root. docs/decisions/004-bodies-as-deltas.md has
+the reasons.
 """
 
 from __future__ import annotations
@@ -13,115 +19,133 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from flows.bodies.packed_body import PackedBody, pack, pack_over
-from flows.bytes.matching import Shared
+from flows.bodies.packed_body import PackedBody, pack, pack_against
+from flows.bytes.matching import Matching
 
 HELD_BYTES = 32 * 1024 * 1024
-"""Bodies kept in memory to build on; the lanes not used for the longest time are forgotten
-first.
-"""
+"""Bodies kept in memory as bases; the chain unused for the longest time is forgotten first."""
 
-HELD_LANES = 1000
-"""Conversations of one short question each: their bytes alone would let 16,000 of them stay, with
-twice that beside.
-"""
+HELD_CHAINS = 1000
+"""Bounds conversations of one short question each, of which 16,000 would fit into `HELD_BYTES`."""
 
 MIN_BYTES = 1024
 """Smaller bodies are stored alone."""
 
-_MIN_STEP_BYTES = 2048
-"""Additions of this much together are not yet worth a new body to build on."""
+_MIN_LEAVES_BYTES = 2048
+"""Leaves of this size together are not yet worth a new node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A body that others may build on, and its bytes."""
+    """A packed body that others may be packed against, and its bytes."""
 
     packed: PackedBody
     data: bytes
 
 
-def add_to(base: Base, digest: str, data: bytes, known: Shared | None = None) -> PackedBody | None:
-    """`data` as an addition to `base`; None when that saves less than half of what it needs alone.
+def pack_onto(
+    base: Base, digest: str, data: bytes, matching: Matching | None = None
+) -> PackedBody | None:
+    """Pack `data` against `base`; None when that saves less than half of what it needs alone.
 
-    `known`: what `data` shares with some earlier body, which is of use when that is the base.
+    `matching`: what `data` shares with an earlier body; used if that is the base.
     """
     if len(data) < MIN_BYTES or len(base.data) < MIN_BYTES or digest == base.packed.digest:
         return None
-    encoding, blob = pack_over(
-        data, base.data, known if known and known.base is base.data else None
-    )
-    whole = next(reversed([base.packed, *base.packed.bases()]))
-    alone_bytes = len(data) * len(whole.blob) / whole.size_bytes
-    return (
-        PackedBody(digest, encoding, len(data), blob, base.packed)
-        if 2 * len(blob) <= alone_bytes
-        else None
-    )
+    if matching is not None and matching.base is not base.data:
+        matching = None
+    encoding, blob = pack_against(data, base.data, matching)
+    if 2 * len(blob) > _estimated_alone_bytes(base.packed, len(data)):
+        return None
+    return PackedBody(digest, encoding, len(data), blob, base.packed)
+
+
+def _estimated_alone_bytes(base: PackedBody, size_bytes: int) -> float:
+    """Estimate the packed size of a body from the ratio of its chain's root."""
+    root = base
+    while root.base is not None:
+        root = root.base
+    return size_bytes * len(root.blob) / root.size_bytes
 
 
 @dataclass(slots=True)
-class _Lane:
-    """The body stored whole, the newest one that builds on it, and what was added to each since."""
+class _Chain:
+    """The root, the newest node, and the packed sizes of what was added to each."""
 
-    whole: Base
-    middle: Base | None = None
-    middles_bytes: int = 0
+    root: Base
+    node: Base | None = None
+    nodes_bytes: int = 0
     leaves_bytes: int = 0
 
     @property
-    def held_bytes(self) -> int:
-        return len(self.whole.data) + (len(self.middle.data) if self.middle else 0)
+    def base(self) -> Base:
+        """What the next body is packed against."""
+        return self.node or self.root
 
-    def add(self, digest: str, data: bytes, known: Shared | None) -> PackedBody | None:
-        """Pack the next body; None when the lane has to begin anew with it."""
-        leaf = add_to(self.middle or self.whole, digest, data, known)
+    @property
+    def held_bytes(self) -> int:
+        node_bytes = len(self.node.data) if self.node else 0
+        return len(self.root.data) + node_bytes
+
+    def add(self, digest: str, data: bytes, matching: Matching | None) -> PackedBody | None:
+        """Pack the next body; None when it has to become a root."""
+        leaf = pack_onto(self.base, digest, data, matching)
         if leaf is None:
             return None
-        step_bytes = max(_MIN_STEP_BYTES, len(self.middle.packed.blob) if self.middle else 0)
-        if self.leaves_bytes + len(leaf.blob) <= step_bytes:
-            self.leaves_bytes += len(leaf.blob)
+        node_bytes = len(self.node.packed.blob) if self.node else 0
+        leaves_bytes = self.leaves_bytes + len(leaf.blob)
+        if leaves_bytes <= max(_MIN_LEAVES_BYTES, node_bytes):
+            self.leaves_bytes = leaves_bytes
             return leaf
-        middle = add_to(self.whole, digest, data, known) if self.middle else leaf
-        if middle is None or self.middles_bytes + len(middle.blob) > len(self.whole.packed.blob):
+        # Without a node, the leaf is packed against the root already.
+        node = pack_onto(self.root, digest, data, matching) if self.node else leaf
+        if node is None or self.nodes_bytes + len(node.blob) > len(self.root.packed.blob):
             return None
-        self.middle = Base(middle, data)
-        self.middles_bytes += len(middle.blob)
+        self.node = Base(node, data)
+        self.nodes_bytes += len(node.blob)
         self.leaves_bytes = 0
-        return middle
+        return node
 
 
 @dataclass(slots=True)
-class Lanes:
-    """The lanes in use, by whatever names them. Not thread-safe."""
+class DeltaChains:
+    """Chains in use, by a key of the caller. Not thread-safe."""
 
-    _lanes: OrderedDict[Hashable, _Lane] = field(default_factory=OrderedDict)
+    max_bytes: int = HELD_BYTES
+    max_chains: int = HELD_CHAINS
+    _chains: OrderedDict[Hashable, _Chain] = field(default_factory=OrderedDict)
     _held_bytes: int = 0
 
     def base(self, key: Hashable) -> PackedBody | None:
-        """What the next body of a lane will build on."""
-        lane = self._lanes.get(key)
-        return (lane.middle or lane.whole).packed if lane else None
+        """Return what the next body of a chain is packed against; None without a chain."""
+        chain = self._chains.get(key)
+        return chain.base.packed if chain else None
 
     def pack(
-        self, key: Hashable, digest: str, data: bytes, known: Shared | None = None
+        self, key: Hashable, digest: str, data: bytes, matching: Matching | None = None
     ) -> PackedBody:
-        """Pack the next body of a lane. `known`: what it shares with some earlier body."""
+        """Pack the next body of a chain. `matching`: what it shares with an earlier body."""
         if len(data) < MIN_BYTES:
             return pack(data, digest)
-        lane = self._lanes.pop(key, None)
-        self._held_bytes -= lane.held_bytes if lane else 0
-        packed = lane.add(digest, data, known) if lane else None
-        if lane is None or packed is None:
+        packed: PackedBody | None = None
+        chain = self._chains.pop(key, None)
+        if chain is not None:
+            self._held_bytes -= chain.held_bytes
+            packed = chain.add(digest, data, matching)
+        if chain is None or packed is None:
             packed = pack(data, digest)
-            lane = _Lane(Base(packed, data))
-        self._lanes[key] = lane
-        self._held_bytes += lane.held_bytes
-        while self._held_bytes > HELD_BYTES or len(self._lanes) > HELD_LANES:
-            self._held_bytes -= self._lanes.popitem(last=False)[1].held_bytes
+            chain = _Chain(Base(packed, data))
+        self._chains[key] = chain
+        self._held_bytes += chain.held_bytes
+        self._forget_oldest()
         return packed
 
     def clear(self) -> None:
-        """Forget every lane."""
-        self._lanes.clear()
+        """Forget every chain."""
+        self._chains.clear()
         self._held_bytes = 0
+
+    def _forget_oldest(self) -> None:
+        while self._held_bytes > self.max_bytes or len(self._chains) > self.max_chains:
+            _, oldest = self._chains.popitem(last=False)
+            self._held_bytes -= oldest.held_bytes

@@ -1,4 +1,4 @@
-"""How a body is stored: compressed alone, or as what it adds to another one. Pure."""
+"""Bodies as they are stored: compressed alone, or against an earlier body. Pure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from flows.bytes import delta, splice
 from flows.bytes.digest import digest_of as digest_of
-from flows.bytes.matching import Shared, shared
+from flows.bytes.matching import Matching, match_bodies
 from flows.bytes.zstd import compress, decompress
 
 RAW_BELOW_BYTES = 64
-_SPLICED_FROM_BYTES = 8 * 1024
-"""Smaller bodies are searched through as fast."""
-_SPLICED_SHARE = 8
-"""When more than this part of a body is new, it may stand elsewhere in the earlier one, where only
-zstd looks.
+_SPLICE_FROM_BYTES = 8 * 1024
+"""Smaller bodies are compressed by zstd as fast as they are compared."""
+_MAX_NEW_SHARE = 8
+"""If more than 1/8 of a body is new, text may have moved; only zstd finds moved text, so fall back
+to a delta.
 """
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PackedBody:
-    """A body as it is stored.
+    """A stored body. `size_bytes` counts its bytes before packing.
 
-    `size_bytes` counts the bytes before packing; a delta cannot be read without its base.
+    Encodings: "raw" (as it is), "zstd" (alone), "splice" and "delta" (need `base` to be read).
     """
 
     digest: str
@@ -33,7 +33,7 @@ class PackedBody:
     base: PackedBody | None = None
 
     def bases(self) -> Iterator[PackedBody]:
-        """What has to be stored with it: its base, the base of that, and so on."""
+        """Yield what has to be stored with it: its base, the base of that, and so on."""
         base = self.base
         while base is not None:
             yield base
@@ -41,8 +41,9 @@ class PackedBody:
 
 
 def pack(data: bytes, digest: str = "") -> PackedBody:
-    """Compress `data`, whose digest may be known; what is tiny or does not shrink stays as it
-    is.
+    """Compress `data` alone; tiny or incompressible bodies stay raw.
+
+    `digest`: the digest of `data`, if known.
     """
     digest = digest or digest_of(data)
     if len(data) >= RAW_BELOW_BYTES:
@@ -52,24 +53,32 @@ def pack(data: bytes, digest: str = "") -> PackedBody:
     return PackedBody(digest, "raw", len(data), data)
 
 
-def pack_over(data: bytes, base: bytes, known: Shared | None = None) -> tuple[str, bytes]:
-    """`data` as what it adds to an earlier body: the encoding and the blob.
+def pack_against(
+    data: bytes,
+    base: bytes,
+    matching: Matching | None = None,
+    *,
+    max_splice_bytes: int = splice.MAX_BYTES,
+) -> tuple[str, bytes]:
+    """Return the encoding and the blob of `data` as what it adds to an earlier body.
 
-    `known`: what both share.
+    `matching`: what both share, if known.
     """
-    if len(data) >= _SPLICED_FROM_BYTES and max(len(data), len(base)) <= splice.MAX_BYTES:
-        found = known or shared(data, base)
-        if _SPLICED_SHARE * found.new_bytes <= len(data):
-            return "splice", splice.encode(data, found)
+    fits = max(len(data), len(base)) <= max_splice_bytes
+    if fits and len(data) >= _SPLICE_FROM_BYTES:
+        if matching is None:
+            matching = match_bodies(data, base)
+        if _MAX_NEW_SHARE * matching.new_bytes <= len(data):
+            return "splice", splice.encode(data, matching)
     return "delta", delta.encode(data, base)
 
 
 def unpack(encoding: str, size_bytes: int, blob: bytes, base: bytes = b"") -> bytes:
-    """The bytes that were packed; of a splice or a delta with those of its base.
+    """Return the bytes that were packed; `base` holds the base's bytes of a splice or a delta.
 
     Raises:
-        splice.MalformedSplice, zstandard.ZstdError, struct.error: when `blob` is damaged or the
-        base is another one.
+        splice.MalformedSplice, zstandard.ZstdError, struct.error: `blob` is damaged, or has another
+        base.
     """
     match encoding:
         case "zstd":

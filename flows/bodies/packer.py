@@ -1,4 +1,9 @@
-"""Redacts and packs bodies, each with the help of the one before it in its conversation."""
+"""Redaction and packing of bodies, helped by the one before in the conversation. Pure.
+
+For the next request of a conversation the bodies are compared once. The result serves three times:
+the search for secrets is restricted to what differs, hashing goes on behind the common prefix, and
+the body is packed as what it adds.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,28 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from flows.bodies.delta_chain import Base, Lanes, add_to
+from flows.bodies.delta_chain import Base, DeltaChains, pack_onto
 from flows.bodies.packed_body import PackedBody, pack
-from flows.bodies.recent_bodies import Recent, Turn, Turns
-from flows.bodies.recent_bodies import Stored as Stored
-from flows.bytes.digest import Digest, digest_of, resumable
-from flows.bytes.matching import Shared, common_prefix, shared
-from flows.redaction.incremental_search import REPEATED_FROM_BYTES, Known, Searched
+from flows.bodies.recent_bodies import Predecessor, Predecessors, RecentBodies
+from flows.bodies.recent_bodies import StoredBody as StoredBody
+from flows.bytes.digest import Digest, digest_of, resumable_digest
+from flows.bytes.matching import Matching, common_prefix, match_bodies
+from flows.redaction.incremental_search import REUSE_FROM_BYTES, EarlierSearch
 from flows.redaction.redactor import RedactedBody, Redactor
 
 
 @dataclass(slots=True)
 class Packer:
-    """Not thread-safe. What is packed refers to bodies packed before; none is ever packed in two
-    ways at once, so that no body can come to need itself.
+    """Packer of one writer. Not thread-safe.
+
+    A body is packed in one way as long as anything refers to it, so that no body can come to need
+    itself as a base.
     """
 
     redactor: Redactor
-    _recent: Recent = field(default_factory=Recent)
-    _turns: Turns = field(default_factory=Turns)
-    _lanes: Lanes = field(default_factory=Lanes)
+    recent: RecentBodies = field(default_factory=RecentBodies)
+    predecessors: Predecessors = field(default_factory=Predecessors)
+    chains: DeltaChains = field(default_factory=DeltaChains)
     _alive: WeakValueDictionary[str, PackedBody] = field(default_factory=WeakValueDictionary)
     _version: tuple[int, int] = (-1, -1)
 
@@ -34,99 +41,130 @@ class Packer:
         data: bytes,
         content_encoding: str,
         *,
-        near: Sequence[Stored] = (),
-        lane: Hashable = None,
-    ) -> Stored:
-        """Redact and pack.
+        variants: Sequence[StoredBody] = (),
+        chain: Hashable = None,
+    ) -> StoredBody:
+        """Redact and pack a body.
 
-        `near`: bodies that this one may be a variant of. `lane`: what its predecessors went by.
+        `variants`: bodies of the same flow that it may differ little from. `chain`: key of the
+        conversation's bodies in the same role; None for a body that repeats no other.
         """
         self._forget_outdated()
-        if (recent := self._recent.get(data, content_encoding)) is not None:
+        recent = self.recent.get(data, content_encoding)
+        if recent is not None:
             return recent
-        turn = self._turns.get(lane) if lane is not None else None
-        earlier = turn.stored if turn else next(iter(near), None)
-        known = (
-            _known(data, earlier.body.searched)
-            if earlier and len(data) >= REPEATED_FROM_BYTES
-            else None
-        )
-        body = self.redactor.body(data, content_encoding, known)
-        self._forget_outdated()  # this very body may have told another secret
+        predecessor = self.predecessors.get(chain) if chain is not None else None
+        compared_with = _compared_with(predecessor, variants)
+        earlier = _compare(data, compared_with)
+        body = self.redactor.body(data, content_encoding, earlier)
+        # This very body may have revealed another secret.
+        self._forget_outdated()
         if content_encoding and not body.decoded:
-            near, lane = (
-                (),
-                None,
-            )  # compressed bytes have nothing in common with those of the turn before
-        alike = (
-            known.shared
-            if known and not body.redacted and earlier and not earlier.body.redacted
-            else None
-        )
-        digest = _digest(body.data, lane, turn, alike)
-        stored = Stored(
-            body, self._packed(body.data, digest.name, near, lane, alike), self._version
-        )
-        self._recent.put(data, content_encoding, stored)
-        if lane is not None and len(body.data) >= REPEATED_FROM_BYTES:
-            self._compare_next_with(Turn(stored, digest), lane)
+            # Compressed bytes have nothing in common with those of the request before.
+            variants, chain = (), None
+        matching: Matching | None = None
+        if earlier and compared_with and not body.redacted and not compared_with.body.redacted:
+            matching = earlier.matching
+        digest = _digest(body.data, chain, predecessor, matching)
+        packed = self._pack(body.data, digest.hex, variants, chain, matching)
+        stored = StoredBody(body, packed, self._version)
+        self.recent.put(data, content_encoding, stored)
+        if chain is not None and len(body.data) >= REUSE_FROM_BYTES:
+            self._compare_next_with(Predecessor(stored, digest), chain)
         return stored
 
     def redacted(self, data: bytes, content_encoding: str) -> RedactedBody:
-        """The body alone."""
+        """Return the redacted body, without packing it."""
         self._forget_outdated()
-        recent = self._recent.get(data, content_encoding)
-        return recent.body if recent else self.redactor.body(data, content_encoding)
+        recent = self.recent.get(data, content_encoding)
+        if recent is not None:
+            return recent.body
+        return self.redactor.body(data, content_encoding)
 
-    def _packed(
-        self, data: bytes, digest: str, near: Sequence[Stored], lane: Hashable, alike: Shared | None
+    def _pack(
+        self,
+        data: bytes,
+        digest: str,
+        variants: Sequence[StoredBody],
+        chain: Hashable,
+        matching: Matching | None,
     ) -> PackedBody:
-        if (alive := self._alive.get(digest)) is not None:
+        alive = self._alive.get(digest)
+        if alive is not None:
             return alive
-        bases = (
-            Base(stored.packed, stored.body.data)
-            for stored in near
-            if stored.version == self._version
-        )
-        packed = next(
-            (found for base in bases if (found := add_to(base, digest, data, alike))), None
-        )
+        packed = self._pack_as_variant(data, digest, variants, matching)
+        if packed is None and chain is not None:
+            packed = self.chains.pack(chain, digest, data, matching)
         if packed is None:
-            packed = (
-                pack(data, digest) if lane is None else self._lanes.pack(lane, digest, data, alike)
-            )
+            packed = pack(data, digest)
         self._alive[digest] = packed
         return packed
 
-    def _compare_next_with(self, turn: Turn, lane: Hashable) -> None:
-        """Those that build on one body of their lane are compared with that, so that one comparison
-        does for both.
-        """
-        base = turn.stored.packed.base
-        if base is None or base is not self._lanes.base(lane) or self._turns.get(lane) is None:
-            self._turns.put(lane, turn)
+    def _pack_as_variant(
+        self,
+        data: bytes,
+        digest: str,
+        variants: Sequence[StoredBody],
+        matching: Matching | None,
+    ) -> PackedBody | None:
+        for variant in variants:
+            # One from before another secret was known may hold it.
+            if variant.version != self._version:
+                continue
+            base = Base(variant.packed, variant.body.data)
+            packed = pack_onto(base, digest, data, matching)
+            if packed is not None:
+                return packed
+        return None
+
+    def _compare_next_with(self, predecessor: Predecessor, chain: Hashable) -> None:
+        """Keep the predecessor that is also the chain's base: one comparison then does for both."""
+        base = predecessor.stored.packed.base
+        is_on_chain = base is not None and base is self.chains.base(chain)
+        if not is_on_chain or self.predecessors.get(chain) is None:
+            self.predecessors.put(chain, predecessor)
 
     def _forget_outdated(self) -> None:
-        """Begin anew when another secret became known: what was stored before may hold it, so
-        nothing builds on it.
+        """Start anew when another secret became known.
+
+        What was stored before may hold it, so nothing may be packed against that.
         """
-        if self._version != self.redactor.version:
-            self._recent.clear()
-            self._turns.clear()
-            self._lanes.clear()
-            self._version = self.redactor.version
+        version = self.redactor.version
+        if self._version != version:
+            self.recent.clear()
+            self.predecessors.clear()
+            self.chains.clear()
+            self._version = version
 
 
-def _known(data: bytes, searched: Searched | None) -> Known | None:
-    return Known(searched, shared(data, searched.data)) if searched else None
+def _compared_with(
+    predecessor: Predecessor | None, variants: Sequence[StoredBody]
+) -> StoredBody | None:
+    if predecessor is not None:
+        return predecessor.stored
+    return variants[0] if variants else None
 
 
-def _digest(data: bytes, lane: Hashable, turn: Turn | None, alike: Shared | None) -> Digest:
-    """The name of a body. `alike`: what it shares with the turn, when that is known."""
-    if lane is None or len(data) < REPEATED_FROM_BYTES:
+def _compare(data: bytes, stored: StoredBody | None) -> EarlierSearch | None:
+    """Compare a body with an earlier one; None when its search would not gain from it."""
+    if stored is None or len(data) < REUSE_FROM_BYTES:
+        return None
+    search = stored.body.search
+    if search is None:
+        return None
+    return EarlierSearch(search, match_bodies(data, search.data))
+
+
+def _digest(
+    data: bytes, chain: Hashable, predecessor: Predecessor | None, matching: Matching | None
+) -> Digest:
+    """Return the digest of a body. `matching`: what it shares with its predecessor, if known."""
+    if chain is None or len(data) < REUSE_FROM_BYTES:
         return Digest(digest_of(data))
-    if turn is None:
-        return resumable(data)
-    return resumable(
-        data, turn.digest, alike.prefix_bytes if alike else common_prefix(data, turn.data)
-    )
+    if predecessor is None:
+        return resumable_digest(data)
+    if matching is not None:
+        same_bytes = matching.prefix_bytes
+    else:
+        same_bytes = common_prefix(data, predecessor.data)
+    return resumable_digest(data, predecessor.digest, same_bytes)

@@ -1,5 +1,7 @@
-"""The bodies stored lately: by what came, because a running flow hands over the same ones again,
-and by lane. Pure.
+"""Caches of bodies stored lately: by the bytes that came, and by chain. Pure.
+
+A running flow is recorded several times with the same bodies, and the next request of a
+conversation repeats the one before.
 """
 
 from __future__ import annotations
@@ -14,24 +16,20 @@ from flows.redaction.redactor import RedactedBody
 
 CACHED_BYTES = 16 * 1024 * 1024
 CACHED_BODIES = 2000
-"""A small body costs as much memory beside its bytes: without this bound memory would grow for
-10,000 flows.
-"""
+"""A small body takes as much memory beside its bytes, so their number is bounded too."""
 
-TURN_BYTES = 16 * 1024 * 1024
-TURNS = 1000
-"""Most of them are what their lane builds on, or among the bodies cached, and then take no more
-memory than that.
-"""
+PREDECESSORS_BYTES = 16 * 1024 * 1024
+PREDECESSORS = 1000
+"""Most of them are also bases of their chains or cached, and then take no memory of their own."""
 
 _ENDS_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredBody:
     """A body without secrets, and how it is stored.
 
-    `version`: of the secrets that were known then.
+    `version`: of the secrets that were known when it was redacted.
     """
 
     body: RedactedBody
@@ -40,12 +38,10 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The body of a lane that the next ones are compared with, and how far its digest had come
-    where.
-    """
+class Predecessor:
+    """The body that the next ones of its chain are compared with, and its resumable digest."""
 
-    stored: Stored
+    stored: StoredBody
     digest: Digest
 
     @property
@@ -55,36 +51,46 @@ class Turn:
 
     @property
     def held_bytes(self) -> int:
-        searched = self.stored.body.searched
-        came_bytes = len(searched.data) if searched and searched.data is not self.data else 0
+        """Estimated memory: its bytes, those that came if they are others, and the digest."""
+        came_bytes = 0
+        search = self.stored.body.search
+        if search is not None and search.data is not self.data:
+            came_bytes = len(search.data)
         return len(self.data) + came_bytes + self.digest.held_bytes
 
 
 @dataclass(slots=True)
-class Recent:
-    """Stored bodies by the bytes that came and their encoding. Not thread-safe."""
+class RecentBodies:
+    """Stored bodies by the bytes that came and their content encoding. Not thread-safe."""
 
-    _stored: OrderedDict[Hashable, tuple[bytes, Stored]] = field(default_factory=OrderedDict)
+    max_bytes: int = CACHED_BYTES
+    max_bodies: int = CACHED_BODIES
+    _stored: OrderedDict[Hashable, tuple[bytes, StoredBody]] = field(default_factory=OrderedDict)
     _bytes: int = 0
 
-    def get(self, data: bytes, content_encoding: str) -> Stored | None:
-        """How these very bytes were stored."""
+    def get(self, data: bytes, content_encoding: str) -> StoredBody | None:
+        """Return how these very bytes were stored."""
         key = _key(data, content_encoding)
-        came, stored = self._stored.get(key, (None, None))
+        entry = self._stored.get(key)
+        if entry is None:
+            return None
+        came, stored = entry
         if came != data:
             return None
         self._stored.move_to_end(key)
         return stored
 
-    def put(self, data: bytes, content_encoding: str, stored: Stored) -> None:
-        """Remember a body, in the place of another one that looks like it from outside."""
+    def put(self, data: bytes, content_encoding: str, stored: StoredBody) -> None:
+        """Cache a body. Replaces an entry with the same length and the same ends."""
         key = _key(data, content_encoding)
-        self._bytes += _cost(data, stored) - (
-            _cost(*self._stored.pop(key)) if key in self._stored else 0
-        )
-        self._stored[key] = data, stored
-        while self._bytes > CACHED_BYTES or len(self._stored) > CACHED_BODIES:
-            self._bytes -= _cost(*self._stored.popitem(last=False)[1])
+        replaced = self._stored.pop(key, None)
+        if replaced is not None:
+            self._bytes -= _held_bytes(*replaced)
+        self._stored[key] = (data, stored)
+        self._bytes += _held_bytes(data, stored)
+        while self._bytes > self.max_bytes or len(self._stored) > self.max_bodies:
+            _, oldest = self._stored.popitem(last=False)
+            self._bytes -= _held_bytes(*oldest)
 
     def clear(self) -> None:
         """Forget every body."""
@@ -93,41 +99,48 @@ class Recent:
 
 
 @dataclass(slots=True)
-class Turns:
-    """The body of each lane that the next ones are compared with. Not thread-safe."""
+class Predecessors:
+    """The predecessor of each chain. Not thread-safe."""
 
-    _turns: OrderedDict[Hashable, Turn] = field(default_factory=OrderedDict)
+    max_bytes: int = PREDECESSORS_BYTES
+    max_count: int = PREDECESSORS
+    _by_chain: OrderedDict[Hashable, Predecessor] = field(default_factory=OrderedDict)
     _bytes: int = 0
 
-    def get(self, lane: Hashable) -> Turn | None:
-        """The body to compare the next one of a lane with."""
-        turn = self._turns.get(lane)
-        if turn is not None:
-            self._turns.move_to_end(lane)
-        return turn
+    def get(self, chain: Hashable) -> Predecessor | None:
+        """Return the body to compare the next one of a chain with."""
+        found = self._by_chain.get(chain)
+        if found is not None:
+            self._by_chain.move_to_end(chain)
+        return found
 
-    def put(self, lane: Hashable, turn: Turn) -> None:
-        """Compare the next ones of a lane with another body."""
-        before = self._turns.pop(lane, None)
-        self._turns[lane] = turn
-        self._bytes += turn.held_bytes - (before.held_bytes if before else 0)
-        while self._bytes > TURN_BYTES or len(self._turns) > TURNS:
-            self._bytes -= self._turns.popitem(last=False)[1].held_bytes
+    def put(self, chain: Hashable, predecessor: Predecessor) -> None:
+        """Compare the next bodies of a chain with this one."""
+        replaced = self._by_chain.pop(chain, None)
+        if replaced is not None:
+            self._bytes -= replaced.held_bytes
+        self._by_chain[chain] = predecessor
+        self._bytes += predecessor.held_bytes
+        while self._bytes > self.max_bytes or len(self._by_chain) > self.max_count:
+            _, oldest = self._by_chain.popitem(last=False)
+            self._bytes -= oldest.held_bytes
 
     def clear(self) -> None:
-        """Forget every lane."""
-        self._turns.clear()
+        """Forget every chain."""
+        self._by_chain.clear()
         self._bytes = 0
 
 
 def _key(data: bytes, content_encoding: str) -> Hashable:
-    """The hash of 1 MB would take longer than comparing it with the one body that may be the
-    same.
+    """Return the length and both ends of a body.
+
+    Hashing 1 MB takes longer than comparing it with the one body that may be equal.
     """
     return len(data), data[:_ENDS_BYTES], data[-_ENDS_BYTES:], content_encoding
 
 
-def _cost(data: bytes, stored: Stored) -> int:
-    """About how much memory an entry holds; a body without secrets is the object that came."""
-    kept = stored.body.data
-    return len(kept) + (0 if kept is data else len(data)) + len(stored.packed.blob)
+def _held_bytes(came: bytes, stored: StoredBody) -> int:
+    """Estimate the memory of an entry; a body without secrets is the object that came."""
+    redacted = stored.body.data
+    came_bytes = 0 if redacted is came else len(came)
+    return len(redacted) + came_bytes + len(stored.packed.blob)

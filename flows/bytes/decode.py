@@ -1,5 +1,6 @@
-"""Undoes content encodings with a cap on what comes out, so that a small body can never fill the
-memory. Pure.
+"""Decoders of content encodings, with a cap on the output. Pure.
+
+A small compressed body can never fill the memory.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import zstandard
 
 MAX_DECODED_BYTES = 64 * 1024 * 1024
 MAX_RATIO = 100
-"""A body may grow this many times, up to `_SMALL_BYTES`; `_FREE_BYTES` are always allowed."""
+"""Output by input up to `_SMALL_BYTES` of output; `_FREE_BYTES` are always allowed."""
 MAX_RATIO_OF_LARGE = 20
-"""Beyond `_SMALL_BYTES`.
+"""Output by input beyond `_SMALL_BYTES`.
 
-Real conversations shrink to a tenth; a bomb of 1 MB would unfold to 1 GB.
+Real conversations shrink to a tenth; a bomb of 1 MB would grow to 1 GB.
 """
 CAPPED_BYTES = 1024 * 1024
-"""What is given of a body that reached a cap: enough to show, too little to matter."""
+"""Size of the part that is kept of a body that reached a cap."""
 
 _FREE_BYTES = 1024 * 1024
 _SMALL_BYTES = 16 * 1024 * 1024
@@ -31,9 +32,10 @@ _MAX_LAYERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What came out.
+    """Decoded bytes.
 
-    `complete` is false for damaged or unfinished input and when a cap was reached.
+    `complete` is false for damaged or unfinished input and when the cap was reached; `capped` only
+    for the latter.
     """
 
     data: bytes
@@ -42,22 +44,28 @@ class Decoded:
 
 
 def layers(content_encoding: str, data: bytes) -> list[str]:
-    """The encodings to undo, outermost first: from the header, or guessed from the first bytes
-    without one.
+    """Return the encodings to undo, outermost first.
+
+    Without a header the first bytes decide: gzip and zstd have magic numbers.
+
+        "gzip, br" → ["br", "gzip"]
     """
     named = [name.strip().lower() for name in content_encoding.split(",")]
     known = [_ALIASES.get(name, name) for name in named if name and name != "identity"]
     if known:
-        return list(reversed(known))
+        # The header lists encodings in the order in which they were applied.
+        return known[::-1]
     if data.startswith(b"\x1f\x8b"):
         return ["gzip"]
-    return ["zstd"] if data.startswith(b"\x28\xb5\x2f\xfd") else []
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        return ["zstd"]
+    return []
 
 
 def decode(data: bytes, content_encoding: str, *, max_bytes: int = MAX_DECODED_BYTES) -> Decoded:
     """Undo `content_encoding` (gzip, deflate, br, zstd, stacked).
 
-    Never raises; an unknown one stays as it is.
+    Never raises. An unknown encoding ends the decoding where it stands.
     """
     limit = decoded_limit(len(data), max_bytes)
     complete = True
@@ -66,16 +74,18 @@ def decode(data: bytes, content_encoding: str, *, max_bytes: int = MAX_DECODED_B
         if step is None:
             return Decoded(data, complete=False)
         result = _run(step, data, limit)
-        data, complete = result.data, complete and result.complete
         if result.capped:
             return result
+        data = result.data
+        complete = complete and result.complete
     return Decoded(data, complete)
 
 
 def decoded_limit(encoded_bytes: int, max_bytes: int = MAX_DECODED_BYTES) -> int:
-    """How many bytes a body of this size may unfold to."""
-    by_ratio = max(min(encoded_bytes * MAX_RATIO, _SMALL_BYTES), encoded_bytes * MAX_RATIO_OF_LARGE)
-    return min(max_bytes, max(_FREE_BYTES, by_ratio))
+    """Return how many bytes a body of this size may decode to."""
+    for_small = min(encoded_bytes * MAX_RATIO, _SMALL_BYTES)
+    for_large = encoded_bytes * MAX_RATIO_OF_LARGE
+    return min(max_bytes, max(_FREE_BYTES, for_small, for_large))
 
 
 def _run(step: Callable[[bytes], Iterator[bytes]], data: bytes, limit: int) -> Decoded:
@@ -84,9 +94,8 @@ def _run(step: Callable[[bytes], Iterator[bytes]], data: bytes, limit: int) -> D
         for piece in step(data):
             out += piece
             if len(out) > limit:
-                del out[
-                    min(limit, CAPPED_BYTES) :
-                ]  # before the copy: a bomb must not cost twice its limit
+                # Cut before the copy: a bomb must not cost twice its limit.
+                del out[min(limit, CAPPED_BYTES) :]
                 return Decoded(bytes(out), complete=False, capped=True)
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
         return Decoded(bytes(out), complete=False)
@@ -94,6 +103,7 @@ def _run(step: Callable[[bytes], Iterator[bytes]], data: bytes, limit: int) -> D
 
 
 def _gzip(data: bytes) -> Iterator[bytes]:
+    # A gzip file may hold several members, with NUL bytes as padding behind each (RFC 1952).
     while data:
         inflater = zlib.decompressobj(wbits=31)
         yield from _inflate(inflater, data)
@@ -103,14 +113,18 @@ def _gzip(data: bytes) -> Iterator[bytes]:
 
 
 def _deflate(data: bytes) -> Iterator[bytes]:
-    # The name means zlib framing, but some servers send bare deflate.
-    zlib_framed = (
-        len(data) >= 2 and data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-    )
-    inflater = zlib.decompressobj(wbits=15 if zlib_framed else -15)
+    # The name means zlib framing (RFC 9110, 8.4.1.2), but some servers send bare deflate.
+    inflater = zlib.decompressobj(wbits=15 if _is_zlib(data) else -15)
     yield from _inflate(inflater, data)
     if not inflater.eof:
         raise EOFError
+
+
+def _is_zlib(data: bytes) -> bool:
+    """Check the two bytes of a zlib header: method 8, and a multiple of 31 (RFC 1950)."""
+    if len(data) < 2:
+        return False
+    return data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
 
 
 def _inflate(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
@@ -124,11 +138,9 @@ def _brotli(data: bytes) -> Iterator[bytes]:
     piece = inflater.process(data, output_buffer_limit=_STEP_BYTES)
     while piece:
         yield piece
-        piece = (
-            b""
-            if inflater.is_finished()
-            else inflater.process(b"", output_buffer_limit=_STEP_BYTES)
-        )
+        if inflater.is_finished():
+            return
+        piece = inflater.process(b"", output_buffer_limit=_STEP_BYTES)
     if not inflater.is_finished():
         raise EOFError
 

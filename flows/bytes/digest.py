@@ -1,9 +1,7 @@
-"""The name of a body: a digest of its bytes, which goes on where an earlier body with the same
-beginning ends. Pure.
+"""BLAKE2b-256 content digests of bodies. Pure.
 
-Hashing is the one thing that has to see every byte. So what the hash had come to is kept every 32
-KB, half a kilobyte each, and a body that begins as an earlier one did is hashed from the last such
-place on.
+Saves the hash's state every 32 KB (about 0.6 KB each), so that a body with a known prefix is hashed
+from there: after 100 KB that are as before, hashing goes on at 96 KB.
 """
 
 from __future__ import annotations
@@ -14,32 +12,32 @@ from typing import Any
 
 STEP_BYTES = 32 * 1024
 STATE_BYTES = 600
-"""About how much memory a state takes."""
+"""Estimated memory of a saved state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """`states[n]` is the hash of the first (n + 1) * `STEP_BYTES` bytes."""
+    """A digest in hex; `states[n]` is the hash of the first (n + 1) * `STEP_BYTES` bytes."""
 
-    name: str
+    hex: str
     states: tuple[Any, ...] = ()
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory it takes; most states are those of the body before."""
+        """Estimated memory; most states are shared with the digest of the body before."""
         return len(self.states) * STATE_BYTES
 
 
 def digest_of(data: bytes) -> str:
-    """The name of these bytes."""
+    """Return the digest of these bytes in hex."""
     return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
-def resumable(data: bytes, earlier: Digest | None = None, same_bytes: int = 0) -> Digest:
-    """The name of `data`, whose first `same_bytes` bytes are those of a body with the digest
-    `earlier`.
-    """
-    states = list(earlier.states[: same_bytes // STEP_BYTES]) if earlier else []
+def resumable_digest(data: bytes, earlier: Digest | None = None, same_bytes: int = 0) -> Digest:
+    """Return the digest of `data`, whose first `same_bytes` bytes `earlier` has hashed already."""
+    states: list[Any] = []
+    if earlier is not None:
+        states += earlier.states[: same_bytes // STEP_BYTES]
     state = states[-1].copy() if states else hashlib.blake2b(digest_size=32)
     view = memoryview(data)
     position = len(states) * STEP_BYTES

@@ -1,7 +1,4 @@
-"""Undoes a content encoding piece by piece, for streams that somebody watches while they run.
-
-Pure.
-"""
+"""Incremental decoder of a content encoding, for streams that are watched while they run. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +12,14 @@ from flows.bytes.decode import MAX_DECODED_BYTES, layers
 
 MAX_RATIO = 100
 FREE_BYTES = 1024 * 1024
-"""A stream may unfold to so many times what came, and this much: the proxy's loop waits while a
-piece is unfolded.
+"""A stream may grow by `MAX_RATIO` and by this much: the event loop waits while a piece is
+decoded.
 """
 _MAGIC_BYTES = 4
 
 
 class IncrementalDecoder:
-    """Compressed pieces in, plain pieces out. Raises `ValueError` for a broken or unknown encoding.
+    """Decoder that takes compressed pieces and returns plain ones.
 
     Output beyond `max_bytes`, or beyond `MAX_RATIO` times the input, is dropped and `capped` set.
     Without `content_encoding` the first bytes of the stream decide (gzip and zstd have magic
@@ -32,32 +29,38 @@ class IncrementalDecoder:
     def __init__(self, content_encoding: str = "", *, max_bytes: int = MAX_DECODED_BYTES) -> None:
         self.capped = False
         self._content_encoding = content_encoding
-        self._left = max_bytes
-        self._earned = FREE_BYTES
-        self._head = b""
+        self._left_bytes = max_bytes
+        self._earned_bytes = FREE_BYTES
+        self._first_bytes = b""
         self._decode: Callable[[bytes, int], bytes] | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """The next piece in, what it unfolds to out."""
+        """Return what the next piece decodes to.
+
+        Raises:
+            ValueError: the stream is broken, or its encoding is unknown.
+        """
         if not data or self.capped:
             return b""
         if self._decode is None:
-            data, self._head = self._head + data, b""
+            data = self._first_bytes + data
             if len(data) < _MAGIC_BYTES and not self._content_encoding:
-                self._head = data
+                self._first_bytes = data
                 return b""
+            self._first_bytes = b""
             self._decode = _decoder(layers(self._content_encoding, data))
-        self._earned += len(data) * MAX_RATIO
-        room = min(self._left, self._earned)
+        self._earned_bytes += len(data) * MAX_RATIO
+        limit = min(self._left_bytes, self._earned_bytes)
         try:
-            out = self._decode(data, room + 1)
+            # One byte beyond the limit shows that there is more.
+            out = self._decode(data, limit + 1)
         except (zlib.error, brotli.error, zstandard.ZstdError) as exc:
             raise ValueError(f"The stream is not valid {self._content_encoding}: {exc}") from None
-        if len(out) > room:
+        if len(out) > limit:
             self.capped = True
-            return out[:room]
-        self._left -= len(out)
-        self._earned -= len(out)
+            return out[:limit]
+        self._left_bytes -= len(out)
+        self._earned_bytes -= len(out)
         return out
 
 
@@ -88,14 +91,15 @@ def _brotli() -> Callable[[bytes, int], bytes]:
 def _zstd() -> Callable[[bytes, int], bytes]:
     inflater = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
 
-    # A block of a few bytes may unfold to 128 KB: small steps keep the memory near the limit.
+    # A block of a few bytes may decode to 128 KB: small steps keep the memory near the limit.
     def decode(data: bytes, limit: int) -> bytes:
         parts: list[bytes] = []
-        size = 0
-        for at in range(0, len(data), 1024):
-            parts.append(inflater.decompress(data[at : at + 1024]))
-            size += len(parts[-1])
-            if size > limit:
+        size_bytes = 0
+        for start in range(0, len(data), 1024):
+            part = inflater.decompress(data[start : start + 1024])
+            parts.append(part)
+            size_bytes += len(part)
+            if size_bytes > limit:
                 break
         return b"".join(parts)
 

@@ -1,10 +1,15 @@
-"""What a body has in common with an earlier one: the stretches of it that stand there too, in the
-same order. Pure.
+"""Blocks of bytes that a body has in common with an earlier one, in the same order. Pure.
 
-Agents send the conversation again and change little: a date near the beginning, a mark that moves,
-one more message. So one stretch is looked for from the front, one from the back, and between them a
-few more: some bytes beyond the place where the two part are looked up in the neighbourhood of that
-place. Comparing goes at the speed of the memory, because `bytes.startswith` takes a view.
+Agents send the conversation again and change little: a date near the beginning, a cache mark that
+moves, one more message. So one block is searched from the front, one from the back, and up to
+`MAX_PROBED_BLOCKS` between them. For these, some bytes from beyond the first difference are looked
+up in the base: where a probe is found, both bodies go on together.
+
+    base:   {"date":"27"} AAAA "mark" BBBB ]
+    data:   {"date":"28"} AAAA BBBB, new ]
+    blocks: `{"date":"2` (front), `"} AAAA ` and `BBBB` (probed), ` ]` (back)
+
+`bytes.startswith` takes a view, so that comparing runs at the speed of memory.
 """
 
 from __future__ import annotations
@@ -13,159 +18,173 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-LEAST_BYTES = 32
-"""Shorter stretches cost more to name than to repeat."""
+MIN_BLOCK_BYTES = 32
+"""Shorter blocks cost more to name than to repeat."""
 
-MOST_STRETCHES = 12
-_LEAST_FOUND_BYTES = 256
-"""A shorter one, found by a probe, is more likely chance than the place where both go on
-together.
-"""
+MAX_PROBED_BLOCKS = 12
+_MIN_PROBED_BYTES = 256
+"""A shorter block found by a probe is more likely chance than a common continuation."""
 _PROBE_BYTES = 32
 _PROBES_AHEAD = (32, 256, 2048, 8192)
 _REACH_BYTES = 32 * 1024
-"""How much farther on in the base a probe is looked for than in the body."""
+"""A probe is searched this much farther ahead in the base than in the body."""
 _FIRST_STEP_BYTES = 1024
-_STEP_BYTES = 256 * 1024
+_MAX_STEP_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """data[at : at + size] is base[base_at : base_at + size]."""
+class Block:
+    """data[start : start + size] equals base[base_start : base_start + size]."""
 
-    at: int
-    base_at: int
+    start: int
+    base_start: int
     size: int
 
     @property
     def end(self) -> int:
-        return self.at + self.size
+        return self.start + self.size
 
     @property
     def base_end(self) -> int:
-        return self.base_at + self.size
+        return self.base_start + self.size
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """The stretches that a body of `data_bytes` and `base` have, in order in both."""
+class Matching:
+    """The blocks that `base` and a body of `data_bytes` bytes share, in order in both."""
 
     base: bytes
     data_bytes: int
-    stretches: tuple[Stretch, ...]
+    blocks: tuple[Block, ...]
 
     @property
     def new_bytes(self) -> int:
-        """How many bytes of the body stand in none of them."""
-        return self.data_bytes - sum(stretch.size for stretch in self.stretches)
+        """Bytes of the body that lie in no block."""
+        return self.data_bytes - sum(block.size for block in self.blocks)
 
     @property
     def prefix_bytes(self) -> int:
-        """How far the body begins as the base does."""
-        first = next(iter(self.stretches), None)
-        return first.size if first and first.at == first.base_at == 0 else 0
+        """Size of the common beginning; 0 when it is shorter than a block."""
+        if not self.blocks:
+            return 0
+        first = self.blocks[0]
+        is_at_front = first.start == first.base_start == 0
+        return first.size if is_at_front else 0
 
-    def moved(self, spans: Iterable[tuple[int, int]]) -> Iterator[int]:
-        """Where those spans base[start:end] that stand in one stretch begin in the body."""
+    def map_spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+        """Yield the start in the body of each span base[start:end] that lies within one block."""
         for start, end in spans:
-            for stretch in self.stretches:
-                if stretch.base_at <= start and end <= stretch.base_end:
-                    yield start - stretch.base_at + stretch.at
+            for block in self.blocks:
+                if block.base_start <= start and end <= block.base_end:
+                    yield start - block.base_start + block.start
 
-    def seams(self) -> list[tuple[int, int]]:
-        """Where the data around and between the stretches begins and ends, also when two of them
-        meet there.
+    def gaps(self) -> list[tuple[int, int]]:
+        """Return the parts data[start:end] before, between and behind the blocks.
+
+        A part is empty where two blocks meet: bytes that were apart in the base are neighbours.
         """
-        ends = [Stretch(0, 0, 0), *self.stretches, Stretch(self.data_bytes, len(self.base), 0)]
-        return [
-            (before.end, after.at)
-            for before, after in pairwise(ends)
-            if (before.size and after.size)
-            or (before.end, before.base_end) != (after.at, after.base_at)
-        ]
+        front = Block(0, 0, 0)
+        back = Block(self.data_bytes, len(self.base), 0)
+        found: list[tuple[int, int]] = []
+        for before, after in pairwise((front, *self.blocks, back)):
+            are_real = before.size and after.size
+            if are_real or before.end != after.start or before.base_end != after.base_start:
+                found.append((before.end, after.start))
+        return found
 
 
-def shared(data: bytes, base: bytes) -> Shared:
-    """What both have: mostly one stretch at the front, one at the back, and some between."""
+def match_bodies(data: bytes, base: bytes) -> Matching:
+    """Return what `data` and `base` share, blocks of `MIN_BLOCK_BYTES` or more."""
     view = memoryview(base)
-    front = Stretch(0, 0, _ahead(data, 0, view, 0))
-    back_size = _behind(data, len(data), view, len(base), min(len(data), len(base)) - front.size)
-    back = Stretch(len(data) - back_size, len(base) - back_size, back_size)
-    found = (front, *_between(data, base, front, back), back)
-    return Shared(
-        base, len(data), tuple(stretch for stretch in found if stretch.size >= LEAST_BYTES)
-    )
+    shorter_bytes = min(len(data), len(base))
+    front = Block(0, 0, _equal_ahead(data, 0, view, 0, shorter_bytes))
+    # The two must not overlap in the shorter body.
+    back_limit = shorter_bytes - front.size
+    back_bytes = _equal_behind(data, len(data), view, len(base), back_limit)
+    back = Block(len(data) - back_bytes, len(base) - back_bytes, back_bytes)
+    found = (front, *_probed_blocks(data, base, front, back), back)
+    kept = tuple(block for block in found if block.size >= MIN_BLOCK_BYTES)
+    return Matching(base, len(data), kept)
 
 
 def common_prefix(data: bytes, base: bytes) -> int:
-    """How many bytes both begin with."""
-    return len(data) if data is base else _ahead(data, 0, memoryview(base), 0)
+    """Return how many bytes both begin with."""
+    if data is base:
+        return len(data)
+    return _equal_ahead(data, 0, memoryview(base), 0, min(len(data), len(base)))
 
 
-def _between(data: bytes, base: bytes, front: Stretch, back: Stretch) -> Iterator[Stretch]:
+def _probed_blocks(data: bytes, base: bytes, front: Block, back: Block) -> Iterator[Block]:
     before = front
-    for _ in range(MOST_STRETCHES):
-        found = _next(data, base, before, back)
+    for _ in range(MAX_PROBED_BLOCKS):
+        found = _probe(data, base, before, back)
         if found is None:
             return
         yield found
         before = found
 
 
-def _next(data: bytes, base: bytes, before: Stretch, back: Stretch) -> Stretch | None:
-    """The next stretch between two; None when the probes find none."""
-    if back.base_at - before.base_end < _LEAST_FOUND_BYTES:
+def _probe(data: bytes, base: bytes, before: Block, back: Block) -> Block | None:
+    """Return the next block between two others; None when no probe finds one."""
+    if back.base_start - before.base_end < _MIN_PROBED_BYTES:
         return None
+    view = memoryview(base)
     for ahead in _PROBES_AHEAD:
-        at = before.end + ahead
-        if at + _LEAST_FOUND_BYTES > back.at:
-            break
-        probe = data[at : at + _PROBE_BYTES]
-        base_at = base.find(
-            probe, before.base_end, min(back.base_at, before.base_end + ahead + _REACH_BYTES)
-        )
-        if base_at < 0:
+        start = before.end + ahead
+        if start + _MIN_PROBED_BYTES > back.start:
+            return None
+        probe = data[start : start + _PROBE_BYTES]
+        search_end = min(back.base_start, before.base_end + ahead + _REACH_BYTES)
+        base_start = base.find(probe, before.base_end, search_end)
+        if base_start < 0:
             continue
-        view = memoryview(base)
-        left = _behind(data, at, view, base_at, min(ahead, base_at - before.base_end))
-        right = _ahead(data, at, view, base_at, min(back.at - at, back.base_at - base_at))
-        if left + right >= _LEAST_FOUND_BYTES:
-            return Stretch(at - left, base_at - left, left + right)
+        # The probe lies somewhere inside the block: grow it to both sides.
+        left_limit = min(ahead, base_start - before.base_end)
+        right_limit = min(back.start - start, back.base_start - base_start)
+        left = _equal_behind(data, start, view, base_start, left_limit)
+        right = _equal_ahead(data, start, view, base_start, right_limit)
+        if left + right >= _MIN_PROBED_BYTES:
+            return Block(start - left, base_start - left, left + right)
     return None
 
 
-def _ahead(data: bytes, at: int, base: memoryview, base_at: int, most: int | None = None) -> int:
-    """How many bytes from here on are the same, `most` at most."""
-    left = min(len(data) - at, len(base) - base_at) if most is None else most
-    return _same(
-        lambda start, end: data.startswith(base[base_at + start : base_at + end], at + start), left
-    )
+def _equal_ahead(data: bytes, start: int, base: memoryview, base_start: int, limit: int) -> int:
+    """Return how many bytes from here on are equal, at most `limit`."""
+
+    def is_equal(near: int, far: int) -> bool:
+        return data.startswith(base[base_start + near : base_start + far], start + near)
+
+    return _longest_equal(is_equal, limit)
 
 
-def _behind(data: bytes, end: int, base: memoryview, base_end: int, most: int) -> int:
-    """How many bytes up to here are the same, `most` at most."""
-    return _same(
-        lambda start, stop: data.startswith(base[base_end - stop : base_end - start], end - stop),
-        most,
-    )
+def _equal_behind(data: bytes, end: int, base: memoryview, base_end: int, limit: int) -> int:
+    """Return how many bytes up to here are equal, at most `limit`."""
+
+    def is_equal(near: int, far: int) -> bool:
+        return data.startswith(base[base_end - far : base_end - near], end - far)
+
+    return _longest_equal(is_equal, limit)
 
 
-def _same(is_same: Callable[[int, int], bool], most: int) -> int:
-    """How far all is the same, `most` at most.
+def _longest_equal(is_equal: Callable[[int, int], bool], limit: int) -> int:
+    """Return the distance up to which everything is equal, at most `limit`.
 
-    `is_same`: whether what is so far and so far away is.
+    `is_equal(near, far)` compares the bytes between two distances. The distance grows in steps of
+    1 KB, 4 KB, … 256 KB; the step that differs is then bisected.
     """
-    same, step = 0, _FIRST_STEP_BYTES
-    while same < most:
-        step = min(step, most - same)
-        if not is_same(same, same + step):
+    equal = 0
+    step = _FIRST_STEP_BYTES
+    while equal < limit:
+        step = min(step, limit - equal)
+        if not is_equal(equal, equal + step):
             break
-        same, step = same + step, min(step * 4, _STEP_BYTES)
-    differs = min(same + step, most)
-    while differs - same > 1:
-        middle = (same + differs) // 2
-        if is_same(same, middle):
-            same = middle
+        equal += step
+        step = min(step * 4, _MAX_STEP_BYTES)
+    different = min(equal + step, limit)
+    while different - equal > 1:
+        middle = (equal + different) // 2
+        if is_equal(equal, middle):
+            equal = middle
         else:
-            differs = middle
-    return same
+            different = middle
+    return equal

@@ -1,5 +1,6 @@
-"""zstd with one compressor a thread: making one takes five times as long as compressing 2 KB with
-it. Pure.
+"""zstd with one compressor per thread. Pure.
+
+Creating a compressor takes five times as long as compressing 2 KB with it.
 """
 
 from __future__ import annotations
@@ -11,40 +12,41 @@ import zstandard
 LEVEL = 3
 
 
-class _Own(threading.local):
-    """A context must not be used by two threads at once."""
+class _ThreadContexts(threading.local):
+    """Contexts of one thread: two threads must not use one at once."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=LEVEL)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
-_own = _Own()
+_contexts = _ThreadContexts()
 
 
 def compress(data: bytes) -> bytes:
-    """One frame that tells its size."""
-    return _own.compressor.compress(data)
+    """Return one frame, whose header holds the size of `data`."""
+    return _contexts.compressor.compress(data)
 
 
-def compress_with(dictionary: bytes, data: bytes) -> bytes:
-    """The same with earlier bytes as the dictionary."""
+def compress_with_dictionary(dictionary: bytes, data: bytes) -> bytes:
+    """Return one frame that needs the same dictionary to be read."""
     known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_dict_id=False).compress(
-        data
-    )
+    packer = zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_dict_id=False)
+    return packer.compress(data)
 
 
-def decompress(frame: bytes, most_bytes: int, dictionary: bytes = b"") -> bytes:
-    """The bytes of a frame.
+def decompress(frame: bytes, max_bytes: int, dictionary: bytes = b"") -> bytes:
+    """Return the bytes of a frame.
 
     Raises:
-        zstandard.ZstdError: when it is damaged, was made with another dictionary, or holds more
-        than `most_bytes`.
+        zstandard.ZstdError: the frame is damaged, was made with another dictionary, or holds more
+        than `max_bytes`.
     """
-    if zstandard.frame_content_size(frame) > most_bytes:
-        raise zstandard.ZstdError(f"the frame holds more than {most_bytes} bytes")
+    # The header names the size: a bomb is refused before it takes memory.
+    if zstandard.frame_content_size(frame) > max_bytes:
+        raise zstandard.ZstdError(f"the frame holds more than {max_bytes} bytes")
     if not dictionary:
-        return _own.decompressor.decompress(frame, max_output_size=most_bytes)
+        return _contexts.decompressor.decompress(frame, max_output_size=max_bytes)
     known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdDecompressor(dict_data=known).decompress(frame, max_output_size=most_bytes)
+    unpacker = zstandard.ZstdDecompressor(dict_data=known)
+    return unpacker.decompress(frame, max_output_size=max_bytes)

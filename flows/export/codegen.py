@@ -20,7 +20,7 @@ from flows.bodies.complete_flow import CompleteFlow
 from flows.display.safe_text import printable
 from flows.export.sdk_code import SDK_KINDS, sdk_code
 from flows.reading.transcript import transcript
-from flows.redaction.redactor import CREDENTIAL_PARAMS, is_credential_header
+from flows.redaction.credential_names import CREDENTIAL_PARAMS, is_credential_header
 from flows.sides import FlowSide
 from providers.auth.sentinel import provider_of
 from providers.base.errors import CcproxyError

@@ -1,4 +1,4 @@
-"""Which headers and query parameters carry credentials, by their names. Pure."""
+"""Names of headers and query parameters that carry credentials. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ CREDENTIAL_HEADERS = frozenset(
         "x-ccproxy-token",
     }
 )
-"""Always redacted.
+"""Headers that are always redacted.
 
-Others are when a word of their name is in `CREDENTIAL_WORDS` and the value could be a secret.
+Others are redacted when a word of their name is in `CREDENTIAL_WORDS` and their value is no
+counter.
 """
 
 CREDENTIAL_WORDS = frozenset(
@@ -77,16 +78,19 @@ CREDENTIAL_PARAMS = frozenset(
 
 
 def is_credential_header(name: str, value: str) -> bool:
-    """Whether the header (lower-case name) carries a credential; counters such as rate limits do
-    not.
+    """Check whether a header (lower-case name) carries a credential.
+
+    Counters such as those of rate limits (`x-ratelimit-limit-token: 123456789`) do not.
     """
     if name in CREDENTIAL_HEADERS:
         return bool(value)
     return _names_credential(name) and len(value) >= 8 and not value.isdigit()
 
 
+# New values of known names (request ids, dates) come with every flow.
 @lru_cache(maxsize=1024)
 def _names_credential(name: str) -> bool:
-    return not CREDENTIAL_WORDS.isdisjoint(re.split("[-_]", name)) or "api-key" in name.replace(
-        "_", "-"
-    )
+    words = re.split("[-_]", name)
+    if not CREDENTIAL_WORDS.isdisjoint(words):
+        return True
+    return "api-key" in name.replace("_", "-")

@@ -1,9 +1,13 @@
-"""Searches a body for a set of secrets, and only where it differs from one that was searched
-before. Pure.
+"""Search of a body for a set of secrets, restricted to what differs from an earlier body. Pure.
 
-What a search looks for first are spots and named fields, which depend on the bytes around them
-alone. So those of the earlier body are taken over where it is the same, and looked for anew where
-the two part; from there on there is but one way.
+A search has two steps. The first finds landmarks of secrets and named fields; they depend only on
+the bytes around them. The second step reads the data at those positions. Where a body equals an
+earlier one, the first step takes over the earlier positions, and searches only the gaps:
+
+    earlier:  AAAA key BBBB           landmarks of `key` at 5
+    body:     new, AAAA key BBBB, 1   position 5 maps to 10; only `new, ` and `, 1` are searched
+
+The second step is the same for both, so the result does not depend on the path taken.
 """
 
 from __future__ import annotations
@@ -11,71 +15,84 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flows.bytes.matching import Shared
-from flows.redaction.json_fields import Field, fields, fields_again
-from flows.redaction.scanner import MOST_SPOTS, Hit, Needles
+from flows.bytes.matching import Matching
+from flows.redaction.json_fields import Field, find_fields, update_fields
+from flows.redaction.scanner import MAX_LANDMARKS, Hit, Scanner
 
-REPEATED_FROM_BYTES = 32 * 1024
+REUSE_FROM_BYTES = 32 * 1024
 """Smaller bodies are searched as fast as they are compared with an earlier one."""
 
-_MOST_FIELDS = 500
+_MAX_FIELDS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
-    """What was found in `data`. `number`: of the set of secrets."""
+class SearchResult:
+    """First step of a search of `data`. `set_number` identifies the set of secrets."""
 
-    number: int
+    set_number: int
     data: bytes
-    spots: tuple[Sequence[int], ...]
-    """Of each scanner."""
+    landmarks: tuple[Sequence[int], ...]
+    """Positions, one sequence for each scanner."""
     fields: Sequence[Field]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a body before it is searched: what an earlier one was found to have, and
-    what they share.
-    """
+class EarlierSearch:
+    """Result for an earlier body, and what the body to search shares with that."""
 
-    searched: Searched
-    shared: Shared
+    result: SearchResult
+    matching: Matching
 
 
 @dataclass(frozen=True, slots=True)
-class Secrets:
-    """A set of secrets to look for.
+class SecretSet:
+    """Secrets to search for.
 
-    `number`: no two sets have the same, even when one version was read for both.
+    No two sets have the same `number`, even when both were built from one version. Results are
+    kept for bodies of `reuse_from_bytes` or more.
     """
 
     version: tuple[int, int] = (-1, -1)
     number: int = 0
-    registered: Needles = field(default_factory=Needles)
-    learned: Needles = field(default_factory=lambda: Needles(encoded=False))
+    registered: Scanner = field(default_factory=Scanner)
+    learned: Scanner = field(default_factory=lambda: Scanner(encoded=False))
+    reuse_from_bytes: int = REUSE_FROM_BYTES
 
-    def search(self, data: bytes, known: Known | None = None) -> tuple[list[Hit], Searched | None]:
-        """Every hit, and what a search of a body that is like this one may use."""
-        scanners = (self.registered, self.learned)
-        if known and known.searched.number == self.number:
-            before, shared = known.searched, known.shared
-            named = fields_again(data, shared, before.fields)
-            spots = tuple(
-                scanner.spots_again(data, shared, at)
-                for scanner, at in zip(scanners, before.spots, strict=True)
-            )
+    def search(
+        self, data: bytes, earlier: EarlierSearch | None = None
+    ) -> tuple[list[Hit], SearchResult | None]:
+        """Return every hit, and a result that the search of a similar body may use.
+
+        There is no such result for small bodies and those with too many landmarks or fields.
+        """
+        if earlier is None or earlier.result.set_number != self.number:
+            found = self._first_step(data)
         else:
-            named, spots = fields(data), tuple(scanner.spots(data) for scanner in scanners)
-        hits = [
-            hit
-            for scanner, at in zip(scanners, spots, strict=True)
-            for hit in scanner.hits(data, at)
-        ]
-        hits += [found.hit for found in named]
-        if (
-            len(data) < REPEATED_FROM_BYTES
-            or len(named) > _MOST_FIELDS
-            or max(map(len, spots)) > MOST_SPOTS
-        ):
-            return hits, None
-        return hits, Searched(self.number, data, spots, named)
+            found = self._updated(data, earlier)
+        scanners = (self.registered, self.learned)
+        hits: list[Hit] = []
+        for scanner, landmarks in zip(scanners, found.landmarks, strict=True):
+            hits += scanner.hits(data, landmarks)
+        for named in found.fields:
+            hits.append(named.hit)
+        return hits, found if self._is_reusable(found) else None
+
+    def _first_step(self, data: bytes) -> SearchResult:
+        landmarks = (self.registered.find_landmarks(data), self.learned.find_landmarks(data))
+        return SearchResult(self.number, data, landmarks, find_fields(data))
+
+    def _updated(self, data: bytes, earlier: EarlierSearch) -> SearchResult:
+        """Return the first step for `data`, with the positions of an earlier body."""
+        matching = earlier.matching
+        registered, learned = earlier.result.landmarks
+        landmarks = (
+            self.registered.update_landmarks(data, matching, registered),
+            self.learned.update_landmarks(data, matching, learned),
+        )
+        fields = update_fields(data, matching, earlier.result.fields)
+        return SearchResult(self.number, data, landmarks, fields)
+
+    def _is_reusable(self, found: SearchResult) -> bool:
+        if len(found.data) < self.reuse_from_bytes or len(found.fields) > _MAX_FIELDS:
+            return False
+        return all(len(positions) <= MAX_LANDMARKS for positions in found.landmarks)

@@ -1,10 +1,11 @@
-"""Finds secrets by the name of the JSON field they stand in, in bodies and in lines of the log.
-Pure.
+"""Secrets known by the name of their JSON field, in bodies and in lines of the log. Pure.
 
-Only a string value of a field that is really one is looked at. JSON inside a string (a message that
-quotes some, a tool's arguments in OpenAI's formats) has escaped quotes and so is never mistaken for
-a field, and a schema that describes a parameter called “token” has an object there. The search runs
-in RE2, in one pass, whatever the body.
+Only a string value of a real field counts. JSON inside a string (a quoted message, a tool's
+arguments in OpenAI's formats) has escaped quotes, and the schema of a parameter called "token" has
+an object there, so neither is mistaken for a field. RE2 finds the names in one pass.
+
+    {"api_key": "Vq7-canary-4f1c", "note": "say \\"token\\": \\"x\\""}
+      the value of api_key is a hit; the quoted token is not
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from typing import Any
 
 import re2
 
-from flows.bytes.matching import Shared
+from flows.bytes.matching import Matching
 from flows.redaction.scanner import Hit
 
 MAX_VALUE_BYTES = 16 * 1024
-"""What lies behind this much of one value is not looked for: the value is cut up to here."""
+"""The end of a longer value is not searched; it is cut up to here."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """When a value under such a name is a secret."""
+    """Condition under which a value in a field of such a name is a secret."""
 
-    least_chars: int = 8
+    min_chars: int = 8
     is_vague: bool = False
-    """The name means other things too: the value must also have letters and digits."""
+    """The name has other meanings: the value must also hold letters and digits."""
 
 
 _PLAIN = FieldRule()
-_VAGUE = FieldRule(least_chars=16, is_vague=True)
+_VAGUE = FieldRule(min_chars=16, is_vague=True)
 
 SECRET_FIELDS: dict[str, FieldRule] = {
     "api key": _PLAIN,
@@ -67,32 +68,35 @@ SECRET_FIELDS: dict[str, FieldRule] = {
     "secret": _VAGUE,
     "credential": _VAGUE,
 }
-"""Names in words.
+"""Names in words, found in any case and joined by nothing, a dash or an underscore.
 
-They are found in any case, joined by nothing, a dash or an underscore: apiKey, api-key, API_KEY.
+"api key" stands for apiKey, api-key, API_KEY.
 """
 
-_NAMES = "|".join(
-    name.replace(" ", "[-_]?") for name in sorted(SECRET_FIELDS, key=len, reverse=True)
-)
+# The longest first, so that "secret access key" is not found as "secret".
+_LONGEST_FIRST = sorted(SECRET_FIELDS, key=len, reverse=True)
+_NAMES = "|".join(name.replace(" ", "[-_]?") for name in _LONGEST_FIRST)
 _RULES = {name.replace(" ", ""): rule for name, rule in SECRET_FIELDS.items()}
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+(?=\S)")
-_OF_FIELDS = (string.ascii_letters + '-_":' + " \t\r\n").encode()
-"""The bytes that a field's name and what leads to its value are made of."""
+_FIELD_BYTES = (string.ascii_letters + '-_":' + " \t\r\n").encode()
+"""Bytes that a field's name, its colon and the blanks around may consist of."""
 _STEP_BYTES = 256
-_MOST_QUOTES = 64
-"""After as many escaped ones it is cheaper to search."""
-_MOST_VALUE_BYTES = 2 * MAX_VALUE_BYTES + 8
+_MAX_QUOTES = 64
+"""Behind as many escaped quotes, searching is cheaper than looking for an unescaped one."""
+_LONGEST_VALUE_BYTES = 2 * MAX_VALUE_BYTES + 8
 """A value of nothing but escapes, and its quotes."""
 _VALUE = re.compile(rb'(?:[^"\\]|\\.){0,%d}+' % MAX_VALUE_BYTES, re.DOTALL)
 _LOGGED = re.compile(
-    rf"""(?i)(?<![\w-])(?P<name>{_NAMES})(?P<between>["']?\s*[:=,]\s*b?["']?(?:(?:bearer|basic)\s+)?)(?P<value>[^\s"',;&)}}\]‹]{{8,}})"""
+    rf"""(?i)(?<![\w-])(?P<name>{_NAMES})"""
+    r"""(?P<between>["']?\s*[:=,]\s*b?["']?(?:(?:bearer|basic)\s+)?)"""
+    r"""(?P<value>[^\s"',;&)}\]‹]{8,})"""
 )
 
 
 def _compiled() -> Any:
     options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1  # bodies are bytes of any kind
+    # Bodies are bytes of any kind.
+    options.encoding = re2.Options.Encoding.LATIN1
     options.case_sensitive = False
     return re2.compile(rf'"({_NAMES})"[ \t\r\n]*:[ \t\r\n]*"'.encode(), options)
 
@@ -102,125 +106,144 @@ _FIELD = _compiled()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A secret's field. `at`: where its name begins; `hit`: its value."""
+    """A secret's field: the position of its name's quote, and its value."""
 
-    at: int
+    start: int
     hit: Hit
 
 
-def fields(data: bytes) -> list[Field]:
-    """Every field of a secret in `data`, in order."""
-    return list(_fields_between(data, 0, len(data)))
+def find_fields(data: bytes, start: int = 0, end: int | None = None) -> list[Field]:
+    """Return the fields of secrets whose name lies in data[start:end], in order."""
+    end = len(data) if end is None else end
+    found: list[Field] = []
+    for match in _FIELD.finditer(data, start, end):
+        value = _VALUE.match(data, match.end())
+        if value is None:
+            continue
+        text = _decode_string(value.group())
+        scheme = _SCHEME.match(text)
+        scheme_chars = scheme.end() if scheme else 0
+        secret = text[scheme_chars:]
+        if is_secret(match.group(1).decode("ascii"), secret):
+            hit = Hit(value.start() + scheme_chars, value.end(), secret)
+            found.append(Field(match.start(), hit))
+    return found
 
 
-def fields_again(data: bytes, shared: Shared, before: Sequence[Field]) -> list[Field]:
-    """The same for `data`, much of which stood in an earlier body with the fields `before`."""
-    parts = list(_parts_near(data, shared.seams()))
-    found = [field for start, end in parts for field in _fields_between(data, start, end)]
-    for field in before:
-        for at in shared.moved([(field.at, min(field.hit.end + 1, len(shared.base)))]):
-            if not any(start <= at < end for start, end in parts):
-                hit, by = field.hit, at - field.at
-                found.append(Field(at, Hit(hit.start + by, hit.end + by, hit.secret)))
-    return sorted(found, key=lambda field: field.at)
+def update_fields(data: bytes, matching: Matching, earlier: Sequence[Field]) -> list[Field]:
+    """Return `find_fields(data)`, given the fields of the base of `matching`.
+
+    Only the neighbourhood of the gaps is searched. Fields of the base are taken over when they lie
+    in one block with the byte behind them, and moved by as much as the block has moved.
+    """
+    parts = list(_parts_near(data, matching.gaps()))
+    found: list[Field] = []
+    for start, end in parts:
+        found += find_fields(data, start, end)
+    for field in earlier:
+        span = (field.start, min(field.hit.end + 1, len(matching.base)))
+        for position in matching.map_spans([span]):
+            if not _is_within(position, parts):
+                found.append(_moved(field, position))
+    return sorted(found, key=lambda field: field.start)
 
 
-def _parts_near(data: bytes, seams: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The parts of the data in which other fields may be found than before, in order, not
-    overlapping.
+def _is_within(position: int, parts: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= position < end for start, end in parts)
 
-    No field's name and colon reach across a byte that such do not have, so that what is found
-    between two of those does not depend on what stands beside.
+
+def _moved(field: Field, position: int) -> Field:
+    distance = position - field.start
+    hit = field.hit
+    return Field(position, Hit(hit.start + distance, hit.end + distance, hit.secret))
+
+
+def _parts_near(data: bytes, gaps: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of the data in which other fields may be found than before.
+
+    In order, not overlapping. A field's name and colon consist of `_FIELD_BYTES` alone, so a field
+    never reaches across any other byte: what lies between two such bytes is found independently of
+    its neighbours.
     """
     done = 0
-    for start, end in seams:
-        start = max(done, _start_of_reaching(data, start))
-        end = _end_of_field(data, end)
+    for gap_start, gap_end in gaps:
+        start = max(done, _start_of_reaching(data, gap_start))
+        end = _end_of_field(data, gap_end)
         if start < end:
             yield start, end
             done = end
 
 
-def _fields_between(data: bytes, start: int, end: int) -> Iterator[Field]:
-    """The fields whose name stands in data[start:end]."""
-    for match in _FIELD.finditer(data, start, end):
-        value = _VALUE.match(data, match.end())
-        if value is None:
-            continue
-        text = _decoded(value.group())
-        scheme = found.end() if (found := _SCHEME.match(text)) else 0
-        if is_secret(match.group(1).decode("ascii"), text[scheme:]):
-            yield Field(match.start(), Hit(value.start() + scheme, value.end(), text[scheme:]))
+def _start_of_reaching(data: bytes, position: int) -> int:
+    """Return where the first field may begin whose value could reach `position`.
 
-
-def _start_of_reaching(data: bytes, at: int) -> int:
-    """Where the first field may begin whose value could reach `at`.
-
-    A quote without a backslash before it ends every value that began before it, and no value begins
-    with another one.
+    An unescaped quote ends every value that began before it, and no value begins with a quote.
     """
-    least = max(0, at - _MOST_VALUE_BYTES)
-    quote = at
-    for _ in range(_MOST_QUOTES):
-        quote = data.rfind(b'"', least, quote)
+    first = max(0, position - _LONGEST_VALUE_BYTES)
+    quote = position
+    for _ in range(_MAX_QUOTES):
+        quote = data.rfind(b'"', first, quote)
         if quote < 0:
-            return _start_of_field(data, at)
-        if data[quote - 1 : quote] != b"\\":
+            return _start_of_field(data, position)
+        is_escaped = data[quote - 1 : quote] == b"\\"
+        if not is_escaped:
             return _start_of_field(data, quote + 1)
-    return _start_of_field(data, least)
+    return _start_of_field(data, first)
 
 
-def _start_of_field(data: bytes, at: int) -> int:
-    """The last position up to `at` that no field goes across."""
-    while at > 0:
-        before = data[max(0, at - _STEP_BYTES) : at]
-        inside = len(before) - len(before.rstrip(_OF_FIELDS))
-        at -= inside
-        if inside < len(before):
+def _start_of_field(data: bytes, position: int) -> int:
+    """Return the last position up to `position` that no field reaches across."""
+    while position > 0:
+        before = data[max(0, position - _STEP_BYTES) : position]
+        field_bytes = len(before) - len(before.rstrip(_FIELD_BYTES))
+        position -= field_bytes
+        if field_bytes < len(before):
             break
-    return at
+    return position
 
 
-def _end_of_field(data: bytes, at: int) -> int:
-    """The first position from `at` on that no field goes across."""
-    while at < len(data):
-        after = data[at : at + _STEP_BYTES]
-        inside = len(after) - len(after.lstrip(_OF_FIELDS))
-        at += inside
-        if inside < len(after):
+def _end_of_field(data: bytes, position: int) -> int:
+    """Return the first position from `position` on that no field reaches across."""
+    while position < len(data):
+        after = data[position : position + _STEP_BYTES]
+        field_bytes = len(after) - len(after.lstrip(_FIELD_BYTES))
+        position += field_bytes
+        if field_bytes < len(after):
             break
-    return at
+    return position
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether `value`, standing in a field of this name, has to be taken for a secret."""
+    """Check whether `value`, in a field of this name, has to be taken for a secret."""
     rule = _RULES[re.sub("[-_]", "", name).lower()]
-    if len(value) < rule.least_chars:
+    if len(value) < rule.min_chars:
         return False
     if value.startswith("-----BEGIN "):
         return True
+    # Words are a description: "api_key": "The key of the service".
     if any(char.isspace() for char in value):
-        return False  # a description, not a secret
-    return not rule.is_vague or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
+        return False
+    if not rule.is_vague:
+        return True
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
-def without_named(line: str, replace: Callable[[str], str]) -> str:
-    """A line of the log with `replace(value)` in place of values that are named, in whatever
-    notation.
+def replace_named(line: str, replace: Callable[[str], str]) -> str:
+    """Return a line of the log with `replace(value)` instead of each named secret's value.
+
+    Finds fields in any notation: `api_key=…`, `'x-api-key': '…'`, `authorization: Bearer …`.
     """
 
-    def put(match: re.Match[str]) -> str:
-        value = match["value"]
-        return (
-            match[0]
-            if not is_secret(match["name"], value)
-            else match["name"] + match["between"] + replace(value)
-        )
+    def replaced(match: re.Match[str]) -> str:
+        name, between, value = match["name"], match["between"], match["value"]
+        if not is_secret(name, value):
+            return match[0]
+        return name + between + replace(value)
 
-    return _LOGGED.sub(put, line)
+    return _LOGGED.sub(replaced, line)
 
 
-def _decoded(raw: bytes) -> str:
+def _decode_string(raw: bytes) -> str:
     try:
         return str(json.loads(b'"' + raw + b'"', strict=False))
     except ValueError:

@@ -1,52 +1,77 @@
-"""What came of short texts, kept because names and header values come again with every flow.
+"""Memo for functions of short strings; header names and values repeat in every flow. Pure.
 
-Pure.
+One generation holds all results that are valid for one version of the secrets, in a table for each
+function. One bound covers all tables together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 
-MOST_TEXTS = 2048
-MOST_CHARS = 2048
-"""Of one text: a login's token has as many.
+MAX_CHARS = 2 * 1024 * 1024
+"""Keys of all tables together: about 14,000 headers of 40 characters, 6 MB with their results."""
+MAX_TEXT_CHARS = 2048
+"""Longer keys are not kept; a login's token has as many."""
+_ENTRY_CHARS = 100
+"""Added for each entry: the memory of an empty string, its slot and its result."""
 
-All together they take 4 MB at most, and what came of them as much.
-"""
 
+class Generation:
+    """Results that are valid for one version of the secrets, by function."""
 
-class _Held[Key: Hashable, Value](dict[Key, Value]):
-    """What is held as of one version."""
+    __slots__ = (
+        "chars",
+        "credentials",
+        "headers",
+        "max_text_chars",
+        "storable_texts",
+        "storable_urls",
+        "texts",
+        "urls",
+        "version",
+    )
 
-    def __init__(self, version: object) -> None:
-        super().__init__()
+    def __init__(self, version: object, max_text_chars: int) -> None:
         self.version = version
+        self.max_text_chars = max_text_chars
+        self.chars = 0
+        self.texts: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
+        self.headers: dict[tuple[str, str], str] = {}
+        self.credentials: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.storable_texts: dict[str, str] = {}
+        self.storable_urls: dict[str, str] = {}
 
-    def put(self, key: Key, value: Value, chars: int) -> Value:
-        """Keep `value`, which came of a text of so many characters, unless that is long; returns
-        `value`.
-        """
-        if chars <= MOST_CHARS:
-            self[key] = value
+    def keep[Key: Hashable, Value](
+        self, table: dict[Key, Value], key: Key, value: Value, chars: int
+    ) -> Value:
+        """Store the result for a key of `chars` characters, unless that is long; return it."""
+        if chars <= self.max_text_chars:
+            table[key] = value
+            # Two threads may lose a count: the bound is an estimate anyway.
+            self.chars += chars + _ENTRY_CHARS
         return value
 
 
-class Seen[Key: Hashable, Value]:
-    """Results by what they came of.
+class Memo:
+    """The current generation.
 
-    Safe to share between threads: what is held is replaced, never emptied.
+    Safe to share between threads: a generation is replaced, never emptied.
     """
 
-    def __init__(self) -> None:
-        self._held: _Held[Key, Value] = _Held(None)
+    def __init__(self, max_chars: int = MAX_CHARS, max_text_chars: int = MAX_TEXT_CHARS) -> None:
+        self._max_chars = max_chars
+        self._max_text_chars = max_text_chars
+        self._generation = Generation(None, max_text_chars)
 
-    def at(self, version: object) -> _Held[Key, Value]:
-        """What is known as of `version`, to look at and to add to.
+    def at(self, version: object) -> Generation:
+        """Return the results for this version of the secrets, to look up and to add to.
 
-        Take it before working out what shall be added: what was worked out too early is then never
-        taken for new.
+        Take it before computing a result: one that was computed too early then never counts as
+        current.
         """
-        held = self._held
-        if held.version != version or len(held) >= MOST_TEXTS:
-            held = self._held = _Held(version)
-        return held
+        generation = self._generation
+        if generation.version != version or generation.chars >= self._max_chars:
+            generation = Generation(version, self._max_text_chars)
+            self._generation = generation
+        return generation

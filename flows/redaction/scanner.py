@@ -1,16 +1,26 @@
-"""Finds secrets in bytes: whole, cut short, or encoded. Pure.
+"""Scanner for secrets in bytes: complete, in pieces, or encoded. Pure.
 
-Every secret is written out in the forms it may take (plain, JSON-escaped, URL-encoded, hex, base64
-at each of its three alignments), and every eight bytes of a form are remembered as one integer.
-Where data holds one of a few landmarks of them it is read as integers too, once from its start and
-once from its fifth byte, and compared at the speed of a set: the cost does not grow with the number
-of secrets. Only where an integer is known the neighbourhood is compared with the form. Any 11 bytes
-contain eight that start at a multiple of four, so every piece of at least `FRAGMENT_BYTES` is
-found, wherever it was cut.
+Every secret is written out in the forms it may take: plain, JSON-escaped, URL-encoded, hex, and
+base64 at each of its three alignments. A search then has two steps:
 
-Two exceptions. What every key of a vendor begins with (`sk-ant-api03-`, the first part of a JSON
-web token) is no secret: a piece counts only when it reaches into what follows. And of a form longer
-than `LONG_BYTES`, pieces of 14 bytes are found near its ends; from its middle a piece needs 43.
+1. RE2 looks for landmarks: eight bytes each, chosen so that every piece that counts holds one.
+2. Around a landmark the data is read as integers of eight bytes, once from an aligned position and
+   once from four bytes behind it. A set knows the integers of every form ("grams"). Where one is
+   known, the neighbourhood is compared with the form, byte for byte.
+
+    secret  abcdefghijklmnopqrst      landmark every 7 bytes: abcdefgh, hijklmno
+    data    ....ghijklmnopqrst....    RE2 finds hijklmno at 5
+    grams   data[8:16] = "klmnopqr"   is known at offset 10 of the form
+    hit     data[4:18]                after growing to both sides
+
+Any 11 bytes contain eight that start at a multiple of four, so every piece of `FRAGMENT_BYTES` or
+more is found, at any alignment, and the cost does not grow with the number of secrets.
+
+Two exceptions. The public beginning of a vendor's keys (`sk-ant-api03-`, the header of a JSON web
+token) is no secret: a piece counts only when it reaches beyond. And of a form longer than
+`LONG_BYTES`, pieces of 14 bytes are found near its ends; from its middle a piece needs 43.
+
+docs/decisions/006-secret-scanner.md compares it with an Aho-Corasick automaton.
 """
 
 from __future__ import annotations
@@ -20,7 +30,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -28,30 +38,38 @@ from urllib.parse import quote, quote_plus
 
 import re2
 
-from flows.bytes.matching import Shared
+from flows.bytes.matching import Matching
 
 FRAGMENT_BYTES = 14
 LONG_BYTES = 512
 _GRAM_BYTES = 8
+_ALIGNMENT_BYTES = _GRAM_BYTES // 2
 _SURE_BYTES = 11
-"""A form at least this long holds a remembered integer at any alignment."""
+"""A form at least this long holds a known gram at any alignment."""
 
 _LONG_ENDS_BYTES = 128
 _LONG_STRIDE = 9
 _HEX_STRIDE = 5
 """Among 21 neighbouring offsets, multiples of five start at every alignment to four."""
 _LONG_LANDMARK_STRIDE = 35
-"""From the middle of a long form pieces of 43 bytes are found."""
-MOST_SPOTS = 2000
-"""With more of them all of the data is compared."""
-SPOT_BYTES = _SURE_BYTES
+"""Finds pieces of 35 + 8 bytes in the middle of a long form."""
+MAX_LANDMARKS = 2000
+"""With more of them the complete data is compared."""
+_LANDMARK_BYTES = _SURE_BYTES
 """No landmark and no short form is as long."""
-_PATTERN_BYTES = 64 * 1024 * 1024
+_PATTERN_BYTES = 256 * 1024 * 1024
+"""Upper limit of RE2's memory; it takes what its states need, 50 MB for 500 secrets.
+
+With 64 MB, RE2 had no room to find the start of a match among 500 secrets, and fell back to a
+matcher that took 150 ms for 1 MB instead of 3 ms.
+"""
 _SLICE_BYTES = 256 * 1024
 _OFFSET_BITS = 32
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 
 _PUBLIC_PREFIX = re.compile(
-    r"(?:sk|pk|rk|gsk|xai|pplx|nvapi|hf)[-_](?:(?:ant|proj|svcacct|admin|or|lf)-)?(?:(?:oat|ort|api|sid|admin|v)\d+-)?"
+    r"(?:sk|pk|rk|gsk|xai|pplx|nvapi|hf)[-_]"
+    r"(?:(?:ant|proj|svcacct|admin|or|lf)-)?(?:(?:oat|ort|api|sid|admin|v)\d+-)?"
     r"|AIza|ya29\.|1//|eyJ[\w-]+\."
 )
 _GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -67,294 +85,339 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class Form:
+    """A secret in one encoding."""
+
     secret: str
     data: bytes
     private_from: int
-    """Offset where the part that is really secret begins."""
+    """Offset behind the public prefix."""
     is_hex: bool = False
-    """Two bytes a character: pieces are twice as long, and every fifth integer finds them."""
+    """Two bytes a character: pieces are twice as long, and every fifth gram finds them."""
 
     @property
-    def least_bytes(self) -> int:
-        """How long a piece must be to count."""
-        least = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
-        return least if self._private_bytes >= least else len(self.data)
+    def min_piece_bytes(self) -> int:
+        """Size from which a piece counts; a form with a short private part counts complete."""
+        piece = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
+        private_bytes = len(self.data) - self.private_from
+        return piece if private_bytes >= piece else len(self.data)
 
     @property
-    def _private_bytes(self) -> int:
-        return len(self.data) - self.private_from
+    def _counts_complete(self) -> bool:
+        return self.min_piece_bytes == len(self.data)
 
     def gram_offsets(self) -> Iterator[int]:
-        """Where to take integers from."""
+        """Yield the offsets of the eight bytes to remember."""
         last = len(self.data) - _GRAM_BYTES
-        if self.least_bytes == len(self.data):
+        first = self.private_from
+        if self._counts_complete:
             yield from range(max(0, last) + 1)
         elif self.is_hex:
-            yield from range(self.private_from, last + 1, _HEX_STRIDE)
+            yield from range(first, last + 1, _HEX_STRIDE)
         elif len(self.data) <= LONG_BYTES:
-            yield from range(self.private_from, last + 1)
+            yield from range(first, last + 1)
         else:
-            near = self.private_from + _LONG_ENDS_BYTES
-            yield from range(self.private_from, min(near, last + 1))
-            yield from range(near, last - _LONG_ENDS_BYTES, _LONG_STRIDE)
-            yield from range(max(near, last - _LONG_ENDS_BYTES), last + 1)
+            # All of the two ends, every ninth of the middle: a token of 2 KB takes 480 grams.
+            middle = first + _LONG_ENDS_BYTES
+            tail = max(middle, last - _LONG_ENDS_BYTES)
+            yield from range(first, min(middle, last + 1))
+            yield from range(middle, last - _LONG_ENDS_BYTES, _LONG_STRIDE)
+            yield from range(tail, last + 1)
 
     def landmarks(self) -> set[bytes]:
-        """Eight bytes each: at least one of them is in every piece that `gram_offsets` is made to
-        find.
+        """Return eight bytes each, at least one of which is in every piece that counts.
+
+        A piece of 14 bytes has seven windows of eight bytes, so every seventh offset suffices.
         """
-        last = max(0, len(self.data) - _GRAM_BYTES)
-        step = self.least_bytes - _GRAM_BYTES + 1
-        offsets = (
-            {0}
-            if self.least_bytes == len(self.data)
-            else {*range(self.private_from, last + 1, step)}
-        )
-        if len(self.data) > LONG_BYTES and not self.is_hex and self.least_bytes < len(self.data):
-            near, far = self.private_from + _LONG_ENDS_BYTES, last - _LONG_ENDS_BYTES
-            offsets = {offset for offset in offsets if not near <= offset < far}
-            offsets |= {near, *range(near, far, _LONG_LANDMARK_STRIDE), max(near, far)}
+        offsets = self._landmark_offsets()
         return {self.data[offset : offset + _GRAM_BYTES] for offset in offsets}
 
-    def around(self, data: bytes, at: int, offset: int) -> tuple[int, int]:
-        """The longest piece of this form in `data` when data[at:] continues form[offset:]."""
-        start = at - offset
-        if start >= 0 and data.startswith(self.data, start):
-            return start, start + len(self.data)
+    def _landmark_offsets(self) -> Iterable[int]:
+        if self._counts_complete:
+            return (0,)
+        last = max(0, len(self.data) - _GRAM_BYTES)
+        stride = self.min_piece_bytes - _GRAM_BYTES + 1
+        regular = range(self.private_from, last + 1, stride)
+        if self.is_hex or len(self.data) <= LONG_BYTES:
+            return regular
+        middle = self.private_from + _LONG_ENDS_BYTES
+        tail = last - _LONG_ENDS_BYTES
+        near_ends = [offset for offset in regular if offset < middle or offset >= tail]
+        in_middle = range(middle, tail, _LONG_LANDMARK_STRIDE)
+        return {*near_ends, middle, *in_middle, max(middle, tail)}
+
+    def extend(self, data: bytes, position: int, offset: int) -> tuple[int, int]:
+        """Return start and end of the longest piece, where data[position:] has form[offset:]."""
+        form = self.data
+        start = position - offset
+        if start >= 0 and data.startswith(form, start):
+            return start, start + len(form)
         left = 0
-        while left < min(offset, at) and data[at - left - 1] == self.data[offset - left - 1]:
+        left_limit = min(offset, position)
+        while left < left_limit and data[position - left - 1] == form[offset - left - 1]:
             left += 1
-        right, room = 0, min(len(self.data) - offset, len(data) - at)
-        while right < room and data[at + right] == self.data[offset + right]:
+        right = 0
+        right_limit = min(len(form) - offset, len(data) - position)
+        while right < right_limit and data[position + right] == form[offset + right]:
             right += 1
-        return at - left, at + right
+        return position - left, position + right
 
 
-class Needles:
-    """A scanner for a fixed set of secret values, each at least eight characters long.
+class Scanner:
+    """A scanner for a fixed set of secrets, each at least eight characters long.
 
-    `encoded=False` looks for the values as they are and JSON-escaped, which needs far less memory.
+    `encoded=False` searches only plain and JSON-escaped values, which needs far less memory.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, encoded: bool = True) -> None:
         self._encoded = encoded
-        self._forms: list[_Form] = []
+        self._forms: list[Form] = []
+        self._short_forms: list[Form] = []
+        # Gram → where it stands, as form index << 32 | offset; a list when in several.
         self._grams: dict[int, int | list[int]] = {}
-        self._short: list[_Form] = []
         self._landmarks: Any = None
         self._longest_bytes = 0
         for secret in secrets:
             self._add(secret)
 
-    def with_secrets(self, secrets: Iterable[str], *, encoded: bool | None = None) -> Needles:
-        """The same scanner, for more secrets."""
-        more = Needles(encoded=self._encoded if encoded is None else encoded)
-        more._forms, more._short = list(self._forms), list(self._short)
+    def with_secrets(self, secrets: Iterable[str], *, encoded: bool | None = None) -> Scanner:
+        """Return a scanner for these secrets as well."""
+        more = Scanner(encoded=self._encoded if encoded is None else encoded)
+        more._forms = list(self._forms)
+        more._short_forms = list(self._short_forms)
         more._longest_bytes = self._longest_bytes
-        more._grams = {
-            gram: list(at) if isinstance(at, list) else at for gram, at in self._grams.items()
-        }
+        for gram, found in self._grams.items():
+            more._grams[gram] = list(found) if isinstance(found, list) else found
         for secret in secrets:
             more._add(secret)
         return more
 
     def __bool__(self) -> bool:
-        return bool(self._forms or self._short)
+        return bool(self._forms or self._short_forms)
 
-    def hits(self, data: bytes, spots: Sequence[int] | None = None) -> list[Hit]:
-        """Every piece of a secret in `data`, in order, not overlapping.
+    @property
+    def forms(self) -> Sequence[Form]:
+        """Forms that are found in pieces; shorter ones are found complete only."""
+        return self._forms
 
-        `spots`: what `spots(data)` gives, if known.
+    def hits(self, data: bytes, landmarks: Sequence[int] | None = None) -> list[Hit]:
+        """Return every piece of a secret in `data`, in order, not overlapping.
+
+        `landmarks`: the result of `find_landmarks(data)`, if known.
         """
-        spots = self.spots(data) if spots is None else spots
-        if not spots:
+        if landmarks is None:
+            landmarks = self.find_landmarks(data)
+        if not landmarks:
             return []
-        if len(spots) > MOST_SPOTS:
-            candidates, short = self._candidates(data, [(0, len(data))]), self._short_hits(data)
+        if len(landmarks) > MAX_LANDMARKS:
+            candidates = self._candidates(data, [(0, len(data))])
+            short = self._short_hits(data)
         else:
-            candidates, short = (
-                self._candidates(data, self._around(spots)),
-                self._short_hits_at(data, spots),
-            )
+            candidates = self._candidates(data, self._neighbourhoods(landmarks))
+            short = self._short_hits_at(data, landmarks)
         found: list[Hit] = []
-        for at in candidates:
-            if found and at < found[-1].end:
+        end = 0
+        for position in candidates:
+            # Every gram of a piece is a candidate; the first one finds all of it.
+            if position < end:
                 continue
-            if (hit := self._longest(data, at)) is not None:
+            hit = self._longest(data, position)
+            if hit is not None:
                 found.append(hit)
-        return merged([*found, *short])
+                end = hit.end
+        return merge_hits([*found, *short])
 
-    def spots(self, data: bytes, start: int = 0, end: int | None = None) -> list[int]:
-        """Where a landmark or a short form stands in data[start:end], at most one more than
-        `MOST_SPOTS` of them.
+    def find_landmarks(self, data: bytes, start: int = 0, end: int | None = None) -> list[int]:
+        """Return the positions of landmarks and short forms in data[start:end].
 
-        A piece without one does not count. RE2 looks for them in a seventh of the time that
-        comparing takes.
+        At most one more than `MAX_LANDMARKS`. RE2 takes a seventh of the time of comparing.
         """
         if not self:
             return []
         if self._landmarks is None:
-            marks = {mark for form in self._forms for mark in form.landmarks()}
-            self._landmarks = _alternatives(marks | {form.data for form in self._short})
-        found: list[int] = []
+            self._landmarks = self._compile_landmarks()
+        search = self._landmarks.search
         end = len(data) if end is None else end
-        while (
-            len(found) <= MOST_SPOTS
-            and (match := self._landmarks.search(data, start, end)) is not None
-        ):
-            found.append(match.start())
-            start = match.start() + 1
+        found: list[int] = []
+        match = search(data, start, end)
+        while match is not None and len(found) <= MAX_LANDMARKS:
+            position = match.start()
+            found.append(position)
+            # Landmarks overlap, so the next may begin one byte later.
+            match = search(data, position + 1, end)
         return found
 
-    def spots_again(self, data: bytes, shared: Shared, before: Iterable[int]) -> list[int]:
-        """The same for `data`, much of which stood in an earlier body with the spots `before`."""
-        moved = shared.moved((at, at + 1) for at in before)
-        found = {at for at in moved if self._landmarks.match(data, at) is not None}
-        for start, end in shared.seams():
-            found.update(
-                self.spots(data, max(0, start - SPOT_BYTES), min(len(data), end + SPOT_BYTES))
-            )
+    def update_landmarks(
+        self, data: bytes, matching: Matching, earlier: Iterable[int]
+    ) -> list[int]:
+        """Return `find_landmarks(data)`, given the positions in the base of `matching`."""
+        spans = ((position, position + 1) for position in earlier)
+        found: set[int] = set()
+        # A landmark at the end of a block may go on differently here.
+        for position in matching.map_spans(spans):
+            if self._landmarks.match(data, position) is not None:
+                found.add(position)
+        for start, end in matching.gaps():
+            first = max(0, start - _LANDMARK_BYTES)
+            last = min(len(data), end + _LANDMARK_BYTES)
+            found.update(self.find_landmarks(data, first, last))
         return sorted(found)
 
-    def _around(self, spots: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """The parts of the data that a piece with a spot in it may lie in, in order, not
-        overlapping.
+    def _compile_landmarks(self) -> Any:
+        literals = {form.data for form in self._short_forms}
+        for form in self._forms:
+            literals |= form.landmarks()
+        return _alternatives(literals)
+
+    def _neighbourhoods(self, landmarks: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Yield the parts of the data that a piece with a landmark may lie in.
+
+        In order, not overlapping: landmarks 100 and 150, forms of up to 80 bytes → (20, 230).
         """
-        part: tuple[int, int] | None = None
-        for at in spots:
-            start, end = at - self._longest_bytes, at + self._longest_bytes
-            if part is not None and start > part[1]:
-                yield part
-                part = None
-            part = (part[0], end) if part is not None else (max(0, start), end)
-        if part is not None:
-            yield part
+        reach = self._longest_bytes
+        start: int | None = None
+        end = 0
+        for position in landmarks:
+            if start is None:
+                start = max(0, position - reach)
+            elif position - reach > end:
+                yield start, end
+                start = position - reach
+            end = position + reach
+        if start is not None:
+            yield start, end
 
     def _add(self, secret: str) -> None:
         self._landmarks = None
-        for form in _forms(secret) if self._encoded else _plain_forms(secret):
+        forms = _encoded_forms(secret) if self._encoded else _plain_forms(secret)
+        for form in forms:
             if len(form.data) < _SURE_BYTES:
-                self._short.append(form)
-                continue
-            self._forms.append(form)
-            self._longest_bytes = max(self._longest_bytes, len(form.data))
-            for offset in form.gram_offsets():
-                self._remember(
-                    form.data[offset : offset + _GRAM_BYTES], len(self._forms) - 1, offset
-                )
+                self._short_forms.append(form)
+            else:
+                self._add_form(form)
 
-    def _remember(self, data: bytes, form: int, offset: int) -> None:
-        gram, place = int.from_bytes(data, sys.byteorder), form << _OFFSET_BITS | offset
-        known = self._grams.setdefault(gram, place)
-        if isinstance(known, list):
-            known.append(place)
-        elif known != place:
-            self._grams[gram] = [known, place]
+    def _add_form(self, form: Form) -> None:
+        form_bits = len(self._forms) << _OFFSET_BITS
+        self._forms.append(form)
+        self._longest_bytes = max(self._longest_bytes, len(form.data))
+        grams = self._grams
+        for offset in form.gram_offsets():
+            gram = int.from_bytes(form.data[offset : offset + _GRAM_BYTES], sys.byteorder)
+            entry = form_bits | offset
+            known = grams.setdefault(gram, entry)
+            if isinstance(known, list):
+                known.append(entry)
+            elif known != entry:
+                grams[gram] = [known, entry]
 
     def _candidates(self, data: bytes, parts: Iterable[tuple[int, int]]) -> Iterator[int]:
-        """Positions in parts of the data where eight bytes are known, in order."""
+        """Yield the positions in parts of the data where a gram is known, in order."""
+        if not self._grams:
+            return
         for start, end in parts:
-            start -= start % (_GRAM_BYTES // 2)
-            for base in range(start, min(end, len(data)) if self._grams else start, _SLICE_BYTES):
-                yield from self._candidates_in(data, base, min(base + _SLICE_BYTES, end))
+            aligned = start - start % _ALIGNMENT_BYTES
+            for slice_start in range(aligned, min(end, len(data)), _SLICE_BYTES):
+                slice_end = min(slice_start + _SLICE_BYTES, end)
+                yield from self._candidates_in(data, slice_start, slice_end)
 
     def _candidates_in(self, data: bytes, start: int, end: int) -> list[int]:
-        view, known = memoryview(data), self._grams.keys()
+        view = memoryview(data)
+        known = self._grams.keys()
         positions: list[int] = []
-        for first in (start, start + _GRAM_BYTES // 2):
-            room = min(end - start, len(data) - first) // _GRAM_BYTES * _GRAM_BYTES
-            grams = view[first : first + max(0, room)].cast("Q")
-            if not known.isdisjoint(grams):
-                positions += [
-                    first + at * _GRAM_BYTES for at, gram in enumerate(grams) if gram in known
-                ]
+        for first in (start, start + _ALIGNMENT_BYTES):
+            available = max(0, min(end - start, len(data) - first))
+            size = available // _GRAM_BYTES * _GRAM_BYTES
+            grams = view[first : first + size].cast("Q")
+            # Mostly nothing is known, and the set says so at the speed of C.
+            if known.isdisjoint(grams):
+                continue
+            for index, gram in enumerate(grams):
+                if gram in known:
+                    positions.append(first + index * _GRAM_BYTES)
         return sorted(positions)
 
-    def _longest(self, data: bytes, at: int) -> Hit | None:
+    def _longest(self, data: bytes, position: int) -> Hit | None:
+        """Return the longest piece around a known gram; None when all are too short to count."""
+        gram = int.from_bytes(data[position : position + _GRAM_BYTES], sys.byteorder)
+        entries = self._grams[gram]
+        if not isinstance(entries, list):
+            entries = [entries]
         best: Hit | None = None
-        places = self._grams[int.from_bytes(data[at : at + _GRAM_BYTES], sys.byteorder)]
-        for place in places if isinstance(places, list) else (places,):
-            form = self._forms[place >> _OFFSET_BITS]
-            start, end = form.around(data, at, place & (1 << _OFFSET_BITS) - 1)
-            if end - start >= form.least_bytes and (
-                best is None or end - start > best.end - best.start
-            ):
+        best_bytes = 0
+        for entry in entries:
+            form = self._forms[entry >> _OFFSET_BITS]
+            start, end = form.extend(data, position, entry & _OFFSET_MASK)
+            size = end - start
+            if size >= form.min_piece_bytes and size > best_bytes:
                 best = Hit(start, end, form.secret)
+                best_bytes = size
         return best
 
     def _short_hits(self, data: bytes) -> Iterator[Hit]:
-        for form in self._short:
+        for form in self._short_forms:
             start = data.find(form.data)
             while start >= 0:
-                yield Hit(start, start + len(form.data), form.secret)
-                start = data.find(form.data, start + len(form.data))
+                end = start + len(form.data)
+                yield Hit(start, end, form.secret)
+                start = data.find(form.data, end)
 
-    def _short_hits_at(self, data: bytes, spots: Iterable[int]) -> Iterator[Hit]:
-        for form in self._short:
+    def _short_hits_at(self, data: bytes, landmarks: Iterable[int]) -> Iterator[Hit]:
+        for form in self._short_forms:
             end = 0
-            for at in spots:
-                if at >= end and data.startswith(form.data, at):
-                    end = at + len(form.data)
-                    yield Hit(at, end, form.secret)
+            for position in landmarks:
+                if position >= end and data.startswith(form.data, position):
+                    end = position + len(form.data)
+                    yield Hit(position, end, form.secret)
+
+
+def merge_hits(hits: Iterable[Hit]) -> list[Hit]:
+    """Return hits in order; overlapping ones become one, with the secret of the first.
+
+    (0, 5, "a"), (3, 9, "b"), (9, 12, "c") → (0, 9, "a"), (9, 12, "c")
+    """
+    merged: list[Hit] = []
+    for hit in sorted(hits, key=lambda hit: hit.start):
+        if merged and hit.start < merged[-1].end:
+            before = merged.pop()
+            hit = Hit(before.start, max(before.end, hit.end), before.secret)
+        merged.append(hit)
+    return merged
 
 
 def _alternatives(literals: set[bytes]) -> Any:
-    """A pattern that finds any of `literals`.
+    """Compile a pattern that finds any of `literals`.
 
-    RE2 makes its states as it meets data, and forgets them at a limit.
+    RE2 creates its states while it reads data, and discards them at its memory limit.
     """
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
     options.max_mem = _PATTERN_BYTES
+    # RE2 would write to stderr, past our logging, when the memory limit slows it down.
+    options.log_errors = False
     return re2.compile(b"|".join(map(re2.escape, sorted(literals))), options)
 
 
-def merged(hits: Iterable[Hit]) -> list[Hit]:
-    """Hits in order; overlapping ones become one, with the secret of the first."""
-    ordered: list[Hit] = []
-    for hit in sorted(hits, key=lambda hit: hit.start):
-        if ordered and hit.start < ordered[-1].end:
-            before = ordered.pop()
-            hit = Hit(before.start, max(before.end, hit.end), before.secret)
-        ordered.append(hit)
-    return ordered
-
-
-def _plain_forms(secret: str) -> list[_Form]:
-    return [_Form(secret, data, 0) for data in {_plain(secret), _json(secret)}]
+def _plain_forms(secret: str) -> list[Form]:
+    return [Form(secret, data, 0) for data in {_plain(secret), _json(secret)}]
 
 
 @lru_cache(maxsize=32)
-def _forms(secret: str) -> list[_Form]:
-    prefix = match.group() if (match := _PUBLIC_PREFIX.match(secret)) else ""
+def _encoded_forms(secret: str) -> list[Form]:
+    match = _PUBLIC_PREFIX.match(secret)
+    prefix = match.group() if match else ""
     forms: dict[bytes, int] = {}
-    for encode in (
-        _plain,
-        _json,
-        _json_unicode,
-        _json_slashes,
-        _json_go,
-        _url,
-        _url_lower,
-        _url_form,
-    ):
+    for encode in _TEXT_ENCODINGS:
         forms.setdefault(encode(secret), len(encode(prefix)))
     for shift in range(3):
-        private_bits = (shift + len(prefix.encode())) * 8
-        encoded, skipped = _base64(secret, shift)
-        private_from = max(0, math.ceil(private_bits / 6) - skipped)
+        encoded, private_from = _base64(secret, prefix, shift)
+        url_safe = encoded.translate(bytes.maketrans(b"+/", b"-_"))
         forms.setdefault(encoded, private_from)
-        forms.setdefault(encoded.translate(bytes.maketrans(b"+/", b"-_")), private_from)
-    found = [_Form(secret, data, private_from) for data, private_from in forms.items()]
-    return [
-        *found,
-        *(
-            _Form(secret, encode(secret), len(encode(prefix)), True)
-            for encode in (_hex, _hex_upper)
-        ),
-    ]
+        forms.setdefault(url_safe, private_from)
+    found = [Form(secret, data, private_from) for data, private_from in forms.items()]
+    for encode in (_hex, _hex_upper):
+        found.append(Form(secret, encode(secret), len(encode(prefix)), is_hex=True))
+    return found
 
 
 def _plain(text: str) -> bytes:
@@ -366,7 +429,8 @@ def _json(text: str) -> bytes:
 
 
 def _json_unicode(text: str) -> bytes:
-    return json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted[1:-1].encode("utf-8", "surrogatepass")
 
 
 def _json_slashes(text: str) -> bytes:
@@ -374,12 +438,9 @@ def _json_slashes(text: str) -> bytes:
 
 
 def _json_go(text: str) -> bytes:
-    return (
-        _json_unicode(text)
-        .decode("utf-8", "surrogatepass")
-        .translate(_GO_ESCAPES)
-        .encode("utf-8", "surrogatepass")
-    )
+    """Encode as Go's encoding/json does, which escapes <, > and & for HTML."""
+    unescaped = _json_unicode(text).decode("utf-8", "surrogatepass")
+    return unescaped.translate(_GO_ESCAPES).encode("utf-8", "surrogatepass")
 
 
 def _url(text: str) -> bytes:
@@ -402,10 +463,28 @@ def _hex_upper(text: str) -> bytes:
     return _hex(text).upper()
 
 
-def _base64(text: str, shift: int) -> tuple[bytes, int]:
-    """The part of the base64 text that does not depend on what stands before and after, and what
-    was skipped.
+_TEXT_ENCODINGS: tuple[Callable[[str], bytes], ...] = (
+    _plain,
+    _json,
+    _json_unicode,
+    _json_slashes,
+    _json_go,
+    _url,
+    _url_lower,
+    _url_form,
+)
+
+
+def _base64(text: str, prefix: str, shift: int) -> tuple[bytes, int]:
+    """Return base64 of `text` behind `shift` other bytes, and where its private part begins.
+
+    Characters that also hold bits of the bytes before and behind are left out: "key" behind one
+    byte is "??tleQ==", where "?" and "Q" depend on neighbours → "tle".
     """
     data = b"\0" * shift + _plain(text)
     skipped = math.ceil(shift * 8 / 6)
-    return base64.b64encode(data)[skipped : len(data) * 8 // 6], skipped
+    complete = len(data) * 8 // 6
+    encoded = base64.b64encode(data)[skipped:complete]
+    private_bits = (shift + len(prefix.encode())) * 8
+    private_from = max(0, math.ceil(private_bits / 6) - skipped)
+    return encoded, private_from

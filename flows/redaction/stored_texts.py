@@ -1,67 +1,54 @@
-"""Texts of a flow as they are stored: secrets cut out, in a spelling that every database takes."""
+"""Texts of a flow as they are stored: redacted, in a spelling that every database accepts. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from flows.bytes.database_text import storable_text
 from flows.redaction.redactor import Redactor
 
-REMEMBERED_TEXTS: Final = 4096
-REMEMBERED_CHARS: Final = 256
-
 
 class StoredTexts:
-    """Remembers short texts without secrets, because names, addresses and models come again with
-    every flow.
+    """Redactor of short texts for storage, over the redactor's memo.
 
-    The twenty names of a flow take 0.8 µs so, in the place of 6.6 µs for asking the redactor and
-    checking the spelling of each. Not thread-safe.
+    Names, addresses and models repeat in every flow. Looking up the twenty names of a flow at once
+    takes 0.8 µs, redacting and checking each 6.6 µs. Not thread-safe.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._version = redactor.version
-        self._texts: dict[str, str] = {}
-        self._urls: dict[str, str] = {}
+        self._memo = redactor.generation()
 
     def renew(self) -> None:
-        """Forget what was found before another secret became known. Call it for every flow."""
-        version = self._redactor.version
-        if version != self._version or len(self._texts) + len(self._urls) > REMEMBERED_TEXTS:
-            self._version = version
-            self._texts.clear()
-            self._urls.clear()
+        """Drop results from before another secret became known. Call it for every flow."""
+        self._memo = self._redactor.generation()
 
     def text(self, value: str) -> str:
-        """A text without the secrets known by value."""
-        known = self._texts.get(value)
-        return (
-            self._remembered(self._texts, value, self._redactor.text(value))
-            if known is None
-            else known
-        )
+        """Return a text without the secrets known by value."""
+        table = self._memo.storable_texts
+        known = table.get(value)
+        if known is not None:
+            return known
+        return self._keep(table, value, self._redactor.text(value))
 
     def texts(self, values: Sequence[str]) -> list[str]:
-        """Several at once; mostly all of them are known."""
+        """Return several texts redacted; mostly all of them are known."""
         try:
-            return list(map(self._texts.__getitem__, values))
+            return list(map(self._memo.storable_texts.__getitem__, values))
         except KeyError:
             return [self.text(value) for value in values]
 
     def url(self, value: str) -> str:
-        """A URL without passwords, credential parameters and secrets."""
-        known = self._urls.get(value)
-        return (
-            self._remembered(self._urls, value, self._redactor.url(value))
-            if known is None
-            else known
-        )
+        """Return a URL without passwords, credential parameters and secrets."""
+        table = self._memo.storable_urls
+        known = table.get(value)
+        if known is not None:
+            return known
+        return self._keep(table, value, self._redactor.url(value))
 
-    def _remembered(self, texts: dict[str, str], value: str, redacted: str) -> str:
-        if (
-            redacted == value and len(value) <= REMEMBERED_CHARS
-        ):  # what holds a secret is not kept in memory
-            texts[value] = storable_text(value)
-        return storable_text(redacted)
+    def _keep(self, table: dict[str, str], value: str, redacted: str) -> str:
+        storable = storable_text(redacted)
+        # A text with a secret would stay in memory as a key.
+        if redacted != value:
+            return storable
+        return self._memo.keep(table, value, storable, len(value))

@@ -1,7 +1,7 @@
-"""Hand-overs that wait for the writer: one slot a flow, bounded by count and by bytes. Pure.
+"""Queue of records for the writer: one slot a flow, bounded by count and by bytes. Pure.
 
-`put` is called on the proxy's event loop and never waits. A newer hand-over of a flow takes the
-slot of its older one, so a locked database costs one slot a flow however long its stream runs.
+`put` is called on the proxy's event loop and never waits. A newer record of a flow takes the slot
+of its older one, so a locked database costs one slot a flow however long its stream runs.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Condition
+from typing import NamedTuple
 
 from flows.record import FlowRecord
 
 _RECORD_BYTES = 4096
-"""A hand-over without its bodies, roughly."""
+"""Estimated memory of a record without its bodies."""
 
 
 @dataclass(frozen=True, slots=True)
-class HandOver:
+class QueuedRecord:
     """A waiting record. `waiting_since` is a monotonic time in seconds."""
 
     record: FlowRecord
@@ -27,63 +28,77 @@ class HandOver:
     bodies_dropped: bool = False
 
 
-class Backlog:
-    """The waiting hand-overs. Full: a record loses its bodies; fuller: it is dropped. Both are
-    counted.
+class Held(NamedTuple):
+    """Records and bytes held, here and by the writer, and since when the oldest waits here."""
 
-    What is dropped when there is no slot: hand-overs of running flows first, because their last one
-    is still to come. Only the loss of a flow's last hand-over counts as a dropped record.
+    records: int
+    size_bytes: int
+    waiting_since: float | None
+
+
+class Backlog:
+    """The waiting records. When it is full, bodies are dropped first, then records.
+
+    Without a free slot, records of running flows go first, because their last one is still to
+    come. Only the loss of a flow's last record counts as a dropped record.
     """
 
     def __init__(self, *, max_records: int, max_bytes: int) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._waiting: OrderedDict[str, HandOver] = OrderedDict()
+        self._waiting: OrderedDict[str, QueuedRecord] = OrderedDict()
         self._changed = Condition()
-        self._bytes = 0
-        self._elsewhere = (0, 0)
+        self._waiting_bytes = 0
+        self._taken_records = 0
+        self._taken_bytes = 0
         self._batch = 1
         self.closed = False
         self.bodies_dropped = 0
         self.records_dropped = 0
 
     def put(self, record: FlowRecord) -> None:
-        """Take a hand-over, or what there is room for. Returns at once."""
+        """Queue a record, or the part of it there is room for. Returns at once."""
         size_bytes = record_bytes(record)
         with self._changed:
             older = self._waiting.get(record.id)
-            if self.closed or (older is None and not self._room_for_record(record)):
+            if self.closed or (older is None and not self._make_slot(record)):
                 self.records_dropped += record.state != "live"
                 return
-            self._bytes -= older.size_bytes if older else 0
-            since = older.waiting_since if older else time.monotonic()
-            hand_over = HandOver(record, size_bytes, since)
-            if self._bytes + self._elsewhere[1] + size_bytes > self._max_bytes:
+            waiting_since = time.monotonic()
+            if older is not None:
+                self._waiting_bytes -= older.size_bytes
+                waiting_since = older.waiting_since
+            queued = QueuedRecord(record, size_bytes, waiting_since)
+            if self._waiting_bytes + self._taken_bytes + size_bytes > self._max_bytes:
                 self.bodies_dropped += 1
-                hand_over = HandOver(
-                    without_bodies(record), _RECORD_BYTES, since, bodies_dropped=True
-                )
-            self._waiting[record.id] = hand_over
-            self._bytes += hand_over.size_bytes
+                bare = without_bodies(record)
+                queued = QueuedRecord(bare, _RECORD_BYTES, waiting_since, bodies_dropped=True)
+            self._waiting[record.id] = queued
+            self._waiting_bytes += queued.size_bytes
+            # The writer sleeps until the first record, then until a batch is full.
             if len(self._waiting) in (1, self._batch):
                 self._changed.notify()
 
-    def take(self, limit: int) -> list[HandOver]:
-        """The oldest hand-overs, at most `limit`; they count as held elsewhere until
-        `count_elsewhere` says more.
+    def take(self, limit: int) -> list[QueuedRecord]:
+        """Return the oldest records, at most `limit`.
+
+        They count against the bounds until `count_taken` reports what is left of them.
         """
         with self._changed:
-            taken = [
-                self._waiting.popitem(last=False)[1] for _ in range(min(limit, len(self._waiting)))
-            ]
-            size_bytes = sum(hand_over.size_bytes for hand_over in taken)
-            self._bytes -= size_bytes
-            self._elsewhere = (self._elsewhere[0] + len(taken), self._elsewhere[1] + size_bytes)
+            taken: list[QueuedRecord] = []
+            while self._waiting and len(taken) < limit:
+                _, queued = self._waiting.popitem(last=False)
+                taken.append(queued)
+            size_bytes = sum(queued.size_bytes for queued in taken)
+            self._waiting_bytes -= size_bytes
+            self._taken_records += len(taken)
+            self._taken_bytes += size_bytes
             return taken
 
     def wait(self, *, idle_s: float, window_s: float, batch: int) -> None:
-        """Sleep until something waits (`idle_s` at most), then until a batch is full (`window_s` at
-        most).
+        """Sleep until a record waits (at most `idle_s`), then until a batch is full.
+
+        The latter takes at most `window_s`.
         """
         with self._changed:
             self._batch = batch
@@ -91,41 +106,44 @@ class Backlog:
             if self._waiting and not self.closed:
                 self._changed.wait_for(lambda: len(self._waiting) >= batch or self.closed, window_s)
 
-    def count_elsewhere(self, records: int, size_bytes: int) -> None:
-        """Tell how much of what was taken is still held in memory; it counts against the bounds."""
+    def count_taken(self, records: int, size_bytes: int) -> None:
+        """Report how much of what was taken is still in memory."""
         with self._changed:
-            self._elsewhere = (records, size_bytes)
+            self._taken_records = records
+            self._taken_bytes = size_bytes
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Refuse further records."""
         with self._changed:
             self.closed = True
             self._changed.notify_all()
 
-    def held(self) -> tuple[int, int, float | None]:
-        """Records and bytes held, and since when (monotonic) the oldest waits here."""
+    def held(self) -> Held:
+        """Return what is held in memory."""
         with self._changed:
             oldest = next(iter(self._waiting.values()), None)
-            records, size_bytes = self._elsewhere
-            since = oldest.waiting_since if oldest else None
-            return records + len(self._waiting), size_bytes + self._bytes, since
+            return Held(
+                records=self._taken_records + len(self._waiting),
+                size_bytes=self._taken_bytes + self._waiting_bytes,
+                waiting_since=oldest.waiting_since if oldest else None,
+            )
 
-    def _room_for_record(self, record: FlowRecord) -> bool:
-        if len(self._waiting) + self._elsewhere[0] < self._max_records:
+    def _make_slot(self, record: FlowRecord) -> bool:
+        """Find a slot for a new flow, if need be that of a running one."""
+        if len(self._waiting) + self._taken_records < self._max_records:
             return True
         if record.state == "live":
             return False
-        running = (
-            flow_id for flow_id, waiting in self._waiting.items() if waiting.record.state == "live"
-        )
-        if (victim := next(running, None)) is None:
-            return False
-        self._bytes -= self._waiting.pop(victim).size_bytes
-        return True
+        for flow_id, queued in self._waiting.items():
+            if queued.record.state == "live":
+                self._waiting_bytes -= queued.size_bytes
+                del self._waiting[flow_id]
+                return True
+        return False
 
 
 def record_bytes(record: FlowRecord) -> int:
-    """About how much memory a record holds; a body that several sides share counts once."""
+    """Estimate the memory of a record; a body that several sides share counts once."""
     sizes = {id(side.body): len(side.body) for side in record.sides if side.body}
     for step in record.hooks:
         for body in (step.body_before, step.body_after):
@@ -137,10 +155,7 @@ def record_bytes(record: FlowRecord) -> int:
 
 
 def without_bodies(record: FlowRecord) -> FlowRecord:
-    """The record's heads alone."""
-    return replace(
-        record,
-        sides=tuple(replace(side, body=None) for side in record.sides),
-        hooks=tuple(replace(step, body_before=None, body_after=None) for step in record.hooks),
-        messages=(),
-    )
+    """Return the record with its headers alone."""
+    sides = tuple(replace(side, body=None) for side in record.sides)
+    hooks = tuple(replace(step, body_before=None, body_after=None) for step in record.hooks)
+    return replace(record, sides=sides, hooks=hooks, messages=())

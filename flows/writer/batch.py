@@ -1,5 +1,6 @@
-"""Writes a batch of rows in one idempotent transaction: the same code stores a flow's first and its
-last state.
+"""Writing of a batch of rows in one idempotent transaction.
+
+The same code stores a flow's first and its last state.
 """
 
 from __future__ import annotations
@@ -14,97 +15,100 @@ from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.writer.retention import delete_refs, delete_unreferenced, lock_bodies
 from flows.writer.rollup import roll_up
 from flows.writer.row_builder import FlowRows
-from flows.writer.upsert import put, upsert
+from flows.writer.upsert import insert_values, upsert
 
 logger = logging.getLogger(__name__)
-_NOT_OURS = frozenset({"pinned"})
-"""Columns of a flow that others fill: a later hand-over leaves them alone."""
+_FILLED_BY_OTHERS = frozenset({"pinned"})
+"""Columns of a flow that a later record leaves as they are."""
 
 
 def write_batch(batch: Sequence[FlowRows]) -> None:
-    """Insert or replace the rows of `batch` (one entry a flow) and drop bodies that only their
-    older state needed.
+    """Insert or replace the rows of `batch` (one entry a flow).
+
+    Deletes the bodies that only the older state of these flows needed.
     """
     if not batch:
         return
-    bodies = {digest: body for rows in batch for digest, body in rows.bodies.items()}
+    flows = [rows.flow for rows in batch]
+    messages = [message for rows in batch for message in rows.messages]
+    bodies: dict[str, PackedBody] = {}
+    for rows in batch:
+        bodies |= rows.bodies
     with transaction.atomic():
         lock_bodies()
-        there = _already_there([rows.flow.pk for rows in batch])
-        _store(bodies)
-        _roll_up([rows.flow for rows in batch], there)
-        upsert([rows.flow for rows in batch], ("id",), _NOT_OURS)
-        _put_parts(batch)
-        upsert([message for rows in batch for message in rows.messages], ("flow_id", "seq"))
-        _refer(batch, there)
+        stored_ids = _stored_ids([flow.pk for flow in flows])
+        _store_bodies(bodies)
+        # Before the flows: it takes away what their older state had counted.
+        _roll_up(flows, stored_ids)
+        upsert(flows, ("id",), _FILLED_BY_OTHERS)
+        _write_parts(batch)
+        upsert(messages, ("flow_id", "seq"))
+        _write_refs(batch, stored_ids)
 
 
-def _already_there(ids: list[str]) -> set[str]:
-    """Which flows are stored already: short ones mostly are not, and then nothing of theirs is
-    looked up.
+def _stored_ids(ids: list[str]) -> set[str]:
+    """Return the ids that are stored already.
+
+    Short flows mostly are not, and then nothing of theirs is looked up.
     """
-    places = ", ".join(["%s"] * len(ids))
+    placeholders = ", ".join(["%s"] * len(ids))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id FROM flows_flow WHERE id IN ({places})", ids)  # noqa: S608
+        cursor.execute(f"SELECT id FROM flows_flow WHERE id IN ({placeholders})", ids)  # noqa: S608
         return {row[0] for row in cursor.fetchall()}
 
 
-def _store(bodies: dict[str, PackedBody]) -> None:
-    """Insert the bodies that are not there, and those they build on when somebody deleted them
-    meanwhile.
-    """
-    bases = {
-        base.digest: base
-        for body in bodies.values()
-        for base in body.bases()
-        if base.digest not in bodies
-    }
-    there = (
-        set(FlowBody.objects.filter(pk__in=bases).values_list("pk", flat=True)) if bases else set()
-    )
-    gone = [base for digest, base in bases.items() if digest not in there]
-    values = [
-        (
-            body.digest,
-            body.encoding,
-            body.size_bytes,
-            body.blob,
-            body.base.digest if body.base else None,
-        )
-        for body in (*gone, *bodies.values())
-    ]
+def _store_bodies(bodies: dict[str, PackedBody]) -> None:
+    """Insert the bodies that are not stored, and their bases if they were deleted meanwhile."""
+    bases: dict[str, PackedBody] = {}
+    for body in bodies.values():
+        for base in body.bases():
+            if base.digest not in bodies:
+                bases[base.digest] = base
+    if bases:
+        stored = FlowBody.objects.filter(pk__in=bases).values_list("pk", flat=True)
+        for digest in stored:
+            bases.pop(digest, None)
+    # Bases first: a foreign key names them.
+    values = [_body_values(body) for body in (*bases.values(), *bodies.values())]
     columns = ("digest", "encoding", "size_bytes", "blob", "base_id")
-    put(FlowBody, columns, values, key=("digest",), replace=False)
+    insert_values(FlowBody, columns, values, key=("digest",), replace=False)
 
 
-def _put_parts(batch: Sequence[FlowRows]) -> None:
+def _body_values(body: PackedBody) -> tuple[object, ...]:
+    base = body.base.digest if body.base else None
+    return body.digest, body.encoding, body.size_bytes, body.blob, base
+
+
+def _write_parts(batch: Sequence[FlowRows]) -> None:
     columns = ("flow_id", "headers", "sides", "steps")
-    values = [
-        (rows.flow.pk, rows.parts.headers, rows.parts.sides, rows.parts.steps) for rows in batch
-    ]
-    put(FlowParts, columns, values, key=("flow_id",), replace=True)
+    values = []
+    for rows in batch:
+        parts = rows.parts
+        values.append((rows.flow.pk, parts.headers, parts.sides, parts.steps))
+    insert_values(FlowParts, columns, values, key=("flow_id",), replace=True)
 
 
-def _refer(batch: Sequence[FlowRows], there: set[str]) -> None:
-    """Note which bodies the flows need, and drop those that only an older state of them needed."""
-    stored = (
-        BodyRef.objects.filter(flow__in=there).values_list("flow_id", "digest") if there else ()
-    )
-    before = set(stored)
+def _write_refs(batch: Sequence[FlowRows], stored_ids: set[str]) -> None:
+    """Store which bodies the flows need, and delete those that only an older state needed."""
+    before: set[tuple[str, str]] = set()
+    if stored_ids:
+        refs = BodyRef.objects.filter(flow__in=stored_ids)
+        before.update(refs.values_list("flow_id", "digest"))
     now = {(rows.flow.pk, digest) for rows in batch for digest in rows.refs}
-    put(
-        BodyRef, ("flow_id", "digest"), list(now - before), key=("flow_id", "digest"), replace=False
-    )
-    if superseded := before - now:
+    columns = ("flow_id", "digest")
+    insert_values(BodyRef, columns, list(now - before), key=columns, replace=False)
+    superseded = before - now
+    if superseded:
         delete_refs(superseded)
         delete_unreferenced(digest for _, digest in superseded)
 
 
-def _roll_up(flows: Sequence[Flow], there: set[str]) -> None:
+def _roll_up(flows: Sequence[Flow], stored_ids: set[str]) -> None:
     try:
         with transaction.atomic():
-            roll_up(flows, there)
+            roll_up(flows, stored_ids)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:  # sums must not cost the flows themselves
+    except Exception:
+        # Sums must not cost the flows themselves.
         logger.exception("%d flows could not be added to the daily usage", len(flows))

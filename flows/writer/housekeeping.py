@@ -1,6 +1,4 @@
-"""What the record needs now and then, cut into small steps that fit between two batches of the
-writer.
-"""
+"""Periodic work on the record, in small steps that fit between two batches of the writer."""
 
 from __future__ import annotations
 
@@ -12,11 +10,12 @@ from flows.writer.retention import RetentionPolicy
 
 PRUNE_EVERY_S = 60.0
 SWEEP_EVERY_S = 6 * 3600.0
-_RETRY_S = 5.0
+RETRY_S = 5.0
+"""Wait after a database error."""
 
 
 class Housekeeping:
-    """Runs on the writer's thread. `step` does one small piece of what is due."""
+    """Scheduler of retention, sweeping and giving space back. Runs on the writer's thread."""
 
     def __init__(self, policy: RetentionPolicy | None) -> None:
         self._policy = policy
@@ -28,9 +27,9 @@ class Housekeeping:
         self.pruned = 0
 
     def step(self) -> float:
-        """Do one piece; returns in how many seconds the next is due (0: at once).
+        """Do one piece of what is due; return the seconds until the next (0: at once).
 
-        Database errors come through.
+        Raises database errors.
         """
         now = time.monotonic()
         if not self._shrinkable:
@@ -41,21 +40,24 @@ class Housekeeping:
         elif self._reclaim:
             self._reclaim = retention.reclaim_chunk()
         elif now >= self._sweep_at:
-            self._sweep_after = retention.sweep_chunk(self._sweep_after)
-            self._sweep_at = self._sweep_at if self._sweep_after else now + SWEEP_EVERY_S
-        return (
-            0.0
-            if self._reclaim
-            else max(0.0, min(self._prune_at, self._sweep_at) - time.monotonic())
-        )
-
-    def postpone(self) -> float:
-        """The database was busy: try again later; returns in how many seconds."""
-        return _RETRY_S
+            self._sweep(now)
+        if self._reclaim:
+            return 0.0
+        next_at = min(self._prune_at, self._sweep_at)
+        return max(0.0, next_at - time.monotonic())
 
     def _prune(self, now: float) -> None:
-        deleted = retention.prune_chunk(self._policy, datetime.now(UTC)) if self._policy else 0
+        deleted = 0
+        if self._policy is not None:
+            deleted = retention.prune_chunk(self._policy, datetime.now(UTC))
         self.pruned += deleted
-        self._reclaim = self._reclaim or deleted > 0
-        if not deleted:
+        if deleted:
+            # There may be more, and what was freed can be given back.
+            self._reclaim = True
+        else:
             self._prune_at = now + PRUNE_EVERY_S
+
+    def _sweep(self, now: float) -> None:
+        self._sweep_after = retention.sweep_chunk(self._sweep_after)
+        if not self._sweep_after:
+            self._sweep_at = now + SWEEP_EVERY_S

@@ -1,6 +1,6 @@
-"""Fills in what a finished flow used and cost, from the provider's own answer.
+"""Tokens and cost of a finished flow, from the provider's own response.
 
-An odd answer leaves it unknown.
+A response that cannot be understood leaves them unknown.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ logger = logging.getLogger(__name__)
 
 
 def meter(flow: Flow, record: FlowRecord, answer: bytes, own: Sequence[OwnPrice]) -> None:
-    """Set tokens, cost and price version of `flow`; `answer` is the decoded upstream body.
+    """Set tokens, cost and price version of `flow`; never raises.
 
-    Never raises.
+    `answer`: the decoded upstream body.
     """
     if record.state == "live":
         return
     try:
         _meter(flow, record, answer, own)
-    except Exception:  # recording goes on whatever an answer says
+    except Exception:
+        # Recording goes on whatever a response says.
         logger.exception("The usage of flow %s could not be read", record.id)
 
 
 def _meter(flow: Flow, record: FlowRecord, answer: bytes, own: Sequence[OwnPrice]) -> None:
-    found = _found(record, answer)
+    found = _reported(record, answer)
     if found is None:
         return
     usage = found.usage
@@ -48,18 +49,21 @@ def _meter(flow: Flow, record: FlowRecord, answer: bytes, own: Sequence[OwnPrice
     model = record.sent_model or record.requested_model or found.model
     call = Call(model, record.forwarded_url, record.provider, record.provider_type, flow.started_at)
     cost = cost_of(usage, call, own)
-    if cost is not None and 0 <= cost.usd <= MAX_USD:
-        flow.cost_usd, flow.price_version = cost.usd, cost.version
+    if cost is None or not 0 <= cost.usd <= MAX_USD:
+        return
+    flow.cost_usd = cost.usd
+    flow.price_version = cost.version
 
 
-def _found(record: FlowRecord, answer: bytes) -> Metered | None:
+def _reported(record: FlowRecord, answer: bytes) -> Metered | None:
     if record.is_websocket:
-        return usage_of_messages(
-            message.content for message in record.messages if not message.from_client
-        )
+        received = (message.content for message in record.messages if not message.from_client)
+        return usage_of_messages(received)
     return usage_of_body(answer) if answer else None
 
 
 def _count(tokens: int | None) -> int | None:
-    """A count that fits its column; anything else is no count."""
-    return tokens if tokens is not None and 0 <= tokens <= MAX_TOKENS else None
+    """Return a count that fits its column; None for anything else."""
+    if tokens is None or not 0 <= tokens <= MAX_TOKENS:
+        return None
+    return tokens

@@ -1,4 +1,4 @@
-"""How PostgreSQL keeps the wide columns: set after every migration, where it is not so yet."""
+"""Storage options of PostgreSQL for the wide columns; set after every migration where needed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ _STATE = """
 
 
 def set_column_storage(using: str, **_: Any) -> None:
-    """Bodies are compressed already, so the server need not try; the search text is unpacked for
-    every search, which lz4 does in half the time. Rows that are there keep their form.
+    """Store bodies without compression and the search text with lz4; existing rows stay.
+
+    Bodies are compressed already. The search text is unpacked for every search, which lz4 does in
+    half the time.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
         cursor.execute(_STATE, ["flows_flowbody", "blob"])
-        if (body := cursor.fetchone()) and not body[0]:
+        blob = cursor.fetchone()
+        if blob and not blob[0]:
             cursor.execute("ALTER TABLE flows_flowbody ALTER COLUMN blob SET STORAGE EXTERNAL")
         cursor.execute(_STATE, ["flows_flow", "search_text"])
         text = cursor.fetchone()

@@ -1,5 +1,6 @@
-"""Deletes what the record no longer has to keep, in small transactions, so that writing never waits
-long.
+"""Deletion of what the record no longer has to keep.
+
+Works in small transactions, so that the writer never waits long.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ CHUNK_ROWS = 200
 _DIGEST_ROWS = 500
 _VACUUM_PAGES = 1000
 SPARE_PAGES = 2000
-"""Free pages that stay in the file: the next flows need them anyway."""
+"""Free pages that stay in SQLite's file: the next flows need them anyway."""
 _INCREMENTAL = 2
+"""Value of SQLite's `PRAGMA auto_vacuum` that allows giving pages back in steps."""
 _REWRITABLE_BYTES = 64 * 1024 * 1024
 _BODY_LOCK = 0x63637078
+"""Key of PostgreSQL's advisory lock on bodies."""
 _BODY_COLUMNS = ((BodyRef, "digest"), (WebSocketMessage, "body_digest"))
 _OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
 
@@ -41,7 +44,7 @@ class RetentionPolicy:
 
 
 def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:
-    """Delete at most `limit` flows, the oldest first; returns how many.
+    """Delete at most `limit` flows, the oldest first; return how many.
 
     0 means that the policy is met.
     """
@@ -51,20 +54,18 @@ def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS)
 
 
 def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
-    """Delete flows with everything that is theirs, and the bodies nobody else refers to, in one
-    transaction.
+    """Delete flows with everything that is theirs, in one transaction.
 
-    Without `bodies` these stay for a sweep, which is faster when there are many.
+    Their orphaned bodies go too. Without `bodies` these stay for a sweep, which is faster when
+    there are many.
     """
     if not ids:
         return
     with transaction.atomic():
         lock_bodies()
         digests: set[str] = set()
-        for model, column in _BODY_COLUMNS if bodies else ():
-            digests.update(
-                model._default_manager.filter(flow__in=ids).values_list(column, flat=True)
-            )
+        if bodies:
+            digests = _digests_of(ids)
         # Not Flow.delete(), which would read the flows first.
         for table in _OF_A_FLOW:
             _delete_rows(table._default_manager.filter(flow__in=ids))
@@ -72,8 +73,17 @@ def delete_flows(ids: Sequence[str], *, bodies: bool = True) -> None:
         delete_unreferenced(digests)
 
 
+def _digests_of(ids: Sequence[str]) -> set[str]:
+    """Return the digests of the bodies that flows refer to."""
+    digests: set[str] = set()
+    for model, column in _BODY_COLUMNS:
+        rows = model._default_manager.filter(flow__in=ids)
+        digests.update(rows.values_list(column, flat=True))
+    return digests
+
+
 def delete_refs(refs: Collection[tuple[str, str]]) -> None:
-    """Delete these references of a flow to a body; in a transaction."""
+    """Delete references, each the ids of a flow and a body; call it in a transaction."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "DELETE FROM flows_bodyref WHERE flow_id = %s AND digest = %s", list(refs)
@@ -81,14 +91,13 @@ def delete_refs(refs: Collection[tuple[str, str]]) -> None:
 
 
 def delete_everything() -> int:
-    """Empty the record in one transaction, pinned flows and all; returns how many flows went.
+    """Empty the record in one transaction, with pinned flows; return how many flows it had.
 
-    A table is emptied as a whole, in a second or two where row by row takes minutes. Whoever writes
-    meanwhile waits.
+    A table is emptied at once, in a second or two where row by row takes minutes. Writers wait
+    meanwhile.
     """
-    tables = [
-        connection.ops.quote_name(model._meta.db_table) for model in (*_OF_A_FLOW, Flow, FlowBody)
-    ]
+    models = (*_OF_A_FLOW, Flow, FlowBody)
+    tables = [connection.ops.quote_name(model._meta.db_table) for model in models]
     with (
         connection.constraint_checks_disabled(),
         transaction.atomic(),
@@ -105,8 +114,9 @@ def delete_everything() -> int:
 
 
 def delete_unreferenced(digests: Iterable[str]) -> int:
-    """Delete those of the bodies that nothing refers to, then those that only these built on; in a
-    transaction.
+    """Delete those bodies that are orphaned, then their bases that became so; return how many.
+
+    Call it in a transaction.
     """
     wanted = sorted(set(digests) - {""})
     deleted = 0
@@ -121,96 +131,96 @@ def delete_unreferenced(digests: Iterable[str]) -> int:
 
 
 def _unreferenced(digests: Sequence[str]) -> dict[str, str | None]:
-    """Which of these bodies nothing refers to, with what they build on."""
+    """Return those of the bodies that nothing refers to, with their bases."""
     bodies = FlowBody.objects.filter(digest__in=digests)
     for model, column in (*_BODY_COLUMNS, (FlowBody, "base")):
-        bodies = bodies.filter(
-            ~Exists(model._default_manager.filter(**{column: OuterRef("digest")}))
-        )
+        references = model._default_manager.filter(**{column: OuterRef("digest")})
+        bodies = bodies.filter(~Exists(references))
     return dict(bodies.values_list("digest", "base_id"))
 
 
 def sweep_chunk(after: str, limit: int = CHUNK_ROWS) -> str:
-    """Delete unreferenced bodies among the next `limit` digests; returns where to go on, "" at the
-    end.
+    """Delete orphaned bodies among the next `limit` digests behind `after`.
+
+    Returns the digest to go on behind; "" at the end.
     """
     with transaction.atomic():
         lock_bodies()
-        page = (
-            FlowBody.objects.filter(digest__gt=after)
-            .order_by("digest")
-            .values_list("digest", flat=True)
-        )
-        digests = list(page[:limit])
+        page = FlowBody.objects.filter(digest__gt=after).order_by("digest")
+        digests = list(page.values_list("digest", flat=True)[:limit])
         delete_unreferenced(digests)
     return digests[-1] if len(digests) == limit else ""
 
 
 def make_shrinkable() -> None:
-    """Turn on incremental vacuum for a small SQLite file: rewrites it once, in well under a second.
+    """Turn on incremental vacuum for a small SQLite file, which rewrites it once.
 
-    The setting cannot be an `init_command`: it would ask for the write lock at every new
-    connection. Of a large file that was made without it, free pages are reused, but the file keeps
-    its size until someone runs VACUUM.
+    A large file that was created without it keeps its size until VACUUM is run by hand; its free
+    pages are reused.
     """
-    if (
-        connection.vendor != "sqlite"
-        or _pragma("auto_vacuum") == _INCREMENTAL
-        or used_bytes() > _REWRITABLE_BYTES
-    ):
+    if connection.vendor != "sqlite" or _pragma("auto_vacuum") == _INCREMENTAL:
         return
+    # Rewriting 64 MB takes well under a second.
+    if used_bytes() > _REWRITABLE_BYTES:
+        return
+    # Not an `init_command`: that would ask for the write lock at every new connection.
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
         cursor.execute("VACUUM")
 
 
-def reclaim_chunk() -> bool:
-    """Give some free pages of the SQLite file back to the disk; true when there are more to
-    give.
-    """
+def reclaim_chunk(spare_pages: int = SPARE_PAGES) -> bool:
+    """Give some free pages of the SQLite file back to the disk; return whether there are more."""
     if connection.vendor != "sqlite" or _pragma("auto_vacuum") != _INCREMENTAL:
         return False
-    if _pragma("freelist_count") <= SPARE_PAGES:
+    if _pragma("freelist_count") <= spare_pages:
         return False
     with connection.cursor() as cursor:
         # A script, because execute() takes only the first step of this statement, which frees a
         # single page.
         cursor.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-    return _pragma("freelist_count") > SPARE_PAGES
+    return _pragma("freelist_count") > spare_pages
 
 
 def used_bytes() -> int:
-    """What the record takes, in bytes, without what is free for reuse."""
+    """Return the size of the record without what is free for reuse."""
     if connection.vendor == "sqlite":
-        return (_pragma("page_count") - _pragma("freelist_count")) * _pragma("page_size")
+        used_pages = _pragma("page_count") - _pragma("freelist_count")
+        return used_pages * _pragma("page_size")
     return FlowBody.objects.aggregate(total=Sum(Length("blob")))["total"] or 0
 
 
 def lock_bodies() -> None:
-    """Keep others from deleting a body that is about to be referred to again, until the transaction
-    ends.
+    """Keep other connections from deleting bodies, until the transaction ends.
 
-    SQLite has one writer at a time anyway.
+    One of them may be about to be referred to again.
     """
+    # SQLite has one writer at a time anyway.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_BODY_LOCK])
 
 
 def _expired(policy: RetentionPolicy, now: datetime, limit: int) -> list[str]:
+    """Return the oldest flows that break a limit: first of age, then of count, then of size."""
     deletable = Flow.objects.filter(pinned=False).exclude(state=Flow.State.LIVE)
     oldest = deletable.order_by("started_at", "id")
     if policy.max_age_days is not None:
         before = now - timedelta(days=policy.max_age_days)
-        if ids := _ids(oldest.filter(started_at__lt=before), limit):
+        ids = _ids(oldest.filter(started_at__lt=before), limit)
+        if ids:
             return ids
-    if policy.max_flows is not None and (excess := deletable.count() - policy.max_flows) > 0:
-        return _ids(oldest, min(excess, limit))
-    if policy.max_bytes is not None and (used := used_bytes()) > policy.max_bytes:
-        # As large a share of the flows as the database is too large, so that nothing is deleted
-        # without need.
-        share = (used - policy.max_bytes) / used
-        return _ids(oldest, max(1, min(limit, int(deletable.count() * share))))
+    if policy.max_flows is not None:
+        excess = deletable.count() - policy.max_flows
+        if excess > 0:
+            return _ids(oldest, min(excess, limit))
+    if policy.max_bytes is not None:
+        used = used_bytes()
+        if used > policy.max_bytes:
+            # The same share of the flows as of the bytes, so that none is deleted without need.
+            share = (used - policy.max_bytes) / used
+            excess = int(deletable.count() * share)
+            return _ids(oldest, max(1, min(limit, excess)))
     return []
 
 

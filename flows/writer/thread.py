@@ -1,9 +1,9 @@
-"""Writes flows to the database on one thread of its own: the proxy's event loop never waits for it.
+"""Writer of flows, on a thread of its own: the proxy's event loop never waits for the database.
 
-Hand-overs wait in a bounded backlog. The thread takes them, cuts out secrets, packs bodies and
-writes batches, each in one idempotent transaction. While the database is locked or away it goes on
-preparing (packed rows need less memory than records) and tries again until it works or the writer
-is closed.
+Records wait in a bounded backlog. The thread takes them, cuts out secrets, packs bodies and writes
+batches, each in one idempotent transaction. While the database is locked or away it goes on
+preparing rows, which need less memory than records. It retries until the database works or the
+writer is closed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from django.db import (
 
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
-from flows.writer.backlog import Backlog, HandOver
+from flows.writer.backlog import Backlog, QueuedRecord
 from flows.writer.batch import write_batch
-from flows.writer.housekeeping import Housekeeping
+from flows.writer.housekeeping import RETRY_S, Housekeeping
 from flows.writer.retention import RetentionPolicy
 from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.prices.own_prices import OwnPrices
@@ -36,21 +36,20 @@ BATCH_WINDOW_S = 0.25
 MAX_RECORDS = 5000
 MAX_BYTES = 96 * 1024 * 1024
 BUSY_TIMEOUT_MS = 500
-"""How long SQLite waits for a lock before the thread gets back to preparing; it then asks again,
-for ever.
-"""
+"""SQLite's wait for a lock, after which the thread goes back to preparing and asks again."""
 
 _CHECKPOINT_PAGES = 4000
-"""SQLite's log of 16 MB before it goes into the file. Rows are looked up by random ids and digests,
-so the same pages are written again and again: with the usual 1000 a flow cost 0.02 ms more in a
-record of 20,000.
+"""Size of SQLite's write-ahead log, 16 MB, before it goes into the file.
+
+Ids and digests are random, so the same pages are written again and again. With the usual 1000 pages
+a flow cost 0.02 ms more in a record of 20,000.
 """
 
 _FIRST_RETRY_S = 0.05
-_LAST_RETRY_S = 1.0
+_MAX_RETRY_S = 1.0
 _CONNECTION_CHECK_S = 60.0
 _LAST_ROUND_S = 2.0
-"""How long a round that is under way may take beyond the time given to `close`."""
+"""Extra time for the round under way when `close` gives up."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ logger = logging.getLogger(__name__)
 class WriterStats:
     """The writer's state.
 
-    `lag_s` is the age of the oldest hand-over not yet written, 0 when all is written.
+    `lag_s` is the age of the oldest record not yet written, 0 when all are.
     """
 
     queue_depth: int
@@ -80,10 +79,7 @@ class _Prepared:
 
 
 class FlowWriter:
-    """A sink that stores flows.
-
-    `started`, `progress` and `finished` return at once and never raise.
-    """
+    """Sink that stores flows; its methods return at once and never raise."""
 
     def __init__(
         self,
@@ -95,15 +91,17 @@ class FlowWriter:
         max_bytes: int = MAX_BYTES,
         batch_rows: int = BATCH_ROWS,
         batch_window_s: float = BATCH_WINDOW_S,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> None:
         self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
         self._builder = RowBuilder(redactor, OwnPrices())
         self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
+        self._busy_timeout_ms = busy_timeout_ms
         self._prepared: dict[str, _Prepared] = {}
+        # Websocket messages in the database, of each running flow.
         self._written_messages: dict[str, int] = {}
-        """How many websocket messages are in the database of each flow that still runs."""
         self._housekeeping = Housekeeping(retention)
         self._thread = Thread(target=self._run, name="flow-writer", daemon=True)
         self._give_up_at = float("inf")
@@ -120,48 +118,53 @@ class FlowWriter:
         self._thread.start()
 
     def started(self, record: FlowRecord) -> None:
-        """Take a routed flow."""
+        """Queue a routed flow."""
         self._backlog.put(record)
 
     def delta(self, delta: FlowDelta) -> None:
-        """Nothing: the bytes come with the next hand-over."""
+        """Ignore the bytes: the next record holds them."""
 
     def progress(self, record: FlowRecord) -> None:
-        """Take a running flow's state so far."""
+        """Queue a running flow's state so far."""
         self._backlog.put(record)
 
     def finished(self, record: FlowRecord) -> None:
-        """Take a flow's last state."""
+        """Queue a flow's last state."""
         self._backlog.put(record)
 
     def stats(self) -> WriterStats:
-        """Counters since the start, callable from any thread."""
-        depth, size_bytes, since = self._backlog.held()
-        prepared = next(iter(list(self._prepared.values())), None)
-        oldest = min(
-            (at for at in (since, prepared and prepared.waiting_since) if at), default=None
-        )
+        """Return the counters since the start; callable from any thread."""
+        held = self._backlog.held()
         return WriterStats(
-            queue_depth=depth,
-            queue_bytes=size_bytes,
+            queue_depth=held.records,
+            queue_bytes=held.size_bytes,
             written=self._written,
             bodies_dropped=self._backlog.bodies_dropped,
             records_dropped=self._backlog.records_dropped,
             records_failed=self._failed,
             pruned=self._housekeeping.pruned,
-            lag_s=time.monotonic() - oldest if oldest else 0.0,
+            lag_s=self._lag_s(held.waiting_since),
             last_error=self._last_error,
         )
 
+    def _lag_s(self, queued_since: float | None) -> float:
+        # A copy, because the thread may change it; dictionaries keep their order.
+        prepared = list(self._prepared.values())
+        since = [rows.waiting_since for rows in prepared[:1]]
+        if queued_since is not None:
+            since.append(queued_since)
+        return time.monotonic() - min(since) if since else 0.0
+
     def close(self, timeout_s: float) -> bool:
-        """Take nothing more and write what waits, `timeout_s` at most; true when everything was
-        written.
+        """Refuse further records and write those that wait, for at most `timeout_s`.
+
+        Returns true when everything was written.
         """
         self._give_up_at = min(self._give_up_at, time.monotonic() + timeout_s)
         self._backlog.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s + _LAST_ROUND_S)
-        lost = self._backlog.held()[0]
+        lost = self._backlog.held().records
         if lost:
             logger.error(
                 "%d flows were not written before the proxy stopped: %s", lost, self._last_error
@@ -175,52 +178,51 @@ class FlowWriter:
             while not self._finished():
                 try:
                     self._round()
-                except Exception as exc:  # the thread must outlive whatever one round meets
+                except Exception as exc:
+                    # The thread must survive any failure of one round.
                     self._note_error(exc)
                     logger.exception("The flow writer failed and goes on")
-                    time.sleep(_LAST_RETRY_S)
+                    time.sleep(_MAX_RETRY_S)
         finally:
             connections.close_all()
 
     def _finished(self) -> bool:
         if not self._backlog.closed:
             return False
-        return time.monotonic() >= self._give_up_at or self._backlog.held()[0] == 0
+        return time.monotonic() >= self._give_up_at or self._backlog.held().records == 0
 
     def _round(self) -> None:
-        now = time.monotonic()
+        """Sleep until something is due, prepare a batch, then write or keep house."""
         due_at = self._retry_at if self._prepared else self._housekeeping_at
-        self._backlog.wait(
-            idle_s=max(0.0, due_at - now), window_s=self._batch_window_s, batch=self._batch_rows
-        )
+        idle_s = max(0.0, due_at - time.monotonic())
+        self._backlog.wait(idle_s=idle_s, window_s=self._batch_window_s, batch=self._batch_rows)
         self._prepare(self._backlog.take(self._batch_rows))
-        if self._prepared and time.monotonic() >= self._retry_at:
+        now = time.monotonic()
+        if self._prepared and now >= self._retry_at:
             self._write()
         elif self._prepared and self._backlog.closed:
+            # A closed backlog no longer waits, and the database is not asked before its time.
             time.sleep(_FIRST_RETRY_S)
-        elif (
-            not self._prepared
-            and time.monotonic() >= self._housekeeping_at
-            and not self._backlog.closed
-        ):
+        elif not self._prepared and now >= self._housekeeping_at and not self._backlog.closed:
             self._keep_house()
 
-    def _prepare(self, hand_overs: Sequence[HandOver]) -> None:
-        for hand_over in hand_overs:
-            record = hand_over.record
+    def _prepare(self, batch: Sequence[QueuedRecord]) -> None:
+        for queued in batch:
+            record = queued.record
             try:
                 rows = self._builder.build(
                     record,
-                    bodies_dropped=hand_over.bodies_dropped,
+                    bodies_dropped=queued.bodies_dropped,
                     written_messages=self._written_messages.get(record.id, 0),
                 )
-            except Exception as exc:  # one odd flow must not cost the others
-                self._drop_poison(record.id, exc)
+            except Exception as exc:
+                # One flow that cannot be built must not cost the others.
+                self._drop_unstorable(record.id, exc)
                 continue
             rows.flow.instance = self._instance
             older = self._prepared.get(record.id)
-            since = older.waiting_since if older else hand_over.waiting_since
-            self._prepared[record.id] = _Prepared(rows, since)
+            waiting_since = older.waiting_since if older else queued.waiting_since
+            self._prepared[record.id] = _Prepared(rows, waiting_since)
         self._count_prepared()
 
     def _write(self) -> None:
@@ -245,18 +247,19 @@ class FlowWriter:
                 self._write_rows([rows])
             except (OperationalError, InterfaceError):
                 raise
-            except Exception as exc:  # this is the one
+            except Exception as exc:
+                # This flow made its batch fail.
                 self._prepared.pop(rows.flow.pk)
-                self._drop_poison(rows.flow.pk, exc)
+                self._drop_unstorable(rows.flow.pk, exc)
 
     def _write_rows(self, batch: Sequence[FlowRows]) -> None:
         write_batch(batch)
         for rows in batch:
             self._prepared.pop(rows.flow.pk)
-            self._remember(rows)
+            self._count_messages(rows)
         self._written += len(batch)
 
-    def _remember(self, rows: FlowRows) -> None:
+    def _count_messages(self, rows: FlowRows) -> None:
         if rows.flow.state == "live":
             self._written_messages[rows.flow.pk] = rows.message_count
         else:
@@ -266,12 +269,13 @@ class FlowWriter:
         try:
             self._check_connection()
             wait_s = self._housekeeping.step()
-        except Exception as exc:  # flows are written all the same
+        except Exception as exc:
+            # Flows are written all the same.
             if not isinstance(exc, OperationalError | InterfaceError):
                 logger.exception("Keeping the record in its bounds failed and is tried again")
             self._note_error(exc)
             close_old_connections()
-            wait_s = self._housekeeping.postpone()
+            wait_s = RETRY_S
         self._housekeeping_at = time.monotonic() + wait_s
 
     def _check_connection(self) -> None:
@@ -280,25 +284,25 @@ class FlowWriter:
             self._connection_check_at = time.monotonic() + _CONNECTION_CHECK_S
         if connection.vendor == "sqlite":
             with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+                cursor.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
                 cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
 
     def _postpone(self, exc: Exception) -> None:
         if not self._last_error:
-            logger.warning("The database does not take flows now and is tried again: %s", exc)
+            logger.warning("The database refuses flows now and is tried again: %s", exc)
         self._note_error(exc)
         close_old_connections()
         self._retry_at = time.monotonic() + self._retry_s
-        self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S)
+        self._retry_s = min(self._retry_s * 2, _MAX_RETRY_S)
 
     def _recovered(self) -> None:
         if self._last_error:
-            logger.info("The database takes flows again; %d wait", len(self._prepared))
+            logger.info("The database accepts flows again; %d wait", len(self._prepared))
         self._last_error = ""
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
 
-    def _drop_poison(self, flow_id: str, exc: Exception) -> None:
+    def _drop_unstorable(self, flow_id: str, exc: Exception) -> None:
         self._failed += 1
         logger.error(
             "Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id}
@@ -309,4 +313,4 @@ class FlowWriter:
 
     def _count_prepared(self) -> None:
         held = sum(prepared.rows.held_bytes for prepared in self._prepared.values())
-        self._backlog.count_elsewhere(len(self._prepared), held)
+        self._backlog.count_taken(len(self._prepared), held)

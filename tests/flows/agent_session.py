@@ -103,7 +103,7 @@ def session(
 
 
 def record(number: int, turn: Turn, *, rewritten: bool = False, **changes: Any) -> FlowRecord:
-    """The hand-over of a turn.
+    """Return the record of a turn.
 
     `rewritten`: a hook put something into the request, so that what left differs.
     """

@@ -1,4 +1,4 @@
-"""Hand-overs to test with."""
+"""Records of flows to test with."""
 
 from __future__ import annotations
 

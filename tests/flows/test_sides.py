@@ -1,5 +1,5 @@
 """Sides and traces are read as they were written, and a flow's references are those of its last
-hand-over.
+record.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ TRACES = [
 
 
 def build(record: FlowRecord) -> None:
-    """Store a hand-over as a writer that knows nothing of those before."""
+    """Store a record as a writer that knows nothing of those before."""
     write_batch([RowBuilder(Redactor(SecretRegistry())).build(record)])
 
 
@@ -87,7 +87,7 @@ def test_what_no_database_takes_is_spelled_out() -> None:
 
 
 @pytest.mark.django_db
-def test_a_flow_needs_the_bodies_of_its_last_hand_over_alone() -> None:
+def test_a_flow_needs_the_bodies_of_its_last_record_alone() -> None:
     partial = side(
         "delivered",
         b"data: the first half of an answer that is long enough to be worth its place\n\n",

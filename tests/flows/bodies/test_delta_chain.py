@@ -9,10 +9,10 @@ from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.bodies import delta_chain, recent_bodies
-from flows.bodies.delta_chain import Lanes
+from flows.bodies.delta_chain import DeltaChains
 from flows.bodies.packed_body import PackedBody, digest_of, unpack
 from flows.bodies.packer import Packer
+from flows.bodies.recent_bodies import RecentBodies
 from flows.bodies.store import load_bodies, load_body
 from flows.models import BodyRef, Flow, FlowBody
 from flows.queries.selectors import sides_of, traces_of
@@ -160,20 +160,17 @@ def test_a_variant_does_not_build_on_what_was_packed_before_a_secret_was_known(
     registry = SecretRegistry()
     packer = Packer(Redactor(registry))
     client = packer.store(turns[0].request, "")
-    assert packer.store(turns[0].request + b" ", "", near=[client]).packed.base is client.packed
+    assert packer.store(turns[0].request + b" ", "", variants=[client]).packed.base is client.packed
     registry.add("sk-0123456789-not-in-it")
-    assert packer.store(turns[0].request + b"  ", "", near=[client]).packed.base is None
+    assert packer.store(turns[0].request + b"  ", "", variants=[client]).packed.base is None
 
 
-def test_no_body_is_packed_in_two_ways_at_once(
-    turns: list[Turn], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recent_bodies, "CACHED_BYTES", 0)
-    packer = Packer(Redactor(SecretRegistry()))
-    first = packer.store(turns[0].request, "", lane="lane").packed
-    second = packer.store(turns[1].request, "", lane="lane").packed
+def test_no_body_is_packed_in_two_ways_at_once(turns: list[Turn]) -> None:
+    packer = Packer(Redactor(SecretRegistry()), recent=RecentBodies(max_bytes=0))
+    first = packer.store(turns[0].request, "", chain="chain").packed
+    second = packer.store(turns[1].request, "", chain="chain").packed
     assert second.base is first
-    assert packer.store(turns[0].request, "", lane="lane").packed is first
+    assert packer.store(turns[0].request, "", chain="chain").packed is first
 
 
 def test_flows_without_a_conversation_and_compressed_bodies_stand_alone(turns: list[Turn]) -> None:
@@ -197,19 +194,16 @@ def test_messages_of_a_socket_build_on_each_other(turns: list[Turn]) -> None:
     assert [body.base is None for body in bodies] == [True, False, False, False, False]
 
 
-def test_a_conversation_that_starts_over_starts_a_new_lane(turns: list[Turn]) -> None:
-    packer = Lanes()
+def test_a_conversation_that_starts_over_starts_a_new_chain(turns: list[Turn]) -> None:
+    packer = DeltaChains()
     other = next(iter(session(made_up(seed=99), 1, START_BYTES))).request
     bodies = [turns[0].request, turns[1].request, other, turns[2].request]
-    packed = [packer.pack("lane", digest_of(body), body) for body in bodies]
+    packed = [packer.pack("chain", digest_of(body), body) for body in bodies]
     assert [body.encoding for body in packed] == ["zstd", "splice", "zstd", "zstd"]
 
 
-def test_lanes_are_forgotten_when_they_hold_too_much(
-    turns: list[Turn], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delta_chain, "HELD_BYTES", 3 * START_BYTES)
-    packer = Lanes()
+def test_chains_are_forgotten_when_they_hold_too_much(turns: list[Turn]) -> None:
+    packer = DeltaChains(max_bytes=3 * START_BYTES)
     first, second = turns[0].request, turns[1].request
     for name in range(3):
         packer.pack(name, digest_of(first), first)

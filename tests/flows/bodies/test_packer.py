@@ -6,23 +6,21 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows.bodies import recent_bodies
 from flows.bodies.packer import Packer
-from flows.bodies.recent_bodies import Turn, Turns
-from flows.bytes.digest import resumable
-from flows.bytes.matching import Shared, Stretch, shared
-from flows.redaction import incremental_search, json_fields
-from flows.redaction.incremental_search import REPEATED_FROM_BYTES, Known
+from flows.bodies.recent_bodies import Predecessor, Predecessors
+from flows.bytes.digest import resumable_digest
+from flows.bytes.matching import Block, Matching, match_bodies
+from flows.redaction import json_fields
+from flows.redaction.incremental_search import REUSE_FROM_BYTES, EarlierSearch
 from flows.redaction.json_fields import MAX_VALUE_BYTES, Field
 from flows.redaction.redactor import RedactedBody, mark
-from flows.redaction.scanner import MOST_SPOTS, Needles
+from flows.redaction.scanner import MAX_LANDMARKS, Scanner
 from tests.flows.agent_session import made_up
 from tests.flows.redaction.test_redactor import ENCODINGS, KEY, redactor
 
@@ -86,39 +84,34 @@ def _broken(form: bytes, cuts: list[int], draw: st.DrawFn) -> list[tuple[int, by
     return pieces
 
 
-def _bodies(pieces: list[tuple[int, bytes]]) -> tuple[bytes, Shared]:
+def _bodies(pieces: list[tuple[int, bytes]]) -> tuple[bytes, Matching]:
     """The new body, and what it shares with the one before."""
     data, base, found = b"", b"", []
     for kind, piece in pieces:
         if kind == _KEPT and piece:
-            found.append(Stretch(len(data), len(base), len(piece)))
+            found.append(Block(len(data), len(base), len(piece)))
         data += piece if kind != _CUT else b""
         base += piece if kind != _PUT else b""
-    return data, Shared(base, len(data), tuple(found))
+    return data, Matching(base, len(data), tuple(found))
 
 
-_ALONE, _SUBJECT = redactor(*SECRETS), redactor(*SECRETS)
+# Results of small bodies are reused too, which makes the examples short.
+_ALONE = redactor(*SECRETS, reuse_from_bytes=0)
+_SUBJECT = redactor(*SECRETS, reuse_from_bytes=0)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _small_bodies_too() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(incremental_search, "REPEATED_FROM_BYTES", 0)
-        yield
-
-
-def check(data: bytes, alike: Shared) -> RedactedBody:
+def check(data: bytes, alike: Matching) -> RedactedBody:
     """The body before, of which something is known."""
     before = _SUBJECT.body(alike.base)
     _ALONE.body(alike.base)  # it may tell a token, which both have to know
-    assert before.searched is not None
-    now, alone = _SUBJECT.body(data, "", Known(before.searched, alike)), _ALONE.body(data)
+    assert before.search is not None
+    now, alone = _SUBJECT.body(data, "", EarlierSearch(before.search, alike)), _ALONE.body(data)
     assert now == alone
-    assert now.searched is not None
-    assert alone.searched is not None
-    assert (now.searched.spots, now.searched.fields) == (
-        alone.searched.spots,
-        alone.searched.fields,
+    assert now.search is not None
+    assert alone.search is not None
+    assert (now.search.landmarks, now.search.fields) == (
+        alone.search.landmarks,
+        alone.search.fields,
     )
     return before
 
@@ -191,36 +184,36 @@ def test_a_secret_across_the_border_of_what_is_new(encoding: str, at: int) -> No
     form = ENCODINGS[encoding](KEY)
     for here in range(0, len(form), 5):
         packer = Packer(redactor(KEY))
-        packer.store(_TEXT[:at] + form[: here % 7] + _TEXT[at:], "", lane="lane")
+        packer.store(_TEXT[:at] + form[: here % 7] + _TEXT[at:], "", chain="chain")
         after = form[here:] + _TEXT[at:]
         data = _TEXT[:at] + form[:here] + after
-        stored = packer.store(data, "", lane="lane")
+        stored = packer.store(data, "", chain="chain")
         assert stored.body == redactor(KEY).body(data)
         assert stored.body.redacted
 
 
 def test_what_was_there_before_is_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     packer = Packer(redactor(KEY))
-    packer.store(_TEXT, "", lane="lane")
+    packer.store(_TEXT, "", chain="chain")
     looked_at = 0
-    spots, between = Needles.spots, json_fields._fields_between
+    landmarks, fields = Scanner.find_landmarks, json_fields.find_fields
 
-    def counted_spots(
-        self: Needles, data: bytes, start: int = 0, end: int | None = None
+    def counted_landmarks(
+        self: Scanner, data: bytes, start: int = 0, end: int | None = None
     ) -> list[int]:
         nonlocal looked_at
         looked_at += (len(data) if end is None else end) - start
-        return spots(self, data, start, end)
+        return landmarks(self, data, start, end)
 
-    def counted_fields(data: bytes, start: int, end: int) -> Iterator[Field]:
+    def counted_fields(data: bytes, start: int = 0, end: int | None = None) -> list[Field]:
         nonlocal looked_at
-        looked_at += end - start
-        return between(data, start, end)
+        looked_at += (len(data) if end is None else end) - start
+        return fields(data, start, end)
 
-    monkeypatch.setattr(Needles, "spots", counted_spots)
-    monkeypatch.setattr(json_fields, "_fields_between", counted_fields)
+    monkeypatch.setattr(Scanner, "find_landmarks", counted_landmarks)
+    monkeypatch.setattr(json_fields, "find_fields", counted_fields)
     data = _TEXT[:-1] + b', {"password": "correct-horse"}]'
-    stored = packer.store(data, "", lane="lane")
+    stored = packer.store(data, "", chain="chain")
     assert stored.body.data == data.replace(b"correct-horse", mark("correct-horse").encode())
     assert stored.packed.encoding == "splice"
     assert 0 < looked_at < 500
@@ -230,7 +223,7 @@ def test_secrets_that_were_there_before_are_cut_out_again() -> None:
     packer = Packer(redactor(KEY))
     data = _TEXT[:-1] + b', "' + KEY.encode() + b'", {"password": "correct-horse"}' + _TEXT[1:]
     for number in range(4):
-        stored = packer.store(data, "", lane="lane")
+        stored = packer.store(data, "", chain="chain")
         assert stored.body == redactor(KEY).body(data)
         assert len(stored.body.edits) == 2
         assert stored.packed.encoding == ("splice" if number else "zstd")
@@ -239,68 +232,69 @@ def test_secrets_that_were_there_before_are_cut_out_again() -> None:
 
 def test_all_is_searched_when_another_secret_is_known() -> None:
     subject = redactor(KEY)
-    searched = subject.body(_TEXT).searched
+    searched = subject.body(_TEXT).search
     assert searched is not None
     secret = _TEXT[70_000:70_040].decode()
-    known = Known(searched, shared(_TEXT + b" ", _TEXT))
+    known = EarlierSearch(searched, match_bodies(_TEXT + b" ", _TEXT))
     assert not subject.body(_TEXT + b" ", "", known).redacted
     subject.learn((("x-api-key", secret),))
     assert mark(secret).encode() in subject.body(_TEXT + b" ", "", known).data
 
 
-@pytest.mark.parametrize("many", [KEY[13:21].encode() * (MOST_SPOTS + 1), FIELD * 501])
+@pytest.mark.parametrize("many", [KEY[13:21].encode() * (MAX_LANDMARKS + 1), FIELD * 501])
 def test_nothing_is_taken_over_from_a_body_with_too_many_places(many: bytes) -> None:
     packer = Packer(redactor(KEY))
     for end in (b"1", b"2" + KEY.encode()):
-        stored = packer.store(_TEXT + many + end, "", lane="lane")
-        assert stored.body.searched is None
+        stored = packer.store(_TEXT + many + end, "", chain="chain")
+        assert stored.body.search is None
         assert stored.body == redactor(KEY).body(_TEXT + many + end)
 
 
-@pytest.mark.parametrize("end", range(REPEATED_FROM_BYTES - 2, REPEATED_FROM_BYTES + 3))
-def test_lanes_of_bodies_that_become_large_enough_to_be_compared(end: int) -> None:
+@pytest.mark.parametrize("end", range(REUSE_FROM_BYTES - 2, REUSE_FROM_BYTES + 3))
+def test_chains_of_bodies_that_become_large_enough_to_be_compared(end: int) -> None:
     packer = Packer(redactor(KEY))
     for size in (end - 1000, end, end + 1, end + 400):
         data = _TEXT[:size] + KEY[: size % 40].encode() + b'"]'
-        stored = packer.store(data, "", lane="lane")
+        stored = packer.store(data, "", chain="chain")
         assert stored.body == redactor(KEY).body(data)
         assert stored.packed.digest == packer.store(stored.body.data, "").packed.digest
 
 
-def test_a_lane_that_changes_what_it_builds_on_is_compared_with_its_newest(
+def test_a_chain_that_changes_its_base_is_compared_with_its_newest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """First alone, then as a variant of the client's side, whose bytes it shares."""
     packer = Packer(redactor(KEY))
-    packer.store(_TEXT, "", lane="forwarded")
+    packer.store(_TEXT, "", chain="forwarded")
     compared: list[bytes] = []
 
-    def watched(data: bytes, base: bytes) -> Shared:
+    def watched(data: bytes, base: bytes) -> Matching:
         compared.append(base)
-        return shared(data, base)
+        return match_bodies(data, base)
 
-    monkeypatch.setattr("flows.bodies.packer.shared", watched)
+    monkeypatch.setattr("flows.bodies.packer.match_bodies", watched)
     forwarded = _TEXT
     for number in range(3):
-        client = packer.store(forwarded[:-1] + b', "turn %d"]' % number, "", lane="client")
+        client = packer.store(forwarded[:-1] + b', "turn %d"]' % number, "", chain="client")
         before, forwarded = forwarded, client.body.data + b" "
         assert (
-            packer.store(forwarded, "", near=[client], lane="forwarded").packed.base
+            packer.store(forwarded, "", variants=[client], chain="forwarded").packed.base
             is client.packed
         )
         assert compared[-1] is before
 
 
-def test_turns_not_used_for_the_longest_time_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recent_bodies, "TURN_BYTES", 3 * len(_TEXT))
+def test_predecessors_not_used_for_the_longest_time_are_forgotten() -> None:
     packer = Packer(redactor(KEY))
-    first = packer.store(_TEXT, "", lane=0)
-    turn = Turn(first, resumable(_TEXT))
-    assert len(_TEXT) < turn.held_bytes < 1.1 * len(_TEXT)
-    turns = Turns()
-    for lane in range(3):
-        turns.put(lane, turn)
-        assert turns.get(0) is turn
-    assert [turns.get(lane) for lane in range(3)] == [turn, None, turn]
+    first = packer.store(_TEXT, "", chain=0)
+    predecessor = Predecessor(first, resumable_digest(_TEXT))
+    assert len(_TEXT) < predecessor.held_bytes < 1.1 * len(_TEXT)
+    predecessors = Predecessors(max_bytes=3 * len(_TEXT))
+    for chain in range(3):
+        predecessors.put(chain, predecessor)
+        assert predecessors.get(0) is predecessor
+    assert [predecessors.get(chain) for chain in range(3)] == [predecessor, None, predecessor]
     redacted = packer.store(_TEXT + KEY.encode(), "")
-    assert Turn(redacted, resumable(_TEXT)).held_bytes > 2 * len(_TEXT), "what came is held too"
+    assert Predecessor(redacted, resumable_digest(_TEXT)).held_bytes > 2 * len(_TEXT), (
+        "what came is held too"
+    )

@@ -28,10 +28,8 @@ def test_edits_come_back_when_bodies_have_many_segments(
 ) -> None:
     base = random.Random(1).randbytes(1500)
     data = base[: at * 5] + put + base[at * 5 + cut :]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delta, "SEGMENT_BYTES", segment_bytes)
-        patch.setattr(delta, "_SLACK_BYTES", 50)
-        assert delta.decode(delta.encode(data, base), base, len(data)) == data
+    blob = delta.encode(data, base, segment_bytes, 50)
+    assert delta.decode(blob, base, len(data), segment_bytes, 50) == data
 
 
 @pytest.mark.parametrize("size_mb", [1, 5])

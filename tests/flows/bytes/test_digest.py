@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.bytes.digest import STEP_BYTES, digest_of, resumable
+from flows.bytes.digest import STEP_BYTES, digest_of, resumable_digest
 
 _TEXT = random.Random(1).randbytes(5 * STEP_BYTES)
 _SIZES = st.one_of(
@@ -22,20 +22,20 @@ _SIZES = st.one_of(
 def test_it_goes_on_from_any_body_with_the_same_beginning(
     size: int, same: int, end: bytes, ends: list[bytes]
 ) -> None:
-    before = resumable(_TEXT[:size])
-    assert before.name == digest_of(_TEXT[:size])
+    before = resumable_digest(_TEXT[:size])
+    assert before.hex == digest_of(_TEXT[:size])
     for other in (end, *ends):
         data = _TEXT[: min(size, same)] + other
-        digest = resumable(data, before, min(size, same))
-        assert digest.name == digest_of(data)
+        digest = resumable_digest(data, before, min(size, same))
+        assert digest.hex == digest_of(data)
         before, size = digest, min(size, same)
 
 
 def test_what_was_hashed_before_is_not_hashed_again() -> None:
-    before = resumable(_TEXT)
+    before = resumable_digest(_TEXT)
     changed = _TEXT[: 3 * STEP_BYTES + 5] + b"!" + _TEXT[3 * STEP_BYTES + 6 :]
-    after = resumable(changed, before, 3 * STEP_BYTES + 5)
+    after = resumable_digest(changed, before, 3 * STEP_BYTES + 5)
     assert [one is other for one, other in zip(after.states, before.states, strict=True)] == [
         True
     ] * 3 + [False] * 2
-    assert after.held_bytes > resumable(b"").held_bytes == 0
+    assert after.held_bytes > resumable_digest(b"").held_bytes == 0

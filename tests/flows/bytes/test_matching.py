@@ -8,25 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.bytes.matching import LEAST_BYTES, MOST_STRETCHES, Shared, common_prefix, shared
+from flows.bytes.matching import (
+    MAX_PROBED_BLOCKS,
+    MIN_BLOCK_BYTES,
+    Matching,
+    common_prefix,
+    match_bodies,
+)
 
 _WORDS = st.lists(
     st.sampled_from([b"a", b"bc", b'{"role": "user"}' * 30, b"text " * 40, bytes(range(256)) * 2])
 )
 
 
-def check(data: bytes, base: bytes) -> Shared:
-    found = shared(data, base)
+def check(data: bytes, base: bytes) -> Matching:
+    found = match_bodies(data, base)
     end = base_end = 0
-    for stretch in found.stretches:
-        assert stretch.size >= LEAST_BYTES
-        assert end <= stretch.at
-        assert base_end <= stretch.base_at
-        assert data[stretch.at : stretch.end] == base[stretch.base_at : stretch.base_end]
-        end, base_end = stretch.end, stretch.base_end
+    for block in found.blocks:
+        assert block.size >= MIN_BLOCK_BYTES
+        assert end <= block.start
+        assert base_end <= block.base_start
+        assert data[block.start : block.end] == base[block.base_start : block.base_end]
+        end, base_end = block.end, block.base_end
     assert end <= len(data)
     assert base_end <= len(base)
-    assert len(found.stretches) <= MOST_STRETCHES + 2
+    assert len(found.blocks) <= MAX_PROBED_BLOCKS + 2
     return found
 
 
@@ -46,7 +52,7 @@ def test_the_prefix_is_counted_to_the_byte(size: int, one: bytes, other: bytes) 
     data, base = text + b"." + one, text + b":" + other
     assert common_prefix(data, base) == size
     assert common_prefix(data, data) == len(data)
-    assert check(data, base).prefix_bytes == (size if size >= LEAST_BYTES else 0)
+    assert check(data, base).prefix_bytes == (size if size >= MIN_BLOCK_BYTES else 0)
 
 
 @pytest.mark.parametrize("size", [20_000, 900_000])
@@ -71,14 +77,14 @@ def test_a_date_at_the_front_a_mark_that_moves_and_a_new_message(size: int) -> N
 
 def test_every_byte_is_in_a_stretch_or_between_two_seams() -> None:
     text = random.Random(3).randbytes(5000)
-    assert shared(text, text).seams() == []
-    assert shared(text + b"+" * 500, text).seams() == [(5000, 5500)]
-    assert shared(text, text + b"-" * 500).seams() == [(5000, 5000)]
-    assert shared(text[:2000] + text[2500:], text).seams() == [(2000, 2000)]
-    assert shared(text[::-1], text).seams() == [(0, 5000)]
+    assert match_bodies(text, text).gaps() == []
+    assert match_bodies(text + b"+" * 500, text).gaps() == [(5000, 5500)]
+    assert match_bodies(text, text + b"-" * 500).gaps() == [(5000, 5000)]
+    assert match_bodies(text[:2000] + text[2500:], text).gaps() == [(2000, 2000)]
+    assert match_bodies(text[::-1], text).gaps() == [(0, 5000)]
 
 
 def test_stretches_that_begin_alike_and_do_not_go_on_are_not_taken() -> None:
     base = (b"a" * 40 + b"b") * 25_000
     data = (b"a" * 41 + b"c") * 25_000
-    assert len(check(data, base).stretches) <= 2
+    assert len(check(data, base).blocks) <= 2

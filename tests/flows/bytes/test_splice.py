@@ -13,9 +13,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.bodies.packed_body import pack_over, unpack
-from flows.bytes import splice
-from flows.bytes.matching import Shared, Stretch, shared
+from flows.bodies.packed_body import pack_against, unpack
+from flows.bytes.matching import Block, Matching, match_bodies
 from flows.bytes.splice import MalformedSplice, decode, encode
 
 _EDITS = st.lists(
@@ -32,7 +31,7 @@ def edited(text: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 
 @given(st.binary(max_size=3000), st.binary(max_size=3000))
 def test_any_body_comes_back_over_any_base(data: bytes, base: bytes) -> None:
-    assert decode(encode(data, shared(data, base)), base, len(data)) == data
+    assert decode(encode(data, match_bodies(data, base)), base, len(data)) == data
 
 
 @given(_EDITS, _EDITS)
@@ -40,8 +39,8 @@ def test_edits_come_back(
     ours: list[tuple[int, int, bytes]], theirs: list[tuple[int, int, bytes]]
 ) -> None:
     data, base = edited(_TEXT, ours), edited(_TEXT, theirs)
-    assert decode(encode(data, shared(data, base)), base, len(data)) == data
-    encoding, blob = pack_over(data, base)
+    assert decode(encode(data, match_bodies(data, base)), base, len(data)) == data
+    encoding, blob = pack_against(data, base)
     assert unpack(encoding, len(data), blob, base) == data
 
 
@@ -53,10 +52,10 @@ def test_stretches_come_back_in_any_order(named: list[tuple[int, int, int]], end
     data, found = b"", []
     for new, base_at, size in named:
         data += bytes(new)
-        found.append(Stretch(len(data), base_at, size))
+        found.append(Block(len(data), base_at, size))
         data += _TEXT[base_at : base_at + size]
     data += end
-    assert decode(encode(data, Shared(_TEXT, len(data), tuple(found))), _TEXT, len(data)) == data
+    assert decode(encode(data, Matching(_TEXT, len(data), tuple(found))), _TEXT, len(data)) == data
 
 
 def test_a_turn_costs_what_it_adds_and_the_rest_is_left_to_zstd() -> None:
@@ -64,11 +63,11 @@ def test_a_turn_costs_what_it_adds_and_the_rest_is_left_to_zstd() -> None:
     base = chance.randbytes(1_000_000)
     added = chance.randbytes(5000)
     for at in (0, 300_000, len(base)):
-        encoding, blob = pack_over(base[:at] + added + base[at:], base)
+        encoding, blob = pack_against(base[:at] + added + base[at:], base)
         assert encoding == "splice"
         assert len(blob) < len(added) + 100
     moved = base[600_000:] + base[:600_000]
-    assert pack_over(moved, base)[0] == "delta"
+    assert pack_against(moved, base)[0] == "delta"
 
 
 def test_new_text_is_packed_with_the_text_before_it() -> None:
@@ -77,7 +76,7 @@ def test_new_text_is_packed_with_the_text_before_it() -> None:
     )
     base = random.Random(1).randbytes(100_000) + line + b"]}"
     data = base[:-2] + b"," + line + b"]}"
-    assert len(encode(data, shared(data, base))) < len(zstandard.compress(line)) / 3
+    assert len(encode(data, match_bodies(data, base))) < len(zstandard.compress(line)) / 3
 
 
 @given(st.data())
@@ -85,7 +84,7 @@ def test_new_text_is_packed_with_the_text_before_it() -> None:
 def test_damaged_blobs_are_refused_or_give_as_many_bytes(data: st.DataObject) -> None:
     base = _TEXT
     body = base[:3000] + b"new text, " * 30 + base[3100:]
-    blob = bytearray(encode(body, shared(body, base)))
+    blob = bytearray(encode(body, match_bodies(body, base)))
     for _ in range(data.draw(st.integers(1, 4))):
         blob[data.draw(st.integers(0, len(blob) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(blob[: data.draw(st.integers(0, len(blob)))])
@@ -102,7 +101,7 @@ def test_what_is_no_splice_is_refused(blob: bytes, size: int) -> None:
 
 def test_another_base_and_another_size_are_refused() -> None:
     body = _TEXT + b"more"
-    blob = encode(body, shared(body, _TEXT))
+    blob = encode(body, match_bodies(body, _TEXT))
     for base, size in (
         (b"", len(body)),
         (_TEXT[:-1], len(body)),
@@ -120,8 +119,7 @@ def test_a_frame_that_would_unfold_is_refused_before_it_does() -> None:
         decode(blob, b"", 1000)
 
 
-def test_a_body_too_large_for_the_head_is_left_to_zstd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splice, "MAX_BYTES", 20_000)
+def test_a_body_too_large_for_the_header_is_left_to_zstd() -> None:
     body = random.Random(1).randbytes(20_001)
-    assert pack_over(body, body[:-1])[0] == "delta"
-    assert pack_over(body[1:], body[:-1])[0] == "splice"
+    assert pack_against(body, body[:-1], max_splice_bytes=20_000)[0] == "delta"
+    assert pack_against(body[1:], body[:-1], max_splice_bytes=20_000)[0] == "splice"

@@ -8,6 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import brotli
@@ -50,11 +51,11 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def redactor(*secrets: str) -> Redactor:
+def redactor(*secrets: str, **options: Any) -> Redactor:
     registry = SecretRegistry()
     for secret in secrets:
         registry.add(secret)
-    return Redactor(registry)
+    return Redactor(registry, **options)
 
 
 def test_it_works() -> None:

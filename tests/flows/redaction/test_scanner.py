@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from flows.redaction.scanner import FRAGMENT_BYTES, LONG_BYTES, Needles
+from flows.redaction.scanner import FRAGMENT_BYTES, LONG_BYTES, Scanner
 
 _CHARS = string.ascii_letters + string.digits + "-_"
 
@@ -16,13 +16,13 @@ _CHARS = string.ascii_letters + string.digits + "-_"
 @pytest.mark.parametrize("prefix", ["", "sk-ant-api03-"])
 def test_every_piece_that_counts_has_a_landmark(length: int, prefix: str) -> None:
     dice = random.Random(length)
-    needles = Needles([prefix + "".join(dice.choices(_CHARS, k=length))])
+    scanner = Scanner([prefix + "".join(dice.choices(_CHARS, k=length))])
     pieces = 0
-    for form in needles._forms:
-        least = 43 if len(form.data) > LONG_BYTES else form.least_bytes
+    for form in scanner.forms:
+        least = 43 if len(form.data) > LONG_BYTES else form.min_piece_bytes
         for start in range(form.private_from, len(form.data) - least + 1):
             piece = form.data[start : start + least]
-            found = needles.hits(b"x" * dice.randrange(8) + piece + b"~~~~~~~~")
+            found = scanner.hits(b"x" * dice.randrange(8) + piece + b"~~~~~~~~")
             assert [hit.end - hit.start >= least for hit in found] == [True], (start, form)
             pieces += 1
     assert pieces
@@ -30,10 +30,24 @@ def test_every_piece_that_counts_has_a_landmark(length: int, prefix: str) -> Non
 
 def test_a_piece_that_begins_in_the_public_part_is_found() -> None:
     secret = "sk-ant-api03-" + "Qz7" * 20
-    assert Needles([secret]).hits(b"text api03-" + b"Qz7" * 4 + b" text")
+    assert Scanner([secret]).hits(b"text api03-" + b"Qz7" * 4 + b" text")
 
 
-def test_text_without_secrets_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    needles = Needles(["kL93" * (FRAGMENT_BYTES // 2)])
-    monkeypatch.setattr(needles, "_candidates", lambda data, parts: pytest.fail("compared"))
-    assert needles.hits(b"The quick brown fox, 93 of them. " * 1000) == []
+def test_text_without_secrets_is_not_compared() -> None:
+    secret = "kL93" * (FRAGMENT_BYTES // 2)
+    scanner = Scanner([secret])
+    text = b"The quick brown fox, 93 of them. " * 1000
+    assert scanner.find_landmarks(text) == []
+    # Data is compared only around landmarks: without them not even the secret itself is found.
+    assert scanner.hits(text + secret.encode(), []) == []
+    assert scanner.hits(text + secret.encode())
+
+
+def test_many_secrets_do_not_exhaust_the_matcher(capfd: pytest.CaptureFixture[str]) -> None:
+    """RE2 falls back to a slow matcher, and says so on stderr, when it lacks memory."""
+    dice = random.Random(7)
+    secrets = ["sk-ant-api03-" + "".join(dice.choices(_CHARS, k=90)) for _ in range(500)]
+    scanner = Scanner(secrets)
+    data = b"text " * 9000 + secrets[250].encode() + b" text" * 9000
+    assert [hit.secret for hit in scanner.hits(data)] == [secrets[250]]
+    assert "out of memory" not in capfd.readouterr().err

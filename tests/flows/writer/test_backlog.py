@@ -6,7 +6,7 @@ from flows.writer.backlog import Backlog, record_bytes
 from tests.flows.records import flow, live, side
 
 
-def test_a_newer_hand_over_takes_the_place_of_the_older() -> None:
+def test_a_newer_record_takes_the_slot_of_the_older() -> None:
     backlog = Backlog(max_records=2, max_bytes=10**6)
     backlog.put(live("a"))
     backlog.put(flow("b"))
@@ -67,12 +67,12 @@ def test_what_was_taken_counts_until_it_is_written() -> None:
     backlog.put(flow("a"))
     backlog.put(flow("b"))
     backlog.take(9)
-    assert backlog.held()[0] == 2
+    assert backlog.held().records == 2
     backlog.put(flow("c"))
     assert backlog.records_dropped == 1
-    backlog.count_elsewhere(0, 0)
+    backlog.count_taken(0, 0)
     backlog.put(flow("d"))
-    assert backlog.held()[0] == 1
+    assert backlog.held().records == 1
 
 
 def test_a_closed_backlog_takes_nothing() -> None:

@@ -8,12 +8,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from flows import services
 from flows.bodies.store import BodyMissing, load_bodies, load_body, pack, unpack
 from flows.models import BodyRef, Flow, FlowBody, FlowParts
 from flows.queries.selectors import sides_of
 from flows.redaction.redactor import Redactor
-from flows.services import clear_everything, clear_flows, mark_interrupted, pin
+from flows.services import (
+    ChunkSizes,
+    clear_everything,
+    clear_flows,
+    clear_steps,
+    mark_interrupted,
+    pin,
+)
 from flows.writer import retention
 from flows.writer.batch import write_batch
 from flows.writer.retention import RetentionPolicy, prune_chunk, sweep_chunk, used_bytes
@@ -129,8 +135,7 @@ def test_interrupted_flows(db: None) -> None:
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its own house")
 @pytest.mark.django_db(transaction=True)
-def test_the_file_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "SPARE_PAGES", 10)
+def test_the_file_shrinks() -> None:
     retention.make_shrinkable()
     builder = RowBuilder(Redactor(SecretRegistry()))
     write_batch([builder.build(flow(sides=(side("client", os.urandom(3_000_000)),)))])
@@ -138,7 +143,7 @@ def test_the_file_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert full > 3_000_000
     prune_all(RetentionPolicy(max_age_days=None, max_flows=0, max_bytes=None))
     assert used_bytes() < full - 2_900_000
-    while retention.reclaim_chunk():
+    while retention.reclaim_chunk(spare_pages=10):
         pass
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA freelist_count")
@@ -200,13 +205,11 @@ def test_everything_goes_at_once_unless_something_is_pinned() -> None:
 
 
 @pytest.mark.django_db
-def test_many_flows_go_with_their_bodies_and_nobody_elses(
-    stored: list[str], monkeypatch: pytest.MonkeyPatch
+def test_many_flows_go_with_their_orphaned_bodies_alone(
+    stored: list[str],
 ) -> None:
-    monkeypatch.setattr(services, "_MANY_FLOWS", 3)
-    monkeypatch.setattr(services, "_CHUNK_ROWS", 2)
-    monkeypatch.setattr(services, "_CHUNK_BODIES", 3)
+    sizes = ChunkSizes(rows=2, bodies=3, many_flows=3)
     pin(Flow.objects.filter(pk=stored[0]))
-    assert list(services.clear_steps(stored[:7])) == [1, 2, 2, 1, 0, 0, 0]
+    assert list(clear_steps(stored[:7], sizes=sizes)) == [1, 2, 2, 1, 0, 0, 0]
     assert ids() == {stored[0], *stored[7:]}
     assert FlowBody.objects.count() == 5

@@ -86,7 +86,7 @@ def test_equal_bodies_are_stored_once() -> None:
     assert {load_body(row.body_digest) for row in all_sides("client")} == {flow().sides[0].body}
 
 
-def test_a_later_hand_over_replaces_the_earlier() -> None:
+def test_a_later_record_replaces_the_earlier() -> None:
     with running() as writer:
         writer.started(live())
         eventually(lambda: Flow.objects.filter(state="live").exists())
@@ -230,9 +230,8 @@ def test_chunk_offsets_follow_the_redacted_body() -> None:
 
 
 @needs_a_file_lock
-def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
-    with running() as writer:
+def test_a_locked_database_loses_nothing() -> None:
+    with running(busy_timeout_ms=20) as writer:
         writer.started(live("early"))
         eventually(lambda: Flow.objects.count() == 1)
         with locked_database():
@@ -258,11 +257,8 @@ def test_a_locked_database_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @needs_a_file_lock
-def test_close_gives_up_in_time_when_the_database_stays_locked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(writer_module, "BUSY_TIMEOUT_MS", 20)
-    with running() as writer, locked_database():
+def test_close_gives_up_in_time_when_the_database_stays_locked() -> None:
+    with running(busy_timeout_ms=20) as writer, locked_database():
         writer.finished(flow())
         assert writer.close(0.3) is False
     assert Flow.objects.count() == 0
