@@ -62,7 +62,7 @@ class FlowRows:
 class _Draft:
     """Rows of one record while they are built."""
 
-    recorded: dict[str, tuple[SideRecord, str]]
+    recorded: dict[str, tuple[SideRecord, str]] = field(default_factory=dict)
     """The record's sides by name, with their content encoding."""
     packed: dict[str, PackedBody] = field(default_factory=dict)
     stored: dict[str, StoredBody] = field(default_factory=dict)
@@ -102,9 +102,9 @@ class RowBuilder:
         # First of all: what a header reveals is then cut out of everything else.
         self._learn(record)
         self._texts.renew()
-        recorded = {side.side: (side, _content_encoding(side.headers)) for side in record.sides}
-        draft = _Draft(recorded)
+        draft = _Draft()
         for side in record.sides:
+            draft.recorded[side.side] = (side, _content_encoding(side.headers))
             draft.parts.sides.append(self._side(record, side, draft))
         for seq, step in enumerate(record.hooks):
             draft.parts.steps.append(self._step(record, seq, step, draft))
