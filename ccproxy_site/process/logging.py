@@ -58,7 +58,7 @@ class LogFormatter(logging.Formatter):
         )
         head = f"{at} {record.levelname:<7} {record.name}: {self._message(record)}{flow}"
         lines = [head]
-        if record.exc_info:
+        if record.exc_info and not _is_refusal(record):
             lines += self.formatException(record.exc_info).split("\n")
         if record.stack_info:
             lines += record.stack_info.split("\n")
@@ -73,6 +73,15 @@ class LogFormatter(logging.Formatter):
         except Exception as exc:  # a wrong format string must not cost the line
             message = f"{record.msg!r} with {record.args!r} ({exc})"
         return message.replace("\0", "\\x00")
+
+
+def _is_refusal(record: logging.LogRecord) -> bool:
+    """Return True for a client's error that Django answered, such as a 403.
+
+    Its exception is how a view says no; the traceback would look like a defect of ours.
+    """
+    status = getattr(record, "status_code", None)
+    return record.name.startswith("django.") and isinstance(status, int) and 400 <= status < 500
 
 
 def escape_controls(text: str) -> str:

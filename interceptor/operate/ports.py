@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from interceptor.operate.port_owner import port_owner
 from providers.base.errors import ConfigError
 from providers.base.loopback import is_loopback
 
@@ -27,23 +28,26 @@ def check_bind_address(host: str, *, has_client_token: bool) -> bool:
 
 
 def check_port_free(what: str, host: str, port: int, setting: str) -> None:
-    """Raise ConfigError when something listens on host:port already, naming the setting to
-    change.
+    """Reject an address that something listens on already.
+
+    Raises:
+        ConfigError: one sentence, with the owner of the port and the setting to change.
     """
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as exc:
         raise ConfigError(f"cannot resolve the {what}'s address {host}: {exc.strerror}") from None
     with socket.socket(info[0], socket.SOCK_STREAM) as probe:
+        # Without it, connections that have just ended would count as a listener.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(info[4])
         except OSError as exc:
-            if exc.errno == errno.EADDRINUSE:
-                text = (
-                    f"port {port} for the {what} is taken by another program; stop it or set"
-                    f" {setting}"
-                )
-            else:
-                text = f"cannot bind {host}:{port} for the {what}: {exc.strerror}"
-            raise ConfigError(text) from None
+            if exc.errno != errno.EADDRINUSE:
+                raise ConfigError(
+                    f"cannot bind {host}:{port} for the {what}: {exc.strerror}"
+                ) from None
+            owner = port_owner(port)
+            raise ConfigError(
+                f"port {port} for the {what} is taken by {owner}; stop it or set {setting}"
+            ) from None

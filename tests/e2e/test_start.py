@@ -55,7 +55,10 @@ def taken_port() -> Iterator[int]:
 
 @pytest.mark.parametrize("variable", ["CCPROXY_PORT", "CCPROXY_INSPECTOR__PORT"])
 def test_a_port_that_is_taken(tmp_path: Path, taken_port: int, variable: str) -> None:
-    assert str(taken_port) in refused(Interceptor(tmp_path, "", **{variable: str(taken_port)}))
+    output = refused(Interceptor(tmp_path, "", **{variable: str(taken_port)}))
+    assert f"port {taken_port} for the" in output
+    # The owner is this very test.
+    assert f"(pid {os.getpid()})" in output
 
 
 @pytest.mark.parametrize(
