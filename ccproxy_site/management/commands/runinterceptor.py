@@ -10,26 +10,29 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import httpx
 from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
 
 from ccproxy_site.console.server import ConsoleService
 from ccproxy_site.process.banner import ready_text, write_login_file
 from ccproxy_site.process.browser import open_in_browser
-from ccproxy_site.process.database import ensure_database
 from ccproxy_site.process.file_modes import secure_files
 from ccproxy_site.process.fleet import Fleet
 from ccproxy_site.process.logging import log_as_set
 from ccproxy_site.process.runtime import Runtime
 from ccproxy_site.process.service import Service
+from ccproxy_site.process.start_checks import (
+    check_directory,
+    check_network,
+    check_ports,
+    files_elsewhere,
+    open_database,
+)
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.unbuilt import refuse_unbuilt
 from interceptor.instances.endpoints import Endpoints
 from interceptor.mitm.patches import stock_from
-from interceptor.models import ClientToken
-from interceptor.operate.ports import check_bind_address, check_port_free
+from interceptor.operate.ports import check_bind_address
 from providers.base.errors import ConfigError
 
 logger = logging.getLogger("ccproxy")
@@ -63,53 +66,36 @@ class Command(BaseCommand):
         try:
             if options["workers"] < 1:
                 raise ConfigError("--workers wants a number from 1 on")
-            self._run(
-                console=not options["no_console"],
-                allow_code=options["allow_code_config"],
-                workers=options["workers"],
-            )
+            if options["allow_code_config"]:
+                django_settings.CCPROXY_ALLOW_CODE_CONFIG = True
+                os.environ["CCPROXY_ALLOW_CODE_CONFIG"] = "1"  # workers read it
+            self._run(console=not options["no_console"], workers=options["workers"])
         except ConfigError as exc:
             self.stderr.write(f"ccproxy: {exc}", ending="\n")
             raise SystemExit(1) from None
 
-    def _run(self, *, console: bool, allow_code: bool, workers: int) -> None:
-        """Steps: settings → directory and database → addresses → configuration → serve."""
+    def _run(self, *, console: bool, workers: int) -> None:
+        """Check settings, files, database and addresses in this order, then serve."""
         os.umask(0o077)
-        if allow_code:
-            django_settings.CCPROXY_ALLOW_CODE_CONFIG = True
-            os.environ["CCPROXY_ALLOW_CODE_CONFIG"] = "1"  # workers read it
         settings: ServerSettings = django_settings.CCPROXY
         directory = Path(django_settings.CONFIG_DIR)
         refuse_unbuilt(settings, directory, os.environ)
-        _check_directory(directory)
+        check_directory(directory)
         log_as_set(settings, directory)
-        secure_files(
-            directory, Path(django_settings.CCPROXY_KEY_FILE), _files_elsewhere(settings, directory)
-        )
-        try:
-            for note in ensure_database().notes:
-                logger.warning(note)
-            has_token = ClientToken.objects.filter(enabled=True).exists()
-        except DatabaseError as exc:
-            raise ConfigError(f"cannot use the database: {exc}") from None
+        key_file = Path(django_settings.CCPROXY_KEY_FILE)
+        secure_files(directory, key_file, files_elsewhere(settings, directory))
+        has_token = open_database()
         require_token = check_bind_address(settings.host, has_client_token=has_token)
-        check_port_free("proxy", settings.host, settings.port, "port (CCPROXY_PORT)")
-        if console:
-            check_port_free(
-                "console",
-                settings.console.host,
-                settings.inspector.port,
-                "inspector.port (CCPROXY_INSPECTOR__PORT)",
-            )
-        _probe(settings)
-        endpoints = _endpoints(settings, directory, console=console)
+        check_ports(settings, console=console)
+        check_network(settings)
+        # Runtime and Fleet take hold of the loop when they are made.
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         runtime = _runtime(
             workers,
             settings,
             directory,
-            endpoints,
+            _endpoints(settings, directory, console=console),
             require_token=require_token,
             console=_console(settings) if console else None,
         )
@@ -158,56 +144,16 @@ def _announce(runtime: Runtime | Fleet) -> None:
         open_in_browser(login_file)
 
 
-def _files_elsewhere(settings: ServerSettings, directory: Path) -> list[Path]:
-    """Files of ours that settings may put outside the config directory: database, log, the CA's
-    keys.
-    """
-    found = [
-        settings.cert_dir(directory) / name for name in ("mitmproxy-ca.pem", "mitmproxy-ca.p12")
-    ]
-    if (log := settings.log_path(directory)) is not None:
-        found += [log, *log.parent.glob(f"{log.name}.*")]
-    name = str(django_settings.DATABASES["default"]["NAME"])
-    if django_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        found += [Path(name + ending) for ending in ("", "-wal", "-shm")]
-    return [path for path in found if path.exists() and directory not in path.parents]
-
-
-def _check_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = directory / f".write-test-{os.getpid()}"
-        probe.touch(mode=0o600)
-        probe.unlink()
-    except OSError as exc:
-        raise ConfigError(
-            f"cannot write to the config directory {directory}: {exc.strerror}"
-        ) from None
-
-
 def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> Endpoints:
     database = django_settings.DATABASES["default"]
-    sqlite = database["ENGINE"].endswith("sqlite3")
+    name = str(database["NAME"])
+    if not database["ENGINE"].endswith("sqlite3"):
+        name = f"{database['HOST'] or 'local'}/{name}"
     return Endpoints(
         proxy_url=settings.proxy_url,
         console_url=settings.console_url if console else "",
         config_dir=str(directory),
         ca_path=str(settings.cert_dir(directory) / "mitmproxy-ca-cert.pem"),
-        database=(
-            str(database["NAME"]) if sqlite else f"{database['HOST'] or 'local'}/{database['NAME']}"
-        ),
+        database=name,
         stock=",".join(sorted(stock_from(os.environ))),
     )
-
-
-def _probe(settings: ServerSettings) -> None:
-    """The readiness probe: off unless a URL is set, because a proxy must start offline."""
-    readiness = settings.inspector.readiness
-    if not readiness.url:
-        return
-    try:
-        httpx.head(readiness.url, timeout=readiness.timeout_seconds, follow_redirects=False)
-    except httpx.HTTPError as exc:
-        raise ConfigError(
-            f"the readiness probe of {readiness.url} failed: {type(exc).__name__}: {exc}"
-        ) from None

@@ -124,6 +124,11 @@ def test_export_then_import_is_the_same_configuration(name):
     assert export() == text
 
 
+def test_a_field_that_nothing_reads_yet_is_noted():
+    note = "providers.local.fingerprint_profile is stored, but not built yet (TLS fingerprints)"
+    assert note in run(RICH).notes
+
+
 def test_a_dry_run_tells_and_changes_nothing():
     run(product_files.SENTINEL_PROVIDERS + product_files.REDIRECT_RULE)
     before, revision = everything(), ConfigRevision.current()

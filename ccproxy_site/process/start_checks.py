@@ -1,0 +1,100 @@
+"""Checks before `ccproxy start` opens a socket: each raises one sentence for the user."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import httpx
+from django.conf import settings as django_settings
+from django.db import DatabaseError
+
+from ccproxy_site.process.database import ensure_database
+from interceptor.config.files.server import ServerSettings
+from interceptor.models import ClientToken
+from interceptor.operate.ports import check_port_free
+from providers.base.errors import ConfigError
+from providers.models import Provider
+
+logger = logging.getLogger("ccproxy")
+
+
+def check_directory(directory: Path) -> None:
+    """Reject a config directory that cannot be written; make one that is missing."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = directory / f".write-test-{os.getpid()}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write to the config directory {directory}: {exc.strerror}"
+        ) from None
+
+
+def open_database() -> bool:
+    """Make the database ready; return True when there is a client token to show.
+
+    Raises:
+        ConfigError: the database cannot be used.
+    """
+    try:
+        for note in ensure_database().notes:
+            logger.warning(note)
+        _warn_of_unbuilt_fields()
+        return ClientToken.objects.filter(enabled=True).exists()
+    except DatabaseError as exc:
+        raise ConfigError(f"cannot use the database: {exc}") from None
+
+
+def _warn_of_unbuilt_fields() -> None:
+    # A start that is refused could not be mended in the console, so rows are not refused here.
+    for name in Provider.objects.exclude(fingerprint_profile="").values_list("name", flat=True):
+        logger.warning(
+            "provider %s: fingerprint_profile is not built yet; its connections have ccproxy's own"
+            " TLS handshake",
+            name,
+        )
+
+
+def check_ports(settings: ServerSettings, *, console: bool) -> None:
+    """Reject addresses that are taken already."""
+    check_port_free("proxy", settings.host, settings.port, "port (CCPROXY_PORT)")
+    if console:
+        check_port_free(
+            "console",
+            settings.console.host,
+            settings.inspector.port,
+            "inspector.port (CCPROXY_INSPECTOR__PORT)",
+        )
+
+
+def check_network(settings: ServerSettings) -> None:
+    """Run the readiness probe.
+
+    It is off unless a URL is set, because a proxy must start offline.
+    """
+    readiness = settings.inspector.readiness
+    if not readiness.url:
+        return
+    try:
+        httpx.head(readiness.url, timeout=readiness.timeout_seconds, follow_redirects=False)
+    except httpx.HTTPError as exc:
+        raise ConfigError(
+            f"the readiness probe of {readiness.url} failed: {type(exc).__name__}: {exc}"
+        ) from None
+
+
+def files_elsewhere(settings: ServerSettings, directory: Path) -> list[Path]:
+    """Return our files that settings put outside the config directory: CA, log, database."""
+    ca = settings.cert_dir(directory)
+    found = [ca / name for name in ("mitmproxy-ca.pem", "mitmproxy-ca.p12")]
+    log = settings.log_path(directory)
+    if log is not None:
+        found += [log, *log.parent.glob(f"{log.name}.*")]
+    database = django_settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        name = str(database["NAME"])
+        found += [Path(name + ending) for ending in ("", "-wal", "-shm")]
+    return [path for path in found if path.exists() and directory not in path.parents]
