@@ -14,7 +14,7 @@ from ccproxy_site.console.theme import UNFOLD as UNFOLD
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.process.secret_file import read_or_create_secret
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import config_dir
+from interceptor.config.files.server import config_dir, url_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_DIR = config_dir()
@@ -28,7 +28,13 @@ CCPROXY_KEY_FILE = CONFIG_DIR / "secret.key"
 CCPROXY_ALLOW_CODE_CONFIG = env_bool("CCPROXY_ALLOW_CODE_CONFIG")
 
 SECRET_KEY = env_secret("CCPROXY_SECRET_KEY") or read_or_create_secret(CONFIG_DIR / "django.key")
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *CCPROXY.console.hosts]
+ALLOWED_HOSTS = [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    url_host(CCPROXY.console.host),
+    *CCPROXY.console.hosts,
+]
 CSRF_TRUSTED_ORIGINS = list(CCPROXY.console.origins)
 
 INSTALLED_APPS = [

@@ -140,3 +140,17 @@ def listening_addresses(ports: set[int]) -> set[tuple[str, int]]:
                 words = [bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8)]
                 found.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
     return found
+
+
+def test_a_setting_that_is_not_built_yet(tmp_path: Path) -> None:
+    output = refused(Interceptor(tmp_path, "otel:\n  enabled: true\n"))
+    assert "ccproxy.yaml:2: otel.enabled is not built yet (telemetry); remove it" in output
+
+
+def test_a_readiness_url_that_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        # The kernel accepts the connection, and nobody answers on it.
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        config = f"inspector: {{readiness: {{url: '{url}', timeout_seconds: 0.2}}}}\n"
+        output = refused(Interceptor(tmp_path, config))
+    assert f"the readiness probe of {url} failed: ReadTimeout" in output

@@ -180,6 +180,8 @@ def test_paths_are_relative_to_the_config_directory():
     )
     assert settings.log_path(directory) == Path("/c/a/b.log")
     assert settings.cert_dir(directory) == Path("/c/ca")
+    older = ServerSettings.model_validate({"inspector": {"mitmproxy": {"confdir": "older"}}})
+    assert older.cert_dir(directory) == Path("/c/older")
     assert ServerSettings(log_file=None).log_path(directory) is None
     assert ServerSettings(log_file="/x.log").log_path(directory) == Path("/x.log")
 

@@ -1,0 +1,235 @@
+"""Every server setting is read by the product, and a test shows its effect."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interceptor.config.files.leaves import leaves
+from interceptor.config.files.server import ServerSettings
+from tests.conftest import ROOT
+
+Chain = tuple[str, ...]
+
+PACKAGES = ("ccproxy_site", "interceptor", "flows", "providers", "jail", "shapes")
+SETTINGS_NAMES = {"settings", "CCPROXY"}
+"""Variables and attributes that hold a ServerSettings."""
+
+EFFECTS: dict[str, dict[str, str]] = {
+    "ccproxy_site/process/test_logging.py": {
+        "inspector.mitmproxy.termlog_verbosity": (
+            "test_termlog_verbosity_is_the_lowest_level_of_mitmproxy_s_lines"
+        ),
+        "journal_identifier": "test_the_journal_is_used_under_its_identifier",
+        "log_file": "test_the_log_file_is_where_the_settings_say",
+        "log_level": "test_the_log_file_is_where_the_settings_say",
+        "use_journal": "test_the_journal_is_used_under_its_identifier",
+    },
+    "cli/test_flows_sets.py": {
+        "flows.default_jq_filters": "test_the_configured_filters_come_first",
+    },
+    "e2e/test_captured.py": {
+        "inspector.dns_overrides": "test_requests_are_listed_and_lookups_only_on_demand",
+        "inspector.upstream_overrides": "test_requests_are_listed_and_lookups_only_on_demand",
+    },
+    "e2e/test_settings.py": {
+        "allowed_hosts": "test_allowed_hosts",
+        "allowed_origins": "test_allowed_origins",
+        "auth.command_timeout_seconds": "test_command_timeout",
+        "console.host": "test_console_host_and_port",
+        "console.hosts": "test_console_hosts",
+        "console.origins": "test_console_origins",
+        "host": "test_host_and_port",
+        "inspector.cert_dir": "test_cert_dir",
+        "inspector.mitmproxy.flow_detail": "test_flow_detail_and_log_file",
+        "inspector.mitmproxy.web_open_browser": "test_web_open_browser",
+        "inspector.port": "test_console_host_and_port",
+        "port": "test_host_and_port",
+        "stream_idle_timeout_seconds": "test_stream_idle_timeout",
+    },
+    "e2e/test_start.py": {
+        "inspector.readiness.timeout_seconds": "test_a_readiness_url_that_does_not_answer",
+        "inspector.readiness.url": "test_a_readiness_url_that_does_not_answer",
+    },
+    "e2e/test_stream.py": {
+        "shutdown_timeout_seconds": "test_sigterm_cuts_a_stream_that_does_not_end",
+    },
+    "flows/writer/test_retention.py": {
+        "flows.retention.max_age_days": "test_by_age",
+        "flows.retention.max_bytes": "test_by_bytes",
+        "flows.retention.max_flows": "test_by_count_in_chunks_the_oldest_first",
+    },
+    "interceptor/addons/test_egress.py": {
+        "inspector.mitmproxy.ssl_insecure": "test_a_bad_certificate",
+        "inspector.mitmproxy.ssl_verify_upstream_trusted_ca": "test_a_bad_certificate",
+    },
+    "interceptor/config/files/test_load_settings.py": {
+        "inspector.mitmproxy.confdir": "test_paths_are_relative_to_the_config_directory",
+    },
+    "interceptor/mitm/test_malformed_requests.py": {
+        "inspector.mitmproxy.body_size_limit": ("test_a_client_that_sends_on_reads_the_refusal"),
+    },
+    "interceptor/test_proxy_settings.py": {
+        "inspector.mitmproxy.stream_large_bodies": (
+            "test_stream_large_bodies_passes_a_large_error_on_in_pieces"
+        ),
+        "provider_timeout": "test_provider_timeout_limits_a_request_that_is_sent_again",
+    },
+    "interceptor/wireguard/test_allow_hosts.py": {
+        "inspector.mitmproxy.allow_hosts": "test_another_host_passes_unread",
+    },
+    "interceptor/wireguard/test_connections.py": {
+        "inspector.mitmproxy.ignore_hosts": "test_a_host_that_is_passed_on_unread",
+    },
+    "interceptor/wireguard/test_static.py": {
+        "inspector.wireguard_port": "test_the_client_gets_a_configuration_that_works",
+    },
+    "jail/test_wireshark.py": {
+        "inspector.keylog": "test_key_logs_are_for_their_owner_alone",
+    },
+    "providers/auth/test_proactive.py": {
+        "auth.refresh_headroom_seconds": "test_refresh_headroom_is_when_a_request_renews",
+        "auth.refresh_timeout_seconds": ("test_refresh_timeout_limits_the_call_to_the_endpoint"),
+    },
+}
+"""File below tests/ → setting → the test that shows what the setting changes."""
+
+BUILT = {".".join(leaf.path) for leaf in leaves(ServerSettings) if not leaf.waits_for}
+
+
+def sources() -> Iterator[Path]:
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            if "config/files" not in path.as_posix() and "migrations" not in path.parts:
+                yield path
+
+
+def chain_of(node: ast.AST) -> Chain:
+    """`self.settings.auth.timeout` → ("self", "settings", "auth", "timeout"); others → ()."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.insert(0, node.attr)
+        node = node.value
+    return (node.id, *names) if isinstance(node, ast.Name) else ()
+
+
+def path_below_settings(chain: Chain, aliases: dict[str, Chain]) -> Chain:
+    """The setting that a chain leads to: ("self", "settings", "auth", "x") → ("auth", "x")."""
+    if chain and chain[0] in aliases:
+        return (*aliases[chain[0]], *chain[1:])
+    for index, name in enumerate(chain):
+        # `django.conf.settings` holds ours as CCPROXY; its own names are not settings of ours.
+        if name in SETTINGS_NAMES and chain[index + 1 : index + 2] != ("CCPROXY",):
+            return chain[index + 1 :]
+    return ()
+
+
+def reads_in(tree: ast.AST) -> set[Chain]:
+    """Every path below the settings that a function reads, also by a local name of a group."""
+    found: set[Chain] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+            continue
+        aliases = local_groups(function)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute):
+                found.add(path_below_settings(chain_of(node), aliases))
+    return found
+
+
+def local_groups(function: ast.AST) -> dict[str, Chain]:
+    """`retention = settings.flows.retention` → {"retention": ("flows", "retention")}."""
+    aliases: dict[str, Chain] = {}
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign):
+            continue
+        for target, value in pairs(node.targets[0], node.value):
+            chain = chain_of(value)
+            path = path_below_settings(chain, aliases)
+            is_whole = bool(chain) and chain[-1] in SETTINGS_NAMES
+            if isinstance(target, ast.Name) and (path or is_whole):
+                aliases[target.id] = path
+    return aliases
+
+
+def pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]
+
+
+def reads_by_methods() -> dict[str, set[str]]:
+    """Methods and properties of ServerSettings, with the settings that they read of `self`."""
+    path = ROOT / "interceptor/config/files/server.py"
+    classes = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)]
+    body = next(c for c in classes if c.name == "ServerSettings").body
+    methods = [node for node in body if isinstance(node, ast.FunctionDef)]
+    return {
+        method.name: {
+            ".".join(chain[1:])
+            for node in ast.walk(method)
+            if (chain := chain_of(node))[:1] == ("self",)
+        }
+        for method in methods
+    }
+
+
+def all_reads() -> set[str]:
+    found: set[Chain] = set()
+    for path in sources():
+        found |= reads_in(ast.parse(path.read_text()))
+    names = {".".join(path) for path in found}
+    for method, settings in reads_by_methods().items():
+        if method in names:
+            names |= settings
+    return names
+
+
+def test_every_setting_is_read_by_the_product():
+    assert sorted(BUILT - all_reads()) == []
+
+
+def test_what_waits_for_its_part_is_read_by_nothing_yet():
+    """When a part is built, its mark goes, and its settings need an effect and a test each."""
+    waiting = {".".join(leaf.path) for leaf in leaves(ServerSettings) if leaf.waits_for}
+    read_for_the_health_check = {"mcp.http.enabled", "mcp.http.host", "mcp.http.port"}
+    assert waiting & all_reads() <= read_for_the_health_check
+
+
+def test_every_setting_has_a_test_of_its_effect():
+    shown = [setting for tests in EFFECTS.values() for setting in tests]
+    assert sorted(shown) == sorted(BUILT)
+
+
+@pytest.mark.parametrize("path", sorted(EFFECTS))
+def test_the_tests_of_effects_exist(path):
+    tree = ast.parse((ROOT / "tests" / path).read_text())
+    functions = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert set(EFFECTS[path].values()) <= functions
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("def f(settings): return settings.auth.x", ("auth", "x")),
+        ("def f(self): return self.settings.port", ("port",)),
+        ("def f():\n auth = settings.CCPROXY.auth\n return auth.x", ("auth", "x")),
+        ("def f():\n s, d = django_settings.CCPROXY, 1\n return s.port", ("port",)),
+    ],
+)
+def test_reads_are_found(source, path):
+    assert path in reads_in(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source", ["def f(other): return other.port", "x = settings.REDIS_URL.port"]
+)
+def test_other_attributes_are_no_reads(source):
+    assert ("port",) not in reads_in(ast.parse(source))
