@@ -8,7 +8,14 @@ from django.conf import settings
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 
-from flows.sides import FlowSide, HookTrace, read_sides, read_traces
+from flows.record import AttemptRecord
+from flows.sides import (
+    FlowSide,
+    HookTrace,
+    read_attempts,
+    read_sides,
+    read_traces,
+)
 
 
 class Flow(models.Model):
@@ -207,6 +214,10 @@ class FlowParts(models.Model):
     def traces(self) -> list[HookTrace]:
         """What each hook did, in order."""
         return read_traces(self.headers, self.steps)
+
+    def attempts(self) -> list[AttemptRecord]:
+        """Return the attempts of a request that was sent several times."""
+        return read_attempts(self.steps)
 
 
 class BodyRef(models.Model):

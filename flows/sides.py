@@ -10,6 +10,8 @@ of texts takes 0.03 ms. The texts are:
 - `steps`: `{"headers": [...], "steps": [...]}`, the same for hooks; indexes go on behind those of
   the sides.
 
+  A flow whose request was sent several times has `"attempts": [...]` in it too, an object for each.
+
 Two sides with equal headers and a hook that added one:
 
     headers  [[["host","a"]]]
@@ -26,6 +28,7 @@ from typing import Any, Final
 import orjson
 
 from flows.bytes.database_text import database_json
+from flows.record import AttemptRecord
 
 Lines = list[list[str]]
 """[[name, value], ...] in wire order, secrets redacted."""
@@ -102,6 +105,7 @@ class PartsDraft:
 
     sides: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
     _indexes: dict[bytes, int] = field(default_factory=dict)
 
     def add_headers(self, lines: bytes) -> int:
@@ -114,19 +118,26 @@ class PartsDraft:
         side_count = 1 + max((side["headers"] for side in self.sides), default=-1)
         of_sides = b",".join(lists[:side_count])
         of_steps = b",".join(lists[side_count:])
-        steps = b'{"headers":[%b],"steps":%b}' % (of_steps, database_json(self.steps))
+        # Nearly every request is sent once: its text stays as short as before there were attempts.
+        attempts = b',"attempts":%b' % database_json(self.attempts) if self.attempts else b""
+        steps = b'{"headers":[%b],"steps":%b%b}' % (of_steps, database_json(self.steps), attempts)
         headers = b"[%b]" % of_sides
         sides = database_json(self.sides)
         return PartTexts(headers.decode(), sides.decode(), steps.decode())
 
 
-def write_parts(sides: Iterable[FlowSide], traces: Iterable[HookTrace]) -> PartTexts:
-    """Return the texts of sides and traces, in their order."""
+def write_parts(
+    sides: Iterable[FlowSide],
+    traces: Iterable[HookTrace],
+    attempts: Iterable[AttemptRecord] = (),
+) -> PartTexts:
+    """Return the texts of sides, traces and attempts, in their order."""
     draft = PartsDraft()
     for side in sides:
         draft.sides.append(_to_object(side, _SIDE_DEFAULTS, _SIDE_HEADERS, draft))
     for trace in traces:
         draft.steps.append(_to_object(trace, _TRACE_DEFAULTS, _STEP_HEADERS, draft))
+    draft.attempts.extend(asdict(attempt) for attempt in attempts)
     return draft.texts()
 
 
@@ -149,6 +160,11 @@ def read_traces(headers: str, steps: str) -> list[HookTrace]:
         fields = _with_lists(values, _STEP_HEADERS, lists)
         traces.append(HookTrace(**fields))
     return traces
+
+
+def read_attempts(steps: str) -> list[AttemptRecord]:
+    """Return the attempts in order; none for a request that was sent once."""
+    return [AttemptRecord(**values) for values in orjson.loads(steps).get("attempts", ())]
 
 
 def _to_object(

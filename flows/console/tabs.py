@@ -184,6 +184,7 @@ def timing_tab(detail: FlowDetail, params: Params) -> Context:
     return {
         "bar": timing_bar(detail.flow, side.chunk_times if side else []),
         "traces": detail.traces,
+        "attempts": detail.attempts,
     }
 
 

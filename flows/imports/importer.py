@@ -140,7 +140,7 @@ def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows
     rebuilt = rows.sides
     for row, side in zip(rebuilt, record.sides, strict=True):
         _restore_encoding(row, side)
-    return replace(rows, parts=write_parts(rebuilt, rows.traces))
+    return replace(rows, parts=write_parts(rebuilt, rows.traces, rows.attempts))
 
 
 def _without_encoding(side: SideRecord) -> Headers:

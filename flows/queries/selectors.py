@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from flows.bodies.store import load_bodies as load_bodies
 from flows.models import Flow, FlowParts, WebSocketMessage
 from flows.queries.cursor import Cursor, FlowPage, newer_than, older_than, page_after, parse_cursor
+from flows.record import AttemptRecord
 from flows.sides import FlowSide, HookTrace
 
 PAGE_ROWS: Final = 60
@@ -49,11 +50,12 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class FlowDetail:
-    """One flow with its sides by name and its hook traces in order."""
+    """One flow with its sides by name, its hook traces and its attempts in order."""
 
     flow: Flow
     sides: dict[str, FlowSide]
     traces: list[HookTrace]
+    attempts: list[AttemptRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def flow_detail(flow_id: str) -> FlowDetail | None:
     if flow is None:
         return None
     parts = _parts(flow_id)
-    return FlowDetail(flow, parts.by_side(), parts.traces())
+    return FlowDetail(flow, parts.by_side(), parts.traces(), parts.attempts())
 
 
 def sides_of(flow_id: str) -> dict[str, FlowSide]:

@@ -8,11 +8,13 @@ names are in the detailed form.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from flows.models import Flow
+from flows.record import AttemptRecord
 from flows.sides import FlowSide, HookTrace
 
 OWN_FIELDS: Final = (
@@ -82,13 +84,17 @@ def flow_summary(flow: Flow, sides: Mapping[str, FlowSide] = _NO_SIDES) -> dict[
 
 
 def flow_detail_json(
-    flow: Flow, sides: Mapping[str, FlowSide], traces: Iterable[HookTrace]
+    flow: Flow,
+    sides: Mapping[str, FlowSide],
+    traces: Iterable[HookTrace],
+    attempts: Iterable[AttemptRecord],
 ) -> dict[str, Any]:
-    """Return the summary with the headers of all four sides and the trace of each hook."""
+    """Return the summary with the headers of all four sides, each hook's trace and each attempt."""
     return {
         **flow_summary(flow, sides),
         "sides": {name: _fields(side, _SIDE_FIELDS) for name, side in sides.items()},
         "hooks": [_fields(trace, _TRACE_FIELDS) for trace in traces],
+        "attempts": [asdict(attempt) for attempt in attempts],
     }
 
 

@@ -138,7 +138,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         flow = detail.flow
         if request.accepted_renderer.format == HarRenderer.format:
             return har_response([flow.pk], flow.pk[:8], by=caller_of(request))
-        return Response(flow_detail_json(flow, detail.sides, detail.traces))
+        return Response(flow_detail_json(flow, detail.sides, detail.traces, detail.attempts))
 
     @extend_schema(
         parameters=[

@@ -132,11 +132,23 @@ class HookShape(_Shape):
     url_after = serializers.CharField()
 
 
+class AttemptShape(_Shape):
+    """One of several times that the proxy sent a request."""
+
+    number = serializers.IntegerField(help_text="From 1.")
+    reason = serializers.CharField(help_text="Why it was made; empty for the first.")
+    started_at_ms = serializers.FloatField(help_text="Milliseconds since the flow began.")
+    duration_ms = serializers.FloatField(allow_null=True)
+    status_code = serializers.IntegerField(allow_null=True)
+    host = serializers.CharField()
+
+
 class FlowDetailShape(FlowShape):
-    """A flow with the headers of all four sides and its hooks."""
+    """A flow with the headers of all four sides, its hooks and its attempts."""
 
     sides = serializers.DictField(child=SideShape())
     hooks = HookShape(many=True)
+    attempts = AttemptShape(many=True, help_text="Empty when the request was sent once.")
 
     class Meta(FlowShape.Meta):
-        fields = [*FlowShape.Meta.fields, "sides", "hooks"]
+        fields = [*FlowShape.Meta.fields, "sides", "hooks", "attempts"]

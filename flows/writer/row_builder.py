@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +13,18 @@ from flows.bytes.database_text import database_json, storable_text
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
 from flows.reading.search_text import answer, question, search_text
-from flows.record import FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
+from flows.record import AttemptRecord, FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redaction.redactor import RedactedBody, Redactor
 from flows.redaction.stored_texts import StoredTexts
-from flows.sides import FlowSide, HookTrace, PartsDraft, PartTexts, read_sides, read_traces
+from flows.sides import (
+    FlowSide,
+    HookTrace,
+    PartsDraft,
+    PartTexts,
+    read_attempts,
+    read_sides,
+    read_traces,
+)
 from flows.writer import flow_columns
 from flows.writer.metering import meter
 from flows.writer.upsert import new_row
@@ -47,6 +55,11 @@ class FlowRows:
     def traces(self) -> list[HookTrace]:
         """The hooks' traces, read back."""
         return read_traces(self.parts.headers, self.parts.steps)
+
+    @property
+    def attempts(self) -> list[AttemptRecord]:
+        """The attempts, read back."""
+        return read_attempts(self.parts.steps)
 
     @property
     def held_bytes(self) -> int:
@@ -108,6 +121,8 @@ class RowBuilder:
             draft.parts.sides.append(self._side(record, side, draft))
         for seq, step in enumerate(record.hooks):
             draft.parts.steps.append(self._step(record, seq, step, draft))
+        for attempt in record.attempts:
+            draft.parts.attempts.append(self._attempt(attempt))
         new_messages = record.messages[written_messages:]
         messages = [self._message(record, message, draft) for message in new_messages]
         flow = self._flow(record, draft, bodies_dropped)
@@ -178,6 +193,13 @@ class RowBuilder:
             values |= _body_flags(stored.body)
         if side.chunk_times:
             values["chunk_times"] = _moved(side.chunk_times, stored)
+        return values
+
+    def _attempt(self, attempt: AttemptRecord) -> dict[str, Any]:
+        """Return the object of an attempt; a host may be an address that a client chose."""
+        values = asdict(attempt)
+        values["reason"] = self._texts.text(attempt.reason)
+        values["host"] = self._texts.text(attempt.host)
         return values
 
     def _step(self, record: FlowRecord, seq: int, step: HookStep, draft: _Draft) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,13 @@ from rest_framework.test import APIClient
 
 from flows.models import Flow
 from flows.queries.summary import flow_summary
+from flows.record import AttemptRecord
+from flows.redaction.redactor import Redactor
 from flows.rest.schema import FlowDetailShape, FlowShape
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import RowBuilder
+from providers.auth.registry import SecretRegistry
+from tests.flows.records import flow as recorded
 from tests.rows import make_flow
 
 CANARY = b"canary-body-4711"
@@ -83,6 +90,18 @@ def test_the_described_fields_are_those_that_are_sent(api: APIClient):
     assert sorted(detail["hooks"][0]) == sorted(described["hooks"].child.fields)
     for part in ("request", "response", "error", "server_conn"):
         assert sorted(detail[part]) == sorted(described[part].fields)
+
+
+def test_the_detail_has_the_attempts(api: APIClient):
+    attempts = (
+        AttemptRecord(1, "", 2.5, 40.0, 503, "a.example"),
+        AttemptRecord(2, "503: busy", 1042.5, 60.25, None, "b.example"),
+    )
+    write_batch([RowBuilder(Redactor(SecretRegistry())).build(recorded(attempts=attempts))])
+    detail = api.get(f"/api/flows/{recorded().id}/").json()
+    assert detail["attempts"] == [asdict(attempt) for attempt in attempts]
+    described: dict[str, Any] = dict(FlowDetailShape().fields)
+    assert sorted(detail["attempts"][0]) == sorted(described["attempts"].child.fields)
 
 
 def test_the_detail_has_four_sides_and_the_hooks(api: APIClient):
