@@ -1,6 +1,4 @@
-"""One file with the proxy's certificate authority and all that the machine trusts anyway, and who
-is told about it.
-"""
+"""One file with the proxy's certificate authority and all that the machine trusts anyway."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ VARIABLES = (
 
 
 def write_bundle(directory: Path, cert_dir: Path, environ: Mapping[str, str]) -> Path:
-    """Write the bundle into the config directory; its path.
+    """Write the bundle into the config directory and return its path.
 
     Raises:
         ConfigError: there is no certificate authority yet, or the file cannot be written.
@@ -74,8 +72,9 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def system_bundles() -> list[str]:
-    """The machine's own bundles, links resolved: what programs read that were not told about
-    ours.
+    """Return the machine's own bundles, links resolved.
+
+    Programs read them that take no setting for a bundle of ours.
     """
     found = (Path(path).resolve() for path in SYSTEM_BUNDLES if Path(path).is_file())
     return list(dict.fromkeys(str(path) for path in found))

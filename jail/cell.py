@@ -1,6 +1,6 @@
-"""The launcher's side of the command's process: start it, tell it what to be, let it go.
+"""Launcher's end of the command's process: starts it, sends its orders, lets it execute.
 
-See jail/stages/cell.py.
+The other end is jail/stages/cell.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _READY_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the cell needs to know."""
+    """Orders for the cell."""
 
     program: str
     """The file to execute."""
@@ -32,7 +32,7 @@ class Orders:
 
 
 class Cell:
-    """The process that becomes the command. `pid` stays the command's."""
+    """Process that becomes the command. `pid` stays the command's."""
 
     def __init__(self, process: subprocess.Popen[bytes], end: socket.socket) -> None:
         self._process = process
@@ -41,7 +41,7 @@ class Cell:
 
     @classmethod
     def start(cls, command: list[str], environ: dict[str, str]) -> Cell:
-        """Start it, with the caller's descriptors, terminal and process group."""
+        """Start the process, with the caller's descriptors, terminal and process group."""
         ours, theirs = channel.pair()
         with theirs:
             theirs.set_inheritable(True)
@@ -51,7 +51,7 @@ class Cell:
         return cls(process, ours)
 
     def enter(self, orders: Orders, namespaces: tuple[int, int]) -> None:
-        """Let it take its place.
+        """Let the process join the namespaces.
 
         Raises:
             ConfigError: the kernel refused something.
@@ -70,7 +70,7 @@ class Cell:
             )
 
     def go(self) -> None:
-        """Let it become the command.
+        """Let the process become the command.
 
         Raises:
             OSError: the command cannot be executed.
@@ -84,7 +84,7 @@ class Cell:
             _raise(received[0])
 
     def kill(self) -> None:
-        """End it, whatever its state; harmless when it has ended."""
+        """Kill the process in any state. Harmless when it has ended."""
         self._end.close()
         if self._process.returncode is None and self._process.poll() is None:
             self._process.kill()

@@ -1,6 +1,4 @@
-"""`ccproxy jail` and `ccproxy run --inspect`: one line on stderr and an exit code when something is
-wrong.
-"""
+"""`ccproxy jail` and `ccproxy run --inspect`. Errors are one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ contains a private key.
 
 
 def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
-    """Do what the words ask for. A command that dies of a signal takes this process with it.
+    """Run the subcommand in `words`. A command that dies of a signal takes this process with it.
 
     Raises:
         ConfigError: one sentence: the jail cannot be built.
@@ -49,8 +47,7 @@ def main(words: list[str], *, prog: str = "ccproxy jail") -> int:
 
 
 def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
-    """`namespace status` and `namespace doctor`: other names of `jail --status` and `jail
-    --doctor`.
+    """Run `namespace status` or `namespace doctor`, aliases of `jail --status` and `jail --doctor`.
 
     Raises:
         ConfigError: as `main`.

@@ -1,4 +1,4 @@
-"""The environment and the files that a jailed command sees."""
+"""Environment and files of a jailed command."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ _NAME_SERVICES = ("/run/systemd/resolve", "/run/nscd", "/var/run/nscd", "/run/av
 
 
 def jail_environment(environ: Mapping[str, str], bundle: Path, lease: str) -> dict[str, str]:
-    """The caller's environment with the certificates, without proxies and without the proxy's own
-    secrets.
-    """
-    removed = {*_REMOVED, *(name.upper() for name in _REMOVED), *_SECRETS}
-    kept = {name: value for name, value in environ.items() if name not in removed}
-    return {**kept, **dict.fromkeys(VARIABLES, str(bundle)), MARKER: lease}
+    """Return the caller's environment, with certificates and without proxies and secrets."""
+    # Proxy variables are read in both cases; a company's proxy cannot be reached from inside.
+    proxies = {*_REMOVED, *(name.upper() for name in _REMOVED)}
+    environment = {
+        name: value
+        for name, value in environ.items()
+        if name not in proxies and name not in _SECRETS
+    }
+    environment.update(dict.fromkeys(VARIABLES, str(bundle)))
+    environment[MARKER] = lease
+    return environment
 
 
 def shown_files(bundle: Path, resolv_conf: Path) -> list[tuple[str, str]]:
-    """(source, target) of files that the command sees in place of others."""
-    shown = [(str(bundle), str(bundle)), *((str(bundle), path) for path in system_bundles())]
+    """Return (source, target) pairs of files that replace others in the jail."""
+    # The bundle itself is shown too, because its folder may be hidden.
+    targets = [str(bundle), *system_bundles()]
+    shown = [(str(bundle), target) for target in targets]
+    # With systemd-resolved the file is a link into /run; a bind mount needs the file behind it.
     if _RESOLV_CONF.exists() or _RESOLV_CONF.is_symlink():
         target = _RESOLV_CONF.resolve()
         if target.exists():
@@ -36,21 +44,24 @@ def shown_files(bundle: Path, resolv_conf: Path) -> list[tuple[str, str]]:
 
 
 def covered_folders(directory: Path, cert_dir: Path, working: Path) -> list[str]:
-    """Folders that the command finds empty: name services of the host, and the proxy's keys, record
-    and sockets.
+    """Return the folders that the command finds empty.
 
-    Where the working directory lies in the config directory only its sockets can be hidden.
+    They are the host's name services, and the proxy's keys, record and sockets. If the working
+    directory lies in the config directory, only its sockets can be hidden.
     """
     folders = [Path(name).resolve() for name in _NAME_SERVICES if Path(name).is_dir()]
     for private in (directory.resolve(), cert_dir.resolve()):
-        is_outside = not working.is_relative_to(private)
-        if (
-            is_outside
-            and private.is_dir()
-            and not any(private.is_relative_to(folder) for folder in folders)
-        ):
+        # The command needs the folder it was started in.
+        if working.is_relative_to(private) or not private.is_dir():
+            continue
+        if not _is_covered(private, folders):
             folders.append(private)
+    # Over these sockets the proxy gives out leases, which would lead out of the jail.
     sockets = directory.resolve() / "run"
-    if not any(sockets.is_relative_to(folder) for folder in folders):
+    if not _is_covered(sockets, folders):
         folders.append(sockets)
     return [str(folder) for folder in dict.fromkeys(folders)]
+
+
+def _is_covered(path: Path, folders: list[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)

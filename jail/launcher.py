@@ -1,4 +1,4 @@
-"""Build a jail, run the command in it, take it down.
+"""Launcher: builds a jail, runs the command in it, takes it down.
 
 No Django, so that it is ready in well under a second.
 """
@@ -39,7 +39,7 @@ _TUN = "/dev/net/tun"
 
 
 class CommandError(CcproxyError):
-    """The command cannot be run; `code` is what a shell would answer."""
+    """The command cannot be run. `code` is the exit code that a shell would return."""
 
     def __init__(self, sentence: str, code: int) -> None:
         super().__init__(sentence)
@@ -48,7 +48,7 @@ class CommandError(CcproxyError):
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that is known before the first process starts."""
+    """Facts that are known before the first process starts."""
 
     options: Options
     directory: Path
@@ -57,11 +57,11 @@ class Plan:
     tools: dict[str, str]
     backend: str
     notes: list[str] = field(default_factory=list)
-    """Told when the command has ended: until then the terminal is its own."""
+    """Printed after the command has ended: until then the terminal is the command's."""
 
 
 def run_jailed(options: Options) -> int:
-    """Run the command in a jail; its wait status.
+    """Run the command in a jail and return its wait status.
 
     Raises:
         CommandError: there is no such command, or it cannot be executed.
@@ -77,7 +77,7 @@ def run_jailed(options: Options) -> int:
 
 
 def make_plan(options: Options) -> Plan:
-    """What can be refused without starting anything."""
+    """Check everything that can be refused before a process starts, and return the plan."""
     if sys.platform != "linux":
         raise ConfigError("the jail needs Linux; elsewhere use: ccproxy run -- COMMAND, or WSL 2")
     if inside := os.environ.get(MARKER):
@@ -92,7 +92,7 @@ def make_plan(options: Options) -> Plan:
 
 
 def find_program(name: str) -> str:
-    """The file that a command's name stands for.
+    """Return the path of a command's program.
 
     Raises:
         CommandError: none, as a shell would say it.
@@ -108,7 +108,9 @@ def find_program(name: str) -> str:
 
 
 def choose_backend(wanted: str, tools: dict[str, str]) -> str:
-    """The way to be tried: our own client needs no tool and is what is left without them.
+    """Choose the WireGuard client to try.
+
+    Our own client needs no tool, so it is the last resort.
 
     Raises:
         ConfigError: the wanted way lacks a tool, or /dev/net/tun may not be used.
@@ -126,8 +128,10 @@ def choose_backend(wanted: str, tools: dict[str, str]) -> str:
 
 
 def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
-    """Steps: 1 lease, 2 namespaces, 3 command's process, 4 tunnel and filter, 5 closed cell, 6
-    ports, 7 go, 8 wait.
+    """Build the jail, run the command and return its wait status.
+
+    Steps: 1 lease, 2 namespaces, 3 command's process, 4 tunnel and filter, 5 closed cell, 6 ports,
+    7 go, 8 wait.
     """
     lease, line = _leased(plan)
     stack.callback(line.close)
@@ -136,6 +140,7 @@ def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
     uplink = Uplink.start(state.folder)
     stack.callback(uplink.stop)
     bundle = write_bundle(plan.directory, plan.settings.cert_dir(plan.directory), os.environ)
+    # It imports while the uplink makes the namespaces.
     cell = Cell.start(plan.options.command, jail_environment(os.environ, bundle, lease.lease))
     stack.callback(cell.kill)
     uplink.wait_ready()
@@ -150,6 +155,7 @@ def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
         lease=lease.lease,
         command_pid=cell.pid,
     )
+    # From here on the command may end at any time; its signals wait for `wait_for`.
     hold_signals()
     _go(cell, plan.options.command[0])
     watch.start()
@@ -167,7 +173,7 @@ def _leased(plan: Plan) -> tuple[Lease, socket]:
 
 @dataclass(slots=True)
 class Network:
-    """How the jail is connected; one of the two processes is there."""
+    """Connection of the jail. One of the two processes is set."""
 
     backend: str
     slirp: Slirp | None = None
@@ -177,7 +183,7 @@ class Network:
 def _connect(
     plan: Plan, lease: Lease, uplink: Uplink, state: State, stack: contextlib.ExitStack
 ) -> Network:
-    """Tunnel, addresses, filter, routes."""
+    """Set up tunnel, addresses, filter and routes."""
     slirp = None
     if plan.backend != "python":
         slirp = Slirp.start(plan.tools["slirp4netns"], uplink.pid, state.folder)
@@ -201,13 +207,14 @@ def _connect(
 def _serve_tun(
     plan: Plan, lease: Lease, uplink: Uplink, tun: int, stack: contextlib.ExitStack
 ) -> InitiatorProcess:
-    """Our own client on this side of the namespace: no tap0, no filter needed, nothing else leads
-    out.
+    """Serve the TUN device with our own client, outside the namespace.
+
+    The jail has no tap0 and needs no filter: nothing else leads out.
     """
     initiator = InitiatorProcess.start()
     stack.callback(initiator.stop)
     keylog = plan.directory / WG_KEYLOG if plan.settings.inspector.keylog else None
-    initiator.hand_over(
+    initiator.connect(
         tun, Peer(lease.port, lease.private_key, lease.peer_public_key), keylog=keylog
     )
     os.close(tun)
@@ -230,16 +237,12 @@ def _orders(plan: Plan, bundle: Path, resolv_conf: Path) -> Orders:
 
 
 def _open_ports(plan: Plan, lease: Lease, uplink: Uplink, network: Network) -> PortWatch:
-    """The proxy's port is reachable by its own number and by the usual one."""
+    """Make the proxy's port reachable by its own number and by the usual one."""
     settings = plan.settings
     always = {DEFAULT_PORT: lease.proxy_port, lease.proxy_port: lease.proxy_port}
-    ours = {
-        settings.port,
-        settings.inspector.port,
-        settings.mcp.http.port,
-        lease.proxy_port,
-        DEFAULT_PORT,
-    }
+    # A server of the command on one of these would take the host's port from us.
+    ours = {settings.port, settings.inspector.port, settings.mcp.http.port}
+    ours |= always.keys()
     forwarded = Forwarded(uplink, ours, plan.notes.append)
     if network.backend == "python":
         forwarded.offer_host({port: port for port in plan.options.host_ports} | always)
@@ -261,7 +264,7 @@ def _go(cell: Cell, name: str) -> None:
 
 
 def _look_back(plan: Plan, uplink: Uplink, network: Network, line: socket) -> None:
-    """End what the command left running, and say what went wrong meanwhile."""
+    """End what the command left running, and note what failed meanwhile."""
     with contextlib.suppress(ConfigError):
         uplink.end_all(_GRACE_S)
     if not uplink.is_alive or (network.slirp is not None and not network.slirp.is_alive):

@@ -1,4 +1,4 @@
-"""What `jail --doctor` runs inside a jail; prints one JSON object.
+"""Probe that `jail --doctor` runs inside a jail. Prints one JSON object.
 
 Standard library only, by `python -I -S`.
 """
@@ -17,7 +17,7 @@ _TAP = "tap0"
 
 
 def probe(proxy_port: int) -> dict[str, Any]:
-    """Look at the network from where the command stands; no internet is needed."""
+    """Test the network as the command sees it. No internet is needed."""
     return {
         "default_route": _default_route(),
         "resolv_conf": _text("/etc/resolv.conf"),
@@ -40,14 +40,16 @@ def _connects(host: str, port: int) -> bool:
 
 
 def _has_tap() -> bool:
-    """Without tap0, as with the Python client, 10.0.2.2 is an address like any other and leads into
-    the tunnel.
+    """Return whether the jail has tap0.
+
+    Without it, as with the Python client, 10.0.2.2 is an address like any other and leads into the
+    tunnel.
     """
     return any(name == _TAP for _, name in socket.if_nameindex())
 
 
 def _answers_dns() -> bool:
-    """Whether the name server answers at all; that a name does not exist is an answer."""
+    """Return whether the name server responds at all; “no such name” is a response."""
     question = (
         b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
         + b"\x07invalid\x00"
@@ -68,7 +70,7 @@ def _answers_dns() -> bool:
 
 
 def _trusts() -> bool:
-    """Whether the file that clients are told to trust holds certificates."""
+    """Return whether the file in the clients' variables holds certificates."""
     try:
         context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
     except (OSError, KeyError):

@@ -1,4 +1,4 @@
-"""`jail --status` and `jail --doctor`: what this machine offers, what runs, and what is missing."""
+"""Reports of `jail --status` and `jail --doctor`: tools, running jails, problems."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _EXPECTED = {
 
 
 def main(action: str, *, as_json: bool) -> int:
-    """Print the report; 1 when the doctor finds that jails do not work.
+    """Print the report. Return 1 if the doctor finds that jails do not work.
 
     Raises:
         ConfigError: this is not Linux, or the settings are refused.
@@ -60,7 +60,7 @@ def main(action: str, *, as_json: bool) -> int:
 
 
 def status() -> dict[str, Any]:
-    """What is here, without starting anything."""
+    """Collect the facts of this machine without starting anything."""
     tools, directory = find_tools(os.environ), config_dir()
     release = platform.release()
     return {
@@ -92,7 +92,7 @@ def status() -> dict[str, Any]:
 
 
 def diagnose(report: dict[str, Any]) -> dict[str, Any]:
-    """Add the probe of a real jail, and what is wrong: sentences in `failures`."""
+    """Add the probe of a real jail, and the problems as sentences in `failures`."""
     problems = _problems()
     probe: dict[str, Any] = {}
     try:
@@ -110,7 +110,7 @@ def diagnose(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_probe() -> dict[str, Any]:
-    """Build a jail as a user would, and look around in it."""
+    """Build a jail as a user would, and return its probe's facts."""
     settings = load_server_settings(config_dir(), os.environ)
     inside = [sys.executable, "-I", "-S", str(PROBE), str(settings.port)]
     command = [sys.executable, "-c", _LAUNCH, str(ROOT), "jail", "--label", "doctor", "--", *inside]
@@ -146,7 +146,7 @@ def _tun_is_usable() -> bool:
 
 
 def _kind(tools: dict[str, str]) -> str:
-    """The WireGuard client that a jail would take."""
+    """Return the WireGuard client that a jail would use."""
     if any(name not in tools for name in NEEDED):
         return "python"
     if "wg" in tools and _kernel_has_wireguard():
@@ -155,24 +155,27 @@ def _kind(tools: dict[str, str]) -> str:
 
 
 def _kernel_has_wireguard() -> bool:
-    """Loaded, built in, or to be loaded when it is first asked for."""
+    """Return whether the module is loaded, built in, or can be loaded on demand."""
     if Path("/sys/module/wireguard").is_dir():
         return True
     folder = Path("/lib/modules", platform.release())
+    # A container has the kernel of its host and often no modules of it.
     with contextlib.suppress(OSError):
-        return any(
-            "/wireguard.ko" in (folder / name).read_text()
-            for name in ("modules.dep", "modules.builtin")
-        )
+        lists = [(folder / name).read_text() for name in ("modules.dep", "modules.builtin")]
+        return any("/wireguard.ko" in text for text in lists)
     return False
 
 
 def _problems() -> list[str]:
-    """What keeps every kind of jail from working."""
+    """Return the problems that keep every kind of jail from working."""
     found = []
     for name, (needed, help_text) in _SYSCTLS.items():
         value = _sysctl(name)
-        if value is not None and (value == "0" if needed == "+" else value != needed):
+        # A kernel without the setting forbids nothing.
+        if value is None:
+            continue
+        is_wrong = value == "0" if needed == "+" else value != needed
+        if is_wrong:
             found.append(f"{name} is {value}: {help_text}")
     if not _tun_is_usable():
         found.append(
@@ -182,7 +185,7 @@ def _problems() -> list[str]:
 
 
 def _hints(tools: dict[str, str]) -> list[str]:
-    """What would make jails better; they work without."""
+    """Return what would make jails better; they work without it."""
     missing = [name for name in NEEDED if name not in tools]
     if "wg" not in tools and "wireguard-go" not in tools:
         missing.append("wg" if _kernel_has_wireguard() else "wireguard-go")
@@ -192,42 +195,39 @@ def _hints(tools: dict[str, str]) -> list[str]:
 
 
 def _as_text(report: dict[str, Any]) -> str:
-    """For people: a line a fact."""
-    kernel, tun = report["kernel"], report["devices"]["dev_net_tun"]
-    rows = [
-        ("Kernel", f"{kernel['release']}{' (WSL)' if kernel['is_wsl'] else ''}"),
-        ("WireGuard", report["wireguard"]),
-        (
-            "/dev/net/tun",
-            "usable" if tun["usable"] else "not usable" if tun["present"] else "missing",
-        ),
-        (
-            "Tools",
-            ", ".join(
-                name if tool["present"] else f"no {name}" for name, tool in report["tools"].items()
-            ),
-        ),
-        (
-            "Interceptor",
-            "takes jails" if report["interceptor"]["listening"] else "not running: ccproxy start",
-        ),
-    ]
+    """Format the report for people, one fact a line."""
+    rows = _machine_rows(report)
     rows += [(name, value) for name, value in report["sysctls"].items() if value is not None]
-    rows += [
-        (f"Jail {jail['pid']}", f"{' '.join(jail['command'])} ({jail['backend']})")
-        for jail in report["jails"]
-    ]
-    rows += [
-        (name, _shown(value))
-        for name, value in report.get("probe", {}).items()
-        if name != "resolv_conf"
-    ]
+    for jail in report["jails"]:
+        command = " ".join(jail["command"])
+        rows.append((f"Jail {jail['pid']}", f"{command} ({jail['backend']})"))
+    for name, value in report.get("probe", {}).items():
+        # Several lines, and only of use in JSON.
+        if name != "resolv_conf":
+            rows.append((name, _shown(value)))
     rows += [("Hint", hint) for hint in report["hints"]]
     rows += [("Failure", failure) for failure in report.get("failures", [])]
     if report.get("failures") == []:
         rows.append(("Result", "jails work"))
     width = max(len(name) for name, _ in rows)
     return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
+
+
+def _machine_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
+    kernel, tun = report["kernel"], report["devices"]["dev_net_tun"]
+    suffix = " (WSL)" if kernel["is_wsl"] else ""
+    device = "missing"
+    if tun["present"]:
+        device = "usable" if tun["usable"] else "not usable"
+    tools = [name if tool["present"] else f"no {name}" for name, tool in report["tools"].items()]
+    is_listening = report["interceptor"]["listening"]
+    return [
+        ("Kernel", f"{kernel['release']}{suffix}"),
+        ("WireGuard", report["wireguard"]),
+        ("/dev/net/tun", device),
+        ("Tools", ", ".join(tools)),
+        ("Interceptor", "takes jails" if is_listening else "not running: ccproxy start"),
+    ]
 
 
 def _shown(value: object) -> str:

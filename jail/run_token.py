@@ -1,9 +1,8 @@
-"""The client token of `ccproxy run`, for a proxy that other machines can reach and that asks
-everybody for one.
+"""Client token of `ccproxy run`, for a proxy that requires one.
 
-It is made once, named "run", and kept in the config directory, readable by its owner alone. It
-reaches the command behind the sentinel keys of its environment, because a key is the one thing that
-every SDK lets its user set.
+Such a proxy is reachable from other machines. The token is made once, named "run", and kept in the
+config directory, readable by its owner alone. It reaches the command behind the sentinel keys of
+its environment, because every SDK lets its user set a key.
 """
 
 from __future__ import annotations
@@ -26,19 +25,21 @@ KEY_VARIABLES = (
 
 
 def with_token(environ: Mapping[str, str], token: str) -> dict[str, str]:
-    """The variables whose sentinel key gets the token behind it."""
-    found = {name: environ.get(name, "") for name in KEY_VARIABLES}
-    return {
-        name: f"{value}.{token}"
-        for name, value in found.items()
-        if (provider := provider_of(value)) is not None and ".cct-" not in provider
-    }
+    """Return the variables, with the token behind each sentinel key."""
+    changed: dict[str, str] = {}
+    for name in KEY_VARIABLES:
+        value = environ.get(name, "")
+        provider = provider_of(value)
+        # A real key stays as it is, and so does a sentinel key that has a token already.
+        if provider is not None and ".cct-" not in provider:
+            changed[name] = f"{value}.{token}"
+    return changed
 
 
 def run_token(directory: Path) -> str:
-    """The token: from its file, or a new one when there is none or the database no longer knows it.
+    """Return the token from its file, or make one if there is none or the database lost it.
 
-    What it makes is private; the command that follows keeps its own umask.
+    Its file is private; the command that follows keeps its own umask.
     """
     before = os.umask(0o077)
     try:

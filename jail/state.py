@@ -1,6 +1,4 @@
-"""What a running jail leaves on disk: a folder under `run/jails` of the config directory, locked
-while it runs.
-"""
+"""State of a running jail on disk: a folder under `run/jails`, locked while it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ JAILS, LOCK, INFO, RESOLV_CONF = "jails", "lock", "jail.json", "resolv.conf"
 
 @dataclass(slots=True)
 class State:
-    """The folder of one jail; `close` removes it."""
+    """Folder of one jail. `close` removes it."""
 
     folder: Path
     lock: FileLock
@@ -49,13 +47,13 @@ class State:
         return cls(folder, lock)
 
     def write_info(self, **facts: Any) -> None:
-        """What `jail --status` shows."""
+        """Write the facts that `jail --status` shows."""
         (self.folder / INFO).write_text(
             json.dumps({"pid": os.getpid(), "started_at": time.time(), **facts})
         )
 
     def write_resolv_conf(self, dns: str) -> Path:
-        """A resolv.conf with one name server."""
+        """Write a resolv.conf with one name server and return its path."""
         path = self.folder / RESOLV_CONF
         path.write_text(f"nameserver {dns}\noptions timeout:5 attempts:2\n")
         path.chmod(0o644)
@@ -68,7 +66,7 @@ class State:
 
 
 def sweep(jails: Path) -> None:
-    """Remove the folders whose launcher is gone."""
+    """Remove the folders whose launcher has ended."""
     for folder in jails.iterdir():
         with _unless_running(folder) as is_running:
             if not is_running:
@@ -76,7 +74,7 @@ def sweep(jails: Path) -> None:
 
 
 def running(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield the facts that each running jail wrote down."""
+    """Yield the facts of each running jail."""
     jails = directory / "run" / JAILS
     for folder in sorted(jails.iterdir()) if jails.is_dir() else []:
         with _unless_running(folder) as is_running:
@@ -88,7 +86,7 @@ def running(directory: Path) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _unless_running(folder: Path) -> Iterator[bool]:
-    """Yield whether the folder's launcher lives; hold its lock when it does not."""
+    """Yield whether the folder's launcher lives. Hold its lock if it does not."""
     lock = FileLock(folder / LOCK, create=False)
     try:
         is_running = not lock.try_acquire()

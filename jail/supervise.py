@@ -1,8 +1,8 @@
-"""Wait for the command as if it were run directly: signals pass on, a stop stops the launcher too,
-and the command's end becomes the launcher's.
+"""Wait for the command as if it were run directly.
 
-Ctrl-C and its kin come to the whole process group from the terminal, so the command has had them
-already; a signal that somebody sent to the launcher alone is passed on.
+Signals are forwarded, a stop stops the launcher too, and the command's end becomes the launcher's.
+Ctrl-C and its kin come to the process group from the terminal, so the command has had them already;
+a signal to the launcher alone is forwarded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _FROM_KERNEL = 0x80
 
 
 def hold_signals() -> None:
-    """From here on signals wait for `wait_for`. Ignored ones stay ignored: nohup."""
+    """Block signals until `wait_for`. Ignored ones stay ignored, as under nohup."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
 
 
 def wait_for(pid: int) -> int:
-    """The command's wait status, once it has ended."""
+    """Wait for the command's end and return its wait status."""
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
         if ended and not os.WIFSTOPPED(status):
@@ -49,7 +49,7 @@ def wait_for(pid: int) -> int:
 
 
 def _is_stopped(pid: int) -> bool:
-    """False when it was continued meanwhile."""
+    """Return whether the command is stopped. False if it was continued meanwhile."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:
@@ -57,8 +57,9 @@ def _is_stopped(pid: int) -> bool:
 
 
 def end_like(status: int) -> int:
-    """The exit code of a status; a command that died of a signal makes this process die of it
-    too.
+    """Return the exit code of a status.
+
+    If the command died of a signal, this process dies of it too.
     """
     if os.WIFSIGNALED(status):
         _die_of(os.WTERMSIG(status))

@@ -1,4 +1,4 @@
-"""The programs that a jail is built from, where they are, and which packages bring them."""
+"""Programs that a jail is built from, their paths, and the packages that install them."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _ALIASES = {
 
 
 def find_tools(environ: Mapping[str, str]) -> dict[str, str]:
-    """Name to the file itself, links resolved, of those that are there."""
+    """Return the installed tools: name to path, links resolved."""
     path = f"{environ.get('PATH', os.defpath)}:{SBIN}"
     found = {name: shutil.which(name, path=path) for name in (*NEEDED, *OPTIONAL)}
     return {name: os.path.realpath(where) for name, where in found.items() if where}
 
 
 def distribution(os_release: Path = Path("/etc/os-release")) -> str | None:
-    """The family of this machine's distribution, a key of INSTALL; None when it is another."""
+    """Return the family of this machine's distribution, a key of INSTALL, or None."""
     try:
         lines = os_release.read_text().splitlines()
     except OSError:
@@ -65,7 +65,7 @@ def distribution(os_release: Path = Path("/etc/os-release")) -> str | None:
 
 
 def install_hint(names: list[str], family: str | None) -> str:
-    """How to install tools, as a command where the distribution is known."""
+    """Return advice to install tools, as a command if the distribution is known."""
     if family is None:
         return f"install {', '.join(names)}"
     wanted = dict.fromkeys(OTHER_PACKAGES.get((family, name), PACKAGES[name]) for name in names)

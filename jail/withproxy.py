@@ -1,9 +1,8 @@
-"""`ccproxy run -- CMD`: run a command whose SDKs talk to the proxy. No Django, so that it costs
-next to nothing.
+"""`ccproxy run -- CMD`: runs a command whose SDKs talk to the proxy.
 
-The process is replaced by the command: exit code, signals, terminal and job control are the
-command's own. Nothing is read from the current directory, whose settings could point the command
-elsewhere.
+No Django, so that it starts fast. The process is replaced by the command: exit code, signals,
+terminal and job control are the command's own. Nothing is read from the current directory, whose
+settings could point the command elsewhere.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command after the options; returns only when it cannot be started.
+    """Run the command after the options. Returns only if it cannot be started.
 
     Raises:
         ConfigError: the server settings are refused.
@@ -44,10 +43,8 @@ def main(arguments: list[str]) -> int:
     if "-i" in options or "--inspect" in options:
         from jail.command import main as jail
 
-        return jail(
-            [word for word in options if word not in _INSPECT] + arguments[len(options) :],
-            prog=_PROG,
-        )
+        words = [word for word in options if word not in _INSPECT]
+        return jail(words + arguments[len(options) :], prog=_PROG)
     if "-h" in options or "--help" in options:
         sys.stdout.write(HELP)
         return 0
@@ -68,15 +65,19 @@ def main(arguments: list[str]) -> int:
 
 
 def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Our own options, and the command: everything from the first word that is not one of them."""
+    """Split our own options from the command, which begins at the first other word."""
     ours = (*_INSPECT, "-h", "--help")
-    end = next((index for index, word in enumerate(arguments) if word not in ours), len(arguments))
+    end = 0
+    while end < len(arguments) and arguments[end] in ours:
+        end += 1
     command = arguments[end:]
-    return arguments[:end], command[1:] if command[:1] == ["--"] else command
+    if command[:1] == ["--"]:
+        command = command[1:]
+    return arguments[:end], command
 
 
 def proxy_variables(settings: ServerSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that point SDKs at the proxy.
+    """Return the variables that point SDKs at the proxy.
 
     OpenAI's want /v1 in the base URL, the others do not.
     """
@@ -95,7 +96,7 @@ def proxy_variables(settings: ServerSettings, environ: Mapping[str, str]) -> dic
 
 
 def _become(command: list[str], environ: dict[str, str]) -> int:
-    """Replace this process; 127 when there is no such command, 126 when it cannot be run."""
+    """Replace this process. Return 127 if there is no such command, 126 if it cannot be run."""
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores these, and a child would inherit that: `ccproxy run -- yes | head` must end as
@@ -119,9 +120,8 @@ def _exec(command: list[str], environ: dict[str, str]) -> NoReturn:
 def _missing(name: str) -> str:
     if "/" in name and Path(name).exists():
         return f"cannot run {name}: its interpreter does not exist"
-    return (
-        f"there is no command “{name}”" if "/" in name else f"there is no command “{name}” on PATH"
-    )
+    where = "" if "/" in name else " on PATH"
+    return f"there is no command “{name}”{where}"
 
 
 def _fail(sentence: str, code: int = 1) -> int:

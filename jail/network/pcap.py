@@ -1,7 +1,7 @@
-"""`--pcap FILE`: every packet of the tunnel in clear, as a capture file for Wireshark.
+"""Packet capture of a run (`--pcap FILE`): the tunnel in clear, for Wireshark.
 
-A packet socket made inside the namespace is read by a thread of the launcher, so nothing runs in
-the jail and no tool is needed. The file is a classic pcap
+A thread of the launcher reads a packet socket that was made inside the namespace, so nothing runs
+in the jail and no tool is needed. The file is a classic pcap
 (https://www.tcpdump.org/manpages/pcap-savefile.5.html) with raw IP packets.
 """
 
@@ -19,7 +19,8 @@ from providers.base.errors import ConfigError
 
 LINKTYPE_RAW = 101
 _MAGIC, _VERSION = 0xA1B2C3D4, (2, 4)
-_MAX_PACKET_BYTES = 65536  # the kernel hands over several TCP segments as one packet
+# The kernel may give us several TCP segments as one packet.
+_MAX_PACKET_BYTES = 65536
 _SOCKET_BUFFER_BYTES = 8 * 1024 * 1024
 _WRITE_BYTES = 256 * 1024
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
@@ -27,7 +28,7 @@ _record = struct.Struct("<IIII").pack
 
 
 class Capture:
-    """A running capture. What was read is on disk whenever the tunnel is quiet."""
+    """Running capture. Packets are on disk whenever the tunnel is quiet."""
 
     def __init__(self, packets: socket.socket, file: int) -> None:
         self._packets = packets
@@ -39,8 +40,9 @@ class Capture:
 
     @classmethod
     def start(cls, packets: socket.socket, path: Path) -> Capture:
-        """Write what the packet socket (AF_PACKET, bound to wg0) sees; it is closed by `stop`. The
-        file is made anew.
+        """Write the packets of a packet socket (AF_PACKET, bound to wg0) into a new file.
+
+        `stop` closes the socket.
 
         Raises:
             ConfigError: the file cannot be written.
@@ -60,9 +62,9 @@ class Capture:
         return capture
 
     def stop(self) -> str | None:
-        """Write what is left and close the file.
+        """Write the remaining packets and close the file.
 
-        Returns a sentence when the capture is not complete.
+        Return a sentence if the capture is incomplete.
         """
         self._stopper.close()
         self._thread.join()
@@ -72,7 +74,9 @@ class Capture:
         os.close(self._file)
         if self._problem:
             return f"the capture ends early: {self._problem}"
-        return f"the capture lacks {dropped} packets that came too fast" if dropped else None
+        if dropped:
+            return f"the capture lacks {dropped} packets that came too fast"
+        return None
 
     def _run(self) -> None:
         poll = select.poll()
@@ -89,7 +93,7 @@ class Capture:
             self._problem = error.strerror
 
     def _drain(self) -> None:
-        """Write packets until there is none.
+        """Write packets until the socket is empty.
 
         Raises:
             OSError: the file cannot be written.
@@ -113,7 +117,7 @@ class Capture:
             del self._pending[: os.write(self._file, self._pending)]
 
     def _dropped(self) -> int:
-        """How many packets did not fit into the socket's buffer, by the kernel's own count."""
+        """Return the kernel's count of packets that did not fit into the socket's buffer."""
         try:
             counts = self._packets.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         except OSError:

@@ -1,8 +1,8 @@
-"""Ports between the jail and this machine: twice a second, what listens in the jail is offered on
-this machine's loopback, and what was allowed of this machine's loopback is offered in the jail.
+"""Ports between the jail and this machine, compared twice a second.
 
-A port that both sides use belongs to each on its own side: the jail's programs reach their own
-server.
+Listeners in the jail are offered on this machine's loopback. Allowed ports of this machine's
+loopback are offered in the jail. A port that both sides use belongs to each on its own side: the
+jail's programs reach their own server.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Forwarded:
         self, uplink: Uplink, excluded: Collection[int], note: Callable[[str], None]
     ) -> None:
         self._uplink = uplink
+        # Ports of the proxy and its console, and those that `offer_host` listens on in the jail.
         self._excluded = set(excluded)
-        """Ours, or not to be had."""
         self._note = note
         self._selector = selectors.DefaultSelector()
         self._open: dict[int, list[socket.socket]] = {}
@@ -44,13 +44,14 @@ class Forwarded:
         self._selector.register(self._woken, selectors.EVENT_READ, None)
 
     def sync(self, listening: Mapping[int, str]) -> None:
-        """Offer what listens now, and no more what does not.
+        """Offer the ports that have listeners now, and close the others.
 
-        A port that cannot be had is asked for once.
+        A port that is taken is tried once.
         """
         wanted = {port for port in listening if port >= MIN_PORT and port not in self._excluded}
         for port in self._open.keys() - wanted - self._excluded:
             self._close(port)
+        # A refused port is tried again once its listener has gone and come back.
         self._refused &= wanted
         for port in sorted(wanted - self._open.keys() - self._refused):
             if len(self._open) >= MAX_FORWARDED:
@@ -76,7 +77,7 @@ class Forwarded:
         self._wake.send(b".")
 
     def close(self) -> None:
-        """Offer nothing any more."""
+        """Close all listeners."""
         for port in list(self._open):
             self._close(port)
         self._selector.close()
@@ -84,9 +85,7 @@ class Forwarded:
         self._woken.close()
 
     def offer_host(self, ports: Mapping[int, int]) -> None:
-        """The other direction, without address translation: listeners in the jail that lead to this
-        machine.
-        """
+        """Listen in the jail for ports of this machine, without address translation."""
         for inside, outside in ports.items():
             try:
                 listener = self._uplink.listen(inside)
@@ -110,7 +109,7 @@ class Forwarded:
                 relay(accepted, other)
 
     def _connect(self, host: str, port: int) -> socket.socket | None:
-        """[::] may turn out to be IPv6 alone."""
+        """Connect to a port of the jail. [::] may turn out to be IPv6 alone."""
         for address in (host, _OTHER[host]):
             with contextlib.suppress(ConfigError):
                 return self._uplink.connect(address, port)
@@ -133,7 +132,10 @@ def _connect_here(port: int) -> socket.socket | None:
 
 
 def _listen(port: int) -> list[socket.socket] | None:
-    """Listeners on both loopback addresses; None when IPv4's is taken. IPv6's may be missing."""
+    """Listen on both loopback addresses.
+
+    None if IPv4's is taken; IPv6's may be missing.
+    """
     opened: list[socket.socket] = []
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:
@@ -154,7 +156,7 @@ def _listen(port: int) -> list[socket.socket] | None:
 
 
 class HostPorts:
-    """Which ports of this machine's loopback the jail reaches, by address translation."""
+    """Ports of this machine's loopback that the jail reaches by address translation."""
 
     def __init__(self, uplink: Uplink, always: Mapping[int, int], allowed: Collection[int]) -> None:
         self._uplink = uplink
@@ -163,11 +165,11 @@ class HostPorts:
         self._current: dict[int, int] | None = None
 
     def sync(self, listening: Mapping[int, str]) -> None:
-        """Lead to what this machine listens on, except where the jail does itself."""
+        """Translate the ports on which this machine listens and the jail does not."""
         ours = loopback_listeners() if self._allowed else {}
-        wanted = {port: port for port in self._allowed if ours.get(port) == "127.0.0.1"} | dict(
-            self._always
-        )
+        # slirp4netns reaches 127.0.0.1 alone, so a server on ::1 cannot be offered.
+        wanted = {port: port for port in self._allowed if ours.get(port) == "127.0.0.1"}
+        wanted.update(self._always)
         wanted = {port: target for port, target in wanted.items() if port not in listening}
         if wanted != self._current:
             self._uplink.load_rules([(RESTORE, host_ports(wanted))])
@@ -175,7 +177,7 @@ class HostPorts:
 
 
 class PortWatch:
-    """Keeps both directions up to date on a thread of its own."""
+    """Thread that keeps both directions up to date."""
 
     def __init__(self, uplink: Uplink, forwarded: Forwarded, host: HostPorts | None) -> None:
         self._uplink = uplink
@@ -188,7 +190,7 @@ class PortWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close everything; returns once the thread has ended."""
+        """Close everything. Return once the thread has ended."""
         self._stop.set()
         if self._thread.is_alive():
             self._forwarded.wake()
@@ -203,6 +205,7 @@ class PortWatch:
                 self._forwarded.sync(listening)
                 self._forwarded.serve(POLL_S)
         except ConfigError:
-            return  # the uplink has ended, and the jail with it
+            # The uplink has ended, and the jail with it.
+            return
         finally:
             self._forwarded.close()

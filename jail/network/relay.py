@@ -1,4 +1,4 @@
-"""Carry bytes between two sockets, both ways, until both ends are done."""
+"""Relay of bytes between two sockets, both ways, until both ends are closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 def relay(one: socket.socket, other: socket.socket) -> None:
-    """Carry in the background; both sockets are closed at the end."""
+    """Relay in the background. Both sockets are closed at the end."""
     open_ways = [one, other]
     lock = threading.Lock()
 
@@ -18,6 +18,7 @@ def relay(one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK_BYTES):
                 target.sendall(data)
+        # One direction may end first: a client that has sent its request still reads.
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
         with lock:

@@ -1,9 +1,8 @@
-"""The packet filter of a jail, as text for iptables-restore. Pure.
+"""Packet filter of a jail, as text for iptables-restore. Pure.
 
-Out of the jail leads wg0 alone, and on it TCP and DNS: UDP to 443 is refused so that clients of
-HTTP/3 fall back to TCP, as is all other UDP, which nobody could read. On tap0 only the tunnel
-itself passes, by its mark, and connections to ports of the host's loopback that were allowed by
-name.
+Only wg0 leads out of the jail, with TCP and DNS. UDP is refused, because the proxy cannot read it;
+clients of HTTP/3 fall back to TCP. On tap0 only the tunnel's own packets pass, by their mark, and
+connections to ports of the host's loopback that were allowed by name.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _DNS_PORT = 53
 
 
 def filter_rules(*, tunnel_port: int, dns: str) -> str:
-    """IPv4: filter and address translation."""
+    """Return the IPv4 rules: filter and address translation."""
     lines = [
         "*filter",
         ":INPUT ACCEPT [0:0]",
@@ -54,7 +53,7 @@ def filter_rules(*, tunnel_port: int, dns: str) -> str:
 
 
 def filter_rules_6() -> str:
-    """IPv6: loopback alone."""
+    """Return the IPv6 rules: loopback alone."""
     lines = [
         "*filter",
         ":OUTPUT DROP [0:0]",
@@ -67,7 +66,7 @@ def filter_rules_6() -> str:
 
 
 def host_ports(ports: Mapping[int, int]) -> str:
-    """Replace which ports of the jail's loopback lead to which ports of the host's."""
+    """Return rules that map ports of the jail's loopback to ports of the host's."""
     lines = ["*nat", f":{HOST_CHAIN} - [0:0]"]
     lines += [
         f"-A {HOST_CHAIN} -p tcp --dport {inside} -j DNAT --to-destination {ENDPOINT}:{outside}"

@@ -1,4 +1,4 @@
-"""slirp4netns: the wire between the jail's tap0 and this machine's loopback, without privileges."""
+"""Wrapper of slirp4netns, which connects the jail's tap0 to the host's loopback unprivileged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_TIMEOUT_S, STOP_TIMEOUT_S = 10.0, 2.0
 
 
 class Slirp:
-    """A running slirp4netns. It ends when the launcher does, because that closes `--exit-fd`."""
+    """Running slirp4netns. It ends with the launcher, because that closes `--exit-fd`."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], ready: int, exit_end: int, log: Path
@@ -29,19 +29,16 @@ class Slirp:
     def start(cls, program: str, uplink_pid: int, state: Path) -> Slirp:
         """Start it for the namespaces of `uplink_pid`.
 
-        Its sockets are bound to a loopback address: even a process that broke out of the packet
-        filter could reach nothing but this machine through it.
+        Its sockets are bound to a loopback address. Even a process that broke out of the packet
+        filter could only reach this machine.
         """
         ready, ready_end = os.pipe()
         exit_fd, exit_end = os.pipe()
         log = state / LOG_NAME
+        # https://github.com/rootless-containers/slirp4netns/blob/master/slirp4netns.1.md
         options = [f"--mtu={TAP_MTU}", "--disable-dns", "--outbound-addr=127.0.0.1"]
-        options += [
-            "--enable-sandbox",
-            "--enable-seccomp",
-            f"--ready-fd={ready_end}",
-            f"--exit-fd={exit_fd}",
-        ]
+        options += ["--enable-sandbox", "--enable-seccomp"]
+        options += [f"--ready-fd={ready_end}", f"--exit-fd={exit_fd}"]
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(  # noqa: S603  # a tool found on PATH
@@ -79,7 +76,7 @@ class Slirp:
             )
 
     def stop(self) -> None:
-        """End it and collect it. May be called more than once."""
+        """End it and reap it. May be called more than once."""
         for descriptor in (self._ready, self._exit_end):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -95,5 +92,6 @@ class Slirp:
             lines = self._log.read_text(errors="replace").split("\n")
         except OSError:
             lines = []
+        # Its warnings about missing sandbox features come at every start.
         said = [line.strip() for line in lines if line.strip() and "WARNING" not in line]
         return " / ".join(said[-3:]) or "it said nothing"

@@ -1,6 +1,6 @@
-"""The launcher's side of the uplink: start it, give orders, wait for answers.
+"""Launcher's end of the uplink: starts it, sends orders, waits for replies.
 
-See jail/stages/uplink.py.
+The other end is jail/stages/uplink.py.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ _NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS, errno.ENO
 
 
 def stage_command(stage: str, *arguments: str) -> list[str]:
-    """The command line of a stage: standard library only, nothing of the user's Python set-up."""
+    """Return the command line of a stage."""
+    # -I and -S: nothing of the user's environment or site-packages may slow it down or break it.
     return [sys.executable, "-I", "-S", "-c", BOOT.format(stage=stage), str(ROOT), *arguments]
 
 
 class Uplink:
-    """The running process that owns the namespaces. Orders may come from several threads."""
+    """Running owner of the namespaces. Several threads may send orders."""
 
     def __init__(self, process: subprocess.Popen[bytes], end: socket.socket) -> None:
         self._process = process
@@ -43,9 +44,8 @@ class Uplink:
 
     @classmethod
     def start(cls, state: Path) -> Uplink:
-        """Start it; it makes the namespaces while the caller goes on.
-
-        It removes `state` at its end.
+        """Start it. It makes the namespaces while the caller goes on, and removes `state` at its
+        end.
         """
         ours, theirs = channel.pair()
         with theirs:
@@ -83,19 +83,21 @@ class Uplink:
         self.namespaces = (descriptors[0], descriptors[1])
 
     def open_tunnel(self, **order: Any) -> tuple[str, int | None]:
-        """Make wg0; returns the backend, and a TUN descriptor where our own client has to serve it.
+        """Make wg0. Return the backend, and a TUN descriptor if our own client must serve it.
 
         Raises:
             ConfigError: no backend works.
         """
         answer, descriptors = self._order("tunnel", **order)
-        return answer["backend"], descriptors[0] if descriptors else None
+        tun = descriptors[0] if descriptors else None
+        return answer["backend"], tun
 
     def configure(
         self, rules: RuleSet, *, tap: bool, tap_mtu: int = 0, udp_only_to: str | None = None
     ) -> None:
-        """Addresses, packet filter and routes; all or an error. `udp_only_to` stands in for a
-        filter of UDP.
+        """Set addresses, packet filter and routes: all or an error.
+
+        `udp_only_to` replaces a filter of UDP.
 
         Raises:
             ConfigError: the kernel or a tool refused.
@@ -107,13 +109,11 @@ class Uplink:
         self._order("rules", rules=rules)
 
     def listeners(self) -> dict[int, str]:
-        """Ports of the jail's loopback that have a listener, and the address at which each is
-        reached.
-        """
+        """Return ports of the jail's loopback that have a listener, with the address of each."""
         return {int(port): host for port, host in self._order("listeners")[0]["ports"].items()}
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """A connection to a port of the jail's loopback.
+        """Connect to a port of the jail's loopback.
 
         Raises:
             ConfigError: nothing listens there.
@@ -121,7 +121,7 @@ class Uplink:
         return socket.socket(fileno=self._order("connect", host=host, port=port)[1][0])
 
     def listen(self, port: int) -> socket.socket:
-        """A listening socket on the jail's loopback.
+        """Listen on the jail's loopback.
 
         Raises:
             ConfigError: the port is taken inside the jail.
@@ -129,17 +129,18 @@ class Uplink:
         return socket.socket(fileno=self._order("listen", port=port)[1][0])
 
     def packets(self) -> socket.socket:
-        """A packet socket of wg0 (AF_PACKET, SOCK_DGRAM): every packet of the tunnel in clear, both
-        directions.
+        """Open a packet socket on wg0 (AF_PACKET, SOCK_DGRAM).
+
+        It sees every packet of the tunnel in clear, both directions.
         """
         return socket.socket(fileno=self._order("packets")[1][0])
 
     def end_all(self, grace_s: float) -> int:
-        """End every process of the jail that still runs; returns their number."""
+        """End all processes of the jail that still run. Return their number."""
         return int(self._order("end", grace_s=grace_s)[0]["ended"])
 
     def stop(self) -> None:
-        """Let it end what is left and go. May be called more than once."""
+        """Let it end the other processes and exit. May be called more than once."""
         self._end.close()
         for descriptor in self.namespaces:
             if descriptor >= 0:

@@ -1,15 +1,16 @@
-"""What runs inside the namespaces: two small processes of the standard library alone, which start
-in 20 ms.
+"""Stages: small programs of the standard library alone that run inside the namespaces.
 
-uplink   owns user, network and mount namespace: tunnel, addresses, routes, packet filter; ends what
-is left over cell     joins them, hides what the command must not reach, gives up every right, and
-becomes the command channel  messages between launcher and stages, with descriptors kernel   system
-calls that Python has no function for netlink  links, addresses and routes without the `ip` tool
-tunnel   the WireGuard interface: kernel, wireguard-go, or a TUN device for our own client census
-which processes belong to the jail
+They start in 20 ms, as `python -I -S -c BOOT ROOT FD …`: nothing of the user's environment or
+site-packages is imported.
 
-They run as `python -I -S -c BOOT ROOT FD …`: nothing of the user's environment or site-packages is
-imported.
+uplink     owns user, network and mount namespace; ends every process that is left
+cell       joins them, hides folders, gives up every right, and becomes the command
+channel    messages between launcher and stages, with descriptors
+kernel     system calls that Python has no function for
+netlink    links, addresses and routes without the `ip` tool
+tunnel     the WireGuard interface: kernel, wireguard-go, or a TUN device for our own client
+census     processes of the jail
+listeners  TCP ports that have listeners
 """
 
 from __future__ import annotations

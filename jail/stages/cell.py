@@ -1,10 +1,9 @@
-"""The command's process: joins the namespaces, hides what must not be reached, gives up every
-right, and executes.
+"""The command's process: joins the namespaces, hides folders, drops all rights, executes.
 
 It is a child of the launcher, in its session and process group, so that terminal, job control and
-exit status are the command's own. What it is told comes in one message, `Orders` in jail/cell.py;
-`{"ready": true}` goes back, and after the launcher's `{"go": true}` either the channel closes,
-because the command runs, or an `errno` comes.
+exit status are the command's own. Its orders come in one message, `Orders` in jail/cell.py. It
+replies `{"ready": true}`. After the launcher's `{"go": true}` either the channel closes, because
+the command runs, or an `errno` comes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from jail.stages import channel, kernel
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: descriptor of the channel, then the command."""
+    """Run the stage. Arguments: descriptor of the channel, then the command."""
     end = socket.socket(fileno=int(arguments[0]))
     os.set_inheritable(end.fileno(), False)
     kernel.default_interrupt()
@@ -39,20 +38,25 @@ def main(arguments: list[str]) -> None:
 
 
 def _enter(orders: dict[str, Any], namespaces: list[int]) -> None:
-    """Steps: 1 the namespaces, 2 an own view of the files, 3 the caller's identity, 4 no rights, 5
-    a lifeline.
+    """Join the namespaces and give up all rights.
+
+    Steps: 1 the namespaces, 2 an own view of the files, 3 the caller's identity, 4 no rights, 5 a
+    lifeline.
     """
     uid, gid = os.getuid(), os.getgid()
     user, net = namespaces
+    # The user namespace comes first: only its root may join the others.
     os.setns(user, os.CLONE_NEWUSER)
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     os.setns(net, os.CLONE_NEWNET)
     for descriptor in namespaces:
         os.close(descriptor)
+    # The command's mounts must not reach the host, but the host's later ones reach the command.
     os.unshare(os.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     _arrange(orders)
+    # In a namespace below, the command has its own user id and no right over the mounts above.
     os.unshare(os.CLONE_NEWUSER)
     kernel.write_maps(uid, 0, gid, 0)
     kernel.give_up_rights()
@@ -60,7 +64,8 @@ def _enter(orders: dict[str, Any], namespaces: list[int]) -> None:
 
 
 def _arrange(orders: dict[str, Any]) -> None:
-    """Hide folders behind empty ones, then show single files in place of others."""
+    """Hide folders behind empty ones, then bind single files over others."""
+    # Sources may lie in folders that are hidden next.
     shown = [(_open_path(source), target) for source, target in orders["shown"]]
     for folder in orders["covered"]:
         kernel.cover(folder)
@@ -70,16 +75,14 @@ def _arrange(orders: dict[str, Any]) -> None:
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
         kernel.bind(f"/proc/self/fd/{descriptor}", target)
         os.close(descriptor)
+    # Read-only only now: the mount points of shown files had to be made inside.
+    flags = kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
     for folder in orders["covered"]:
-        kernel.mount(
-            "",
-            folder,
-            flags=kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV,
-        )
+        kernel.mount("", folder, flags=flags)
 
 
 def _open_path(path: str) -> int:
-    """Held open before anything is hidden."""
+    """Open a path before anything is hidden."""
     return os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 

@@ -1,8 +1,7 @@
-"""Which processes belong to the jail: those whose user namespace stems from ours. There is no way
-out of one.
+"""Processes of the jail: those whose user namespace descends from ours.
 
-In ours itself are this process, the tunnel's client, and slirp4netns, which joins it for its
-sandbox.
+There is no way out of one. In ours itself are this process, the tunnel's client, and slirp4netns,
+which joins it for its sandbox.
 """
 
 from __future__ import annotations
@@ -21,9 +20,7 @@ _PAUSE_S = 0.02
 
 
 def end_all(grace_s: float) -> int:
-    """Ask every process of the jail to end, kill it after the grace; returns how many there
-    were.
-    """
+    """Ask every process of the jail to end, kill it after the grace. Return their number."""
     found = members()
     number = len(found)
     _signal(found, signal.SIGTERM)
@@ -41,7 +38,7 @@ def end_all(grace_s: float) -> int:
 
 
 def members() -> list[int]:
-    """The living processes of the jail."""
+    """Return the living processes of the jail."""
     ours = os.stat("/proc/self/ns/user").st_ino
     known: dict[int, bool] = {ours: False}
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -60,7 +57,7 @@ def _belongs(pid: int, ours: int, known: dict[int, bool]) -> bool:
 
 
 def _stems_from(path: str, ours: int) -> bool:
-    """Walk up from a namespace; the kernel refuses to show what does not lie below ours."""
+    """Walk up from a namespace. The kernel refuses to show what does not lie below ours."""
     opened = [os.open(path, os.O_RDONLY | os.O_CLOEXEC)]
     try:
         while os.fstat(opened[-1]).st_ino != ours:

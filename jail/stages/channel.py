@@ -11,7 +11,7 @@ _MAX_DESCRIPTORS = 4
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that keep the boundaries of messages."""
+    """Make two ends that keep the boundaries of messages."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
@@ -25,8 +25,9 @@ def send(end: socket.socket, message: dict[str, Any], descriptors: tuple[int, ..
 
 
 def receive(end: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """The next message and its descriptors, which are not inherited; None when the other end is
-    gone.
+    """Return the next message and its descriptors, or None if the other end is closed.
+
+    The descriptors are not inherited.
     """
     try:
         packet, descriptors, _, _ = socket.recv_fds(

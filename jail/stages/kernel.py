@@ -15,6 +15,12 @@ _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
+# ST_* of statvfs(3) and the MS_* of mount(2) that sets it.
+_ACCESS_TIMES = (
+    (os.ST_NOATIME, 0x400),
+    (os.ST_NODIRATIME, 0x800),
+    (os.ST_RELATIME, 0x200000),
+)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -26,19 +32,21 @@ def _check(result: int, what: str) -> None:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Be killed when the thread that made this process ends. To repeat after every change of
-    credentials.
+    """Ask to be killed when the thread that made this process ends.
+
+    Repeat it after every change of credentials.
 
     Raises:
         ProcessLookupError: the parent is gone already.
     """
     _check(_libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl PDEATHSIG")
+    # The parent may have ended before the call; then no signal will come.
     if os.getppid() != parent_pid:
         raise ProcessLookupError("the launcher is gone")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2).
+    """Call mount(2).
 
     Raises:
         OSError: the kernel refused; the message names the target.
@@ -66,12 +74,9 @@ def _locked_flags(path: str) -> int:
     flags = os.statvfs(path).f_flag
     # ST_* of statvfs(3) have the values of MS_* for these, except for the times of access.
     kept = flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for seen, wanted in (
-        (os.ST_NOATIME, 0x400),
-        (os.ST_NODIRATIME, 0x800),
-        (os.ST_RELATIME, 0x200000),
-    ):
-        kept |= wanted if flags & seen else 0
+    for st_flag, ms_flag in _ACCESS_TIMES:
+        if flags & st_flag:
+            kept |= ms_flag
     return kept
 
 
@@ -82,6 +87,8 @@ def cover(target: str, *, size: str = "64k") -> None:
 
 def write_maps(inside_uid: int, outside_uid: int, inside_gid: int, outside_gid: int) -> None:
     """Map one user and one group of a user namespace that was just made."""
+    # Without privileges, a group may only be mapped after setgroups was given up:
+    # user_namespaces(7).
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{inside_uid} {outside_uid} 1"),
@@ -92,9 +99,11 @@ def write_maps(inside_uid: int, outside_uid: int, inside_gid: int, outside_gid: 
 
 
 def give_up_rights() -> None:
-    """No capability, none to be had by running something: empty sets, empty bounding set, no new
-    privileges.
+    """Drop all capabilities, and the ways to get any.
+
+    Empty sets, empty bounding set, no new privileges.
     """
+    # From here on, no program with set-user-id gives a right back.
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl NO_NEW_PRIVS")
     with open(_LAST_CAPABILITY) as file:
         last = int(file.read())
@@ -106,14 +115,12 @@ def give_up_rights() -> None:
 
 
 def default_interrupt() -> None:
-    """Ctrl-C ends this process without a traceback, unless whoever started the launcher
-    ignores it.
-    """
+    """Let Ctrl-C end this process without a traceback, unless the launcher ignores it."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def default_pipe() -> None:
-    """Python ignores these, and a command would inherit that."""
+    """Restore the signals that Python ignores, because a command would inherit that."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)

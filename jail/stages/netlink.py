@@ -6,14 +6,10 @@ import os
 import socket
 import struct
 
+# Constants of <linux/rtnetlink.h>, <linux/netlink.h>, <linux/if_link.h>, <linux/fib_rules.h>.
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_NEWRULE = 16, 20, 24, 32
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = (
-    0x1,
-    0x4,
-    0x100,
-    0x200,
-    0x400,
-)
+_NLM_F_REQUEST, _NLM_F_ACK = 0x1, 0x4
+_NLM_F_REPLACE, _NLM_F_EXCL, _NLM_F_CREATE = 0x100, 0x200, 0x400
 _NLMSG_ERROR = 2
 _IFF_UP = 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 4, 18, 1
@@ -23,6 +19,7 @@ _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_LINK, _RTN_UNICAST = 254, 4, 253, 1
 _FRA_DST, _FRA_PRIORITY, _FRA_IP_PROTO, _FRA_DPORT_RANGE = 1, 6, 22, 24
 _FR_ACT_TO_TBL, _FR_ACT_UNREACHABLE = 1, 7
 _HEADER = struct.Struct("=IHHII")
+_RTMSG = struct.Struct("=BBBBBBBBI")
 
 
 def add_link(name: str, kind: str) -> None:
@@ -57,59 +54,53 @@ def add_address(name: str, address: str, prefix: int) -> None:
 
 
 def default_route(name: str) -> None:
-    """Send everything that has no nearer route to an interface.
+    """Route everything without a nearer route to an interface.
 
     Its connections acknowledge at once: mitmproxy's TCP stack waits for that (Nagle), and a delayed
     one costs 40 ms.
     """
-    body = struct.pack(
-        "=BBBBBBBBI",
-        socket.AF_INET,
-        0,
-        0,
-        0,
-        _RT_TABLE_MAIN,
-        _RTPROT_STATIC,
-        _RT_SCOPE_LINK,
-        _RTN_UNICAST,
-        0,
-    )
+    # struct rtmsg: family, prefixes of destination and source, TOS, table, origin, scope, type.
+    kinds = _RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_LINK, _RTN_UNICAST
+    body = _RTMSG.pack(socket.AF_INET, 0, 0, 0, *kinds, 0)
     body += _attribute(_RTA_OIF, struct.pack("=I", socket.if_nametoindex(name)))
-    body += _attribute(_RTA_METRICS, _attribute(_RTAX_QUICKACK, struct.pack("=I", 1)))
+    quickack = _attribute(_RTAX_QUICKACK, struct.pack("=I", 1))
+    body += _attribute(_RTA_METRICS, quickack)
     _ask(_RTM_NEWROUTE, _NLM_F_CREATE | _NLM_F_REPLACE, body)
 
 
 def udp_only_to(address: str, port: int) -> None:
-    """Let UDP find no way but to one port of one host; the loopback is not concerned."""
+    """Route UDP to one port of one host only. The loopback is not affected."""
+    # Rules are tried by priority: 0 is the table of local addresses, 32766 the main table.
     udp = _attribute(_FRA_IP_PROTO, bytes([socket.IPPROTO_UDP]))
-    only = _attribute(_FRA_DST, socket.inet_aton(address)) + _attribute(
-        _FRA_DPORT_RANGE, struct.pack("=HH", port, port)
-    )
-    _add_rule(100, 32, _RT_TABLE_MAIN, _FR_ACT_TO_TBL, udp + only)
+    host = _attribute(_FRA_DST, socket.inet_aton(address))
+    ports = _attribute(_FRA_DPORT_RANGE, struct.pack("=HH", port, port))
+    _add_rule(100, 32, _RT_TABLE_MAIN, _FR_ACT_TO_TBL, udp + host + ports)
     _add_rule(101, 0, 0, _FR_ACT_UNREACHABLE, udp)
 
 
 def _add_rule(priority: int, prefix: int, table: int, action: int, match: bytes) -> None:
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, prefix, 0, 0, table, 0, 0, action, 0)
+    # struct fib_rule_hdr has the shape of rtmsg, with the action where the route's type is.
+    body = _RTMSG.pack(socket.AF_INET, prefix, 0, 0, table, 0, 0, action, 0)
     body += _attribute(_FRA_PRIORITY, struct.pack("=I", priority)) + match
     _ask(_RTM_NEWRULE, _NLM_F_CREATE | _NLM_F_EXCL, body)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
+    # Attributes are aligned to four bytes; the length excludes the padding.
     padding = b"\0" * (-len(value) % 4)
     return struct.pack("=HH", len(value) + 4, kind) + value + padding
 
 
 def _ask(kind: int, flags: int, body: bytes) -> None:
-    """Send one request and wait for the kernel's word on it."""
+    """Send one request and wait for the kernel's acknowledgement."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.bind((0, 0))
-        header = _HEADER.pack(
-            _HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_ACK | flags, 1, 0
-        )
+        flags |= _NLM_F_REQUEST | _NLM_F_ACK
+        header = _HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0)
         netlink.send(header + body)
         reply = netlink.recv(65536)
     _, reply_kind, _, _, _ = _HEADER.unpack_from(reply)
+    # An acknowledgement is an error message with the code 0; codes are negative.
     code = -struct.unpack_from("=i", reply, _HEADER.size)[0]
     if reply_kind == _NLMSG_ERROR and code:
         raise OSError(code, f"netlink request {kind}: {os.strerror(code)}")

@@ -1,5 +1,4 @@
-"""The interface wg0: the kernel's WireGuard, wireguard-go, or a plain TUN device that our own
-client serves.
+"""Interface wg0: the kernel's WireGuard, wireguard-go, or a TUN device for our own client.
 
 Packets of the tunnel carry a mark that only the owner of the namespace can set, so the filter lets
 nothing else reach the endpoint. 10.0.2.2 is this machine's loopback as slirp4netns shows it.
@@ -29,7 +28,7 @@ _NO_SUCH_KIND = (errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL)
 
 
 class TunnelError(Exception):
-    """The interface cannot be made; the text says why."""
+    """The interface cannot be made. The message has the reason."""
 
 
 def open_tunnel(order: dict[str, Any]) -> tuple[str, int | None, int | None]:
@@ -60,12 +59,13 @@ def open_tunnel(order: dict[str, Any]) -> tuple[str, int | None, int | None]:
 
 
 def _kernel_problem(tools: dict[str, str]) -> str | None:
-    """Why the kernel's WireGuard cannot be used; None: the interface is there."""
+    """Make the interface with the kernel. Return the reason if it cannot, else None."""
     if "wg" not in tools:
         return "the kernel's WireGuard needs the tool wg (package wireguard-tools)"
     try:
         netlink.add_link(LINK, "wireguard")
     except OSError as error:
+        # Old kernels and containers without the module answer in several ways.
         if error.errno not in _NO_SUCH_KIND and error.errno != errno.EPERM:
             raise
         return "this kernel has no WireGuard"
@@ -73,18 +73,10 @@ def _kernel_problem(tools: dict[str, str]) -> str | None:
 
 
 def _configure_by_tool(wg: str, order: dict[str, Any]) -> None:
-    command = [
-        wg,
-        "set",
-        LINK,
-        "fwmark",
-        hex(MARK),
-        "private-key",
-        "/dev/stdin",
-        "peer",
-        order["peer_public_key"],
-    ]
-    command += ["allowed-ips", "0.0.0.0/0", "endpoint", f"{ENDPOINT}:{order['port']}"]
+    # The private key comes by standard input, because every user can read a command line.
+    command = [wg, "set", LINK, "fwmark", hex(MARK), "private-key", "/dev/stdin"]
+    command += ["peer", order["peer_public_key"], "allowed-ips", "0.0.0.0/0"]
+    command += ["endpoint", f"{ENDPOINT}:{order['port']}"]
     key = order["private_key"] + "\n"
     done = subprocess.run(  # noqa: S603  # a tool found on PATH by the launcher
         command, input=key, text=True, capture_output=True, timeout=_TOOL_TIMEOUT_S, check=False
@@ -94,7 +86,7 @@ def _configure_by_tool(wg: str, order: dict[str, Any]) -> None:
 
 
 def _start_wireguard_go(order: dict[str, Any]) -> int:
-    """Run it in the foreground as our child, and hand it the keys over its control socket."""
+    """Run wireguard-go in the foreground as our child; send its keys over the control socket."""
     program = order["tools"].get("wireguard-go")
     if program is None:
         raise TunnelError("wireguard-go is not installed")
@@ -116,7 +108,7 @@ def _start_wireguard_go(order: dict[str, Any]) -> int:
 
 
 def _connect(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
-    """Connect as soon as wireguard-go listens; for a moment its socket is there and refuses."""
+    """Connect as soon as wireguard-go listens. For a moment its socket exists and refuses."""
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
@@ -134,7 +126,7 @@ def _connect(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
 
 
 def _configure_by_socket(control: socket.socket, order: dict[str, Any]) -> None:
-    """The configuration protocol of https://www.wireguard.com/xplatform/: keys in hexadecimal."""
+    """Configure by the protocol of https://www.wireguard.com/xplatform/. Keys are hexadecimal."""
     lines = [
         "set=1",
         f"private_key={_hexadecimal(order['private_key'])}",
@@ -151,7 +143,7 @@ def _configure_by_socket(control: socket.socket, order: dict[str, Any]) -> None:
 
 
 def open_tun() -> int:
-    """A TUN device that lives as long as its descriptor is open."""
+    """Open a TUN device that lives as long as its descriptor."""
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     request = struct.pack("16sH22x", LINK.encode(), _IFF_TUN | _IFF_NO_PI)
     fcntl.ioctl(descriptor, _TUNSETIFF, request)

@@ -1,8 +1,9 @@
-"""Owner of the namespaces. Serves the launcher's orders one by one; when the launcher is gone,
-however it went, every process of the jail is ended, the state folder removed, and with this process
-the namespaces go.
+"""Owner of the namespaces. Serves the launcher's orders one by one.
 
-Orders (`op`) and answers; every answer may be `{"error": sentence}` instead:
+When the launcher has ended, for any reason, it ends every process of the jail and removes the state
+folder. The namespaces end with it.
+
+Orders (`op`) and replies; each reply may be `{"error": sentence}` instead:
 
 tunnel     make wg0 -> {"backend"}, with the TUN device's descriptor for our own client
 configure  addresses, routes, packet filter -> {}
@@ -36,7 +37,7 @@ Answer = tuple[dict[str, Any], tuple[int, ...]]
 
 
 class Uplink:
-    """The namespaces' owner."""
+    """Owner of the namespaces."""
 
     def __init__(self, end: socket.socket, states: int, state: str) -> None:
         self._end = end
@@ -56,7 +57,7 @@ class Uplink:
         }
 
     def serve(self) -> None:
-        """Answer until the launcher is gone."""
+        """Serve orders until the launcher has ended."""
         while (received := channel.receive(self._end)) is not None:
             answer, descriptors = self._answer(received[0])
             try:
@@ -68,10 +69,10 @@ class Uplink:
                     os.close(descriptor)
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """End every process and remove everything of the jail."""
         census.end_all(_GRACE_AFTER_LAUNCHER_S)
         if self._helper:
-            # Collected here: in a container nobody else may do it.
+            # Reaped here: in a container no init process may do it.
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self._helper, signal.SIGKILL)
                 os.waitpid(self._helper, 0)
@@ -89,11 +90,13 @@ class Uplink:
         return {"backend": backend}, () if tun is None else (tun,)
 
     def _configure(self, order: dict[str, Any]) -> Answer:
-        """Addresses, then the filter, and the way out last."""
+        """Set addresses, then the filter, and the way out last."""
         netlink.set_up("lo")
         netlink.add_address(tunnel.LINK, WG_ADDRESS, 32)
+        # Lets address translation send packets of 127.0.0.0/8 out of tap0.
         _set("net/ipv4/conf/all/route_localnet", "1")
-        _close_ipv6([tunnel.LINK, *([TAP] if order["tap"] else [])])
+        links = [tunnel.LINK, TAP] if order["tap"] else [tunnel.LINK]
+        _close_ipv6(links)
         self._rules(order)
         if order["udp_only_to"] is not None:
             netlink.udp_only_to(order["udp_only_to"], _DNS_PORT)
@@ -113,9 +116,9 @@ class Uplink:
         return {"ports": listeners.loopback_listeners()}, ()
 
     def _connect(self, order: dict[str, Any]) -> Answer:
-        connection = socket.create_connection(
-            (order["host"], order["port"]), timeout=_CONNECT_TIMEOUT_S
-        )
+        address = (order["host"], order["port"])
+        connection = socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S)
+        # The descriptor goes to the launcher, whose relay blocks.
         connection.settimeout(None)
         return {}, (connection.detach(),)
 
@@ -133,7 +136,10 @@ class Uplink:
 
 
 def _close_ipv6(links: list[str]) -> None:
-    """Only lo keeps ::1, which servers of Node need; a kernel without IPv6 needs nothing."""
+    """Close IPv6, except ::1 on lo, which servers of Node need.
+
+    A kernel without IPv6 needs nothing.
+    """
     if os.path.isdir("/proc/sys/net/ipv6"):
         for link in links:
             _set(f"net/ipv6/conf/{link}/disable_ipv6", "1")
@@ -145,7 +151,10 @@ def _set(name: str, value: str) -> None:
 
 
 def _restore(name: str, path: str, text: str) -> None:
-    """Load rules in one transaction. The program has many names, and does what it is called."""
+    """Load rules in one transaction.
+
+    The program has many names, and acts by the one it is called by.
+    """
     done = subprocess.run(  # noqa: S603  # a tool found on PATH by the launcher
         [name, "--noflush"],
         executable=path,
@@ -160,9 +169,10 @@ def _restore(name: str, path: str, text: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: descriptor of the channel, state folder."""
+    """Run the stage. Arguments: descriptor of the channel, state folder."""
     end = socket.socket(fileno=int(arguments[0]))
     os.set_inheritable(end.fileno(), False)
+    # It outlives the command and ends with the launcher, by the closed channel.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     uid, gid = os.getuid(), os.getgid()
@@ -178,10 +188,9 @@ def main(arguments: list[str]) -> None:
     except OSError as error:
         channel.send(end, {"error": str(error), "errno": error.errno})
         return
-    namespaces = tuple(
-        os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("user", "net")
-    )
-    channel.send(end, {"ready": True}, namespaces)
+    user = os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    channel.send(end, {"ready": True}, (user, net))
     uplink = Uplink(end, states, os.path.basename(arguments[1]))
     try:
         uplink.serve()

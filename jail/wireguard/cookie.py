@@ -1,9 +1,8 @@
-"""The two MACs of a handshake message, and the cookie that a loaded server asks for: WireGuard
-paper, section 5.4.4 ff.
+"""MACs of a handshake message, and the cookie that a loaded server asks for.
 
-mitmproxy's server counts handshakes and never forgets: after ten in its life it answers each
-further one with a cookie reply first. A jail that rekeys for twenty minutes gets there, so this is
-no rare path.
+WireGuard paper, section 5.4.4 ff. mitmproxy's server counts handshakes and never forgets: after ten
+in its life it answers each further one with a cookie reply first. A jail that rekeys for twenty
+minutes gets there, so this is no rare path.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _NO_MAC = bytes(16)
 
 
 class Macs:
-    """Seals our handshake messages for the peer, and checks those of the peer."""
+    """Sealer of our handshake messages, and checker of the peer's."""
 
     def __init__(self, public_key: bytes, peer_public_key: bytes) -> None:
         self._our_mac1_key = digest(_LABEL_MAC1, public_key)
@@ -34,9 +33,11 @@ class Macs:
         self._cookie: tuple[bytes, float] | None = None
 
     def sealed(self, message: bytes, now: float) -> bytes:
-        """The message with both MACs; the second is zero unless a cookie of the last two minutes is
-        known.
+        """Return the message with both MACs.
+
+        The second one is zero unless a cookie of the last two minutes is known.
         """
+        # A cookie reply is bound to the first MAC of the message that it replies to.
         first = self._sent_mac1 = mac(self._mac1_key, message)
         second = _NO_MAC
         if self._cookie is not None and now - self._cookie[1] < COOKIE_LIFE_S:
@@ -47,14 +48,14 @@ class Macs:
         """Accept a message from the peer by its first MAC.
 
         Raises:
-            HandshakeError: whoever made it does not know our public key.
+            HandshakeError: its sender does not know our public key.
         """
         body, first = message[:-MACS_BYTES], message[-MACS_BYTES:-16]
         if not hmac.compare_digest(mac(self._our_mac1_key, body), first):
             raise HandshakeError("the first MAC is wrong")
 
     def take_cookie(self, reply: bytes, now: float) -> None:
-        """Remember the cookie of a reply of 64 bytes to our last message.
+        """Store the cookie of a reply of 64 bytes to our last message.
 
         Raises:
             HandshakeError: it answers another message, or was not made by the peer.
@@ -68,17 +69,16 @@ class Macs:
 
 
 def _extended(key: bytes, nonce: bytes) -> tuple[bytes, bytes]:
-    """XChaCha20 (draft-irtf-cfrg-xchacha-03): the key and nonce for ChaCha20 that 24 bytes of nonce
-    stand for.
+    """Return key and nonce for ChaCha20 that correspond to a key and 24 bytes of nonce.
 
-    HChaCha20 is a ChaCha20 block without its last step, the addition of the start state: what was
-    added is known, so it is subtracted again.
+    XChaCha20, draft-irtf-cfrg-xchacha-03. HChaCha20 is a ChaCha20 block without its last step, the
+    addition of the start state: what was added is known, so it is subtracted again.
     """
-    stream = Cipher(algorithms.ChaCha20(key, nonce[:16]), mode=None).encryptor().update(bytes(64))
-    block = struct.unpack("<16I", stream)
+    # The key stream over zeros is the block itself.
+    cipher = Cipher(algorithms.ChaCha20(key, nonce[:16]), mode=None)
+    block = struct.unpack("<16I", cipher.encryptor().update(bytes(64)))
+    # HChaCha20 uses words 0 to 3 and 12 to 15. They start as the constants and the nonce.
+    used = block[:4] + block[12:]
     start = struct.unpack("<4I", _CHACHA_CONSTANTS) + struct.unpack("<4I", nonce[:16])
-    words = [
-        (after - before) & 0xFFFFFFFF
-        for after, before in zip(block[:4] + block[12:], start, strict=True)
-    ]
+    words = [(after - before) & 0xFFFFFFFF for after, before in zip(used, start, strict=True)]
     return struct.pack("<8I", *words), bytes(4) + nonce[16:]

@@ -1,4 +1,4 @@
-"""The process that runs the tunnel: `python -I helper.py`, with a socket as its standard input.
+"""Process that runs the tunnel: `python -I helper.py`, with a socket as standard input.
 
 It takes one JSON line with a TUN descriptor beside it, and writes one JSON line: `{"ready": true}`
 or `{"error": …}`. It ends when the socket's other end is closed.

@@ -1,8 +1,8 @@
-"""The state machine of the tunnel: packets and datagrams in, packets and datagrams out. No
-descriptor, no clock.
+"""State machine of the tunnel: packets and datagrams in and out. No descriptor, no clock.
 
-It only initiates. mitmproxy's server answers; an initiation from its side (it has lost its keys) is
-ignored, because the next packet of ours, or the 15 s of silence after it, brings a new handshake.
+It only initiates. mitmproxy's server responds; an initiation from its side (it has lost its keys)
+is ignored, because the next packet of ours, or the 15 s of silence after it, brings a new
+handshake.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _IPV4_HEADER_BYTES = 20
 
 
 class Initiator:
-    """One tunnel to one server. `send` takes datagrams for it, `deliver` the packets that came out
-    of it.
+    """One tunnel to one server.
 
-    `now` is set by the caller before each batch: seconds of a clock that never goes back.
-    `on_handshake` is called with each initiation before it is sent, for the key log.
+    `send` takes datagrams for it, `deliver` the packets that came out of it. The caller sets `now`
+    before each batch: seconds of a clock that never goes back. `on_handshake` is called with each
+    initiation before it is sent, for the key log.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Initiator:
         )
 
     def start(self) -> None:
-        """Ask for keys before there is a packet, so that the first one does not wait."""
+        """Start a handshake before there is a packet, so that the first one does not wait."""
         self._initiate(again=False)
 
     def packet(self, packet: bytes) -> None:
@@ -95,7 +95,7 @@ class Initiator:
             self._want_keys()
 
     def datagram(self, datagram: bytes) -> None:
-        """Take a datagram from the server's address; whatever is malformed or forged is dropped."""
+        """Take a datagram from the server's address. Malformed and forged ones are dropped."""
         kind = int.from_bytes(datagram[:4], "little")
         if kind == TRANSPORT and len(datagram) >= HEADER_BYTES + TAG_BYTES:
             self._transport(datagram)
@@ -109,7 +109,7 @@ class Initiator:
             return
 
     def due_at(self) -> float | None:
-        """When `tick` has something to do, unless something comes before; None: not before that."""
+        """Return the time of the next `tick`, or None if nothing is due."""
         return self._timers.next()
 
     def tick(self) -> None:
@@ -129,12 +129,16 @@ class Initiator:
     def _transport(self, datagram: bytes) -> None:
         index = int.from_bytes(datagram[4:8], "little")
         session = self._current
+        # After a handshake, packets under the keys before it are still on their way.
         if session is None or session.local_index != index:
             session = self._previous
             if session is None or session.local_index != index:
                 return
         age_s = self.now - session.created_at
-        if age_s >= REJECT_AFTER_S or (packet := session.open(datagram)) is None:
+        if age_s >= REJECT_AFTER_S:
+            return
+        packet = session.open(datagram)
+        if packet is None:
             return
         self._timers.received(self.now, data=bool(packet))
         if session is self._current and age_s >= REKEY_WHEN_RECEIVING_S:
@@ -143,6 +147,7 @@ class Initiator:
             self._deliver_unpadded(packet)
 
     def _deliver_unpadded(self, packet: bytes) -> None:
+        # Packets are padded to 16 bytes before encryption; the IPv4 header has the true length.
         size_bytes = (packet[2] << 8) | packet[3]
         if size_bytes == len(packet):
             self._deliver(packet)
@@ -163,20 +168,18 @@ class Initiator:
             self._waiting.clear()
             self._timers.sent(self.now, data=True)
         else:
-            # the server may use the new keys only after it has heard something under them
+            # The server may use the new keys only after it has received a packet under them.
             self._keepalive()
 
     def _cookie(self, message: bytes) -> None:
-        """Use a cookie at the next attempt, as the paper says; at once when packets wait for the
-        keys.
+        """Store a cookie for the next attempt, or try at once if packets wait for the keys.
 
-        mitmproxy's server is not under load when it asks for one, and the five seconds would stall
-        the command. Once a series of attempts, so that no server can make us send in a loop.
+        The paper says the next attempt. mitmproxy's server is not under load when it asks for a
+        cookie, and the five seconds would stall the command. Once a series of attempts, so that no
+        server can make us send in a loop.
         """
-        if (
-            self._handshake is None
-            or int.from_bytes(message[4:8], "little") != self._handshake.local_index
-        ):
+        receiver = int.from_bytes(message[4:8], "little")
+        if self._handshake is None or receiver != self._handshake.local_index:
             return
         self._macs.take_cookie(message, self.now)
         if not self.is_up and not self._hurried:

@@ -1,6 +1,6 @@
-"""`wg.keylog`: what Wireshark needs to decrypt a capture of the tunnel.
+"""Key log for Wireshark (`wg.keylog`), to decrypt a capture of the tunnel.
 
-Transport keys follow from the ephemeral keys, so static keys alone decrypt no packet; that is why
+Transport keys follow from the ephemeral keys, so static keys alone decrypt no packet. That is why
 only this client, and neither the kernel nor `wireguard-go`, can write a log that works. The format
 is that of Wireshark's preference "wg.keylog_file": https://wiki.wireshark.org/WireGuard
 """
@@ -16,8 +16,9 @@ from jail.wireguard.peer import encode_key
 
 
 def handshake_logger(path: Path) -> Callable[[Handshake], None]:
-    """Appends each handshake's keys to the file, and never fails: a full disk must not cut a
-    tunnel.
+    """Return a function that appends a handshake's keys to the file.
+
+    It never fails: a full disk must not cut a tunnel.
     """
 
     def log(handshake: Handshake) -> None:
@@ -30,8 +31,9 @@ def handshake_logger(path: Path) -> Callable[[Handshake], None]:
 
 
 def handshake_lines(handshake: Handshake) -> str:
-    """Three lines; the static keys come first, because an ephemeral key belongs to the static keys
-    above it.
+    """Format a handshake as three lines.
+
+    The static keys come first, because an ephemeral key belongs to the static keys above it.
     """
     return "".join(
         f"{name} = {encode_key(key)}\n"

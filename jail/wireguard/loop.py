@@ -1,8 +1,7 @@
-"""Moves packets between a TUN descriptor and a UDP socket, in one thread, until it is told to stop.
+"""Event loop between a TUN descriptor and a UDP socket, in one thread.
 
-A packet costs two system calls and one cipher call; everything else is kept off its way. After each
-wait a descriptor is read until it is empty, or for a batch, so that neither direction starves the
-other.
+A packet costs two system calls and one cipher call. After each wait a descriptor is read until it
+is empty, or for a batch, so that neither direction starves the other.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from jail.wireguard.noise import Handshake, Keys
 from jail.wireguard.peer import Peer, decode_key
 
 SERVER_HOST = "127.0.0.1"
-MAX_PACKET_BYTES = (
-    2048  # the device's MTU is 1420, and so is mitmproxy's; 32 bytes more on the wire
-)
+# The device's MTU is 1420, and so is mitmproxy's. A packet has 32 bytes more on the wire.
+MAX_PACKET_BYTES = 2048
 BATCH_PACKETS = 64
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 _LOST = select.POLLERR | select.POLLHUP | select.POLLNVAL
@@ -36,13 +34,12 @@ def run_initiator(
     keylog: Path | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the tunnel until `stop` becomes readable or is closed at its other end, or the device is
-    gone.
+    """Run the tunnel until `stop` is readable or closed at its other end, or the device is gone.
 
     `tun` and `stop` stay open. `on_ready` is called once, after the first handshake.
 
     Raises:
-        ValueError: a key is none.
+        ValueError: a key is malformed.
         OSError: no socket can be made.
     """
     keys = Keys.from_raw(decode_key(peer.private_key), decode_key(peer.public_key))
@@ -50,13 +47,14 @@ def run_initiator(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.setblocking(False)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-        udp.connect((SERVER_HOST, peer.port))  # the kernel drops what others send
+        # Connected, so that the kernel drops datagrams of other senders.
+        udp.connect((SERVER_HOST, peer.port))
         log = handshake_logger(keylog) if keylog is not None else _no_log
         _Loop(tun, udp, keys, log).run(stop, on_ready)
 
 
 def _no_log(handshake: Handshake) -> None:
-    """Key logs are off."""
+    """Ignore a handshake while key logs are off."""
 
 
 class _Loop:
@@ -78,7 +76,8 @@ class _Loop:
         waits = True
         while True:
             due = engine.due_at()
-            ready = poll.poll(None if due is None else max((due - clock()) * 1000, 0))
+            timeout_ms = None if due is None else max((due - clock()) * 1000, 0)
+            ready = poll.poll(timeout_ms)
             engine.now = clock()
             for descriptor, event in ready:
                 if descriptor == stop or (descriptor == tun and event & _LOST):

@@ -1,4 +1,4 @@
-"""Whom to talk to, and with which keys."""
+"""Address and keys of a WireGuard server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The WireGuard server of a lease: a UDP port on 127.0.0.1, our private and its public key,
-    base64.
-    """
+    """WireGuard server of a lease: UDP port on 127.0.0.1, our private and its public key."""
 
     port: int
     private_key: str = field(repr=False)
@@ -21,7 +19,7 @@ class Peer:
 
 
 def decode_key(text: str) -> bytes:
-    """The 32 bytes of a key in WireGuard's base64.
+    """Decode a key in WireGuard's base64 into 32 bytes.
 
     Raises:
         ValueError: it is no base64, or of another length.
@@ -36,5 +34,5 @@ def decode_key(text: str) -> bytes:
 
 
 def encode_key(key: bytes) -> str:
-    """A key as WireGuard's tools write it."""
+    """Encode a key as WireGuard's tools write it."""
     return base64.b64encode(key).decode()

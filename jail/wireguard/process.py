@@ -1,6 +1,4 @@
-"""The launcher's side of the initiator: start the helper, hand over the device, wait for the
-handshake, stop it.
-"""
+"""Launcher's end of the initiator: starts the helper, sends the device, stops it."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ _SILENT = "the interceptor's WireGuard server does not answer; start it again wi
 
 
 class InitiatorProcess:
-    """A running helper.
+    """Running helper.
 
     `pid` is its process; `fileno()` becomes readable when it reports or has ended.
     """
@@ -36,7 +34,7 @@ class InitiatorProcess:
 
     @classmethod
     def start(cls) -> InitiatorProcess:
-        """Start the helper; it imports while the caller goes on.
+        """Start the helper. It imports while the caller goes on.
 
         Raises:
             ConfigError: the process cannot be started.
@@ -58,12 +56,13 @@ class InitiatorProcess:
         return cls(process, ours)
 
     def fileno(self) -> int:
-        """The descriptor to poll."""
+        """Return the descriptor to poll."""
         return self._channel.fileno()
 
-    def hand_over(self, tun: int, peer: Peer, *, keylog: Path | None = None) -> None:
-        """Give the helper a TUN descriptor and the keys; it starts the handshake. The caller may
-        close `tun` after it.
+    def connect(self, tun: int, peer: Peer, *, keylog: Path | None = None) -> None:
+        """Send the helper a TUN descriptor and the keys; it starts the handshake.
+
+        The caller may close `tun` afterwards.
 
         Raises:
             ConfigError: the helper has ended.
@@ -86,7 +85,7 @@ class InitiatorProcess:
             raise ConfigError(str(report["error"]))
 
     def stop(self) -> None:
-        """End the helper and collect it. May be called more than once."""
+        """End the helper and reap it. May be called more than once."""
         self._channel.close()
         try:
             self._process.wait(STOP_TIMEOUT_S)
@@ -95,7 +94,7 @@ class InitiatorProcess:
             self._process.wait()
 
     def _report(self, deadline: float) -> dict[str, Any]:
-        """The helper's next line."""
+        """Return the helper's next line."""
         line = b""
         while not line.endswith(b"\n"):
             self._channel.settimeout(max(deadline - time.monotonic(), 0.001))

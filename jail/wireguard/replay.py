@@ -1,6 +1,4 @@
-"""Which counters of a session were seen: a packet is accepted once, in any order within a
-window.
-"""
+"""Replay window: a packet's counter is accepted once, in any order within the window."""
 
 from __future__ import annotations
 
@@ -8,8 +6,9 @@ WINDOW = 8192
 
 
 class ReplayWindow:
-    """Counts forward, and remembers the gaps rather than what came: packets in order cost one
-    comparison.
+    """Window that stores the gaps, not the counters seen. Packets in order cost one comparison.
+
+    accept 0, 1, 4 → missing {2, 3}; accept 3 → missing {2}; accept 3 again → False
     """
 
     __slots__ = ("_missing", "next")
@@ -19,10 +18,10 @@ class ReplayWindow:
         self._missing: set[int] = set()
 
     def accept(self, counter: int) -> bool:
-        """True once per counter. False for a repeated one, and for one that is WINDOW or more
-        behind the newest.
+        """Return True once per counter.
 
-        Only counters of authentic packets may be asked about: each one moves the window.
+        False for a repeated one, and for one that is WINDOW or more behind the newest. Only
+        counters of authentic packets may be asked about: each one moves the window.
         """
         expected = self.next
         if counter == expected:

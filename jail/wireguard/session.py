@@ -1,7 +1,7 @@
 """Transport messages under one pair of keys: WireGuard paper, section 5.4.6.
 
 This is the path of every packet, so it does as little as it can: one cipher object a direction, no
-parsing beyond the counter, and None instead of an exception for whatever is to be dropped.
+parsing beyond the counter, and None instead of an exception for a packet to drop.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Session:
         self._seen = ReplayWindow()
 
     def seal(self, packet: bytes) -> bytes:
-        """The datagram for a packet, padded to 16 bytes; an empty packet is a keep-alive."""
+        """Return the datagram of a packet, padded to 16 bytes. An empty packet is a keep-alive."""
         counter = self.sent
         self.sent = counter + 1
         padded = packet + _PADDING[-len(packet) & 15]
@@ -55,8 +55,9 @@ class Session:
         )
 
     def open(self, datagram: bytes) -> bytes | None:
-        """The padded packet of a datagram of at least 32 bytes; None when it is forged, too old or
-        a repetition.
+        """Return the padded packet of a datagram of at least 32 bytes.
+
+        None if it is forged, too old or repeated.
         """
         counter = int.from_bytes(datagram[8:HEADER_BYTES], "little")
         if counter >= REJECT_AFTER_MESSAGES:

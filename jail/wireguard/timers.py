@@ -1,4 +1,4 @@
-"""When to send a keep-alive, ask for new keys, or forget old ones: WireGuard paper, section 6.
+"""Times for keep-alives, new keys and the end of old ones: WireGuard paper, section 6.
 
 Times are seconds of one clock that never goes back. None means that nothing is due.
 """
@@ -20,7 +20,7 @@ _JITTER_S = 0.333
 
 @dataclass(slots=True)
 class Timers:
-    """The clocks of a tunnel. What was due is taken off by whoever acts on it."""
+    """Clocks of a tunnel. The caller that acts on one resets it."""
 
     keepalive_at: float | None = None
     silence_at: float | None = None
@@ -29,32 +29,33 @@ class Timers:
     give_up_at: float = 0.0
 
     def sent(self, now: float, *, data: bool) -> None:
-        """A transport message went out; after data the peer must be heard of within 15 s."""
+        """Note a sent transport message. After data the peer must respond within 15 s."""
         self.keepalive_at = None
         if data and self.silence_at is None:
             self.silence_at = now + KEEPALIVE_S + REKEY_TIMEOUT_S
 
     def received(self, now: float, *, data: bool) -> None:
-        """An authentic transport message came; data is confirmed by a keep-alive when nothing else
-        goes out.
+        """Note an authentic transport message.
+
+        Data is confirmed by a keep-alive if nothing else is sent.
         """
         self.silence_at = None
         if data and self.keepalive_at is None:
             self.keepalive_at = now + KEEPALIVE_S
 
     def initiated(self, now: float, *, again: bool) -> None:
-        """A handshake was asked for: first of a series of attempts, or once more."""
+        """Note a handshake request: the first of a series of attempts, or a further one."""
         if not again:
             self.give_up_at = now + REKEY_ATTEMPT_S
         self.retry_at = now + REKEY_TIMEOUT_S + random.uniform(0, _JITTER_S)  # noqa: S311  # no secret: spreads retries
         self.silence_at = None
 
     def completed(self, now: float) -> None:
-        """A handshake is complete: there are new keys, to be forgotten when nobody renews them."""
+        """Note a complete handshake. Its keys are forgotten if they are not renewed."""
         self.retry_at = self.silence_at = None
         self.forget_at = now + FORGET_AFTER_S
 
     def next(self) -> float | None:
-        """The earliest time at which something is due."""
+        """Return the earliest time at which something is due."""
         clocks = (self.keepalive_at, self.silence_at, self.retry_at, self.forget_at)
         return min((at for at in clocks if at is not None), default=None)

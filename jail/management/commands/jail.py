@@ -1,4 +1,4 @@
-"""Run a command and capture everything it sends.
+"""Command that runs a program in a jail (`ccproxy jail`).
 
 `manage.py` and `ccproxy` run it before Django is loaded; this is for `call_command` and for
 Django's list of commands.

@@ -1,4 +1,4 @@
-"""What the jail needs of this machine: status, doctor.
+"""Command that reports on namespaces and jails (`ccproxy namespace`).
 
 `manage.py` and `ccproxy` run it before Django is loaded; this is for `call_command` and for
 Django's list of commands.

@@ -1,4 +1,4 @@
-"""Run a command whose SDKs talk to the proxy (`ccproxy run`)."""
+"""Command that runs a program with SDKs pointed at the proxy (`ccproxy run`)."""
 
 from __future__ import annotations
 

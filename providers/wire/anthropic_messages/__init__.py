@@ -1,0 +1,3 @@
+"""Wire format of Anthropic Messages."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Neutral types, the interface of a wire format, JSON and server-sent events."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Wire format of OpenAI Responses."""
+
+from __future__ import annotations

@@ -130,7 +130,7 @@ async def test_the_helper_process_carries_packets_and_ends() -> None:
         helper = InitiatorProcess.start()
         tun, inside = tun_pair()
         with tun, inside:
-            helper.hand_over(tun.fileno(), peer)
+            helper.connect(tun.fileno(), peer)
             await asyncio.to_thread(helper.wait_ready)
             assert await asyncio.to_thread(asked, inside, b"hello") == b"HELLO"
             assert (
@@ -150,7 +150,7 @@ async def test_the_helper_ends_with_its_launcher() -> None:
         helper = InitiatorProcess.start()
         tun, inside = tun_pair()
         with tun, inside:
-            helper.hand_over(tun.fileno(), peer)
+            helper.connect(tun.fileno(), peer)
             await asyncio.to_thread(helper.wait_ready)
             helper._channel.close()
             assert await asyncio.to_thread(helper._process.wait, 10) == 0
@@ -161,7 +161,7 @@ async def test_the_helper_ends_with_the_device() -> None:
     async with server() as peer:
         helper = InitiatorProcess.start()
         tun, inside = tun_pair()
-        helper.hand_over(tun.fileno(), peer)
+        helper.connect(tun.fileno(), peer)
         await asyncio.to_thread(helper.wait_ready)
         tun.close()
         inside.close()
@@ -184,7 +184,7 @@ def test_a_server_that_is_not_there_is_told() -> None:
         helper = InitiatorProcess.start()
         tun, inside = tun_pair()
         with tun, inside:
-            helper.hand_over(tun.fileno(), peer)
+            helper.connect(tun.fileno(), peer)
             with pytest.raises(ConfigError, match="ccproxy start"):
                 helper.wait_ready(0.5)
         helper.stop()
@@ -194,7 +194,7 @@ def test_a_key_that_is_none_is_told_without_the_key() -> None:
     helper = InitiatorProcess.start()
     tun, inside = tun_pair()
     with tun, inside:
-        helper.hand_over(tun.fileno(), Peer(9, "short-secret", "x"))
+        helper.connect(tun.fileno(), Peer(9, "short-secret", "x"))
         with pytest.raises(ConfigError, match="32 bytes") as caught:
             helper.wait_ready()
         assert "short-secret" not in str(caught.value)
