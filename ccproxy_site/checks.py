@@ -1,4 +1,4 @@
-"""System checks: settings that would hurt later, each with an id and the way out."""
+"""System checks: settings that would do harm later, each with an id and a remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from providers.base.keyring import Keyring
 
 @register(Tags.security)
 def key_file(**_: Any) -> list[CheckMessage]:
-    """The key that encrypts stored credentials must be readable by us, and by nobody else."""
+    """Reject a key of stored credentials that others than this user can read."""
     path = Path(settings.CCPROXY_KEY_FILE)
     if not path.exists():
         return []  # it is made when the first secret is stored
@@ -28,7 +28,7 @@ def key_file(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def config_directory(**_: Any) -> list[CheckMessage]:
-    """The config directory holds secrets: only its owner may enter it."""
+    """Warn of a config directory, which holds secrets, that other users can enter."""
     directory = Path(settings.CONFIG_DIR)
     if directory.exists() and stat.S_IMODE(directory.stat().st_mode) & 0o077:
         return [
@@ -43,7 +43,7 @@ def config_directory(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def code_from_the_browser(**_: Any) -> list[CheckMessage]:
-    """Whoever signs in as superuser can run commands on the server."""
+    """Warn when a superuser of the console can run commands on the server."""
     if settings.CCPROXY_ALLOW_CODE_CONFIG:
         return [
             Warning(
@@ -57,7 +57,7 @@ def code_from_the_browser(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def console_hosts(**_: Any) -> list[CheckMessage]:
-    """A console open to every Host header can be reached through DNS rebinding."""
+    """Reject a console that answers to every Host header: DNS rebinding would reach it."""
     if "*" in settings.ALLOWED_HOSTS:
         return [
             Error(

@@ -1,5 +1,6 @@
-"""`ccproxy`: the management commands under the product's names, with the same errors in one
-line.
+"""The `ccproxy` command: management commands under the product's names.
+
+Every error is one line, in the same form.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def manage(argv: list[str] | None = None) -> None:
 
 
 def guarded(action: Callable[[], int | None]) -> int:
-    """Run `action`; what goes wrong on purpose becomes one line on stderr and an exit code."""
+    """Run `action`; turn expected failures into one line on stderr and an exit code."""
     try:
         code = action() or 0
         sys.stdout.flush()
@@ -115,7 +116,10 @@ def guarded(action: Callable[[], int | None]) -> int:
 
 
 def _is_database_error(exc: Exception) -> bool:
-    """Asked for by name, because most commands that fail early never loaded Django."""
+    """Return True for an error of the database.
+
+    Django is looked up, not imported: most commands that fail early never loaded it.
+    """
     database = sys.modules.get("django.db")
     return database is not None and isinstance(exc, database.DatabaseError)
 
@@ -146,7 +150,7 @@ def _product(arguments: list[str]) -> int:
 
 
 def _global_options(arguments: list[str]) -> tuple[bool, list[str]]:
-    """Whether -v was given, and what follows the global options.
+    """Return True when `-v` was given, and the arguments after the global options.
 
     `--config` becomes CCPROXY_CONFIG_DIR.
     """
@@ -179,7 +183,7 @@ def _chosen_directory(value: str) -> Path:
 
 
 def help_text() -> str:
-    """The help of `ccproxy` itself."""
+    """Return the help of `ccproxy` itself."""
     lines = [f"  {name:<14} {what}" for name, (_, what) in COMMANDS.items()]
     return _HELP.format(commands="\n".join(lines))
 
@@ -194,7 +198,7 @@ def _version() -> str:
 
 
 def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> int | None:
-    """The exit code of a command that can do without Django, or None."""
+    """Return the exit code of a command that runs without Django, or None for another command."""
     if name == "run":
         return int(import_module("jail.withproxy").main(arguments))
     if name in ("jail", "namespace"):
@@ -221,7 +225,7 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
 
 
 def _django(argv: list[str]) -> int:
-    """A command by Django's name; what is not ours is left to Django, help included."""
+    """Run a command by Django's name; others than ours are left to Django, help included."""
     ours = {django_name for django_name, _ in COMMANDS.values()}
     if len(argv) > 1 and argv[1] in ("jail", "namespace"):
         return _without_django(argv[1], argv[2:], "manage.py") or 0
@@ -237,9 +241,7 @@ def _django(argv: list[str]) -> int:
 def _with_django(
     name: str, arguments: list[str], *, prog: str = "ccproxy", verbose: bool = False
 ) -> int:
-    """Run a management command, which calls itself by the name it was called by in its help and
-    errors.
-    """
+    """Run a management command; its help and errors show the name it was called by."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     import django
     from django.core.management import get_commands, load_command_class
@@ -261,7 +263,7 @@ def _with_django(
 
 
 def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -> int:
-    """What `BaseCommand.run_from_argv` does, with our form of an error."""
+    """Run a command as `BaseCommand.run_from_argv` does, with our form of an error."""
     from django.core.management import CommandError, handle_default_options
     from django.core.management.base import SystemCheckError
     from django.db import connections

@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def env_bool(name: str, default: bool = False) -> bool:
-    """True for 1, true, yes and on."""
+    """Return True for 1, true, yes and on."""
     value = os.environ.get(name, "").strip().lower()
     return default if not value else value in {"1", "true", "yes", "on"}
 
 
 def env_secret(name: str) -> str:
-    """A secret from NAME, or from the file that NAME_FILE points at."""
+    """Return the secret from NAME, or from the file that NAME_FILE names."""
     if path := os.environ.get(f"{name}_FILE"):
         return Path(path).read_text().strip()
     return os.environ.get(name, "")

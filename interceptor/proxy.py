@@ -128,7 +128,7 @@ class Proxy:
 
     @property
     def active_flows(self) -> int:
-        """How many flows are under way."""
+        """The number of running flows."""
         return self._chain.record.active_count
 
     @property
@@ -207,5 +207,5 @@ class _Ready:
         self._event = event
 
     def running(self) -> None:
-        """Called once, when everything listens."""
+        """Note that everything listens; mitmproxy calls it once."""
         self._event.set()

@@ -1,4 +1,4 @@
-"""What `ccproxy start` says once it is ready."""
+"""Lines that `ccproxy start` prints once it is ready."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LOGIN_FILE_NAME = "login-link"
 
 
 def write_login_file(directory: Path, endpoints: Endpoints) -> Path:
-    """Put a fresh one-time login link into a file that only its owner can read."""
+    """Write a fresh one-time login link into a file that only its owner can read."""
     path = directory / LOGIN_FILE_NAME
     write_private(path, make_login_link(endpoints.console_url) + "\n")
     return path
 
 
 def ready_text(endpoints: Endpoints, login_file: Path | None, *, to_tty: bool) -> str:
-    """The lines for stdout; the login link itself goes to a terminal only."""
+    """Return the lines for stdout; only a terminal gets the login link itself."""
     rows = [("Proxy", endpoints.proxy_url)]
     if login_file:
         link = (

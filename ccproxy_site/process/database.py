@@ -1,6 +1,6 @@
-"""Creates, migrates and first fills the database.
+"""Creation, migration and first filling of the database.
 
-The work is done one layer below, where commands may use it too.
+The work is done one layer below, where commands of the interceptor may use it too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""At every start: what ccproxy keeps is its owner's alone.
+"""Check at every start that ccproxy's files are private to their owner.
 
-The key must be so already; the rest is put right.
+The key must be so already; the modes of all others are corrected.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ out.
 
 
 def secure_files(directory: Path, key_file: Path, others: Iterable[Path] = ()) -> None:
-    """Check the config directory and what is in it: database, logs, CA, tokens, journals, login
-    files.
+    """Check the config directory and its files: database, logs, CA, tokens, login files.
 
     Args:
         directory: the config directory.
@@ -51,7 +50,7 @@ def secure_files(directory: Path, key_file: Path, others: Iterable[Path] = ()) -
 
 
 def _entries(directory: Path) -> Iterator[Path]:
-    """Files and folders, links left out: what they lead to has its own owner's rules."""
+    """Yield files and folders, but no links: their targets have rules of their own."""
     count = 0
     for folder, names, files in os.walk(directory):
         depth = len(Path(folder).relative_to(directory).parts)

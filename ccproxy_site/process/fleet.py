@@ -1,6 +1,4 @@
-"""Several worker processes behind one port: starts them, starts them again, passes the live view
-on, stops them.
-"""
+"""Worker processes behind one port: started, restarted, bridged to the pages, stopped."""
 
 from __future__ import annotations
 
@@ -69,13 +67,14 @@ class Fleet:
         self._told: frozenset[str] = frozenset()
 
     def prepare(self) -> None:
-        """Everything that blocks, before anything is started."""
+        """Run the blocking start-up work, before any process is started."""
         keyring()
         mark_interrupted(datetime.now(UTC), running_instances())
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Run until a signal or `request_stop`; `on_ready` is called once every worker accepts
-        requests.
+        """Run until a signal or `request_stop`.
+
+        `on_ready` is called on a thread, once every worker accepts requests.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -111,7 +110,7 @@ class Fleet:
             raise ConfigError("the workers did not start; the log says why") from None
 
     async def _keep(self, ready: asyncio.Event) -> None:
-        """Keep one worker running: start it again when it ends, ever more slowly while it ends at
+        """Keep one worker running: restart it when it ends, with longer pauses while it ends at
         once.
         """
         pause_s = FIRST_PAUSE_S
@@ -132,7 +131,7 @@ class Fleet:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _one_life(self, ready: asyncio.Event) -> int:
-        """Start a worker, pass on what it tells, and return its exit code.
+        """Start a worker, pass its messages on, and return its exit code.
 
         Ends it when the fleet stops.
         """
@@ -189,7 +188,7 @@ class Fleet:
             await process.wait()
 
     async def _tell_audience(self) -> None:
-        """Say which groups the pages have joined, whenever that changes.
+        """Tell the workers which groups the pages have joined, whenever that changes.
 
         With Redis, workers ask there.
         """
@@ -211,7 +210,7 @@ def _mark_interrupted(instance: str) -> None:
 
 
 async def _first_of(*waits: Any) -> None:
-    """Wait until one of them is through, and give the others up."""
+    """Wait until one of the waits ends, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     await asyncio.wait(tasks, return_when="FIRST_COMPLETED")
     for task in tasks:

@@ -1,5 +1,6 @@
-"""Log records as entries of the systemd journal, over its native socket (systemd, "Native Journal
-Protocol").
+"""Log handler for the systemd journal, over its native socket.
+
+Source: systemd, "Native Journal Protocol".
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ _PRIORITY = {
 
 
 class JournalHandler(logging.Handler):
-    """Sends each record under one SYSLOG_IDENTIFIER; an entry that does not fit or cannot be sent
-    is left out.
+    """Handler that sends each record under one SYSLOG_IDENTIFIER.
+
+    An entry that does not fit or cannot be sent is dropped.
     """
 
     def __init__(self, identifier: str, path: Path = SOCKET) -> None:
@@ -46,9 +48,7 @@ class JournalHandler(logging.Handler):
 
 
 def entry(identifier: str, level: int, message: str) -> bytes:
-    """The fields of an entry; the message goes with its length, because it may have several
-    lines.
-    """
+    """Return the fields of an entry; the message has a length, as it may have several lines."""
     text = message.encode("utf-8", "backslashreplace")
     priority = _PRIORITY.get(level, 6)
     head = f"PRIORITY={priority}\nSYSLOG_IDENTIFIER={identifier}\nMESSAGE\n".encode()

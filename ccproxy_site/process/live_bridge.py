@@ -1,4 +1,4 @@
-"""The live view between one parent and its workers, without Redis: one socket pair for each worker.
+"""Bridge of the live view between one parent and its workers, without Redis.
 
 Lines of JSON; bytes in a message are base64 under "b64". The parent says `{"endpoints"}` first,
 `{"groups": [...]}` whenever the audience changes, and `{"message"}` to a group that the worker
@@ -47,7 +47,7 @@ class Bridge:
             self._writer.write(json.dumps(words, default=_bytes_as_text).encode() + b"\n")
 
     async def hear(self) -> dict[str, Any] | None:
-        """The next line; None once the other side is gone."""
+        """Return the next line; None once the other side is gone."""
         try:
             line = await self._reader.readline()
         except (OSError, ValueError) as exc:  # ValueError: longer than the limit
@@ -56,16 +56,14 @@ class Bridge:
         return json.loads(line, object_hook=_text_as_bytes) if line.endswith(b"\n") else None
 
     async def close(self) -> None:
-        """Send what is left and hang up; the other side reads the end."""
+        """Send what is left, then close the socket, so that the other side reads its end."""
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
 
 class BridgeLayer(BaseChannelLayer):
-    """The channel layer of a worker: it has no pages of its own and hands every message to the
-    parent.
-    """
+    """Channel layer of a worker without pages of its own: every message goes to the parent."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -83,11 +81,11 @@ class BridgeLayer(BaseChannelLayer):
         self._bridge.say(channel=channel, message=message)
 
     async def listened_to(self, groups: Collection[str]) -> set[str]:
-        """Those of `groups` that a page has joined."""
+        """Return those of `groups` that a page has joined."""
         return set(self.groups.intersection(groups))
 
     async def new_channel(self, prefix: str = "specific") -> str:
-        """The one channel of this side."""
+        """Return the name of the one channel of this side."""
         return f"{prefix}!worker"
 
     async def group_add(self, group: str, channel: str) -> None:
@@ -95,17 +93,17 @@ class BridgeLayer(BaseChannelLayer):
         self._bridge.say(join=group)
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """The next message to a group that was joined."""
+        """Return the next message to a group that was joined."""
         return await self._heard.get()
 
     def heard(self, message: dict[str, Any]) -> None:
-        """A message came from the parent."""
+        """Keep a message of the parent, unless too many wait."""
         if not self._heard.full():
             self._heard.put_nowait(message)
 
 
 async def follow_parent(bridge: Bridge, layer: BridgeLayer, on_gone: Callable[[], None]) -> None:
-    """A worker's side: learn the audience and what pages ask, until the parent is gone."""
+    """Read at the worker's end, until the parent is gone: the audience, and messages of pages."""
     while (words := await bridge.hear()) is not None:
         if "groups" in words:
             layer.groups = frozenset(words["groups"])
@@ -117,9 +115,7 @@ async def follow_parent(bridge: Bridge, layer: BridgeLayer, on_gone: Callable[[]
 async def follow_worker(
     bridge: Bridge, layer: Any, on_ready: Callable[[dict[str, Any]], None]
 ) -> None:
-    """The parent's side: pass on what a worker tells and what it wants to hear, until it is
-    gone.
-    """
+    """Read at the parent's end, until the worker is gone, and pass its messages on."""
     joined: set[asyncio.Task[None]] = set()
     try:
         while (words := await bridge.hear()) is not None:

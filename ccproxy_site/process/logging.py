@@ -1,6 +1,4 @@
-"""The log: one file that rotates, readable by its owner alone, without secrets and without control
-characters.
-"""
+"""The log: one rotating file, private to its owner, without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -40,8 +38,9 @@ _CONTROL = re.compile(
 
 
 class LogFormatter(logging.Formatter):
-    """`time level logger: message [flow id]`, one line a message; a traceback follows, each line
-    marked with `| `.
+    """Formatter of `time level logger: message [flow id]`, one line a message.
+
+    A traceback follows, each of its lines marked with `| `.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -49,7 +48,7 @@ class LogFormatter(logging.Formatter):
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text that is safe to store and to print."""
+        """Return the record as text that is safe to store and to print."""
         flow = f" [flow {record.flow}]" if hasattr(record, "flow") else ""
         at = (
             datetime.fromtimestamp(record.created, UTC)
@@ -96,8 +95,9 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
     """
 
     def shouldRollover(self, record: logging.LogRecord) -> bool | int:
-        """Whether this line starts a new file; follows the name first, when another process started
-        one.
+        """Return True when this line starts a new file.
+
+        Another process may have started one: then this one follows the name first.
         """
         if self.stream is not None and not self._is_current(self.stream.fileno()):
             self.stream.close()

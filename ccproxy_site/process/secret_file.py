@@ -10,7 +10,7 @@ from providers.base.errors import ConfigError
 
 
 def read_or_create_secret(path: Path) -> str:
-    """The secret in `path`, made on first use.
+    """Return the secret in `path`, which is made on first use.
 
     Raises:
         ConfigError: when the directory cannot be written or the file cannot be read.

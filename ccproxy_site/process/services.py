@@ -48,7 +48,7 @@ class FlowLogService:
         self._flow_log = flow_log
 
     async def start(self) -> None:
-        """Its thread begins with the first flow."""
+        """Do nothing: the thread begins with the first flow."""
 
     async def stop(self) -> None:
         """Write what waits."""
@@ -88,7 +88,7 @@ class LoginsService:
         self.stop_limit_s = logins.limits.timeout_s + 2 * MARGIN_S
 
     async def start(self) -> None:
-        """Renewals begin by themselves."""
+        """Do nothing: renewals begin by themselves."""
 
     async def stop(self) -> None:
         """Let running renewals reach their files: one that is cut off loses the login."""

@@ -1,5 +1,4 @@
-"""One of several proxy processes behind one port: `python -m ccproxy_site.process.worker`, started
-by its parent only.
+"""A proxy process of several behind one port: `python -m ccproxy_site.process.worker`.
 
 It accepts from the parent's listening sockets, records and reloads by itself like any interceptor,
 and sends the live view over the bridge, unless there is Redis for that. When the parent is gone, it
@@ -30,7 +29,7 @@ logger = logging.getLogger("ccproxy")
 def command_line(
     listeners: Sequence[socket.socket], bridge: socket.socket, *, require_token: bool
 ) -> list[str]:
-    """How to start a worker that inherits these sockets."""
+    """Return the command that starts a worker with these inherited sockets."""
     fds = ",".join(str(listener.fileno()) for listener in listeners)
     arguments = ["--listen", fds, "--bridge", str(bridge.fileno())]
     return [
@@ -77,7 +76,7 @@ async def _work(listeners: Sequence[socket.socket], end: socket.socket, require_
 def _prepare(
     endpoints: dict[str, Any], listeners: Sequence[socket.socket], require_token: bool
 ) -> Runtime:
-    """Settings, Django and the log, then the configuration."""
+    """Load settings, Django and the log, then make the runtime."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     import django
     from django.conf import settings as django_settings
@@ -99,7 +98,11 @@ def _prepare(
 
 
 async def _serve(runtime: Runtime, bridge: Bridge) -> None:
-    """Raises ConfigError when the proxy does not start."""
+    """Run the proxy until the parent is gone or a signal comes.
+
+    Raises:
+        ConfigError: the proxy does not start.
+    """
     from channels.layers import channel_layers
     from django.conf import settings as django_settings
 

@@ -1,4 +1,4 @@
-"""Where a running interceptor can be reached: what it says of itself in its heartbeat row."""
+"""Addresses of a running interceptor, as its heartbeat row names them."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class Endpoints:
     """Kinds of mitmproxy patches that are left out (`CCPROXY_STOCK`)."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For the heartbeat row."""
+        """Return the addresses as the heartbeat row stores them."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Which interceptors run, and what of their state people must know."""
+"""Running interceptors, and the parts of their state that people must know."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Notice:
 
 
 def is_fresh(status: InterceptorStatus, now: datetime | None = None) -> bool:
-    """True when the interceptor's heartbeat is at most `FRESH_S` old."""
+    """Return True when the interceptor's heartbeat is at most `FRESH_S` old."""
     return (now or timezone.now()) - status.heartbeat_at <= timedelta(seconds=FRESH_S)
 
 
 def running_interceptors() -> list[InterceptorStatus]:
-    """The interceptors that are alive, oldest first."""
+    """Return the interceptors that are alive, oldest first."""
     since = timezone.now() - timedelta(seconds=FRESH_S)
     return list(InterceptorStatus.objects.filter(heartbeat_at__gte=since).order_by("started_at"))
 
 
 def newest_revision() -> int:
-    """The number of the newest configuration, without writing."""
+    """Return the number of the newest configuration, without writing."""
     return ConfigRevision.objects.filter(pk=1).values_list("number", flat=True).first() or 1
 
 
 def notices(running: list[InterceptorStatus]) -> list[Notice]:
-    """What is wrong with the running interceptors, most important first."""
+    """Return the faults of the running interceptors, most important first."""
     if not running:
         return [Notice("warning", "No interceptor is running. Start one: ccproxy start")]
     found: list[Notice] = []
@@ -68,7 +68,7 @@ def _notices_of(status: InterceptorStatus, prefix: str) -> list[Notice]:
 
 
 def live_sentence(running: list[InterceptorStatus], newest: int) -> str:
-    """One sentence on whether the newest configuration runs."""
+    """Return one sentence that says if the newest configuration runs."""
     if not running:
         return f"Revision {newest} is saved; nothing is running."
     oldest = min(status.revision for status in running)

@@ -1,6 +1,4 @@
-"""Which interceptor processes run, judged by their heartbeat rows and, on this machine, by their
-process ids.
-"""
+"""Running interceptor processes, by their heartbeat rows and, on this machine, their pids."""
 
 from __future__ import annotations
 
@@ -12,23 +10,23 @@ from interceptor.models import InterceptorStatus
 
 
 def own_instance() -> str:
-    """How this process names itself in its heartbeat row."""
+    """Return the name of this process in its heartbeat row."""
     return instance_of(os.getpid())
 
 
 def instance_of(pid: int) -> str:
-    """How a process of this machine names itself."""
+    """Return the name of a process of this machine in heartbeat rows."""
     return f"{socket.gethostname()}:{pid}"
 
 
 def running_instances() -> list[str]:
-    """The interceptors that work on this database, without this one."""
+    """Return the other interceptors that work on this database."""
     others = InterceptorStatus.objects.exclude(instance=own_instance())
     return [row.instance for row in others if is_running(row)]
 
 
 def is_running(status: InterceptorStatus) -> bool:
-    """True when the heartbeat is fresh and the process was not killed since."""
+    """Return True when the heartbeat is fresh and the process was not killed since."""
     if not is_fresh(status):
         return False
     host, _, pid = status.instance.rpartition(":")

@@ -34,13 +34,13 @@ class FlowLog:
         self._waiting: set[Future[None]] = set()
 
     def started(self, record: FlowRecord) -> None:
-        """A flow is logged when it ends."""
+        """Do nothing: a flow is logged when it ends."""
 
     def delta(self, delta: FlowDelta) -> None:
-        """A flow is logged when it ends."""
+        """Do nothing: a flow is logged when it ends."""
 
     def progress(self, record: FlowRecord) -> None:
-        """A flow is logged when it ends."""
+        """Do nothing: a flow is logged when it ends."""
 
     def finished(self, record: FlowRecord) -> None:
         """Have the flow logged, unless a thousand flows wait for that already."""

@@ -1,5 +1,4 @@
-"""Key logs for Wireshark: files that grow by lines, rotate, and are for their owner alone. Standard
-library only.
+"""Key logs for Wireshark: private files of lines, which rotate. Standard library only.
 
 `tls.keylog` has the format of https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile-02.html,
 both sides of the proxy in one file.
@@ -17,7 +16,7 @@ MAX_BYTES = 1024 * 1024
 
 
 def append_rotated(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None:
-    """Append in one piece to a file that its owner alone can read; a full one becomes `NAME.1`.
+    """Append in one piece to a private file; a full one becomes `NAME.1`.
 
     Several processes may write at once: the file is locked, and looked up again when it was renamed
     meanwhile.
@@ -44,7 +43,7 @@ def append_rotated(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None
 
 
 def line_logger(path: Path) -> Callable[[object, bytes], None]:
-    """What OpenSSL calls with every secret.
+    """Return the function that OpenSSL calls with every secret.
 
     It never fails: a full disk must not end a connection.
     """
@@ -59,9 +58,7 @@ def line_logger(path: Path) -> Callable[[object, bytes], None]:
 
 
 def log_tls_secrets(directory: Path) -> None:
-    """Make mitmproxy write `tls.keylog` of the config directory, for every context it makes from
-    now on.
-    """
+    """Make mitmproxy write `tls.keylog` of the config directory, for every new TLS context."""
     from mitmproxy.net import tls
 
     tls.log_master_secret = line_logger(directory / TLS_KEYLOG)  # type: ignore[assignment]

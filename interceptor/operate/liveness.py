@@ -1,4 +1,4 @@
-"""Whether the listeners answer. No Django: health checks run often."""
+"""Checks that the listeners answer. No Django: health checks run often."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECK_FLAGS = ("--proxy", "--inspect", "--mcp")
 
 
 def is_listening(host: str, port: int) -> bool:
-    """True when a TCP connection to the bind address succeeds within half a second."""
+    """Return True when a TCP connection to the bind address succeeds within half a second."""
     try:
         with socket.create_connection((reachable_host(host), port), timeout=CONNECT_TIMEOUT_S):
             return True
@@ -23,14 +23,14 @@ def is_listening(host: str, port: int) -> bool:
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    """The health check's flags."""
+    """Declare the health check's flags."""
     parser.add_argument("--proxy", action="store_true", help="exit 1 when the proxy is down")
     parser.add_argument("--inspect", action="store_true", help="exit 2 when the console is down")
     parser.add_argument("--mcp", action="store_true", help="exit 4 when the MCP server is down")
 
 
 def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) -> int:
-    """The exit code of a health check: the sum of what is down among what was asked for."""
+    """Return the exit code of a health check: the sum of what was asked for and is down."""
     code = 0
     if proxy and not is_listening(settings.host, settings.port):
         code |= PROXY_DOWN
@@ -48,7 +48,7 @@ def mcp_shall_run(settings: ServerSettings) -> bool:
 
 
 def quick_check(settings: ServerSettings, arguments: list[str]) -> int:
-    """`ccproxy status --proxy --inspect` without Django and without output."""
+    """Run `ccproxy status --proxy --inspect` without Django and without output."""
     parser = argparse.ArgumentParser(prog="ccproxy status")
     add_check_arguments(parser)
     parser.add_argument("--json", action="store_true")

@@ -1,4 +1,4 @@
-"""The end of the log file, and what is added to it. No Django."""
+"""End of the log file, and the lines that are added to it. No Django."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_S = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `ccproxy logs`."""
+    """Declare the options of `ccproxy logs`."""
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
     parser.add_argument("-n", "--lines", type=_count, metavar="N", help="only the last N lines")
 
@@ -30,7 +30,7 @@ def _count(text: str) -> int:
 
 
 def main(settings: ServerSettings, directory: Path, arguments: list[str]) -> int:
-    """`ccproxy logs`, run without Django.
+    """Run `ccproxy logs` without Django.
 
     Raises:
         CcproxyError: there is no log file; the message says where the log is.
@@ -45,7 +45,7 @@ def main(settings: ServerSettings, directory: Path, arguments: list[str]) -> int
 
 
 def log_file(settings: ServerSettings, directory: Path) -> Path:
-    """The log file.
+    """Return the path of the log file.
 
     Raises:
         CcproxyError: there is none; the message says where the log is.
@@ -82,8 +82,9 @@ def show(path: Path, output: BinaryIO, *, lines: int | None, follow: bool) -> No
 
 
 def reopened(path: Path, file: BinaryIO) -> BinaryIO:
-    """The file to read on from: a new one once `path` was rotated away and the old one is read to
-    its end.
+    """Return the file to read on from.
+
+    That is a new one once `path` was rotated away and the old one is read to its end.
     """
     status = os.fstat(file.fileno())
     if file.tell() < status.st_size:
@@ -102,7 +103,10 @@ def reopened(path: Path, file: BinaryIO) -> BinaryIO:
 
 
 def tail_offset(file: BinaryIO, lines: int | None) -> int:
-    """Where the last `lines` lines begin, found from the end so that a long log is not read."""
+    """Return the offset at which the last `lines` lines begin.
+
+    It reads blocks from the end, because a log may be long.
+    """
     if lines is None:
         return 0
     end = position = file.seek(0, os.SEEK_END)

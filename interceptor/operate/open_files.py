@@ -1,6 +1,4 @@
-"""Room for open connections: systems start programs with a limit that a few hundred streams
-reach.
-"""
+"""Limit on open files: systems start programs with one that a few hundred streams reach."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ WANTED = 65_536
 
 
 def raise_open_files_limit() -> int:
-    """Raise this process's soft limit on open files as far as it may go, `WANTED` at most; returns
-    the limit now.
-    """
+    """Raise this process's soft limit on open files to at most `WANTED`; return the limit now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = WANTED if hard == resource.RLIM_INFINITY else min(hard, WANTED)
     if 0 <= soft < limit:

@@ -1,4 +1,4 @@
-"""Checks before anything is started: addresses that may be bound, ports that are free."""
+"""Checks of bind addresses before anything is started."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from providers.base.loopback import is_loopback
 
 
 def check_bind_address(host: str, *, has_client_token: bool) -> bool:
-    """True when clients must show a token, because others than this machine's users can reach the
-    address.
+    """Return True when clients must show a token: other machines can reach the address.
 
     Raises:
         ConfigError: for such an address while there is no token.

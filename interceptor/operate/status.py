@@ -1,4 +1,4 @@
-"""What `ccproxy status` tells: listeners, files, hooks and the running interceptors.
+"""Report of `ccproxy status`: listeners, files, hooks and the running interceptors.
 
 Reads, never writes.
 """
@@ -25,7 +25,7 @@ _WIDE_COLUMNS = 200
 
 
 def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
-    """Everything about this installation as plain data."""
+    """Return everything about this installation as plain data."""
     log = settings.log_path(directory)
     mcp = settings.mcp.http
     report: dict[str, Any] = {
@@ -56,15 +56,16 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
 
 
 def _files(directory: Path) -> dict[str, str]:
-    """The configuration files that exist, by name."""
+    """Return the configuration files that exist, by name."""
     return {
         name: str(directory / name) for name in (CONFIG_FILE_NAME,) if (directory / name).exists()
     }
 
 
 def _has_tables() -> bool:
-    """False for a database that is missing, empty or away: asking a missing one would make an empty
-    file.
+    """Return False for a database that is missing, empty or unreachable.
+
+    A question to a missing SQLite database would create an empty file.
     """
     if (
         connection.vendor == "sqlite"
@@ -96,7 +97,7 @@ def _from_database() -> dict[str, Any]:
 
 
 def print_table(report: dict[str, Any], output: Any, *, is_terminal: bool) -> None:
-    """The report for people."""
+    """Write the report for people."""
     console = Console(file=output, highlight=False, width=None if is_terminal else _WIDE_COLUMNS)
     table = Table.grid(padding=(0, 2))
     for label, value in _rows(report):

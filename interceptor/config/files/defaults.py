@@ -1,4 +1,4 @@
-"""What a new installation starts with: providers and hooks, in the schema of `ccproxy.yaml`.
+"""Providers and hooks of a new installation, in the schema of `ccproxy.yaml`.
 
 No Django.
 """
@@ -26,7 +26,7 @@ def _provider(kind: str, host: str, path: str, variable: str, header: str = "") 
 
 
 def default_providers() -> dict[str, ProviderSection]:
-    """The vendors' own APIs, each with the key that its usual environment variable holds."""
+    """Return the vendors' own APIs, each with the key in its usual environment variable."""
     generate = "/v1beta/models/{model}:{action}"
     return {
         "anthropic": _provider(
@@ -54,7 +54,7 @@ def default_providers() -> dict[str, ProviderSection]:
 
 
 def default_hooks() -> HookLists:
-    """The built-in hooks that run unless a file says otherwise."""
+    """Return the built-in hooks that run unless a file says otherwise."""
     entries = [(BUILT_IN_HOOKS[name], HookEntry(hook=name)) for name in _DEFAULT_HOOKS]
     return HookLists(
         inbound=tuple(entry for stage, entry in entries if stage == "inbound"),
@@ -63,7 +63,7 @@ def default_hooks() -> HookLists:
 
 
 def with_defaults(sections: Sections) -> Sections:
-    """The sections of a file, completed by what a new installation starts with."""
+    """Return the sections of a file; those that it does not mention are a new installation's."""
     return Sections(
         providers=default_providers() if sections.providers is None else sections.providers,
         hooks=default_hooks() if sections.hooks is None else sections.hooks,

@@ -1,6 +1,4 @@
-"""A YAML file as plain data that still knows on which line each key stands, and errors that say so.
-No Django.
-"""
+"""YAML documents that know the line of each key, and errors that name it. No Django."""
 
 from __future__ import annotations
 
@@ -18,6 +16,10 @@ from providers.base.errors import ConfigError
 
 ROOT_KEY = "ccproxy"
 KeyPath = tuple[str | int, ...]
+
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+MAX_SHOWN_CHARS = 60
 _SECRET_WORDS = ("password", "key", "secret", "token", "salt", "seed", "auth", "headers")
 
 
@@ -34,12 +36,12 @@ class Document:
     prefix: KeyPath = ()
 
     def error(self, path: KeyPath, problem: str, label: str = "") -> ConfigError:
-        """A ConfigError that names the file, the line and the full dotted key."""
+        """Return an error that names the file, the line and the complete dotted key."""
         where = f"{self.source}:{self.line(path)}: " if self.source else ""
         return ConfigError(f"{where}{label}{dotted(self.prefix + path)}{problem}")
 
     def line(self, path: KeyPath) -> int:
-        """The line of the key, or of the nearest key above it."""
+        """Return the line of the key, or of the nearest key above it."""
         for end in range(len(path), -1, -1):
             if (line := self.lines.get(path[:end])) is not None:
                 return line
@@ -47,10 +49,16 @@ class Document:
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as people write it: hooks.inbound[0].hook."""
+    """Return a path as people write it.
+
+    `("hooks", "inbound", 0, "hook")` → `hooks.inbound[0].hook`.
+    """
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
     return text
 
 
@@ -117,34 +125,41 @@ def _walk(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], source: str
             lines[(*path, index)] = item.start_mark.line + 1
             _walk(item, (*path, index), lines, source)
     elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                shown = key.value if isinstance(key, yaml.ScalarNode) else "this key"
-                raise ConfigError(f"{source}:{line}: {shown} is not a text key: put it in quotes")
-            if key.value in seen:
-                raise ConfigError(f"{source}:{line}: {dotted((*path, key.value))} is given twice")
-            seen.add(key.value)
-            lines[(*path, key.value)] = line
-            _walk(value, (*path, key.value), lines, source)
+        _walk_mapping(node, path, lines, source)
+
+
+def _walk_mapping(
+    node: yaml.MappingNode, path: KeyPath, lines: dict[KeyPath, int], source: str
+) -> None:
+    seen: set[str] = set()
+    for key, value in node.value:
+        # `<<: *anchor` copies keys that were noted where they stand.
+        if key.tag == _MERGE_TAG:
+            continue
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT_TAG:
+            shown = key.value if isinstance(key, yaml.ScalarNode) else "this key"
+            raise ConfigError(f"{source}:{line}: {shown} is not a text key: put it in quotes")
+        # PyYAML would let the last one win, and the user would look at the first one.
+        if key.value in seen:
+            raise ConfigError(f"{source}:{line}: {dotted((*path, key.value))} is given twice")
+        seen.add(key.value)
+        lines[(*path, key.value)] = line
+        _walk(value, (*path, key.value), lines, source)
 
 
 def _kind(value: Any) -> str:
-    return {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}.get(
-        type(value), "a single value"
-    )
+    kinds = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
+    return kinds.get(type(value), "a single value")
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known word most like `word`, or ""."""
+    """Return the known word most like `word`, or ""."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), "")
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Every dotted key of a model and its nested models."""
+    """Return every dotted key of a model and its nested models."""
     keys: list[str] = []
     for name, info in model.model_fields.items():
         keys.append(prefix + name)
@@ -156,72 +171,88 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 def refuse(
     document: Document, model: type[BaseModel], failure: ValidationError, base: KeyPath = ()
 ) -> ConfigError:
-    """The first problem of a failed validation as one sentence.
+    """Return the first problem of a failed validation as an error of one sentence.
 
-    `base` is where the model stands in the document.
+    `base` is the path of the model in the document.
     """
-    found = failure.errors(include_url=False)
-    problem = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-    path = _real_path(
-        document.data, (*base, *problem["loc"]), missing_last=problem["type"] == "missing"
-    )
-    if problem["type"] == "extra_forbidden":
+    problems = failure.errors(include_url=False)
+    # An unknown key is often the cause of the other problems, such as a missing key.
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    problem = unknown[0] if unknown else problems[0]
+    is_missing = problem["type"] == "missing"
+    path = _real_path(document.data, (*base, *problem["loc"]), missing_last=is_missing)
+    if unknown:
         hint = suggestion(model, path[len(base) :])
         return document.error(path, f": did you mean {hint}?" if hint else "", "unknown key ")
-    if problem["type"] == "missing":
+    if is_missing:
         return document.error(path, " is missing")
-    return document.error(
-        path, f": {_sentence(problem['type'], problem['msg'])}{_shown(document.data, path)}"
-    )
+    sentence = _sentence(problem["type"], problem["msg"])
+    return document.error(path, f": {sentence}{_shown(document.data, path)}")
 
 
 def suggestion(model: type[BaseModel], path: KeyPath) -> str:
-    """The known key most like the last part of `path`: a sibling, or the same name elsewhere."""
+    """Return the known key most like the last part of `path`, or "".
+
+    A key of the same name elsewhere comes first, then a similar sibling:
+    `provider_map` → `inspector.provider_map`; `inspectr` → `inspector`.
+    """
     word = str(path[-1])
+    # Reversed, so that of equal names the first one stays.
     elsewhere = {key.rpartition(".")[2]: key for key in reversed(known_keys(model))}
-    return nearest(word, _fields_at(model, path[:-1])) if word not in elsewhere else elsewhere[word]
+    if word in elsewhere:
+        return elsewhere[word]
+    return nearest(word, _fields_at(model, path[:-1]))
 
 
 def _fields_at(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys that a mapping at `path` may have."""
+    """Return the keys that a mapping at `path` may have."""
     candidates: list[Any] = [model]
     for part in path:
         candidates = [inner for candidate in candidates for inner in _inside(candidate, part)]
-    return [name for c in candidates for t in _models(c) for name in t.model_fields]
+    models = [found for candidate in candidates for found in _models(candidate)]
+    return [name for found in models for name in found.model_fields]
 
 
 def _inside(annotation: Any, part: str | int) -> list[Any]:
+    """Return the types of the values at `part` of a value of this type."""
     found: list[Any] = []
     for kind in _members(annotation):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             if isinstance(part, str) and part in kind.model_fields:
                 found.append(kind.model_fields[part].annotation)
         elif get_origin(kind) in (dict, list, tuple):
-            found += [a for a in get_args(kind)[-2:] if a not in (str, Ellipsis)]
+            # dict[str, Item] → Item; list[Item] → Item; tuple[Item, ...] → Item
+            found += [inner for inner in get_args(kind)[-2:] if inner not in (str, Ellipsis)]
     return found
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The members of a union, or the type itself; what `Annotated` adds is dropped."""
+    """Return the members of a union, or the type itself; metadata of `Annotated` is dropped."""
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
-        return [m for a in get_args(annotation) for m in _members(a)]
+        return [member for inner in get_args(annotation) for member in _members(inner)]
     if hasattr(annotation, "__metadata__"):
         return _members(get_args(annotation)[0])
     return [annotation]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    return [m for m in _members(annotation) if isinstance(m, type) and issubclass(m, BaseModel)]
+    members = [member for member in _members(annotation) if isinstance(member, type)]
+    return [member for member in members if issubclass(member, BaseModel)]
 
 
 def _real_path(data: Any, loc: tuple[str | int, ...], missing_last: bool) -> KeyPath:
-    """`loc` without the names of union members, which the user never wrote."""
+    """Return `loc` without the names of union members, which the user never wrote.
+
+    Pydantic's `("auth", "command", "header")` → `("auth", "header")`, where the file says
+    `auth: {type: command, header: 1}`. With `missing_last`, the last part stays.
+    """
     path: list[str | int] = []
     for index, part in enumerate(loc):
+        is_last = index == len(loc) - 1
         if _has(data, part):
             data = data[part]
-        elif not (missing_last and index == len(loc) - 1):
+        elif not (missing_last and is_last):
             continue
         path.append(part)
     return tuple(path)
@@ -260,10 +291,11 @@ def _sentence(kind: str, message: str) -> str:
 
 
 def _shown(data: Any, path: KeyPath) -> str:
-    """The refused value, unless it may be a secret or is long."""
+    """Return the refused value, to follow the message; "" when it may be secret or is long."""
     for part in path:
         data = data[part]
-    secret = any(word in str(part).lower() for part in path for word in _SECRET_WORDS)
-    if secret or isinstance(data, dict | list) or len(str(data)) > 60:
+    names = [str(part).lower() for part in path]
+    may_be_secret = any(word in name for name in names for word in _SECRET_WORDS)
+    if may_be_secret or isinstance(data, dict | list) or len(str(data)) > MAX_SHOWN_CHARS:
         return ""
     return f", not {data!r}"

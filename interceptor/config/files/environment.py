@@ -1,4 +1,4 @@
-"""`CCPROXY_*` variables: one per setting, nested keys joined by two underscores. No Django."""
+"""`CCPROXY_*` variables, one for each setting; two underscores join nested keys. No Django."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ _ALIASES: dict[str, Path] = {
 
 
 def variable(path: Path) -> str:
-    """The variable that overrides the setting at `path`."""
+    """Return the variable that overrides the setting at `path`."""
     return PREFIX + "__".join(path).upper()
 
 
 def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """The settings with every variable applied.
+    """Return the settings with every variable applied.
 
     Raises:
         ConfigError: a variable that is almost a known one, or whose value is refused; the message
@@ -87,7 +87,7 @@ def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]
 
 
 def _ours(environ: Mapping[str, str], data: dict[str, Any]) -> dict[str, str]:
-    """The CCPROXY_ variables, with the older switches turned into today's."""
+    """Return the variables that begin with `CCPROXY_`, with older switches in today's spelling."""
     ours = {
         name.upper(): value
         for name, value in environ.items()
@@ -110,8 +110,9 @@ def _ours(environ: Mapping[str, str], data: dict[str, Any]) -> dict[str, str]:
 
 
 def _refuse_typo(name: str, by_name: Mapping[str, Path]) -> None:
-    """A variable that names a nested key, or is nearly a known one, is a typing error; others are
-    not ours to judge.
+    """Reject a variable that names a nested key, or is nearly a known one.
+
+    Any other unknown variable may belong to another program.
     """
     short = name.removeprefix(PREFIX)
     match = nearest(short, by_name)
@@ -127,8 +128,9 @@ def _put(data: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _value(text: str, annotation: Any, name: str) -> Any:
-    """The text as the setting's type wants it: lists are split at commas or written as YAML,
-    mappings as YAML.
+    """Return the text as the setting's type wants it.
+
+    Lists are split at commas or written as YAML, mappings are written as YAML.
     """
     kinds = _kinds(annotation)
     if type(None) in kinds and text.strip().lower() in ("", "null", "none"):
@@ -146,7 +148,7 @@ def _value(text: str, annotation: Any, name: str) -> Any:
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """The plain types an annotation allows."""
+    """Return the plain types that an annotation allows."""
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
         return {kind for inner in get_args(annotation) for kind in _kinds(inner)}

@@ -1,4 +1,4 @@
-"""The groups of server settings: one frozen model per mapping of `ccproxy.yaml`. No Django.
+"""Groups of server settings: one frozen model for each mapping of `ccproxy.yaml`. No Django.
 
 Defaults and meanings are the reference that docs/configuration.md is generated from. Names end in
 their unit.
@@ -26,7 +26,7 @@ class Group(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _empty_groups(cls, data: Any) -> Any:
-        """A group whose keys are all commented out reads as null and means its defaults."""
+        """Read a group whose keys are all commented out as its defaults; YAML reads it as null."""
         if not isinstance(data, dict):
             return data
         groups = {
@@ -36,7 +36,7 @@ class Group(BaseModel):
 
 
 def _size(value: Any) -> Any:
-    """A size may be written as a bare number of bytes."""
+    """Accept a size that is written as a bare number of bytes."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

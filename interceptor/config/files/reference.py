@@ -1,4 +1,4 @@
-"""The tables of docs/configuration.md, made from the settings themselves. No Django.
+"""Tables of docs/configuration.md, made from the settings themselves. No Django.
 
 `python -m interceptor.config.files.reference docs/configuration.md` rewrites the tables of the
 file; a test compares them.
@@ -40,19 +40,19 @@ def settings_table() -> str:
 
 
 def variables_table() -> str:
-    """The variables that are no settings of the file."""
+    """Return the table of variables that are no settings of the file."""
     return _table(
         ("Variable", "Meaning"), [(f"`{name}`", text) for name, text in OTHER_VARIABLES.items()]
     )
 
 
 def providers_table() -> str:
-    """The fields of an entry of `providers`."""
+    """Return the table of the fields of an entry of `providers`."""
     return _fields(ProviderSection)
 
 
 def transforms_table() -> str:
-    """The fields of an entry of `inspector.transforms`."""
+    """Return the table of the fields of an entry of `inspector.transforms`."""
     return _fields(TransformSection)
 
 
@@ -65,7 +65,7 @@ TABLES = {
 
 
 def with_tables(text: str) -> str:
-    """The text of a document with every marked table made anew."""
+    """Return the text of a document with every marked table made anew."""
     return _MARK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], text)
 
 
@@ -110,7 +110,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """A type as people say it."""
+    """Return a type as people say it."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         names = [_type(member) for member in inner if member is not type(None)]

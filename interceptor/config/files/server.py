@@ -1,5 +1,4 @@
-"""Server settings: `ccproxy.yaml` in the config directory, overridden by `CCPROXY_*` variables. No
-Django.
+"""Server settings: `ccproxy.yaml` of the config directory, overridden by variables. No Django.
 
 What a user tunes while the proxy runs (providers, rules, hooks) lives in the database; this is what
 a process needs before it can start. The file may hold those sections too: they are checked here and
@@ -37,8 +36,9 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """The config directory: `CCPROXY_CONFIG_DIR`, `$XDG_CONFIG_HOME/ccproxy` or
-    ~/.config/ccproxy.
+    """Return the config directory.
+
+    `CCPROXY_CONFIG_DIR` comes first, then `$XDG_CONFIG_HOME/ccproxy`, then `~/.config/ccproxy`.
     """
     if chosen := environ.get("CCPROXY_CONFIG_DIR"):
         return Path(chosen).expanduser().absolute()
@@ -110,16 +110,16 @@ class ServerSettings(Group):
     shaping: ShapingSettings = Field(ShapingSettings(), json_schema_extra=not_built("shapes"))
 
     def log_path(self, directory: Path) -> Path | None:
-        """The log file as an absolute path, or None when there is none."""
+        """Return the absolute path of the log file, or None when there is none."""
         return directory / Path(self.log_file).expanduser() if self.log_file else None
 
     def cert_dir(self, directory: Path) -> Path:
-        """Where the certificate authority lives."""
+        """Return the directory of the certificate authority."""
         chosen = self.inspector.cert_dir or self.inspector.mitmproxy.confdir
         return directory / Path(chosen).expanduser() if chosen else directory
 
     def journal_name(self, directory: Path) -> str:
-        """The SYSLOG_IDENTIFIER: as set, or derived from the config directory."""
+        """Return the SYSLOG_IDENTIFIER: as set, or derived from the config directory."""
         if self.journal_identifier:
             return self.journal_identifier
         if directory.name == ".ccproxy":
@@ -128,7 +128,7 @@ class ServerSettings(Group):
 
     @property
     def proxy_url(self) -> str:
-        """The base URL that clients on this machine use."""
+        """The base URL for clients on this machine."""
         return f"http://{url_host(self.host)}:{self.port}"
 
     @property
@@ -138,12 +138,15 @@ class ServerSettings(Group):
 
 
 def reachable_host(bind: str) -> str:
-    """The address at which this machine reaches a bind address: a wildcard becomes loopback."""
+    """Return the address at which this machine reaches a bind address.
+
+    A wildcard becomes loopback: `0.0.0.0` → `127.0.0.1`.
+    """
     host = bind.strip("[]")
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
 def url_host(bind: str) -> str:
-    """A bind address as the host of a URL: wildcards become loopback, IPv6 gets brackets."""
+    """Return a bind address as the host of a URL: wildcards become loopback, IPv6 gets brackets."""
     host = reachable_host(bind)
     return f"[{host}]" if ":" in host else host

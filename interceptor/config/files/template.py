@@ -1,4 +1,4 @@
-"""The commented `ccproxy.yaml` that `ccproxy init` writes. No Django."""
+"""Commented `ccproxy.yaml` that `ccproxy init` writes. No Django."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ ccproxy:
 
 
 def set_aside(path: Path) -> None:
-    """Move an existing file to NAME.bak, so that a new one can be written and nothing is lost."""
+    """Move an existing file to NAME.bak, so that nothing is lost when a new one is written."""
     if path.exists():
         path.replace(backup_of(path))
 
 
 def backup_of(path: Path) -> Path:
-    """Where `set_aside` puts a file."""
+    """Return the path to which `set_aside` moves a file."""
     return path.with_name(path.name + ".bak")
 
 

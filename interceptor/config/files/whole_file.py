@@ -1,5 +1,4 @@
-"""The schema of a whole `ccproxy.yaml`: server settings plus what is kept in the database. No
-Django.
+"""Schema of a complete `ccproxy.yaml`: server settings, and sections of the database. No Django.
 
 Providers, hooks and inspector.transforms are read from the file by `importconfig`, and once when
 the database is made; the forms of the product's own files are all accepted.
@@ -77,7 +76,11 @@ class OauthSection(_Auth):
 
 
 def _source(value: Any) -> Any:
-    """A bare string is a command; a map without a type is what its keys say."""
+    """Read a bare text as a command, and a mapping without a type by its keys.
+
+    `printenv KEY` → `{type: command, command: printenv KEY}`; `{file: a}` → `{type: file, file:
+    a}`.
+    """
     if isinstance(value, str):
         return {"type": "command", "command": value}
     if isinstance(value, dict) and "type" not in value:
@@ -204,7 +207,7 @@ class HookLists(Group):
 
 
 def _stages(value: Any) -> Any:
-    """A flat list is the inbound stage; an empty stage reads as null."""
+    """Read a flat list as the inbound stage, and null as an empty stage."""
     if isinstance(value, list):
         return {"inbound": value}
     if isinstance(value, dict):
@@ -240,7 +243,7 @@ class DatabaseKeys(Group):
 
 
 def parse_sections(document: Document) -> Sections:
-    """The database's sections of a document.
+    """Return the database's sections of a document.
 
     Raises:
         ConfigError: one sentence with file, line and the full dotted key.

@@ -1,4 +1,4 @@
-"""ORM → snapshot: the one place where the proxy's configuration is read from the database."""
+"""The one place where the proxy's configuration is read from the database."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _provider(row: Provider) -> ProviderConf:
 
 
 def rule_conf(row: TransformRule) -> RuleConf:
-    """A rule with its expressions compiled.
+    """Return a rule with its expressions compiled.
 
     Raises:
         RuleError: an expression is wrong; the message names the rule and the field.

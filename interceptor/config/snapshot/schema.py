@@ -1,4 +1,4 @@
-"""The frozen configuration the proxy runs on.
+"""Frozen configuration that the proxy runs on.
 
 Built and validated whole, then swapped by one assignment. No Django.
 """
@@ -33,7 +33,7 @@ class RuleConf:
 
     @property
     def label(self) -> str:
-        """How the rule is named to people."""
+        """The rule's name for people."""
         return self.name or f"rule {self.id}"
 
 

@@ -1,5 +1,6 @@
-"""The thread that notices a new configuration within a second, validates it, swaps it in and writes
-the heartbeat.
+"""Thread that follows the configuration's revision and writes the heartbeat.
+
+A new revision runs within a second: it is validated as a whole, then swapped in.
 """
 
 from __future__ import annotations

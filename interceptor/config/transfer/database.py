@@ -1,4 +1,4 @@
-"""Creates, migrates and first fills the database, so that no command needs a step before it."""
+"""Database at the start of every command: created, migrated and filled as needed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ensure_database() -> DatabaseState:
 
 
 def database_name() -> str:
-    """The database as people call it: a path, or host and name."""
+    """Return the database as people call it: a path, or name and host."""
     config = connection.settings_dict
     if connection.vendor == "sqlite":
         return str(config["NAME"])
@@ -87,7 +87,7 @@ def _upgrade() -> DatabaseState:
 
 
 def _pending() -> bool:
-    """True when migrations are to be run.
+    """Return True when migrations are to be run.
 
     Raises:
         ConfigError: the database has migrations that this version does not know.
@@ -113,9 +113,7 @@ def _pending() -> bool:
 
 
 def _close_to_others() -> None:
-    """The record holds prompts: the file is its owner's alone, also when it was made with another
-    umask.
-    """
+    """Make the database file private: it holds prompts, and may be made with another umask."""
     if connection.vendor == "sqlite" and Path(database_name()).exists():
         Path(database_name()).chmod(0o600)
 
@@ -143,9 +141,7 @@ def _summary(report: ImportReport, path: Path) -> str:
 
 
 def _unread_sections() -> tuple[str, ...]:
-    """A note when the file's providers, rules or hooks were edited since they were last
-    imported.
-    """
+    """Return a note when the file's sections were edited since they were last imported."""
     path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
     if not path.exists():
         return ()

@@ -1,6 +1,6 @@
-"""Writes the configuration as a `ccproxy.yaml`: what `importconfig` reads back to the same rows.
+"""Export of the configuration as a `ccproxy.yaml`, without secrets.
 
-Never a secret.
+`importconfig` reads the file back to rows with equal content.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ _SECRET_SETTINGS = (("inspector", "mitmproxy", "web_password"), ("mcp", "http", 
 
 
 def export_config(settings: Document) -> str:
-    """The whole configuration: the settings of `settings` (the file in use) and what the database
-    holds.
-    """
+    """Return the complete configuration: settings of the file in use, and the database's rows."""
     data, left_out = _public_settings(settings.data)
     comments = [f"{name} is left out: it is a secret" for name in left_out]
     providers = list(Provider.objects.all())
@@ -62,7 +60,7 @@ def _rules() -> Iterable[TransformRule]:
 
 
 def secret_comments(provider: Provider) -> list[str]:
-    """What of a provider is not written, and how to put it back."""
+    """Return a comment for each part of a provider that is left out, with the way to restore it."""
     lines = []
     if provider.auth_type == "key":
         lines.append(
@@ -84,7 +82,7 @@ def _is_secret_header(name: str) -> bool:
 
 
 def provider_section(provider: Provider) -> dict[str, Any]:
-    """One entry of `providers`.
+    """Return an entry of `providers`.
 
     What has its default is left out, except that `auth` is always there.
     """

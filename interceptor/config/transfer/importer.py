@@ -1,4 +1,4 @@
-"""Writes the database's sections of a `ccproxy.yaml` into the database, in one transaction.
+"""Import of a `ccproxy.yaml`'s database sections, in one transaction.
 
 Providers are updated by name, and those the file does not name stay. Rules and hooks are replaced
 by the file's lists when it has them. Rows that stay the same are not touched, so a rule keeps its
@@ -69,7 +69,7 @@ def import_sections(
 
 
 def refuse_unsafe_file(path: Path, sections: Sections) -> None:
-    """A file that makes ccproxy run code must not be writable by others.
+    """Reject a file that names code to run and that others may write.
 
     Raises:
         ConfigError: it is.
@@ -108,7 +108,7 @@ def _unbuilt_fields(name: str, section: ProviderSection) -> list[str]:
 
 
 def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
-    """The fields of a provider as the file wants them, without its credential."""
+    """Return a provider's fields as the file wants them, without its credential."""
     headers = {
         name: row.headers.get(name) if value is None else value
         for name, value in section.headers.items()
@@ -131,7 +131,7 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
 def credential_values(
     row: Provider, section: ProviderSection, report: ImportReport
 ) -> dict[str, Any]:
-    """The credential's fields. A file that says nothing of it leaves the stored one alone."""
+    """Return the credential's fields; {} when the file does not mention them, which keeps them."""
     auth = section.auth
     if auth is None:
         given = "auth" in section.model_fields_set
@@ -175,8 +175,9 @@ def _key(row: Provider, auth: KeySection, report: ImportReport) -> dict[str, Any
 
 
 def _client_secret(row: Provider, auth: OauthSection, report: ImportReport) -> dict[str, Any]:
-    """Like a key; a file without one keeps the stored one, unless that belonged to another
-    source.
+    """Return the client secret's field.
+
+    A file without one keeps the stored one, unless that belongs to another kind of source.
     """
     if auth.client_secret is None:
         return {} if row.auth_type == auth.type else {"secret": ""}
@@ -207,8 +208,9 @@ def _import_hooks(hooks: HookLists, document: Document, report: ImportReport) ->
 def _placed(
     hooks: HookLists, document: Document, report: ImportReport
 ) -> dict[tuple[str, str], tuple[HookEntry, KeyPath]]:
-    """The entries by stage and name, in order; a built-in that stands in the other stage's list is
-    moved to its own.
+    """Return the entries by stage and name, in order.
+
+    A built-in hook that stands in the other stage's list moves to its own stage, with a note.
     """
     flat = isinstance(document.data.get("hooks"), list)
     placed: dict[tuple[str, str], tuple[HookEntry, KeyPath]] = {}
@@ -240,7 +242,7 @@ def _stage(name: str, listed: str, path: KeyPath, document: Document) -> str:
 def _can_run(
     entry: HookEntry, stage: Stage, path: KeyPath, document: Document, report: ImportReport
 ) -> bool:
-    """False, with a note, for a hook that this version does not have or that cannot be loaded."""
+    """Return False, with a note, for a hook that this version lacks or that cannot be loaded."""
     if entry.hook in NOT_BUILT:
         report.notes.append(
             f"{dotted(path)}: {entry.hook} is not built yet; it is stored switched off"
@@ -279,8 +281,9 @@ def _rule_label(row: TransformRule) -> str:
 def _matched(
     stored: list[TransformRule], wanted: list[dict[str, Any]]
 ) -> list[TransformRule | None]:
-    """For each wanted rule the stored row it becomes: the same content first, then the same
-    name.
+    """Return, for each wanted rule, the stored row that it becomes, or None.
+
+    Rows with equal content are taken first, then rows with an equal name.
     """
     left = list(stored)
     found: list[TransformRule | None] = [None] * len(wanted)
@@ -301,7 +304,7 @@ def _same_name(row: TransformRule, values: dict[str, Any]) -> bool:
 
 
 def rule_values(section: TransformSection, index: int, document: Document) -> dict[str, Any]:
-    """The fields of the rule at `index` of the file's list."""
+    """Return the fields of the rule at `index` of the file's list."""
     texts = section.model_dump(exclude={"dest_provider"})
     values = {name: "" if value is None else value for name, value in texts.items()}
     return values | {

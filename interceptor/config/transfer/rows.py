@@ -1,6 +1,4 @@
-"""Saving one configuration row: what changed is reported, what is refused is named by its place in
-the file.
-"""
+"""Saving of one configuration row: changes are reported, refusals name the key in the file."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Command(BaseCommand):
 
 
 def running_addresses() -> _Addresses:
-    """Where the running proxy and console are.
+    """Return the addresses of the running proxy and console.
 
     Raises:
         CommandError: none runs; the sentence says how to start one.

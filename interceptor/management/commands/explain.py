@@ -67,7 +67,7 @@ def _request(flow: str | None, file: str | None) -> DryRequest:
 
 
 def _lines(found: Explanation) -> list[str]:
-    """The explanation for people."""
+    """Yield the explanation for people."""
     request = found.request
     title = f"{request.method} {request.url}  {found.client_format} {found.requested_model}"
     lines = [title.rstrip(), ""]

@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
 
 def _server_keys(file: ConfigFile) -> str:
-    """The server settings that the file sets and that differ from those in use, as a short list."""
+    """Return the server settings of the file that differ from those in use, as a short list."""
     given = file.settings.model_dump(exclude_unset=True)
     in_use = settings.CCPROXY.model_dump()
     return ", ".join(key for key, value in given.items() if not _is_part(value, in_use[key]))

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         self._follow(send_again(request, shell_caller()))
 
     def _edited(self, flow: CompleteFlow, *, as_forwarded: bool, ask: bool) -> Draft | None:
-        """The request out of an editor; None when nothing was changed, or when the answer is no."""
+        """Return the request out of an editor; None when it is unchanged, or not to be sent."""
         known = draft_of(flow, recorded_side(flow, as_forwarded=as_forwarded))
         before = as_text(known)
         after = _in_editor(before)
@@ -114,7 +114,7 @@ class Command(BaseCommand):
 
 
 def _whole_answer(flow_id: str) -> str:
-    """What an answer says that was not streamed; all of it where that cannot be told."""
+    """Return the text of a response that was not streamed; all of it where that is not clear."""
     flow = load_flow(flow_id)
     side = answer_side(flow.sides) if flow else None
     if flow is None or side is None:
@@ -124,7 +124,7 @@ def _whole_answer(flow_id: str) -> str:
 
 
 def as_text(draft: Draft) -> str:
-    """A request line, headers, an empty line, the body."""
+    """Return the request as a request line, headers, an empty line and the body."""
     return f"{draft.method} {draft.target}\n{draft.headers}\n\n{draft.body}"
 
 

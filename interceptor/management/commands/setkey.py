@@ -51,7 +51,7 @@ class Command(BaseCommand):
         return names[name]
 
     def _read(self, name: str) -> str:
-        """The key, stripped. Asked for without echo at a terminal."""
+        """Return the key, stripped; a terminal asks for it without echo."""
         if sys.stdin.isatty():
             key = getpass.getpass(f"API key of {name}: ").strip()
         else:
