@@ -92,20 +92,28 @@ def provider_section(provider: Provider) -> dict[str, Any]:
         "path": provider.path,
         "type": provider.type,
     }
-    headers = {
-        name: None if _is_secret_header(name) else value for name, value in provider.headers.items()
-    }
     optional: tuple[tuple[str, Any, Any], ...] = (
         ("enabled", provider.enabled, True),
         ("scheme", provider.scheme, "https"),
         ("port", provider.port, None),
         ("verify_tls", provider.verify_tls, True),
-        ("headers", headers, {}),
+        ("headers", _public_headers(provider), {}),
         ("native_formats", list(provider.native_formats), []),
         ("models", list(provider.model_names), []),
         ("fingerprint_profile", provider.fingerprint_profile, ""),
     )
-    return section | {key: value for key, value, default in optional if value != default}
+    for key, value, default in optional:
+        if value != default:
+            section[key] = value
+    return section
+
+
+def _public_headers(provider: Provider) -> dict[str, str | None]:
+    """Return the extra headers; None, in place of a credential, keeps the stored value."""
+    headers: dict[str, str | None] = {}
+    for name, value in provider.headers.items():
+        headers[name] = None if _is_secret_header(name) else value
+    return headers
 
 
 def _auth(provider: Provider) -> dict[str, Any] | None:
@@ -124,26 +132,26 @@ def hook_lists(settings: Iterable[HookSetting]) -> dict[str, list[Any]]:
 
 
 def _hook(setting: HookSetting) -> Any:
-    """The plain name where that says it all.
-
-    A hook still to be built is off by itself, so that is not written.
-    """
-    name = PRODUCT_HOOKS + setting.name if setting.name in BUILT_IN_HOOKS else setting.name
-    off = not setting.enabled and setting.name not in NOT_BUILT
-    extra = ({"params": setting.params} if setting.params else {}) | (
-        {"enabled": False} if off else {}
-    )
-    return {"hook": name, **extra} if extra else name
+    """Return the plain name where that says everything, else a mapping."""
+    entry: dict[str, Any] = {"hook": setting.name}
+    if setting.name in BUILT_IN_HOOKS:
+        entry["hook"] = PRODUCT_HOOKS + setting.name
+    if setting.params:
+        entry["params"] = setting.params
+    # A hook that is not built yet is stored switched off; a file that says so would keep it off.
+    if not setting.enabled and setting.name not in NOT_BUILT:
+        entry["enabled"] = False
+    return entry if len(entry) > 1 else entry["hook"]
 
 
 def rule_section(rule: TransformRule) -> dict[str, Any]:
-    """One entry of `inspector.transforms`; conditions and destinations that are empty are
-    left out.
-    """
-    provider = rule.dest_provider.name if rule.dest_provider else None
+    """Return an entry of `inspector.transforms`, without empty conditions and destinations."""
     section: dict[str, Any] = {"action": rule.action}
     for name, info in TransformSection.model_fields.items():
-        value = provider if name == "dest_provider" else getattr(rule, name)
+        value = getattr(rule, name)
+        if name == "dest_provider" and value is not None:
+            value = value.name
+        # Left out, the path would have its default, which is not the empty one.
         if name == "match_path" and value == "":
             section[name] = None
         elif name != "action" and value not in ("", None, info.default):
@@ -152,17 +160,16 @@ def rule_section(rule: TransformRule) -> dict[str, Any]:
 
 
 def _public_settings(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The file's server settings without what the database holds and without secrets, and the names
-    of those.
+    """Return the file's server settings without secrets, and the names of what is left out.
+
+    Providers, hooks and transforms are not among them: the database has the current ones.
     """
     public = {key: value for key, value in data.items() if key not in ("providers", "hooks")}
-    if isinstance(public.get("inspector"), dict):
-        public["inspector"] = {
-            key: value for key, value in public["inspector"].items() if key != "transforms"
-        }
+    inspector = public.get("inspector")
+    if isinstance(inspector, dict):
+        public["inspector"] = {key: inspector[key] for key in inspector if key != "transforms"}
     left_out: list[str] = []
-    cleaned = _without_secrets(public, (), left_out)
-    return cleaned, left_out
+    return _without_secrets(public, (), left_out), left_out
 
 
 def _without_secrets(
@@ -181,6 +188,7 @@ def _without_secrets(
 
 
 def _is_secret_setting(path: tuple[str, ...], value: str) -> bool:
+    # `${NAME}` names a variable, and is no secret itself.
     if "billing" in path:
         return not value.startswith("${")
     return path in _SECRET_SETTINGS
