@@ -9,7 +9,9 @@ from pathlib import Path
 def env_bool(name: str, default: bool = False) -> bool:
     """Return True for 1, true, yes and on."""
     value = os.environ.get(name, "").strip().lower()
-    return default if not value else value in {"1", "true", "yes", "on"}
+    if not value:
+        return default
+    return value in {"1", "true", "yes", "on"}
 
 
 def env_secret(name: str) -> str:

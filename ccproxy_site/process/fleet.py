@@ -93,7 +93,8 @@ class Fleet:
         finally:
             self.request_stop()
             for listener in self._listeners:
-                listener.close()  # at once: a connection that nobody will accept must be refused
+                # Before the workers end: a connection that no process accepts must be refused.
+                listener.close()
             await asyncio.gather(*keepers)
             audience.cancel()
             await self._console.stop()
@@ -148,7 +149,8 @@ class Fleet:
         await _first_of(process.wait(), self._stopping.wait())
         if process.returncode is None:
             await self._end(process)
-        await asyncio.wait({hearing}, timeout=1)  # it hears the end by itself
+        # The bridge hears the end of the worker by itself, and passes on what came before it.
+        await asyncio.wait({hearing}, timeout=1)
         hearing.cancel()
         self._bridges.discard(bridge)
         await bridge.close()
@@ -157,16 +159,14 @@ class Fleet:
 
     async def _start(self, bridge: socket.socket) -> asyncio.subprocess.Process:
         inherited = [*self._listeners, bridge]
+        # A worker must import the parent's own packages, wherever it was started.
+        paths = [_PACKAGES, os.environ.get("PYTHONPATH", "")]
+        environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         return await asyncio.create_subprocess_exec(
             *command_line(self._listeners, bridge, require_token=self._require_token),
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=[one.fileno() for one in inherited],
-            env=os.environ
-            | {
-                "PYTHONPATH": os.pathsep.join(
-                    filter(None, (_PACKAGES, os.environ.get("PYTHONPATH")))
-                )
-            },
+            env=environ,
         )
 
     def _heard(self, words: dict[str, Any], ready: asyncio.Event) -> None:

@@ -43,14 +43,17 @@ class Bridge:
     def say(self, **words: Any) -> None:
         """Send one line, or drop it when the other side does not keep up."""
         transport = self._writer.transport
-        if not transport.is_closing() and transport.get_write_buffer_size() < MAX_UNSENT_BYTES:
-            self._writer.write(json.dumps(words, default=_bytes_as_text).encode() + b"\n")
+        if transport.is_closing() or transport.get_write_buffer_size() >= MAX_UNSENT_BYTES:
+            return
+        line = json.dumps(words, default=_bytes_as_text)
+        self._writer.write(line.encode() + b"\n")
 
     async def hear(self) -> dict[str, Any] | None:
         """Return the next line; None once the other side is gone."""
         try:
             line = await self._reader.readline()
-        except (OSError, ValueError) as exc:  # ValueError: longer than the limit
+        except (OSError, ValueError) as exc:
+            # A line over the limit is a ValueError; the bridge cannot find the next line then.
             logger.debug("live bridge: %s", exc)
             return None
         return json.loads(line, object_hook=_text_as_bytes) if line.endswith(b"\n") else None
@@ -138,9 +141,9 @@ async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
     try:
         while True:
             message = await layer.receive(channel)
-            bridge.say(
-                groups=list(layer.groups)
-            )  # who asks has joined: nothing that comes after may be missed
+            # The page that asks has joined: the worker must know before it answers, or what comes
+            # between the two would be lost.
+            bridge.say(groups=list(layer.groups))
             bridge.say(message=message)
     finally:
         await layer.group_discard(group, channel)

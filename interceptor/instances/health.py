@@ -47,7 +47,9 @@ def notices(running: list[InterceptorStatus]) -> list[Notice]:
         return [Notice("warning", "No interceptor is running. Start one: ccproxy start")]
     found: list[Notice] = []
     for status in running:
-        found += _notices_of(status, f"{status.instance}: " if len(running) > 1 else "")
+        # One interceptor alone needs no name.
+        prefix = f"{status.instance}: " if len(running) > 1 else ""
+        found += _notices_of(status, prefix)
     return sorted(found, key=lambda notice: notice.level)
 
 

@@ -8,6 +8,7 @@ number in the record.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,14 @@ def refuse_unsafe_file(path: Path, sections: Sections) -> None:
     """Reject a file that names code to run and that others may write.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: it is such a file.
     """
-    commands = any(isinstance(p.auth, CommandSection) for p in (sections.providers or {}).values())
+    providers = (sections.providers or {}).values()
+    has_command = any(isinstance(provider.auth, CommandSection) for provider in providers)
     lists = sections.hooks or HookLists()
-    functions = any("." in entry.hook for entry in (*lists.inbound, *lists.outbound))
-    if (commands or functions) and path.stat().st_mode & 0o022:
+    # A dotted path is a function of the user's own; importing its module runs code.
+    has_function = any("." in entry.hook for entry in (*lists.inbound, *lists.outbound))
+    if (has_command or has_function) and path.stat().st_mode & 0o022:
         raise ConfigError(
             f"{path} names code to run and others may write it; run: chmod go-w {path}"
         )
@@ -89,11 +92,11 @@ def _import_providers(
     stored = {row.name: row for row in Provider.objects.all()}
     for name, section in providers.items():
         row = stored.get(name) or Provider(name=name)
+        # The row is changed in place, and the audit compares.
         before = copy.copy(stored.get(name))
         target = Target(row, f"provider {name}", ("providers", name), document, _PROVIDER_KEYS)
-        target.write(
-            provider_values(row, section) | credential_values(row, section, report), report
-        )
+        values = provider_values(row, section) | credential_values(row, section, report)
+        target.write(values, report)
         audit_credential(before, row, by=shell_caller())
         report.notes += _unbuilt_fields(name, section)
 
@@ -109,10 +112,12 @@ def _unbuilt_fields(name: str, section: ProviderSection) -> list[str]:
 
 def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
     """Return a provider's fields as the file wants them, without its credential."""
-    headers = {
-        name: row.headers.get(name) if value is None else value
-        for name, value in section.headers.items()
-    }
+    headers: dict[str, str] = {}
+    for name, given in section.headers.items():
+        # null keeps the stored value: an export does not tell credentials.
+        value = row.headers.get(name) if given is None else given
+        if value is not None:
+            headers[name] = value
     return {
         "type": section.type,
         "enabled": section.enabled,
@@ -121,7 +126,7 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
         "port": section.port,
         "path": section.path,
         "verify_tls": section.verify_tls,
-        "headers": {name: value for name, value in headers.items() if value is not None},
+        "headers": headers,
         "native_formats": list(section.native_formats),
         "model_names": list(section.models),
         "fingerprint_profile": section.fingerprint_profile or "",
@@ -134,12 +139,10 @@ def credential_values(
     """Return the credential's fields; {} when the file does not mention them, which keeps them."""
     auth = section.auth
     if auth is None:
-        given = "auth" in section.model_fields_set
-        return (
-            {"auth_type": "none", "auth_config": {}, "auth_header": "", "secret": ""}
-            if given
-            else {}
-        )
+        # `auth: null` means no credential; without the key, the file says nothing of it.
+        if "auth" not in section.model_fields_set:
+            return {}
+        return {"auth_type": "none", "auth_config": {}, "auth_header": "", "secret": ""}
     values: dict[str, Any] = {
         "auth_type": auth.type,
         "auth_header": auth.header.lower(),
@@ -232,10 +235,7 @@ def _stage(name: str, listed: str, path: KeyPath, document: Document) -> str:
     if name in BUILT_IN_HOOKS:
         return BUILT_IN_HOOKS[name]
     if "." not in name and name not in HOOKS:
-        match = nearest(name, BUILT_IN_HOOKS)
-        raise document.error(
-            path, f": there is no hook “{name}”" + (f"; did you mean {match}?" if match else "")
-        )
+        raise document.error(path, f": there is no hook “{name}”{_hint(name, BUILT_IN_HOOKS)}")
     return listed
 
 
@@ -283,20 +283,26 @@ def _matched(
 ) -> list[TransformRule | None]:
     """Return, for each wanted rule, the stored row that it becomes, or None.
 
-    Rows with equal content are taken first, then rows with an equal name.
+    Rows with equal content are taken first, then rows with an equal name. A row that moves keeps
+    its number, by which the record refers to it.
     """
     left = list(stored)
     found: list[TransformRule | None] = [None] * len(wanted)
-    for same in (_same_content, _same_name):
+    for is_same in (_same_content, _same_name):
         for index, values in enumerate(wanted):
-            if found[index] is None and (row := next((r for r in left if same(r, values)), None)):
+            if found[index] is not None:
+                continue
+            row = next((row for row in left if is_same(row, values)), None)
+            if row is not None:
                 found[index] = row
                 left.remove(row)
     return found
 
 
 def _same_content(row: TransformRule, values: dict[str, Any]) -> bool:
-    return all(getattr(row, name) == value for name, value in values.items() if name != "position")
+    # The position is where the row moves to.
+    names = [name for name in values if name != "position"]
+    return all(getattr(row, name) == values[name] for name in names)
 
 
 def _same_name(row: TransformRule, values: dict[str, Any]) -> bool:
@@ -319,6 +325,10 @@ def _dest_provider(name: str | None, index: int, document: Document) -> Provider
     known: dict[str, Provider] = {row.name: row for row in Provider.objects.all()}
     if name in known:
         return known[name]
-    match = nearest(name, known)
-    problem = f": there is no provider “{name}”" + (f"; did you mean {match}?" if match else "")
+    problem = f": there is no provider “{name}”{_hint(name, known)}"
     raise document.error(("inspector", "transforms", index, "dest_provider"), problem)
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    match = nearest(word, known)
+    return f"; did you mean {match}?" if match else ""

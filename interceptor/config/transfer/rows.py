@@ -21,9 +21,8 @@ class Change:
     details: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.kind:8}{self.what}" + (
-            f" ({', '.join(self.details)})" if self.details else ""
-        )
+        line = f"{self.kind:8}{self.what}"
+        return f"{line} ({', '.join(self.details)})" if self.details else line
 
 
 @dataclass(slots=True)
@@ -54,8 +53,8 @@ class Target:
             ConfigError: the row is refused; the message names the file's line and key.
         """
         is_new = self.row._state.adding
-        details = [] if is_new else [_detail(n, getattr(self.row, n), v) for n, v in values.items()]
-        details = [detail for detail in details if detail]
+        details = () if is_new else self._differences(values)
+        # A row that is saved without need would count as a new revision.
         if not is_new and not details:
             return
         for name, value in values.items():
@@ -65,7 +64,11 @@ class Target:
         except ValidationError as exc:
             raise self._refusal(exc) from None
         self.row.save()
-        report.changes.append(Change("added" if is_new else "changed", self.what, tuple(details)))
+        report.changes.append(Change("added" if is_new else "changed", self.what, details))
+
+    def _differences(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        details = (_detail(name, getattr(self.row, name), new) for name, new in values.items())
+        return tuple(detail for detail in details if detail)
 
     def _refusal(self, failure: ValidationError) -> Exception:
         name, messages = next(iter(failure.message_dict.items()))
@@ -80,6 +83,7 @@ _OPAQUE = {"headers", "secret", "auth_config", "params", "comment"}
 def _detail(name: str, old: Any, new: Any) -> str:
     if old == new:
         return ""
+    # Lists are long: that they changed is enough.
     if name in _OPAQUE or isinstance(old, list) or isinstance(new, list):
         return name
     return f"{name}: {_text(old)} → {_text(new)}"
