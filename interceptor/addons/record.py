@@ -102,9 +102,7 @@ class RecordAddon:
                 show_losses(state, response)
             live = is_event_stream(response)
             tell = self._sink.delta if live else _tell_nobody
-            state.tee = StreamTee(
-                flow.id, state.ms, tell, translation.feed if translation else None
-            )
+            state.tee = StreamTee(flow.id, state.ms, tell, state.stages)
             response.stream = state.tee
             _frame(flow, response)
             if live:

@@ -28,7 +28,7 @@ class TranslateAddon:
         if state is None or response is None or translation is None or state.forwarded is None:
             return
         if translation.stream and response.status_code < 400 and is_event_stream(response):
-            translation.open_stream(
+            state.stages = translation.open_stream(
                 str(response.headers.get("content-encoding", "")).strip().lower()
             )
         else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interceptor.exchange.observed_request import Observed
     from interceptor.exchange.tee import StreamTee
     from interceptor.pipeline.exchange import Exchange
+    from interceptor.pipeline.stream_stages import StreamStages
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
     from interceptor.wireguard.client_hello import ClientHello
@@ -79,6 +80,8 @@ class FlowState:
     """The head of the provider's answer as it came."""
     translation: Translation | None = None
     """Set when the provider speaks another wire format than the client."""
+    stages: StreamStages | None = None
+    """What the provider's streamed bytes pass; None: they are forwarded as they are."""
     wants_losses: bool = False
     wants_websocket: bool = False
     upgrade_refused: bool = False

@@ -26,9 +26,8 @@ def last_words(flow: HTTPFlow, state: FlowState) -> bytes:
     ):
         return b""
     status = state.error_status or 502
-    translator = state.translation.translator if state.translation else None
-    if translator is not None:
-        return translator.fail(status, state.error)
+    if state.stages is not None:
+        return state.stages.fail(status, state.error)
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return b""
     event = error_event(state.client_format or state.family, status, state.error)

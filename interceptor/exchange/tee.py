@@ -10,6 +10,8 @@ from flows.record import FlowDelta
 if TYPE_CHECKING:
     from mitmproxy.http import Response
 
+    from interceptor.pipeline.stream_stages import StreamStages
+
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """More of an answer than this passes, but is not kept."""
 
@@ -68,7 +70,7 @@ class StreamTee:
         flow_id: of the flow.
         clock_ms: milliseconds since the flow began.
         on_delta: gets what passes to the client.
-        translate: turns the provider's bytes into the client's; None passes them on as they are.
+        stages: turn the provider's bytes into the client's; None forwards them as they are.
         tape: keeps the provider's bytes; None: one of the usual length.
     """
 
@@ -76,7 +78,7 @@ class StreamTee:
         "_clock_ms",
         "_flow_id",
         "_on_delta",
-        "_translate",
+        "_stages",
         "delivered",
         "last_ms",
         "upstream",
@@ -87,26 +89,26 @@ class StreamTee:
         flow_id: str,
         clock_ms: Callable[[], float],
         on_delta: Callable[[FlowDelta], None],
-        translate: Callable[[bytes], bytes] | None = None,
+        stages: StreamStages | None = None,
         tape: Tape | None = None,
     ) -> None:
         self._flow_id = flow_id
         self._clock_ms = clock_ms
         self._on_delta = on_delta
-        self._translate = translate
+        self._stages = stages
         self.last_ms = 0.0
         """When the provider's newest piece came."""
         self.upstream = tape or Tape()
-        self.delivered = Tape() if translate else self.upstream
-        """The same tape when nothing is translated."""
+        self.delivered = Tape() if stages else self.upstream
+        """The same tape when no stage changes the bytes."""
 
     def __call__(self, data: bytes) -> bytes | tuple[()]:
         at_ms = self._clock_ms()
         if data:
             self.last_ms = at_ms
             self.upstream.add(data, at_ms)
-        if self._translate is not None:
-            data = self._translate(data)
+        if self._stages is not None:
+            data = self._stages.feed(data) if data else self._stages.flush()
             if data:
                 self.delivered.add(data, at_ms)
         if data:

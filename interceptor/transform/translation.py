@@ -9,8 +9,8 @@ from time import time
 from typing import Any
 
 from flows.bytes.decode import decode
-from flows.bytes.incremental import IncrementalDecoder
 from interceptor.pipeline.headers import Fields, HeaderMap
+from interceptor.pipeline.stream_stages import DecodingStage, StreamStages
 from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
@@ -61,29 +61,13 @@ class Translation:
     """The client asked how many tokens its request has, not for an answer."""
     losses: list[tuple[str, str]] = field(default_factory=list)
     translator: StreamTranslator | None = None
-    decoder: IncrementalDecoder | None = None
 
-    def open_stream(self, content_encoding: str) -> None:
-        """The provider streams: translate its bytes as they come."""
+    def open_stream(self, content_encoding: str) -> StreamStages:
+        """Return the stages that translate the provider's bytes as they come."""
         self.translator = StreamTranslator(self.provider, self.client, context=self.context)
-        self.decoder = (
-            IncrementalDecoder(content_encoding)
-            if content_encoding not in ("", "identity")
-            else None
-        )
-
-    def feed(self, data: bytes) -> bytes:
-        """The client's bytes for the provider's next bytes; b"" ends the stream. Never raises."""
-        translator = self.translator
-        if translator is None:
-            return data
-        try:
-            plain = self.decoder.feed(data) if self.decoder and data else data
-        except ValueError:
-            return translator.fail(502, "The provider's stream is not in the encoding it names.")
-        if self.decoder and self.decoder.capped:
-            return translator.fail(502, "The provider's stream unfolds to more than it may.")
-        return translator.feed(plain) if data else translator.flush()
+        if content_encoding in ("", "identity"):
+            return StreamStages([self.translator])
+        return StreamStages([DecodingStage(content_encoding), self.translator])
 
     def answer(self, status: int, body: bytes, content_encoding: str) -> tuple[int, bytes]:
         """A whole answer or error of the provider as (status, body) for the client."""

@@ -62,8 +62,8 @@ def test_a_repetitive_stream_passes_whole(encoding: str) -> None:
 def test_a_translated_stream_ends_with_an_error() -> None:
     context = AnswerContext(client_body={}, model="m")
     translation = Translation(ANTHROPIC_MESSAGES, OPENAI_CHAT, True, context)
-    translation.open_stream("gzip")
-    answer = translation.feed(gzip.compress(b"data: " + bytes(BOMB_BYTES)))
+    stages = translation.open_stream("gzip")
+    answer = stages.feed(gzip.compress(b"data: " + bytes(BOMB_BYTES)))
     assert b"unfolds to more than it may" in answer
-    assert translation.feed(b"more") == b""
-    assert translation.feed(b"") == b""
+    assert stages.feed(b"more") == b""
+    assert stages.flush() == b""
