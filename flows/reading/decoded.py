@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flows.reading.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
-from providers.wire.core.formats import wire_format
+from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import Block, Failure, Request, Response, Text, Thinking, ToolCall
 from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
@@ -107,7 +107,7 @@ def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
         parsed = loads(body)
         failure = None
         if status_code >= 400:
-            failure = wire_format(wire).decode_error(status_code, parsed)
+            failure = provider_codec(wire).decode_error(status_code, parsed)
         if failure is not None:
             return Answer(failure=_sentence(failure))
         response = decoded_response(parsed, wire)
@@ -117,7 +117,7 @@ def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
 
 
 def _streamed(wire: WireFormatName, body: bytes) -> Answer:
-    decoder = wire_format(wire).stream_decoder()
+    decoder = provider_codec(wire).stream_decoder()
     collector = Collector(wire)
     parser = SseParser()
     note = ""

@@ -87,7 +87,7 @@ def _routing(state: FlowState) -> dict[str, Any]:
         "revision": state.snapshot.revision,
         "sent_model": state.sent_model,
         "credential_injected": state.credential_injected,
-        "losses": tuple(state.translation.all_losses) if state.translation else (),
+        "losses": tuple(state.losses),
     }
 
 

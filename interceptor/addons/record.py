@@ -99,6 +99,7 @@ class RecordAddon:
             translation = state.translation
             if translation is not None:
                 rewrite_head(response, translation, streamed=True)
+            if translation is not None or state.edit_losses:
                 show_losses(state, response)
             live = is_event_stream(response)
             tell = self._sink.delta if live else _tell_nobody

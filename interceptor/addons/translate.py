@@ -69,9 +69,9 @@ def rewrite_head(response: Response, translation: Translation, *, streamed: bool
 
 def show_losses(state: FlowState, response: Response) -> None:
     """List what was lost in a header, for a client that asked."""
-    if state.translation is None or not state.wants_losses:
+    if not state.wants_losses:
         return
-    text = "; ".join(f"{path}: {reason}" for path, reason in state.translation.all_losses)
+    text = "; ".join(f"{path}: {reason}" for path, reason in state.losses)
     ascii_text = text[:MAX_LOSSES_CHARS].encode("ascii", "replace").decode()
     response.headers[LOSSES_HEADER] = (
         "".join(c if c.isprintable() else " " for c in ascii_text) or "none"

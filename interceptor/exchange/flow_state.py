@@ -82,6 +82,8 @@ class FlowState:
     """Set when the provider speaks another wire format than the client."""
     stages: StreamStages | None = None
     """What the provider's streamed bytes pass; None: they are forwarded as they are."""
+    edit_losses: list[tuple[str, str]] = field(default_factory=list)
+    """(path, reason) of what the client's own format could not express after hooks' edits."""
     wants_losses: bool = False
     wants_websocket: bool = False
     upgrade_refused: bool = False
@@ -101,6 +103,11 @@ class FlowState:
     def as_forwarded(self) -> bool:
         """Whether the request was already forwarded once and goes out as it is."""
         return self.resend is not None and self.resend.as_forwarded
+
+    @property
+    def losses(self) -> list[tuple[str, str]]:
+        """(path, reason) of everything that a format could not express."""
+        return self.translation.all_losses if self.translation else self.edit_losses
 
     def refuse(
         self, status_code: int, message: str, headers: tuple[tuple[str, str], ...] = ()

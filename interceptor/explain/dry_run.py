@@ -217,7 +217,7 @@ async def _run_step(
 def _conclude(state: FlowState, found: Explanation, left_out: dict[str, str]) -> None:
     """Copy the outcome out of the flow's state."""
     found.decision = state.decision
-    found.losses = list(state.translation.all_losses) if state.translation else []
+    found.losses = list(state.losses)
     found.steps = [_without_times(step, left_out) for step in state.steps]
     found.problem = state.error
     if state.answer is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from providers.auth.resolve import Credential
     from providers.base.names import WireFormatName
     from providers.provider_conf import ProviderConf
+    from providers.wire.core.base import RequestEdit
 
 _MISSING = object()
 
@@ -74,6 +75,10 @@ class Exchange:
     """
     resolver: ResolvesCredentials | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    edits: list[RequestEdit] = field(default_factory=list)
+    """Changes that inbound hooks ask for in the neutral form that all wire formats share. They are
+    made when the request is routed, between decoding and encoding.
+    """
     prepared: Any = None
     """The result of the running hook's `prepare`."""
     began: float = field(default_factory=perf_counter)
@@ -116,7 +121,12 @@ class Exchange:
     def checkpoint(self) -> Checkpoint:
         """What a failing hook's changes are rolled back to."""
         return Checkpoint(
-            self.headers.fields, self.place, dict(self.metadata), self.provider, self.credential
+            self.headers.fields,
+            self.place,
+            dict(self.metadata),
+            self.provider,
+            self.credential,
+            tuple(self.edits),
         )
 
     def restore(self, point: Checkpoint) -> None:
@@ -124,6 +134,7 @@ class Exchange:
         self.headers.fields, self.metadata = point.fields, point.metadata
         self.scheme, self.host, self.port, self.path = point.place
         self.provider, self.credential = point.provider, point.credential
+        self.edits = list(point.edits)
         self.body.revert()
 
 
@@ -136,3 +147,4 @@ class Checkpoint:
     metadata: dict[str, Any]
     provider: ProviderConf | None
     credential: Credential | None
+    edits: tuple[RequestEdit, ...] = ()

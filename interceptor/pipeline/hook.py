@@ -21,8 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from providers.base.errors import RefuseRequest
+
 if TYPE_CHECKING:
     from interceptor.pipeline.exchange import Exchange
+
+
+__all__ = ["Apply", "Guard", "HookSpec", "Prepare", "RefuseRequest", "Stage", "hook"]
 
 
 class Stage(StrEnum):

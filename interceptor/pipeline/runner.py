@@ -170,13 +170,13 @@ async def _call_in_thread(planned: PlannedHook, ex: Exchange) -> None:
     own_copy.headers = HeaderMap(ex.headers.fields)
     own_copy.body = Body(ex.body.data, ex.body.encoding)
     own_copy.body.canonical()
-    own_copy.metadata = dict(ex.metadata)
+    own_copy.metadata, own_copy.edits = dict(ex.metadata), list(ex.edits)
     try:
         await asyncio.wait_for(asyncio.to_thread(_call, planned, own_copy), planned.spec.timeout_s)
     except TimeoutError:
         raise TimeoutError(f"did not return within {planned.spec.timeout_s:g} s") from None
     ex.headers, ex.body = own_copy.headers, own_copy.body
-    ex.path, ex.metadata = own_copy.path, own_copy.metadata
+    ex.path, ex.metadata, ex.edits = own_copy.path, own_copy.metadata, own_copy.edits
 
 
 def _failed(
@@ -222,6 +222,8 @@ def describe_change(
     headers = changed_names(point.fields, ex.headers.fields)
     moved = ex.place != point.place
     notes = [] if ex.metadata == point.metadata else _changed_notes(point.metadata, ex.metadata)
+    if len(ex.edits) > len(point.edits):
+        notes = [*notes, "edits"]
     # Most steps change nothing; the short form is cheaper to make.
     if not headers and not moved and not body_change and not notes:
         return HookStep(stage, name, "ran", reason, prepare_ms, apply_ms, started_ms=started_ms)

@@ -76,7 +76,14 @@ def stamp_credential(state: FlowState, exchange: Exchange, credential: Credentia
     apply_ms = (perf_counter() - began) * 1000
     state.steps.append(
         describe_change(
-            "egress", "inject_auth", exchange, point, None, reason=text, apply_ms=apply_ms
+            "egress",
+            "inject_auth",
+            exchange,
+            point,
+            None,
+            reason=text,
+            started_ms=(began - state.began) * 1000,
+            apply_ms=apply_ms,
         )
     )
 

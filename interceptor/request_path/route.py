@@ -15,10 +15,10 @@ from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade,
 from interceptor.transform.dispatch import Decision, decide
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.match import Facts, host_names
-from interceptor.transform.translation import begin, request_headers
+from interceptor.transform.translation import begin, edited, request_headers
 from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
-from providers.base.names import GOOGLE_GENERATE
+from providers.base.names import GOOGLE_GENERATE, WireFormatName
 from providers.wire.detect import model_of
 from providers.wire.surgery import replace_model
 
@@ -96,6 +96,7 @@ async def _apply(
             point,
             change,
             reason=decision.route,
+            started_ms=(began - state.began) * 1000,
             apply_ms=(perf_counter() - began) * 1000,
         )
     )
@@ -144,14 +145,29 @@ def _change_body(
         UnsupportedByTarget: the provider's format has no place for something of it.
     """
     if decision.action != "transform" or state.client_format is None:
+        if exchange.edits and exchange.client_format is not None:
+            return _make_edits(state, exchange, decision, exchange.client_format)
         return _set_model(exchange, decision.model) if decision.model else None
     before = exchange.body.decoded() or b""
     state.translation, after = begin(
-        decision, state.client_format, decision.client_path, exchange.body.peek()
+        decision, state.client_format, decision.client_path, exchange.body.peek(), exchange.edits
     )
     exchange.body = Body(after)
     if decision.provider_format:
         request_headers(exchange.headers, decision.provider_format)
+    return before, after
+
+
+def _make_edits(
+    state: FlowState, exchange: Exchange, decision: Decision, wire_format: WireFormatName
+) -> tuple[bytes, bytes] | None:
+    """Make the hooks' edits of the neutral request for a provider of the client's own format."""
+    before = exchange.body.decoded() or b""
+    after, losses = edited(
+        decision, wire_format, exchange.path, exchange.body.peek(), exchange.edits
+    )
+    state.edit_losses = losses
+    exchange.body.replace_plain(after)
     return before, after
 
 

@@ -4,6 +4,7 @@ No mitmproxy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -14,7 +15,7 @@ from interceptor.pipeline.stream_stages import DecodingStage, StreamStages
 from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
-from providers.wire.core.base import AnswerContext, TargetInfo
+from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
@@ -113,38 +114,79 @@ def _parsed(data: bytes) -> Any:
 
 
 def begin(
-    decision: Decision, client: WireFormatName, path: str, body: Any
+    decision: Decision,
+    client: WireFormatName,
+    path: str,
+    body: Any,
+    edits: Sequence[RequestEdit] = (),
 ) -> tuple[Translation, bytes]:
-    """Translate the request; returns what brings the answer back, and the provider's body.
+    """Translate the request; return what brings the response back, and the provider's body.
+
+    Args:
+        decision: where it goes, with the provider and its format.
+        client: the client's format.
+        path: the client's path with its query.
+        body: the parsed body.
+        edits: changes of the neutral request.
 
     Raises:
         MalformedBody: the client's body does not follow its format.
         UnsupportedByTarget: the provider's format has no place for something that must not be
-        dropped.
+            dropped.
     """
     provider, fmt = decision.provider, decision.provider_format
     if provider is None or fmt is None:
         raise ValueError("a translation needs a provider with a wire format")
-    stream = is_stream(client, path, body if isinstance(body, dict) else None)
-    requested = model_of(path, body if isinstance(body, dict) else None)
-    target = TargetInfo(
-        provider_type=provider.type,
-        model=decision.model or None,
-        stream=stream,
-        host=decision.host or provider.host,
-    )
-    translate = translate_count_request if decision.counting else translate_request
-    translated, losses = translate(body, client, fmt, target=target, model=requested)
+    body_object = body if isinstance(body, dict) else None
+    stream = is_stream(client, path, body_object)
+    requested = model_of(path, body_object)
+    target = _target_of(decision, stream=stream)
+    if decision.counting:
+        translated, losses = translate_count_request(
+            body, client, fmt, target=target, model=requested
+        )
+    else:
+        translated, losses = translate_request(
+            body, client, fmt, target=target, model=requested, edits=edits
+        )
+    query = split_query(path)[1].split("&")
     context = AnswerContext(
         client_body=body,
         model=requested,
-        json_array=client == GOOGLE_GENERATE
-        and stream
-        and "alt=sse" not in split_query(path)[1].split("&"),
+        json_array=client == GOOGLE_GENERATE and stream and "alt=sse" not in query,
     )
     lost = [(loss.path, loss.reason) for loss in losses]
     translation = Translation(client, fmt, stream, context, decision.counting, lost)
     return translation, dumps(translated)
+
+
+def edited(
+    decision: Decision, client: WireFormatName, path: str, body: Any, edits: Sequence[RequestEdit]
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """Make changes of the neutral request for a provider of the client's own format.
+
+    Returns the body, and (path, reason) of what its format could not express.
+
+    Raises:
+        MalformedBody: the client's body does not follow its format.
+        UnsupportedByTarget: the format has no place for what an edit added.
+    """
+    body_object = body if isinstance(body, dict) else None
+    target = _target_of(decision, stream=is_stream(client, path, body_object))
+    changed, losses = translate_request(
+        body, client, client, target=target, model=model_of(path, body_object), edits=edits
+    )
+    return dumps(changed), [(loss.path, loss.reason) for loss in losses]
+
+
+def _target_of(decision: Decision, *, stream: bool) -> TargetInfo:
+    provider = decision.provider
+    return TargetInfo(
+        provider_type=provider.type if provider else "",
+        model=decision.model or None,
+        stream=stream,
+        host=decision.host or (provider.host if provider else ""),
+    )
 
 
 def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
-from providers.wire.core.base import AnswerContext, TargetInfo
-from providers.wire.core.formats import wire_format
+from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
+from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import (
     End,
     Event,
@@ -69,7 +70,7 @@ def decoded_request(
     if not isinstance(body, dict):
         raise MalformedBody("The request's body must be a JSON object.")
     try:
-        return wire_format(src).decode_request(body, model=model, stream=stream)
+        return client_codec(src).decode_request(body, model=model, stream=stream)
     except _UNFORESEEN as error:
         raise MalformedBody(
             f"The request's body does not follow its format ({type(error).__name__})."
@@ -83,10 +84,12 @@ def translate_request(
     *,
     target: TargetInfo | None = None,
     model: str | None = None,
+    edits: Sequence[RequestEdit] = (),
 ) -> tuple[JsonObject, list[Loss]]:
     """Return the provider's body and the losses.
 
-    `model` is the one in the client's path, for Google; `target` describes the provider. The given
+    `model` is the one in the client's path, for Google; `target` describes the provider. `edits`
+    change the neutral request last, whatever the two formats are, which may be the same. The given
     body is not changed. Raises `MalformedBody` and `UnsupportedByTarget`; their texts are for the
     client.
     """
@@ -95,11 +98,24 @@ def translate_request(
     try:
         if src != dst:
             make_portable(request, dst, drop_server_tools=target.drop_server_tools)
-        return wire_format(dst).encode_request(request, target), request.losses
+        for edit in edits:
+            request = _edited(request, edit)
+        return provider_codec(dst).encode_request(request, target), request.losses
     except _UNFORESEEN as error:
         raise MalformedBody(
             f"The request cannot be translated ({type(error).__name__})."
         ) from error
+
+
+def _edited(request: Request, edit: RequestEdit) -> Request:
+    """Return the request after an edit; one that fails is a loss and changes nothing."""
+    changed = deepcopy(request)
+    try:
+        edit(changed)
+    except Exception as error:
+        request.losses.add("edits", f"A hook's change failed: {type(error).__name__}: {error}")
+        return request
+    return changed
 
 
 def decoded_response(body: Any, src: WireFormatName) -> Response:
@@ -109,7 +125,7 @@ def decoded_response(body: Any, src: WireFormatName) -> Response:
     if not isinstance(body, dict):
         raise BadUpstreamAnswer("The provider's response is no JSON object.")
     try:
-        return wire_format(src).decode_response(body)
+        return provider_codec(src).decode_response(body)
     except MalformedBody as error:
         raise BadUpstreamAnswer(
             f"The provider's response does not follow its format: {error}"
@@ -122,7 +138,7 @@ def decoded_response(body: Any, src: WireFormatName) -> Response:
 
 def _joined(chunks: list[Any], src: WireFormatName) -> Response:
     """Join the chunks of Google's stream without `alt=sse`, read at once."""
-    decoder, collector = wire_format(src).stream_decoder(), Collector(src)
+    decoder, collector = provider_codec(src).stream_decoder(), Collector(src)
     try:
         for chunk in chunks:
             collector.feed(decoder.feed(SseEvent(dumps(chunk))))
@@ -148,7 +164,7 @@ def translate_response(
     context = context or AnswerContext()
     response = _filtered(decoded_response(body, src), src, dst, context)
     try:
-        return wire_format(dst).encode_response(response, context), response.losses
+        return client_codec(dst).encode_response(response, context), response.losses
     except _UNFORESEEN as error:
         raise BadUpstreamAnswer(
             f"The provider's response cannot be translated ({type(error).__name__})."
@@ -161,7 +177,7 @@ def translate_response_to_stream(
     """Translate a complete response into a stream, for providers that do not stream."""
     context = context or AnswerContext()
     response = _filtered(decoded_response(body, src), src, dst, context)
-    return wire_format(dst).stream_encoder(context).feed(of_response(response))
+    return client_codec(dst).stream_encoder(context).feed(of_response(response))
 
 
 def _filtered(
@@ -192,8 +208,8 @@ class StreamTranslator:
         self.failure: Failure | None = None
         self._started = False
         self._parser = SseParser()
-        self._decoder = wire_format(src).stream_decoder()
-        self._encoder = wire_format(dst).stream_encoder(context)
+        self._decoder = provider_codec(src).stream_decoder()
+        self._encoder = client_codec(dst).stream_encoder(context)
         self._filter = AnswerFilter(
             src, dst, client_tools(dst, context.client_body) if src != dst else {}
         )
@@ -272,7 +288,7 @@ def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
         parsed = None
     try:
         failure = (
-            wire_format(src).decode_error(status, parsed)
+            provider_codec(src).decode_error(status, parsed)
             if isinstance(parsed, dict | list)
             else None
         )

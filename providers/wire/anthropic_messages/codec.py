@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
 from providers.wire.anthropic_messages import request_decode, request_encode, response, stream
+from providers.wire.core.base import WireFormat
 
 
 class AnthropicMessages:
@@ -20,4 +21,4 @@ class AnthropicMessages:
     decode_error = staticmethod(response.decode_error)
 
 
-FORMAT = AnthropicMessages()
+FORMAT: WireFormat = AnthropicMessages()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -71,18 +71,39 @@ class StreamEncoder(Protocol):
         ...
 
 
-class WireFormat(Protocol):
-    """One wire format. Decoders raise `MalformedBody`, encoders `UnsupportedByTarget`."""
+class ClientCodec(Protocol):
+    """Side of a wire format that clients speak: their requests in, their responses out.
+
+    Raises `MalformedBody` for a request that does not follow the format.
+    """
 
     name: WireFormatName
 
     def decode_request(
         self, body: JsonObject, *, model: str | None, stream: bool | None
     ) -> Request: ...
-    def encode_request(self, request: Request, target: TargetInfo) -> JsonObject: ...
     def decode_tools(self, body: Mapping[str, Any]) -> list[Tool]: ...
-    def decode_response(self, body: JsonObject) -> Response: ...
     def encode_response(self, response: Response, context: AnswerContext) -> JsonObject: ...
-    def stream_decoder(self) -> StreamDecoder: ...
     def stream_encoder(self, context: AnswerContext) -> StreamEncoder: ...
+
+
+class ProviderCodec(Protocol):
+    """Side of a wire format that providers speak: requests out, their responses in.
+
+    Raises `UnsupportedByTarget` for a request, `MalformedBody` for a response.
+    """
+
+    name: WireFormatName
+
+    def encode_request(self, request: Request, target: TargetInfo) -> JsonObject: ...
+    def decode_response(self, body: JsonObject) -> Response: ...
+    def stream_decoder(self) -> StreamDecoder: ...
     def decode_error(self, status: int, body: Any) -> Failure | None: ...
+
+
+class WireFormat(ClientCodec, ProviderCodec, Protocol):
+    """Both sides of a wire format that clients and providers speak."""
+
+
+RequestEdit = Callable[[Request], None]
+"""Change of a neutral request, between decoding and encoding."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Final
 
+from providers.base.errors import UnsupportedByTarget
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
@@ -13,18 +15,41 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
-from providers.wire.core.base import WireFormat
+from providers.wire.core.base import ClientCodec, ProviderCodec
 
-FORMATS: Final[dict[WireFormatName, str]] = {
-    ANTHROPIC_MESSAGES: "providers.wire.anthropic_messages.codec",
-    OPENAI_CHAT: "providers.wire.openai_chat.codec",
-    OPENAI_RESPONSES: "providers.wire.openai_responses.codec",
-    GOOGLE_GENERATE: "providers.wire.google_generate.codec",
+
+@dataclass(frozen=True, slots=True)
+class FormatEntry:
+    """One line of the table: the module whose `FORMAT` is the codec, and its sides."""
+
+    module: str
+    has_clients: bool = True
+    """False for a format that providers alone speak: its codec has no `ClientCodec` side."""
+
+
+FORMATS: Final[dict[WireFormatName, FormatEntry]] = {
+    ANTHROPIC_MESSAGES: FormatEntry("providers.wire.anthropic_messages.codec"),
+    OPENAI_CHAT: FormatEntry("providers.wire.openai_chat.codec"),
+    OPENAI_RESPONSES: FormatEntry("providers.wire.openai_responses.codec"),
+    GOOGLE_GENERATE: FormatEntry("providers.wire.google_generate.codec"),
 }
 
 
 @cache
-def wire_format(name: WireFormatName) -> WireFormat:
-    """Return the format of that name. Its module is imported on first use."""
-    found: WireFormat = import_module(FORMATS[name]).FORMAT
+def provider_codec(name: WireFormatName) -> ProviderCodec:
+    """Return the provider's side of a format. Its module is imported on first use."""
+    found: ProviderCodec = import_module(FORMATS[name].module).FORMAT
+    return found
+
+
+@cache
+def client_codec(name: WireFormatName) -> ClientCodec:
+    """Return the client's side of a format. Its module is imported on first use.
+
+    Raises `UnsupportedByTarget` for a format that providers alone speak.
+    """
+    entry = FORMATS[name]
+    if not entry.has_clients:
+        raise UnsupportedByTarget(f"No client speaks the format {name}; providers alone do.")
+    found: ClientCodec = import_module(entry.module).FORMAT
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
+from providers.wire.core.base import WireFormat
 from providers.wire.google_generate import request_decode, request_encode, response, stream
 
 
@@ -20,4 +21,4 @@ class GoogleGenerate:
     decode_error = staticmethod(response.decode_error)
 
 
-FORMAT = GoogleGenerate()
+FORMAT: WireFormat = GoogleGenerate()

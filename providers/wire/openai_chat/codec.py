@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.base.names import OPENAI_CHAT, WireFormatName
+from providers.wire.core.base import WireFormat
 from providers.wire.openai_chat import request_decode, request_encode, response, stream
 
 
@@ -20,4 +21,4 @@ class OpenAIChat:
     decode_error = staticmethod(response.decode_error)
 
 
-FORMAT = OpenAIChat()
+FORMAT: WireFormat = OpenAIChat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.base.names import OPENAI_RESPONSES, WireFormatName
+from providers.wire.core.base import WireFormat
 from providers.wire.openai_responses import (
     request_decode,
     request_encode,
@@ -26,4 +27,4 @@ class OpenAIResponses:
     decode_error = staticmethod(response.decode_error)
 
 
-FORMAT = OpenAIResponses()
+FORMAT: WireFormat = OpenAIResponses()

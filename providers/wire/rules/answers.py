@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from providers.base.errors import TranslationError
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
-from providers.wire.core.formats import wire_format
+from providers.wire.core.formats import client_codec
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -47,7 +47,7 @@ def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[st
     if not client_body.get("tools"):
         return {}
     try:
-        return by_wire_name(wire_format(dst).decode_tools(client_body))
+        return by_wire_name(client_codec(dst).decode_tools(client_body))
     except TranslationError:
         return {}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from providers.base.errors import TranslationError, UnsupportedByTarget
-from providers.wire.core.formats import wire_format
+from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import Response, Text, Thinking, ToolCall
 from providers.wire.core.sse import SseParser
 from providers.wire.rules.events import Collector
@@ -85,7 +85,7 @@ def said(response: Response) -> tuple[object, ...]:
 
 
 def streamed_response(name, raw: bytes) -> Response | None:
-    decoder, collector, parser = wire_format(name).stream_decoder(), Collector(name), SseParser()
+    decoder, collector, parser = provider_codec(name).stream_decoder(), Collector(name), SseParser()
     for event in [*parser.feed(raw), *parser.flush()]:
         collector.feed(decoder.feed(event))
     collector.feed(decoder.flush())

@@ -16,7 +16,7 @@ from providers.base.names import (
     WireFormatName,
 )
 from providers.wire.core.base import AnswerContext, TargetInfo
-from providers.wire.core.formats import wire_format
+from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import (
     Block,
     Finish,
@@ -101,15 +101,15 @@ def same(want: Response, got: Response) -> None:
 @quick
 @given(st.sampled_from(ALL).flatmap(answers))
 def test_answers_buffered_and_streamed(answer):
-    codec = wire_format(answer.source)
-    same(answer, codec.decode_response(codec.encode_response(answer, AnswerContext())))
+    client, provider = client_codec(answer.source), provider_codec(answer.source)
+    same(answer, provider.decode_response(client.encode_response(answer, AnswerContext())))
     context = AnswerContext({"stream_options": {"include_usage": True}})
     events = of_response(answer)
     whole = Collector(answer.source)
     whole.feed(of_response(answer))
     same(answer, whole.response)
-    raw = codec.stream_encoder(context).feed(events)
-    decoder, collector, parser = codec.stream_decoder(), Collector(answer.source), SseParser()
+    raw = client.stream_encoder(context).feed(events)
+    decoder, collector, parser = provider.stream_decoder(), Collector(answer.source), SseParser()
     for event in [*parser.feed(raw), *parser.flush()]:
         collector.feed(decoder.feed(event))
     collector.feed(decoder.flush())
@@ -186,10 +186,10 @@ def plain_request(request: Request) -> tuple[Any, ...]:
 @quick
 @given(st.sampled_from(ALL).flatmap(requests))
 def test_requests(request_):
-    codec = wire_format(request_.source)
+    client, provider = client_codec(request_.source), provider_codec(request_.source)
     want = plain_request(request_)
-    body = codec.encode_request(request_, TargetInfo())
-    again = codec.decode_request(json.loads(dumps(body)), model="model-1", stream=None)
+    body = provider.encode_request(request_, TargetInfo())
+    again = client.decode_request(json.loads(dumps(body)), model="model-1", stream=None)
     got = plain_request(again)
     if request_.source == GOOGLE_GENERATE:  # results that look like JSON are objects to Google
         assert len(got[1]) == len(want[1])

@@ -1,0 +1,40 @@
+"""Hooks as a user writes them; named by their dotted path."""
+
+from __future__ import annotations
+
+from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.hook import RefuseRequest, Stage, hook
+from providers.wire.core.ir import Request, Text
+
+SENTENCE = "Be brief."
+
+
+@hook(stage=Stage.INBOUND, reads={"header:x-refuse"})
+def refuse(ex: Exchange) -> None:
+    """Refuse requests that ask for it."""
+    if ex.headers.get("x-refuse"):
+        raise RefuseRequest("Your budget is used up until tomorrow.", status_code=402)
+
+
+async def look_up(ex: Exchange) -> None:
+    """Refuse while preparing."""
+    if ex.headers.get("x-refuse-early"):
+        raise RefuseRequest("The budget cannot be looked up.", status_code=503)
+
+
+@hook(stage=Stage.INBOUND, prepare=look_up)
+def prepared(ex: Exchange) -> None:
+    """Do nothing beyond the preparation."""
+    del ex
+
+
+@hook(stage=Stage.INBOUND)
+def be_brief(ex: Exchange) -> None:
+    """Ask for short responses, in every wire format."""
+    if ex.headers.get("x-brief"):
+        ex.edits.append(add_sentence)
+
+
+def add_sentence(request: Request) -> None:
+    """Add the sentence to the system prompt."""
+    request.system.append(Text(SENTENCE))
