@@ -12,7 +12,7 @@ from shapes.models import Shape
 
 @admin.register(Shape)
 class ShapeAdmin(ConfigModelAdmin):
-    """Captured requests of real clients; the bytes themselves are not edited here."""
+    """Captured requests of real clients; their bytes cannot be edited."""
 
     list_display = ["provider", "version", "user_agent", "size", "enabled", "created_at"]
     list_editable = ["enabled"]

@@ -1,10 +1,8 @@
-"""Known-good requests that serve as patterns for outgoing ones.
-
-Captured and replayed by later work; the table is its place.
-"""
+"""Captured requests of real clients: a table that later parts of the product fill and replay."""
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 
@@ -30,3 +28,9 @@ class Shape(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} v{self.version}"
+
+    def clean(self) -> None:
+        if self.enabled and not self.blob:
+            raise ValidationError(
+                {"enabled": "A shape without data cannot be enabled: capture it from a flow first."}
+            )

@@ -255,6 +255,18 @@ def test_shapes_show_their_size_and_not_their_bytes(api: APIClient):
     )
 
 
+def test_a_shape_without_data_cannot_be_enabled(api: APIClient):
+    made = api.post("/api/shapes/", {"provider": "anthropic", "enabled": True}, format="json")
+    assert made.status_code == 400
+    assert "without data cannot be enabled" in made.json()["enabled"][0]
+    assert not Shape.objects.exists()
+    empty = Shape.objects.create(provider="anthropic")
+    changed = api.patch(f"/api/shapes/{empty.pk}/", {"enabled": True}, format="json")
+    assert changed.status_code == 400
+    empty.refresh_from_db()
+    assert not empty.enabled
+
+
 def test_interceptors_tell_whether_they_run(api: APIClient):
     ConfigRevision.objects.create(pk=1, number=9)
     make_status()
