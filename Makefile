@@ -41,6 +41,7 @@ check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/djlint --lint --quiet templates
 	CCPROXY_PRODUCTION=1 $(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) manage.py makemigrations --check --dry-run
 

@@ -10,6 +10,7 @@ from flows.console import (
     image_views,
     import_views,
     pages,
+    pin_views,
     saved_filter_views,
     usage_views,
 )
@@ -25,6 +26,7 @@ urlpatterns = [
     path("session/<path:session_id>/", usage_views.session_page, name="session"),
     path("diff/<str:before_id>/<str:after_id>/", compare_views.pair_page, name="pair"),
     path("<str:flow_id>/", pages.flow_page, name="detail"),
+    path("<str:flow_id>/pin", pin_views.pin_flow, name="pin"),
     path("<str:flow_id>/partial", pages.flow_partial, name="partial"),
     path("<str:flow_id>/json/<str:source>", pages.flow_json, name="json"),
     path("<str:flow_id>/image/<str:part>/<int:number>", image_views.flow_image, name="image"),

@@ -20,13 +20,14 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from flows.console.filter_form import FlowListFilter
 from flows.console.tabs import TABS, default_tab, tab_names
 from flows.display import json_tree
 from flows.display.safe_text import printable
 from flows.live.answer_so_far import answer_since
 from flows.models import Flow, WebSocketMessage
 from flows.queries import selectors
-from flows.queries.filters import BOUNDS, FlowFilter, pasted_flow_id
+from flows.queries.filters import FlowFilter, pasted_flow_id
 from flows.queries.jq_page import jq_page
 from flows.queries.resends import resends_of
 from flows.queries.saved_filters import FILTER_NAMES, saved_filters
@@ -67,7 +68,7 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     pasted = pasted_flow_id(request.GET.get("q", ""))
     if pasted and Flow.objects.filter(pk=pasted).exists():
         return _go(request, pasted)
-    filters = FlowFilter(request.GET, queryset=Flow.objects.all())
+    filters = FlowListFilter(request.GET, queryset=Flow.objects.all())
     cursor = request.GET.get("cursor", "")
     errors = [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()]
     source = request.GET.get("jq", "").strip()
@@ -79,10 +80,6 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "jq": found,
         "errors": [*errors, found.error] if found and found.error else errors,
         "chips": _chips(request.GET, filters),
-        "facets": selectors.facets,  # asked only where the form is shown
-        "bounds": [
-            (name, filters.filters[name].label, request.GET.get(name, "")) for name in BOUNDS
-        ],
         "older": _query(request.GET, cursor=page.older) if page.older else "",
         "newest": _query(request.GET, cursor="") if cursor else "",
         "first_page": not cursor and not source,

@@ -29,7 +29,8 @@ from flows.queries.jq import JqBusyError, JqError, JqLimits
 from flows.queries.summary import flow_detail_json, flow_summary
 from flows.record import SIDES
 from flows.rest.keyset_pagination import FlowPagination, cursor_of, next_url_after
-from flows.rest.schema import FlowDetailShape, FlowShape
+from flows.rest.schema import FlowDetailShape, FlowShape, PinShape
+from flows.services import pin
 from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError
 from providers.web.rest import Busy, Conflict, StaffWithModelPermissions
@@ -139,6 +140,14 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         if request.accepted_renderer.format == HarRenderer.format:
             return har_response([flow.pk], flow.pk[:8], by=caller_of(request))
         return Response(flow_detail_json(flow, detail.sides, detail.traces, detail.attempts))
+
+    @extend_schema(request=PinShape, responses=FlowDetailShape)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """Pin or unpin a flow; retention and clearing keep a pinned flow."""
+        change = PinShape(data=request.data)
+        change.is_valid(raise_exception=True)
+        pin(Flow.objects.filter(pk=kwargs["pk"]), pinned=change.validated_data["pinned"])
+        return self.retrieve(request, *args, **kwargs)
 
     @extend_schema(
         parameters=[

@@ -152,3 +152,16 @@ class FlowDetailShape(FlowShape):
 
     class Meta(FlowShape.Meta):
         fields = [*FlowShape.Meta.fields, "sides", "hooks", "attempts"]
+
+
+class PinShape(serializers.Serializer[Any]):
+    """The one thing about a recorded flow that can be changed."""
+
+    pinned = serializers.BooleanField(help_text="true keeps the flow from retention and clearing.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - {"pinned"})):
+            raise serializers.ValidationError(
+                {unknown[0][:100]: ["Only “pinned” of a flow can be changed."]}
+            )
+        return super().to_internal_value(data)

@@ -210,4 +210,4 @@ def test_a_flow_is_deleted_with_everything_but_shared_bodies(api: APIClient):
     assert list(Flow.objects.values_list("pk", flat=True)) == [other.pk]
     assert api.delete(f"/api/flows/{flow.pk}/").status_code == 404
     assert api.post("/api/flows/", {}, format="json").status_code == 405
-    assert api.patch(f"/api/flows/{other.pk}/", {}, format="json").status_code == 405
+    assert api.put(f"/api/flows/{other.pk}/", {}, format="json").status_code == 405

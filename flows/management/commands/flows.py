@@ -33,7 +33,7 @@ from flows.queries.flow_set import (
 )
 from flows.queries.jq import run_jq
 from flows.queries.saved_filters import filtered, parameters_of
-from flows.services import clear_everything, clear_steps, expected_steps
+from flows.services import clear_everything, clear_steps, expected_steps, pin
 from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 
@@ -66,6 +66,12 @@ class Command(BaseCommand):
             "--all", action="store_true", help="every flow, whatever the configured jq filters say"
         )
         clear.add_argument("--pinned", action="store_true", help="pinned flows too")
+        pins = {"pin": "keep flows from retention and clearing", "unpin": "undo pin"}
+        for name, what in pins.items():
+            pinning = actions.add_parser(name, help=what)
+            pinning.add_argument(
+                "flows", nargs="+", metavar="FLOW", help="ids of flows, or how they begin"
+            )
         copy = actions.add_parser(
             "as", help="write a flow's request as curl, Python, an SDK's call or Markdown"
         )
@@ -171,6 +177,14 @@ class Command(BaseCommand):
         self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
         if kept:
             self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
+
+    def _pin(self, options: Namespace) -> None:
+        changed = pin(Flow.objects.filter(pk__in=referred_ids(options.flows)))
+        self.stdout.write(f"Pinned {plural(changed, 'flow')}.")
+
+    def _unpin(self, options: Namespace) -> None:
+        changed = pin(Flow.objects.filter(pk__in=referred_ids(options.flows)), pinned=False)
+        self.stdout.write(f"Unpinned {plural(changed, 'flow')}.")
 
     def _as(self, options: Namespace) -> None:
         flow = next(load_flows(referred_ids(options.flows)))

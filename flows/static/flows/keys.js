@@ -1,94 +1,80 @@
-"use strict";
-/* Keys and local times. Every key is also a link or a button on the page. */
-(() => {
-  const $ = (selector, root = document) => root.querySelector(selector);
-  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const LIST = "/flows/";
+/* The table of keys. It acts, and it fills the help sheet; docs/console.md repeats it. */
+import { jump } from "./changes.js";
+import { copyNearest } from "./clipboard.js";
+import { compareMarked, markHere } from "./marks.js";
+import { choose, goBack, openChosen, openTab, pin, resend, search } from "./navigation.js";
+import { element, one, press } from "./page.js";
 
-  function localTimes(root = document) {
-    const today = new Date().toDateString();
-    for (const time of all("time[datetime]:not([data-done])", root)) {
-      const date = new Date(time.dateTime);
-      if (isNaN(date)) continue;
-      const clock = date.toLocaleTimeString([], { hour12: false });
-      const day = date.toLocaleDateString([], { month: "short", day: "numeric" });
-      time.title = date.toLocaleString() + " (local time)";
-      time.textContent = time.hasAttribute("data-full") ? `${day}, ${clock}` : date.toDateString() === today ? clock : `${day} ${clock.slice(0, 5)}`;
-      time.setAttribute("data-done", "");
+/* `keys` do `act`, which gets the key. The sheet shows `shown`, or else the keys. */
+const KEYS = [
+  { keys: ["j", "k"], says: "next, previous flow", act: step },
+  { keys: ["Enter"], says: "open the flow", act: openChosen },
+  { keys: ["Escape"], shown: ["Esc"], says: "back to the list", act: goBack },
+  { keys: ["/"], says: "search", act: search },
+  { keys: ["x"], says: "clear search and filters", act: () => press(one("[data-act=clear]")) },
+  { keys: [..."12345678"], shown: ["1", "…", "8"], says: "tabs of a flow", act: openTab },
+  {
+    keys: ["c"],
+    says: "copy the flow as curl, Python, Markdown …",
+    act: () => press(one("[data-act=copy-as]")),
+  },
+  { keys: ["y"], says: "copy the shown body, or the chosen flow’s id", act: copyNearest },
+  { keys: ["r"], says: "send the flow again, unchanged or edited", act: resend },
+  { keys: ["s"], says: "pin the flow, so that retention keeps it", act: pin },
+  { keys: ["m"], says: "mark the flow to compare it", act: markHere },
+  {
+    keys: ["d"],
+    says: "compare the two marked flows, or the marked one with this one",
+    act: compareMarked,
+  },
+  { keys: ["n", "p"], says: "next, previous change", act: (key) => jump(key === "n" ? 1 : -1) },
+  { keys: ["e"], says: "explain the flow’s route", act: () => press(one("[data-act=explain]")) },
+  { keys: ["?"], says: "this sheet", act: toggleSheet },
+];
+
+/* On a flow's page j and k open its neighbours, on the list they move the choice. */
+function step(key) {
+  if (key === "j") press(one("[data-act=older]")) || choose(1);
+  else press(one("[data-act=newer]")) || choose(-1);
+}
+
+function toggleSheet() {
+  const sheet = one("#help");
+  if (sheet.open) sheet.close();
+  else sheet.showModal();
+}
+
+function fillSheet() {
+  const list = one("[data-keys]");
+  for (const { keys, shown = keys, says } of KEYS) {
+    const names = element("dt");
+    for (const name of shown) {
+      if (names.hasChildNodes()) names.append(" ");
+      names.append(name === "…" ? name : element("kbd", "", name));
     }
+    list.append(names, element("dd", "", says));
   }
+}
 
-  function backAddress() {
-    const kept = sessionStorage.getItem("ccproxy-list");
-    return kept && kept.startsWith(LIST) ? kept : LIST;
+const ACTIONS = new Map(KEYS.flatMap(({ keys, act }) => keys.map((key) => [key, act])));
+
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (target.matches("input, select, textarea")) {
+    if (key === "Escape") target.blur();
+    return;
   }
+  if (one("#help").open && key !== "?") return; // Esc closes the sheet by itself
+  if (key === "Enter" && target.matches("a, button, summary")) return;
+  const act = ACTIONS.get(key);
+  if (!act) return;
+  event.preventDefault();
+  act(key);
+});
 
-  function remember() {
-    if (location.pathname === LIST) sessionStorage.setItem("ccproxy-list", location.pathname + location.search);
-    for (const link of all("[data-act=back]")) link.href = backAddress();
-  }
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-act=help]")) toggleSheet();
+});
 
-  function choose(step) {
-    const rows = all("tr.flow");
-    if (!rows.length) return;
-    const now = rows.findIndex((row) => row.classList.contains("chosen"));
-    const next = rows[Math.max(0, Math.min(rows.length - 1, now < 0 ? 0 : now + step))];
-    if (now >= 0) rows[now].classList.remove("chosen");
-    next.classList.add("chosen");
-    next.scrollIntoView({ block: "nearest" });
-    $(".open", next).focus({ preventScroll: true });
-  }
-
-  const follow = (link) => { if (link) { link.click(); return true; } return false; };
-  const actions = {
-    j: () => follow($("[data-act=older]")) || choose(1),
-    k: () => follow($("[data-act=newer]")) || choose(-1),
-    Enter: () => follow($("tr.chosen .open")),
-    x: () => follow($("[data-act=clear]")),
-    e: () => follow($("[data-act=explain]")),
-    c: () => follow($("[data-act=copy-as]")),
-    "/": () => { const box = $("#q"); if (box) { box.focus(); box.select(); } else location.href = backAddress(); },
-    "?": () => { const sheet = $("#help"); sheet.open ? sheet.close() : sheet.showModal(); },
-    Escape: () => {
-      const open = $(".more-filters[open]");
-      if (open) open.open = false;
-      else follow($("[data-act=flow]")) || follow($("[data-act=back]"));
-    },
-  };
-
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    const target = event.target;
-    if (target.matches("input, select, textarea")) {
-      if (event.key === "Escape") target.blur();
-      return;
-    }
-    if ($("#help").open && event.key !== "?") return; // Esc closes the sheet by itself
-    if (event.key === "Enter" && target.matches("a, button, summary")) return;
-    if (/^[1-9]$/.test(event.key)) { follow(all(".tabs a")[event.key - 1]); return; }
-    const action = actions[event.key];
-    if (action) { event.preventDefault(); action(); }
-  });
-
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-act=help]")) { actions["?"](); return; }
-    const open = $(".more-filters[open]");
-    if (open && !open.contains(event.target)) open.open = false;
-    const row = event.target.closest("tr.flow");
-    if (row && !event.target.closest("a, button") && !String(getSelection())) {
-      const link = $(".open", row);
-      if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
-      else link.click();
-    }
-  });
-
-  // Empty fields make no filters, and no long addresses.
-  document.addEventListener("htmx:configRequest", (event) => {
-    const parameters = event.detail.parameters;
-    for (const name of Object.keys(parameters)) if (parameters[name] === "") delete parameters[name];
-  });
-  document.addEventListener("htmx:afterSwap", (event) => { localTimes(); remember(); });
-  document.addEventListener("DOMContentLoaded", () => { localTimes(); remember(); });
-  window.addEventListener("pageshow", () => { localTimes(); remember(); });
-  window.ccproxy = { localTimes };
-})();
+fillSheet();

@@ -67,11 +67,11 @@ def test_the_list_shows_every_flow_newest_first_without_reading_bodies(seeded: C
     assert "12.9 k" in html  # tokens
     assert "612 ms" in html  # time to the first event
     assert "–" in html  # what is unknown
-    assert (
-        html.count('<td class="num cost"><span class="muted">–</span></td>') == Flow.objects.count()
-    )
+    unknown = re.findall(r'<td class="num cost">\s*<span class="muted">–</span>\s*</td>', html)
+    assert len(unknown) == Flow.objects.count()
     Flow.objects.filter(pk=IDS["chat"]).update(cost_usd="0.042")
-    assert '<td class="num cost">$0.042</td>' in page(seeded, "/flows/rows?ids=" + IDS["chat"])
+    row = page(seeded, "/flows/rows?ids=" + IDS["chat"])
+    assert re.search(r'<td class="num cost">\s*\$0\.042\s*</td>', row)
 
 
 def test_an_empty_list_teaches_how_to_get_traffic(staff: Client):
@@ -166,7 +166,7 @@ def test_the_page_says_in_one_sentence_what_happened(seeded: Client):
     heading = re.search(r'<h1 class="sentence">(.*?)</h1>', html, re.DOTALL)
     assert heading
     assert (
-        re.sub("<[^>]+>", "", heading[1])
+        " ".join(re.sub("<[^>]+>", "", heading[1]).split())
         == "POST /v1/messages · claude-haiku-4-5 → provider anthropic by sentinel · 2 hooks changed"
         " 3 headers · 200 streamed in 4.1 s"
     )

@@ -50,12 +50,8 @@ def save(client: Client, name: str, query: str, **fields: str) -> Any:
 def menu(client: Client) -> list[tuple[str, str]]:
     """(address, name) of what the menu offers."""
     html = client.get("/flows/").content.decode()
-    html = html[
-        html.index("saved-sheet") : html.index("</details>\n</div>")
-        if "</details>\n</div>" in html
-        else None
-    ]
-    return re.findall(r'<li><a href="(/flows/\?[^"]*)"[^>]*>([^<]*)', html)
+    sheet = html[html.index("saved-sheet") : html.index('class="flows"')]
+    return re.findall(r'<li>\s*<a href="(/flows/\?[^"]*)"[^>]*>([^<]*)', sheet)
 
 
 # --- the menu
