@@ -30,6 +30,7 @@ NOT_VISITED = {
     "login-link": "uses up its token",
     "resend-ticket": "needs a proxy that sends",
     "resend-preview": "answers forms alone",
+    "flows:pin": "answers forms alone",
     "flows:save-filter": "answers forms alone",
     "flows:change-filter": "answers forms alone",
     "api-explain": "POST alone",

@@ -288,3 +288,19 @@ def test_a_running_websocket_shows_its_messages_as_they_pass(
         page.locator(".events", has_text="second words").wait_for()
         visit.picture("live-websocket")
     page.locator("#state[data-state=live]").wait_for(state="detached")
+
+
+def test_a_flow_is_pinned_from_the_list_and_on_its_page(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go("/flows/")
+    page.keyboard.press("j")
+    chosen = page.locator("tr.flow.chosen")
+    flow_id = (chosen.get_attribute("id") or "").removeprefix("f-")
+    page.keyboard.press("s")
+    chosen.locator(".pin [aria-pressed=true]").wait_for()
+    visit.picture("pinned-row")
+    page.goto(f"{visit.base}/flows/{flow_id}/")
+    page.locator(".steps .pin [aria-pressed=true]", has_text="pinned").wait_for()
+    page.keyboard.press("s")
+    page.locator(".steps .pin [aria-pressed=false]", has_text="pin").wait_for()
+    page.goto(f"{visit.base}/flows/?pinned=true")
+    page.locator("#empty").wait_for()
