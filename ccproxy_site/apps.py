@@ -1,4 +1,4 @@
-"""Django application “ccproxy_site”: the console as a whole."""
+"""Django application “ccproxy_site”, for what belongs to no other application."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Tell what the proxy would do with a request; nothing is sent."),
     "resend": (
         "resend",
-        "Send a recorded request again, as it is or edited, and print the answer.",
+        "Send a recorded request again, as it is or edited, and print the response.",
     ),
     "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
     "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),

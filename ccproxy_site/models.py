@@ -1,4 +1,4 @@
-"""What belongs to the console itself."""
+"""Models of the console itself."""
 
 from __future__ import annotations
 

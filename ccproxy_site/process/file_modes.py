@@ -19,9 +19,7 @@ logger = logging.getLogger(__name__)
 OPEN_TO_OTHERS = 0o077
 MAX_DEPTH = 2
 MAX_ENTRIES = 2000
-"""What lies deeper or beyond was not put there by ccproxy; the directory itself keeps others
-out.
-"""
+"""Files below or beyond these limits are not ccproxy's; the directory itself keeps others out."""
 
 
 def secure_files(directory: Path, key_file: Path, others: Iterable[Path] = ()) -> None:
@@ -30,12 +28,11 @@ def secure_files(directory: Path, key_file: Path, others: Iterable[Path] = ()) -
     Args:
         directory: the config directory.
         key_file: the key that encrypts credentials. When others could read it, it is no secret any
-        more, and only a
-            person can decide what to do: that is refused, not repaired.
+            more, and only a person can decide what to do: that is refused, not repaired.
         others: further files of ours that lie elsewhere, such as a log.
 
     Raises:
-        ConfigError: others can read the key, or the directory belongs to somebody else.
+        ConfigError: others can read the key, or the directory belongs to another user.
     """
     if key_file.exists():
         Keyring.open(key_file)

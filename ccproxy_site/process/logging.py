@@ -84,7 +84,7 @@ def _is_refusal(record: logging.LogRecord) -> bool:
 
 
 def escape_controls(text: str) -> str:
-    """Spell out control characters, for example \\x1b and \\n."""
+    r"""Write control characters as escapes, for example `\\x1b` and `\\n`."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
 
 

@@ -56,7 +56,7 @@ class FlowLogService:
 
 
 class LiveViewService:
-    """Live messages to pages, and the answers to pages that join in the middle of a flow."""
+    """Live messages to pages, also to those that join in the middle of a flow."""
 
     name = "the live view"
     stop_limit_s = MARGIN_S

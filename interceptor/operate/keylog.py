@@ -16,7 +16,7 @@ MAX_BYTES = 1024 * 1024
 
 
 def append_rotated(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None:
-    """Append in one piece to a private file; a full one becomes `NAME.1`.
+    """Append with one write to a private file; a full one becomes `NAME.1`.
 
     Several processes may write at once: the file is locked, and looked up again when it was renamed
     meanwhile.

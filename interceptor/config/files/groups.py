@@ -53,7 +53,7 @@ class SecretSource(Group):
 
 
 class AuthSettings(Group):
-    """How long credential sources may take."""
+    """Time limits of credential sources."""
 
     command_timeout_seconds: Seconds = Field(5, description="Limit of a credential command.")
     refresh_timeout_seconds: Seconds = Field(
@@ -93,7 +93,7 @@ class MitmproxySettings(Group):
     stream_large_bodies: SizeText | None = Field(
         None,
         description=(
-            "Pass a response over this size on in pieces where it would be held, such as an error"
+            "Stream a response over this size even where it would be buffered, such as an error"
             " page; e.g. 10m. Requests are always read completely."
         ),
     )
@@ -156,13 +156,13 @@ class InspectorSettings(Group):
     keylog: bool = Field(
         False,
         description=(
-            "Write tls.keylog and wg.keylog. Off, because whoever reads them can decrypt every"
+            "Write tls.keylog and wg.keylog. Off, because every reader of them can decrypt every"
             " captured connection."
         ),
     )
     dns_overrides: dict[str, str] = Field(
         {},
-        description="Name to address: what captured commands are told when they look the name up.",
+        description="Name to address: what captured commands get when they look the name up.",
     )
     upstream_overrides: dict[str, str] = Field(
         {},
@@ -194,7 +194,7 @@ class OtelSettings(Group):
 
 
 class RetentionSettings(Group):
-    """What is kept of the record; the oldest flows that are not pinned go first. null: no limit."""
+    """Limits of the record; the oldest flows that are not pinned go first. null: no limit."""
 
     max_age_days: float | None = Field(
         30, gt=0, description="Delete flows older than this; null: no limit."
@@ -219,7 +219,7 @@ class FlowsSettings(Group):
 
 
 class GeminiCapacitySettings(Group):
-    """What happens when Gemini has no capacity."""
+    """Retries and fallbacks when Gemini has no capacity."""
 
     enabled: bool = Field(True, description="Retry and fall back when Gemini has no capacity.")
     retry_status_codes: tuple[int, ...] = Field(
@@ -231,7 +231,7 @@ class GeminiCapacitySettings(Group):
         60, description="Longest wait between two tries."
     )
     terminal_delay_threshold_seconds: Seconds = Field(
-        300, description="Give up when told to wait longer than this."
+        300, description="Give up when the provider asks for a longer wait."
     )
     total_retry_budget_seconds: Seconds = Field(
         120, description="Longest time spent on one request."
@@ -318,7 +318,7 @@ class McpSettings(Group):
 
 
 class CaptureSettings(Group):
-    """Which requests may become shapes."""
+    """Requests that may become shapes."""
 
     path_pattern: str = ""
 
@@ -331,7 +331,7 @@ class BillingSettings(Group):
 
 
 class ShapingProfile(Group):
-    """How requests to one provider type are shaped."""
+    """Shaping of requests to one provider type."""
 
     content_fields: Texts = ()
     merge_strategies: dict[str, Any] = {}

@@ -51,7 +51,7 @@ def _upper(value: Any) -> Any:
 
 
 class ServerSettings(Group):
-    """What a process needs before it can start."""
+    """Settings that a process needs before it can start."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Bind address of the proxy.")
     port: Port = Field(4000, description="Port of the proxy.")
@@ -84,8 +84,8 @@ class ServerSettings(Group):
     provider_timeout: Seconds | None = Field(
         None,
         description=(
-            "How long a provider may take to begin its response to a request that the proxy sends"
-            " again by itself, after a 401; null: as long as to any other."
+            "Limit of the proxy's own requests to providers: until the response begins to one that"
+            " is sent again after a 401 (null: as to any other), and of a list of models (null: 5)."
         ),
     )
     shutdown_timeout_seconds: float = Field(
@@ -94,7 +94,7 @@ class ServerSettings(Group):
     stream_idle_timeout_seconds: Seconds = Field(
         300,
         description=(
-            "Give a provider up that was silent for this long, before its answer or within it."
+            "Give a provider up that was silent for this long, before its response or within it."
         ),
     )
     auth: AuthSettings = AuthSettings()

@@ -217,7 +217,7 @@ def _stages(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """What a file says about the database.
+    """The database's sections of a file.
 
     None: the file does not mention it, and it stays as it is.
     """
@@ -267,7 +267,7 @@ def parse_sections(document: Document) -> Sections:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A whole `ccproxy.yaml`, checked."""
+    """A complete `ccproxy.yaml`, checked."""
 
     document: Document
     settings: ServerSettings
@@ -284,7 +284,7 @@ def check_file(document: Document) -> ConfigFile:
 
 
 def read_config_file(path: Path) -> ConfigFile:
-    """Read and check a whole file; a missing one is an error here.
+    """Read and check a complete file; a missing one is an error here.
 
     Raises:
         ConfigError: one sentence with file, line and the full dotted key.

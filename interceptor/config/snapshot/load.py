@@ -19,7 +19,7 @@ from providers.provider_conf import ProviderConf
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
-    """Read and validate the whole configuration.
+    """Read and validate the entire configuration.
 
     Raises:
         ConfigError: naming the row that cannot be used; the caller keeps what it has.

@@ -34,8 +34,9 @@ class ConfigWatcher:
 
     Args:
         store: where the snapshot is swapped.
-        facts: what the heartbeat says besides the revision (queue depth and the like), asked from
-        this thread. on_swap: told of every new snapshot.
+        facts: returns what the heartbeat says besides the revision, such as the queue's depth;
+            called on this thread.
+        on_swap: called with every new snapshot, on this thread.
     """
 
     def __init__(

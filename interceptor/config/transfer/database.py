@@ -27,7 +27,7 @@ _MARK_FILE = ".imported"
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """What `ensure_database` found and did. Notes are sentences for the user."""
+    """Result of `ensure_database`. Notes are sentences for the user."""
 
     created: bool = False
     migrated: bool = False

@@ -51,7 +51,7 @@ _Dumper.add_representer(str, _text)
 
 
 def dump(data: dict[str, Any]) -> str:
-    """Plain data as YAML, in the order given."""
+    """Return plain data as YAML, in the order given."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -109,7 +109,7 @@ def provider_section(provider: Provider) -> dict[str, Any]:
 
 
 def _public_headers(provider: Provider) -> dict[str, str | None]:
-    """Return the extra headers; None, in place of a credential, keeps the stored value."""
+    """Return the extra headers; None, instead of a credential, keeps the stored value."""
     headers: dict[str, str | None] = {}
     for name, value in provider.headers.items():
         headers[name] = None if _is_secret_header(name) else value
@@ -124,7 +124,7 @@ def _auth(provider: Provider) -> dict[str, Any] | None:
 
 
 def hook_lists(settings: Iterable[HookSetting]) -> dict[str, list[Any]]:
-    """`hooks`: both stages in order."""
+    """Return `hooks`: both stages in order."""
     lists: dict[str, list[Any]] = {"inbound": [], "outbound": []}
     for setting in sorted(settings, key=lambda row: (row.stage, row.position, row.pk or 0)):
         lists[setting.stage].append(_hook(setting))

@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did, or would do."""
+    """Changes that an import made, or would make."""
 
     changes: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -67,7 +67,7 @@ class Command(BaseCommand):
                     time.sleep(3600)
             if failed:
                 raise CommandError(
-                    f"{failed} of the requests did not get the answer they should; see the lines"
+                    f"{failed} of the requests did not get the response they should; see the lines"
                     " above."
                 )
 

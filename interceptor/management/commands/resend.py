@@ -1,6 +1,4 @@
-"""Send a recorded request again (`ccproxy resend`), through the running proxy, and print the answer
-as it comes.
-"""
+"""Send a recorded request again through the running proxy, and print the response as it comes."""
 
 from __future__ import annotations
 
@@ -37,8 +35,8 @@ AUDIT_TIMEOUT_S: Final = 10.0
 
 class Command(BaseCommand):
     help = (
-        "Send a recorded flow's request again through the running proxy, and print the answer as it"
-        " comes."
+        "Send a recorded flow's request again through the running proxy, and print the response"
+        " as it comes."
     )
     requires_system_checks = []
     needs_database = True
@@ -91,7 +89,7 @@ class Command(BaseCommand):
         return of_text(after, known)
 
     def _follow(self, row: Resend) -> None:
-        """Print the readable part of the answer until the flow ends."""
+        """Print the readable part of the response until the flow ends."""
         row = await_flow(row.ticket, TAKEN_TIMEOUT_S) or row
         if row.problem or not row.new_flow_id:
             raise ResendError(row.problem or "The proxy did not take it in time.")
