@@ -1,4 +1,4 @@
-"""Admin: the record, read only. Looking at flows happens on the console's own pages."""
+"""Admin pages of the record, read only; the console's own pages show single flows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from providers.web.column import column
 
 @admin.register(Flow)
 class FlowAdmin(ModelAdmin):
-    """A narrow list that links to the flow pages.
+    """Narrow list that links to the flow pages.
 
-    No counting: the table may hold a million rows.
+    It never counts: the table may hold a million rows.
     """
 
     list_display = ["when", "what", "model_names", "provider_name", "status", "took"]
@@ -34,7 +34,8 @@ class FlowAdmin(ModelAdmin):
     ordering = ["-started_at", "-id"]
     paginator = InfinitePaginator
     show_full_result_count = False
-    list_disable_select_all = True  # the paginator does not count, so “all” would be a guess
+    # The paginator does not count, so the number behind “all” would be a guess.
+    list_disable_select_all = True
     list_per_page = 50
     actions = ["delete_selected"]
 
@@ -45,13 +46,14 @@ class FlowAdmin(ModelAdmin):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Flow | None:
-        """The flow with its texts as they may be looked at; nothing here saves it."""
+        """Return the flow with its texts made safe to display; nothing here saves it."""
         flow: Flow | None = super().get_object(request, object_id, from_field)
-        for field in Flow._meta.concrete_fields if flow else ():
-            if not field.primary_key and isinstance(
-                value := getattr(flow, field.attname), str | list
-            ):
-                setattr(flow, field.attname, _spelled(value))
+        if flow is None:
+            return None
+        for field in Flow._meta.concrete_fields:
+            value = getattr(flow, field.attname)
+            if not field.primary_key and isinstance(value, str | list):
+                setattr(flow, field.attname, _displayable(value))
         return flow
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -80,9 +82,10 @@ class FlowAdmin(ModelAdmin):
 
     @column("Model")
     def model_names(self, flow: Flow) -> str:
+        requested = flow.requested_model or units.UNKNOWN
         if flow.sent_model and flow.sent_model != flow.requested_model:
-            return printable(f"{flow.requested_model or units.UNKNOWN} → {flow.sent_model}")
-        return printable(flow.requested_model) or units.UNKNOWN
+            return printable(f"{requested} → {flow.sent_model}")
+        return printable(requested)
 
     @column("Provider", ordering="provider")
     def provider_name(self, flow: Flow) -> str:
@@ -92,16 +95,19 @@ class FlowAdmin(ModelAdmin):
     def status(self, flow: Flow) -> tuple[str, str]:
         if flow.state == Flow.State.LIVE:
             return "live", "live"
-        failed = flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
-        return ("failed" if failed else "ok"), str(flow.status_code or "error")
+        shown = str(flow.status_code or "error")
+        is_error_status = flow.status_code is not None and flow.status_code >= 400
+        if flow.state == Flow.State.ERROR or is_error_status:
+            return "failed", shown
+        return "ok", shown
 
     @column("Took")
     def took(self, flow: Flow) -> str:
         return units.duration(flow.duration_ms)
 
 
-def _spelled(value: Any) -> Any:
-    """A text, or texts in lists, with invisible and direction-changing characters spelled out."""
+def _displayable(value: Any) -> Any:
+    """Return a text, or texts in lists, with invisible characters written as escapes."""
     if isinstance(value, list):
-        return [_spelled(inner) for inner in value]
+        return [_displayable(inner) for inner in value]
     return printable(value) if isinstance(value, str) else value

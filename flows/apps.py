@@ -1,4 +1,4 @@
-"""Django application “flows”."""
+"""Configuration of the Django application “flows”."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class FlowsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Once the tables are there."""
+        """Set PostgreSQL's storage options after every migration."""
         post_migrate.connect(set_column_storage, sender=self)

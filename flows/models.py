@@ -1,6 +1,4 @@
-"""What happened: one narrow row per flow, a row with its sides and hooks, and bodies stored once by
-digest.
-"""
+"""Tables of the record: a narrow row a flow, a row with its sides and hooks, bodies by digest."""
 
 from __future__ import annotations
 
@@ -19,25 +17,28 @@ from flows.sides import (
 
 
 class Flow(models.Model):
-    """One request and its answer. The row is narrow: lists never load heads or bodies."""
+    """One request and its response. The row is narrow: lists never load headers or bodies."""
 
     class State(models.TextChoices):
         LIVE = "live", "live"
         DONE = "done", "done"
         ERROR = "error", "error"
 
-    id = models.CharField(primary_key=True, max_length=36)  # mitmproxy's own flow id
+    # mitmproxy's own flow id.
+    id = models.CharField(primary_key=True, max_length=36)
     state = models.CharField(max_length=8, choices=State, default=State.LIVE)
     source = models.CharField(max_length=16, default="reverse")
     instance = models.CharField(
-        max_length=100, blank=True, help_text="The process that handled it: host:pid."
+        max_length=100, blank=True, help_text="Process that handled it, as host:pid."
     )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
     method = models.CharField(max_length=32)
     host = models.CharField(
-        max_length=255, blank=True, help_text="Where it went; the client's host until routed."
+        max_length=255,
+        blank=True,
+        help_text="Host it was sent to; until it is routed, the host the client named.",
     )
     path = models.TextField(help_text="The client's path with its query, secrets redacted.")
     client_url = models.TextField(blank=True)
@@ -53,7 +54,7 @@ class Flow(models.Model):
     provider_type = models.CharField(max_length=32, blank=True)
     rule = models.CharField(max_length=100, blank=True)
     rule_id = models.PositiveBigIntegerField(null=True, blank=True)
-    route = models.TextField(blank=True, help_text="One sentence: why it went there.")
+    route = models.TextField(blank=True, help_text="Reason for the destination, as one sentence.")
     revision = models.PositiveBigIntegerField(default=0)
     requested_model = models.CharField(max_length=200, blank=True)
     sent_model = models.CharField(max_length=200, blank=True)
@@ -61,7 +62,7 @@ class Flow(models.Model):
     conversation_id = models.CharField(max_length=64, blank=True)
     credential_injected = models.BooleanField(default=False)
     run_label = models.CharField(
-        max_length=64, blank=True, help_text="The captured command's name."
+        max_length=64, blank=True, help_text="Name of the captured command."
     )
     run_command = models.CharField(max_length=1000, blank=True)
     ja3 = models.CharField(
@@ -98,17 +99,19 @@ class Flow(models.Model):
     reasoning_tokens = models.PositiveIntegerField(null=True, blank=True)
     cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
     price_version = models.CharField(
-        max_length=64, blank=True, help_text="The price list behind the cost."
+        max_length=64, blank=True, help_text="Version of the price list behind the cost."
     )
 
-    losses = models.JSONField(default=list, help_text="What a translation could not express.")
-    is_lossy = models.BooleanField(default=False, help_text="There are losses.")
+    losses = models.JSONField(
+        default=list, help_text="Fields that the translation could not express, with reasons."
+    )
+    is_lossy = models.BooleanField(default=False, help_text="The translation lost something.")
     bodies_dropped = models.BooleanField(
-        default=False, help_text="The queue was full: heads kept, bodies lost."
+        default=False, help_text="The queue was full: headers were kept, bodies were dropped."
     )
     pinned = models.BooleanField(default=False, help_text="Exempt from retention.")
     search_text = models.TextField(
-        blank=True, help_text="At most 4 KB of what a search should find, lower case."
+        blank=True, help_text="At most 4 KB of lower-case text that a search finds."
     )
 
     class Meta:
@@ -145,16 +148,14 @@ class Flow(models.Model):
 
     @property
     def is_shape_candidate(self) -> bool:
-        """A client's own call of a model, which it made by itself and which was answered: a shape
-        may be made of it.
-        """
+        """A captured client's successful call of a model: a shape may be made of it."""
         return self.source == "wireguard" and bool(self.client_format) and self.status_code == 200
 
     @property
     def sides(self) -> dict[str, FlowSide]:
         """The sides by name.
 
-        Many flows are read with `select_related("parts")`, or each asks for its own.
+        Read many flows with `select_related("parts")`, or each one queries its own.
         """
         parts: FlowParts | None = getattr(self, "parts", None)
         return parts.by_side() if parts else {}
@@ -164,19 +165,25 @@ class Flow(models.Model):
 
 
 class FlowBody(models.Model):
-    """A body, compressed, stored once however many sides share it; perhaps as what it adds to
-    another one.
-    """
+    """A body, stored once for all sides that share it, alone or as what it adds to its base."""
 
-    digest = models.CharField(
-        primary_key=True, max_length=64
-    )  # blake2b-256 of the body's bytes, hex
-    encoding = models.CharField(max_length=8, default="zstd", help_text="raw, zstd, delta")
+    # BLAKE2b-256 of the body's bytes, hex.
+    digest = models.CharField(primary_key=True, max_length=64)
+    encoding = models.CharField(
+        max_length=8,
+        default="zstd",
+        help_text=(
+            "Form of the stored bytes: “raw” is the body itself, “zstd” is compressed alone, "
+            "“splice” lists blocks of the base and the new bytes between them, “delta” is "
+            "compressed by zstd with the base as its dictionary."
+        ),
+    )
     size_bytes = models.PositiveBigIntegerField()
     blob = models.BinaryField()
+    # Of a splice or a delta; the database refuses to delete it while another body needs it.
     base = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False
-    )  # of a delta; the database keeps it while somebody needs it
+    )
 
     class Meta:
         indexes = [
@@ -188,18 +195,17 @@ class FlowBody(models.Model):
 
 
 class FlowParts(models.Model):
-    """The four sides of a flow and what each hook did, as JSON texts that `flows.sides` reads and
-    writes.
+    """Sides and hook traces of a flow, as JSON texts that `flows.sides` reads and writes.
 
-    The database never looks into them but for a text: TextField keeps one spelling on every
-    database.
+    TextField instead of JSONField: the database only searches them for text, which has to be the
+    same on every database.
     """
 
     flow = models.OneToOneField(
         Flow, on_delete=models.CASCADE, primary_key=True, related_name="parts"
     )
     headers = models.TextField(
-        default="[]", help_text="The lists of headers of the sides, secrets redacted."
+        default="[]", help_text="Lists of the sides' headers, secrets redacted."
     )
     sides = models.TextField(default="[]")
     steps = models.TextField(default='{"headers":[],"steps":[]}')
@@ -212,7 +218,7 @@ class FlowParts(models.Model):
         return read_sides(self.headers, self.sides)
 
     def traces(self) -> list[HookTrace]:
-        """What each hook did, in order."""
+        """The hooks' traces, in order."""
         return read_traces(self.headers, self.steps)
 
     def attempts(self) -> list[AttemptRecord]:
@@ -221,7 +227,7 @@ class FlowParts(models.Model):
 
 
 class BodyRef(models.Model):
-    """A flow whose sides or hooks need a body. It says which bodies may be deleted."""
+    """A flow whose sides or hooks need a body. Bodies without such a row may be deleted."""
 
     pk = models.CompositePrimaryKey("flow_id", "digest")
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -236,7 +242,7 @@ class WebSocketMessage(models.Model):
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="websocket_messages")
     seq = models.PositiveIntegerField()
-    at_ms = models.FloatField(help_text="Since the flow began.")
+    at_ms = models.FloatField(help_text="Milliseconds since the flow began.")
     from_client = models.BooleanField()
     is_text = models.BooleanField()
     size_bytes = models.PositiveBigIntegerField()
@@ -251,25 +257,24 @@ class WebSocketMessage(models.Model):
 
 
 class UsageDaily(models.Model):
-    """What was used on one day (UTC), by provider, model and session. It outlives the flows that it
-    counts.
+    """Usage of one day (UTC), by provider, model and session. It outlives the flows it counts.
 
-    A sum is null while no request told its part.
+    A sum is null while no request reported its part.
     """
 
     day = models.DateField()
     provider = models.CharField(
-        max_length=64, blank=True, help_text="Its name, or the host without one."
+        max_length=64, blank=True, help_text="The provider's name; without one, the host."
     )
     model = models.CharField(max_length=200, blank=True)
     session_id = models.CharField(max_length=200, blank=True)
     requests = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
     unmetered = models.PositiveBigIntegerField(
-        default=0, help_text="Requests whose tokens nobody told."
+        default=0, help_text="Requests without token counts."
     )
     unpriced = models.PositiveBigIntegerField(
-        default=0, help_text="Requests with tokens but without a price."
+        default=0, help_text="Requests with token counts but without a price."
     )
     input_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     output_tokens = models.PositiveBigIntegerField(null=True, blank=True)
@@ -277,7 +282,7 @@ class UsageDaily(models.Model):
     cache_write_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     reasoning_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     cacheable_tokens = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="Input of the requests whose cache reads are known."
+        null=True, blank=True, help_text="Input tokens of the requests whose cache reads are known."
     )
     cost_usd = models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
 
@@ -294,17 +299,15 @@ class UsageDaily(models.Model):
 
 
 class SavedFilter(models.Model):
-    """Filters of the flow list under a name: one's own, or shared with everybody who may use the
-    console.
-    """
+    """Named filters of the flow list, private or shared with all users of the console."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=60, validators=[ProhibitNullCharactersValidator()])
     query = models.CharField(
-        max_length=4000, help_text="As in the list's address: provider=local&status=5xx"
+        max_length=4000, help_text="Query of the list's address: provider=local&status=5xx"
     )
     shared = models.BooleanField(
-        default=False, help_text="Everybody may use it; only its owner changes it."
+        default=False, help_text="All users may apply it; only its owner changes it."
     )
 
     class Meta:
@@ -322,22 +325,19 @@ class SavedFilter(models.Model):
 
 
 class Resend(models.Model):
-    """A recorded request that somebody sent again: the grant it passes the guard with, and what
-    became of it.
+    """A recorded request that a user sent again: its grant, and its result.
 
-    Flows are named by id alone: they come and go without it.
+    Flows are referred to by id alone: they may be deleted without it.
     """
 
     ticket = models.CharField(primary_key=True, max_length=32)
     token_sha256 = models.CharField(max_length=64, unique=True)
-    flow_id = models.CharField(
-        max_length=36, db_index=True, help_text="The flow that was sent again."
-    )
+    flow_id = models.CharField(max_length=36, db_index=True, help_text="Flow that was sent again.")
     new_flow_id = models.CharField(
         max_length=36,
         blank=True,
         db_index=True,
-        help_text="The flow it became; set when the grant is used.",
+        help_text="New flow; set when the grant is used.",
     )
     as_forwarded = models.BooleanField(default=False)
     edited = models.BooleanField(default=False)
@@ -347,7 +347,7 @@ class Resend(models.Model):
     actor = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(db_index=True)
     expires_at = models.DateTimeField()
-    problem = models.TextField(blank=True, help_text="Why no flow came of it.")
+    problem = models.TextField(blank=True, help_text="Reason why there is no new flow.")
 
     class Meta:
         ordering = ["created_at", "ticket"]
@@ -357,6 +357,6 @@ class Resend(models.Model):
 
     @property
     def manner(self) -> str:
-        """How it was sent, for a sentence."""
+        """Manner of sending, for a sentence."""
         how = "as forwarded" if self.as_forwarded else "as the client sent it"
         return f"{how}, edited" if self.edited else how

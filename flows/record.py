@@ -1,7 +1,7 @@
-"""The hand-over from the proxy to the record: values, no Django, no mitmproxy.
+"""Records of flows, as the proxy gives them to sinks: values without Django and mitmproxy. Pure.
 
-A flow is handed over several times (when routed, every two seconds while it streams, when it ends);
-each hand-over is complete in itself and replaces the one before.
+A flow is recorded several times: when it is routed, every two seconds while it streams, and when it
+ends. Each record is complete and replaces the one before.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SideRecord:
 
 @value
 class HookStep:
-    """What one hook did. Before and after are None where nothing changed."""
+    """Run of one hook. Before and after are None where nothing changed."""
 
     stage: str
     hook: str
@@ -90,7 +90,7 @@ class WebSocketRecord:
 
 @value
 class FlowRecord:
-    """Everything known about a flow at one moment.
+    """Complete state of a flow at one moment.
 
     Times are seconds since the epoch, durations milliseconds.
     """
@@ -120,13 +120,15 @@ class FlowRecord:
     session_id: str = ""
     conversation_id: str = ""
     question: str | None = None
-    """The last thing the user said, if the proxy read the request (see
-    `flows.reading.search_text`): 1 MB is not read again.
+    """The user's last text, if the proxy has read the request (see `flows.reading.search_text`).
+
+    The writer then need not read 1 MB again.
     """
     credential_injected: bool = False
     run_label: str = ""
-    """The captured command's name, and its command line."""
+    """Name of the captured command."""
     run_command: str = ""
+    """Command line of the captured command."""
     ja3: str = ""
     ja3_full: str = ""
     ja4: str = ""
@@ -150,7 +152,7 @@ class FlowRecord:
 
 @value
 class FlowDelta:
-    """New bytes of a running answer as the client receives them.
+    """New bytes of a running response as the client receives them.
 
     `offset` counts the bytes before them.
     """
@@ -162,26 +164,26 @@ class FlowDelta:
 
 
 class Sink(Protocol):
-    """Where flows go.
+    """Receiver of records.
 
     Called on the proxy's event loop: every method returns at once and never raises.
     """
 
     def started(self, record: FlowRecord) -> None:
-        """The request is routed and about to leave."""
+        """Take the record of a request that is routed and about to leave."""
 
     def delta(self, delta: FlowDelta) -> None:
-        """A piece of the answer passed."""
+        """Take a chunk of the response."""
 
     def progress(self, record: FlowRecord) -> None:
-        """A running stream's partial record, about every two seconds."""
+        """Take the record of a running stream, about every two seconds."""
 
     def finished(self, record: FlowRecord) -> None:
-        """The flow ended, well or badly."""
+        """Take the last record of a flow, successful or not."""
 
 
 class FanOut:
-    """A sink that passes everything on to several."""
+    """Sink that gives everything to several others."""
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = sinks

@@ -1,4 +1,4 @@
-"""Websocket addresses of the console; anything else is refused."""
+"""Websocket addresses of the console; all others are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.live.consumers import FlowConsumer, ListConsumer
 
 
 class Refuse(AsyncWebsocketConsumer):
-    """Closes before opening."""
+    """Consumer that closes before opening."""
 
     async def connect(self) -> None:
         await self.close(code=4404)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import zstandard
 
@@ -36,14 +35,6 @@ _BLOCK = struct.Struct(">III")
 
 class MalformedSplice(ValueError):
     """The blob was made with another base, or is damaged."""
-
-
-class _Block(NamedTuple):
-    """A block as it is stored, in the order of `_BLOCK`."""
-
-    new_before: int
-    base_start: int
-    size: int
 
 
 def encode(data: bytes, matching: Matching) -> bytes:
@@ -88,26 +79,30 @@ def decode(blob: bytes, base: bytes, size_bytes: int) -> bytes:
     try:
         is_packed, block_count, dictionary_start, dictionary_bytes = _HEADER.unpack_from(blob)
         new_start = _HEADER.size + block_count * _BLOCK.size
-        packed_blocks = _BLOCK.iter_unpack(blob[_HEADER.size : new_start])
-        blocks = [_Block(*values) for values in packed_blocks]
+        blocks = list(_BLOCK.iter_unpack(blob[_HEADER.size : new_start]))
     except struct.error as error:
         raise MalformedSplice("the header of a splice is damaged") from error
     dictionary_end = dictionary_start + dictionary_bytes
-    ends = [block.base_start + block.size for block in blocks]
-    new_bytes = size_bytes - sum(block.size for block in blocks)
+    placed_bytes = 0
+    new_bytes = size_bytes
+    last_end = dictionary_end
+    for new_before, base_start, size in blocks:
+        placed_bytes += new_before
+        new_bytes -= size
+        last_end = max(last_end, base_start + size)
     # Everything is checked before memory is taken for it.
-    if len(blocks) != block_count or new_bytes < 0 or max(dictionary_end, *ends, 0) > len(base):
+    if len(blocks) != block_count or new_bytes < 0 or last_end > len(base):
         raise MalformedSplice(f"a splice does not fit its base of {len(base)} bytes")
     new = blob[new_start:]
     if is_packed:
         new = _unpack(new, new_bytes, base[dictionary_start:dictionary_end])
-    placed_bytes = sum(block.new_before for block in blocks)
     if len(new) != new_bytes or placed_bytes > new_bytes:
         raise MalformedSplice(f"a splice gives another size than {size_bytes} bytes")
     return _join(new, base, blocks)
 
 
-def _join(new: bytes, base: bytes, blocks: Sequence[_Block]) -> bytes:
+def _join(new: bytes, base: bytes, blocks: Sequence[tuple[int, int, int]]) -> bytes:
+    """Return the body. A block is the new bytes before it, its start in the base, its size."""
     new_view = memoryview(new)
     base_view = memoryview(base)
     pieces: list[memoryview] = []
