@@ -1,26 +1,21 @@
-"""Sends a recorded request again: a grant, an audit row, and a real request to the proxy.
+"""Begins to send a recorded request again: a grant, an audit row, and a job.
 
-A task worker sends it where one is idle, else a thread of this process; both call `deliver`. No
-page waits for the response: the proxy records it as a flow of its own, and pages watch that flow.
-`deliver` reads the response only to learn whether the proxy took the request.
+A task worker delivers the job where one is idle, else a thread of this process. No page waits for
+the response: the proxy records it as a flow of its own, and pages watch that flow.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import socket
-import ssl
 import threading
 import time
 import weakref
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.models import Q
 
 from flows.models import Flow, Resend
@@ -28,21 +23,16 @@ from interceptor.access.grant import HEADER
 from interceptor.instances.health import running_interceptors
 from interceptor.instances.processes import is_running, own_instance
 from interceptor.models import InterceptorStatus
+from interceptor.resend.delivery import deliver
 from interceptor.resend.draft import ResendError, length_index
 from interceptor.resend.grant_store import issue
 from interceptor.resend.job import Job
 from interceptor.resend.outgoing import Outgoing
-from providers.audit.log import Caller, record_audit, settle_audit
+from providers.audit.log import Caller, record_audit
 from providers.base.loopback import is_loopback
-from providers.models import AuditEntry
-
-logger = logging.getLogger(__name__)
 
 MAX_SENDING: Final = 16
-SILENCE_TIMEOUT_S: Final = 3600.0
-"""The proxy has its own, shorter limits; this one only keeps a thread from living for ever."""
 POLL_INTERVAL_S: Final = 0.03
-_MESSAGE_BYTES: Final = 64 * 1024
 _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
@@ -88,21 +78,6 @@ def send_again(request: Outgoing, by: Caller) -> Resend:
     return row
 
 
-def deliver(job: Job) -> None:
-    """Send the request, read the response to its end, and write down what became of it. Blocks."""
-    try:
-        problem = _exchange(job)
-    except (httpx.HTTPError, OSError, ValueError) as exc:
-        reason = str(exc) or type(exc).__name__
-        problem = f"The proxy at {job.host}:{job.port} could not be asked: {reason}."
-    try:
-        _settle(job, problem)
-    except (DatabaseError, Resend.DoesNotExist, AuditEntry.DoesNotExist):
-        logger.warning(
-            "what became of a request that was sent again could not be written down", exc_info=True
-        )
-
-
 def await_flow(ticket: str, timeout_s: float) -> Resend | None:
     """Return the row once its flow is recorded or it failed, at the latest after `timeout_s`.
 
@@ -124,7 +99,7 @@ def join_senders(timeout_s: float) -> None:
 
 
 def is_recorded(row: Resend) -> bool:
-    """Whether the flow that it became can be shown."""
+    """Return True when the flow that it became can be shown."""
     return bool(row.new_flow_id) and Flow.objects.filter(pk=row.new_flow_id).exists()
 
 
@@ -194,7 +169,7 @@ def _headers(request: Outgoing, host: str, token: str) -> list[tuple[str, str]]:
 
 
 def _reachable(status: InterceptorStatus, host: str) -> str:
-    """The loopback address of another machine means that machine."""
+    """Return the host to connect to: the loopback address of another machine means that machine."""
     machine = status.instance.rpartition(":")[0]
     return machine if is_loopback(host) and machine and machine != socket.gethostname() else host
 
@@ -219,53 +194,3 @@ def _deliver_and_close(job: Job) -> None:
         deliver(job)
     finally:
         connection.close()
-
-
-def _exchange(job: Job) -> str:
-    """Send the request and let the response pass; return what the proxy said if it refused."""
-    headers = [
-        (name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in job.headers
-    ]
-    request = httpx.Request(
-        job.method,
-        httpx.URL(scheme="http", host=job.host, port=job.port),
-        headers=headers,
-        content=job.body or None,
-        extensions={
-            # The recorded bytes: a parsed URL would be normalised.
-            "target": job.target.encode(),
-            "timeout": httpx.Timeout(SILENCE_TIMEOUT_S).as_dict(),
-        },
-    )
-    # The listener speaks plain HTTP. An empty context trusts nobody, and is made at once: loading
-    # the certificate authorities takes 17 ms in which the proxy of this process stands still.
-    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with httpx.Client(trust_env=False, verify=nobody) as client:
-        response = client.send(request, stream=True)
-        beginning = bytearray()
-        for piece in response.iter_raw():
-            if len(beginning) < _MESSAGE_BYTES:
-                beginning += piece
-        response.close()
-    message = _message(response, beginning)[:500]
-    return f"The proxy refused it with {response.status_code}: {message}"
-
-
-def _message(response: httpx.Response, body: bytes | bytearray) -> str:
-    """The message of the proxy's own error, else the status line's reason."""
-    try:
-        parsed: Any = json.loads(body)
-        return str(parsed["error"]["message"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return response.reason_phrase
-
-
-def _settle(job: Job, problem: str) -> None:
-    """Write down which flow it became, or why none. An answer that broke off is the flow's."""
-    row = Resend.objects.get(pk=job.ticket)
-    audit = AuditEntry.objects.get(pk=job.audit_id)
-    if row.new_flow_id:
-        settle_audit(audit, "done", f"flow {row.new_flow_id}")
-        return
-    Resend.objects.filter(pk=job.ticket, new_flow_id="").update(problem=problem)
-    settle_audit(audit, "failed")

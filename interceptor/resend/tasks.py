@@ -9,9 +9,9 @@ from celery import current_app, shared_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from interceptor.resend.delivery import deliver
 from interceptor.resend.grant_store import LIFETIME
 from interceptor.resend.job import Job
-from interceptor.resend.sender import deliver
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from flows.bodies.complete_flow import load_flow
 from flows.models import Flow, Resend
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.instances.processes import own_instance
+from interceptor.resend.delivery import deliver
 from interceptor.resend.grant_store import issue
 from interceptor.resend.job import Job
 from interceptor.resend.outgoing import outgoing
@@ -21,7 +22,6 @@ from interceptor.resend.sender import (
     MAX_SENDING,
     ResendBusyError,
     await_flow,
-    deliver,
     join_senders,
     send_again,
 )
