@@ -19,7 +19,6 @@ NOT_YET: frozenset[str] = frozenset(
     {
         "CHANGELOG.md",
         "README.md",
-        "ccproxy_site/console",
         "docs/architecture.md",
         "docs/commands.md",
         "docs/console.md",
@@ -57,11 +56,8 @@ NOT_YET: frozenset[str] = frozenset(
         "interceptor/hooks",
         "interceptor/mitm",
         "interceptor/pipeline",
-        "interceptor/resend",
         "interceptor/transform",
         "interceptor/wireguard",
-        "providers/auth",
-        "providers/credentials",
         "templates/flows",
         "templates/interceptor",
     }

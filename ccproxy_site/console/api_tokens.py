@@ -14,19 +14,19 @@ _COLUMN_CHARS = 40
 
 
 def token_digest(token: str) -> str:
-    """What stands in the database: 160 bits of SHA-256, in hex."""
+    """Return the digest that the database holds: 160 bits of SHA-256, in hex."""
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:_COLUMN_CHARS]
 
 
 def fill_with_new_token(row: Token) -> str:
-    """Give an unsaved row a fresh token; returns its only clear-text copy."""
+    """Give an unsaved row a fresh token; return its only clear-text copy."""
     token = secrets.token_hex(20)
     row.key = token_digest(token)
     return token
 
 
 def create_api_token(user: User) -> str:
-    """A new token in the place of the one the user had; returns its only clear-text copy."""
+    """Replace the user's token by a new one; return its only clear-text copy."""
     Token.objects.filter(user=user).delete()
     row = Token(user=user)
     token = fill_with_new_token(row)

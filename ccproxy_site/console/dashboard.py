@@ -95,7 +95,7 @@ def traffic(now: datetime) -> Traffic:
 
 
 def provider_states(now: datetime) -> list[ProviderState]:
-    """Every provider with its last flow and the 401s of the last day, in two queries."""
+    """Return each provider with its last flow and the 401s of the last day, in two queries."""
     last_flow = (
         Flow.objects.filter(provider=OuterRef("name"))
         .order_by("-started_at", "-id")

@@ -1,6 +1,6 @@
 """Runs every request of the console in a context of its own.
 
-Twisted reads the next request of a connection in the context of whoever asked it to go on reading,
+Twisted reads the next request of a connection in the context of the code that asked for more,
 which may be in the middle of another request. asgiref keeps in that context which thread serves it:
 the next request would be given a thread that has ended ("CurrentThreadExecutor already quit").
 """
@@ -19,6 +19,6 @@ class FreshContext:
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request; who cancels this cancels it."""
+        """Serve one request; cancelling this call cancels it."""
         work = self._application(scope, receive, send)
         await asyncio.get_running_loop().create_task(work, context=Context())

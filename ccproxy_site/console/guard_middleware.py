@@ -21,7 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def console_rules() -> GuardRules:
-    """The console's own names and origins, from the settings that Django uses too."""
+    """Return the console's own names and origins, from the settings that Django uses too."""
     return GuardRules(
         bind=settings.CCPROXY.console.host.strip("[]").lower(),
         hosts=frozenset(name.strip("[]").lower() for name in settings.ALLOWED_HOSTS),

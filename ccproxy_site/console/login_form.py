@@ -1,4 +1,4 @@
-"""Password login with a brake on guessing."""
+"""Password login with a rate limit on failed tries."""
 
 from __future__ import annotations
 

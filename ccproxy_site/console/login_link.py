@@ -33,7 +33,7 @@ LIFETIME = timedelta(minutes=15)
 
 
 def make_login_link(base_url: str) -> str:
-    """A fresh link for the local superuser, who is created when there is none.
+    """Return a fresh link for the local superuser, who is created when there is none.
 
     `base_url` is the console's.
     """
@@ -48,8 +48,9 @@ def make_login_link(base_url: str) -> str:
 
 
 def local_superuser() -> User:
-    """The superuser that links sign in: “admin”, else the first active one, else a new “admin”
-    without a password.
+    """Return the superuser that links sign in.
+
+    That is “admin”, else the first active one, else a new “admin” without a password.
     """
     users = User.objects
     active = users.filter(is_superuser=True, is_staff=True, is_active=True).order_by("pk")
@@ -83,7 +84,7 @@ def redeem(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _spend(token: str) -> User | None:
-    """The link's user, for the one caller that gets to delete the row."""
+    """Delete the link's row and return its user; None when another request was faster."""
     link = _find(token)
     if link is None:
         return None

@@ -1,4 +1,4 @@
-"""What every page of the console says while it holds."""
+"""Warnings that every page of the console shows while they apply."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from django.conf import settings
 from django.http import HttpRequest
 
 UNVERIFIED = (
-    "Certificates of providers are not verified (inspector.mitmproxy.ssl_insecure): whoever stands"
-    " on the way can read and change what passes. Only connections that carry a stored credential"
-    " are verified all the same."
+    "Certificates of providers are not verified (inspector.mitmproxy.ssl_insecure): anyone"
+    " between the proxy and the provider can read and change requests and responses. Only"
+    " connections that carry a stored credential are verified all the same."
 )
 
 

@@ -1,4 +1,4 @@
-"""How the admin looks: names, colours, sidebar.
+"""Look of the admin: names, colours, sidebar.
 
 Everything is served by this process; dark mode follows the system.
 """

@@ -36,7 +36,7 @@ _ASKED = inline_serializer(
         "headers": serializers.CharField(
             required=False, help_text="All of them, “Name: value” one a line."
         ),
-        "body": serializers.CharField(required=False, help_text="The whole body as text."),
+        "body": serializers.CharField(required=False, help_text="The complete body as text."),
         "anyway": serializers.BooleanField(
             required=False, help_text="Send a JSON body even if it is none."
         ),
@@ -59,13 +59,11 @@ _ANSWERED = inline_serializer(
 
 
 class ResendView(APIView):
-    """Sends a recorded request again, as its client sent it or as it was forwarded, with parts
-    replaced if wanted.
-    """
+    """Sends a recorded request again, as received or as forwarded, edited or not."""
 
     @extend_schema(request=_ASKED, responses={202: _ANSWERED})
     def post(self, request: Request, flow_id: str) -> Response:
-        """Begin to send; the answer is recorded as the flow that is named.
+        """Begin to send; the response is recorded as the flow that is named.
 
         Needs the right “Can add resend”.
         """
@@ -101,7 +99,7 @@ def _checked(data: Any) -> dict[str, Any]:
 
 
 def _asked(flow: CompleteFlow, given: dict[str, Any]) -> Outgoing:
-    """The request with the given parts in place of the recorded ones."""
+    """Return the request to send: as recorded, except for the given parts."""
     as_forwarded = given.get("as") == "forwarded"
     draft: Draft | None = None
     parts = {name: given[name] for name in _EDITABLE if name in given}

@@ -1,4 +1,4 @@
-"""A recorded request as texts that somebody can edit, and those texts as a request again."""
+"""A recorded request as editable texts, and those texts as a request again."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Draft:
 
 
 def recorded_side(flow: CompleteFlow, *, as_forwarded: bool) -> FlowSide:
-    """The side of a flow that is sent again.
+    """Return the side of a flow that is sent again.
 
     Raises:
-        ResendError: it is a websocket, was not recorded, or not kept whole.
+        ResendError: it is a websocket, was not recorded, or not kept completely.
     """
     if flow.flow.is_websocket:
         raise ResendError(
@@ -80,7 +80,7 @@ def recorded_side(flow: CompleteFlow, *, as_forwarded: bool) -> FlowSide:
 
 
 def draft_of(flow: CompleteFlow, side: FlowSide) -> Draft:
-    """The side as texts."""
+    """Return the side as texts."""
     text, locked = _editable(flow.plain(side), header(side.headers, "content-type"))
     lines = [f"{name}: {value}" for name, value in sent_lines(side)]
     return Draft(
@@ -89,7 +89,7 @@ def draft_of(flow: CompleteFlow, side: FlowSide) -> Draft:
 
 
 def sent_lines(side: FlowSide) -> list[Line]:
-    """The headers that are sent again, in order; without HTTP/2's own."""
+    """Return the headers that are sent again, in order, without HTTP/2's pseudo-headers."""
     return [
         (name, value)
         for name, value in ((str(name), str(value)) for name, value in side.headers)
@@ -112,7 +112,7 @@ def _is_sent(name: str, value: str) -> bool:
 
 
 def target_of(url: str) -> str:
-    """Path and query of an address."""
+    """Return path and query of an address."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -121,7 +121,7 @@ def target_of(url: str) -> str:
 
 
 def _editable(plain: bytes, content_type: str) -> tuple[str, str]:
-    """The body as text, or why it is none that can be edited."""
+    """Return the body as text, or the reason why it cannot be edited; the other one is empty."""
     if len(plain) > MAX_EDIT_BYTES:
         return (
             "",
@@ -193,7 +193,7 @@ def check_line(method: str, target: str, headers: Sequence[Line]) -> None:
 
 
 def json_problem(body: str, content_type: str) -> str:
-    """Where the body is no JSON although its type says so; "" when all is well."""
+    """Return the position at which a body of a JSON type is no JSON; "" when it is valid."""
     if "json" not in content_type.lower() or not body.strip():
         return ""
     try:

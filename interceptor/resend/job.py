@@ -28,7 +28,7 @@ class Job:
         """Return the job as a text that only holders of the key file can read.
 
         A broker keeps what it is given in clear, and the request holds prompts, a grant, and what
-        somebody typed into the editor.
+        the user typed into the editor.
         """
         values = asdict(self) | {"body": b64encode(self.body).decode()}
         return keyring().encrypt(json.dumps(values))

@@ -41,7 +41,7 @@ MARK: Final = re.compile(r"‹redacted [0-9a-f]{1,12}›")
 
 @dataclass(slots=True)
 class Outgoing:
-    """What will be sent.
+    """A request that is ready to be sent.
 
     `notes` say in sentences how it differs from what was recorded, apart from edits.
     """
@@ -58,15 +58,15 @@ class Outgoing:
     origin: str = ""
     notes: list[str] = field(default_factory=list)
     problem: str = ""
-    """What is wrong with the edited body; it is sent only when somebody insists."""
+    """The fault of the edited body; it is sent only when the user insists."""
     found: Explanation | None = None
-    """What the pipeline would do with it; None when it goes as forwarded."""
+    """The pipeline's decision about it; None when it goes as forwarded."""
 
 
 def outgoing(
     flow: CompleteFlow, snapshot: Snapshot, *, as_forwarded: bool, draft: Draft | None = None
 ) -> Outgoing:
-    """The request to send: as it was recorded, or as it was edited.
+    """Return the request to send: as it was recorded, or as it was edited.
 
     Raises:
         ResendError: it cannot be sent; the sentence says why.
@@ -80,11 +80,11 @@ def outgoing(
     check_line(request.method, request.target, request.headers)
     if MARK.search(request.target):
         raise ResendError(
-            "The address carried a secret that was not kept. Put it in again in place of the mark."
+            "The address carried a secret that was not kept. Write it again where the mark is."
         )
     if side.body_redacted and MARK.search(request.body.decode("utf-8", "replace")):
         raise ResendError(
-            "A secret was cut out of the body. Put it in again in place of the ‹redacted …› mark."
+            "A secret was cut out of the body. Write it again where the ‹redacted …› mark is."
         )
     if as_forwarded:
         _to_the_same_place(request, snapshot)
@@ -102,7 +102,7 @@ def _recorded(flow: CompleteFlow, side: FlowSide, as_forwarded: bool) -> Outgoin
 
 
 def _edited(flow: CompleteFlow, side: FlowSide, as_forwarded: bool, draft: Draft) -> Outgoing:
-    """With what was not edited exactly as it was recorded."""
+    """Return the edited request; the parts that were not edited stay exactly as recorded."""
     known, request = draft_of(flow, side), _recorded(flow, side, as_forwarded)
     body = draft.body.replace("\r\n", "\n")
     request.method, request.target = draft.method.strip(), draft.target.strip()
@@ -179,13 +179,13 @@ _OWN_KEY: Final = (
 
 
 def grant_of(request: Outgoing) -> Grant:
-    """What the proxy has to allow for it."""
+    """Return the grant that the proxy has to give for it."""
     session = request.flow.flow.session_id if request.as_forwarded else ""
     return Grant("", request.as_forwarded, request.provider, request.origin, session)
 
 
 def difference(request: Outgoing) -> RequestChange:
-    """What was recorded against what will be sent."""
+    """Compare the recorded request with the one that will be sent."""
     side = request.side
     before, after = _view(side, request.flow.plain(side)), None
     same = request.body == request.flow.stored(side)
@@ -199,7 +199,7 @@ def difference(request: Outgoing) -> RequestChange:
 
 
 def _shown(request: Outgoing) -> list[Line]:
-    """The headers with what holds the credential's place as it was recorded: it is no change."""
+    """Return the headers for a comparison: a credential's stand-in counts as unchanged."""
     recorded = {
         name.lower(): value for name, value in sent_lines(request.side) if MARK.search(value)
     }
@@ -239,7 +239,7 @@ def _origin(url: str) -> str:
 
 
 def _moved(url: str, target: str) -> str:
-    """The address with another path and query."""
+    """Return the address with another path and query."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -30,8 +30,9 @@ WAIT_S = 1.0
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
-    """The request as it was recorded, ready to be edited and sent; `?as=forwarded` takes the
-    proxy's side of it.
+    """Show the recorded request, ready to be edited, and send it on POST.
+
+    `?as=forwarded` takes the request that left the proxy.
     """
     flow = load_flow(flow_id)
     if flow is None:
@@ -63,7 +64,7 @@ def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
 @require_POST
 @staff_page
 def resend_preview(request: HttpRequest, flow_id: str) -> HttpResponse:
-    """What the edited request changes, and what would happen to it. Nothing is sent."""
+    """Show the differences of the edited request and the proxy's decision. Nothing is sent."""
     flow = load_flow(flow_id)
     if flow is None:
         raise Http404("There is no such flow.")
@@ -74,9 +75,7 @@ def resend_preview(request: HttpRequest, flow_id: str) -> HttpResponse:
 
 @console_page
 def resend_ticket(request: HttpRequest, ticket: str) -> HttpResponse:
-    """Leads to the new flow once it is recorded; until then it asks again, and says why when
-    nothing came of it.
-    """
+    """Redirect to the new flow once it is recorded; until then, wait, or show why there is none."""
     row = Resend.objects.filter(pk=ticket).first() if "\0" not in ticket else None
     if row is None:
         return render(request, "flows/missing.html", {"flow_id": printable(ticket)}, status=404)
@@ -98,7 +97,7 @@ def _manner(request: HttpRequest) -> bool:
 
 
 def _asked(flow: CompleteFlow, given: QueryDict, *, as_forwarded: bool) -> dict[str, Any]:
-    """The draft, and the request it makes or why it makes none."""
+    """Return the draft, and the request that it makes or the reason why it makes none."""
     context: dict[str, Any] = {}
     try:
         side = recorded_side(flow, as_forwarded=as_forwarded)
@@ -115,7 +114,7 @@ def _asked(flow: CompleteFlow, given: QueryDict, *, as_forwarded: bool) -> dict[
 
 
 def _draft(given: QueryDict, known: Draft) -> Draft:
-    """What the editor holds; an empty field is left out by the page."""
+    """Return the editor's texts; the page leaves out an empty field."""
     texts = {
         name: given.get(name, "").replace("\r\n", "\n")
         for name in ("method", "target", "headers", "body")

@@ -1,4 +1,4 @@
-"""What a credential source is, as configuration: frozen, validated, without the secret itself.
+"""Credential sources as configuration: frozen, validated, without the secret itself.
 
 The snapshot carries these handles. `providers.auth.resolve` turns one into a token when a request
 needs it.

@@ -28,7 +28,7 @@ class LoginFailed(Exception):
 
 @dataclass(frozen=True)
 class LoginAttempt:
-    """What one login is recognised by."""
+    """The secrets that identify one login."""
 
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
     state: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -39,7 +39,7 @@ class LoginAttempt:
         return str(create_s256_code_challenge(self.verifier))
 
     def url(self, auth: OAuthAuth, redirect_uri: str) -> str:
-        """Where the browser goes. A query in the configured address stays."""
+        """Return the address for the browser. A query in the configured address stays."""
         query = {
             "response_type": "code",
             "client_id": auth.client_id,
@@ -56,7 +56,7 @@ class LoginAttempt:
         return urlunsplit(parts._replace(query=urlencode([*kept, *query.items()])))
 
     def fields(self, auth: OAuthAuth, code: str, redirect_uri: str) -> dict[str, str]:
-        """What the token endpoint is asked with."""
+        """Return the fields of the request to the token endpoint."""
         return {
             "grant_type": "authorization_code",
             "client_id": auth.client_id,
@@ -93,7 +93,7 @@ class CallbackServer:
 
     @property
     def redirect_uri(self) -> str:
-        """What the vendor sends the browser back to."""
+        """The address to which the vendor sends the browser back."""
         return f"http://localhost:{self.port}{self._path}"
 
     def __enter__(self) -> Self:
@@ -114,13 +114,13 @@ class CallbackServer:
             server.server_close()
 
     def wait(self, timeout_s: float) -> str:
-        """The authorization code.
+        """Wait for the browser and return the authorization code.
 
         Raises:
             LoginFailed: it was refused, or did not come in time.
         """
         if not self._done.wait(timeout_s):
-            raise LoginFailed(f"nobody logged in within {timeout_s:g} s; start again")
+            raise LoginFailed(f"no login came within {timeout_s:g} s; start again")
         if self._error:
             raise LoginFailed(f"the login was refused: {self._error}")
         return self._code

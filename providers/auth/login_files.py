@@ -1,4 +1,4 @@
-"""The login files of this process: what stands in them, and what is known beyond that."""
+"""Login files of this process: their content, and facts that only memory has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LoginFiles:
         self._accepted: deque[str] = deque(maxlen=MAX_ACCEPTED)
 
     def path(self, auth: OAuthAuth) -> Path:
-        """Where a login is kept.
+        """Return the path of a login's file.
 
         Raises:
             SourceFailed: nowhere that exists.
@@ -50,7 +50,7 @@ class LoginFiles:
             ) from None
 
     async def read(self, path: Path) -> Document:
-        """The content of a file, {} when there is none.
+        """Return the content of a file, {} when there is none.
 
         Raises:
             SourceFailed: it cannot be used.
@@ -63,17 +63,16 @@ class LoginFiles:
             raise SourceFailed(str(exc)) from None
 
     def login(self, auth: OAuthAuth, document: Document) -> Login:
-        """The tokens of a file's content."""
+        """Return the tokens of a file's content, and register them as secrets."""
         for secret in secrets_of(auth, document):
             self.secrets.add(secret)
         return read_login(auth, document)
 
     def remaining_s(self, path: Path, login: Login) -> float:
-        """Seconds the access token is good for; below everything when there is none or nobody
-        knows.
+        """Return the seconds until the access token expires; -inf when that is unknown.
 
-        A token that was renewed here expires after the time its answer named, however wrong this
-        machine's clock is.
+        A token that was renewed here expires after the time that its response named, however
+        wrong this machine's clock is.
         """
         if not login.access:
             return float("-inf")
@@ -88,7 +87,7 @@ class LoginFiles:
             self._accepted.append(token)
 
     def was_accepted(self, token: str) -> bool:
-        """True when a provider took this access token, as far as this process knows."""
+        """Return True when a provider took this access token, as far as this process knows."""
         return token in self._accepted
 
     async def save(self, path: Path, document: Document, replacement: Replacement) -> None:

@@ -1,6 +1,4 @@
-"""Keeps logins usable: hands out access tokens, and has them renewed once, however many ask in how
-many processes.
-"""
+"""Access tokens of logins; each is renewed once, however many requests and processes need it."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ class RefreshLimits:
 
 
 def login_key(auth: OAuthAuth) -> str:
-    """What names a login in the shared memory: providers that use the same file share one."""
+    """Return the name of a login in shared memory; providers with the same file share one."""
     return f"{auth.type}:{auth.file_path}"
 
 
@@ -86,7 +84,7 @@ class OAuthLogins:
         )
 
     async def replace(self, auth: OAuthAuth, rejected: str) -> Login:
-        """The login with another access token than `rejected`, which the provider refused.
+        """Return the login with another access token than `rejected`, which the provider refused.
 
         Raises:
             SourceFailed: there is none.
@@ -99,8 +97,9 @@ class OAuthLogins:
         return await self._get(auth, path, is_stale, was_refused=True)
 
     async def renew(self, auth: OAuthAuth) -> Login:
-        """The login with a new pair, however long the one it has is good for; somebody else's new
-        pair counts.
+        """Return the login with a new pair, however long the old one is good for.
+
+        A pair that another process got meanwhile counts.
 
         Raises:
             SourceFailed: it could not be renewed.
@@ -110,14 +109,14 @@ class OAuthLogins:
         return await self._get(auth, path, lambda login: login.access == before, must_differ=True)
 
     def accept(self, token: str) -> None:
-        """Note that a provider took this access token: should it refuse it later, the login is
-        renewed at once.
+        """Note that a provider took this access token.
+
+        If the provider refuses it later, the login is renewed at once.
         """
         self._files.accept(token)
 
     async def store(self, auth: OAuthAuth, answer: dict[str, Any]) -> Login:
-        """Keep what the token endpoint answered to a new login; machines that hold the one before
-        follow.
+        """Keep the tokens of a new login; machines that hold the one before follow.
 
         Raises:
             SourceFailed: the file cannot be written.
@@ -126,9 +125,7 @@ class OAuthLogins:
         return await asyncio.shield(self._spawn(self._store(auth, path, answer)))
 
     async def drain(self, timeout_s: float) -> None:
-        """Let running renewals finish: one that is cut off between answer and file loses the
-        login.
-        """
+        """Wait for running renewals: one cut off between response and file loses the login."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=timeout_s)
 
@@ -233,7 +230,7 @@ class OAuthLogins:
 
 
 def _usable(path: Path) -> Document:
-    """The file's content; one that is damaged is replaced by a login, so it counts as empty."""
+    """Return the file's content; a damaged one counts as empty, because a login replaces it."""
     try:
         return read_document(path) or {}
     except BadCredentialFile:

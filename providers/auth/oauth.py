@@ -1,7 +1,4 @@
-"""A login as it stands in its file, the request that refreshes it, and the file after the answer.
-
-Pure functions.
-"""
+"""Pure functions over a login's file, the request that refreshes it, and the file after that."""
 
 from __future__ import annotations
 
@@ -39,12 +36,12 @@ class Login:
 
 
 def fingerprint(secret: str) -> str:
-    """A short digest by which a secret can be compared without keeping it; "" for none."""
+    """Return a short digest by which a secret can be compared without keeping it; "" for none."""
     return sha256(secret.encode()).hexdigest()[:24] if secret else ""
 
 
 def read_login(auth: OAuthAuth, document: Document) -> Login:
-    """The tokens of a credential file's content."""
+    """Return the tokens of a credential file's content."""
     access, refresh = _text(document, auth.access_path), _text(document, auth.refresh_path)
     if auth.expiry_path:
         value = _at(document, auth.expiry_path)
@@ -56,7 +53,7 @@ def read_login(auth: OAuthAuth, document: Document) -> Login:
 
 
 def secrets_of(auth: OAuthAuth, document: Document) -> list[str]:
-    """Every secret of a credential file."""
+    """Return every secret of a credential file."""
     paths = (auth.access_path, auth.refresh_path, auth.id_token_path)
     return [text for path in paths if (text := _text(document, path))]
 
@@ -64,7 +61,7 @@ def secrets_of(auth: OAuthAuth, document: Document) -> list[str]:
 def encode_fields(
     auth: OAuthAuth, fields: Mapping[str, str], client_secret: str
 ) -> tuple[bytes, str]:
-    """Body and content type of a request to the token endpoint."""
+    """Return body and content type of a request to the token endpoint."""
     values = {**fields, **({"client_secret": client_secret} if client_secret else {})}
     if auth.body_format == "json":
         return json.dumps(values).encode(), "application/json"
@@ -74,7 +71,7 @@ def encode_fields(
 def apply_answer(
     auth: OAuthAuth, document: Document, answer: Mapping[str, Any], now_s: float
 ) -> Document:
-    """The file's content with the new tokens in it; everything else stays.
+    """Return the file's content with the new tokens in it; everything else stays.
 
     `answer` is the token endpoint's: access_token, and when it likes refresh_token, expires_in (s),
     id_token.
@@ -96,7 +93,7 @@ def apply_answer(
 
 
 def token_part(auth: OAuthAuth, document: Document) -> Document:
-    """What of a file belongs to the login, by its path."""
+    """Return the values of a file that belong to the login, by their paths."""
     paths = (
         auth.access_path,
         auth.refresh_path,
@@ -109,7 +106,7 @@ def token_part(auth: OAuthAuth, document: Document) -> Document:
 
 
 def with_tokens(document: Document, part: Document) -> Document:
-    """A file's content with another one's login in it."""
+    """Return a file's content with another one's login in it."""
     changed = copy.deepcopy(document)
     for path, value in part.items():
         _set(changed, path, value)
@@ -117,7 +114,7 @@ def with_tokens(document: Document, part: Document) -> Document:
 
 
 def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
-    """How long the new access token lives, counted from the answer, whatever the clocks say."""
+    """Return the lifetime of the new access token in seconds, counted from the response."""
     value = answer.get("expires_in")
     if isinstance(value, str) and value.isdigit():
         value = int(value)
@@ -131,15 +128,13 @@ def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
 
 
 def jwt_seconds(token: str, claim: str) -> float | None:
-    """A time of a JWT's payload (RFC 7519, 4.1) in seconds since the epoch; None when there is
-    none.
-    """
+    """Return a time of a JWT's payload (RFC 7519, 4.1) in seconds since the epoch, or None."""
     value = jwt_payload(token).get(claim)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def jwt_payload(token: str) -> Document:
-    """The payload of a JWT, unverified; {} for anything else."""
+    """Return the payload of a JWT, unverified; {} for anything else."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -156,8 +151,9 @@ def _claims(token: str) -> Document:
 
 
 def _companions(auth: OAuthAuth, document: Document) -> tuple[tuple[str, str], ...]:
-    """The account headers of Codex: from the file, else from the id token, else from the access
-    token.
+    """Return the account headers of Codex.
+
+    The account is that of the file, else of the id token, else of the access token.
     """
     if auth.type != "codex_oauth":
         return ()

@@ -1,4 +1,4 @@
-"""The credential file: read whole, replaced whole. Blocking; called on threads."""
+"""Credential files: read completely, replaced atomically. Blocking; called on threads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class BadCredentialFile(Exception):
 
 
 def real_path(path: str) -> Path:
-    """The file itself: `~` expanded and links followed, so that replacing it keeps the link."""
+    """Return the file itself: links are followed, so that a replacement keeps the link."""
     return Path(path).expanduser().resolve()
 
 
 def read_document(path: Path) -> Document | None:
-    """The content of the file, None when there is none.
+    """Return the content of the file, None when there is none.
 
     Raises:
         BadCredentialFile: it is there, but is no JSON object or cannot be read.
@@ -95,9 +95,7 @@ class Replacement:
         self._temporary.unlink(missing_ok=True)
 
     def _keep_owner(self, descriptor: int) -> None:
-        """A proxy that runs as root must not take the file away from the user whose program shares
-        it.
-        """
+        """Give the new file to the old one's owner, whose program must be able to read it."""
         with contextlib.suppress(OSError):
             old = self.path.stat()
             if old.st_uid != os.geteuid():
@@ -118,7 +116,7 @@ def write_document(path: Path, document: Document) -> None:
 
 
 def _encode(document: Document, path: Path) -> bytes:
-    """As JSON, in lines when the old file was."""
+    """Return the document as JSON, in lines when the old file was."""
     try:
         with path.open("rb") as file:
             pretty = file.read(2) in (b"{\n", b"{\r", b"")

@@ -1,4 +1,4 @@
-"""The three kinds of login: where the vendors' programs keep them and how they are refreshed.
+"""Three kinds of login: where the vendors' programs keep them and how they are refreshed.
 
 Client ids are public identifiers of the vendors' programs; every value can be set to another. No
 secret is shipped.
@@ -64,7 +64,7 @@ class BadOAuthConfig(ValueError):
 def oauth_auth(
     kind: str, config: Mapping[str, Any], *, header: str = "", client_secret: str = ""
 ) -> OAuthAuth:
-    """The complete handle of a login.
+    """Return the complete handle of a login.
 
     Args:
         kind: anthropic_oauth, google_oauth or codex_oauth.

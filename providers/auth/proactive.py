@@ -15,12 +15,13 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_S = 30.0
 LONGEST_HEADROOM_S = 1200.0
-"""Vendors' own programs renew about five minutes ahead: who is earlier does not meet them at it."""
+"""Vendors' own programs renew about five minutes ahead; an earlier renewal does not collide."""
 
 
 def headroom_s(auth: OAuthAuth) -> float:
-    """How long before its expiry a token is renewed: a quarter of its usual life, at most twenty
-    minutes.
+    """Return how many seconds before its expiry a token is renewed.
+
+    A quarter of its usual life, at most twenty minutes.
     """
     return min(LONGEST_HEADROOM_S, auth.default_expires_in_seconds / 4)
 

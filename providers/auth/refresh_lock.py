@@ -1,6 +1,4 @@
-"""One refresh at a time: the lock between the processes of a machine, and what is remembered of a
-login.
-"""
+"""One refresh at a time: the lock between processes, and the state that they share."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from providers.base.file_lock import FileLock, LockUnsupportedError
 
 @dataclass(frozen=True)
 class LoginState:
-    """What is remembered of a login beside its file.
+    """Facts about a login that its file does not hold.
 
     Times are seconds since the epoch, 0.0 for never.
     """
@@ -28,8 +26,9 @@ class LoginState:
     current: str = ""
     """Fingerprint of the refresh token in `tokens`."""
     ancestors: tuple[str, ...] = ()
-    """Fingerprints of the refresh tokens that `tokens` came from, oldest first: who holds one of
-    them is behind.
+    """Fingerprints of the refresh tokens that `tokens` came from, oldest first.
+
+    A machine that holds one of them is behind.
     """
     machine: str = ""
     """Where it was refreshed."""
@@ -47,7 +46,7 @@ class LoginState:
 
 
 class Held(Protocol):
-    """A login that nobody else refreshes now."""
+    """A login that no other process refreshes now."""
 
     state: LoginState
 
@@ -56,10 +55,10 @@ class Held(Protocol):
 
 
 class SharedLogins(Protocol):
-    """Where processes and machines that share a database meet."""
+    """Memory and locks of the processes and machines that share a database."""
 
     def hold(self, key: str) -> AbstractAsyncContextManager[Held]:
-        """Wait until nobody else refreshes the login, and keep them waiting meanwhile.
+        """Wait until no other process refreshes the login, and keep others waiting meanwhile.
 
         Raises:
             LockFailed: it cannot be had.
@@ -78,7 +77,7 @@ class InMemoryLogins:
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Held]:
-        """The state of a login; the file lock keeps others away."""
+        """Yield the state of a login; the file lock keeps others away."""
         yield _InMemory(self.states, key)
 
 

@@ -51,9 +51,9 @@ MAX_ANCESTORS = 64
 
 @dataclass(slots=True)
 class Renewal:
-    """What a renewal works with.
+    """Inputs and steps of one renewal.
 
-    `is_stale` says of a login that it does not serve the one who asked.
+    `is_stale` returns True for a login that does not serve the request.
     """
 
     files: LoginFiles
@@ -68,7 +68,7 @@ class Renewal:
     """Limit of the call to the token endpoint."""
 
     async def run(self, document: Document) -> Login:
-        """A login that is not stale.
+        """Return a login that is not stale.
 
         Raises:
             SourceFailed: there is none; why is remembered.
@@ -94,9 +94,7 @@ class Renewal:
             await asyncio.to_thread(replacement.close)
 
     async def _taken_over(self, document: Document, login: Login) -> Document:
-        """The file's content, with the pair that another machine got for the token this file still
-        holds.
-        """
+        """Return the file's content, with the newer pair if another machine has renewed it."""
         state = self.held.state
         elsewhere = not login.refresh and state.machine not in ("", socket.gethostname())
         if not state.tokens or not (elsewhere or fingerprint(login.refresh) in state.ancestors):
@@ -144,7 +142,7 @@ class Renewal:
             )
 
     def _attempt(self, login: Login, secret: str) -> str:
-        """Names what would be sent: the same request gets the same refusal."""
+        """Return a digest of the request: an identical one would be refused again."""
         return fingerprint(
             f"{login.refresh}\n{secret}\n{self.auth.client_id}\n{self.auth.endpoint}"
         )

@@ -34,7 +34,7 @@ def _how(result: Credential | AuthConfigError | None) -> str:
 
 
 def source_noun(source: str) -> str:
-    """How a kind of source is called in sentences."""
+    """Return the noun for a kind of source, for sentences."""
     return _NOUNS.get(source, "login" if source.endswith("_oauth") else source)
 
 
@@ -95,7 +95,7 @@ class CredentialResolver:
         )
 
     async def resolve(self, provider: str, auth: AuthConf) -> Credential:
-        """The credential of a provider.
+        """Return the credential of a provider.
 
         Raises:
             AuthConfigError: (502) the source failed; the message names provider, kind of source and
@@ -113,10 +113,9 @@ class CredentialResolver:
     async def refresh(
         self, provider: str, auth: AuthConf, rejected_token: str
     ) -> Credential | None:
-        """Another credential in place of one that the provider refused, or None when its source has
-        no other.
+        """Return another credential than the one that the provider refused, or None.
 
-        A login is renewed, unless somebody has done it already; any other source is read again.
+        A login is renewed, unless another process has renewed it; other sources are read again.
 
         Raises:
             AuthConfigError: (502) the source failed; the message names provider, kind of source and

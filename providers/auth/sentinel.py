@@ -1,5 +1,4 @@
-"""Sentinel keys: what a client sends in place of a credential, naming the provider that shall
-answer.
+"""Sentinel keys: stand-ins for a credential, which name the provider that shall serve a request.
 
 A sentinel is a prefix followed by a provider's name. Some clients change their behaviour on
 `sk-ant-oat` (they take it for an OAuth token), so two neutral prefixes mean the same.
@@ -29,7 +28,7 @@ class Sentinel:
 
 
 def provider_of(value: str) -> str | None:
-    """The provider's name in a sentinel key, or None when the value is no sentinel."""
+    """Return the provider's name in a sentinel key, or None when the value is no sentinel."""
     for prefix in SENTINEL_PREFIXES:
         if value.startswith(prefix):
             return value[len(prefix) :]
@@ -37,8 +36,11 @@ def provider_of(value: str) -> str | None:
 
 
 def find_sentinel(get: Callable[[str], str | None]) -> Sentinel | None:
-    """The first sentinel among the credential headers; `get` returns a header's value by its
-    lower-case name.
+    """Return the first sentinel among the credential headers, or None.
+
+    `get` returns a header's value by its lower-case name.
+
+    authorization: Bearer sk-ccproxy-openai → Sentinel("authorization", "openai")
     """
     for header in AUTH_HEADERS:
         value = get(header) or ""

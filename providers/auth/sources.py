@@ -32,7 +32,7 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What sources may need besides their own configuration."""
+    """Inputs of a source besides its own configuration."""
 
     open_keyring: Callable[[], Keyring]
     timeout_s: float

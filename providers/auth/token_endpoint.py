@@ -1,4 +1,4 @@
-"""One request to a vendor's token endpoint, and what its answer means."""
+"""One request to a vendor's token endpoint, and the meaning of its response."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def ask(
     client_secret: str,
     timeout_s: float = TIMEOUT_S,
 ) -> dict[str, Any]:
-    """POST the fields and return the answer, which has an access token.
+    """POST the fields and return the response's JSON, which has an access token.
 
     Redirects are not followed: the tokens are for this address alone.
 

@@ -1,4 +1,4 @@
-"""What the auth board does to one credential: test it, renew a login.
+"""Actions of the auth board on one credential: test it, renew a login.
 
 Each with a row in the audit log before it.
 """
@@ -62,7 +62,7 @@ def renew_login(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def resolve_now(provider: Provider) -> Credential | None:
-    """The credential of a provider, as a request would get it; None when it has none.
+    """Return the credential of a provider, as a request would get it; None when it has none.
 
     Raises:
         ConfigError: one sentence.
@@ -84,7 +84,7 @@ def resolve_now(provider: Provider) -> Credential | None:
 
 
 def renew_now(provider: Provider) -> Login:
-    """The provider's login with a new pair of tokens.
+    """Renew the provider's login and return it.
 
     Raises:
         ConfigError: one sentence.

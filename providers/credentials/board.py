@@ -54,7 +54,7 @@ class BoardRow:
 
 
 def board(request: HttpRequest) -> HttpResponse:
-    """The page."""
+    """Show the page."""
     if not request.user.has_perm("providers.view_provider"):
         raise PermissionDenied
     context = {
@@ -68,7 +68,7 @@ def board(request: HttpRequest) -> HttpResponse:
 
 
 def board_rows(now: datetime) -> list[BoardRow]:
-    """Every provider, in three queries and one look at each login's file."""
+    """Return a row for each provider, in three queries and one look at each login's file."""
     refusals = _refusals(now)
     states = {state.pk: state for state in CredentialState.objects.defer("tokens")}
     return [
@@ -134,7 +134,7 @@ def _login_state(
 
 
 def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:
-    """Per provider: 401s of the last day that reached clients, and the newest."""
+    """Count the 401s of the last day that reached clients, by provider, with the newest."""
     flow = apps.get_model(
         "flows", "Flow"
     )  # by name: this package stands below flows and must not import it

@@ -9,7 +9,7 @@ from providers.models import Provider
 
 
 def auth_of(row: Provider) -> AuthConf | None:
-    """The handle, None for a provider without credential.
+    """Return the handle, None for a provider without credential.
 
     Raises:
         ConfigError: naming the provider.

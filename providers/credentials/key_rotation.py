@@ -2,7 +2,7 @@
 the next run goes on.
 
 Steps: a new key on top of the file (the old one still decrypts) → every column encrypted again,
-each value only if nobody changed it meanwhile → the old key leaves the file. Running processes
+each value only if it has not changed meanwhile → the old key leaves the file. Running processes
 notice that the file changed.
 """
 
@@ -41,7 +41,7 @@ class Rotation:
     dropped: int = 0
 
     def run(self) -> Iterator[str]:
-        """Do it, step by step; yields what was just done.
+        """Rotate step by step; yield a sentence after each step.
 
         Raises:
             ConfigError: another rotation runs, the file cannot be used, or a value fits none of the
@@ -60,8 +60,7 @@ class Rotation:
             keys.newest_only().write(self.path)
             self.dropped = keys.size - 1
             yield "the old key left the file"
-            # Whoever had opened the file before may have encrypted a value with the old key until
-            # now.
+            # A process that opened the file before may have used the old key until now.
             yield from self._encrypt_all(keys)
 
     def _encrypt_all(self, keys: Keyring) -> Iterator[str]:

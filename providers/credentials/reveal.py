@@ -31,7 +31,7 @@ _NO_PASSWORD = (
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reveal(request: HttpRequest, pk: int) -> HttpResponse:
-    """The form that asks for the password; after a right one, the page with the secret."""
+    """Ask for the password; after a right one, show the secret."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
     provider = get_object_or_404(Provider, pk=pk)

@@ -37,7 +37,7 @@ _TIMES = ("refreshed_at", "expires_at", "not_before", "tried_at")
 
 
 def row_key(login_key: str) -> str:
-    """The primary key of a login's row."""
+    """Return the primary key of a login's row."""
     return sha256(login_key.encode()).hexdigest()
 
 
@@ -49,7 +49,7 @@ class DatabaseLogins:
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Held]:
-        """Wait until nobody else renews this login.
+        """Wait until no other process renews this login.
 
         Raises:
             LockFailed: PostgreSQL does not answer, or the lock file cannot be had.
@@ -78,9 +78,7 @@ class _HeldRow:
         self._transaction: transaction.Atomic | None = None
 
     async def save(self, state: LoginState) -> None:
-        """Remember; the file has the tokens already, so a database that is away is no reason to
-        fail.
-        """
+        """Remember the state. The file has the tokens already: a missing database is no failure."""
         self.state = state
         await asyncio.get_running_loop().run_in_executor(self._pool, self._write)
 
@@ -119,14 +117,14 @@ class _HeldRow:
         try:
             CredentialState.objects.update_or_create(pk=self._key, defaults=_columns(self.state))
         except (DatabaseError, InterfaceError, ConfigError) as exc:
-            logger.warning("a login was renewed, but other machines cannot be told: %s", exc)
+            logger.warning("a login was renewed, but other machines cannot learn of it: %s", exc)
 
     def close(self) -> None:
         try:
             if self._transaction is not None and connection.connection is not None:
                 self._transaction.__exit__(None, None, None)
         except (DatabaseError, InterfaceError) as exc:
-            logger.warning("a login was renewed, but other machines cannot be told: %s", exc)
+            logger.warning("a login was renewed, but other machines cannot learn of it: %s", exc)
         finally:
             connection.close()
 

@@ -167,7 +167,7 @@ def test_a_dropped_body_is_not_sent() -> None:
 def test_a_cut_out_secret_can_be_typed_in_again() -> None:
     flow = record(body=b'{"key": "' + MARK.encode() + b'"}', body_redacted=True)
     assert ask(flow, body='{"key": "new"}').body == b'{"key": "new"}'
-    assert "Put it in again" in refused(flow, body=draft(flow).body + " ")
+    assert "Write it again" in refused(flow, body=draft(flow).body + " ")
 
 
 def test_a_clients_own_key_is_asked_for() -> None:
