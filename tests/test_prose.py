@@ -42,7 +42,6 @@ NOT_YET: frozenset[str] = frozenset(
         "interceptor/exchange",
         "interceptor/explain",
         "interceptor/hooks",
-        "interceptor/mitm",
         "interceptor/pipeline",
         "interceptor/transform",
         "interceptor/wireguard",

@@ -29,9 +29,9 @@ _KEY = "ccproxy_attempts"
 class Hold:
     """A wish to see some responses of a flow before they are forwarded.
 
-    `by` names who asks, in `Held.by`. `wanted` judges the response by its head. Both limits count
-    what was sent on behalf of this hold alone: `max_times`, and `max_total_s` from the flow's first
-    attempt.
+    `by` names who asks, in `Held.by`. `wanted` judges the response by its status and headers. Both limits count
+    what was sent on behalf of this hold alone: `max_times`, and `max_total_s` since the flow's
+    first attempt.
     """
 
     by: str
@@ -78,7 +78,7 @@ class Held:
 
     by: tuple[str, ...]
     response: Response
-    """The head; its content is not set."""
+    """Status and headers; its content is not set."""
     max_bytes: int
     events: list[Any]
     size_bytes: int = 0
@@ -116,9 +116,9 @@ class Attempts:
     """Why the newest held response was let pass."""
 
     def begin_holding(self, event: Any) -> bool:
-        """Hold a response, given by its head's event, if an addon wants it.
+        """Hold a response, given by the event of its headers, if an addon wants it.
 
-        Returns False for a response that nobody wants, or for which the budget is spent.
+        Returns False when no addon wants it, or when the budget is spent.
         """
         wanting = [
             hold for hold in self.holds if self._can_use(hold) and hold.wanted(event.response)

@@ -5,8 +5,8 @@ Three differences here:
 
 - An event that comes up while another one is handled waits in a queue.
 - A hook whose addons need not wait is called on the spot.
-- What is written to a connection meanwhile leaves in one piece: a message's head and its body need
-  one system call, not two.
+- What is written to a connection meanwhile leaves together: the headers and the body of a message
+  need one system call, not two.
 
 The order is mitmproxy's own. An event's commands are carried out before the next event is handled.
 Events are handled in the order in which they came up, each in the context of the task (here: the
@@ -36,9 +36,9 @@ MERGED_BYTES = 128 * 1024
 
 
 class LargeReads(asyncio.StreamReader):
-    """A client's stream in pieces of up to `READ_BYTES`; mitmproxy asks for 64 KB.
+    """A client's stream in chunks of up to `READ_BYTES`; mitmproxy asks for 64 KB.
 
-    Each piece costs 60 µs, and agents send a megabyte with every turn.
+    Each chunk costs 60 µs, and agents send a megabyte with every turn.
     """
 
     def __init__(self, stream: asyncio.StreamReader) -> None:

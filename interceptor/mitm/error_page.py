@@ -55,7 +55,7 @@ def refusal(family: WireFormatName | None, status_code: int, message: str) -> by
 
 
 def make_error_response(status_code: int, message: str = "") -> bytes:
-    """Return an HTTP/1.1 response, head and body."""
+    """Return an HTTP/1.1 response, headers and body."""
     caller = _caller.get() or _Caller(None, "", error_sentence(message, None), 0)
     status = caller.status_code or status_code
     return _assembled(error_response(caller.family, status, caller.message, caller.flow_id))

@@ -1,8 +1,8 @@
 """Fast paths of HTTP/1 bodies, past mitmproxy's layers and buffers.
 
-mitmproxy 12.2 hands each piece of a response through nine generators, although nobody but the
-record's tee looks at it: two fifths of an event's CPU time. It copies each piece of an upload three
-times. Heads, ends, errors and HTTP/2 take mitmproxy's own path.
+mitmproxy 12.2 passes each chunk of a response through nine generators, although only the record's
+tee looks at it: two fifths of an event's CPU time. It copies each chunk of an upload three times.
+Headers, ends, errors and HTTP/2 take mitmproxy's own path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Commands = Generator[commands.Command, Any, None]
 
 
 class FastServer(LimitedServer):
-    """The client's side; forwards a large upload's pieces without its buffer."""
+    """The client's side; forwards a large upload's chunks without its buffer."""
 
     def _handle_event(self, event: events.Event) -> Commands:
         if isinstance(event, events.DataReceived) and not self.buf and self.state == self.read_body:
@@ -32,7 +32,7 @@ class FastServer(LimitedServer):
             if isinstance(reader, ContentLengthReader) and 0 < len(event.data) <= reader._remaining:
                 reader._remaining -= len(event.data)
                 yield ReceiveHttp(RequestData(self.stream_id, event.data))
-                # The reader then sees an empty piece, and ends the message when none is missing.
+                # The reader then sees an empty chunk, and ends the message when none is missing.
                 event = events.DataReceived(event.connection, b"")
         yield from super()._handle_event(event)
 
@@ -43,7 +43,7 @@ class FastClient(LimitedClient):
     fast_path: StreamFastPath | None = None
 
     def forward(self, data: bytes) -> Commands:
-        """Give a piece of the body to its stream, or to the client when the fast path is open."""
+        """Give a chunk of the body to its stream, or to the client when the fast path is open."""
         path = self.fast_path
         if path is None:
             path = self.fast_path = fast_path_of(self)
@@ -59,9 +59,9 @@ class StreamFastPath:
     """Fast path of one streamed response: from the provider's connection to the client's.
 
     Args:
-        stream: the layer that would take its pieces.
+        stream: the layer that would take its chunks.
         server: the layer that would write them to the client.
-        tee: sees every piece, and returns what the client gets.
+        tee: sees every chunk, and returns what the client gets.
     """
 
     __slots__ = ("_chunked", "_server", "_stream", "_tee")
@@ -76,7 +76,7 @@ class StreamFastPath:
     def forward(self, data: bytes) -> bytes | None:
         """Return the bytes for the client's connection, b"" for none.
 
-        Returns None while a layer waits for something: the piece would overtake what it holds.
+        Returns None while a layer waits for something: the chunk would overtake what it holds.
         """
         if not is_streaming(self._stream) or self._server._paused is not None:
             return None
@@ -86,7 +86,7 @@ class StreamFastPath:
 
 
 def is_streaming(stream: http.HttpStream) -> bool:
-    """Return whether the stream forwards pieces of a response and waits for nothing."""
+    """Return whether the stream forwards chunks of a response and waits for nothing."""
     return stream._paused is None and stream.server_state == stream.state_stream_response_body
 
 
@@ -98,7 +98,7 @@ def fast_path_of(client: Http1Client) -> StreamFastPath | None:
     stream = layer.streams.get(client.stream_id)
     if stream is None or not is_streaming(stream):
         return None
-    # The stream itself would keep the pieces then.
+    # The stream itself would keep the chunks then.
     if client.context.options.store_streamed_bodies:
         return None
     server, response = layer.connections.get(client.context.client), stream.flow.response

@@ -90,7 +90,7 @@ class LimitedServer(_http1.Http1Server):
         yield commands.CloseConnection(self.conn)
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
-        """Wait for a complete head and check it."""
+        """Wait for the complete headers and check them."""
         if isinstance(event, events.ConnectionClosed):
             yield commands.CloseConnection(self.conn)
             return
@@ -125,7 +125,7 @@ class LimitedServer(_http1.Http1Server):
         return head
 
     def read_body(self, event: events.Event) -> Commands:
-        """Forward the body piece by piece."""
+        """Forward the body chunk by chunk."""
         while self.state == self.read_body:
             try:
                 part = self._next_part(event)
@@ -206,7 +206,7 @@ class LimitedClient(_http1.Http1Client):
         self._informational = 0
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
-        """Wait for the final response's head and check it."""
+        """Wait for the final response's headers and check them."""
         if isinstance(event, events.ConnectionClosed):
             when = "in the middle of its response headers" if self.buf else "without a response"
             yield from self._fail(f"it closed the connection {when}")
@@ -235,7 +235,7 @@ class LimitedClient(_http1.Http1Client):
         yield from self.state(event)
 
     def _take_final_head(self) -> list[bytes] | None:
-        """Return the lines of the final head, None until it is complete.
+        """Return the lines of the final response's headers, None until they are complete.
 
         RFC 9110, 15.2: any number of informational responses may come first. 101 is final for a
         client that asked for an upgrade, and an error else.
@@ -266,7 +266,7 @@ class LimitedClient(_http1.Http1Client):
         return self.request is not None and "upgrade" in self.request.headers
 
     def read_body(self, event: events.Event) -> Commands:
-        """Forward the body piece by piece."""
+        """Forward the body chunk by chunk."""
         while self.state == self.read_body and self.stream_id is not None:
             try:
                 if isinstance(event, events.DataReceived):
@@ -289,7 +289,7 @@ class LimitedClient(_http1.Http1Client):
             return
 
     def forward(self, data: bytes) -> Commands:
-        """Give a piece of the body to its stream."""
+        """Give a chunk of the body to its stream."""
         assert self.stream_id is not None  # noqa: S101  # narrowed by the caller
         yield ReceiveHttp(ResponseData(self.stream_id, data))
 

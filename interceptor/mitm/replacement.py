@@ -45,7 +45,7 @@ class Replacement:
         """Put the very objects back that were there before; does nothing the second time.
 
         Raises:
-            RuntimeError: somebody replaced one of ours since.
+            RuntimeError: one of ours was replaced since.
         """
         if not self.is_installed:
             return

@@ -1,4 +1,4 @@
-"""Limits, syntax and framing of a request's head (RFC 9112, 2, 3 and 6). Pure.
+"""Limits, syntax and framing of a request's start line and headers (RFC 9112, 2, 3, 6). Pure.
 
 Stricter than many servers: what two parsers could read differently is refused, so that no request
 can hide in another one on its way to a provider (request smuggling, RFC 9112, 11.2).
@@ -41,7 +41,7 @@ _HEADERS_TOO_LARGE = f"The request's headers are larger than {MAX_HEAD_BYTES // 
 
 
 class HeadRefused(Exception):
-    """A head that is refused; `status_code` and `message` go to the client."""
+    """Start line and headers that are refused; `status_code` and `message` go to the client."""
 
     def __init__(self, status_code: int, message: str) -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ def blank_lines(data: bytes | bytearray) -> int:
 
 
 def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
-    """Refuse a head that is not complete and can never become good.
+    """Refuse incomplete headers that can never become good.
 
     `data` begins at the request line; `new_from` is the index of the first byte that no earlier
     call has seen.
@@ -75,7 +75,7 @@ def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
     if not _NAME.match(data, 0, 1):
         raise HeadRefused(400, "This is not an HTTP request.")
     if _BARE_LF.search(data, new_from):
-        raise HeadRefused(400, "Lines of the request's head must end in CR LF.")
+        raise HeadRefused(400, "Lines of the request's headers must end in CR LF.")
     end = data.find(b"\r\n")
     if end < 0 and len(data) > _MAX_LINE_BYTES:
         raise HeadRefused(414, _URL_TOO_LONG)
@@ -111,7 +111,7 @@ def check_request_line(line: bytes) -> None:
 
 @value
 class Head:
-    """A good head.
+    """A good start line with good headers.
 
     `fields` in wire order; `size_bytes` of the body that follows, None when it comes in chunks.
     """
@@ -124,7 +124,7 @@ class Head:
 
 
 def read_head(head: bytes | bytearray) -> Head:
-    """Return a complete head (given without its empty line) whose every line is good.
+    """Return a complete head of a request, given without its empty line.
 
     Raises:
         HeadRefused: 400, 405, 414, 417, 431 or 505.

@@ -1,7 +1,7 @@
 """Limits and syntax of the head of a provider's response (RFC 9112, 2 and 4). Pure.
 
-Messages have "it" for the provider, whose name `error_page.error_sentence` puts in its place. They
-never quote what the provider sent.
+Messages begin with "it" for the provider; `error_page.error_sentence` replaces it with the name.
+They never quote what the provider sent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BadResponse(Exception):
 
 
 def end_of_head(data: bytes | bytearray, new_from: int) -> int | None:
-    """Return the index behind the head's empty line; None when the head is not complete.
+    """Return the index behind the empty line that ends the headers; None when it has not come.
 
     `new_from` is the index of the first byte that no earlier call has seen.
 
@@ -43,7 +43,7 @@ def end_of_head(data: bytes | bytearray, new_from: int) -> int | None:
 
 
 def split_head(head: bytes | bytearray) -> list[bytes]:
-    """Return the lines of a complete head, without its empty line.
+    """Return the lines of a complete head of a response, without its empty line.
 
     Raises:
         BadResponse: the head is malformed.
