@@ -29,9 +29,9 @@ _KEY = "ccproxy_attempts"
 class Hold:
     """A wish to see some responses of a flow before they are forwarded.
 
-    `by` names who asks, in `Held.by`. `wanted` judges the response by its status and headers. Both limits count
-    what was sent on behalf of this hold alone: `max_times`, and `max_total_s` since the flow's
-    first attempt.
+    `by` names who asks, in `Held.by`. `wanted` judges the response by its status and headers.
+    `max_times` counts what was sent on behalf of this hold alone; `max_total_s` runs from the
+    flow's first attempt.
     """
 
     by: str

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, StreamEnded
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.proxy.layers.http._events import ResponseHeaders
 from mitmproxy.test import tflow
@@ -319,6 +324,78 @@ def test_a_client_that_leaves_while_its_request_waits_ends_the_flow(
     assert post(proxy).json() == {"ok": True}
     assert len(upstream.requests) == 3
     assert len(proxy.sink.records) == count + 2
+
+
+def test_a_stream_that_its_http2_client_resets_is_not_sent_again(
+    proxy: Running, sender: Sender, upstream: Upstream
+) -> None:
+    """The client's connection lives on, and with it the timer of the stream that was reset."""
+    upstream.scripts[PATH] = BUSY
+    sender.decide = lambda flow: again(flow, wait_s=0.3)
+    with Http2Client(proxy.port) as client:
+        client.send(1)
+        assert sender.is_held.wait(TIMEOUT_S)
+        client.reset(1)
+        proxy.sink.wait(1)
+        # Sent again after as long a wait: the timer of the first has rung by then.
+        upstream.scripts[PATH] = busy_times(1, Script(pieces=(b'{"ok":true}',)))
+        client.send(3)
+        assert client.body_of(3) == b'{"ok":true}'
+    assert len(upstream.requests) == 3
+    assert [record.state for record in proxy.sink.records] == ["error", "done"]
+
+
+class Http2Client:
+    """The least of an HTTP/2 client, over TLS."""
+
+    def __init__(self, port: int) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        plain = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+        self._socket = context.wrap_socket(plain, server_hostname="localhost")
+        self._h2 = H2Connection(H2Configuration(client_side=True))
+        self._h2.initiate_connection()
+        self._flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, stream_id: int) -> None:
+        """Send the request."""
+        headers = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", "localhost"),
+            (":path", PATH),
+            ("x-api-key", "sk-ccproxy-up"),
+        ]
+        self._h2.send_headers(stream_id, headers)
+        self._h2.send_data(stream_id, json.dumps(ASK).encode(), end_stream=True)
+        self._flush()
+
+    def reset(self, stream_id: int) -> None:
+        """Give the request up."""
+        self._h2.reset_stream(stream_id, ErrorCodes.CANCEL)
+        self._flush()
+
+    def body_of(self, stream_id: int) -> bytes:
+        """Wait for the response and return its body."""
+        body = b""
+        while True:
+            for event in self._h2.receive_data(self._socket.recv(65536)):
+                if isinstance(event, DataReceived) and event.stream_id == stream_id:
+                    body += event.data
+                if isinstance(event, StreamEnded) and event.stream_id == stream_id:
+                    return body
+            self._flush()
+
+    def _flush(self) -> None:
+        self._socket.sendall(self._h2.data_to_send())
 
 
 def raw_request() -> bytes:
