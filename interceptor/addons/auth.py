@@ -69,7 +69,16 @@ class AuthAddon:
         if credential is None:
             let_pass(flow, problem)
             state.error = problem
-            state.steps.append(HookStep("replay", "auth", "error", f"401: {problem}", _ms(began)))
+            state.steps.append(
+                HookStep(
+                    stage="replay",
+                    hook="auth",
+                    outcome="error",
+                    reason=f"401: {problem}",
+                    prepare_ms=_ms(began),
+                    started_ms=(began - state.began) * 1000,
+                )
+            )
             return
         after = with_credential(before, credential)
         if send_again(flow, SendAgain(by=_NAME, reason=_REASON, headers=after)):
@@ -95,6 +104,7 @@ class AuthAddon:
             return None
         auth = self._newest(ex.provider).auth or ex.provider.auth
         credential = await self._resolver.refresh(ex.provider.name, auth, refused.token)
+        # The request has its credential in the header of the first one.
         return credential if credential and credential.header == refused.header else None
 
     def _newest(self, provider: ProviderConf) -> ProviderConf:
@@ -114,20 +124,22 @@ def _address(provider: ProviderConf) -> tuple[str, str, int, bool]:
 def with_credential(fields: Fields, credential: Credential) -> Fields:
     """Return the header fields with another credential's values, each at its old position.
 
-    New companions come last.
+    Companions are further headers of a credential; new ones come last:
+    ((b"authorization", b"Bearer 1"),) → ((b"authorization", b"Bearer 2"), (b"x-account", b"a"))
     """
     values = {name.lower().encode(): value.encode() for name, value in credential.companions}
     values[credential.header.encode()] = credential.value.encode()
-    changed = tuple((name, values.pop(name.lower(), value)) for name, value in fields)
-    spelled = {name.lower(): name for name, _ in credential.companions}
-    return changed + tuple(
-        (spelled.get(name.decode(), name.decode()).encode(), value)
-        for name, value in values.items()
-    )
+    changed = [(name, values.pop(name.lower(), value)) for name, value in fields]
+    # What is left in `values` was not among the first credential's companions.
+    for name, value in ((credential.header, credential.value), *credential.companions):
+        if name.lower().encode() in values:
+            changed.append((name.encode(), value.encode()))
+    return tuple(changed)
 
 
 def header_text(text: str) -> str:
     """Return a sentence as a header value: printable ASCII, of bounded length."""
+    # Providers' sentences may have typographic characters; SDKs print ASCII alone.
     plain = text.translate({0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2026: "..."})
     return "".join(c if " " <= c <= "~" else "?" for c in plain)[:MAX_HINT_CHARS]
 
@@ -156,6 +168,7 @@ def _note(state: FlowState, before: Fields, after: Fields, began: float) -> None
             outcome="ran",
             reason=_REASON,
             prepare_ms=_ms(began),
+            started_ms=(began - state.began) * 1000,
             changed=changed,
             headers_before=as_record(before),
             headers_after=as_record(after),

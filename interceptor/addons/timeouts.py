@@ -1,6 +1,4 @@
-"""Ends what waits in vain: for clients that do not finish their request, for providers that say
-nothing.
-"""
+"""Timeouts of clients that do not finish their request and of providers that stop sending."""
 
 from __future__ import annotations
 
@@ -27,22 +25,25 @@ TICK_S = 0.25
 
 @dataclass(slots=True)
 class _Waiting:
-    """A flow whose request is on its way."""
+    """A flow that waits for its provider."""
 
     flow: HTTPFlow
     state: FlowState
     since_ms: float
-    tried: Server | None = None
+    closed: Server | None = None
+    """Its connection that was closed already."""
 
 
 class TimeoutsAddon:
-    """Stands before the record addon, which puts the reason into the record.
+    """Addon that watches clients that do not finish a request and providers that stop sending.
+
+    Stands before the record addon, which puts the reason into the record.
 
     Args:
-        idle_timeout_s: how long a provider may be silent, before its answer begins and within it.
+        idle_timeout_s: how long a provider may be silent, before its response and within it.
         connect_timeout_s: how long a connection to it may take.
         own_call_timeout_s: how long it may take to begin its response to a request that the proxy
-        sent again by itself; None: as long as to any other.
+            sent again by itself; None: as long as to any other.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class TimeoutsAddon:
         self._ticker: asyncio.Task[None] | None = None
 
     def running(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._ticker = asyncio.get_running_loop().create_task(self._watch(), name="timeouts")
 
     def done(self) -> None:
@@ -68,33 +69,35 @@ class TimeoutsAddon:
             self._ticker.cancel()
 
     def client_connected(self, client: Client) -> None:
-        """A connection must become a request."""
+        """Expect a request on a new connection."""
         if isinstance(client.proxy_mode, ReverseMode):
             DEADLINES.set(client.id, HEAD_TIMEOUT_S)
 
     def client_disconnected(self, client: Client) -> None:
-        """Forget it."""
+        """Forget the connection."""
         DEADLINES.clear(client.id)
 
     def requestheaders(self, flow: HTTPFlow) -> None:
-        """HTTP/2 has its own rules from here on."""
+        """Stop expecting an HTTP/1 head."""
+        # A connection without open streams may stay idle (RFC 9113, 9.1).
         if flow.request.is_http2 or flow.request.is_http3:
             DEADLINES.clear(flow.client_conn.id)
 
     def request(self, flow: HTTPFlow) -> None:
-        """The request leaves: from now on the provider is expected to say something."""
+        """Expect the provider to send something from now on."""
         state = state_of(flow)
+        # A captured command decides itself how long it waits for its provider.
         if state is None or state.observed is not None:
-            return  # how long to wait for whom is the captured command's affair
+            return
         if state.forwarded is not None and flow.response is None and flow.error is None:
             self._waiting[flow.id] = _Waiting(flow, state, state.ms())
 
     def response(self, flow: HTTPFlow) -> None:
-        """The answer is complete."""
+        """Expect nothing more: the response is complete."""
         self._waiting.pop(flow.id, None)
 
     def error(self, flow: HTTPFlow) -> None:
-        """The flow broke."""
+        """Expect nothing more: the flow failed."""
         self._waiting.pop(flow.id, None)
 
     async def _watch(self) -> None:
@@ -118,68 +121,73 @@ class TimeoutsAddon:
                 self._check_provider(handler, waiting)
 
     def _check_provider(self, handler: ConnectionHandler, waiting: _Waiting) -> None:
-        """Close a silent provider's connection: the layers then end the flow as if the provider had
-        closed it.
-        """
+        """Close a silent provider's connection, as if the provider had closed it."""
         attempts = attempts_of(waiting.flow)
+        # The proxy itself waits before it sends the request again.
         if attempts is not None and attempts.is_waiting:
-            return  # it is the proxy that waits, before it sends the request again
+            return
+        server = waiting.flow.server_conn
+        connected = server.timestamp_start is not None and server.connected
+        limit_s = self._limit_s(waiting, connected=connected)
         silent_s = (waiting.state.ms() - _last_sign_ms(waiting)) / 1000
-        connected = (
-            waiting.flow.server_conn.timestamp_start is not None
-            and waiting.flow.server_conn.connected
-        )
-        limit_s = self._idle_s if connected else min(self._connect_s, self._idle_s)
-        own_call_s = self._own_call_limit_s(waiting)
-        if own_call_s is not None and own_call_s < limit_s:
-            limit_s = own_call_s
         if silent_s < limit_s:
             return
         connection = _connection_of(handler, waiting.flow, connected=connected)
-        if connection is None or connection is waiting.tried:
+        # Closing takes a turn of the loop; the next tick may come before.
+        if connection is None or connection is waiting.closed:
             return
-        waiting.tried = connection
-        provider = waiting.state.decision.provider if waiting.state.decision else None
-        who = f"Provider {provider.name}" if provider else waiting.flow.request.host
-        what = "sent nothing" if connected else "could not be reached"
-        waiting.state.error = f"{who} {what} for {limit_s:g} s."
+        waiting.closed = connection
+        waiting.state.error = _sentence(waiting, limit_s, connected=connected)
         waiting.state.error_status = 504
         _close(handler, connection)
 
-    def _own_call_limit_s(self, waiting: _Waiting) -> float | None:
-        """Return `provider_timeout` while a replay waits for its response, else None."""
+    def _limit_s(self, waiting: _Waiting, *, connected: bool) -> float:
+        limit_s = self._idle_s if connected else min(self._connect_s, self._idle_s)
         attempts = attempts_of(waiting.flow)
-        was_sent_again = attempts is not None and len(attempts.made) > 1
-        return self._own_call_s if was_sent_again and waiting.flow.response is None else None
+        is_own_call = attempts is not None and len(attempts.made) > 1
+        if self._own_call_s is None or not is_own_call or waiting.flow.response is not None:
+            return limit_s
+        return min(limit_s, self._own_call_s)
+
+
+def _sentence(waiting: _Waiting, limit_s: float, *, connected: bool) -> str:
+    provider = waiting.state.decision.provider if waiting.state.decision else None
+    who = f"Provider {provider.name}" if provider else waiting.flow.request.host
+    what = "sent nothing" if connected else "could not be reached"
+    return f"{who} {what} for {limit_s:g} s."
 
 
 def _last_sign_ms(waiting: _Waiting) -> float:
-    """When something last came from the provider, in milliseconds since the flow began."""
+    """Return when something last came from the provider, in milliseconds since the flow began.
+
+    Before its response that is when the request was sent, for the last time.
+    """
     state, response = waiting.state, waiting.flow.response
-    began_ms = waiting.since_ms
+    last_ms = waiting.since_ms
     attempts = attempts_of(waiting.flow)
     if attempts is not None:
-        began_ms = max(began_ms, (attempts.newest_began - state.began) * 1000)
+        last_ms = max(last_ms, (attempts.newest_began - state.began) * 1000)
     if response is not None and response.timestamp_start:
-        began_ms = max(began_ms, (response.timestamp_start - state.started_at) * 1000)
-    return max(began_ms, state.tee.last_ms) if state.tee else began_ms
+        last_ms = max(last_ms, (response.timestamp_start - state.started_at) * 1000)
+    return max(last_ms, state.tee.last_ms) if state.tee else last_ms
 
 
 def _connection_of(handler: ConnectionHandler, flow: HTTPFlow, *, connected: bool) -> Server | None:
-    """The connection that the flow waits for; while it is being made, the flow does not know it
-    yet.
-    """
+    """Return the connection that the flow waits for; None when it is gone."""
     if connected:
         return flow.server_conn if flow.server_conn in handler.transports else None
+    # The flow does not know a connection that is still being opened.
     address = (flow.request.host, flow.request.port)
-    return next(
-        (c for c in handler.transports if isinstance(c, Server) and c.address == address), None
-    )
+    for connection in handler.transports:
+        if isinstance(connection, Server) and connection.address == address:
+            return connection
+    return None
 
 
 def _close(handler: ConnectionHandler, connection: Server) -> None:
     task = handler.transports[connection].handler
+    # A connection that is still being opened is closed for mitmproxy.
     if connection.state is ConnectionState.CLOSED and task is not None:
-        task.cancel("timeout")  # not open yet
+        task.cancel("timeout")
     else:
         handler.close_connection(connection)

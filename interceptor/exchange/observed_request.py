@@ -1,6 +1,4 @@
-"""A request that passes unchanged: its body goes on at once, and a bounded copy is kept for the
-record.
-"""
+"""Request that is forwarded unchanged: chunk by chunk, with a bounded copy for the record."""
 
 from __future__ import annotations
 
@@ -9,15 +7,15 @@ from collections.abc import Callable
 from interceptor.exchange.tee import Tape
 
 MAX_OTHER_BYTES = 4 * 1024 * 1024
-"""Kept of bodies that are no LLM's: downloads and uploads of whatever a command does besides."""
+"""Limit of what is kept of other traffic than a model's: a command's downloads and uploads."""
 
 
 class Observed:
-    """What is known of such a request.
+    """State of such a request.
 
     Args:
-        host: where it goes, by name when it has one.
-        is_llm: it is in a known wire format, and kept as a whole.
+        host: its destination, by name when it has one.
+        is_llm: it is in a known wire format, and kept completely.
     """
 
     __slots__ = ("_clock_ms", "host", "is_llm", "session_id", "tape")
@@ -29,7 +27,7 @@ class Observed:
         self.tape = self.new_tape()
 
     def new_tape(self) -> Tape:
-        """A tape that keeps as much as is worth keeping."""
+        """Return a tape with the limit of this kind of request."""
         return Tape() if self.is_llm else Tape(MAX_OTHER_BYTES)
 
     def begin(self, clock_ms: Callable[[], float]) -> None:
@@ -37,8 +35,9 @@ class Observed:
         self._clock_ms = clock_ms
 
     def pass_on(self, data: bytes) -> bytes:
-        """Called by mitmproxy with every piece of the request's body, and once with b"" at
-        its end.
+        """Keep a chunk of the body and return it.
+
+        mitmproxy calls this with every chunk, and with b"" at the end.
         """
         if data:
             self.tape.add(data, self._clock_ms())

@@ -1,6 +1,4 @@
-"""How an event stream ends whose provider broke off: with an error event in the client's own
-format.
-"""
+"""Last event of a stream whose provider broke off: an error in the client's own format."""
 
 from __future__ import annotations
 
@@ -12,22 +10,20 @@ from providers.wire.errors import error_event
 
 
 def last_words(flow: HTTPFlow, state: FlowState) -> bytes:
-    """The bytes that end the client's stream; b"" where none can be added.
+    """Return the bytes that end the client's stream; b"" where none can be added.
 
     A body of a fixed length or in a content encoding cannot take them: its client sees the
-    connection end early.
+    connection close early.
     """
     response, tee = flow.response, state.tee
-    if (
-        response is None
-        or tee is None
-        or not is_event_stream(response)
-        or "content-length" in response.headers
-    ):
+    if response is None or tee is None or not is_event_stream(response):
+        return b""
+    if "content-length" in response.headers:
         return b""
     status = state.error_status or 502
     if state.stages is not None:
         return state.stages.fail(status, state.error)
+    # Plain bytes behind compressed ones would be taken for a damaged body.
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return b""
     event = error_event(state.client_format or state.family, status, state.error)
@@ -35,7 +31,11 @@ def last_words(flow: HTTPFlow, state: FlowState) -> bytes:
 
 
 def _gap(body: bytes) -> bytes:
-    """What completes the event that was under way, so that ours begins on a line of its own."""
+    """Return what ends the event that was under way, so that ours is one of its own.
+
+    The HTML standard ends an event with an empty line (9.2.5): b"data: a" → b"\\n\\n",
+    b"data: a\\n" → b"\\n", b"data: a\\n\\n" → b""
+    """
     if not body or body.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
         return b""
     return b"\n" if body.endswith((b"\n", b"\r")) else b"\n\n"

@@ -1,4 +1,4 @@
-"""The tee on a streamed answer: bytes go on to the client at once and are kept for the record."""
+"""Tee of a streamed response: bytes are forwarded to the client at once and kept for the record."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from interceptor.pipeline.stream_stages import StreamStages
 
 MAX_KEPT_BYTES = 64 * 1024 * 1024
-"""More of an answer than this passes, but is not kept."""
+"""A longer body is forwarded, but kept only up to here."""
 
 MAX_CHUNK_TIMES = 50_000
 
 
 class Tape:
-    """Pieces of a body with the times they passed, up to a limit."""
+    """Chunks of a body with the times at which they came, up to a limit.
+
+    `times` are (offset in bytes, milliseconds since the flow began).
+    """
 
     __slots__ = ("_chunks", "_limit_bytes", "kept_bytes", "size_bytes", "times")
 
@@ -31,7 +34,8 @@ class Tape:
         self.kept_bytes = 0
 
     def add(self, data: bytes, at_ms: float) -> None:
-        """Keep a piece that passed `at_ms` after the flow began."""
+        """Keep a chunk that came `at_ms` after the flow began."""
+        # Once a chunk was left out, offsets would not belong to the kept bytes.
         if self.kept_bytes == self.size_bytes and len(self.times) < MAX_CHUNK_TIMES:
             self.times.append((self.size_bytes, round(at_ms, 2)))
         if self.kept_bytes + len(data) <= self._limit_bytes:
@@ -41,35 +45,38 @@ class Tape:
 
     @property
     def truncated(self) -> bool:
-        """True when more passed than was kept."""
+        """True when more came than was kept."""
         return self.kept_bytes < self.size_bytes
 
     @property
     def first_ms(self) -> float | None:
-        """When the first piece passed."""
+        """When the first chunk came; None before."""
         return self.times[0][1] if self.times else None
 
     def copy(self) -> Tape:
-        """Another tape with the same beginning."""
-        twin = Tape(self._limit_bytes)
-        twin._chunks, twin.times = [self.body()], list(self.times)
-        twin.size_bytes, twin.kept_bytes = self.size_bytes, self.kept_bytes
-        return twin
+        """Return another tape with the same content, to be continued differently."""
+        copy = Tape(self._limit_bytes)
+        copy._chunks = [self.body()]
+        copy.times = list(self.times)
+        copy.size_bytes = self.size_bytes
+        copy.kept_bytes = self.kept_bytes
+        return copy
 
     def body(self) -> bytes:
-        """What was kept so far."""
+        """Return what was kept so far."""
+        # Joined once: a page that follows the stream asks again and again.
         if len(self._chunks) > 1:
             self._chunks[:] = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""
 
 
 class StreamTee:
-    """Called by mitmproxy with every piece of the body, and once with b"" at its end.
+    """Tee that mitmproxy calls with every chunk of the body, and with b"" at its end.
 
     Args:
         flow_id: of the flow.
         clock_ms: milliseconds since the flow began.
-        on_delta: gets what passes to the client.
+        on_delta: gets what is forwarded to the client.
         stages: turn the provider's bytes into the client's; None forwards them as they are.
         tape: keeps the provider's bytes; None: one of the usual length.
     """
@@ -97,7 +104,7 @@ class StreamTee:
         self._on_delta = on_delta
         self._stages = stages
         self.last_ms = 0.0
-        """When the provider's newest piece came."""
+        """When the provider's newest chunk came, in milliseconds since the flow began."""
         self.upstream = tape or Tape()
         self.delivered = Tape() if stages else self.upstream
         """The same tape when no stage changes the bytes."""
@@ -115,10 +122,12 @@ class StreamTee:
             self._on_delta(
                 FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms)
             )
-        return data or ()  # an empty chunk would end the client's chunked body
+        # RFC 9112, 7.1: an empty chunk would end the client's chunked body.
+        return data or ()
 
     def end_with(self, data: bytes) -> None:
-        """Note what the client gets after the provider's stream broke."""
+        """Record what the client gets after the provider's stream broke."""
+        # The provider never sent these bytes: its own tape must not have them.
         if self.delivered is self.upstream:
             self.delivered = self.upstream.copy()
         at_ms = self._clock_ms()
@@ -127,5 +136,5 @@ class StreamTee:
 
 
 def is_event_stream(response: Response) -> bool:
-    """True for text/event-stream."""
+    """Return whether a response is a stream of server-sent events."""
     return str(response.headers.get("content-type", "")).lower().startswith("text/event-stream")
