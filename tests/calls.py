@@ -15,6 +15,8 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[1]
 CCPROXY = (sys.executable, str(Path(sysconfig.get_path("scripts"), "ccproxy")))
 """The installed command, under this interpreter."""
@@ -34,7 +36,7 @@ def call_elsewhere[**P, T](
         input=json.dumps([args, kwargs]),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=2 * PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

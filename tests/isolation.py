@@ -8,6 +8,10 @@ import os
 import signal
 import tempfile
 
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
+
+from tests.patience import PATIENCE_S
+
 os.environ["CCPROXY_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ccproxy-test-")
 for name in ("DATABASE_URL", "REDIS_URL", "CCPROXY_PRODUCTION"):
     os.environ.pop(name, None)
@@ -18,3 +22,9 @@ if database := os.environ.get("CCPROXY_TEST_DATABASE_URL"):
 # that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# httpx gives up after five seconds, which a busy machine may need for an answer.
+DEFAULT_TIMEOUT_CONFIG.connect = PATIENCE_S
+DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_S
+DEFAULT_TIMEOUT_CONFIG.write = PATIENCE_S
+DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_S

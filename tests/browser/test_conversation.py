@@ -17,6 +17,7 @@ from tests.browser.visit import visiting
 from tests.e2e.process import Interceptor
 from tests.fakes.upstream import Upstream, sse
 from tests.flows.seed_session import SESSION, TURN_IDS
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 SEED = seeds.session_and_usage
@@ -95,7 +96,7 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         visit.picture("conversation-live")
         gate.set()
         page.locator(".turn.final code", has_text="heavier").wait_for()
-        first.join(30)
+        first.join(PATIENCE_S)
         assert "2.0 k / 50" in page.locator(".facts").inner_text()
 
         upstream.scripts["/v1/messages"] = sse(
@@ -103,7 +104,7 @@ def test_a_conversation_grows_while_it_streams_and_is_counted_at_its_end(
         )
         said = {"role": "assistant", "content": "It is `heavier` type."}
         second = Asking(interceptor, [question, said, {"role": "user", "content": "Shorter!"}])
-        second.join(30)
+        second.join(PATIENCE_S)
         interceptor.flow(second.flow_id)
         visit.go(f"/flows/{second.flow_id}/")
         page.get_by_text("Show 1 earlier turn").click()

@@ -18,6 +18,7 @@ from tests.e2e.process import Interceptor
 from tests.e2e.test_websocket import dial
 from tests.fakes.upstream import Script, Upstream, sse
 from tests.flows.seed import IDS
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 BODY = {
@@ -57,7 +58,7 @@ class Request(threading.Thread):
         )
 
     def result(self) -> httpx.Response:
-        self.join(30)
+        self.join(PATIENCE_S)
         assert self.answer is not None
         return self.answer
 

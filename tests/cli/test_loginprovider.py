@@ -17,6 +17,7 @@ from django.db import connection
 
 from providers.models import CredentialState
 from tests.fakes.token_endpoint import TokenEndpoint
+from tests.patience import PATIENCE_S
 from tests.rows import make_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,7 +56,7 @@ class Login:
         )
 
     def end(self) -> str:
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
         return self.error
 

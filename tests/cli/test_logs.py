@@ -10,6 +10,7 @@ import pytest
 
 from interceptor.operate.logtail import reopened, tail_offset
 from tests.calls import CCPROXY
+from tests.patience import PATIENCE_S
 
 
 def test_it_works(ccproxy):
@@ -85,5 +86,5 @@ def test_following_shows_what_is_added(ccproxy):
         file.write("two\n")
     assert process.stdout.readline() == "two\n"
     process.send_signal(2)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (130, "")

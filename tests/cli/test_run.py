@@ -12,6 +12,7 @@ import pytest
 from interceptor.config.files.server import ServerSettings
 from jail.withproxy import proxy_variables, split_options
 from tests.calls import CCPROXY, ROOT
+from tests.patience import PATIENCE_S
 
 NAMES = ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "GOOGLE_GEMINI_BASE_URL")
 
@@ -74,7 +75,7 @@ def test_a_signal_ends_the_command_itself(ccproxy):
     assert process.stdout is not None
     assert int(process.stdout.readline()) == process.pid
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(PATIENCE_S) == -signal.SIGTERM
     process.stdout.close()
 
 

@@ -21,6 +21,8 @@ import brotli
 import re2
 import zstandard
 
+from tests.patience import PATIENCE_S
+
 PIECE_CHARS = 14
 _PUBLIC = re.compile(r"sk-ant-api03-")
 
@@ -100,7 +102,7 @@ def unpackings(data: bytes) -> Iterator[bytes]:
 def cells(database: Path) -> Iterator[tuple[str, bytes]]:
     """Every value of every table: “table.column”, and the value as bytes."""
     with contextlib.closing(
-        sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+        sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=PATIENCE_S)
     ) as connection:
         connection.text_factory = bytes
         names = [

@@ -9,6 +9,7 @@ import httpx
 
 from tests.e2e import steps
 from tests.e2e.process import Interceptor
+from tests.patience import PATIENCE_S
 
 
 class Console:
@@ -20,13 +21,13 @@ class Console:
             base_url=interceptor.console_url,
             headers={"Authorization": f"Token {steps.API_TOKEN}"},
             trust_env=False,
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         self.pages = httpx.Client(
             base_url=interceptor.console_url,
             cookies={cookie: session},
             trust_env=False,
-            timeout=30,
+            timeout=PATIENCE_S,
             follow_redirects=True,
         )
 

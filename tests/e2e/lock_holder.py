@@ -8,8 +8,10 @@ from __future__ import annotations
 import sqlite3
 import sys
 
+from tests.patience import PATIENCE_S
+
 if __name__ == "__main__":
-    connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=PATIENCE_S)
     connection.execute("begin immediate")
     print("locked", flush=True)
     sys.stdin.readline()

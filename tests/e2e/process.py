@@ -20,10 +20,9 @@ import httpx
 from flows.bodies.packed_body import unpack
 from flows.sides import HookTrace, read_sides, read_traces
 from tests.calls import call_elsewhere
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 20.0
 
 
 def free_port() -> int:
@@ -33,7 +32,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
+def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
     """The first truthy answer."""
     deadline = time.monotonic() + timeout_s
     while not (answer := ask()):
@@ -107,7 +106,7 @@ class Interceptor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self._answers, "the interceptor answers", START_TIMEOUT_S)
+        wait_until(self._answers, "the interceptor answers")
         return self
 
     def _answers(self) -> bool:
@@ -132,12 +131,10 @@ class Interceptor:
         """Its exit status, once it has ended."""
         assert self._process is not None
         try:
-            return self._process.wait(STOP_TIMEOUT_S)
+            return self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            raise AssertionError(
-                f"it did not stop within {STOP_TIMEOUT_S} s:\n{self.log}"
-            ) from None
+            raise AssertionError(f"it did not stop within {PATIENCE_S} s:\n{self.log}") from None
 
     def stop(self) -> None:
         """Stop it; a run that ends badly or logged a traceback is a failure."""
@@ -166,7 +163,7 @@ class Interceptor:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=2 * PATIENCE_S,
             check=False,
         )
 
@@ -182,7 +179,7 @@ class Interceptor:
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of the database, read without disturbing the writer."""
         with contextlib.closing(
-            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=PATIENCE_S)
         ) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]
@@ -192,7 +189,7 @@ class Interceptor:
         return self.rows(f"select * from flows_flow where {where} order by started_at, id", *values)
 
     def wait_for_flows(
-        self, count: int, where: str = "1", *values: Any, timeout_s: float = 30
+        self, count: int, where: str = "1", *values: Any, timeout_s: float = PATIENCE_S
     ) -> list[dict[str, Any]]:
         """All finished flows, once there are `count`."""
         where = f"({where}) and state != 'live'"
@@ -203,7 +200,7 @@ class Interceptor:
         )
         return self.flows(where, *values)
 
-    def flow(self, flow_id: str | None, timeout_s: float = 30) -> dict[str, Any]:
+    def flow(self, flow_id: str | None, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """One flow, once it is recorded as finished; its id is the answer's `x-ccproxy-flow`."""
         assert flow_id, "the answer names no flow"
         return self.wait_for_flows(1, "id=?", flow_id, timeout_s=timeout_s)[0]

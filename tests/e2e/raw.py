@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-TIMEOUT_S = 30.0
+from tests.patience import PATIENCE_S
+
+TIMEOUT_S = PATIENCE_S
 
 
 @dataclass

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import ROOT, Interceptor, running, wait_until
+from tests.patience import PATIENCE_S
 
 NOBODY = 65534
 READ = """
@@ -70,7 +71,7 @@ def readable_by_nobody(folder: Path) -> list[str]:
     ]
     if Path("/usr/bin/python3").exists():
         command[3:5] = ["/usr/bin/python3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

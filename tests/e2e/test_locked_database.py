@@ -15,6 +15,7 @@ import httpx
 
 from tests.e2e.process import ROOT, Interceptor
 from tests.fakes.upstream import Upstream
+from tests.patience import PATIENCE_S
 
 CLIENTS = 8
 LOCK_S = float(os.environ.get("CCPROXY_TEST_LOCK_S", "6"))
@@ -48,7 +49,7 @@ def test_no_failed_request_and_no_lost_flow(upstream: Upstream, interceptor: Int
     def client(number: int) -> None:
         body = {"model": "demo", "max_tokens": 9, "stream": number % 2 == 0, "messages": []}
         headers = {"x-api-key": "sk-ccproxy-up", "user-agent": "locked-test"}
-        with httpx.Client(base_url=interceptor.url, trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=interceptor.url, trust_env=False, timeout=PATIENCE_S) as http:
             while time.monotonic() < until:
                 statuses.append(http.post("/v1/messages", json=body, headers=headers).status_code)
                 time.sleep(0.02)
@@ -63,7 +64,7 @@ def test_no_failed_request_and_no_lost_flow(upstream: Upstream, interceptor: Int
         assert len(statuses) > CLIENTS * 3
         written = "user_agent='locked-test' and state='done'"
         assert len(interceptor.flows(written)) == 0, "the lock was not held"
-    flows = interceptor.wait_for_flows(len(statuses), written, timeout_s=40)
+    flows = interceptor.wait_for_flows(len(statuses), written)
     assert len(flows) == len(statuses)
     assert not any(flow["bodies_dropped"] for flow in flows)
     answered = [

@@ -31,6 +31,7 @@ from tests.e2e.console import Console
 from tests.e2e.process import Interceptor, running, wait_until
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
+from tests.patience import PATIENCE_S
 
 CANARIES = {
     "key": "Kq7/canary+key=41d8f0a37be64c90a2",
@@ -84,7 +85,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
                 console.pages.get(
                     "/flows/nowhere/", params={"key": CANARIES["key"]}
                 )  # the log tells of it
-            process.wait_for_flows(use.sent, timeout_s=30)
+            process.wait_for_flows(use.sent)
             issued = {
                 f"{kind} {n}": spell(kind, n) for n in range(1, 4) for kind in ("access", "refresh")
             }
@@ -151,7 +152,7 @@ class listening:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
     def _read(self, heard: list[bytes]) -> None:
         try:
@@ -281,7 +282,7 @@ def watch_one(use: Used, console: Console, upstream: Upstream, provider: str) ->
             assert time.monotonic() < deadline, f"the page only heard {heard}"
             time.sleep(0.02)
         gate.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
     use.live += heard
 
 

@@ -32,6 +32,7 @@ from tests.fakes.postgres import postgres
 from tests.fakes.redis import redis
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
@@ -144,7 +145,7 @@ def process(machine: Interceptor, log: Path, *command: str) -> Iterator[None]:
         finally:
             ended = made.poll()
             made.terminate()
-            made.wait(30)
+            made.wait(PATIENCE_S)
             assert ended is None, f"{command[0]} ended with {ended}:\n{log.read_text()}"
 
 
@@ -173,7 +174,11 @@ def listens(url: str) -> bool:
 def ask(machine: Interceptor) -> httpx.Response:
     headers = {"x-api-key": "sk-ccproxy-claude", "content-type": "application/json"}
     return httpx.post(
-        f"{machine.url}/v1/messages", content=BODY, headers=headers, trust_env=False, timeout=30
+        f"{machine.url}/v1/messages",
+        content=BODY,
+        headers=headers,
+        trust_env=False,
+        timeout=PATIENCE_S,
     )
 
 

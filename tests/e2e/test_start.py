@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import need
 from tests.e2e.process import ROOT, Interceptor, running
+from tests.patience import PATIENCE_S
 
 LIMIT_S = 3.0 * float(os.environ.get("CCPROXY_TEST_SLOWDOWN", "5"))
 """Three seconds on a machine that does nothing else; a test run has two workers and more on it."""
@@ -36,7 +37,7 @@ def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     took_s = time.monotonic() - began
     output = (done.stdout + done.stderr).strip()

@@ -22,6 +22,7 @@ from tests.e2e.process import Interceptor, running, wait_until
 from tests.e2e.test_stream import BODY, ask, delta
 from tests.e2e.watcher import watching
 from tests.fakes.upstream import Upstream, sse
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +62,11 @@ def post(site: Interceptor, count: int) -> list[httpx.Response]:
 
     def one(_: int) -> httpx.Response:
         return httpx.post(
-            f"{site.url}/v1/messages", content=BODY, headers=_HEADERS, trust_env=False, timeout=30
+            f"{site.url}/v1/messages",
+            content=BODY,
+            headers=_HEADERS,
+            trust_env=False,
+            timeout=PATIENCE_S,
         )
 
     with ThreadPoolExecutor(16) as pool:

@@ -1,6 +1,6 @@
 """A vendor's own program that renews its login at random times, without any lock.
 
-`python -m tests.e2e.vendor_program FILE ENDPOINT SECONDS SEED`
+`python -m tests.e2e.vendor_program FILE ENDPOINT RENEWALS SEED`
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def renew(path: Path, endpoint: str, wait_s: float) -> None:
     os.replace(new, path)
 
 
-def main(path: str, endpoint: str, seconds: str, seed: str) -> None:
-    chance, end = random.Random(seed), time.monotonic() + float(seconds)
-    while time.monotonic() < end:
+def main(path: str, endpoint: str, renewals: str, seed: str) -> None:
+    chance = random.Random(seed)
+    for _ in range(int(renewals)):
         time.sleep(chance.uniform(0.4, 1.2))
         renew(Path(path), endpoint, chance.uniform(0, 0.2))
 

@@ -13,6 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.e2e.console import Console
+from tests.patience import PATIENCE_S
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Watcher:
     socket: ClientConnection
     text: str = ""
 
-    def until(self, wanted: str, timeout_s: float = 20) -> None:
+    def until(self, wanted: str, timeout_s: float = PATIENCE_S) -> None:
         """Read until the text shows `wanted`."""
         deadline = time.monotonic() + timeout_s
         while wanted not in self.text:

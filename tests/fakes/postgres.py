@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 
 from tests.conftest import need
+from tests.patience import PATIENCE_S
 
 
 def _program(name: str) -> str | None:
@@ -61,13 +62,13 @@ def postgres(port: int) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_S)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             psycopg.connect(url).close()

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
+from tests.patience import PATIENCE_S
+
 Step = bytes | float | str | Iterable[bytes]
 """Bytes to send (or many, one after the other), seconds to wait, "reset", or "hang" until the other
 side leaves.
@@ -45,7 +47,7 @@ class RawUpstream:
 
     def _serve(self, client: socket.socket, steps: Callable[[], Iterable[Step]]) -> None:
         with client, contextlib.suppress(OSError):
-            client.settimeout(30)
+            client.settimeout(PATIENCE_S)
             if self.reads_first:
                 self.requests.append(_read_request(client))
             for step in steps():

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import redis as client
 
 from tests.conftest import need
+from tests.patience import PATIENCE_S
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def redis(port: int) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_S)
 
 
 def _wait(url: str) -> None:

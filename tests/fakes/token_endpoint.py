@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
+from tests.patience import PATIENCE_S
+
 
 def jwt(**payload: Any) -> str:
     """An unsigned token with this payload."""
@@ -79,7 +81,7 @@ class TokenEndpoint:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
     @property
     def url(self) -> str:

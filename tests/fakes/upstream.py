@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from interceptor.demo.dispatch import answer
 from tests.fakes import websocket
+from tests.patience import PATIENCE_S
 
 MAX_HEAD_BYTES = 1024 * 1024
 
@@ -119,7 +120,7 @@ class Upstream:
     def __exit__(self, *_: object) -> None:
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     @property
@@ -127,7 +128,7 @@ class Upstream:
         """The newest request."""
         return self.requests[-1]
 
-    def wait_for(self, count: int, timeout_s: float = 10) -> list[Seen]:
+    def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> list[Seen]:
         """All requests, once there are `count`."""
         deadline = time.monotonic() + timeout_s
         while len(self.requests) < count:
@@ -138,7 +139,7 @@ class Upstream:
         return self.requests
 
     def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(

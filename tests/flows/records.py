@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows.record import FlowRecord, SideRecord
+from tests.patience import PATIENCE_S
 
 EPOCH = 1_780_000_000.0
 
@@ -56,7 +57,7 @@ def live(flow_id: str = "flow-1", **changes: Any) -> FlowRecord:
     )
 
 
-def eventually(condition: Any, timeout_s: float = 20.0) -> None:
+def eventually(condition: Any, timeout_s: float = PATIENCE_S) -> None:
     """Wait until a condition holds; fail when it never does."""
     deadline = time.monotonic() + timeout_s
     while not condition():

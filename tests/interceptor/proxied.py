@@ -35,6 +35,7 @@ from providers.auth.resolve import CredentialResolver
 from providers.base.keyring import Keyring
 from providers.base.pattern import compile_pattern
 from providers.provider_conf import ProviderConf
+from tests.patience import PATIENCE_S
 
 CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"
@@ -76,7 +77,7 @@ class ListSink:
     def finished(self, record: FlowRecord) -> None:
         self.records.append(record)
 
-    def of(self, answer: httpx.Response, timeout_s: float = 10) -> FlowRecord:
+    def of(self, answer: httpx.Response, timeout_s: float = PATIENCE_S) -> FlowRecord:
         """The record of the flow that an answer belongs to."""
         wanted, deadline = answer.headers["x-ccproxy-flow"], time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -86,7 +87,7 @@ class ListSink:
             time.sleep(0.005)
         raise AssertionError(f"flow {wanted} was not recorded")
 
-    def wait(self, count: int = 1, timeout_s: float = 10) -> FlowRecord:
+    def wait(self, count: int = 1, timeout_s: float = PATIENCE_S) -> FlowRecord:
         """The newest record, once there are `count`."""
         deadline = time.monotonic() + timeout_s
         while len(self.records) < count:
@@ -167,7 +168,7 @@ def running_proxy(
     thread.start()
 
     def call(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE_S)
 
     async def start() -> Proxy:
         resolver = CredentialResolver(open_keyring=lambda: KEYRING, secrets=secrets)

@@ -13,6 +13,7 @@ import pytest
 from providers.auth.base import FileAuth
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 HEADERS = {"x-api-key": "sk-ccproxy-up"}
@@ -25,7 +26,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def ask(proxy: Running) -> httpx.Response:
-    return httpx.post(f"{proxy.url}/v1/messages", json=ASK, headers=HEADERS, timeout=20)
+    return httpx.post(f"{proxy.url}/v1/messages", json=ASK, headers=HEADERS, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_stream_large_bodies_passes_a_large_error_on_in_pieces(upstream: Upstrea
     config = snapshot(provider("up", upstream.port))
     with running_proxy(config, stream_over_bytes=1000) as proxy:
         url = f"{proxy.url}/v1/messages"
-        with httpx.stream("POST", url, json=ASK, headers=HEADERS, timeout=20) as answer:
+        with httpx.stream("POST", url, json=ASK, headers=HEADERS, timeout=PATIENCE_S) as answer:
             # The provider has not sent its end: a held response would not have begun.
             received = answer.iter_raw()
             first = next(received)
@@ -79,7 +80,7 @@ def test_provider_timeout_limits_a_request_that_is_sent_again(
         if (seen.header("x-api-key") or "").startswith("first"):
             token.write_text("second-token-0002")
             return Script(401)
-        may_answer.wait(20)
+        may_answer.wait(PATIENCE_S)
         return Script(200)
 
     upstream.scripts["/v1/messages"] = refuse_then_wait

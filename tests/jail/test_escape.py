@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import ROOT, need
 from tests.jail import escapes, user
+from tests.patience import PATIENCE_S
 
 PROGRAM = Path(escapes.__file__)
 ETH_P_ALL = 3
@@ -120,7 +121,7 @@ def test_the_tunnel_lost_means_no_network(world):
         helper = next(pid for pid in Path("/proc").glob("[0-9]*") if _is_tunnel_of(pid, jail.pid))
         os.kill(int(helper.name), 9)
         with watched() as packets:
-            out, err = jail.communicate("go\n", timeout=30)
+            out, err = jail.communicate("go\n", timeout=PATIENCE_S)
     assert out.strip() in ("6", "7", "28"), err
     assert not [packet for packet in packets if escapes.MARK in packet]
 

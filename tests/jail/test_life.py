@@ -23,6 +23,7 @@ import pytest
 
 from tests.e2e.process import wait_until
 from tests.jail import user
+from tests.patience import PATIENCE_S
 
 TOOLS = ("slirp4netns", "wireguard-go")
 
@@ -62,9 +63,9 @@ def nothing_left(world):
     before = processes(world)
     names = namespaces(before)
     yield
-    wait_until(lambda: processes(world) <= before, "every process of the jails has ended", 10)
+    wait_until(lambda: processes(world) <= before, "every process of the jails has ended")
     assert namespaces(processes(world)) <= names
-    wait_until(lambda: not list(world.jails.iterdir()), "every folder is gone", 10)
+    wait_until(lambda: not list(world.jails.iterdir()), "every folder is gone")
 
 
 @pytest.mark.parametrize("code", [0, 7, 255])
@@ -119,7 +120,7 @@ def test_a_closed_pipe_ends_it_quietly(world, nothing_left):
     with world.start("yes") as process:
         assert process.stdout.readline() == "y\n"
         process.stdout.close()
-        assert process.wait(10) == -signal.SIGPIPE
+        assert process.wait(PATIENCE_S) == -signal.SIGPIPE
         assert process.stderr.read() == ""
 
 
@@ -133,7 +134,7 @@ def test_a_signal_to_the_launcher_reaches_the_command(world, nothing_left, name)
     with world.start(sys.executable, "-I", "-c", code) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.Signals[name])
-        assert process.wait(10) == 42
+        assert process.wait(PATIENCE_S) == 42
 
 
 def test_what_the_command_left_running_ends_with_it(world, nothing_left):
@@ -197,7 +198,7 @@ def test_status_shows_what_runs(world, nothing_left):
         assert process.stdout.readline() == "up\n"
         shown = world.interceptor.manage("jail", "--status", "--json").stdout
         process.stdin.close()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     jails = json.loads(shown)["jails"]
     assert [(jail["pid"], jail["command"]) for jail in jails] == [
         (process.pid, ["sh", "-c", "echo up; cat"])
@@ -217,7 +218,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.end, text.encode())
 
-    def expect(self, pattern: str, timeout_s: float = 20.0) -> str:
+    def expect(self, pattern: str, timeout_s: float = PATIENCE_S) -> str:
         deadline = time.monotonic() + timeout_s
         while not (found := re.search(pattern, self.text)):
             assert time.monotonic() < deadline, f"{pattern!r} never came: {self.text!r}"

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.e2e.process import free_port, wait_until
+from tests.patience import PATIENCE_S
 
 BACKENDS = pytest.mark.parametrize("backend", ["wireguard-go", "python"])
 SERVER = """
@@ -52,7 +53,7 @@ def say(process: subprocess.Popen[str]) -> None:
 
 def asked(port: int, host: str = "127.0.0.1") -> str:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"http://{host}:{port}/outside", trust_env=False, timeout=5).text
+        return httpx.get(f"http://{host}:{port}/outside", trust_env=False, timeout=PATIENCE_S).text
     return ""
 
 
@@ -74,7 +75,7 @@ def test_a_server_in_the_jail_is_reached_from_both_sides(world, backend, bind):
         assert process.stdout.readline() == "closed\n"
         wait_until(lambda: not listens(port), "the port is closed again", 10)
         say(process)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def listens(port: int) -> bool:
@@ -90,8 +91,8 @@ def test_a_port_in_use_here_is_left_alone(world):
             marker = free_port()
             with serving(world, "127.0.0.1", marker) as other:
                 wait_until(lambda: asked(marker), "the watch has looked", 10)
-                other.communicate("\n\n", timeout=20)
-            err = process.communicate("\n\n", timeout=20)[1]
+                other.communicate("\n\n", timeout=PATIENCE_S)
+            err = process.communicate("\n\n", timeout=PATIENCE_S)[1]
         assert process.returncode == 0
         assert (
             f"port {port} of the command was not forwarded: 127.0.0.1:{port} is in use on this"
@@ -163,7 +164,7 @@ def test_the_products_own_ports_are_not_forwarded(world):
         assert process.stdout.readline() == "up\n"
         wait_until(lambda: listens(other), "the watch has looked", 10)
         assert not listens(own)
-        process.communicate("\n", timeout=20)
+        process.communicate("\n", timeout=PATIENCE_S)
 
 
 def test_much_data_passes_whole(world):
@@ -182,9 +183,9 @@ def test_much_data_passes_whole(world):
         assert process.stdout.readline() == "up\n"
         wait_until(lambda: listens(port), "the port is forwarded", 10)
         sent = os.urandom(3_000_000)
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
             received = b"".join(iter(lambda: client.recv(65536), b""))
         assert received == sent[::-1]
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0

@@ -12,6 +12,7 @@ from tests.calls import CCPROXY
 from tests.conftest import ROOT
 from tests.e2e.process import Interceptor
 from tests.jail import user
+from tests.patience import PATIENCE_S
 
 
 def as_user(world, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +91,7 @@ def test_a_proxy_that_stops_is_told_at_the_end(world, tmp_path_factory):
             assert jail.stdout is not None
             assert jail.stdout.readline() == "up\n"
             stop(other.interceptor)
-            out, err = jail.communicate("go\n", timeout=30)
+            out, err = jail.communicate("go\n", timeout=PATIENCE_S)
     assert out.strip() in ("6", "7", "28")
     assert jail.returncode == 0
     assert "the proxy stopped while the command ran" in err

@@ -10,13 +10,14 @@ import pytest
 
 from ccproxy_site.process import logging as product_logging
 from ccproxy_site.process.journal import JournalHandler
+from tests.patience import PATIENCE_S
 
 
 def test_entries_arrive_with_priority_and_whole_messages(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(path))
-        server.settimeout(5)
+        server.settimeout(PATIENCE_S)
         handler = JournalHandler("ccproxy-x", path)
         handler.emit(logging.LogRecord("a", logging.WARNING, "f", 1, "two\nlines", None, None))
         handler.close()

@@ -18,6 +18,7 @@ from flows.redaction.redactor import mark
 from interceptor.config.files.server import ServerSettings
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError
+from tests.patience import PATIENCE_S
 
 KEY = "sk-proj-logged-0123456789abcdef"
 logger = logging.getLogger("ccproxy.test")
@@ -185,7 +186,7 @@ def test_the_journal_is_used_under_its_identifier(
     (tmp_path / "dev").mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(tmp_path / "journal"))
-        server.settimeout(5)
+        server.settimeout(PATIENCE_S)
         log_as_set(ServerSettings.model_validate(settings), tmp_path / "dev")
         logger.warning("hello")
         assert b"\nSYSLOG_IDENTIFIER=" + identifier + b"\n" in server.recv(4096)

@@ -18,6 +18,7 @@ from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
 from interceptor.mitm.listener import BACKLOG
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 PROXY = guard_rules("127.0.0.1", ["Box.Local"], ["app://editor", "https://Tool.test/"])
 CONSOLE = GuardRules(is_page=True, hosts=frozenset({"ccproxy.example", ".sub.example"}))
@@ -269,7 +270,8 @@ def test_the_listener_queues_a_burst() -> None:
         queue = _queue_length(proxy.port)
         assert queue >= BACKLOG
         clients = [
-            socket.create_connection(("127.0.0.1", proxy.port), timeout=10) for _ in range(300)
+            socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S)
+            for _ in range(300)
         ]
         try:
             for client in clients:

@@ -25,6 +25,7 @@ from tests.fakes.http2 import Http2Upstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
 from tests.interceptor.proxied import Running, key_auth, provider, rule, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 DENIED = Script(
@@ -67,7 +68,10 @@ class Bench:
     def post(self, name: str = "up", **body: Any) -> httpx.Response:
         headers = {"x-api-key": f"sk-ccproxy-{name}"}
         return httpx.post(
-            f"{self.proxy.url}/v1/messages", json={**ASK, **body}, headers=headers, timeout=20
+            f"{self.proxy.url}/v1/messages",
+            json={**ASK, **body},
+            headers=headers,
+            timeout=PATIENCE_S,
         )
 
 
@@ -321,7 +325,7 @@ def test_a_client_that_leaves_meanwhile_gets_nothing_and_breaks_nothing(bench: B
 
     def hold(_: object) -> None:
         asked.set()
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
 
     bench.endpoint.after = hold
     bench.endpoint.revoke_access()
@@ -330,7 +334,7 @@ def test_a_client_that_leaves_meanwhile_gets_nothing_and_breaks_nothing(bench: B
         head = "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: sk-ccproxy-up\r\n"
         head += f"content-length: {len(body)}\r\n\r\n"
         client.sendall(head.encode() + body)
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE_S)
     time.sleep(0.1)
     gate.set()
     assert bench.proxy.sink.wait().state == "error"

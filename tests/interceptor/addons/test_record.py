@@ -22,8 +22,8 @@ from interceptor.exchange.tee import StreamTee
 from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.interceptor.mitm.misbehaving import EVENT, STREAM_HEAD, chunk
 from tests.interceptor.proxied import ListSink, Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
-TIMEOUT_S = 20.0
 NEVER_S = 600.0
 
 
@@ -57,12 +57,12 @@ def told(proxy: Running, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Flo
 def ask(proxy: Running) -> httpx.Response:
     headers = {"x-api-key": "sk-ccproxy-up"}
     return httpx.post(
-        f"{proxy.url}/v1/messages", content=b'{"model":"m"}', headers=headers, timeout=TIMEOUT_S
+        f"{proxy.url}/v1/messages", content=b'{"model":"m"}', headers=headers, timeout=PATIENCE_S
     )
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.005)
@@ -124,7 +124,7 @@ def test_what_has_ended_is_not_announced(
 
     def steps() -> Iterator[bytes]:
         if next(held):
-            gate.wait(TIMEOUT_S)
+            gate.wait(PATIENCE_S)
         yield GOOD
 
     async def announce() -> None:
@@ -139,7 +139,7 @@ def test_what_has_ended_is_not_announced(
             proxy.on_loop(announce())
         finally:
             gate.set()
-        last = proxy.sink.of(running.result(TIMEOUT_S)).id
+        last = proxy.sink.of(running.result(PATIENCE_S)).id
     assert [kind for kind, _ in told] == ["finished", "finished", "started", "finished"]
     assert [record.id for _, record in told] == [*ended, last, last]
 
@@ -150,9 +150,9 @@ def test_a_flow_that_lasts_is_announced_before_and_after_its_answer_begins(
     head, end = threading.Event(), threading.Event()
 
     def steps() -> Iterator[bytes]:
-        head.wait(TIMEOUT_S)
+        head.wait(PATIENCE_S)
         yield STREAM_HEAD + chunk(EVENT)
-        end.wait(TIMEOUT_S)
+        end.wait(PATIENCE_S)
         yield chunk(EVENT) + b"0\r\n\r\n"
 
     raw_upstream.steps = steps
@@ -165,7 +165,7 @@ def test_a_flow_that_lasts_is_announced_before_and_after_its_answer_begins(
         finally:
             head.set()
             end.set()
-        answer = running.result(TIMEOUT_S)
+        answer = running.result(PATIENCE_S)
     record = proxy.sink.of(answer)
     assert [(kind, each.state, each.status_code) for kind, each in told] == [
         ("started", "live", None),

@@ -15,6 +15,7 @@ from tests.fakes.certificates import make_authority
 from tests.fakes.http2 import Http2Upstream
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.proxied import KEY, Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 BODY = b'{"model": "m", "messages": []}'
 
@@ -127,5 +128,5 @@ def test_open_streams_finish_when_the_proxy_stops() -> None:
                     httpx.get(f"{proxy.url}/health")
             gate.set()
             assert b"".join(pieces) == b"data: 2\n\n"
-        stopper.join(10)
+        stopper.join(PATIENCE_S)
         assert proxy.sink.wait().state == "done"

@@ -18,9 +18,9 @@ from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.mitm.misbehaving import CASES, CUTS, ECHO, EVENT, STREAM_HEAD, Case, chunk
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 IDLE_TIMEOUT_S = 1.5
-ANSWER_TIMEOUT_S = 8.0
 PATHS = {
     "/v1/messages": "sk-ccproxy-up",
     "/v1/chat/completions": "sk-ccproxy-chat",
@@ -49,7 +49,7 @@ def ask(proxy: Running, path: str = "/v1/messages", body: bytes = b'{"model":"m"
         ("x-api-key", PATHS[path]),
         ("Content-Length", str(len(body))),
     ]
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=ANSWER_TIMEOUT_S) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S) as client:
         client.sendall(raw.request("POST", path, headers, body))
         try:
             return raw.read_answer(client)
@@ -207,7 +207,7 @@ def test_a_client_that_leaves_takes_the_upstream_with_it(read_first: bool) -> No
             ("x-api-key", "sk-ccproxy-up"),
             ("Content-Length", str(len(body))),
         ]
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S) as client:
             client.sendall(raw.request("POST", "/v1/messages", headers, body))
             upstream.wait_for(1)
             if read_first:
@@ -217,7 +217,7 @@ def test_a_client_that_leaves_takes_the_upstream_with_it(read_first: bool) -> No
         assert time.monotonic() - started < 2.0
         assert record.state == "error" and "Client disconnected" in record.error
         if read_first:  # a sleeping script only notices when it writes
-            assert upstream.last.client_gone.wait(2.0)
+            assert upstream.last.client_gone.wait(PATIENCE_S)
 
 
 def test_an_address_that_swallows_packets_is_given_up() -> None:

@@ -23,6 +23,7 @@ from tests.e2e import raw
 from tests.e2e.conftest import REAL_KEY, provider_yaml
 from tests.e2e.process import Interceptor, running
 from tests.fakes.upstream import Script, Upstream
+from tests.patience import PATIENCE_S
 
 GIGABYTE = 1024**3
 STEP = 1024 * 1024
@@ -114,7 +115,7 @@ class Neighbour:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
 
 
 @pytest.mark.e2e
@@ -134,7 +135,7 @@ def test_a_request(encoding: str, interceptor: Interceptor, upstream: Upstream) 
                     f"{interceptor.url}/v1/chat/completions",
                     content=bomb,
                     headers=headers,
-                    timeout=30,
+                    timeout=PATIENCE_S,
                 )
             )
         flows = [interceptor.flow(answer.headers["x-ccproxy-flow"]) for answer in bombs]

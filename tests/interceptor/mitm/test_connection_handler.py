@@ -23,12 +23,12 @@ from tests.e2e import raw
 from tests.fakes.raw_upstream import GOOD, RawUpstream
 from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.proxied import KEY, Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 needs_fast_handler = pytest.mark.skipif(
     "speed" in stock_from(os.environ),
     reason="CCPROXY_STOCK=speed leaves out the connection handler that this is about",
 )
-TIMEOUT_S = 20.0
 REQUESTS = 12
 BODY = b'{"model":"m","max_tokens":5,"messages":[]}'
 MANY_BYTES = os.urandom(3 * 1024 * 1024)
@@ -59,7 +59,7 @@ def ask(
     proxy: Running, name: str = "up", path: str = "/v1/messages", body: bytes = BODY
 ) -> httpx.Response:
     headers = {"x-api-key": f"sk-ccproxy-{name}", "content-type": "application/json"}
-    return httpx.post(f"{proxy.url}{path}", content=body, headers=headers, timeout=TIMEOUT_S)
+    return httpx.post(f"{proxy.url}{path}", content=body, headers=headers, timeout=PATIENCE_S)
 
 
 def add(proxy: Running, addon: object) -> None:
@@ -118,7 +118,7 @@ def test_others_are_served_while_a_credential_is_fetched(
             assert not waiting.done()
         finally:
             gate.touch()
-        answer = waiting.result(TIMEOUT_S)
+        answer = waiting.result(PATIENCE_S)
     assert answer.status_code == 200 and answer.json()["type"] == "message"
     assert upstream.last.header("x-api-key") == "late-token-0001" and upstream.last.body == BODY
 
@@ -132,7 +132,7 @@ class Held:
     async def request(self, flow: HTTPFlow) -> None:
         if flow.request.path == "/v1/messages/held":
             self.came.set()
-            await asyncio.to_thread(self.go.wait, TIMEOUT_S)
+            await asyncio.to_thread(self.go.wait, PATIENCE_S)
 
 
 def test_others_are_served_while_an_addon_waits(proxy: Running, upstream: Upstream) -> None:
@@ -142,12 +142,12 @@ def test_others_are_served_while_an_addon_waits(proxy: Running, upstream: Upstre
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, proxy, "up", "/v1/messages/held")
         try:
-            assert held.came.wait(TIMEOUT_S)
+            assert held.came.wait(PATIENCE_S)
             assert ask(proxy).status_code == 200
             assert upstream.last.path == "/v1/messages" and not waiting.done()
         finally:
             held.go.set()
-        assert waiting.result(TIMEOUT_S).content == b"data: 1\n\ndata: 2\n\n"
+        assert waiting.result(PATIENCE_S).content == b"data: 1\n\ndata: 2\n\n"
 
 
 class Slow:
@@ -178,7 +178,7 @@ def test_every_step_may_wait(proxy: Running, upstream: Upstream) -> None:
     add(proxy, slow)
     upstream.scripts["/v1/messages/slow"] = sse(*events)
     headers = {"x-api-key": "sk-ccproxy-up"}
-    with httpx.Client(base_url=proxy.url, headers=headers, timeout=TIMEOUT_S) as client:
+    with httpx.Client(base_url=proxy.url, headers=headers, timeout=PATIENCE_S) as client:
         for _ in range(2):
             answer = client.post("/v1/messages/slow", content=MANY_BYTES)
             assert answer.content == b"".join(events)
@@ -198,7 +198,7 @@ def test_a_finished_flow_leaves_no_work_for_the_collector(
     gc.collect()
     gc.disable()
     try:
-        with httpx.Client(base_url=proxy.url, headers=headers, timeout=TIMEOUT_S) as client:
+        with httpx.Client(base_url=proxy.url, headers=headers, timeout=PATIENCE_S) as client:
             for number in range(REQUESTS):
                 path = "/v1/messages" if number % 2 else "/v1/messages/stream"
                 proxy.sink.of(client.post(path, content=BODY))
@@ -225,7 +225,7 @@ def test_a_large_upload_arrives_byte_for_byte(
     headers = {"x-api-key": "sk-ccproxy-up", "content-type": "application/octet-stream"}
     content = pieces() if chunked else MANY_BYTES
     answer = httpx.post(
-        f"{proxy.url}/v1/messages", content=content, headers=headers, timeout=TIMEOUT_S
+        f"{proxy.url}/v1/messages", content=content, headers=headers, timeout=PATIENCE_S
     )
     assert answer.status_code == 200, answer.text
     assert upstream.last.path == "/v1/messages" and upstream.last.body == MANY_BYTES
@@ -242,7 +242,7 @@ class Together:
         self._both = asyncio.Barrier(2)
 
     async def error(self, _: HTTPFlow) -> None:
-        await asyncio.wait_for(self._both.wait(), TIMEOUT_S)
+        await asyncio.wait_for(self._both.wait(), PATIENCE_S)
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -255,7 +255,7 @@ def test_errors_at_the_same_time_are_told_to_each_caller_in_its_own_format(
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, proxy, "broken")
         second = pool.submit(ask, proxy, "chat", "/v1/chat/completions")
-        answers = first.result(TIMEOUT_S), second.result(TIMEOUT_S)
+        answers = first.result(PATIENCE_S), second.result(PATIENCE_S)
     assert [answer.status_code for answer in answers] == [502, 502]
     anthropic, openai = (answer.json() for answer in answers)
     assert anthropic["type"] == "error" and "provider broken (" in anthropic["error"]["message"]

@@ -20,12 +20,12 @@ from tests.fakes.raw_upstream import RawUpstream, Step
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.mitm.misbehaving import EVENT, STREAM_HEAD, chunk
 from tests.interceptor.proxied import Running, provider, snapshot
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(
     "speed" in stock_from(os.environ), reason="CCPROXY_STOCK=speed leaves the fast path out"
 )
 PATH = "/v1/messages"
-TIMEOUT_S = 20.0
 BODY = b'{"model":"m","stream":true}'
 EVENTS = [
     b'event: a\ndata: {"n":%d,"pad":"%s"}\n\n' % (number, b"x" * (number * 37))
@@ -94,7 +94,7 @@ def begun(flowing: threading.Event, *ends: Step) -> Callable[[], Iterator[Step]]
 
     def steps() -> Iterator[Step]:
         yield STREAM_HEAD + chunk(EVENT)
-        flowing.wait(TIMEOUT_S)
+        flowing.wait(PATIENCE_S)
         yield chunk(EVENT)
         yield from ends
 

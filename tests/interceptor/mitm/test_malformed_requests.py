@@ -18,8 +18,8 @@ from interceptor.mitm import http1_layers
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.mitm.malformed import CASES, LIMIT, Case
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
-ANSWER_TIMEOUT_S = 8.0
 CLIENT_TIMEOUT_S = 0.3
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|/evil|\r\n[ \t]|evil\.test\r\n(?!$)")
 
@@ -47,7 +47,7 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
 def talk(port: int, case: Case) -> bytes:
     """Everything that comes back until the answer is complete or the connection ends."""
     got = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
         try:
             client.sendall(case.data)
             if case.half_close:
@@ -84,7 +84,7 @@ def test_it_is_refused_and_the_next_is_served(
     before = len(upstream.requests)
     started = time.monotonic()
     got = talk(proxy.port, case)
-    assert time.monotonic() - started < ANSWER_TIMEOUT_S, "it hung"
+    assert time.monotonic() - started < PATIENCE_S, "it hung"
     check_answer(case, got)
     arrived = upstream.requests[before:]
     assert len(arrived) <= (200 in case.statuses)
@@ -142,7 +142,7 @@ def test_a_client_that_sends_on_reads_the_refusal(proxy: Running, upstream: Upst
 def test_pipelined_requests_are_answered_in_order(proxy: Running, upstream: Upstream) -> None:
     one = b"GET /v1/x?n=%d HTTP/1.1\r\nHost: localhost\r\nx-api-key: sk-ccproxy-up\r\n%s\r\n"
     before = len(upstream.requests)
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S) as client:
         client.sendall(one % (1, b"") + one % (2, b"") + one % (3, b"Connection: close\r\n"))
         got = b""
         while data := client.recv(65536):
@@ -156,7 +156,7 @@ def test_pipelined_requests_are_answered_in_order(proxy: Running, upstream: Upst
 
 
 def test_head_answers_have_no_body(proxy: Running) -> None:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S) as client:
         client.sendall(
             b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n"
         )
@@ -171,7 +171,7 @@ def test_head_answers_have_no_body(proxy: Running) -> None:
 def test_a_provider_that_fails_after_100_continue_is_an_answer() -> None:
     with (
         running_proxy(snapshot(provider("up", 1))) as running,
-        socket.create_connection(("127.0.0.1", running.port), timeout=5) as client,
+        socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE_S) as client,
     ):
         client.sendall(
             b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nx-api-key: sk-ccproxy-up\r\nExpect:"

@@ -45,8 +45,8 @@ from providers.base.errors import ConfigError
 from tests.conftest import ROOT
 from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.proxied import provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
-TIMEOUT_S = 20.0
 SPEED: frozenset[patches.Why] = frozenset({"speed"})
 source_of = inspect.getsource
 
@@ -282,7 +282,7 @@ def test_requests_and_streams_pass_either_way(left_out: frozenset[patches.Why]) 
         headers = {"x-api-key": "sk-ccproxy-up"}
         with (
             running_proxy(snapshot(provider("up", upstream.port)), stock=left_out) as proxy,
-            httpx.Client(base_url=proxy.url, headers=headers, timeout=TIMEOUT_S) as client,
+            httpx.Client(base_url=proxy.url, headers=headers, timeout=PATIENCE_S) as client,
         ):
             fast = vars(mode_servers)["ProxyConnectionHandler"] is not STOCK_HANDLER
             assert fast == (not left_out)

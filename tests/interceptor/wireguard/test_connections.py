@@ -17,6 +17,7 @@ from interceptor.wireguard.lease import Run
 from tests.interceptor.wireguard.test_lease import until
 from tests.interceptor.wireguard.test_transparent import request
 from tests.interceptor.wireguard.world import ADDRESSES, World, talk
+from tests.patience import PATIENCE_S
 
 
 def test_another_protocol_passes_and_is_recorded(world: World) -> None:
@@ -36,7 +37,7 @@ def test_another_protocol_passes_and_is_recorded(world: World) -> None:
 def test_a_server_that_speaks_first(world: World) -> None:
     """A mail server's client says nothing before it was greeted."""
     with socket.create_server(("127.0.0.1", world.udp_port)) as server:
-        server.settimeout(5)
+        server.settimeout(PATIENCE_S)
         with world.run.tcp(world.run.address("udp.test"), 25) as connection:
             accepted, _ = server.accept()
             with accepted:
@@ -99,7 +100,7 @@ def test_quic_is_closed(world: World) -> None:
     """UDP passes, but not to the port where clients try QUIC first."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", world.udp_port))
-        server.settimeout(5)
+        server.settimeout(PATIENCE_S)
         address = world.run.address("udp.test")
         for port in (443, 444):
             with world.run.made("u") as udp:

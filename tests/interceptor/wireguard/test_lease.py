@@ -18,6 +18,7 @@ from interceptor.wireguard import lease_server
 from interceptor.wireguard.lease_client import short_path, take_lease
 from providers.base.errors import ConfigError
 from tests.interceptor.proxied import Running, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -102,7 +103,7 @@ def test_only_this_user_may_ask(directory: tuple[Path, Running]) -> None:
 )
 def test_a_request_that_is_refused(directory: tuple[Path, Running], line: bytes, said: str) -> None:
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(PATIENCE_S)
         with short_path(directory[0] / "run", "lease.sock") as path:
             client.connect(path)
         client.sendall(line)
@@ -123,7 +124,7 @@ def test_a_launcher_that_says_nothing(
 ) -> None:
     monkeypatch.setattr(lease_server, "REQUEST_TIMEOUT_S", 0.05)
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(PATIENCE_S)
         client.connect(str(directory[0] / "run" / "lease.sock"))
         assert client.recv(10) == b""
 

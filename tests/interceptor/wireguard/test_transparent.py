@@ -13,6 +13,7 @@ import pytest
 
 from tests.fakes.upstream import Script, sse
 from tests.interceptor.wireguard.world import ADDRESSES, CANARY, OTHER, World, talk
+from tests.patience import PATIENCE_S
 
 ODD_HEAD = (
     b"POST /v1/messages?b=2&a=%%7e HTTP/1.1\r\nhOsT: evil.test\r\nX-Zeta: 1\r\nx-alpha:"
@@ -103,7 +104,7 @@ def test_a_large_upload_is_not_held_back(world: World) -> None:
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
             connection.recv(1)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         assert b" /blob" in talk(connection, b"\x01")
     assert world.evil.last.body == bytes(size - 1) + b"\x01"
 

@@ -24,6 +24,7 @@ from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.wireguard.loop import run_initiator
 from jail.wireguard.peer import Peer
 from tests.conftest import need
+from tests.patience import PATIENCE_S
 
 CA_FILE = "mitmproxy-ca-cert.pem"
 DNS_SERVER = "10.0.0.53"
@@ -48,7 +49,7 @@ class Captured:
         """A fresh socket: `t` for TCP, `u` for UDP."""
         self.channel.send(kind.encode())
         made = socket.socket(fileno=received(self.channel))
-        made.settimeout(10)
+        made.settimeout(PATIENCE_S)
         return made
 
     def tcp(self, address: str, port: int) -> socket.socket:
@@ -108,7 +109,7 @@ def captured(
 ) -> Iterator[Captured]:
     """A lease and its tunnel, as the jail makes them."""
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
+    ours.settimeout(PATIENCE_S)
     inside = Path(__file__).with_name("inside.py")
     lease, connection = take_lease(
         directory, label=label, command=["agent", "--flag", "two words"], egress=egress
@@ -125,13 +126,13 @@ def captured(
     thread = threading.Thread(target=run_initiator, args=(tun,), kwargs=options, daemon=True)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         yield Captured(lease, connection, ca_dir / CA_FILE, ours)
     finally:
         connection.close()
         stopper.close()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         ours.close()
-        child.wait(10)
+        child.wait(PATIENCE_S)
         stop.close()
         os.close(tun)

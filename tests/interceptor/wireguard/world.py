@@ -23,6 +23,7 @@ from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import CA_DIR, Running, key_auth, provider, running_proxy, snapshot
 from tests.interceptor.wireguard.tunnel import Captured, captured
+from tests.patience import PATIENCE_S
 
 CANARY = "canary-7f3a19c04be2d658"
 OTHER = "other-key-55cc11dd99ee33aa"
@@ -104,7 +105,7 @@ def echo_server() -> Iterator[int]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     start = asyncio.start_server(serve, "127.0.0.1", 0)
-    server = asyncio.run_coroutine_threadsafe(start, loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(start, loop).result(PATIENCE_S)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -14,6 +14,7 @@ from interceptor.operate.keylog import append_rotated
 from jail.wireguard.keylog import handshake_lines, handshake_logger
 from jail.wireguard.noise import Handshake, Keys, initiate
 from jail.wireguard.peer import decode_key
+from tests.patience import PATIENCE_S
 
 
 def handshake() -> Handshake:
@@ -102,5 +103,5 @@ def test_a_jail_waits_for_another_to_finish(tmp_path: Path) -> None:
         waiting.join(0.1)
         assert waiting.is_alive()
         other.write("first\n")
-    waiting.join(10)
+    waiting.join(PATIENCE_S)
     assert path.read_text() == "first\nsecond\n"

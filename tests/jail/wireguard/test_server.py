@@ -23,6 +23,7 @@ from jail.wireguard.noise import Keys
 from jail.wireguard.peer import Peer, decode_key
 from jail.wireguard.process import InitiatorProcess
 from providers.base.errors import ConfigError
+from tests.patience import PATIENCE_S
 
 CLIENT, SERVER = "10.0.0.1", "10.9.8.7"
 
@@ -79,7 +80,7 @@ async def server() -> AsyncIterator[Peer]:
 def tun_pair() -> tuple[socket.socket, socket.socket]:
     """The initiator's end and the namespace's end of a device: one packet a read."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    theirs.settimeout(10)
+    theirs.settimeout(PATIENCE_S)
     return ours, theirs
 
 
@@ -96,11 +97,11 @@ def running(peer: Peer, keylog: Path | None = None) -> Iterator[socket.socket]:
     )
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         yield inside
     finally:
         stopper.close()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         for end in (tun, inside, stop):
             end.close()
         assert not thread.is_alive()
@@ -208,7 +209,7 @@ async def test_a_server_that_counts_handshakes_is_satisfied_with_cookies() -> No
     async with server() as peer:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.connect(("127.0.0.1", peer.port))
-            udp.settimeout(10)
+            udp.settimeout(PATIENCE_S)
             keys = Keys.from_raw(decode_key(peer.private_key), decode_key(peer.public_key))
             delivered: list[bytes] = []
             engine = Initiator(

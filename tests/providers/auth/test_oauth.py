@@ -22,6 +22,7 @@ from providers.base.errors import AuthConfigError
 from providers.base.keyring import Keyring
 from tests.conftest import ROOT
 from tests.fakes.token_endpoint import TokenEndpoint, jwt
+from tests.patience import PATIENCE_S
 
 NOW = 1_800_000_000.0
 
@@ -461,7 +462,7 @@ async def test_who_asked_may_leave_without_cutting_the_renewal_off(bench: Bench)
 
     def hold(_: object) -> None:
         asked.set()
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
 
     bench.endpoint.after = hold
     asking = asyncio.create_task(bench.refresh(rejected))
@@ -559,7 +560,7 @@ async def test_a_refresher_that_is_killed_leaves_something_usable(bench: Bench, 
         bench.endpoint._exchange = lambda fields: (0, {})  # type: ignore[method-assign]
     elif step == "after answer":
         bench.endpoint.after = lambda _: process.kill()
-    assert await asyncio.to_thread(process.wait, 30) in (9, -9)
+    assert await asyncio.to_thread(process.wait, PATIENCE_S) in (9, -9)
     bench.endpoint.before = bench.endpoint.after = lambda _: None
     bench.endpoint.drop_answer = False
     if step == "before send":

@@ -18,6 +18,7 @@ from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
 from providers.auth.sources import SourceFailed
 from tests.fakes.token_endpoint import TokenEndpoint
+from tests.patience import PATIENCE_S
 
 
 def bench(folder: Path, endpoint: TokenEndpoint, expires_in_s: float) -> tuple[OAuthLogins, Any]:
@@ -100,7 +101,7 @@ async def test_refresh_timeout_limits_the_call_to_the_endpoint(tmp_path: Path) -
     may_answer = threading.Event()
 
     def wait(_: dict[str, Any]) -> None:
-        may_answer.wait(20)
+        may_answer.wait(PATIENCE_S)
 
     with TokenEndpoint() as endpoint:
         endpoint.before = wait

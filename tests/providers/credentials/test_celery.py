@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tests.e2e.process import free_port, wait_until
 from tests.fakes.redis import redis
 from tests.fakes.token_endpoint import TokenEndpoint
+from tests.patience import PATIENCE_S
 from tests.rows import make_provider
 
 
@@ -75,7 +76,7 @@ def test_a_worker_renews_an_expired_login_once(tmp_path: Path) -> None:
                 )
             finally:
                 worker.terminate()
-                worker.wait(30)
+                worker.wait(PATIENCE_S)
         said = log.read_text()
         assert said.count(text) == 2, said
         assert len(endpoint.requests) == 1, "two workers, one renewal"
