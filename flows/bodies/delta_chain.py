@@ -79,7 +79,7 @@ class _Chain:
 
     @property
     def base(self) -> Base:
-        """What the next body is packed against."""
+        """The body that the next one is packed against."""
         return self.node or self.root
 
     @property

@@ -12,14 +12,14 @@ from flows.bytes.decode import MAX_DECODED_BYTES, layers
 
 MAX_RATIO = 100
 FREE_BYTES = 1024 * 1024
-"""A stream may grow by `MAX_RATIO` and by this much: the event loop waits while a piece is
+"""A stream may grow by `MAX_RATIO` and by this much: the event loop waits while a chunk is
 decoded.
 """
 _MAGIC_BYTES = 4
 
 
 class IncrementalDecoder:
-    """Decoder that takes compressed pieces and returns plain ones.
+    """Decoder that takes compressed chunks and returns plain ones.
 
     Output beyond `max_bytes`, or beyond `MAX_RATIO` times the input, is dropped and `capped` set.
     Without `content_encoding` the first bytes of the stream decide (gzip and zstd have magic
@@ -35,7 +35,7 @@ class IncrementalDecoder:
         self._decode: Callable[[bytes, int], bytes] | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Return what the next piece decodes to.
+        """Return what the next chunk decodes to.
 
         Raises:
             ValueError: the stream is broken, or its encoding is unknown.

@@ -1,5 +1,6 @@
-"""The readable part of a running answer from a given byte on: what a page shows before the
-websocket takes over.
+"""Readable part of a running response from a given byte on.
+
+A page shows it before the websocket takes over.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from flows.sides import answer_side, header
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
-    """`pieces` are what the bytes from the asked offset up to `next` add; offsets count bytes on
-    the wire.
+class AnswerSoFar:
+    """Text that the bytes from the requested offset up to `next` add to a response.
+
+    Offsets count bytes on the wire.
     """
 
     state: str
@@ -25,25 +27,32 @@ class Partial:
     pieces: list[Piece]
 
 
-def answer_since(flow: Flow, offset: int) -> Partial:
-    """From the memory of this process while the flow runs in it, otherwise from what is stored."""
+def answer_since(flow: Flow, offset: int) -> AnswerSoFar:
+    """Return the response's text behind `offset`.
+
+    Read from this process's memory while the flow runs in it, otherwise from the database.
+    """
     bus = current_bus()
     segments = bus.segments(flow.pk) if bus is not None else None
     if segments is not None:
         return read_segments(flow.state, segments, offset)
     side = answer_side(sides_of(flow.pk))
     if side is None:
-        return Partial(flow.state, offset, [])
-    body = load_bodies([side.body_digest]).get(side.body_digest, b"")
-    halves = [(min(offset, len(body)), body[:offset]), (len(body), body[offset:])]
-    return read_segments(flow.state, halves, offset, header(side.headers, "content-encoding"))
+        return AnswerSoFar(flow.state, offset, [])
+    bodies = load_bodies([side.body_digest])
+    body = bodies.get(side.body_digest, b"")
+    # Two segments: what the page has, and what it lacks.
+    middle = min(offset, len(body))
+    stored = [(middle, body[:middle]), (len(body), body[middle:])]
+    return read_segments(flow.state, stored, offset, header(side.headers, "content-encoding"))
 
 
 def read_segments(
     state: str, segments: Iterable[Segment], offset: int, content_encoding: str = "identity"
-) -> Partial:
-    """Read from the beginning, because events and compression need it, and keep what comes after
-    `offset`.
+) -> AnswerSoFar:
+    """Return the text of the segments that end behind `offset`.
+
+    Reads from the beginning, because events and compression need it.
     """
     reader = AnswerReader(content_encoding)
     pieces: list[Piece] = []
@@ -52,4 +61,4 @@ def read_segments(
         found = reader.feed(data)
         if position > offset:
             pieces += found
-    return Partial(state, max(position, offset), joined(pieces))
+    return AnswerSoFar(state, max(position, offset), joined(pieces))

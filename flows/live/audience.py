@@ -1,6 +1,4 @@
-"""Who watches: which groups of the live view anybody has joined, in this process or, over Redis, in
-any.
-"""
+"""Listeners of the live view's groups, in this process or, over Redis, in any other."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from redis import asyncio as aioredis
 
 
 class AudienceRedisLayer(RedisPubSubChannelLayer):
-    """Channels' layer over Redis, which can also tell who listens.
+    """Channels' layer over Redis, which also knows who listens.
 
     Settings name it with one host in `hosts`, the URL of the Redis server.
     """
@@ -23,27 +21,34 @@ class AudienceRedisLayer(RedisPubSubChannelLayer):
         self._url = hosts[0]
 
     async def listened_to(self, groups: Collection[str]) -> set[str]:
-        """Those of `groups` that somebody subscribed to, in one question to Redis (PUBSUB
-        NUMSUB).
-        """
+        """Return those of `groups` that have subscribers, with one request (PUBSUB NUMSUB)."""
         loop_layer = self._get_layer()
+        # A client belongs to one event loop, as the layer of the loop does.
         client = getattr(loop_layer, "audience_client", None)
         if client is None:
-            client = loop_layer.audience_client = aioredis.Redis.from_url(self._url)
-        names = {loop_layer._get_group_channel_name(group).encode(): group for group in groups}
-        counts = await client.pubsub_numsub(*names)
-        return {names[name] for name, count in counts if count and name in names}
+            client = aioredis.Redis.from_url(self._url)
+            loop_layer.audience_client = client
+        by_channel: dict[bytes, str] = {}
+        for group in groups:
+            channel = loop_layer._get_group_channel_name(group)
+            by_channel[channel.encode()] = group
+        found: set[str] = set()
+        for channel, subscribers in await client.pubsub_numsub(*by_channel):
+            if subscribers and channel in by_channel:
+                found.add(by_channel[channel])
+        return found
 
 
 async def listened_to(layer: Any, groups: Collection[str]) -> set[str]:
-    """Those of `groups` that somebody joined.
+    """Return those of `groups` that have listeners.
 
-    A layer that cannot tell is taken to have listeners everywhere.
+    A layer that cannot say counts as having listeners everywhere.
     """
     if layer is None or not groups:
         return set()
     if isinstance(layer, InMemoryChannelLayer):
         return {group for group in groups if layer.groups.get(group)}
-    if ask := getattr(type(layer), "listened_to", None):
-        return set(await ask(layer, groups))
-    return set(groups)
+    ask = getattr(type(layer), "listened_to", None)
+    if ask is None:
+        return set(groups)
+    return set(await ask(layer, groups))

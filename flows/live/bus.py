@@ -1,13 +1,12 @@
-"""Shows flows while they run: tells the pages which rows moved, and passes on the bytes of streams
-somebody watches.
+"""Live bus: tells pages which flows changed, and sends them the bytes of streams they watch.
 
-Lossy on purpose and off the request's path: nothing here waits, raises or grows without bound. What
-is lost here is in the database a moment later, and the pages ask there.
+Lossy by design and off the request's path: nothing here waits, raises or grows without bound. The
+database has everything a moment later, and pages that missed something ask there.
 
-Groups: `flows` gets `{"type": "flows.row", "phase", "row"}`; `flow.<hex id>` gets
-`{"type": "flow.delta", "offset", "next", "data"}` (offsets count bytes on the wire; `data` is
-decompressed and without secrets, so its length may differ) and `{"type": "flow.state", "phase",
-"row"}`.
+Groups: `flows` gets `{"type": "flows.row", "phase", "row"}`. `flow.<hex id>` gets
+`{"type": "flow.delta", "offset", "next", "data"}` and `{"type": "flow.state", "phase", "row"}`.
+Offsets count bytes on the wire; `data` is decompressed and without secrets, so its length may
+differ.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from threading import Lock
 from typing import Any, Final
@@ -30,11 +30,8 @@ logger = logging.getLogger(__name__)
 
 LIST_GROUP: Final = "flows"
 FLUSH_SECONDS: Final = 0.1
-MAX_STREAM_BYTES: Final = 1024 * 1024
-MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
-MAX_STREAMS: Final = 4096
-MAX_ROWS_PER_FLUSH: Final = 100
-_OVERLAP_BYTES: Final = 512  # a secret may begin in one piece and end in the next
+_OVERLAP_BYTES: Final = 512
+"""Searched again with the next chunk: a secret may begin in one and end in the next."""
 
 Segment = tuple[int, bytes]
 """(wire offset behind it, plain bytes)."""
@@ -42,18 +39,28 @@ Segment = tuple[int, bytes]
 _current: LiveBus | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """Bounds of the bus: bytes of one stream and of all, streams, rows sent at once."""
+
+    stream_bytes: int = 1024 * 1024
+    total_bytes: int = 64 * 1024 * 1024
+    streams: int = 4096
+    rows_per_flush: int = 100
+
+
 def current_bus() -> LiveBus | None:
-    """The bus of this process, if the proxy runs in it."""
+    """Return the bus of this process, if the proxy runs in it."""
     return _current
 
 
 def flow_group(flow_id: str) -> str:
-    """The Channels group of one flow."""
+    """Return the Channels group of one flow; group names allow no other characters."""
     return "flow." + "".join(char for char in flow_id if char.isascii() and char.isalnum())
 
 
 def _quiet[**P](method: Callable[P, None]) -> Callable[P, None]:
-    """The proxy never fails because of a view."""
+    """Keep exceptions inside: the proxy never fails because of a view."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -66,24 +73,26 @@ def _quiet[**P](method: Callable[P, None]) -> Callable[P, None]:
 
 
 class _Stream:
-    """The bytes of one running answer: raw ones as they came, and plain ones once somebody
-    asked.
-    """
+    """Bytes of one running response: raw as they came, plain once a page asked for them."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._decoder: IncrementalDecoder | None = IncrementalDecoder()
-        self._lock = Lock()  # held for a moment only: the proxy's loop waits for it
-        self._work = Lock()  # one at a time makes bytes plain, in their order
+        # Held for a moment only: the proxy's event loop waits for it.
+        self._lock = Lock()
+        # Held while bytes are made plain, by one thread at a time and in their order.
+        self._work = Lock()
         self._raw: list[bytes] = []
         self._tail = b""
-        self.segments: list[Segment] | None = []  # None: too long to keep
-        self.next = 0  # wire offset behind all bytes
-        self.taken = 0  # wire offset behind the plain ones
+        # None once the stream is too long to keep.
+        self.segments: list[Segment] | None = []
+        # Wire offsets behind all bytes, and behind those that are plain.
+        self.next = 0
+        self.taken = 0
         self.size_bytes = 0
 
     def add(self, offset: int, data: bytes) -> None:
-        """The next piece. After a hole nothing from the beginning can be told any more."""
+        """Append a chunk. After a gap nothing from the beginning can be shown any more."""
         with self._lock:
             if offset != self.next:
                 self._forget(offset)
@@ -92,9 +101,9 @@ class _Stream:
             self.size_bytes += len(data)
 
     def take(self, *, wait: bool = True) -> tuple[int, int, bytes] | None:
-        """Make the raw bytes plain: their wire offset, the one behind them, and the plain bytes.
+        """Make the raw bytes plain; return their wire offset, the one behind, and the plain bytes.
 
-        None when nothing came, or when another thread is at it and `wait` is false.
+        None when nothing came, or when another thread is at work and `wait` is false.
         """
         if not self._work.acquire(blocking=wait):
             return None
@@ -105,58 +114,70 @@ class _Stream:
 
     def _take(self) -> tuple[int, int, bytes] | None:
         with self._lock:
-            pieces, self._raw = self._raw, []
-            start, self.taken = self.taken, self.next
-            after = self.taken
-        if not pieces:
+            chunks = self._raw
+            self._raw = []
+            start = self.taken
+            after = self.next
+            self.taken = after
+        if not chunks:
             return None
-        raw = b"".join(pieces)
-        plain = self._without_secrets(self._decoded(raw))
+        raw = b"".join(chunks)
+        plain = self._redact(self._decode(raw))
         with self._lock:
-            if self.segments is not None:
+            # A chunk that came meanwhile may have made the stream too long.
+            if self.segments is None:
+                self.size_bytes = sum(map(len, self._raw))
+            else:
                 self.segments.append((after, plain))
                 self.size_bytes += len(plain) - len(raw)
-            else:
-                self.size_bytes = sum(map(len, self._raw))
         return start, after, plain
 
     def drop(self) -> None:
-        """Forget the bytes; later pieces are still passed on."""
+        """Forget the bytes; later chunks are still sent to pages."""
         with self._lock:
             self._forget(self.next)
 
     def use_encoding(self, content_encoding: str) -> None:
-        """What the header says, once it is known; until then the stream's first bytes decide."""
+        """Decode as the header says; until it is known the stream's first bytes decide."""
         with self._lock:
             if self.taken == 0:
                 self._decoder = IncrementalDecoder(content_encoding)
 
     def _forget(self, offset: int) -> None:
-        self.segments, self._raw, self.size_bytes, self.taken = None, [], 0, offset
+        self.segments = None
+        self._raw = []
+        self.size_bytes = 0
+        self.taken = offset
 
-    def _decoded(self, raw: bytes) -> bytes:
+    def _decode(self, raw: bytes) -> bytes:
         if self._decoder is None:
             return b""
         try:
             return self._decoder.feed(raw)
         except ValueError:
+            # A broken stream has no readable text from here on.
             self._decoder = None
             return b""
 
-    def _without_secrets(self, plain: bytes) -> bytes:
-        tail, self._tail = self._tail, (self._tail + plain)[-_OVERLAP_BYTES:]
-        body = self._redactor.body(tail + plain, "identity")
-        return body.data[body.moved(len(tail)) :] if body.redacted else plain
+    def _redact(self, plain: bytes) -> bytes:
+        tail = self._tail
+        joined = tail + plain
+        self._tail = joined[-_OVERLAP_BYTES:]
+        body = self._redactor.body(joined, "identity")
+        if not body.redacted:
+            return plain
+        return body.data[body.moved(len(tail)) :]
 
 
 class LiveBus:
-    """A `flows.record.Sink` on the proxy's event loop."""
+    """Sink on the proxy's event loop that feeds the pages."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, limits: LiveLimits | None = None) -> None:
         global _current
         self._redactor = redactor
+        self._limits = limits or LiveLimits()
         self._streams: dict[str, _Stream] = {}
-        self._moved: set[str] = set()
+        self._changed: set[str] = set()
         self._rows: dict[str, tuple[str, FlowRecord]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -166,35 +187,34 @@ class LiveBus:
 
     @_quiet
     def started(self, record: FlowRecord) -> None:
-        """The request is routed and about to leave."""
+        """Show a request that is routed and about to leave."""
         self._row("started", record)
 
     @_quiet
     def delta(self, delta: FlowDelta) -> None:
-        """A piece of the answer passed."""
+        """Keep a chunk of the response, and send it to the pages with the next flush."""
         stream = self._stream(delta.flow_id)
         stream.add(delta.offset, delta.data)
         self._total_bytes += len(delta.data)
-        if stream.size_bytes > MAX_STREAM_BYTES:
+        if stream.size_bytes > self._limits.stream_bytes:
             stream.drop()
-        if self._total_bytes > MAX_TOTAL_BYTES:
+        if self._total_bytes > self._limits.total_bytes:
             self._make_room()
-        self._moved.add(delta.flow_id)
+        self._changed.add(delta.flow_id)
         self._schedule()
 
     @_quiet
     def progress(self, record: FlowRecord) -> None:
-        """A running stream's partial record."""
+        """Show the state of a running stream."""
         self._row("progress", record)
 
     @_quiet
     def finished(self, record: FlowRecord) -> None:
-        """The flow ended."""
+        """Show the last state of a flow."""
         self._row("finished", record)
 
     def segments(self, flow_id: str) -> list[Segment] | None:
-        """The plain bytes so far of a running answer, from its beginning; None when they are not at
-        hand.
+        """Return the plain bytes of a running response from its beginning; None when not kept.
 
         May be called from any thread.
         """
@@ -206,22 +226,44 @@ class LiveBus:
 
     async def close(self) -> None:
         """Send what is pending and stop."""
-        global _current
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
-        await self._send_pending()
+        await self.send_pending()
         self._streams.clear()
+        self.detach()
+
+    def detach(self) -> None:
+        """Stop being the bus of this process."""
+        global _current
         if _current is self:
             _current = None
 
+    async def send_pending(self) -> None:
+        """Send the changes since the last flush to the groups that have listeners."""
+        layer = get_channel_layer()
+        rows = self._rows
+        self._rows = {}
+        changed = self._changed
+        self._changed = set()
+        groups = {LIST_GROUP, *map(flow_group, changed), *map(flow_group, rows)}
+        try:
+            watched = await listened_to(layer, groups)
+            for flow_id in changed:
+                if flow_group(flow_id) in watched:
+                    await self._send_delta(layer, flow_id)
+            for phase, record in rows.values():
+                await self._send_row(layer, watched, phase, record)
+        except Exception:
+            logger.debug("Live view: the channel layer failed, updates were lost", exc_info=True)
+
     def _row(self, phase: str, record: FlowRecord) -> None:
-        encoding = _answer_encoding(record)
+        encoding = _response_encoding(record)
         if encoding and phase != "finished":
             self._stream(record.id).use_encoding(encoding)
-        if len(self._rows) < MAX_ROWS_PER_FLUSH or record.id in self._rows:
+        if len(self._rows) < self._limits.rows_per_flush or record.id in self._rows:
             self._rows[record.id] = (phase, record)
         elif phase == "finished":
             self._streams.pop(record.id, None)
@@ -230,9 +272,11 @@ class LiveBus:
     def _stream(self, flow_id: str) -> _Stream:
         stream = self._streams.get(flow_id)
         if stream is None:
-            if len(self._streams) >= MAX_STREAMS:
-                self._streams.pop(next(iter(self._streams)))
-            stream = self._streams[flow_id] = _Stream(self._redactor)
+            if len(self._streams) >= self._limits.streams:
+                oldest = next(iter(self._streams))
+                del self._streams[oldest]
+            stream = _Stream(self._redactor)
+            self._streams[flow_id] = stream
         return stream
 
     def _schedule(self) -> None:
@@ -242,64 +286,54 @@ class LiveBus:
     def _flush(self) -> None:
         self._timer = None
         if self._sending is not None and not self._sending.done():
-            # the layer is slow: what comes meanwhile is merged into the next flush
+            # The layer is slow: what comes meanwhile is merged into the next flush.
             self._schedule()
             return
-        self._sending = asyncio.get_running_loop().create_task(self._send_pending())
-
-    async def _send_pending(self) -> None:
-        layer = get_channel_layer()
-        rows, self._rows = self._rows, {}
-        moved, self._moved = self._moved, set()
-        try:
-            watched = await listened_to(
-                layer, {LIST_GROUP, *map(flow_group, moved), *map(flow_group, rows)}
-            )
-            for flow_id in moved:
-                if flow_group(flow_id) in watched:
-                    await self._send_delta(layer, flow_id)
-            for phase, record in rows.values():
-                await self._send_row(layer, watched, phase, record)
-        except Exception:
-            logger.debug("Live view: the channel layer failed, updates were lost", exc_info=True)
+        self._sending = asyncio.get_running_loop().create_task(self.send_pending())
 
     async def _send_row(
         self, layer: Any, watched: set[str], phase: str, record: FlowRecord
     ) -> None:
-        group = flow_group(record.id)
         if phase == "finished":
             self._streams.pop(record.id, None)
-        types = {LIST_GROUP: "flows.row", group: "flow.state"}
-        if listening := types.keys() & watched:
-            row = _row_fields(record, self._redactor)
-            for name in listening:
-                await layer.group_send(name, {"type": types[name], "phase": phase, "row": row})
+        types = {LIST_GROUP: "flows.row", flow_group(record.id): "flow.state"}
+        listening = types.keys() & watched
+        if not listening:
+            return
+        row = _row_fields(record, self._redactor)
+        for group in listening:
+            await layer.group_send(group, {"type": types[group], "phase": phase, "row": row})
 
     async def _send_delta(self, layer: Any, flow_id: str) -> None:
         stream = self._streams.get(flow_id)
-        taken = stream.take(wait=False) if stream is not None else None
-        if taken is not None:
-            offset, after, data = taken
-            message = {"type": "flow.delta", "offset": offset, "next": after, "data": data}
-            await layer.group_send(flow_group(flow_id), message)
+        if stream is None:
+            return
+        # Without waiting: a thread at work makes these bytes part of its own segment.
+        taken = stream.take(wait=False)
+        if taken is None:
+            return
+        offset, after, data = taken
+        message = {"type": "flow.delta", "offset": offset, "next": after, "data": data}
+        await layer.group_send(flow_group(flow_id), message)
 
     def _make_room(self) -> None:
-        """Forget the longest answers until half of the room is free, and count anew."""
+        """Forget the longest responses until half of the room is free, and count anew."""
         longest = sorted(self._streams.values(), key=lambda stream: -stream.size_bytes)
         self._total_bytes = sum(stream.size_bytes for stream in longest)
         for stream in longest:
-            if self._total_bytes <= MAX_TOTAL_BYTES // 2:
+            if self._total_bytes <= self._limits.total_bytes // 2:
                 break
             self._total_bytes -= stream.size_bytes
             stream.drop()
 
 
-def _answer_encoding(record: FlowRecord) -> str:
+def _response_encoding(record: FlowRecord) -> str:
     for side in record.sides:
-        if side.side in ("upstream", "delivered"):
-            for name, value in side.headers:
-                if name.lower() == "content-encoding":
-                    return value
+        if side.side not in ("upstream", "delivered"):
+            continue
+        for name, value in side.headers:
+            if name.lower() == "content-encoding":
+                return value
     return ""
 
 

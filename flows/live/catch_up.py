@@ -1,8 +1,7 @@
-"""What a page missed of a running answer: asked of this process, or of the processes whose proxies
-may hold it.
+"""Catching up on a running response, from this process or from the one whose proxy holds it.
 
 Group `flow.owners` gets `{"type": "segments.wanted", "flow_id", "reply"}`; the one that holds the
-answer sends `{"type": "segments.found", "segments"}` to the channel `reply`.
+response sends `{"type": "segments.found", "segments"}` to the channel `reply`.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ RETRY_S: Final = 5.0
 
 
 async def segments_of(layer: Any, flow_id: str) -> list[Segment] | None:
-    """The plain bytes so far of a running answer, from its beginning; None when no process has them
-    at hand.
-    """
+    """Return the plain bytes of a running response so far; None when no process holds them."""
     bus = current_bus()
     if bus is not None:
         found = await sync_to_async(bus.segments, thread_sensitive=False)(flow_id)
@@ -44,7 +41,10 @@ async def segments_of(layer: Any, flow_id: str) -> list[Segment] | None:
 
 
 async def _forget(layer: Any, channel: str) -> None:
-    """Layers give a channel up when the wait for its next message is cancelled."""
+    """Drop a reply channel.
+
+    Layers do so when the wait for its next message is cancelled.
+    """
     waiting = asyncio.create_task(layer.receive(channel))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -52,10 +52,7 @@ async def _forget(layer: Any, channel: str) -> None:
 
 
 async def answer_pages(bus: LiveBus) -> None:
-    """Tell pages that other processes serve what this one's answers said so far.
-
-    Runs until it is cancelled.
-    """
+    """Serve this process's running responses to pages of other processes, until cancelled."""
     while True:
         try:
             await _answer(get_channel_layer(), bus)
@@ -63,6 +60,7 @@ async def answer_pages(bus: LiveBus) -> None:
             logger.debug(
                 "Live view: the channel layer failed, pages of other processes wait", exc_info=True
             )
+            # The layer may be Redis, and that may be restarting.
             await asyncio.sleep(RETRY_S)
 
 

@@ -4,9 +4,9 @@ Works in two ways at once:
 
 - By name: headers, query parameters and JSON fields that carry credentials lose their value.
 - By value: every secret that this process ever resolved, and every credential seen in such a
-  header, is cut out wherever it stands. It is found complete, in pieces of 14 characters or more,
-  and in the encodings that `flows.redaction.scanner` lists. A secret that a stream spells in
-  shorter pieces, one event each, is not found in the raw bytes.
+  header, is cut out wherever it stands: complete, in fragments of 14 characters or more,
+  and in the encodings that `flows.redaction.scanner` lists. A secret that a stream
+  splits into shorter fragments, one event each, is not found in the raw bytes.
 
 A secret becomes a mark, always the same for the same secret: ‹redacted 3f9a21›. Sentinel keys are
 public and stay readable.

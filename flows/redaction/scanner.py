@@ -1,24 +1,24 @@
-"""Scanner for secrets in bytes: complete, in pieces, or encoded. Pure.
+"""Scanner for secrets in bytes: complete, in fragments, or encoded. Pure.
 
 Every secret is written out in the forms it may take: plain, JSON-escaped, URL-encoded, hex, and
 base64 at each of its three alignments. A search then has two steps:
 
-1. RE2 looks for landmarks: eight bytes each, chosen so that every piece that counts holds one.
+1. RE2 looks for landmarks: eight bytes each, chosen so that every fragment that counts holds one.
 2. Around a landmark the data is read as integers of eight bytes, once from an aligned position and
    once from four bytes behind it. A set knows the integers of every form ("grams"). Where one is
    known, the neighbourhood is compared with the form, byte for byte.
 
     secret  abcdefghijklmnopqrst      landmark every 7 bytes: abcdefgh, hijklmno
     data    ....ghijklmnopqrst....    RE2 finds hijklmno at 5
-    grams   data[8:16] = "klmnopqr"   is known at offset 10 of the form
-    hit     data[4:18]                after growing to both sides
+    grams   data[4:12] = "ghijklmn"   is known at offset 6 of the form
+    hit     data[4:18]                after extending to both sides
 
-Any 11 bytes contain eight that start at a multiple of four, so every piece of `FRAGMENT_BYTES` or
-more is found, at any alignment, and the cost does not grow with the number of secrets.
+Any 11 bytes contain eight that start at a multiple of four, so every fragment of `FRAGMENT_BYTES`
+or more is found, at any alignment, and the cost does not grow with the number of secrets.
 
 Two exceptions. The public beginning of a vendor's keys (`sk-ant-api03-`, the header of a JSON web
-token) is no secret: a piece counts only when it reaches beyond. And of a form longer than
-`LONG_BYTES`, pieces of 14 bytes are found near its ends; from its middle a piece needs 43.
+token) is no secret: a fragment counts only when it reaches beyond. And of a form longer than
+`LONG_BYTES`, fragments of 14 bytes are found near its ends; from its middle a fragment needs 43.
 
 docs/decisions/006-secret-scanner.md compares it with an Aho-Corasick automaton.
 """
@@ -52,7 +52,7 @@ _LONG_STRIDE = 9
 _HEX_STRIDE = 5
 """Among 21 neighbouring offsets, multiples of five start at every alignment to four."""
 _LONG_LANDMARK_STRIDE = 35
-"""Finds pieces of 35 + 8 bytes in the middle of a long form."""
+"""Finds fragments of 35 + 8 bytes in the middle of a long form."""
 MAX_LANDMARKS = 2000
 """With more of them the complete data is compared."""
 _LANDMARK_BYTES = _SURE_BYTES
@@ -77,7 +77,7 @@ _GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A piece of a secret at data[start:end]."""
+    """A fragment of a secret at data[start:end]."""
 
     start: int
     end: int
@@ -93,18 +93,18 @@ class Form:
     private_from: int
     """Offset behind the public prefix."""
     is_hex: bool = False
-    """Two bytes a character: pieces are twice as long, and every fifth gram finds them."""
+    """Two bytes a character: fragments are twice as long, and every fifth gram finds them."""
 
     @property
-    def min_piece_bytes(self) -> int:
-        """Size from which a piece counts; a form with a short private part counts complete."""
-        piece = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
+    def min_fragment_bytes(self) -> int:
+        """Size from which a fragment counts; a form with a short private part counts complete."""
+        fragment = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
         private_bytes = len(self.data) - self.private_from
-        return piece if private_bytes >= piece else len(self.data)
+        return fragment if private_bytes >= fragment else len(self.data)
 
     @property
     def _counts_complete(self) -> bool:
-        return self.min_piece_bytes == len(self.data)
+        return self.min_fragment_bytes == len(self.data)
 
     def gram_offsets(self) -> Iterator[int]:
         """Yield the offsets of the eight bytes to remember."""
@@ -125,9 +125,9 @@ class Form:
             yield from range(tail, last + 1)
 
     def landmarks(self) -> set[bytes]:
-        """Return eight bytes each, at least one of which is in every piece that counts.
+        """Return eight bytes each, at least one of which is in every fragment that counts.
 
-        A piece of 14 bytes has seven windows of eight bytes, so every seventh offset suffices.
+        A fragment of 14 bytes has seven windows of eight bytes, so every seventh offset suffices.
         """
         offsets = self._landmark_offsets()
         return {self.data[offset : offset + _GRAM_BYTES] for offset in offsets}
@@ -136,7 +136,7 @@ class Form:
         if self._counts_complete:
             return (0,)
         last = max(0, len(self.data) - _GRAM_BYTES)
-        stride = self.min_piece_bytes - _GRAM_BYTES + 1
+        stride = self.min_fragment_bytes - _GRAM_BYTES + 1
         regular = range(self.private_from, last + 1, stride)
         if self.is_hex or len(self.data) <= LONG_BYTES:
             return regular
@@ -147,7 +147,7 @@ class Form:
         return {*near_ends, middle, *in_middle, max(middle, tail)}
 
     def extend(self, data: bytes, position: int, offset: int) -> tuple[int, int]:
-        """Return start and end of the longest piece, where data[position:] has form[offset:]."""
+        """Return start and end of the longest fragment, where data[position:] has form[offset:]."""
         form = self.data
         start = position - offset
         if start >= 0 and data.startswith(form, start):
@@ -197,11 +197,11 @@ class Scanner:
 
     @property
     def forms(self) -> Sequence[Form]:
-        """Forms that are found in pieces; shorter ones are found complete only."""
+        """Forms that are found in fragments; shorter ones are found complete only."""
         return self._forms
 
     def hits(self, data: bytes, landmarks: Sequence[int] | None = None) -> list[Hit]:
-        """Return every piece of a secret in `data`, in order, not overlapping.
+        """Return every fragment of a secret in `data`, in order, not overlapping.
 
         `landmarks`: the result of `find_landmarks(data)`, if known.
         """
@@ -218,7 +218,7 @@ class Scanner:
         found: list[Hit] = []
         end = 0
         for position in candidates:
-            # Every gram of a piece is a candidate; the first one finds all of it.
+            # Every gram of a fragment is a candidate; the first one finds all of it.
             if position < end:
                 continue
             hit = self._longest(data, position)
@@ -270,7 +270,7 @@ class Scanner:
         return _alternatives(literals)
 
     def _neighbourhoods(self, landmarks: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Yield the parts of the data that a piece with a landmark may lie in.
+        """Yield the parts of the data that a fragment with a landmark may lie in.
 
         In order, not overlapping: landmarks 100 and 150, forms of up to 80 bytes → (20, 230).
         """
@@ -337,7 +337,7 @@ class Scanner:
         return sorted(positions)
 
     def _longest(self, data: bytes, position: int) -> Hit | None:
-        """Return the longest piece around a known gram; None when all are too short to count."""
+        """Return the longest fragment around a known gram; None when all are too short to count."""
         gram = int.from_bytes(data[position : position + _GRAM_BYTES], sys.byteorder)
         entries = self._grams[gram]
         if not isinstance(entries, list):
@@ -348,7 +348,7 @@ class Scanner:
             form = self._forms[entry >> _OFFSET_BITS]
             start, end = form.extend(data, position, entry & _OFFSET_MASK)
             size = end - start
-            if size >= form.min_piece_bytes and size > best_bytes:
+            if size >= form.min_fragment_bytes and size > best_bytes:
                 best = Hit(start, end, form.secret)
                 best_bytes = size
         return best

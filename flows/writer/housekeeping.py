@@ -27,7 +27,7 @@ class Housekeeping:
         self.pruned = 0
 
     def step(self) -> float:
-        """Do one piece of what is due; return the seconds until the next (0: at once).
+        """Do one step of what is due; return the seconds until the next (0: at once).
 
         Raises database errors.
         """

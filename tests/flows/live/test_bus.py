@@ -19,7 +19,7 @@ from django.test import Client
 
 from ccproxy_site.asgi import application
 from flows.live import bus as live_bus
-from flows.live.bus import LiveBus, flow_group
+from flows.live.bus import LiveBus, LiveLimits, flow_group
 from flows.record import FlowDelta
 from flows.redaction.redactor import Redactor
 from flows.routing import websocket_urlpatterns
@@ -46,7 +46,7 @@ def registry() -> SecretRegistry:
 def bus(registry: SecretRegistry) -> Iterator[LiveBus]:
     made = LiveBus(Redactor(registry))
     yield made
-    live_bus._current = None
+    made.detach()
 
 
 def event(text: str) -> bytes:
@@ -117,7 +117,7 @@ async def test_nothing_is_worked_on_while_nobody_watches(
     monkeypatch.setattr(Redactor, "url", lambda *_: pytest.fail("redacted for nobody"))
     bus.started(records.live(FLOW))
     Pieces(bus).send(event("x"))
-    await bus._send_pending()
+    await bus.send_pending()
 
 
 async def test_rows_tell_the_list_and_the_flow(bus: LiveBus):
@@ -164,7 +164,7 @@ async def test_what_came_so_far_is_kept_and_dropped_at_the_end(bus: LiveBus):
     pieces.send(event("two"))
     assert bus.segments(FLOW) == [(pieces.offset, event("one ") + event("two"))]
     bus.finished(records.flow(FLOW))
-    await bus._send_pending()
+    await bus.send_pending()
     assert bus.segments(FLOW) is None
 
 
@@ -183,20 +183,35 @@ async def test_compressed_streams_are_unfolded(bus: LiveBus):
 async def test_a_long_stream_is_forgotten_but_still_passed_on(bus: LiveBus):
     channel = await listen(flow_group(FLOW))
     pieces = Pieces(bus)
-    pieces.send(b"x" * (live_bus.MAX_STREAM_BYTES + 1))
+    pieces.send(b"x" * (LiveLimits().stream_bytes + 1))
     assert bus.segments(FLOW) is None
     pieces.send(b"more")
     message = await next_message(channel)
     assert (message["offset"], message["data"]) == (pieces.offset - 4, b"more")
 
 
-async def test_memory_is_bounded_over_all_streams(bus: LiveBus, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live_bus, "MAX_TOTAL_BYTES", 100_000)
-    monkeypatch.setattr(live_bus, "MAX_STREAMS", 50)
-    for number in range(200):
+def kept(bus: LiveBus) -> list[int]:
+    """Sizes of the streams that can still be read from their beginning."""
+    found = [bus.segments(f"flow{number}") for number in range(200)]
+    return [sum(len(data) for _, data in segments) for segments in found if segments is not None]
+
+
+@pytest.mark.parametrize("count", [8, 60, 200])
+async def test_memory_is_bounded_over_all_streams(count: int, registry: SecretRegistry):
+    bus = LiveBus(Redactor(registry), LiveLimits(total_bytes=100_000, streams=50))
+    for number in range(count):
         Pieces(bus, f"flow{number}").send(b"x" * 10_000)
-        assert sum(stream.size_bytes for stream in bus._streams.values()) <= 110_000
-    assert len(bus._streams) == 50
+    assert 4 <= len(kept(bus)) <= 10
+    assert sum(kept(bus)) <= 100_000
+    await bus.close()
+
+
+async def test_the_number_of_streams_is_bounded(registry: SecretRegistry):
+    bus = LiveBus(Redactor(registry), LiveLimits(streams=50))
+    for number in range(200):
+        Pieces(bus, f"flow{number}").send(b"x")
+    assert len(kept(bus)) == 50
+    await bus.close()
 
 
 async def test_a_stream_joined_in_the_middle_is_not_taken_for_the_whole(bus: LiveBus):
@@ -213,7 +228,7 @@ async def test_trouble_stays_inside(bus: LiveBus, monkeypatch: pytest.MonkeyPatc
     bus.delta(None)  # type: ignore[arg-type]
     bus.started(records.live(FLOW))
     Pieces(bus).send(event("x"))
-    await bus._send_pending()
+    await bus.send_pending()
     assert bus.segments(FLOW)  # what passed is kept although nobody could be told
     await bus.close()
 
