@@ -16,6 +16,8 @@ def env_bool(name: str, default: bool = False) -> bool:
 
 def env_secret(name: str) -> str:
     """Return the secret from NAME, or from the file that NAME_FILE names."""
-    if path := os.environ.get(f"{name}_FILE"):
+    # Compose and systemd hand secrets out as files, which no `ps` or `docker inspect` shows.
+    path = os.environ.get(f"{name}_FILE")
+    if path:
         return Path(path).read_text().strip()
     return os.environ.get(name, "")

@@ -27,6 +27,7 @@ def fill_with_new_token(row: Token) -> str:
 
 def create_api_token(user: User) -> str:
     """Replace the user's token by a new one; return its only clear-text copy."""
+    # authtoken has one row for each user.
     Token.objects.filter(user=user).delete()
     row = Token(user=user)
     token = fill_with_new_token(row)
@@ -35,7 +36,10 @@ def create_api_token(user: User) -> str:
 
 
 class HashedTokenAuthentication(TokenAuthentication):
-    """`Authorization: Token …`, looked up by its digest."""
+    """`Authorization: Token …`, looked up by its digest.
+
+    Why authtoken and not another library: docs/decisions/007-libraries.md.
+    """
 
     def authenticate_credentials(self, key: str) -> Any:
         return super().authenticate_credentials(token_digest(key))

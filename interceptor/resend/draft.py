@@ -90,25 +90,26 @@ def draft_of(flow: CompleteFlow, side: FlowSide) -> Draft:
 
 def sent_lines(side: FlowSide) -> list[Line]:
     """Return the headers that are sent again, in order, without HTTP/2's pseudo-headers."""
-    return [
-        (name, value)
-        for name, value in ((str(name), str(value)) for name, value in side.headers)
-        if _is_sent(name, value)
-    ]
+    lines = [(str(name), str(value)) for name, value in side.headers]
+    return [line for line in lines if _is_sent(*line)]
 
 
 def length_index(side: FlowSide) -> int:
     """Return how many of the sent headers come before Content-Length."""
-    names = [str(name).lower() for name, _ in side.headers]
-    before = (
-        side.headers[: names.index("content-length")] if "content-length" in names else side.headers
-    )
-    return sum(_is_sent(str(name), str(value)) for name, value in before)
+    # Host, Content-Length, TE, Accept → 1: only Host is sent again before it
+    count = 0
+    for name, value in side.headers:
+        if str(name).lower() == "content-length":
+            return count
+        count += _is_sent(str(name), str(value))
+    return count
 
 
 def _is_sent(name: str, value: str) -> bool:
-    upgrades = name.lower() == "connection" and "upgrade" in value.lower()
-    return name.lower() not in NOT_SENT and not name.startswith(":") and not upgrades
+    # HTTP/2's pseudo-headers become the request line.
+    if name.startswith(":") or name.lower() in NOT_SENT:
+        return False
+    return not (name.lower() == "connection" and "upgrade" in value.lower())
 
 
 def target_of(url: str) -> str:

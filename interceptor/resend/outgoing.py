@@ -140,7 +140,8 @@ def _to_the_same_place(request: Outgoing, snapshot: Snapshot) -> None:
         elif decision.provider is None or decision.provider.auth is None:
             raise ResendError(_OWN_KEY.format(name=name))
         else:
-            kept.append((name, f"sk-ccproxy-{flow.provider}"))  # holds the place of the credential
+            # The proxy puts the credential where it finds a sentinel key.
+            kept.append((name, f"sk-ccproxy-{flow.provider}"))
     request.headers = kept
 
 
@@ -161,11 +162,11 @@ def _through_the_pipeline(request: Outgoing, snapshot: Snapshot) -> None:
     provider = found.decision.provider if found.decision else None
     if keys and (provider is None or provider.auth is None):
         raise ResendError(_OWN_KEY.format(name=keys[0]))
-    request.notes += [
-        f"{name} is left out: its value is not"
-        f" kept{'; the credential is put in anew' * (name in keys)}."
-        for name in cut
-    ]
+    for name in cut:
+        reason = "its value is not kept"
+        if name in keys:
+            reason += "; the credential is put in anew"
+        request.notes.append(f"{name} is left out: {reason}.")
     if found.problem:
         request.notes.append(
             f"The proxy would answer it itself, with {found.status_code}: {found.problem}"
@@ -203,17 +204,13 @@ def _shown(request: Outgoing) -> list[Line]:
     recorded = {
         name.lower(): value for name, value in sent_lines(request.side) if MARK.search(value)
     }
-    return [
-        (
-            name,
-            (
-                recorded.get(name.lower(), value)
-                if request.as_forwarded and name.lower() in AUTH_HEADERS
-                else value
-            ),
-        )
-        for name, value in request.headers
-    ]
+    if not request.as_forwarded:
+        return request.headers
+    shown: list[Line] = []
+    for name, value in request.headers:
+        is_stand_in = name.lower() in AUTH_HEADERS
+        shown.append((name, recorded.get(name.lower(), value) if is_stand_in else value))
+    return shown
 
 
 def _view(side: FlowSide, plain: bytes) -> BodyView:

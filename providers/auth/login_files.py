@@ -76,6 +76,7 @@ class LoginFiles:
         """
         if not login.access:
             return float("-inf")
+        # The response named a duration, counted here; the file has a time by the vendor's clock.
         own, expires_at = self._own_expiry.get(path, ("", 0.0))
         if own == fingerprint(login.access):
             return expires_at - self.now()

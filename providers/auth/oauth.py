@@ -42,27 +42,31 @@ def fingerprint(secret: str) -> str:
 
 def read_login(auth: OAuthAuth, document: Document) -> Login:
     """Return the tokens of a credential file's content."""
-    access, refresh = _text(document, auth.access_path), _text(document, auth.refresh_path)
-    if auth.expiry_path:
-        value = _at(document, auth.expiry_path)
-        known = isinstance(value, int | float) and not isinstance(value, bool)
-        expires_at = value / 1000 if known else None
-    else:
+    access = _text(document, auth.access_path)
+    refresh = _text(document, auth.refresh_path)
+    # A file without a time of its own holds JWTs, which name theirs.
+    if not auth.expiry_path:
         expires_at = jwt_seconds(access, "exp")
+    else:
+        milliseconds = _number(_at(document, auth.expiry_path))
+        expires_at = None if milliseconds is None else milliseconds / 1000
     return Login(access, refresh, expires_at, _companions(auth, document))
 
 
 def secrets_of(auth: OAuthAuth, document: Document) -> list[str]:
     """Return every secret of a credential file."""
     paths = (auth.access_path, auth.refresh_path, auth.id_token_path)
-    return [text for path in paths if (text := _text(document, path))]
+    texts = [_text(document, path) for path in paths]
+    return [text for text in texts if text]
 
 
 def encode_fields(
     auth: OAuthAuth, fields: Mapping[str, str], client_secret: str
 ) -> tuple[bytes, str]:
     """Return body and content type of a request to the token endpoint."""
-    values = {**fields, **({"client_secret": client_secret} if client_secret else {})}
+    values = dict(fields)
+    if client_secret:
+        values["client_secret"] = client_secret
     if auth.body_format == "json":
         return json.dumps(values).encode(), "application/json"
     return urlencode(values).encode(), "application/x-www-form-urlencoded"
@@ -78,13 +82,18 @@ def apply_answer(
     """
     changed = copy.deepcopy(document)
     _set(changed, auth.access_path, answer["access_token"])
-    if isinstance(refresh := answer.get("refresh_token"), str) and refresh:
+    # Without a new refresh token the old one stays valid (RFC 6749, 6).
+    refresh = answer.get("refresh_token")
+    if isinstance(refresh, str) and refresh:
         _set(changed, auth.refresh_path, refresh)
     if auth.expiry_path:
-        _set(changed, auth.expiry_path, round((now_s + lifetime_s(auth, answer)) * 1000))
-    if auth.id_token_path and isinstance(id_token := answer.get("id_token"), str) and id_token:
+        expires_at = now_s + lifetime_s(auth, answer)
+        _set(changed, auth.expiry_path, round(expires_at * 1000))
+    id_token = answer.get("id_token")
+    if auth.id_token_path and isinstance(id_token, str) and id_token:
         _set(changed, auth.id_token_path, id_token)
-        if auth.account_id_path and (account := _claims(id_token).get("chatgpt_account_id")):
+        account = _claims(id_token).get("chatgpt_account_id")
+        if auth.account_id_path and account:
             _set(changed, auth.account_id_path, account)
     if auth.last_refresh_path:
         stamp = datetime.fromtimestamp(now_s, UTC).isoformat(timespec="microseconds")
@@ -102,7 +111,8 @@ def token_part(auth: OAuthAuth, document: Document) -> Document:
         auth.account_id_path,
         auth.last_refresh_path,
     )
-    return {path: value for path in paths if path and (value := _at(document, path)) is not None}
+    values = {path: _at(document, path) for path in paths}
+    return {path: value for path, value in values.items() if value is not None}
 
 
 def with_tokens(document: Document, part: Document) -> Document:
@@ -116,12 +126,16 @@ def with_tokens(document: Document, part: Document) -> Document:
 def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
     """Return the lifetime of the new access token in seconds, counted from the response."""
     value = answer.get("expires_in")
+    # Some vendors write the number as a text.
     if isinstance(value, str) and value.isdigit():
         value = int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return float(value)
+    seconds = _number(value)
+    if seconds is not None and seconds > 0:
+        return seconds
+    # The difference of the token's own times: this machine's clock may be wrong.
     token = str(answer.get("access_token", ""))
-    expires_at, issued_at = jwt_seconds(token, "exp"), jwt_seconds(token, "iat")
+    expires_at = jwt_seconds(token, "exp")
+    issued_at = jwt_seconds(token, "iat")
     if expires_at is not None and issued_at is not None and expires_at > issued_at:
         return expires_at - issued_at
     return auth.default_expires_in_seconds
@@ -129,8 +143,7 @@ def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
 
 def jwt_seconds(token: str, claim: str) -> float | None:
     """Return a time of a JWT's payload (RFC 7519, 4.1) in seconds since the epoch, or None."""
-    value = jwt_payload(token).get(claim)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return _number(jwt_payload(token).get(claim))
 
 
 def jwt_payload(token: str) -> Document:
@@ -138,8 +151,10 @@ def jwt_payload(token: str) -> Document:
     parts = token.split(".")
     if len(parts) != 3:
         return {}
+    # JWTs leave base64's padding out: "eyJhIjoxfQ" → "eyJhIjoxfQ==" → {"a":1}
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
     try:
-        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        payload = json.loads(base64.urlsafe_b64decode(padded))
     except (binascii.Error, ValueError, RecursionError):
         return {}
     return payload if isinstance(payload, dict) else {}
@@ -157,23 +172,44 @@ def _companions(auth: OAuthAuth, document: Document) -> tuple[tuple[str, str], .
     """
     if auth.type != "codex_oauth":
         return ()
-    claims = [_claims(_text(document, path)) for path in (auth.id_token_path, auth.access_path)]
-    account = _text(document, auth.account_id_path) or next(
-        (str(c["chatgpt_account_id"]) for c in claims if c.get("chatgpt_account_id")), ""
+    of_id = _claims(_text(document, auth.id_token_path))
+    of_access = _claims(_text(document, auth.access_path))
+    account = (
+        _text(document, auth.account_id_path)
+        or of_id.get("chatgpt_account_id")
+        or of_access.get("chatgpt_account_id")
+        or ""
     )
-    headers = [("ChatGPT-Account-ID", account)] if account else []
-    if any(c.get("chatgpt_account_is_fedramp") for c in claims):
+    headers: list[tuple[str, str]] = []
+    # The account comes from a file that other programs write: a header takes plain text alone.
+    if account and str(account).isascii() and str(account).isprintable():
+        headers.append(("ChatGPT-Account-ID", str(account)))
+    is_fedramp = "chatgpt_account_is_fedramp"
+    if of_id.get(is_fedramp) or of_access.get(is_fedramp):
         headers.append(("X-OpenAI-Fedramp", "true"))
-    return tuple(
-        (name, value) for name, value in headers if value.isascii() and value.isprintable()
-    )
+    return tuple(headers)
+
+
+def _number(value: object) -> float | None:
+    """Return a JSON number, else None. Python counts booleans as numbers; JSON does not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
 
 
 def _at(document: Document, path: str) -> Any:
+    """Return the value at a path of keys, or None.
+
+    {"tokens": {"access": "a"}}, "tokens.access" → "a"
+    """
+    if not path:
+        return None
     value: Any = document
-    for key in path.split(".") if path else ():
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if path else None
+    for key in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
 
 
 def _text(document: Document, path: str) -> str:

@@ -86,6 +86,7 @@ class Replacement:
             file.flush()
             os.fsync(file.fileno())
         self._temporary.replace(self.path)
+        # The rename itself is durable only when the folder is on the disk too.
         _sync_directory(self.path.parent)
 
     def close(self) -> None:
@@ -119,13 +120,12 @@ def _encode(document: Document, path: Path) -> bytes:
     """Return the document as JSON, in lines when the old file was."""
     try:
         with path.open("rb") as file:
-            pretty = file.read(2) in (b"{\n", b"{\r", b"")
+            is_pretty = file.read(2) in (b"{\n", b"{\r", b"")
     except OSError:
-        pretty = True
-    return (
-        json.dumps(document, indent=2 if pretty else None, ensure_ascii=False)
-        + ("\n" if pretty else "")
-    ).encode()
+        is_pretty = True
+    if not is_pretty:
+        return json.dumps(document, ensure_ascii=False).encode()
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _sync_directory(path: Path) -> None:

@@ -74,6 +74,7 @@ class Renewal:
             SourceFailed: there is none; why is remembered.
         """
         login = self.files.login(self.auth, document)
+        # Another machine may have used this refresh token already: its pair is the valid one.
         document = await self._taken_over(document, login)
         login = self.files.login(self.auth, document)
         if not self.is_stale(login):
@@ -84,6 +85,7 @@ class Renewal:
             return settled
         if not login.refresh:
             raise SourceFailed(f"is missing: {self.path} holds no refresh token; log in first")
+        # Before the endpoint is asked: its response would be lost on a disk that takes no file.
         try:
             replacement = await asyncio.to_thread(Replacement, self.path)
         except BadCredentialFile as exc:
@@ -157,7 +159,8 @@ class Renewal:
             try:
                 found = self.files.login(self.auth, await self.files.read(self.path))
             except SourceFailed:
-                continue  # half written by a program that does not replace it whole
+                # Half written, by a program that does not replace its file atomically.
+                continue
             if found.refresh != login.refresh and not self.is_stale(found):
                 return found
         return None

@@ -60,6 +60,10 @@ class _Entry:
 
     task: asyncio.Task[Credential | AuthConfigError]
     expires_at: float | None = None
+    """By the resolver's clock; None while it runs."""
+
+    def is_expired(self, now: float) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
 
 
 class CredentialResolver:
@@ -103,7 +107,7 @@ class CredentialResolver:
         """
         key = (provider, auth)
         entry = self._entries.get(key)
-        if entry is None or (entry.expires_at is not None and entry.expires_at <= self._clock()):
+        if entry is None or entry.is_expired(self._clock()):
             entry = self._start(key)
         result = await asyncio.shield(entry.task)
         if isinstance(result, AuthConfigError):
@@ -155,9 +159,9 @@ class CredentialResolver:
 
     def _start(self, key: tuple[str, AuthConf]) -> _Entry:
         now = self._clock()
-        for old in [
-            k for k, e in self._entries.items() if e.expires_at is not None and e.expires_at <= now
-        ]:
+        # Keys of sources that were edited away are asked for by no request: remove them here.
+        expired = [old for old, entry in self._entries.items() if entry.is_expired(now)]
+        for old in expired:
             del self._entries[old]
         entry = self._entries[key] = _Entry()
         entry.task = asyncio.create_task(self._run(entry, *key), name=f"credential of {key[0]}")
@@ -182,15 +186,14 @@ class CredentialResolver:
             )
         finally:
             logger.debug("%s: the %s %s", provider, source_noun(auth.type), _how(result))
-            ttl_s = (
-                self._cache_ttl_s
-                if isinstance(result, Credential)
-                else FAILURE_TTL_S
-                if result is not None
-                else 0
-            )
-            entry.expires_at = self._clock() + ttl_s
+            entry.expires_at = self._clock() + self._ttl_s(result)
         return result
+
+    def _ttl_s(self, result: Credential | AuthConfigError | None) -> float:
+        # A read that was cancelled has no result, and is done again by the next request.
+        if result is None:
+            return 0
+        return self._cache_ttl_s if isinstance(result, Credential) else FAILURE_TTL_S
 
     async def _read(self, auth: AuthConf) -> Credential:
         if isinstance(auth, OAuthAuth):

@@ -44,6 +44,7 @@ def find_sentinel(get: Callable[[str], str | None]) -> Sentinel | None:
     """
     for header in AUTH_HEADERS:
         value = get(header) or ""
+        # OpenAI's SDKs send their key as a bearer token.
         if header == "authorization" and value[: len(_BEARER)].lower() == _BEARER:
             value = value[len(_BEARER) :]
         if (provider := provider_of(value.strip())) is not None:

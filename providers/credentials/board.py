@@ -92,10 +92,8 @@ def _row(
         return BoardRow(provider, source, "cannot be used", True, error=str(exc), **more)
     if not isinstance(auth, OAuthAuth):
         missing = provider.auth_type == "key" and not provider.secret
-        state = (
-            "not set" if missing else "–" if provider.auth_type == "none" else "read when needed"
-        )
-        return BoardRow(provider, source, "stored" if provider.secret else state, missing, **more)
+        state = _other_state(provider, is_missing=missing)
+        return BoardRow(provider, source, state, missing, **more)
     kept = states.get(row_key(login_key(auth)))
     state, is_bad, expires_at, error = _login_state(auth, kept, now)
     if kept is not None:
@@ -105,6 +103,15 @@ def _row(
             "tried_at": kept.tried_at,
         }
     return BoardRow(provider, source, state, is_bad, expires_at, error=error, **more)
+
+
+def _other_state(provider: Provider, *, is_missing: bool) -> str:
+    """Return the state of a credential that is no login."""
+    if provider.secret:
+        return "stored"
+    if is_missing:
+        return "not set"
+    return "–" if provider.auth_type == "none" else "read when needed"
 
 
 def _login_state(
@@ -135,9 +142,8 @@ def _login_state(
 
 def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:
     """Count the 401s of the last day that reached clients, by provider, with the newest."""
-    flow = apps.get_model(
-        "flows", "Flow"
-    )  # by name: this package stands below flows and must not import it
+    # By name: this package is below flows and must not import it.
+    flow = apps.get_model("flows", "Flow")
     rows = (
         flow.objects.filter(started_at__gte=now - timedelta(hours=24), status_code=401)
         .order_by()

@@ -53,6 +53,7 @@ class Rotation:
             if not self.resumed:
                 keys = keys.with_new_key()
                 keys.write(self.path)
+            # From here on every process can read both: those that encrypt use the new key.
             yield "the new key is in the file"
             yield from self._encrypt_all(keys)
             if self.keep_old:
@@ -69,7 +70,8 @@ class Rotation:
             self.encrypted += _encrypt_column(apps.get_model(label), name, keys)
             yield f"{label}.{name} is encrypted with the new key"
         if self.encrypted > before:
-            ConfigRevision.bump()  # running interceptors hold ciphertexts in their configuration
+            # Running interceptors hold ciphertexts in their configuration.
+            ConfigRevision.bump()
 
 
 def _encrypt_column(model: Any, name: str, keys: Keyring) -> int:
@@ -85,9 +87,9 @@ def _encrypt_column(model: Any, name: str, keys: Keyring) -> int:
             raise ConfigError(
                 f"{row} holds a value that no key of the file fits; set it again, then rotate"
             ) from None
-        done += model._base_manager.filter(pk=pk, **{name: Ciphertext(token)}).update(
-            **{name: fresh}
-        )
+        # Only the value that was read: a user may have set another one meanwhile.
+        unchanged = model._base_manager.filter(pk=pk, **{name: Ciphertext(token)})
+        done += unchanged.update(**{name: fresh})
     return done
 
 

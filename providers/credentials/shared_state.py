@@ -57,6 +57,7 @@ class DatabaseLogins:
         digest = row_key(key)
         pool, loop = ThreadPoolExecutor(1, thread_name_prefix="login"), asyncio.get_running_loop()
         path = _lock_path(digest)
+        # SQLite has no row locks: its processes meet at the lock file.
         async with file_lock(path, LOCK_TIMEOUT_S) if path else nullcontext():
             held = _HeldRow(digest, pool)
             try:
