@@ -63,6 +63,10 @@ class HookSettingForm(_HookModelForm):
         return name
 
 
+STAGE_LABELS = {"inbound": "info", "outbound": "primary", "seal": "warning"}
+"""Stage → color of its label."""
+
+
 @admin.register(HookSetting)
 class HookSettingAdmin(ConfigModelAdmin):
     """The pipeline's hooks, by stage and position."""
@@ -87,7 +91,11 @@ class HookSettingAdmin(ConfigModelAdmin):
     def label(self, setting: HookSetting) -> list[str]:
         return [setting.name, describe_hook(setting.name)]
 
-    @column("Stage", ordering="stage", label={"inbound": "info", "outbound": "primary"})
+    @column(
+        "Stage",
+        ordering="stage",
+        label={"inbound": "info", "outbound": "primary", "seal": "warning"},
+    )
     def stage_label(self, setting: HookSetting) -> str:
         return setting.stage
 

@@ -7,11 +7,15 @@ from django.db import models
 from interceptor.validation import validate_client_token, validate_hook_setting
 from providers.models import ConfigManager
 
+STAGES = {"inbound": "inbound", "outbound": "outbound", "seal": "seal"}
+
 
 class HookSetting(models.Model):
     """One hook of the pipeline: stage, place and parameters."""
 
-    stage = models.CharField(max_length=10, choices={"inbound": "inbound", "outbound": "outbound"})
+    stage = models.CharField(
+        max_length=10, choices={"inbound": "inbound", "outbound": "outbound", "seal": "seal"}
+    )
     position = models.PositiveIntegerField(
         default=0, help_text="Ties in the dependency order are broken by position."
     )

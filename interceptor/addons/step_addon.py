@@ -8,7 +8,6 @@ from interceptor.addons.capture.upstream import ChosenDestinations
 from interceptor.exchange.flow_state import state_of
 from interceptor.exchange.own_answer import deliver
 from interceptor.pipeline.exchange import Exchange
-from interceptor.request_path.leave import leave
 from interceptor.request_path.steps import STEPS, Step
 from interceptor.request_path.surroundings import Surroundings
 
@@ -30,7 +29,7 @@ class StepAddon:
         await self._step.run(state, state.exchange, self._around)
         if state.answer is not None:
             deliver(flow, state)
-        elif self._step.run is leave:
+        elif self._step is STEPS[-1]:
             if state.source != "reverse" and state.decision and state.decision.host:
                 self._chosen.choose(flow.client_conn, state.exchange.host, state.exchange.port)
             hand_over(flow, state.exchange)

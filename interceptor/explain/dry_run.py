@@ -167,6 +167,7 @@ async def _explain(snapshot: Snapshot, request: DryRequest, around: Surroundings
         snapshot,
         inbound=_dry_plan(snapshot.inbound, left_out),
         outbound=_dry_plan(snapshot.outbound, left_out),
+        seal=_dry_plan(snapshot.seal, left_out),
     )
     head = _head_of(request)
     state = FlowState(

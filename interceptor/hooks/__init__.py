@@ -10,6 +10,7 @@ HOOKS: dict[str, str] = {
     "extract_session_id": "interceptor.hooks.extract_session_id.extract_session_id",
     "verbose_mode": "interceptor.hooks.verbose_mode.verbose_mode",
     "commitbee_compat": "interceptor.hooks.commitbee_compat.commitbee_compat",
+    "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
 """Built hooks: name → dotted path."""
 

@@ -19,6 +19,7 @@ from interceptor.config.transfer.database import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting
 from interceptor.operate.liveness import is_listening, mcp_shall_run
+from interceptor.pipeline.hook import Stage
 
 _WIDE_COLUMNS = 200
 """Width when the output is no terminal, so that paths are not broken."""
@@ -32,7 +33,7 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
         "proxy": is_listening(settings.host, settings.port),
         "url": settings.proxy_url,
         "config": _files(directory),
-        "hooks": {"inbound": [], "outbound": []},
+        "hooks": {str(stage): [] for stage in Stage},
         "log": str(log) if log else None,
         "inspector": {
             "running": is_listening(settings.console.host, settings.inspector.port),
@@ -79,7 +80,7 @@ def _has_tables() -> bool:
 
 
 def _from_database() -> dict[str, Any]:
-    hooks: dict[str, list[str]] = {"inbound": [], "outbound": []}
+    hooks: dict[str, list[str]] = {str(stage): [] for stage in Stage}
     for setting in HookSetting.objects.filter(enabled=True):
         hooks[setting.stage].append(setting.name)
     running = running_interceptors()
@@ -126,8 +127,10 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
         ("database", Text(report["database"])),
         ("log", Text(report["log"] or "–")),
     ]
-    for stage in ("inbound", "outbound"):
-        rows.append((stage, Text(" → ".join(report["hooks"][stage]) or "–")))
+    for stage in Stage:
+        names = " → ".join(report["hooks"][stage])
+        if names or stage != Stage.SEAL:
+            rows.append((str(stage), Text(names or "–")))
     rows += [("running", _running(each)) for each in report["interceptors"]]
     rows += [("notice", Text(text, style="yellow")) for text in report["notices"]]
     return rows

@@ -31,10 +31,15 @@ __all__ = ["Apply", "Guard", "HookSpec", "Prepare", "RefuseRequest", "Stage", "h
 
 
 class Stage(StrEnum):
-    """When a hook runs: before or after the request is routed."""
+    """When a hook runs: before the request is routed, after it, or on the final request.
+
+    A seal hook sees the bytes that leave, with the credential among the headers. It may sign them;
+    it cannot change the address.
+    """
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
+    SEAL = "seal"
 
 
 Guard = Callable[["Exchange"], bool]

@@ -24,18 +24,24 @@ NOT_ROUTED = "The request was not routed anywhere; see the log for the reason."
 async def leave(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
     """Make the exchange the request that leaves, and keep it as the record's forwarded side."""
     del around
-    decision, head, client = state.decision, state.head, state.client
+    decision, head = state.decision, state.head
     routed = decision is not None and exchange.host
     if state.source == "reverse":
         routed = routed and decision is not None and decision.host
-    if not routed or head is None or client is None:
+    if not routed or head is None:
         state.refuse(502, NOT_ROUTED)
         return
     if exchange.credential is not None:
         stamp_credential(state, exchange, exchange.credential)
+    finish(state, exchange, head)
+
+
+def finish(state: FlowState, exchange: Exchange, head: RequestHead) -> None:
+    """Drop internal headers, set Host and Content-Length, and keep the forwarded side."""
     exchange.headers.fields = without_internal(exchange.headers.fields)
     _set_host(head, exchange)
-    if exchange.body.data != client.body and "content-length" in exchange.headers:
+    sent = state.client.body if state.client else None
+    if exchange.body.data != sent and "content-length" in exchange.headers:
         exchange.headers.set("content-length", str(len(exchange.body.data)))
     state.forwarded = SideRecord(
         side="forwarded",

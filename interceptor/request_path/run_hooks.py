@@ -6,6 +6,7 @@ from interceptor.exchange.flow_state import FlowState
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.plan import Plan
 from interceptor.pipeline.runner import run_stage
+from interceptor.request_path.leave import finish
 from interceptor.request_path.surroundings import Surroundings
 from providers.base.errors import RefuseRequest
 
@@ -20,6 +21,25 @@ async def run_outbound(state: FlowState, exchange: Exchange, around: Surrounding
     """Run the outbound hooks of the flow's own snapshot."""
     del around
     await _run(state, exchange, state.snapshot.outbound)
+
+
+async def run_seal(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
+    """Run the seal hooks on the final request; they change anything but its address.
+
+    They run on a request that is sent again as forwarded, too: a signature holds for one request.
+    """
+    del around
+    plan, head = state.snapshot.seal, state.head
+    if not plan.levels or head is None:
+        return
+    address = exchange.scheme, exchange.host, exchange.port
+    try:
+        await run_stage(plan, exchange, state.overrides, state.steps)
+    except RefuseRequest as exc:
+        state.refuse(exc.status_code, str(exc))
+        return
+    exchange.scheme, exchange.host, exchange.port = address
+    finish(state, exchange, head)
 
 
 async def _run(state: FlowState, exchange: Exchange, plan: Plan) -> None:

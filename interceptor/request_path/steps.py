@@ -13,7 +13,7 @@ from interceptor.pipeline.exchange import Exchange
 from interceptor.request_path.leave import leave
 from interceptor.request_path.local_answers import answer_locally
 from interceptor.request_path.route import route
-from interceptor.request_path.run_hooks import run_inbound, run_outbound
+from interceptor.request_path.run_hooks import run_inbound, run_outbound, run_seal
 from interceptor.request_path.scope import check_scope
 from interceptor.request_path.surroundings import Surroundings
 
@@ -35,6 +35,7 @@ STEPS: tuple[Step, ...] = (
     Step("token_scope", check_scope),
     Step("outbound_hooks", run_outbound),
     Step("leave", leave),
+    Step("seal_hooks", run_seal),
 )
 
 

@@ -50,12 +50,12 @@ def test_every_name_of_the_product_is_built_or_not_built():
 
 
 def test_the_list_of_hooks_can_be_saved_after_the_import(imported: None, browser: Client):
+    before = HookSetting.objects.filter(enabled=True).count()
     off = list_form()
     off.pop(next(key for key in off if key.endswith("-enabled")))
     response = browser.post(LIST, off)
     assert response.status_code == 302
-    enabled = set(HookSetting.objects.filter(enabled=True).values_list("name", flat=True))
-    assert len(enabled) == len(HOOKS) - 1
+    assert HookSetting.objects.filter(enabled=True).count() == before - 1
 
 
 def test_an_unbuilt_hook_cannot_be_switched_on_in_the_list(imported: None, browser: Client):

@@ -134,6 +134,7 @@ def snapshot(
         rules=rules,
         inbound=build_plan(hooks, Stage.INBOUND),
         outbound=build_plan(hooks, Stage.OUTBOUND),
+        seal=build_plan(hooks, Stage.SEAL),
     )
 
 

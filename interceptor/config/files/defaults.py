@@ -13,6 +13,7 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "extract_session_id": "inbound",
     "verbose_mode": "outbound",
     "commitbee_compat": "outbound",
+    "content_digest": "seal",
     **NOT_BUILT,
 }
 """Every hook name the product's files may use → its stage."""

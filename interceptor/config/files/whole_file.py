@@ -200,10 +200,15 @@ Hook = Annotated[HookEntry, BeforeValidator(_entry)]
 
 
 class HookLists(Group):
-    """`hooks`: the two stages in order."""
+    """`hooks`: the stages in order."""
 
     inbound: tuple[Hook, ...] = ()
     outbound: tuple[Hook, ...] = ()
+    seal: tuple[Hook, ...] = ()
+
+    def by_stage(self) -> dict[str, tuple[Hook, ...]]:
+        """Return the entries of every stage, in the order in which the stages run."""
+        return {"inbound": self.inbound, "outbound": self.outbound, "seal": self.seal}
 
 
 def _stages(value: Any) -> Any:

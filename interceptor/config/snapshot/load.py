@@ -45,6 +45,7 @@ def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
         rules=tuple(rules),
         inbound=build_plan(hooks, Stage.INBOUND),
         outbound=build_plan(hooks, Stage.OUTBOUND),
+        seal=build_plan(hooks, Stage.SEAL),
         client_tokens=tokens,
         command_timeout_s=command_timeout_s,
     )

@@ -55,6 +55,7 @@ class Snapshot:
     rules: tuple[RuleConf, ...] = ()
     inbound: Plan = EMPTY_PLAN
     outbound: Plan = EMPTY_PLAN
+    seal: Plan = EMPTY_PLAN
     client_tokens: tuple[ClientTokenConf, ...] = ()
     command_timeout_s: float = 5.0
     hosts: frozenset[str] = field(init=False, default=frozenset())

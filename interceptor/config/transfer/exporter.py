@@ -124,10 +124,12 @@ def _auth(provider: Provider) -> dict[str, Any] | None:
 
 
 def hook_lists(settings: Iterable[HookSetting]) -> dict[str, list[Any]]:
-    """Return `hooks`: both stages in order."""
-    lists: dict[str, list[Any]] = {"inbound": [], "outbound": []}
+    """Return `hooks`: the stages in order; `seal` only where it has hooks."""
+    lists: dict[str, list[Any]] = {"inbound": [], "outbound": [], "seal": []}
     for setting in sorted(settings, key=lambda row: (row.stage, row.position, row.pk or 0)):
         lists[setting.stage].append(_hook(setting))
+    if not lists["seal"]:
+        del lists["seal"]
     return lists
 
 

@@ -79,7 +79,9 @@ def refuse_unsafe_file(path: Path, sections: Sections) -> None:
     has_command = any(isinstance(provider.auth, CommandSection) for provider in providers)
     lists = sections.hooks or HookLists()
     # A dotted path is a function of the user's own; importing its module runs code.
-    has_function = any("." in entry.hook for entry in (*lists.inbound, *lists.outbound))
+    has_function = any(
+        "." in entry.hook for entries in lists.by_stage().values() for entry in entries
+    )
     if (has_command or has_function) and path.stat().st_mode & 0o022:
         raise ConfigError(
             f"{path} names code to run and others may write it; run: chmod go-w {path}"
@@ -217,7 +219,7 @@ def _placed(
     """
     flat = isinstance(document.data.get("hooks"), list)
     placed: dict[tuple[str, str], tuple[HookEntry, KeyPath]] = {}
-    for listed, entries in (("inbound", hooks.inbound), ("outbound", hooks.outbound)):
+    for listed, entries in hooks.by_stage().items():
         for index, entry in enumerate(entries):
             path: KeyPath = ("hooks", index) if flat else ("hooks", listed, index)
             stage = _stage(entry.hook, listed, path, document)

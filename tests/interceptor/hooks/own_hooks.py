@@ -38,3 +38,13 @@ def be_brief(ex: Exchange) -> None:
 def add_sentence(request: Request) -> None:
     """Add the sentence to the system prompt."""
     request.system.append(Text(SENTENCE))
+
+
+@hook(stage=Stage.SEAL)
+def sign(ex: Exchange) -> None:
+    """Sign the final body and credential; try to move the request."""
+    credential = ex.headers.get("x-api-key") or ex.headers.get("authorization") or ""
+    ex.headers.set("x-signature", f"{len(ex.body.data)} {credential[-4:]}")
+    ex.headers.set("x-ccproxy-secret", "internal")
+    if ex.headers.get("x-move"):
+        ex.host, ex.port = "192.0.2.1", 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +15,7 @@ from interceptor.hooks.table import HookConf
 from interceptor.pipeline.hook import Stage
 from tests.fakes.upstream import Upstream
 from tests.interceptor.hooks import own_hooks
-from tests.interceptor.proxied import DEFAULT_HOOKS, Running, provider, running_proxy, snapshot
+from tests.interceptor.proxied import DEFAULT_HOOKS, KEY, Running, provider, running_proxy, snapshot
 
 PATH = f"{own_hooks.__name__}."
 TEXT = [{"role": "user", "content": "Hi"}]
@@ -31,6 +33,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[tuple[Running, Upstream]]:
     own = [HookConf(Stage.INBOUND, PATH + name, 5) for name in ("refuse", "prepared", "be_brief")]
+    own += [HookConf(Stage.SEAL, name, 1) for name in (PATH + "sign", "content_digest")]
     with Upstream() as upstream:
         providers = (
             provider("anthropic", upstream.port),
@@ -82,6 +85,23 @@ def test_a_hook_changes_the_neutral_request(
     assert own_hooks.SENTENCE in json.dumps(upstream.last.json)
     step = next(step for step in running.sink.of(response).hooks if step.stage == "transform")
     assert "body" in step.changed and own_hooks.SENTENCE.encode() in (step.body_after or b"")
+
+
+@pytest.mark.parametrize("target", ["anthropic", "chat"])
+def test_seal_hooks_see_the_final_request_and_cannot_move_it(
+    proxy: tuple[Running, Upstream], target: str
+) -> None:
+    running, upstream = proxy
+    response = send(running, "anthropic", target, **{"x-move": "1"})
+    seen = upstream.last
+    assert response.status_code == 200
+    assert seen.header("x-signature") == f"{len(seen.body)} {KEY[-4:]}"
+    digest = base64.b64encode(hashlib.sha256(seen.body).digest()).decode()
+    assert seen.header("content-digest") == f"sha-256=:{digest}:"
+    assert seen.header("x-ccproxy-secret") is None
+    record = running.sink.of(response)
+    forwarded = next(side for side in record.sides if side.side == "forwarded")
+    assert ("x-signature", seen.header("x-signature")) in forwarded.headers
 
 
 def test_steps_say_when_they_began(proxy: tuple[Running, Upstream]) -> None:

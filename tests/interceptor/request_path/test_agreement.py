@@ -63,7 +63,11 @@ def configuration(port: int) -> Snapshot:
             rule(name="gone", match_model="^gone", dest_provider="no such provider"),
             rule(name="hosts", match_host="^rule[.]localhost$", dest_provider="open"),
         ),
-        hooks=(*DEFAULT_HOOKS, HookConf("outbound", "nope", 3, enabled=False)),
+        hooks=(
+            *DEFAULT_HOOKS,
+            HookConf("outbound", "nope", 3, enabled=False),
+            HookConf("seal", "content_digest"),
+        ),
     )
     # With names of its own no provider is asked for its models, which a dry run does not do.
     named = {key: replace(conf, model_names=("a", "b")) for key, conf in made.providers.items()}
