@@ -32,13 +32,10 @@ NOT_YET: frozenset[str] = frozenset(
         "interceptor/access",
         "interceptor/addons",
         "interceptor/addons/capture",
-        "interceptor/demo",
-        "interceptor/exchange",
         "interceptor/explain",
         "interceptor/hooks",
         "interceptor/pipeline",
         "interceptor/transform",
-        "interceptor/wireguard",
         "templates/flows",
         "templates/interceptor",
     }

@@ -32,7 +32,7 @@ _ERROR_TYPES = {
 
 
 def answer(request: dict[str, Any]) -> Answer:
-    """The answer to POST /v1/messages."""
+    """Return the response to POST /v1/messages."""
     asked = read(request)
     turn = play(asked)
     if isinstance(turn, Failure):
@@ -45,12 +45,12 @@ def answer(request: dict[str, Any]) -> Answer:
 
 
 def count_tokens(request: dict[str, Any]) -> Answer:
-    """The answer to POST /v1/messages/count_tokens."""
+    """Return the response to POST /v1/messages/count_tokens."""
     return json_answer(200, {"input_tokens": max(1, size_of(request) // 4)})
 
 
 def models() -> Answer:
-    """The answer to GET /v1/models."""
+    """Return the response to GET /v1/models."""
     rows = [
         {"type": "model", "id": m, "display_name": m, "created_at": "2026-09-21T00:00:00Z"}
         for m in MODELS
@@ -61,13 +61,13 @@ def models() -> Answer:
 
 
 def error(status: int, message: str) -> Answer:
-    """An error in this format."""
+    """Return an error in this format."""
     kind = _ERROR_TYPES.get(status, "api_error")
     return json_answer(status, {"type": "error", "error": {"type": kind, "message": message}})
 
 
 def read(request: dict[str, Any]) -> Asked:
-    """What the request comes down to."""
+    """Return the request in the script's terms."""
     last = last_of(request.get("messages"))
     content = last.get("content")
     kinds = (

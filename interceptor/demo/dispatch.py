@@ -1,4 +1,4 @@
-"""Path and body to the scripted answer, in the wire format that the path belongs to."""
+"""Dispatch of a request to the wire format that its path belongs to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GOOGLE = re.compile(r"^/v1(?:beta|alpha)?/models/([^/:]+):(\w+)$")
 
 
 def answer(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """The scripted answer to a request; header names are lower case, the body is decoded."""
+    """Return the scripted response; header names are lower case, the body is decoded."""
     path, _, query = target.partition("?")
     request = _json(body)
     if method == "POST":
@@ -32,7 +32,7 @@ def answer(method: str, target: str, headers: Mapping[str, str], body: bytes) ->
 
 
 def error(path: str, headers: Mapping[str, str], status: int, message: str) -> Answer:
-    """An error in the wire format that the path belongs to."""
+    """Return an error in the wire format that the path belongs to."""
     if path.startswith("/v1/messages") or "anthropic-version" in headers:
         return anthropic.error(status, message)
     if "/models/" in path:

@@ -30,8 +30,9 @@ _STATUSES = {
 
 
 def answer(request: dict[str, Any], model: str, *, stream: bool, sse_wanted: bool) -> Answer:
-    """The answer to models/{model}:generateContent, or :streamGenerateContent as events or as one
-    JSON array.
+    """Return the response to models/{model}:generateContent or :streamGenerateContent.
+
+    A stream comes as events, or as one JSON array.
     """
     asked = read(request, model)
     turn = play(asked)
@@ -46,18 +47,18 @@ def answer(request: dict[str, Any], model: str, *, stream: bool, sse_wanted: boo
 
 
 def count_tokens(request: dict[str, Any]) -> Answer:
-    """The answer to models/{model}:countTokens."""
+    """Return the response to models/{model}:countTokens."""
     return json_answer(200, {"totalTokens": max(1, size_of(request) // 4)})
 
 
 def models() -> Answer:
-    """The answer to GET /v1beta/models."""
+    """Return the response to GET /v1beta/models."""
     rows = [{"name": f"models/{m}", "version": "1", "displayName": m} for m in MODELS]
     return json_answer(200, {"models": rows})
 
 
 def error(status: int, message: str) -> Answer:
-    """An error in this format."""
+    """Return an error in this format."""
     return json_answer(
         status,
         {
@@ -71,7 +72,7 @@ def error(status: int, message: str) -> Answer:
 
 
 def read(request: dict[str, Any], model: str) -> Asked:
-    """What the request comes down to."""
+    """Return the request in the script's terms."""
     parts = last_of(request.get("contents")).get("parts")
     names = (
         {name for part in parts if isinstance(part, dict) for name in part}

@@ -27,7 +27,7 @@ _ERROR_TYPES = {400: "invalid_request_error", 401: "invalid_request_error", 429:
 
 
 def answer(request: dict[str, Any]) -> Answer:
-    """The answer to POST /v1/chat/completions."""
+    """Return the response to POST /v1/chat/completions."""
     asked = read(request)
     turn = play(asked)
     if isinstance(turn, Failure):
@@ -41,7 +41,7 @@ def answer(request: dict[str, Any]) -> Answer:
 
 
 def models() -> Answer:
-    """The answer to GET /v1/models."""
+    """Return the response to GET /v1/models."""
     rows = [
         {"id": m, "object": "model", "created": CREATED_AT_S, "owned_by": "demo"} for m in MODELS
     ]
@@ -49,7 +49,7 @@ def models() -> Answer:
 
 
 def error(status: int, message: str) -> Answer:
-    """An error in this format; Responses uses the same."""
+    """Return an error in this format, which Responses shares."""
     kind = _ERROR_TYPES.get(status, "server_error")
     return json_answer(
         status, {"error": {"message": message, "type": kind, "param": None, "code": None}}
@@ -57,7 +57,7 @@ def error(status: int, message: str) -> Answer:
 
 
 def read(request: dict[str, Any]) -> Asked:
-    """What the request comes down to."""
+    """Return the request in the script's terms."""
     last = last_of(request.get("messages"))
     functions = [
         t["function"] for t in request.get("tools") or [] if isinstance(t, dict) and "function" in t

@@ -25,7 +25,7 @@ from interceptor.demo.script import (
 
 
 def answer(request: dict[str, Any]) -> Answer:
-    """The answer to POST /v1/responses."""
+    """Return the response to POST /v1/responses."""
     asked = read(request)
     turn = play(asked)
     if isinstance(turn, Failure):
@@ -36,7 +36,7 @@ def answer(request: dict[str, Any]) -> Answer:
 
 
 def read(request: dict[str, Any]) -> Asked:
-    """What the request comes down to."""
+    """Return the request in the script's terms."""
     said = request.get("input")
     last = last_of(said)
     tools = [
@@ -105,7 +105,10 @@ def _response(turn: Turn, model: str, status: str) -> dict[str, Any]:
 
 
 def events(turn: Turn, model: str) -> list[dict[str, Any]]:
-    """The events of a streamed answer, numbered; over a websocket each is one text message."""
+    """Return the numbered events of a streamed response.
+
+    Over a websocket each is one text message.
+    """
     opening = {"response": _response(turn, model, "in_progress")}
     steps: list[dict[str, Any]] = [
         {"type": "response.created", **opening},

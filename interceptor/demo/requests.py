@@ -1,6 +1,4 @@
-"""What a newcomer watches: the official wire formats, with a sentinel key in place of a credential.
-No Django.
-"""
+"""Requests of the demo: each official wire format, with a sentinel key. No Django."""
 
 from __future__ import annotations
 
@@ -30,26 +28,26 @@ _GOOGLE = {"x-goog-api-key": SENTINEL}
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """One request and what to call it."""
+    """One request with its title."""
 
     title: str
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
     status: int = 200
-    """The answer it should get."""
+    """The status it should get."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came back."""
+    """Outcome of a request."""
 
     status: int = 0
     events: int = 0
-    """Server-sent events; 0 for a buffered answer."""
+    """Server-sent events; 0 for a buffered response."""
     duration_s: float = 0.0
     flow_id: str = ""
-    """Where the proxy tells it; "" otherwise."""
+    """From the proxy's header; "" without it."""
     error: str = field(default="")
 
 
@@ -123,8 +121,9 @@ REQUESTS: tuple[DemoRequest, ...] = (
 
 
 def send(client: httpx.Client, request: DemoRequest) -> Outcome:
-    """Send one request and read its answer to the end; a broken connection is an outcome, not an
-    exception.
+    """Send one request and read its response to the end.
+
+    A broken connection is an outcome, not an exception.
     """
     outcome = Outcome()
     started_at_s = time.monotonic()
@@ -145,17 +144,14 @@ def send(client: httpx.Client, request: DemoRequest) -> Outcome:
 
 
 def sentence(request: DemoRequest, outcome: Outcome) -> str:
-    """One line for people about a request and its outcome."""
+    """Return one line for people about a request and its outcome."""
     mark = "✗" if outcome.error or outcome.status != request.status else "✓"
-    took = (
-        f"{outcome.duration_s:.1f} s"
-        if outcome.duration_s >= 1
-        else f"{outcome.duration_s * 1000:.0f} ms"
-    )
-    parts = [
-        str(outcome.status or "–"),
-        *([f"{outcome.events} events"] if outcome.events else []),
-        took,
-    ]
+    parts = [str(outcome.status or "–")]
+    if outcome.events:
+        parts.append(f"{outcome.events} events")
+    if outcome.duration_s >= 1:
+        parts.append(f"{outcome.duration_s:.1f} s")
+    else:
+        parts.append(f"{outcome.duration_s * 1000:.0f} ms")
     line = f"{mark} {request.title:<40} {', '.join(parts)}"
     return f"{line}\n    {outcome.error}" if outcome.error else line

@@ -1,5 +1,4 @@
-"""What the scripted provider says: the same for every wire format, and the same each time it is
-asked.
+"""Script of the demo provider: the same turn for every wire format, and each time.
 
 A model name may direct it: `demo-slow` streams slowly enough to be watched, `demo-error-429` fails
 with that status.
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CREATED_AT_S = 1_790_000_000
-"""Unix time in every answer; a script has no clock."""
+"""Unix time in every response; a script has no clock."""
 MODELS = ("demo", "demo-slow", "demo-error-429", "demo-error-500", "demo-error-529")
 _SLOW_PAUSE_S = 0.08
 _PAUSE_S = 0.01
@@ -24,7 +23,7 @@ _ERROR_MODEL = re.compile(r"^demo-error-([45]\d\d)$")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request comes down to, whatever its wire format."""
+    """Request in no wire format's terms."""
 
     model: str
     text: str
@@ -47,7 +46,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The provider's turn: text in the pieces it is streamed in, or a tool call after them."""
+    """The provider's turn: text in the parts it is streamed in, or a tool call after them."""
 
     id: str
     pieces: tuple[str, ...]
@@ -58,7 +57,7 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """All pieces."""
+        """The complete text."""
         return "".join(self.pieces)
 
 
@@ -72,9 +71,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: one piece when it is buffered, one a server-sent event when it is a
-    stream.
-    """
+    """HTTP response. `pieces` is its body, or one server-sent event each of a stream."""
 
     status: int
     content_type: str
@@ -83,17 +80,18 @@ class Answer:
 
     @property
     def is_stream(self) -> bool:
-        """True when the length is not known beforehand."""
+        """True for server-sent events, whose length is not known beforehand."""
         return self.content_type.startswith("text/event-stream")
 
 
 def play(asked: Asked) -> Turn | Failure:
-    """The scripted turn for a request."""
+    """Return the scripted turn for a request."""
     if match := _ERROR_MODEL.match(asked.model):
         return Failure(
             int(match[1]),
             f"The scripted provider fails with {match[1]} because the model's name says so.",
         )
+    # Ids follow from the request, so that the same request gets the same response.
     key = hashlib.blake2b(f"{asked}".encode(), digest_size=8).hexdigest()
     call = None
     if asked.tools and not asked.has_tool_result:
@@ -125,7 +123,7 @@ def _text(asked: Asked, call: ToolCall | None) -> str:
 
 
 def example_of(schema: Any, text: str = "") -> Any:
-    """A small value that fits a JSON Schema; strings are the user's words."""
+    """Return a small value that fits a JSON Schema; strings are the user's words."""
     if not isinstance(schema, dict):
         return {}
     if schema.get("enum"):
@@ -141,23 +139,23 @@ def example_of(schema: Any, text: str = "") -> Any:
 
 
 def json_answer(status: int, body: Any) -> Answer:
-    """A buffered answer."""
+    """Return a buffered response."""
     return Answer(status, "application/json", (json.dumps(body).encode(),))
 
 
 def sse_answer(frames: Sequence[bytes], turn: Turn) -> Answer:
-    """A streamed answer."""
+    """Return a streamed response."""
     return Answer(200, "text/event-stream; charset=utf-8", tuple(frames), turn.pause_s)
 
 
 def sse(data: Any, event: str = "") -> bytes:
-    """One server-sent event."""
+    """Return one server-sent event."""
     head = f"event: {event}\n" if event else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: a string, or a list of blocks with `text`."""
+    """Return the text of a message's content: a string, or a list of blocks with `text`."""
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
@@ -167,11 +165,11 @@ def text_of(content: Any) -> str:
 
 
 def last_of(items: Any) -> dict[str, Any]:
-    """The last member of a list of objects, or an empty one."""
+    """Return the last object of a list, or an empty one."""
     last = items[-1] if isinstance(items, list) and items else {}
     return last if isinstance(last, dict) else {}
 
 
 def size_of(request: dict[str, Any]) -> int:
-    """Length of a request as JSON text, in characters."""
+    """Return the length of a request as JSON text, in characters."""
     return len(json.dumps(request))

@@ -29,8 +29,9 @@ class _Request:
 
 
 class DemoProvider:
-    """Serves the scripted answers; a request without the right key gets 401, so an injected
-    credential is visible.
+    """Server of the scripted responses.
+
+    A request without the right key gets 401, so that an injected credential shows.
     """
 
     def __init__(self, key: str, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -42,12 +43,12 @@ class DemoProvider:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening and end what is still open."""
+        """Stop listening and close what is still open."""
         if self._server is None:
             return
         self._server.close()
@@ -102,7 +103,7 @@ def _decoded(request: _Request) -> bytes:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> _Request | None:
-    """The next request of a connection, or None at its end.
+    """Return the next request of a connection, or None at its end.
 
     Chunked bodies are not needed here and refused.
     """

@@ -1,4 +1,4 @@
-"""What the proxy knows of one flow while it runs: one typed object in the flow's metadata."""
+"""State of one running flow: a typed object in the flow's metadata."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ METADATA_KEY = "ccproxy"
 
 @dataclass(frozen=True, slots=True)
 class OwnAnswer:
-    """A JSON response that the proxy gives itself, in a provider's place."""
+    """JSON response that the proxy gives itself, without asking a provider."""
 
     status_code: int
     body: bytes
@@ -101,7 +101,7 @@ class FlowState:
 
     @property
     def as_forwarded(self) -> bool:
-        """Whether the request was already forwarded once and goes out as it is."""
+        """True for a request that was forwarded once already and goes out as it is."""
         return self.resend is not None and self.resend.as_forwarded
 
     @property
@@ -122,6 +122,6 @@ class FlowState:
 
 
 def state_of(flow: HTTPFlow) -> FlowState | None:
-    """The state of a flow, or None for one that never reached the inspector."""
+    """Return the state of a flow; None for one that never reached the inspector."""
     state: FlowState | None = flow.metadata.get(METADATA_KEY)
     return state

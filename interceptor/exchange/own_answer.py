@@ -1,4 +1,4 @@
-"""Answers the proxy gives itself, in the caller's own wire format."""
+"""Responses of the proxy's own, in the client's wire format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def answer_error(flow: HTTPFlow, state: FlowState, status_code: int, message: st
 
 
 def deliver(flow: HTTPFlow, state: FlowState) -> None:
-    """Give the client the answer that a step of the request path has set, if one has."""
+    """Give the client the response that a step of the request path has set, if one has."""
     answer = state.answer
     if answer is None:
         return
@@ -30,12 +30,12 @@ def deliver(flow: HTTPFlow, state: FlowState) -> None:
 def error_response(
     family: WireFormatName | None, status_code: int, message: str, flow_id: str
 ) -> Response:
-    """An error response in a wire format."""
+    """Return an error response in a wire format."""
     return json_response(status_code, error_body(family, status_code, message), flow_id)
 
 
 def json_response(status_code: int, body: bytes, flow_id: str) -> Response:
-    """A JSON response of the proxy's own."""
+    """Return a JSON response with the flow's id."""
     headers = Headers(
         [(b"content-type", b"application/json"), (FLOW_HEADER.encode(), flow_id.encode())],
     )

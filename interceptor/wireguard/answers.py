@@ -1,4 +1,4 @@
-"""Which addresses a run was told for which names. Pure."""
+"""Memory of a run's name look-ups, by address. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ MAX_NAMES_EACH = 16
 
 
 class Answers:
-    """Address to the names it was given for, the newest last; the longest unused go first when
-    there are too many.
+    """Addresses and the names that were looked up, the newest last.
+
+    Above `MAX_ADDRESSES` the one that was not used for the longest time is dropped.
     """
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, list[str]] = OrderedDict()
 
     def add(self, name: str, address: str) -> None:
-        """A lookup of `name` was answered with `address`."""
+        """Note that a look-up of `name` was answered with `address`."""
+        # An address is shared by many names (CDNs), and the newest is the most likely one.
         names = self._names.setdefault(address, [])
         if name in names:
             names.remove(name)
@@ -28,7 +30,7 @@ class Answers:
             self._names.popitem(last=False)
 
     def names(self, address: str) -> tuple[str, ...]:
-        """The names it was looked up under, the newest first."""
+        """Return the names an address was looked up under, the newest first."""
         found = self._names.get(address)
         if found is None:
             return ()

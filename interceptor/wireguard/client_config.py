@@ -1,4 +1,4 @@
-"""The configuration of the static listener's client, where the running interceptor left it.
+"""Configuration of the static listener's client, as the running interceptor left it.
 
 Standard library only.
 """
@@ -13,7 +13,7 @@ CLIENT_FILE = "wireguard-client.conf"
 
 
 def stored_client_config(directory: Path, static_port: int | None) -> str:
-    """What a client outside needs, in the format of wg-quick, with its private key.
+    """Return the configuration in the format of wg-quick, with the client's private key.
 
     Raises:
         ConfigError: there is no such listener, or nothing runs.

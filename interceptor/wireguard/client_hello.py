@@ -1,4 +1,4 @@
-"""What a TLS ClientHello says, and its JA3 and JA4 fingerprints. Pure.
+"""Parser of TLS ClientHellos, with their JA3 and JA4 fingerprints. Pure.
 
 Formats: RFC 8446, 4.1.2 (ClientHello), RFC 8701 (GREASE), RFC 6066 (SNI), RFC 7301 (ALPN); JA3 as
 published by Salesforce (github.com/salesforce/ja3), JA4 as published by FoxIO
@@ -12,7 +12,7 @@ from functools import cached_property
 from hashlib import md5, sha256
 
 MAX_BYTES = 64 * 1024
-"""A ClientHello that is longer is not taken apart."""
+"""A longer ClientHello is not parsed."""
 
 SNI, GROUPS, POINT_FORMATS, SIGNATURES, ALPN, VERSIONS = 0, 10, 11, 13, 16, 43
 _VERSION_CODES = {
@@ -31,7 +31,7 @@ class MalformedHello(ValueError):
 
 
 def is_grease(value: int) -> bool:
-    """One of the sixteen values that mean nothing and keep servers tolerant."""
+    """Return whether a value is one of the sixteen that keep servers tolerant (RFC 8701)."""
     return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
 
 
@@ -51,7 +51,7 @@ class ClientHello:
 
     @cached_property
     def ja3_full(self) -> str:
-        """The text that JA3 digests."""
+        """The text whose digest is JA3."""
         lists = (self.cipher_suites, self.extensions, self.groups, self.point_formats)
         return ",".join(
             (str(self.legacy_version), *("-".join(map(str, values)) for values in lists))
@@ -70,7 +70,7 @@ class ClientHello:
 
     @cached_property
     def ja4_r(self) -> str:
-        """JA4 with the lists in place of their digests."""
+        """JA4 with the lists themselves, not their digests."""
         return "_".join((self._ja4_start(), *self._ja4_lists()))
 
     def _ja4_start(self) -> str:
@@ -89,7 +89,7 @@ class ClientHello:
 
 
 def parse_client_hello(data: bytes) -> ClientHello:
-    """A ClientHello: its body, the handshake message with it, or a whole TLS record.
+    """Parse a ClientHello: its body, the handshake message around it, or a complete TLS record.
 
     Raises:
         MalformedHello: too short, too long, or lengths that do not add up.
@@ -127,7 +127,7 @@ def parse_client_hello(data: bytes) -> ClientHello:
 
 
 class _Reader:
-    """Reads from the front of some bytes."""
+    """Reader of numbers and byte strings, front to back."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -156,7 +156,7 @@ class _Reader:
 
 
 def _body(data: bytes) -> bytes:
-    """Without record and handshake headers.
+    """Return the body without record and handshake headers.
 
     The body itself begins with the version, whose first byte is 3 (or 0).
     """
@@ -188,7 +188,7 @@ def _alpn(content: _Reader | None) -> tuple[bytes, ...]:
 
 
 def _sni(content: _Reader | None) -> str:
-    """The first host name; "" when there is none that is ASCII."""
+    """Return the first host name; "" when there is none that is ASCII."""
     if content is None or not content.left:
         return ""
     names = content.block(2)
@@ -200,8 +200,9 @@ def _sni(content: _Reader | None) -> str:
 
 
 def _ends(protocol: bytes) -> str:
-    """First and last character of the protocol's name; of its hex digits when one of them is not
-    alphanumeric.
+    """Return the first and last character of a protocol's name.
+
+    Of its hex digits when one of them is not alphanumeric: b"h2" → "h2", b"\\xab" → "ab"
     """
     if not protocol:
         return "00"

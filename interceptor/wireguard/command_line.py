@@ -1,8 +1,7 @@
-"""A captured command's words as the record may show them: what looks like a credential is left out.
-Pure.
+"""A captured command's words without what looks like a credential. Pure.
 
-The record's own redaction knows a secret once it has passed in a header; a command line is told
-before anything passed.
+The record's own redaction knows a secret once a header had it. A command line is recorded before
+the command has sent anything.
 """
 
 from __future__ import annotations
@@ -32,7 +31,11 @@ _USER_OPTIONS = ("-u", "--user", "--proxy-user")
 
 
 def shown_command(words: Sequence[str]) -> str:
-    """The command as a shell would take it, without credentials, on one line of bounded length."""
+    """Return the command as a shell takes it, without credentials, on one line of bounded length.
+
+    ["curl", "-u", "me:secret", "--api-key=x"] →
+    "curl -u 'me:‹left out›' '--api-key=‹left out›'"
+    """
     shown, before = [], ""
     for word in words[:200]:
         shown.append(_shown(word, before))
@@ -42,15 +45,14 @@ def shown_command(words: Sequence[str]) -> str:
 
 
 def _shown(word: str, before: str) -> str:
-    if (
-        before.startswith("-")
-        and "=" not in before
-        and _SECRET_NAME.search(before)
-        and not word.startswith("-")
-    ):
+    # `--api-key VALUE`: the option before names a secret.
+    is_option = before.startswith("-") and "=" not in before
+    if is_option and _SECRET_NAME.search(before) and not word.startswith("-"):
         return _unless_sentinel(word)
+    # curl's `-u NAME:PASSWORD`
     if before in _USER_OPTIONS and ":" in word:
         return f"{word.partition(':')[0]}:{LEFT_OUT}"
+    # `--api-key=VALUE`, `API_KEY=VALUE`
     named = _NAMED.fullmatch(word)
     if named and _SECRET_NAME.search(named[1]):
         return named[1] + named[2] + _unless_sentinel(named[3])
@@ -60,6 +62,9 @@ def _shown(word: str, before: str) -> str:
 
 
 def _unless_sentinel(value: str) -> str:
-    """Sentinel keys are public, but not what may follow them after a dot."""
+    """Return a sentinel key, which is public, as it is; leave anything else out.
+
+    A client token may follow the sentinel key after a dot, and is a secret.
+    """
     provider = provider_of(value)
     return value if provider is not None and "." not in provider else LEFT_OUT

@@ -1,5 +1,6 @@
-"""Everything that names the place a request is going to: they may contradict each other, and then
-nobody is trusted.
+"""Destination of a captured request: all names and addresses that it gives itself.
+
+They may contradict each other; a credential is then given to none of them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from providers.provider_conf import ProviderConf
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """`address` and `port` are where the client's connection goes; `authorities` are its Host
-    headers and :authority.
+    """Names and addresses of one request.
 
-    `looked_up` are the names under which the client found the address.
+    `address` and `port` are of the client's connection. `authorities` are its Host headers and
+    :authority. `looked_up` are the names under which the client found the address.
     """
 
     scheme: str
@@ -29,9 +30,7 @@ class Destination:
 
     @property
     def host(self) -> str:
-        """The best name: what TLS was opened to, what HTTP asks for, what was looked up, the
-        address.
-        """
+        """The best name: TLS's, else HTTP's, else the one that was looked up, else the address."""
         named = [name for name, _ in map(_parts, self.authorities) if name]
         return plain_name(self.sni) or next(iter((*named, *self.looked_up)), "") or self.address
 
@@ -48,35 +47,34 @@ class Destination:
         return 443 if self.scheme == "https" else 80
 
     def refusal(self, run: Run) -> str:
-        """Why the run may not send this; "" when every name it goes by is allowed, and its address
-        too.
+        """Return why the run may not send this; "" when all its names and its address are allowed.
+
+        One allowed name is not enough: the server decides which of them it answers for.
         """
-        names = [
-            *([self.sni] if self.sni else []),
-            *(name for name, _ in map(_parts, self.authorities)),
-        ]
-        refused = (run.refusal_of_name(name) for name in names)
-        return next(filter(None, refused), "") or run.refusal_of_address(self.address)
+        names = [name for name, _ in map(_parts, self.authorities)]
+        if self.sni:
+            names.insert(0, self.sni)
+        for name in names:
+            reason = run.refusal_of_name(name)
+            if reason:
+                return reason
+        return run.refusal_of_address(self.address)
 
     def is_own_host_of(self, provider: ProviderConf) -> bool:
-        """True when all of it names the provider's own address and TLS is verified there."""
+        """Return whether all names are the provider's own, over TLS that is verified."""
         if self.scheme != "https" or provider.scheme != "https" or not provider.verify_tls:
             return False
-        if (
-            not self.sni
-            or not self.authorities
-            or not provider.owns(plain_name(self.sni), self.port)
-        ):
-            return False
         wanted = plain_name(self.sni)
-        return all(
-            name == wanted and port in (None, self.port)
-            for name, port in (_parts(text) for text in self.authorities)
-        )
+        if not wanted or not self.authorities or not provider.owns(wanted, self.port):
+            return False
+        for name, port in map(_parts, self.authorities):
+            if name != wanted or port not in (None, self.port):
+                return False
+        return True
 
 
 def _parts(authority: str) -> tuple[str, int | None]:
-    """Name and port of a Host header; ("", None) when it is malformed."""
+    """Return name and port of a Host header; ("", None) when it is malformed."""
     try:
         parts = urlsplit(f"//{authority}")
         if parts.username is not None or parts.path or parts.query or parts.fragment:

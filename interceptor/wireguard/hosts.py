@@ -1,4 +1,4 @@
-"""Which hosts an allow-list covers. Pure."""
+"""Allow-lists of hosts. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """Exact names, domains with everything below them, and networks."""
+    """Allow-list: exact names, domains with everything below them, and networks."""
 
     names: frozenset[str] = frozenset()
     domains: tuple[str, ...] = ()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def covers(self, host: str) -> bool:
-        """True for a name or address that may be reached."""
+        """Return whether a name or address may be reached."""
         name = plain_name(host)
         if not name:
             return False
@@ -36,13 +36,14 @@ class AllowedHosts:
 
 
 def plain_name(host: str) -> str:
-    """A host as it is compared: lower case, without brackets and the root's dot."""
+    """Return a host in lower case, without brackets and the root's dot."""
     return host.strip("[]").lower().rstrip(".")
 
 
 def allowed_hosts(entries: Iterable[str]) -> AllowedHosts:
-    """An allow-list from its entries: `api.example.com`, `*.example.com` (everything below),
-    `192.0.2.0/24`.
+    """Parse an allow-list.
+
+    Entries are `api.example.com`, `*.example.com` (everything below it) and `192.0.2.0/24`.
 
     Raises:
         ConfigError: names the entry.
@@ -52,7 +53,9 @@ def allowed_hosts(entries: Iterable[str]) -> AllowedHosts:
         if count >= MAX_HOSTS:
             raise ConfigError(f"--egress takes at most {MAX_HOSTS} hosts")
         text = plain_name(entry.strip())
-        below = text[1:] if text.startswith("*.") else text if text.startswith(".") else ""
+        # `.example.com` is what curl and NO_PROXY take for `*.example.com`.
+        bare = text.removeprefix("*")
+        below = bare if bare.startswith(".") else ""
         if (network := _network(text)) is not None:
             networks.append(network)
         elif below and _NAME.fullmatch(below[1:]):

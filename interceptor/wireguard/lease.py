@@ -1,7 +1,4 @@
-"""What a lease is: one run of a command whose traffic comes through a WireGuard server of its own.
-
-Pure.
-"""
+"""Leases: runs of commands whose traffic comes through a WireGuard server of their own. Pure."""
 
 from __future__ import annotations
 
@@ -26,20 +23,21 @@ class Run:
     id: str
     label: str
     command: str
-    """As a shell would take it, without credentials."""
+    """As a shell takes it, without credentials."""
     egress: AllowedHosts | None = None
     """The only hosts it may reach; None: any."""
     pid: int = 0
     answers: Answers = field(default_factory=Answers, compare=False)
-    """The addresses it was told, and for which names."""
+    """Its look-ups so far."""
 
     def refusal_of_name(self, host: str) -> str:
-        """Why it may not reach a host by this name; "" when it may."""
+        """Return why the run may not reach a host by this name; "" when it may."""
         return "" if self.egress is None or self.egress.covers(host) else self._refusal(host)
 
     def refusal_of_address(self, address: str) -> str:
-        """The same for an address: it must be listed, or have been looked up under a name
-        that is.
+        """Return why the run may not reach an address; "" when it may.
+
+        An address that was looked up is allowed: only allowed names are answered.
         """
         if self.egress is None or self.egress.covers(address) or self.answers.names(address):
             return ""
@@ -60,15 +58,15 @@ class RunBook:
         self._runs: dict[str, Run] = {}
 
     def add(self, key: str, run: Run) -> None:
-        """A run begins."""
+        """Add a run."""
         self._runs[key] = run
 
     def remove(self, key: str) -> None:
-        """A run ended; removing twice is fine."""
+        """Remove a run that has ended, or do nothing."""
         self._runs.pop(key, None)
 
     def get(self, key: str) -> Run | None:
-        """The run of a server, or None when it ended or never was."""
+        """Return the run of a server; None when it ended or never was."""
         return self._runs.get(key)
 
     def __len__(self) -> int:
@@ -79,7 +77,7 @@ class RunBook:
 
 
 def parse_request(line: bytes) -> Run:
-    """The run that a launcher's line describes.
+    """Parse a launcher's line.
 
     Raises:
         ConfigError: one sentence that names the fix.
@@ -87,11 +85,9 @@ def parse_request(line: bytes) -> Run:
     try:
         asked = json.loads(line)
         label, command, egress = asked["label"], asked["command"], asked.get("egress")
-        if (
-            not isinstance(label, str)
-            or not _is_texts(command)
-            or not (egress is None or _is_texts(egress))
-        ):
+        if not isinstance(label, str) or not _is_texts(command):
+            raise TypeError
+        if egress is not None and not _is_texts(egress):
             raise TypeError
         pid = int(asked.get("pid") or 0)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -1,5 +1,4 @@
-"""The launcher's side of a lease: ask the running interceptor for a WireGuard server. Standard
-library only.
+"""The launcher's side of a lease. Standard library only.
 
 One line of JSON goes over the unix socket `run/lease.sock` of the config directory, one comes back.
 The connection is the lease: when it closes, the interceptor stops the server.
@@ -22,7 +21,7 @@ SOCKET_NAME = "lease.sock"
 TIMEOUT_S = 10.0
 MAX_LINE_BYTES = 256 * 1024
 _LONGEST_PATH = 100
-"""The kernel takes 107 bytes."""
+"""The kernel takes 107 bytes (unix(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def take_lease(
 
 @contextmanager
 def short_path(directory: Path, name: str) -> Iterator[str]:
-    """A path to `directory/name` that a socket address has room for.
+    """Yield a path to `directory/name` that a socket address has room for.
 
     Raises:
         OSError: the directory does not exist.
@@ -115,7 +114,11 @@ def _read_line(connection: socket.socket) -> bytes:
 
 
 def _parse(line: bytes) -> Lease:
-    """Raises ConfigError with the proxy's own words when it refused."""
+    """Parse the proxy's line.
+
+    Raises:
+        ConfigError: the proxy refused, in its own words; or it is of another version.
+    """
     try:
         answer = json.loads(line)
         if "error" in answer:

@@ -1,7 +1,7 @@
-"""Hands leases out: a unix socket in the config directory, one connection for each run.
+"""Lease server: a unix socket in the config directory, with one connection for each run.
 
-The line of a launcher is answered with a fresh WireGuard server; when the connection ends, whoever
-ended it, the server and everything known of the run is gone. The socket is for this user alone.
+The line of a launcher is answered with a fresh WireGuard server. When either side closes the
+connection, the server and everything known of the run is gone. The socket is for this user alone.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ REQUEST_TIMEOUT_S = 5.0
 
 
 class LeaseServer:
-    """Serves the lease socket.
+    """Server of the lease socket.
 
     Args:
-        run_dir: where socket and key files live, for this user alone.
-        book: who runs; addons look flows' runs up in it.
+        run_dir: directory of socket and key files, for this user alone.
+        book: the runs; addons find the run of a flow in it.
         proxy_host: the reverse listener's address as this machine reaches it.
         proxy_port: its port.
     """
@@ -45,7 +45,7 @@ class LeaseServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, manager: Proxyserver) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
             OSError: the socket cannot be made.
@@ -57,13 +57,13 @@ class LeaseServer:
         )
 
     def refuse(self) -> None:
-        """Listen no more; leases go on."""
+        """Stop listening; leases go on."""
         if self._server is not None and self._server.is_serving():
             self._server.close()
             (self._run_dir / SOCKET_NAME).unlink(missing_ok=True)
 
     async def stop(self) -> None:
-        """End every lease and listen no more."""
+        """End every lease and stop listening."""
         self.refuse()
         for task in list(self._tasks):
             task.cancel()
@@ -75,7 +75,7 @@ class LeaseServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One lease from its request to its end."""
+        """Serve one lease from its request to its end."""
         try:
             if not _same_user(writer.get_extra_info("socket")):
                 return
@@ -91,7 +91,11 @@ class LeaseServer:
     async def _lease(
         self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Raises ConfigError when it is refused."""
+        """Start a server and keep it until the connection ends.
+
+        Raises:
+            ConfigError: the lease is refused.
+        """
         run = parse_request(line)
         if len(self._book) >= MAX_LEASES:
             raise ConfigError(f"{MAX_LEASES} captured commands run already; end one of them first")
@@ -104,8 +108,9 @@ class LeaseServer:
         try:
             writer.write(self._answer(server, run.id))
             await writer.drain()
+            # The launcher has no more to say; only the end of the connection matters.
             while await reader.read(4096):
-                pass  # whatever it says, only the end matters
+                pass
         finally:
             self._book.remove(server.key)
             await asyncio.shield(server.stop())
@@ -125,12 +130,12 @@ class LeaseServer:
 
 
 def _private_socket(run_dir: Path) -> socket.socket:
-    """The bound socket, which nobody else can connect to from the first moment on."""
+    """Return the bound socket, to which no other user can connect from the first moment on."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with short_path(run_dir, SOCKET_NAME) as path:
-        Path(path).unlink(
-            missing_ok=True
-        )  # of a process that was killed; who is here holds the lock
+        # Left by a process that was killed: this one holds the lock.
+        Path(path).unlink(missing_ok=True)
+        # A chmod after bind would leave a moment in which others can connect.
         before = os.umask(0o177)
         try:
             listener.bind(path)
@@ -140,7 +145,10 @@ def _private_socket(run_dir: Path) -> socket.socket:
 
 
 def _same_user(connection: socket.socket) -> bool:
-    """True for a peer of this user, or root. Elsewhere than on Linux the socket's mode must do."""
+    """Return whether the peer is this user or root; always true without SO_PEERCRED.
+
+    Where there is none, the socket's mode alone keeps others out.
+    """
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return True

@@ -15,9 +15,9 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """`addresses`: what a name is looked up as.
+    """Replacements by name in lower case.
 
-    `upstreams`: where connections to a host really go. Lower case.
+    `addresses` are the answers to look-ups. `upstreams` are where connections to a host really go.
     """
 
     addresses: Mapping[str, IPv4Address] = field(default_factory=lambda: MappingProxyType({}))
@@ -25,7 +25,7 @@ class Overrides:
 
 
 def parse_overrides(dns: Mapping[str, str], upstream: Mapping[str, str]) -> Overrides:
-    """The two settings, checked.
+    """Check the two settings and return them.
 
     Raises:
         ConfigError: names the setting and the entry.

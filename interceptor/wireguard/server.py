@@ -27,10 +27,10 @@ DNS_SERVER = "10.0.0.53"
 
 
 class NoKeys(logging.Filter):
-    """Drops the client configuration that mitmproxy logs at start: it has the private key in it."""
+    """Filter that drops the client configuration, with its private key, which mitmproxy logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for a message with a key."""
+        """Return False for a message with a key."""
         return "PrivateKey" not in str(record.msg) and "PrivateKey" not in str(record.args or "")
 
 
@@ -50,10 +50,10 @@ def show_keys() -> None:
 
 @dataclass(frozen=True, slots=True)
 class WireGuardServer:
-    """A server that listens on loopback. Keys are base64."""
+    """Server that listens on loopback. Keys are base64."""
 
     key: str
-    """What its flows' mode is known by."""
+    """The part of its flows' mode that names it."""
     port: int
     client_private_key: str
     public_key: str
@@ -66,7 +66,7 @@ class WireGuardServer:
 
 
 async def start_fresh_server(manager: Proxyserver, run_dir: Path) -> WireGuardServer:
-    """A server with new keys on a free port. Its key file exists for the moment of the start alone.
+    """Start a server with new keys on a free port; its key file exists for that moment alone.
 
     Raises:
         OSError: it cannot listen.
@@ -86,13 +86,13 @@ def _key_file(run_dir: Path) -> Path:
 
 
 async def start_server(manager: Proxyserver, key_file: Path, *, port: int) -> WireGuardServer:
-    """A server with the keys of a file.
+    """Start a server with the keys of a file.
 
     Raises:
         OSError: it cannot listen.
         ValueError: the file holds no keys.
     """
-    # ProxyMode.parse would keep every mode it ever made.
+    # ProxyMode.parse would cache every mode it ever made.
     mode = WireGuardMode(f"wireguard:{key_file}@{HOST}:{port}", str(key_file), HOST, port)
     made = WireGuardServerInstance(mode, manager)
     await made.start()
@@ -106,7 +106,7 @@ async def start_server(manager: Proxyserver, key_file: Path, *, port: int) -> Wi
 
 
 async def stop_all(servers: list[WireGuardServer]) -> None:
-    """Stop several at once; what fails is logged."""
+    """Stop several servers at once; log what fails."""
     for result in await asyncio.gather(
         *(server.stop() for server in servers), return_exceptions=True
     ):

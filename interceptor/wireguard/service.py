@@ -1,4 +1,4 @@
-"""Everything WireGuard of an interceptor: the lease socket and the static listener.
+"""WireGuard of an interceptor: the lease socket and the static listener.
 
 One process of a config directory serves it: the one that holds the lock `run/lease.lock`. The
 others wait for the lock, so that one of several workers takes over when the first one dies.
@@ -30,7 +30,7 @@ RETRY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class WireGuardSettings:
-    """What the service needs to know.
+    """Settings of the service.
 
     `proxy_host` is the address at which this machine reaches the reverse listener; `static_port`
     None means that there is no static listener, 0 any free port.
@@ -43,7 +43,7 @@ class WireGuardSettings:
 
 
 class WireGuardService:
-    """Starts with the proxy, stops with it."""
+    """Service that starts and stops with the proxy."""
 
     def __init__(self, settings: WireGuardSettings, book: RunBook) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class WireGuardService:
 
     @property
     def is_serving(self) -> bool:
-        """Whether this process is the one that serves the config directory."""
+        """True when this process is the one that serves the config directory."""
         return self._lock.is_held
 
     async def start(self, manager: Proxyserver) -> None:
@@ -87,7 +87,7 @@ class WireGuardService:
         self._leases.refuse()
 
     async def stop(self) -> None:
-        """End all leases and listen no more."""
+        """End all leases and stop listening."""
         self.refuse()
         await self._leases.stop()
         if self._static:
@@ -96,8 +96,9 @@ class WireGuardService:
         self._lock.release()
 
     async def _serve(self, manager: Proxyserver) -> None:
+        # Left by a process that was killed while it started a server.
         for left in self._run_dir.glob("wg-*.conf"):
-            left.unlink(missing_ok=True)  # of a process that was killed while it started a server
+            left.unlink(missing_ok=True)
         await self._leases.start(manager)
         if self._settings.static_port is not None:
             self._static = await start_static_server(
@@ -105,7 +106,8 @@ class WireGuardService:
             )
 
     async def _wait(self, manager: Proxyserver) -> None:
-        """Serve once the process that holds the lock has left; it tells nobody, so ask again."""
+        """Serve once the process that holds the lock has left."""
+        # It does not report that, so the lock is tried again and again.
         try:
             await self._lock.acquire_async(poll_interval_s=RETRY_S)
             await self._serve(manager)

@@ -1,4 +1,4 @@
-"""The listener for clients that no launcher starts: a phone, a virtual machine, another container.
+"""Listener for clients that no launcher starts: a phone, a virtual machine, another container.
 
 Its keys live in `wireguard.conf` of the config directory, made at first use; the client's
 configuration is written beside it, with the port that was really bound, for `ccproxy namespace
@@ -23,7 +23,7 @@ PORT_SETTING = "inspector.wireguard_port (CCPROXY_INSPECTOR__WIREGUARD_PORT)"
 
 
 async def start_static_server(manager: Proxyserver, directory: Path, port: int) -> WireGuardServer:
-    """Start it, and write the client's configuration.
+    """Start the listener and write its client's configuration.
 
     Raises:
         ConfigError: the port is taken or the key file is damaged.
@@ -50,7 +50,7 @@ async def start_static_server(manager: Proxyserver, directory: Path, port: int) 
 
 
 def client_config(server: WireGuardServer) -> str:
-    """The client's side in the format of wg-quick."""
+    """Return the client's configuration in the format of wg-quick."""
     return (
         "[Interface]\n"
         f"PrivateKey = {server.client_private_key}\n"
