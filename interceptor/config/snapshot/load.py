@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from django.db import transaction
 
@@ -18,37 +21,60 @@ from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One kind of configuration: its reader gives fields of `Snapshot`."""
+
+    name: str
+    read: Callable[[], dict[str, Any]]
+
+
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
     """Read and validate the entire configuration.
 
     Raises:
         ConfigError: naming the row that cannot be used; the caller keeps what it has.
     """
+    fields: dict[str, Any] = {}
+    # One transaction: all sections are of one moment, and the revision is theirs.
     with transaction.atomic():
         revision = ConfigRevision.current()
-        providers = [_provider(row) for row in Provider.objects.filter(enabled=True)]
-        rules = [
-            rule_conf(row)
-            for row in TransformRule.objects.filter(enabled=True).select_related("dest_provider")
-        ]
-        hooks = [
-            HookConf(row.stage, row.name, row.position, row.enabled, row.params)
-            for row in HookSetting.objects.all()
-        ]
-        tokens = tuple(
-            ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers))
-            for row in ClientToken.objects.filter(enabled=True)
-        )
-    return Snapshot(
-        revision=revision,
-        providers=MappingProxyType({provider.name: provider for provider in providers}),
-        rules=tuple(rules),
-        inbound=build_plan(hooks, Stage.INBOUND),
-        outbound=build_plan(hooks, Stage.OUTBOUND),
-        seal=build_plan(hooks, Stage.SEAL),
-        client_tokens=tokens,
-        command_timeout_s=command_timeout_s,
-    )
+        for section in SECTIONS:
+            fields |= section.read()
+    return Snapshot(revision=revision, command_timeout_s=command_timeout_s, **fields)
+
+
+def _providers() -> dict[str, Any]:
+    found = [_provider(row) for row in Provider.objects.filter(enabled=True)]
+    return {"providers": MappingProxyType({provider.name: provider for provider in found})}
+
+
+def _rules() -> dict[str, Any]:
+    rows = TransformRule.objects.filter(enabled=True).select_related("dest_provider")
+    return {"rules": tuple(rule_conf(row) for row in rows)}
+
+
+def _hooks() -> dict[str, Any]:
+    confs = [
+        HookConf(row.stage, row.name, row.position, row.enabled, row.params)
+        for row in HookSetting.objects.all()
+    ]
+    return {str(stage): build_plan(confs, stage) for stage in Stage}
+
+
+def _client_tokens() -> dict[str, Any]:
+    rows = ClientToken.objects.filter(enabled=True)
+    tokens = (ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers)) for row in rows)
+    return {"client_tokens": tuple(tokens)}
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("providers", _providers),
+    Section("rules", _rules),
+    Section("hooks", _hooks),
+    Section("client tokens", _client_tokens),
+)
+"""THE list of what a snapshot carries; a new kind is a field of `Snapshot` and a line here."""
 
 
 def _provider(row: Provider) -> ProviderConf:

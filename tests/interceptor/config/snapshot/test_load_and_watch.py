@@ -4,13 +4,14 @@ reason.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 
-from interceptor.config.snapshot.load import load_snapshot
+from interceptor.config.snapshot.load import SECTIONS, load_snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.models import HookSetting, InterceptorStatus
@@ -159,3 +160,11 @@ def test_bad_rules_are_refused_by_field(values: dict[str, Any], field: str, mess
     with pytest.raises(ValidationError) as refused:
         TransformRule(**values).full_clean()
     assert message in " ".join(refused.value.message_dict[field])
+
+
+@pytest.mark.django_db
+def test_every_field_of_a_snapshot_is_read_by_one_section() -> None:
+    given = [name for section in SECTIONS for name in section.read()]
+    assert len(given) == len(set(given))
+    own = {"revision", "command_timeout_s"}
+    assert {*given, *own} == {field.name for field in fields(Snapshot) if field.init}
