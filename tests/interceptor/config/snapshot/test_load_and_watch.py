@@ -12,6 +12,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from interceptor.config.snapshot.load import SECTIONS, load_snapshot
+from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.models import HookSetting, InterceptorStatus
