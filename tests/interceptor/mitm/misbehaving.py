@@ -32,6 +32,11 @@ class Case:
     whole: bool = True
     reads_first: bool = True
 
+    @property
+    def stalls(self) -> bool:
+        """True where only an idle timeout ends the wait."""
+        return "hang" in self.steps()
+
 
 def _c(name: str, *steps: Step, status: int = 502, **more: object) -> Case:
     return Case(name, lambda: steps, status, **more)  # type: ignore[arg-type]
