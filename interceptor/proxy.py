@@ -144,12 +144,22 @@ class Proxy:
         """Listen, and return once connections are accepted.
 
         Raises:
-            ConfigError: when the listener did not come up, or not where it was told to.
+            ConfigError: the listener did not come up, or not at the address it was given. Nothing
+                runs then.
         """
         self._task = asyncio.create_task(self._master.run(), name="mitmproxy")
+        try:
+            await self._listen(self._task)
+        except BaseException:
+            # mitmproxy runs on without a listener, and would keep the loop busy for ever.
+            self._master.shutdown()
+            await self.wait()
+            raise
+
+    async def _listen(self, master: asyncio.Task[None]) -> None:
         waiting = asyncio.create_task(self._ready.wait())
         await asyncio.wait(
-            {self._task, waiting}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+            {master, waiting}, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
         )
         waiting.cancel()
         if not self._ready.is_set():

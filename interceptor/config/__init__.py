@@ -1,0 +1,4 @@
+"""Configuration: files, transfer to and from the database, the running snapshot.
+
+The rooms import each other in one direction: snapshot, transfer, files.
+"""

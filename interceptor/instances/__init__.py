@@ -1,0 +1,1 @@
+"""Running interceptors, as their heartbeat rows in the database show them."""

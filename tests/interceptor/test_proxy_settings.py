@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,22 @@ from typing import Any
 import httpx
 import pytest
 
+from interceptor.config.snapshot.store import ConfigStore
+from interceptor.proxy import Proxy
 from providers.auth.base import FileAuth
+from providers.auth.registry import SecretRegistry
+from providers.auth.resolve import CredentialResolver
+from providers.base.errors import ConfigError
 from tests.fakes.upstream import Script, Seen, Upstream
-from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+from tests.interceptor.proxied import (
+    CA_DIR,
+    KEYRING,
+    ListSink,
+    Running,
+    provider,
+    running_proxy,
+    snapshot,
+)
 from tests.patience import PATIENCE_S
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
@@ -27,6 +42,26 @@ def upstream() -> Iterator[Upstream]:
 
 def ask(proxy: Running) -> httpx.Response:
     return httpx.post(f"{proxy.url}/v1/messages", json=ASK, headers=HEADERS, timeout=PATIENCE_S)
+
+
+def test_a_proxy_that_cannot_listen_leaves_nothing_behind() -> None:
+    async def start(port: int) -> set[str]:
+        proxy = Proxy(
+            store=ConfigStore(snapshot()),
+            sink=ListSink(),
+            resolver=CredentialResolver(open_keyring=lambda: KEYRING, secrets=SecretRegistry()),
+            host="127.0.0.1",
+            port=port,
+            ca_dir=CA_DIR,
+            version="test",
+        )
+        with pytest.raises(ConfigError, match="does not listen on"):
+            await proxy.start()
+        return {task.get_name() for task in asyncio.all_tasks()}
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        left = asyncio.run(start(server.getsockname()[1]))
+    assert "mitmproxy" not in left
 
 
 @pytest.mark.parametrize(
