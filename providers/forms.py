@@ -239,8 +239,10 @@ class ProviderForm(_ProviderModelForm):
             self.instance.auth_config = {}
         after = Provider(auth_type=auth_type, auth_config=self.instance.auth_config)
         if sets_new_code(after, self._before) and not may_set_code(self.user):
-            self.add_error(self.SOURCES[auth_type][1], CODE_REFUSED)
-        if sets_new_login(after, self._before) and not (self.user and self.user.is_superuser):
+            _, field = self.SOURCES[auth_type]
+            self.add_error(field, CODE_REFUSED)
+        is_superuser = bool(self.user and self.user.is_superuser)
+        if sets_new_login(after, self._before) and not is_superuser:
             self.add_error("auth_login", LOGIN_REFUSED)
 
     def _set_secret(self, data: dict[str, Any]) -> None:

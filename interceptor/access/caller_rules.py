@@ -1,5 +1,4 @@
-"""Who may talk to a listener: Host against DNS rebinding, Origin and Sec-Fetch-Site against web
-pages. Pure.
+"""Rules about callers: Host against DNS rebinding, Origin and Sec-Fetch-Site against web pages.
 
 The proxy spends the accounts of its user, and every page that the user visits can send requests to
 this machine. So a request must name this machine (or a name that was configured), and must not come
@@ -34,7 +33,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """What one listener accepts.
+    """Names and origins that one listener accepts.
 
     `hosts` and `origins` are lower case; `hosts_setting` and `origins_setting` are the settings
     that hold them.
@@ -50,7 +49,7 @@ class GuardRules:
 
 
 def guard_rules(bind: str, hosts: Collection[str], origins: Collection[str]) -> GuardRules:
-    """The proxy's rules from its settings."""
+    """Return the proxy's rules from its settings."""
     return GuardRules(
         bind=bind.strip("[]").lower(),
         hosts=frozenset(name.lower() for name in hosts),
@@ -61,7 +60,7 @@ def guard_rules(bind: str, hosts: Collection[str], origins: Collection[str]) -> 
 def check_caller(
     method: str, header: Header, rules: GuardRules, known_hosts: Collection[str] = ()
 ) -> Refusal | None:
-    """Why a request is refused, or None.
+    """Return the reason to refuse a request, or None.
 
     Args:
         method: the request's method.
@@ -75,9 +74,7 @@ def check_caller(
 def check_host(
     value: str | None, rules: GuardRules, known_hosts: Collection[str] = ()
 ) -> Refusal | None:
-    """The Host must be a name of this machine, whatever its port: a rebound name is the attacker's
-    own.
-    """
+    """Require a name of this machine in Host, on any port. A rebound name is the attacker's own."""
     found = _HOST.fullmatch(value or "")
     if found is None:
         return Refusal(400, "The Host header is malformed.")
@@ -99,9 +96,7 @@ def check_host(
 
 
 def check_origin(method: str, header: Header, rules: GuardRules) -> Refusal | None:
-    """Only programs may call, and pages that were configured; a browser says which page it acts
-    for.
-    """
+    """Accept programs and configured pages only. A browser names the page it acts for."""
     origin = header("origin")
     if header("access-control-request-method") or header("access-control-request-private-network"):
         return Refusal(403, "ccproxy answers no CORS preflight: web pages may not call it.")
@@ -124,7 +119,9 @@ def check_origin(method: str, header: Header, rules: GuardRules) -> Refusal | No
 
 
 def _is_listed(name: str, hosts: Collection[str]) -> bool:
-    """Named itself, or below a name that was given with a dot in front (".example.com")."""
+    """Return whether a name is listed itself, or below a listed one with a leading dot
+    (".example.com").
+    """
     return name in hosts or any(
         host.startswith(".") and f".{name}".endswith(host) for host in hosts
     )
@@ -139,9 +136,7 @@ def _is_address(name: str) -> bool:
 
 
 def _same_site_as(origin: str, host: str | None) -> bool:
-    """True when the origin is this very listener; its scheme is left to a TLS terminator in
-    front.
-    """
+    """Return whether the origin is this listener. A TLS terminator in front decides the scheme."""
     scheme, _, rest = origin.lower().partition("://")
     default = {"http": ":80", "https": ":443"}.get(scheme)
     own = (host or "").lower()
@@ -149,7 +144,7 @@ def _same_site_as(origin: str, host: str | None) -> bool:
 
 
 def _is_link(method: str, header: Header) -> bool:
-    """Somebody followed a link: reading alone, in a window of its own."""
+    """Return whether a user followed a link: reading alone, in a window of its own."""
     navigates = header("sec-fetch-mode") == "navigate" and header("sec-fetch-dest") == "document"
     return navigates and method in ("GET", "HEAD")
 

@@ -1,5 +1,4 @@
-"""Client tokens as the request path sees them: who the client is, and which providers it may use.
-No Django.
+"""Client tokens on the request path: the client's identity and its providers. No Django.
 
 A client shows its token in `x-ccproxy-token`, or, where only an API key can be configured, behind
 the sentinel key: `sk-ccproxy-anthropic.cct-…`. docs/decisions/003 says why.
@@ -24,7 +23,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 
 def find_token(token: str, known: Iterable[ClientTokenConf]) -> ClientTokenConf | None:
-    """The known token with this clear text. Takes the same time for every one that is unknown."""
+    """Return the known token with this clear text. Takes the same time for all unknown ones."""
     digest = sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
     found = None
     for candidate in known:
@@ -34,16 +33,17 @@ def find_token(token: str, known: Iterable[ClientTokenConf]) -> ClientTokenConf 
 
 
 def split_key(value: str) -> tuple[str, str]:
-    """(value with the plain sentinel key, token); the token is "" when there is none behind the
-    key.
+    """Split a key into (value with the plain sentinel key, token).
+
+    The token is "" if there is none behind the key.
     """
     found = _TOKEN_BEHIND_KEY.search(value)
     return (value[: found.end(1)] + value[found.end() :], found[2]) if found else (value, "")
 
 
 def take_token(fields: Fields) -> tuple[Fields, str]:
-    """The headers with plain sentinel keys, and the token that the request shows, wherever it
-    stands.
+    """Return the headers with plain sentinel keys, and the request's token from any of its
+    positions.
     """
     if not any(b".cct-" in value or name.lower() == _HEADER for name, value in fields):
         return fields, ""
@@ -60,5 +60,5 @@ def take_token(fields: Fields) -> tuple[Fields, str]:
 
 
 def may_use(token: ClientTokenConf | None, provider: str) -> bool:
-    """True when the token is not bound to providers, or to this one among others."""
+    """Return whether the token may use this provider."""
     return token is None or not token.providers or provider in token.providers

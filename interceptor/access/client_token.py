@@ -12,19 +12,19 @@ TOKEN_PREFIX = "cct-"  # noqa: S105  # a prefix by which people recognise the ki
 
 
 def token_digest(token: str) -> str:
-    """SHA-256 of a token, in hex, as it is stored and compared."""
+    """Return the SHA-256 of a token in hex, as it is stored and compared."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def fill_with_new_token(row: ClientToken) -> str:
-    """Give an unsaved row a fresh token; returns its only clear-text copy."""
+    """Give an unsaved row a fresh token. Return its only clear-text copy."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     row.token_sha256 = token_digest(token)
     return token
 
 
 def create_client_token(name: str, providers: Sequence[str] = ()) -> str:
-    """Store a new client token, for all providers or for some; returns its only clear-text copy.
+    """Store a new client token, for all providers or for some. Return its only clear-text copy.
 
     Raises:
         ValidationError: for a name that is taken.

@@ -1,10 +1,9 @@
-"""What lets the console send a recorded request again: a secret that the guard takes once. No
-Django.
+"""Grants with which the console resends a recorded request. No Django.
 
 The console, which may be another process on another machine, writes a grant into the database and
 sends the request to the listener like any client, with the grant's token in a header. The guard
-redeems the token, so that it is worth nothing afterwards; a token nobody issued, an old one, or one
-that was used before is refused.
+redeems the token, so that it is worth nothing afterwards. An unknown, old or used token ends the
+request with 403.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _TOKEN = re.compile(r"ccr-[A-Za-z0-9_-]{43}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows.
+    """Permission of a token.
 
     Empty `provider` and `origin`: the request goes through the whole pipeline.
     """
@@ -38,14 +37,14 @@ class Grant:
 
 
 class GrantBook(Protocol):
-    """Knows the grants. Called on the proxy's event loop: it must not block it."""
+    """Book of grants. Called on the proxy's event loop, which it must not block."""
 
     async def redeem(self, token: str, flow_id: str) -> Grant | None:
-        """Use the grant up for this flow; None for an unknown, expired or used one."""
+        """Use the grant up for this flow. None for an unknown, expired or used one."""
 
 
 class NoGrants:
-    """The book of a proxy without a console."""
+    """Book of a proxy without a console."""
 
     async def redeem(self, token: str, flow_id: str) -> Grant | None:
         del token, flow_id
@@ -53,10 +52,10 @@ class NoGrants:
 
 
 def is_token(text: str) -> bool:
-    """Whether it looks like a token; everything else is not worth a question to the database."""
+    """Return whether a value looks like a token; other values are not looked up in the database."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def token_digest(token: str) -> str:
-    """What is stored of a token."""
+    """Return the stored digest of a token."""
     return sha256(token.encode()).hexdigest()

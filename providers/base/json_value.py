@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 MAX_DEPTH = 64
+# NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_json(value: Any) -> str | None:
@@ -20,10 +23,12 @@ def check_json(value: Any) -> str | None:
         if depth > MAX_DEPTH:
             return f"The value is nested deeper than {MAX_DEPTH} levels."
         if isinstance(item, dict):
-            waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+            # Keys are texts too.
+            waiting += [(key, depth + 1) for key in item]
+            waiting += [(part, depth + 1) for part in item.values()]
         elif isinstance(item, list):
             waiting += [(part, depth + 1) for part in item]
-        elif isinstance(item, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in item):
+        elif isinstance(item, str) and _UNSTORABLE.search(item):
             return (
                 "The text contains characters that cannot be stored (NUL or half a surrogate pair)."
             )

@@ -49,6 +49,7 @@ def _explain(expression: str, exc: Exception) -> str:
     “missing ): a(b” in “xa(b” → position 2.
     """
     detail = exc.args[0] if exc.args else str(exc)
+    # google-re2 raises its message as bytes.
     text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
     reason, _, fragment = text.partition(": ")
     position = expression.find(fragment) if fragment else -1

@@ -136,11 +136,10 @@ def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
     """
     found = _main_match(path)
     if found is None or found[1] != wire_format:
-        bare = (
-            _BARE_MESSAGES.fullmatch(split_query(path)[0])
-            if wire_format == ANTHROPIC_MESSAGES
-            else None
-        )
+        if wire_format != ANTHROPIC_MESSAGES:
+            return ""
+        # Some clients leave /v1 out of the base URL.
+        bare = _BARE_MESSAGES.fullmatch(split_query(path)[0])
         return (bare["suffix"] or "") if bare else ""
     if wire_format == GOOGLE_GENERATE:
         action = found[0]["action"]
@@ -157,8 +156,11 @@ def action_of(path: str) -> str | None:
 def model_of(path: str, body: Mapping[str, Any] | None = None) -> str | None:
     """Return the requested model: from `/models/X:action` in the path, else the body's `model`."""
     found = _main_match(path)
-    if found and found[1] == GOOGLE_GENERATE and (model := found[0].groupdict().get("model")):
-        return model
+    if found and found[1] == GOOGLE_GENERATE:
+        model = found[0].groupdict().get("model")
+        if model:
+            return model
+    # Code Assist has the model in the body, as all others.
     value = body.get("model") if isinstance(body, Mapping) else None
     return value if isinstance(value, str) and value else None
 

@@ -1,6 +1,4 @@
-"""Keeps what each TLS client of a captured command said in its ClientHello, for as long as its
-connection lives.
-"""
+"""ClientHello of each TLS client of a captured command, kept while its connection lives."""
 
 from __future__ import annotations
 
@@ -18,23 +16,23 @@ MAX_CONNECTIONS = 4096
 
 
 class ClientHelloAddon:
-    """Client connection id to ClientHello; the oldest goes first when there are too many."""
+    """Map of client connection id to ClientHello. Drops the oldest if there are too many."""
 
     def __init__(self) -> None:
         self._hellos: dict[str, ClientHello] = {}
 
     def tls_clienthello(self, data: ClientHelloData) -> None:
-        """A client begins a handshake."""
+        """Keep the ClientHello of a handshake."""
         client = data.context.client
         if came_by_wireguard(client):
             self.keep(client, data.client_hello.raw_bytes(wrap_in_record=False))
 
     def client_disconnected(self, client: Client) -> None:
-        """Forget it."""
+        """Forget the connection."""
         self._hellos.pop(client.id, None)
 
     def keep(self, client: Client, raw: bytes) -> None:
-        """Take a ClientHello apart; one that is malformed has no fingerprint."""
+        """Parse a ClientHello. A malformed one has no fingerprint."""
         try:
             hello = parse_client_hello(raw)
         except MalformedHello as exc:
@@ -45,5 +43,5 @@ class ClientHelloAddon:
         self._hellos[client.id] = hello
 
     def of(self, client: Client) -> ClientHello | None:
-        """The ClientHello of a connection, if it had one."""
+        """Return the ClientHello of a connection, if it had one."""
         return self._hellos.get(client.id)

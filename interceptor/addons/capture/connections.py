@@ -1,8 +1,7 @@
-"""What captured commands do besides HTTP: connections in other protocols, TLS that does not let
-itself be read.
+"""Captured connections other than HTTP: other protocols, and TLS that cannot be read.
 
-Each is one narrow row: where it went, how long, how many bytes, and why it ended when it did not
-end well. Their content is neither kept nor held.
+Each is one narrow row: destination, duration, bytes, and the reason of a bad end. Their content is
+neither kept nor buffered.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ AnyFlow = TCPFlow | UDPFlow
 
 @dataclass(slots=True)
 class _Passing:
-    """A connection under way."""
+    """A running connection."""
 
     record: FlowRecord
     client_id: str
@@ -43,12 +42,12 @@ class _Passing:
 
 
 class ConnectionsAddon:
-    """Records connections of captured commands.
+    """Recorder of connections of captured commands.
 
     Args:
-        runs: who runs.
-        hellos: what TLS clients said.
-        sink: where rows go.
+        runs: the running commands.
+        hellos: the ClientHellos of TLS clients.
+        sink: receiver of the rows.
     """
 
     def __init__(self, runs: RunBook, hellos: ClientHelloAddon, sink: Sink) -> None:
@@ -58,7 +57,7 @@ class ConnectionsAddon:
         self._passing: dict[str, _Passing] = {}
 
     def client_connected(self, client: Client) -> None:
-        """QUIC is closed: its clients fall back to TCP, where they can be read."""
+        """Close QUIC: its clients fall back to TCP, where they can be read."""
         if (
             came_by_wireguard(client)
             and client.transport_protocol == "udp"
@@ -67,7 +66,7 @@ class ConnectionsAddon:
             client.error = "QUIC is closed"
 
     def client_disconnected(self, client: Client) -> None:
-        """Whatever of it is still open ended with it."""
+        """End everything that is still open of the client."""
         if came_by_wireguard(client):
             for flow_id in [
                 key for key, passing in self._passing.items() if passing.client_id == client.id
@@ -75,20 +74,20 @@ class ConnectionsAddon:
                 self._end(flow_id)
 
     def done(self) -> None:
-        """The proxy stops."""
+        """End all connections when the proxy stops."""
         for flow_id in list(self._passing):
             self._end(flow_id)
 
     def tcp_start(self, flow: TCPFlow) -> None:
-        """A connection begins that is no HTTP."""
+        """Begin to record a connection that is no HTTP."""
         self._begin(flow, "TCP")
 
     def udp_start(self, flow: UDPFlow) -> None:
-        """The same over UDP."""
+        """Begin to record a UDP connection."""
         self._begin(flow, "UDP")
 
     def tcp_message(self, flow: TCPFlow) -> None:
-        """Count, look at the beginning, keep nothing."""
+        """Count the bytes and look at the beginning; keep nothing."""
         passing = self._passing.get(flow.id)
         if passing is None:
             return
@@ -100,20 +99,20 @@ class ConnectionsAddon:
         self._count(flow, passing)
 
     def udp_message(self, flow: UDPFlow) -> None:
-        """Count, keep nothing."""
+        """Count the bytes; keep nothing."""
         if passing := self._passing.get(flow.id):
             self._count(flow, passing)
 
     def tcp_end(self, flow: TCPFlow) -> None:
-        """It was closed."""
+        """Record a closed connection."""
         self._end(flow.id)
 
     def udp_end(self, flow: UDPFlow) -> None:
-        """Nothing more came."""
+        """Record a UDP connection that timed out."""
         self._end(flow.id)
 
     async def tcp_error(self, flow: TCPFlow) -> None:
-        """It could not be opened, or broke."""
+        """Record a connection that could not be opened, or broke."""
         self._fail(flow)
         if came_by_wireguard(flow.client_conn) and flow.server_conn.timestamp_tcp_setup is None:
             # A server may refuse before the tunnel has seen the end of the client's own handshake;
@@ -121,11 +120,11 @@ class ConnectionsAddon:
             await asyncio.sleep(FAILED_CLOSE_DELAY_S)
 
     def udp_error(self, flow: UDPFlow) -> None:
-        """The same over UDP."""
+        """Record a UDP connection that broke."""
         self._fail(flow)
 
     def tls_failed_client(self, data: TlsData) -> None:
-        """The client does not take our certificate, or speaks no TLS that we know."""
+        """Record a client that refuses our certificate, or speaks no TLS that we know."""
         client = data.context.client
         if not came_by_wireguard(client):
             return
@@ -171,9 +170,7 @@ class ConnectionsAddon:
         return plain_name(client.sni or "") or (names[0] if names else address)
 
     def _look_at_start(self, flow: TCPFlow, passing: _Passing, data: bytes) -> None:
-        """TLS that is passed on unread (ignore_hosts) names its host in the ClientHello, and must
-        be allowed to.
-        """
+        """Check the host in the ClientHello of TLS that is forwarded unread (ignore_hosts)."""
         if data[:1] != b"\x16":
             return
         self._hellos.keep(flow.client_conn, data)

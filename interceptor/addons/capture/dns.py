@@ -1,8 +1,7 @@
-"""Name lookups of captured commands: answered by this machine's resolver, replaced where a setting
-says so, recorded.
+"""Name look-ups of captured commands: answered by this machine's resolver or a setting, recorded.
 
-The tunnel carries IPv4 only, so that lookups of IPv6 addresses find nothing; lookups of HTTPS
-records find nothing either, because they would lead clients to QUIC and to encrypted ClientHellos.
+The tunnel carries IPv4 only, so look-ups of IPv6 addresses find nothing. Look-ups of HTTPS records
+find nothing either, because they would lead clients to QUIC and to encrypted ClientHellos.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _NOTHING_THERE = (types.AAAA, types.HTTPS, types.SVCB)
 
 
 class RunDns(DnsResolver):
-    """mitmproxy's resolver, which every tunnel has at 10.0.0.53, with the rules of runs."""
+    """mitmproxy's resolver with the rules of runs. Every tunnel has it at 10.0.0.53."""
 
     name = "dnsresolver"
 
@@ -65,7 +64,7 @@ class RunDns(DnsResolver):
             await super().dns_request(flow)
 
     async def resolve(self, message: DNSMessage) -> DNSMessage:
-        """Look an address up; a name server that does not answer is no reason to wait for long."""
+        """Look an address up. A name server that does not respond delays it only briefly."""
         try:
             return await asyncio.wait_for(super().resolve(message), LOOKUP_TIMEOUT_S)
         except (TimeoutError, MissingNameServers):
@@ -98,7 +97,7 @@ class RunDns(DnsResolver):
             )
 
     def dns_error(self, flow: DNSFlow) -> None:
-        """Record a lookup that got no answer."""
+        """Record a look-up that failed."""
         if isinstance(flow.client_conn.proxy_mode, WireGuardMode):
             run = run_of(flow.client_conn, self._runs)
             self._record(flow, run, flow.error.msg if flow.error else "no answer", failed=True)

@@ -1,4 +1,4 @@
-"""Which run a connection belongs to, and what the record says of it."""
+"""Run of a connection, and its fields in the record."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from interceptor.wireguard.lease import Run, RunBook
 
 
 def came_by_wireguard(client: Client) -> bool:
-    """True for traffic that was on its way to somebody else."""
+    """Return whether traffic came through a tunnel, on its way to another host."""
     return isinstance(client.proxy_mode, WireGuardMode)
 
 
 def run_of(client: Client, runs: RunBook) -> Run | None:
-    """The run of a connection; None for the static listener's clients, and when the run has
-    ended.
+    """Return the run of a connection.
+
+    None for the static listener's clients, and after the run has ended.
     """
     mode = client.proxy_mode
     return runs.get(mode.data) if isinstance(mode, WireGuardMode) else None
 
 
 def origin_fields(run: Run | None, hello: ClientHello | None) -> dict[str, Any]:
-    """The fields of a flow's record that tell the captured command and its TLS client."""
+    """Return the fields of a flow's record that tell the captured command and its TLS client."""
     known = {"run_label": run.label, "run_command": run.command} if run else {}
     return known | (
         {"ja3": hello.ja3, "ja3_full": hello.ja3_full, "ja4": hello.ja4} if hello else {}

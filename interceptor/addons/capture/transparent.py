@@ -1,5 +1,4 @@
-"""Traffic of captured commands: passes byte for byte to where it was going, is watched, kept within
-its run's hosts.
+"""Traffic of captured commands: forwarded byte for byte, recorded, limited to its run's hosts.
 
 One kind is treated like the reverse listener's: a request to a provider's own host, over TLS, with
 that provider's sentinel key. It is dialled by the provider's name, so that the certificate of that
@@ -34,12 +33,11 @@ from providers.wire.detect import client_format, model_of
 
 
 class TransparentAddon:
-    """Stands behind the inspector, which made the state, and before everything that acts on the
-    reverse listener.
+    """Addon between the inspector, which made the state, and those for the reverse listener.
 
     Args:
-        runs: who runs.
-        hellos: what TLS clients said.
+        runs: the running commands.
+        hellos: the ClientHellos of TLS clients.
     """
 
     def __init__(self, runs: RunBook, hellos: ClientHelloAddon) -> None:
@@ -47,7 +45,7 @@ class TransparentAddon:
         self._hellos = hellos
 
     def requestheaders(self, flow: HTTPFlow) -> None:
-        """Refuse it, prepare it for its provider, or let it pass piece by piece."""
+        """Refuse the request, prepare it for its provider, or forward it chunk by chunk."""
         state = state_of(flow)
         if state is None or state.source == "reverse" or flow.error:
             return
@@ -68,7 +66,7 @@ class TransparentAddon:
             state.decision = Decision("passthrough", f"forwarded to where it was going{note}")
 
     async def request(self, flow: HTTPFlow) -> None:
-        """The request is complete: note what it asked for."""
+        """Note the facts of a complete request."""
         state = state_of(flow)
         if state is None or state.observed is None or state.client is None:
             return
@@ -88,14 +86,14 @@ class TransparentAddon:
         state.observed.session_id = _session(flow, state, headers, body)
 
     def error(self, flow: HTTPFlow) -> None:
-        """The request broke: keep what came of it."""
+        """Keep the received part of a broken request."""
         state = state_of(flow)
         if state is not None and state.observed is not None:
             _close_tape(state)
 
 
 def destination(flow: HTTPFlow, headers: HeaderMap, run: Run | None) -> Destination:
-    """Everything that names the place a request is going to."""
+    """Return all names of the request's destination."""
     request, client = flow.request, flow.client_conn
     return Destination(
         scheme=request.scheme,
@@ -108,9 +106,10 @@ def destination(flow: HTTPFlow, headers: HeaderMap, run: Run | None) -> Destinat
 
 
 def _take_for_provider(flow: HTTPFlow, state: FlowState, place: Destination) -> str | None:
-    """Prepare a request with a sentinel key for its provider, dialled by its name.
+    """Prepare a request with a sentinel key for its provider, connected by its name.
 
-    Returns None then. For every other request, why its sentinel key is left alone; "" without one.
+    Return None then; for every other request, the reason why its sentinel key stays, "" without
+    one.
     """
     head = head_of(flow)
     provider, note = intended_provider(state, head, place)
@@ -123,7 +122,7 @@ def _take_for_provider(flow: HTTPFlow, state: FlowState, place: Destination) -> 
 
 
 def _observe(flow: HTTPFlow, state: FlowState, headers: HeaderMap, place: Destination) -> None:
-    """Let the body pass as it comes, and keep a copy."""
+    """Forward the body as it comes, and keep a copy."""
     request = flow.request
     state.client_format = client_format(request.path, headers.get)
     state.observed = observed = Observed(place.host, is_llm=state.client_format is not None)
@@ -139,7 +138,7 @@ def _observe(flow: HTTPFlow, state: FlowState, headers: HeaderMap, place: Destin
 
 
 def _close_tape(state: FlowState) -> None:
-    """Put what was kept of the body into the sides; one object serves both."""
+    """Put the kept part of the body into the sides; one object serves both."""
     if state.observed is None or state.client is None or state.forwarded is None:
         return
     tape = state.observed.tape
@@ -157,7 +156,7 @@ def _session(flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body) -
 def _looked_at(
     flow: HTTPFlow, state: FlowState, headers: HeaderMap, body: Body | None = None
 ) -> Exchange:
-    """The request as hooks see one, to look at only."""
+    """Return the request as hooks see one, to read only."""
     request = flow.request
     return Exchange(
         flow_id=flow.id,

@@ -223,27 +223,25 @@ def _part(part: JsonObject, path: str) -> list[Block]:
     if kind == "file":
         return [_file(an_object(part.get("file"), f"{path}.file"), path)]
     if kind == "thinking":
+        # Mistral: https://docs.mistral.ai/capabilities/reasoning/
         inner = part.get("thinking")
-        text = (
-            inner
-            if isinstance(inner, str)
-            else "".join(str(t.get("text", "")) for t in objects(inner or [], path))
-        )
-        return [Thinking(text, vendor=OPENAI_CHAT, raw=part)]
+        if not isinstance(inner, str):
+            inner = "".join(str(text.get("text", "")) for text in objects(inner or [], path))
+        return [Thinking(inner, vendor=OPENAI_CHAT, raw=part)]
     return [Foreign(OPENAI_CHAT, a_string(kind, f"{path}.type"), part)]
 
 
 def _file(file: JsonObject, path: str) -> Media:
     title = maybe_string(file, "filename")
-    if (data := maybe_string(file, "file_data")) is None:
-        return Media(
-            "document", file_id=a_string(file.get("file_id"), f"{path}.file.file_id"), title=title
-        )
-    media = (
-        from_url(data, "document")
-        if data.startswith(("data:", "http"))
-        else Media("document", data=data)
-    )
+    data = maybe_string(file, "file_data")
+    if data is None:
+        file_id = a_string(file.get("file_id"), f"{path}.file.file_id")
+        return Media("document", file_id=file_id, title=title)
+    # OpenAI wants a data URL; clients also send bare base64.
+    if data.startswith(("data:", "http")):
+        media = from_url(data, "document")
+    else:
+        media = Media("document", data=data)
     media.media_type = media.media_type or "application/pdf"
     media.title = title
     return media
@@ -260,6 +258,7 @@ def _assistant(message: JsonObject, path: str, function_ids: dict[str, str]) -> 
         blocks.append(Text(refusal, refusal=True))
     for index, call in enumerate(calls):
         blocks.append(_call(call, f"{path}.tool_calls[{index}]"))
+    # The deprecated form has no ids: a result is paired with its call by the function's name.
     if legacy := maybe_object(message, "function_call"):
         name = a_string(legacy.get("name"), f"{path}.function_call.name")
         function_ids[name] = f"call_{name}_{len(function_ids)}"

@@ -21,6 +21,7 @@ from providers.base.names import (
 from providers.wire.core.ir import (
     Block,
     Foreign,
+    JsonObject,
     Media,
     Request,
     Text,
@@ -260,13 +261,22 @@ def _plain_media(block: Media, request: Request) -> Media | None:
 
 def _plain_foreign(block: Foreign, request: Request, label: str) -> Text | None:
     if block.vendor == ANTHROPIC_MESSAGES and block.kind == "search_result":
-        raw = block.raw
-        parts = [part.get("text") for part in raw.get("content") or [] if isinstance(part, dict)]
-        lines = [raw.get("title"), raw.get("source"), *parts]
         request.losses.add("messages", "A search result is sent as text.")
-        return Text("\n".join(line for line in lines if isinstance(line, str)))
+        return Text(_search_result_text(block.raw))
     request.losses.add(f"messages.{block.kind}", f"{label} has nothing like it; it was dropped.")
     return None
+
+
+def _search_result_text(raw: JsonObject) -> str:
+    """Join title, source and content of a search result that the client gave as a document.
+
+    https://docs.anthropic.com/en/docs/build-with-claude/search-results
+    """
+    lines = [raw.get("title"), raw.get("source")]
+    for part in raw.get("content") or []:
+        if isinstance(part, dict):
+            lines.append(part.get("text"))
+    return "\n".join(line for line in lines if isinstance(line, str))
 
 
 def _drop_parameters(request: Request, dst: WireFormatName) -> None:

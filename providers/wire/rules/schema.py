@@ -1,5 +1,6 @@
-"""JSON Schemas, changed only if a vendor refuses a keyword. Unchanged schemas stay the same
-objects.
+"""JSON Schemas, changed only if a vendor refuses a keyword.
+
+Unchanged schemas stay the same objects.
 
 Sources: Anthropic "Structured outputs" (limitations), Gemini API
 `FunctionDeclaration.parametersJsonSchema`, OpenAI "Function calling" (the top level is an object).
@@ -83,6 +84,8 @@ _ANTHROPIC_OUTPUT_REFUSES: Final = frozenset(
     ]
 )
 
+_GOOGLE_ONLY: Final = ("nullable", "propertyOrdering", "example")
+
 Edit = Callable[[JsonObject, str], JsonObject]
 
 
@@ -92,21 +95,30 @@ def walk(schema: Any, edit: Edit, path: str = "", depth: int = 0) -> Any:
         return schema
     changed: JsonObject = {}
     for key, value in schema.items():
-        new = value
-        if key in _MAPS and isinstance(value, dict):
-            new = {
-                name: walk(sub, edit, f"{path}.{name}", depth + 1) for name, sub in value.items()
-            }
-            if all(new[name] is value[name] for name in value):
-                new = value
-        elif (key in _LISTS or key == "items") and isinstance(value, list):
-            items = [walk(sub, edit, f"{path}.{key}", depth + 1) for sub in value]
-            new = value if all(a is b for a, b in zip(items, value, strict=True)) else items
-        elif key in _SINGLE:
-            new = walk(value, edit, f"{path}.{key}", depth + 1)
+        new = _walk_keyword(key, value, edit, path, depth + 1)
+        # Nearly all schemas need no change; they are not copied.
         if new is not value:
             changed[key] = new
-    return edit({**schema, **changed} if changed else schema, path)
+    if changed:
+        schema = {**schema, **changed}
+    return edit(schema, path)
+
+
+def _walk_keyword(key: str, value: Any, edit: Edit, path: str, depth: int) -> Any:
+    """Walk the sub-schemas below one keyword. Return the value itself if none changed."""
+    if key in _MAPS and isinstance(value, dict):
+        # {"properties": {"name": schema, …}}
+        by_name = {name: walk(sub, edit, f"{path}.{name}", depth) for name, sub in value.items()}
+        is_same = all(by_name[name] is value[name] for name in value)
+        return value if is_same else by_name
+    # `items` is a schema, or a list of them in older drafts.
+    if (key in _LISTS or key == "items") and isinstance(value, list):
+        items = [walk(sub, edit, f"{path}.{key}", depth) for sub in value]
+        is_same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if is_same else items
+    if key in _SINGLE:
+        return walk(value, edit, f"{path}.{key}", depth)
+    return value
 
 
 def function_schema(schema: JsonObject | None, losses: Losses, path: str) -> JsonObject:
@@ -173,17 +185,10 @@ def from_google(schema: JsonObject) -> JsonObject:
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
         kind = sub.get("type")
-        if (
-            not (isinstance(kind, str) and kind.isupper())
-            and "nullable" not in sub
-            and "propertyOrdering" not in sub
-        ):
+        is_dialect = isinstance(kind, str) and kind.isupper()
+        if not is_dialect and not sub.keys() & {"nullable", "propertyOrdering"}:
             return sub
-        result = {
-            key: value
-            for key, value in sub.items()
-            if key not in ("nullable", "propertyOrdering", "example")
-        }
+        result = {key: value for key, value in sub.items() if key not in _GOOGLE_ONLY}
         if isinstance(kind, str):
             result["type"] = kind.lower()
             if sub.get("nullable") is True:
