@@ -50,7 +50,7 @@ _WIDE: Final = frozenset({"header", "jq"})
 _ORDER: Final = (
     *("provider", "rule", "model", "status", "state", "stream", "error", "hook", "hook_ran"),
     *("run", "source", "candidate", "lookups", "ja4", "lossy", "pinned", *BOUNDS),
-    *("header", "jq", "session", "after", "before"),
+    *("session", "after", "before", "header", "jq"),
 )
 """The fields of the sheet; those that a later filter adds follow."""
 

@@ -64,7 +64,7 @@ def describe_hook(name: str) -> str:
         return "not built yet"
     if name not in HOOKS:
         return "your own function"
-    return find_hook(name).doc
+    return find_hook(name).doc.replace("`", "")
 
 
 def build_plan(confs: Iterable[HookConf], stage: Stage) -> Plan:
