@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -74,10 +75,11 @@ def clear_steps(
 def expected_steps(flows: int, sizes: ChunkSizes | None = None) -> int:
     """Estimate how many steps `clear_steps` takes, with two bodies a flow."""
     sizes = sizes or ChunkSizes()
-    row_steps = -(-flows // sizes.rows)
+    row_steps = math.ceil(flows / sizes.rows)
     if flows <= sizes.many_flows:
         return row_steps
-    return row_steps + 2 * flows // sizes.bodies
+    body_steps = 2 * flows // sizes.bodies
+    return row_steps + body_steps
 
 
 def _delete(ids: Sequence[str], *, keep_pinned: bool, bodies: bool) -> int:
@@ -101,7 +103,8 @@ def mark_interrupted(before: datetime, running: Sequence[str] = ()) -> int:
 
     A process that runs on after all records its flows again and so undoes it.
     """
-    return _close(Flow.objects.filter(started_at__lt=before).exclude(instance__in=running))
+    older = Flow.objects.filter(started_at__lt=before)
+    return _close(older.exclude(instance__in=running))
 
 
 def mark_interrupted_of(instance: str) -> int:
@@ -110,4 +113,5 @@ def mark_interrupted_of(instance: str) -> int:
 
 
 def _close(flows: QuerySet[Flow]) -> int:
-    return flows.filter(state=Flow.State.LIVE).update(state=Flow.State.ERROR, error=INTERRUPTED)
+    running = flows.filter(state=Flow.State.LIVE)
+    return running.update(state=Flow.State.ERROR, error=INTERRUPTED)

@@ -115,12 +115,17 @@ class PartsDraft:
     def texts(self) -> PartTexts:
         """Return the texts to store."""
         lists = list(self._indexes)
-        side_count = 1 + max((side["headers"] for side in self.sides), default=-1)
+        side_count = 0
+        for side in self.sides:
+            side_count = max(side_count, side["headers"] + 1)
         of_sides = b",".join(lists[:side_count])
         of_steps = b",".join(lists[side_count:])
         # Nearly every request is sent once: its text stays as short as before there were attempts.
-        attempts = b',"attempts":%b' % database_json(self.attempts) if self.attempts else b""
-        steps = b'{"headers":[%b],"steps":%b%b}' % (of_steps, database_json(self.steps), attempts)
+        attempts = b""
+        if self.attempts:
+            attempts = b',"attempts":%b' % database_json(self.attempts)
+        objects = database_json(self.steps)
+        steps = b'{"headers":[%b],"steps":%b%b}' % (of_steps, objects, attempts)
         headers = b"[%b]" % of_sides
         sides = database_json(self.sides)
         return PartTexts(headers.decode(), sides.decode(), steps.decode())

@@ -55,7 +55,9 @@ def pack_onto(
     if matching is not None and matching.base is not base.data:
         matching = None
     encoding, blob = pack_against(data, base.data, matching)
-    if 2 * len(blob) > _estimated_alone_bytes(base.packed, len(data)):
+    alone_bytes = _estimated_alone_bytes(base.packed, len(data))
+    # A body that hardly profits would only lengthen the chain.
+    if 2 * len(blob) > alone_bytes:
         return None
     return PackedBody(digest, encoding, len(data), blob, base.packed)
 

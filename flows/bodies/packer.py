@@ -121,7 +121,8 @@ class Packer:
         """Keep the predecessor that is also the chain's base: one comparison then does for both."""
         base = predecessor.stored.packed.base
         is_on_chain = base is not None and base is self.chains.base(chain)
-        if not is_on_chain or self.predecessors.get(chain) is None:
+        has_predecessor = self.predecessors.get(chain) is not None
+        if not (is_on_chain and has_predecessor):
             self.predecessors.put(chain, predecessor)
 
     def _forget_outdated(self) -> None:

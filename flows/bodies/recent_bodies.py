@@ -142,5 +142,7 @@ def _key(data: bytes, content_encoding: str) -> Hashable:
 def _held_bytes(came: bytes, stored: StoredBody) -> int:
     """Estimate the memory of an entry; a body without secrets is the object that came."""
     redacted = stored.body.data
-    came_bytes = 0 if redacted is came else len(came)
-    return len(redacted) + came_bytes + len(stored.packed.blob)
+    held_bytes = len(redacted) + len(stored.packed.blob)
+    if redacted is not came:
+        held_bytes += len(came)
+    return held_bytes

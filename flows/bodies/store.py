@@ -55,10 +55,11 @@ def load_body(digest: str) -> bytes:
 
 def load_bodies(digests: Iterable[str]) -> dict[str, bytes]:
     """Return bodies by digest; those no longer stored are left out."""
-    wanted = sorted({digest for digest in digests if digest})
+    wanted = sorted(set(digests) - {""})
     found: dict[str, bytes] = {}
     for start in range(0, len(wanted), _FETCH_ROWS):
-        found |= _load(wanted[start : start + _FETCH_ROWS])
+        chunk = wanted[start : start + _FETCH_ROWS]
+        found |= _load(chunk)
     return found
 
 

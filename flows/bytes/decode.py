@@ -124,7 +124,9 @@ def _is_zlib(data: bytes) -> bool:
     """Check the two bytes of a zlib header: method 8, and a multiple of 31 (RFC 1950)."""
     if len(data) < 2:
         return False
-    return data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+    method = data[0] & 0x0F
+    header = int.from_bytes(data[:2], "big")
+    return method == 8 and header % 31 == 0
 
 
 def _inflate(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:

@@ -27,9 +27,10 @@ def encode(
     """Return what `decode` needs besides `base` to restore `data`."""
     pieces: list[bytes] = []
     for start in range(0, len(data), segment_bytes):
+        segment = data[start : start + segment_bytes]
         dictionary = _dictionary(start, len(data), base, segment_bytes, slack_bytes)
         packer = zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary, write_dict_id=False)
-        frame = packer.compress(data[start : start + segment_bytes])
+        frame = packer.compress(segment)
         pieces.append(_LENGTH.pack(len(frame)))
         pieces.append(frame)
     return b"".join(pieces)
@@ -73,4 +74,5 @@ def _dictionary(
     removed = min(max(-grown_bytes, 0), segment_bytes)
     first = max(0, start - inserted - slack_bytes)
     end = start + segment_bytes + removed + slack_bytes
-    return zstandard.ZstdCompressionDict(base[first:end], dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    region = base[first:end]
+    return zstandard.ZstdCompressionDict(region, dict_type=zstandard.DICT_TYPE_RAWCONTENT)

@@ -37,12 +37,15 @@ def resumable_digest(data: bytes, earlier: Digest | None = None, same_bytes: int
     """Return the digest of `data`, whose first `same_bytes` bytes `earlier` has hashed already."""
     states: list[Any] = []
     if earlier is not None:
-        states += earlier.states[: same_bytes // STEP_BYTES]
+        # States behind the first difference belong to other bytes.
+        same_steps = same_bytes // STEP_BYTES
+        states += earlier.states[:same_steps]
     state = states[-1].copy() if states else hashlib.blake2b(digest_size=32)
     view = memoryview(data)
     position = len(states) * STEP_BYTES
     while len(data) - position >= STEP_BYTES:
-        state.update(view[position : position + STEP_BYTES])
+        step = view[position : position + STEP_BYTES]
+        state.update(step)
         states.append(state.copy())
         position += STEP_BYTES
     state.update(view[position:])

@@ -87,8 +87,11 @@ class Matching:
         back = Block(self.data_bytes, len(self.base), 0)
         found: list[tuple[int, int]] = []
         for before, after in pairwise((front, *self.blocks, back)):
-            are_real = before.size and after.size
-            if are_real or before.end != after.start or before.base_end != after.base_start:
+            # The two ends of the body are no blocks: nothing meets there.
+            are_blocks = before.size > 0 and after.size > 0
+            is_new = before.end != after.start
+            is_removed = before.base_end != after.base_start
+            if are_blocks or is_new or is_removed:
                 found.append((before.end, after.start))
         return found
 
@@ -96,15 +99,20 @@ class Matching:
 def match_bodies(data: bytes, base: bytes) -> Matching:
     """Return what `data` and `base` share, blocks of `MIN_BLOCK_BYTES` or more."""
     view = memoryview(base)
-    shorter_bytes = min(len(data), len(base))
-    front = Block(0, 0, _equal_ahead(data, 0, view, 0, shorter_bytes))
+    data_bytes = len(data)
+    base_bytes = len(base)
+    shorter_bytes = min(data_bytes, base_bytes)
+    front_bytes = _equal_ahead(data, 0, view, 0, shorter_bytes)
+    front = Block(0, 0, front_bytes)
     # The two must not overlap in the shorter body.
-    back_limit = shorter_bytes - front.size
-    back_bytes = _equal_behind(data, len(data), view, len(base), back_limit)
-    back = Block(len(data) - back_bytes, len(base) - back_bytes, back_bytes)
-    found = (front, *_probed_blocks(data, base, front, back), back)
-    kept = tuple(block for block in found if block.size >= MIN_BLOCK_BYTES)
-    return Matching(base, len(data), kept)
+    back_limit = shorter_bytes - front_bytes
+    back_bytes = _equal_behind(data, data_bytes, view, base_bytes, back_limit)
+    back = Block(data_bytes - back_bytes, base_bytes - back_bytes, back_bytes)
+    blocks: list[Block] = []
+    for block in (front, *_probed_blocks(data, base, front, back), back):
+        if block.size >= MIN_BLOCK_BYTES:
+            blocks.append(block)
+    return Matching(base, data_bytes, tuple(blocks))
 
 
 def common_prefix(data: bytes, base: bytes) -> int:
@@ -152,7 +160,8 @@ def _equal_ahead(data: bytes, start: int, base: memoryview, base_start: int, lim
     """Return how many bytes from here on are equal, at most `limit`."""
 
     def is_equal(near: int, far: int) -> bool:
-        return data.startswith(base[base_start + near : base_start + far], start + near)
+        expected = base[base_start + near : base_start + far]
+        return data.startswith(expected, start + near)
 
     return _longest_equal(is_equal, limit)
 
@@ -161,7 +170,8 @@ def _equal_behind(data: bytes, end: int, base: memoryview, base_end: int, limit:
     """Return how many bytes up to here are equal, at most `limit`."""
 
     def is_equal(near: int, far: int) -> bool:
-        return data.startswith(base[base_end - far : base_end - near], end - far)
+        expected = base[base_end - far : base_end - near]
+        return data.startswith(expected, end - far)
 
     return _longest_equal(is_equal, limit)
 

@@ -6,6 +6,7 @@ Only logged-in staff from our own origin may connect; others are refused before 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from flows.display.safe_text import printable
 from flows.live import bus
+from flows.live.bus import Segment
 from flows.live.catch_up import segments_of
 from flows.reading.answer_text import AnswerReader, Piece, joined
 
@@ -111,7 +113,8 @@ class FlowConsumer(ConsoleConsumer):
 
     async def flow_state(self, message: dict[str, Any]) -> None:
         """Report that the flow changed or ended."""
-        await self.send_message(type="state", phase=message["phase"], state=message["row"]["state"])
+        state = message["row"]["state"]
+        await self.send_message(type="state", phase=message["phase"], state=state)
 
     async def _catch_up(self) -> None:
         """Read everything that the proxy keeps of the response.
@@ -120,10 +123,11 @@ class FlowConsumer(ConsoleConsumer):
         """
         flow_id = self.scope["url_route"]["kwargs"]["flow_id"]
         segments = await segments_of(self.channel_layer, flow_id)
-        if segments is None or (segments and segments[-1][0] < self.position):
+        if segments is None or _end_of(segments, self.position) < self.position:
             self.reader = None
             await self.send_message(type="gap", position=self.position)
             return
+        # From the beginning: events and text cannot be read from the middle.
         self.reader = AnswerReader("identity")
         pieces: list[Piece] = []
         start = self.position
@@ -140,3 +144,11 @@ class FlowConsumer(ConsoleConsumer):
             return
         shown = [(kind, printable(text)) for kind, text in joined(pieces)]
         await self.send_message(type="text", offset=start, next=after, pieces=shown)
+
+
+def _end_of(segments: Sequence[Segment], default: int) -> int:
+    """Return the wire offset behind the segments; `default` when there are none."""
+    if not segments:
+        return default
+    end, _ = segments[-1]
+    return end

@@ -65,6 +65,7 @@ class SecretSet:
 
         There is no such result for small bodies and those with too many landmarks or fields.
         """
+        # A result for another set says nothing about these secrets.
         if earlier is None or earlier.result.set_number != self.number:
             found = self._first_step(data)
         else:
@@ -93,6 +94,9 @@ class SecretSet:
         return SearchResult(self.number, data, landmarks, fields)
 
     def _is_reusable(self, found: SearchResult) -> bool:
-        if len(found.data) < self.reuse_from_bytes or len(found.fields) > _MAX_FIELDS:
+        if len(found.data) < self.reuse_from_bytes:
             return False
+        if len(found.fields) > _MAX_FIELDS:
+            return False
+        # `find_landmarks` stops one beyond the limit: the sequence is not complete.
         return all(len(positions) <= MAX_LANDMARKS for positions in found.landmarks)

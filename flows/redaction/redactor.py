@@ -193,7 +193,8 @@ class Redactor:
         """Return one header's value without secrets."""
         memo = self._memo.at(self.version)
         redacted = self._redact_header(name.lower(), value)
-        return memo.keep(memo.headers, (name, value), redacted, len(name) + len(value))
+        chars = len(name) + len(value)
+        return memo.keep(memo.headers, (name, value), redacted, chars)
 
     def body(
         self, value: bytes, content_encoding: str = "", earlier: EarlierSearch | None = None
@@ -212,11 +213,12 @@ class Redactor:
     def learn(self, headers: Headers) -> None:
         """Remember the credentials in `headers`: an echo of them is then found by value."""
         memo = self._memo.at(self.version)
-        for name, value in headers:
-            found = memo.credentials.get((name, value))
+        for line in headers:
+            found = memo.credentials.get(line)
             if found is None:
+                name, value = line
                 found = _credentials(name.lower(), value)
-                memo.keep(memo.credentials, (name, value), found, len(name) + len(value))
+                memo.keep(memo.credentials, line, found, len(name) + len(value))
             for credential in found:
                 self._remember(credential)
 

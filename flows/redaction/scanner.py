@@ -98,9 +98,10 @@ class Form:
     @property
     def min_fragment_bytes(self) -> int:
         """Size from which a fragment counts; a form with a short private part counts complete."""
+        size = len(self.data)
         fragment = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
-        private_bytes = len(self.data) - self.private_from
-        return fragment if private_bytes >= fragment else len(self.data)
+        private_bytes = size - self.private_from
+        return fragment if private_bytes >= fragment else size
 
     @property
     def _counts_complete(self) -> bool:
@@ -149,18 +150,19 @@ class Form:
     def extend(self, data: bytes, position: int, offset: int) -> tuple[int, int]:
         """Return start and end of the longest fragment, where data[position:] has form[offset:]."""
         form = self.data
-        start = position - offset
-        if start >= 0 and data.startswith(form, start):
-            return start, start + len(form)
-        left = 0
-        left_limit = min(offset, position)
-        while left < left_limit and data[position - left - 1] == form[offset - left - 1]:
-            left += 1
-        right = 0
-        right_limit = min(len(form) - offset, len(data) - position)
-        while right < right_limit and data[position + right] == form[offset + right]:
-            right += 1
-        return position - left, position + right
+        # Mostly the secret is complete.
+        complete_start = position - offset
+        if complete_start >= 0 and data.startswith(form, complete_start):
+            return complete_start, complete_start + len(form)
+        start = position
+        first = max(0, complete_start)
+        while start > first and data[start - 1] == form[start - 1 - complete_start]:
+            start -= 1
+        end = position
+        last = min(complete_start + len(form), len(data))
+        while end < last and data[end] == form[end - complete_start]:
+            end += 1
+        return start, end
 
 
 class Scanner:
@@ -481,10 +483,12 @@ def _base64(text: str, prefix: str, shift: int) -> tuple[bytes, int]:
     Characters that also hold bits of the bytes before and behind are left out: "key" behind one
     byte is "??tleQ==", where "?" and "Q" depend on neighbours → "tle".
     """
-    data = b"\0" * shift + _plain(text)
-    skipped = math.ceil(shift * 8 / 6)
-    complete = len(data) * 8 // 6
-    encoded = base64.b64encode(data)[skipped:complete]
-    private_bits = (shift + len(prefix.encode())) * 8
-    private_from = max(0, math.ceil(private_bits / 6) - skipped)
-    return encoded, private_from
+    before = b"\0" * shift
+    data = before + _plain(text)
+    # A character holds six bits: those at both ends hold bits of neighbours too.
+    first = math.ceil(shift * 8 / 6)
+    last = len(data) * 8 // 6
+    encoded = base64.b64encode(data)[first:last]
+    public_bytes = shift + len(prefix.encode())
+    private_character = math.ceil(public_bytes * 8 / 6)
+    return encoded, max(0, private_character - first)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from threading import Condition
 from typing import NamedTuple
 
-from flows.record import FlowRecord
+from flows.record import FlowRecord, HookStep
 
 _RECORD_BYTES = 4096
 """Estimated memory of a record without its bodies."""
@@ -102,9 +102,9 @@ class Backlog:
         """
         with self._changed:
             self._batch = batch
-            self._changed.wait_for(lambda: self._waiting or self.closed, idle_s)
+            self._changed.wait_for(self._has_record, idle_s)
             if self._waiting and not self.closed:
-                self._changed.wait_for(lambda: len(self._waiting) >= batch or self.closed, window_s)
+                self._changed.wait_for(self._has_batch, window_s)
 
     def count_taken(self, records: int, size_bytes: int) -> None:
         """Report how much of what was taken is still in memory."""
@@ -121,12 +121,21 @@ class Backlog:
     def held(self) -> Held:
         """Return what is held in memory."""
         with self._changed:
-            oldest = next(iter(self._waiting.values()), None)
+            waiting_since: float | None = None
+            for oldest in self._waiting.values():
+                waiting_since = oldest.waiting_since
+                break
             return Held(
                 records=self._taken_records + len(self._waiting),
                 size_bytes=self._taken_bytes + self._waiting_bytes,
-                waiting_since=oldest.waiting_since if oldest else None,
+                waiting_since=waiting_since,
             )
+
+    def _has_record(self) -> bool:
+        return self.closed or bool(self._waiting)
+
+    def _has_batch(self) -> bool:
+        return self.closed or len(self._waiting) >= self._batch
 
     def _make_slot(self, record: FlowRecord) -> bool:
         """Find a slot for a new flow, if need be that of a running one."""
@@ -156,6 +165,8 @@ def record_bytes(record: FlowRecord) -> int:
 
 def without_bodies(record: FlowRecord) -> FlowRecord:
     """Return the record with its headers alone."""
-    sides = tuple(replace(side, body=None) for side in record.sides)
-    hooks = tuple(replace(step, body_before=None, body_after=None) for step in record.hooks)
-    return replace(record, sides=sides, hooks=hooks, messages=())
+    sides = [replace(side, body=None) for side in record.sides]
+    hooks: list[HookStep] = []
+    for step in record.hooks:
+        hooks.append(replace(step, body_before=None, body_after=None))
+    return replace(record, sides=tuple(sides), hooks=tuple(hooks), messages=())

@@ -36,7 +36,8 @@ def write_batch(batch: Sequence[FlowRows]) -> None:
         bodies |= rows.bodies
     with transaction.atomic():
         lock_bodies()
-        stored_ids = _stored_ids([flow.pk for flow in flows])
+        ids = [flow.pk for flow in flows]
+        stored_ids = _stored_ids(ids)
         _store_bodies(bodies)
         # Before the flows: it takes away what their older state had counted.
         _roll_up(flows, stored_ids)
@@ -52,9 +53,11 @@ def _stored_ids(ids: list[str]) -> set[str]:
     Short flows mostly are not, and then nothing of theirs is looked up.
     """
     placeholders = ", ".join(["%s"] * len(ids))
+    query = f"SELECT id FROM flows_flow WHERE id IN ({placeholders})"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id FROM flows_flow WHERE id IN ({placeholders})", ids)  # noqa: S608
-        return {row[0] for row in cursor.fetchall()}
+        cursor.execute(query, ids)
+        rows = cursor.fetchall()
+    return {row[0] for row in rows}
 
 
 def _store_bodies(bodies: dict[str, PackedBody]) -> None:

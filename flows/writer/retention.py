@@ -133,7 +133,8 @@ def delete_unreferenced(digests: Iterable[str]) -> int:
 def _unreferenced(digests: Sequence[str]) -> dict[str, str | None]:
     """Return those of the bodies that nothing refers to, with their bases."""
     bodies = FlowBody.objects.filter(digest__in=digests)
-    for model, column in (*_BODY_COLUMNS, (FlowBody, "base")):
+    referring = (*_BODY_COLUMNS, (FlowBody, "base"))
+    for model, column in referring:
         references = model._default_manager.filter(**{column: OuterRef("digest")})
         bodies = bodies.filter(~Exists(references))
     return dict(bodies.values_list("digest", "base_id"))

@@ -99,14 +99,21 @@ def _model(flow: Flow) -> str:
 
 
 def _key(flow: Flow) -> _Key:
-    day = flow.started_at.astimezone(UTC).date()
-    provider = (flow.provider or flow.host)[:64]
-    return _Key(day, provider, _model(flow), flow.session_id)
+    started_at = flow.started_at.astimezone(UTC)
+    provider = flow.provider or flow.host
+    return _Key(
+        day=started_at.date(),
+        provider=provider[:64],
+        model=_model(flow),
+        session_id=flow.session_id,
+    )
 
 
 def _contribution(flow: Flow) -> Sums:
     is_metered = flow.input_tokens is not None or flow.output_tokens is not None
-    is_failed = flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
+    is_failed = flow.state == Flow.State.ERROR
+    if flow.status_code is not None and flow.status_code >= 400:
+        is_failed = True
     sums: Sums = {
         "requests": 1,
         "failed": int(is_failed),
@@ -146,10 +153,13 @@ def _statement() -> str:
         f"{name} = COALESCE({table}.{name} + EXCLUDED.{name}, {table}.{name}, EXCLUDED.{name})"
         for name in _SUMS
     ]
+    names = ", ".join(columns)
     placeholders = ", ".join(["%s"] * len(columns))
+    key = ", ".join(_Key._fields)
+    changes = ", ".join(assignments)
     return (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({placeholders}) "  # noqa: S608
-        f"ON CONFLICT ({', '.join(_Key._fields)}) DO UPDATE SET {', '.join(assignments)}"
+        f"INSERT INTO {table} ({names}) VALUES ({placeholders}) "  # noqa: S608
+        f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
     )
 
 
@@ -163,7 +173,7 @@ def _adapted(name: str, number: int | Decimal | None) -> Any:
 
 def _correct(key: _Key, sums: Sums) -> None:
     """Add to one row where a sum shrinks: a flow that another row had counted before."""
-    row = key._asdict()
+    row: dict[str, Any] = key._asdict()
     grown: dict[str, Any] = {}
     for name, number in sums.items():
         known = Coalesce(F(name), Value(0), output_field=_column(name))

@@ -64,11 +64,13 @@ class FlowRows:
     @property
     def held_bytes(self) -> int:
         """Estimated memory of the rows."""
-        rows_bytes = (2 + len(self.messages)) * _ROW_BYTES
-        parts = self.parts
-        texts_bytes = len(parts.headers) + len(parts.sides) + len(parts.steps)
-        bodies_bytes = sum(len(body.blob) for body in self.bodies.values())
-        return rows_bytes + texts_bytes + bodies_bytes
+        row_count = 2 + len(self.messages)
+        held_bytes = row_count * _ROW_BYTES
+        for text in (self.parts.headers, self.parts.sides, self.parts.steps):
+            held_bytes += len(text)
+        for body in self.bodies.values():
+            held_bytes += len(body.blob)
+        return held_bytes
 
 
 @dataclass(slots=True)
