@@ -1,7 +1,15 @@
-"""What changed between two requests: headers, JSON by structure, text by line. Pure.
+"""Differences of two requests: headers, JSON by structure, text by line. Pure.
 
 JSON arrays are compared by identity where their elements have one (tools by name, blocks by id),
 otherwise by longest common run, so that one inserted message is one change and not a hundred.
+Example:
+
+    before  {"model": "opus", "messages": [a, b], "tools": [{"name": "ls"}, {"name": "cat"}]}
+    after   {"model": "haiku", "messages": [a, x, b], "tools": [{"name": "cat"}, {"name": "ls"}]}
+
+    model        changed  "opus" → "haiku"
+    messages[1]  added    x
+    tools        moved    ls, cat → cat, ls
 """
 
 from __future__ import annotations
@@ -10,12 +18,13 @@ import json
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 Change = Literal["same", "added", "removed", "changed", "moved"]
 MAX_TEXT_LINES: Final = 20_000
 MAX_ARRAY_ITEMS: Final = 5_000
 _MISSING: Final = object()
+_IDENTITY_KEYS: Final = ("id", "tool_use_id", "call_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,7 @@ class HeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class JsonChange:
-    """One place where two documents differ.
+    """One address at which two documents differ.
 
     `path` is written like `messages[2].content[0].text`.
     """
@@ -52,70 +61,80 @@ class TextLine:
 Header = Sequence[str]
 
 
+class _Line(NamedTuple):
+    """A header line; lines match if key and value are equal."""
+
+    key: str
+    value: str
+    name: str
+
+    @property
+    def content(self) -> tuple[str, str]:
+        return self.key, self.value
+
+
 def header_diff(before: Sequence[Header], after: Sequence[Header]) -> list[HeaderChange]:
-    """Header lines side by side in the order of `after`, removed ones where they stood.
+    """Put header lines side by side in the order of `after`, removed ones where they stood.
 
-    Names compare without case.
+    Names compare without case. Example: `a: 1, b: 2` → `b: 2, a: 9` gives "same" for b and
+    "changed" for a.
     """
-    old, new = [_Line(h) for h in before], [_Line(h) for h in after]
-    rows: list[HeaderChange] = []
-    gone: dict[str, list[_Line]] = {}
+    old = [_line(header) for header in before]
+    new = [_line(header) for header in after]
     matcher = SequenceMatcher(
-        a=[(o.key, o.value) for o in old], b=[(n.key, n.value) for n in new], autojunk=False
+        a=[line.content for line in old], b=[line.content for line in new], autojunk=False
     )
-    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+    rows: list[HeaderChange] = []
+    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        old_lines = old[old_start:old_end]
+        new_lines = new[new_start:new_end]
         if tag == "equal":
-            pairs = zip(old[a1:a2], new[b1:b2], strict=True)
-            rows += [HeaderChange("same", n.name, o.value, n.value) for o, n in pairs]
+            for was, now in zip(old_lines, new_lines, strict=True):
+                rows.append(HeaderChange("same", now.name, was.value, now.value))
             continue
-        rows += [HeaderChange("removed", o.name, o.value, None) for o in old[a1:a2]]
-        rows += [HeaderChange("added", n.name, None, n.value) for n in new[b1:b2]]
-    for row in rows:
-        if row.kind == "removed":
-            gone.setdefault(row.name.lower(), []).append(_Line((row.name, row.before or "")))
-    return _join_changed(rows, gone)
+        for was in old_lines:
+            rows.append(HeaderChange("removed", was.name, was.value, None))
+        for now in new_lines:
+            rows.append(HeaderChange("added", now.name, None, now.value))
+    return _join_changed(rows)
 
 
-def _join_changed(rows: list[HeaderChange], gone: dict[str, list[_Line]]) -> list[HeaderChange]:
-    """A removed and an added line of one name are one changed (or only moved) line, where the added
-    one stands.
+def _line(header: Header) -> _Line:
+    name, value = header[0], header[1]
+    return _Line(name.lower(), value, name)
+
+
+def _join_changed(rows: list[HeaderChange]) -> list[HeaderChange]:
+    """Make one row of a removed and an added line of one name, where the added one stands.
+
+    Example: removed `a: 1`, added `a: 2` → changed `a: 1` → `a: 2`; with equal values it moved.
     """
-    taken: list[tuple[str, str]] = []
-    joined: list[HeaderChange] = []
-    for row in rows:
-        waiting = gone.get(row.name.lower()) if row.kind == "added" else None
-        if not waiting:
-            joined.append(row)
+    removed_by_name: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if row.kind == "removed":
+            removed_by_name.setdefault(row.name.lower(), []).append(index)
+
+    joined_indexes: set[int] = set()
+    joined: dict[int, HeaderChange] = {}
+    for index, row in enumerate(rows):
+        if row.kind != "added":
             continue
-        old = waiting.pop(0)
-        taken.append((old.name, old.value))
-        kind: Change = "moved" if old.value == row.after else "changed"
-        joined.append(HeaderChange(kind, row.name, old.value, row.after))
-    return [
-        row
-        for row in joined
-        if not (row.kind == "removed" and _take(taken, (row.name, row.before or "")))
-    ]
-
-
-def _take(taken: list[tuple[str, str]], line: tuple[str, str]) -> bool:
-    if line in taken:
-        taken.remove(line)
-        return True
-    return False
-
-
-class _Line:
-    __slots__ = ("key", "name", "value")
-
-    def __init__(self, header: Header) -> None:
-        self.name, self.value = header[0], header[1]
-        self.key = self.name.lower()
+        waiting = removed_by_name.get(row.name.lower())
+        if not waiting:
+            continue
+        # In order: of three cookies each one is compared with the one at its own position.
+        removed_index = waiting.pop(0)
+        joined_indexes.add(removed_index)
+        before = rows[removed_index].before
+        kind: Change = "moved" if before == row.after else "changed"
+        joined[index] = HeaderChange(kind, row.name, before, row.after)
+    return [joined.get(index, row) for index, row in enumerate(rows) if index not in joined_indexes]
 
 
 def json_diff(before: Any, after: Any) -> list[JsonChange]:
-    """Every place where two parsed documents differ; the order of keys in an object does not
-    count.
+    """Return every address at which two parsed documents differ.
+
+    The order of keys in an object does not count.
     """
     return list(_compare(before, after, ""))
 
@@ -126,98 +145,132 @@ def _compare(before: Any, after: Any, path: str) -> Iterator[JsonChange]:
     elif after is _MISSING:
         yield JsonChange("removed", path, before=before)
     elif isinstance(before, dict) and isinstance(after, dict):
-        for key in [*before, *(key for key in after if key not in before)]:
-            child = f"{path}.{key}" if path else str(key)
-            yield from _compare(before.get(key, _MISSING), after.get(key, _MISSING), child)
+        yield from _compare_objects(before, after, path)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _compare_arrays(before, after, path)
+    # 1, 1.0 and true are equal in Python, and different in JSON.
     elif before != after or type(before) is not type(after):
         yield JsonChange("changed", path, before, after)
 
 
+def _compare_objects(
+    before: dict[str, Any], after: dict[str, Any], path: str
+) -> Iterator[JsonChange]:
+    added = [key for key in after if key not in before]
+    for key in [*before, *added]:
+        child_path = f"{path}.{key}" if path else str(key)
+        old_value = before.get(key, _MISSING)
+        new_value = after.get(key, _MISSING)
+        yield from _compare(old_value, new_value, child_path)
+
+
 def _compare_arrays(before: list[Any], after: list[Any], path: str) -> Iterator[JsonChange]:
-    old_ids, new_ids = _identities(before), _identities(after)
-    if old_ids and new_ids:
-        yield from _compare_by_identity(before, after, old_ids, new_ids, path)
+    old_indexes = _indexes_by_identity(before)
+    new_indexes = _indexes_by_identity(after)
+    if old_indexes and new_indexes:
+        old_items = {identity: before[index] for identity, index in old_indexes.items()}
+        new_items = {identity: after[index] for identity, index in new_indexes.items()}
+        yield from _compare_by_identity(old_items, new_items, path)
+    # The search for common runs is quadratic.
     elif max(len(before), len(after)) > MAX_ARRAY_ITEMS:
-        yield from _compare_in_place(before, after, 0, 0, path)
+        yield from _compare_in_order(before, after, 0, 0, path)
     else:
         yield from _compare_runs(before, after, path)
 
 
-def _identities(items: list[Any]) -> dict[str, int]:
-    """What each element calls itself → its place; empty unless all elements have a name of their
-    own.
+def _indexes_by_identity(items: list[Any]) -> dict[str, int]:
+    """Return the index of each element by its identity.
+
+    Empty unless all elements have an identity of their own. Example: `[{"name": "ls"}]` →
+    `{"name=ls": 0}`.
     """
-    places: dict[str, int] = {}
-    for place, item in enumerate(items):
-        name = _identity(item)
-        if name is None or name in places:
+    indexes: dict[str, int] = {}
+    for index, item in enumerate(items):
+        identity = _identity(item)
+        if identity is None or identity in indexes:
             return {}
-        places[name] = place
-    return places
+        indexes[identity] = index
+    return indexes
 
 
 def _identity(item: Any) -> str | None:
+    # Messages are compared by their order; their ids differ from request to request.
     if not isinstance(item, dict) or "role" in item:
         return None
+    name = item.get("name")
+    if isinstance(name, str):
+        return f"name={name}"
+    # Chat Completions nests the name of a tool one level deeper.
     function = item.get("function")
-    for holder, key in (
-        (item, "name"),
-        (function, "name"),
-        (item, "id"),
-        (item, "tool_use_id"),
-        (item, "call_id"),
-    ):
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            return f"{key}={holder[key]}"
+    function_name = function.get("name") if isinstance(function, dict) else None
+    if isinstance(function_name, str):
+        return f"name={function_name}"
+    for key in _IDENTITY_KEYS:
+        if isinstance(item.get(key), str):
+            return f"{key}={item[key]}"
     return None
 
 
 def _compare_by_identity(
-    before: list[Any], after: list[Any], old: dict[str, int], new: dict[str, int], path: str
+    old: dict[str, Any], new: dict[str, Any], path: str
 ) -> Iterator[JsonChange]:
-    for name in [*old, *(name for name in new if name not in old)]:
-        child = f"{path}[{name}]"
-        a = before[old[name]] if name in old else _MISSING
-        b = after[new[name]] if name in new else _MISSING
-        yield from _compare(a, b, child)
-    kept = [name for name in old if name in new]
-    if kept != [name for name in new if name in old]:
-        yield JsonChange("moved", path, [*kept], [name for name in new if name in old])
+    added = [identity for identity in new if identity not in old]
+    for identity in [*old, *added]:
+        old_item = old.get(identity, _MISSING)
+        new_item = new.get(identity, _MISSING)
+        yield from _compare(old_item, new_item, f"{path}[{identity}]")
+
+    old_order = [identity for identity in old if identity in new]
+    new_order = [identity for identity in new if identity in old]
+    if old_order != new_order:
+        yield JsonChange("moved", path, old_order, new_order)
 
 
 def _compare_runs(before: list[Any], after: list[Any], path: str) -> Iterator[JsonChange]:
-    matcher = SequenceMatcher(
-        a=[_key(i) for i in before], b=[_key(i) for i in after], autojunk=False
-    )
-    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+    """Compare what lies between the longest common runs.
+
+    Example: `[a, b, c]` → `[a, x, b, c]` has the runs `[a]` and `[b, c]`, so x at index 1 is added.
+    """
+    old_keys = [_key(item) for item in before]
+    new_keys = [_key(item) for item in after]
+    matcher = SequenceMatcher(a=old_keys, b=new_keys, autojunk=False)
+    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
         if tag != "equal":
-            yield from _compare_in_place(before[a1:a2], after[b1:b2], a1, b1, path)
+            old_items = before[old_start:old_end]
+            new_items = after[new_start:new_end]
+            yield from _compare_in_order(old_items, new_items, old_start, new_start, path)
 
 
-def _compare_in_place(
-    before: list[Any], after: list[Any], a1: int, b1: int, path: str
+def _compare_in_order(
+    before: list[Any], after: list[Any], old_start: int, new_start: int, path: str
 ) -> Iterator[JsonChange]:
-    for at in range(max(len(before), len(after))):
-        a = before[at] if at < len(before) else _MISSING
-        b = after[at] if at < len(after) else _MISSING
-        place = a1 + at if b is _MISSING else b1 + at
-        yield from _compare(a, b, f"{path}[{place}]")
+    """Compare elements at equal positions; an address counts in the array that has the element."""
+    for offset in range(max(len(before), len(after))):
+        old_item = before[offset] if offset < len(before) else _MISSING
+        new_item = after[offset] if offset < len(after) else _MISSING
+        start = old_start if new_item is _MISSING else new_start
+        yield from _compare(old_item, new_item, f"{path}[{start + offset}]")
 
 
 def _key(value: Any) -> Hashable:
-    return (
-        json.dumps(value, sort_keys=True)
-        if isinstance(value, dict | list)
-        else (type(value).__name__, value)
-    )
+    if isinstance(value, dict | list):
+        return json.dumps(value, sort_keys=True)
+    return type(value).__name__, value
 
 
 def text_diff(before: str, after: str, *, context_lines: int = 3) -> list[TextLine]:
-    """A unified diff. Beyond `MAX_TEXT_LINES` only the first lines are compared."""
-    old, new = before.splitlines()[:MAX_TEXT_LINES], after.splitlines()[:MAX_TEXT_LINES]
-    lines: list[TextLine] = []
-    for line in list(unified_diff(old, new, n=context_lines, lineterm=""))[2:]:
-        lines.append(TextLine(line[:1], line if line.startswith("@") else line[1:]))
-    return lines
+    """Return a unified diff. Beyond `MAX_TEXT_LINES` only the first lines are compared.
+
+    Example: "a\\nb" → "a\\nc" gives `@@ -1,2 +1,2 @@`, ` a`, `-b`, `+c`.
+    """
+    old = before.splitlines()[:MAX_TEXT_LINES]
+    new = after.splitlines()[:MAX_TEXT_LINES]
+    diff = list(unified_diff(old, new, n=context_lines, lineterm=""))
+    # The first two lines name the files.
+    return [_text_line(line) for line in diff[2:]]
+
+
+def _text_line(line: str) -> TextLine:
+    if line.startswith("@"):
+        return TextLine("@", line)
+    return TextLine(line[:1], line[1:])

@@ -1,11 +1,12 @@
-"""Any two flows side by side: their requests as sent and as forwarded, and their answers."""
+"""Any two flows side by side: requests as sent, requests as forwarded, and responses."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from flows.bodies.complete_flow import CompleteFlow
+from flows.compare.compared_request import ComparedRequest
 from flows.compare.diff import JsonChange
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.display.units import plural
@@ -15,10 +16,10 @@ from flows.sides import FlowSide, header
 PARTS: Final = {
     "client": "As the clients sent them",
     "forwarded": "As they were forwarded",
-    "answer": "Answers",
+    "answer": "Responses",
 }
 OWN_HEADER: Final = "x-ccproxy-flow"
-"""The proxy's own: it names the flow, so it always differs."""
+"""The proxy's own header: it names the flow, so it always differs."""
 _SIDES: Final = {
     "client": ("client",),
     "forwarded": ("forwarded",),
@@ -28,7 +29,7 @@ _SIDES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One part of two flows compared; no `change` where one of them has no such part."""
+    """One part of two flows compared; no `change` if one of them has no such part."""
 
     part: str
     change: RequestChange | None
@@ -38,57 +39,50 @@ class Pair:
 def compare_flows(before: CompleteFlow, after: CompleteFlow, part: str) -> Pair:
     """Compare one part, a name of `PARTS`.
 
-    An answer that was streamed is compared by what it says.
+    A streamed response is compared by its readable text.
     """
-    sides = [flow.side(*_SIDES[part]) for flow in (before, after)]
-    old, new = sides
+    old = before.side(*_SIDES[part])
+    new = after.side(*_SIDES[part])
     if old is None or new is None:
         missing = "Neither flow has" if old is new else "One of the flows has"
-        return Pair(
-            part, None, f"{missing} {'an answer' if part == 'answer' else 'such a request'}."
-        )
-    lost = [
-        flow
-        for flow, side in zip((before, after), (old, new), strict=True)
-        if flow.stored(side) is None
-    ]
-    same = not lost and old.body_digest == new.body_digest
-    views = (
-        (None, None)
-        if same or lost
-        else _views(before, old, after, new, is_answer=part == "answer")
-    )
-    headers = (
-        [line for line in side.headers if line[0].lower() != OWN_HEADER] for side in (old, new)
-    )
-    change = compare_requests(
-        urls=(_line(old), _line(new)), headers=(next(headers), next(headers)), bodies=views
-    )
-    return Pair(
-        part, change, "Not both bodies are stored, so only heads are compared." if lost else ""
-    )
+        what = "a response" if part == "answer" else "such a request"
+        return Pair(part, None, f"{missing} {what}.")
+
+    old_request = ComparedRequest(_first_line(old), _compared_headers(old))
+    new_request = ComparedRequest(_first_line(new), _compared_headers(new))
+    if before.stored(old) is None or after.stored(new) is None:
+        note = "Not both bodies are stored, so only headers are compared."
+        return Pair(part, compare_requests(old_request, new_request), note)
+
+    # Equal digests are equal bodies, which need not be decoded.
+    if old.body_digest != new.body_digest:
+        old_body = _view(before, old)
+        new_body = _view(after, new)
+        if part == "answer" and "events" in (old_body.kind, new_body.kind):
+            old_body = _readable(old_body)
+            new_body = _readable(new_body)
+        if old_body.plain != new_body.plain:
+            old_request = replace(old_request, body=old_body)
+            new_request = replace(new_request, body=new_body)
+    return Pair(part, compare_requests(old_request, new_request))
 
 
-def _line(side: FlowSide) -> str:
+def _first_line(side: FlowSide) -> str:
     if side.status_code is not None:
         return f"{side.status_code} {side.reason}".strip()
     return f"{side.method} {side.url}"
 
 
-def _views(
-    before: CompleteFlow, old: FlowSide, after: CompleteFlow, new: FlowSide, *, is_answer: bool
-) -> tuple[BodyView | None, BodyView | None]:
-    views = [
-        body_view(side.side, flow.plain(side), header(side.headers, "content-type"))
-        for flow, side in ((before, old), (after, new))
-    ]
-    if is_answer and "events" in (views[0].kind, views[1].kind):
-        views = [_said(view) for view in views]
-    return (None, None) if views[0].plain == views[1].plain else (views[0], views[1])
+def _compared_headers(side: FlowSide) -> list[list[str]]:
+    return [line for line in side.headers if line[0].lower() != OWN_HEADER]
 
 
-def _said(view: BodyView) -> BodyView:
-    """The readable part of an answer as text; whatever cannot be read stays as it is."""
+def _view(flow: CompleteFlow, side: FlowSide) -> BodyView:
+    return body_view(side.side, flow.plain(side), header(side.headers, "content-type"))
+
+
+def _readable(view: BodyView) -> BodyView:
+    """Return the readable part of a response as text; an unreadable one stays unchanged."""
     pieces = view.answer()
     if not pieces:
         return view
@@ -97,52 +91,52 @@ def _said(view: BodyView) -> BodyView:
 
 
 def in_words(pair: Pair) -> str:
-    """How much differs, in a few words."""
+    """Describe the differences in a few words: "different in 1 header, 3 places of the body"."""
     change = pair.change
     if change is None:
         return pair.note
     if change.nothing:
         return "the same"
-    places = len(change.body) + change.cut
-    lines = sum(line.sign in "+-" for line in change.body_lines)
-    words = [plural(len(change.headers), "header")] if change.headers else []
-    words += [f"{plural(places, 'place')} of the body"] if places else []
-    words += (
-        [f"{plural(lines, 'line')} of the body"]
-        if lines
-        else ["the body"]
-        if change.body_note and not places
-        else []
-    )
-    return f"different in {', '.join([*(['the first line'] if change.urls else []), *words])}"
+    words = []
+    if change.urls:
+        words.append("the first line")
+    if change.headers:
+        words.append(plural(len(change.headers), "header"))
+    changed_places = len(change.body) + change.cut
+    changed_lines = [line for line in change.body_lines if line.sign in "+-"]
+    if changed_places:
+        words.append(f"{plural(changed_places, 'place')} of the body")
+    if changed_lines:
+        words.append(f"{plural(len(changed_lines), 'line')} of the body")
+    elif change.body_note and not changed_places:
+        words.append("the body")
+    return f"different in {', '.join(words)}"
 
 
 def pair_json(before: CompleteFlow, after: CompleteFlow) -> dict[str, Any]:
-    """All parts for programs."""
-    parts = {}
-    for part in PARTS:
-        pair = compare_flows(before, after, part)
-        parts[part] = {
-            "note": pair.note,
-            "identical": None,
-            **(_change_json(pair.change) if pair.change else {}),
-        }
+    """Return all parts for programs."""
+    parts = {part: _part_json(compare_flows(before, after, part)) for part in PARTS}
     return {"from": before.flow.pk, "to": after.flow.pk, "parts": parts}
 
 
-def _change_json(change: RequestChange) -> dict[str, Any]:
+def _part_json(pair: Pair) -> dict[str, Any]:
+    change = pair.change
+    if change is None:
+        return {"note": pair.note, "identical": None}
     return {
+        "note": pair.note,
         "identical": change.nothing,
-        "first_line": list(change.urls) if change.urls else None,
+        "first_line": change.urls,
         "headers": [asdict(line) for line in change.headers],
-        "body": [_place(item.change) for item in change.body],
+        "body": [_body_json(item.change) for item in change.body],
         "body_lines": [line.sign + line.text for line in change.body_lines],
         "body_note": change.body_note,
         "left_out": change.cut,
     }
 
 
-def _place(change: JsonChange) -> dict[str, Any]:
+def _body_json(change: JsonChange) -> dict[str, Any]:
+    # Not asdict, which would copy the values: they may be as large as the body.
     return {
         "kind": change.kind,
         "path": change.path,

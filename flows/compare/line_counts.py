@@ -1,77 +1,103 @@
-"""How many lines a change adds and takes away, as a unified diff of the pretty-printed request
-would show it. Pure.
-"""
+"""Counts of added and removed lines, as in a unified diff of the pretty-printed request. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
-from flows.compare.diff import Header, header_diff, json_diff, text_diff
+from flows.compare.compared_request import ComparedRequest
+from flows.compare.diff import JsonChange, header_diff, json_diff, text_diff
 from flows.reading.body_view import BodyView
 
 MAX_COUNTED_BYTES: Final = 4 * 1024 * 1024
 
-Counts = tuple[int, int]
-"""Lines added and lines removed."""
 
-_HEADER: Final[dict[str, Counts]] = {
-    "added": (1, 0),
-    "removed": (0, 1),
-    "changed": (1, 1),
-    "moved": (0, 0),
-    "same": (0, 0),
+class LineCounts(NamedTuple):
+    """Lines added and lines removed."""
+
+    added: int
+    removed: int
+
+
+_NONE: Final = LineCounts(0, 0)
+_HEADER_COUNTS: Final = {
+    "added": LineCounts(1, 0),
+    "removed": LineCounts(0, 1),
+    "changed": LineCounts(1, 1),
+    "moved": _NONE,
+    "same": _NONE,
 }
 
 
-def changed_lines(
-    *,
-    urls: tuple[str, str],
-    headers: tuple[Sequence[Header], Sequence[Header]],
-    bodies: tuple[BodyView | None, BodyView | None],
-) -> Counts | None:
-    """Added and removed lines of address, headers and body; None when the body is too large to be
-    counted here.
+def changed_lines(before: ComparedRequest, after: ComparedRequest) -> LineCounts | None:
+    """Count the added and removed lines of address, headers and body.
+
+    None if a body is too large. Example: one changed header and a "model" that changed in the body
+    → 2 added, 2 removed.
     """
-    counted = [(1, 1)] if urls[0] != urls[1] else []
-    counted += [_HEADER[line.kind] for line in header_diff(*headers)]
-    before, after = bodies
-    if before is not None and after is not None:
-        if max(len(before.plain), len(after.plain)) > MAX_COUNTED_BYTES:
-            return None
+    if _too_large(before.body) or _too_large(after.body):
+        return None
+    counts: list[LineCounts] = []
+    if before.url != after.url:
+        counts.append(LineCounts(1, 1))
+    for line in header_diff(before.headers, after.headers):
+        counts.append(_HEADER_COUNTS[line.kind])
+    if before.body is not None and after.body is not None:
         try:
-            counted += _body(before, after)
+            counts += _body(before.body, after.body)
         except RecursionError:
             return None
-    return sum(plus for plus, _ in counted), sum(minus for _, minus in counted)
+    return _sum(counts)
 
 
-def _body(before: BodyView, after: BodyView) -> list[Counts]:
-    if before.kind == after.kind == "json":
-        return [
-            _json(change.kind, change.before, change.after)
-            for change in json_diff(before.json.value, after.json.value)
-        ]
-    if "binary" in (before.kind, after.kind):
-        return []
-    return [_text(*(view.plain.decode("utf-8", "replace") for view in (before, after)))]
+def _too_large(body: BodyView | None) -> bool:
+    return body is not None and len(body.plain) > MAX_COUNTED_BYTES
 
 
-def _json(kind: str, before: Any, after: Any) -> Counts:
-    if kind == "moved":
-        return 0, 0
-    if isinstance(before, str) and isinstance(after, str):
-        return _text(before, after)
-    return (_lines(after) if kind != "removed" else 0), (_lines(before) if kind != "added" else 0)
+def _sum(counts: Iterable[LineCounts]) -> LineCounts:
+    added = removed = 0
+    for one in counts:
+        added += one.added
+        removed += one.removed
+    return LineCounts(added, removed)
 
 
-def _text(before: str, after: str) -> Counts:
+def _body(before: BodyView, after: BodyView) -> Iterator[LineCounts]:
+    kinds = {before.kind, after.kind}
+    if kinds == {"json"}:
+        for change in json_diff(before.json.value, after.json.value):
+            yield _json(change)
+    elif "binary" not in kinds:
+        yield _text(_decoded(before), _decoded(after))
+
+
+def _decoded(body: BodyView) -> str:
+    return body.plain.decode("utf-8", "replace")
+
+
+def _json(change: JsonChange) -> LineCounts:
+    before, after = change.before, change.after
+    match change.kind:
+        case "added":
+            return LineCounts(_lines(after), 0)
+        case "removed":
+            return LineCounts(0, _lines(before))
+        case "changed":
+            # A changed word in a long prompt is one line, not all of them.
+            if isinstance(before, str) and isinstance(after, str):
+                return _text(before, after)
+            return LineCounts(_lines(after), _lines(before))
+    return _NONE
+
+
+def _text(before: str, after: str) -> LineCounts:
     signs = [line.sign for line in text_diff(before, after, context_lines=0)]
-    return signs.count("+"), signs.count("-")
+    return LineCounts(signs.count("+"), signs.count("-"))
 
 
 def _lines(value: Any) -> int:
-    if isinstance(value, str):
-        return value.count("\n") + 1
-    return json.dumps(value, indent=2, ensure_ascii=True).count("\n") + 1
+    text = value
+    if not isinstance(value, str):
+        text = json.dumps(value, indent=2, ensure_ascii=True)
+    return int(text.count("\n")) + 1

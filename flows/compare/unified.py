@@ -1,7 +1,4 @@
-"""Unified diffs of bodies as text, for the shell and for programs.
-
-Pure but for what it is given.
-"""
+"""Unified diffs of bodies as text, for the shell and for programs."""
 
 from __future__ import annotations
 
@@ -21,13 +18,14 @@ from flows.sides import header
 MAX_LINES: Final = 50_000
 CONTEXT_LINES: Final = 3
 SHORT_ID_CHARS: Final = 8
+_SHOWN_DIGEST_CHARS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two texts compared.
 
-    `lines` are a unified diff with its two label lines, empty when they are the same.
+    `lines` are a unified diff with its two label lines, empty when the texts are equal.
     """
 
     what: str
@@ -37,11 +35,11 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Whether nothing differs."""
+        """True if nothing differs."""
         return not self.lines
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the comparison for programs."""
         return {
             "what": self.what,
             "from": self.before,
@@ -54,19 +52,21 @@ class Comparison:
 def compare_texts(
     what: str, labels: tuple[str, str], before: Sequence[str], after: Sequence[str]
 ) -> Comparison:
-    """A unified diff of lines; what could steer a terminal is spelled out."""
-    old, new = before[:MAX_LINES], after[:MAX_LINES]
-    found = [
-        printable(line) for line in unified_diff(old, new, *labels, n=CONTEXT_LINES, lineterm="")
-    ]
-    if not found and (len(before), len(after)) != (len(old), len(new)):
-        found = [f"(the first {MAX_LINES} lines are the same; the rest was not compared)"]
-    return Comparison(what, *labels, found)
+    """Compare lines; control characters, which could steer a terminal, are escaped."""
+    old = before[:MAX_LINES]
+    new = after[:MAX_LINES]
+    diff = unified_diff(old, new, *labels, n=CONTEXT_LINES, lineterm="")
+    lines = [printable(line) for line in diff]
+    was_cut = len(before) > len(old) or len(after) > len(new)
+    if was_cut and not lines:
+        lines = [f"(the first {MAX_LINES} lines are the same; the rest was not compared)"]
+    return Comparison(what, *labels, lines)
 
 
 def body_lines(flow: CompleteFlow, *sides: str) -> list[str]:
-    """A side's body as lines: JSON is pretty-printed, a binary body is one line that tells its size
-    and digest.
+    """Return the body of the first of these sides as lines.
+
+    JSON is pretty-printed; a binary body is one line with its size and digest.
     """
     side = flow.side(*sides)
     if side is None:
@@ -74,79 +74,71 @@ def body_lines(flow: CompleteFlow, *sides: str) -> list[str]:
     if flow.stored(side) is None:
         return [f"(the body, {size(side.body_size_bytes)}, was not kept)"]
     view = body_view(side.side, flow.plain(side), header(side.headers, "content-type"))
+    if view.kind == "binary":
+        digest = side.body_digest[:_SHOWN_DIGEST_CHARS]
+        return [f"(binary, {size(len(view.plain))}, {digest})"]
     if view.kind == "json":
         try:
             return json.dumps(view.json.value, indent=2, ensure_ascii=False).split("\n")
         except RecursionError:
+            # Nested too deeply for json, so it is compared as text.
             pass
-    if view.kind == "binary":
-        return [f"(binary, {size(len(view.plain))}, {side.body_digest[:16]})"]
     return view.plain.decode("utf-8", "replace").splitlines()
 
 
 def compare_neighbours(flows: Iterator[CompleteFlow]) -> Iterator[Comparison]:
-    """Each flow's forwarded request body against the one before it; only two flows are held at a
-    time.
+    """Compare each flow's forwarded request body with the one before it.
+
+    Only two flows are in memory at a time.
     """
     for before, after in pairwise(flows):
         labels = (f"flow:{short(before)}", f"flow:{short(after)}")
-        yield compare_texts(
-            "request",
-            labels,
-            *(body_lines(flow, "forwarded", "client") for flow in (before, after)),
-        )
+        yield compare_texts("request", labels, _request_lines(before), _request_lines(after))
 
 
 def compare_sides(flow: CompleteFlow, *, headers: bool = False) -> list[Comparison]:
-    """What the proxy made of one flow: address, request body and answer body, and headers when they
-    are wanted.
-    """
-    name = short(flow)
-    request, answer = (
-        (f"client:{name}", f"forwarded:{name}"),
-        (f"provider:{name}", f"client:{name}"),
-    )
-    client, forwarded = flow.side("client"), flow.side("forwarded", "client")
-    urls = [[side.url] if side else [] for side in (client, forwarded)]
-    found = [compare_texts("address", request, *urls)]
+    """Compare what one flow received and sent: address, bodies, and with `headers` the headers."""
+    flow_id = short(flow)
+    request_labels = (f"client:{flow_id}", f"forwarded:{flow_id}")
+    response_labels = (f"provider:{flow_id}", f"client:{flow_id}")
+
+    sent_url = _url_lines(flow, "client")
+    forwarded_url = _url_lines(flow, "forwarded", "client")
+    comparisons = [compare_texts("address", request_labels, sent_url, forwarded_url)]
     if headers:
-        found.append(
-            compare_texts(
-                "request headers",
-                request,
-                *(header_lines(flow, n) for n in ("client", "forwarded")),
-            )
-        )
-    found.append(
-        compare_texts(
-            "request", request, body_lines(flow, "client"), body_lines(flow, "forwarded", "client")
-        )
-    )
+        sent = header_lines(flow, "client")
+        forwarded = header_lines(flow, "forwarded")
+        comparisons.append(compare_texts("request headers", request_labels, sent, forwarded))
+    client_body = body_lines(flow, "client")
+    comparisons.append(compare_texts("request", request_labels, client_body, _request_lines(flow)))
+
     if headers:
-        found.append(
-            compare_texts(
-                "response headers",
-                answer,
-                *(header_lines(flow, n) for n in ("upstream", "delivered")),
-            )
-        )
-    found.append(
-        compare_texts(
-            "response",
-            answer,
-            body_lines(flow, "upstream"),
-            body_lines(flow, "delivered", "upstream"),
-        )
-    )
-    return found
+        received = header_lines(flow, "upstream")
+        delivered = header_lines(flow, "delivered")
+        comparisons.append(compare_texts("response headers", response_labels, received, delivered))
+    upstream_body = body_lines(flow, "upstream")
+    delivered_body = body_lines(flow, "delivered", "upstream")
+    comparisons.append(compare_texts("response", response_labels, upstream_body, delivered_body))
+    return comparisons
+
+
+def _request_lines(flow: CompleteFlow) -> list[str]:
+    return body_lines(flow, "forwarded", "client")
+
+
+def _url_lines(flow: CompleteFlow, *sides: str) -> list[str]:
+    side = flow.side(*sides)
+    return [side.url] if side else []
 
 
 def header_lines(flow: CompleteFlow, side_name: str) -> list[str]:
-    """A side's headers, one a line."""
+    """Return a side's headers, one a line."""
     side = flow.side(side_name)
-    return [f"{name}: {value}" for name, value in side.headers] if side else []
+    if side is None:
+        return []
+    return [f"{name}: {value}" for name, value in side.headers]
 
 
 def short(flow: CompleteFlow) -> str:
-    """The id as people write it."""
+    """Return the start of the id, as people write it."""
     return flow.flow.pk[:SHORT_ID_CHARS]

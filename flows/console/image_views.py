@@ -11,14 +11,12 @@ from flows.queries import selectors
 
 @console_page
 def flow_image(request: HttpRequest, flow_id: str, part: str, number: int) -> HttpResponse:
-    """An image that travels in a request, as the browser may show it: only kinds that cannot carry
-    scripts.
-    """
+    """Return an image of a request; only of types that cannot carry scripts."""
     del request
-    found = chat_image(selectors.flow_detail(flow_id), part, number)
-    if found is None:
+    image = chat_image(selectors.flow_detail(flow_id), part, number)
+    if image is None:
         raise Http404("There is no such image.")
-    response = HttpResponse(found[0], content_type=found[1])
+    response = HttpResponse(image.data, content_type=image.media_type)
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

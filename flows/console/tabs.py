@@ -1,15 +1,14 @@
-"""The tabs of a flow's page: each is a function from the flow and the URL's parameters to what its
-template shows.
-"""
+"""Tabs of a flow's page: functions from a flow and the URL's parameters to a context."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.urls import reverse
 
-from flows.compare.request_change import compare_requests, rail
+from flows.compare.compared_request import ComparedRequest
+from flows.compare.request_change import RequestChange, compare_requests, rail
 from flows.console.context_tab import context_tab
 from flows.console.conversation_tab import chat_tab, is_conversation
 from flows.display.timing import timing_bar
@@ -19,193 +18,253 @@ from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
 from flows.reading.body_view import BodyView, body_view, side_body
 from flows.reading.sse_events import timed_events
-from flows.sides import FlowSide, header
+from flows.sides import FlowSide, HookTrace, header
 
 Params = Mapping[str, str]
 Context = dict[str, Any]
 EVENTS_PER_PAGE: Final = 300
 MESSAGES_PER_PAGE: Final = 200
+_MAX_DIGITS: Final = 9
+
+
+class Tab(NamedTuple):
+    """A tab's name in the URL, and its label."""
+
+    name: str
+    label: str
+
+
+_REQUEST_TABS: Final = (
+    Tab("chat", "Conversation"),
+    Tab("client", "Client"),
+    Tab("forwarded", "Forwarded"),
+    Tab("response", "Response"),
+    Tab("changes", "Changes"),
+    Tab("context", "Context"),
+    Tab("timing", "Timing"),
+)
+_MESSAGES_TAB: Final = Tab("messages", "Messages")
 
 
 def default_tab(flow: Flow) -> str:
-    """What a visitor wants to see first."""
+    """Return the name of the tab that opens first."""
     if flow.is_websocket:
         return "messages"
-    return "chat" if is_conversation(flow) else "response"
+    if is_conversation(flow):
+        return "chat"
+    return "response"
 
 
-def tab_names(flow: Flow) -> list[tuple[str, str]]:
-    """(name in the URL, label) of the tabs of this flow in order."""
-    names = [
-        ("chat", "Conversation"),
-        ("client", "Client"),
-        ("forwarded", "Forwarded"),
-        ("response", "Response"),
-    ]
-    names += [("changes", "Changes"), ("context", "Context"), ("timing", "Timing")]
-    return [*names, ("messages", "Messages")] if flow.is_websocket else names
+def tab_names(flow: Flow) -> list[Tab]:
+    """Return the tabs of this flow in order."""
+    if flow.is_websocket:
+        return [*_REQUEST_TABS, _MESSAGES_TAB]
+    return list(_REQUEST_TABS)
 
 
 def client_tab(detail: FlowDetail, params: Params) -> Context:
-    """What the client sent."""
+    """Show the request as the client sent it."""
     return _request_side(detail, detail.sides.get("client"), params)
 
 
 def forwarded_tab(detail: FlowDetail, params: Params) -> Context:
-    """What left the proxy."""
-    client, forwarded = detail.sides.get("client"), detail.sides.get("forwarded")
-    same = bool(
-        client and forwarded and client.body_digest and client.body_digest == forwarded.body_digest
-    )
-    return {**_request_side(detail, forwarded, params), "same_body": same}
+    """Show the request as it left the proxy."""
+    client = detail.sides.get("client")
+    forwarded = detail.sides.get("forwarded")
+    same_body = False
+    if client and forwarded and client.body_digest:
+        same_body = client.body_digest == forwarded.body_digest
+    return {**_request_side(detail, forwarded, params), "same_body": same_body}
 
 
 def _request_side(detail: FlowDetail, side: FlowSide | None, params: Params) -> Context:
-    bodies = selectors.load_bodies([side.body_digest] if side else [])
-    return {"side": side, **_body_context(detail, side_body(side, bodies), params)}
+    body = _loaded_body(side)
+    return {"side": side, **_body_context(detail, body, params.get("view", ""))}
 
 
-def _body_context(detail: FlowDetail, body: BodyView, params: Params) -> Context:
-    view = params.get("view", "")
-    if view not in ("tree", "raw") or body.kind != "json":
-        view = "tree" if body.kind == "json" else "raw"
-    url = reverse("flows:json", args=[detail.flow.pk, body.source]) if body.source else ""
-    return {"body": body, "view": view, "tree": body.tree(url) if view == "tree" else ""}
+def _loaded_body(side: FlowSide | None) -> BodyView:
+    digests = [side.body_digest] if side else []
+    return side_body(side, selectors.load_bodies(digests))
+
+
+def _body_context(detail: FlowDetail, body: BodyView, view: str) -> Context:
+    is_json = body.kind == "json"
+    if not is_json or view not in ("tree", "raw"):
+        view = "tree" if is_json else "raw"
+    tree = ""
+    if view == "tree":
+        url = reverse("flows:json", args=[detail.flow.pk, body.source]) if body.source else ""
+        tree = body.tree(url)
+    return {"body": body, "view": view, "tree": tree}
 
 
 def response_tab(detail: FlowDetail, params: Params) -> Context:
-    """The answer as it came from the provider, and as it was delivered where that differs."""
-    flow, sides = detail.flow, detail.sides
-    upstream, delivered = sides.get("upstream"), sides.get("delivered")
-    differs = bool(upstream and delivered and answers_differ(upstream, delivered))
-    chosen = delivered if (differs and params.get("side") == "delivered") else upstream or delivered
-    context: Context = {"side": chosen, "differs": differs, "live": flow.state == Flow.State.LIVE}
+    """Show the response as it came from the provider, or with `side=delivered` as delivered."""
+    flow = detail.flow
+    upstream = detail.sides.get("upstream")
+    delivered = detail.sides.get("delivered")
+    differs = False
+    if upstream and delivered:
+        differs = answers_differ(upstream, delivered)
+    side = upstream or delivered
+    if differs and params.get("side") == "delivered":
+        side = delivered
+
+    context: Context = {"side": side, "differs": differs, "live": flow.state == Flow.State.LIVE}
     if flow.state == Flow.State.LIVE:
         return {**context, "partial": answer_since(flow, 0), "view": "answer"}
-    body = side_body(chosen, selectors.load_bodies([chosen.body_digest] if chosen else []))
+    return {**context, **_finished_response(detail, side, params)}
+
+
+def _finished_response(detail: FlowDetail, side: FlowSide | None, params: Params) -> Context:
+    body = _loaded_body(side)
     answer = body.answer()
-    views = [
-        name for name, there in (("answer", answer), ("events", body.kind == "events")) if there
-    ]
-    views += ["tree"] if body.kind == "json" else []
-    views += ["raw"] if body.plain else []
+    views = _response_views(body, has_text=bool(answer))
     view = params.get("view", "")
-    view = view if view in views else (views or [""])[0]
-    context |= {**_body_context(detail, body, {"view": view}), "views": views, "view": view}
+    if view not in views:
+        view = views[0] if views else ""
+    context = _body_context(detail, body, view)
+    context["views"] = views
+    context["view"] = view
     context["answer"] = answer if view == "answer" else []
-    return {**context, **_events(chosen, body, params)} if view == "events" else context
+    if view == "events":
+        context |= _events(side, body, params)
+    return context
+
+
+def _response_views(body: BodyView, *, has_text: bool) -> list[str]:
+    views = []
+    if has_text:
+        views.append("answer")
+    if body.kind == "events":
+        views.append("events")
+    if body.kind == "json":
+        views.append("tree")
+    if body.plain:
+        views.append("raw")
+    return views
 
 
 def answers_differ(upstream: FlowSide, delivered: FlowSide) -> bool:
-    """Whether the client got something else than the provider sent."""
-    if (
-        upstream.status_code != delivered.status_code
-        or upstream.body_digest != delivered.body_digest
-    ):
+    """Compare the provider's response with the delivered one: status, body and headers."""
+    if upstream.status_code != delivered.status_code:
         return True
-    lines = [
-        {(line[0].lower(), line[1]) for line in side.headers} for side in (upstream, delivered)
-    ]
-    return lines[0] != lines[1]
+    if upstream.body_digest != delivered.body_digest:
+        return True
+    # Neither the order of headers nor the case of their names means anything.
+    return _header_set(upstream) != _header_set(delivered)
+
+
+def _header_set(side: FlowSide) -> set[tuple[str, str]]:
+    return {(line[0].lower(), line[1]) for line in side.headers}
 
 
 def _events(side: FlowSide | None, body: BodyView, params: Params) -> Context:
-    found = timed_events(body.plain, side.chunk_times if side else [], compressed=body.compressed)
-    skip = _number(params.get("events", "0"))
-    page = found.events[skip : skip + EVENTS_PER_PAGE]
-    following = skip + EVENTS_PER_PAGE
+    chunk_times = side.chunk_times if side else []
+    found = timed_events(body.plain, chunk_times, compressed=body.compressed)
+    start = _number(params.get("events", ""), default=0)
+    end = start + EVENTS_PER_PAGE
     return {
-        "events": page,
+        "events": found.events[start:end],
         "events_note": found.note,
         "events_total": len(found.events),
-        "more_events": following if following < len(found.events) else None,
+        "more_events": end if end < len(found.events) else None,
     }
 
 
 def changes_tab(detail: FlowDetail, params: Params) -> Context:
-    """Client against forwarded, or what one hook did."""
-    touched = [trace for trace in detail.traces if trace.body_before != trace.body_after]
-    bodies = selectors.load_bodies(
-        {digest for trace in touched for digest in (trace.body_before, trace.body_after)}
-    )
-    steps = rail(detail.traces, bodies, _type_of(detail))
+    """Compare the client's request with the forwarded one, or with `hook` one hook's work."""
+    bodies = _hook_bodies(detail)
+    steps = rail(detail.traces, bodies, _request_type(detail))
     wanted = params.get("hook", "")
     step = next((step for step in steps if str(step.trace.seq) == wanted), None)
     if step is not None:
-        trace = step.trace
-        digests = (trace.body_before, trace.body_after)
-        change = compare_requests(
-            urls=(trace.url_before, trace.url_after),
-            headers=(trace.headers_before or [], trace.headers_after or []),
-            bodies=_plain_pair(digests, _type_of(detail), ("", "")),
-        )
+        change = _hook_change(step.trace, bodies, _request_type(detail))
         return {"rail": steps, "step": step, "change": change, "traced": bool(detail.traces)}
-    client, forwarded = detail.sides.get("client"), detail.sides.get("forwarded")
+    return {"rail": steps, "step": None, "change": _request_change(detail)}
+
+
+def _hook_bodies(detail: FlowDetail) -> dict[str, bytes]:
+    digests: set[str] = set()
+    for trace in detail.traces:
+        if trace.body_before != trace.body_after:
+            digests.update((trace.body_before, trace.body_after))
+    return selectors.load_bodies(digests)
+
+
+def _hook_change(trace: HookTrace, bodies: dict[str, bytes], content_type: str) -> RequestChange:
+    before = after = None
+    if trace.body_before != trace.body_after:
+        before = body_view("", bodies.get(trace.body_before, b""), content_type)
+        after = body_view("", bodies.get(trace.body_after, b""), content_type)
+    return compare_requests(
+        ComparedRequest(trace.url_before, trace.headers_before or [], before),
+        ComparedRequest(trace.url_after, trace.headers_after or [], after),
+    )
+
+
+def _request_change(detail: FlowDetail) -> RequestChange | None:
+    client = detail.sides.get("client")
+    forwarded = detail.sides.get("forwarded")
     if client is None or forwarded is None:
-        return {"rail": steps, "step": None, "change": None}
-    encodings = tuple(
-        "" if s.body_decoded else header(s.headers, "content-encoding") for s in (client, forwarded)
+        return None
+    before = after = None
+    if client.body_digest != forwarded.body_digest:
+        bodies = selectors.load_bodies([client.body_digest, forwarded.body_digest])
+        content_type = _request_type(detail)
+        before = _compared_body(client, bodies, content_type)
+        after = _compared_body(forwarded, bodies, content_type)
+    return compare_requests(
+        ComparedRequest(client.url, client.headers, before),
+        ComparedRequest(forwarded.url, forwarded.headers, after),
     )
-    change = compare_requests(
-        urls=(client.url, forwarded.url),
-        headers=(client.headers, forwarded.headers),
-        bodies=_plain_pair(
-            (client.body_digest, forwarded.body_digest),
-            _type_of(detail),
-            (encodings[0], encodings[1]),
-        ),
-    )
-    return {"rail": steps, "step": None, "change": change}
 
 
-def _type_of(detail: FlowDetail) -> str:
+def _compared_body(side: FlowSide, bodies: dict[str, bytes], content_type: str) -> BodyView:
+    encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
+    return body_view("", bodies.get(side.body_digest, b""), content_type, encoding)
+
+
+def _request_type(detail: FlowDetail) -> str:
     side = detail.sides.get("client")
-    return header(side.headers, "content-type") if side else ""
-
-
-def _plain_pair(
-    digests: tuple[str, str], content_type: str, encodings: tuple[str, str]
-) -> tuple[BodyView | None, BodyView | None]:
-    """Both bodies, or two None when they are the same or were not kept."""
-    if digests[0] == digests[1]:
-        return None, None
-    stored = selectors.load_bodies(digests)
-    before, after = (
-        body_view("", stored.get(digest, b""), content_type, encoding)
-        for digest, encoding in zip(digests, encodings, strict=True)
-    )
-    return before, after
+    if side is None:
+        return ""
+    return header(side.headers, "content-type")
 
 
 def timing_tab(detail: FlowDetail, params: Params) -> Context:
-    """Where the time went."""
+    """Show the times of the request, the response and each hook."""
     del params
     side = detail.sides.get("upstream") or detail.sides.get("delivered")
+    chunk_times = side.chunk_times if side else []
     return {
-        "bar": timing_bar(detail.flow, side.chunk_times if side else []),
+        "bar": timing_bar(detail.flow, chunk_times),
         "traces": detail.traces,
         "attempts": detail.attempts,
     }
 
 
 def messages_tab(detail: FlowDetail, params: Params) -> Context:
-    """A page of the websocket's messages."""
-    after = _number(params.get("after", "")) if params.get("after") else -1
+    """Show a page of the websocket's messages."""
+    after = _number(params.get("after", ""), default=-1)
+    # One message more than is shown tells if there is another page.
     found = selectors.messages(detail.flow.pk, after_seq=after, limit=MESSAGES_PER_PAGE + 1)
     page = found[:MESSAGES_PER_PAGE]
     bodies = selectors.load_bodies(message.body_digest for message in page)
-    shown = [
-        (message, body_view(f"message-{message.seq}", bodies.get(message.body_digest, b"")))
-        for message in page
-    ]
-    return {
-        "passed": shown,
-        "more_messages": page[-1].seq if len(found) > MESSAGES_PER_PAGE else None,
-    }
+    passed = []
+    for message in page:
+        body = bodies.get(message.body_digest, b"")
+        passed.append((message, body_view(f"message-{message.seq}", body)))
+    more = page[-1].seq if len(found) > len(page) else None
+    return {"passed": passed, "more_messages": more}
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+def _number(text: str, *, default: int) -> int:
+    if not text:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        return int(text)
+    return 0
 
 
 TABS: Final[dict[str, Callable[[FlowDetail, Params], Context]]] = {

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flows.bodies.complete_flow import CompleteFlow
+from flows.compare.compared_request import ComparedRequest
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import body_view
 from interceptor.explain.dry_run import DryRequest, Explanation
@@ -112,13 +113,13 @@ def difference(found: Explanation) -> RequestChange:
         (value for name, value in request.headers if name.lower() == "content-encoding"), ""
     )
     after = next((value for name, value in found.headers if name.lower() == "content-encoding"), "")
-    same = request.body == found.body
+    sent = forwarded = None
+    if request.body != found.body:
+        sent = body_view("", request.body, "", encoding)
+        forwarded = body_view("", found.body, "", after)
     return compare_requests(
-        urls=(request.url, found.url),
-        headers=(request.headers, found.headers),
-        bodies=(None, None)
-        if same
-        else (body_view("", request.body, "", encoding), body_view("", found.body, "", after)),
+        ComparedRequest(request.url, request.headers, sent),
+        ComparedRequest(found.url, found.headers, forwarded),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flows.bodies.complete_flow import CompleteFlow
+from flows.compare.compared_request import ComparedRequest
 from flows.compare.request_change import RequestChange, compare_requests
 from flows.reading.body_view import BodyView, body_view
 from flows.sides import FlowSide
@@ -188,14 +189,15 @@ def grant_of(request: Outgoing) -> Grant:
 def difference(request: Outgoing) -> RequestChange:
     """Compare the recorded request with the one that will be sent."""
     side = request.side
-    before, after = _view(side, request.flow.plain(side)), None
-    same = request.body == request.flow.stored(side)
-    if not same:
+    before = after = None
+    if request.body != request.flow.stored(side):
+        before = _view(side, request.flow.plain(side))
         after = _view(side, request.body)
+    recorded_line = f"{side.method} {target_of(side.url)}"
+    sent_line = f"{request.method} {request.target}"
     return compare_requests(
-        urls=(f"{side.method} {target_of(side.url)}", f"{request.method} {request.target}"),
-        headers=(sent_lines(side), _shown(request)),
-        bodies=(None, None) if same else (before, after),
+        ComparedRequest(recorded_line, sent_lines(side), before),
+        ComparedRequest(sent_line, _shown(request), after),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from flows.compare.compared_request import ComparedRequest
 from flows.compare.line_counts import changed_lines
 from flows.models import Resend
 from flows.reading.body_view import body_view
@@ -164,8 +165,7 @@ def test_flows_name_what_they_were_sent_again_as(admin: Client) -> None:
     ],
 )
 def test_lines_of_a_change(before: Any, after: Any, lines: tuple[int, int]) -> None:
-    views = [body_view("", json.dumps(value).encode()) for value in (before, after)]
-    counted = changed_lines(
-        urls=("u", "u"), headers=([["a", "1"]], [["a", "2"]]), bodies=(views[0], views[1])
-    )
+    old = ComparedRequest("u", [["a", "1"]], body_view("", json.dumps(before).encode()))
+    new = ComparedRequest("u", [["a", "2"]], body_view("", json.dumps(after).encode()))
+    counted = changed_lines(old, new)
     assert counted == (lines[0] + 1, lines[1] + 1)

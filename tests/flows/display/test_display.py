@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flows.compare.compared_request import ComparedRequest
 from flows.compare.request_change import compare_requests
 from flows.display import json_tree, units
 from flows.display.safe_text import printable, visible
@@ -160,8 +161,9 @@ def test_a_huge_body_is_cut_for_the_page():
 
 
 def test_the_same_json_in_other_words_is_said():
-    views = (body_view("", b'{"a":1,"b":2}'), body_view("", b'{"b": 2, "a": 1}'))
-    change = compare_requests(urls=("/", "/"), headers=([], []), bodies=views)
+    before = ComparedRequest("/", [], body_view("", b'{"a":1,"b":2}'))
+    after = ComparedRequest("/", [], body_view("", b'{"b": 2, "a": 1}'))
+    change = compare_requests(before, after)
     assert change.body == []
     assert "order of keys" in change.body_note
 
@@ -238,7 +240,7 @@ def say(*traces: dict[str, Any], **fields: Any) -> str:
         ),
         (
             {"host": "h", "state": "live", "status_code": None, "duration_ms": None},
-            "POST /v1/messages · to h · no hook changed it · waiting for the answer",
+            "POST /v1/messages · to h · no hook changed it · waiting for the response",
         ),
         (
             {"host": "h", "state": "live", "is_websocket": True, "status_code": 101},
