@@ -1,4 +1,4 @@
-"""Addresses of the console's flow pages."""
+"""URLs of the console's flow pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of the usage page."""
+"""URLs of the usage page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that compares any two flows."""
+"""Page that compares any two flows."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from flows.display.safe_text import printable
 
 @console_page
 def pair_page(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
-    """Two flows compared: the requests as the clients sent them (`?of=client`), as forwarded, or
-    the answers.
-    """
-    flows = [load_flow(flow_id) for flow_id in (before_id, after_id)]
-    before, after = flows
+    """Compare two flows: the requests as sent (`?of=client`), as forwarded, or the responses."""
+    before = load_flow(before_id)
+    after = load_flow(after_id)
     if before is None or after is None:
         missing = before_id if before is None else after_id
         return render(request, "flows/missing.html", {"flow_id": printable(missing)}, status=404)
     part = request.GET.get("of", "")
-    part = part if part in PARTS else "client"
+    if part not in PARTS:
+        part = "client"
     pairs = {name: compare_flows(before, after, name) for name in PARTS}
+    parts = []
+    for name, label in PARTS.items():
+        pair = pairs[name]
+        parts.append((name, label, in_words(pair), pair.change))
     context = {
         "before": before.flow,
         "after": after.flow,
         "part": part,
-        "parts": [
-            (name, label, in_words(pairs[name]), pairs[name].change)
-            for name, label in PARTS.items()
-        ],
+        "parts": parts,
         "pair": pairs[part],
         "change": pairs[part].change,
     }

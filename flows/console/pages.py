@@ -1,11 +1,11 @@
-"""Pages of the console: the list of flows and one flow. Each view asks a selector and renders."""
+"""Pages of the console: the list of flows and one flow. Each view asks a query and renders."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -30,22 +30,28 @@ from flows.queries import selectors
 from flows.queries.filters import FlowFilter, pasted_flow_id
 from flows.queries.jq_page import jq_page
 from flows.queries.resends import resends_of
-from flows.queries.saved_filters import FILTER_NAMES, saved_filters
+from flows.queries.saved_filters import FILTER_NAMES, filter_errors, saved_filters
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
 from flows.sides import header
 
 View = Callable[..., HttpResponseBase]
 MAX_LIVE_ROWS = 60
+_MAX_CHIP_CHARS = 200
+_HOOK_BODY = re.compile(r"hook-(?P<seq>[0-9]{1,5})-(?P<when>before|after)")
+_MESSAGE_BODY = re.compile(r"message-(?P<seq>[0-9]{1,9})")
 
 
 def console_page(view: View) -> View:
-    """A page that is only read: for staff, never kept by a cache."""
+    """Wrap a view of a page that is only read: for staff, never kept by a cache."""
     return require_safe(staff_page(view))
 
 
 def staff_page(view: View) -> View:
-    """For staff only (everybody else is sent to the login before), never kept by a cache."""
+    """Wrap a view for staff, never kept by a cache.
+
+    The middleware sends visitors without a login to the login page before.
+    """
 
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -64,21 +70,23 @@ def staff_page(view: View) -> View:
 
 @console_page
 def flow_list(request: HttpRequest) -> HttpResponse:
-    """Newest flows, filtered by the URL."""
+    """Show the newest flows, filtered by the URL."""
     pasted = pasted_flow_id(request.GET.get("q", ""))
     if pasted and Flow.objects.filter(pk=pasted).exists():
         return _go(request, pasted)
     filters = FlowListFilter(request.GET, queryset=Flow.objects.all())
     cursor = request.GET.get("cursor", "")
-    errors = [f"{name}: {' '.join(lines)}" for name, lines in filters.form.errors.items()]
     source = request.GET.get("jq", "").strip()
-    found = jq_page(filters.qs, source) if source else None
-    page = found.page if found else selectors.flow_page(filters.qs, cursor)
+    errors = filter_errors(filters)
+    jq = jq_page(filters.qs, source) if source else None
+    if jq and jq.error:
+        errors.append(jq.error)
+    page = jq.page if jq else selectors.flow_page(filters.qs, cursor)
     context = {
         "page": page,
         "filters": filters,
-        "jq": found,
-        "errors": [*errors, found.error] if found and found.error else errors,
+        "jq": jq,
+        "errors": errors,
         "chips": _chips(request.GET, filters),
         "older": _query(request.GET, cursor=page.older) if page.older else "",
         "newest": _query(request.GET, cursor="") if cursor else "",
@@ -86,64 +94,68 @@ def flow_list(request: HttpRequest) -> HttpResponse:
         "live_query": _query(request.GET, cursor=""),
         "saved": saved_filters(request.user).select_related("owner"),
     }
-    partial = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
-    return render(request, "flows/_results.html" if partial else "flows/list.html", context)
+    template = "flows/_results.html" if _wants_part(request) else "flows/list.html"
+    return render(request, template, context)
 
 
 @console_page
 def flow_rows(request: HttpRequest) -> HttpResponse:
-    """The rows of the flows in `ids` that match the URL's filters: what a live list adds or
-    replaces.
-    """
-    ids = [flow_id for flow_id in request.GET.get("ids", "").split(",") if flow_id][:MAX_LIVE_ROWS]
-    matching = FlowFilter(request.GET, queryset=Flow.objects.filter(pk__in=ids)).qs
+    """Show the rows of the flows in `ids` that match the URL's filters, for a live list."""
+    ids = [flow_id for flow_id in request.GET.get("ids", "").split(",") if flow_id]
+    named = Flow.objects.filter(pk__in=ids[:MAX_LIVE_ROWS])
+    matching = FlowFilter(request.GET, queryset=named).qs
     return render(request, "flows/_rows.html", {"flows": list(selectors.rows(matching))})
 
 
 @console_page
 def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
-    """One flow; the tab and what is selected in it are in the URL."""
+    """Show one flow; the URL names the tab and the selection in it."""
     detail = selectors.flow_detail(flow_id)
     if detail is None:
         return render(request, "flows/missing.html", {"flow_id": printable(flow_id)}, status=404)
     flow = detail.flow
     tabs = tab_names(flow)
     tab = request.GET.get("tab", "")
-    if tab not in dict(tabs):
+    if all(tab != name for name, _ in tabs):
         tab = default_tab(flow)
+    # Every routed request gets a credential; that alone is no change worth a mark.
+    worth_a_mark = set(changed_hooks(flow)) - {"inject_auth"}
     context = {
         "flow": flow,
         "tabs": tabs,
         "tab": tab,
         "panel": f"flows/_{tab}.html",
-        "changed": bool({*changed_hooks(flow)} - {"inject_auth"}),
+        "changed": bool(worth_a_mark),
         "sentence": sentence(flow, detail.traces),
-        "resends": lambda: resends_of(flow.pk),  # asked only where the head is shown
+        # A function: only the top of the page asks for them.
+        "resends": lambda: resends_of(flow.pk),
         **TABS[tab](detail, request.GET),
     }
-    if request.htmx and not request.htmx.history_restore_request:  # type: ignore[attr-defined]
-        return render(
-            request, "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html", context
-        )
-    newer, older = selectors.neighbours(flow)
-    return render(request, "flows/detail.html", {**context, "newer": newer, "older": older})
+    if _wants_part(request):
+        template = "flows/_flow.html" if request.GET.get("whole") else "flows/_tabs.html"
+        return render(request, template, context)
+    neighbours = selectors.neighbours(flow)
+    context["newer"] = neighbours.newer
+    context["older"] = neighbours.older
+    return render(request, "flows/detail.html", context)
 
 
 @console_page
 def flow_partial(request: HttpRequest, flow_id: str) -> HttpResponse:
-    """The readable part of a running answer from byte `from` on, as JSON."""
+    """Return the readable part of a running response from byte `from` on, as JSON."""
     flow = selectors.find_flow(flow_id)
     if flow is None:
         raise Http404("There is no such flow.")
     wanted = request.GET.get("from", "0")
-    partial = answer_since(flow, int(wanted) if re.fullmatch(r"[0-9]{1,15}", wanted) else 0)
+    offset = int(wanted) if re.fullmatch(r"[0-9]{1,15}", wanted) else 0
+    partial = answer_since(flow, offset)
     pieces = [(kind, printable(text)) for kind, text in partial.pieces]
     return JsonResponse({"state": partial.state, "next": partial.next, "pieces": pieces})
 
 
 @console_page
 def flow_json(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
-    """One folded branch of a JSON body, when somebody opens it."""
+    """Return one folded branch of a JSON body, when a reader opens it."""
     side = selectors.sides_of(flow_id).get(source)
     if side is None:
         raise Http404("There is no such body.")
@@ -158,86 +170,115 @@ def flow_json(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
 
 @console_page
 def flow_body(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
-    """A body as a download: without its content-encoding, or with `?wire=1` exactly as it was on
-    the wire.
-    """
-    found = _stored_body(flow_id, source)
-    if found is None:
+    """Return a body as a download, without its content encoding; `?wire=1` keeps the encoding."""
+    stored = _stored_body(flow_id, source)
+    if stored is None:
         raise Http404("There is no such body: it was empty, dropped, or pruned.")
-    data, encoding, extension = found
-    if encoding and not request.GET.get("wire"):
-        data = body_view("", data, encoding=encoding).plain
+    data = stored.data
+    if stored.encoding and not request.GET.get("wire"):
+        data = body_view("", data, encoding=stored.encoding).plain
+    name = f"{_safe(flow_id)[:36]}-{_safe(source)}.{_extension(stored)}"
     response = HttpResponse(data, content_type="application/octet-stream")
-    response["Content-Disposition"] = (
-        f'attachment; filename="{_safe(flow_id)[:36]}-{_safe(source)}.{extension}"'
-    )
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
 
 
-def _stored_body(flow_id: str, source: str) -> tuple[bytes, str, str] | None:
-    """(stored bytes, content-encoding, file extension) of `client`, ..., `hook-3-before` or
-    `message-5`.
-    """
-    digest = encoding = content_type = ""
-    match = re.fullmatch(r"hook-([0-9]{1,5})-(before|after)|message-([0-9]{1,9})", source)
-    if match and match[1]:
-        traces = (trace for trace in selectors.traces_of(flow_id) if trace.seq == int(match[1]))
-        digest = getattr(next(traces, None), f"body_{match[2]}", "")
-    elif match:
-        message = WebSocketMessage.objects.filter(flow_id=flow_id, seq=int(match[3])).first()
-        digest = message.body_digest if message else ""
-    else:
-        side = selectors.sides_of(flow_id).get(source)
-        if side is not None:
-            digest = side.body_digest
-            encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
-            content_type = header(side.headers, "content-type")
-    data = selectors.load_bodies([digest]).get(digest)
-    return None if data is None else (data, encoding, _extension(content_type, data))
+class _BodyReference(NamedTuple):
+    digest: str
+    encoding: str = ""
+    content_type: str = ""
 
 
-def _extension(content_type: str, data: bytes) -> str:
-    if "json" in content_type or data[:1] in (b"{", b"["):
+class _StoredBody(NamedTuple):
+    data: bytes
+    encoding: str
+    content_type: str
+
+
+def _stored_body(flow_id: str, source: str) -> _StoredBody | None:
+    """Load a body by its name: `client`, ..., `hook-3-before` or `message-5`."""
+    reference = _body_reference(flow_id, source)
+    if reference is None:
+        return None
+    data = selectors.load_bodies([reference.digest]).get(reference.digest)
+    if data is None:
+        return None
+    return _StoredBody(data, reference.encoding, reference.content_type)
+
+
+def _body_reference(flow_id: str, source: str) -> _BodyReference | None:
+    hook = _HOOK_BODY.fullmatch(source)
+    if hook:
+        seq = int(hook["seq"])
+        trace = next((one for one in selectors.traces_of(flow_id) if one.seq == seq), None)
+        if trace is None:
+            return None
+        digest = trace.body_before if hook["when"] == "before" else trace.body_after
+        return _BodyReference(digest)
+
+    numbered = _MESSAGE_BODY.fullmatch(source)
+    if numbered:
+        seq = int(numbered["seq"])
+        message = WebSocketMessage.objects.filter(flow_id=flow_id, seq=seq).first()
+        return _BodyReference(message.body_digest) if message else None
+
+    side = selectors.sides_of(flow_id).get(source)
+    if side is None:
+        return None
+    encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
+    return _BodyReference(side.body_digest, encoding, header(side.headers, "content-type"))
+
+
+def _extension(stored: _StoredBody) -> str:
+    if "json" in stored.content_type or stored.data[:1] in (b"{", b"["):
         return "json"
-    return "txt" if content_type.startswith("text/") else "bin"
+    return "txt" if stored.content_type.startswith("text/") else "bin"
 
 
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "_", name)
 
 
+def _wants_part(request: HttpRequest) -> bool:
+    htmx = request.htmx  # type: ignore[attr-defined]
+    # A browser that goes back asks for the page again, and needs all of it.
+    return bool(htmx) and not htmx.history_restore_request
+
+
 def _go(request: HttpRequest, flow_id: str) -> HttpResponse:
     response = redirect("flows:detail", flow_id)
+    # htmx would put the page that a redirect leads to into the list.
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(headers={"HX-Redirect": response["Location"]})
     return response
 
 
 def _query(params: QueryDict, **changes: str) -> str:
-    """The URL's query with some parameters changed; empty ones are left out."""
+    """Return the URL's query with some parameters changed; empty ones are left out."""
     query = QueryDict(mutable=True)
     for name in (*FILTER_NAMES, "cursor"):
         value = changes.get(name, params.get(name, ""))
         if value:
             query[name] = value
-    return f"?{query.urlencode()}" if query else "?"
+    return f"?{query.urlencode()}"
+
+
+def _bound(name: str, params: QueryDict, filters: FlowFilter) -> tuple[str, str, str]:
+    return name, str(filters.filters[name].label), params.get(name, "")
 
 
 def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:
-    """The filters in force, each with the address of the list without it."""
+    """Return the filters in force, each with the address of the list without it."""
     chips = []
     for name in FILTER_NAMES:
         value = params.get(name, "")
-        if value:
-            label = str(filters.filters[name].label) if name in filters.filters else name
-            words = {"true": "yes", "false": "no"}.get(value, value[:200])
-            chips.append(
-                {
-                    "label": label,
-                    "value": words,
-                    "without": _query(params, **{name: "", "cursor": ""}),
-                }
-            )
+        if not value:
+            continue
+        # jq is no filter of the set, and has no label.
+        label = str(filters.filters[name].label) if name in filters.filters else name
+        words = {"true": "yes", "false": "no"}.get(value, value[:_MAX_CHIP_CHARS])
+        without = _query(params, **{name: "", "cursor": ""})
+        chips.append({"label": label, "value": words, "without": without})
     return chips

@@ -1,6 +1,6 @@
-"""`ccproxy flows repl`: a Python shell with the flows in it.
+"""Python shell of `ccproxy flows repl`, with the flows in it.
 
-IPython where it is installed, else Python's own.
+It is IPython where that is installed, else Python's own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from flows.bodies.complete_flow import CompleteFlow, load_flow, load_flows
 from flows.compare.unified import body_lines, compare_neighbours, compare_sides
 from flows.display.safe_text import printable
-from flows.display.units import plural
+from flows.display.units import UNKNOWN, plural
 from flows.export.har import har_text
 from flows.models import Flow
 from flows.queries.flow_set import chosen_ids, newest, referred_ids, summaries
@@ -28,7 +28,7 @@ from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 
 Reference = int | str | Mapping[str, Any]
-"""A place in `flows`, the beginning of an id, or a flow."""
+"""An index of `flows`, the start of an id, or a flow."""
 
 HISTORY: Final = Path("~/.ccproxy-flows-repl-history")
 _LINES_SHOWN: Final = 200
@@ -36,11 +36,11 @@ _BANNER: Final = """\
 ccproxy flows: {count} in `flows`, oldest first; their ids in `ids`.
   show(f)  flow(f)  request(f)  response(f)  compare(f)  diff(a, b)  jq(filter)
   save_request(f, path)  save_response(f, path)  dump(path)  clear(f, ...)  refresh()
-A flow f is a place in `flows` (0, -1), the beginning of its id, or the flow itself."""
+A flow f is an index of `flows` (0, -1), the start of its id, or the flow itself."""
 
 
 class FlowShell:
-    """The names a shell offers. What prints spells out control characters."""
+    """The names that the shell offers. Everything printed has its control characters escaped."""
 
     def __init__(self, ids: Sequence[str], output: Any) -> None:
         self._output = output
@@ -49,105 +49,101 @@ class FlowShell:
         self._take(ids)
 
     def names(self) -> dict[str, Any]:
-        """What the shell's user sees."""
-        helpers: list[Callable[..., Any]] = [
+        """Return the shell's variables and functions by name."""
+        functions: list[Callable[..., Any]] = [
             self.show, self.flow, self.request, self.response, self.compare, self.diff, self.jq,
-            self.save_request,
-            self.save_response, self.dump, self.clear, self.refresh,
+            self.save_request, self.save_response, self.dump, self.clear, self.refresh,
         ]  # fmt: skip
-        return {
-            "flows": self.flows,
-            "ids": self.ids,
-            **{helper.__name__: helper for helper in helpers},
-        }
+        by_name = {function.__name__: function for function in functions}
+        return {"flows": self.flows, "ids": self.ids, **by_name}
 
     def banner(self) -> str:
-        """What is said first."""
+        """Return the text that the shell shows first."""
         return _BANNER.format(count=len(self.flows))
 
     def flow(self, ref: Reference = -1) -> dict[str, Any]:
-        """A flow as JSON has it."""
-        wanted = self._id(ref)
-        return next(summaries(Flow.objects.filter(pk=wanted)))
+        """Return a flow as JSON."""
+        flows = Flow.objects.filter(pk=self._id(ref))
+        return next(summaries(flows))
 
     def request(self, ref: Reference = -1, side: str = "forwarded") -> Any:
-        """A request's body, parsed when it is JSON; `side` may be "client"."""
-        return _parsed(self._whole(ref), side, "client")
+        """Return a request's body, parsed if it is JSON; `side` may be "client"."""
+        return _parsed(self._complete(ref), side, "client")
 
     def response(self, ref: Reference = -1, side: str = "delivered") -> Any:
-        """An answer's body, parsed when it is JSON; `side` may be "upstream"."""
-        return _parsed(self._whole(ref), side, "upstream")
+        """Return a response's body, parsed if it is JSON; `side` may be "upstream"."""
+        return _parsed(self._complete(ref), side, "upstream")
 
     def show(self, ref: Reference = -1) -> None:
-        """Print a flow: its head, the forwarded request and the answer."""
-        whole = self._whole(ref)
-        row = whole.flow
-        self._print(
-            [
-                f"{row.pk}  {row.method} {row.forwarded_url or row.client_url} "
-                f" {row.status_code or '–'}"
-            ]
-        )
-        self._print(body_lines(whole, "forwarded", "client")[:_LINES_SHOWN])
-        self._print(["", *body_lines(whole, "delivered", "upstream")[:_LINES_SHOWN]])
+        """Print a flow: its first line, the forwarded request and the response."""
+        flow = self._complete(ref)
+        row = flow.flow
+        url = row.forwarded_url or row.client_url
+        request = body_lines(flow, "forwarded", "client")
+        response = body_lines(flow, "delivered", "upstream")
+        self._print([f"{row.pk}  {row.method} {url}  {row.status_code or UNKNOWN}"])
+        self._print(request[:_LINES_SHOWN])
+        self._print(["", *response[:_LINES_SHOWN]])
 
     def compare(self, ref: Reference = -1) -> None:
-        """Print what the proxy changed."""
-        for found in compare_sides(self._whole(ref), headers=True):
-            self._print(
-                found.lines or [f"{found.what}: {found.before} and {found.after} are identical"]
-            )
+        """Print the changes of the proxy."""
+        for found in compare_sides(self._complete(ref), headers=True):
+            identical = f"{found.what}: {found.before} and {found.after} are identical"
+            self._print(found.lines or [identical])
 
     def diff(self, before: Reference = -2, after: Reference = -1) -> None:
-        """Print how two forwarded requests differ."""
-        for found in compare_neighbours(iter([self._whole(before), self._whole(after)])):
+        """Print the differences of two forwarded requests."""
+        pair = [self._complete(before), self._complete(after)]
+        for found in compare_neighbours(iter(pair)):
             self._print(found.lines or ["identical"])
 
     def jq(self, *filters: str) -> list[Any]:
-        """What jq makes of the flows."""
+        """Apply jq filters to the flows."""
         return run_jq(filters, self.flows)
 
     def save_request(self, ref: Reference, path: str) -> int:
-        """Write the forwarded body into a file; returns its size in bytes."""
-        whole = self._whole(ref)
-        return Path(path).expanduser().write_bytes(whole.plain(whole.side("forwarded", "client")))
+        """Write the forwarded body into a file; return its size in bytes."""
+        flow = self._complete(ref)
+        body = flow.plain(flow.side("forwarded", "client"))
+        return Path(path).expanduser().write_bytes(body)
 
     def save_response(self, ref: Reference, path: str) -> int:
-        """Write the answer's body into a file; returns its size in bytes."""
-        whole = self._whole(ref)
-        return Path(path).expanduser().write_bytes(whole.plain(whole.side("delivered", "upstream")))
+        """Write the response's body into a file; return its size in bytes."""
+        flow = self._complete(ref)
+        body = flow.plain(flow.side("delivered", "upstream"))
+        return Path(path).expanduser().write_bytes(body)
 
     def dump(self, path: str, *refs: Reference) -> int:
-        """Write flows (all of `flows` without any) as HAR into a file; returns how many."""
+        """Write flows, by default all of `flows`, as HAR into a file; return their number."""
         ids = [self._id(ref) for ref in refs] or list(self.ids)
-        what = plural(len(ids), "flow")
-        with (
-            Path(path).expanduser().open("wb") as file,
-            audited("export", what, by=shell_caller(), detail="HAR"),
-        ):
-            file.writelines(har_text(Flow.objects.in_bulk(ids).values(), load_flows(ids)))
+        target = Path(path).expanduser()
+        audit = audited("export", plural(len(ids), "flow"), by=shell_caller(), detail="HAR")
+        with target.open("wb") as file, audit:
+            rows = Flow.objects.in_bulk(ids).values()
+            file.writelines(har_text(rows, load_flows(ids)))
         return len(ids)
 
     def clear(self, *refs: Reference) -> int:
-        """Delete these flows unless they are pinned; returns how many went."""
+        """Delete these flows unless they are pinned; return the number of deleted ones."""
         if not refs:
             raise CcproxyError("Say which: clear(-1), clear(*ids).")
         ids = [self._id(ref) for ref in refs]
         with audited("clear", plural(len(ids), "flow"), by=shell_caller()):
             deleted = clear_ids(ids)
-        self._take([flow_id for flow_id in self.ids if Flow.objects.filter(pk=flow_id).exists()])
+        # _take leaves out the ids whose flows are gone.
+        self._take(list(self.ids))
         return deleted
 
     def refresh(self) -> int:
-        """Read the record again; returns how many flows there are."""
+        """Read the record again; return the number of flows."""
         self._take(chosen_ids(newest(None), []))
         return len(self.flows)
 
     def _take(self, ids: Sequence[str]) -> None:
-        found = {str(flow["id"]): flow for flow in summaries(newest(None))}
-        # In place: the shell's user holds these very lists.
-        self.ids[:] = [flow_id for flow_id in ids if flow_id in found]
-        self.flows[:] = [found[flow_id] for flow_id in self.ids]
+        by_id = {str(flow["id"]): flow for flow in summaries(newest(None))}
+        # The lists stay the same objects: the shell's variables refer to them.
+        self.ids[:] = [flow_id for flow_id in ids if flow_id in by_id]
+        self.flows[:] = [by_id[flow_id] for flow_id in self.ids]
 
     def _id(self, ref: Reference) -> str:
         if isinstance(ref, int):
@@ -155,20 +151,22 @@ class FlowShell:
                 return self.ids[ref]
             except IndexError:
                 raise CcproxyError(f"There is no flow {ref}; there are {len(self.ids)}.") from None
-        return referred_ids([ref if isinstance(ref, str) else str(ref.get("id"))])[0]
+        text = ref if isinstance(ref, str) else str(ref.get("id"))
+        return referred_ids([text])[0]
 
-    def _whole(self, ref: Reference) -> CompleteFlow:
-        found = load_flow(self._id(ref))
-        if found is None:
+    def _complete(self, ref: Reference) -> CompleteFlow:
+        flow = load_flow(self._id(ref))
+        if flow is None:
             raise CcproxyError("This flow is gone; refresh() reads the record again.")
-        return found
+        return flow
 
     def _print(self, lines: Sequence[str]) -> None:
-        self._output.write("\n".join(map(printable, lines)) + "\n")
+        text = "\n".join(printable(line) for line in lines)
+        self._output.write(f"{text}\n")
 
 
-def _parsed(whole: CompleteFlow, *sides: str) -> Any:
-    plain = whole.plain(whole.side(*sides))
+def _parsed(flow: CompleteFlow, *sides: str) -> Any:
+    plain = flow.plain(flow.side(*sides))
     try:
         return json.loads(plain)
     except (ValueError, RecursionError):
@@ -176,7 +174,7 @@ def _parsed(whole: CompleteFlow, *sides: str) -> Any:
 
 
 def run_repl(ids: Sequence[str], output: Any) -> None:
-    """Start the shell; ends with it."""
+    """Start the shell; return when the user leaves it."""
     shell = FlowShell(ids, output)
     try:
         ipython = import_module("IPython")
@@ -199,5 +197,6 @@ def _keep_history() -> None:
         path = HISTORY.expanduser()
         if path.exists():
             readline.read_history_file(path)
+        # Before readline writes it, which would let other users read it.
         path.touch(mode=0o600)
         atexit.register(readline.write_history_file, path)

@@ -1,4 +1,4 @@
-"""The pages of a session and of the usage by day."""
+"""Pages of a session and of the usage by day."""
 
 from __future__ import annotations
 
@@ -18,35 +18,38 @@ from flows.reading.context_size import ContextSize, context_size
 
 @console_page
 def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
-    """One session: timeline, totals, cache hits, context growth, and what fills the newest
-    request.
-    """
+    """Show a session: timeline, totals, cache hits, and the contents of its newest request."""
+    # PostgreSQL refuses NUL in a text.
     found = None if "\0" in session_id else session(session_id)
     if found is None:
-        return render(
-            request, "flows/no_session.html", {"session_id": printable(session_id)}, status=404
-        )
-    context = {"session": found, "context": _breakdown(found.newest) if found.newest else None}
-    return render(request, "flows/session.html", context)
+        shown_id = printable(session_id)
+        return render(request, "flows/no_session.html", {"session_id": shown_id}, status=404)
+    breakdown = _breakdown(found.newest) if found.newest else None
+    return render(request, "flows/session.html", {"session": found, "context": breakdown})
 
 
 @console_page
 def usage_page(request: HttpRequest) -> HttpResponse:
-    """Tokens and costs by day, provider, model and session."""
-    wanted = request.GET.get("days", "")
-    days = next((period for period in PERIODS if str(period) == wanted), DEFAULT_DAYS)
-    measure: Measure = next((name for name in MEASURES if name == request.GET.get("show")), "cost")
-    summary = usage_summary(days, measure)
-    return render(
-        request, "flows/usage.html", {"usage": summary, "periods": PERIODS, "measures": MEASURES}
-    )
+    """Show tokens and costs by day, provider, model and session."""
+    wanted_days = request.GET.get("days", "")
+    days = next((period for period in PERIODS if str(period) == wanted_days), DEFAULT_DAYS)
+    wanted_measure = request.GET.get("show", "")
+    measure: Measure = next((name for name in MEASURES if name == wanted_measure), "cost")
+    context = {
+        "usage": usage_summary(days, measure),
+        "periods": PERIODS,
+        "measures": MEASURES,
+    }
+    return render(request, "flows/usage.html", context)
 
 
 def _breakdown(flow: Flow) -> ContextSize | None:
     detail = selectors.flow_detail(flow.pk)
-    side = detail.sides.get("forwarded") if detail else None
-    if detail is None or side is None:
+    if detail is None:
+        return None
+    side = detail.sides.get("forwarded")
+    if side is None:
         return None
     body = side_body(side, selectors.load_bodies([side.body_digest]))
-    request, _ = request_of(detail.flow, side, body, "forwarded")
+    request = request_of(detail.flow, side, body, "forwarded").request
     return context_size(request) if request else None

@@ -1,8 +1,12 @@
-"""A recorded request as something to run: curl, Python with httpx, or a vendor's SDK. Pure.
+"""A recorded request as a program: curl, Python with httpx, or a vendor's SDK. Pure.
 
-Secrets are environment variables, never values. The texts are safe to paste: every literal is
-quoted, and what a reader could not see (control and direction-changing characters) is written as an
-escape.
+Credentials are environment variables, never values. The texts are safe to paste: every literal is
+quoted, and invisible characters (control and direction-changing ones) are written as escapes.
+Example, as curl:
+
+    curl --request POST --globoff --url https://api.openai.com/v1/chat/completions \\
+      --header 'authorization: Bearer '"$OPENAI_API_KEY" \\
+      --data-raw '{"model": "gpt-5", "messages": []}'
 """
 
 from __future__ import annotations
@@ -11,9 +15,9 @@ import base64
 import json
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from flows.bodies.complete_flow import CompleteFlow
@@ -31,7 +35,7 @@ KINDS: Final[dict[str, str]] = {
     **SDK_KINDS,
     "markdown": "Markdown transcript",
 }
-"""Name in addresses → what people call it."""
+"""Name in addresses → label."""
 
 MAX_ARGUMENT_BYTES: Final = 100_000
 """Linux takes at most 128 KiB in one argument; a larger body goes through a pipe."""
@@ -41,9 +45,11 @@ _METHOD: Final = re.compile(r"[A-Za-z]{1,32}")
 _MARK: Final = re.compile(r"‹redacted [0-9a-f]{1,12}›")
 _NOT_SENT: Final = frozenset(
     {"host", "content-length", "content-encoding", "transfer-encoding", "connection",
-    "accept-encoding", "keep-alive",
-     "proxy-connection", "upgrade", "expect", "te", "trailer"}
+     "accept-encoding", "keep-alive", "proxy-connection", "upgrade", "expect", "te", "trailer"}
 )  # fmt: skip
+_SCHEME_HEADERS: Final = frozenset({"authorization", "proxy-authorization"})
+_KEY_HEADERS: Final = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+_COOKIE_HEADERS: Final = frozenset({"cookie", "set-cookie"})
 _KEY_OF_HOST: Final = (
     ("anthropic", "ANTHROPIC_API_KEY"),
     ("openai", "OPENAI_API_KEY"),
@@ -54,23 +60,24 @@ _KEY_OF_HOST: Final = (
 
 
 class CopyError(CcproxyError):
-    """This flow cannot be written that way; the message says why."""
+    """A flow that cannot be written in a form; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """A place where an environment variable stands."""
+    """An environment variable inside a text."""
 
     name: str
 
 
-Parts = Sequence[str | Env]
-"""A text in pieces, some of which are environment variables."""
+Part = str | Env
+Parts = Sequence[Part]
+"""A text in parts, some of which are environment variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request ready to be written down. `body` is without its content encoding."""
+    """A request ready to be written. `body` is without its content encoding."""
 
     method: str
     url: Parts
@@ -79,161 +86,199 @@ class Call:
 
 
 def copy_as(kind: str, flow: CompleteFlow, side_name: str = "client") -> str:
-    """The request of one side (as the client sent it, or as it was forwarded) in the given form.
+    """Write the request of one side, client or forwarded, in the given form.
 
     Raises:
         CopyError: an unknown kind, or a request that it cannot express.
     """
-    side = flow.side(side_name, "forwarded", "client")
     if kind not in KINDS:
         raise CopyError(f"There is no form “{kind[:40]}”; there are {', '.join(KINDS)}.")
     if kind == "markdown":
         return transcript(flow)
+    side = flow.side(side_name, "forwarded", "client")
     if side is None or flow.stored(side) is None or side.body_truncated:
-        raise CopyError("The request of this flow was not kept whole.")
+        raise CopyError("The request of this flow was not kept in full.")
     if flow.flow.is_websocket:
         raise CopyError("A websocket cannot be written as one request.")
+    body = flow.plain(side)
     if kind in SDK_KINDS:
-        return sdk_code(kind, side, flow.plain(side), key_name(side.url))
-    writers: dict[str, Callable[[Call], str]] = {"curl": curl, "httpx": httpx_code}
-    return writers[kind](call_of(side, flow.plain(side)))
+        return sdk_code(kind, side, body, key_name(side.url))
+    call = call_of(side, body)
+    return curl(call) if kind == "curl" else httpx_code(call)
 
 
 def call_of(side: FlowSide, body: bytes) -> Call:
-    """A side's request without what the sending program sets itself."""
+    """Return a side's request without the headers that the sending program sets itself."""
     method = side.method if _METHOD.fullmatch(side.method) else "POST"
     key = key_name(side.url)
-    headers = [
-        (name, header_parts(name, value, key))
-        for name, value in side.headers
-        if _NAME.fullmatch(name) and name.lower() not in _NOT_SENT and not _has_controls(value)
-    ]
+    headers = []
+    for name, value in side.headers:
+        if _can_be_sent(name, value):
+            headers.append((name, header_parts(name, value, key)))
     return Call(method, url_parts(side.url, key), headers, body)
 
 
+def _can_be_sent(name: str, value: str) -> bool:
+    if name.lower() in _NOT_SENT or not _NAME.fullmatch(name):
+        return False
+    # A line feed in a value would add a header of its own.
+    return not any(ord(char) < 32 or ord(char) == 127 for char in value)
+
+
 def key_name(url: str) -> str:
-    """The environment variable that usually holds the API key for this host."""
+    """Return the environment variable that usually holds the API key for this host."""
     try:
         host = (urlsplit(url).hostname or "").lower()
     except ValueError:
         host = ""
-    return next((name for part, name in _KEY_OF_HOST if part in host), "API_KEY")
+    for part, name in _KEY_OF_HOST:
+        if part in host:
+            return name
+    return "API_KEY"
 
 
 def header_parts(name: str, value: str, key: str) -> Parts:
-    """A header's value with an environment variable for the credential; a sentinel key is public
-    and stays.
+    """Return a header's value with an environment variable for the credential.
+
+    Examples, with the key OPENAI_API_KEY: `authorization: Bearer ‹redacted 1a2b›` → "Bearer " and
+    the variable; `x-api-key: sk-ccproxy-local` stays, because a sentinel key is public.
     """
-    lower = name.lower()
-    scheme, space, rest = (
-        value.partition(" ")
-        if lower in ("authorization", "proxy-authorization")
-        else ("", "", value)
-    )
-    if provider_of(rest.strip()) is not None:
+    lower_name = name.lower()
+    prefix = ""
+    credential = value
+    if lower_name in _SCHEME_HEADERS and " " in value:
+        scheme, _, credential = value.partition(" ")
+        prefix = f"{scheme} "
+    if provider_of(credential.strip()) is not None:
         return [value]
-    variable = (
-        key
-        if lower in ("authorization", "x-api-key", "api-key", "x-goog-api-key")
-        else _variable(lower)
-    )
-    if lower in ("cookie", "set-cookie") or (
-        is_credential_header(lower, value) and not _MARK.search(value)
-    ):
-        return [f"{scheme}{space}", Env(variable)] if rest and space else [Env(variable)]
-    return _marked(value, variable)
+
+    variable = key if lower_name in _KEY_HEADERS else _variable(lower_name)
+    # Redaction marks only the credential in a value, and the rest of it can be kept.
+    is_marked = bool(_MARK.search(value))
+    is_credential = is_credential_header(lower_name, value) and not is_marked
+    if lower_name in _COOKIE_HEADERS or is_credential:
+        return [prefix, Env(variable)] if prefix and credential else [Env(variable)]
+    return _with_variable(value, variable)
 
 
 def _variable(name: str) -> str:
+    """Make a variable's name of a header's: "x-my-token" → "X_MY_TOKEN"."""
     return re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") or "SECRET"
 
 
-def _marked(text: str, variable: str) -> Parts:
-    """The text with the variable in place of every redaction mark."""
-    parts: list[str | Env] = []
-    for place, piece in enumerate(_MARK.split(text)):
-        parts += [Env(variable), piece] if place else [piece]
+def _with_variable(text: str, variable: str) -> Parts:
+    """Replace every redaction mark of a text with the variable."""
+    literals = _MARK.split(text)
+    parts: list[Part] = [literals[0]]
+    for literal in literals[1:]:
+        parts += [Env(variable), literal]
     return [part for part in parts if part != ""]
 
 
 def url_parts(url: str, key: str) -> Parts:
-    """The address with credentials of its query as variables, and nothing in it that is not
-    printable ASCII.
+    """Return the address with credentials of its query as variables, the rest as printable ASCII.
+
+    Example: "https://g.example/v1?alt=sse&key=‹redacted 1a›" → "https://g.example/v1?alt=sse&key="
+    and the variable.
     """
     base, mark, query = url.partition("?")
-    parts: list[str | Env] = [_ascii(base)]
-    for place, pair in enumerate(query.split("&") if mark else []):
+    parts: list[Part] = [_ascii(base)]
+    separator = "?"
+    for pair in query.split("&") if mark else []:
         name, equals, value = pair.partition("=")
-        parts.append(("&" if place else "?") + _ascii(name) + equals)
-        secret = unquote(name).lower() in CREDENTIAL_PARAMS and provider_of(value) is None
-        parts.append(
-            Env(key) if (secret and value) or _MARK.search(unquote(value)) else _ascii(value)
-        )
+        parts.append(f"{separator}{_ascii(name)}{equals}")
+        parts.append(Env(key) if _is_credential(name, value) else _ascii(value))
+        separator = "&"
     return [part for part in parts if part != ""]
 
 
+def _is_credential(name: str, value: str) -> bool:
+    if _MARK.search(unquote(value)):
+        return True
+    if not value or provider_of(value) is not None:
+        return False
+    return unquote(name).lower() in CREDENTIAL_PARAMS
+
+
 def _ascii(text: str) -> str:
+    # Everything that RFC 3986 lets stand in an address, and what servers take besides.
     return quote(text, safe="!#$%&'()*+,/:;=?@[]~{}|^`\\-._")
-
-
-def _has_controls(text: str) -> bool:
-    return any(ord(char) < 32 or ord(char) == 127 for char in text)
 
 
 # --- curl
 
 
 def curl(call: Call) -> str:
-    """A POSIX shell command. A body that no argument can hold comes through a pipe."""
-    feed, data = _curl_body(call.body)
-    lines = [
-        f"{feed}curl --request {shlex.quote(call.method)} --globoff --url {shell_word(call.url)}"
-    ]
+    """Write a POSIX shell command. A body too large for an argument comes through a pipe."""
+    body = _curl_body(call.body)
+    method = shlex.quote(call.method)
+    # --globoff: brackets in an address are no patterns.
+    lines = [f"{body.feed}curl --request {method} --globoff --url {shell_word(call.url)}"]
     for name, value in call.headers:
-        empty = not any(part for part in value)
-        lines.append(f"--header {shell_word([f'{name};'] if empty else [f'{name}: ', *value])}")
-    return " \\\n  ".join([*lines, *data]) + "\n"
+        lines.append(f"--header {_curl_header(name, value)}")
+    if body.option:
+        lines.append(body.option)
+    return " \\\n  ".join(lines) + "\n"
 
 
-def _curl_body(body: bytes) -> tuple[str, list[str]]:
-    """What feeds curl's standard input, and curl's own option."""
+def _curl_header(name: str, value: Parts) -> str:
+    # curl takes "name:" for an order to remove the header, "name;" for an empty one.
+    if not any(value):
+        return shell_word([f"{name};"])
+    return shell_word([f"{name}: ", *value])
+
+
+class _CurlBody(NamedTuple):
+    """A command that feeds curl's standard input, and curl's own option."""
+
+    feed: str
+    option: str
+
+
+def _curl_body(body: bytes) -> _CurlBody:
     if not body:
-        return "", []
+        return _CurlBody("", "")
     text = readable(body)
     if text is None:
-        return f"printf %s {shlex.quote(base64.b64encode(body).decode())} | base64 -d | ", [
-            "--data-binary @-"
-        ]
+        encoded = shlex.quote(base64.b64encode(body).decode())
+        return _CurlBody(f"printf %s {encoded} | base64 -d | ", "--data-binary @-")
+    quoted = shlex.quote(text)
     if len(text.encode()) > MAX_ARGUMENT_BYTES:
-        return f"printf %s {shlex.quote(text)} | ", ["--data-binary @-"]
-    return "", [
-        f"--data-raw {shlex.quote(text)}"
-    ]  # --data would read a file where the body begins with @
+        return _CurlBody(f"printf %s {quoted} | ", "--data-binary @-")
+    # Not --data, which would read a file if the body begins with @.
+    return _CurlBody("", f"--data-raw {quoted}")
 
 
 def shell_word(parts: Parts) -> str:
-    """One word of a shell command: literals in single quotes, variables in double quotes."""
-    words = [
-        f'"${part.name}"' if isinstance(part, Env) else shlex.quote(shown(part))
-        for part in joined_literals(parts)
-    ]
+    """Write one word of a shell command: literals in single quotes, variables in double quotes.
+
+    Example: "Bearer " and the variable KEY → `'Bearer '"$KEY"`.
+    """
+    words = []
+    for part in joined_literals(parts):
+        if isinstance(part, Env):
+            words.append(f'"${part.name}"')
+        else:
+            words.append(shlex.quote(printable(part)))
     return "".join(words) or "''"
 
 
-def joined_literals(parts: Parts) -> list[str | Env]:
-    """The same text with as few pieces as possible."""
-    found: list[str | Env] = []
+def joined_literals(parts: Parts) -> list[Part]:
+    """Join neighbouring literals: "a", "b", variable → "ab", variable."""
+    joined: list[Part] = []
     for part in parts:
-        if isinstance(part, str) and found and isinstance(found[-1], str):
-            found[-1] += part
+        last = joined[-1] if joined else None
+        if isinstance(part, str) and isinstance(last, str):
+            joined[-1] = last + part
         elif part != "":
-            found.append(part)
-    return found
+            joined.append(part)
+    return joined
 
 
 def readable(body: bytes) -> str | None:
-    """The body as text a person can check: the same JSON with invisible characters escaped; None
-    when it is no text.
+    """Return the body as text that a person can check; None when it is not text.
+
+    Invisible characters of JSON become escapes, which mean the same to every parser.
     """
     try:
         text = body.decode("utf-8")
@@ -243,38 +288,36 @@ def readable(body: bytes) -> str | None:
         return text
     escaped = re.sub(r"[^\x20-\x7e\n\t]", _json_escape, text)
     try:
-        return (
-            escaped
-            if json.loads(escaped) == json.loads(text) and printable(escaped) == escaped
-            else None
-        )
+        is_equal = json.loads(escaped) == json.loads(text)
     except (ValueError, RecursionError):
         return None
+    # Escapes work inside strings only; elsewhere the text is still not safe to look at.
+    return escaped if is_equal and printable(escaped) == escaped else None
 
 
 def _json_escape(match: re.Match[str]) -> str:
-    return match[0] if printable(match[0]) == match[0] else json.dumps(match[0])[1:-1]
-
-
-def shown(text: str) -> str:
-    """A header's or address's literal without invisible characters."""
-    return printable(text)
+    char = match[0]
+    if printable(char) == char:
+        return char
+    return json.dumps(char)[1:-1]
 
 
 # --- Python
 
 
 def httpx_code(call: Call) -> str:
-    """A program that sends the request and prints the answer as it comes."""
-    lines = ["import os", "", "import httpx", ""] if _uses_env(call) else ["import httpx", ""]
-    lines += [f"url = {python_text(call.url)}", "headers = ["]
-    lines += [f"    ({shown(name)!r}, {python_text(value)})," for name, value in call.headers]
+    """Write a program that sends the request and prints the response as it arrives."""
+    lines = ["import httpx", ""]
+    if _uses_env(call):
+        lines = ["import os", "", *lines]
+    lines.append(f"url = {python_text(call.url)}")
+    lines.append("headers = [")
+    for name, value in call.headers:
+        lines.append(f"    ({printable(name)!r}, {python_text(value)}),")
     lines += ["]", f"body = {python_body(call.body)}", ""]
+    arguments = f"{call.method!r}, url, headers=headers, content=body, timeout=600"
     lines += [
-        (
-            f"with httpx.stream({call.method!r}, url, headers=headers, content=body, timeout=600)"
-            " as response:"
-        ),
+        f"with httpx.stream({arguments}) as response:",
         "    print(response.status_code)",
         "    for text in response.iter_text():",
         '        print(text, end="", flush=True)',
@@ -283,16 +326,18 @@ def httpx_code(call: Call) -> str:
 
 
 def python_text(parts: Parts) -> str:
-    """An expression for a text; repr() escapes whatever is not printable."""
-    words = [
-        f"os.environ[{part.name!r}]" if isinstance(part, Env) else repr(part)
-        for part in joined_literals(parts)
-    ]
+    """Write an expression for a text; repr() escapes everything that is not printable."""
+    words = []
+    for part in joined_literals(parts):
+        if isinstance(part, Env):
+            words.append(f"os.environ[{part.name!r}]")
+        else:
+            words.append(repr(part))
     return " + ".join(words) or "''"
 
 
 def python_body(body: bytes) -> str:
-    """An expression for bytes."""
+    """Write an expression for bytes."""
     try:
         return f"{body.decode('utf-8')!r}.encode()"
     except UnicodeDecodeError:
@@ -300,20 +345,5 @@ def python_body(body: bytes) -> str:
 
 
 def _uses_env(call: Call) -> bool:
-    return any(
-        isinstance(part, Env)
-        for parts in (call.url, *(value for _, value in call.headers))
-        for part in parts
-    )
-
-
-def kinds_for(flow: CompleteFlow, side_name: str = "client") -> dict[str, str]:
-    """The forms that this flow can be written in."""
-    found: dict[str, Any] = {}
-    for kind, label in KINDS.items():
-        try:
-            copy_as(kind, flow, side_name)
-        except CcproxyError:
-            continue
-        found[kind] = label
-    return found
+    texts = [call.url, *(value for _, value in call.headers)]
+    return any(isinstance(part, Env) for text in texts for part in text)

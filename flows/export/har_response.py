@@ -1,4 +1,4 @@
-"""A HAR as an HTTP answer that is written while it is sent."""
+"""HAR as an HTTP response that is written while it is sent."""
 
 from __future__ import annotations
 
@@ -15,41 +15,42 @@ from flows.queries.flow_set import rows_of
 from providers.audit.log import Caller, record_audit, settle_audit
 from providers.models import AuditEntry
 
-_PIECE_BYTES: Final = 256 * 1024
+_CHUNK_BYTES: Final = 256 * 1024
 
 
 def har_response(ids: Sequence[str], name: str = "ccproxy", *, by: Caller) -> StreamingHttpResponse:
-    """The flows of these ids as a download; the server never holds more than a flow of it.
+    """Return the flows of these ids as a download; only one of them is in memory at a time.
 
-    The audit log gets a row before the first byte; it says “done” once the last one was made.
+    The audit log gets a row before the first byte, marked “done” after the last one.
     """
     entry = record_audit("export", plural(len(ids), "flow"), by=by, detail="HAR")
-    pieces = _settled(_grouped(har_text(rows_of(ids), load_flows(ids))), entry)
-    response = StreamingHttpResponse(_asynchronous(pieces), content_type=CONTENT_TYPE)
+    text = har_text(rows_of(ids), load_flows(ids))
+    chunks = _settled(_grouped(text), entry)
+    response = StreamingHttpResponse(_asynchronous(chunks), content_type=CONTENT_TYPE)
     response["Content-Disposition"] = f'attachment; filename="{name}.har"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-store"
     return response
 
 
-def _settled(pieces: Iterator[bytes], entry: AuditEntry) -> Iterator[bytes]:
-    yield from pieces
+def _settled(chunks: Iterator[bytes], entry: AuditEntry) -> Iterator[bytes]:
+    yield from chunks
     settle_audit(entry, "done")
 
 
-def _grouped(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Fewer, larger pieces: each one is a trip to the database's thread and back."""
+def _grouped(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Join parts to larger chunks: each chunk costs a switch to the database's thread and back."""
     group = bytearray()
-    for piece in pieces:
-        group += piece
-        if len(group) >= _PIECE_BYTES:
+    for part in parts:
+        group += part
+        if len(group) >= _CHUNK_BYTES:
             yield bytes(group)
             group.clear()
     yield bytes(group)
 
 
-async def _asynchronous(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """A plain iterator would be read to its end before the first byte is sent."""
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
-        yield piece
+async def _asynchronous(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    # Django reads a plain iterator to its end before it sends the first byte.
+    next_chunk = sync_to_async(lambda: next(chunks, None))
+    while (chunk := await next_chunk()) is not None:
+        yield chunk

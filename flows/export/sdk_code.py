@@ -1,7 +1,13 @@
 """A recorded request as a call of the vendor's Python SDK. Pure.
 
-Parameters' names are those of the SDKs (anthropic 2, openai 3, google-genai 3); what a body has
-beyond them goes into `extra_body`, which the SDKs send as it is.
+Parameters' names are those of the SDKs (anthropic 2, openai 3, google-genai 3). Further fields of a
+body go into `extra_body`, which the SDKs send unchanged. Example:
+
+    answer = client.messages.create(
+        model='claude-haiku-4-5',
+        messages=[{'role': 'user', 'content': 'Hi'}],
+        extra_body={'future': 1},
+    )
 """
 
 from __future__ import annotations
@@ -64,6 +70,7 @@ _GOOGLE_CONFIG: Final = {
     "tools": "tools",
     "cachedContent": "cached_content",
 }
+_CLIENT_CLASS: Final = {"anthropic": "Anthropic", "openai": "OpenAI"}
 _OWN_HOST: Final = {
     "anthropic": "api.anthropic.com",
     "openai": "api.openai.com",
@@ -77,17 +84,19 @@ _ENDPOINT: Final[dict[WireFormatName, str]] = {
 
 
 class SdkError(CcproxyError):
-    """This SDK cannot send the request; the message says why."""
+    """A request that this SDK cannot send; the message gives the reason."""
 
 
 def sdk_code(kind: str, side: FlowSide, plain: bytes, key_variable: str) -> str:
-    """A program that makes the same call.
+    """Write a program that sends the request with the vendor's SDK.
 
     Raises:
-        SdkError: another vendor's request, a side call, or a body that is no JSON object.
+        SdkError: another vendor's request, an endpoint beside the main one, or a body that is not a
+            JSON object.
     """
     path = _path(side.url)
     fmt = client_format(path, lambda name: header(side.headers, name) or None)
+    # Of count_tokens and the like the SDKs have methods of their own.
     if fmt is None or endpoint_suffix(path, fmt):
         raise SdkError(
             "Only a call of a model can be written for an SDK; this request is something else."
@@ -96,22 +105,24 @@ def sdk_code(kind: str, side: FlowSide, plain: bytes, key_variable: str) -> str:
         raise SdkError(f"This request is {WIRE_FORMATS[fmt]}; the {kind} SDK does not send that.")
     body = _parsed(plain)
     client = _client(kind, fmt, side, key_variable)
-    call = _google_call(path, body) if fmt == GOOGLE_GENERATE else _call(fmt, side, body)
+    is_google = fmt == GOOGLE_GENERATE
+    call = _google_call(path, body) if is_google else _call(fmt, side, body)
     return "\n".join([*client, "", *call]) + "\n"
 
 
 def _parsed(plain: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(plain, parse_constant=_refuse)
+        body = json.loads(plain, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise SdkError("The body of this request is no JSON object.")
-    return found
+        body = None
+    if not isinstance(body, dict):
+        raise SdkError("The body of this request is not a JSON object.")
+    return body
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(constant)  # NaN and Infinity are no JSON and no Python
+    # NaN and Infinity are neither JSON nor Python.
+    raise ValueError(constant)
 
 
 def _path(url: str) -> str:
@@ -119,88 +130,94 @@ def _path(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    return parts.path + (f"?{parts.query}" if parts.query else "")
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _client(kind: str, fmt: WireFormatName, side: FlowSide, key_variable: str) -> list[str]:
+    key = f"os.environ[{key_variable!r}]"
+    lines = ["import os", ""]
+    # A sentinel key is public, so the program can name it.
     sentinel = find_sentinel(lambda name: header(side.headers, name) or None)
-    literal = header(side.headers, sentinel.header) if sentinel else ""
-    key = repr(literal.rpartition(" ")[2]) if literal else f"os.environ[{key_variable!r}]"
+    if sentinel:
+        literal = header(side.headers, sentinel.header).rpartition(" ")[2]
+        key = repr(literal)
+        lines = []
     base = _base_url(kind, fmt, side.url)
-    names = [] if literal else ["import os", ""]
     if kind == "google":
         options = f", http_options={{'base_url': {base!r}}}" if base else ""
-        return [
-            *names,
-            "from google import genai",
-            "",
-            f"client = genai.Client(api_key={key}{options})",
-        ]
+        lines += ["from google import genai", ""]
+        lines.append(f"client = genai.Client(api_key={key}{options})")
+        return lines
     options = f", base_url={base!r}" if base else ""
-    name = {"anthropic": "Anthropic", "openai": "OpenAI"}[kind]
-    return [*names, f"import {kind}", "", f"client = {kind}.{name}(api_key={key}{options})"]
+    lines += [f"import {kind}", ""]
+    lines.append(f"client = {kind}.{_CLIENT_CLASS[kind]}(api_key={key}{options})")
+    return lines
 
 
 def _base_url(kind: str, fmt: WireFormatName, url: str) -> str:
-    """The base URL, empty when it is the SDK's own."""
+    """Return the base URL, "" when it is the SDK's own.
+
+    Example: "http://127.0.0.1:4000/v1/messages" for anthropic → "http://127.0.0.1:4000".
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
     if parts.hostname in (None, _OWN_HOST[kind]):
         return ""
-    path = "" if fmt == GOOGLE_GENERATE else parts.path.rstrip("/").removesuffix(_ENDPOINT[fmt])
+    path = ""
+    # Google's path has the model in it, and its SDK builds all of it.
+    if fmt != GOOGLE_GENERATE:
+        path = parts.path.rstrip("/").removesuffix(_ENDPOINT[fmt])
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def _call(fmt: WireFormatName, side: FlowSide, body: dict[str, Any]) -> list[str]:
-    names = frozenset(_PARAMS[fmt].split())
-    known = {name: value for name, value in body.items() if name in names}
-    extra = {name: value for name, value in body.items() if name not in names}
+    parameters = frozenset(_PARAMS[fmt].split())
+    extra = {name: value for name, value in body.items() if name not in parameters}
+    beta = header(side.headers, "anthropic-beta")
     lines = [f"answer = {_METHOD[fmt]}("]
-    lines += [f"    {name}={_literal(value)}," for name, value in known.items()]
+    for name, value in body.items():
+        if name in parameters:
+            lines.append(f"    {name}={_literal(value)},")
     if extra:
         lines.append(f"    extra_body={_literal(extra)},")
-    if beta := header(side.headers, "anthropic-beta"):
+    if beta:
         lines.append(f"    extra_headers={_literal({'anthropic-beta': beta})},")
     lines.append(")")
-    return [
-        *lines,
-        *(
-            ["for event in answer:", "    print(event)"]
-            if body.get("stream") is True
-            else ["print(answer)"]
-        ),
-    ]
+    if body.get("stream") is True:
+        return [*lines, "for event in answer:", "    print(event)"]
+    return [*lines, "print(answer)"]
 
 
 def _google_call(path: str, body: dict[str, Any]) -> list[str]:
-    config = (
-        dict(body.get("generationConfig") or {})
-        if isinstance(body.get("generationConfig"), dict)
-        else {}
-    )
-    config |= {ours: body[theirs] for theirs, ours in _GOOGLE_CONFIG.items() if theirs in body}
+    generation = body.get("generationConfig")
+    config = dict(generation) if isinstance(generation, dict) else {}
+    for body_name, sdk_name in _GOOGLE_CONFIG.items():
+        if body_name in body:
+            config[sdk_name] = body[body_name]
     stream = is_stream(GOOGLE_GENERATE, path, body)
+    method = "generate_content_stream" if stream else "generate_content"
     lines = [
-        f"answer = client.models.{'generate_content_stream' if stream else 'generate_content'}(",
+        f"answer = client.models.{method}(",
         f"    model={model_of(path, body) or ''!r},",
         f"    contents={_literal(body.get('contents', []))},",
     ]
     if config:
         lines.append(f"    config={_literal(config)},")
-    return [
-        *lines,
-        ")",
-        *(["for chunk in answer:", "    print(chunk)"] if stream else ["print(answer)"]),
-    ]
+    lines.append(")")
+    if stream:
+        return [*lines, "for chunk in answer:", "    print(chunk)"]
+    return [*lines, "print(answer)"]
 
 
 def _literal(value: Any) -> str:
-    """A Python literal over several lines where it is long; whatever is not printable is
-    escaped.
+    """Write a Python literal, over several lines if it is long.
+
+    repr() escapes everything that is not printable.
     """
     try:
-        return pprint.pformat(value, width=100, sort_dicts=False).replace("\n", "\n        ")
+        text = pprint.pformat(value, width=100, sort_dicts=False)
     except RecursionError:
         raise SdkError("The body of this request is nested too deeply.") from None
+    return text.replace("\n", "\n        ")

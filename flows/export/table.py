@@ -1,13 +1,10 @@
-"""The table of `ccproxy flows list`.
-
-What comes from the wire is shown with its control characters spelled out.
-"""
+"""Table of `ccproxy flows list`. Control characters from the wire are escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -17,22 +14,30 @@ from flows.display.safe_text import printable
 from flows.display.units import UNKNOWN
 from flows.models import Flow
 
-_WIDE_COLUMNS = 200
-_PATH_CHARS, _AGENT_CHARS = 60, 30
+_HEADINGS: Final = ("ID", "Method", "Code", "Host", "Path", "UA", "Time")
+_WIDE_COLUMNS: Final = 200
+_ID_CHARS: Final = 8
+_METHOD_CHARS: Final = 10
+_HOST_CHARS: Final = 40
+_PATH_CHARS: Final = 60
+_AGENT_CHARS: Final = 30
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def print_flows(flows: Iterable[Flow], output: Any, *, now: datetime, is_terminal: bool) -> None:
-    """One line per flow: id, method, code, host, path, user agent, age."""
-    console = Console(file=output, highlight=False, width=None if is_terminal else _WIDE_COLUMNS)
+    """Print one line per flow: id, method, code, host, path, user agent, age."""
+    # A file has no width; a narrow default would cut what a script searches for.
+    width = None if is_terminal else _WIDE_COLUMNS
+    console = Console(file=output, highlight=False, width=width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ID", "Method", "Code", "Host", "Path", "UA", "Time"):
+    for heading in _HEADINGS:
         table.add_column(heading, no_wrap=True)
     for flow in flows:
         table.add_row(
-            Text(flow.id[:8]),
-            _cell(flow.method, 10),
+            Text(flow.id[:_ID_CHARS]),
+            _cell(flow.method, _METHOD_CHARS),
             status_text(flow.status_code),
-            _cell(flow.host, 40),
+            _cell(flow.host, _HOST_CHARS),
             _cell(flow.path, _PATH_CHARS),
             _cell(flow.user_agent, _AGENT_CHARS),
             Text(ago(now - flow.started_at)),
@@ -42,20 +47,23 @@ def print_flows(flows: Iterable[Flow], output: Any, *, now: datetime, is_termina
 
 def _cell(value: str, longest_chars: int) -> Text:
     shown = printable(value).replace("\n", "\\n").replace("\t", "\\t")
-    return Text(shown if len(shown) <= longest_chars else shown[: longest_chars - 1] + "…")
+    if len(shown) > longest_chars:
+        shown = f"{shown[: longest_chars - 1]}…"
+    return Text(shown)
 
 
 def status_text(code: int | None) -> Text:
-    """The status: green when all is well, dim when there is none, red otherwise."""
+    """Return the status: green for 2xx, dim when there is none, red otherwise."""
     if code is None:
         return Text(UNKNOWN, style="dim")
-    return Text(str(code), style="green" if 200 <= code < 300 else "red")
+    colour = "green" if 200 <= code < 300 else "red"
+    return Text(str(code), style=colour)
 
 
 def ago(age: timedelta) -> str:
-    """An age in its largest unit: "4s ago", "12m ago", "3h ago", "2d ago"."""
+    """Write an age in its largest unit: "4s ago", "12m ago", "3h ago", "2d ago"."""
     seconds = max(0, int(age.total_seconds()))
-    for size_s, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size_s:
-            return f"{seconds // size_s}{unit} ago"
+    for unit_s, unit in _UNITS:
+        if seconds >= unit_s:
+            return f"{seconds // unit_s}{unit} ago"
     return f"{seconds}s ago"

@@ -1,0 +1,1 @@
+"""Commands of flows for Django and the shell. They may import every other room of this app."""

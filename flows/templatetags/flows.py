@@ -1,4 +1,4 @@
-"""Filters and tags of the flow pages."""
+"""Template filters and tags of the flow pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from flows.compare.diff import JsonChange
-from flows.console.conversation_tab import is_conversation
+from flows.console.tabs import default_tab
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow
@@ -29,57 +29,53 @@ SIGNS = {"added": "+", "removed": "−", "changed": "≠", "moved": "↕", "same
 
 @register.filter("wire")
 def wire(value: object) -> SafeString:
-    """Text from the wire, safe to look at."""
+    """Return text from the wire as HTML that is safe to look at."""
     return visible("" if value is None else str(value))
 
 
 @register.filter
 def plain(value: object) -> str:
-    """The same for attributes and titles, where no markup can be."""
+    """Return text from the wire for attributes and titles, without markup."""
     return printable("" if value is None else str(value))
 
 
 @register.filter
 def dash(value: Any) -> Any:
-    """Unknown or empty is "–"."""
+    """Show an unknown or empty value as "–"."""
     return units.UNKNOWN if value is None or value == "" else value
 
 
 @register.filter
 def whole_ms(duration_ms: float | None) -> str:
-    """A number for a column whose header names the unit."""
+    """Return a number for a column whose header names the unit: 1234.5 → "1,234"."""
     return units.UNKNOWN if duration_ms is None else f"{duration_ms:,.0f}"
 
 
 @register.filter
 def sign(change: JsonChange | Any) -> str:
-    """A change's kind without colour."""
+    """Return the sign of a change's kind, for readers who see no colours."""
     return SIGNS.get(change.kind, "")
 
 
 @register.filter
 def ttft_ms(flow: Flow) -> float | None:
-    """Time to the first event, or to the first byte where there are no events."""
-    return flow.first_event_ms if flow.first_event_ms is not None else flow.first_byte_ms
+    """Return the time to the first event, or to the first byte of a response without events."""
+    if flow.first_event_ms is not None:
+        return flow.first_event_ms
+    return flow.first_byte_ms
 
 
 @register.filter
 def live_tab(flow: Flow) -> str:
-    """The tab on which a running flow grows; empty when it is over."""
-    return (
-        ""
-        if flow.state != Flow.State.LIVE
-        else "messages"
-        if flow.is_websocket
-        else "chat"
-        if is_conversation(flow)
-        else "response"
-    )
+    """Return the tab on which a running flow grows; "" when it has ended."""
+    if flow.state != Flow.State.LIVE:
+        return ""
+    return default_tab(flow)
 
 
 @register.filter
 def failed(flow: Flow) -> bool:
-    """Whether a row is red."""
+    """Check whether a row is red: cut off, refused, or with a status of 400 and above."""
     return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
 
 
@@ -88,13 +84,13 @@ register.filter("changed_hooks", changed_hooks)
 
 @register.filter
 def unread(flow: Flow) -> bool:
-    """A lookup, or a connection whose content was not read: it has a host and no path."""
+    """Recognise a name lookup, or a connection that was not read: it has a host and no path."""
     return flow.source == "wireguard" and flow.method in NO_HTTP
 
 
 @register.filter
 def only_key(names: list[str]) -> bool:
-    """Whether nothing but the credential was exchanged, as for every routed request."""
+    """Check whether only the credential was replaced, as in every routed request."""
     return names == ["inject_auth"]
 
 
@@ -104,61 +100,61 @@ register.filter("pretty", pretty)
 
 @register.filter
 def svg(number: float) -> str:
-    """A coordinate, whatever the language's decimal point."""
+    """Write a coordinate with a point, also in languages with a decimal comma."""
     return f"{number:.1f}"
 
 
 @register.filter
 def as_list(item: object) -> list[object]:
-    """One thing where a template wants several."""
+    """Return a list with one item, for a template that wants several."""
     return [item]
 
 
 @register.filter
 def utf8(data: bytes) -> str:
-    """Bytes as text; what is not UTF-8 stays visible."""
+    """Decode bytes; those that are not UTF-8 stay visible."""
     return data.decode("utf-8", "surrogateescape")
 
 
 @register.simple_tag(takes_context=True)
 def filter_link(context: template.Context, name: str, value: str, label: str = "") -> SafeString:
-    """A value that narrows the list to itself, keeping the other filters."""
+    """Link a value to the list with this value as a filter, and the other filters kept."""
     if not value:
         return format_html('<span class="muted">{}</span>', units.UNKNOWN)
     query = QueryDict(mutable=True)
     for key, current in context["request"].GET.items():
+        # A cursor belongs to another list.
         if current and key not in ("cursor", "ids", name):
             query[key] = current
     query[name] = value
-    title = printable(f"Only {name} {value}")
     return format_html(
         '<a class="value" href="/flows/?{}" title="{}">{}</a>',
         query.urlencode(),
-        title,
+        printable(f"Only {name} {value}"),
         visible(label or value),
     )
 
 
 @register.simple_tag(takes_context=True)
 def tab_query(context: template.Context, **changes: Any) -> str:
-    """A query of the flow page for its current tab with some parameters set; None removes one."""
+    """Return the query of the current tab with some parameters set; None removes one."""
     query = QueryDict(mutable=True)
     query["tab"] = context["tab"]
+    given = context["request"].GET
     for key in ("view", "side", "hook", "part", "order"):
-        if context["request"].GET.get(key):
-            query[key] = context["request"].GET[key]
-    for key, value in changes.items():
-        if value is None:
-            query.pop(key, None)
-        else:
-            query[key] = str(value)
-    return f"?{query.urlencode()}"
+        if given.get(key):
+            query[key] = given[key]
+    return _changed(query, changes)
 
 
 @register.simple_tag(takes_context=True)
 def query_with(context: template.Context, **changes: Any) -> str:
-    """This page's own query with some parameters set; None removes one."""
+    """Return this page's query with some parameters set; None removes one."""
     query = context["request"].GET.copy()
+    return _changed(query, changes)
+
+
+def _changed(query: QueryDict, changes: dict[str, Any]) -> str:
     for key, value in changes.items():
         if value is None:
             query.pop(key, None)

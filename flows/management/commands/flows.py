@@ -16,11 +16,11 @@ from flows.bodies.complete_flow import CompleteFlow, load_flows
 from flows.compare.unified import Comparison, compare_neighbours, compare_sides, short
 from flows.display.progress import counted
 from flows.display.safe_text import printable
-from flows.display.units import plural
+from flows.display.units import UNKNOWN, plural
 from flows.export.codegen import KINDS, copy_as
 from flows.export.har import har_text
 from flows.export.table import print_flows
-from flows.imports.importer import import_file
+from flows.imports.importer import Imported, import_file
 from flows.models import Flow
 from flows.queries.filters import LOOKUP
 from flows.queries.flow_set import (
@@ -38,9 +38,13 @@ from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 
 _TABLE_ROWS = 100
+# SQLite takes at most 32,766 variables in a query.
+_MAX_COUNTED_IDS = 30_000
 
 
 class Command(BaseCommand):
+    """The subcommands of `ccproxy flows`."""
+
     help = "Look at the recorded flows."
     requires_system_checks = []
     needs_database = True
@@ -76,7 +80,9 @@ class Command(BaseCommand):
             "as", help="write a flow's request as curl, Python, an SDK's call or Markdown"
         )
         copy.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
-        copy.add_argument("flows", nargs=1, metavar="FLOW", help="the flow's id, or how it begins")
+        copy.add_argument(
+            "flows", nargs=1, metavar="FLOW", help="the flow's id, or its first letters"
+        )
         copy.add_argument(
             "--forwarded",
             action="store_true",
@@ -89,67 +95,67 @@ class Command(BaseCommand):
         _action(actions, "repl", "a Python shell with the flows in it")
 
     def handle(self, *_: Any, action: str, **options: Any) -> None:
-        getattr(self, f"_{action}")(_with_filter(Namespace(among=None, **options)))
+        perform = getattr(self, f"_{action}")
+        perform(_with_filter(Namespace(among=None, **options)))
 
     def _list(self, options: Namespace) -> None:
+        # Name lookups are shown with --filter lookups=shown, as in the console.
         if options.among is None and not options.flows:
-            options.among = Flow.objects.exclude(method=LOOKUP)  # shown with --filter lookups=shown
+            options.among = Flow.objects.exclude(method=LOOKUP)
         if options.json:
             self._print_json(self._summaries(options))
             return
-        default_rows = not (options.number or options.jq or options.flows or options.filter)
-        if default_rows:
+        is_plain = not (options.number or options.jq or options.flows or options.filter)
+        if is_plain:
             options.number = _TABLE_ROWS
         ids = self._ids(options)
         if not ids:
-            self.stdout.write(
-                "No flow matches." if Flow.objects.exists() else "No flows are recorded yet."
-            )
+            self.stdout.write(_nothing_found())
             return
-        print_flows(rows_of(ids), self.stdout, now=timezone.now(), is_terminal=self.stdout.isatty())
-        if default_rows and (total := Flow.objects.count()) > _TABLE_ROWS:
+        is_terminal = self.stdout.isatty()
+        print_flows(rows_of(ids), self.stdout, now=timezone.now(), is_terminal=is_terminal)
+        if not is_plain:
+            return
+        total = Flow.objects.count()
+        if total > _TABLE_ROWS:
             self.stderr.write(f"Of the newest {_TABLE_ROWS} of {total} flows; -n N shows more.")
 
     def _summaries(self, options: Namespace) -> Iterable[Any]:
+        flows = timed_summaries(_asked(options))
+        # Flows that the user named are shown also if a configured filter leaves them out.
         filters = [] if options.flows else jq_filters(options.jq)
-        return (
-            run_jq(filters, timed_summaries(_asked(options)))
-            if filters
-            else timed_summaries(_asked(options))
-        )
+        return run_jq(filters, flows) if filters else flows
 
     def _dump(self, options: Namespace) -> None:
         if self.stdout.isatty():
             raise CcproxyError("A HAR is for a file: ccproxy flows dump > flows.har")
         ids = self._some_ids(options)
         with audited("export", plural(len(ids), "flow"), by=shell_caller(), detail="HAR"):
-            for piece in har_text(rows_of(ids), self._whole(ids)):
+            for piece in har_text(rows_of(ids), self._complete(ids)):
                 self.stdout.write(piece.decode(), ending="")
 
     def _diff(self, options: Namespace) -> None:
         ids = self._ids(options)
         if len(ids) < 2:
             raise CcproxyError(
-                f"A diff needs at least two flows; there {'is' if len(ids) == 1 else 'are'}"
-                f" {len(ids)}."
+                f"A diff needs at least two flows; found {plural(len(ids), 'flow')}."
             )
-        found = compare_neighbours(self._whole(ids))
+        comparisons = compare_neighbours(self._complete(ids))
         if options.json:
-            self._print_json(comparison.as_json() for comparison in found)
+            self._print_json(comparison.as_json() for comparison in comparisons)
             return
-        for comparison in found:
+        for comparison in comparisons:
             self._print_comparison(comparison)
 
     def _compare(self, options: Namespace) -> None:
-        flows = self._whole(self._some_ids(options))
+        flows = self._complete(self._some_ids(options))
         if options.json:
             self._print_json(_compared(flow, headers=options.headers) for flow in flows)
             return
         for flow in flows:
             row = flow.flow
-            self.stdout.write(
-                printable(f"flow {short(flow)}  {row.method} {row.host} {row.status_code or '–'}")
-            )
+            title = f"flow {short(flow)}  {row.method} {row.host} {row.status_code or UNKNOWN}"
+            self.stdout.write(printable(title))
             for comparison in compare_sides(flow, headers=options.headers):
                 self._print_comparison(comparison)
 
@@ -158,23 +164,13 @@ class Command(BaseCommand):
             options.jq, options.number, options.flows, options.among = [], None, [], None
         filters = [] if options.all or options.flows else jq_filters(options.jq)
         ids = chosen_ids(_asked(options), filters)
-        with audited(
-            "clear",
-            plural(len(ids), "flow"),
-            by=shell_caller(),
-            detail="all" if options.all else "",
-        ):
-            if options.all:
-                deleted = clear_everything(keep_pinned=not options.pinned)
-            else:
-                steps = clear_steps(ids, keep_pinned=not options.pinned)
-                deleted = sum(counted(steps, expected_steps(len(ids)), "steps", self.stderr))
-        kept = (
-            Flow.objects.filter(pk__in=ids[:30_000], pinned=True).count()
-            if deleted < len(ids)
-            else 0
-        )
-        self.stdout.write(f"Cleared {deleted} flow{'' if deleted == 1 else 's'}.")
+        what = plural(len(ids), "flow")
+        with audited("clear", what, by=shell_caller(), detail="all" if options.all else ""):
+            deleted = self._delete(ids, options)
+        self.stdout.write(f"Cleared {plural(deleted, 'flow')}.")
+        kept = 0
+        if deleted < len(ids):
+            kept = Flow.objects.filter(pk__in=ids[:_MAX_COUNTED_IDS], pinned=True).count()
         if kept:
             self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
 
@@ -186,22 +182,24 @@ class Command(BaseCommand):
         changed = pin(Flow.objects.filter(pk__in=referred_ids(options.flows)), pinned=False)
         self.stdout.write(f"Unpinned {plural(changed, 'flow')}.")
 
+    def _delete(self, ids: Sequence[str], options: Namespace) -> int:
+        keep_pinned = not options.pinned
+        if options.all:
+            return clear_everything(keep_pinned=keep_pinned)
+        steps = clear_steps(ids, keep_pinned=keep_pinned)
+        return sum(counted(steps, expected_steps(len(ids)), "steps", self.stderr))
+
     def _as(self, options: Namespace) -> None:
         flow = next(load_flows(referred_ids(options.flows)))
-        self.stdout.write(
-            copy_as(options.kind, flow, "forwarded" if options.forwarded else "client"), ending=""
-        )
+        side = "forwarded" if options.forwarded else "client"
+        self.stdout.write(copy_as(options.kind, flow, side), ending="")
 
     def _import(self, options: Namespace) -> None:
         for path in options.files:
-            found = import_file(path)
-            known = f", {found.known} were there already" if found.known else ""
-            skipped = (
-                f", {plural(found.skipped, 'entry', 'entries')} left out" if found.skipped else ""
-            )
-            self.stdout.write(f"Imported {plural(found.new, 'flow')} from {path}{known}{skipped}.")
-            if found.problem:
-                self.stderr.write(found.problem)
+            imported = import_file(path)
+            self.stdout.write(_import_sentence(path, imported))
+            if imported.problem:
+                self.stderr.write(imported.problem)
 
     def _repl(self, options: Namespace) -> None:
         from flows.console.repl import run_repl
@@ -211,26 +209,26 @@ class Command(BaseCommand):
     # --- what the actions share
 
     def _ids(self, options: Namespace) -> list[str]:
-        return chosen_ids(_asked(options), [] if options.flows else jq_filters(options.jq))
+        filters = [] if options.flows else jq_filters(options.jq)
+        return chosen_ids(_asked(options), filters)
 
     def _some_ids(self, options: Namespace) -> list[str]:
         ids = self._ids(options)
         if not ids:
-            raise CcproxyError(
-                "No flow matches." if Flow.objects.exists() else "No flows are recorded yet."
-            )
+            raise CcproxyError(_nothing_found())
         return ids
 
-    def _whole(self, ids: Sequence[str]) -> Iterator[CompleteFlow]:
+    def _complete(self, ids: Sequence[str]) -> Iterator[CompleteFlow]:
         return counted(load_flows(ids), len(ids), "flows", self.stderr)
 
     def _print_json(self, values: Iterable[Any]) -> None:
-        """An array, written value by value: the whole record need not fit into memory."""
+        """Write an array value by value: the record need not fit into memory."""
         separator = "[\n"
         for value in values:
             self.stdout.write(separator + json.dumps(value), ending="")
             separator = ",\n"
-        self.stdout.write("[]" if separator == "[\n" else "\n]")
+        is_empty = separator == "[\n"
+        self.stdout.write("[]" if is_empty else "\n]")
 
     def _print_comparison(self, found: Comparison) -> None:
         if found.identical:
@@ -243,10 +241,13 @@ class Command(BaseCommand):
 
 
 def _action(actions: Any, name: str, what: str) -> ArgumentParser:
-    """A subcommand with the options that say which flows it is about."""
+    """Add a subcommand with the options that choose its flows."""
     parser: ArgumentParser = actions.add_parser(name, help=what)
     parser.add_argument(
-        "flows", nargs="*", metavar="FLOW", help="ids of flows, or how they begin; default: all"
+        "flows",
+        nargs="*",
+        metavar="FLOW",
+        help="ids of flows, or their first letters; default: all",
     )
     parser.add_argument(
         "-n", "--number", type=_positive, metavar="N", help="only the newest N flows"
@@ -279,21 +280,41 @@ def _positive(text: str) -> int:
 
 
 def _with_filter(options: Namespace) -> Namespace:
-    """`among`: the flows that a saved filter leaves; its jq filter comes before those of the
-    command line.
+    """Set `among`, the flows that a saved filter leaves.
+
+    The filter's jq comes before the jq of the command line.
     """
-    if getattr(options, "filter", None):
-        parameters = parameters_of(options.filter)
+    # Only commands that choose flows have the option.
+    reference = getattr(options, "filter", None)
+    if reference:
+        parameters = parameters_of(reference)
         options.among = filtered(parameters)
         options.jq = [*parameters.getlist("jq"), *options.jq]
     return options
 
 
 def _asked(options: Namespace) -> QuerySet[Flow]:
-    """The flows before jq, oldest first."""
+    """Return the flows before jq, oldest first."""
     if options.flows:
-        return Flow.objects.filter(pk__in=referred_ids(options.flows)).order_by("started_at", "id")
+        ids = referred_ids(options.flows)
+        return Flow.objects.filter(pk__in=ids).order_by("started_at", "id")
     return newest(options.number, options.among)
+
+
+def _nothing_found() -> str:
+    if Flow.objects.exists():
+        return "No flow matches."
+    return "No flows are recorded yet."
+
+
+def _import_sentence(path: Path, imported: Imported) -> str:
+    """Describe an import: "Imported 3 flows from x.har, 2 entries left out."."""
+    parts = [f"Imported {plural(imported.new, 'flow')} from {path}"]
+    if imported.known:
+        parts.append(f"{imported.known} were there already")
+    if imported.skipped:
+        parts.append(f"{plural(imported.skipped, 'entry', 'entries')} left out")
+    return f"{', '.join(parts)}."
 
 
 def _compared(flow: CompleteFlow, *, headers: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,6 @@ from flows.export.codegen import (
     copy_as,
     curl,
     httpx_code,
-    kinds_for,
     readable,
 )
 from flows.models import Flow
@@ -346,7 +346,16 @@ def test_a_transcript_has_turns_calls_results_and_the_answer():
         "The test compares against",
     ):
         assert words in text
-    assert list(kinds_for(flow)) == ["curl", "httpx", "anthropic", "markdown"]
+    assert _forms_of(flow) == ["curl", "httpx", "anthropic", "markdown"]
+
+
+def _forms_of(flow: CompleteFlow) -> list[str]:
+    forms = []
+    for kind in KINDS:
+        with suppress(CcproxyError):
+            copy_as(kind, flow)
+            forms.append(kind)
+    return forms
 
 
 @pytest.mark.django_db
