@@ -314,7 +314,7 @@ def test_what_an_sdk_cannot_send_is_refused(kind: str, url: str, body: bytes):
 def test_a_lost_body_and_an_unknown_form_are_refused():
     flow = flow_of(b"{}", "http://h/")
     flow.bodies.clear()
-    with pytest.raises(CopyError, match="not kept whole"):
+    with pytest.raises(CopyError, match="not kept in full"):
         copy_as("curl", flow)
     with pytest.raises(CopyError, match="no form"):
         copy_as("nope", flow)
