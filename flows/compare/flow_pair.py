@@ -78,7 +78,8 @@ def _compared_headers(side: FlowSide) -> list[list[str]]:
 
 
 def _view(flow: CompleteFlow, side: FlowSide) -> BodyView:
-    return body_view(side.side, flow.plain(side), header(side.headers, "content-type"))
+    content_type = header(side.headers, "content-type")
+    return body_view(side.side, flow.plain(side), content_type)
 
 
 def _readable(view: BodyView) -> BodyView:
@@ -115,7 +116,10 @@ def in_words(pair: Pair) -> str:
 
 def pair_json(before: CompleteFlow, after: CompleteFlow) -> dict[str, Any]:
     """Return all parts for programs."""
-    parts = {part: _part_json(compare_flows(before, after, part)) for part in PARTS}
+    parts = {}
+    for part in PARTS:
+        pair = compare_flows(before, after, part)
+        parts[part] = _part_json(pair)
     return {"from": before.flow.pk, "to": after.flow.pk, "parts": parts}
 
 

@@ -101,10 +101,12 @@ def flow_list(request: HttpRequest) -> HttpResponse:
 @console_page
 def flow_rows(request: HttpRequest) -> HttpResponse:
     """Show the rows of the flows in `ids` that match the URL's filters, for a live list."""
-    ids = [flow_id for flow_id in request.GET.get("ids", "").split(",") if flow_id]
+    parts = request.GET.get("ids", "").split(",")
+    ids = [flow_id for flow_id in parts if flow_id]
     named = Flow.objects.filter(pk__in=ids[:MAX_LIVE_ROWS])
     matching = FlowFilter(request.GET, queryset=named).qs
-    return render(request, "flows/_rows.html", {"flows": list(selectors.rows(matching))})
+    rows = list(selectors.rows(matching))
+    return render(request, "flows/_rows.html", {"flows": rows})
 
 
 @console_page
@@ -265,8 +267,17 @@ def _query(params: QueryDict, **changes: str) -> str:
     return f"?{query.urlencode()}"
 
 
-def _bound(name: str, params: QueryDict, filters: FlowFilter) -> tuple[str, str, str]:
-    return name, str(filters.filters[name].label), params.get(name, "")
+class _Bound(NamedTuple):
+    """A filter that takes a number: its parameter, its label and the value in the URL."""
+
+    name: str
+    label: str
+    value: str
+
+
+def _bound(name: str, params: QueryDict, filters: FlowFilter) -> _Bound:
+    label = str(filters.filters[name].label)
+    return _Bound(name, label, params.get(name, ""))
 
 
 def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:

@@ -140,7 +140,9 @@ class FlowShell:
         return len(self.flows)
 
     def _take(self, ids: Sequence[str]) -> None:
-        by_id = {str(flow["id"]): flow for flow in summaries(newest(None))}
+        by_id: dict[str, dict[str, Any]] = {}
+        for flow in summaries(newest(None)):
+            by_id[flow["id"]] = flow
         # The lists stay the same objects: the shell's variables refer to them.
         self.ids[:] = [flow_id for flow_id in ids if flow_id in by_id]
         self.flows[:] = [by_id[flow_id] for flow_id in self.ids]

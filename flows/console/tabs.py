@@ -156,7 +156,10 @@ def answers_differ(upstream: FlowSide, delivered: FlowSide) -> bool:
 
 
 def _header_set(side: FlowSide) -> set[tuple[str, str]]:
-    return {(line[0].lower(), line[1]) for line in side.headers}
+    lines = set()
+    for name, value in side.headers:
+        lines.add((name.lower(), value))
+    return lines
 
 
 def _events(side: FlowSide | None, body: BodyView, params: Params) -> Context:
@@ -221,8 +224,12 @@ def _request_change(detail: FlowDetail) -> RequestChange | None:
 
 
 def _compared_body(side: FlowSide, bodies: dict[str, bytes], content_type: str) -> BodyView:
-    encoding = "" if side.body_decoded else header(side.headers, "content-encoding")
-    return body_view("", bodies.get(side.body_digest, b""), content_type, encoding)
+    stored = bodies.get(side.body_digest, b"")
+    encoding = header(side.headers, "content-encoding")
+    # The stored bytes lost their encoding when a credential was cut out of them.
+    if side.body_decoded:
+        encoding = ""
+    return body_view("", stored, content_type, encoding)
 
 
 def _request_type(detail: FlowDetail) -> str:

@@ -1,6 +1,6 @@
 """Text from the wire made safe to look at.
 
-HTML is escaped; control characters and characters that change the direction are spelled out.
+HTML is escaped; control characters and characters that change the direction become escapes.
 """
 
 from __future__ import annotations

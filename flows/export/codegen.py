@@ -345,5 +345,7 @@ def python_body(body: bytes) -> str:
 
 
 def _uses_env(call: Call) -> bool:
-    texts = [call.url, *(value for _, value in call.headers)]
-    return any(isinstance(part, Env) for text in texts for part in text)
+    parts = list(call.url)
+    for _, value in call.headers:
+        parts += value
+    return any(isinstance(part, Env) for part in parts)

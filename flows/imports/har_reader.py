@@ -73,11 +73,14 @@ def records_of_har(data: Any) -> Iterator[FlowRecord]:
     entries = log.get("entries")
     if not isinstance(entries, list):
         raise CaptureError("This is not a HAR: it has no log.entries.")
-    is_ours = _dict(log.get("creator")).get("name") == CREATOR
-    pages = {str(_dict(page).get("id")): _dict(page) for page in _list(log.get("pages"))}
+    creator = _dict(log.get("creator"))
+    is_ours = creator.get("name") == CREATOR
+    pages = {}
+    for value in _list(log.get("pages")):
+        page = _dict(value)
+        pages[str(page.get("id"))] = page
     for group in _groups(entries, is_ours=is_ours):
-        page = pages.get(group.flow_id, {})
-        yield _record(group, page)
+        yield _record(group, pages.get(group.flow_id, {}))
 
 
 def _groups(entries: Sequence[Any], *, is_ours: bool) -> Iterator[_Group]:
@@ -90,7 +93,9 @@ def _groups(entries: Sequence[Any], *, is_ours: bool) -> Iterator[_Group]:
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("request"), dict):
             continue
-        flow_id = _dict(entry.get("_ccproxy")).get("flow") if is_ours else None
+        flow_id = None
+        if is_ours:
+            flow_id = _dict(entry.get("_ccproxy")).get("flow")
         if isinstance(flow_id, str) and flow_id in ours:
             ours[flow_id].entries.append(entry)
             continue
@@ -156,8 +161,12 @@ def _facts(client: SideRecord, *, has_response: bool) -> dict[str, Any]:
 
 def _known_facts(page: dict[str, Any]) -> dict[str, str]:
     facts = _dict(page.get("_ccproxy"))
-    known = {name: facts.get(name) for name in _FACTS}
-    return {name: value for name, value in known.items() if isinstance(value, str)}
+    known: dict[str, str] = {}
+    for name in _FACTS:
+        value = facts.get(name)
+        if isinstance(value, str):
+            known[name] = value
+    return known
 
 
 def _id(group: _Group) -> str:
@@ -238,8 +247,10 @@ def _request_body(post: dict[str, Any]) -> bytes:
     if "text" in post:
         return _bytes(post["text"], post.get("_encoding") or post.get("encoding"))
     # Some tools write the fields of a form instead of its text.
-    params = [_dict(param) for param in _list(post.get("params"))]
-    pairs = [(_str(param.get("name")), _str(param.get("value"))) for param in params]
+    pairs = []
+    for value in _list(post.get("params")):
+        param = _dict(value)
+        pairs.append((_str(param.get("name")), _str(param.get("value"))))
     return urlencode(pairs).encode()
 
 
@@ -254,9 +265,13 @@ def _bytes(text: Any, encoding: Any) -> bytes:
 
 
 def _headers(message: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    lines = [_dict(line) for line in _list(message.get("headers"))]
-    named = [line for line in lines if line.get("name")]
-    return tuple((_str(line.get("name")), _str(line.get("value"))) for line in named)
+    headers = []
+    for value in _list(message.get("headers")):
+        line = _dict(value)
+        name = _str(line.get("name"))
+        if name:
+            headers.append((name, _str(line.get("value"))))
+    return tuple(headers)
 
 
 def _chunk_times(value: Any) -> Iterator[tuple[int, float]]:
@@ -347,7 +362,10 @@ def _body(side: SideRecord | None) -> bytes:
 def _header(side: SideRecord | None, wanted: str) -> str:
     if side is None:
         return ""
-    return next((value for name, value in side.headers if name.lower() == wanted), "")
+    for name, value in side.headers:
+        if name.lower() == wanted:
+            return value
+    return ""
 
 
 def _json(body: bytes | None) -> dict[str, Any] | None:

@@ -34,7 +34,9 @@ def resends_of(flow_id: str) -> Resends:
     if not newest:
         return Resends()
 
-    named = {row.flow_id for row in newest} | {row.new_flow_id for row in newest}
+    named: set[str] = set()
+    for row in newest:
+        named.update((row.flow_id, row.new_flow_id))
     stored = set(Flow.objects.filter(pk__in=named).values_list("pk", flat=True))
     origin = next((row for row in newest if row.new_flow_id == flow_id), None)
     origin_gone = origin is not None and origin.flow_id not in stored

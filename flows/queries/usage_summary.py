@@ -186,7 +186,9 @@ def _chart(
 def _highest_day(rows: Iterable[dict[str, Any]], measure: Measure) -> float:
     totals: dict[date, float] = {}
     for row in rows:
-        totals[row["day"]] = totals.get(row["day"], 0.0) + _value(row, measure)
+        day = row["day"]
+        totals.setdefault(day, 0.0)
+        totals[day] += _value(row, measure)
     return max(totals.values(), default=0.0)
 
 

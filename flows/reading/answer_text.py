@@ -33,14 +33,14 @@ _SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
 
 
 class Piece(NamedTuple):
-    """A piece of text. `tool` starts a tool call and carries its name; `arguments` continue it."""
+    """Text of one kind. `tool` starts a tool call and carries its name; `arguments` continue it."""
 
     kind: Kind
     text: str
 
 
 def pieces_of(event: Any) -> Iterator[Piece]:
-    """Yield the readable pieces of one parsed event, or of one complete JSON response.
+    """Yield the readable parts of one parsed event, or of one complete JSON response.
 
     Example: `{"choices": [{"delta": {"content": "Hi"}}]}` → ("text", "Hi").
     """
@@ -56,7 +56,7 @@ def pieces_of(event: Any) -> Iterator[Piece]:
 
 
 class AnswerReader:
-    """Bytes of a stream in any chunking → readable pieces. Never raises; leaves out broken parts.
+    """Bytes of a stream in any chunking → readable text. Never raises; leaves out broken events.
 
     Streams that are not server-sent events come out as plain text.
     """
@@ -68,7 +68,7 @@ class AnswerReader:
         self._start = b""
 
     def feed(self, data: bytes) -> list[Piece]:
-        """Take the next bytes of the body; return the pieces that they add."""
+        """Take the next bytes of the body; return the text that they add."""
         if self._decoder is None:
             return []
         try:
@@ -79,7 +79,7 @@ class AnswerReader:
             return []
 
     def finish(self) -> list[Piece]:
-        """Take the end of the body; return the pieces of its last, unfinished event."""
+        """Take the end of the body; return the text of its last, unfinished event."""
         if self._parser is None:
             return []
         return _pieces_of_events(self._parser.flush())

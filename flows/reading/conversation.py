@@ -199,9 +199,13 @@ class _Reader:
         self._image_url = image_url
         self._names = {call.id: call.name for call in _calls(request.turns)}
         # By identity: two images may be equal, and each has an address of its own.
-        self._image_number = {id(media): number for number, media in enumerate(images(request))}
+        self._image_number: dict[int, int] = {}
+        for number, media in enumerate(images(request)):
+            self._image_number[id(media)] = number
         self._results = _results_by_call(request, hidden)
-        self._joined = {id(result) for results in self._results.values() for result in results}
+        self._joined: set[int] = set()
+        for results in self._results.values():
+            self._joined.update(id(result) for result in results)
 
     def turn(self, turn: Turn, number: int) -> TurnView:
         blocks = [block for block in turn.blocks if id(block) not in self._joined]

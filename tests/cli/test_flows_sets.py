@@ -102,7 +102,7 @@ def test_diff_slides_over_the_forwarded_requests():
         ("flow:00000000", "flow:00000001", False),
         ("flow:00000001", "flow:00000002", True),
     ]
-    with pytest.raises(CcproxyError, match="at least two flows; there is 1"):
+    with pytest.raises(CcproxyError, match="at least two flows; found 1 flow"):
         flows("diff", "-n", "1")
 
 

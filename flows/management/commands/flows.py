@@ -219,7 +219,8 @@ class Command(BaseCommand):
         return ids
 
     def _complete(self, ids: Sequence[str]) -> Iterator[CompleteFlow]:
-        return counted(load_flows(ids), len(ids), "flows", self.stderr)
+        flows = load_flows(ids)
+        return counted(flows, len(ids), "flows", self.stderr)
 
     def _print_json(self, values: Iterable[Any]) -> None:
         """Write an array value by value: the record need not fit into memory."""
@@ -318,5 +319,6 @@ def _import_sentence(path: Path, imported: Imported) -> str:
 
 
 def _compared(flow: CompleteFlow, *, headers: bool) -> dict[str, Any]:
-    comparisons = [comparison.as_json() for comparison in compare_sides(flow, headers=headers)]
-    return {"id": flow.flow.pk, "comparisons": comparisons}
+    comparisons = compare_sides(flow, headers=headers)
+    as_json = [comparison.as_json() for comparison in comparisons]
+    return {"id": flow.flow.pk, "comparisons": as_json}
