@@ -18,6 +18,7 @@ import json
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
+from itertools import zip_longest
 from typing import Any, Final, Literal, NamedTuple
 
 Change = Literal["same", "added", "removed", "changed", "moved"]
@@ -81,14 +82,13 @@ def header_diff(before: Sequence[Header], after: Sequence[Header]) -> list[Heade
     """
     old = [_line(header) for header in before]
     new = [_line(header) for header in after]
-    matcher = SequenceMatcher(
-        a=[line.content for line in old], b=[line.content for line in new], autojunk=False
-    )
+    old_contents = [line.content for line in old]
+    new_contents = [line.content for line in new]
     rows: list[HeaderChange] = []
-    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        old_lines = old[old_start:old_end]
-        new_lines = new[new_start:new_end]
-        if tag == "equal":
+    for run in _runs(old_contents, new_contents):
+        old_lines = old[run.old]
+        new_lines = new[run.new]
+        if run.is_common:
             for was, now in zip(old_lines, new_lines, strict=True):
                 rows.append(HeaderChange("same", now.name, was.value, now.value))
             continue
@@ -97,6 +97,23 @@ def header_diff(before: Sequence[Header], after: Sequence[Header]) -> list[Heade
         for now in new_lines:
             rows.append(HeaderChange("added", now.name, None, now.value))
     return _join_changed(rows)
+
+
+class _Run(NamedTuple):
+    """A stretch of two lists: common to both, or what lies between common ones."""
+
+    is_common: bool
+    old: slice
+    new: slice
+
+
+def _runs(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[_Run]:
+    # autojunk would skip elements that are frequent in lists of 200 and more.
+    matcher = SequenceMatcher(a=old, b=new, autojunk=False)
+    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        old_range = slice(old_start, old_end)
+        new_range = slice(new_start, new_end)
+        yield _Run(tag == "equal", old_range, new_range)
 
 
 def _line(header: Header) -> _Line:
@@ -112,14 +129,16 @@ def _join_changed(rows: list[HeaderChange]) -> list[HeaderChange]:
     removed_by_name: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         if row.kind == "removed":
-            removed_by_name.setdefault(row.name.lower(), []).append(index)
+            key = row.name.lower()
+            removed_by_name.setdefault(key, []).append(index)
 
     joined_indexes: set[int] = set()
     joined: dict[int, HeaderChange] = {}
     for index, row in enumerate(rows):
         if row.kind != "added":
             continue
-        waiting = removed_by_name.get(row.name.lower())
+        key = row.name.lower()
+        waiting = removed_by_name.get(key)
         if not waiting:
             continue
         # In order: of three cookies each one is compared with the one at its own position.
@@ -165,11 +184,9 @@ def _compare_objects(
 
 
 def _compare_arrays(before: list[Any], after: list[Any], path: str) -> Iterator[JsonChange]:
-    old_indexes = _indexes_by_identity(before)
-    new_indexes = _indexes_by_identity(after)
-    if old_indexes and new_indexes:
-        old_items = {identity: before[index] for identity, index in old_indexes.items()}
-        new_items = {identity: after[index] for identity, index in new_indexes.items()}
+    old_items = _by_identity(before)
+    new_items = _by_identity(after)
+    if old_items and new_items:
         yield from _compare_by_identity(old_items, new_items, path)
     # The search for common runs is quadratic.
     elif max(len(before), len(after)) > MAX_ARRAY_ITEMS:
@@ -178,19 +195,19 @@ def _compare_arrays(before: list[Any], after: list[Any], path: str) -> Iterator[
         yield from _compare_runs(before, after, path)
 
 
-def _indexes_by_identity(items: list[Any]) -> dict[str, int]:
-    """Return the index of each element by its identity.
+def _by_identity(items: list[Any]) -> dict[str, Any]:
+    """Return the elements by their identity.
 
     Empty unless all elements have an identity of their own. Example: `[{"name": "ls"}]` →
-    `{"name=ls": 0}`.
+    `{"name=ls": {"name": "ls"}}`.
     """
-    indexes: dict[str, int] = {}
-    for index, item in enumerate(items):
+    by_identity: dict[str, Any] = {}
+    for item in items:
         identity = _identity(item)
-        if identity is None or identity in indexes:
+        if identity is None or identity in by_identity:
             return {}
-        indexes[identity] = index
-    return indexes
+        by_identity[identity] = item
+    return by_identity
 
 
 def _identity(item: Any) -> str | None:
@@ -218,7 +235,8 @@ def _compare_by_identity(
     for identity in [*old, *added]:
         old_item = old.get(identity, _MISSING)
         new_item = new.get(identity, _MISSING)
-        yield from _compare(old_item, new_item, f"{path}[{identity}]")
+        child_path = f"{path}[{identity}]"
+        yield from _compare(old_item, new_item, child_path)
 
     old_order = [identity for identity in old if identity in new]
     new_order = [identity for identity in new if identity in old]
@@ -233,23 +251,27 @@ def _compare_runs(before: list[Any], after: list[Any], path: str) -> Iterator[Js
     """
     old_keys = [_key(item) for item in before]
     new_keys = [_key(item) for item in after]
-    matcher = SequenceMatcher(a=old_keys, b=new_keys, autojunk=False)
-    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        if tag != "equal":
-            old_items = before[old_start:old_end]
-            new_items = after[new_start:new_end]
-            yield from _compare_in_order(old_items, new_items, old_start, new_start, path)
+    for run in _runs(old_keys, new_keys):
+        if run.is_common:
+            continue
+        old_items = before[run.old]
+        new_items = after[run.new]
+        old_start = run.old.start
+        new_start = run.new.start
+        yield from _compare_in_order(old_items, new_items, old_start, new_start, path)
 
 
 def _compare_in_order(
     before: list[Any], after: list[Any], old_start: int, new_start: int, path: str
 ) -> Iterator[JsonChange]:
     """Compare elements at equal positions; an address counts in the array that has the element."""
-    for offset in range(max(len(before), len(after))):
-        old_item = before[offset] if offset < len(before) else _MISSING
-        new_item = after[offset] if offset < len(after) else _MISSING
-        start = old_start if new_item is _MISSING else new_start
-        yield from _compare(old_item, new_item, f"{path}[{start + offset}]")
+    pairs = zip_longest(before, after, fillvalue=_MISSING)
+    for offset, (old_item, new_item) in enumerate(pairs):
+        start = new_start
+        if new_item is _MISSING:
+            start = old_start
+        child_path = f"{path}[{start + offset}]"
+        yield from _compare(old_item, new_item, child_path)
 
 
 def _key(value: Any) -> Hashable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flows.bodies.complete_flow import CompleteFlow
 from flows.compare.compared_request import ComparedRequest
@@ -50,21 +50,32 @@ def compare_flows(before: CompleteFlow, after: CompleteFlow, part: str) -> Pair:
 
     old_request = ComparedRequest(_first_line(old), _compared_headers(old))
     new_request = ComparedRequest(_first_line(new), _compared_headers(new))
+    note = ""
     if before.stored(old) is None or after.stored(new) is None:
         note = "Not both bodies are stored, so only headers are compared."
-        return Pair(part, compare_requests(old_request, new_request), note)
-
     # Equal digests are equal bodies, which need not be decoded.
-    if old.body_digest != new.body_digest:
-        old_body = _view(before, old)
-        new_body = _view(after, new)
-        if part == "answer" and "events" in (old_body.kind, new_body.kind):
-            old_body = _readable(old_body)
-            new_body = _readable(new_body)
-        if old_body.plain != new_body.plain:
-            old_request = replace(old_request, body=old_body)
-            new_request = replace(new_request, body=new_body)
-    return Pair(part, compare_requests(old_request, new_request))
+    elif old.body_digest != new.body_digest:
+        bodies = _bodies(_view(before, old), _view(after, new), is_answer=part == "answer")
+        old_request = replace(old_request, body=bodies.before)
+        new_request = replace(new_request, body=bodies.after)
+    change = compare_requests(old_request, new_request)
+    return Pair(part, change, note)
+
+
+class _Bodies(NamedTuple):
+    before: BodyView | None
+    after: BodyView | None
+
+
+def _bodies(before: BodyView, after: BodyView, *, is_answer: bool) -> _Bodies:
+    """Return the bodies to compare; None for both if they are equal."""
+    is_streamed = "events" in (before.kind, after.kind)
+    if is_answer and is_streamed:
+        before = _readable(before)
+        after = _readable(after)
+    if before.plain == after.plain:
+        return _Bodies(None, None)
+    return _Bodies(before, after)
 
 
 def _first_line(side: FlowSide) -> str:
@@ -74,7 +85,11 @@ def _first_line(side: FlowSide) -> str:
 
 
 def _compared_headers(side: FlowSide) -> list[list[str]]:
-    return [line for line in side.headers if line[0].lower() != OWN_HEADER]
+    lines = []
+    for name, value in side.headers:
+        if name.lower() != OWN_HEADER:
+            lines.append([name, value])
+    return lines
 
 
 def _view(flow: CompleteFlow, side: FlowSide) -> BodyView:

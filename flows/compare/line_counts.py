@@ -92,7 +92,8 @@ def _json(change: JsonChange) -> LineCounts:
 
 
 def _text(before: str, after: str) -> LineCounts:
-    signs = [line.sign for line in text_diff(before, after, context_lines=0)]
+    lines = text_diff(before, after, context_lines=0)
+    signs = [line.sign for line in lines]
     return LineCounts(signs.count("+"), signs.count("-"))
 
 

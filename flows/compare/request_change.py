@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from flows.compare.compared_request import ComparedRequest
@@ -116,8 +116,8 @@ def _counted(trace: HookTrace, bodies: Mapping[str, bytes], content_type: str) -
         # Before they are parsed, which takes longer than the comparison.
         if max(len(old), len(new)) > MAX_COUNTED_BYTES:
             return None
-        before = ComparedRequest(before.url, before.headers, body_view("", old, content_type))
-        after = ComparedRequest(after.url, after.headers, body_view("", new, content_type))
+        before = replace(before, body=body_view("", old, content_type))
+        after = replace(after, body=body_view("", new, content_type))
     return changed_lines(before, after)
 
 

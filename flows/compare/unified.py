@@ -57,8 +57,8 @@ def compare_texts(
     new = after[:MAX_LINES]
     diff = unified_diff(old, new, *labels, n=CONTEXT_LINES, lineterm="")
     lines = [printable(line) for line in diff]
-    was_cut = len(before) > len(old) or len(after) > len(new)
-    if was_cut and not lines:
+    longest = max(len(before), len(after))
+    if longest > MAX_LINES and not lines:
         lines = [f"(the first {MAX_LINES} lines are the same; the rest was not compared)"]
     return Comparison(what, *labels, lines)
 

@@ -152,9 +152,13 @@ def _cost(flow: Flow, previous: Flow) -> str:
 
 
 def _digests(detail: FlowDetail, previous: Previous | None) -> list[str]:
-    digests = [side.body_digest for name, side in detail.sides.items() if name in _SIDES]
+    digests = []
+    for name in _SIDES:
+        if name in detail.sides:
+            digests.append(detail.sides[name].body_digest)
     if previous is not None:
-        digests += [side.body_digest for side in previous.sides.values()]
+        for side in previous.sides.values():
+            digests.append(side.body_digest)
     for trace in detail.traces:
         digests += [trace.body_before, trace.body_after]
     return digests

@@ -54,8 +54,10 @@ class FlowShell:
             self.show, self.flow, self.request, self.response, self.compare, self.diff, self.jq,
             self.save_request, self.save_response, self.dump, self.clear, self.refresh,
         ]  # fmt: skip
-        by_name = {function.__name__: function for function in functions}
-        return {"flows": self.flows, "ids": self.ids, **by_name}
+        names: dict[str, Any] = {"flows": self.flows, "ids": self.ids}
+        for function in functions:
+            names[function.__name__] = function
+        return names
 
     def banner(self) -> str:
         """Return the text that the shell shows first."""
@@ -79,10 +81,11 @@ class FlowShell:
         flow = self._complete(ref)
         row = flow.flow
         url = row.forwarded_url or row.client_url
+        status = row.status_code or UNKNOWN
+        self._print([f"{row.pk}  {row.method} {url}  {status}"])
         request = body_lines(flow, "forwarded", "client")
-        response = body_lines(flow, "delivered", "upstream")
-        self._print([f"{row.pk}  {row.method} {url}  {row.status_code or UNKNOWN}"])
         self._print(request[:_LINES_SHOWN])
+        response = body_lines(flow, "delivered", "upstream")
         self._print(["", *response[:_LINES_SHOWN]])
 
     def compare(self, ref: Reference = -1) -> None:

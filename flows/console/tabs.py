@@ -178,13 +178,15 @@ def _events(side: FlowSide | None, body: BodyView, params: Params) -> Context:
 def changes_tab(detail: FlowDetail, params: Params) -> Context:
     """Compare the client's request with the forwarded one, or with `hook` one hook's work."""
     bodies = _hook_bodies(detail)
-    steps = rail(detail.traces, bodies, _request_type(detail))
+    content_type = _request_type(detail)
+    steps = rail(detail.traces, bodies, content_type)
+    context: Context = {"rail": steps, "step": None}
     wanted = params.get("hook", "")
-    step = next((step for step in steps if str(step.trace.seq) == wanted), None)
-    if step is not None:
-        change = _hook_change(step.trace, bodies, _request_type(detail))
-        return {"rail": steps, "step": step, "change": change, "traced": bool(detail.traces)}
-    return {"rail": steps, "step": None, "change": _request_change(detail)}
+    for step in steps:
+        if str(step.trace.seq) == wanted:
+            change = _hook_change(step.trace, bodies, content_type)
+            return context | {"step": step, "change": change, "traced": True}
+    return context | {"change": _request_change(detail)}
 
 
 def _hook_bodies(detail: FlowDetail) -> dict[str, bytes]:
@@ -261,8 +263,11 @@ def messages_tab(detail: FlowDetail, params: Params) -> Context:
     passed = []
     for message in page:
         body = bodies.get(message.body_digest, b"")
-        passed.append((message, body_view(f"message-{message.seq}", body)))
-    more = page[-1].seq if len(found) > len(page) else None
+        view = body_view(f"message-{message.seq}", body)
+        passed.append((message, view))
+    more = None
+    if len(found) > len(page):
+        more = page[-1].seq
     return {"passed": passed, "more_messages": more}
 
 

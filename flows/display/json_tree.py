@@ -74,7 +74,9 @@ def size_bytes(value: Any) -> int:
 def _children(value: Any, url: str, pointer: str, depth: int) -> SafeString:
     items = value.items() if isinstance(value, dict) else enumerate(value)
     pairs = list(items)
-    html = [_child(key, item, url, pointer, depth) for key, item in pairs[:MAX_CHILDREN]]
+    html = []
+    for key, item in pairs[:MAX_CHILDREN]:
+        html.append(_child(key, item, url, pointer, depth))
     left_out = len(pairs) - MAX_CHILDREN
     if left_out > 0:
         html.append(format_html('<li class="muted">and {} more, see Raw</li>', left_out))

@@ -183,11 +183,15 @@ def url_parts(url: str, key: str) -> Parts:
     """
     base, mark, query = url.partition("?")
     parts: list[Part] = [_ascii(base)]
+    pairs = query.split("&") if mark else []
     separator = "?"
-    for pair in query.split("&") if mark else []:
+    for pair in pairs:
         name, equals, value = pair.partition("=")
         parts.append(f"{separator}{_ascii(name)}{equals}")
-        parts.append(Env(key) if _is_credential(name, value) else _ascii(value))
+        if _is_credential(name, value):
+            parts.append(Env(key))
+        else:
+            parts.append(_ascii(value))
         separator = "&"
     return [part for part in parts if part != ""]
 

@@ -224,7 +224,8 @@ def _headers(side: FlowSide) -> list[dict[str, str]]:
     headers = []
     for name, value in side.headers:
         safe = value if _MARK in value else _by_name.header(name, value)
-        headers.append({"name": _text(name), "value": _text(safe)})
+        line = {"name": _text(name), "value": _text(safe)}
+        headers.append(line)
     return headers
 
 

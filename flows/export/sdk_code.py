@@ -174,16 +174,19 @@ def _base_url(kind: str, fmt: WireFormatName, url: str) -> str:
 
 def _call(fmt: WireFormatName, side: FlowSide, body: dict[str, Any]) -> list[str]:
     parameters = frozenset(_PARAMS[fmt].split())
-    extra = {name: value for name, value in body.items() if name not in parameters}
-    beta = header(side.headers, "anthropic-beta")
+    extra: dict[str, Any] = {}
     lines = [f"answer = {_METHOD[fmt]}("]
     for name, value in body.items():
         if name in parameters:
             lines.append(f"    {name}={_literal(value)},")
+        else:
+            extra[name] = value
     if extra:
         lines.append(f"    extra_body={_literal(extra)},")
+    beta = header(side.headers, "anthropic-beta")
     if beta:
-        lines.append(f"    extra_headers={_literal({'anthropic-beta': beta})},")
+        headers = {"anthropic-beta": beta}
+        lines.append(f"    extra_headers={_literal(headers)},")
     lines.append(")")
     if body.get("stream") is True:
         return [*lines, "for event in answer:", "    print(event)"]

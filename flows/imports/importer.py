@@ -95,12 +95,14 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
     """
     builder = RowBuilder(Redactor(SECRETS))
     result = Imported()
-    for batch in batched(_until_problem(records, result), _BATCH_FLOWS):
-        unique = {record.id: record for record in batch}
-        known = set(Flow.objects.filter(pk__in=unique).values_list("pk", flat=True))
-        fresh = [record for flow_id, record in unique.items() if flow_id not in known]
-        built = [_built(builder, record, decoded=decoded) for record in fresh]
-        rows = [flow_rows for flow_rows in built if flow_rows is not None]
+    readable = _until_problem(records, result)
+    for batch in batched(readable, _BATCH_FLOWS):
+        fresh = _not_stored(batch)
+        rows = []
+        for record in fresh:
+            flow_rows = _built(builder, record, decoded=decoded)
+            if flow_rows is not None:
+                rows.append(flow_rows)
         write_batch(rows)
         result.new += len(rows)
         result.known += len(batch) - len(fresh)
@@ -108,6 +110,15 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
     if result.problem and not result.new and not result.known:
         raise CaptureError(result.problem)
     return result
+
+
+def _not_stored(records: Iterable[FlowRecord]) -> list[FlowRecord]:
+    """Return the records whose flows are not stored yet, each id once."""
+    by_id = {record.id: record for record in records}
+    stored = Flow.objects.filter(pk__in=by_id).values_list("pk", flat=True)
+    for flow_id in stored:
+        del by_id[flow_id]
+    return list(by_id.values())
 
 
 def _built(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows | None:
@@ -144,7 +155,11 @@ def _rows(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows
 
 
 def _without_encoding(side: SideRecord) -> Headers:
-    return tuple(line for line in side.headers if line[0].lower() != _ENCODING)
+    lines = []
+    for name, value in side.headers:
+        if name.lower() != _ENCODING:
+            lines.append((name, value))
+    return tuple(lines)
 
 
 def _restore_encoding(row: FlowSide, side: SideRecord) -> None:

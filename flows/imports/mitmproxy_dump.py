@@ -121,7 +121,10 @@ def _ms(seconds: float) -> float:
 
 
 def _headers(message: http.Message) -> Headers:
-    return tuple((_text(name), _text(value)) for name, value in message.headers.fields)
+    lines = []
+    for name, value in message.headers.fields:
+        lines.append((_text(name), _text(value)))
+    return tuple(lines)
 
 
 def _text(data: bytes) -> str:

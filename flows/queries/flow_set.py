@@ -93,11 +93,13 @@ def rows_of(ids: Sequence[str]) -> Iterator[Flow]:
     """Yield the rows of these ids in their order, read in chunks; deleted ones are left out."""
     for start in range(0, len(ids), _CHUNK_ROWS):
         # PostgreSQL refuses NUL in a text.
-        chunk = [flow_id for flow_id in ids[start : start + _CHUNK_ROWS] if "\0" not in flow_id]
-        rows = Flow.objects.defer("search_text").in_bulk(chunk)
-        for flow_id in chunk:
-            if flow_id in rows:
-                yield rows[flow_id]
+        chunk = ids[start : start + _CHUNK_ROWS]
+        valid = [flow_id for flow_id in chunk if "\0" not in flow_id]
+        rows = Flow.objects.defer("search_text").in_bulk(valid)
+        for flow_id in valid:
+            row = rows.get(flow_id)
+            if row is not None:
+                yield row
 
 
 def jq_window(
@@ -116,8 +118,11 @@ def jq_window(
     """
     # One row more than jq gets tells if there are older flows.
     positions = list(flows.only("id", "started_at")[: max_flows + 1])
-    results = run_jq(jq_filters(own), summaries(flows[:max_flows]), limits or JqLimits())
-    last = positions[max_flows - 1] if len(positions) > max_flows else None
+    looked_at = summaries(flows[:max_flows])
+    results = run_jq(jq_filters(own), looked_at, limits or JqLimits())
+    last = None
+    if len(positions) > max_flows:
+        last = positions[max_flows - 1]
     return JqWindow(results, last)
 
 

@@ -51,10 +51,15 @@ def jq_page(flows: QuerySet[Flow], source: str, *, max_flows: int = MAX_JQ_FLOWS
     shown = ids[:SHOWN_ROWS]
     if len(ids) > SHOWN_ROWS:
         notes.insert(0, f"The first {SHOWN_ROWS} of {len(ids)} flows are shown.")
-    found = {flow.pk: flow for flow in rows(Flow.objects.filter(pk__in=shown))}
+    page = FlowPage(_rows_in_order(shown), "")
+    return JqPage(page, note=" ".join(notes))
+
+
+def _rows_in_order(ids: list[str]) -> list[Flow]:
     # In the filter's order, not in the list's: jq may have sorted them.
-    kept = [found[flow_id] for flow_id in shown if flow_id in found]
-    return JqPage(FlowPage(kept, ""), note=" ".join(notes))
+    named = Flow.objects.filter(pk__in=ids)
+    by_id = {flow.pk: flow for flow in rows(named)}
+    return [by_id[flow_id] for flow_id in ids if flow_id in by_id]
 
 
 def _shown(results: list[Any]) -> SafeString:

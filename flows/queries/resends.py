@@ -41,5 +41,8 @@ def resends_of(flow_id: str) -> Resends:
     origin = next((row for row in newest if row.new_flow_id == flow_id), None)
     origin_gone = origin is not None and origin.flow_id not in stored
     oldest_first = reversed(newest)
-    again = [row for row in oldest_first if row.flow_id == flow_id and row.new_flow_id in stored]
+    again = []
+    for row in oldest_first:
+        if row.flow_id == flow_id and row.new_flow_id in stored:
+            again.append(row)
     return Resends(origin, origin_gone, again)

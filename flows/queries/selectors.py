@@ -200,11 +200,15 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
     # Sides are JSON text; a flow that was refused has no forwarded side to compare with.
     recorded = FlowParts.objects.filter(flow=OuterRef("pk"), sides__contains=f'"side":"{parts[0]}"')
     newest = earlier.filter(Exists(recorded)).order_by("-started_at").values("pk")[:1]
-    found = FlowParts.objects.filter(pk__in=newest).select_related("flow").defer("steps").first()
+    parts_of_newest = FlowParts.objects.filter(pk__in=newest)
+    found = parts_of_newest.select_related("flow").defer("steps").first()
     # The database compared the start only: /v1/messages is no neighbour of /v1/messages/count.
     if found is None or found.flow.path.partition("?")[0] != asked_path:
         return None
-    sides = {name: side for name, side in found.by_side().items() if name in parts}
+    sides = {}
+    for name, side in found.by_side().items():
+        if name in parts:
+            sides[name] = side
     return Previous(found.flow, sides)
 
 

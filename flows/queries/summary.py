@@ -99,7 +99,10 @@ def flow_detail_json(
 
 
 def _fields(part: FlowSide | HookTrace, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(part, name) for name in names}
+    fields = {}
+    for name in names:
+        fields[name] = getattr(part, name)
+    return fields
 
 
 def _server_conn(flow: Flow) -> dict[str, Any]:

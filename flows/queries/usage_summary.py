@@ -110,9 +110,11 @@ def _by_day(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         day = row["day"]
         if day not in days:
-            days[day] = {"day": day, "next": day + timedelta(days=1)}
+            next_day = day + timedelta(days=1)
+            days[day] = {"day": day, "next": next_day}
         _add(days[day], row)
-    return [_with_share(day) for day in reversed(days.values())]
+    newest_first = reversed(days.values())
+    return [_with_share(total) for total in newest_first]
 
 
 def _total(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -125,7 +127,8 @@ def _total(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 def _add(total: dict[str, Any], row: dict[str, Any]) -> None:
     for name in _SUMS:
-        total[name] = _plus(total.get(name), row[name])
+        so_far = total.get(name)
+        total[name] = _plus(so_far, row[name])
 
 
 def _plus(one: Any, other: Any) -> Any:
@@ -138,7 +141,9 @@ def _plus(one: Any, other: Any) -> Any:
 
 
 def _with_share(row: dict[str, Any]) -> dict[str, Any]:
-    share = cache_share(row["cache_read_tokens"], row["cacheable_tokens"])
+    read = row["cache_read_tokens"]
+    cacheable = row["cacheable_tokens"]
+    share = cache_share(read, cacheable)
     return {**row, "cache_share": share}
 
 

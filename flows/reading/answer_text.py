@@ -107,7 +107,10 @@ class AnswerReader:
 
 
 def _pieces_of_events(events: Iterable[SseEvent]) -> list[Piece]:
-    return [piece for event in events for piece in _event_pieces(event.data)]
+    pieces: list[Piece] = []
+    for event in events:
+        pieces += _event_pieces(event.data)
+    return pieces
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:

@@ -59,7 +59,9 @@ class BodyView:
                 return []
         if self.kind == "events":
             reader = AnswerReader("identity")
-            return joined([*reader.feed(self.plain), *reader.finish()])
+            pieces = reader.feed(self.plain)
+            pieces += reader.finish()
+            return joined(pieces)
         return []
 
 

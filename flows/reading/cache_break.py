@@ -143,8 +143,10 @@ def _difference(old: Sequence[Part], new: Sequence[Part], index: int) -> _Differ
     new_part = new[index]
     # Only so far: a prompt has thousands of parts, and a part that moved further is a new one.
     following = slice(index + 1, index + _LOOK_AHEAD)
-    old_comes_later = old_part.digest in {part.digest for part in new[following]}
-    new_came_later = new_part.digest in {part.digest for part in old[following]}
+    later_in_new = {part.digest for part in new[following]}
+    later_in_old = {part.digest for part in old[following]}
+    old_comes_later = old_part.digest in later_in_new
+    new_came_later = new_part.digest in later_in_old
     if old_comes_later and not new_came_later:
         return _Difference(new_part.path, "inserted")
     if new_came_later and not old_comes_later:

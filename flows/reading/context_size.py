@@ -113,11 +113,14 @@ def context_size(request: Request) -> ContextSize:
         x += kind.width
 
     by_size = sorted(contents, key=lambda content: -content.size_bytes)
-    tools = [ToolSize(c.position, c.size_bytes) for c in by_size if c.slice_name == "tools"]
-    largest = [
-        LargeBlock(content.position, _LABELS[content.slice_name], content.size_bytes)
-        for content in by_size[:LARGEST]
-    ]
+    tools = []
+    for content in by_size:
+        if content.slice_name == "tools":
+            tools.append(ToolSize(content.position, content.size_bytes))
+    largest = []
+    for content in by_size[:LARGEST]:
+        label = _LABELS[content.slice_name]
+        largest.append(LargeBlock(content.position, label, content.size_bytes))
     used = [kind for kind in slices.values() if kind.count]
     return ContextSize(used, tools, largest, total)
 

@@ -208,8 +208,10 @@ class _Reader:
             self._joined.update(id(result) for result in results)
 
     def turn(self, turn: Turn, number: int) -> TurnView:
-        blocks = [block for block in turn.blocks if id(block) not in self._joined]
-        items = [self.item(block) for block in blocks]
+        items = []
+        for block in turn.blocks:
+            if id(block) not in self._joined:
+                items.append(self.item(block))
         label = ROLES.get(turn.role, turn.role)
         return TurnView(turn.role, label, items, number, _total(items))
 
@@ -289,7 +291,8 @@ def _calls(turns: list[Turn]) -> Iterator[ToolCall]:
 
 
 def _results_by_call(request: Request, hidden: int) -> dict[str, list[ToolResult]]:
-    shown_calls = {call.id for call in _calls(request.turns[hidden:])}
+    shown_turns = request.turns[hidden:]
+    shown_calls = {call.id for call in _calls(shown_turns)}
     results: dict[str, list[ToolResult]] = {}
     for turn in request.turns:
         for block in turn.blocks:
@@ -333,8 +336,10 @@ def _foreign(block: Foreign) -> Item:
 def _system(request: Request, same: bool | None) -> Fold | None:
     if not request.system:
         return None
-    texts = [block.text for block in request.system]
-    items = [Item("text", _code(text), size_bytes=_size(text)) for text in texts]
+    items = []
+    for block in request.system:
+        html = _code(block.text)
+        items.append(Item("text", html, size_bytes=_size(block.text)))
     return Fold("System prompt", _total(items), same, items)
 
 
@@ -346,7 +351,8 @@ def _tools(request: Request, same: bool | None) -> Fold | None:
 
 
 def _tool(tool: Tool) -> Item:
-    return Item("tool", _code(_tool_text(tool)), tool.name, tool_size(tool), folded=True)
+    html = _code(_tool_text(tool))
+    return Item("tool", html, tool.name, tool_size(tool), folded=True)
 
 
 def tool_size(tool: Tool) -> int:

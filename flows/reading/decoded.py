@@ -149,8 +149,10 @@ def _finish_of(response: Response) -> str:
 def _readable(body: bytes) -> list[Block]:
     """Return what can be read of a stream whose grammar is broken."""
     reader = AnswerReader("identity")
+    pieces = reader.feed(body)
+    pieces += reader.finish()
     blocks: list[Block] = []
-    for kind, text in joined([*reader.feed(body), *reader.finish()]):
+    for kind, text in joined(pieces):
         last = blocks[-1] if blocks else None
         if kind == "thinking":
             blocks.append(Thinking(text))

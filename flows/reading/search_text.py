@@ -23,7 +23,9 @@ def search_text(names: Iterable[str], asked: str, said: str) -> str:
     """Join names, the user's message `asked` and the response `said`, cut to 4 KB of UTF-8."""
     parts = [*names, asked[:_QUESTION_CHARS], said]
     text = "\n".join(part for part in parts if part)
-    return text.encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
+    encoded = text.encode("utf-8", "replace")
+    # The cut may divide a character, which is left out then.
+    return encoded[:MAX_BYTES].decode("utf-8", "ignore")
 
 
 def question(body: bytes) -> str:
@@ -91,7 +93,11 @@ def _streamed(body: bytes) -> str:
 
 
 def _joined_text(pieces: Iterable[Piece]) -> str:
-    return "".join(text for kind, text in pieces if kind in ("text", "error"))
+    texts = []
+    for kind, text in pieces:
+        if kind in ("text", "error"):
+            texts.append(text)
+    return "".join(texts)
 
 
 def _unwrapped(request: Any) -> dict[str, Any]:

@@ -35,7 +35,10 @@ def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
     if flow.method in NO_HTTP and flow.source == "wireguard":
         return _connection(flow)
     request = Part(f"{flow.method} {_short(flow.path)}")
-    parts = [request, _route(flow), *_changes(flow, traces), _end(flow)]
+    route = _route(flow)
+    changes = _changes(flow, traces)
+    end = _end(flow)
+    parts = [request, route, *changes, end]
     return [part for part in parts if part.text]
 
 

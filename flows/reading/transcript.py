@@ -46,8 +46,11 @@ def transcript(flow: CompleteFlow) -> str:
     if request is None:
         raise TranscriptError(problem)
     title = row.requested_model or request.model or "Conversation"
-    lines = [f"# {title}", "", _facts(flow), *_request(request), *_answer(flow, side)]
-    return printable("\n".join(lines)) + "\n"
+    lines = [f"# {title}", "", _facts(flow)]
+    lines += _request(request)
+    lines += _answer(flow, side)
+    text = "\n".join(lines)
+    return f"{printable(text)}\n"
 
 
 def _facts(flow: CompleteFlow) -> str:

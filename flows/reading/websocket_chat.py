@@ -67,8 +67,11 @@ class _Reader:
         self._items = []
 
     def _start(self, body: dict[str, Any]) -> None:
-        known = {key: value for key, value in body.items() if key not in ("type", "generate")}
-        request = read_request(OPENAI_RESPONSES, PATH, dumps(known)).request
+        # The rest of the frame is a request of the HTTP API.
+        fields = dict(body)
+        fields.pop("type", None)
+        fields.pop("generate", None)
+        request = read_request(OPENAI_RESPONSES, PATH, dumps(fields)).request
         if request is None:
             return
         previous = self.request

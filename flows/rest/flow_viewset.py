@@ -194,7 +194,8 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         row = selectors.sides_of(pk).get(side)
         if row is None:
             raise NotFound(_NO_BODY)
-        body = selectors.load_bodies([row.body_digest]).get(row.body_digest)
+        bodies = selectors.load_bodies([row.body_digest])
+        body = bodies.get(row.body_digest)
         if body is None:
             raise NotFound(_NO_BODY)
         response = HttpResponse(body, content_type="application/octet-stream")

@@ -51,12 +51,18 @@ class UsageView(_Insight):
 
         `unmetered` counts requests without token counts, `unpriced` those without a price.
         """
-        wanted = request.query_params.get("days", str(DEFAULT_DAYS))
-        days = next((period for period in PERIODS if str(period) == wanted), None)
-        if days is None:
-            raise ParseError({"days": [f"Choose one of {', '.join(map(str, PERIODS))}."]})
-        usage = usage_summary(days, "cost")
-        return _response({name: getattr(usage, name) for name in _USAGE_FIELDS})
+        usage = usage_summary(_days(request), "cost")
+        fields = {name: getattr(usage, name) for name in _USAGE_FIELDS}
+        return _response(fields)
+
+
+def _days(request: Request) -> int:
+    wanted = request.query_params.get("days", str(DEFAULT_DAYS))
+    for period in PERIODS:
+        if str(period) == wanted:
+            return period
+    choices = ", ".join(str(period) for period in PERIODS)
+    raise ParseError({"days": [f"Choose one of {choices}."]})
 
 
 class SessionView(_Insight):
@@ -161,8 +167,11 @@ class MessagesView(_Insight):
         # One message more than is shown tells if there is another page.
         found = selectors.messages(flow.pk, after_seq=after, limit=self.page_rows + 1)
         shown = found[: self.page_rows]
-        next_after = shown[-1].seq if len(found) > len(shown) else None
-        return _response({"next": next_after, "results": [_message(one) for one in shown]})
+        next_after = None
+        if len(found) > len(shown):
+            next_after = shown[-1].seq
+        results = [_message(message) for message in shown]
+        return _response({"next": next_after, "results": results})
 
 
 def _after(request: Request) -> int:

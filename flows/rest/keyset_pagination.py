@@ -86,7 +86,10 @@ def next_url_after(request: Request, last: Flow | None) -> str | None:
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    if not is_number or not 1 <= int(text) <= MAX_LIMIT:
-        raise ParseError({"limit": [f"Give a number from 1 to {MAX_LIMIT}."]})
-    return int(text)
+    limit = 0
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        limit = int(text)
+    if not 1 <= limit <= MAX_LIMIT:
+        message = f"Give a number from 1 to {MAX_LIMIT}."
+        raise ParseError({"limit": [message]})
+    return limit
