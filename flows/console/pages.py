@@ -267,19 +267,6 @@ def _query(params: QueryDict, **changes: str) -> str:
     return f"?{query.urlencode()}"
 
 
-class _Bound(NamedTuple):
-    """A filter that takes a number: its parameter, its label and the value in the URL."""
-
-    name: str
-    label: str
-    value: str
-
-
-def _bound(name: str, params: QueryDict, filters: FlowFilter) -> _Bound:
-    label = str(filters.filters[name].label)
-    return _Bound(name, label, params.get(name, ""))
-
-
 def _chips(params: QueryDict, filters: FlowFilter) -> list[dict[str, str]]:
     """Return the filters in force, each with the address of the list without it."""
     chips = []
