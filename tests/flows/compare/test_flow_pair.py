@@ -145,7 +145,7 @@ def test_flows_name_what_they_were_sent_again_as(admin: Client) -> None:
             expires_at=now,
         )
     html = page(admin, "/flows/a/")
-    assert "Sent again from a flow that is not stored any more" in html
+    assert "Sent again from a flow that is no longer stored" in html
     assert (
         html.count("as the client sent it") >= 1
         and "/flows/diff/a/b/" in html
