@@ -395,8 +395,6 @@ def _alternatives(literals: set[bytes]) -> Any:
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
     options.max_mem = _PATTERN_BYTES
-    # RE2 would write to stderr, past our logging, when the memory limit slows it down.
-    options.log_errors = False
     return re2.compile(b"|".join(map(re2.escape, sorted(literals))), options)
 
 
