@@ -50,7 +50,7 @@ class HookViewSet(ConfigViewSet[HookSetting]):
 
 
 class ClientTokenSerializer(serializers.ModelSerializer[ClientToken]):
-    """A client token. `token` is filled once, in the answer that creates it."""
+    """A client token. `token` is filled once, in the response that creates it."""
 
     token = serializers.SerializerMethodField(
         help_text="The clear text; null in every later answer."
@@ -78,7 +78,7 @@ class ClientTokenSerializer(serializers.ModelSerializer[ClientToken]):
 
 
 class ClientTokenViewSet(ConfigViewSet[ClientToken]):
-    """Keys that clients present in `x-ccproxy-token`."""
+    """Client tokens, which clients show in `x-ccproxy-token`."""
 
     queryset = ClientToken.objects.order_by("name")
     serializer_class = ClientTokenSerializer

@@ -1,4 +1,4 @@
-"""What the running proxy is told (hooks) and what it says of itself (status)."""
+"""Settings of hooks, client tokens, and the heartbeat of running proxies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class HookSetting(models.Model):
 
 
 class ClientToken(models.Model):
-    """A named key that clients present in `x-ccproxy-token`; only its SHA-256 is stored."""
+    """A named key that clients show in `x-ccproxy-token`; only its SHA-256 is stored."""
 
     name = models.CharField(max_length=64, unique=True)
     token_sha256 = models.CharField(max_length=64, unique=True)
@@ -64,9 +64,7 @@ class ClientToken(models.Model):
 
 
 class InterceptorStatus(models.Model):
-    """The heartbeat of one interceptor process, written about once a second by its config
-    watcher.
-    """
+    """The heartbeat of one proxy process, which its configuration watcher writes."""
 
     instance = models.CharField(primary_key=True, max_length=100)  # host name and pid
     started_at = models.DateTimeField()

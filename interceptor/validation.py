@@ -1,4 +1,4 @@
-"""What a hook setting must satisfy before it is saved; also used by the REST API."""
+"""Validation of hook settings and client tokens before they are saved, in forms and over REST."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DOTTED_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", re.ASCII)
 
 
 class HookRow(Protocol):
-    """A hook setting: this module stands below the model that calls it."""
+    """Fields of a hook setting; this module stands below the model that calls it."""
 
     stage: Any
     name: Any
@@ -60,7 +60,7 @@ def validate_hook_setting(setting: HookRow) -> None:
 
 
 class TokenRow(Protocol):
-    """A client token."""
+    """Fields of a client token."""
 
     providers: Any
 

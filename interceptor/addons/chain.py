@@ -1,6 +1,4 @@
-"""THE list: every addon in the order in which it sees a flow, on the way out and on the way
-back.
-"""
+"""THE list of addons, in the order in which they see a flow on its way out and back."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ class Chain:
     addons: list[object]
     record: RecordAddon
     dns: RunDns
-    """Takes the place of mitmproxy's own resolver."""
+    """Replaces mitmproxy's own resolver."""
 
 
 def build_chain(

@@ -1,4 +1,4 @@
-"""Puts together what is handed to the sink: one complete record of a flow at one moment."""
+"""Builder of the record that the sink gets: a flow's complete state at one moment."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from interceptor.pipeline.runner import as_record
 
 
 def since(state: FlowState, timestamp: float | None) -> float | None:
-    """Milliseconds from the flow's beginning to a time stamp."""
+    """Return milliseconds from the flow's beginning to a time stamp."""
     return None if timestamp is None else max(0.0, (timestamp - state.started_at) * 1000)
 
 
 def response_side(side: Side, response: Response) -> SideRecord:
-    """The head of a response as a side of the record, without its body."""
+    """Return a response's status line and headers as a side of the record, without its body."""
     return SideRecord(
         side=side,
         http_version=response.http_version,
@@ -37,7 +37,7 @@ def response_side(side: Side, response: Response) -> SideRecord:
 def build_record(
     flow: HTTPFlow, state: FlowState, phase: Literal["live", "done", "error"]
 ) -> FlowRecord:
-    """The record of a flow as it stands."""
+    """Return the record of a flow at this moment."""
     client, response = state.client, flow.response
     answer_sides, event_count = _answer_sides(flow, state)
     return FlowRecord(
@@ -71,7 +71,7 @@ def build_record(
 
 
 def _routing(state: FlowState) -> dict[str, Any]:
-    """Where it went and why."""
+    """Return the fields about the flow's destination and the reason for it."""
     decision = state.decision
     provider = decision.provider if decision else None
     rule = decision.rule if decision else None
@@ -92,7 +92,7 @@ def _routing(state: FlowState) -> dict[str, Any]:
 
 
 def _timing(flow: HTTPFlow, state: FlowState, *, finished: bool) -> dict[str, Any]:
-    """When things happened, as far as they have."""
+    """Return the fields about times, as far as they are known."""
     return {
         "finished_at": time() if finished else None,
         "connect_ms": _connect_ms(flow.server_conn, state),
@@ -103,9 +103,9 @@ def _timing(flow: HTTPFlow, state: FlowState, *, finished: bool) -> dict[str, An
 
 
 def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], int]:
-    """Upstream and delivered, and how many events the client's stream had.
+    """Return the sides upstream and delivered, and the number of events in the client's stream.
 
-    When nobody changed the answer, one body object serves both.
+    An unchanged response has one body object for both.
     """
     response = flow.response
     if response is None:
@@ -140,7 +140,7 @@ def _taped(side: SideRecord, tape: Tape) -> SideRecord:
 
 
 def _connect_ms(server: Server | None, state: FlowState) -> float | None:
-    """How long dialling took; None when an open connection was used again."""
+    """Return the time that dialling took; None when an open connection was used again."""
     if (
         server is None
         or server.timestamp_start is None
@@ -172,7 +172,7 @@ def _session_id(state: FlowState) -> str:
 
 
 def _path(url: str) -> str:
-    """The path with query of an absolute URL."""
+    """Return the path with query of an absolute URL."""
     _, _, rest = url.partition("://")
     slash = rest.find("/")
     return rest[slash:] if slash >= 0 else "/"

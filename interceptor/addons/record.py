@@ -1,6 +1,4 @@
-"""Last in the chain: streams answers through a tee, hands every flow to the sink when it leaves and
-when it ends.
-"""
+"""Last addon of the chain: streams responses through a tee and gives every flow to the sink."""
 
 from __future__ import annotations
 
@@ -25,16 +23,18 @@ logger = logging.getLogger(__name__)
 PROGRESS_INTERVAL_S = 2.0
 PROGRESS_AT_ONCE = 25
 ANNOUNCE_AFTER_S = 0.05
-"""Flows that end sooner are handed over once, as a whole: nobody would see them run, and each
+"""Flows that end sooner reach the sink once, complete: no page would show them running, and each
 record costs 20 µs.
 """
 MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
 UNRECORDED_PATHS = ("/", "/health")
-"""Answered by the proxy itself to probes; recording them would drown the traffic."""
+"""Paths of probes, which the proxy answers itself; recording them would drown the traffic."""
 
 
 class RecordAddon:
-    """Knows the running flows: hands them over, counts them, lets a shutdown wait for them."""
+    """Knows the running flows: gives them to the sink, counts them, and lets a shutdown wait for
+    them.
+    """
 
     def __init__(self, sink: Sink, stream_over_bytes: int | None = None) -> None:
         self._sink = sink
@@ -45,20 +45,20 @@ class RecordAddon:
         self._unannounced: dict[str, None] = {}
         self._announcement: asyncio.TimerHandle | None = None
         self.idle = asyncio.Event()
-        """Set while no flow is under way."""
+        """Set while no flow is running."""
         self.idle.set()
 
     @property
     def active_count(self) -> int:
-        """How many flows are under way."""
+        """The number of running flows."""
         return len(self._active)
 
     def running(self) -> None:
-        """Start to hand over the partial records of running streams."""
+        """Start to give the sink partial records of running streams."""
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="flow progress")
 
     def done(self) -> None:
-        """Stop, and record what is still running as cut off."""
+        """Stop, and record running flows as cut off."""
         if self._ticker:
             self._ticker.cancel()
         if self._announcement:
@@ -68,7 +68,7 @@ class RecordAddon:
             self._finish(flow, state, failed=True)
 
     def request(self, flow: HTTPFlow) -> None:
-        """The request is about to leave, or was answered by the proxy."""
+        """Note a flow that is about to leave, or that the proxy answered itself."""
         state = state_of(flow)
         if state is None or state.client is None:
             return
@@ -78,7 +78,7 @@ class RecordAddon:
             self._announce_soon(flow.id)
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        """Keep the head as it came; let the body pass chunk by chunk."""
+        """Keep the response's headers as they came, and stream its body."""
         state = state_of(flow)
         response = flow.response
         if state is None or response is None or state.forwarded is None:
@@ -117,7 +117,7 @@ class RecordAddon:
         return length.isdecimal() and int(length) > self._stream_over_bytes
 
     def response(self, flow: HTTPFlow) -> None:
-        """The answer is complete; a websocket only begins here."""
+        """Finish a flow with its response; a websocket only begins here."""
         state = state_of(flow)
         if state is None:
             return
@@ -127,7 +127,7 @@ class RecordAddon:
             self._finish(flow, state)
 
     def error(self, flow: HTTPFlow) -> None:
-        """The flow broke: tell the caller in its own format, and record what there is."""
+        """Report a broken flow to the client in its own format, and record what there is."""
         state = state_of(flow)
         if state is None:
             return
@@ -161,7 +161,7 @@ class RecordAddon:
         ]  # mitmproxy would keep every message for the life of the connection
 
     def websocket_end(self, flow: HTTPFlow) -> None:
-        """The websocket closed."""
+        """Finish the flow of a closed websocket."""
         if (state := state_of(flow)) is not None:
             self._finish(flow, state)
 
@@ -183,7 +183,7 @@ class RecordAddon:
         _forget(state)
 
     def _announce_soon(self, flow_id: str) -> None:
-        """Hand a flow over that has begun or whose answer has, if it still runs in a moment."""
+        """Give the sink a flow that has begun, if it still runs in a moment."""
         self._unannounced[flow_id] = None
         if self._announcement is None:
             self._announcement = asyncio.get_running_loop().call_later(
@@ -191,7 +191,7 @@ class RecordAddon:
             )
 
     def _announce(self) -> None:
-        """A few at a time: hundreds of streams may have begun at once."""
+        """Announce a few flows at a time: hundreds of streams may have begun at once."""
         for flow_id in list(self._unannounced)[:PROGRESS_AT_ONCE]:
             del self._unannounced[flow_id]
             if (
@@ -213,8 +213,9 @@ class RecordAddon:
                 self._hand_over_running()
 
     def _hand_over_running(self) -> None:
-        """Those whose turn it is: each of hundreds of streams comes less often, so that writing
-        keeps up with them.
+        """Give the sink the streams whose turn it is.
+
+        With hundreds of streams each comes less often, so that writing keeps up with them.
         """
         moving = [
             flow_id
@@ -229,16 +230,14 @@ class RecordAddon:
 
 
 def _forget(state: FlowState) -> None:
-    """Buffers are handed over: an HTTP/2 stream may keep its flow as long as its connection
-    lives.
-    """
+    """Drop buffers that the sink has; an HTTP/2 connection may keep its flows for long."""
     state.tee, state.messages, state.exchange = None, [], None
     if state.observed is not None:
         state.observed = state.client = state.forwarded = None
 
 
 def _watch(flow: HTTPFlow, state: FlowState, sink: Sink) -> StreamTee:
-    """The tee of an answer that passes unchanged; live pages follow event streams alone."""
+    """Return the tee of an unchanged response; live pages follow event streams alone."""
     assert state.observed is not None and flow.response is not None  # noqa: S101  # narrowed by the caller
     live = is_event_stream(flow.response)
     tape = state.observed.new_tape()
@@ -246,11 +245,11 @@ def _watch(flow: HTTPFlow, state: FlowState, sink: Sink) -> StreamTee:
 
 
 def _tell_nobody(delta: FlowDelta) -> None:
-    """Pages follow event streams alone: a download, or an answer in one piece, is no live text."""
+    """Drop a delta: pages follow event streams alone, and a download is no live text."""
 
 
 def _frame(flow: HTTPFlow, response: Response) -> None:
-    """HTTP/1.1 needs a length or chunks to keep the client's connection open (RFC 9112, 6.3)."""
+    """Frame a body so that the client's HTTP/1.1 connection can stay open (RFC 9112, 6.3)."""
     headers = response.headers
     if (
         flow.request.http_version != "HTTP/1.1"
@@ -263,9 +262,7 @@ def _frame(flow: HTTPFlow, response: Response) -> None:
 
 
 def _should_stream(flow: HTTPFlow, response: Response) -> bool:
-    """Successful answers and event streams pass as they come; errors are small and may be acted
-    upon.
-    """
+    """Return True for successful responses and event streams; errors are small and are held."""
     return is_event_stream(response) or (
         200 <= response.status_code < 300 and flow.request.method != "HEAD"
     )

@@ -13,7 +13,7 @@ from interceptor.request_path.surroundings import Surroundings
 
 
 class StepAddon:
-    """Runs one step on a live flow and delivers the answer, if the step gave one."""
+    """Runs one step on a live flow, and delivers the proxy's own response, if the step gave one."""
 
     def __init__(self, step: Step, around: Surroundings, chosen: ChosenDestinations) -> None:
         self.name = step.name

@@ -78,7 +78,7 @@ class TimeoutsAddon:
         DEADLINES.clear(client.id)
 
     def requestheaders(self, flow: HTTPFlow) -> None:
-        """Stop expecting an HTTP/1 head."""
+        """Stop expecting the headers of an HTTP/1 request."""
         # A connection without open streams may stay idle (RFC 9113, 9.1).
         if flow.request.is_http2 or flow.request.is_http3:
             DEADLINES.clear(flow.client_conn.id)

@@ -20,7 +20,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import state_of
 
 SET_APART = "unverified:"
-"""In front of a host that no request names."""
+"""Stands in front of a host that no request names."""
 
 
 class ProviderTls(TlsConfig):
@@ -33,15 +33,17 @@ class ProviderTls(TlsConfig):
         self._store = store
         self._http1_only: set[str] = set()
         self._unverified: dict[str, list[Server]] = {}
-        """By client: connections that were opened without looking at the certificate."""
+        """Client connection → server connections that were opened without verification."""
 
     def requestheaders(self, flow: HTTPFlow) -> None:
-        """A websocket upgrade needs HTTP/1.1 to the provider (RFC 6455)."""
+        """Client connections with a websocket upgrade, which needs HTTP/1.1 to the provider (RFC
+        6455).
+        """
         if flow.request.headers.get("upgrade", "").lower() == "websocket":
             self._http1_only.add(flow.client_conn.id)
 
     def request(self, flow: HTTPFlow) -> None:
-        """Before the credential is put in: no connection that was opened unverified may get it."""
+        """Set connections aside that were opened unverified, before the credential is put in."""
         if flow.request.path.endswith(".crl"):
             super().request(flow)  # the addresses of revocation lists, on its own host
         state = state_of(flow)
@@ -86,11 +88,10 @@ class ProviderTls(TlsConfig):
 
 
 def must_verify(snapshot: Snapshot, host: str, port: int, *, insecure: bool = False) -> bool:
-    """Always where a credential may go; elsewhere unless every provider at this address has
-    switched it off.
+    """Return True where the certificate must be verified.
 
-    `insecure` is the setting ssl_insecure: it switches verification off wherever no credential may
-    go.
+    It is verified always where a credential may go. Elsewhere every provider at the address can
+    switch it off, and so can the setting ssl_insecure (`insecure`).
     """
     at_host = [
         p

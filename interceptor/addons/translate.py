@@ -1,6 +1,4 @@
-"""Brings the answer of a provider of another wire format back into the client's: whole answers,
-errors and streams.
-"""
+"""Translation of buffered responses and errors; streams get their stages."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ MAX_LOSSES_CHARS = 4000
 
 
 class TranslateAddon:
-    """Stands before the record addon, which keeps the provider's answer and the delivered one."""
+    """Stands before the record addon, which keeps the provider's response and the delivered one."""
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        """A stream is translated as it passes; everything else is held until it is complete."""
+        """Give a stream its stages; hold every other response until it is complete."""
         state, response = state_of(flow), flow.response
         translation = state.translation if state else None
         if state is None or response is None or translation is None or state.forwarded is None:
@@ -35,7 +33,7 @@ class TranslateAddon:
             state.hold_answer = True
 
     def response(self, flow: HTTPFlow) -> None:
-        """Translate a whole answer or error."""
+        """Translate a buffered response or error."""
         state, response = state_of(flow), flow.response
         translation = state.translation if state else None
         if state is None or response is None or translation is None or state.upstream is None:
@@ -68,7 +66,7 @@ def rewrite_head(response: Response, translation: Translation, *, streamed: bool
 
 
 def show_losses(state: FlowState, response: Response) -> None:
-    """List what was lost in a header, for a client that asked."""
+    """List the losses in a header, for a client that asked."""
     if not state.wants_losses:
         return
     text = "; ".join(f"{path}: {reason}" for path, reason in state.losses)

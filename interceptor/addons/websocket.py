@@ -1,6 +1,4 @@
-"""Websocket upgrades: proxied where the provider speaks them, else refused so that clients fall
-back at once.
-"""
+"""Refused websocket upgrades, turned into a status after which clients use POST at once."""
 
 from __future__ import annotations
 
@@ -13,8 +11,8 @@ from interceptor.exchange.own_answer import deliver
 from interceptor.request_path.upgrade import refuse_upgrade
 
 NO_WEBSOCKET_HERE = (200, 403, 404, 405, 501)
-"""Answers to an upgrade after which Codex tries seven times before it uses POST; 426 makes it do so
-at once.
+"""Statuses of an upgrade after which Codex tries seven times before it uses POST; 426 makes it use
+POST at once.
 """
 
 
@@ -22,7 +20,7 @@ class WebSocketAddon:
     """Turns a provider's refusal of the upgrade into 426."""
 
     def responseheaders(self, flow: HTTPFlow) -> None:
-        """Hold the answer back when it is such a refusal."""
+        """Hold the response back when it is such a refusal."""
         state, response = state_of(flow), flow.response
         if state is None or response is None or state.exchange is None or state.forwarded is None:
             return
@@ -30,7 +28,7 @@ class WebSocketAddon:
         state.hold_answer = state.hold_answer or state.upgrade_refused
 
     def response(self, flow: HTTPFlow) -> None:
-        """Answer instead of the provider, whose answer stays in the record."""
+        """Respond instead of the provider, whose response stays in the record."""
         state, response = state_of(flow), flow.response
         if state is None or response is None or not state.upgrade_refused or state.upstream is None:
             return

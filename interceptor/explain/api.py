@@ -1,4 +1,4 @@
-"""REST: what the proxy would do with a request."""
+"""REST resources of dry runs and rule trials."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ExplainView(APIView):
                 ),
                 "method": serializers.CharField(required=False, default="POST"),
                 "url": serializers.CharField(
-                    required=False, help_text="A path, or a whole address."
+                    required=False, help_text="A path, or a complete address."
                 ),
                 "headers": serializers.JSONField(
                     required=False, help_text="An object, or a list of [name, value]."
@@ -78,9 +78,7 @@ class ExplainView(APIView):
 
 
 class RuleTrialView(APIView):
-    """Tries an edited rule on recorded flows: which of them would it send elsewhere? Nothing is
-    saved or sent.
-    """
+    """Trial of an edited rule on recorded flows. Nothing is saved or sent."""
 
     @extend_schema(
         request=inline_serializer(
@@ -100,7 +98,7 @@ class RuleTrialView(APIView):
         responses={200: OpenApiTypes.OBJECT},
     )
     def post(self, request: Request) -> Response:
-        """The newest flows whose route would change, each before and after."""
+        """List the newest flows whose route would change, each before and after."""
         if not request.user.has_perms(["flows.view_flow", "providers.view_transformrule"]):
             raise PermissionDenied
         data: Any = request.data

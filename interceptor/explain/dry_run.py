@@ -81,7 +81,7 @@ class RuleVerdict:
 
     @property
     def matches(self) -> bool:
-        """Whether all conditions hold."""
+        """True when all conditions hold."""
         return all(condition.holds for condition in self.conditions)
 
 
@@ -112,7 +112,7 @@ class Explanation:
 
     @property
     def leaves(self) -> bool:
-        """Whether anything would be sent to a provider."""
+        """True when the request would be sent to a provider."""
         return not self.status_code
 
 
@@ -244,7 +244,7 @@ def _meet_capture(state: FlowState, head: RequestHead, found: Explanation) -> No
 
 
 def _head_of(request: DryRequest) -> RequestHead:
-    """Return the request's head as a listener would have read it.
+    """Return the start line and headers as a listener would have read them.
 
     A bare path came to the reverse listener under this machine's name.
     """

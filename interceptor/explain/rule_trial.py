@@ -1,6 +1,4 @@
-"""Which recorded flows an edited rule would send elsewhere: both configurations run dry over the
-newest flows.
-"""
+"""Trial of an edited rule: both configurations run dry over the newest flows."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ MAX_FLOWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A flow that would go elsewhere, before and after in the same words, and what the edited rule
-    makes of it.
+    """A flow that would go elsewhere: before, after, and the edited rule's verdict on it.
 
     `conditions` is empty for a rule that is switched off; `reached` is false where a rule before it
     decides.
@@ -37,7 +34,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was tried. `skipped` flows have no whole body any more."""
+    """Result of a trial. The bodies of `skipped` flows are no longer complete."""
 
     tried: int
     skipped: int
@@ -45,7 +42,7 @@ class Trial:
 
 
 def edited_snapshot(edited: TransformRule) -> Snapshot:
-    """The configuration as it would be with this rule saved; a rule without an id is a new one.
+    """Return the configuration as it would be with this rule saved; a rule without an id is new.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -80,7 +77,7 @@ def try_rule(edited: TransformRule, flows: Iterable[CompleteFlow]) -> Trial:
 
 
 def _fate(found: Explanation) -> dict[str, Any]:
-    """Where a request ends, in few words."""
+    """Return the end of a request in few words."""
     decision = found.decision
     return {
         "rule": decision.rule.label if decision and decision.rule else None,

@@ -1,4 +1,4 @@
-"""The page that tells which recorded flows an edited rule would send elsewhere.
+"""Page of a rule trial: the recorded flows that an edited rule would send elsewhere.
 
 Nothing is saved, nothing is sent.
 """
@@ -31,9 +31,7 @@ else:
 
 
 class TrialForm(_RuleModelForm):
-    """The fields of a rule under the names that the admin's form has too: its button posts them
-    here.
-    """
+    """The fields of a rule, named as in the admin's form, whose button posts them here."""
 
     last = forms.IntegerField(
         min_value=1, max_value=MAX_FLOWS, required=False, label="How many of the newest flows"
@@ -51,9 +49,7 @@ class TrialForm(_RuleModelForm):
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def rule_trial_page(request: HttpRequest) -> HttpResponse:
-    """A rule (`?id=N`, or a new one) as a form, and once it is sent the flows that would go
-    elsewhere.
-    """
+    """Show a rule (`?id=N`, or a new one) as a form, and then the flows that would go elsewhere."""
     if not request.user.has_perms(_RIGHTS):
         raise PermissionDenied("Trying a rule needs the rights to look at flows and at rules.")
     rule = _rule(request.GET.get("id", ""))
@@ -93,7 +89,7 @@ def _tried(edited: TransformRule, last: int) -> dict[str, Any]:
 
 
 def _differences(found: Moved) -> list[tuple[str, Any, Any]]:
-    """(what, before, after) of what changes, the target and the model first."""
+    """Return (what, before, after) of the differences, the target and the model first."""
     names = ("url", "model", "provider", "rule", "action", "problem")
     return [
         (name, found.before[name], found.after[name])

@@ -1,7 +1,4 @@
-"""Where a dry run's request comes from: a recorded flow, JSON, or a pasted HTTP request.
-
-And its result as JSON.
-"""
+"""Sources of dry runs (recorded flows, JSON, pasted requests), and their results as JSON."""
 
 from __future__ import annotations
 
@@ -23,11 +20,11 @@ _FIRST_LINE = re.compile(r"([A-Za-z]{1,32})\s+(\S+)(?:\s+HTTP/[0-9.]+)?\s*")
 
 
 class RequestError(CcproxyError):
-    """This cannot be read as a request; the message says what is missing."""
+    """A text or object that cannot be read as a request; the message says what is missing."""
 
 
 def of_flow(flow: CompleteFlow) -> DryRequest:
-    """The request of a recorded flow as its client sent it.
+    """Return the request of a recorded flow as its client sent it.
 
     Raises:
         RequestError: its body was not kept.
@@ -38,7 +35,7 @@ def of_flow(flow: CompleteFlow) -> DryRequest:
     stored = flow.stored(side)
     if stored is None or side.body_truncated:
         raise RequestError(
-            "The body of this flow was not kept whole, so the request cannot be tried again."
+            "The body of this flow was not kept completely, so the request cannot be tried again."
         )
     headers = tuple((str(name), str(value)) for name, value in side.headers)
     if side.body_decoded:
@@ -49,8 +46,10 @@ def of_flow(flow: CompleteFlow) -> DryRequest:
 
 
 def of_json(data: Mapping[str, Any]) -> DryRequest:
-    """A request given as {"method", "url", "headers": {name: value} or [[name, value]], "body":
-    text or JSON}.
+    """Return the request of a JSON object.
+
+    Example: `{"method": "POST", "url": "/v1/messages", "headers": {"x-api-key": "k"}, "body": {}}`.
+    Headers may be a list of [name, value] too, and the body a text.
 
     Raises:
         RequestError: naming the field that is wrong.
@@ -59,7 +58,7 @@ def of_json(data: Mapping[str, Any]) -> DryRequest:
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise RequestError("“method” has to be the name of an HTTP method.")
     if not isinstance(url, str) or not url.strip():
-        raise RequestError("“url” is missing: a path such as /v1/messages, or a whole address.")
+        raise RequestError("“url” is missing: a path such as /v1/messages, or a complete address.")
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     return DryRequest(
         method.upper(),
@@ -85,7 +84,7 @@ def _headers(given: Any) -> tuple[tuple[str, str], ...]:
 
 
 def of_text(text: str) -> DryRequest:
-    """A pasted HTTP request: a line "POST /v1/messages", headers, an empty line, the body.
+    """Return a pasted HTTP request: a line "POST /v1/messages", headers, an empty line, the body.
 
     Raises:
         RequestError: the first line is no request line, or a header has no colon.
@@ -107,7 +106,7 @@ def of_text(text: str) -> DryRequest:
 
 
 def difference(found: Explanation) -> RequestChange:
-    """The client's request against what would leave."""
+    """Compare the client's request with the one that would leave."""
     request = found.request
     encoding = next(
         (value for name, value in request.headers if name.lower() == "content-encoding"), ""
@@ -124,7 +123,7 @@ def difference(found: Explanation) -> RequestChange:
 
 
 def body_lines(found: Explanation, *, forwarded: bool) -> list[str]:
-    """Headers and body of one side as lines, JSON pretty-printed."""
+    """Return headers and body of one side as lines, JSON pretty-printed."""
     headers = found.headers if forwarded else found.request.headers
     body = found.body if forwarded else found.request.body
     encoding = next((value for name, value in headers if name.lower() == "content-encoding"), "")
@@ -143,7 +142,7 @@ def body_lines(found: Explanation, *, forwarded: bool) -> list[str]:
 
 
 def as_json(found: Explanation) -> dict[str, Any]:
-    """The explanation for programs."""
+    """Return the explanation for programs."""
     decision = found.decision
     return {
         "client_format": found.client_format,

@@ -1,4 +1,4 @@
-"""The page that tells what the proxy would do with a request."""
+"""Page of a dry run."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ x-api-key: sk-ccproxy-anthropic
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def explain_page(request: HttpRequest) -> HttpResponse:
-    """A recorded flow (`?flow=ID`) or a pasted request, taken through the pipeline without any
-    network.
-    """
+    """Explain a recorded flow (`?flow=ID`) or a pasted request, without any network."""
     flow_id, pasted = request.GET.get("flow", ""), request.POST.get("request", "")
     context: dict[str, Any] = {"flow_id": flow_id, "pasted": pasted or EXAMPLE}
     try:

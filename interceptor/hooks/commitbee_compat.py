@@ -1,5 +1,6 @@
-"""Help the commitbee tool, which parses the answer as JSON, with models that like to wrap it in a
-code fence.
+"""Instruction for the commitbee tool, which reads responses as JSON.
+
+Some models wrap JSON in a code fence, which the tool cannot read.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from interceptor.pipeline.hook import Stage, hook
 
 
 class Params(BaseModel):
-    """`signature`: a text by which commitbee's system prompt is recognised.
+    """Parameters of the hook.
 
-    `instruction`: what is added to it.
+    `signature` is a text by which commitbee's system prompt is recognised; `instruction` is added
+    to it.
     """
 
     signature: str = Field("commitbee", min_length=1)
@@ -27,7 +29,9 @@ class Params(BaseModel):
 
 
 def _text_holders(ex: Exchange) -> list[tuple[Any, Any]]:
-    """(container, key) of every text in the system prompt, in the Anthropic and OpenAI formats."""
+    """Return (container, key) of every text in the system prompt, in Anthropic's and OpenAI's
+    formats.
+    """
     body = ex.body.peek()
     if not isinstance(body, dict):
         return []

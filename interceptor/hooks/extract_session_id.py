@@ -1,7 +1,7 @@
-"""Find the id that groups the requests of one agent session; the body stays as it is.
+"""Session id that groups the requests of one agent session; the body stays unchanged.
 
-Places, in this order: the session headers of known clients, then `metadata.user_id` as Claude Code
-writes it (a JSON object with `session_id`, or `user_…_account_…_session_UUID`), then
+It is looked for in this order: the session headers of known clients, then `metadata.user_id` as
+Claude Code writes it (a JSON object with `session_id`, or `user_…_account_…_session_UUID`), then
 `prompt_cache_key` of OpenAI's APIs.
 """
 
@@ -25,7 +25,7 @@ _MARKER = "_session_"
 
 
 def session_of_user_id(user_id: str) -> str | None:
-    """The session id inside a `metadata.user_id`, in either of its two spellings."""
+    """Return the session id inside a `metadata.user_id`, in either of its two spellings."""
     if user_id.lstrip().startswith("{"):
         try:
             value = orjson.loads(user_id)
@@ -48,7 +48,7 @@ def session_of_user_id(user_id: str) -> str | None:
     writes={"meta:session_id"},
 )
 def extract_session_id(ex: Exchange) -> None:
-    """Remember the session id of the request."""
+    """Note the session id of the request."""
     session = next((value for name in SESSION_HEADERS if (value := ex.headers.get(name))), None)
     body = ex.body.peek()
     if not session and isinstance(body, dict):

@@ -1,7 +1,7 @@
-"""Recognise a sentinel key, take it out of the request and resolve the credential it stands for.
+"""Sentinel keys: recognised, taken out, and resolved to the credential they stand for.
 
-The credential itself is written into the request by the egress addon, once the final destination is
-known to be the provider's own host: no hook and no other host ever sees it.
+The step `leave` writes the credential into the request, once the final destination is known to be
+the provider's own host. No outbound hook and no other host sees it.
 """
 
 from __future__ import annotations
@@ -36,14 +36,12 @@ def sentinel_of(headers: HeaderMap, path: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _sentinel_of(fields: Fields) -> Sentinel | None:
-    """Asked three times a request: whether the hook runs, for which provider, and what it takes
-    out.
-    """
+    """Return the sentinel in the headers. Cached: a request asks three times."""
     return find_sentinel(HeaderMap(fields).get)
 
 
 def has_sentinel(ex: Exchange) -> bool:
-    """True when the request carries a sentinel key."""
+    """Return True when the request carries a sentinel key."""
     return sentinel_provider(ex) is not None
 
 

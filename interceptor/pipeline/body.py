@@ -1,4 +1,4 @@
-"""A request body that is parsed at most once and re-written only when a hook changed it."""
+"""Body of a request: parsed at most once, and written again only when a hook changed it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import zstandard
 from flows.bytes.decode import decode
 
 ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
-"""What can be undone and applied again; a body in any other encoding is passed on unread."""
+"""Encodings that can be undone and applied again; a body in any other is forwarded unread."""
 
 OFF_LOOP_BYTES = 16 * 1024
 """A compressed body over this size is decoded in a thread."""
@@ -42,19 +42,17 @@ class Body:
         self._canonical: bytes | None = None
 
     def decoded(self) -> bytes | None:
-        """The body without its content encoding, or None when it cannot be decoded within the
-        limit.
-        """
+        """Return the body without its content encoding; None where that fails."""
         if self.plain is _UNSET:
             decoded = decode(self.data, self.encoding) if self.encoding in ENCODINGS else None
             self.plain = decoded.data if decoded and decoded.complete else None
         return self.plain
 
     async def decode_off_loop(self) -> bool:
-        """Decode a compressed body before anybody asks for it, in a thread when it takes long;
-        False when it cannot be.
+        """Decode a compressed body ahead of its first use, in a thread when it is large.
 
-        One thread for the whole process: bombs that come together unfold one after the other.
+        One thread serves the process: compression bombs that come together are decoded one after
+        the other. Returns False when the body cannot be decoded.
         """
         if self.plain is _UNSET and len(self.data) > OFF_LOOP_BYTES:
             await asyncio.get_running_loop().run_in_executor(_THREADS, self.decoded)
@@ -64,7 +62,7 @@ class Body:
     def json(self) -> Any:
         """The parsed body, the same object every time; None when it is not JSON.
 
-        Marks the body as touched.
+        Reading it marks the body as touched.
         """
         self.touched = True
         return self.peek()
@@ -76,13 +74,13 @@ class Body:
         self._json = value
 
     def peek(self) -> Any:
-        """The parsed body for reading only."""
+        """Return the parsed body, for reading only."""
         if self._json is _UNSET:
             self._json = _parse(self.decoded())
         return self._json
 
     def canonical(self) -> bytes | None:
-        """The JSON as compact bytes, as it was after the last write-back; None when the body is not
+        """Return the JSON as compact bytes, as of the last write-back; None when the body is not
         JSON.
         """
         if self._canonical is None and self.peek() is not None:
@@ -110,8 +108,8 @@ class Body:
         return shown_before, after
 
     def replace_plain(self, plain: bytes) -> None:
-        """Put other bytes in place, in the same content encoding; the JSON is parsed anew when
-        asked for.
+        """Replace the bytes, in the same content encoding; their JSON is parsed when it is asked
+        for.
         """
         self.plain, self._json, self._canonical, self.touched = plain, _UNSET, None, False
         self.data = encode(plain, self.encoding)

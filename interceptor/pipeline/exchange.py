@@ -28,7 +28,7 @@ Place = tuple[str, str, int, str]
 
 
 def url_of(place: Place) -> str:
-    """The address of a place, without its port where that is the scheme's own."""
+    """Return a place as a URL, without the port where it is the scheme's own."""
     scheme, host, port, path = place
     default = 443 if scheme == "https" else 80
     return f"{scheme}://{host}{path}" if port == default else f"{scheme}://{host}:{port}{path}"
@@ -66,12 +66,14 @@ class Exchange:
     source: str = "reverse"
     client_format: WireFormatName | None = None
     provider: ProviderConf | None = None
-    """The provider it is meant for: named by the sentinel key, later the one it is routed to."""
+    """The provider that the sentinel key names; after the routing, the one it is routed to."""
     credential: Credential | None = None
-    """Resolved, but put into a header only when the request leaves for the provider's own host."""
+    """The resolved credential. It becomes a header only when the request leaves for its provider's
+    own host.
+    """
     credential_slot: tuple[int, str] | None = None
-    """Where the sentinel key stood among the headers, and how its name was spelled: the credential
-    takes its place.
+    """The sentinel key's position among the headers, and the spelling of its name: the credential
+    takes both over.
     """
     resolver: ResolvesCredentials | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -86,21 +88,23 @@ class Exchange:
 
     @property
     def json(self) -> Any:
-        """The parsed body, to read or to change in place; None when it is not JSON."""
+        """The parsed body, to read or to change; None when it is not JSON."""
         return self.body.json
 
     @property
     def place(self) -> Place:
-        """Where the request goes at this moment."""
+        """The request's destination at this moment."""
         return self.scheme, self.host, self.port, self.path
 
     @property
     def url(self) -> str:
-        """The same as an address."""
+        """The destination as a URL."""
         return url_of(self.place)
 
     def get(self, path: str, default: Any = None) -> Any:
-        """A value of the JSON body by glom path, e.g. "metadata.user_id" or "messages.0.role"."""
+        """Return a value of the JSON body by glom path, e.g. "metadata.user_id" or
+        "messages.0.role".
+        """
         found = glom(self.body.peek(), path, default=_MISSING)
         return default if found is _MISSING else found
 
@@ -119,7 +123,7 @@ class Exchange:
             raise KeyError(f"cannot delete {path} in this body") from exc
 
     def checkpoint(self) -> Checkpoint:
-        """What a failing hook's changes are rolled back to."""
+        """Return the state to which a failing hook's changes are rolled back."""
         return Checkpoint(
             self.headers.fields,
             self.place,

@@ -1,6 +1,4 @@
-"""Ordered, case-insensitive headers over an immutable tuple, so that "before" and "after" cost
-nothing to keep.
-"""
+"""Ordered, case-insensitive headers over an immutable tuple, which is free to keep as "before"."""
 
 from __future__ import annotations
 
@@ -31,13 +29,14 @@ class HeaderMap:
         self._values: Mapping[bytes, list[bytes]] = {}
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of a header."""
+        """Return the first value of a header."""
         found = self._of(name)
         return found[0].decode("utf-8", "surrogateescape") if found else default
 
     def _of(self, name: str) -> list[bytes]:
-        """The values of a header; the index is good for one tuple of fields, and a request asks
-        some thirty times.
+        """Return the values of a header.
+
+        The index holds for one tuple of fields; a request asks some thirty times.
         """
         if self._indexed is not self.fields:
             self._indexed, self._values = self.fields, values_by_name(self.fields)
@@ -59,11 +58,11 @@ class HeaderMap:
         self.remove(name)
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of a header."""
+        """Return every value of a header."""
         return [value.decode("utf-8", "surrogateescape") for value in self._of(name)]
 
     def set(self, name: str, value: str) -> None:
-        """Give a header one value, at its old place when it had one, else at the end."""
+        """Give a header one value, at its old position if it had one, else at the end."""
         key, data, done = name.lower().encode(), _checked(name, value), False
         fields: list[tuple[bytes, bytes]] = []
         for old, old_value in self.fields:
@@ -79,14 +78,14 @@ class HeaderMap:
             self.fields = new
 
     def index(self, name: str) -> int | None:
-        """The place of the first header of this name."""
+        """Return the position of the first header of this name."""
         if not self._of(name):
             return None
         wanted = name.lower().encode()
         return next(place for place, (key, _) in enumerate(self.fields) if key.lower() == wanted)
 
     def insert(self, place: int, name: str, value: str) -> None:
-        """Put a header at a place, in front of whatever stands there."""
+        """Put a header at a position, in front of the header that stands there."""
         at = self.index(name)
         if at is None:
             field = (name.encode(), _checked(name, value))
@@ -104,7 +103,7 @@ class HeaderMap:
             self.fields = tuple(field for field in self.fields if field[0].lower() != wanted)
 
     def get_list(self, name: str) -> list[str]:
-        """The parts of a comma-separated header."""
+        """Return the parts of a comma-separated header."""
         return [
             part.strip()
             for value in self.get_all(name)
@@ -113,8 +112,9 @@ class HeaderMap:
         ]
 
     def set_list(self, name: str, parts: list[str]) -> None:
-        """Write a comma-separated header; unchanged parts leave the bytes alone, an empty list
-        removes it.
+        """Write a comma-separated header.
+
+        Unchanged parts leave the bytes alone; an empty list removes the header.
         """
         if parts == self.get_list(name):
             return
@@ -125,14 +125,14 @@ class HeaderMap:
 
 
 def _checked(name: str, value: str) -> bytes:
-    """The bytes of a value that may stand in a header."""
+    """Return the bytes of a value that may stand in a header."""
     if _CONTROLS.search(value):
         raise ValueError(f"the value for {name} contains control characters")
     return value.encode("utf-8", "surrogateescape")
 
 
 def changed_names(before: Fields, after: Fields) -> list[str]:
-    """Lower-case names of the headers whose values differ, in the order they appear."""
+    """Return lower-case names of headers whose values differ, in the order they appear."""
     if before is after or before == after:
         return []
     old, new = values_by_name(before), values_by_name(after)
@@ -147,10 +147,10 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
 
 @lru_cache(maxsize=64)
 def values_by_name(fields: Fields) -> Mapping[bytes, list[bytes]]:
-    """Lower-case names with their values, both in wire order; not to be changed.
+    """Return lower-case names with their values, both in wire order; callers must not change them.
 
-    Who looks at a request one after the other looks at the same headers, and at those before and
-    after a change.
+    Cached: the readers of a request look at the same headers one after the other, and at those
+    before and after a change.
     """
     found: dict[bytes, list[bytes]] = {}
     for key, value in fields:

@@ -1,13 +1,13 @@
-"""What a hook is, and the exchange it works on. No Django, no mitmproxy.
+"""Declaration of hooks. No Django, no mitmproxy.
 
 A hook is a function with a declaration::
 
-    @hook(stage=Stage.OUTBOUND, reads={"header:anthropic-version"},
-    writes={"header:anthropic-beta"}) def verbose_mode(ex: Exchange) -> None: ...
+    @hook(stage=Stage.OUTBOUND, writes={"header:anthropic-beta"})
+    def verbose_mode(ex: Exchange) -> None: ...
 
-It may have a guard (`guard=` a predicate on the exchange), parameters (`params=` a pydantic model,
-passed as second argument), and an async `prepare=` that does I/O before the hook runs and whose
-result is `ex.prepared`.
+It may have a guard (`guard=`, a predicate on the exchange), parameters (`params=`, a pydantic
+model, passed as second argument), and an async `prepare=`, which does I/O before the hook runs and
+whose result is `ex.prepared`.
 
 Names in `reads` and `writes`: "header:NAME", "body" or "body:ROOT", "path", "meta:KEY".
 """
@@ -60,9 +60,9 @@ class HookSpec:
     prepare: Prepare | None = None
     params: type[BaseModel] | None = None
     security: bool = False
-    """A security hook cannot be skipped by a client's x-ccproxy-hooks header."""
+    """A client's x-ccproxy-hooks header cannot skip a security hook."""
     timeout_s: float = 10.0
-    """How long `prepare` may take."""
+    """Limit of `prepare`, in seconds."""
 
     @property
     def doc(self) -> str:

@@ -10,7 +10,7 @@ MAX_NAMES = 50
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a client asked for; names that no list holds are ignored."""
+    """Hooks that a client forces or skips; names that no list holds are ignored."""
 
     forced: frozenset[str] = frozenset()
     skipped: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""A stage's hooks in the order they run: dependencies first, ties by list position."""
+"""Order of a stage's hooks: dependencies first, ties by list position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interceptor.pipeline.hook import HookSpec
 
 @dataclass(frozen=True, slots=True)
 class PlannedHook:
-    """A hook with its parameters and its place in the configured list."""
+    """A hook with its parameters and its position in the configured list."""
 
     spec: HookSpec
     position: int = 0
@@ -24,13 +24,13 @@ class PlannedHook:
 
     @property
     def label(self) -> str:
-        """How it is named in traces and in x-ccproxy-hooks: the table's name or the dotted path."""
+        """The name in traces and in x-ccproxy-hooks: the table's name or the dotted path."""
         return self.name or self.spec.name
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The hooks of one stage in levels: members of a level do not depend on each other."""
+    """The hooks of one stage in levels; hooks of one level do not depend on each other."""
 
     levels: tuple[tuple[PlannedHook, ...], ...] = ()
 
@@ -44,8 +44,9 @@ EMPTY_PLAN = Plan()
 
 
 def _overlap(reads: str, writes: str) -> bool:
-    """True when writing one name can change what reading the other gives: the whole body covers its
-    parts.
+    """Return True when writing one name can change the value of the other.
+
+    The entire body covers its parts: ("body", "body:system") → True.
     """
     if reads == writes:
         return True
@@ -55,7 +56,7 @@ def _overlap(reads: str, writes: str) -> bool:
 
 
 def _depends(later: PlannedHook, earlier: PlannedHook) -> bool:
-    """True when `later` reads what `earlier`, which stands before it in the list, writes."""
+    """Return True when `later` reads what `earlier`, which stands before it in the list, writes."""
     return earlier.position < later.position and any(
         _overlap(r, w) for r in later.spec.reads for w in earlier.spec.writes
     )

@@ -84,14 +84,14 @@ class DecodingStage:
         """Return the plain bytes.
 
         Raises:
-            StreamBroken: the bytes are damaged, or unfold to more than they may.
+            StreamBroken: the bytes are damaged, or decompress to more than they may.
         """
         try:
             plain = self._decoder.feed(data)
         except ValueError:
             raise StreamBroken("The provider's stream is not in the encoding it names.") from None
         if self._decoder.capped:
-            raise StreamBroken("The provider's stream unfolds to more than it may.")
+            raise StreamBroken("The provider's stream decompresses to more than it may.")
         return plain
 
     def flush(self) -> bytes:

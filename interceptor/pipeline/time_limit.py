@@ -1,4 +1,4 @@
-"""A time limit that costs nothing where nothing waits. No Django, no mitmproxy."""
+"""Time limit that costs nothing where nothing waits. No Django, no mitmproxy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 
 async def within[T](timeout_s: float, work: Awaitable[T]) -> T:
-    """The result of `work`. The clock is started only when `work` has to wait for something: a
-    timer takes 20 µs.
+    """Return the result of `work`.
+
+    The clock starts only when `work` has to wait for something: a timer takes 20 µs.
 
     Raises:
         TimeoutError: it took longer.
@@ -26,7 +27,7 @@ async def within[T](timeout_s: float, work: Awaitable[T]) -> T:
 
 
 class _Begun[T]:
-    """What is left of a coroutine that waits for its first future already."""
+    """The rest of a coroutine that waits for its first future already."""
 
     def __init__(self, steps: Generator[Any, Any, T], awaited: Any) -> None:
         self._steps = steps

@@ -1,6 +1,4 @@
-"""Where a request goes that is sent again as it was forwarded: to the same provider at the same
-place, or nowhere.
-"""
+"""Destination of a request that is sent again as forwarded: its old address, or none."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ _OTHERWISE = "Send it again as the client sent it: then it is routed anew."
 def decide_again(
     snapshot: Snapshot, grant: Grant, path: str, wire: WireFormatName | None
 ) -> Decision:
-    """The decision for a request with a grant to go out as it was forwarded; no rule is asked."""
+    """Return the decision for a request whose grant sends it as forwarded; no rule is asked."""
     provider = snapshot.providers.get(grant.provider)
     if provider is None:
         return _refused(f"The provider “{grant.provider}” is gone or switched off.")

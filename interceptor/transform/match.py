@@ -1,4 +1,4 @@
-"""Which rule a request meets: the first whose conditions all match."""
+"""Matching of rules: the first rule whose conditions all hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from providers.base.value import value
 
 @value
 class Facts:
-    """What rules look at. `hosts` are the names the client may have meant, without ports."""
+    """The facts that rules look at. `hosts` are names that the client may have meant, without
+    ports.
+    """
 
     hosts: tuple[str, ...]
     path: str
@@ -18,7 +20,10 @@ class Facts:
 
 
 def host_names(*found: str | None) -> tuple[str, ...]:
-    """Host header values as bare names, in order, each once."""
+    """Return Host header values as bare names, in order, each once.
+
+    Example: ("API.test:443, b", "[::1]:1") → ("api.test", "b", "::1").
+    """
     names: dict[str, None] = {}
     for text in found:
         for part in (text or "").split(","):
@@ -33,7 +38,7 @@ def host_names(*found: str | None) -> tuple[str, ...]:
 
 
 def conditions(rule: RuleConf, facts: Facts) -> dict[str, bool]:
-    """Every condition the rule has, and whether it holds."""
+    """Return every condition of the rule, and whether it holds."""
     found = {}
     if rule.match_host is not None:
         found["host"] = any(rule.match_host.search(host) for host in facts.hosts)
@@ -45,5 +50,5 @@ def conditions(rule: RuleConf, facts: Facts) -> dict[str, bool]:
 
 
 def first_match(rules: Iterable[RuleConf], facts: Facts) -> RuleConf | None:
-    """The first rule all of whose conditions hold."""
+    """Return the first rule all of whose conditions hold."""
     return next((rule for rule in rules if all(conditions(rule, facts).values())), None)

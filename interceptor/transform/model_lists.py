@@ -25,7 +25,7 @@ class ModelLists(Protocol):
 
 
 class ConfiguredModels:
-    """The model names of the configuration alone; asks nobody."""
+    """The model names of the configuration alone; sends no request."""
 
     async def of(self, providers: Iterable[ProviderConf], *, refresh: bool) -> ModelNames:
         """Return the configured names."""

@@ -1,7 +1,7 @@
-"""The path a request takes at its provider.
+"""Path of a request at its provider.
 
-A provider's path names its main endpoint. Everything else is derived from it: the prefix before the
-endpoint's own name belongs to every call, so sub-paths, side endpoints and queries survive a base
+A provider's path names its main endpoint. All other paths derive from it: the prefix before the
+endpoint's own name belongs to every call. So sub-paths, side endpoints and queries survive a base
 path.
 """
 
@@ -39,8 +39,9 @@ _GOOGLE_TEMPLATE = "/v1beta/models/{model}:{action}"
 
 
 def render(template: str, *, model: str, action: str) -> str:
-    """Fill {model} and {action}; both are quoted, so that a client's model name cannot leave its
-    path segment.
+    """Fill {model} and {action} in.
+
+    Both are quoted, so that a client's model name cannot leave its path segment.
     """
     path = template.replace("{model}", quote(model, safe="-._~@:"))
     return path.replace("{action}", quote(action, safe=""))
@@ -55,14 +56,15 @@ def provider_path(
     model: str = "",
     dest_path: str = "",
 ) -> str:
-    """The provider's path for a client's request, with its query.
+    """Return the provider's path for a client's request, with its query.
 
     Args:
-        provider: where it goes.
+        provider: the destination.
         path: the client's path with query.
         body: the parsed body, for {model} and {action}.
         fmt: the client's wire format when the provider speaks it; None sends a main endpoint to the
-        provider's own. model: the model that is sent, when it differs from the requested one.
+            provider's own.
+        model: the model to send, when it differs from the requested one.
         dest_path: a raw template that wins over the provider's.
     """
     bare, query = split_query(path)
@@ -105,9 +107,7 @@ def _main_path(
 
 
 def base_path(provider: ProviderConf) -> str:
-    """What stands before the endpoint's own name in the provider's path: "/v1" of
-    "/v1/messages".
-    """
+    """Return the part before the endpoint's own name: "/v1/messages" → "/v1"."""
     fmt = provider.wire_format
     name = _ENDPOINT.get(fmt) if fmt else None
     path = provider.path.rstrip("/")
@@ -117,8 +117,9 @@ def base_path(provider: ProviderConf) -> str:
 
 
 def _side_path(provider: ProviderConf, bare: str) -> str:
-    """Side endpoints of the API (/v1/files) live below the provider's base; other calls keep their
-    own path.
+    """Return the path of a side endpoint.
+
+    Side endpoints of the API (/v1/files) live below the provider's base; other paths stay.
     """
     if provider.wire_format == GOOGLE_GENERATE or not (bare + "/").startswith("/v1/"):
         return bare
@@ -138,8 +139,9 @@ def translated_path(
     dest_path: str = "",
     counting: bool = False,
 ) -> str:
-    """The provider's endpoint for a translated request; the client's query meant something to its
-    own vendor.
+    """Return the provider's endpoint for a translated request.
+
+    The client's query is left out: it meant something to its own vendor.
     """
     stream = is_stream(client_format, path, body) and not counting
     google = provider.wire_format == GOOGLE_GENERATE
@@ -151,11 +153,11 @@ def translated_path(
 
 
 def vertex_address(path: str, host: str, project: str, location: str) -> tuple[str, str]:
-    """Vertex AI's path and host for a rule's project and location.
+    """Return Vertex AI's path and host for a rule's project and location.
 
-    The path has them as {project} and {location}, or as segments after /projects/ and /locations/.
-    Regional hosts are LOCATION-aiplatform.googleapis.com, the global one has no prefix (Vertex AI
-    documentation, "Locations").
+    The path has them as segments after /projects/ and /locations/. Regional hosts are
+    LOCATION-aiplatform.googleapis.com; the global one has no prefix (Vertex AI documentation,
+    "Locations").
     """
     segments = path.split("/")
     for name, value in (("projects", project), ("locations", location)):

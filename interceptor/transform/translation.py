@@ -1,6 +1,4 @@
-"""One flow's translation between two wire formats: the request once, the answer whole or by events.
-No mitmproxy.
-"""
+"""Translation of one flow: the request at once, the response buffered or by events. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ _VENDOR_PREFIXES = (
     b"chatgpt-",
     b"x-codex-",
 )
-"""Headers that only mean something to the client's own vendor."""
+"""Headers that mean something to the client's own vendor alone."""
 
 _NO_LONGER_TRUE = (
     "content-length",
@@ -52,14 +50,14 @@ _NO_LONGER_TRUE = (
 
 @dataclass(slots=True)
 class Translation:
-    """What is needed to bring the answer back into the client's format."""
+    """State that brings the response back into the client's format."""
 
     client: WireFormatName
     provider: WireFormatName
     stream: bool
     context: AnswerContext
     counting: bool = False
-    """The client asked how many tokens its request has, not for an answer."""
+    """The client asked for the number of its request's tokens, not for a completion."""
     losses: list[tuple[str, str]] = field(default_factory=list)
     translator: StreamTranslator | None = None
 
@@ -71,7 +69,7 @@ class Translation:
         return StreamStages([DecodingStage(content_encoding), self.translator])
 
     def answer(self, status: int, body: bytes, content_encoding: str) -> tuple[int, bytes]:
-        """A whole answer or error of the provider as (status, body) for the client."""
+        """Return the provider's buffered response or error as (status, body) for the client."""
         plain = decode(body, content_encoding)
         try:
             if status >= 400:
@@ -93,14 +91,14 @@ class Translation:
 
     @property
     def all_losses(self) -> list[tuple[str, str]]:
-        """What the request and the answer lost so far, each once."""
+        """The losses of request and response so far, each once."""
         streamed = (
             [(loss.path, loss.reason) for loss in self.translator.losses] if self.translator else []
         )
         return list(dict.fromkeys([*self.losses, *streamed]))
 
     def answer_type(self, *, streamed: bool) -> str:
-        """The content type the client expects."""
+        """Return the content type that the client expects."""
         if streamed and not self.context.json_array:
             return "text/event-stream; charset=utf-8"
         return "application/json"
@@ -190,9 +188,7 @@ def _target_of(decision: Decision, *, stream: bool) -> TargetInfo:
 
 
 def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:
-    """Take out what belongs to the client's vendor and to the old body; put in what the provider's
-    format demands.
-    """
+    """Replace headers of the client's vendor and the old body by those that the provider needs."""
     headers.fields = tuple(
         f for f in headers.fields if not f[0].lower().startswith(_VENDOR_PREFIXES)
     )
@@ -206,8 +202,9 @@ def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:
 
 
 def answer_headers(fields: Fields, translation: Translation, content_type: str) -> Fields:
-    """The provider's headers as the client's vendor would send them: rate limits and request id
-    under its names.
+    """Return the provider's headers as the client's vendor would send them.
+
+    Rate limits and request id get that vendor's names.
     """
     kept = [
         (name.decode("latin-1"), value.decode("latin-1"))
