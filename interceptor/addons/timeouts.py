@@ -15,7 +15,7 @@ from mitmproxy.proxy.server import ConnectionHandler
 
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.attempts import attempts_of
-from interceptor.mitm.deadlines import DEADLINES, HEAD_TIMEOUT_S
+from interceptor.mitm.deadlines import DEADLINES
 
 CONNECT_TIMEOUT_S = 30.0
 """TCP and TLS together."""
@@ -71,7 +71,7 @@ class TimeoutsAddon:
     def client_connected(self, client: Client) -> None:
         """Expect a request on a new connection."""
         if isinstance(client.proxy_mode, ReverseMode):
-            DEADLINES.set(client.id, HEAD_TIMEOUT_S)
+            DEADLINES.expect_connection_head(client.id)
 
     def client_disconnected(self, client: Client) -> None:
         """Forget the connection."""

@@ -8,27 +8,42 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-HEAD_TIMEOUT_S = 30.0
-"""From the first byte of a request's head, or from the connection, to the head's end."""
-BODY_TIMEOUT_S = 60.0
-"""Between two pieces of a request's body."""
-LINGER_S = 2.0
-"""For the client to read a refusal before its connection is closed."""
-
 
 class Deadlines:
-    """Client connection id to monotonic seconds."""
+    """Client connection id to monotonic seconds.
 
-    def __init__(self) -> None:
+    Args:
+        head_timeout_s: from a request's first byte, or from the connection, to the headers' end.
+        body_timeout_s: between two chunks of a request's body.
+        linger_s: for the client to read a refusal before its connection is closed.
+    """
+
+    def __init__(
+        self, *, head_timeout_s: float = 30.0, body_timeout_s: float = 60.0, linger_s: float = 2.0
+    ) -> None:
+        self.head_timeout_s = head_timeout_s
+        self.body_timeout_s = body_timeout_s
+        self.linger_s = linger_s
         self._at: dict[str, float] = {}
 
-    def set(self, connection_id: str, seconds: float) -> None:
-        """Expect progress within `seconds` from now."""
-        self._at[connection_id] = time.monotonic() + seconds
+    def expect_connection_head(self, connection_id: str) -> None:
+        """Expect a request on a new connection."""
+        self._at[connection_id] = time.monotonic() + self.head_timeout_s
 
-    def set_first(self, connection_id: str, seconds: float) -> None:
-        """Expect progress within `seconds` from now, unless a deadline runs already."""
-        self._at.setdefault(connection_id, time.monotonic() + seconds)
+    def expect_head(self, connection_id: str) -> None:
+        """Expect the rest of a request's headers, by the deadline that runs already, if one does.
+
+        Otherwise a client could send one byte each half minute for ever.
+        """
+        self._at.setdefault(connection_id, time.monotonic() + self.head_timeout_s)
+
+    def expect_body(self, connection_id: str) -> None:
+        """Expect the next chunk of a request's body."""
+        self._at[connection_id] = time.monotonic() + self.body_timeout_s
+
+    def linger(self, connection_id: str) -> None:
+        """Let the client read a refusal."""
+        self._at[connection_id] = time.monotonic() + self.linger_s
 
     def clear(self, connection_id: str) -> None:
         """Expect nothing of this client."""

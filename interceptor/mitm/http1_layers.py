@@ -34,7 +34,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 
 from interceptor.mitm import error_page
-from interceptor.mitm.deadlines import BODY_TIMEOUT_S, DEADLINES, HEAD_TIMEOUT_S, LINGER_S
+from interceptor.mitm.deadlines import DEADLINES
 from interceptor.mitm.http_stream import is_reverse
 from interceptor.mitm.request_head import (
     MAX_TARGET_BYTES,
@@ -117,7 +117,7 @@ class LimitedServer(_http1.Http1Server):
             check_unfinished(data, max(0, self._scanned - 1))
             self._scanned = len(data)
             if data:
-                DEADLINES.set_first(self.conn.id, HEAD_TIMEOUT_S)
+                DEADLINES.expect_head(self.conn.id)
             return None
         self._scanned = 0
         head = read_head(data[:end])
@@ -135,7 +135,7 @@ class LimitedServer(_http1.Http1Server):
             if part is None:
                 # A captured client has its own idea of how long its upload may take.
                 if is_reverse(self.context):
-                    DEADLINES.set(self.conn.id, BODY_TIMEOUT_S)
+                    DEADLINES.expect_body(self.conn.id)
                 return
             if isinstance(part, h11.Data):
                 if part.data:
@@ -185,7 +185,7 @@ class LimitedServer(_http1.Http1Server):
         """
         self.state = self._lingering
         self.buf = ReceiveBuffer()
-        DEADLINES.set(self.conn.id, LINGER_S)
+        DEADLINES.linger(self.conn.id)
         yield commands.CloseTcpConnection(self.conn, half_close=True)
 
     def _lingering(self, event: events.Event) -> Commands:

@@ -62,6 +62,11 @@ def test_a_port_that_is_taken(tmp_path: Path, taken_port: int, variable: str) ->
     assert f"(pid {os.getpid()})" in output
 
 
+def test_an_unknown_kind_of_patches_to_leave_out(tmp_path: Path) -> None:
+    output = refused(Interceptor(tmp_path, "", CCPROXY_STOCK="safety"))
+    assert output.endswith("CCPROXY_STOCK=safety: the only value is speed")
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

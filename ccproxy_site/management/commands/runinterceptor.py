@@ -31,7 +31,7 @@ from ccproxy_site.process.start_checks import (
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.unbuilt import refuse_unbuilt
 from interceptor.instances.endpoints import Endpoints
-from interceptor.mitm.patches import stock_from
+from interceptor.mitm.patches import Why, stock_from
 from interceptor.operate.ports import check_bind_address
 from providers.base.errors import ConfigError
 
@@ -77,6 +77,8 @@ class Command(BaseCommand):
     def _run(self, *, console: bool, workers: int) -> None:
         """Check settings, files, database and addresses in this order, then serve."""
         os.umask(0o077)
+        # Before the database is touched: the answer to a typing error should come at once.
+        stock = stock_from(os.environ)
         settings: ServerSettings = django_settings.CCPROXY
         directory = Path(django_settings.CONFIG_DIR)
         refuse_unbuilt(settings, directory, os.environ)
@@ -95,7 +97,7 @@ class Command(BaseCommand):
             workers,
             settings,
             directory,
-            _endpoints(settings, directory, console=console),
+            _endpoints(settings, directory, console=console, stock=stock),
             require_token=require_token,
             console=_console(settings) if console else None,
         )
@@ -144,7 +146,9 @@ def _announce(runtime: Runtime | Fleet) -> None:
         open_in_browser(login_file)
 
 
-def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> Endpoints:
+def _endpoints(
+    settings: ServerSettings, directory: Path, *, console: bool, stock: frozenset[Why]
+) -> Endpoints:
     database = django_settings.DATABASES["default"]
     name = str(database["NAME"])
     if not database["ENGINE"].endswith("sqlite3"):
@@ -155,5 +159,5 @@ def _endpoints(settings: ServerSettings, directory: Path, *, console: bool) -> E
         config_dir=str(directory),
         ca_path=str(settings.cert_dir(directory) / "mitmproxy-ca-cert.pem"),
         database=name,
-        stock=",".join(sorted(stock_from(os.environ))),
+        stock=",".join(sorted(stock)),
     )

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from interceptor.addons import timeouts
-from interceptor.mitm import http1_layers
+from interceptor.mitm.deadlines import DEADLINES
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.mitm.malformed import CASES, LIMIT, Case
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
@@ -35,9 +34,8 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def proxy(upstream: Upstream) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http1_layers, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
-        patch.setattr(http1_layers, "BODY_TIMEOUT_S", CLIENT_TIMEOUT_S)
-        patch.setattr(timeouts, "HEAD_TIMEOUT_S", CLIENT_TIMEOUT_S)
+        patch.setattr(DEADLINES, "head_timeout_s", CLIENT_TIMEOUT_S)
+        patch.setattr(DEADLINES, "body_timeout_s", CLIENT_TIMEOUT_S)
         with running_proxy(
             snapshot(provider("up", upstream.port)), body_size_limit=str(LIMIT)
         ) as running:

@@ -1,0 +1,35 @@
+"""The table of `ccproxy status`."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.utils import timezone
+
+from interceptor.config.files.server import ServerSettings
+from interceptor.models import InterceptorStatus
+from interceptor.operate.status import print_table, status_report
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "shown"),
+    [
+        ({"stock": "speed"}, "host:1, revision 3, speed patches off (CCPROXY_STOCK)\n"),
+        ({"stock": ""}, "host:1, revision 3\n"),
+        ({}, "host:1, revision 3\n"),
+    ],
+)
+def test_it_shows_that_patches_are_off(endpoints: dict[str, str], shown: str) -> None:
+    now = timezone.now()
+    InterceptorStatus.objects.create(
+        instance="host:1", started_at=now, heartbeat_at=now, revision=3, endpoints=endpoints
+    )
+    report = status_report(ServerSettings(), ROOT)
+    output = io.StringIO()
+    print_table(report, output, is_terminal=False)
+    lines = [line.rstrip() + "\n" for line in output.getvalue().splitlines()]
+    assert any(line.endswith(shown) for line in lines), output.getvalue()
