@@ -46,7 +46,7 @@ check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 	$(PY) manage.py makemigrations --check --dry-run
 
 test: $(VENV)/.dev  ## The whole suite
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 	$(PY) -m tests.bench --json $(VENV)/bench.json $(ARGS)

@@ -81,10 +81,13 @@ def test_following_shows_what_is_added(ccproxy):
         env=ccproxy.environ(),
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "one\n"
-    with log.open("a") as file:
-        file.write("two\n")
-    assert process.stdout.readline() == "two\n"
-    process.send_signal(2)
-    _, errors = process.communicate(timeout=PATIENCE_S)
+    try:
+        assert process.stdout.readline() == "one\n"
+        with log.open("a") as file:
+            file.write("two\n")
+        assert process.stdout.readline() == "two\n"
+        process.send_signal(2)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
     assert (process.returncode, errors) == (130, "")

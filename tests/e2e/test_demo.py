@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.e2e.process import ROOT, Interceptor, running
 from tests.e2e.test_sdks import HELLO, openai_client
+from tests.patience import PATIENCE_S
 
 
 def test_it_works(interceptor: Interceptor) -> None:
@@ -43,15 +44,18 @@ def test_kept_it_serves_until_it_is_interrupted(interceptor: Interceptor) -> Non
         text=True,
     ) as process:
         assert process.stdout is not None
-        printed = ""
-        while "until Ctrl-C" not in printed:
-            line = process.stdout.readline()
-            assert line, printed
-            printed += line
-        chat = openai_client(interceptor, "sk-ccproxy-demo").chat.completions
-        assert chat.create(model="demo", messages=HELLO).choices[0].message.content
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        try:
+            printed = ""
+            while "until Ctrl-C" not in printed:
+                line = process.stdout.readline()
+                assert line, printed
+                printed += line
+            chat = openai_client(interceptor, "sk-ccproxy-demo").chat.completions
+            assert chat.create(model="demo", messages=HELLO).choices[0].message.content
+            process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
     assert process.returncode == 0, rest
     assert "Traceback" not in rest
     assert interceptor.rows("select enabled from providers_provider where name='demo'") == [

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from tests.conftest import need
 from tests.e2e.process import ROOT, Interceptor, running
 from tests.patience import PATIENCE_S
 
-LIMIT_S = 3.0 * float(os.environ.get("CCPROXY_TEST_SLOWDOWN", "5"))
 """Three seconds on a machine that does nothing else; a test run has two workers and more on it."""
 
 
@@ -29,7 +27,6 @@ def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
         need("setpriv", shutil.which("setpriv") is not None)
         rights = "-dac_override,-dac_read_search"
         command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
-    began = time.monotonic()
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -39,12 +36,10 @@ def refused(process: Interceptor, *, bound_by_permissions: bool = False) -> str:
         text=True,
         timeout=PATIENCE_S,
     )
-    took_s = time.monotonic() - began
     output = (done.stdout + done.stderr).strip()
     assert done.returncode == 1, output
     assert "Traceback" not in output
     assert len(output.splitlines()) == 1, output
-    assert took_s < LIMIT_S, output
     return output
 
 
