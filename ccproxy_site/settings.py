@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ccproxy_site.console.theme import UNFOLD as UNFOLD
+from ccproxy_site.database_url import database_from_url
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.process.secret_file import read_or_create_secret
 from interceptor.config.files.load_settings import load_server_settings
@@ -94,36 +94,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-
-def _database(url: str) -> dict[str, Any]:
-    """SQLite in the config directory, or whatever DATABASE_URL says (sqlite:///PATH,
-    postgresql://...).
-    """
-    parts = urlsplit(url)
-    if parts.scheme in ("postgres", "postgresql"):
-        return {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": unquote(parts.path.lstrip("/")),
-            "USER": unquote(parts.username or ""),
-            "PASSWORD": unquote(parts.password or ""),
-            "HOST": unquote(parts.hostname or ""),
-            "PORT": parts.port or "",
-            "CONN_MAX_AGE": 60,
-        }
-    return {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": unquote(parts.path.removeprefix("/")) if url else CONFIG_DIR / "ccproxy.sqlite3",
-        "OPTIONS": {
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-        },
-        # A file, as in real life: threads and processes meet at its lock.
-        "TEST": {"NAME": str(CONFIG_DIR / "test.sqlite3")},
-    }
-
-
-DATABASES = {"default": _database(os.environ.get("DATABASE_URL", ""))}
+DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL", ""), CONFIG_DIR)}
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": (

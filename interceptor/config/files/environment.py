@@ -36,7 +36,8 @@ OTHER_VARIABLES: dict[str, str] = {
     ),
     "LOG_LEVEL": "Read when CCPROXY_LOG_LEVEL is not set and it names a known level.",
     "DATABASE_URL": (
-        "postgresql://… or sqlite:///PATH; default: ccproxy.sqlite3 in the config directory."
+        "postgresql://… (with parameters such as ?sslmode=require) or sqlite:///PATH; default:"
+        " ccproxy.sqlite3 in the config directory."
     ),
     "REDIS_URL": "Redis for live views over several processes; default: none is needed.",
 }
