@@ -1,4 +1,4 @@
-"""Admin: accounts and API tokens, in the theme's clothes."""
+"""Admin: accounts and API tokens, with the theme's forms."""
 
 from __future__ import annotations
 

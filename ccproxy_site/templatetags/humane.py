@@ -1,4 +1,4 @@
-"""Template filters for numbers and moments as people say them. Unknown is "–", never 0."""
+"""Template filters for numbers and moments in everyday words. Unknown is "–", never 0."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ register = template.Library()
 
 @register.filter
 def or_dash(value: int | None) -> str:
-    """A count with thousands separators, or "–"."""
+    """Return a count with thousands separators, or "–"."""
     return "–" if value is None else f"{value:,}"
 
 
 @register.filter
 def ago(moment: datetime | None) -> str:
-    """ "just now", "3 minutes ago", or "–"."""
+    """Return "just now", "3 minutes ago", or "–"."""
     if moment is None:
         return "–"
     if (timezone.now() - moment).total_seconds() < 60:
@@ -29,7 +29,7 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def until(moment: datetime | None) -> str:
-    """ "in 3 hours, 12 minutes", "in less than a minute", "2 hours ago", or "–"."""
+    """Return "in 3 hours, 12 minutes", "in less than a minute", "2 hours ago", or "–"."""
     if moment is None:
         return "–"
     left_s = (moment - timezone.now()).total_seconds()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.http import QueryDict
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -128,7 +129,8 @@ def filter_link(context: template.Context, name: str, value: str, label: str = "
             query[key] = current
     query[name] = value
     return format_html(
-        '<a class="value" href="/flows/?{}" title="{}">{}</a>',
+        '<a class="value" href="{}?{}" title="{}">{}</a>',
+        reverse("flows:list"),
         query.urlencode(),
         printable(f"Only {name} {value}"),
         visible(label or value),
