@@ -16,7 +16,6 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -157,8 +156,7 @@ def _indented(data: bytes) -> str | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class JsonText:
+class JsonText(NamedTuple):
     """A parsed JSON value, or the reason why the bytes are not JSON."""
 
     value: Any = None
@@ -205,6 +203,13 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 # --- Anthropic Messages
 
 
+_ANTHROPIC_DELTAS: Final[tuple[tuple[str, Kind], ...]] = (
+    ("text", "text"),
+    ("thinking", "thinking"),
+    ("partial_json", "arguments"),
+)
+
+
 def _anthropic_start(event: dict[str, Any]) -> Iterator[Piece]:
     block = event.get("content_block") or {}
     yield from _anthropic_block(block, streaming=True)
@@ -212,9 +217,11 @@ def _anthropic_start(event: dict[str, Any]) -> Iterator[Piece]:
 
 def _anthropic_delta(event: dict[str, Any]) -> Iterator[Piece]:
     delta = event.get("delta") or {}
-    yield from _text("text", delta.get("text"))
-    yield from _text("thinking", delta.get("thinking"))
-    yield from _text("arguments", delta.get("partial_json"))
+    # A stream has thousands of these: three generators for each would take most of the time.
+    for field, kind in _ANTHROPIC_DELTAS:
+        text = delta.get(field)
+        if isinstance(text, str) and text:
+            yield Piece(kind, text)
 
 
 def _anthropic_block(block: dict[str, Any], *, streaming: bool = False) -> Iterator[Piece]:
