@@ -113,7 +113,7 @@ def test_the_answer_streams_into_the_page_and_both_flows_know_each_other(
         f"Sent again from {original[:8]}, as the client sent it, by "
     )
     page.click("text=compare with the original")
-    page.click(".tabs a:has-text('Answers')")
+    page.click(".tabs a:has-text('Responses')")
     text = page.inner_text(".change")
     assert "All of it." in text and "Nothing at all." in text
     visit.picture("pair-answer")
