@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from tests.environment import ROOT, need
 from tests.fakes.raw_upstream import RawUpstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Upstream
 from tests.query_counts import UPDATE_OPTION, QueryCounts
 
-ROOT = Path(__file__).resolve().parent.parent
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
 
 
@@ -27,17 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that start processes first: two workers then end at about the same time."""
     items.sort(key=lambda item: item.path.relative_to(ROOT / "tests").parts[0] not in SLOW_FOLDERS)
-
-
-def need(tool: str, present: bool) -> None:
-    """Skip where a tool is missing on a user's machine; fail where CCPROXY_TEST_REQUIRE says it
-    must be there.
-    """
-    if not present:
-        message = f"{tool} is not available here"
-        if os.environ.get("CCPROXY_TEST_REQUIRE"):
-            pytest.fail(message)
-        pytest.skip(message)
 
 
 @pytest.fixture(autouse=True)

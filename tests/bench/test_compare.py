@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from tests.bench.compare import ROOM, ratios, read, worse
 from tests.bench.result import Figure
+from tests.environment import ROOT
 
 
 def test_only_ratios_are_compared_and_each_must_be_known() -> None:
@@ -21,3 +25,9 @@ def test_what_got_much_worse_is_told() -> None:
 
 def test_the_committed_baseline_is_readable() -> None:
     assert all(value > 0 for value in read().values())
+
+
+def test_the_benchmark_starts() -> None:
+    """It runs outside of pytest, without Django's settings."""
+    run = subprocess.run([sys.executable, "-m", "tests.bench", "--help"], cwd=ROOT)
+    assert run.returncode == 0

@@ -14,8 +14,8 @@ import pytest
 from tests.browser import seeds
 from tests.browser.test_flows import WIDE
 from tests.browser.visit import Visit, visiting
-from tests.conftest import need
 from tests.e2e.process import Interceptor
+from tests.environment import need
 from tests.flows.seed import IDS
 from tests.flows.seed_session import SESSION, TURN_IDS
 

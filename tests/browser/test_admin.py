@@ -15,7 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from ccproxy_site.console.login_link import make_login_link
-from tests.conftest import need
+from tests.environment import need
 from tests.rows import make_flow, make_provider, make_rule, make_status
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from tests.browser.visit import ARGS, sign_in
-from tests.conftest import need
 from tests.e2e.conftest import REAL_KEY, provider_yaml
 from tests.e2e.process import Interceptor, running
+from tests.environment import need
 from tests.fakes.upstream import Script, Upstream
 
 pytestmark = pytest.mark.browser

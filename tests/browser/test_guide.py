@@ -12,8 +12,8 @@ import pytest
 
 from tests.browser import seeds
 from tests.browser.visit import Visit, visiting
-from tests.conftest import ROOT
 from tests.e2e.process import Interceptor
+from tests.environment import ROOT
 from tests.flows.seed import IDS
 from tests.flows.seed_session import SESSION, TURN_IDS
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.conftest import need
 from tests.e2e.process import Interceptor, wait_until
+from tests.environment import need
 
 ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",

@@ -9,7 +9,7 @@ import pytest
 from ccproxy_site.cli import COMMANDS
 from interceptor.config.files.server import ServerSettings
 from jail.withproxy import proxy_variables
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 PAGE = (ROOT / "docs/commands.md").read_text()
 

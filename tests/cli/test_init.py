@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.calls import CCPROXY
 from tests.cli.conftest import Cli
-from tests.conftest import need
+from tests.environment import need
 
 
 def query(ccproxy: Cli, sql: str) -> list[Any]:

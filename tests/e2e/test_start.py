@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import need
 from tests.e2e.process import ROOT, Interceptor, running
+from tests.environment import need
 from tests.patience import PATIENCE_S
 
 """Three seconds on a machine that does nothing else; a test run has two workers and more on it."""

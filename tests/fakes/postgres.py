@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.conftest import need
+from tests.environment import need
 from tests.patience import PATIENCE_S
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import redis as client
 
-from tests.conftest import need
+from tests.environment import need
 from tests.patience import PATIENCE_S
 
 

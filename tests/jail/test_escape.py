@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, need
+from tests.environment import ROOT, need
 from tests.jail import escapes, user
 from tests.patience import PATIENCE_S
 

@@ -19,7 +19,7 @@ from jail.options import Options, UsageError, parse
 from jail.stages.listeners import loopback_listeners
 from jail.tools import distribution, install_hint
 from providers.base.errors import ConfigError
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 
 def test_options_end_where_the_command_begins():

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from tests.calls import CCPROXY
-from tests.conftest import ROOT
 from tests.e2e.process import Interceptor
+from tests.environment import ROOT
 from tests.jail import user
 from tests.patience import PATIENCE_S
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from jail.network.pcap import Capture
-from tests.conftest import need
+from tests.environment import need
 from tests.jail.world import HOST, World
 
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23

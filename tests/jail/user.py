@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 UID = 61234 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """One for each worker: tests count the processes of theirs."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.calls import CCPROXY
-from tests.conftest import ROOT, need
 from tests.e2e.process import Interceptor, running
+from tests.environment import ROOT, need
 from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import Upstream
 from tests.jail import user

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 
 def console(folder: Path, port: int) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 SCRIPTS = sorted((ROOT / "flows/static/flows").glob("*.js"))
 IMPORT = re.compile(r'^import (?:\{[^}]*\} from )?"\./([a-z_]+\.js)";$', re.MULTILINE)

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from flows.models import Flow
 from flows.queries.filters import FlowFilter
 from flows.queries.selectors import rows
-from tests.conftest import ROOT
+from tests.environment import ROOT
 from tests.flows.seed import add_flow, add_side
 from tests.parts import add_trace
 

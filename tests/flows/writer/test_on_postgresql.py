@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.e2e.process import free_port
+from tests.environment import ROOT
 from tests.fakes.postgres import postgres
 
 FILES = (

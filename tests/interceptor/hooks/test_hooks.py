@@ -13,7 +13,7 @@ from interceptor.hooks.extract_session_id import session_of_user_id
 from interceptor.hooks.table import HookConf, build_plan, find_hook
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import ConfigError
-from tests.conftest import ROOT
+from tests.environment import ROOT
 from tests.interceptor.exchanges import exchange, run_hook
 
 

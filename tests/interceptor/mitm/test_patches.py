@@ -42,7 +42,7 @@ from interceptor.mitm import patches, replay_stream
 from interceptor.mitm.patches import ADDON_SUBCLASSES, PATCHES, Patch, stock_from
 from interceptor.mitm.replacement import Replacement
 from providers.base.errors import ConfigError
-from tests.conftest import ROOT
+from tests.environment import ROOT
 from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.proxied import provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 
 def test_the_limit_is_raised_as_far_as_it_may() -> None:

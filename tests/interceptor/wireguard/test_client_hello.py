@@ -22,7 +22,7 @@ from interceptor.wireguard.client_hello import (
     is_grease,
     parse_client_hello,
 )
-from tests.conftest import need
+from tests.environment import need
 
 CIPHERS = "1301 1302 1303 c02b c02f c02c c030 cca9 cca8 c013 c014 009c 009d 002f 0035"
 EXTENSIONS = "001b 0000 0033 0010 4469 0017 002d 000d 0005 0023 0012 002b ff01 000b 000a 0015"

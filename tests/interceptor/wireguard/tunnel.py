@@ -23,7 +23,7 @@ from mitmproxy.net.dns import types
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.wireguard.loop import run_initiator
 from jail.wireguard.peer import Peer
-from tests.conftest import need
+from tests.environment import need
 from tests.patience import PATIENCE_S
 
 CA_FILE = "mitmproxy-ca-cert.pem"

@@ -10,7 +10,7 @@ from interceptor.config.files.document import parse_document
 from interceptor.config.files.whole_file import check_file
 from interceptor.config.transfer.importer import import_sections
 from providers.auth.oauth_kinds import OAUTH_KEYS, OAUTH_KINDS
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 PAGE = (ROOT / "docs/credentials.md").read_text()
 

@@ -20,7 +20,7 @@ from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import AuthConfigError
 from providers.base.keyring import Keyring
-from tests.conftest import ROOT
+from tests.environment import ROOT
 from tests.fakes.token_endpoint import TokenEndpoint, jwt
 from tests.patience import PATIENCE_S
 

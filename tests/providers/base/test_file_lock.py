@@ -15,7 +15,7 @@ import pytest
 
 from providers.auth.refresh_lock import LockFailed, file_lock
 from providers.base.file_lock import FileLock, LockUnsupportedError
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 HOLDER = """
 import sys

@@ -14,8 +14,8 @@ from django.core.management import call_command
 
 from ccproxy_site.celery import app
 from tests.calls import call_elsewhere
-from tests.conftest import ROOT
 from tests.e2e.process import free_port, wait_until
+from tests.environment import ROOT
 from tests.fakes.redis import redis
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.patience import PATIENCE_S

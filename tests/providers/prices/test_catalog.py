@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from providers.prices.catalog import models_of
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 
 def test_a_known_host_lists_its_vendors_models():

@@ -10,7 +10,7 @@ import pytest
 
 from interceptor.config.files.leaves import leaves
 from interceptor.config.files.server import ServerSettings
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 Chain = tuple[str, ...]
 

@@ -11,7 +11,7 @@ from interceptor.config.files.leaves import leaves
 from interceptor.config.files.reference import TABLES, with_tables
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.whole_file import check_file
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 PAGE = (ROOT / "docs/configuration.md").read_text()
 
