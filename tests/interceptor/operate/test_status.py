@@ -10,7 +10,7 @@ from django.utils import timezone
 from interceptor.config.files.server import ServerSettings
 from interceptor.models import InterceptorStatus
 from interceptor.operate.status import print_table, status_report
-from tests.conftest import ROOT
+from tests.environment import ROOT
 
 pytestmark = pytest.mark.django_db
 
