@@ -16,8 +16,8 @@ from django.db.utils import ConnectionHandler, OperationalError, ProgrammingErro
 
 from ccproxy_site.database_url import database_from_url
 from providers.base.errors import ConfigError
-from tests.conftest import ROOT
 from tests.e2e.process import free_port
+from tests.environment import ROOT
 from tests.fakes.postgres import postgres
 
 DIRECTORY = Path("/somewhere")
