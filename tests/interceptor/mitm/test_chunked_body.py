@@ -10,7 +10,7 @@ import h11
 import pytest
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interceptor.mitm.chunked_body import (
@@ -21,6 +21,8 @@ from interceptor.mitm.chunked_body import (
     FastChunkedReader,
 )
 
+# A busy machine is no defect.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LAST = b"0\r\n\r\n"
 CHUNKS = st.lists(
     st.binary(min_size=1, max_size=40)
@@ -90,6 +92,7 @@ both_readers = pytest.mark.parametrize("reader", [BoundedChunkedReader, FastChun
 
 
 @both_readers
+@unhurried
 @given(
     chunks=CHUNKS,
     places=st.lists(st.integers(0, 10_000), max_size=30),
@@ -111,6 +114,7 @@ def test_any_chunks_in_any_pieces(
 
 
 @both_readers
+@unhurried
 @given(chunks=CHUNKS)
 def test_what_follows_the_body_is_left(reader: type[ChunkedReader], chunks: list[bytes]) -> None:
     outcome = read(reader(), [framed(chunks) + LAST + b"GET / HTTP/1.1\r\n\r\n"])
@@ -118,6 +122,7 @@ def test_what_follows_the_body_is_left(reader: type[ChunkedReader], chunks: list
 
 
 @both_readers
+@unhurried
 @given(chunks=CHUNKS)
 def test_without_a_last_chunk_there_is_no_end(
     reader: type[ChunkedReader], chunks: list[bytes]
@@ -127,6 +132,7 @@ def test_without_a_last_chunk_there_is_no_end(
 
 
 @both_readers
+@unhurried
 @given(start=CHUNKS, wire=ALMOST)
 def test_nothing_is_taken_that_h11_refuses(
     reader: type[ChunkedReader], start: list[bytes], wire: bytes

@@ -323,6 +323,7 @@ def test_a_client_that_leaves_while_its_request_waits_ends_the_flow(
     upstream.scripts[PATH] = busy_times(1, Script(pieces=(b'{"ok":true}',)))
     assert post(proxy).json() == {"ok": True}
     assert len(upstream.requests) == 3
+    proxy.sink.wait(count + 2)
     assert len(proxy.sink.records) == count + 2
 
 
@@ -341,6 +342,7 @@ def test_a_stream_that_its_http2_client_resets_is_not_sent_again(
         upstream.scripts[PATH] = busy_times(1, Script(pieces=(b'{"ok":true}',)))
         client.send(3)
         assert client.body_of(3) == b'{"ok":true}'
+        proxy.sink.wait(2)
     assert len(upstream.requests) == 3
     assert [record.state for record in proxy.sink.records] == ["error", "done"]
 
