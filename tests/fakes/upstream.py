@@ -77,6 +77,8 @@ class Script:
     """Break the connection off after this many pieces; 0 sends not even the head."""
     gate: threading.Event | None = None
     """Wait for it before the last piece."""
+    paced_by: threading.Semaphore | None = None
+    """Acquire it before each piece but the first."""
     echo: bool = False
     """Accept a websocket and send every text message back."""
 
@@ -254,6 +256,8 @@ async def _send_body(seen: Seen, script: Script, writer: asyncio.StreamWriter) -
             return False
         if number:
             await asyncio.sleep(script.pause_s)
+        if number and script.paced_by is not None:
+            await asyncio.to_thread(script.paced_by.acquire, timeout=PATIENCE_S)
         if script.gate is not None and number == len(script.pieces) - 1:
             await asyncio.to_thread(script.gate.wait, 60)
         seen.sent.append((time.monotonic(), piece))
