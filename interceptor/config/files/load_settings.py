@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from interceptor.config.files import environment
-from interceptor.config.files.document import Document, read_document, refuse
+from interceptor.config.files.document import read_document
+from interceptor.config.files.parse_settings import parse_server_settings
 from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings
-
-DEFAULT_PROBE_URL = "https://1.1.1.1/"
-
-Keys = tuple[str, ...]
-
-_READINESS: Keys = ("inspector", "readiness")
-_OLD_PROBE_NAMES = {
-    "readiness_probe_url": "url",
-    "readiness_probe_timeout_seconds": "timeout_seconds",
-}
-_WEB_HOST: Keys = ("inspector", "mitmproxy", "web_host")
-_WEB_PASSWORD: Keys = ("inspector", "mitmproxy", "web_password")
 
 
 def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerSettings:
@@ -39,86 +25,3 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
         parse_sections(document)
     settings = parse_server_settings(document)
     return environment.override(settings, environ)
-
-
-def parse_server_settings(document: Document) -> ServerSettings:
-    """Return the server settings of a document; the database's sections are left aside."""
-    plain = Document(_server_data(document), document.lines, document.source, document.prefix)
-    try:
-        return ServerSettings.model_validate(plain.data)
-    except ValidationError as exc:
-        raise refuse(plain, ServerSettings, exc) from None
-
-
-def _server_data(document: Document) -> dict[str, Any]:
-    """Return the data without providers, hooks and transforms, in today's spelling."""
-    data = {key: value for key, value in document.data.items() if key not in ("providers", "hooks")}
-    return fold_old_names(_without(data, ("inspector", "transforms")), document)
-
-
-def fold_old_names(data: dict[str, Any], document: Document) -> dict[str, Any]:
-    """Return the data with older spellings moved to the keys of today.
-
-    `readiness_probe_url: https://a/` → `inspector: {readiness: {url: https://a/}}`.
-
-    Raises:
-        ConfigError: both spellings are given and differ.
-    """
-    data = _fold_probe(data, document)
-    if _get(data, *_WEB_HOST) is not None:
-        data = _moved(data, document, _WEB_HOST, ("console", "host"))
-    # The console has accounts and one-time login links; a password of mitmproxy's has no use.
-    return _without(_without(data, _WEB_HOST), _WEB_PASSWORD)
-
-
-def _fold_probe(data: dict[str, Any], document: Document) -> dict[str, Any]:
-    wanted = data.pop("verify_readiness_on_startup", None)
-    if wanted is not None and not isinstance(wanted, bool):
-        raise document.error(("verify_readiness_on_startup",), ": should be true or false")
-    has_url = "readiness_probe_url" in data or _get(data, *_READINESS, "url")
-    if wanted is True and not has_url:
-        data["readiness_probe_url"] = DEFAULT_PROBE_URL
-    for old, new in _OLD_PROBE_NAMES.items():
-        if old in data:
-            data = _moved(data, document, (old,), (*_READINESS, new))
-    if wanted is False:
-        data = _with(data, (*_READINESS, "url"), None)
-    return data
-
-
-def _get(data: Any, *path: str) -> Any:
-    for part in path:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data
-
-
-def _with(data: dict[str, Any], path: Keys, value: Any) -> dict[str, Any]:
-    """Return a copy of `data` with the value at `path` set.
-
-    A value on the way that is no mapping stays: the validation refuses it later.
-    """
-    first, *rest = path
-    if not rest:
-        return {**data, first: value}
-    inner = data.get(first, {})
-    if not isinstance(inner, dict):
-        return data
-    return {**data, first: _with(inner, tuple(rest), value)}
-
-
-def _without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
-    """Return a copy of `data` without the key at `path`."""
-    first, *rest = path
-    inner = data.get(first)
-    if not rest:
-        return {key: kept for key, kept in data.items() if key != first}
-    if not isinstance(inner, dict):
-        return data
-    return {**data, first: _without(inner, tuple(rest))}
-
-
-def _moved(data: dict[str, Any], document: Document, old: Keys, new: Keys) -> dict[str, Any]:
-    value, there = _get(data, *old), _get(data, *new)
-    if there is not None and there != value:
-        raise document.error(old, f" and {'.'.join(new)} say different things: keep one")
-    return _with(_without(data, old), new, value)

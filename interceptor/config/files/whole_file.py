@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, ValidationError, fie
 from interceptor.config.files.document import Document, read_document, refuse
 from interceptor.config.files.groups import Group, Texts
 from interceptor.config.files.leaves import not_built
-from interceptor.config.files.load_settings import parse_server_settings
+from interceptor.config.files.parse_settings import parse_server_settings
 from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
