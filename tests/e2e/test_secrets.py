@@ -63,6 +63,14 @@ class Used:
     sent: int = 0
 
 
+EVERYTHING_LOGGED = {
+    "CCPROXY_LOG_LEVEL": "DEBUG",
+    "CCPROXY_INSPECTOR__MITMPROXY__TERMLOG_VERBOSITY": "debug",
+    "CCPROXY_INSPECTOR__MITMPROXY__FLOW_DETAIL": "4",
+}
+"""The canaries must not be in the log even when it says all that it can."""
+
+
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     """An interceptor through which every canary has passed, in every place a credential may turn up
@@ -71,7 +79,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     folder = tmp_path_factory.mktemp("secrets")
     with Upstream() as upstream, TokenEndpoint() as endpoint, TokenEndpoint() as broken:
         config = write_sources(folder, upstream, endpoint, broken)
-        with running(Interceptor(folder, config, CCPROXY_LOG_LEVEL="DEBUG")) as process:
+        with running(Interceptor(folder, config, **EVERYTHING_LOGGED)) as process:
             use = Used(process, Canaries(CANARIES), upstream)
             process.call(steps.store_key, "key", CANARIES["key"])
             process.settle()
