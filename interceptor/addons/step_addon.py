@@ -46,11 +46,15 @@ def hand_over(flow: HTTPFlow, exchange: Exchange) -> None:
     data = request.data
     data.host, data.port = exchange.host, exchange.port
     request.scheme, request.path = exchange.scheme, exchange.path
+    fields = exchange.headers.fields
     host = exchange.headers.get("host")
     if data.authority and host:
         # A client of HTTP/2 names the host here (RFC 9113, 8.3.1); both must name the provider.
         data.authority = host.encode("utf-8", "surrogateescape")
+        if "host" not in request.headers:
+            # Strict servers want one name. mitmproxy makes a Host of :authority for HTTP/1.1.
+            fields = tuple(field for field in fields if field[0].lower() != b"host")
     if exchange.body.data != request.raw_content:
         request.raw_content = exchange.body.data
-    if exchange.headers.fields != request.headers.fields:
-        request.headers.fields = exchange.headers.fields
+    if fields != request.headers.fields:
+        request.headers.fields = fields

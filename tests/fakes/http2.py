@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 
 from h2.config import H2Configuration
@@ -24,6 +25,11 @@ class Http2Upstream(Upstream):
     Pauses are kept.
     """
 
+    def __init__(self, tls: ssl.SSLContext | None = None, *, key: str | None = None) -> None:
+        super().__init__(tls, key=key)
+        self.authorities: list[str] = []
+        """The :authority of every request, "" for none."""
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             return await super()._serve(reader, writer)
@@ -34,7 +40,7 @@ class Http2Upstream(Upstream):
 class _Connection:
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Http2Upstream,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         number: int,
@@ -64,6 +70,7 @@ class _Connection:
     async def _answer(self, stream_id: int, stream: _Stream) -> None:
         pseudo = {name: value for name, value in stream.headers if name.startswith(":")}
         headers = [(name, value) for name, value in stream.headers if not name.startswith(":")]
+        self.upstream.authorities.append(pseudo.get(":authority", ""))
         seen = Seen(
             b"",
             pseudo[":method"],

@@ -20,6 +20,7 @@ from typing import Any
 from flows.record import FlowRecord
 from interceptor.wireguard.overrides import parse_overrides
 from tests.fakes.certificates import make_authority
+from tests.fakes.http2 import Http2Upstream
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import CA_DIR, Running, key_auth, provider, running_proxy, snapshot
 from tests.interceptor.wireguard.tunnel import Captured, captured
@@ -117,9 +118,14 @@ def echo_server() -> Iterator[int]:
 
 @contextmanager
 def running_world(
-    directory: Path, *, rules: tuple[Any, ...] = (), more: tuple[Any, ...] = (), **options: Any
+    directory: Path,
+    *,
+    rules: tuple[Any, ...] = (),
+    more: tuple[Any, ...] = (),
+    http2: bool = False,
+    **options: Any,
 ) -> Iterator[World]:
-    """All of it; `more` are further providers."""
+    """All of it; `more` are further providers; with `http2` the providers' server offers it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         udp_port = probe.getsockname()[1]
@@ -136,7 +142,7 @@ def running_world(
         *more,
     ]
     with (
-        Upstream(context) as good,
+        Http2Upstream(tempting) if http2 else Upstream(context) as good,
         Upstream(tempting) as evil,
         Upstream() as plain,
         echo_server() as echo,
