@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from flows.bytes.decode import decode
-from flows.record import FlowDelta, FlowRecord, SideRecord
+from flows.record import FlowDelta, FlowRecord
+from flows.redaction.redacted_record import RedactedRecord
 from flows.redaction.redactor import Redactor
 
 logger = logging.getLogger("ccproxy.flows")
@@ -65,52 +65,30 @@ def flow_lines(record: FlowRecord, detail: int, redactor: Redactor) -> Iterator[
     `POST http://127.0.0.1:4000/v1/messages → https://api.anthropic.com/v1/messages: 200, 912 ms`,
     then lines that begin with a side's name: `client authorization: Bearer ‹redacted 3f9a21›`.
     """
-    for side in record.sides:
-        # A credential that one side's header shows may stand in another side's body.
-        redactor.learn(side.headers)
-    redactor.learn_url(record.client_url)
-    yield _first_line(record, redactor)
+    redacted = RedactedRecord(record, redactor)
+    yield _first_line(redacted)
     for side in record.sides:
         if detail >= HEADERS:
-            yield from _header_lines(side, redactor)
+            yield from (f"{side.side} {name}: {value}" for name, value in redacted.headers(side))
         if detail >= BODIES and side.body:
-            yield f"{side.side} body: {_cut(_body_text(side, redactor), detail)}"
+            yield f"{side.side} body: {_cut(redacted.body_text(side), detail)}"
     if detail >= BODIES:
-        for message in record.messages:
+        for message in redacted.messages():
             sender = "client" if message.from_client else "upstream"
-            text = _text(redactor.body(message.content).data)
-            yield f"{sender} message: {_cut(text, detail)}"
+            yield f"{sender} message: {_cut(message.text, detail)}"
 
 
-def _first_line(record: FlowRecord, redactor: Redactor) -> str:
-    line = f"{record.method} {redactor.url(record.client_url)}"
-    if record.forwarded_url:
-        line += f" → {redactor.url(record.forwarded_url)}"
+def _first_line(redacted: RedactedRecord) -> str:
+    record = redacted.record
+    line = f"{record.method} {redacted.client_url}"
+    if redacted.forwarded_url:
+        line += f" → {redacted.forwarded_url}"
     line += f": {record.status_code or 'no response'}"
     if record.duration_ms is not None:
         line += f", {record.duration_ms:.0f} ms"
-    if record.error:
-        line += f", {redactor.text(record.error)}"
+    if redacted.error:
+        line += f", {redacted.error}"
     return line
-
-
-def _header_lines(side: SideRecord, redactor: Redactor) -> Iterator[str]:
-    for name, value in redactor.headers(side.headers):
-        yield f"{side.side} {name}: {value}"
-
-
-def _body_text(side: SideRecord, redactor: Redactor) -> str:
-    encodings = [value for name, value in side.headers if name.lower() == "content-encoding"]
-    encoding = ", ".join(encodings)
-    redacted = redactor.body(side.body or b"", encoding)
-    # A body that held a secret was decoded to cut it out, and stays decoded.
-    if redacted.decoded:
-        return _text(redacted.data)
-    return _text(decode(redacted.data, encoding).data)
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
 
 
 def _cut(text: str, detail: int) -> str:
