@@ -53,10 +53,11 @@ def format_of(named: str, url: str) -> WireFormatName | None:
     """
     path = path_of(url)
     by_path = client_format(path)
-    # count_tokens and the like stand beside the conversation.
-    if by_path is not None and endpoint_suffix(path, by_path):
-        return None
     recorded = next((name for name in WIRE_FORMATS if name == named), None)
+    # count_tokens and the like stand beside the conversation.
+    wire = by_path or recorded
+    if wire is not None and endpoint_suffix(path, wire):
+        return None
     return recorded or by_path
 
 

@@ -9,8 +9,9 @@ from interceptor.hooks.inject_auth import sentinel_provider
 from interceptor.pipeline.exchange import Exchange
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.model_lists import models_response
+from providers.wire.detect import canonical_path
 
-MODELS_PATHS = ("/v1/models", "/models")
+MODELS_PATH = "/v1/models"
 GREETING = (
     "ccproxy is running. Point an SDK's base URL here and use the API key sk-ccproxy-PROVIDER."
 )
@@ -23,14 +24,14 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
     """
     if state.source != "reverse" or state.as_forwarded or exchange.method not in ("GET", "HEAD"):
         return
-    path, _, query = exchange.path.partition("?")
+    path, _, query = canonical_path(exchange.path, None).partition("?")
     sentinel = sentinel_provider(exchange)
     if path == "/health":
         found = _health(state, around)
     elif path == "/" and sentinel is None:
         found = {"status": "ok", "service": "ccproxy", "version": around.version}
         found["message"] = GREETING
-    elif path in MODELS_PATHS and (sentinel is None or sentinel in exchange.providers):
+    elif path == MODELS_PATH and (sentinel is None or sentinel in exchange.providers):
         refresh = "refresh=true" in query.split("&")
         chosen = [exchange.providers[sentinel]] if sentinel else [*exchange.providers.values()]
         names = await around.models.of(chosen, refresh=refresh)

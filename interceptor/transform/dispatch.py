@@ -21,7 +21,7 @@ from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, Wi
 from providers.base.value import value
 from providers.provider_conf import ProviderConf
 from providers.wire.counting import COUNT_SUFFIXES
-from providers.wire.detect import endpoint_suffix, model_of, side_vendor
+from providers.wire.detect import canonical_path, endpoint_suffix, model_of, side_vendor
 
 MAX_KEYS_SHOWN = 5
 
@@ -67,6 +67,11 @@ class _Asked:
     def new_model(self) -> str:
         """The model that the rule asks for; "" leaves the client's."""
         return self.rule.dest_model if self.rule else ""
+
+    @property
+    def path(self) -> str:
+        """The client's path without the marks of its base URL."""
+        return canonical_path(self.facts.path, self.client_format)
 
     @property
     def raw_path(self) -> str:
@@ -143,7 +148,7 @@ def _pass_through(rule: RuleConf, sentinel: ProviderConf | None, asked: _Asked) 
             " such as sk-ccproxy-NAME."
         )
         return Decision("refused", text, rule, status_code=501)
-    path = provider_path(sentinel, asked.facts.path, asked.body, fmt=asked.client_format)
+    path = provider_path(sentinel, asked.path, asked.body, fmt=asked.client_format)
     route = f"{asked.why} unchanged to {sentinel.name}"
     return _at(sentinel, "passthrough", route, path, rule, asked.client_format)
 
@@ -172,7 +177,7 @@ def _to_provider(provider: ProviderConf, asked: _Asked) -> Decision:
 
     A redirect rule insists: the body then stays as it is in any case.
     """
-    rule, client_format, path = asked.rule, asked.client_format, asked.facts.path
+    rule, client_format, path = asked.rule, asked.client_format, asked.path
     native = client_format is None or speaks(provider, client_format, path)
     insists = rule is not None and rule.action == "redirect"
     if not native and not insists and client_format is not None:
@@ -223,7 +228,7 @@ def speaks(provider: ProviderConf, client_format: WireFormatName, path: str) -> 
 
 def _translated(provider: ProviderConf, client_format: WireFormatName, asked: _Asked) -> Decision:
     """Translate for a provider of another format; only main endpoints and counts can be."""
-    target, path = provider.wire_format, asked.facts.path
+    target, path = provider.wire_format, asked.path
     suffix = endpoint_suffix(path, client_format)
     counting = suffix == COUNT_SUFFIXES.get(client_format) and target in COUNT_SUFFIXES
     if target is None or (suffix and not counting):

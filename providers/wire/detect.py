@@ -25,6 +25,11 @@ Headers = Callable[[str], str | None]
 
 _PREFIX = r"(?P<prefix>(?:/[^/:]*){0,5}?)"
 _SUFFIX = r"(?P<suffix>/.*)?"
+# Verbs of Google's methods; other vendors' models have tags there (`/v1/models/llama3:latest`).
+_ACTION = (
+    r"(?P<action>(?:generate|stream|batch|count|embed|compute|predict|raw|async|fetch|server|direct"
+    r"|explain|transfer)\w*)"
+)
 
 # First match wins. A prefix is what a provider or a gateway puts before its API (`/openai`, `/api`,
 # `/anthropic`).
@@ -33,8 +38,13 @@ _MAIN_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
     (
         re.compile(
             r"(?P<prefix>(?:/[^/:]*){0,5}?)/(?:v1|v1beta|v1alpha|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?"
-            r"(?:/publishers/google)?/(?:models|tunedModels|endpoints)/(?P<model>[^:]+):(?P<action>\w+)"
+            rf"(?:/publishers/google)?/(?:models|tunedModels|endpoints)/(?P<model>[^:]+):{_ACTION}"
         ),
+        GOOGLE_GENERATE,
+    ),
+    # A base URL without a version.
+    (
+        re.compile(rf"{_PREFIX}/(?:models|tunedModels)/(?P<model>[^:]+):{_ACTION}"),
         GOOGLE_GENERATE,
     ),
     (re.compile(rf"{_PREFIX}/chat/completions{_SUFFIX}"), OPENAI_CHAT),
@@ -43,7 +53,8 @@ _MAIN_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
 )
 # Some SDKs are given a base URL without `/v1`; the name is too common to be taken from any other
 # caller.
-_BARE_MESSAGES = re.compile(rf"/messages{_SUFFIX}")
+_BARE_MESSAGES = re.compile(rf"{_PREFIX}/messages{_SUFFIX}")
+_ANTHROPIC_HEADERS = ("anthropic-version", "anthropic-beta")
 
 # Side endpoints by their first telling segment, for errors in the caller's own shape.
 _SIDE_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
@@ -70,6 +81,16 @@ _SIDE_ENDPOINTS: tuple[tuple[re.Pattern[str], WireFormatName], ...] = (
     ),
 )
 
+_SLASHES = re.compile(r"/{2,}")
+_REPEATED_VERSION = re.compile(r"(/v1)(?:/v1)+(?=/)")
+_GOOGLE_VERSION = re.compile(r"/(?:v1|v1beta|v1alpha|v1beta1)/|/v1internal:")
+# Names below OpenAI's `/v1`, for clients whose base URL lacks it or has a gateway's `/openai`.
+_OPENAI_SIDE = re.compile(
+    r"(?:/openai/v1|/anthropic/v1|/openai(?=/models))?(?P<rest>/(?:embeddings|completions|moderations|batches"
+    r"|fine_tuning|assistants|threads|vector_stores|realtime|evals|containers|conversations"
+    r"|files|uploads|images|audio|videos|models)\b.*)"
+)
+
 _GENERATING_ACTIONS = ("generateContent", "streamGenerateContent")
 
 
@@ -79,9 +100,50 @@ def split_query(path: str) -> tuple[str, str]:
     return bare, query
 
 
+def _tidy(bare: str) -> str:
+    """Remove the marks of a base URL joined with a path: "//v1/v1/messages/" → "/v1/messages"."""
+    if "//" in bare:
+        bare = _SLASHES.sub("/", bare)
+    bare = _REPEATED_VERSION.sub(r"\1", bare)
+    return bare.rstrip("/") or bare
+
+
+@lru_cache(maxsize=256)
+def canonical_path(path: str, wire_format: WireFormatName | None) -> str:
+    """Return the path as the vendor's SDK sends it with the vendor's own base URL.
+
+    A client's base URL may lack the version, repeat it, or end with a slash. The query stays.
+
+        ("//v1/v1/messages?a=1", Anthropic) → "/v1/messages?a=1"
+        ("/messages/count_tokens", Anthropic) → "/v1/messages/count_tokens"
+        ("/x/models/g:countTokens", Google) → "/v1beta/models/g:countTokens"
+        ("/embeddings", None) → "/v1/embeddings"
+
+    Args:
+        path: the client's path with query.
+        wire_format: of the endpoint; None for side endpoints.
+    """
+    bare, mark, query = path.partition("?")
+    tidy = _tidy(bare)
+    found = _main_match(path)
+    if wire_format == GOOGLE_GENERATE and found and found[1] == GOOGLE_GENERATE:
+        tidy = tidy[len(found[0]["prefix"]) :]
+        if not _GOOGLE_VERSION.match(tidy):
+            tidy = f"/v1beta{tidy}"
+    elif wire_format == ANTHROPIC_MESSAGES and found is None:
+        if named := _BARE_MESSAGES.fullmatch(tidy):
+            tidy = f"/v1/messages{named['suffix'] or ''}"
+    elif wire_format is None and (side := _OPENAI_SIDE.fullmatch(tidy)):
+        tidy = f"/v1{side['rest']}"
+    elif wire_format is None and bare.endswith("/") and tidy != "/":
+        # An unknown endpoint's slash at the end may mean something.
+        tidy += "/"
+    return f"{tidy}{mark}{query}"
+
+
 @lru_cache(maxsize=256)  # a request asks eight times
 def _main_match(path: str) -> tuple[re.Match[str], WireFormatName] | None:
-    bare = split_query(path)[0].rstrip("/")
+    bare = _tidy(split_query(path)[0])
     for pattern, name in _MAIN_ENDPOINTS:
         if match := pattern.fullmatch(bare):
             return match, name
@@ -91,18 +153,15 @@ def _main_match(path: str) -> tuple[re.Match[str], WireFormatName] | None:
 def client_format(path: str, headers: Headers | None = None) -> WireFormatName | None:
     """Return the wire format of a main endpoint or one below it, else None.
 
-    Below it lies for example `/v1/messages/count_tokens`. With `headers`, the bare `/messages`
-    counts as Anthropic's if the caller names `anthropic-version`.
+    Below it lies for example `/v1/messages/count_tokens`. With `headers`, `/messages` without a
+    version counts as Anthropic's if the caller sends one of its headers.
     """
     if found := _main_match(path):
         return found[1]
-    if (
-        headers is not None
-        and headers("anthropic-version")
-        and _BARE_MESSAGES.fullmatch(split_query(path)[0])
-    ):
-        return ANTHROPIC_MESSAGES
-    return None
+    if headers is None or not any(headers(name) for name in _ANTHROPIC_HEADERS):
+        return None
+    bare = _tidy(split_query(path)[0])
+    return ANTHROPIC_MESSAGES if _BARE_MESSAGES.fullmatch(bare) else None
 
 
 def family_of(path: str, headers: Headers | None = None) -> WireFormatName | None:
@@ -125,7 +184,7 @@ def family_of(path: str, headers: Headers | None = None) -> WireFormatName | Non
 
 def side_vendor(path: str) -> WireFormatName | None:
     """Return the vendor of a path that is no main endpoint (`/v1/embeddings`), else None."""
-    bare = split_query(path)[0]
+    bare = _tidy(split_query(path)[0])
     return next((name for pattern, name in _SIDE_ENDPOINTS if pattern.match(bare)), None)
 
 
@@ -136,10 +195,10 @@ def endpoint_suffix(path: str, wire_format: WireFormatName) -> str:
     """
     found = _main_match(path)
     if found is None or found[1] != wire_format:
-        if wire_format != ANTHROPIC_MESSAGES:
+        if found is not None or wire_format != ANTHROPIC_MESSAGES:
             return ""
         # Some clients leave /v1 out of the base URL.
-        bare = _BARE_MESSAGES.fullmatch(split_query(path)[0])
+        bare = _BARE_MESSAGES.fullmatch(_tidy(split_query(path)[0]))
         return (bare["suffix"] or "") if bare else ""
     if wire_format == GOOGLE_GENERATE:
         action = found[0]["action"]
