@@ -33,6 +33,9 @@ class Flow(models.Model):
     )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    imported_at = models.DateTimeField(
+        null=True, blank=True, help_text="Import of a capture; retention counts from it."
+    )
 
     method = models.CharField(max_length=32)
     host = models.CharField(
@@ -143,6 +146,11 @@ class Flow(models.Model):
                 fields=["rule_id", "-started_at"],
                 name="flow_rule",
                 condition=models.Q(rule_id__isnull=False),
+            ),
+            models.Index(
+                fields=["imported_at", "started_at"],
+                name="flow_imported",
+                condition=models.Q(imported_at__isnull=False),
             ),
         ]
 

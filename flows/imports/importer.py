@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final
+
+from django.utils import timezone
 
 from flows.imports.har_reader import CaptureError, records_of_har
 from flows.models import Flow
@@ -28,6 +30,9 @@ _SNIFFED_BYTES: Final = 64
 _BATCH_FLOWS: Final = 25
 _ENCODING: Final = "content-encoding"
 _MAX_HEADER_CHARS: Final = 100
+RETENTION_NOTE: Final = (
+    "Retention counts the age of imported flows from their import, whatever their dates are."
+)
 _UNREAL: Final = (ValueError, TypeError, OverflowError, AttributeError, OSError)
 logger = logging.getLogger(__name__)
 
@@ -36,13 +41,14 @@ logger = logging.getLogger(__name__)
 class Imported:
     """Counts of an import: new flows, flows stored already, entries that are not flows.
 
-    `problem` is a sentence if a file ended early.
+    `problem` is a sentence if a file ended early. `notes` are sentences about the new flows.
     """
 
     new: int = 0
     known: int = 0
     skipped: int = 0
     problem: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def import_file(path: Path) -> Imported:
@@ -95,6 +101,7 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
     """
     builder = RowBuilder(Redactor(SECRETS))
     result = Imported()
+    imported_at = timezone.now()
     readable = _until_problem(records, result)
     for batch in batched(readable, _BATCH_FLOWS):
         fresh = _not_stored(batch)
@@ -102,6 +109,7 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
         for record in fresh:
             flow_rows = _built(builder, record, decoded=decoded)
             if flow_rows is not None:
+                flow_rows.flow.imported_at = imported_at
                 rows.append(flow_rows)
         write_batch(rows)
         result.new += len(rows)
@@ -109,6 +117,8 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
         result.skipped += len(fresh) - len(rows)
     if result.problem and not result.new and not result.known:
         raise CaptureError(result.problem)
+    if result.new:
+        result.notes.append(RETENTION_NOTE)
     return result
 
 

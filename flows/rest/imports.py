@@ -54,6 +54,10 @@ class ImportedShape(serializers.Serializer[Any]):
     problem = serializers.CharField(
         help_text="Why a damaged file ended early; the flows before were added."
     )
+    notes = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Sentences about the new flows: their retention, what the file does not have.",
+    )
 
 
 class ImportView(APIView):
@@ -116,6 +120,10 @@ def _added_up(uploads: Iterable[Upload]) -> Imported:
         problem = upload.problem or imported.problem
         if problem:
             problems.append(f"{upload.name}: {problem}")
+        for note in imported.notes:
+            # Several files mostly have the note about retention in common.
+            if note not in total.notes:
+                total.notes.append(note)
     total.problem = " ".join(problems)
     if total.problem and not total.new and not total.known:
         raise CaptureError(total.problem)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Length
 
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
@@ -34,6 +34,7 @@ _OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
 class RetentionPolicy:
     """Limits of the record; None means no limit. Pinned and running flows stay in any case.
 
+    Recorded flows age from their start, imported flows from their import.
     The defaults are those of the settings `flows.retention`. `max_bytes` limits the used part of
     the database (SQLite: pages in use; PostgreSQL: packed bodies).
     """
@@ -205,28 +206,42 @@ def lock_bodies() -> None:
 def _expired(policy: RetentionPolicy, now: datetime, limit: int) -> list[str]:
     """Return the oldest flows that break a limit: first of age, then of count, then of size."""
     deletable = Flow.objects.filter(pinned=False).exclude(state=Flow.State.LIVE)
-    oldest = deletable.order_by("started_at", "id")
     if policy.max_age_days is not None:
         before = now - timedelta(days=policy.max_age_days)
-        ids = _ids(oldest.filter(started_at__lt=before), limit)
+        ids = _oldest(deletable, limit, before)
         if ids:
             return ids
     if policy.max_flows is not None:
         excess = deletable.count() - policy.max_flows
         if excess > 0:
-            return _ids(oldest, min(excess, limit))
+            return _oldest(deletable, min(excess, limit))
     if policy.max_bytes is not None:
         used = used_bytes()
         if used > policy.max_bytes:
             # The same share of the flows as of the bytes, so that none is deleted without need.
             share = (used - policy.max_bytes) / used
             excess = int(deletable.count() * share)
-            return _ids(oldest, max(1, min(limit, excess)))
+            return _oldest(deletable, max(1, min(limit, excess)))
     return []
 
 
-def _ids(flows: QuerySet[Flow], limit: int) -> list[str]:
-    return list(flows.values_list("pk", flat=True)[:limit])
+def _oldest(flows: QuerySet[Flow], limit: int, before: datetime | None = None) -> list[str]:
+    """Return the ids of the oldest flows, at most `limit`, all older than `before` if it is given.
+
+    A recorded flow is as old as its start. An imported flow is as old as its import, whatever its
+    own dates: someone who imports a capture of last year wants to read it now. Example: recorded on
+    May 1 and imported on May 3 (from March) → the recorded flow is the older one.
+    """
+    recorded = flows.filter(imported_at__isnull=True).annotate(kept_since=F("started_at"))
+    imported = flows.filter(imported_at__isnull=False).annotate(kept_since=F("imported_at"))
+    oldest: list[tuple[datetime, datetime, str]] = []
+    # Two queries, because each of them has an index for its order.
+    for group in (recorded, imported):
+        if before is not None:
+            group = group.filter(kept_since__lt=before)
+        in_order = group.order_by("kept_since", "started_at", "id")
+        oldest += in_order.values_list("kept_since", "started_at", "pk")[:limit]
+    return [flow_id for _, _, flow_id in sorted(oldest)[:limit]]
 
 
 def _delete_rows(rows: QuerySet[Any]) -> None:

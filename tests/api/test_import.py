@@ -19,6 +19,7 @@ from mitmproxy.io import FlowWriter, tnetstring
 from mitmproxy.test import tflow
 from rest_framework.test import APIClient
 
+from flows.imports.importer import RETENTION_NOTE
 from flows.imports.uploads import MAX_UPLOAD_BYTES
 from flows.models import Flow
 from flows.rest.imports import ImportView
@@ -57,12 +58,18 @@ def test_a_har_as_the_body(api: APIClient, content_type: str):
     )
     assert (answer.status_code, answer.json()) == (
         200,
-        {"new": 2, "known": 0, "skipped": 0, "problem": ""},
+        {"new": 2, "known": 0, "skipped": 0, "problem": "", "notes": [RETENTION_NOTE]},
     )
     again = api.post(
         ADDRESS, har("https://a.example/2", "https://a.example/3"), content_type=content_type
     )
-    assert again.json() == {"new": 1, "known": 1, "skipped": 0, "problem": ""}
+    assert again.json() | {"notes": []} == {
+        "new": 1,
+        "known": 1,
+        "skipped": 0,
+        "problem": "",
+        "notes": [],
+    }
     assert [flow["source"] for flow in api.get("/api/flows/?source=import").json()["results"]] == [
         "import"
     ] * 3

@@ -198,6 +198,8 @@ class Command(BaseCommand):
         for path in options.files:
             imported = import_file(path)
             self.stdout.write(_import_sentence(path, imported))
+            for note in imported.notes:
+                self.stderr.write(note)
             if imported.problem:
                 self.stderr.write(imported.problem)
 
