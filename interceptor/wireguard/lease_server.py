@@ -23,9 +23,6 @@ from providers.base.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-MAX_LEASES = 64
-REQUEST_TIMEOUT_S = 5.0
-
 
 class LeaseServer:
     """Server of the lease socket.
@@ -37,7 +34,18 @@ class LeaseServer:
         proxy_port: its port.
     """
 
-    def __init__(self, run_dir: Path, book: RunBook, *, proxy_host: str, proxy_port: int) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        book: RunBook,
+        *,
+        proxy_host: str,
+        proxy_port: int,
+        max_leases: int,
+        request_timeout_s: float,
+    ) -> None:
+        self._max_leases = max_leases
+        self._request_timeout_s = request_timeout_s
         self._run_dir = run_dir
         self._book = book
         self._proxy = proxy_host, proxy_port
@@ -79,7 +87,7 @@ class LeaseServer:
         try:
             if not _same_user(writer.get_extra_info("socket")):
                 return
-            line = await asyncio.wait_for(reader.readline(), REQUEST_TIMEOUT_S)
+            line = await asyncio.wait_for(reader.readline(), self._request_timeout_s)
             await self._lease(line, reader, writer)
         except ConfigError as exc:
             writer.write(json.dumps({"error": str(exc)}).encode() + b"\n")
@@ -97,8 +105,10 @@ class LeaseServer:
             ConfigError: the lease is refused.
         """
         run = parse_request(line)
-        if len(self._book) >= MAX_LEASES:
-            raise ConfigError(f"{MAX_LEASES} captured commands run already; end one of them first")
+        if len(self._book) >= self._max_leases:
+            raise ConfigError(
+                f"{self._max_leases} captured commands run already; end one of them first"
+            )
         try:
             server = await start_fresh_server(self._manager, self._run_dir)
         except OSError as exc:

@@ -25,7 +25,6 @@ from providers.base.file_lock import FileLock
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "lease.lock"
-RETRY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,11 @@ class WireGuardSettings:
     proxy_host: str
     proxy_port: int
     static_port: int | None = None
+    max_leases: int = 64
+    request_timeout_s: float = 5.0
+    """Limit of a launcher's request for a lease."""
+    retry_s: float = 2.0
+    """Pause between two attempts to become the process that serves the config directory."""
 
 
 class WireGuardService:
@@ -49,7 +53,12 @@ class WireGuardService:
         self._settings = settings
         self._run_dir = settings.directory / RUN_DIR
         self._leases = LeaseServer(
-            self._run_dir, book, proxy_host=settings.proxy_host, proxy_port=settings.proxy_port
+            self._run_dir,
+            book,
+            proxy_host=settings.proxy_host,
+            proxy_port=settings.proxy_port,
+            max_leases=settings.max_leases,
+            request_timeout_s=settings.request_timeout_s,
         )
         self._static: WireGuardServer | None = None
         self._lock = FileLock(self._run_dir / LOCK_NAME)
@@ -109,7 +118,7 @@ class WireGuardService:
         """Serve once the process that holds the lock has left."""
         # It does not report that, so the lock is tried again and again.
         try:
-            await self._lock.acquire_async(poll_interval_s=RETRY_S)
+            await self._lock.acquire_async(poll_interval_s=self._settings.retry_s)
             await self._serve(manager)
         except (OSError, ConfigError) as exc:
             logger.error("cannot serve captured commands: %s", exc)

@@ -46,9 +46,14 @@ class ProactiveRenewal:
     """Looks at the logins in use every half minute, in a task of the proxy's own loop."""
 
     def __init__(
-        self, logins: OAuthLogins, sources: Callable[[], Iterable[AuthConf | None]]
+        self,
+        logins: OAuthLogins,
+        sources: Callable[[], Iterable[AuthConf | None]],
+        *,
+        interval_s: float = INTERVAL_S,
     ) -> None:
         self._logins, self._sources = logins, sources
+        self._interval_s = interval_s
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,4 +73,4 @@ class ProactiveRenewal:
                 await renew_due(self._logins, self._sources())
             except Exception:
                 logger.exception("looking after the logins failed")
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(self._interval_s)

@@ -171,6 +171,9 @@ def running_proxy(
     def call(work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE_S)
 
+    limits = options.pop("wireguard_limits", {})
+    wireguard = WireGuardSettings(config_dir, "127.0.0.1", port, **limits) if config_dir else None
+
     async def start() -> Proxy:
         resolver = CredentialResolver(open_keyring=lambda: KEYRING, secrets=secrets)
         made = Proxy(
@@ -184,7 +187,7 @@ def running_proxy(
             stock=options.pop("stock", stock_from(os.environ)),
             **{name: options.pop(name) for name in _PROXY_ARGUMENTS if name in options},
             options=options,
-            wireguard=WireGuardSettings(config_dir, "127.0.0.1", port) if config_dir else None,
+            wireguard=wireguard,
         )
         await made.start()
         return made

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from interceptor.wireguard import lease_server
 from interceptor.wireguard.lease_client import short_path, take_lease
 from providers.base.errors import ConfigError
 from tests.interceptor.proxied import Running, running_proxy, snapshot
@@ -112,21 +111,17 @@ def test_a_request_that_is_refused(directory: tuple[Path, Running], line: bytes,
     assert len(directory[1].proxy.runs) == 0
 
 
-def test_too_many_leases(directory: tuple[Path, Running], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_server, "MAX_LEASES", 1)
-    _, held = take_lease(directory[0], label="a", command=["x"], egress=None)
-    with held, pytest.raises(ConfigError, match="end one of them"):
-        take_lease(directory[0], label="b", command=["x"], egress=None)
-
-
-def test_a_launcher_that_says_nothing(
-    directory: tuple[Path, Running], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lease_server, "REQUEST_TIMEOUT_S", 0.05)
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(PATIENCE_S)
-        client.connect(str(directory[0] / "run" / "lease.sock"))
-        assert client.recv(10) == b""
+def test_limits(tmp_path: Path) -> None:
+    limits = {"max_leases": 1, "request_timeout_s": 0.5}
+    with running_proxy(snapshot(), config_dir=tmp_path, wireguard_limits=limits):
+        _, held = take_lease(tmp_path, label="a", command=["x"], egress=None)
+        with held, pytest.raises(ConfigError, match="end one of them"):
+            take_lease(tmp_path, label="b", command=["x"], egress=None)
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.settimeout(PATIENCE_S)
+            with short_path(tmp_path / "run", "lease.sock") as path:
+                silent.connect(path)
+            assert silent.recv(10) == b"", "a launcher that says nothing is not waited for"
 
 
 def test_nothing_runs(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.interceptor.wireguard.test_lease import until
 
 
 def settings(directory: Path, port: int | None) -> WireGuardSettings:
-    return WireGuardSettings(directory, "127.0.0.1", 4000, port)
+    return WireGuardSettings(directory, "127.0.0.1", 4000, port, retry_s=0.02)
 
 
 def call(proxy: Running, directory: Path, port: int | None) -> WireGuardService:
@@ -83,10 +83,7 @@ def test_a_port_that_is_taken(proxy: Running, tmp_path: Path) -> None:
     proxy.on_loop(service.stop())
 
 
-def test_one_process_serves_and_the_next_takes_over(
-    proxy: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("interceptor.wireguard.service.RETRY_S", 0.02)
+def test_one_process_serves_and_the_next_takes_over(proxy: Running, tmp_path: Path) -> None:
     first, second = call(proxy, tmp_path, None), call(proxy, tmp_path, None)
     assert first.is_serving and not second.is_serving
     assert (tmp_path / "run" / LOCK_NAME).exists()

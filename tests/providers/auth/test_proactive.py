@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from providers.auth import proactive
 from providers.auth.base import FileAuth
 from providers.auth.logins import OAuthLogins, RefreshLimits
 from providers.auth.oauth_kinds import oauth_auth
@@ -55,10 +54,7 @@ async def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         assert await renew_due(logins, [lost, auth]) == 1
 
 
-async def test_the_task_looks_again_and_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proactive, "INTERVAL_S", 0.01)
+async def test_the_task_looks_again_and_stops() -> None:
     looks = asyncio.Event()
     seen: list[int] = []
 
@@ -68,7 +64,8 @@ async def test_the_task_looks_again_and_stops(
             looks.set()
         raise RuntimeError("a broken look does not end the task")
 
-    renewal = ProactiveRenewal(OAuthLogins(secrets=SecretRegistry(), decrypt=str), sources)
+    logins = OAuthLogins(secrets=SecretRegistry(), decrypt=str)
+    renewal = ProactiveRenewal(logins, sources, interval_s=0.01)
     renewal.start()
     async with asyncio.timeout(5):
         await looks.wait()
