@@ -23,11 +23,12 @@ Real conversations shrink to a tenth; a bomb of 1 MB would grow to 1 GB.
 """
 CAPPED_BYTES = 1024 * 1024
 """Size of the part that is kept of a body that reached a cap."""
+MAX_LAYERS = 4
+"""Stacked encodings that are undone."""
 
 _FREE_BYTES = 1024 * 1024
 _SMALL_BYTES = 16 * 1024 * 1024
 _STEP_BYTES = 64 * 1024
-_MAX_LAYERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def decode(data: bytes, content_encoding: str, *, max_bytes: int = MAX_DECODED_B
     """
     limit = decoded_limit(len(data), max_bytes)
     complete = True
-    for name in layers(content_encoding, data)[:_MAX_LAYERS]:
+    for name in layers(content_encoding, data)[:MAX_LAYERS]:
         step = _DECODERS.get(name)
         if step is None:
             return Decoded(data, complete=False)

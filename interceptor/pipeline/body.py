@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import brotli
-import orjson
 import zstandard
 
-from flows.bytes.decode import decode
+from flows.bytes.decode import MAX_LAYERS, decode, layers
+from providers.wire.core.jsonio import dumps, loads_request
 
-ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
+ENCODINGS = frozenset({"gzip", "deflate", "br", "zstd"})
 """Encodings that can be undone and applied again; a body in any other is forwarded unread."""
 
 OFF_LOOP_BYTES = 16 * 1024
@@ -31,20 +31,30 @@ class Body:
     client's own bytes.
     """
 
-    __slots__ = ("_canonical", "_json", "data", "encoding", "plain", "touched")
+    __slots__ = (
+        "_canonical", "_json", "data", "encoding", "plain", "problem", "repaired", "touched"
+    )  # fmt: skip
 
     def __init__(self, data: bytes, encoding: str = "") -> None:
         self.data = data
         self.encoding = encoding.strip().lower()
-        self.plain: bytes | None = data if self.encoding in ("", "identity") else _UNSET
+        # Without a header nothing was applied, so no magic number is looked at.
+        is_plain = not self.encoding or not layers(self.encoding, b"")
+        self.plain: bytes | None = data if is_plain else _UNSET
         self.touched = False
+        self.problem = ""
+        """The reason why there is no JSON, as a sentence, once `peek` was called."""
+        self.repaired = False
+        """Characters that are no Unicode are U+FFFD in the JSON; `data` still has them."""
         self._json: Any = _UNSET
         self._canonical: bytes | None = None
 
     def decoded(self) -> bytes | None:
         """Return the body without its content encoding; None where that fails."""
         if self.plain is _UNSET:
-            decoded = decode(self.data, self.encoding) if self.encoding in ENCODINGS else None
+            applied = layers(self.encoding, self.data)
+            known = len(applied) <= MAX_LAYERS and ENCODINGS.issuperset(applied)
+            decoded = decode(self.data, self.encoding) if known else None
             self.plain = decoded.data if decoded and decoded.complete else None
         return self.plain
 
@@ -76,15 +86,38 @@ class Body:
     def peek(self) -> Any:
         """Return the parsed body, for reading only."""
         if self._json is _UNSET:
-            self._json = _parse(self.decoded())
+            self._json = self._parsed()
         return self._json
+
+    def _parsed(self) -> Any:
+        """Return the parsed body or None, and note what is wrong with it."""
+        plain = self.decoded()
+        self.problem, self.repaired = "", False
+        if plain is None:
+            self.problem = (
+                f"The body's content encoding ({self.encoding[:40]}) is unknown, or the compressed"
+                " bytes are damaged."
+            )
+            return None
+        if not plain.strip():
+            self.problem = "The request has no body."
+            return None
+        try:
+            value, self.repaired = loads_request(plain)
+        except ValueError as exc:
+            self.problem = f"The request's body is no JSON: {str(exc)[:200]}."
+            return None
+        except RecursionError:
+            self.problem = "The request's body is nested too deeply."
+            return None
+        return value
 
     def canonical(self) -> bytes | None:
         """Return the JSON as compact bytes, as of the last write-back; None when the body is not
         JSON.
         """
         if self._canonical is None and self.peek() is not None:
-            self._canonical = orjson.dumps(self._json)
+            self._canonical = dumps(self._json)
         return self._canonical
 
     def write_back(self) -> tuple[bytes, bytes] | None:
@@ -95,11 +128,11 @@ class Body:
         self.touched = False
         if self._json is _UNSET or self._json is None:
             return None
-        before, after = self._canonical, orjson.dumps(self._json)
+        before, after = self._canonical, dumps(self._json)
         # Rare: a hook replaced the body without reading it first. Parsing the old one only then is
         # cheaper than keeping a canonical copy of every body.
         if before is None:
-            before = orjson.dumps(_parse(self.decoded()))
+            before = dumps(self._parsed())
         if before == after:
             return None
         shown_before = self.decoded() or before
@@ -119,19 +152,16 @@ class Body:
         self._json, self._canonical, self.touched = _UNSET, None, False
 
 
-def _parse(plain: bytes | None) -> Any:
-    if not plain:
-        return None
-    try:
-        return orjson.loads(plain)
-    except orjson.JSONDecodeError:
-        return None
-
-
 def encode(plain: bytes, encoding: str) -> bytes:
-    """Apply one content encoding (RFC 9110, 8.4); an unknown one is left out."""
-    match encoding:
-        case "gzip" | "x-gzip":
+    """Apply content encodings in their order (RFC 9110, 8.4); an unknown one is left out."""
+    for name in reversed(layers(encoding, b"")):
+        plain = _encoded(plain, name)
+    return plain
+
+
+def _encoded(plain: bytes, name: str) -> bytes:
+    match name:
+        case "gzip":
             return gzip.compress(plain, compresslevel=6, mtime=0)
         case "deflate":
             return zlib.compress(plain)

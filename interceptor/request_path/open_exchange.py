@@ -18,6 +18,7 @@ from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.runner import as_record
 from interceptor.request_path.surroundings import Surroundings
 from providers.wire.detect import client_format, model_of
+from providers.wire.surgery import read_model
 
 INTERNAL_PREFIX = b"x-ccproxy-"
 SHOW_LOSSES_HEADER = "x-ccproxy-show-losses"
@@ -62,7 +63,7 @@ async def open_exchange(
         port=port,
         path=head.path,
         headers=HeaderMap(without_internal(headers.fields)),
-        body=Body(body, headers.get("content-encoding") or ""),
+        body=Body(body, ",".join(headers.get_all("content-encoding"))),
         providers=state.snapshot.providers,
         source=state.source,
         client_format=state.client_format,
@@ -72,7 +73,7 @@ async def open_exchange(
     if not await exchange.body.decode_off_loop():
         state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
     parsed = parsed_body(exchange)
-    state.requested_model = model_of(head.path, object_or_none(parsed)) or ""
+    state.requested_model = asked_model(exchange)
     state.conversation_id = conversation_id(parsed)
     state.question = None if parsed is None else question_in(parsed)
     return exchange
@@ -86,6 +87,17 @@ def without_internal(fields: Fields) -> Fields:
 def parsed_body(exchange: Exchange) -> Any:
     """Return the parsed JSON body, to read only; a GET has none that means anything."""
     return None if exchange.method == "GET" else exchange.body.peek()
+
+
+def asked_model(exchange: Exchange) -> str:
+    """Return the model that the request names now; "" if it names none.
+
+    A body that is no JSON for its numbers alone (`NaN`) still names its model.
+    """
+    parsed = parsed_body(exchange)
+    if parsed is None and exchange.method != "GET":
+        return model_of(exchange.path) or read_model(exchange.body.decoded() or b"") or ""
+    return model_of(exchange.path, object_or_none(parsed)) or ""
 
 
 def object_or_none(parsed: Any) -> dict[str, Any] | None:

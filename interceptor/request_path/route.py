@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any, Final
 
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange, ResolvesCredentials
 from interceptor.pipeline.runner import describe_change
-from interceptor.request_path.open_exchange import object_or_none, parsed_body
+from interceptor.request_path.open_exchange import asked_model, object_or_none, parsed_body
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade, speaks_websocket
 from interceptor.transform.dispatch import Decision, decide
@@ -19,8 +20,9 @@ from interceptor.transform.translation import begin, edited, request_headers
 from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
-from providers.wire.detect import model_of
 from providers.wire.surgery import replace_model
+
+REPAIRED: Final = "Bytes and escapes that are no Unicode were replaced by U+FFFD."
 
 
 async def route(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
@@ -64,7 +66,7 @@ def facts_of(head: RequestHead | None, exchange: Exchange) -> Facts:
     return Facts(
         hosts=host_names(named, headers.get("host"), forwarded_host),
         path=exchange.path,
-        model=model_of(exchange.path, object_or_none(parsed_body(exchange))) or "",
+        model=asked_model(exchange),
     )
 
 
@@ -149,13 +151,24 @@ def _change_body(
             return _make_edits(state, exchange, decision, exchange.client_format)
         return _set_model(exchange, decision.model) if decision.model else None
     before = exchange.body.decoded() or b""
+    parsed = _readable(exchange.body)
     state.translation, after = begin(
-        decision, state.client_format, decision.client_path, exchange.body.peek(), exchange.edits
+        decision, state.client_format, decision.client_path, parsed, exchange.edits
     )
+    if exchange.body.repaired:
+        state.translation.losses.append(("body", REPAIRED))
     exchange.body = Body(after)
     if decision.provider_format:
         request_headers(exchange.headers, decision.provider_format)
     return before, after
+
+
+def _readable(body: Body) -> Any:
+    """Return the parsed body. Raises `MalformedBody` with the reason if there is none."""
+    parsed = body.peek()
+    if parsed is None and body.problem:
+        raise MalformedBody(body.problem)
+    return parsed
 
 
 def _make_edits(
@@ -163,9 +176,8 @@ def _make_edits(
 ) -> tuple[bytes, bytes] | None:
     """Make the hooks' edits of the neutral request for a provider of the client's own format."""
     before = exchange.body.decoded() or b""
-    after, losses = edited(
-        decision, wire_format, exchange.path, exchange.body.peek(), exchange.edits
-    )
+    parsed = _readable(exchange.body)
+    after, losses = edited(decision, wire_format, exchange.path, parsed, exchange.edits)
     state.edit_losses = losses
     exchange.body.replace_plain(after)
     return before, after

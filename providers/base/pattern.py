@@ -25,8 +25,8 @@ class Pattern(Protocol):
     def search(self, text: str) -> object | None: ...
 
 
-def compile_pattern(expression: str) -> Pattern:
-    """Compile a user's regular expression.
+def compile_pattern(expression: str, *, any_case: bool = False) -> Pattern:
+    """Compile a user's regular expression; `any_case` ignores the case of letters.
 
     Raises:
         PatternError: with the offending fragment and its position.
@@ -35,6 +35,7 @@ def compile_pattern(expression: str) -> Pattern:
         raise PatternError(f"The expression is longer than {MAX_PATTERN_CHARS} characters.")
     options = re2.Options()
     options.log_errors = False
+    options.case_sensitive = not any_case
     options.max_mem = 1 << 20
     try:
         compiled: Pattern = re2.compile(expression, options)

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Final
 
+from providers.wire.core.jsonio import loads_request
+
 # One token. Possessive, so that no string can make the matcher backtrack or grow a stack.
 _TOKEN: Final = re.compile(
     rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL
@@ -25,8 +27,10 @@ def read_model(body: bytes) -> str | None:
         return None
     # Python's and most vendors' parsers use the last of duplicate keys.
     start, end = spans[-1]
-    model: str = json.loads(body[start:end])
-    return model
+    try:
+        return str(loads_request(body[start:end])[0])
+    except ValueError:
+        return None
 
 
 def replace_model(body: bytes, new_model: str) -> bytes | None:

@@ -74,7 +74,7 @@ class TransparentAddon:
         if state.client_format is None:
             return
         headers = HeaderMap(flow.request.headers.fields)
-        body = Body(state.observed.tape.body(), headers.get("content-encoding") or "")
+        body = Body(state.observed.tape.body(), ",".join(headers.get_all("content-encoding")))
         if state.observed.tape.truncated or not await body.decode_off_loop():
             return
         parsed = body.peek()

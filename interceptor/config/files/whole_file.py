@@ -158,7 +158,9 @@ class TransformSection(Group):
         None, description="Searched in the host, Host and X-Forwarded-Host; null: any."
     )
     match_path: str | None = Field(".*", description="Searched in the path with its query.")
-    match_model: str | None = Field(None, description="Searched in the body's model; null: any.")
+    match_model: str | None = Field(
+        None, description="Searched in the body's model, in any letter case; null: any."
+    )
     dest_provider: str | None = Field(
         None, description="The provider to send to: host, path, credential, format."
     )

@@ -106,7 +106,8 @@ def rule_conf(row: TransformRule) -> RuleConf:
         if expression in ("", ".*"):
             return None
         try:
-            return compile_pattern(expression)
+            # Vendors and gateways write a model's name in more than one case.
+            return compile_pattern(expression, any_case=field == "match_model")
         except PatternError as exc:
             raise RuleError(f"rule ‹{row}›, {field}: {exc}") from None
 
