@@ -222,7 +222,7 @@ class StreamTranslator:
     @property
     def losses(self) -> list[Loss]:
         """Losses of the response, so far."""
-        return self._filter.losses
+        return [*self._decoder.losses, *self._filter.losses, *self._encoder.losses]
 
     def feed(self, chunk: bytes) -> bytes:
         """Translate the provider's next bytes."""

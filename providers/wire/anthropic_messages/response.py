@@ -6,6 +6,7 @@ Source: Anthropic API reference, "Create a Message" (Returns), "Errors", "Handli
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any, Final
 
 from providers.base.errors import MalformedBody
@@ -26,6 +27,7 @@ from providers.wire.core.ir import (
     Response,
     Text,
     Thinking,
+    ToolCall,
     Usage,
 )
 from providers.wire.core.shape import an_object, count, without
@@ -80,12 +82,14 @@ def decode_response(body: JsonObject) -> Response:
     """
     if body.get("type") != "message" and "content" not in body:
         raise MalformedBody("The response is no message: it has no content.")
+    blocks = decode_blocks(body.get("content"), "content")
+    called = any(isinstance(block, ToolCall) for block in blocks)
     return Response(
         ANTHROPIC_MESSAGES,
         id=body.get("id"),
         model=body.get("model"),
-        blocks=decode_blocks(body.get("content"), "content"),
-        finish=decode_finish(body),
+        blocks=blocks,
+        finish=after_calls(decode_finish(body), called),
         usage=decode_usage(body.get("usage")),
         extras=without(body, _KNOWN) or {},
     )
@@ -99,6 +103,13 @@ def decode_finish(body: JsonObject) -> Finish:
     return Finish(
         _FINISH.get(str(raw), "other") if raw else "stop", raw, body.get("stop_sequence"), detail
     )
+
+
+def after_calls(finish: Finish, called: bool) -> Finish:
+    """Return the end of a response that may hold calls; some servers say `end_turn` after them."""
+    if called and finish.reason in ("stop", "other"):
+        return replace(finish, reason="tool_calls")
+    return finish
 
 
 def decode_usage(raw: Any) -> Usage | None:

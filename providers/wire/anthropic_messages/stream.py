@@ -12,6 +12,7 @@ from typing import Any, Final
 from providers.base.names import ANTHROPIC_MESSAGES
 from providers.wire.anthropic_messages.request_decode import decode_blocks, decode_citation
 from providers.wire.anthropic_messages.response import (
+    after_calls,
     decode_finish,
     decode_usage,
     encode_answer_block,
@@ -23,6 +24,7 @@ from providers.wire.anthropic_messages.response import (
     status_of_kind,
 )
 from providers.wire.core.base import AnswerContext
+from providers.wire.core.event_json import event_bodies
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -52,7 +54,13 @@ from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
 from providers.wire.rules.replay import seal
 from providers.wire.rules.sequence import Sequencer
+from providers.wire.rules.usage_search import usage_in
 
+_TEXT: Final = "text"
+_THINKING: Final = "thinking"
+_CALL: Final = "tool call"
+_OTHER: Final = "other"
+_KINDS: Final = (_TEXT, _THINKING, _CALL, _OTHER)
 CUT: Final = "The provider's stream ended before its answer was complete."
 
 
@@ -60,10 +68,16 @@ class AnthropicStreamDecoder:
     """Decoder of Anthropic's stream events: messages, content blocks, pings and errors."""
 
     def __init__(self) -> None:
+        self.losses = Losses()
         self._blocks = Sequencer()
+        self._keys: dict[tuple[Any, str], int] = {}  # index and kind → key of the latest block
+        self._latest: dict[str, int] = {}  # kind → key of the latest block
+        self._last_index: Any = None
+        self._serial = 0
+        self._called = False
         self._usage: Usage | None = None
         self._finish: Finish | None = None
-        self._foreign: dict[int, tuple[Foreign, list[str]]] = {}
+        self._foreign: dict[Any, tuple[Foreign, list[str]]] = {}
         self._done = False
         self._handlers: dict[str, Callable[[JsonObject, list[Event]], None]] = {
             "content_block_delta": self._delta,
@@ -78,14 +92,14 @@ class AnthropicStreamDecoder:
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
-        if self._done:
-            return []
-        body = an_object(loads(event.data), "event")
         out: list[Event] = []
-        # New kinds of events may come at any time, and clients are asked to ignore them:
-        # https://docs.anthropic.com/en/api/versioning
-        if handler := self._handlers.get(body.get("type") or event.event):
-            handler(body, out)
+        for body in event_bodies(event):
+            kind = body.get("type") or event.event
+            # New kinds of events may come at any time, and clients are asked to ignore them:
+            # https://docs.anthropic.com/en/api/versioning
+            handler = self._handlers.get(kind) if isinstance(kind, str) else None
+            if handler is not None and not self._done:
+                handler(body, out)
         return out
 
     def flush(self) -> list[Event]:
@@ -105,7 +119,7 @@ class AnthropicStreamDecoder:
         out.append(Start(message.get("id"), message.get("model"), usage=self._usage))
 
     def _block_start(self, body: JsonObject, out: list[Event]) -> None:
-        index = body.get("index")
+        index = self._last_index = body.get("index")
         raw = an_object(body.get("content_block"), "content_block")
         (block,) = decode_blocks([raw], "content_block")
         # Anthropic starts blocks empty. Compatible servers may put the first text here already.
@@ -116,38 +130,71 @@ class AnthropicStreamDecoder:
             first = block.text
             block = Thinking("", None, ANTHROPIC_MESSAGES)
         elif isinstance(block, ToolCall):
+            self._called = True
             if block.arguments:
                 first = dumps(block.arguments).decode()
             block.arguments = ""
-        elif isinstance(block, Foreign) and isinstance(index, int):
+        elif isinstance(block, Foreign):
             # Its input or content comes as deltas of its own; it is sent complete when it stops.
             self._foreign[index] = (block, [])
             return
-        self._blocks.open(index, block, out)
+        key = self._open(index, block, out)
         if first:
-            self._blocks.add(index, Delta(first), out)
+            self._blocks.add(key, Delta(first), out)
+
+    def _open(self, index: Any, block: Block, out: list[Event]) -> int:
+        """Begin a block. Servers may give the same index to several, or none."""
+        kind = _kind_of(block)
+        # Nothing can be added to the earlier block of an index: its deltas would name this one.
+        if (earlier := self._keys.get((index, kind))) is not None:
+            self._blocks.close(earlier, out)
+        self._serial += 1
+        self._keys[index, kind] = self._latest[kind] = self._serial
+        self._blocks.open(self._serial, block, out)
+        return self._serial
+
+    def _add(self, index: Any, kind: str, event: Event, out: list[Event]) -> None:
+        """Add a delta to the block that it names, or that it must mean."""
+        key = self._keys.get((index, kind))
+        if key is None:
+            # Without a usable index, a delta continues the latest block of its kind.
+            key = self._latest.get(kind)
+        if key is not None and self._blocks.add(key, event, out):
+            return
+        if kind == _CALL or not isinstance(event, Delta):
+            self.losses.add("content", f"A {kind} delta without an open block was dropped.")
+            return
+        # A text without its start, or after its stop.
+        block = Text("") if kind == _TEXT else Thinking("", None, ANTHROPIC_MESSAGES)
+        self._blocks.add(self._open(index, block, out), event, out)
 
     def _delta(self, body: JsonObject, out: list[Event]) -> None:
         index = body.get("index")
         delta = an_object(body.get("delta"), "delta")
         kind = delta.get("type")
-        if isinstance(index, int) and index in self._foreign:
+        if index is None:
+            index = self._last_index
+        if index in self._foreign:
             self._foreign_delta(index, delta)
         elif kind == "text_delta":
-            self._blocks.add(index, Delta(a_string(delta.get("text"), "delta.text")), out)
+            text = a_string(delta.get("text"), "delta.text")
+            self._add(index, _TEXT, Delta(text), out)
         elif kind == "input_json_delta":
             if text := a_string(delta.get("partial_json"), "delta.partial_json"):
-                self._blocks.add(index, Delta(text), out)
+                self._add(index, _CALL, Delta(text), out)
         elif kind == "thinking_delta":
-            self._blocks.add(index, Delta(a_string(delta.get("thinking"), "delta.thinking")), out)
+            text = a_string(delta.get("thinking"), "delta.thinking")
+            self._add(index, _THINKING, Delta(text), out)
         elif kind == "signature_delta":
             signature = a_string(delta.get("signature"), "delta.signature")
-            self._blocks.add(index, SignatureDelta(signature, ANTHROPIC_MESSAGES), out)
+            self._add(index, _THINKING, SignatureDelta(signature, ANTHROPIC_MESSAGES), out)
         elif kind == "citations_delta":
             citation = decode_citation(an_object(delta.get("citation"), "delta.citation"))
-            self._blocks.add(index, CitationDelta(citation), out)
+            self._add(index, _TEXT, CitationDelta(citation), out)
+        else:
+            self.losses.add("content", f"A delta of type {str(kind)[:40]!r} was dropped.")
 
-    def _foreign_delta(self, index: int, delta: JsonObject) -> None:
+    def _foreign_delta(self, index: Any, delta: JsonObject) -> None:
         block, pieces = self._foreign[index]
         if delta.get("type") == "input_json_delta":
             pieces.append(a_string(delta.get("partial_json"), "delta.partial_json"))
@@ -158,32 +205,54 @@ class AnthropicStreamDecoder:
 
     def _block_stop(self, body: JsonObject, out: list[Event]) -> None:
         index = body.get("index")
-        if isinstance(index, int) and (held := self._foreign.pop(index, None)):
-            block, pieces = held
-            if text := "".join(pieces):
-                block.raw["input"] = loads(text)
-            self._blocks.open(index, block, out)
-        self._blocks.close(index, out)
+        if index is None:
+            index = self._last_index
+        self._stop_foreign(index, out)
+        for kind in _KINDS:
+            if (key := self._keys.get((index, kind))) is not None:
+                self._blocks.close(key, out)
+
+    def _stop_foreign(self, index: Any, out: list[Event]) -> None:
+        if (held := self._foreign.pop(index, None)) is None:
+            return
+        block, pieces = held
+        if text := "".join(pieces):
+            block.raw["input"] = loads(text)
+        self._open(index, block, out)
 
     def _message_delta(self, body: JsonObject, out: list[Event]) -> None:
         delta = an_object(body.get("delta") or {}, "delta")
         # Its counts are cumulative, and complete those of `message_start`.
-        if (usage := decode_usage(body.get("usage"))) is not None:
-            self._usage = merged_usage(self._usage, usage)
-            out.append(UsageUpdate(self._usage))
+        self._count(usage_in(body) or usage_in(delta), out)
         if delta.get("stop_reason"):
             self._finish = decode_finish(delta)
 
-    def _message_stop(self, _: JsonObject, out: list[Event]) -> None:
+    def _count(self, raw: JsonObject | None, out: list[Event]) -> None:
+        if (usage := decode_usage(raw)) is not None:
+            self._usage = merged_usage(self._usage, usage)
+            out.append(UsageUpdate(self._usage))
+
+    def _message_stop(self, body: JsonObject, out: list[Event]) -> None:
+        for index in list(self._foreign):
+            self._stop_foreign(index, out)
         self._blocks.close_all(out)
+        self._count(usage_in(body), out)
         self._done = True
-        out.append(End(self._finish or Finish("stop")))
+        out.append(End(after_calls(self._finish or Finish("stop"), self._called)))
 
     def _error(self, body: JsonObject, out: list[Event]) -> None:
         error = an_object(body.get("error"), "error")
         self._done = True
         kind = error.get("type")
         out.append(Failure(str(error.get("message") or kind), status_of_kind(kind), kind))
+
+
+def _kind_of(block: Block) -> str:
+    if isinstance(block, Text):
+        return _TEXT
+    if isinstance(block, Thinking):
+        return _THINKING
+    return _CALL if isinstance(block, ToolCall) else _OTHER
 
 
 class AnthropicStreamEncoder:
@@ -199,7 +268,7 @@ class AnthropicStreamEncoder:
         self._open = False
         self._text: list[str] = []
         self._refused = False
-        self._losses = Losses()
+        self.losses = Losses()
         self._handlers: dict[type[Any], Callable[[Any], bytes]] = {
             Delta: self._on_delta,
             Start: self._on_start,
@@ -245,7 +314,7 @@ class AnthropicStreamEncoder:
             body = {"type": "thinking", "thinking": "", "signature": ""}
             self._delta_kind = ("thinking_delta", "thinking")
         else:
-            parts = encode_answer_block(block, self._losses)
+            parts = encode_answer_block(block, self.losses)
             if not parts:
                 return b""
             body = parts[0]

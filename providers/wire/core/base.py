@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from providers.base.names import WireFormatName
-from providers.wire.core.ir import Event, Failure, JsonObject, Request, Response, Tool
+from providers.wire.core.ir import (
+    Event,
+    Failure,
+    JsonObject,
+    Losses,
+    Request,
+    Response,
+    Tool,
+)
 from providers.wire.core.sse import SseEvent
 
 DEFAULT_MAX_TOKENS = 8192
@@ -49,7 +57,12 @@ class AnswerContext:
 
 
 class StreamDecoder(Protocol):
-    """Decoder of a provider's events. Its blocks follow strictly one after the other."""
+    """Decoder of a provider's events. Its blocks follow strictly one after the other.
+
+    `losses` names what the stream had and no event says.
+    """
+
+    losses: Losses
 
     def feed(self, event: SseEvent) -> list[Event]:
         """Decode one SSE event.
@@ -65,6 +78,8 @@ class StreamDecoder(Protocol):
 
 class StreamEncoder(Protocol):
     """Encoder of neutral events into the client's format."""
+
+    losses: Losses
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """Encode events; b"" if there is nothing to send yet."""

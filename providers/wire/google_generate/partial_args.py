@@ -29,6 +29,11 @@ class PartialArguments:
         self._signature = signature
         self._arguments: JsonObject = {}
 
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return str(self._first.get("name") or "")
+
     def add(self, raw: JsonObject) -> None:
         """Add the values of one part."""
         for piece in objects(raw.get("partialArgs") or [], "partialArgs"):

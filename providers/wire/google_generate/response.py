@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from providers.base.errors import MalformedBody
+from providers.base.errors import BadUpstreamAnswer, MalformedBody
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
@@ -57,6 +57,7 @@ _FINISH_OTHER: Final = (
     "UNEXPECTED_TOOL_CALL",
     "TOO_MANY_TOOL_CALLS",
 )
+_FAILED_CALLS: Final = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
 _FINISH_REASON: Final[dict[FinishReason, str]] = {
     "stop": "STOP",
     "stop_sequence": "STOP",
@@ -104,6 +105,8 @@ def decode_response(body: Any) -> Response:
     response.finish = decode_finish(
         candidate, any(isinstance(block, ToolCall) for block in response.blocks)
     )
+    if (failure := failed_call(response.finish)) is not None:
+        raise BadUpstreamAnswer(f"The provider's response failed: {failure.message}")
     attach_citations(response.blocks, candidate.get("groundingMetadata"))
     _attach_logprobs(response.blocks, candidate.get("logprobsResult"))
     return response
@@ -165,6 +168,17 @@ def decode_finish(candidate: JsonObject, called: bool) -> Finish:
     if reason == "stop" and called:
         reason = "tool_calls"
     return Finish(reason, raw, detail=candidate.get("finishMessage"))
+
+
+def failed_call(finish: Finish) -> Failure | None:
+    """Return the failure of a response whose call the model wrote wrongly, or None.
+
+    Google gives no such call out, so that the rest is no answer to the request.
+    """
+    if finish.raw not in _FAILED_CALLS:
+        return None
+    detail = finish.detail or "The model wrote a tool call that cannot be used."
+    return Failure(f"{detail} ({finish.raw})", 500)
 
 
 def decode_usage(raw: Any) -> Usage | None:

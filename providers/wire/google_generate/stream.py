@@ -8,14 +8,17 @@ are the elements of one JSON array, which only the encoder writes (providers are
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
+from providers.wire.core.event_json import event_bodies
 from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
+    Citation,
     CitationDelta,
     Delta,
     End,
@@ -31,8 +34,9 @@ from providers.wire.core.ir import (
     ToolCall,
     Usage,
     UsageUpdate,
+    merged_usage,
 )
-from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps
 from providers.wire.core.shape import an_object, count, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_body
@@ -48,13 +52,18 @@ from providers.wire.google_generate.response import (
     encode_finish,
     encode_grounding,
     envelope,
+    failed_call,
     new_call_id,
     parsed_arguments,
     refused,
     unwrapped,
 )
 from providers.wire.rules.events import whole
+from providers.wire.rules.usage_search import usage_in
 
+_RESPONSE_KEYS: Final = (
+    *("candidates", "responseId", "modelVersion", "promptFeedback", "usageMetadata"),
+)
 _CUT: Final = "The provider's stream ended before its answer was complete."
 
 
@@ -62,33 +71,41 @@ class GoogleStreamDecoder:
     """Decoder of chunks. Adjacent texts are one block; a part holds a complete call."""
 
     def __init__(self) -> None:
+        self.losses = Losses()
         self._started = False
         self._done = False
         self._open: type[Text | Thinking] | None = None
         self._called = False
         self._finish: Finish | None = None
-        self._partial: PartialArguments | None = None
+        self._failure: Failure | None = None
+        self._partial: dict[str, PartialArguments] = {}  # open calls by id or name, latest last
         self._prompt_block: Finish | None = None
+        self._usage: Usage | None = None
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
-        if self._done or event.data.strip() == b"[DONE]":
-            return []
-        body = camel(unwrapped(an_object(loads(event.data), "chunk")))
-        if "error" in body:
-            return self._error(body["error"])
         out: list[Event] = []
-        if not self._started:
+        for raw in event_bodies(event):
+            if not self._done:
+                self._take(camel(unwrapped(raw)), out)
+        return out
+
+    def _take(self, body: JsonObject, out: list[Event]) -> None:
+        if "error" in body:
+            out += self._error(body["error"])
+            return
+        # Anything else is no part of a response, such as a gateway's `{"type": "ping"}`.
+        if not self._started and any(key in body for key in _RESPONSE_KEYS):
             self._started = True
             out.append(Start(body.get("responseId"), body.get("modelVersion")))
         candidates = body.get("candidates")
-        if candidates:
-            self._candidate(camel(objects(candidates, "candidates")[0]), out)
-        elif body.get("promptFeedback"):
+        for candidate in objects(candidates or [], "candidates"):
+            self._candidate(camel(candidate), out)
+        if not candidates and body.get("promptFeedback"):
             self._prompt_block = blocked(body)
-        if (usage := decode_usage(body.get("usageMetadata"))) is not None:
-            out.append(UsageUpdate(usage))
-        return out
+        if (usage := decode_usage(usage_in(body))) is not None:
+            self._usage = merged_usage(self._usage, usage)
+            out.append(UsageUpdate(self._usage))
 
     def flush(self) -> list[Event]:
         """See `StreamDecoder.flush`. Google has no terminator: a finish reason was the end."""
@@ -99,7 +116,12 @@ class GoogleStreamDecoder:
         if finish is None:
             return [Failure(_CUT)]
         out: list[Event] = []
+        # The end of the response is the end of its calls, even of those that were to continue.
+        for partial in self._partial.values():
+            self._whole_call(partial.call(new_call_id()), out)
         self._close(out)
+        if self._called and finish.reason == "stop":
+            finish = replace(finish, reason="tool_calls")
         return [*out, End(finish)]
 
     def _error(self, error: Any) -> list[Event]:
@@ -114,15 +136,25 @@ class GoogleStreamDecoder:
 
     def _candidate(self, candidate: JsonObject, out: list[Event]) -> None:
         if candidate.get("index") not in (0, None):
+            self.losses.add("candidates", "Only the first candidate is translated.")
             return
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
         for index, part in enumerate(objects(parts or [], "parts")):
             self._part(camel(part), f"parts[{index}]", out)
-        if isinstance(grounding := candidate.get("groundingMetadata"), dict) and self._open is Text:
-            out.extend(CitationDelta(citation) for citation in decode_grounding(grounding))
+        if isinstance(grounding := candidate.get("groundingMetadata"), dict):
+            self._ground(decode_grounding(grounding), out)
         if candidate.get("finishReason"):
             self._finish = decode_finish(candidate, self._called)
+            if (failure := failed_call(self._finish)) is not None:
+                self._done = True
+                out.append(failure)
+
+    def _ground(self, citations: list[Citation], out: list[Event]) -> None:
+        if self._open is Text:
+            out.extend(CitationDelta(citation) for citation in citations)
+        elif citations:
+            self.losses.add("groundingMetadata", "Sources without a text were dropped.")
 
     def _part(self, part: JsonObject, path: str, out: list[Event]) -> None:
         if "functionCall" in part:
@@ -137,6 +169,10 @@ class GoogleStreamDecoder:
             return
         # Google has no marks for blocks: one lasts until a part of another kind comes.
         if self._open is not type(block):
+            if isinstance(block, Text) and not block.text:
+                # Gemini ends with a signed empty text. Clients may not send an empty text back.
+                self.losses.add("parts.thoughtSignature", "A signature without text was dropped.")
+                return
             self._close(out)
             self._open = type(block)
             is_thinking = isinstance(block, Thinking)
@@ -149,20 +185,40 @@ class GoogleStreamDecoder:
 
     def _call(self, part: JsonObject, path: str, out: list[Event]) -> None:
         raw = camel(an_object(part["functionCall"], path))
+        key = self._partial_key(raw)
+        continues = bool(raw.get("willContinue")) or "partialArgs" in raw
         # The usual call is complete in its part. With `streamFunctionCallArguments` it continues.
-        if self._partial is None and not raw.get("willContinue") and "partialArgs" not in raw:
-            self._called = True
-            self._close(out)
-            out.extend(whole(decode_call(part, path, new_call_id())))
+        if key is None and not continues:
+            # `{}` ends a call that has ended already.
+            if raw:
+                self._whole_call(decode_call(part, path, new_call_id()), out)
             return
-        if self._partial is None:
-            self._partial = PartialArguments(raw, part.get("thoughtSignature"))
-        self._partial.add(raw)
+        if key is None:
+            key = str(raw.get("id") or raw.get("name") or "")
+            self._partial[key] = PartialArguments(raw, part.get("thoughtSignature"))
+        partial = self._partial[key] = self._partial.pop(key)
+        partial.add(raw)
         if not raw.get("willContinue"):
-            self._called = True
-            self._close(out)
-            out.extend(whole(self._partial.call(new_call_id())))
-            self._partial = None
+            del self._partial[key]
+            self._whole_call(partial.call(new_call_id()), out)
+
+    def _partial_key(self, raw: JsonObject) -> str | None:
+        """Return the key of the open call that a part continues, or None if it begins one.
+
+        A part without id and name continues the latest call.
+        """
+        if raw.get("id"):
+            key = str(raw["id"])
+            return key if key in self._partial else None
+        for key, partial in reversed(self._partial.items()):
+            if raw.get("name") in (None, "", partial.name):
+                return key
+        return None
+
+    def _whole_call(self, call: ToolCall, out: list[Event]) -> None:
+        self._called = True
+        self._close(out)
+        out.extend(whole(call))
 
     def _close(self, out: list[Event]) -> None:
         if self._open is not None:
@@ -187,6 +243,7 @@ class GoogleStreamEncoder:
         self._pieces: list[str] = []
         self._texts: list[Block] = []
         self._said = False
+        self.losses = Losses()
         self._handlers: dict[type[Any], Callable[[Any], bytes]] = {
             Delta: self._on_delta,
             Start: self._on_start,
@@ -231,7 +288,7 @@ class GoogleStreamEncoder:
         self._pieces = []
         if isinstance(event.block, Text | Thinking | ToolCall):
             return b""
-        parts = encode_answer_block(event.block, Losses())
+        parts = encode_answer_block(event.block, self.losses)
         return self._chunk(parts) if parts else b""
 
     def _on_delta(self, event: Delta) -> bytes:
@@ -261,7 +318,7 @@ class GoogleStreamEncoder:
             self._texts.append(block)
         elif isinstance(block, ToolCall):
             block.arguments = parsed_arguments(text)
-            return self._chunk(encode_answer_block(block, Losses()))
+            return self._chunk(encode_answer_block(block, self.losses))
         return b""
 
     def _on_usage(self, event: UsageUpdate) -> bytes:

@@ -6,13 +6,13 @@ https://platform.openai.com/docs/api-reference/chat-streaming.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from providers.base.names import OPENAI_CHAT
 from providers.wire.core.base import AnswerContext
+from providers.wire.core.event_json import event_bodies
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -24,14 +24,16 @@ from providers.wire.core.ir import (
     Failure,
     Finish,
     JsonObject,
+    Losses,
     Start,
     Text,
     Thinking,
     ToolCall,
     Usage,
     UsageUpdate,
+    merged_usage,
 )
-from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps
 from providers.wire.core.shape import a_string, an_object, count, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
@@ -47,7 +49,9 @@ from providers.wire.openai_chat.response import (
     reasoning_of,
     thinking_text,
 )
+from providers.wire.openai_chat.stream_calls import CallParts
 from providers.wire.rules.sequence import Sequencer
+from providers.wire.rules.usage_search import usage_in
 
 _CUT: Final = "The provider's stream ended before its answer was complete."
 
@@ -56,12 +60,14 @@ class ChatStreamDecoder:
     """Decoder of `chat.completion.chunk` objects. Only the first choice counts."""
 
     def __init__(self) -> None:
+        self.losses = Losses()
         self._blocks = Sequencer()
+        self._calls = CallParts(self._blocks, self.losses)
+        self._text: tuple[str, int] | None = None  # key of the open text: its kind and number
         self._started = False
         self._done = False
         self._finish: Finish | None = None
-        self._calls: dict[int, str] = {}  # index → arguments so far, of open calls
-        self._called: list[Block] = []
+        self._usage: Usage | None = None
         self._serial = 0
 
     def feed(self, event: SseEvent) -> list[Event]:
@@ -70,7 +76,15 @@ class ChatStreamDecoder:
             return []
         if event.data.strip() == b"[DONE]":
             return self._end()
-        body = an_object(loads(event.data), "chunk")
+        out: list[Event] = []
+        may_have_usage = b"sage" in event.data
+        for body in event_bodies(event):
+            out += self._take(body, may_have_usage)
+        return out
+
+    def _take(self, body: JsonObject, may_have_usage: bool) -> list[Event]:
+        if self._done:
+            return []
         if body.get("error"):
             self._done = True
             failure = decode_error(500, body) or Failure("unknown error", 500)
@@ -82,10 +96,12 @@ class ChatStreamDecoder:
         if not self._started and (choices or body.get("id")):
             self._started = True
             out.append(Start(body.get("id"), body.get("model"), count(body.get("created"))))
-        if choices:
-            self._choice(objects(choices, "choices")[0], out)
-        if (usage := decode_usage(body.get("usage"))) is not None:
-            out.append(UsageUpdate(usage))
+        for choice in objects(choices or [], "choices"):
+            self._choice(choice, out)
+        usage = decode_usage(usage_in(body)) if may_have_usage else None
+        if usage is not None:
+            self._usage = merged_usage(self._usage, usage)
+            out.append(UsageUpdate(self._usage))
         return out
 
     def flush(self) -> list[Event]:
@@ -102,15 +118,25 @@ class ChatStreamDecoder:
         if not self._started:
             return [Failure(_CUT)]
         out: list[Event] = []
+        self._calls.finish(out)
         self._blocks.close_all(out)
         self._done = True
-        out.append(End(self._finish or decode_finish(None, self._called)))
+        # Calls may come after the finish reason.
+        finish = self._finish or Finish("stop")
+        if finish.reason in ("stop", "other"):
+            finish = decode_finish(finish.raw, self._calls.called)
+        out.append(End(finish))
         return out
 
     def _choice(self, choice: JsonObject, out: list[Event]) -> None:
         if choice.get("index") not in (0, None):
+            self.losses.add("choices", "Only the first choice is translated.")
             return
-        delta = choice.get("delta") or {}
+        delta = choice.get("delta")
+        # Some servers only send the complete message, in the last chunk.
+        if not delta and not self._serial and not self._calls.called:
+            delta = choice.get("message")
+        delta = an_object(delta or {}, "delta")
         if text := reasoning_of(delta):
             self._add("thinking", text, out)
         content = delta.get("content")
@@ -121,96 +147,56 @@ class ChatStreamDecoder:
             self._parts(objects(content, "content"), out)
         if refusal := delta.get("refusal"):
             self._add("refusal", a_string(refusal, "refusal"), out)
-        if calls := delta.get("tool_calls"):
-            for call in objects(calls, "tool_calls"):
-                self._call(call, out)
+        self._tool_calls(delta, out)
         if annotations := delta.get("annotations"):
-            current = self._blocks.current
-            for citation in decode_annotations(annotations) if current is not None else []:
-                self._blocks.add(current, CitationDelta(citation), out)
+            for citation in decode_annotations(annotations):
+                if not self._blocks.add(self._text, CitationDelta(citation), out):
+                    self.losses.add("annotations", "An annotation without a text was dropped.")
         if choice.get("finish_reason"):
-            self._finish = decode_finish(choice["finish_reason"], self._called)
+            self._finish = decode_finish(choice["finish_reason"], self._calls.called)
 
     def _parts(self, parts: list[JsonObject], out: list[Event]) -> None:
         for part in parts:
             if part.get("type") == "thinking":
                 if text := thinking_text(part):
                     self._add("thinking", text, out)
-            elif isinstance(part.get("text"), str) and part["text"]:
-                self._add("text", part["text"], out)
+            elif isinstance(part.get("text"), str):
+                if part["text"]:
+                    self._add("text", part["text"], out)
+            else:
+                kind = str(part.get("type"))[:40]
+                self.losses.add("content", f"A part of type {kind!r} was dropped.")
 
     def _add(self, kind: str, text: str, out: list[Event], logprobs: Any = None) -> None:
-        current = self._blocks.current
-        # Chat has no marks for blocks: one lasts until a delta of another kind comes. Texts have
-        # the key (kind, serial), calls their index.
-        if not (isinstance(current, tuple) and current[0] == kind):
-            if current is not None:
-                self._blocks.close_all(out)
-                self._calls.clear()
+        # Chat has no marks for blocks: a text lasts until a text of another kind or a call begins.
+        # Parts of earlier calls between its own do not end it.
+        key = self._text
+        if key is None or key[0] != kind:
+            self._close_text(out)
             self._serial += 1
-            current = (kind, self._serial)
+            key = self._text = (kind, self._serial)
             if kind == "thinking":
-                self._blocks.open(current, Thinking("", vendor=OPENAI_CHAT), out)
+                self._blocks.open(key, Thinking("", vendor=OPENAI_CHAT), out)
             else:
-                self._blocks.open(current, Text("", refusal=kind == "refusal"), out)
+                self._blocks.open(key, Text("", refusal=kind == "refusal"), out)
+            self._calls.close_complete(out)
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-        self._blocks.add(current, Delta(text, tokens or None), out)
+        self._blocks.add(key, Delta(text, tokens or None), out)
 
-    def _call(self, call: JsonObject, out: list[Event]) -> None:
-        index = count(call.get("index")) or 0
-        custom = call.get("custom")
-        function = custom if isinstance(custom, dict) else call.get("function") or {}
-        text = function.get("input" if custom else "arguments")
-        # Only the first chunk of a call has its id and its name; some servers repeat them.
-        names_call = isinstance(call.get("id"), str) and call["id"] and function.get("name")
-        if names_call and index in self._calls:
-            index = self._next_index(call["id"], index)
-        if index not in self._calls:
-            self._open_call(call, function, index, bool(custom), out)
-        # Some compatible servers send the arguments as an object, all at once.
-        if isinstance(text, dict):
-            text = dumps(text).decode()
-        if text:
-            self._calls[index] += a_string(text, "tool_calls.function.arguments")
-            self._blocks.add(index, Delta(text), out)
+    def _close_text(self, out: list[Event]) -> None:
+        if self._text is not None:
+            self._blocks.close(self._text, out)
+            self._text = None
 
-    def _next_index(self, call_id: str, index: int) -> int:
-        """Return the index of a call.
-
-        Servers that give every call index 0 mean a new one when the id changes.
-        """
-        for block in self._called:
-            if isinstance(block, ToolCall) and block.id == call_id:
-                return index
-        return max(self._calls) + 1
-
-    def _open_call(
-        self, call: JsonObject, function: JsonObject, index: int, custom: bool, out: list[Event]
-    ) -> None:
-        current = self._blocks.current
-        # A call follows: text before it has ended, and so has a call whose arguments are complete.
-        # An incomplete one may continue, as calls may come interleaved.
-        is_text = isinstance(current, tuple)
-        if is_text or (isinstance(current, int) and _complete(self._calls.get(current, ""))):
-            self._blocks.close(current, out)
-        call_id = call.get("id") or f"call_{secrets.token_hex(8)}"
-        block = ToolCall(
-            str(call_id),
-            a_string(function.get("name"), "tool_calls.function.name"),
-            "",
-            custom=custom,
-        )
-        self._called.append(block)
-        self._calls[index] = ""
-        self._blocks.open(index, block, out)
-
-
-def _complete(arguments: str) -> bool:
-    try:
-        loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return False
-    return True
+    def _tool_calls(self, delta: JsonObject, out: list[Event]) -> None:
+        calls = objects(delta.get("tool_calls") or [], "tool_calls")
+        # The deprecated form: one call, without index and id.
+        if not calls and isinstance(legacy := delta.get("function_call"), dict):
+            calls = [{"index": 0, "function": legacy}]
+        for position, call in enumerate(calls):
+            if self._calls.begins(call, position, len(calls)):
+                self._close_text(out)
+            self._calls.take(call, position, len(calls), out)
 
 
 def _status(error: Any, failure: Failure) -> int:
@@ -240,6 +226,9 @@ class ChatStreamEncoder:
         self._block: Block | None = None
         self._key = "content"
         self._call_index = -1
+        self._call_key = ("function", "arguments")
+        self._annotations = -1
+        self.losses = Losses()
         self._offset = 0
         self._length = 0
         self._thought = False
@@ -290,9 +279,10 @@ class ChatStreamEncoder:
                 first = self._chunk({"reasoning_content": "\n\n"})
         elif isinstance(block, ToolCall):
             self._call_index += 1
-            function = {"name": block.name, "arguments": ""}
-            call = {"index": self._call_index, "id": block.id, "type": "function"}
-            first = self._chunk({"tool_calls": [{**call, "function": function}]})
+            self._call_key = ("custom", "input") if block.custom else ("function", "arguments")
+            kind, field = self._call_key
+            call = {"index": self._call_index, "id": block.id, "type": kind}
+            first = self._chunk({"tool_calls": [{**call, kind: {"name": block.name, field: ""}}]})
         elif isinstance(block, Text):
             self._key = "refusal" if block.refusal else "content"
         return first
@@ -300,8 +290,9 @@ class ChatStreamEncoder:
     def _on_delta(self, event: Delta) -> bytes:
         block = self._block
         if isinstance(block, ToolCall):
+            kind, field = self._call_key
             return self._chunk(
-                {"tool_calls": [{"index": self._call_index, "function": {"arguments": event.text}}]}
+                {"tool_calls": [{"index": self._call_index, kind: {field: event.text}}]}
             )
         if not isinstance(block, Text | Thinking):
             return b""
@@ -311,7 +302,11 @@ class ChatStreamEncoder:
 
     def _on_citation(self, event: CitationDelta) -> bytes:
         annotation = encode_annotation(event.citation, self._offset, self._length)
-        return self._chunk({"annotations": [annotation]}) if annotation else b""
+        if annotation is None:
+            return b""
+        # OpenAI's SDK joins the entries of a list by their index.
+        self._annotations += 1
+        return self._chunk({"annotations": [{"index": self._annotations, **annotation}]})
 
     def _on_block_stop(self, _: BlockStop) -> bytes:
         if isinstance(self._block, Thinking):

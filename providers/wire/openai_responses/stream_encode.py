@@ -19,6 +19,7 @@ from providers.wire.core.ir import (
     Failure,
     Foreign,
     JsonObject,
+    Losses,
     SignatureDelta,
     Start,
     Text,
@@ -61,6 +62,7 @@ class ResponsesStreamEncoder:
         self._message: JsonObject | None = None
         self._base: JsonObject = {}
         self._delta_type = ""
+        self.losses = Losses()
         self._handlers: dict[type[Any], Callable[[Any], bytes]] = {
             Delta: self._on_delta,
             Start: self._on_start,

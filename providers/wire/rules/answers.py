@@ -17,11 +17,13 @@ from providers.wire.core.ir import (
     Block,
     BlockStart,
     BlockStop,
+    Citation,
     CitationDelta,
     Delta,
     End,
     Event,
     Failure,
+    Finish,
     Foreign,
     Losses,
     Media,
@@ -36,6 +38,7 @@ from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.rules.replay import STORE, carry_in_id, text_key
 from providers.wire.rules.toolnames import by_wire_name
 
+_NULL: Final = "null"
 NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
 """Formats without a place for another vendor's signed reasoning: it waits here for the turn's first
 call to return.
@@ -62,6 +65,8 @@ class AnswerFilter:
         self._tools = tools
         self._block: Block | None = None
         self._held: list[str] | None = None  # a free-form tool's arguments, until they are whole
+        self._first: str | None = None  # the beginning of a call's arguments
+        self._start_due: BlockStart | None = None  # the start of a text without content so far
         self._dropping = False
         self._pieces: list[str] = []
         self._signed: list[Thinking] = []
@@ -71,19 +76,21 @@ class AnswerFilter:
         """Convert a complete response in place."""
         kept: list[Block] = []
         for block in response.blocks:
-            if not self._accepts(block):
+            if not self._accepts(block) or self._is_empty(block):
                 continue
             kept.append(block)
             if isinstance(block, ToolCall):
                 self._client_call(block)
                 if block.custom:
                     block.arguments = _custom_input(block.arguments)
+                elif _says_nothing(block.arguments):
+                    block.arguments = "{}"
             elif isinstance(block, Text):
                 self._keep_text_signature(block.text, block.signature)
             elif isinstance(block, Thinking) and block.signature:
                 self._signed.append(block)
         response.blocks = kept
-        self._keep_thinking()
+        self._finished(response.finish)
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Convert one event into the events for the encoder."""
@@ -95,7 +102,12 @@ class AnswerFilter:
         return out
 
     def _passes(self) -> bool:
-        return self._held is None and not self._dropping and isinstance(self._block, ToolCall)
+        return (
+            self._held is None
+            and self._first is None
+            and not self._dropping
+            and isinstance(self._block, ToolCall)
+        )
 
     def _take(self, event: Event, out: list[Event]) -> None:
         if isinstance(event, BlockStart):
@@ -107,15 +119,17 @@ class AnswerFilter:
         elif isinstance(event, SignatureDelta):
             if not self._dropping:
                 self._signature(event)
+                self._begin(out)
                 out.append(event)
         elif isinstance(event, CitationDelta):
-            if not self._dropping:
+            if not self._dropping and self._citation(event.citation):
+                self._begin(out)
                 out.append(event)
         else:
             if isinstance(event, Failure) and self._src != self._dst:
                 event.kind = None
             elif isinstance(event, End):
-                self._keep_thinking()
+                self._finished(event.finish)
             out.append(event)
 
     def _start(self, event: BlockStart, out: list[Event]) -> None:
@@ -127,6 +141,11 @@ class AnswerFilter:
         if isinstance(block, ToolCall):
             self._client_call(block)
             self._held = [] if block.custom else None
+            self._first = None if block.custom else ""
+        elif isinstance(block, Text):
+            # A text that stays empty is left out: clients may not send one back.
+            self._start_due = event
+            return
         elif isinstance(block, Thinking) and block.signature:  # redacted: there at once
             self._signed.append(block)
         out.append(event)
@@ -139,7 +158,23 @@ class AnswerFilter:
             return
         if isinstance(self._block, Text | Thinking):
             self._pieces.append(event.text)
-        out.append(event)
+        if self._first is not None:
+            # `null` and white space are no arguments: they wait for what follows.
+            self._first += event.text
+            if _NULL.startswith(self._first.strip()):
+                return
+            event = Delta(self._first)
+            self._first = None
+        if event.text or event.logprobs:
+            self._begin(out)
+        if self._start_due is None:
+            out.append(event)
+
+    def _begin(self, out: list[Event]) -> None:
+        """Send the start of a text that has something to say."""
+        if self._start_due is not None:
+            out.append(self._start_due)
+            self._start_due = None
 
     def _signature(self, event: SignatureDelta) -> None:
         if isinstance(self._block, Text):
@@ -156,6 +191,12 @@ class AnswerFilter:
         if self._held is not None:
             out.append(Delta(_custom_input("".join(self._held))))
             self._held = None
+        if self._first is not None:
+            out.append(Delta("{}" if _says_nothing(self._first) else self._first))
+            self._first = None
+        if self._start_due is not None:
+            self._start_due = None
+            return
         text = "".join(self._pieces)
         if isinstance(self._block, Text):
             self._keep_text_signature(text, self._block.signature)
@@ -178,6 +219,33 @@ class AnswerFilter:
             return False
         return True
 
+    def _is_empty(self, block: Block) -> bool:
+        """Return whether a text says nothing, and list the citations of one that does."""
+        if not isinstance(block, Text):
+            return False
+        block.citations = [one for one in block.citations if self._citation(one)]
+        return not (block.text or block.signature or block.citations or block.logprobs)
+
+    def _citation(self, citation: Citation) -> bool:
+        """Return whether the client's format can express a citation."""
+        if citation.vendor == self._dst or str(citation.url).startswith(("http:", "https:")):
+            return True
+        self.losses.add(
+            "citations", f"{WIRE_FORMATS[self._dst]} cites only addresses; a source was dropped."
+        )
+        return False
+
+    def _finished(self, finish: Finish) -> None:
+        self._keep_thinking()
+        if self._src == self._dst:
+            return
+        to = WIRE_FORMATS[self._dst]
+        if finish.reason in ("pause", "other"):
+            word = finish.raw or finish.reason
+            self.losses.add("stop_reason", f"{to} has no word for {word}; it ends otherwise.")
+        if finish.detail and self._dst != GOOGLE_GENERATE:
+            self.losses.add("stop_reason", f"{to} has no field for: {str(finish.detail)[:200]}")
+
     def _client_call(self, block: ToolCall) -> None:
         if (tool := self._tools.get(block.name)) is not None:
             block.name, block.namespace, block.custom = tool.name, tool.namespace, tool.custom
@@ -194,6 +262,10 @@ class AnswerFilter:
         if self._dst in NO_SIGNED_THINKING and self._first_call is not None and self._signed:
             size = sum(len(block.text) + len(block.signature or "") for block in self._signed)
             STORE.put("thinking:" + self._first_call, self._signed, size)
+
+
+def _says_nothing(arguments: Any) -> bool:
+    return isinstance(arguments, str) and arguments.strip() in ("", _NULL)
 
 
 def _custom_input(arguments: Any) -> str:
