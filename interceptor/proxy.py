@@ -27,6 +27,7 @@ from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import ConfigError
+from providers.base.upstream_proxy import UpstreamProxies
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Proxy:
         listeners: sockets to accept from, instead of opening one at host:port.
         wireguard: where captured commands ask for their listeners; None: nowhere.
         overrides: names and destinations that are replaced; None: none.
+        proxies: the company's, by which providers are reached; None: none.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Proxy:
         listeners: Sequence[socket] = (),
         wireguard: WireGuardSettings | None = None,
         overrides: Overrides | None = None,
+        proxies: UpstreamProxies | None = None,
     ) -> None:
         share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
@@ -98,6 +101,7 @@ class Proxy:
                     resolver,
                     timeout_s=own_call_timeout_s or DEFAULT_TIMEOUT_S,
                     ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
+                    proxies=proxies,
                 ),
                 version=version,
                 require_token=require_token,
@@ -107,6 +111,7 @@ class Proxy:
             stream_over_bytes=stream_over_bytes,
             runs=self.runs,
             overrides=overrides,
+            proxies=proxies,
         )
         self._chain.addons.append(_Ready(self._ready))
         # mitmproxy's own clock must not end what ours still allows.

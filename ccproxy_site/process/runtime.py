@@ -59,7 +59,7 @@ from providers.auth.resolve import CredentialResolver
 from providers.base.errors import ConfigError
 from providers.base.version import product_version
 from providers.credentials.shared_state import DatabaseLogins
-from providers.credentials.stored_logins import refresh_limits
+from providers.credentials.stored_logins import refresh_limits, upstream_proxies
 from providers.fields import keyring
 
 logger = logging.getLogger(__name__)
@@ -211,6 +211,7 @@ class Runtime:
             listeners=self._listeners,
             wireguard=self._wireguard_settings(),
             overrides=self._overrides,
+            proxies=upstream_proxies(),
         )
 
     def _sink(self) -> Sink:

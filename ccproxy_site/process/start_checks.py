@@ -15,6 +15,7 @@ from interceptor.config.files.server import ServerSettings
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_port_free
 from providers.base.errors import ConfigError
+from providers.base.upstream_proxy import choose_proxies
 from providers.models import Provider
 
 logger = logging.getLogger("ccproxy")
@@ -70,6 +71,16 @@ def check_ports(settings: ServerSettings, *, console: bool) -> None:
         )
 
 
+def note_proxies(settings: ServerSettings) -> None:
+    """Log by which proxies providers are reached, and the variables that cannot be used."""
+    proxies, notes = choose_proxies(settings.upstream_proxy, os.environ)
+    for note in notes:
+        logger.warning(note)
+    labels = [proxy.label for proxy in (proxies.https, proxies.http) if proxy is not None]
+    for label in dict.fromkeys(labels):
+        logger.info("providers are reached by way of %s", label)
+
+
 def check_network(settings: ServerSettings) -> None:
     """Run the readiness probe.
 
@@ -78,8 +89,17 @@ def check_network(settings: ServerSettings) -> None:
     readiness = settings.inspector.readiness
     if not readiness.url:
         return
+    proxies, _ = choose_proxies(settings.upstream_proxy, os.environ)
+    url = httpx.URL(readiness.url)
+    via = proxies.of(url.scheme, url.host, url.port or (80 if url.scheme == "http" else 443))
     try:
-        httpx.head(readiness.url, timeout=readiness.timeout_seconds, follow_redirects=False)
+        httpx.head(
+            readiness.url,
+            timeout=readiness.timeout_seconds,
+            follow_redirects=False,
+            proxy=httpx.Proxy(via.url, auth=via.auth) if via else None,
+            trust_env=False,
+        )
     except httpx.HTTPError as exc:
         raise ConfigError(
             f"the readiness probe of {readiness.url} failed: {type(exc).__name__}: {exc}"

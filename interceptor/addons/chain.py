@@ -17,12 +17,14 @@ from interceptor.addons.record import RecordAddon
 from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.translate import TranslateAddon
+from interceptor.addons.via import ViaAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from providers.auth.resolve import CredentialResolver
+from providers.base.upstream_proxy import UpstreamProxies
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ def build_chain(
     stream_over_bytes: int | None = None,
     runs: RunBook | None = None,
     overrides: Overrides | None = None,
+    proxies: UpstreamProxies | None = None,
 ) -> Chain:
     """Return the chain.
 
@@ -59,18 +62,21 @@ def build_chain(
         stream_over_bytes: responses over this size are never held; None: no such size.
         runs: the captured commands.
         overrides: names and destinations that are replaced.
+        proxies: the company's, by which providers are reached; None: none.
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     record = RecordAddon(sink, stream_over_bytes)
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
+    upstream = UpstreamAddon(runs, overrides, chosen)
     addons: list[object] = [
         hellos,
         ConnectionsAddon(runs, hellos, sink),
-        UpstreamAddon(runs, overrides, chosen),
+        upstream,
         InspectorAddon(store, around),
         TransparentAddon(runs, hellos),
         GuardAddon(around),
         *step_addons(around, chosen),
+        ViaAddon(proxies or UpstreamProxies(), overrides, upstream, chosen),
         WebSocketAddon(),
         TranslateAddon(),
         TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),

@@ -131,7 +131,7 @@ class RecordAddon:
         state = state_of(flow)
         if state is None:
             return
-        message = error_sentence(flow.error.msg if flow.error else "", state.exchange)
+        message = error_sentence(flow.error.msg if flow.error else "", state.exchange, state.via)
         state.error = state.error or message
         set_caller(state.family, flow.id, state.error, state.error_status)
         state.last_words = last_words(flow, state)

@@ -13,6 +13,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionHandler
 
+from interceptor.addons.tunnels import tunnel_of
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.attempts import attempts_of
 from interceptor.mitm.deadlines import DEADLINES
@@ -154,7 +155,8 @@ def _sentence(waiting: _Waiting, limit_s: float, *, connected: bool) -> str:
     provider = waiting.state.decision.provider if waiting.state.decision else None
     who = f"Provider {provider.name}" if provider else waiting.flow.request.host
     what = "sent nothing" if connected else "could not be reached"
-    return f"{who} {what} for {limit_s:g} s."
+    way = f" by way of {waiting.state.via}" if waiting.state.via else ""
+    return f"{who} {what}{way} for {limit_s:g} s."
 
 
 def _last_sign_ms(waiting: _Waiting) -> float:
@@ -174,6 +176,8 @@ def _last_sign_ms(waiting: _Waiting) -> float:
 
 def _connection_of(handler: ConnectionHandler, flow: HTTPFlow, *, connected: bool) -> Server | None:
     """Return the connection that the flow waits for; None when it is gone."""
+    if flow.server_conn.via is not None:
+        return tunnel_of(handler, flow.server_conn)
     if connected:
         return flow.server_conn if flow.server_conn in handler.transports else None
     # The flow does not know a connection that is still being opened.

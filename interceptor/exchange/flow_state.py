@@ -70,6 +70,8 @@ class FlowState:
     resend: Grant | None = None
     """The console sends a recorded request again."""
     forwarded: SideRecord | None = None
+    via: str = ""
+    """The company's proxy that leads to the provider, as messages name it."""
     credential_injected: bool = False
     requested_model: str = ""
     conversation_id: str = ""

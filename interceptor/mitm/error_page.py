@@ -75,13 +75,15 @@ def format_error(status_code: int, message: str) -> bytes:
     return error_body(caller.family, status_code, caller.message)
 
 
-def error_sentence(message: str, ex: Exchange | None) -> str:
+def error_sentence(message: str, ex: Exchange | None, via: str = "") -> str:
     """Return mitmproxy's message as one short printable sentence that names the host that failed.
 
     - "it closed the connection without a response" (our layers') →
       "provider x (api.example:443) closed the connection without a response"
     - "[Errno 111] Connect call failed" (mitmproxy's) →
       "no response from provider x (api.example:443): [Errno 111] Connect call failed"
+
+    `via` names the company's proxy on the way.
     """
     if message.startswith(_TOO_LARGE):
         return (
@@ -96,6 +98,8 @@ def error_sentence(message: str, ex: Exchange | None) -> str:
         return text
     address = f"{ex.host}:{ex.port}"
     name = f"provider {ex.provider.name} ({address})" if ex.provider else address
+    if via:
+        name += f" by way of {via}"
     if text.startswith(_SUBJECT):
         return f"{name} {text.removeprefix(_SUBJECT)}"
     return f"no response from {name}: {text}"

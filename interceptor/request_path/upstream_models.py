@@ -23,6 +23,7 @@ from interceptor.transform.target import base_path
 from providers.base.errors import RefuseRequest
 from providers.base.loopback import is_loopback
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
+from providers.base.upstream_proxy import UpstreamProxies
 from providers.provider_conf import ProviderConf
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class UpstreamModels:
         resolver: gives the credentials.
         timeout_s: limit of one provider's complete response.
         ca_file: PEM file of further certificate authorities; None: the usual ones.
+        proxies: the company's, by which providers are reached; None: none.
         clock: seconds, for the cache.
     """
 
@@ -50,11 +52,13 @@ class UpstreamModels:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         ca_file: str | None = None,
+        proxies: UpstreamProxies | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._timeout_s = timeout_s
         self._ca_file = ca_file
+        self._proxies = proxies or UpstreamProxies()
         self._clock = clock
         self._tls: ssl.SSLContext | None = None
         self._asked: dict[ProviderConf, tuple[float, tuple[str, ...]]] = {}
@@ -82,6 +86,8 @@ class UpstreamModels:
 
     async def _ask(self, conf: ProviderConf) -> tuple[str, ...]:
         """Return the provider's own list; empty where it gives none."""
+        via = self._proxies.of(conf.scheme, conf.host, conf.effective_port)
+        proxy = httpx.Proxy(via.url, auth=via.auth) if via else None
         try:
             headers = await self._headers(conf)
             verify = await self._verification(conf)
@@ -89,7 +95,12 @@ class UpstreamModels:
             # are not followed: the credential is for this address alone.
             async with (
                 asyncio.timeout(self._timeout_s),
-                httpx.AsyncClient(verify=verify, trust_env=False, timeout=None) as client,  # noqa: S113
+                httpx.AsyncClient(
+                    verify=verify,
+                    trust_env=False,
+                    proxy=proxy,
+                    timeout=None,  # noqa: S113
+                ) as client,
             ):
                 response = await client.get(models_url(conf), headers=headers)
                 if response.status_code != 200 or len(response.content) > MAX_LIST_BYTES:
@@ -97,6 +108,8 @@ class UpstreamModels:
                 return names_in(orjson.loads(response.content))
         except (TimeoutError, httpx.HTTPError, OSError, ValueError, RefuseRequest) as exc:
             reason = str(exc) or type(exc).__name__
+            if via is not None:
+                reason += f", by way of {via.label}"
             logger.warning("provider %s does not list its models: %s", conf.name, reason)
             return ()
 

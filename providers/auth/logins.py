@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from providers.auth.registry import SecretRegistry
 from providers.auth.renewal import Renewal
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import TIMEOUT_S
+from providers.base.upstream_proxy import UpstreamProxies
 
 CLOCK_SKEW_S = 300.0
 """When renewing fails, a token that expired no longer ago is still tried: the provider's clock
@@ -30,11 +31,12 @@ LOCK_MARGIN_S = 25.0
 
 @dataclass(frozen=True, slots=True)
 class RefreshLimits:
-    """When logins are renewed, and for how long one call to a token endpoint may last."""
+    """When logins are renewed; how long and by which proxies a token endpoint is called."""
 
     timeout_s: float = TIMEOUT_S
     headroom_s: float = 60.0
     """A token that expires sooner is renewed before it is used."""
+    proxies: UpstreamProxies = field(default_factory=UpstreamProxies)
 
 
 def login_key(auth: OAuthAuth) -> str:
@@ -203,6 +205,7 @@ class OAuthLogins:
             was_refused,
             held,
             timeout_s=self.limits.timeout_s,
+            proxies=self.limits.proxies,
         )
 
     async def _hold(self, stack: AsyncExitStack, auth: OAuthAuth, path: Path) -> Held:

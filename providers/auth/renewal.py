@@ -35,6 +35,7 @@ from providers.auth.refresh_lock import Held, LoginState
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import EndpointFailed
 from providers.base.errors import ConfigError
+from providers.base.upstream_proxy import UpstreamProxies
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Renewal:
     held: Held
     timeout_s: float = token_endpoint.TIMEOUT_S
     """Limit of the call to the token endpoint."""
+    proxies: UpstreamProxies | None = None
 
     async def run(self, document: Document) -> Login:
         """Return a login that is not stale.
@@ -174,7 +176,9 @@ class Renewal:
             "refresh_token": login.refresh,
         }
         try:
-            answer = await token_endpoint.ask(self.auth, fields, secret, self.timeout_s)
+            answer = await token_endpoint.ask(
+                self.auth, fields, secret, self.timeout_s, self.proxies
+            )
         except EndpointFailed as exc:
             if exc.is_final and (settled := await self._settle(login)) is not None:
                 return settled

@@ -9,6 +9,7 @@ import httpx
 
 from providers.auth.base import OAuthAuth
 from providers.auth.oauth import encode_fields
+from providers.base.upstream_proxy import UpstreamProxies, UpstreamProxy
 
 TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 256 * 1024
@@ -38,31 +39,41 @@ async def ask(
     fields: dict[str, str],
     client_secret: str,
     timeout_s: float = TIMEOUT_S,
+    proxies: UpstreamProxies | None = None,
 ) -> dict[str, Any]:
     """POST the fields and return the response's JSON, which has an access token.
 
-    Redirects are not followed: the tokens are for this address alone.
+    Redirects are not followed: the tokens are for this address alone. `proxies` are the company's
+    by which endpoints are reached.
 
     Raises:
         EndpointFailed: what went wrong, and whether another try can help.
     """
     content, content_type = encode_fields(auth, fields, client_secret)
     headers = {"content-type": content_type, "accept": "application/json"}
+    via = _proxy_of(auth, proxies) if proxies else None
+    proxy = httpx.Proxy(via.url, auth=via.auth) if via else None
+    way = f" by way of {via.label}" if via else ""
     try:
         # httpx limits each read; the limit here is that of the complete call.
         async with (
             asyncio.timeout(timeout_s),
-            httpx.AsyncClient(timeout=None, trust_env=False, follow_redirects=False) as client,  # noqa: S113
+            httpx.AsyncClient(
+                timeout=None,  # noqa: S113
+                trust_env=False,
+                proxy=proxy,
+                follow_redirects=False,
+            ) as client,
         ):
             response = await client.post(auth.endpoint, content=content, headers=headers)
     except TimeoutError:
         raise EndpointFailed(
-            f"cannot be renewed: {_host(auth)} did not answer within {timeout_s:g} s"
+            f"cannot be renewed: {_host(auth)} did not answer{way} within {timeout_s:g} s"
             " (auth.refresh_timeout_seconds)"
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
         raise EndpointFailed(
-            f"cannot be renewed: {_host(auth)} cannot be reached ({type(exc).__name__})"
+            f"cannot be renewed: {_host(auth)} cannot be reached{way} ({_cause(exc)})"
         ) from None
     answer = _json(response)
     if response.status_code != 200:
@@ -71,6 +82,20 @@ async def ask(
     if not isinstance(token, str) or not token:
         raise EndpointFailed(f"cannot be renewed: {_host(auth)} answered without an access token")
     return answer
+
+
+def _proxy_of(auth: OAuthAuth, proxies: UpstreamProxies) -> UpstreamProxy | None:
+    try:
+        url = httpx.URL(auth.endpoint)
+    except httpx.InvalidURL:
+        return None
+    return proxies.of(url.scheme, url.host, url.port or (80 if url.scheme == "http" else 443))
+
+
+def _cause(exc: Exception) -> str:
+    """Return the kind of the failure; of a proxy's refusal its status too."""
+    kind = type(exc).__name__
+    return f"{kind}: {str(exc)[:80]}" if isinstance(exc, httpx.ProxyError) else kind
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

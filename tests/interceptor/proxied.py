@@ -48,6 +48,7 @@ _PROXY_ARGUMENTS = (
     "stream_over_bytes",
     "grants",
     "overrides",
+    "proxies",
 )
 DEFAULT_HOOKS = (
     HookConf("inbound", "inject_auth", 1),

@@ -26,6 +26,7 @@ from ccproxy_site.process.start_checks import (
     check_network,
     check_ports,
     files_elsewhere,
+    note_proxies,
     open_database,
 )
 from interceptor.config.files.server import ServerSettings
@@ -89,6 +90,7 @@ class Command(BaseCommand):
         has_token = open_database()
         require_token = check_bind_address(settings.host, has_client_token=has_token)
         check_ports(settings, console=console)
+        note_proxies(settings)
         check_network(settings)
         # Runtime and Fleet take hold of the loop when they are made.
         loop = asyncio.new_event_loop()

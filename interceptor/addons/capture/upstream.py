@@ -27,6 +27,7 @@ class ChosenDestinations:
 
     def __init__(self) -> None:
         self._of_client: dict[str, set[tuple[str, int]]] = {}
+        self._proxies: dict[str, set[tuple[str, int]]] = {}
 
     def choose(self, client: Client, host: str, port: int) -> None:
         """Allow connections to the address on behalf of this client connection."""
@@ -36,9 +37,18 @@ class ChosenDestinations:
         """Return whether the address was chosen for a request of this client connection."""
         return address[:2] in self._of_client.get(client.id, ())
 
+    def choose_proxy(self, client: Client, host: str, port: int) -> None:
+        """Allow connections to a company's proxy, which leads to a destination that was chosen."""
+        self._proxies.setdefault(client.id, set()).add((host, port))
+
+    def is_proxy(self, client: Client, address: Address) -> bool:
+        """Return whether the address is that of a proxy chosen for this client connection."""
+        return address[:2] in self._proxies.get(client.id, ())
+
     def forget(self, client: Client) -> None:
         """Drop what was chosen for a client connection that is closed."""
         self._of_client.pop(client.id, None)
+        self._proxies.pop(client.id, None)
 
 
 class UpstreamAddon:
@@ -61,8 +71,10 @@ class UpstreamAddon:
         server = data.server
         if server.address is None:
             return
+        if self._chosen.is_proxy(data.client, server.address):
+            return
         if came_by_wireguard(data.client):
-            reason = self._refusal(data.client, server.address)
+            reason = self.refusal_of(data.client, server.address)
             if reason:
                 server.error = reason
                 return
@@ -81,7 +93,7 @@ class UpstreamAddon:
 
     server_connect_error = server_connected
 
-    def _refusal(self, client: Client, address: Address) -> str:
+    def refusal_of(self, client: Client, address: Address) -> str:
         """Return why a captured client must not get there; "" where it may."""
         run, host = run_of(client, self._runs), address[0]
         try:

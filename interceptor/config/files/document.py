@@ -20,7 +20,7 @@ KeyPath = tuple[str | int, ...]
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 MAX_SHOWN_CHARS = 60
-_SECRET_WORDS = ("password", "key", "secret", "token", "salt", "seed", "auth", "headers")
+_SECRET_WORDS = ("password", "key", "secret", "token", "salt", "seed", "auth", "headers", "proxy")
 
 
 @dataclass(frozen=True)

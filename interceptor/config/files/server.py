@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from interceptor.config.files.groups import (
     AuthSettings,
@@ -30,6 +30,8 @@ from interceptor.config.files.groups import (
     Texts,
 )
 from interceptor.config.files.leaves import not_built
+from providers.base.errors import ConfigError
+from providers.base.upstream_proxy import SETTING, parse_setting
 
 CONFIG_FILE_NAME = "ccproxy.yaml"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -97,6 +99,15 @@ class ServerSettings(Group):
             "Give a provider up that was silent for this long, before its response or within it."
         ),
     )
+    upstream_proxy: str | None = Field(
+        None,
+        repr=False,
+        description=(
+            "HTTP proxy by which providers, token endpoints and model lists are reached, e.g."
+            " http://user:password@proxy.corp:3128. null: as HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+            " say; direct: none. NO_PROXY and this machine are reached directly."
+        ),
+    )
     auth: AuthSettings = AuthSettings()
     inspector: InspectorSettings = InspectorSettings()
     console: ConsoleSettings = ConsoleSettings()
@@ -108,6 +119,16 @@ class ServerSettings(Group):
     pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))
     mcp: McpSettings = Field(McpSettings(), json_schema_extra=not_built("MCP"))
     shaping: ShapingSettings = Field(ShapingSettings(), json_schema_extra=not_built("shapes"))
+
+    @field_validator("upstream_proxy")
+    @classmethod
+    def _usable_proxy(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                parse_setting(value)
+            except ConfigError as exc:
+                raise ValueError(str(exc).removeprefix(f"{SETTING}: ")) from None
+        return value
 
     def log_path(self, directory: Path) -> Path | None:
         """Return the absolute path of the log file, or None when there is none."""

@@ -85,7 +85,8 @@ class Command(BaseCommand):
 async def _finish(auth: OAuthAuth, fields: dict[str, str], secret: str) -> None:
     """Exchange the code for tokens and store them."""
     logins = stored_logins()
-    answer = await token_endpoint.ask(auth, fields, secret, logins.limits.timeout_s)
+    limits = logins.limits
+    answer = await token_endpoint.ask(auth, fields, secret, limits.timeout_s, limits.proxies)
     if not answer.get("refresh_token"):
         raise SourceFailed(
             "came without a refresh token, so it could not be renewed; ask for one, with a scope"

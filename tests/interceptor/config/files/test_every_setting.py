@@ -62,6 +62,9 @@ EFFECTS: dict[str, dict[str, str]] = {
         "flows.retention.max_bytes": "test_by_bytes",
         "flows.retention.max_flows": "test_by_count_in_chunks_the_oldest_first",
     },
+    "interceptor/addons/test_faults_upstream_proxy.py": {
+        "upstream_proxy": "test_a_real_proxy_lets_in_whoever_shows_the_password",
+    },
     "interceptor/addons/test_egress.py": {
         "inspector.mitmproxy.ssl_insecure": "test_a_bad_certificate",
         "inspector.mitmproxy.ssl_verify_upstream_trusted_ca": "test_a_bad_certificate",
