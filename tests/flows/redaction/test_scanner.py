@@ -7,7 +7,8 @@ import string
 
 import pytest
 
-from flows.redaction.scanner import FRAGMENT_BYTES, LONG_BYTES, Scanner
+from flows.redaction.scanner import Scanner
+from flows.redaction.secret_forms import FRAGMENT_BYTES, LONG_BYTES
 
 _CHARS = string.ascii_letters + string.digits + "-_"
 
