@@ -2,8 +2,8 @@
 
 The proxy spends the accounts of its user, and every page that the user visits can send requests to
 this machine. So a request must name this machine (or a name that was configured), and must not come
-from a page. No CORS header is ever sent. The same rules stand before the console, which is itself a
-page and may talk to itself.
+from a page, unless its origin is listed: that one alone gets CORS headers (`cors`). The same rules
+stand before the console, which is itself a page, may talk to itself, and sends no CORS header.
 """
 
 from __future__ import annotations
@@ -98,23 +98,44 @@ def check_host(
 def check_origin(method: str, header: Header, rules: GuardRules) -> Refusal | None:
     """Accept programs and configured pages only. A browser names the page it acts for."""
     origin = header("origin")
-    if header("access-control-request-method") or header("access-control-request-private-network"):
-        return Refusal(403, "ccproxy answers no CORS preflight: web pages may not call it.")
-    if origin is not None:
-        if origin != "null" and origin.lower().rstrip("/") in rules.origins:
-            return None
-        if not (rules.is_page and _same_site_as(origin, header("host"))):
-            return Refusal(
-                403,
-                f"This request comes from a web page at {_shown(origin)}, and pages may not call"
-                f" ccproxy. If it is a program of yours, add its origin to {rules.origins_setting}"
-                " in ccproxy.yaml.",
-            )
+    is_listed = is_listed_origin(origin, rules)
+    asks_first = header("access-control-request-method") or header(
+        "access-control-request-private-network"
+    )
+    if asks_first and (rules.is_page or not is_listed):
+        return Refusal(403, _preflight_refusal(origin, rules))
+    if is_listed:
+        return None
+    is_own_page = rules.is_page and _same_site_as(origin or "", header("host"))
+    if origin is not None and not is_own_page:
+        return Refusal(
+            403,
+            f"This request comes from a web page at {_shown(origin)}, and pages may not call"
+            f" ccproxy. If it is a program of yours, add its origin to {rules.origins_setting}"
+            " in ccproxy.yaml.",
+        )
     site = header("sec-fetch-site") or "none"
     if site.lower() in ("none", "same-origin") or (rules.is_page and _is_link(method, header)):
         return None
     return Refusal(
         403, "This request comes from a page of another site, and pages may not call ccproxy."
+    )
+
+
+def is_listed_origin(origin: str | None, rules: GuardRules) -> bool:
+    """Return whether the origin is in the setting; `null` and `*` never are."""
+    if origin is None or origin in ("null", "*"):
+        return False
+    return origin.lower().rstrip("/") in rules.origins
+
+
+def _preflight_refusal(origin: str | None, rules: GuardRules) -> str:
+    text = "ccproxy answers no CORS preflight: web pages may not call it."
+    if rules.is_page or not origin:
+        return text
+    return (
+        f"{text} If {_shown(origin)} is a program of yours, add it to {rules.origins_setting} in"
+        " ccproxy.yaml."
     )
 
 

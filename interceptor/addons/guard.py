@@ -8,6 +8,7 @@ import time
 from mitmproxy.http import HTTPFlow, Response
 
 from interceptor.access.caller_rules import Refusal
+from interceptor.access.cors import origin_headers, with_origin
 from interceptor.addons.inspector import head_of
 from interceptor.exchange.flow_state import state_of
 from interceptor.exchange.own_answer import deliver
@@ -42,7 +43,8 @@ class GuardAddon:
             flow.request.path = head.path
         if refusal is not None:
             self._log(refusal)
-            deliver(flow, state)
+        # A refusal, or the response to a preflight.
+        deliver(flow, state)
 
     def _log(self, refusal: Refusal) -> None:
         now = time.monotonic()
@@ -52,6 +54,16 @@ class GuardAddon:
         if refusal.message not in self._logged_at and len(self._logged_at) < MAX_REMEMBERED:
             self._logged_at[refusal.message] = now
             logger.warning("refused with %d: %s", refusal.status_code, refusal.message)
+
+
+def let_origin_read(response: Response, origin: str) -> None:
+    """Put on the response what lets a listed origin's program read it; "" does nothing."""
+    if not origin:
+        return
+    headers = response.headers
+    for name, value in origin_headers(origin, headers.keys()):
+        headers[name] = value
+    headers["Vary"] = with_origin(headers.get("vary", ""))
 
 
 def drop_cors(response: Response) -> None:

@@ -10,7 +10,7 @@ from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowDelta, Sink, WebSocketRecord
 from interceptor.addons.flow_record import build_record, response_side, since
-from interceptor.addons.guard import drop_cors
+from interceptor.addons.guard import drop_cors, let_origin_read
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import FLOW_HEADER
@@ -106,6 +106,7 @@ class RecordAddon:
             state.tee = StreamTee(flow.id, state.ms, tell, state.stages)
             response.stream = state.tee
             _frame(flow, response)
+            let_origin_read(response, state.cors_origin)
             if live:
                 self._announce_soon(flow.id)
 
@@ -121,6 +122,8 @@ class RecordAddon:
         state = state_of(flow)
         if state is None:
             return
+        if flow.response is not None and not flow.response.stream:
+            let_origin_read(flow.response, state.cors_origin)
         if flow.websocket is not None:
             self._sink.progress(build_record(flow, state, "live"))
         else:
@@ -133,7 +136,7 @@ class RecordAddon:
             return
         message = error_sentence(flow.error.msg if flow.error else "", state.exchange, state.via)
         state.error = state.error or message
-        set_caller(state.family, flow.id, state.error, state.error_status)
+        set_caller(state.family, flow.id, state.error, state.error_status, state.cors_origin)
         state.last_words = last_words(flow, state)
         if state.tee is not None and state.last_words:
             state.tee.end_with(state.last_words)

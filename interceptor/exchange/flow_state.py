@@ -31,7 +31,7 @@ METADATA_KEY = "ccproxy"
 
 @dataclass(frozen=True, slots=True)
 class OwnAnswer:
-    """JSON response that the proxy gives itself, without asking a provider."""
+    """JSON response that the proxy gives itself, without asking a provider; 204 has no body."""
 
     status_code: int
     body: bytes
@@ -73,6 +73,8 @@ class FlowState:
     via: str = ""
     """The company's proxy that leads to the provider, as messages name it."""
     credential_injected: bool = False
+    cors_origin: str = ""
+    """The listed origin that may read the response; "" sends no CORS header."""
     requested_model: str = ""
     conversation_id: str = ""
     question: str | None = None

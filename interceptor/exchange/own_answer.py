@@ -25,6 +25,10 @@ def deliver(flow: HTTPFlow, state: FlowState) -> None:
     flow.response = json_response(answer.status_code, answer.body, flow.id)
     for name, value in answer.headers:
         flow.response.headers[name] = value
+    if answer.status_code == 204:
+        # RFC 9110, 8.6: no Content-Length.
+        for name in ("content-length", "content-type"):
+            flow.response.headers.pop(name, None)
 
 
 def error_response(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mitmproxy.http import Response
 from mitmproxy.net.http import http1
 
+from interceptor.access.cors import origin_headers
 from interceptor.exchange.own_answer import error_response
 from providers.base.names import WireFormatName
 from providers.wire.errors import error_body
@@ -37,16 +38,24 @@ class _Caller(NamedTuple):
     flow_id: str
     message: str
     status_code: int
+    cors_origin: str = ""
 
 
 _caller: ContextVar[_Caller | None] = ContextVar("ccproxy_caller", default=None)
 
 
 def set_caller(
-    family: WireFormatName | None, flow_id: str, message: str, status_code: int = 0
+    family: WireFormatName | None,
+    flow_id: str,
+    message: str,
+    status_code: int = 0,
+    cors_origin: str = "",
 ) -> None:
-    """Name the client of the error that follows in this task; a status replaces mitmproxy's."""
-    _caller.set(_Caller(family, flow_id, message, status_code))
+    """Name the client of the error that follows in this task; a status replaces mitmproxy's.
+
+    A listed origin may read it, over HTTP/1.1.
+    """
+    _caller.set(_Caller(family, flow_id, message, status_code, cors_origin))
 
 
 def refusal(family: WireFormatName | None, status_code: int, message: str) -> bytes:
@@ -58,7 +67,12 @@ def make_error_response(status_code: int, message: str = "") -> bytes:
     """Return an HTTP/1.1 response, headers and body."""
     caller = _caller.get() or _Caller(None, "", error_sentence(message, None), 0)
     status = caller.status_code or status_code
-    return _assembled(error_response(caller.family, status, caller.message, caller.flow_id))
+    response = error_response(caller.family, status, caller.message, caller.flow_id)
+    if caller.cors_origin:
+        for name, value in origin_headers(caller.cors_origin, response.headers.keys()):
+            response.headers[name] = value
+        response.headers["vary"] = "Origin"
+    return _assembled(response)
 
 
 def _assembled(response: Response) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from interceptor.access.caller_rules import Refusal, check_caller
+from interceptor.access.caller_rules import Refusal, check_caller, is_listed_origin
 from interceptor.access.client_access import HEADER as TOKEN_HEADER
 from interceptor.access.client_access import find_token, split_key, take_token
+from interceptor.access.cors import is_preflight, preflight_headers
 from interceptor.access.grant import HEADER as RESEND_HEADER
-from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.flow_state import FlowState, OwnAnswer
 from interceptor.exchange.head import RequestHead
 from interceptor.pipeline.headers import CONTROL_BYTES, HeaderMap
 from interceptor.request_path.surroundings import Surroundings
@@ -22,11 +23,14 @@ OPEN_PATHS = ("/health",)
 async def admit(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:
     """Refuse clients that are no program of this user; take tokens and grants out of the headers.
 
-    Captured traffic passes: its client did not mean to call the proxy.
+    Captured traffic passes: its client did not mean to call the proxy. A preflight of a listed
+    origin is answered here: browsers send no token with it.
     """
     if state.source != "reverse":
         return None
     refusal = _check_head(head) or _check_caller(state, head, around)
+    if state.answer is not None:
+        return None
     if refusal is None:
         refusal = await _redeem_grant(state, head, around)
     if refusal is None:
@@ -49,7 +53,13 @@ def _check_caller(state: FlowState, head: RequestHead, around: Surroundings) -> 
         headers.set("host", head.authority)
     if len(headers.get_all("origin")) > 1:
         return Refusal(400, "The request has more than one Origin.")
-    return check_caller(head.method, headers.get, around.rules, state.snapshot.hosts)
+    refusal = check_caller(head.method, headers.get, around.rules, state.snapshot.hosts)
+    origin = headers.get("origin")
+    if refusal is None and origin is not None and is_listed_origin(origin, around.rules):
+        state.cors_origin = origin
+        if is_preflight(head.method, headers.get):
+            state.answer = OwnAnswer(204, b"", preflight_headers(headers.get))
+    return refusal
 
 
 async def _redeem_grant(

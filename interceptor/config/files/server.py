@@ -66,8 +66,8 @@ class ServerSettings(Group):
     allowed_origins: Texts = Field(
         (),
         description=(
-            "Origins of programs that send one, e.g. app://my-editor. Web pages have no business"
-            " here."
+            "Origins of programs that send one, e.g. app://my-editor: they may call the proxy and"
+            " read its responses (CORS). Web pages have no business here."
         ),
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(

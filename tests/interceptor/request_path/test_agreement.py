@@ -215,7 +215,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 @st.composite
 def requests(draw: st.DrawFn) -> DryRequest:
     """A well-formed HTTP request: everything that a client may mean or get wrong above HTTP."""
-    method = draw(st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "DELETE"]))
+    method = draw(st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "DELETE", "OPTIONS"]))
     headers: list[tuple[str, str]] = [
         ("Host", draw(st.sampled_from(HOSTS))),
         (draw(st.sampled_from(["x-api-key", "X-Goog-Api-Key"])), draw(keys) + draw(tokens)),
@@ -223,6 +223,8 @@ def requests(draw: st.DrawFn) -> DryRequest:
     extras: dict[str, st.SearchStrategy[str]] = {
         "Authorization": keys.map(lambda key: f"Bearer {key}"),
         "Origin": st.sampled_from(["https://evil.test", "app://editor", "null"]),
+        "Access-Control-Request-Method": st.sampled_from(["POST", "bad method"]),
+        "Access-Control-Request-Headers": st.sampled_from(["authorization,content-type", "*"]),
         "Sec-Fetch-Site": st.sampled_from(["cross-site", "none", "same-origin"]),
         TOKEN_HEADER: st.sampled_from(["cct-all", "cct-chat", "cct-unknown"]),
         "X-Forwarded-Host": st.sampled_from(["rule.localhost", "other.test"]),
