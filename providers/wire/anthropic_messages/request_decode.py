@@ -29,6 +29,7 @@ from providers.wire.core.ir import (
 from providers.wire.core.shape import (
     a_string,
     an_object,
+    id_in,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -149,7 +150,7 @@ def _block(block: JsonObject, path: str) -> Block:
         return _text(block, path)
     if kind == "tool_use":
         return ToolCall(
-            string_in(block, "id", path),
+            id_in(block, "id", path),
             string_in(block, "name", path),
             an_object(block.get("input") or {}, f"{path}.input"),
             cache=block.get("cache_control"),
@@ -216,7 +217,7 @@ def _tool_result(block: JsonObject, path: str) -> ToolResult:
         for inner in decode_blocks(content, f"{path}.content"):
             blocks.append(inner if isinstance(inner, _INNER) else _as_foreign(inner, path))
     return ToolResult(
-        string_in(block, "tool_use_id", path),
+        id_in(block, "tool_use_id", path),
         blocks,
         is_error=maybe_bool(block, "is_error"),
         cache=block.get("cache_control"),

@@ -55,6 +55,16 @@ def string_in(body: JsonObject, key: str, path: str) -> str:
     raise _refuse(f"{path}.{key}", "a string", value)
 
 
+def id_in(body: JsonObject, key: str, path: str) -> str:
+    """Return the id of a tool call as text; "" if it is missing. Some clients count in numbers."""
+    value = body.get(key)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return "" if value is None else a_string(value, f"{path}.{key}")
+
+
 def maybe_string(body: JsonObject, key: str) -> str | None:
     """Return a string field, or None if it is missing or null."""
     value = body.get(key)

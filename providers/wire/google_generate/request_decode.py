@@ -204,7 +204,7 @@ class _Contents:
     def _result(self, raw: JsonObject, path: str) -> ToolResult:
         name = raw.get("name")
         name = name if isinstance(name, str) else a_string(name, f"{path}.functionResponse.name")
-        call_id = maybe_string(raw, "id") or self._match(name)
+        call_id = self._match(maybe_string(raw, "id"), name)
         response = an_object(raw.get("response") or {}, f"{path}.functionResponse.response")
         text, is_error = _response_text(response)
         content: list[Text | Media | Foreign] = [Text(text)]
@@ -216,12 +216,15 @@ class _Contents:
                 content.append(block)
         return ToolResult(call_id, content, name, is_error, response=response)
 
-    def _match(self, name: str) -> str:
-        for call in self._unanswered:
-            if call.name == name:
-                self._unanswered.remove(call)
-                return call.id
-        return f"call_without_id_{name}"
+    def _match(self, call_id: str | None, name: str) -> str:
+        """Return the id of the call that a result belongs to: by its id, else by its name."""
+        found = next((call for call in self._unanswered if call.id == call_id), None)
+        if found is None:
+            found = next((call for call in self._unanswered if call.name == name), None)
+        if found is None:
+            return call_id or f"call_without_id_{name}"
+        self._unanswered.remove(found)
+        return found.id
 
 
 def _response_text(response: JsonObject) -> tuple[str, bool | None]:

@@ -33,6 +33,7 @@ from providers.wire.core.ir import (
 from providers.wire.core.shape import (
     a_string,
     an_object,
+    id_in,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -267,7 +268,7 @@ def _assistant(message: JsonObject, path: str, function_ids: dict[str, str]) -> 
 
 
 def _call(call: JsonObject, path: str) -> ToolCall:
-    call_id = string_in(call, "id", path)
+    call_id = id_in(call, "id", path)
     if call.get("type") == "custom":
         custom = an_object(call.get("custom"), f"{path}.custom")
         text = a_string(custom.get("input"), f"{path}.custom.input")
@@ -288,11 +289,9 @@ def _call(call: JsonObject, path: str) -> ToolCall:
 
 def _result(message: JsonObject, path: str, function_ids: dict[str, str]) -> ToolResult:
     name = maybe_string(message, "name")
-    call_id = maybe_string(message, "tool_call_id")
-    if call_id is None:
-        if message.get("role") != "function" or name not in function_ids:
-            raise MalformedBody(f"{path}.tool_call_id is missing.")
-        call_id = function_ids[name]
+    call_id = id_in(message, "tool_call_id", path)
+    if not call_id and message.get("role") == "function":
+        call_id = function_ids.get(name or "", "")
     content = [b for b in _content(message.get("content"), path) if isinstance(b, _INNER)]
     return ToolResult(call_id, content, name)
 

@@ -32,6 +32,7 @@ from providers.wire.core.shape import (
     a_string,
     an_object,
     count,
+    id_in,
     maybe_bool,
     maybe_int,
     maybe_number,
@@ -257,7 +258,7 @@ def decode_call(item: JsonObject, path: str) -> ToolCall:
     """Decode a `function_call` or `custom_tool_call` item."""
     custom = item.get("type") == "custom_tool_call"
     return ToolCall(
-        string_in(item, "call_id", path),
+        id_in(item, "call_id", path),
         string_in(item, "name", path),
         a_string(item.get("input" if custom else "arguments") or "", f"{path}.arguments"),
         namespace=maybe_string(item, "namespace"),
@@ -277,7 +278,7 @@ def _output(item: JsonObject, path: str) -> ToolResult:
             if isinstance(block, _INNER):
                 content.append(block)
     custom = item.get("type") == "custom_tool_call_output"
-    return ToolResult(string_in(item, "call_id", path), content, custom=custom)
+    return ToolResult(id_in(item, "call_id", path), content, custom=custom)
 
 
 def decode_reasoning(item: JsonObject, path: str) -> Thinking:

@@ -35,6 +35,7 @@ from providers.wire.core.ir import (
     ToolCall,
 )
 from providers.wire.core.jsonio import dumps_text, loads
+from providers.wire.rules.call_ids import own_id
 from providers.wire.rules.replay import STORE, carry_in_id, text_key
 from providers.wire.rules.toolnames import by_wire_name
 
@@ -71,6 +72,7 @@ class AnswerFilter:
         self._pieces: list[str] = []
         self._signed: list[Thinking] = []
         self._first_call: str | None = None
+        self._ids: set[str] = set()
 
     def response(self, response: Response) -> None:
         """Convert a complete response in place."""
@@ -249,6 +251,8 @@ class AnswerFilter:
     def _client_call(self, block: ToolCall) -> None:
         if (tool := self._tools.get(block.name)) is not None:
             block.name, block.namespace, block.custom = tool.name, tool.namespace, tool.custom
+        if self._src != self._dst:
+            block.id = own_id(block, self._ids)
         if block.signature and self._dst != GOOGLE_GENERATE:
             block.id = carry_in_id(block.id, block.signature)
         if self._first_call is None:

@@ -147,7 +147,8 @@ def _taken_out(
 
 
 def _as_text(result: ToolResult) -> list[Block]:
-    head = Text(f"Result of tool call {result.call_id}:")
+    named = f"tool call {result.call_id}" if result.call_id else "a tool call"
+    head = Text(f"Result of {named}:")
     return [head, *(block for block in result.content if not isinstance(block, Foreign))]
 
 

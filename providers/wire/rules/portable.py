@@ -32,9 +32,10 @@ from providers.wire.core.ir import (
     Turn,
 )
 from providers.wire.rules.answers import NO_SIGNED_THINKING
+from providers.wire.rules.call_ids import UniqueIds
 from providers.wire.rules.pairing import paired
-from providers.wire.rules.replay import STORE, read_id, text_key
-from providers.wire.rules.toolnames import CUSTOM_SCHEMA, safe_id, wire_name
+from providers.wire.rules.replay import STORE, text_key
+from providers.wire.rules.toolnames import CUSTOM_SCHEMA, wire_name
 
 _STATEFUL: Final = {
     "previous_response_id": (
@@ -68,6 +69,10 @@ def make_portable(
         ]
     for tool in request.tools:
         tool.extras = None
+    if request.source in NO_SIGNED_THINKING:
+        for turn in request.turns:
+            _restore_thinking(turn)
+    UniqueIds(dst).assign(request.turns)
     for turn in request.turns:
         _plain_turn(turn, request, dst, label)
     request.turns = paired(request.turns, request.losses)
@@ -145,8 +150,6 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
     if turn.name and dst not in (OPENAI_CHAT,):
         request.losses.add("messages.name", f"{label} has no names of speakers.")
         turn.name = None
-    if turn.role == "assistant" and request.source in NO_SIGNED_THINKING:
-        _restore_thinking(turn)
     blocks: list[Block] = []
     for block in turn.blocks:
         # Nearly all blocks are one of three kinds, and `type` is faster than isinstance.
@@ -155,10 +158,10 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
             _plain_text(block, turn, dst)  # type: ignore[arg-type]
             blocks.append(block)
         elif kind is ToolCall:
-            _plain_call(block, dst)  # type: ignore[arg-type]
+            _plain_call(block)  # type: ignore[arg-type]
             blocks.append(block)
         elif kind is ToolResult:
-            _plain_result(block, request, dst, label)  # type: ignore[arg-type]
+            _plain_result(block, request, label)  # type: ignore[arg-type]
             blocks.append(block)
         elif (plain := _plain_block(block, request, dst, label)) is not None:
             blocks.append(plain)
@@ -170,6 +173,8 @@ def _restore_thinking(turn: Turn) -> None:
 
     The store has it under the turn's first call.
     """
+    if turn.role != "assistant":
+        return
     call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
     if call is None:
         return
@@ -197,22 +202,14 @@ def _plain_text(block: Text, turn: Turn, dst: WireFormatName) -> None:
         block.signature = STORE.get(text_key(block.text))
 
 
-def _plain_call(block: ToolCall, dst: WireFormatName) -> None:
-    plain, signature = read_id(block.id)
-    # Google takes any id; the others limit characters and length.
-    if dst == GOOGLE_GENERATE:
-        block.id, block.signature = plain, signature
-    else:
-        block.id, block.signature = safe_id(plain), None
+def _plain_call(block: ToolCall) -> None:
     block.name, block.namespace = wire_name(block.name, block.namespace), None
     if block.custom:
         block.arguments, block.custom = {"input": block.arguments}, False
     block.extras, block.item_id = None, None
 
 
-def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, label: str) -> None:
-    plain, _ = read_id(block.call_id)
-    block.call_id = plain if dst == GOOGLE_GENERATE else safe_id(plain)
+def _plain_result(block: ToolResult, request: Request, label: str) -> None:
     block.name = wire_name(block.name) if block.name else None
     block.extras, block.response, block.custom = None, None, False
     # The usual result is one text.

@@ -15,6 +15,7 @@ from providers.wire.core.ir import JsonObject, Tool
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_ID_CHARS: Final = 64
 _REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
 CUSTOM_SCHEMA: Final[JsonObject] = {
     "type": "object",
@@ -55,12 +56,13 @@ def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
     return found
 
 
-def safe_id(call_id: str) -> str:
-    """Return a tool call's id in characters and length that every vendor takes.
+def safe_id(call_id: str, limit: int = MAX_ID_CHARS) -> str:
+    """Return a tool call's id in characters and length that the vendor takes.
 
     Deterministic: equal ids give equal results.
     """
-    if _PLAIN_ID.fullmatch(call_id):
+    if len(call_id) <= limit and _PLAIN_ID.fullmatch(call_id):
         return call_id
     digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{_REFUSED.sub('_', call_id)[:40]}_{digest}"
+    kept = min(40, limit - len(digest) - 1)
+    return f"{_REFUSED.sub('_', call_id)[:kept]}_{digest}"
