@@ -40,6 +40,7 @@ from providers.wire.core.shape import (
     without,
 )
 from providers.wire.openai_chat.request_encode import encode_call
+from providers.wire.rules.usage_search import usage_in
 
 # https://platform.openai.com/docs/api-reference/chat/object; `eos` is Together's.
 _FINISH: Final[dict[str, FinishReason]] = {
@@ -80,7 +81,7 @@ def decode_response(body: JsonObject) -> Response:
         id=body.get("id"),
         model=body.get("model"),
         created=count(body.get("created")),
-        usage=decode_usage(body.get("usage")),
+        usage=decode_usage(usage_in(body)),
         extras=without(body, _KNOWN) or {},
     )
     if len(choices) > 1:
