@@ -7,13 +7,13 @@ raises; it ends with an error event.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
-from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
+from providers.base.names import WireFormatName
+from providers.wire.answer_form import is_events, is_json
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
 from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import (
@@ -31,11 +31,17 @@ from providers.wire.core.ir import (
     UsageUpdate,
 )
 from providers.wire.core.jsonio import dumps, loads
-from providers.wire.core.sse import SseEvent, SseParser
-from providers.wire.errors import error_body
+from providers.wire.core.sse import MAX_EVENT_BYTES, SseEvent, SseParser
+from providers.wire.failure_translation import readable_text, translate_error
 from providers.wire.rules.answers import AnswerFilter, client_tools
 from providers.wire.rules.events import Collector, of_response
+from providers.wire.rules.failures import (
+    ReportedFailure,
+    explained_failure,
+    reported_failure,
+)
 from providers.wire.rules.portable import make_portable
+from providers.wire.rules.too_long import for_client
 
 __all__ = [
     "AnswerContext",
@@ -57,10 +63,6 @@ _UNFORESEEN: Final = (
     RecursionError,
     OverflowError,
 )
-_TOO_LONG: Final = re.compile(
-    r"prompt is too long|context.length|context window|input token count.*exceeds", re.I
-)
-_MAX_ERROR_TEXT: Final = 2000
 
 
 def decoded_request(
@@ -119,38 +121,75 @@ def _edited(request: Request, edit: RequestEdit) -> Request:
 
 
 def decoded_response(body: Any, src: WireFormatName) -> Response:
-    """Decode the provider's response. Raises `BadUpstreamAnswer`."""
+    """Decode the provider's response.
+
+    Raises `ReportedFailure` for an error of the provider's, `BadUpstreamAnswer` for other bodies.
+    """
+    if (failure := reported_failure(body)) is not None:
+        raise ReportedFailure(failure)
     if isinstance(body, list):
         return _joined(body, src)
     if not isinstance(body, dict):
         raise BadUpstreamAnswer("The provider's response is no JSON object.")
     try:
         return provider_codec(src).decode_response(body)
-    except MalformedBody as error:
+    except ReportedFailure:
+        raise
+    except (MalformedBody, *_UNFORESEEN) as error:
+        # Some servers explain themselves without the word "error": {"message": "no such model"}.
+        if (failure := explained_failure(body)) is not None:
+            raise ReportedFailure(failure) from error
+        detail = f": {error}" if isinstance(error, MalformedBody) else f" ({type(error).__name__})."
+        raise BadUpstreamAnswer(
+            f"The provider's response does not follow its format{detail}"
+        ) from error
+
+
+def read_response(data: bytes, src: WireFormatName) -> Response:
+    """Decode the provider's response from its bytes, which may be a stream as well.
+
+    Raises `ReportedFailure` and `BadUpstreamAnswer`.
+    """
+    if is_events(data):
+        parser = SseParser()
+        return _collected(_events_of(parser, data), src)
+    try:
+        parsed = loads(data)
+    except (ValueError, RecursionError):
+        text = readable_text(data)
+        said = f": {text}" if text else "."
+        raise BadUpstreamAnswer(
+            f"The provider answered with something that is not JSON{said}"
+        ) from None
+    return decoded_response(parsed, src)
+
+
+def _events_of(parser: SseParser, data: bytes) -> list[SseEvent]:
+    try:
+        return [*parser.feed(data), *parser.flush()]
+    except TranslationError as error:
         raise BadUpstreamAnswer(
             f"The provider's response does not follow its format: {error}"
-        ) from error
-    except _UNFORESEEN as error:
-        raise BadUpstreamAnswer(
-            f"The provider's response does not follow its format ({type(error).__name__})."
         ) from error
 
 
 def _joined(chunks: list[Any], src: WireFormatName) -> Response:
     """Join the chunks of Google's stream without `alt=sse`, read at once."""
+    return _collected([SseEvent(dumps(chunk)) for chunk in chunks], src)
+
+
+def _collected(events: Sequence[SseEvent], src: WireFormatName) -> Response:
     decoder, collector = provider_codec(src).stream_decoder(), Collector(src)
     try:
-        for chunk in chunks:
-            collector.feed(decoder.feed(SseEvent(dumps(chunk))))
+        for event in events:
+            collector.feed(decoder.feed(event))
         collector.feed(decoder.flush())
     except (TranslationError, *_UNFORESEEN) as error:
         raise BadUpstreamAnswer(
             f"The provider's response does not follow its format: {error}"
         ) from error
     if collector.failure is not None:
-        raise BadUpstreamAnswer(
-            f"The provider's response ended with an error: {collector.failure.message}"
-        )
+        raise ReportedFailure(collector.failure)
     return collector.response
 
 
@@ -159,10 +198,11 @@ def translate_response(
 ) -> tuple[JsonObject, list[Loss]]:
     """Translate a complete response of the provider (`src`) into the client's format (`dst`).
 
-    Raises `BadUpstreamAnswer`.
+    `body` is parsed JSON, or the bytes of a response in any form. Raises `ReportedFailure` and
+    `BadUpstreamAnswer`.
     """
     context = context or AnswerContext()
-    response = _filtered(decoded_response(body, src), src, dst, context)
+    response = _filtered(_response_of(body, src), src, dst, context)
     try:
         return client_codec(dst).encode_response(response, context), response.losses
     except _UNFORESEEN as error:
@@ -174,10 +214,17 @@ def translate_response(
 def translate_response_to_stream(
     body: Any, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
 ) -> bytes:
-    """Translate a complete response into a stream, for providers that do not stream."""
+    """Translate a complete response into a stream, for providers that do not stream.
+
+    See `translate_response`.
+    """
     context = context or AnswerContext()
-    response = _filtered(decoded_response(body, src), src, dst, context)
+    response = _filtered(_response_of(body, src), src, dst, context)
     return client_codec(dst).stream_encoder(context).feed(of_response(response))
+
+
+def _response_of(body: Any, src: WireFormatName) -> Response:
+    return read_response(body, src) if isinstance(body, bytes) else decoded_response(body, src)
 
 
 def _filtered(
@@ -194,7 +241,8 @@ def _filtered(
 class StreamTranslator:
     """Translator of a provider's SSE bytes, in any chunking, into the client's stream.
 
-    `feed` and `flush` never raise. A stream that breaks its grammar, fails or ends early becomes
+    A provider that answers with JSON instead becomes a stream when its body is complete. `feed` and
+    `flush` never raise. A stream that breaks its grammar, fails or ends early becomes
     the client's error event, without a success terminator; later bytes are ignored. `usage`,
     `finish` and `failure` are for the record.
     """
@@ -206,7 +254,11 @@ class StreamTranslator:
         self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.failure: Failure | None = None
+        self._src = src
+        self._dst = dst
         self._started = False
+        self._is_json: bool | None = None
+        self._held = bytearray()
         self._parser = SseParser()
         self._decoder = provider_codec(src).stream_decoder()
         self._encoder = client_codec(dst).stream_encoder(context)
@@ -220,6 +272,11 @@ class StreamTranslator:
         return self.finish is not None or self.failure is not None
 
     @property
+    def started(self) -> bool:
+        """True once the client's stream has a part of the response."""
+        return self._started
+
+    @property
     def losses(self) -> list[Loss]:
         """Losses of the response, so far."""
         return [*self._decoder.losses, *self._filter.losses, *self._encoder.losses]
@@ -228,6 +285,8 @@ class StreamTranslator:
         """Translate the provider's next bytes."""
         if self.done:
             return b""
+        if self._is_json is not False:
+            chunk = self._seen(chunk)
         out = b""
         try:
             for event in self._parser.feed(chunk):
@@ -240,6 +299,8 @@ class StreamTranslator:
         """End the stream. Return what is still due, or an error event for a stream that was cut."""
         if self.done:
             return b""
+        if self._is_json:
+            return self._json_as_stream()
         out = b""
         try:
             for event in self._parser.flush():
@@ -256,6 +317,30 @@ class StreamTranslator:
             return b""
         self.failure = Failure(message, status)
         return self._encoder.feed([self.failure])
+
+    def _seen(self, chunk: bytes) -> bytes:
+        """Keep a body that is JSON, or whose form cannot be told yet; return other bytes."""
+        self._held += chunk
+        if self._is_json is None:
+            self._is_json = is_json(bytes(self._held[:64]))
+            if self._is_json is None and len(self._held) > 64:
+                self._is_json = False
+        # The parser refuses a body that is too large.
+        if len(self._held) > MAX_EVENT_BYTES:
+            self._is_json = False
+        if self._is_json is False:
+            chunk, self._held = bytes(self._held), bytearray()
+            return chunk
+        return b""
+
+    def _json_as_stream(self) -> bytes:
+        data, self._held = bytes(self._held), bytearray()
+        try:
+            return self._encode(of_response(read_response(data, self._src)))
+        except ReportedFailure as error:
+            return self._encode([error.failure])
+        except (TranslationError, *_UNFORESEEN) as error:
+            return self._broken(error)
 
     def _broken(self, error: Exception) -> bytes:
         detail = str(error) if isinstance(error, TranslationError) else "it cannot be read."
@@ -277,51 +362,7 @@ class StreamTranslator:
             self.finish = last.finish
         elif isinstance(last, Failure):
             self.failure = last
+            # The record keeps the provider's words, the client gets those of its own vendor.
+            if self._src != self._dst:
+                filtered = [*filtered[:-1], for_client(last, self._dst)]
         return self._encoder.feed(filtered)
-
-
-def decoded_error(status: int, body: bytes, src: WireFormatName) -> Failure:
-    """Decode a provider's error body, in any known form."""
-    try:
-        parsed = loads(body)
-    except (ValueError, RecursionError):
-        parsed = None
-    try:
-        failure = (
-            provider_codec(src).decode_error(status, parsed)
-            if isinstance(parsed, dict | list)
-            else None
-        )
-    except _UNFORESEEN:
-        failure = None
-    if failure is not None:
-        return failure
-    text = body[: 4 * _MAX_ERROR_TEXT].decode("utf-8", "replace")
-    if "<html" in text.lower() or "<!doctype" in text.lower():
-        text = re.sub(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
-    text = " ".join(text.split())[:_MAX_ERROR_TEXT]
-    return Failure(
-        text or f"The provider answered with status {status} and no explanation.", status
-    )
-
-
-def translate_error(status: int, body: bytes, src: WireFormatName, dst: WireFormatName) -> bytes:
-    """Translate a provider's error body into the client's format; the status stays.
-
-    A prompt that is too long is reported in the words of the client's vendor, because agents react
-    to those words.
-    """
-    failure = decoded_error(status, body, src)
-    message, code = failure.message, failure.code
-    if src != dst and (code == "context_length_exceeded" or _TOO_LONG.search(message)):
-        code = "context_length_exceeded"
-        if dst == ANTHROPIC_MESSAGES and "prompt is too long" not in message:
-            message = f"prompt is too long: {message}"
-    return error_body(
-        dst,
-        status,
-        message,
-        kind=failure.kind if src == dst else None,
-        code=code,
-        param=failure.param,
-    )

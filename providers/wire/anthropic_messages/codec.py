@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
 from providers.wire.anthropic_messages import request_decode, request_encode, response, stream
 from providers.wire.core.base import WireFormat
+from providers.wire.rules import failures
 
 
 class AnthropicMessages:
@@ -18,7 +19,7 @@ class AnthropicMessages:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream.AnthropicStreamDecoder)
     stream_encoder = staticmethod(stream.AnthropicStreamEncoder)
-    decode_error = staticmethod(response.decode_error)
+    decode_error = staticmethod(failures.decode_error)
 
 
 FORMAT: WireFormat = AnthropicMessages()

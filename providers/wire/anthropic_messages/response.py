@@ -17,7 +17,6 @@ from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
     Block,
     Citation,
-    Failure,
     Finish,
     FinishReason,
     Foreign,
@@ -55,19 +54,6 @@ _STOP_REASON: Final[dict[FinishReason, str]] = {
 _KNOWN: Final = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"}
 )
-# https://docs.anthropic.com/en/api/errors
-_STATUS_OF_KIND: Final = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "api_error": 500,
-    "overloaded_error": 529,
-}
 
 
 def new_id() -> str:
@@ -257,24 +243,6 @@ def encode_citation(citation: Citation, text: str) -> JsonObject | None:
         "title": citation.title,
         "url": citation.url,
     }
-
-
-def decode_error(status: int, body: Any) -> Failure | None:
-    """Decode an error body or event, or return None if it is none of Anthropic's."""
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return None
-    kind = error.get("type")
-    return Failure(
-        str(error.get("message") or kind or "unknown error"),
-        status,
-        kind if isinstance(kind, str) else None,
-    )
-
-
-def status_of_kind(kind: str | None) -> int:
-    """Return the HTTP status that corresponds to an error event in a stream."""
-    return _STATUS_OF_KIND.get(kind or "", 500)
 
 
 def message_of(event: JsonObject) -> JsonObject:

@@ -21,7 +21,6 @@ from providers.wire.anthropic_messages.response import (
     encode_usage,
     message_of,
     new_id,
-    status_of_kind,
 )
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.event_json import event_bodies
@@ -52,6 +51,7 @@ from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.shape import a_string, an_object
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
+from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.replay import seal
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
@@ -86,12 +86,14 @@ class AnthropicStreamDecoder:
             "message_start": self._message_start,
             "message_delta": self._message_delta,
             "message_stop": self._message_stop,
-            "error": self._error,
             "ping": lambda _, out: out.append(Ping()),
         }
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
+        if not self._done and (failure := failure_of_event(event)) is not None:
+            self._done = True
+            return [failure]
         out: list[Event] = []
         for body in event_bodies(event):
             kind = body.get("type") or event.event
@@ -239,12 +241,6 @@ class AnthropicStreamDecoder:
         self._count(usage_in(body), out)
         self._done = True
         out.append(End(after_calls(self._finish or Finish("stop"), self._called)))
-
-    def _error(self, body: JsonObject, out: list[Event]) -> None:
-        error = an_object(body.get("error"), "error")
-        self._done = True
-        kind = error.get("type")
-        out.append(Failure(str(error.get("message") or kind), status_of_kind(kind), kind))
 
 
 def _kind_of(block: Block) -> str:

@@ -3,8 +3,9 @@
 Follows the WHATWG HTML standard, "Interpreting an event stream",
 https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end with CRLF, LF or CR, a
 leading BOM is dropped, `data` lines are joined by LF, comments and unknown fields are ignored, an
-event without data is not dispatched. One addition: `flush()` returns an event without its blank
-line, because some providers leave the last blank line out.
+event without data is not dispatched. Two additions: `flush()` returns an event without its blank
+line, because some providers leave the last blank line out; a field `error` is an event of that
+name, because llama.cpp reports failures so.
 """
 
 from __future__ import annotations
@@ -158,8 +159,20 @@ class SseParser:
             self._add_data(value)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
+        elif name == b"error":
+            self._error(value)
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
+
+    def _error(self, value: bytes) -> None:
+        """Take llama.cpp's field for a failure as an event of that name.
+
+        `error: {"message": "gpu lost"}` → event `error` with that object as its data.
+        """
+        self._event = "error"
+        self._data = []
+        self._data_bytes = 0
+        self._add_data(value)
 
     def _add_data(self, value: bytes) -> None:
         self._data.append(value)

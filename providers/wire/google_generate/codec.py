@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
 from providers.wire.core.base import WireFormat
 from providers.wire.google_generate import request_decode, request_encode, response, stream
+from providers.wire.rules import failures
 
 
 class GoogleGenerate:
@@ -18,7 +19,7 @@ class GoogleGenerate:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream.GoogleStreamDecoder)
     stream_encoder = staticmethod(stream.GoogleStreamEncoder)
-    decode_error = staticmethod(response.decode_error)
+    decode_error = staticmethod(failures.decode_error)
 
 
 FORMAT: WireFormat = GoogleGenerate()

@@ -426,21 +426,3 @@ def _segment(text: str, citation: Citation, offset: int) -> JsonObject:
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
-
-
-def decode_error(status: int, body: Any) -> Failure | None:
-    """Decode google.rpc.Status under `error`.
-
-    Without alt=sse it is the only entry of an array.
-    """
-    if isinstance(body, list) and body and isinstance(body[0], dict):
-        body = body[0]
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return None
-    kind = error.get("status")
-    return Failure(
-        str(error.get("message") or kind or "unknown error"),
-        status,
-        kind if isinstance(kind, str) else None,
-    )

@@ -37,7 +37,7 @@ from providers.wire.core.ir import (
     merged_usage,
 )
 from providers.wire.core.jsonio import dumps
-from providers.wire.core.shape import an_object, count, objects
+from providers.wire.core.shape import an_object, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_body
 from providers.wire.google_generate.keys import camel
@@ -59,6 +59,7 @@ from providers.wire.google_generate.response import (
     unwrapped,
 )
 from providers.wire.rules.events import whole
+from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.usage_search import usage_in
 
 _RESPONSE_KEYS: Final = (
@@ -84,6 +85,9 @@ class GoogleStreamDecoder:
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
+        if not self._done and (failure := failure_of_event(event)) is not None:
+            self._done = True
+            return [failure]
         out: list[Event] = []
         for raw in event_bodies(event):
             if not self._done:
@@ -91,9 +95,6 @@ class GoogleStreamDecoder:
         return out
 
     def _take(self, body: JsonObject, out: list[Event]) -> None:
-        if "error" in body:
-            out += self._error(body["error"])
-            return
         # Anything else is no part of a response, such as a gateway's `{"type": "ping"}`.
         if not self._started and any(key in body for key in _RESPONSE_KEYS):
             self._started = True
@@ -123,16 +124,6 @@ class GoogleStreamDecoder:
         if self._called and finish.reason == "stop":
             finish = replace(finish, reason="tool_calls")
         return [*out, End(finish)]
-
-    def _error(self, error: Any) -> list[Event]:
-        self._done = True
-        error = error if isinstance(error, dict) else {}
-        status = count(error.get("code")) or 500
-        kind = error.get("status")
-        # `code` is an HTTP status; another number, such as a gRPC code, becomes 500.
-        if not 400 <= status <= 599:
-            status = 500
-        return [Failure(str(error.get("message") or kind), status, kind)]
 
     def _candidate(self, candidate: JsonObject, out: list[Event]) -> None:
         if candidate.get("index") not in (0, None):

@@ -17,7 +17,6 @@ from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
     Block,
     Citation,
-    Failure,
     Finish,
     FinishReason,
     Foreign,
@@ -333,29 +332,3 @@ def encode_annotation(citation: Citation, offset: int, length: int) -> JsonObjec
         "url": citation.url,
     }
     return {"type": "url_citation", "url_citation": inner}
-
-
-def decode_error(status: int, body: Any) -> Failure | None:
-    """Decode OpenAI's error object, and forms of compatible servers.
-
-    Those are `detail`, `message` or a bare string.
-    """
-    if not isinstance(body, dict):
-        return None
-    error = body.get("error")
-    if isinstance(error, dict):
-        kind, code = _text_of(error, "type"), _text_of(error, "code")
-        message = error.get("message") or error.get("type") or error.get("code")
-        return Failure(
-            str(message or "unknown error"), status, kind, code, _text_of(error, "param")
-        )
-    # FastAPI's `detail` (vLLM), a bare `message`, or `error` as a string (Ollama).
-    for value in (error, body.get("detail"), body.get("message")):
-        if isinstance(value, str) and value:
-            return Failure(value, status)
-    return None
-
-
-def _text_of(error: JsonObject, key: str) -> str | None:
-    value = error.get(key)
-    return value if isinstance(value, str) else None

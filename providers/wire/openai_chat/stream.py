@@ -39,7 +39,6 @@ from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
 from providers.wire.openai_chat.response import (
     decode_annotations,
-    decode_error,
     decode_finish,
     decode_usage,
     encode_annotation,
@@ -50,6 +49,7 @@ from providers.wire.openai_chat.response import (
     thinking_text,
 )
 from providers.wire.openai_chat.stream_calls import CallParts
+from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
 
@@ -76,21 +76,17 @@ class ChatStreamDecoder:
             return []
         if event.data.strip() == b"[DONE]":
             return self._end()
+        if (failure := failure_of_event(event)) is not None:
+            self._done = True
+            return [failure]
         out: list[Event] = []
         may_have_usage = b"sage" in event.data
         for body in event_bodies(event):
-            out += self._take(body, may_have_usage)
+            if not self._done:
+                self._take(body, may_have_usage, out)
         return out
 
-    def _take(self, body: JsonObject, may_have_usage: bool) -> list[Event]:
-        if self._done:
-            return []
-        if body.get("error"):
-            self._done = True
-            failure = decode_error(500, body) or Failure("unknown error", 500)
-            failure.status = _status(body["error"], failure)
-            return [failure]
-        out: list[Event] = []
+    def _take(self, body: JsonObject, may_have_usage: bool, out: list[Event]) -> None:
         choices = body.get("choices")
         # Azure's first chunk has results of its content filter alone, without id and choices.
         if not self._started and (choices or body.get("id")):
@@ -102,7 +98,6 @@ class ChatStreamDecoder:
         if usage is not None:
             self._usage = merged_usage(self._usage, usage)
             out.append(UsageUpdate(self._usage))
-        return out
 
     def flush(self) -> list[Event]:
         """See `StreamDecoder.flush`.
@@ -197,21 +192,6 @@ class ChatStreamDecoder:
             if self._calls.begins(call, position, len(calls)):
                 self._close_text(out)
             self._calls.take(call, position, len(calls), out)
-
-
-def _status(error: Any, failure: Failure) -> int:
-    """Return the status that an error chunk names, or that its words correspond to."""
-    for key in ("status_code", "status", "code"):
-        value = count(error.get(key)) if isinstance(error, dict) else None
-        if value is not None and 400 <= value <= 599:
-            return value
-    words = {
-        "invalid_request_error": 400,
-        "rate_limit_error": 429,
-        "rate_limit_exceeded": 429,
-        "overloaded_error": 529,
-    }
-    return words.get(failure.kind or "") or words.get(failure.code or "") or 500
 
 
 class ChatStreamEncoder:

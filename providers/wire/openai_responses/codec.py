@@ -11,6 +11,7 @@ from providers.wire.openai_responses import (
     stream_decode,
     stream_encode,
 )
+from providers.wire.rules import failures
 
 
 class OpenAIResponses:
@@ -24,7 +25,7 @@ class OpenAIResponses:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream_decode.ResponsesStreamDecoder)
     stream_encoder = staticmethod(stream_encode.ResponsesStreamEncoder)
-    decode_error = staticmethod(response.decode_error)
+    decode_error = staticmethod(failures.decode_error)
 
 
 FORMAT: WireFormat = OpenAIResponses()

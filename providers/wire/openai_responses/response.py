@@ -9,12 +9,12 @@ import secrets
 import time
 from typing import Any, Final
 
-from providers.base.errors import MalformedBody
 from providers.base.names import OPENAI_RESPONSES
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
     Block,
     Citation,
+    Failure,
     Finish,
     FinishReason,
     Foreign,
@@ -29,15 +29,13 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import count, objects, without
-from providers.wire.openai_chat.response import decode_error
 from providers.wire.openai_responses.request_decode import (
     decode_call,
     decode_part,
     decode_reasoning,
 )
+from providers.wire.rules.failures import UNKNOWN, ReportedFailure, reported_failure
 from providers.wire.rules.replay import seal
-
-__all__ = ["decode_error", "decode_response", "encode_response"]
 
 _KNOWN: Final = frozenset(
     {"id", "object", "created_at", "model", "output", "status", "usage", "incomplete_details"}
@@ -75,10 +73,11 @@ def new_id(kind: str) -> str:
 def decode_response(body: JsonObject) -> Response:
     """Decode a response.
 
-    Raises `MalformedBody` for a body that is no response or a failed one.
+    Raises `MalformedBody` for a body that is no response, `ReportedFailure` for a failed one.
     """
     if body.get("status") == "failed":
-        raise MalformedBody(f"The provider could not answer: {failure_message(body)}")
+        failure = reported_failure(body) or Failure(UNKNOWN)
+        raise ReportedFailure(failure)
     blocks = decode_output(body.get("output"))
     return Response(
         OPENAI_RESPONSES,
@@ -89,16 +88,6 @@ def decode_response(body: JsonObject) -> Response:
         finish=decode_finish(body, blocks),
         usage=decode_usage(body.get("usage")),
         extras=without(body, _KNOWN) or {},
-    )
-
-
-def failure_message(body: JsonObject) -> str:
-    """Return the error message of a failed response."""
-    error = body.get("error")
-    return (
-        str(error.get("message") or error.get("code"))
-        if isinstance(error, dict)
-        else "unknown error"
     )
 
 

@@ -35,7 +35,6 @@ from providers.wire.openai_responses.response import (
     decode_finish,
     decode_item,
     decode_usage,
-    failure_message,
     new_id,
 )
 from providers.wire.openai_responses.stream_items import (
@@ -51,17 +50,13 @@ from providers.wire.openai_responses.stream_items import (
     kind_of,
     summary_of,
 )
+from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
 
 _CUSTOM_DELTA: Final = "response.custom_tool_call_input.delta"
 _CUSTOM_DONE: Final = "response.custom_tool_call_input.done"
 _CUT: Final = "The provider's stream ended before its answer was complete."
-_STATUS_OF_CODE: Final = {
-    "rate_limit_exceeded": 429,
-    "server_overloaded": 503,
-    "invalid_prompt": 400,
-}
 
 
 class ResponsesStreamDecoder:
@@ -100,13 +95,13 @@ class ResponsesStreamDecoder:
             "response.completed": self._terminal,
             "response.done": self._terminal,
             "response.incomplete": self._terminal,
-            "response.failed": self._failed,
-            "response.cancelled": self._failed,
-            "error": self._error,
         }
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
+        if not self._done and (failure := failure_of_event(event)) is not None:
+            self._done = True
+            return [failure]
         out: list[Event] = []
         for body in event_bodies(event):
             if not self._done:
@@ -376,23 +371,3 @@ class ResponsesStreamDecoder:
                 del item.parts[None]
                 self._blocks.drop(part.key, out)
                 self.losses.add("output", "A call without a name was dropped.")
-
-    def _failed(self, body: JsonObject, out: list[Event]) -> None:
-        response = an_object(body.get("response"), "response")
-        error = response.get("error")
-        code = error.get("code") if isinstance(error, dict) else None
-        self._done = True
-        out.append(
-            Failure(failure_message(response), _STATUS_OF_CODE.get(str(code), 500), code=code)
-        )
-
-    def _error(self, body: JsonObject, out: list[Event]) -> None:
-        # OpenAI has the fields in the event itself, some servers nest them as in an error body.
-        nested = body.get("error")
-        inner = nested if isinstance(nested, dict) else body
-        code = inner.get("code")
-        if not isinstance(code, str):
-            code = None
-        self._done = True
-        message = str(inner.get("message") or code or "unknown error")
-        out.append(Failure(message, _STATUS_OF_CODE.get(str(code), 500), code=code))
