@@ -29,6 +29,7 @@ from flows.writer import flow_columns
 from flows.writer.metering import meter
 from flows.writer.upsert import new_row
 from providers.prices.cost import OwnPrice
+from providers.wire.answer_form import failure_in_answer
 
 _ROW_BYTES = 1024
 
@@ -128,9 +129,11 @@ class RowBuilder:
         new_messages = record.messages[written_messages:]
         messages = [self._message(record, message, draft) for message in new_messages]
         flow = self._flow(record, draft, bodies_dropped)
-        flow.search_text = self._search_text(flow, record, draft)
         if record.state != "live":
-            meter(flow, record, self._readable("upstream", draft), self._own_prices())
+            answer = self._readable("upstream", draft)
+            self._note_failure(flow, record, answer)
+            meter(flow, record, answer, self._own_prices())
+        flow.search_text = self._search_text(flow, record, draft)
         return FlowRows(
             flow=flow,
             parts=draft.parts.texts(),
@@ -139,6 +142,19 @@ class RowBuilder:
             bodies=draft.packed,
             message_count=max(written_messages, len(record.messages)),
         )
+
+    def _note_failure(self, flow: Flow, record: FlowRecord, upstream: bytes) -> None:
+        """Mark a flow whose response reports a failure that the proxy has not seen.
+
+        The proxy reads only the end of plain bodies; compressed and imported ones are read here.
+        """
+        is_known = record.client_format or record.provider_format
+        if record.state != "done" or record.error or not is_known:
+            return
+        failure = failure_in_answer(upstream, record.status_code or 200)
+        if failure is not None:
+            flow.state = Flow.State.ERROR
+            flow.error = self._texts.text(failure.message)
 
     def _learn(self, record: FlowRecord) -> None:
         # Sides that nothing changed share one object.

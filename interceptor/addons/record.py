@@ -14,6 +14,7 @@ from interceptor.addons.guard import drop_cors, let_origin_read
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import FLOW_HEADER
+from interceptor.exchange.provider_failure import note_failure
 from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.error_page import error_sentence, set_caller
@@ -180,8 +181,11 @@ class RecordAddon:
         if state.client is None or (state.forwarded is None and unrecorded):
             return
         translator = state.translation.translator if state.translation else None
-        broken = bool(translator and translator.failure)
-        failed = failed or broken or bool(state.error and (flow.response is None or flow.error))
+        if translator is not None and translator.failure is not None:
+            state.fail(translator.failure.message)
+        note_failure(flow, state)
+        broke = bool(state.error and (flow.response is None or flow.error))
+        failed = failed or state.failed or broke
         self._sink.finished(build_record(flow, state, "error" if failed else "done"))
         _forget(state)
 

@@ -6,12 +6,15 @@ import math
 from dataclasses import replace
 
 from mitmproxy.http import HTTPFlow, Response
+from mitmproxy.net.http import status_codes
 
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.tee import is_event_stream
 from interceptor.transform.translation import Translation, answer_headers
 from providers.wire.rules.limits import retry_after_s
 
+WAITING_HELPS = (429, 503, 529)
+VAGUE_LABELS = ("", "text/plain", "application/octet-stream")
 LOSSES_HEADER = "x-ccproxy-losses"
 MAX_LOSSES_CHARS = 4000
 
@@ -25,7 +28,7 @@ class TranslateAddon:
         translation = state.translation if state else None
         if state is None or response is None or translation is None or state.forwarded is None:
             return
-        if translation.stream and response.status_code < 400 and is_event_stream(response):
+        if translation.stream and response.status_code < 400 and may_be_stream(response):
             state.stages = translation.open_stream(
                 str(response.headers.get("content-encoding", "")).strip().lower()
             )
@@ -40,23 +43,36 @@ class TranslateAddon:
             return
         if translation.translator is not None:
             if translation.translator.failure is not None:
-                state.error = state.error or translation.translator.failure.message
+                state.fail(translation.translator.failure.message)
             return
         body = response.raw_content or b""
         state.upstream = replace(state.upstream, body=body, body_size_bytes=len(body))
         encoding = str(response.headers.get("content-encoding", "")).strip().lower()
-        status, answer = translation.answer(response.status_code, body, encoding)
-        streamed = translation.stream and status < 400
-        rewrite_head(response, translation, streamed=streamed)
+        answered = translation.answer(response.status_code, body, encoding)
+        rewrite_head(response, translation, streamed=translation.stream and answered.status < 400)
         show_losses(state, response)
-        wait_s = retry_after_s(body, translation.provider) if status in (429, 503) else None
+        wait_s = retry_after_s(body) if answered.status in WAITING_HELPS else None
         if wait_s is not None and "retry-after" not in response.headers:
             response.headers["retry-after"] = str(math.ceil(wait_s))
-        if status != response.status_code:
-            state.error = "The provider's answer could not be translated."
-            response.status_code = status
-        response.raw_content = answer
-        response.headers["content-length"] = str(len(answer))
+        if answered.failure and response.status_code < 400:
+            state.fail(answered.failure)
+        if answered.status != response.status_code:
+            response.status_code = answered.status
+            response.reason = status_codes.RESPONSES.get(answered.status, "")
+        if translation.translator is not None and translation.translator.failure is not None:
+            state.fail(translation.translator.failure.message)
+        response.raw_content = answered.body
+        response.headers["content-length"] = str(len(answered.body))
+
+
+def may_be_stream(response: Response) -> bool:
+    """Check for a body that may be a stream: by its label, or because the label says nothing.
+
+    The translator sees the form from the bytes. Under another label the body is held, so that an
+    error can still get a status of its own.
+    """
+    label = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return label in VAGUE_LABELS or is_event_stream(response)
 
 
 def rewrite_head(response: Response, translation: Translation, *, streamed: bool) -> None:

@@ -95,6 +95,8 @@ class FlowState:
     """The provider's answer is not streamed, because an addon will answer in its place."""
     first_byte_ms: float | None = None
     error: str = ""
+    failed: bool = False
+    """The provider failed, although there is a response, perhaps with a status of success."""
     error_status: int = 0
     """The status of an error that the proxy answers, when it is not mitmproxy's choice."""
     last_words: bytes = b""
@@ -119,6 +121,11 @@ class FlowState:
         """End the request with an error in the client's format; `message` names the fix."""
         self.error = message
         self.answer = OwnAnswer(status_code, error_body(self.family, status_code, message), headers)
+
+    def fail(self, message: str) -> None:
+        """Note a failure in the provider's own words; the first one counts."""
+        self.failed = True
+        self.error = self.error or message
 
     def ms(self) -> float:
         """Milliseconds since the flow began."""

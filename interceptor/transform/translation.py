@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.bytes.decode import decode
 from interceptor.pipeline.headers import Fields, HeaderMap
@@ -14,17 +14,18 @@ from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
+from providers.wire.core.ir import Failure
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
+from providers.wire.failure_translation import decoded_error, translate_failure
+from providers.wire.rules.failures import ReportedFailure
 from providers.wire.rules.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,
-    translate_error,
     translate_request,
     translate_response,
-    translate_response_to_stream,
 )
 
 ANTHROPIC_VERSION = "2023-06-01"
@@ -48,6 +49,14 @@ _NO_LONGER_TRUE = (
 )
 
 
+class Answered(NamedTuple):
+    """A translated response; `failure` is what the provider, or its response, failed with."""
+
+    status: int
+    body: bytes
+    failure: str = ""
+
+
 @dataclass(slots=True)
 class Translation:
     """State that brings the response back into the client's format."""
@@ -68,26 +77,47 @@ class Translation:
             return StreamStages([self.translator])
         return StreamStages([DecodingStage(content_encoding), self.translator])
 
-    def answer(self, status: int, body: bytes, content_encoding: str) -> tuple[int, bytes]:
-        """Return the provider's buffered response or error as (status, body) for the client."""
-        plain = decode(body, content_encoding)
+    def answer(self, status: int, body: bytes, content_encoding: str) -> Answered:
+        """Return the provider's buffered response or error for the client.
+
+        An error that the provider sent with a status of success gets the status of its kind.
+        """
+        plain = decode(body, content_encoding).data
+        if status >= 400:
+            failure = decoded_error(status, plain, self.provider)
+            return self._failed(failure)
         try:
-            if status >= 400:
-                return status, translate_error(status, plain.data, self.provider, self.client)
-            parsed = _parsed(plain.data)
-            if self.counting:
-                return status, dumps(translate_count_response(parsed, self.provider, self.client))
-            if self.stream:
-                return status, translate_response_to_stream(
-                    parsed, self.provider, self.client, context=self.context
-                )
-            answer, losses = translate_response(
-                parsed, self.provider, self.client, context=self.context
-            )
-            self.losses += [(loss.path, loss.reason) for loss in losses]
-            return status, dumps(answer)
+            return Answered(status, self._answer(plain))
+        except ReportedFailure as exc:
+            return self._failed(exc.failure)
         except BadUpstreamAnswer as exc:
-            return 502, error_body(self.client, 502, str(exc))
+            return Answered(502, error_body(self.client, 502, str(exc)), str(exc))
+
+    def _answer(self, plain: bytes) -> bytes:
+        """Return a response in the client's format. Raises `BadUpstreamAnswer`."""
+        if self.counting:
+            counted = translate_count_response(_parsed(plain), self.provider, self.client)
+            return dumps(counted)
+        if self.stream:
+            return self._streamed(plain)
+        answer, losses = translate_response(plain, self.provider, self.client, context=self.context)
+        self.losses += [(loss.path, loss.reason) for loss in losses]
+        return dumps(answer)
+
+    def _streamed(self, plain: bytes) -> bytes:
+        """Translate a complete body into the client's stream, whatever form the body has."""
+        translator = StreamTranslator(self.provider, self.client, context=self.context)
+        out = translator.feed(plain)
+        out += translator.flush()
+        # Before the first byte an error can still have its own status.
+        if translator.failure is not None and not translator.started:
+            raise ReportedFailure(translator.failure)
+        self.translator = translator
+        return out
+
+    def _failed(self, failure: Failure) -> Answered:
+        error = translate_failure(failure, self.provider, self.client)
+        return Answered(error.status, error.body, failure.message)
 
     @property
     def all_losses(self) -> list[tuple[str, str]]:

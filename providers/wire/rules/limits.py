@@ -13,14 +13,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from providers.base.errors import BadUpstreamStream
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
-    GOOGLE_GENERATE,
     OPENAI_CHAT,
     OPENAI_RESPONSES,
     WireFormatName,
 )
 from providers.wire.core.jsonio import loads
+from providers.wire.core.sse import SseParser
 
 Pair = tuple[str, str]
 
@@ -30,6 +31,10 @@ _ANTHROPIC: Final = re.compile(
 _OPENAI: Final = re.compile(r"x-ratelimit-(limit|remaining|reset)-(requests|tokens)")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SENTENCE: Final = re.compile(
+    r"(?:try again|retry) in ((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)\b", re.IGNORECASE
+)
+"""OpenAI's and Groq's: "Please try again in 7m12.5s."."""
 _OPENAI_FAMILY: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
 
 
@@ -108,28 +113,67 @@ def _to_moment(duration: str, now_s: float) -> str:
     return datetime.fromtimestamp(now_s + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def retry_after_s(body: bytes, src: WireFormatName) -> float | None:
-    """Return the wait in seconds from Google's error body (`RetryInfo.retryDelay`).
+def retry_after_s(body: bytes) -> float | None:
+    """Return the wait in seconds that an error body asks for, or None.
 
-    Google sends no `retry-after` header.
+    Google sends no `retry-after` header but `RetryInfo.retryDelay`, from its compatible endpoints
+    too; OpenRouter passes its provider's headers on in `metadata`; others write a sentence.
     """
-    if src != GOOGLE_GENERATE:
-        return None
-    try:
-        parsed: Any = loads(body)
-    except (ValueError, RecursionError):
-        return None
-    # Without `alt=sse` a stream's error is the only entry of an array.
-    if isinstance(parsed, list) and parsed:
-        parsed = parsed[0]
-    for detail in _details(parsed):
-        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("RetryInfo"):
-            delay = detail.get("retryDelay")
-            return seconds_of(delay) if isinstance(delay, str) else None
+    for data in _error_data(body):
+        try:
+            parsed: Any = loads(data)
+        except (ValueError, RecursionError):
+            continue
+        for error in _error_objects(parsed):
+            wait_s = _wait_of(error)
+            if wait_s is not None:
+                return wait_s
     return None
 
 
-def _details(body: Any) -> list[Any]:
-    error = body.get("error") if isinstance(body, dict) else None
-    details = error.get("details") if isinstance(error, dict) else None
-    return details if isinstance(details, list) else []
+def _error_data(body: bytes) -> list[bytes]:
+    """Return the JSON texts of a body: itself, or the data of a stream's events."""
+    if body.lstrip()[:1] in (b"{", b"["):
+        return [body]
+    parser = SseParser()
+    try:
+        events = [*parser.feed(body), *parser.flush()]
+    except BadUpstreamStream:
+        return []
+    return [event.data for event in events]
+
+
+def _error_objects(body: Any) -> list[dict[str, Any]]:
+    """Return the error objects of a body; without `alt=sse` Google's is an array's only entry."""
+    bodies = body if isinstance(body, list) else [body]
+    found = []
+    for entry in bodies:
+        error = entry.get("error") if isinstance(entry, dict) else None
+        if isinstance(error, dict):
+            found.append(error)
+    return found
+
+
+def _wait_of(error: dict[str, Any]) -> float | None:
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else []:
+        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("RetryInfo"):
+            delay = detail.get("retryDelay")
+            return seconds_of(delay) if isinstance(delay, str) else None
+    metadata = error.get("metadata")
+    holders = [error, metadata] if isinstance(metadata, dict) else [error]
+    if isinstance(metadata, dict) and isinstance(metadata.get("headers"), dict):
+        holders.append(metadata["headers"])
+    for holder in holders:
+        for key, value in holder.items():
+            if str(key).lower().replace("-", "_") in ("retry_after", "retry_after_seconds"):
+                return _seconds(value)
+    message = error.get("message")
+    match = _SENTENCE.search(message) if isinstance(message, str) else None
+    return seconds_of(match[1]) if match else None
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if 0 <= value < 10**9 else None
+    return seconds_of(value) if isinstance(value, str) else None
