@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from providers.base.errors import BadUpstreamAnswer, MalformedBody
+from providers.base.errors import MalformedBody
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.ir import (
@@ -32,6 +32,7 @@ from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import count, objects, without
 from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.request_decode import decode_call, decode_part
+from providers.wire.rules.failures import ReportedFailure
 
 # https://ai.google.dev/api/generate-content#FinishReason, and Vertex AI's MODEL_ARMOR.
 _FILTERED: Final[tuple[str, ...]] = (
@@ -57,6 +58,7 @@ _FINISH_OTHER: Final = (
     "UNEXPECTED_TOOL_CALL",
     "TOO_MANY_TOOL_CALLS",
 )
+
 _FAILED_CALLS: Final = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
 _FINISH_REASON: Final[dict[FinishReason, str]] = {
     "stop": "STOP",
@@ -106,7 +108,7 @@ def decode_response(body: Any) -> Response:
         candidate, any(isinstance(block, ToolCall) for block in response.blocks)
     )
     if (failure := failed_call(response.finish)) is not None:
-        raise BadUpstreamAnswer(f"The provider's response failed: {failure.message}")
+        raise ReportedFailure(failure)
     attach_citations(response.blocks, candidate.get("groundingMetadata"))
     _attach_logprobs(response.blocks, candidate.get("logprobsResult"))
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from providers.base.names import OPENAI_RESPONSES
 from providers.wire.core.base import AnswerContext
@@ -42,6 +42,8 @@ from providers.wire.openai_responses.response import (
     sealed_signature,
     text_part,
 )
+
+_TELLING_CODES: Final = ("context_length_exceeded", "insufficient_quota", "invalid_prompt")
 
 
 class ResponsesStreamEncoder:
@@ -254,9 +256,10 @@ class ResponsesStreamEncoder:
         )
         if not self._response:
             return error
-        inner = {
-            "code": "rate_limit_exceeded" if event.status == 429 else "server_error",
-            "message": event.message,
-        }
+        code = "rate_limit_exceeded" if event.status == 429 else "server_error"
+        # Codex reads what it must do from these.
+        if event.code in _TELLING_CODES:
+            code = event.code
+        inner = {"code": code, "message": event.message}
         failed = {**self._response, "status": "failed", "error": inner, "output": self._items}
         return error + self._event("response.failed", {"response": failed})
