@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from flows.console.pages import staff_page
 from flows.display.safe_text import printable
-from flows.imports.har_reader import CaptureError
+from flows.imports.capture_file import CaptureError
 from flows.imports.uploads import MAX_UPLOAD_BYTES, Upload, check_declared_size, import_uploads
 
 

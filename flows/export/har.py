@@ -29,11 +29,36 @@ _CREATOR_VERSION: Final = "0.1.0"
 _MARK: Final = "‹redacted "
 _by_name = Redactor(SecretRegistry())
 _FACTS: Final = (
-    "state", "source", "action", "provider", "provider_type", "rule", "route", "requested_model",
-    "sent_model", "session_id", "client_format", "provider_format", "is_stream", "is_websocket",
-    "error", "hooks_changed", "first_event_ms", "input_tokens", "output_tokens",
-    "cache_read_tokens", "cache_write_tokens", "run_label", "run_command", "ja3", "ja4",
-)  # fmt: skip
+    "state",
+    "source",
+    "action",
+    "provider",
+    "provider_type",
+    "rule",
+    "route",
+    "requested_model",
+    "sent_model",
+    "session_id",
+    "client_format",
+    "provider_format",
+    "is_stream",
+    "is_websocket",
+    "error",
+    "hooks_changed",
+    "event_count",
+    "connect_ms",
+    "first_byte_ms",
+    "first_event_ms",
+    "duration_ms",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "run_label",
+    "run_command",
+    "ja3",
+    "ja4",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +263,21 @@ def _query(url: str) -> list[dict[str, str]]:
 
 
 def _message(flow: CompleteFlow, message: WebSocketMessage) -> dict[str, Any]:
-    """Return a message as Chrome writes it: seconds, opcode 1 for text and 2 for base64."""
+    """Return a message as Chrome writes it: seconds, opcode 1 for text and 2 for base64.
+
+    `_isText` marks a text message that is not UTF-8.
+    """
     data = flow.bodies.get(message.body_digest, b"")
     is_text = message.is_text and _is_utf8(data)
-    return {
+    written: dict[str, Any] = {
         "type": "send" if message.from_client else "receive",
         "time": flow.flow.started_at.timestamp() + message.at_ms / 1000,
         "opcode": 1 if is_text else 2,
         "data": data.decode() if is_text else base64.b64encode(data).decode(),
     }
+    if message.is_text and not is_text:
+        written["_isText"] = True
+    return written
 
 
 def _is_utf8(data: bytes) -> bool:

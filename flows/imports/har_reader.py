@@ -1,4 +1,4 @@
-"""HAR files of any tool (Chrome, Firefox, Charles, Proxyman, our own) as records of flows. Pure.
+"""HAR files of any tool (Chrome, Firefox, Charles, Proxyman, our own) as captured flows. Pure.
 
 An entry of another tool is one flow, whose request counts both as sent by the client and as
 forwarded. Of our own files the two entries of a page become the four sides again. The reader leaves
@@ -11,79 +11,93 @@ becomes a flow with the sides client and forwarded (GET /x), upstream and delive
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from time import time
-from typing import Any, Final, NamedTuple, TypeGuard
-from urllib.parse import urlencode, urlsplit
+from typing import Any, Final
 
 from flows.export.har import CREATOR
-from flows.record import FlowRecord, Side, SideRecord, WebSocketRecord
-from providers.base.errors import CcproxyError
-from providers.wire.detect import client_format, model_of
+from flows.imports import har_messages
+from flows.imports.capture_file import CaptureError
+from flows.imports.capture_time import in_file_order, moment_of
+from flows.imports.captured_flow import CapturedFlow
+from flows.imports.har_body import own_body, request_body, response_body
+from flows.imports.har_facts import (
+    derived_facts,
+    header_of,
+    host_of,
+    known_columns,
+    known_facts,
+    path_of,
+    stream_facts,
+    timing_of,
+)
+from flows.imports.loose_json import (
+    count_of,
+    dict_of,
+    is_number,
+    list_of,
+    shown_text_of,
+    text_of,
+)
+from flows.record import FlowRecord, Headers, Side, SideRecord
 
 SOURCE: Final = "import"
 NAMESPACE: Final = uuid.UUID("5f2d3b1e-8f6b-4d8e-9d56-4c6f2a1b7e90")
-NO_RESPONSE: Final = "The capture has no response."
-# The start of the year 2100.
-_LATEST: Final = 4_102_444_800.0
-_LONGEST_MS: Final = 1e12
-_LARGEST_NUMBER: Final = 1e15
-_FACTS: Final = (
-    "state", "action", "provider", "provider_type", "rule", "route", "requested_model",
-    "sent_model", "session_id", "client_format", "provider_format", "error",
-)  # fmt: skip
 _STATES: Final = ("done", "error")
 _SIDES: Final = ("client", "forwarded", "upstream", "delivered")
-_BEFORE_FIRST_BYTE: Final = ("blocked", "dns", "connect", "send", "wait")
-
-
-class CaptureError(CcproxyError):
-    """A file that is not a capture, or cannot be read; the message gives the reason."""
-
-
-class _Timing(NamedTuple):
-    """Milliseconds since the request began; None where unknown."""
-
-    connect_ms: float | None
-    first_byte_ms: float | None
-    duration_ms: float
 
 
 @dataclass(slots=True)
 class _Group:
-    """The entries of one flow, and its page in a file of our own."""
+    """The entries of one flow, and its page in a file of our own.
+
+    `moment` is its start as the file has it; `copy` counts equal entries before it.
+    """
 
     flow_id: str
     entries: list[dict[str, Any]]
+    moment: float | None = None
+    copy: int = 0
 
 
-def records_of_har(data: Any) -> Iterator[FlowRecord]:
-    """Yield the flows of a parsed HAR.
+def records_of_har(data: Any) -> Iterator[CapturedFlow | None]:
+    """Yield the flows of a parsed HAR in its order; None for an entry without a request.
 
     Raises:
         CaptureError: there is no `log.entries`.
     """
-    log = _dict(_dict(data).get("log"))
+    log = dict_of(dict_of(data).get("log"))
     entries = log.get("entries")
     if not isinstance(entries, list):
         raise CaptureError("This is not a HAR: it has no log.entries.")
-    creator = _dict(log.get("creator"))
+    creator = dict_of(log.get("creator"))
     is_ours = creator.get("name") == CREATOR
     pages = {}
-    for value in _list(log.get("pages")):
-        page = _dict(value)
-        pages[str(page.get("id"))] = page
-    for group in _groups(entries, is_ours=is_ours):
-        yield _record(group, pages.get(group.flow_id, {}))
+    for value in list_of(log.get("pages")):
+        page = dict_of(value)
+        pages[shown_text_of(page.get("id"))] = page
+    flows = [entry for entry in entries if _is_flow(entry)]
+    groups = list(_groups(flows, is_ours=is_ours))
+    for group in groups:
+        group.moment = moment_of(group.entries[0].get("startedDateTime"))
+    starts = in_file_order([group.moment for group in groups], time())
+    copies: Counter[str] = Counter()
+    for group, started_at in zip(groups, starts, strict=True):
+        flow_id = _id(group, copies)
+        yield _captured(group, pages.get(group.flow_id, {}), flow_id, started_at)
+    for _ in range(len(entries) - len(flows)):
+        yield None
 
 
-def _groups(entries: Sequence[Any], *, is_ours: bool) -> Iterator[_Group]:
+def _is_flow(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("request"), dict)
+
+
+def _groups(entries: Sequence[dict[str, Any]], *, is_ours: bool) -> Iterator[_Group]:
     """Group the entries of each flow, in the order of the first ones.
 
     Each entry of another tool is a group of its own, without an id.
@@ -91,11 +105,9 @@ def _groups(entries: Sequence[Any], *, is_ours: bool) -> Iterator[_Group]:
     ours: dict[str, _Group] = {}
     groups: list[_Group] = []
     for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("request"), dict):
-            continue
         flow_id = None
         if is_ours:
-            flow_id = _dict(entry.get("_ccproxy")).get("flow")
+            flow_id = dict_of(entry.get("_ccproxy")).get("flow")
         if isinstance(flow_id, str) and flow_id in ours:
             ours[flow_id].entries.append(entry)
             continue
@@ -107,75 +119,60 @@ def _groups(entries: Sequence[Any], *, is_ours: bool) -> Iterator[_Group]:
     yield from groups
 
 
-def _record(group: _Group, page: dict[str, Any]) -> FlowRecord:
+def _captured(group: _Group, page: dict[str, Any], flow_id: str, started_at: float) -> CapturedFlow:
     first = group.entries[0]
-    sides = tuple(_own_sides(group.entries) if group.flow_id else _foreign_sides(first))
+    sides = tuple(_own_sides(group.entries) if group.flow_id else _foreign_sides(group))
     by_name = {side.side: side for side in sides}
     client = by_name.get("client", sides[0])
     forwarded = by_name.get("forwarded", client)
     response = by_name.get("delivered")
-    has_response = response is not None and bool(response.status_code)
-
-    facts = _facts(client, has_response=has_response) | _known_facts(page)
+    timing = timing_of(first)
+    own_facts = dict_of(page.get("_ccproxy"))
+    facts = derived_facts(client, first, response) | stream_facts(first, response)
+    facts |= timing._asdict()
+    facts |= known_facts(own_facts)
     state = facts.pop("state")
-    timing = _timing(first)
-    started_at = _started(first)
-    return FlowRecord(
-        id=_id(group),
+    record = FlowRecord(
+        id=flow_id,
         state=state if state in _STATES else "error",
         started_at=started_at,
         finished_at=started_at + timing.duration_ms / 1000,
         source=SOURCE,
         method=client.method,
-        host=_host(forwarded.url),
-        path=_path(client.url),
+        host=host_of(forwarded.url),
+        path=path_of(client.url),
         client_url=client.url,
         forwarded_url=forwarded.url,
-        user_agent=_header(client, "user-agent"),
+        user_agent=header_of(client, "user-agent"),
         status_code=response.status_code if response else None,
-        is_stream=_header(response, "content-type").startswith("text/event-stream"),
-        is_websocket=first.get("_resourceType") == "websocket",
-        # An empty line ends each event.
-        event_count=_body(response).count(b"\n\n"),
-        connect_ms=timing.connect_ms,
-        first_byte_ms=timing.first_byte_ms,
-        duration_ms=timing.duration_ms,
         sides=sides,
-        messages=tuple(_messages(first, started_at)),
+        messages=tuple(har_messages.websocket_messages(first, group.moment)),
         **facts,
     )
+    has_time = group.moment is not None
+    return CapturedFlow(record, has_time=has_time, columns=known_columns(own_facts))
 
 
-def _facts(client: SideRecord, *, has_response: bool) -> dict[str, Any]:
-    """Derive the facts that only our own files name."""
-    path = _path(client.url)
-    wire = client_format(path, lambda name: _header(client, name) or None) or ""
-    return {
-        "state": "done" if has_response else "error",
-        "error": "" if has_response else NO_RESPONSE,
-        "client_format": wire,
-        "provider_format": wire,
-        "requested_model": model_of(path, _json(client.body)) or "",
-    }
+def _id(group: _Group, copies: Counter[str]) -> str:
+    """Return our own id, or one that every import of this entry gives again.
 
-
-def _known_facts(page: dict[str, Any]) -> dict[str, str]:
-    facts = _dict(page.get("_ccproxy"))
-    known: dict[str, str] = {}
-    for name in _FACTS:
-        value = facts.get(name)
-        if isinstance(value, str):
-            known[name] = value
-    return known
-
-
-def _id(group: _Group) -> str:
-    """Return our own id, or one that every import of this entry gives again."""
+    Entries of a file may be equal: requests of a loop, without times.
+    """
     try:
         return str(uuid.UUID(group.flow_id))
     except ValueError:
-        content = json.dumps(group.entries, sort_keys=True)
-        return str(uuid.uuid5(NAMESPACE, content))
+        content = _canonical(group.entries)
+    copies[content] += 1
+    if copies[content] > 1:
+        content = f"{content}#{copies[content]}"
+    return str(uuid.uuid5(NAMESPACE, content))
+
+
+def _canonical(entries: Sequence[dict[str, Any]]) -> str:
+    try:
+        return json.dumps(entries, sort_keys=True)
+    except RecursionError:
+        raise CaptureError("An entry of this HAR is nested too deeply.") from None
 
 
 def _own_sides(entries: Sequence[dict[str, Any]]) -> Iterator[SideRecord]:
@@ -185,211 +182,110 @@ def _own_sides(entries: Sequence[dict[str, Any]]) -> Iterator[SideRecord]:
     """
     seen: set[str] = set()
     for entry in entries:
-        names = _dict(entry.get("_ccproxy"))
+        names = dict_of(entry.get("_ccproxy"))
         request_side = names.get("request")
         if request_side in _SIDES and request_side not in seen:
             seen.add(request_side)
-            yield _request(entry, request_side)
+            yield _request(entry, request_side, is_ours=True)
         response_side = names.get("response")
         if response_side in _SIDES and response_side not in seen:
             seen.add(response_side)
-            yield _response(entry, response_side)
+            yield _own_response(entry, response_side)
     if not seen:
-        yield _request(entries[0], "client")
+        yield _request(entries[0], "client", is_ours=True)
 
 
-def _foreign_sides(entry: dict[str, Any]) -> Iterator[SideRecord]:
+def _foreign_sides(group: _Group) -> Iterator[SideRecord]:
+    entry = group.entries[0]
     yield _request(entry, "client")
     yield _request(entry, "forwarded")
-    # Browsers write a status of 0 for a request without a response.
-    if _dict(entry.get("response")).get("status"):
-        yield _response(entry, "upstream")
-        yield _response(entry, "delivered")
+    response = _response(entry, "upstream", group.moment)
+    # Browsers write a status of 0 for a request without a response, and what came before it failed.
+    if response.status_code or response.body:
+        yield response
+        yield _response(entry, "delivered", group.moment)
 
 
-def _request(entry: dict[str, Any], side: Side) -> SideRecord:
-    request = _dict(entry.get("request"))
-    body = _request_body(_dict(request.get("postData")))
+def _request(entry: dict[str, Any], side: Side, *, is_ours: bool = False) -> SideRecord:
+    request = dict_of(entry.get("request"))
+    headers = _headers(request)
+    if is_ours:
+        body = own_body(request, dict_of(request.get("postData")))
+    else:
+        body = request_body(request, _by_name(headers))
     return SideRecord(
         side=side,
-        http_version=_str(request.get("httpVersion"))[:10],
-        method=_str(request.get("method"))[:32] or "GET",
-        url=_str(request.get("url")),
-        headers=_headers(request),
-        body=body,
-        body_size_bytes=_size(request.get("bodySize"), body),
+        http_version=text_of(request.get("httpVersion"))[:10],
+        method=text_of(request.get("method"))[:32] or "GET",
+        url=text_of(request.get("url")),
+        headers=headers,
+        body=body.data,
+        body_size_bytes=body.size_bytes,
+        body_truncated=body.truncated,
     )
 
 
-def _response(entry: dict[str, Any], side: Side) -> SideRecord:
-    response = _dict(entry.get("response"))
-    content = _dict(response.get("content"))
-    body = _bytes(content.get("text"), content.get("encoding"))
+def _own_response(entry: dict[str, Any], side: Side) -> SideRecord:
+    response = dict_of(entry.get("response"))
+    body = own_body(response, dict_of(response.get("content")))
     return SideRecord(
         side=side,
-        http_version=_str(response.get("httpVersion"))[:10],
-        status_code=_status(response.get("status")),
-        reason=_str(response.get("statusText"))[:255],
-        headers=_headers(response),
-        body=body,
-        body_size_bytes=_size(response.get("bodySize"), body),
+        body=body.data,
+        body_size_bytes=body.size_bytes,
+        body_truncated=body.truncated,
         chunk_times=tuple(_chunk_times(response.get("_chunkTimes"))),
+        **_start_line(response),
+        headers=_headers(response),
     )
 
 
-def _status(value: Any) -> int | None:
-    if isinstance(value, int) and 100 <= value <= 999:
-        return value
-    return None
+def _response(entry: dict[str, Any], side: Side, moment: float | None) -> SideRecord:
+    response = dict_of(entry.get("response"))
+    headers = _headers(response)
+    method = text_of(dict_of(entry.get("request")).get("method")).upper()
+    events = har_messages.event_body(entry, moment)
+    body = response_body(
+        response, _by_name(headers), is_bodiless=method == "HEAD", streamed=events.data
+    )
+    return SideRecord(
+        side=side,
+        body=body.data,
+        body_size_bytes=body.size_bytes,
+        body_truncated=body.truncated,
+        chunk_times=events.times if body.data == events.data else (),
+        **_start_line(response),
+        headers=headers,
+    )
 
 
-def _request_body(post: dict[str, Any]) -> bytes:
-    if "text" in post:
-        return _bytes(post["text"], post.get("_encoding") or post.get("encoding"))
-    # Some tools write the fields of a form instead of its text.
-    pairs = []
-    for value in _list(post.get("params")):
-        param = _dict(value)
-        pairs.append((_str(param.get("name")), _str(param.get("value"))))
-    return urlencode(pairs).encode()
+def _start_line(response: dict[str, Any]) -> dict[str, Any]:
+    status = count_of(response.get("status"))
+    return {
+        "http_version": text_of(response.get("httpVersion"))[:10],
+        "status_code": status if status and 100 <= status <= 999 else None,
+        "reason": text_of(response.get("statusText"))[:255],
+    }
 
 
-def _bytes(text: Any, encoding: Any) -> bytes:
-    data = _str(text).encode("utf-8", "surrogatepass")
-    if encoding != "base64":
-        return data
-    try:
-        return base64.b64decode(data)
-    except (binascii.Error, ValueError):
-        return data
-
-
-def _headers(message: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _headers(message: dict[str, Any]) -> Headers:
+    """Return the headers: a list of names and values, or an object of them."""
+    lines: list[tuple[Any, Any]] = list(dict_of(message.get("headers")).items())
+    for value in list_of(message.get("headers")):
+        line = dict_of(value)
+        lines.append((line.get("name"), line.get("value")))
     headers = []
-    for value in _list(message.get("headers")):
-        line = _dict(value)
-        name = _str(line.get("name"))
-        if name:
-            headers.append((name, _str(line.get("value"))))
+    for name, value in lines:
+        if text_of(name):
+            headers.append((text_of(name), shown_text_of(value)))
     return tuple(headers)
 
 
+def _by_name(headers: Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers}
+
+
 def _chunk_times(value: Any) -> Iterator[tuple[int, float]]:
-    for pair in _list(value):
+    for pair in list_of(value):
         match pair:
-            case [int(offset), at_ms] if _is_number(at_ms):
+            case [int(offset), at_ms] if is_number(at_ms):
                 yield offset, float(at_ms)
-
-
-def _messages(entry: dict[str, Any], started_at: float) -> Iterator[WebSocketRecord]:
-    for seq, value in enumerate(_list(entry.get("_webSocketMessages"))):
-        message = _dict(value)
-        sent_at = message.get("time")
-        at_ms = 0.0
-        if _is_number(sent_at):
-            at_ms = max(0.0, (float(sent_at) - started_at) * 1000)
-        # Chrome writes a binary frame (opcode 2) as base64.
-        is_text = message.get("opcode") != 2
-        encoding = None if is_text else "base64"
-        yield WebSocketRecord(
-            seq=seq,
-            at_ms=at_ms,
-            from_client=message.get("type") == "send",
-            is_text=bool(message.get("_isText", is_text)),
-            content=_bytes(message.get("data"), encoding),
-        )
-
-
-def _timing(entry: dict[str, Any]) -> _Timing:
-    """Read the timings; -1 and nonsense are unknown.
-
-    Example: connect 20, send 1, wait 300, receive 80 → first byte at 321 ms, duration 401 ms.
-    """
-    timings = _dict(entry.get("timings"))
-    known: dict[str, float] = {}
-    for name, value in timings.items():
-        if _is_number(value) and value >= 0:
-            known[name] = float(value)
-    first_byte_ms = None
-    if "wait" in known:
-        first_byte_ms = sum(known.get(name, 0.0) for name in _BEFORE_FIRST_BYTE)
-    total = entry.get("time")
-    duration_ms = sum(known.values())
-    if _is_number(total) and total >= 0:
-        duration_ms = min(float(total), _LONGEST_MS)
-    return _Timing(known.get("connect"), first_byte_ms, duration_ms)
-
-
-def _started(entry: dict[str, Any]) -> float:
-    try:
-        moment = datetime.fromisoformat(_str(entry.get("startedDateTime"))).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return time()
-    if 0 <= moment <= _LATEST:
-        return moment
-    return time()
-
-
-def _size(value: Any, body: bytes) -> int:
-    # -1 is unknown, and the database holds no larger number.
-    if isinstance(value, int) and 0 <= value < 2**62:
-        return value
-    return len(body)
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _path(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    path = parts.path or "/"
-    return f"{path}?{parts.query}" if parts.query else path
-
-
-def _body(side: SideRecord | None) -> bytes:
-    if side is None:
-        return b""
-    return side.body or b""
-
-
-def _header(side: SideRecord | None, wanted: str) -> str:
-    if side is None:
-        return ""
-    for name, value in side.headers:
-        if name.lower() == wanted:
-            return value
-    return ""
-
-
-def _json(body: bytes | None) -> dict[str, Any] | None:
-    try:
-        value = json.loads(body or b"")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    # bool is an int, and NaN is the only float that differs from itself.
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        return False
-    return abs(value) < _LARGEST_NUMBER
-
-
-def _str(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -15,7 +15,16 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from flows.imports.har_reader import CaptureError, records_of_har
+from flows.display.units import plural
+from flows.imports.capture_file import (
+    MAX_HAR_BYTES,
+    CaptureError,
+    decompressed,
+    is_har,
+    json_text,
+)
+from flows.imports.captured_flow import CapturedFlow
+from flows.imports.har_reader import records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
 from flows.redaction.redactor import Redactor
@@ -24,9 +33,6 @@ from flows.writer.batch import write_batch
 from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.auth.registry import SECRETS
 
-MAX_HAR_BYTES: Final = 256 * 1024 * 1024
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_SNIFFED_BYTES: Final = 64
 _BATCH_FLOWS: Final = 25
 _ENCODING: Final = "content-encoding"
 _MAX_HEADER_CHARS: Final = 100
@@ -51,17 +57,41 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Lacking:
+    """Counts of new flows of which the file does not have everything."""
+
+    times: int = 0
+    bodies: int = 0
+
+    def count(self, flow: CapturedFlow) -> None:
+        self.times += not flow.has_time
+        self.bodies += flow.lacks_bodies
+
+    def notes(self) -> Iterator[str]:
+        """Yield a sentence for each kind."""
+        if self.times:
+            yield (
+                f"The time of {plural(self.times, 'flow')} is unknown: the file has none that can "
+                "be read. They are listed in the file's order."
+            )
+        if self.bodies:
+            yield (
+                f"The file does not have every body: of {plural(self.bodies, 'flow')} a request or "
+                "a response is missing or cut."
+            )
+
+
 def import_file(path: Path) -> Imported:
-    """Import a HAR or a mitmproxy capture; the first byte decides which one it is.
+    """Import a HAR or a mitmproxy capture, compressed or not; the first bytes say which one it is.
 
     Raises:
         CaptureError: the file cannot be read, or is neither.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(_SNIFFED_BYTES)
-            file.seek(0)
-            if not _starts_json(start):
+        with path.open("rb") as raw:
+            file = decompressed(raw)
+            if not is_har(file):
                 # mitmproxy takes a second to import, which the console would pay at its start.
                 from flows.imports.mitmproxy_dump import records_of_mflow
 
@@ -72,12 +102,8 @@ def import_file(path: Path) -> Imported:
     return import_records(records_of_har(parsed_har(data)), decoded=True)
 
 
-def _starts_json(start: bytes) -> bool:
-    return start.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] in (b"{", b"[")
-
-
 def parsed_har(data: bytes, max_bytes: int = MAX_HAR_BYTES) -> Any:
-    """Parse the JSON of a HAR, with or without a byte order mark.
+    """Parse the JSON of a HAR, in any Unicode encoding, with or without a byte order mark.
 
     Raises:
         CaptureError: too large, or not JSON.
@@ -85,13 +111,13 @@ def parsed_har(data: bytes, max_bytes: int = MAX_HAR_BYTES) -> Any:
     if len(data) > max_bytes:
         raise CaptureError(f"This HAR is over {max_bytes // 1024**2} MB; split it first.")
     try:
-        return json.loads(data.decode("utf-8-sig", "replace"))
+        return json.loads(json_text(data))
     except (ValueError, RecursionError) as exc:
         reason = str(exc)[:200] or type(exc).__name__
         raise CaptureError(f"This is not JSON: {reason}") from None
 
 
-def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
+def import_records(records: Iterable[CapturedFlow | None], *, decoded: bool) -> Imported:
     """Store the flows that are not stored yet.
 
     `decoded`: bodies come without their content encoding.
@@ -101,46 +127,54 @@ def import_records(records: Iterable[FlowRecord], *, decoded: bool) -> Imported:
     """
     builder = RowBuilder(Redactor(SECRETS))
     result = Imported()
+    lacking = _Lacking()
     imported_at = timezone.now()
     readable = _until_problem(records, result)
     for batch in batched(readable, _BATCH_FLOWS):
-        fresh = _not_stored(batch)
+        captured = [flow for flow in batch if flow is not None]
+        fresh = _not_stored(captured)
         rows = []
-        for record in fresh:
-            flow_rows = _built(builder, record, decoded=decoded)
+        for flow in fresh:
+            flow_rows = _built(builder, flow, decoded=decoded)
             if flow_rows is not None:
                 flow_rows.flow.imported_at = imported_at
                 rows.append(flow_rows)
+                lacking.count(flow)
         write_batch(rows)
         result.new += len(rows)
-        result.known += len(batch) - len(fresh)
-        result.skipped += len(fresh) - len(rows)
+        result.known += len(captured) - len(fresh)
+        result.skipped += len(batch) - len(captured) + len(fresh) - len(rows)
     if result.problem and not result.new and not result.known:
         raise CaptureError(result.problem)
     if result.new:
-        result.notes.append(RETENTION_NOTE)
+        result.notes = [RETENTION_NOTE, *lacking.notes()]
     return result
 
 
-def _not_stored(records: Iterable[FlowRecord]) -> list[FlowRecord]:
-    """Return the records whose flows are not stored yet, each id once."""
-    by_id = {record.id: record for record in records}
+def _not_stored(captured: Iterable[CapturedFlow]) -> list[CapturedFlow]:
+    """Return the flows that are not stored yet, each id once."""
+    by_id = {flow.record.id: flow for flow in captured}
     stored = Flow.objects.filter(pk__in=by_id).values_list("pk", flat=True)
     for flow_id in stored:
         del by_id[flow_id]
     return list(by_id.values())
 
 
-def _built(builder: RowBuilder, record: FlowRecord, *, decoded: bool) -> FlowRows | None:
-    """Return the rows of a record; None for one with impossible times or types."""
+def _built(builder: RowBuilder, captured: CapturedFlow, *, decoded: bool) -> FlowRows | None:
+    """Return the rows of a flow; None for one with impossible times or types."""
     try:
-        return _rows(builder, record, decoded=decoded)
+        rows = _rows(builder, captured.record, decoded=decoded)
     except _UNREAL:
         logger.info("An entry of a capture is not a flow and was left out", exc_info=True)
         return None
+    for name, value in captured.columns.items():
+        setattr(rows.flow, name, value)
+    return rows
 
 
-def _until_problem(records: Iterable[FlowRecord], result: Imported) -> Iterator[FlowRecord]:
+def _until_problem(
+    records: Iterable[CapturedFlow | None], result: Imported
+) -> Iterator[CapturedFlow | None]:
     # The flows before the damage are worth keeping.
     try:
         yield from records

@@ -11,12 +11,17 @@ from mitmproxy import http
 from mitmproxy.exceptions import FlowReadException
 from mitmproxy.io import FlowReader
 
-from flows.imports.har_reader import NAMESPACE, NO_RESPONSE, SOURCE, CaptureError
+from flows.imports.capture_file import CaptureError
+from flows.imports.captured_flow import CapturedFlow
+from flows.imports.har_facts import NO_RESPONSE
+from flows.imports.har_messages import stream_events
+from flows.imports.har_reader import NAMESPACE, SOURCE
+from flows.imports.loose_json import count_of
 from flows.record import FlowRecord, Headers, SideRecord, WebSocketRecord
 from providers.wire.detect import client_format, model_of
 
 
-def records_of_mflow(file: BinaryIO) -> Iterator[FlowRecord]:
+def records_of_mflow(file: BinaryIO) -> Iterator[CapturedFlow]:
     """Yield the HTTP flows of a capture, read one by one.
 
     Raises:
@@ -25,7 +30,7 @@ def records_of_mflow(file: BinaryIO) -> Iterator[FlowRecord]:
     try:
         for flow in FlowReader(file).stream():
             if isinstance(flow, http.HTTPFlow):
-                yield _record(flow)
+                yield CapturedFlow(_record(flow))
     except (FlowReadException, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise CaptureError(f"The capture cannot be read further: {exc}") from None
 
@@ -39,6 +44,7 @@ def _record(flow: http.HTTPFlow) -> FlowRecord:
     if response is not None:
         ended = response.timestamp_end or ended
         first_byte_ms = _ms(response.timestamp_start - started)
+    event_count = _event_count(response)
     wire = client_format(request.path, lambda name: request.headers.get(name)) or ""
     return FlowRecord(
         id=_id(flow),
@@ -56,9 +62,10 @@ def _record(flow: http.HTTPFlow) -> FlowRecord:
         provider_format=wire,
         requested_model=model_of(request.path, _json(request)) or "",
         status_code=response.status_code if response else None,
-        is_stream=_content_type(response).startswith("text/event-stream"),
+        is_stream=event_count is not None,
         is_websocket=flow.websocket is not None,
         error=_error(flow),
+        event_count=event_count or 0,
         first_byte_ms=first_byte_ms,
         duration_ms=_ms(ended - started),
         sides=tuple(_sides(flow)),
@@ -74,8 +81,9 @@ def _sides(flow: http.HTTPFlow) -> Iterator[SideRecord]:
         method=request.method,
         url=request.pretty_url,
         headers=_headers(request),
-        body=request.raw_content or b"",
-        body_size_bytes=len(request.raw_content or b""),
+        # None: the body was not kept.
+        body=request.raw_content,
+        body_size_bytes=_size(request),
     )
     yield client
     # mitmproxy sends to `url`, which a reverse proxy takes from its own settings.
@@ -89,8 +97,8 @@ def _sides(flow: http.HTTPFlow) -> Iterator[SideRecord]:
         status_code=response.status_code,
         reason=response.reason,
         headers=_headers(response),
-        body=response.raw_content or b"",
-        body_size_bytes=len(response.raw_content or b""),
+        body=response.raw_content,
+        body_size_bytes=_size(response),
     )
     yield upstream
     yield replace(upstream, side="delivered")
@@ -110,10 +118,21 @@ def _id(flow: http.HTTPFlow) -> str:
         return str(uuid.uuid5(NAMESPACE, repr(flow.id)))
 
 
-def _content_type(response: http.Response | None) -> str:
+def _event_count(response: http.Response | None) -> int | None:
+    """Return the number of events of a response; None if it is no stream of events."""
     if response is None:
-        return ""
-    return str(response.headers.get("content-type", ""))
+        return None
+    content_type = str(response.headers.get("content-type", ""))
+    # A damaged encoding gives the bytes as they are.
+    body = response.get_content(strict=False) or b""
+    return stream_events(content_type, body)
+
+
+def _size(message: http.Message) -> int:
+    """Return the size of a body; without one, the size that its header gives."""
+    if message.raw_content is None:
+        return count_of(message.headers.get("content-length")) or 0
+    return len(message.raw_content)
 
 
 def _ms(seconds: float) -> float:

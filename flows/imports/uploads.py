@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from django.core.files.uploadedfile import UploadedFile
 
 from flows.display.units import size
-from flows.imports.har_reader import CaptureError
+from flows.imports.capture_file import CaptureError
 from flows.imports.importer import Imported, import_file
 
 MAX_UPLOAD_BYTES: Final = 128 * 1024 * 1024

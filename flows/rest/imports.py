@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flows.imports.har_reader import CaptureError
+from flows.imports.capture_file import CaptureError
 from flows.imports.importer import Imported
 from flows.imports.uploads import (
     MAX_UPLOAD_BYTES,

@@ -31,7 +31,12 @@ ADDRESS = "/api/flows/import/"
 
 def har(*urls: str) -> bytes:
     entries = [
-        {"request": {"method": "GET", "url": url}, "response": {"status": 200}} for url in urls
+        {
+            "startedDateTime": "2026-11-01T10:00:00Z",
+            "request": {"method": "GET", "url": url},
+            "response": {"status": 200},
+        }
+        for url in urls
     ]
     return json.dumps({"log": {"version": "1.2", "entries": entries}}).encode()
 

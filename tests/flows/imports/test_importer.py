@@ -19,7 +19,8 @@ from mitmproxy.test import tflow
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow, load_flows
 from flows.export.har import har_text
-from flows.imports.har_reader import CaptureError, records_of_har
+from flows.imports.capture_file import CaptureError
+from flows.imports.har_reader import records_of_har
 from flows.imports.importer import import_file, import_records, parsed_har
 from flows.models import Flow, WebSocketMessage
 from flows.queries.flow_set import rows_of
