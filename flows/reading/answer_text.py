@@ -28,6 +28,23 @@ Kind = Literal["text", "thinking", "tool", "arguments", "error"]
 
 MAX_SUMMARY_CHARS: Final = 200
 _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
+_DELTA_KINDS: Final = {
+    "response.output_text.delta": "text",
+    "response.refusal.delta": "text",
+    "response.reasoning_text.delta": "thinking",
+    "response.reasoning_summary_text.delta": "thinking",
+    "response.function_call_arguments.delta": "arguments",
+    "response.custom_tool_call_input.delta": "arguments",
+    "response.output_item.added": "tool",
+}
+_TEXT_ENDS: Final[dict[str, Kind]] = {
+    "response.output_text.done": "text",
+    "response.refusal.done": "text",
+    "response.reasoning_text.done": "thinking",
+    "response.reasoning_summary_text.done": "thinking",
+    "response.function_call_arguments.done": "arguments",
+}
+_RESPONSE_ENDS: Final = ("response.completed", "response.done", "response.incomplete")
 _SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
 
 
@@ -64,6 +81,7 @@ class AnswerReader:
         self._decoder: IncrementalDecoder | None = IncrementalDecoder(content_encoding)
         self._parser: SseParser | None = None
         self._plain: codecs.IncrementalDecoder | None = None
+        self._events = _ReadEvents()
         self._start = b""
 
     def feed(self, data: bytes) -> list[Piece]:
@@ -81,7 +99,7 @@ class AnswerReader:
         """Take the end of the body; return the text of its last, unfinished event."""
         if self._parser is None:
             return []
-        return _pieces_of_events(self._parser.flush())
+        return self._events.pieces(self._parser.flush())
 
     def _read(self, data: bytes) -> list[Piece]:
         if self._parser is None and self._plain is None:
@@ -93,7 +111,7 @@ class AnswerReader:
             self._start = b""
             self._choose(data)
         if self._parser is not None:
-            return _pieces_of_events(self._parser.feed(data))
+            return self._events.pieces(self._parser.feed(data))
         assert self._plain is not None  # noqa: S101  _choose sets one of the two
         text = self._plain.decode(data)
         return [Piece("text", text)] if text else []
@@ -105,11 +123,64 @@ class AnswerReader:
             self._plain = codecs.getincrementaldecoder("utf-8")("replace")
 
 
-def _pieces_of_events(events: Iterable[SseEvent]) -> list[Piece]:
-    pieces: list[Piece] = []
-    for event in events:
-        pieces += _event_pieces(event.data)
-    return pieces
+class _ReadEvents:
+    """Events of one stream → readable parts.
+
+    Responses servers may repeat a text at the end of its part, of its item and of the response;
+    some send it only there. What came before is left out.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, Any]] = set()
+
+    def pieces(self, events: Iterable[SseEvent]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for event in events:
+            pieces += _event_pieces(event.data)
+            if b"response." in event.data:
+                pieces += self._late(event.data)
+        return pieces
+
+    def _late(self, data: bytes) -> list[Piece]:
+        """Return what an event says at an end and no event said before."""
+        event = _lenient(data)
+        kind = event.get("type") if isinstance(event, dict) else None
+        if not isinstance(kind, str) or not kind.startswith("response."):
+            return []
+        index = event.get("output_index")
+        if index is None:
+            # Without numbers, the item's id tells one from the other.
+            item = event.get("item")
+            index = event.get("item_id") or (isinstance(item, dict) and item.get("id"))
+        if kind in _DELTA_KINDS:
+            self._seen.add((_DELTA_KINDS[kind], index))
+            return []
+        if kind in _TEXT_ENDS:
+            text = event.get("text") or event.get("refusal") or event.get("arguments")
+            said, key = _TEXT_ENDS[kind], (_TEXT_ENDS[kind], index)
+            return [] if self._has(key) else list(_text(said, text))
+        items = _dicts([event.get("item")] if kind == "response.output_item.done" else [])
+        pieces = [piece for item in items for piece in self._of_item(item, index)]
+        response = event.get("response")
+        if kind in _RESPONSE_ENDS and isinstance(response, dict) and not self._seen:
+            pieces += _responses_output(response.get("output"))
+        return pieces
+
+    def _of_item(self, item: dict[str, Any], index: Any) -> list[Piece]:
+        is_call = str(item.get("type", "")).endswith("_call")
+        pieces = list(_responses_output([item]))
+        return [
+            piece
+            for piece in pieces
+            if not self._has((piece.kind, index)) or (is_call and piece.kind == "text")
+        ]
+
+    def _has(self, key: tuple[str, Any]) -> bool:
+        """Return whether something came; from now on it has."""
+        if key in self._seen:
+            return True
+        self._seen.add(key)
+        return False
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
@@ -179,12 +250,19 @@ def parse_json(data: bytes) -> JsonText:
 def _event_pieces(data: bytes) -> Iterable[Piece]:
     if not data.startswith((b"{", b"[")):
         return ()
-    parsed = parse_json(data)
     try:
-        return list(pieces_of(parsed.value))
+        return list(pieces_of(_lenient(data)))
     except (AttributeError, TypeError):
         # Another program may use a vendor's field name for something else.
         return ()
+
+
+def _lenient(data: bytes) -> Any:
+    """Parse an event; a broken character becomes U+FFFD and does not cost the text around it."""
+    parsed = parse_json(data)
+    if parsed.error:
+        parsed = parse_json(data.decode("utf-8", "replace").encode())
+    return parsed.value
 
 
 def _text(kind: Kind, value: Any) -> Iterator[Piece]:

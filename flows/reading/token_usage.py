@@ -20,12 +20,13 @@ from providers.base.names import (
     WireFormatName,
 )
 from providers.wire.anthropic_messages.response import decode_usage as decode_anthropic
+from providers.wire.core.event_json import lenient_loads
 from providers.wire.core.ir import Usage
-from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.google_generate.response import decode_usage as decode_google
 from providers.wire.openai_chat.response import decode_usage as decode_chat
 from providers.wire.openai_responses.response import decode_usage as decode_responses
+from providers.wire.rules.usage_search import USAGE_KEYS, usage_in
 
 HEAD_BYTES: Final = 256 * 1024
 TAIL_BYTES: Final = 1024 * 1024
@@ -36,7 +37,6 @@ MAX_JSON_BYTES: Final = 32 * 1024 * 1024
 _TAG: Final = b"sage"
 """Part of `usage`, `usageMetadata` and `usage_metadata`: events without it are not parsed."""
 _STREAM_STARTS: Final = (b"data:", b"event:", b":", b"id:", b"retry:")
-_USAGE_KEYS: Final = ("usage", "usageMetadata", "usage_metadata")
 _DECODERS: Final = {
     ANTHROPIC_MESSAGES: decode_anthropic,
     OPENAI_CHAT: decode_chat,
@@ -61,7 +61,7 @@ def usage_of_body(body: bytes) -> Metered | None:
             return _usage_of(_stream_events(body), streamed=True)
         if _TAG not in body or len(body) > MAX_JSON_BYTES:
             return None
-        parsed = loads(body)
+        parsed = lenient_loads(body)
         # Google's stream without `alt=sse` is an array of chunks.
         events = parsed if isinstance(parsed, list) else [parsed]
         return _usage_of(events, streamed=False)
@@ -133,7 +133,7 @@ def _parsed_events(part: bytes) -> Iterator[Any]:
 def _parsed(data: bytes) -> Any:
     """Return the JSON value, or None where the stream's end or our own cut divided it."""
     try:
-        return loads(data)
+        return lenient_loads(data)
     except (ValueError, RecursionError):
         return None
 
@@ -171,11 +171,11 @@ def _usage_of(events: Iterable[Any], *, streamed: bool) -> Metered | None:
 def _usage_in(holder: Any) -> dict[str, Any] | None:
     if not isinstance(holder, dict):
         return None
-    for name in _USAGE_KEYS:
+    for name in USAGE_KEYS:
         usage = holder.get(name)
         if isinstance(usage, dict) and usage:
             return usage
-    return None
+    return usage_in(holder)
 
 
 def _model_in(holder: Any) -> str:

@@ -1,0 +1,78 @@
+"""Recorded streams of imperfect servers: their text and their usage are found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from flows.reading.answer_text import AnswerReader, Piece, joined
+from flows.reading.token_usage import usage_of_body
+
+
+def events(*values: Any) -> bytes:
+    return b"".join(b"data: " + json.dumps(value).encode() + b"\n\n" for value in values)
+
+
+def read(data: bytes) -> list[Piece]:
+    reader = AnswerReader()
+    return joined([*reader.feed(data), *reader.finish()])
+
+
+def test_broken_utf8_costs_one_character() -> None:
+    raw = events({"choices": [{"delta": {"content": "bad here"}}]})
+    raw = raw.replace(b"bad here", b"bad\xffhere")
+    assert "".join(piece.text for piece in read(raw)) == "bad\ufffdhere"
+
+
+PART = {"type": "output_text", "text": "late"}
+MESSAGE = {"type": "message", "id": "m", "content": [PART]}
+CALL = {"type": "function_call", "id": "f", "name": "ls", "arguments": "{}"}
+ADDED = {"type": "response.output_item.added", "output_index": 1, "item": CALL}
+DELTA = {"type": "response.output_text.delta", "output_index": 0, "delta": "late"}
+TEXT = {"type": "response.output_text.done", "output_index": 0, "item_id": "m", "text": "late"}
+ITEM = {"type": "response.output_item.done", "output_index": 0, "item": MESSAGE}
+CALLED = {"type": "response.output_item.done", "output_index": 1, "item": CALL}
+COMPLETED = {"type": "response.completed", "response": {"output": [MESSAGE, CALL]}}
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        [DELTA, TEXT, ITEM, ADDED, CALLED, COMPLETED],
+        [TEXT, ITEM, CALLED, COMPLETED],
+        [ITEM, CALLED, COMPLETED],
+        [ITEM, ADDED, CALLED],
+        [COMPLETED],
+    ],
+)
+def test_a_text_that_comes_at_an_end_is_read_once(stream: list[Any]) -> None:
+    wanted = [("text", "late"), ("tool", "ls"), ("arguments", "{}")]
+    assert read(events(*stream)) == wanted
+    unnumbered = [{k: v for k, v in event.items() if k != "output_index"} for event in stream]
+    if DELTA not in stream:
+        assert read(events(*unnumbered)) == wanted
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": [], "x_server": {"usage": {"prompt_tokens": 11, "completion_tokens": 2}}},
+        {"choices": [{"delta": {}, "usage": {"prompt_tokens": 11, "completion_tokens": 2}}]},
+        {"usage": {"prompt_tokens": 11, "completion_tokens": 2}},
+    ],
+)
+def test_usage_is_recorded_wherever_it_is(last: dict[str, Any]) -> None:
+    first = {"model": "m", "choices": [{"delta": {"content": "\u00fc"}}]}
+    for body in (events(first, last), json.dumps(last).encode()):
+        metered = usage_of_body(body)
+        assert metered is not None
+        assert (metered.usage.input_tokens, metered.usage.output_tokens) == (11, 2)
+
+
+def test_usage_in_a_body_with_broken_utf8_is_recorded() -> None:
+    body = b'{"text": "\xff", "usage": {"prompt_tokens": 11, "completion_tokens": 2}}'
+    metered = usage_of_body(body)
+    assert metered is not None
+    assert metered.usage.input_tokens == 11
