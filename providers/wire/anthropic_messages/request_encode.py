@@ -25,6 +25,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
+from providers.wire.rules.output_limits import UNKNOWN_MODEL_TOKENS, anthropic_output_limit
 from providers.wire.rules.reasoning import to_anthropic
 from providers.wire.rules.schema import for_anthropic_output, function_schema
 
@@ -58,15 +59,12 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     model = target.model or request.model
     own = request.source == ANTHROPIC_MESSAGES
     body: JsonObject = {"model": model}
-    max_tokens = request.sampling.max_tokens
-    body["max_tokens"] = (
-        max_tokens if max_tokens is not None and max_tokens > 0 else target.max_tokens_default
-    )
+    body["max_tokens"] = _max_tokens(request, target, model)
     if system := _system(request):
         body["system"] = system
     body["messages"] = _messages(request, model or "", own)
     _put_tools(body, request)
-    _put_reasoning(body, request, model)
+    _put_reasoning(body, request, model, target)
     _put_sampling(body, request, model or "")
     _put_rest(body, request)
     if request.stream:
@@ -74,6 +72,19 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     if own:
         body.update(request.extras)
     return body
+
+
+def _max_tokens(request: Request, target: TargetInfo, model: str | None) -> int:
+    """Return the client's limit, else the target's, else the model's own.
+
+    Anthropic counts what a response used, not what it might have.
+    """
+    wanted = request.sampling.max_tokens
+    if wanted is not None and wanted > 0:
+        return wanted
+    if target.max_tokens_default is not None:
+        return target.max_tokens_default
+    return anthropic_output_limit(model) or UNKNOWN_MODEL_TOKENS
 
 
 def _system(request: Request) -> list[JsonObject]:
@@ -254,7 +265,7 @@ def _source(block: Media, losses: Losses) -> JsonObject | None:
         return {"type": "text", "media_type": "text/plain", "data": block.text}
     if block.file_id is not None:
         return {"type": "file", "file_id": block.file_id}
-    if block.url is not None:
+    if block.url is not None and (block.kind == "image" or media_type in ("", "application/pdf")):
         return {"type": "url", "url": block.url}
     if block.kind == "image" and media_type not in _IMAGE_TYPES:
         losses.add(
@@ -312,8 +323,13 @@ def _tool(tool: Tool, losses: Losses) -> JsonObject:
     return {**body, **tool.extras} if tool.extras else body
 
 
-def _put_reasoning(body: JsonObject, request: Request, model: str | None) -> None:
+def _put_reasoning(
+    body: JsonObject, request: Request, model: str | None, target: TargetInfo
+) -> None:
     limit = request.sampling.max_tokens
+    # The model's own limit already is the largest, thinking included.
+    if limit is None and target.max_tokens_default is None:
+        limit = anthropic_output_limit(model)
     own = request.source == ANTHROPIC_MESSAGES
     if own and request.reasoning is not None:
         thinking, effort = request.reasoning.raw, request.reasoning.effort

@@ -18,8 +18,6 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.sse import SseEvent
 
-DEFAULT_MAX_TOKENS = 8192
-
 
 @dataclass(slots=True, frozen=True)
 class TargetInfo:
@@ -27,7 +25,8 @@ class TargetInfo:
     assumed.
 
     `model` replaces the client's; `stream` replaces the body's field (Google has it in the path).
-    `max_tokens_default` is for Anthropic, which requires a limit, if the client gave none.
+    `max_tokens_default` is for Anthropic, which requires a limit, if the client gave none; None
+    takes the model's own.
     `drop_server_tools` leaves out tools that run at the client's vendor (a loss) instead of
     refusing them. `project`, `session_id` and `user_prompt_id` go into Code Assist's envelope.
     """
@@ -36,7 +35,7 @@ class TargetInfo:
     model: str | None = None
     stream: bool | None = None
     host: str = ""
-    max_tokens_default: int = DEFAULT_MAX_TOKENS
+    max_tokens_default: int | None = None
     drop_server_tools: bool = False
     project: str | None = None
     session_id: str | None = None

@@ -180,7 +180,8 @@ class _Contents:
         extras = block.extras if block.extras and self._request.source == GOOGLE_GENERATE else {}
         if block.text is not None:
             data = base64.b64encode(block.text.encode("utf-8", "surrogatepass")).decode("ascii")
-            return {"inlineData": {"mimeType": "text/plain", "data": data}}
+            text_type = media_type if media_type.startswith("text/") else "text/plain"
+            return {"inlineData": {"mimeType": text_type, "data": data}}
         if block.data is not None:
             return {
                 "inlineData": {"mimeType": media_type, "data": block.data},

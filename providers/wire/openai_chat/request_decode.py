@@ -239,11 +239,10 @@ def _file(file: JsonObject, path: str) -> Media:
         file_id = a_string(file.get("file_id"), f"{path}.file.file_id")
         return Media("document", file_id=file_id, title=title)
     # OpenAI wants a data URL; clients also send bare base64.
-    if data.startswith(("data:", "http")):
+    if data[:5].lower().startswith(("data:", "http")):
         media = from_url(data, "document")
     else:
         media = Media("document", data=data)
-    media.media_type = media.media_type or "application/pdf"
     media.title = title
     return media
 

@@ -227,9 +227,10 @@ def _file(part: JsonObject, path: str) -> Media:
     title = maybe_string(part, "filename")
     if data := maybe_string(part, "file_data"):
         media = (
-            from_url(data, "document") if data.startswith("data:") else Media("document", data=data)
+            from_url(data, "document")
+            if data[:5].lower() == "data:"
+            else Media("document", data=data)
         )
-        media.media_type = media.media_type or "application/pdf"
     elif url := maybe_string(part, "file_url"):
         media = Media("document", url=url)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import mimetypes
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from providers.wire.core.ir import Media, MediaKind
 
@@ -39,13 +40,15 @@ def guess_type(url: str, default: str) -> str:
 
 
 def from_url(url: str, kind: MediaKind) -> Media:
-    """Build media from a URL; a `data:` URL is decoded."""
-    if not url.startswith("data:"):
+    """Build media from a URL; a `data:` URL is decoded (RFC 2397)."""
+    if url[:5].lower() != "data:":
         return Media(kind, url=url)
-    head, _, data = url.partition(",")
+    head, comma, data = url.partition(",")
+    if not comma:
+        return Media(kind, url=url)
     media_type, *parameters = head[5:].split(";")
-    if "base64" not in parameters:
-        return Media(kind, url=url)
+    if not any(parameter.strip().lower() == "base64" for parameter in parameters):
+        data = base64.b64encode(unquote_to_bytes(data)).decode("ascii")
     return Media(kind, data=data, media_type=media_type or None)
 
 

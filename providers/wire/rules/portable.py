@@ -33,6 +33,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.rules.answers import NO_SIGNED_THINKING
 from providers.wire.rules.call_ids import UniqueIds
+from providers.wire.rules.media_bytes import settle_type
 from providers.wire.rules.pairing import paired
 from providers.wire.rules.replay import STORE, text_key
 from providers.wire.rules.toolnames import CUSTOM_SCHEMA, wire_name
@@ -72,11 +73,23 @@ def make_portable(
     if request.source in NO_SIGNED_THINKING:
         for turn in request.turns:
             _restore_thinking(turn)
+    _ask_by_system(request, dst)
     UniqueIds(dst).assign(request.turns)
     for turn in request.turns:
         _plain_turn(turn, request, dst, label)
     request.turns = paired(request.turns, request.losses)
     _drop_parameters(request, dst)
+
+
+def _ask_by_system(request: Request, dst: WireFormatName) -> None:
+    """Send a system prompt without any message as the user's message; Chat alone takes it so."""
+    if dst == OPENAI_CHAT or request.turns or not request.system:
+        return
+    request.turns = [Turn("user", list(request.system))]
+    request.system = []
+    request.losses.add(
+        "messages", f"{WIRE_FORMATS[dst]} wants a message; the system prompt is sent as the user's."
+    )
 
 
 def _refuse_state(request: Request, label: str) -> None:
@@ -247,6 +260,7 @@ def _plain_media(block: Media, request: Request) -> Media | None:
                 request.losses.add(f"messages.{field}", "Only the client's own vendor knows it.")
         block.extras = None
     block.signature = None
+    settle_type(block)
     if block.file_id is not None and block.url is None and block.data is None:
         request.losses.add(
             "messages",
