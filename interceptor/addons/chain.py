@@ -13,6 +13,7 @@ from interceptor.addons.capture.transparent import TransparentAddon
 from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
+from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
 from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
@@ -72,6 +73,7 @@ def build_chain(
         hellos,
         ConnectionsAddon(runs, hellos, sink),
         upstream,
+        PriorKnowledgeAddon(),
         InspectorAddon(store, around),
         TransparentAddon(runs, hellos),
         GuardAddon(around),

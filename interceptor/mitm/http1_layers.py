@@ -33,6 +33,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
+from interceptor.access.peer_socket import has_owner
 from interceptor.mitm import error_page
 from interceptor.mitm.deadlines import DEADLINES
 from interceptor.mitm.http_stream import is_reverse
@@ -164,7 +165,25 @@ class LimitedServer(_http1.Http1Server):
         """Let the client send a little ahead, or go away, while its response is under way."""
         if isinstance(event, events.DataReceived) and len(self.buf) > MAX_PIPELINED_BYTES:
             event = events.ConnectionClosed(self.conn)
+        elif isinstance(event, events.ConnectionClosed) and self._still_waits():
+            return
         yield from super().wait(event)
+
+    def _still_waits(self) -> bool:
+        """Return whether the client only stopped sending and still reads (RFC 9112, 9.6)."""
+        client = self.context.client
+        if self.conn.state is not ConnectionState.CAN_WRITE or client.tls:
+            return False
+        if not is_reverse(self.context):
+            return False
+        return has_owner(client.peername[:2], client.sockname[:2])
+
+    def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
+        """Close behind the last response to a client that has stopped sending."""
+        yield from super().mark_done(request=request, response=response)
+        can_read = self.conn.state & ConnectionState.CAN_READ
+        if response and not can_read and self.state == self.read_headers:
+            yield commands.CloseConnection(self.conn)
 
     def _refuse(self, status: int, message: str) -> Commands:
         """Answer a request that no addon will see."""
