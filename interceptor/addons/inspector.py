@@ -11,6 +11,7 @@ from interceptor.exchange.head import RequestHead
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_path.open_exchange import open_exchange
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.request_path.upgrade import asks_for_websocket
 from providers.base.loopback import is_loopback
 from providers.wire.detect import family_of
 
@@ -30,6 +31,7 @@ class InspectorAddon:
             flow_id=flow.id,
             source="reverse" if came_to_us(flow) else "wireguard",
             family=family_of(flow.request.path, headers.get),
+            wants_websocket=asks_for_websocket(headers.get),
         )
 
     async def request(self, flow: HTTPFlow) -> None:

@@ -7,6 +7,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from flows.record import HookStep, SideRecord, WebSocketRecord
+from interceptor.exchange.refusal_table import Kind, answer_for
 from interceptor.pipeline.overrides import NONE, Overrides
 from providers.wire.errors import error_body
 
@@ -115,12 +116,19 @@ class FlowState:
         """(path, reason) of everything that a format could not express."""
         return self.translation.all_losses if self.translation else self.edit_losses
 
-    def refuse(
-        self, status_code: int, message: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        """End the request with an error in the client's format; `message` names the fix."""
+    def refuse(self, kind: Kind, message: str, *, status_code: int = 0) -> None:
+        """End the request with an error in the client's format.
+
+        Args:
+            kind: decides about status and headers.
+            message: names the fix.
+            status_code: chosen by a hook or a rule about callers; 0 takes the table's.
+        """
+        status, headers = answer_for(
+            kind, self.family, status_code=status_code, wants_websocket=self.wants_websocket
+        )
         self.error = message
-        self.answer = OwnAnswer(status_code, error_body(self.family, status_code, message), headers)
+        self.answer = OwnAnswer(status, error_body(self.family, status, message), headers)
 
     def fail(self, message: str) -> None:
         """Note a failure in the provider's own words; the first one counts."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from mitmproxy.http import Headers, HTTPFlow, Response
 
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.refusal_table import Kind
 from providers.base.names import WireFormatName
 from providers.wire.errors import error_body
 
 FLOW_HEADER = "x-ccproxy-flow"
 
 
-def answer_error(flow: HTTPFlow, state: FlowState, status_code: int, message: str) -> None:
+def answer_error(flow: HTTPFlow, state: FlowState, kind: Kind, message: str) -> None:
     """End the flow with an error that the client's SDK understands; `message` names the fix."""
-    state.refuse(status_code, message)
+    state.refuse(kind, message)
     deliver(flow, state)
 
 

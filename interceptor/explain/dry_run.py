@@ -32,6 +32,7 @@ from interceptor.request_path.open_exchange import open_exchange
 from interceptor.request_path.route import facts_of
 from interceptor.request_path.steps import STEPS, Step
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.request_path.upgrade import asks_for_websocket
 from interceptor.transform.dispatch import Decision
 from interceptor.transform.match import Facts, conditions
 from interceptor.transform.model_lists import ConfiguredModels
@@ -175,6 +176,7 @@ async def _explain(snapshot: Snapshot, request: DryRequest, around: Surroundings
         "dry-run",
         source=request.source,
         family=family_of(head.path, HeaderMap(head.fields).get),
+        wants_websocket=asks_for_websocket(HeaderMap(head.fields).get),
     )
     found = Explanation(request)
     if request.admitted:

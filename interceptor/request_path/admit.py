@@ -11,6 +11,7 @@ from interceptor.access.cors import is_preflight, preflight_headers
 from interceptor.access.grant import HEADER as RESEND_HEADER
 from interceptor.exchange.flow_state import FlowState, OwnAnswer
 from interceptor.exchange.head import RequestHead
+from interceptor.exchange.refusal_table import kind_of_caller
 from interceptor.pipeline.headers import CONTROL_BYTES, HeaderMap
 from interceptor.request_path.surroundings import Surroundings
 
@@ -36,7 +37,8 @@ async def admit(state: FlowState, head: RequestHead, around: Surroundings) -> Re
     if refusal is None:
         refusal = _check_token(state, head, around)
     if refusal is not None:
-        state.refuse(refusal.status_code, refusal.message)
+        kind = kind_of_caller(refusal.status_code)
+        state.refuse(kind, refusal.message, status_code=refusal.status_code)
     return refusal
 
 

@@ -10,6 +10,7 @@ from time import perf_counter
 from flows.record import SideRecord
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
+from interceptor.exchange.refusal_table import Kind
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.runner import as_record, describe_change
 from interceptor.request_path.open_exchange import without_internal
@@ -29,7 +30,7 @@ async def leave(state: FlowState, exchange: Exchange, around: Surroundings) -> N
     if state.source == "reverse":
         routed = routed and decision is not None and decision.host
     if not routed or head is None:
-        state.refuse(502, NOT_ROUTED)
+        state.refuse(Kind.UNUSABLE, NOT_ROUTED)
         return
     if exchange.credential is not None:
         stamp_credential(state, exchange, exchange.credential)

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
+from interceptor.exchange.refusal_table import Kind, kind_of_route
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange, ResolvesCredentials
 from interceptor.pipeline.runner import describe_change
 from interceptor.request_path.open_exchange import asked_model, object_or_none, parsed_body
+from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade, speaks_websocket
 from interceptor.transform.dispatch import Decision, decide
@@ -28,11 +30,12 @@ REPAIRED: Final = "Bytes and escapes that are no Unicode were replaced by U+FFFD
 async def route(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
     """Route the request: first matching rule, else the sentinel key's provider, else a refusal."""
     state.decision = decision = _decide(state, exchange)
-    state.wants_websocket = asks_for_websocket(exchange)
+    state.wants_websocket = asks_for_websocket(exchange.headers.get)
     if state.wants_websocket and not speaks_websocket(decision, state):
         refuse_upgrade(state)
     elif decision.status_code:
-        state.refuse(decision.status_code, decision.route)
+        kind = kind_of_route(decision.status_code, has_provider=decision.provider is not None)
+        state.refuse(kind, decision.route)
     else:
         await _apply(state, exchange, decision, around.resolver)
 
@@ -82,10 +85,10 @@ async def _apply(
         _set_address(state, exchange, decision)
         change = _change_body(state, exchange, decision)
     except RefuseRequest as exc:
-        state.refuse(exc.status_code, str(exc))
+        refuse_for(state, exc)
         return
     except (MalformedBody, UnsupportedByTarget) as exc:
-        state.refuse(400, str(exc))
+        state.refuse(Kind.BAD_REQUEST, str(exc))
         return
     for name, value in decision.provider.headers if decision.provider else ():
         exchange.headers.set(name, value)

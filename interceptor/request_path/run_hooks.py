@@ -7,6 +7,7 @@ from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.plan import Plan
 from interceptor.pipeline.runner import run_stage
 from interceptor.request_path.leave import finish
+from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.surroundings import Surroundings
 from providers.base.errors import RefuseRequest
 
@@ -36,7 +37,7 @@ async def run_seal(state: FlowState, exchange: Exchange, around: Surroundings) -
     try:
         await run_stage(plan, exchange, state.overrides, state.steps)
     except RefuseRequest as exc:
-        state.refuse(exc.status_code, str(exc))
+        refuse_for(state, exc)
         return
     exchange.scheme, exchange.host, exchange.port = address
     finish(state, exchange, head)
@@ -49,4 +50,4 @@ async def _run(state: FlowState, exchange: Exchange, plan: Plan) -> None:
     try:
         await run_stage(plan, exchange, state.overrides, state.steps)
     except RefuseRequest as exc:
-        state.refuse(exc.status_code, str(exc))
+        refuse_for(state, exc)

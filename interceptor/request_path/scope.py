@@ -5,6 +5,7 @@ from __future__ import annotations
 from interceptor.access.client_access import may_use
 from interceptor.config.snapshot.schema import ClientTokenConf
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.refusal_table import Kind
 from interceptor.pipeline.exchange import Exchange
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.dispatch import Decision
@@ -16,7 +17,7 @@ async def check_scope(state: FlowState, exchange: Exchange, around: Surroundings
     if state.decision is None:
         return
     if reason := scope_refusal(state.client_token, state.decision):
-        state.refuse(403, reason)
+        state.refuse(Kind.OUT_OF_SCOPE, reason)
 
 
 def scope_refusal(token: ClientTokenConf | None, decision: Decision) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from interceptor.exchange.flow_state import FlowState
-from interceptor.pipeline.exchange import Exchange
+from interceptor.exchange.refusal_table import Kind
 from interceptor.transform.dispatch import Decision
 from providers.base.names import OPENAI_RESPONSES
 
@@ -12,12 +14,12 @@ UPGRADE_REFUSED = "This provider does not speak websockets here; use POST."
 
 def refuse_upgrade(state: FlowState) -> None:
     """Answer 426 (RFC 9110, 15.5.22): clients then use POST at once."""
-    state.refuse(426, UPGRADE_REFUSED, (("upgrade", "HTTP/1.1"),))
+    state.refuse(Kind.NO_WEBSOCKET, UPGRADE_REFUSED)
 
 
-def asks_for_websocket(exchange: Exchange) -> bool:
-    """Return True for an upgrade request (RFC 6455, 4.1)."""
-    return (exchange.headers.get("upgrade") or "").lower() == "websocket"
+def asks_for_websocket(header: Callable[[str], str | None]) -> bool:
+    """Return True for an upgrade request (RFC 6455, 4.1); `header` gives a header's value."""
+    return (header("upgrade") or "").lower() == "websocket"
 
 
 def speaks_websocket(decision: Decision, state: FlowState) -> bool:

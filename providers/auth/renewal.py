@@ -136,7 +136,9 @@ class Renewal:
         # A clock that was set back must not keep the endpoint closed for longer than the longest
         # pause.
         if now < state.not_before <= now + MAX_BACKOFF_S:
-            raise SourceFailed(f"{state.error}; next try in {state.not_before - now:.0f} s")
+            raise SourceFailed(
+                f"{state.error}; next try in {state.not_before - now:.0f} s", is_passing=True
+            )
         is_fresh = 0 <= now - state.refreshed_at < FRESH_S and state.current == fingerprint(
             login.refresh
         )
@@ -183,7 +185,7 @@ class Renewal:
             if exc.is_final and (settled := await self._settle(login)) is not None:
                 return settled
             await self._failed(exc, login, secret)
-            raise SourceFailed(str(exc)) from None
+            raise SourceFailed(str(exc), is_passing=not exc.is_final) from None
         return await self.keep(document, login, answer, replacement)
 
     async def keep(

@@ -177,7 +177,8 @@ class CredentialResolver:
             result = await self._read(auth)
         except SourceFailed as exc:
             result = AuthConfigError(
-                f"The {source_noun(auth.type)} of provider “{provider}” {exc}."
+                f"The {source_noun(auth.type)} of provider “{provider}” {exc}.",
+                status_code=503 if exc.is_passing else 502,
             )
         except Exception as exc:
             result = AuthConfigError(

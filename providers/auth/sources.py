@@ -27,7 +27,13 @@ _REAP_TIMEOUT_S = 1.0
 class SourceFailed(Exception):
     """A source yielded no token; the text completes "the command of provider x ..." and names the
     fix.
+
+    `is_passing`: it may yield one in a moment, without any change to the configuration.
     """
+
+    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
 
 
 @dataclass(frozen=True, slots=True)

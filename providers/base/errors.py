@@ -36,7 +36,10 @@ class RefuseRequest(CcproxyError):
 
 
 class AuthConfigError(RefuseRequest, ConfigError):
-    """A credential cannot be injected: 401 for an unknown provider, 502 for a failed source."""
+    """A credential cannot be injected.
+
+    401 for an unknown provider, 502 for a failed source, 503 if it may work in a moment.
+    """
 
     def __init__(self, message: str, *, status_code: int = 502) -> None:
         super().__init__(message, status_code=status_code)

@@ -20,6 +20,7 @@ from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.observed_request import Observed
 from interceptor.exchange.own_answer import answer_error
+from interceptor.exchange.refusal_table import Kind
 from interceptor.hooks.extract_session_id import extract_session_id
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
@@ -60,7 +61,7 @@ class TransparentAddon:
         _observe(flow, state, headers, place)
         if reason:
             state.decision = Decision("refused", reason, status_code=403)
-            answer_error(flow, state, 403, reason)
+            answer_error(flow, state, Kind.OUT_OF_SCOPE, reason)
         else:
             state.forwarded = replace(state.client, side="forwarded") if state.client else None
             state.decision = Decision("passthrough", f"forwarded to where it was going{note}")
