@@ -196,6 +196,9 @@ def _connect(
         peer_public_key=lease.peer_public_key,
     )
     if tun is not None:
+        # No other client was there. Ending slirp4netns takes tap0 away, the way around the tunnel.
+        if slirp is not None:
+            slirp.stop()
         return Network(backend, initiator=_serve_tun(plan, lease, uplink, tun, stack))
     if slirp is None:
         raise ConfigError(f"a jail with the client {backend} needs slirp4netns")

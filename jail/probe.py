@@ -5,15 +5,19 @@ Standard library only, by `python -I -S`.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 import ssl
+import struct
 import sys
 from typing import Any
 
 CONNECT_TIMEOUT_S = 3.0
 _TAP = "tap0"
+# <bits/ioctls.h> and <net/if.h>
+_SIOCGIFFLAGS, _IFF_UP = 0x8913, 1
 
 
 def probe(proxy_port: int) -> dict[str, Any]:
@@ -40,12 +44,18 @@ def _connects(host: str, port: int) -> bool:
 
 
 def _has_tap() -> bool:
-    """Return whether the jail has tap0.
+    """Return whether tap0 is there and up.
 
-    Without it, as with the Python client, 10.0.2.2 is an address like any other and leads into the
+    Otherwise, as with the Python client, 10.0.2.2 is an address like any other and leads into the
     tunnel.
     """
-    return any(name == _TAP for _, name in socket.if_nameindex())
+    request = struct.pack("16sH22x", _TAP.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, request)
+        except OSError:
+            return False
+    return bool(struct.unpack_from("16xH", answer)[0] & _IFF_UP)
 
 
 def _answers_dns() -> bool:

@@ -16,6 +16,7 @@ from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import config_dir
 from interceptor.wireguard.lease_client import RUN_DIR, SOCKET_NAME
 from jail import state
+from jail.network.namespace_limits import SYSCTLS, forbidding, sysctl
 from jail.network.uplink import ROOT
 from jail.tools import NEEDED, OPTIONAL, distribution, find_tools, install_hint
 from providers.base.errors import ConfigError
@@ -23,18 +24,6 @@ from providers.base.errors import ConfigError
 PROBE = Path(__file__).with_name("probe.py")
 PROBE_TIMEOUT_S = 60
 _LAUNCH = "import sys; sys.path.append(sys.argv.pop(1)); from ccproxy_site.cli import main; main()"
-_SYSCTLS = {
-    "kernel.unprivileged_userns_clone": ("1", "sudo sysctl kernel.unprivileged_userns_clone=1"),
-    "user.max_user_namespaces": ("+", "sudo sysctl user.max_user_namespaces=15000"),
-    "user.max_net_namespaces": ("+", "sudo sysctl user.max_net_namespaces=15000"),
-    "kernel.apparmor_restrict_unprivileged_userns": (
-        "0",
-        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
-}
-"""Name to the value that is needed ("+": not 0) and how to get it; those that do not exist forbid
-nothing.
-"""
 _EXPECTED = {
     "dns_ok": "look-ups get no answer",
     "proxy_ok": "the proxy's port cannot be reached",
@@ -69,7 +58,7 @@ def status() -> dict[str, Any]:
             "is_wsl": any(word in release.lower() for word in ("microsoft", "wsl")),
             "has_wireguard": _kernel_has_wireguard(),
         },
-        "sysctls": {name: _sysctl(name) for name in _SYSCTLS},
+        "sysctls": {name: sysctl(name) for name in SYSCTLS},
         "devices": {
             "dev_net_tun": {"present": Path("/dev/net/tun").exists(), "usable": _tun_is_usable()}
         },
@@ -134,13 +123,6 @@ def _run_probe() -> dict[str, Any]:
     )
 
 
-def _sysctl(name: str) -> str | None:
-    try:
-        return Path("/proc/sys", *name.split(".")).read_text().strip()
-    except OSError:
-        return None
-
-
 def _tun_is_usable() -> bool:
     return os.access("/dev/net/tun", os.R_OK | os.W_OK)
 
@@ -168,15 +150,7 @@ def _kernel_has_wireguard() -> bool:
 
 def _problems() -> list[str]:
     """Return the problems that keep every kind of jail from working."""
-    found = []
-    for name, (needed, help_text) in _SYSCTLS.items():
-        value = _sysctl(name)
-        # A kernel without the setting forbids nothing.
-        if value is None:
-            continue
-        is_wrong = value == "0" if needed == "+" else value != needed
-        if is_wrong:
-            found.append(f"{name} is {value}: {help_text}")
+    found = forbidding()
     if not _tun_is_usable():
         found.append(
             "/dev/net/tun cannot be used by you; as root: modprobe tun; chmod 666 /dev/net/tun"

@@ -5,7 +5,6 @@ The other end is jail/stages/uplink.py.
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jail.network import namespace_limits
 from jail.network.rules import RuleSet
 from jail.stages import BOOT, channel
 from providers.base.errors import ConfigError
@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_S = 5.0
 _START_TIMEOUT_S, _ORDER_TIMEOUT_S = 10.0, 20.0
 _CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
-_NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS, errno.ENOSYS, errno.EINVAL)
 
 
 def stage_command(stage: str, *arguments: str) -> list[str]:
@@ -76,10 +75,7 @@ class Uplink:
         """
         answer, descriptors = self._receive(_START_TIMEOUT_S)
         if "error" in answer:
-            hint = "; see: ccproxy jail --doctor" if answer.get("errno") in _NOT_ALLOWED else ""
-            raise ConfigError(
-                f"this machine does not allow user namespaces ({answer['error']}){hint}"
-            )
+            raise ConfigError(namespace_limits.refusal(answer["error"], answer.get("errno")))
         self.namespaces = (descriptors[0], descriptors[1])
 
     def open_tunnel(self, **order: Any) -> tuple[str, int | None]:
