@@ -124,8 +124,10 @@ class FlowState:
             message: names the fix.
             status_code: chosen by a hook or a rule about callers; 0 takes the table's.
         """
+        # The console sends again what was forwarded, and retries nothing.
+        wire_format = None if self.as_forwarded else self.family
         status, headers = answer_for(
-            kind, self.family, status_code=status_code, wants_websocket=self.wants_websocket
+            kind, wire_format, status_code=status_code, wants_websocket=self.wants_websocket
         )
         self.error = message
         self.answer = OwnAnswer(status, error_body(self.family, status, message), headers)

@@ -453,6 +453,6 @@ def test_what_has_no_equal_elsewhere_is_refused_in_the_clients_words(
         with pytest.raises(SDK_ERRORS) as caught:
             call()
         status, message, _ = error_facts(caught.value)
-        assert status == 501
+        assert status == 400
         assert "cannot be translated" in message
     assert upstream.requests == []

@@ -190,7 +190,7 @@ def test_a_credential_never_goes_to_another_host(proxy: Running, upstream: Upstr
         (
             "/v1/responses/resp_1/cancel",
             {"authorization": "Bearer sk-ccproxy-up"},
-            501,
+            400,
             ("error", None),
         ),
         ("/v1/responses", {"authorization": "Bearer sk-ccproxy-up"}, 400, ("error", None)),
