@@ -18,6 +18,7 @@ from interceptor.exchange.provider_failure import note_failure
 from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.error_page import error_sentence, set_caller
+from interceptor.request_path.local_answers import UNRECORDED_PATHS
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,6 @@ ANNOUNCE_AFTER_S = 0.05
 record costs 20 µs.
 """
 MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
-UNRECORDED_PATHS = ("/", "/health")
-"""Paths of probes, which the proxy answers itself; recording them would drown the traffic."""
 
 
 class RecordAddon:

@@ -1,4 +1,17 @@
-"""Responses that the reverse listener gives itself: `/`, `/health` and the list of models."""
+"""Responses that the reverse listener gives itself.
+
+| address                | methods   | recorded | why                                           |
+|------------------------|-----------|----------|-----------------------------------------------|
+| `/`                    | GET, HEAD | no       | people and clients look whether it runs; with |
+|                        |           |          | a sentinel key it is the provider's           |
+| `/health`              | GET, HEAD | no       | supervisors ask every few seconds             |
+| `/api/hello`           | GET, HEAD | no       | Claude Code looks at each start whether its   |
+|                        |           |          | base URL can be reached, mostly without a key |
+| `/v1/models`, `/models`| GET, HEAD | yes      | the response depends on providers and key     |
+
+Claude Code's other side endpoints (settings, policy limits, telemetry) are not answered here. They
+carry content, which the record has to show, and only their provider knows the response.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +24,9 @@ from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.model_lists import models_response
 from providers.wire.detect import canonical_path
 
+HELLO_PATH = "/api/hello"
+UNRECORDED_PATHS = ("/", "/health", HELLO_PATH)
+"""Recording what the proxy answers there would drown the traffic."""
 MODELS_PATH = "/v1/models"
 GREETING = (
     "ccproxy is running. Point an SDK's base URL here and use the API key sk-ccproxy-PROVIDER."
@@ -26,7 +42,10 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
         return
     path, _, query = canonical_path(exchange.path, None).partition("?")
     sentinel = sentinel_provider(exchange)
-    if path == "/health":
+    found: dict[str, object]
+    if path == HELLO_PATH:
+        found = {"status": "ok"}
+    elif path == "/health":
         found = _health(state, around)
     elif path == "/" and sentinel is None:
         found = {"status": "ok", "service": "ccproxy", "version": around.version}

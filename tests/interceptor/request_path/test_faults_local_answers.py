@@ -1,0 +1,56 @@
+"""Addresses that the proxy answers for clients that only look whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from interceptor.request_path.local_answers import UNRECORDED_PATHS
+from tests.fakes.upstream import Upstream
+from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+
+CONTENT = ("/api/claude_code/settings", "/policy_limits", "/api/claude_cli/bootstrap")
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def proxy(upstream: Upstream) -> Iterator[Running]:
+    chat = provider("chat", upstream.port, type="openai", path="/v1/chat/completions")
+    with running_proxy(snapshot(provider("up", upstream.port), chat)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("key", ["", "sk-ant-of-the-user", "sk-ccproxy-up", "sk-ccproxy-chat"])
+@pytest.mark.parametrize("path", UNRECORDED_PATHS)
+def test_a_look_is_answered_and_leaves_no_row(
+    proxy: Running, upstream: Upstream, path: str, key: str, method: str
+) -> None:
+    if path == "/" and key.startswith("sk-ccproxy"):
+        pytest.skip("with a sentinel key this address is the provider's")
+    proxy.sink.records.clear()
+    upstream.requests.clear()
+    answer = httpx.request(method, f"{proxy.url}{path}", headers={"x-api-key": key})
+    assert answer.status_code == 200 and (method == "HEAD" or answer.json()["status"] == "ok")
+    # A later request is recorded: nothing was before it.
+    httpx.get(f"{proxy.url}/policy_limits")
+    assert proxy.sink.wait().path == "/policy_limits"
+    assert len(proxy.sink.records) == 1 and not upstream.requests
+
+
+@pytest.mark.parametrize("path", CONTENT)
+def test_what_carries_content_is_recorded(proxy: Running, upstream: Upstream, path: str) -> None:
+    proxy.sink.records.clear()
+    refused = httpx.get(f"{proxy.url}{path}")
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (501, "false")
+    assert proxy.sink.wait().path == path
+    proxy.sink.records.clear()
+    sent = httpx.get(f"{proxy.url}{path}", headers={"x-api-key": "sk-ccproxy-up"})
+    assert sent.headers["x-ccproxy-flow"] and upstream.last.path == path
