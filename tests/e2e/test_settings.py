@@ -136,7 +136,7 @@ def test_stream_idle_timeout(process: Elsewhere) -> None:
 
 def test_command_timeout(process: Elsewhere) -> None:
     answer = call(process, "slow")
-    assert answer.status_code == 502
+    assert answer.status_code == 400
     assert "did not finish within 0.2 s" in answer.text
 
 

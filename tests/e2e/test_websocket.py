@@ -78,8 +78,10 @@ def test_other_refusals_are_the_providers_own(
     assert caught.value.response.status_code == status
 
 
-def test_an_unknown_provider_is_a_401(upstream: Upstream, interceptor: Interceptor) -> None:
+def test_an_unknown_provider_is_named_by_post(upstream: Upstream, interceptor: Interceptor) -> None:
+    """Codex uses POST after 426, whose 400 it shows."""
     with pytest.raises(InvalidStatus) as caught:
         dial(interceptor, "sk-ccproxy-nobody")
-    assert caught.value.response.status_code == 401
+    assert caught.value.response.status_code == 426
+    assert b"nobody" in caught.value.response.body
     assert upstream.requests == []
