@@ -15,6 +15,7 @@ from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 from providers.wire.rules.events import Collector
+from providers.wire.rules.failures import ReportedFailure
 from providers.wire.translate import decoded_request, decoded_response
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
@@ -112,6 +113,8 @@ def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
         if failure is not None:
             return Answer(failure=_sentence(failure))
         response = decoded_response(parsed, wire)
+    except ReportedFailure as exc:
+        return Answer(failure=_sentence(exc.failure))
     except _UNFORESEEN as exc:
         return Answer(note=f"The response cannot be read as a conversation: {exc}")
     return Answer(response.blocks, _finish_of(response))

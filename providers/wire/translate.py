@@ -319,7 +319,7 @@ class StreamTranslator:
         return self._encoder.feed([self.failure])
 
     def _seen(self, chunk: bytes) -> bytes:
-        """Keep a body that is JSON, or whose form cannot be told yet; return other bytes."""
+        """Keep a body that is JSON, or whose form is not yet known; return other bytes."""
         self._held += chunk
         if self._is_json is None:
             self._is_json = is_json(bytes(self._held[:64]))

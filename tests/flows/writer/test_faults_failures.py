@@ -1,0 +1,71 @@
+"""Failures that the writer finds in stored responses: listed, filtered and counted as failed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from flows.models import Flow, UsageDaily
+from flows.queries.filters import FlowFilter
+from flows.redaction.redactor import Redactor
+from flows.writer.batch import write_batch
+from flows.writer.row_builder import RowBuilder
+from providers.auth.registry import SecretRegistry
+from tests.flows.records import flow, side
+
+pytestmark = pytest.mark.django_db
+FAILED = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"m"}}\n\n'
+    b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error",'
+    b'"message":"Overloaded"}}\n\n'
+)
+
+
+def write(body: bytes, *, encoding: str = "", **changes: object) -> Flow:
+    headers = (("content-encoding", encoding),) if encoding else ()
+    sides = (*flow().sides[:2], side("upstream", body, headers), side("delivered", body, headers))
+    changes = {"client_format": "anthropic_messages", "sent_model": "m"} | changes
+    record = flow(sides=sides, **changes)
+    builder = RowBuilder(Redactor(SecretRegistry()))
+    write_batch([builder.build(record)])
+    return Flow.objects.get()
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_a_failed_stream_is_listed_filtered_and_counted(encoding, client, admin_client):
+    del client
+    body = gzip.compress(FAILED) if encoding else FAILED
+    row = write(body, encoding=encoding)
+    assert (row.state, row.error, row.status_code) == ("error", "Overloaded", 200)
+    assert FlowFilter({"error": True}, queryset=Flow.objects.all()).qs.count() == 1
+    assert FlowFilter({"q": "overloaded"}, queryset=Flow.objects.all()).qs.count() == 1
+    assert UsageDaily.objects.get().failed == 1
+    page = admin_client.get("/flows/").content.decode()
+    assert 'title="Overloaded"' in page
+
+
+def test_an_error_with_status_200_is_a_failure():
+    row = write(json.dumps({"error": {"code": 429, "message": "quota"}}).encode())
+    assert (row.state, row.error) == ("error", "quota")
+
+
+def test_a_good_answer_stays_good():
+    row = write(b'{"content":[{"type":"tool_use","input":{"error":"x"}}],"usage":null}')
+    assert (row.state, row.error) == ("done", "")
+
+
+def test_other_traffic_is_not_judged():
+    row = write(FAILED, client_format="")
+    assert (row.state, row.error) == ("done", "")
+
+
+def test_the_secrets_of_an_error_are_cut_out():
+    key = "k3y-of-a-request-0123456789"
+    body = json.dumps({"error": {"message": f"the key {key} is bad"}}).encode()
+    request = side("client", b"{}", (("x-api-key", key),))
+    record = flow(sides=(request, side("upstream", body)), client_format="openai_chat")
+    built = RowBuilder(Redactor(SecretRegistry())).build(record)
+    assert built.flow.state == "error"
+    assert "is bad" in built.flow.error and key not in built.flow.error
