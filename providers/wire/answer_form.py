@@ -15,12 +15,14 @@ from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.rules.failures import failure_of_event, mentions_failure, reported_failure
 
-TAIL_BYTES: Final = 64 * 1024
+TAIL_BYTES: Final = 16 * 1024
 """Bytes at a stream's end where a failure stands that ended it."""
 SMALL_BYTES: Final = 64 * 1024
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _STARTS: Final = (b"data:", b"event:", b":", b"id:", b"retry:", b"error:")
-_MARKS: Final = (b'"error"', b"event: error", b"event:error", b"error:", b'"response.failed"')
+_FIELDS: Final = (b"event: error", b"event:error", b"error:")
+# A field stands at the beginning of a line; texts have such words anywhere.
+_MARKS: Final = (b'"error', b'"response.failed"', *(b"\n" + field for field in _FIELDS))
 _LINE_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LONGEST_EVENT: Final = 1024 * 1024
@@ -59,7 +61,7 @@ def failure_in_answer(body: bytes, status: int, *, start: int = 0) -> Failure | 
 def failure_at_end(body: bytes, status: int) -> Failure | None:
     """Return a failure as `failure_in_answer` does, in constant time: for the event loop.
 
-    It sees the last 64 KB of a stream, and JSON bodies of at most 64 KB.
+    It sees the last 16 KB of a stream, and JSON bodies of at most 64 KB.
     """
     if is_events(body):
         return _failure_in_stream(body, max(len(body) - TAIL_BYTES, 0))
@@ -76,6 +78,8 @@ def _failure_in_stream(body: bytes, start: int) -> Failure | None:
     marks = _Marks(body, start)
     floor = max(start - _LONGEST_EVENT, 0)
     position = marks.next_after(start)
+    if start == 0 and body.lstrip(_BLANK).startswith(_FIELDS):
+        position = 0
     while position is not None:
         begin = _event_begin(body, floor, position)
         match = _EVENT_END.search(body, position)
@@ -105,15 +109,21 @@ class _Marks:
 
     def __init__(self, body: bytes, start: int) -> None:
         self._body = body
-        self._next = {mark: body.find(mark, start) for mark in _MARKS}
+        self._next = {mark: self._find(mark, start) for mark in _MARKS}
 
     def next_after(self, start: int) -> int | None:
         """Return the offset of the next mark, or None."""
         for mark, position in self._next.items():
             if 0 <= position < start:
-                self._next[mark] = self._body.find(mark, start)
+                self._next[mark] = self._find(mark, start)
         found = [position for position in self._next.values() if position >= 0]
         return min(found, default=None)
+
+    def _find(self, mark: bytes, start: int) -> int:
+        # The line end before a field belongs to the line before it.
+        before = 1 if mark.startswith(b"\n") else 0
+        found = self._body.find(mark, max(start - before, 0))
+        return found + before if found >= 0 else -1
 
 
 def _failure_of_events(part: bytes) -> Failure | None:

@@ -23,8 +23,7 @@ _STATUS_KEYS: Final = ("status_code", "code", "status", "http_code", "statusCode
 _KIND_KEYS: Final = ("type", "status", "__type", "kind")
 _MESSAGE_KEYS: Final = ("message", "detail", "error", "msg", "error_message", "reason", "title")
 _GENERIC_KINDS: Final = frozenset({"error", "response.failed", "response.cancelled"})
-_TAG: Final = b'"error"'
-_OTHER_TAGS: Final = (b'"response.failed"', b'"response.cancelled"', b'"errors"')
+_TAG: Final = b'"error'
 # Words of the vendors, lower case; https://docs.anthropic.com/en/api/errors,
 # https://platform.openai.com/docs/guides/error-codes, google/rpc/code.proto, Bedrock's exceptions.
 _STATUS_OF_WORD: Final = {
@@ -146,10 +145,10 @@ def mentions_failure(data: bytes) -> bool:
     position = data.find(_TAG)
     while position >= 0:
         after = position + len(_TAG)
-        if not data[after : after + 8].lstrip(b" :").startswith(b"null"):
+        if not data[after : after + 9].lstrip(b'" :').startswith(b"null"):
             return True
         position = data.find(_TAG, after)
-    return any(tag in data for tag in _OTHER_TAGS)
+    return b'"response.failed"' in data or b'"response.cancelled"' in data
 
 
 def _failure_of_data(data: bytes) -> Failure:

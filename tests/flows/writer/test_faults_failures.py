@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ FAILED = (
 )
 
 
-def write(body: bytes, *, encoding: str = "", **changes: object) -> Flow:
+def write(body: bytes, *, encoding: str = "", **changes: Any) -> Flow:
     headers = (("content-encoding", encoding),) if encoding else ()
     sides = (*flow().sides[:2], side("upstream", body, headers), side("delivered", body, headers))
     changes = {"client_format": "anthropic_messages", "sent_model": "m"} | changes
