@@ -9,6 +9,7 @@ import signal
 import tempfile
 
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE_S
 
@@ -28,3 +29,11 @@ DEFAULT_TIMEOUT_CONFIG.connect = PATIENCE_S
 DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_S
 DEFAULT_TIMEOUT_CONFIG.write = PATIENCE_S
 DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_S
+
+# A busy machine may take any time for an example; Hypothesis must not call that a failure.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("patient")
