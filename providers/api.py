@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from providers.audit.log import audit_credential, caller_of
+from providers.base.header_key import trimmed_key
 from providers.models import Provider, TransformRule
 from providers.services import (
     CODE_REFUSED,
@@ -70,6 +71,8 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
         return sentinel_keys(provider.name)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("secret"):
+            attrs["secret"] = trimmed_key(attrs["secret"])
         attrs = super().validate(attrs)
         if sets_new_code(self.candidate(attrs), self.instance) and not may_set_code(
             self.context["request"].user

@@ -16,6 +16,7 @@ from unfold.widgets import (
 )
 
 from providers.auth.oauth_kinds import OAUTH_KINDS
+from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.json_value import check_json
 from providers.base.names import WIRE_FORMATS
 from providers.models import Provider
@@ -245,8 +246,18 @@ class ProviderForm(_ProviderModelForm):
         if sets_new_login(after, self._before) and not is_superuser:
             self.add_error("auth_login", LOGIN_REFUSED)
 
+    def _set_new_secret(self, key: str, auth_type: Any) -> None:
+        """Keep the key, or report beside its field why no header can carry it."""
+        if auth_type == "key":
+            try:
+                check_key(key)
+            except BadKey as exc:
+                self.add_error("new_secret", f"The key {exc}.")
+                return
+        self.instance.secret = key
+
     def _set_secret(self, data: dict[str, Any]) -> None:
         if data.get("new_secret"):
-            self.instance.secret = data["new_secret"]
+            self._set_new_secret(trimmed_key(data["new_secret"]), data.get("auth_type"))
         elif data.get("forget_secret"):
             self.instance.secret = ""

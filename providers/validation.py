@@ -12,10 +12,12 @@ from typing import Any, Protocol
 from django.core.exceptions import ValidationError
 
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
+from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.json_value import check_json
 from providers.base.loopback import is_loopback
 from providers.base.names import WIRE_FORMATS
 from providers.base.pattern import PatternError, compile_pattern
+from providers.fields import Ciphertext
 
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110, token
@@ -35,6 +37,7 @@ class ProviderRow(Protocol):
     auth_type: Any
     auth_config: Any
     auth_header: Any
+    secret: Any
 
 
 class RuleRow(Protocol):
@@ -94,6 +97,8 @@ def validate_provider(provider: ProviderRow) -> None:
         errors["model_names"] = "Give a list of model names."
     if problem := check_auth(provider.auth_type, provider.auth_config):
         errors["auth_config"] = problem
+    if problem := check_secret(provider):
+        errors["secret"] = problem
     if provider.auth_header and not _HEADER_NAME.match(provider.auth_header):
         errors["auth_header"] = "That is not a header name."
     for field in ("headers", "native_formats", "model_names", "auth_config"):
@@ -102,6 +107,18 @@ def validate_provider(provider: ProviderRow) -> None:
     errors |= _check_credential_path(provider)
     if errors:
         raise ValidationError(errors)
+
+
+def check_secret(provider: ProviderRow) -> str | None:
+    """Return why a new key cannot be the value of a header, or None. A stored one is not read."""
+    secret = provider.secret
+    if provider.auth_type != "key" or not secret or isinstance(secret, Ciphertext):
+        return None
+    try:
+        check_key(trimmed_key(secret))
+    except BadKey as exc:
+        return f"The key {exc}."
+    return None
 
 
 def _check_credential_path(provider: ProviderRow) -> dict[str, str]:

@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from providers.auth.base import AuthConf, OAuthAuth
+from providers.auth.base import AuthConf, FileAuth, OAuthAuth
 from providers.auth.logins import OAuthLogins, RefreshLimits
 from providers.auth.refresh_lock import SharedLogins
 from providers.auth.registry import SecretRegistry
 from providers.auth.sources import SOURCES, SourceContext, SourceFailed
 from providers.base.errors import AuthConfigError
+from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.keyring import Keyring
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_HEADER = "authorization"
-MAX_TOKEN_CHARS = 16 * 1024
 FAILURE_TTL_S = 1.0
 
 _NOUNS = {"command": "credential command", "file": "credential file", "key": "stored key"}
@@ -36,6 +36,11 @@ def _how(result: Credential | AuthConfigError | None) -> str:
 def source_noun(source: str) -> str:
     """Return the noun for a kind of source, for sentences."""
     return _NOUNS.get(source, "login" if source.endswith("_oauth") else source)
+
+
+def _where(auth: AuthConf) -> str:
+    """Return the path of a credential file, for sentences; a command may hold secrets."""
+    return f" ({auth.file})" if isinstance(auth, FileAuth) else ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,7 @@ class CredentialResolver:
             result = await self._read(auth)
         except SourceFailed as exc:
             result = AuthConfigError(
-                f"The {source_noun(auth.type)} of provider “{provider}” {exc}.",
+                f"The {source_noun(auth.type)} of provider “{provider}”{_where(auth)} {exc}.",
                 status_code=503 if exc.is_passing else 502,
             )
         except Exception as exc:
@@ -210,7 +215,7 @@ class CredentialResolver:
         companions: tuple[tuple[str, str], ...] = (),
         expires_at: float | None = None,
     ) -> Credential:
-        token = text.strip()
+        token = trimmed_key(text)
         self._secrets.add(token)
         _check_token(token)
         header = auth.header.lower() or DEFAULT_HEADER
@@ -222,15 +227,7 @@ def _check_token(token: str) -> None:
     """Raise SourceFailed for a text that must not become a header."""
     if not token:
         raise SourceFailed("is empty; it has to yield the token")
-    if len(token) > MAX_TOKEN_CHARS:
-        raise SourceFailed(
-            f"yields more than {MAX_TOKEN_CHARS} characters; it has to be the token alone"
-        )
-    if not token.isascii():
-        raise SourceFailed(
-            "holds characters that cannot stand in a header; it has to be plain ASCII"
-        )
-    if any(ord(char) < 0x20 or ord(char) == 0x7F for char in token):
-        raise SourceFailed(
-            "yields several lines or control characters; it has to be the token alone, on one line"
-        )
+    try:
+        check_key(token)
+    except BadKey as exc:
+        raise SourceFailed(str(exc)) from None

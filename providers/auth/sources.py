@@ -18,6 +18,7 @@ from typing import Any
 
 from providers.auth.base import CommandAuth, FileAuth, KeyAuth
 from providers.base.errors import ConfigError
+from providers.base.header_key import BadKey, decode_key
 from providers.base.keyring import Keyring
 
 MAX_OUTPUT_BYTES = 64 * 1024
@@ -138,11 +139,9 @@ async def read_key(auth: KeyAuth, context: SourceContext) -> str:
 
 def _text(data: bytes) -> str:
     try:
-        return data.decode("ascii")
-    except UnicodeDecodeError:
-        raise SourceFailed(
-            "holds characters that cannot stand in a header; it has to be plain ASCII"
-        ) from None
+        return decode_key(data)
+    except BadKey as exc:
+        raise SourceFailed(str(exc)) from None
 
 
 def _reason(exc: BaseException) -> str:

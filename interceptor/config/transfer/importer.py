@@ -35,6 +35,7 @@ from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
 from providers.audit.log import audit_credential, shell_caller
 from providers.base.errors import ConfigError
+from providers.base.header_key import trimmed_key
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule
 
@@ -174,9 +175,10 @@ def _key(row: Provider, auth: KeySection, report: ImportReport) -> dict[str, Any
     report.notes.append(
         f"providers.{row.name}.auth.key is stored encrypted now; remove it from the file"
     )
-    if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == auth.key:
+    key = trimmed_key(auth.key)
+    if isinstance(row.secret, Ciphertext) and row.secret.decrypt() == key:
         return {}
-    return {"secret": auth.key}
+    return {"secret": key}
 
 
 def _client_secret(row: Provider, auth: OauthSection, report: ImportReport) -> dict[str, Any]:

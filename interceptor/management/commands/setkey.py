@@ -12,9 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from interceptor.config.files.document import nearest
 from interceptor.config.transfer.database import ensure_database
 from providers.audit.log import audit_credential, shell_caller
+from providers.base.header_key import MAX_KEY_CHARS, BadKey, check_key, decode_key, trimmed_key
 from providers.models import Provider
-
-_LONGEST_KEY_CHARS = 16_384
 
 
 class Command(BaseCommand):
@@ -53,16 +52,28 @@ class Command(BaseCommand):
     def _read(self, name: str) -> str:
         """Return the key, stripped; a terminal asks for it without echo."""
         if sys.stdin.isatty():
-            key = getpass.getpass(f"API key of {name}: ").strip()
+            key = trimmed_key(getpass.getpass(f"API key of {name}: "))
         else:
-            key = sys.stdin.read(_LONGEST_KEY_CHARS + 1).strip()
+            key = self._from_stdin()
         if not key:
             raise CommandError(
                 "no key on standard input, e.g.: printenv MY_KEY | ccproxy setkey " + name
             )
-        if len(key) > _LONGEST_KEY_CHARS or any(not c.isprintable() or c.isspace() for c in key):
-            raise CommandError(
-                "that is no API key: it has spaces, line breaks or control characters, or is too"
-                " long"
-            )
+        try:
+            check_key(key)
+        except BadKey as exc:
+            raise CommandError(f"that is no API key: it {exc}") from None
+        if " " in key:
+            raise CommandError("that is no API key: it has spaces")
         return key
+
+    @staticmethod
+    def _from_stdin() -> str:
+        """Return what was piped in; a byte order mark says how to decode it."""
+        if not hasattr(sys.stdin, "buffer"):
+            return trimmed_key(sys.stdin.read(MAX_KEY_CHARS * 2))
+        data = sys.stdin.buffer.read(MAX_KEY_CHARS * 4)
+        try:
+            return trimmed_key(decode_key(data))
+        except BadKey as exc:
+            raise CommandError(f"that is no API key: it {exc}") from None

@@ -1,0 +1,32 @@
+"""`ccproxy setkey` and `importconfig` with keys that no header can carry."""
+
+from __future__ import annotations
+
+import pytest
+
+KEY = "sk-canary-1234567890"
+
+
+@pytest.mark.parametrize("stdin", ["SETKéY-1234567890", "KEY\x01-1234567890", "KEY-1\rKEY-2345678"])
+def test_a_key_that_no_header_carries_is_refused(ccproxy, stdin):
+    done = ccproxy("setkey", "openai", stdin=stdin)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("ccproxy: that is no API key: it has ")
+    assert "1234567890" not in done.stderr
+
+
+def test_a_byte_order_mark_is_taken_off(ccproxy):
+    done = ccproxy("setkey", "openai", stdin=f"\ufeff{KEY}\r\n")
+    assert done.stdout == f"Stored the key of openai ({len(KEY)} characters), encrypted.\n"
+
+
+def test_an_imported_key_is_checked_too(ccproxy, tmp_path):
+    path = tmp_path / "more.yaml"
+    text = "providers:\n  mine:\n    {type: openai, host: api.test, auth: {type: key, key: %s}}\n"
+    path.write_text(text % '"KÉY-1234567890"')
+    path.chmod(0o600)
+    done = ccproxy("importconfig", str(path))
+    assert done.returncode == 1 and "plain ASCII" in done.stderr
+    assert "1234567890" not in done.stderr
+    path.write_text(text % f'"\\ufeff{KEY}"')
+    assert ccproxy("importconfig", str(path)).returncode == 0
