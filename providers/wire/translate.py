@@ -33,7 +33,7 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseEvent, SseParser
 from providers.wire.failure_translation import readable_text, translate_error
-from providers.wire.rules.answers import AnswerFilter, client_tools
+from providers.wire.rules.answers import AnswerFilter, client_tools, wants_thinking
 from providers.wire.rules.events import Collector, of_response
 from providers.wire.rules.failures import (
     ReportedFailure,
@@ -227,11 +227,19 @@ def _response_of(body: Any, src: WireFormatName) -> Response:
     return read_response(body, src) if isinstance(body, bytes) else decoded_response(body, src)
 
 
+def _filter_for(src: WireFormatName, dst: WireFormatName, context: AnswerContext) -> AnswerFilter:
+    if src == dst:
+        return AnswerFilter(src, dst, {})
+    asked = context.client_body
+    tools = client_tools(dst, asked)
+    return AnswerFilter(src, dst, tools, with_thinking=wants_thinking(dst, asked))
+
+
 def _filtered(
     response: Response, src: WireFormatName, dst: WireFormatName, context: AnswerContext
 ) -> Response:
     if src != dst:
-        answer = AnswerFilter(src, dst, client_tools(dst, context.client_body))
+        answer = _filter_for(src, dst, context)
         answer.response(response)
         for loss in answer.losses:
             response.losses.add(loss.path, loss.reason)
@@ -262,9 +270,7 @@ class StreamTranslator:
         self._parser = SseParser()
         self._decoder = provider_codec(src).stream_decoder()
         self._encoder = client_codec(dst).stream_encoder(context)
-        self._filter = AnswerFilter(
-            src, dst, client_tools(dst, context.client_body) if src != dst else {}
-        )
+        self._filter = _filter_for(src, dst, context)
 
     @property
     def done(self) -> bool:

@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from providers.base.errors import TranslationError
-from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, WIRE_FORMATS, WireFormatName
+from providers.base.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    WIRE_FORMATS,
+    WireFormatName,
+)
 from providers.wire.core.formats import client_codec
 from providers.wire.core.ir import (
     Block,
@@ -56,11 +62,32 @@ def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[st
         return {}
 
 
+def wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
+    """Return whether the client expects reasoning among the blocks of a response.
+
+    A simple Anthropic client reads `content[0].text`. Its own vendor sends thinking only if the
+    request enabled it. With tools the reasoning has to return, so it is sent in any case.
+    """
+    if dst != ANTHROPIC_MESSAGES or not client_body:
+        return True
+    thinking = client_body.get("thinking")
+    enabled = isinstance(thinking, dict) and thinking.get("type") != "disabled"
+    return enabled or bool(client_body.get("tools"))
+
+
 class AnswerFilter:
     """Filter between a decoder and an encoder. Forwards events that need no change."""
 
-    def __init__(self, src: WireFormatName, dst: WireFormatName, tools: Mapping[str, Tool]) -> None:
+    def __init__(
+        self,
+        src: WireFormatName,
+        dst: WireFormatName,
+        tools: Mapping[str, Tool],
+        *,
+        with_thinking: bool = True,
+    ) -> None:
         self.losses = Losses()
+        self._with_thinking = with_thinking
         self._src = src
         self._dst = dst
         self._tools = tools
@@ -218,6 +245,9 @@ class AnswerFilter:
                 "content",
                 f"{WIRE_FORMATS[self._dst]} answers hold no {block.kind}; it was dropped.",
             )
+            return False
+        if isinstance(block, Thinking) and not self._with_thinking:
+            self.losses.add("content.thinking", "The client did not enable thinking.")
             return False
         return True
 
