@@ -143,6 +143,8 @@ def mentions_failure(data: bytes) -> bool:
     `"error": null`, which OpenAI sends with every response.
     """
     position = data.find(_TAG)
+    if position < 0 and b'led"' not in data:
+        return False
     while position >= 0:
         after = position + len(_TAG)
         if not data[after : after + 9].lstrip(b'" :').startswith(b"null"):
