@@ -81,6 +81,14 @@ def is_har(file: BinaryIO) -> bool:
 def json_text(data: bytes) -> str:
     """Return JSON's text: UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    Windows' `Out-File` writes UTF-16. Bytes that are no text become U+FFFD.
+    PowerShell writes UTF-16, an old editor Windows' Latin alphabet. Bytes that are no text become
+    U+FFFD. Example: b"Gr\xfc\xdfe" → Grüße.
     """
-    return data.decode(json.detect_encoding(data), "replace").removeprefix("\ufeff")
+    encoding: str = json.detect_encoding(data)
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        # Not one character beyond ASCII is UTF-8: the file has one byte for each.
+        if encoding == "utf-8" and data.decode("utf-8", "ignore").isascii():
+            encoding = "cp1252"
+        return data.decode(encoding, "replace").removeprefix("\ufeff")

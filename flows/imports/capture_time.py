@@ -68,24 +68,28 @@ def in_file_order(moments: Sequence[float | None], now: float) -> list[float]:
     while known and moments[unknown_before] is None:
         unknown_before += 1
     last_us = _microseconds(first) - unknown_before - 1
-    last_known_us = 0
-    used: set[int] = set()
+    next_free: dict[int, int] = {}
     times = []
     for moment in moments:
-        if moment is None:
-            at_us = last_us + 1
-        else:
-            at_us = _microseconds(moment)
-            is_in_order = at_us >= last_known_us
-            last_known_us = at_us
-            if is_in_order:
-                at_us = max(at_us, last_us + 1)
-        while at_us in used:
-            at_us += 1
-        used.add(at_us)
-        last_us = at_us
-        times.append(at_us / 1e6)
+        at_us = last_us + 1 if moment is None else _microseconds(moment)
+        last_us = _take_free(at_us, next_free)
+        times.append(last_us / 1e6)
     return times
+
+
+def _take_free(at_us: int, next_free: dict[int, int]) -> int:
+    """Take the first free microsecond from `at_us` on, and return it.
+
+    `next_free` leads from each taken one to a later one. Every search shortens its path, so a file
+    of equal times takes linear time.
+    """
+    path = []
+    while at_us in next_free:
+        path.append(at_us)
+        at_us = next_free[at_us]
+    for taken_us in (*path, at_us):
+        next_free[taken_us] = at_us + 1
+    return at_us
 
 
 def _microseconds(seconds: float) -> int:

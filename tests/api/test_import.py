@@ -272,3 +272,26 @@ def test_a_damaged_capture_is_read_or_refused(api: APIClient, place: int, junk: 
         ADDRESS, whole[:place] + junk + whole[place:], content_type="application/octet-stream"
     )
     assert answer.status_code in (200, 400), answer.content
+
+
+def test_faults_a_file_without_times_and_bodies_says_so(api: APIClient, admin: Client):
+    entry = {
+        "startedDateTime": "soon",
+        "request": {"method": "GET", "url": "https://a.example/lost"},
+        "response": {"status": 200, "content": {"size": 4711}},
+    }
+    body = json.dumps({"log": {"entries": [entry]}}).encode()
+    page = admin.post("/flows/import/", {"file": SimpleUploadedFile("x.har", body)})
+    flow = Flow.objects.get()
+    shown = admin.get(f"/flows/{flow.pk}/?tab=response").content.decode()
+    assert "The body of 4.7 KB was not kept." in shown
+    flow.delete()
+    notes = api.post(ADDRESS, body, content_type="application/har+json").json()["notes"]
+    assert [note.split(" of ")[0] for note in notes] == [
+        "Retention counts the age",
+        "The time",
+        "The file does not have every body:",
+    ]
+    html = page.content.decode()
+    for words in ("The time of 1 flow is unknown", "a response is missing or cut"):
+        assert words in html

@@ -20,6 +20,8 @@ from flows.sides import FlowSide, HookTrace
 from flows.writer.retention import sweep_chunk
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# Tests after these need the tables of today.
+NEWEST = "0006_imported_flows"
 COUNT = 450
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 converting = import_module("flows.migrations.0003_convert_parts")
@@ -36,7 +38,7 @@ def migrate(name: str) -> Any:
 def old() -> Iterator[Any]:
     """The models of a database as it was before; afterwards it is as it is now, and empty."""
     yield migrate("0001_initial")
-    migrate("0004_drop_sides_and_traces")
+    migrate(NEWEST)
     clear_flows(Flow.objects.all(), keep_pinned=False)
 
 
@@ -149,7 +151,7 @@ def found(**query: str) -> list[str]:
 
 def test_everything_is_as_it_was(old: Any) -> None:
     add_old_flows(old, range(COUNT))
-    migrate("0004_drop_sides_and_traces")
+    migrate(NEWEST)
     check(range(COUNT))
     assert found(header="x-number: n123") == ["flow-0123"]
     assert found(header='x-name: grün, "QUOTED" \\ \U0001f600', q="flow-0123") == []
@@ -175,7 +177,7 @@ def test_an_interrupted_conversion_goes_on(old: Any, monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(converting, "_convert", failing)
-        migrate("0004_drop_sides_and_traces")
+        migrate(NEWEST)
     assert old.get_model("flows", "FlowSide").objects.exists(), (
         "nothing is dropped before all is converted"
     )
@@ -184,21 +186,35 @@ def test_an_interrupted_conversion_goes_on(old: Any, monkeypatch: pytest.MonkeyP
         assert cursor.fetchone()[0] == converting.BATCH_FLOWS, (
             "a batch is converted whole or not at all"
         )
-    migrate("0004_drop_sides_and_traces")
+    migrate(NEWEST)
     check(range(COUNT))
 
 
 def test_what_an_old_proxy_still_wrote_is_converted_before_its_tables_go(old: Any) -> None:
     add_old_flows(old, range(20))
     add_old_flows(migrate("0003_convert_parts"), range(20, 40))
-    migrate("0004_drop_sides_and_traces")
+    migrate(NEWEST)
     check(range(40))
 
 
 def test_there_is_no_way_back_that_loses_sides(old: Any) -> None:
     add_old_flows(old, range(3))
-    migrate("0004_drop_sides_and_traces")
+    migrate(NEWEST)
     with pytest.raises(IrreversibleError):
         migrate("0001_initial")
-    migrate("0004_drop_sides_and_traces")
+    migrate(NEWEST)
     check(range(3))
+
+
+def test_faults_flows_imported_before_their_age_was_kept_count_from_the_upgrade() -> None:
+    migrate("0005_help_texts")
+    flow_of_then = migrate("0005_help_texts").get_model("flows", "Flow")
+    for name, source in (("old-import", "import"), ("old-record", "reverse")):
+        flow_of_then.objects.create(
+            id=name, source=source, started_at=SINCE, method="GET", path="/"
+        )
+    migrate(NEWEST)
+    ages = dict(Flow.objects.values_list("pk", "imported_at"))
+    clear_flows(Flow.objects.all(), keep_pinned=False)
+    assert ages["old-record"] is None
+    assert ages["old-import"] is not None and ages["old-import"] > SINCE
