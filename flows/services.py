@@ -11,7 +11,15 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from flows.models import Flow
-from flows.writer.retention import delete_everything, delete_flows, sweep_chunk
+from flows.writer.retention import (
+    delete_everything,
+    delete_flows,
+    file_bytes,
+    make_shrinkable,
+    reclaim_chunk,
+    sweep_chunk,
+    truncate_log,
+)
 
 INTERRUPTED = "The proxy stopped while this flow was running."
 _PAUSE_S = 0.01
@@ -70,6 +78,24 @@ def clear_steps(
         yield 0
         time.sleep(_PAUSE_S)
         after = sweep_chunk(after, sizes.bodies)
+
+
+def give_space_back() -> int | None:
+    """Give the pages that deleted flows freed back to the disk, with pauses for the writer.
+
+    Returns how many bytes the SQLite file lost; None for PostgreSQL, which keeps them.
+
+    Raises:
+        OperationalError: another process keeps the database locked.
+    """
+    before = file_bytes()
+    if before is None:
+        return None
+    make_shrinkable()
+    while reclaim_chunk():
+        time.sleep(_PAUSE_S)
+    truncate_log()
+    return max(0, before - (file_bytes() or 0))
 
 
 def expected_steps(flows: int, sizes: ChunkSizes | None = None) -> int:

@@ -24,6 +24,7 @@ class Housekeeping:
         self._sweep_at = 0.0
         self._sweep_after = ""
         self._reclaim = False
+        self._log_is_long = False
         self.pruned = 0
 
     def step(self) -> float:
@@ -39,9 +40,14 @@ class Housekeeping:
             self._prune(now)
         elif self._reclaim:
             self._reclaim = retention.reclaim_chunk()
+            self._log_is_long = True
+        elif self._log_is_long:
+            # Where a reader keeps it from working, SQLite's own checkpoints do it later.
+            retention.truncate_log()
+            self._log_is_long = False
         elif now >= self._sweep_at:
             self._sweep(now)
-        if self._reclaim:
+        if self._reclaim or self._log_is_long:
             return 0.0
         next_at = min(self._prune_at, self._sweep_at)
         return max(0.0, next_at - time.monotonic())
@@ -51,10 +57,10 @@ class Housekeeping:
         if self._policy is not None:
             deleted = retention.prune_chunk(self._policy, datetime.now(UTC))
         self.pruned += deleted
-        if deleted:
-            # There may be more, and what was freed can be given back.
-            self._reclaim = True
-        else:
+        # Users and other processes delete flows too, so free pages are looked for each time.
+        self._reclaim = True
+        # After a deletion there may be more.
+        if not deleted:
             self._prune_at = now + PRUNE_EVERY_S
 
     def _sweep(self, now: float) -> None:

@@ -20,7 +20,12 @@ CHUNK_ROWS = 200
 _DIGEST_ROWS = 500
 _VACUUM_PAGES = 1000
 SPARE_PAGES = 2000
-"""Free pages that stay in SQLite's file: the next flows need them anyway."""
+"""Most free pages that stay in SQLite's file: the next flows need them anyway."""
+_SPARE_SHARE = 4
+"""At most one free page stays for this many used ones."""
+_LEAST_SPARE_PAGES = 50
+_CHECKPOINT_WAIT_MS = 200
+"""How long a checkpoint waits for readers of the log, and keeps writers waiting."""
 _INCREMENTAL = 2
 """Value of SQLite's `PRAGMA auto_vacuum` that allows giving pages back in steps."""
 _REWRITABLE_BYTES = 64 * 1024 * 1024
@@ -171,10 +176,17 @@ def make_shrinkable() -> None:
         cursor.execute("VACUUM")
 
 
-def reclaim_chunk(spare_pages: int = SPARE_PAGES) -> bool:
-    """Give some free pages of the SQLite file back to the disk; return whether there are more."""
+def reclaim_chunk(spare_pages: int | None = None) -> bool:
+    """Give some free pages of the SQLite file back to the disk; return whether there are more.
+
+    `spare_pages` stay; None: a share of those in use. The file itself shrinks when the log is
+    written back, see `truncate_log`.
+    """
     if connection.vendor != "sqlite" or _pragma("auto_vacuum") != _INCREMENTAL:
         return False
+    if spare_pages is None:
+        used_pages = _pragma("page_count") - _pragma("freelist_count")
+        spare_pages = min(SPARE_PAGES, max(_LEAST_SPARE_PAGES, used_pages // _SPARE_SHARE))
     if _pragma("freelist_count") <= spare_pages:
         return False
     with connection.cursor() as cursor:
@@ -182,6 +194,31 @@ def reclaim_chunk(spare_pages: int = SPARE_PAGES) -> bool:
         # single page.
         cursor.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
     return _pragma("freelist_count") > spare_pages
+
+
+def truncate_log() -> bool:
+    """Write SQLite's log back into the file and cut it to nothing; return whether that worked.
+
+    Readers of older states keep it from working; then the next try does it.
+    """
+    # A checkpoint inside a transaction is an error.
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return False
+    wait_ms = _pragma("busy_timeout")
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
+        try:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return not cursor.fetchone()[0]
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {wait_ms}")
+
+
+def file_bytes() -> int | None:
+    """Return the size of the SQLite file, free pages included; None for PostgreSQL."""
+    if connection.vendor != "sqlite":
+        return None
+    return _pragma("page_count") * _pragma("page_size")
 
 
 def used_bytes() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -16,7 +17,7 @@ from flows.bodies.complete_flow import CompleteFlow, load_flows
 from flows.compare.unified import Comparison, compare_neighbours, compare_sides, short
 from flows.display.progress import counted
 from flows.display.safe_text import printable
-from flows.display.units import UNKNOWN, plural
+from flows.display.units import UNKNOWN, plural, size
 from flows.export.codegen import KINDS, copy_as
 from flows.export.har import har_text
 from flows.export.table import print_flows
@@ -33,7 +34,7 @@ from flows.queries.flow_set import (
 )
 from flows.queries.jq import run_jq
 from flows.queries.saved_filters import filtered, parameters_of
-from flows.services import clear_everything, clear_steps, expected_steps, pin
+from flows.services import clear_everything, clear_steps, expected_steps, give_space_back, pin
 from providers.audit.log import audited, shell_caller
 from providers.base.errors import CcproxyError
 
@@ -168,11 +169,32 @@ class Command(BaseCommand):
         with audited("clear", what, by=shell_caller(), detail="all" if options.all else ""):
             deleted = self._delete(ids, options)
         self.stdout.write(f"Cleared {plural(deleted, 'flow')}.")
+        if deleted:
+            was_emptied = options.all and not Flow.objects.exists()
+            self._give_space_back(was_emptied=was_emptied)
         kept = 0
         if deleted < len(ids):
             kept = Flow.objects.filter(pk__in=ids[:_MAX_COUNTED_IDS], pinned=True).count()
         if kept:
             self.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
+
+    def _give_space_back(self, *, was_emptied: bool) -> None:
+        """Shrink the file, and report what became of the space.
+
+        PostgreSQL gives back a table that was emptied at once.
+        """
+        try:
+            freed = give_space_back()
+        except OperationalError:
+            self.stderr.write("The database is busy; a running proxy shrinks its file later.")
+            return
+        if freed is None and not was_emptied:
+            self.stderr.write(
+                "PostgreSQL keeps the space of deleted flows for new ones; VACUUM FULL"
+                " flows_flowbody gives it back to the disk."
+            )
+        elif freed:
+            self.stderr.write(f"The database file is {size(freed)} smaller.")
 
     def _pin(self, options: Namespace) -> None:
         changed = pin(Flow.objects.filter(pk__in=referred_ids(options.flows)))
