@@ -14,8 +14,8 @@ from providers.wire.core.ir import Block, Failure, Request, Response, Text, Thin
 from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
+from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.rules.events import Collector
-from providers.wire.rules.failures import ReportedFailure
 from providers.wire.translate import decoded_request, decoded_response
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024

@@ -20,7 +20,7 @@ from providers.wire.counting import translate_count_request, translate_count_res
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
 from providers.wire.failure_translation import decoded_error, translate_failure
-from providers.wire.rules.failures import ReportedFailure
+from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.rules.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,

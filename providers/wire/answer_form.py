@@ -13,7 +13,11 @@ from providers.base.errors import BadUpstreamStream
 from providers.wire.core.ir import Failure
 from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
-from providers.wire.rules.failures import failure_of_event, mentions_failure, reported_failure
+from providers.wire.failures.reported_failure import (
+    failure_of_event,
+    mentions_failure,
+    reported_failure,
+)
 
 TAIL_BYTES: Final = 16 * 1024
 """Bytes at a stream's end where a failure stands that ended it."""

@@ -12,7 +12,7 @@ from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import Failure
 from providers.wire.core.jsonio import loads
 from providers.wire.errors import error_body
-from providers.wire.rules.too_long import for_client
+from providers.wire.failures.too_long import for_client
 
 _MAX_ERROR_TEXT: Final = 2000
 _UNFORESEEN: Final = (KeyError, TypeError, ValueError, AttributeError, RecursionError)

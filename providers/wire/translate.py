@@ -33,15 +33,15 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseEvent, SseParser
 from providers.wire.failure_translation import readable_text, translate_error
-from providers.wire.rules.answers import AnswerFilter, client_tools, wants_thinking
-from providers.wire.rules.events import Collector, of_response
-from providers.wire.rules.failures import (
+from providers.wire.failures.reported_failure import (
     ReportedFailure,
     explained_failure,
     reported_failure,
 )
+from providers.wire.failures.too_long import for_client
+from providers.wire.rules.answers import AnswerFilter, client_tools, wants_thinking
+from providers.wire.rules.events import Collector, of_response
 from providers.wire.rules.portable import make_portable
-from providers.wire.rules.too_long import for_client
 
 __all__ = [
     "AnswerContext",

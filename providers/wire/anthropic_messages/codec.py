@@ -5,7 +5,7 @@ from __future__ import annotations
 from providers.base.names import ANTHROPIC_MESSAGES, WireFormatName
 from providers.wire.anthropic_messages import request_decode, request_encode, response, stream
 from providers.wire.core.base import WireFormat
-from providers.wire.rules import failures
+from providers.wire.failures import reported_failure
 
 
 class AnthropicMessages:
@@ -19,7 +19,7 @@ class AnthropicMessages:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream.AnthropicStreamDecoder)
     stream_encoder = staticmethod(stream.AnthropicStreamEncoder)
-    decode_error = staticmethod(failures.decode_error)
+    decode_error = staticmethod(reported_failure.decode_error)
 
 
 FORMAT: WireFormat = AnthropicMessages()

@@ -51,7 +51,7 @@ from providers.wire.core.jsonio import dumps, loads
 from providers.wire.core.shape import a_string, an_object
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
-from providers.wire.rules.failures import failure_of_event
+from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.rules.replay import seal
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
 from providers.wire.core.base import WireFormat
+from providers.wire.failures import reported_failure
 from providers.wire.google_generate import request_decode, request_encode, response, stream
-from providers.wire.rules import failures
 
 
 class GoogleGenerate:
@@ -19,7 +19,7 @@ class GoogleGenerate:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream.GoogleStreamDecoder)
     stream_encoder = staticmethod(stream.GoogleStreamEncoder)
-    decode_error = staticmethod(failures.decode_error)
+    decode_error = staticmethod(reported_failure.decode_error)
 
 
 FORMAT: WireFormat = GoogleGenerate()

@@ -30,9 +30,9 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import count, objects, without
+from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.request_decode import decode_call, decode_part
-from providers.wire.rules.failures import ReportedFailure
 
 # https://ai.google.dev/api/generate-content#FinishReason, and Vertex AI's MODEL_ARMOR.
 _FILTERED: Final[tuple[str, ...]] = (

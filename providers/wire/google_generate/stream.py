@@ -40,6 +40,7 @@ from providers.wire.core.jsonio import dumps
 from providers.wire.core.shape import an_object, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_body
+from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.google_generate.request_decode import decode_call, decode_part
@@ -59,7 +60,6 @@ from providers.wire.google_generate.response import (
     unwrapped,
 )
 from providers.wire.rules.events import whole
-from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.usage_search import usage_in
 
 _RESPONSE_KEYS: Final = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from providers.base.names import OPENAI_CHAT, WireFormatName
 from providers.wire.core.base import WireFormat
+from providers.wire.failures import reported_failure
 from providers.wire.openai_chat import request_decode, request_encode, response, stream
-from providers.wire.rules import failures
 
 
 class OpenAIChat:
@@ -19,7 +19,7 @@ class OpenAIChat:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream.ChatStreamDecoder)
     stream_encoder = staticmethod(stream.ChatStreamEncoder)
-    decode_error = staticmethod(failures.decode_error)
+    decode_error = staticmethod(reported_failure.decode_error)
 
 
 FORMAT: WireFormat = OpenAIChat()

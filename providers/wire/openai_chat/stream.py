@@ -37,6 +37,7 @@ from providers.wire.core.jsonio import dumps
 from providers.wire.core.shape import a_string, an_object, count, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
+from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.openai_chat.response import (
     decode_annotations,
     decode_finish,
@@ -49,7 +50,6 @@ from providers.wire.openai_chat.response import (
     thinking_text,
 )
 from providers.wire.openai_chat.stream_calls import CallParts
-from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
 

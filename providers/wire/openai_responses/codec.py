@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.base.names import OPENAI_RESPONSES, WireFormatName
 from providers.wire.core.base import WireFormat
+from providers.wire.failures import reported_failure
 from providers.wire.openai_responses import (
     request_decode,
     request_encode,
@@ -11,7 +12,6 @@ from providers.wire.openai_responses import (
     stream_decode,
     stream_encode,
 )
-from providers.wire.rules import failures
 
 
 class OpenAIResponses:
@@ -25,7 +25,7 @@ class OpenAIResponses:
     encode_response = staticmethod(response.encode_response)
     stream_decoder = staticmethod(stream_decode.ResponsesStreamDecoder)
     stream_encoder = staticmethod(stream_encode.ResponsesStreamEncoder)
-    decode_error = staticmethod(failures.decode_error)
+    decode_error = staticmethod(reported_failure.decode_error)
 
 
 FORMAT: WireFormat = OpenAIResponses()

@@ -29,12 +29,12 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import count, objects, without
+from providers.wire.failures.reported_failure import UNKNOWN, ReportedFailure, reported_failure
 from providers.wire.openai_responses.request_decode import (
     decode_call,
     decode_part,
     decode_reasoning,
 )
-from providers.wire.rules.failures import UNKNOWN, ReportedFailure, reported_failure
 from providers.wire.rules.replay import seal
 
 _KNOWN: Final = frozenset(

@@ -30,6 +30,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.shape import a_string, an_object, count, maybe_string, objects
 from providers.wire.core.sse import SseEvent
+from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.openai_responses.request_decode import decode_annotation, decode_part
 from providers.wire.openai_responses.response import (
     decode_finish,
@@ -50,7 +51,6 @@ from providers.wire.openai_responses.stream_items import (
     kind_of,
     summary_of,
 )
-from providers.wire.rules.failures import failure_of_event
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
 

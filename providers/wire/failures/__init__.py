@@ -1,0 +1,3 @@
+"""Failures that providers report, in every known spelling."""
+
+from __future__ import annotations
