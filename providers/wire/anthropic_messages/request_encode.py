@@ -6,6 +6,10 @@ import re
 from typing import Any, Final
 
 from providers.base.names import ANTHROPIC_MESSAGES
+from providers.wire.anthropic_messages.output_limits import (
+    UNKNOWN_MODEL_TOKENS,
+    anthropic_output_limit,
+)
 from providers.wire.core.base import TargetInfo
 from providers.wire.core.ir import (
     Block,
@@ -25,7 +29,6 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
-from providers.wire.rules.output_limits import UNKNOWN_MODEL_TOKENS, anthropic_output_limit
 from providers.wire.rules.reasoning import to_anthropic
 from providers.wire.rules.schema import for_anthropic_output, function_schema
 

@@ -33,7 +33,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.rules.answers import NO_SIGNED_THINKING
 from providers.wire.rules.call_ids import UniqueIds
-from providers.wire.rules.media_bytes import settle_type
+from providers.wire.rules.media import settle_type
 from providers.wire.rules.pairing import paired
 from providers.wire.rules.replay import STORE, text_key
 from providers.wire.rules.toolnames import CUSTOM_SCHEMA, wire_name

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.wire.core.ir import Media
-from providers.wire.rules.media import from_url
-from providers.wire.rules.media_bytes import settle_type
+from providers.wire.rules.media import from_url, settle_type
 from providers.wire.translate import translate_request
 
 from .asking import A, C, G, R, reasons
