@@ -8,6 +8,7 @@ configured names.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 import ssl
 import time
@@ -105,7 +106,7 @@ class UpstreamModels:
                 response = await client.get(models_url(conf), headers=headers)
                 if response.status_code != 200 or len(response.content) > MAX_LIST_BYTES:
                     raise ValueError(f"status {response.status_code}")
-                return names_in(orjson.loads(response.content))
+                return names_in(orjson.loads(response.content.removeprefix(codecs.BOM_UTF8)))
         except (TimeoutError, httpx.HTTPError, OSError, ValueError, RefuseRequest) as exc:
             reason = str(exc) or type(exc).__name__
             if via is not None:
@@ -158,16 +159,36 @@ def models_url(conf: ProviderConf) -> str:
 def names_in(listed: Any) -> tuple[str, ...]:
     """Return the model names of a list in any vendor's shape.
 
-    Example: `{"data": [{"id": "a"}]}` → `("a",)`; `{"models": [{"name": "models/b"}]}` → `("b",)`.
+    `{"data": [{"id": "a"}]}` → `("a",)`; `{"models": [{"name": "models/b"}]}` → `("b",)`; a
+    bare list of names or entries is read too.
     """
-    entries: Any = None
-    if isinstance(listed, dict):
-        entries = listed.get("data") or listed.get("models")
-    if not isinstance(entries, list):
-        return ()
     found = []
-    for entry in entries[:MAX_MODELS]:
-        name = (entry.get("id") or entry.get("name")) if isinstance(entry, dict) else None
-        if isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS:
+    for entry in _entries(listed)[:MAX_MODELS]:
+        name = _name_in(entry)
+        if 0 < len(name) <= MAX_NAME_CHARS and name.isprintable():
             found.append(name.removeprefix("models/"))
     return tuple(dict.fromkeys(found))
+
+
+def _entries(listed: Any) -> list[Any]:
+    """Return the list itself: of a vendor's page, or bare."""
+    if isinstance(listed, list):
+        return listed
+    if not isinstance(listed, dict):
+        return []
+    for key in ("data", "models"):
+        if isinstance(listed.get(key), list) and listed[key]:
+            return list(listed[key])
+    return []
+
+
+def _name_in(entry: Any) -> str:
+    """Return the name that a request would use; Ollama calls it `model`, Codex `slug`."""
+    if isinstance(entry, str):
+        return entry.strip()
+    if not isinstance(entry, dict):
+        return ""
+    for key in ("id", "slug", "model", "name"):
+        if isinstance(entry.get(key), str) and entry[key].strip():
+            return str(entry[key].strip())
+    return ""
