@@ -15,6 +15,7 @@ from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationE
 from providers.base.names import WireFormatName
 from providers.wire.answer_form import is_events, is_json
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
+from providers.wire.core.event_json import lenient_loads
 from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import (
     End,
@@ -30,7 +31,7 @@ from providers.wire.core.ir import (
     Usage,
     UsageUpdate,
 )
-from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.jsonio import dumps
 from providers.wire.core.sse import MAX_EVENT_BYTES, SseEvent, SseParser
 from providers.wire.failure_translation import readable_text, translate_error
 from providers.wire.failures.reported_failure import (
@@ -154,7 +155,7 @@ def read_response(data: bytes, src: WireFormatName) -> Response:
         parser = SseParser()
         return _collected(_events_of(parser, data), src)
     try:
-        parsed = loads(data)
+        parsed = lenient_loads(data)
     except (ValueError, RecursionError):
         text = readable_text(data)
         said = f": {text}" if text else "."

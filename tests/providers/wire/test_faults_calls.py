@@ -17,7 +17,7 @@ from .interleaved import NAMES, STREAMS, Scene, chat, responses, scenes, sse, wa
 from .sdk_answers import Digest, read
 
 A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=25, deadline=None)
 
 
 def delivered(src: Any, dst: Any, raw: bytes) -> tuple[Digest, StreamTranslator]:
@@ -36,7 +36,10 @@ def check(src: Any, dst: Any, raw: bytes, scene: Scene, *, ids: bool = True) -> 
     if src != G:
         assert json.dumps(got.calls) == json.dumps([list(call) for call in wanted])
         if ids:
-            assert got.ids == [call.id for call in scene.calls]
+            # The client's id may have a random end, after the server's own.
+            own = [call_id.partition("__n_")[0] for call_id in got.ids]
+            assert own == [call.id for call in scene.calls]
+            assert len(set(got.ids)) == len(got.ids)
     assert got.text == scene.said("text")
     assert got.reasoning == "".join(scene.said("thinking").split())
     assert got.stop == "tools"

@@ -59,9 +59,10 @@ JUNK = [
 
 
 def shape(out: bytes) -> bytes:
-    """The stream without ids, times and Anthropic's pings, which differ from run to run."""
+    """The stream without random ids, times and Anthropic's pings, which differ from run to run."""
     out = out.replace(b'event: ping\ndata: {"type":"ping"}\n\n', b"")
     out = re.sub(rb'"(msg|fc|rs|call|resp|chatcmpl)_?-?[0-9a-f]{12,}"', b'""', out)
+    out = re.sub(rb"__n_[0-9a-f]{12}", b"", out)
     return re.sub(rb'"(created|created_at|completed_at)":\d+', b'""', out)
 
 
