@@ -68,7 +68,7 @@ def wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
     A simple Anthropic client reads `content[0].text`. Its own vendor sends thinking only if the
     request enabled it. With tools the reasoning has to return, so it is sent in any case.
     """
-    if dst != ANTHROPIC_MESSAGES or not client_body:
+    if dst != ANTHROPIC_MESSAGES or "messages" not in client_body:
         return True
     thinking = client_body.get("thinking")
     enabled = isinstance(thinking, dict) and thinking.get("type") != "disabled"
