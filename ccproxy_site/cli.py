@@ -289,7 +289,7 @@ def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    from interceptor.config.files.document import nearest
+    from providers.base.nearest import nearest
 
     match = nearest(name, known)
     hint = f"did you mean {match}?" if match else "see: ccproxy --help"

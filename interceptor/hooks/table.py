@@ -13,6 +13,7 @@ from interceptor.hooks import HOOKS, NOT_BUILT
 from interceptor.pipeline.hook import HookSpec, Stage
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
 from providers.base.errors import ConfigError
+from providers.base.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,11 @@ def find_hook(name: str) -> HookSpec:
     path = HOOKS.get(name, name)
     module_name, _, attribute = path.rpartition(".")
     if not module_name:
-        raise ConfigError(f"there is no hook “{name}”; built in are {', '.join(sorted(HOOKS))}")
+        match = nearest(name, HOOKS)
+        hint = f"did you mean {match}? " if match else ""
+        raise ConfigError(
+            f"there is no hook “{name}”; {hint}built in are {', '.join(sorted(HOOKS))}"
+        )
     if name not in HOOKS:
         # The file may be younger than this process.
         invalidate_caches()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from providers.base.errors import ConfigError
+from providers.base.nearest import nearest
 
 ROOT_KEY = "ccproxy"
 KeyPath = tuple[str | int, ...]
@@ -151,11 +151,6 @@ def _walk_mapping(
 def _kind(value: Any) -> str:
     kinds = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
     return kinds.get(type(value), "a single value")
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return the known word most like `word`, or ""."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), "")
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

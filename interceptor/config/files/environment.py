@@ -9,9 +9,9 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from interceptor.config.files.document import nearest
 from interceptor.config.files.leaves import Path, leaves
 from providers.base.errors import ConfigError
+from providers.base.nearest import nearest
 
 PREFIX = "CCPROXY_"
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
-from interceptor.config.files.document import Document, KeyPath, dotted, nearest
+from interceptor.config.files.document import Document, KeyPath, dotted
 from interceptor.config.files.leaves import leaves
 from interceptor.config.files.whole_file import (
     CommandSection,
@@ -36,6 +36,7 @@ from interceptor.pipeline.hook import Stage
 from providers.audit.log import audit_credential, shell_caller
 from providers.base.errors import ConfigError
 from providers.base.header_key import trimmed_key
+from providers.base.nearest import nearest
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule
 

@@ -9,10 +9,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from interceptor.config.files.document import nearest
 from interceptor.config.transfer.database import ensure_database
 from providers.audit.log import audit_credential, shell_caller
 from providers.base.header_key import MAX_KEY_CHARS, BadKey, check_key, decode_key, trimmed_key
+from providers.base.nearest import nearest
 from providers.models import Provider
 
 

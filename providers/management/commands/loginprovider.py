@@ -17,6 +17,7 @@ from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import EndpointFailed
 from providers.base.errors import ConfigError
+from providers.base.nearest import nearest
 from providers.credentials.handle import auth_of
 from providers.credentials.stored_logins import stored_logins
 from providers.fields import keyring
@@ -62,8 +63,10 @@ class Command(BaseCommand):
     def _auth(self, name: str) -> OAuthAuth:
         row = Provider.objects.filter(name=name).first()
         if row is None:
-            known = ", ".join(Provider.objects.values_list("name", flat=True)) or "none"
-            raise CommandError(f"there is no provider “{name}”; there are: {known}")
+            known = list(Provider.objects.values_list("name", flat=True))
+            match = nearest(name, known)
+            hint = f"did you mean {match}?" if match else f"there are: {', '.join(known) or 'none'}"
+            raise CommandError(f"there is no provider “{name}”; {hint}")
         try:
             auth = auth_of(row)
         except ConfigError as exc:
