@@ -71,6 +71,8 @@ class AnthropicTalk:
         self._sdk: Any = anthropic_sdk(url, provider)
         self._history: list[Any] = [{"role": "user", "content": QUESTION}]
         self._ask: dict[str, Any] = {"model": model, "max_tokens": 999, "messages": self._history}
+        # Without it, the client gets no reasoning of other vendors.
+        self._ask["thinking"] = {"type": "adaptive"}
         if tools:
             self._ask["tools"] = [{"name": name, "input_schema": ANYTHING} for name in tools]
 
