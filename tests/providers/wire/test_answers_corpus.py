@@ -31,7 +31,9 @@ from .sdk_answers import Digest, read
 
 pytestmark = pytest.mark.corpus
 
-WITH_USAGE = AnswerContext({"stream_options": {"include_usage": True}})
+WITH_USAGE = AnswerContext(
+    {"stream_options": {"include_usage": True}, "thinking": {"type": "enabled"}}
+)
 # Recordings that are more than one answer in a row (an agent's turns in one cassette): the first is
 # translated.
 SEVERAL_ANSWERS = {

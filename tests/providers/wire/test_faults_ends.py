@@ -18,7 +18,9 @@ from .interleaved import sse
 from .sdk_answers import Digest, read
 
 A, C, R, G = ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RESPONSES, GOOGLE_GENERATE
-WITH_USAGE = AnswerContext({"stream_options": {"include_usage": True}})
+WITH_USAGE = AnswerContext(
+    {"stream_options": {"include_usage": True}, "thinking": {"type": "enabled"}}
+)
 DONE = b"data: [DONE]\n\n"
 
 
