@@ -86,3 +86,13 @@ def _three_digits(value: float) -> str:
     if value < 99.95:
         return f"{value:.1f}"
     return f"{value:.0f}"
+
+
+def status_words(code: int | None, *, failed: bool) -> str:
+    """Write a status code; one that hides a failure says so.
+
+    Examples: (200, failed) → "200 failed"; (502, failed) → "502"; (None, failed) → "failed".
+    """
+    if code is None:
+        return "failed" if failed else UNKNOWN
+    return f"{code} failed" if failed and code < 400 else str(code)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.display.safe_text import printable
-from flows.display.units import UNKNOWN
+from flows.display.units import UNKNOWN, status_words
 from flows.models import Flow
 
 _HEADINGS: Final = ("ID", "Method", "Code", "Host", "Path", "UA", "Time")
@@ -36,7 +36,7 @@ def print_flows(flows: Iterable[Flow], output: Any, *, now: datetime, is_termina
         table.add_row(
             Text(flow.id[:_ID_CHARS]),
             _cell(flow.method, _METHOD_CHARS),
-            status_text(flow.status_code),
+            status_text(flow.status_code, failed=flow.state == Flow.State.ERROR),
             _cell(flow.host, _HOST_CHARS),
             _cell(flow.path, _PATH_CHARS),
             _cell(flow.user_agent, _AGENT_CHARS),
@@ -52,12 +52,12 @@ def _cell(value: str, longest_chars: int) -> Text:
     return Text(shown)
 
 
-def status_text(code: int | None) -> Text:
+def status_text(code: int | None, *, failed: bool = False) -> Text:
     """Return the status: green for 2xx, dim when there is none, red otherwise."""
-    if code is None:
+    if code is None and not failed:
         return Text(UNKNOWN, style="dim")
-    colour = "green" if 200 <= code < 300 else "red"
-    return Text(str(code), style=colour)
+    good = code is not None and 200 <= code < 300 and not failed
+    return Text(status_words(code, failed=failed), style="green" if good else "red")
 
 
 def ago(age: timedelta) -> str:

@@ -80,6 +80,12 @@ def failed(flow: Flow) -> bool:
     return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
 
 
+@register.filter
+def failed_status(flow: Flow) -> str:
+    """Write a failed flow's status; one that hides the failure gets a word: "200 failed"."""
+    return units.status_words(flow.status_code, failed=flow.state == Flow.State.ERROR)
+
+
 register.filter("changed_hooks", changed_hooks)
 
 

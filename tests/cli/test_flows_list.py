@@ -135,3 +135,6 @@ def test_colours_of_the_status():
         "red",
         "red",
     ]
+    hidden = status_text(200, failed=True)
+    assert (hidden.plain, str(hidden.style)) == ("200 failed", "red")
+    assert status_text(None, failed=True).plain == "failed"
