@@ -6,7 +6,8 @@
 |                        |           |          | a sentinel key it is the provider's           |
 | `/health`              | GET, HEAD | no       | supervisors ask every few seconds             |
 | `/api/hello`           | GET, HEAD | no       | Claude Code looks at each start whether its   |
-|                        |           |          | base URL can be reached, mostly without a key |
+|                        |           |          | base URL can be reached, mostly without a key;|
+|                        |           |          | with a sentinel key it is the provider's      |
 | `/v1/models`, `/models`| GET, HEAD | yes      | the response depends on providers and key     |
 
 Claude Code's other side endpoints (settings, policy limits, telemetry) are not answered here. They
@@ -43,7 +44,7 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
     path, _, query = canonical_path(exchange.path, None).partition("?")
     sentinel = sentinel_provider(exchange)
     found: dict[str, object]
-    if path == HELLO_PATH:
+    if path == HELLO_PATH and sentinel is None:
         found = {"status": "ok"}
     elif path == "/health":
         found = _health(state, around)

@@ -91,6 +91,8 @@ _OPENAI_SIDE = re.compile(
     r"|files|uploads|images|audio|videos|models)\b.*)"
 )
 
+_VERSIONED = re.compile(r"/v[0-9]\w*/")
+
 _GENERATING_ACTIONS = ("generateContent", "streamGenerateContent")
 
 
@@ -118,6 +120,7 @@ def canonical_path(path: str, wire_format: WireFormatName | None) -> str:
         ("/messages/count_tokens", Anthropic) → "/v1/messages/count_tokens"
         ("/x/models/g:countTokens", Google) → "/v1beta/models/g:countTokens"
         ("/embeddings", None) → "/v1/embeddings"
+        ("/odd//path", None) → "/odd//path"
 
     Args:
         path: the client's path with query.
@@ -135,8 +138,10 @@ def canonical_path(path: str, wire_format: WireFormatName | None) -> str:
             tidy = f"/v1/messages{named['suffix'] or ''}"
     elif wire_format is None and (side := _OPENAI_SIDE.fullmatch(tidy)):
         tidy = f"/v1{side['rest']}"
-    elif wire_format is None and bare.endswith("/") and tidy != "/":
-        # An unknown endpoint's slash at the end may mean something.
+    elif wire_format is None and not _VERSIONED.match(tidy):
+        # Doubled slashes may mean something to an unknown endpoint, and so may one at the end.
+        return path
+    elif wire_format is None and bare.endswith("/"):
         tidy += "/"
     return f"{tidy}{mark}{query}"
 
