@@ -131,6 +131,7 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
         collector.feed(decoder.flush())
     except _UNFORESEEN as exc:
         note = f"The stream can be read up to here only: {exc}"
+        collector.close_block()
 
     response = collector.response
     if not response.blocks:

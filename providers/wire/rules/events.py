@@ -114,6 +114,7 @@ class Collector:
             self._attach(event, response.blocks[-1])
         elif isinstance(event, BlockStop):
             self._stop(response.blocks[-1])
+            self._pieces = []
         elif isinstance(event, Start):
             response.id, response.model, response.created = event.id, event.model, event.created
             response.usage = event.usage
@@ -123,6 +124,13 @@ class Collector:
             response.finish, self.complete = event.finish, True
         elif isinstance(event, Failure):
             self.failure = event
+            self.close_block()
+
+    def close_block(self) -> None:
+        """Give the open block what came of it; a stream that breaks off does not close it."""
+        if self._pieces and self.response.blocks:
+            self._stop(self.response.blocks[-1])
+        self._pieces = []
 
     def _attach(self, event: SignatureDelta | CitationDelta, block: Block) -> None:
         if isinstance(event, CitationDelta):

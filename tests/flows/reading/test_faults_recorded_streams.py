@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flows.reading.answer_text import AnswerReader, Piece, joined
+from flows.reading.decoded import read_answer
 from flows.reading.token_usage import usage_of_body
 
 
@@ -76,3 +77,22 @@ def test_usage_in_a_body_with_broken_utf8_is_recorded() -> None:
     metered = usage_of_body(body)
     assert metered is not None
     assert metered.usage.input_tokens == 11
+
+
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize("broken", [b"", b"event: content_block_delta\ndata: {\n\n"])
+def test_the_text_of_a_stream_that_breaks_off_is_kept(started: bool, broken: bytes) -> None:
+    deltas = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+        for text in ("Half ", "a sentence")
+    ]
+    start = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "text", "text": ""},
+    }
+    events = [*([start] if started else []), *deltas]
+    raw = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    answer = read_answer("anthropic_messages", raw.encode() + broken, 200)
+    assert [getattr(block, "text", "") for block in answer.blocks] == ["Half a sentence"]
+    assert not answer.complete

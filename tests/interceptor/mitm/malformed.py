@@ -81,7 +81,6 @@ def _lines() -> list[Case]:
         *(Case(f"line/{name}", get(line=line), (400,)) for name, line in bad.items()),
         *(Case(f"line/http-{v}", get(line=b"GET /v1/x HTTP/" + v.encode()), (s,)) for v,
         s in versions.items()),
-        Case("line/http2-preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 505)),
         Case("line/lf-only", b"GET /v1/x HTTP/1.1\nHost: 127.0.0.1\n\n", (400,)),
         Case("line/binary", bytes(range(128, 256)), (400,)),
         Case("line/nuls", b"\x00" * 1000, (400,)),
