@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from flows.display.safe_text import printable
@@ -66,8 +68,10 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         """Send what the page missed."""
 
     async def send_message(self, **message: Any) -> None:
-        """Send one JSON message."""
-        await self.send(text_data=json.dumps(message))
+        """Send one JSON message; a page that has just left gets none."""
+        # Daphne reports the disconnect as an event of its own, which may be behind this message.
+        with suppress(Disconnected):
+            await self.send(text_data=json.dumps(message))
 
 
 class ListConsumer(ConsoleConsumer):

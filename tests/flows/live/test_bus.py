@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from autobahn.exception import Disconnected
 from channels.layers import channel_layers, get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
@@ -20,6 +21,7 @@ from django.test import Client
 from ccproxy_site.asgi import application
 from flows.live import bus as live_bus
 from flows.live.bus import LiveBus, LiveLimits, flow_group
+from flows.live.consumers import ListConsumer
 from flows.record import FlowDelta
 from flows.redaction.redactor import Redactor
 from flows.routing import websocket_urlpatterns
@@ -384,3 +386,16 @@ async def test_the_whole_application_checks_session_and_origin(
         application, "/ws/flows/", [(k.encode(), v.encode()) for k, v in lines.items()]
     )
     assert (await page.connect())[0] is False
+
+
+async def test_a_page_that_has_just_left_is_no_error():
+    sent: list[Any] = []
+
+    async def gone(message: Any) -> None:
+        sent.append(message)
+        raise Disconnected("Attempt to send on a closed protocol")
+
+    consumer = ListConsumer()
+    consumer.base_send = gone
+    await consumer.flows_row({"phase": "ended", "row": {"id": FLOW, "state": "done"}})
+    assert len(sent) == 1
