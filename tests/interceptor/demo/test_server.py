@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anthropic
@@ -22,31 +23,56 @@ KEY = "demo-key-of-the-test"
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
+class Demo:
+    """The provider, and the clients that asked it.
+
+    An SDK's client that nobody closed closes itself when it is collected, on whatever event
+    loop runs then: another test would find its complaint in the log.
+    """
+
+    def __init__(self, provider: DemoProvider, closing: contextlib.AsyncExitStack) -> None:
+        self.provider = provider
+        self.closing = closing
+
+    @property
+    def port(self) -> int:
+        return self.provider.port
+
+    def closed_at_the_end[C](self, client: C, close: Callable[[], Awaitable[object]]) -> C:
+        self.closing.push_async_callback(close)
+        return client
+
+
 @pytest.fixture
-async def demo() -> AsyncIterator[DemoProvider]:
+async def demo() -> AsyncIterator[Demo]:
     provider = DemoProvider(KEY)
     await provider.start()
-    yield provider
+    async with contextlib.AsyncExitStack() as closing:
+        yield Demo(provider, closing)
     await provider.stop()
 
 
-def url(demo: DemoProvider, path: str = "") -> str:
+def url(demo: Demo, path: str = "") -> str:
     return f"http://127.0.0.1:{demo.port}{path}"
 
 
-def anthropic_client(demo: DemoProvider, key: str = KEY) -> Any:
-    return anthropic.AsyncAnthropic(api_key=key, base_url=url(demo), max_retries=0)
+def anthropic_client(demo: Demo, key: str = KEY) -> Any:
+    client = anthropic.AsyncAnthropic(api_key=key, base_url=url(demo), max_retries=0)
+    return demo.closed_at_the_end(client, client.close)
 
 
-def openai_client(demo: DemoProvider) -> Any:
-    return openai.AsyncOpenAI(api_key=KEY, base_url=url(demo, "/v1"), max_retries=0)
+def openai_client(demo: Demo) -> Any:
+    client = openai.AsyncOpenAI(api_key=KEY, base_url=url(demo, "/v1"), max_retries=0)
+    return demo.closed_at_the_end(client, client.close)
 
 
-def google_client(demo: DemoProvider) -> Any:
-    return genai.Client(api_key=KEY, http_options=genai_types.HttpOptions(base_url=url(demo)))
+def google_client(demo: Demo) -> Any:
+    options = genai_types.HttpOptions(base_url=url(demo))
+    client = genai.Client(api_key=KEY, http_options=options).aio
+    return demo.closed_at_the_end(client, client.aclose)
 
 
-async def test_anthropic(demo: DemoProvider) -> None:
+async def test_anthropic(demo: Demo) -> None:
     client = anthropic_client(demo)
     ask: Any = {
         "model": "demo",
@@ -66,7 +92,7 @@ async def test_anthropic(demo: DemoProvider) -> None:
     assert "demo" in [model.id async for model in client.models.list()]
 
 
-async def test_anthropic_tool_call(demo: DemoProvider) -> None:
+async def test_anthropic_tool_call(demo: Demo) -> None:
     client = anthropic_client(demo)
     ask: Any = {
         "model": "demo",
@@ -82,7 +108,7 @@ async def test_anthropic_tool_call(demo: DemoProvider) -> None:
         assert message.content[1].input == {"city": "Weather in Graz"}
 
 
-async def test_openai_chat(demo: DemoProvider) -> None:
+async def test_openai_chat(demo: Demo) -> None:
     client = openai_client(demo)
     ask: Any = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}
     whole = await client.chat.completions.create(**ask)
@@ -102,7 +128,7 @@ async def test_openai_chat(demo: DemoProvider) -> None:
     }
 
 
-async def test_openai_responses(demo: DemoProvider) -> None:
+async def test_openai_responses(demo: Demo) -> None:
     client = openai_client(demo)
     whole = await client.responses.create(model="demo", input="Hello")
     async with client.responses.stream(model="demo", input="Hello") as stream:
@@ -114,8 +140,8 @@ async def test_openai_responses(demo: DemoProvider) -> None:
     assert json.loads(called.output[1].arguments) == {"city": "Hello"}
 
 
-async def test_google(demo: DemoProvider) -> None:
-    models = google_client(demo).aio.models
+async def test_google(demo: Demo) -> None:
+    models = google_client(demo).models
     whole = await models.generate_content(model="demo", contents="Hello")
     streamed = [
         part async for part in await models.generate_content_stream(model="demo", contents="Hello")
@@ -136,7 +162,7 @@ async def test_google(demo: DemoProvider) -> None:
     assert called.function_calls[0].args == {"city": "Hello"}
 
 
-async def test_errors_are_the_vendors_own(demo: DemoProvider) -> None:
+async def test_errors_are_the_vendors_own(demo: Demo) -> None:
     with pytest.raises(anthropic.RateLimitError):
         await anthropic_client(demo).messages.create(
             model="demo-error-429", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
@@ -144,17 +170,17 @@ async def test_errors_are_the_vendors_own(demo: DemoProvider) -> None:
     with pytest.raises(openai.InternalServerError):
         await openai_client(demo).responses.create(model="demo-error-500", input="Hi")
     with pytest.raises(genai_errors.ServerError):
-        await google_client(demo).aio.models.generate_content(model="demo-error-529", contents="Hi")
+        await google_client(demo).models.generate_content(model="demo-error-529", contents="Hi")
 
 
-async def test_the_key_is_demanded(demo: DemoProvider) -> None:
+async def test_the_key_is_demanded(demo: Demo) -> None:
     with pytest.raises(anthropic.AuthenticationError, match="did not get its key"):
         await anthropic_client(demo, key="sk-ccproxy-demo").messages.create(
             model="demo", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
         )
 
 
-async def test_compressed_bodies_and_nonsense(demo: DemoProvider) -> None:
+async def test_compressed_bodies_and_nonsense(demo: Demo) -> None:
     body = json.dumps({"model": "demo", "messages": []}).encode()
     headers = {"x-api-key": KEY, "content-encoding": "gzip"}
     async with httpx.AsyncClient(base_url=url(demo), headers=headers) as client:
