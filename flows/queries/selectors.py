@@ -221,11 +221,13 @@ def messages(flow_id: str, *, after_seq: int = -1, limit: int = 200) -> list[Web
 def telling_messages(flow_id: str) -> list[WebSocketMessage]:
     """Return the messages of a websocket that matter for its conversation, in order.
 
-    These are the client's newest and the provider's largest: the many small ones are parts of them.
+    These are the client's newest, and the provider's newest and largest: the many small ones are
+    parts of them, but a failure is small.
     """
     all_messages = WebSocketMessage.objects.filter(flow_id=flow_id)
     from_client = all_messages.filter(from_client=True).order_by("-seq")
     from_provider = all_messages.filter(from_client=False, is_text=True)
-    largest = from_provider.order_by("-size_bytes", "-seq")
-    chosen = [*from_client[:TELLING_MESSAGES], *largest[:TELLING_MESSAGES]]
-    return sorted(chosen, key=lambda message: message.seq)
+    newest = from_provider.order_by("-seq")[:TELLING_MESSAGES]
+    largest = from_provider.order_by("-size_bytes", "-seq")[:TELLING_MESSAGES]
+    chosen = {m.seq: m for m in (*from_client[:TELLING_MESSAGES], *newest, *largest)}
+    return sorted(chosen.values(), key=lambda message: message.seq)

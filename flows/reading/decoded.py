@@ -111,10 +111,10 @@ def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
         if status_code >= 400:
             failure = provider_codec(wire).decode_error(status_code, parsed)
         if failure is not None:
-            return Answer(failure=_sentence(failure))
+            return Answer(failure=sentence_of(failure))
         response = decoded_response(parsed, wire)
     except ReportedFailure as exc:
-        return Answer(failure=_sentence(exc.failure))
+        return Answer(failure=sentence_of(exc.failure))
     except _UNFORESEEN as exc:
         return Answer(note=f"The response cannot be read as a conversation: {exc}")
     return Answer(response.blocks, _finish_of(response))
@@ -143,7 +143,7 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
     if collector.complete:
         answer.finish = _finish_of(response)
     if collector.failure is not None:
-        answer.failure = _sentence(collector.failure)
+        answer.failure = sentence_of(collector.failure)
     return answer
 
 
@@ -170,7 +170,8 @@ def _readable(body: bytes) -> list[Block]:
     return blocks
 
 
-def _sentence(failure: Failure) -> str:
+def sentence_of(failure: Failure) -> str:
+    """Return a failure's message with its kind: "slow down (rate_limit_error)"."""
     if not failure.kind:
         return failure.message
     return f"{failure.message} ({failure.kind})"

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from flows.reading.decoded import Answer, read_answer, read_request
+from flows.reading.decoded import Answer, read_answer, read_request, sentence_of
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.core.ir import Request, Turn
+from providers.wire.core.ir import Failure, Request, Turn
 from providers.wire.core.jsonio import dumps, loads
+from providers.wire.failures.reported_failure import reported_failure
 
 PATH: Final = "/v1/responses"
-_ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
+_ENDS: Final = ("response.completed", "response.done", "response.incomplete")
 
 
 class SocketExchange(NamedTuple):
@@ -57,6 +58,8 @@ class _Reader:
                 self._start(response if isinstance(response, dict) else frame)
         elif kind == "response.output_item.done":
             self._items.append(frame.get("item"))
+        elif (failure := reported_failure(frame)) is not None:
+            self._fail(failure)
         elif kind in _ENDS and isinstance(response, dict):
             self._finish(response)
 
@@ -64,6 +67,14 @@ class _Reader:
         # Items come one by one; the closing frame may leave them out.
         body = response if response.get("output") else {**response, "output": self._items}
         self.answer = read_answer(OPENAI_RESPONSES, dumps(body), 200)
+        self._items = []
+
+    def _fail(self, failure: Failure) -> None:
+        """Keep the items that came before the failure."""
+        said = Answer()
+        if self._items:
+            said = read_answer(OPENAI_RESPONSES, dumps({"output": self._items}), 200)
+        self.answer = Answer(said.blocks, failure=sentence_of(failure), complete=False)
         self._items = []
 
     def _start(self, body: dict[str, Any]) -> None:

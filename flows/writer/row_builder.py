@@ -29,7 +29,9 @@ from flows.writer import flow_columns
 from flows.writer.metering import meter
 from flows.writer.upsert import new_row
 from providers.prices.cost import OwnPrice
-from providers.wire.answer_form import failure_in_answer
+from providers.wire.answer_form import failure_in_answer, failure_in_message
+from providers.wire.core.ir import Failure
+from providers.wire.detect import side_vendor
 
 _ROW_BYTES = 1024
 
@@ -148,10 +150,9 @@ class RowBuilder:
 
         The proxy reads only the end of plain bodies; compressed and imported ones are read here.
         """
-        is_known = record.client_format or record.provider_format
-        if record.state != "done" or record.error or not is_known:
+        if record.state != "done" or record.error:
             return
-        failure = failure_in_answer(upstream, record.status_code or 200)
+        failure = _reported_failure(record, upstream)
         if failure is not None:
             flow.state = Flow.State.ERROR
             flow.error = self._texts.text(failure.message)
@@ -341,6 +342,20 @@ class RowBuilder:
             index = draft.parts.add_headers(database_json(redacted))
             draft.header_indexes[id(headers)] = index
         return index
+
+
+def _reported_failure(record: FlowRecord, upstream: bytes) -> Failure | None:
+    """Return the failure that a model's provider reports in its response or its messages."""
+    is_known = bool(record.client_format or record.provider_format)
+    if not record.is_websocket:
+        return failure_in_answer(upstream, record.status_code or 200) if is_known else None
+    if not is_known and not record.provider and not side_vendor(record.path):
+        return None
+    for message in record.messages:
+        failure = None if message.from_client else failure_in_message(message.content)
+        if failure is not None:
+            return failure
+    return None
 
 
 def _time(seconds: float | None) -> datetime | None:

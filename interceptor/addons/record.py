@@ -14,7 +14,7 @@ from interceptor.addons.guard import drop_cors, let_origin_read
 from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import FLOW_HEADER
-from interceptor.exchange.provider_failure import note_failure
+from interceptor.exchange.provider_failure import note_close, note_failure, note_message_failure
 from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.error_page import error_sentence, set_caller
@@ -148,6 +148,7 @@ class RecordAddon:
         if state is None or flow.websocket is None:
             return
         message = flow.websocket.messages[-1]
+        note_message_failure(state, flow.request.path, message)
         if state.kept_message_bytes + len(message.content) <= MAX_KEPT_MESSAGE_BYTES:
             state.kept_message_bytes += len(message.content)
             state.messages.append(
@@ -165,8 +166,11 @@ class RecordAddon:
 
     def websocket_end(self, flow: HTTPFlow) -> None:
         """Finish the flow of a closed websocket."""
-        if (state := state_of(flow)) is not None:
-            self._finish(flow, state)
+        if (state := state_of(flow)) is None:
+            return
+        if flow.websocket is not None:
+            note_close(state, flow.request.path, flow.websocket)
+        self._finish(flow, state)
 
     def _finish(self, flow: HTTPFlow, state: FlowState, *, failed: bool = False) -> None:
         if state.closed:

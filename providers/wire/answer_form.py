@@ -10,8 +10,8 @@ import re
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream
+from providers.wire.core.event_json import lenient_loads
 from providers.wire.core.ir import Failure
-from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.failures.reported_failure import (
     failure_of_event,
@@ -22,11 +22,12 @@ from providers.wire.failures.reported_failure import (
 TAIL_BYTES: Final = 16 * 1024
 """Bytes at a stream's end where a failure stands that ended it."""
 SMALL_BYTES: Final = 64 * 1024
+_SWITCHING_PROTOCOLS: Final = 101
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _STARTS: Final = (b"data:", b"event:", b":", b"id:", b"retry:", b"error:")
 _FIELDS: Final = (b"event: error", b"event:error", b"error:")
 # A field stands at the beginning of a line; texts have such words anywhere.
-_MARKS: Final = (b'"error', b'"response.failed"', *(b"\n" + field for field in _FIELDS))
+_MARKS: Final = (b'"error', b'failed"', b'cancelled"', *(b"\n" + field for field in _FIELDS))
 _LINE_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LONGEST_EVENT: Final = 1024 * 1024
@@ -57,9 +58,19 @@ def failure_in_answer(body: bytes, status: int, *, start: int = 0) -> Failure | 
     if status >= 400 or not mentions_failure(body):
         return None
     try:
-        return reported_failure(loads(body))
+        return reported_failure(lenient_loads(body))
     except (ValueError, RecursionError):
         return None
+
+
+def failure_in_message(message: bytes) -> Failure | None:
+    """Return the failure that a provider reports in one message of a websocket."""
+    return failure_in_answer(message, _SWITCHING_PROTOCOLS)
+
+
+def failure_in_small_message(message: bytes) -> Failure | None:
+    """Return a failure as `failure_in_message` does, of at most 64 KB: for the event loop."""
+    return failure_in_message(message) if len(message) <= SMALL_BYTES else None
 
 
 def failure_at_end(body: bytes, status: int) -> Failure | None:

@@ -22,8 +22,10 @@ _MAX_MESSAGE_CHARS: Final = 2000
 _STATUS_KEYS: Final = ("status_code", "code", "status", "http_code", "statusCode")
 _KIND_KEYS: Final = ("type", "status", "__type", "kind")
 _MESSAGE_KEYS: Final = ("message", "detail", "error", "msg", "error_message", "reason", "title")
-_GENERIC_KINDS: Final = frozenset({"error", "response.failed", "response.cancelled"})
+_FAILED_TYPES: Final = ("response.failed", "response.cancelled")
+_GENERIC_KINDS: Final = frozenset({"error", *_FAILED_TYPES})
 _TAG: Final = b'"error'
+_ENDED_BADLY: Final = (b'"failed"', b'"response.failed"', b'"response.cancelled"')
 # Words of the vendors, lower case; https://docs.anthropic.com/en/api/errors,
 # https://platform.openai.com/docs/guides/error-codes, google/rpc/code.proto, Bedrock's exceptions.
 _STATUS_OF_WORD: Final = {
@@ -111,6 +113,8 @@ def reported_failure(body: Any, status: int = 500) -> Failure | None:
         return Failure(NO_EXPLANATION, status)
     if isinstance(inner, dict):
         return _failed_response(body, inner, status)
+    if body.get("type") in _FAILED_TYPES:
+        return decode_error(0, body) or Failure(UNKNOWN, status)
     return _failed_choice(body, status)
 
 
@@ -150,7 +154,7 @@ def mentions_failure(data: bytes) -> bool:
         if not data[after : after + 9].lstrip(b'" :').startswith(b"null"):
             return True
         position = data.find(_TAG, after)
-    return b'"response.failed"' in data or b'"response.cancelled"' in data
+    return any(mark in data for mark in _ENDED_BADLY)
 
 
 def _failure_of_data(data: bytes) -> Failure:
@@ -256,15 +260,16 @@ def _status_of(error: JsonObject, kind: str | None, code: str | None) -> int:
 
 
 def _failed_response(body: JsonObject, response: JsonObject, status: int) -> Failure | None:
-    """Read `response.failed`, and the response object inside of it."""
-    is_failed = body.get("type") in ("response.failed", "response.cancelled")
-    if not is_failed and not response.get("error"):
-        return None
-    if response.get("error"):
-        failure = decode_error(0, response)
-        if failure is not None:
-            return failure
-    return Failure(UNKNOWN, status)
+    """Read `response.failed`, and the response object inside of it.
+
+    OpenAI's realtime API says it in `response.done`, with the error in `status_details`.
+    """
+    is_failed = body.get("type") in _FAILED_TYPES or response.get("status") == "failed"
+    details = response.get("status_details")
+    for holder in (response, details):
+        if isinstance(holder, dict) and holder.get("error"):
+            return decode_error(0, holder) or Failure(UNKNOWN, status)
+    return Failure(UNKNOWN, status) if is_failed else None
 
 
 def _failed_choice(body: JsonObject, status: int) -> Failure | None:

@@ -10,6 +10,7 @@ import pytest
 
 from flows.models import Flow, UsageDaily
 from flows.queries.filters import FlowFilter
+from flows.record import WebSocketRecord
 from flows.redaction.redactor import Redactor
 from flows.writer.batch import write_batch
 from flows.writer.row_builder import RowBuilder
@@ -70,3 +71,41 @@ def test_the_secrets_of_an_error_are_cut_out():
     built = RowBuilder(Redactor(SecretRegistry())).build(record)
     assert built.flow.state == "error"
     assert "is bad" in built.flow.error and key not in built.flow.error
+
+
+def socket(*messages: Any, from_client: bool = False, **changes: Any) -> Flow:
+    encoded = [json.dumps(message).encode() for message in messages]
+    records = [
+        WebSocketRecord(seq, 1.0, from_client, True, data) for seq, data in enumerate(encoded)
+    ]
+    changes = {"path": "/v1/realtime", "provider": "oai"} | changes
+    record = flow(is_websocket=True, status_code=101, messages=tuple(records), **changes)
+    write_batch([RowBuilder(Redactor(SecretRegistry())).build(record)])
+    return Flow.objects.get()
+
+
+SOCKET_FAILURE = {
+    "type": "response.failed",
+    "response": {"error": {"message": "Overloaded", "padding": "x" * 100_000}},
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"provider": "", "path": "/v1/responses", "client_format": "openai_responses"},
+        {"provider": "", "path": "/v1/realtime?model=m"},
+    ],
+)
+def test_a_failed_message_of_any_size_is_listed_filtered_and_counted(changes):
+    row = socket({"type": "response.created"}, SOCKET_FAILURE, **changes)
+    assert (row.state, row.error, row.status_code) == ("error", "Overloaded", 101)
+    assert FlowFilter({"error": True}, queryset=Flow.objects.all()).qs.count() == 1
+    assert UsageDaily.objects.get().failed == 1
+
+
+@pytest.mark.parametrize("changes", [{"from_client": True}, {"provider": "", "path": "/chat"}])
+def test_messages_of_others_are_no_failures(changes):
+    row = socket(SOCKET_FAILURE, **changes)
+    assert (row.state, row.error) == ("done", "")
