@@ -15,6 +15,7 @@ from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.process.secret_file import read_or_create_secret
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import config_dir, url_host
+from providers.base.keyring import KEY_FILE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_DIR = config_dir()
@@ -22,7 +23,7 @@ CCPROXY = load_server_settings(CONFIG_DIR, os.environ)
 PRODUCTION = env_bool("CCPROXY_PRODUCTION")
 DEBUG = env_bool("CCPROXY_DEBUG") and not PRODUCTION
 
-CCPROXY_KEY_FILE = CONFIG_DIR / "secret.key"
+CCPROXY_KEY_FILE = CONFIG_DIR / KEY_FILE_NAME
 # Commands and hook paths run code: the console and the API may set them only when the server was
 # started so.
 CCPROXY_ALLOW_CODE_CONFIG = env_bool("CCPROXY_ALLOW_CODE_CONFIG")

@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 
-from providers.base.keyring import Keyring
-
-_opened: dict[Path, tuple[tuple[int, ...], Keyring]] = {}
-_lock = Lock()
-
-
-def keyring_at(path: Path) -> Keyring:
-    """Return the keyring of a key file; reads the file again when it changed.
-
-    The process still decrypts with keys that it knew: values in memory may be older than a
-    rotation.
-    """
-    with _lock:
-        signature = _signature(path)
-        known = _opened.get(path)
-        if known is None or known[0] != signature or not signature:
-            opened = Keyring.open(path)
-            # What was seen before reading: a file that is replaced meanwhile is read once more.
-            _opened[path] = (signature, opened.and_older(known[1]) if known else opened)
-        return _opened[path][1]
-
-
-def _signature(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
+from providers.base.keyring import Keyring, keyring_at
 
 
 def keyring() -> Keyring:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flows.bodies.complete_flow import CompleteFlow
-from interceptor.config.snapshot.load import load_snapshot, rule_conf
+from interceptor.config.snapshot.build import rule_conf
+from interceptor.config.snapshot.load import load_snapshot, rule_row
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.dry_run import Condition, Explanation
@@ -52,7 +53,7 @@ def edited_snapshot(edited: TransformRule) -> Snapshot:
         rows.append(edited)
     # A new rule stands behind the others of its position, as its id will be the highest.
     rows.sort(key=lambda row: (row.position, row.pk is None, row.pk or 0))
-    return replace(load_snapshot(), rules=tuple(rule_conf(row) for row in rows))
+    return replace(load_snapshot(), rules=tuple(rule_conf(rule_row(row)) for row in rows))
 
 
 def try_rule(edited: TransformRule, flows: Iterable[CompleteFlow]) -> Trial:

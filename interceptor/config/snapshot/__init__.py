@@ -1,5 +1,6 @@
 """The frozen configuration that the proxy runs on: loaded, watched, swapped.
 
-`schema` and `store` belong to the request path and never import Django; `load` and `watch` read
-the database on threads of their own.
+`schema`, `store` and `build` belong to the request path and never import Django; `load` and `watch`
+read the database on threads of their own. Rows of `load.read_rows` may be pickled, so that another
+process builds the snapshot.
 """

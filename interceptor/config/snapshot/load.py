@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
 
-from interceptor.config.snapshot.schema import ClientTokenConf, RuleConf, Snapshot
-from interceptor.hooks.table import HookConf, build_plan
+from interceptor.config.snapshot.build import ConfigRows, RuleRow, build_snapshot
+from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
+from interceptor.hooks.table import HookConf
 from interceptor.models import ClientToken, HookSetting
-from interceptor.pipeline.hook import Stage
-from providers.base.errors import RuleError
-from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.credentials.handle import auth_of
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One kind of configuration: its reader gives fields of `Snapshot`."""
-
-    name: str
-    read: Callable[[], dict[str, Any]]
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
@@ -35,46 +23,50 @@ def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
     Raises:
         ConfigError: naming the row that cannot be used; the caller keeps what it has.
     """
-    fields: dict[str, Any] = {}
+    return build_snapshot(read_rows(), command_timeout_s=command_timeout_s)
+
+
+def read_rows() -> ConfigRows:
+    """Read the entire configuration, as plain values for `build_snapshot`.
+
+    Raises:
+        ConfigError: naming the provider whose credential source cannot be used.
+    """
     # One transaction: all sections are of one moment, and the revision is theirs.
     with transaction.atomic():
         revision = ConfigRevision.current()
-        for section in SECTIONS:
-            fields |= section.read()
-    return Snapshot(revision=revision, command_timeout_s=command_timeout_s, **fields)
+        found = {name: tuple(read()) for name, read in READERS.items()}
+    return ConfigRows(revision=revision, **found)
 
 
-def _providers() -> dict[str, Any]:
-    found = [_provider(row) for row in Provider.objects.filter(enabled=True)]
-    return {"providers": MappingProxyType({provider.name: provider for provider in found})}
+def _providers() -> list[ProviderConf]:
+    return [_provider(row) for row in Provider.objects.filter(enabled=True)]
 
 
-def _rules() -> dict[str, Any]:
+def _rules() -> list[RuleRow]:
     rows = TransformRule.objects.filter(enabled=True).select_related("dest_provider")
-    return {"rules": tuple(rule_conf(row) for row in rows)}
+    return [rule_row(row) for row in rows]
 
 
-def _hooks() -> dict[str, Any]:
-    confs = [
+def _hooks() -> list[HookConf]:
+    return [
         HookConf(row.stage, row.name, row.position, row.enabled, row.params)
         for row in HookSetting.objects.all()
     ]
-    return {str(stage): build_plan(confs, stage) for stage in Stage}
 
 
-def _client_tokens() -> dict[str, Any]:
+def _client_tokens() -> list[ClientTokenConf]:
     rows = ClientToken.objects.filter(enabled=True)
-    tokens = (ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers)) for row in rows)
-    return {"client_tokens": tuple(tokens)}
+    return [ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers)) for row in rows]
 
 
-SECTIONS: tuple[Section, ...] = (
-    Section("providers", _providers),
-    Section("rules", _rules),
-    Section("hooks", _hooks),
-    Section("client tokens", _client_tokens),
-)
-"""THE list of what a snapshot carries; a new kind is a field of `Snapshot` and a line here."""
+READERS: dict[str, Callable[[], list[Any]]] = {
+    "providers": _providers,
+    "rules": _rules,
+    "hooks": _hooks,
+    "client_tokens": _client_tokens,
+}
+"""Fields of `ConfigRows`, with the function that reads each."""
 
 
 def _provider(row: Provider) -> ProviderConf:
@@ -94,30 +86,16 @@ def _provider(row: Provider) -> ProviderConf:
     )
 
 
-def rule_conf(row: TransformRule) -> RuleConf:
-    """Return a rule with its expressions compiled.
-
-    Raises:
-        RuleError: an expression is wrong; the message names the rule and the field.
-    """
-
-    def pattern(field: str) -> Pattern | None:
-        expression = getattr(row, field)
-        if expression in ("", ".*"):
-            return None
-        try:
-            # Vendors and gateways write a model's name in more than one case.
-            return compile_pattern(expression, any_case=field == "match_model")
-        except PatternError as exc:
-            raise RuleError(f"rule ‹{row}›, {field}: {exc}") from None
-
-    return RuleConf(
+def rule_row(row: TransformRule) -> RuleRow:
+    """Return a rule as plain values."""
+    return RuleRow(
         id=row.pk,
+        label=str(row),
         name=row.name,
         action=row.action,
-        match_host=pattern("match_host"),
-        match_path=pattern("match_path"),
-        match_model=pattern("match_model"),
+        match_host=row.match_host,
+        match_path=row.match_path,
+        match_model=row.match_model,
         dest_provider=row.dest_provider.name if row.dest_provider else "",
         dest_host=row.dest_host,
         dest_path=row.dest_path,

@@ -15,11 +15,11 @@ from cryptography.fernet import Fernet
 from django.apps import apps
 from django.core.management import call_command
 
-from providers import fields
+from providers.base import keyring as keyring_module
 from providers.base.errors import ConfigError
-from providers.base.keyring import Keyring
+from providers.base.keyring import Keyring, keyring_at
 from providers.credentials.key_rotation import ENCRYPTED_COLUMNS, Rotation
-from providers.fields import Ciphertext, EncryptedTextField, keyring, keyring_at
+from providers.fields import Ciphertext, EncryptedTextField, keyring
 from providers.models import AuditEntry, ConfigRevision, CredentialState, Provider
 from tests.calls import call_elsewhere
 from tests.providers.credentials.killed_rotation import kill_at_every_step
@@ -102,7 +102,7 @@ def test_a_value_that_was_changed_meanwhile_is_left_alone(rows: None, key_file: 
     next(steps)
     Provider.objects.filter(name="keyed").update(secret="pasted meanwhile")
     list(steps)
-    fields._opened.clear()
+    keyring_module._opened.clear()
     assert [token.decrypt() for token in stored()] == ["pasted meanwhile", TOKENS]
 
 

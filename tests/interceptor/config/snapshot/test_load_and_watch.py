@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from interceptor.config.snapshot.load import SECTIONS, load_snapshot
+from interceptor.config.snapshot.build import SECTIONS, ConfigRows
+from interceptor.config.snapshot.load import READERS, load_snapshot, read_rows
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
@@ -164,8 +165,14 @@ def test_bad_rules_are_refused_by_field(values: dict[str, Any], field: str, mess
 
 
 @pytest.mark.django_db
-def test_every_field_of_a_snapshot_is_read_by_one_section() -> None:
-    given = [name for section in SECTIONS for name in section.read()]
+def test_every_field_of_a_snapshot_is_built_by_one_section() -> None:
+    rows = read_rows()
+    given = [name for section in SECTIONS for name in section.build(rows)]
     assert len(given) == len(set(given))
     own = {"revision", "command_timeout_s"}
     assert {*given, *own} == {field.name for field in fields(Snapshot) if field.init}
+
+
+def test_every_kind_of_rows_has_a_reader_and_a_section() -> None:
+    kinds = [field.name for field in fields(ConfigRows) if field.name != "revision"]
+    assert kinds == list(READERS) == [section.name for section in SECTIONS]

@@ -1,0 +1,133 @@
+"""Snapshots from plain rows. No Django: another process may have read the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from interceptor.config.snapshot.schema import ClientTokenConf, RuleConf, Snapshot
+from interceptor.hooks.table import HookConf, build_plan
+from interceptor.pipeline.hook import Stage
+from providers.base.errors import RuleError
+from providers.base.pattern import Pattern, PatternError, compile_pattern
+from providers.provider_conf import ProviderConf
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A transform rule with its expressions as text. "" and ".*" match everything."""
+
+    id: int
+    label: str
+    """The rule's name for people, in errors."""
+    name: str
+    action: str
+    match_host: str = ""
+    match_path: str = ""
+    match_model: str = ""
+    dest_provider: str = ""
+    dest_host: str = ""
+    dest_path: str = ""
+    dest_model: str = ""
+    dest_vertex_project: str = ""
+    dest_vertex_location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRows:
+    """The configuration of one revision as plain values, which may be pickled.
+
+    Credentials are ciphertext; `providers.base.keyring` decrypts them.
+    """
+
+    revision: int = 0
+    providers: tuple[ProviderConf, ...] = ()
+    rules: tuple[RuleRow, ...] = ()
+    hooks: tuple[HookConf, ...] = ()
+    """Of all stages, also those that are switched off."""
+    client_tokens: tuple[ClientTokenConf, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One kind of configuration: the name of its rows, and the fields of `Snapshot` they give."""
+
+    name: str
+    build: Callable[[ConfigRows], dict[str, Any]]
+
+
+def build_snapshot(rows: ConfigRows, *, command_timeout_s: float = 5.0) -> Snapshot:
+    """Return the snapshot of validated rows.
+
+    Raises:
+        ConfigError: naming the row that cannot be used; the caller keeps what it has.
+    """
+    fields: dict[str, Any] = {}
+    for section in SECTIONS:
+        fields |= section.build(rows)
+    return Snapshot(revision=rows.revision, command_timeout_s=command_timeout_s, **fields)
+
+
+def _providers(rows: ConfigRows) -> dict[str, Any]:
+    by_name = {provider.name: provider for provider in rows.providers}
+    return {"providers": MappingProxyType(by_name)}
+
+
+def _rules(rows: ConfigRows) -> dict[str, Any]:
+    return {"rules": tuple(rule_conf(row) for row in rows.rules)}
+
+
+def _hooks(rows: ConfigRows) -> dict[str, Any]:
+    return {str(stage): build_plan(rows.hooks, stage) for stage in Stage}
+
+
+def _client_tokens(rows: ConfigRows) -> dict[str, Any]:
+    return {"client_tokens": rows.client_tokens}
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("providers", _providers),
+    Section("rules", _rules),
+    Section("hooks", _hooks),
+    Section("client_tokens", _client_tokens),
+)
+"""THE list of what a snapshot carries.
+
+A new kind is a field of `ConfigRows` with its reader in `load.READERS`, and a field of `Snapshot`
+with a line here.
+"""
+
+
+def rule_conf(row: RuleRow) -> RuleConf:
+    """Return a rule with its expressions compiled.
+
+    Raises:
+        RuleError: an expression is wrong; the message names the rule and the field.
+    """
+
+    def pattern(field: str) -> Pattern | None:
+        expression = getattr(row, field)
+        if expression in ("", ".*"):
+            return None
+        try:
+            # Vendors and gateways write a model's name in more than one case.
+            return compile_pattern(expression, any_case=field == "match_model")
+        except PatternError as exc:
+            raise RuleError(f"rule ‹{row.label}›, {field}: {exc}") from None
+
+    return RuleConf(
+        id=row.id,
+        name=row.name,
+        action=row.action,
+        match_host=pattern("match_host"),
+        match_path=pattern("match_path"),
+        match_model=pattern("match_model"),
+        dest_provider=row.dest_provider,
+        dest_host=row.dest_host,
+        dest_path=row.dest_path,
+        dest_model=row.dest_model,
+        dest_vertex_project=row.dest_vertex_project,
+        dest_vertex_location=row.dest_vertex_location,
+    )
