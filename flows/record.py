@@ -6,7 +6,7 @@ ends. Each record is complete and replaces the one before.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Literal, Protocol
 
 from providers.base.value import value
@@ -161,6 +161,15 @@ class FlowDelta:
     offset: int
     data: bytes
     at_ms: float
+
+
+def without_bodies(record: FlowRecord) -> FlowRecord:
+    """Return the record with its headers alone."""
+    sides = [replace(side, body=None) for side in record.sides]
+    hooks: list[HookStep] = []
+    for step in record.hooks:
+        hooks.append(replace(step, body_before=None, body_after=None))
+    return replace(record, sides=tuple(sides), hooks=tuple(hooks), messages=())
 
 
 class Sink(Protocol):

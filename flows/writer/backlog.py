@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Condition
 from typing import NamedTuple
 
-from flows.record import FlowRecord, HookStep
+from flows.record import FlowRecord, without_bodies
 
 _RECORD_BYTES = 4096
 """Estimated memory of a record without its bodies."""
@@ -161,12 +161,3 @@ def record_bytes(record: FlowRecord) -> int:
     for message in record.messages:
         sizes[id(message.content)] = len(message.content)
     return _RECORD_BYTES + sum(sizes.values())
-
-
-def without_bodies(record: FlowRecord) -> FlowRecord:
-    """Return the record with its headers alone."""
-    sides = [replace(side, body=None) for side in record.sides]
-    hooks: list[HookStep] = []
-    for step in record.hooks:
-        hooks.append(replace(step, body_before=None, body_after=None))
-    return replace(record, sides=tuple(sides), hooks=tuple(hooks), messages=())

@@ -1,0 +1,122 @@
+"""Records and deltas come back as they were, whatever is in them."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flows.handover import record_codec
+from flows.handover.record_codec import (
+    BODIES_DROPPED,
+    DELTA,
+    FINISHED,
+    LAYOUT,
+    decode,
+    encode_delta,
+    encode_record,
+)
+from flows.record import (
+    AttemptRecord,
+    FlowDelta,
+    FlowRecord,
+    HookStep,
+    SideRecord,
+    WebSocketRecord,
+)
+from tests.flows.records import flow, side
+
+TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
+for kind, strategy in (
+    (str, TEXT),
+    (bytes, st.binary(max_size=40)),
+    (int, st.integers()),
+    (float, st.floats(allow_nan=False)),
+):
+    st.register_type_strategy(kind, strategy)
+
+
+def of(cls: Any) -> st.SearchStrategy[Any]:
+    """Objects with every field drawn, also those that have default values."""
+    return st.builds(
+        cls, **{field.name: st.from_type(hints(cls)[field.name]) for field in fields(cls)}
+    )
+
+
+def hints(cls: Any) -> dict[str, Any]:
+    import typing
+
+    return typing.get_type_hints(cls)
+
+
+for part in (SideRecord, HookStep, AttemptRecord, WebSocketRecord):
+    st.register_type_strategy(part, of(part))
+RECORDS = of(FlowRecord)
+quick = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+@given(RECORDS)
+@quick
+def test_a_record_comes_back_as_it_was(record: FlowRecord) -> None:
+    assert decode(FINISHED, encode_record(record)) == record
+
+
+@given(of(FlowDelta))
+@quick
+def test_a_delta_comes_back_as_it_was(delta: FlowDelta) -> None:
+    assert decode(DELTA, memoryview(encode_delta(delta))) == delta
+
+
+def test_a_record_without_bodies_is_a_record() -> None:
+    assert decode(FINISHED | BODIES_DROPPED, encode_record(flow())) == flow()
+
+
+def test_shared_objects_stay_one() -> None:
+    body = bytes(range(256)) * 4000
+    headers = (("a", "b"),)
+    record = flow(sides=(side("client", body, headers), side("forwarded", body, headers)))
+    payload = encode_record(record)
+    assert len(payload) < len(body) + 2000
+    decoded = decode(FINISHED, payload)
+    assert isinstance(decoded, FlowRecord)
+    assert decoded.sides[0].body is decoded.sides[1].body
+    assert decoded.sides[0].headers is decoded.sides[1].headers
+
+
+class Status(IntEnum):
+    OK = 200
+
+
+class Method(StrEnum):
+    POST = "POST"
+
+
+def test_subclasses_of_basic_types_become_these() -> None:
+    record = flow(status_code=Status.OK, method=Method.POST, metadata={Method.POST: "x"})
+    decoded = decode(FINISHED, encode_record(record))
+    assert isinstance(decoded, FlowRecord)
+    assert decoded == record
+    assert (type(decoded.status_code), type(decoded.method)) == (int, str)
+
+
+def test_other_objects_are_refused() -> None:
+    with pytest.raises(TypeError, match="object"):
+        encode_record(flow(error=object()))
+
+
+def test_records_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = encode_record(flow())
+    monkeypatch.setattr(record_codec, "LAYOUT", LAYOUT + 1)
+    with pytest.raises(ValueError, match="another version"):
+        decode(FINISHED, payload)
+
+
+def test_a_large_body_is_as_it_was() -> None:
+    record = replace(flow(), sides=(side("upstream", bytes(5_000_000)),))
+    assert decode(FINISHED, encode_record(record)) == record

@@ -1,0 +1,275 @@
+"""The ring gives every frame once, in order and complete, whatever is killed and wherever it wraps."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from flows.handover.ring import SECRETS_BYTES, Frame, Ring, RingReader, RingWriter
+
+CAPACITY = 4096
+
+
+def quiet() -> None:
+    """A bell that rings unheard."""
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    made = Ring.create(CAPACITY)
+    yield made
+    made.close()
+
+
+def read_all(reader: RingReader) -> list[tuple[int, bytes]]:
+    """Read what waits, in copies."""
+    found: list[tuple[int, bytes]] = []
+    while frames := reader.frames(1 << 30):
+        found.extend((frame.kind, bytes(frame.payload)) for frame in frames)
+    return found
+
+
+def test_it_works(ring: Ring) -> None:
+    writer = RingWriter(ring, quiet)
+    assert writer.put(1, b"one")
+    assert writer.put(2, b"")
+    assert writer.put(255, b"x" * 1000)
+    assert read_all(RingReader(ring)) == [(1, b"one"), (2, b""), (255, b"x" * 1000)]
+
+
+def test_another_process_shares_the_memory(ring: Ring) -> None:
+    other = Ring.attach(ring.fd)
+    assert RingWriter(ring, quiet).put(7, b"shared")
+    assert read_all(RingReader(other)) == [(7, b"shared")]
+    other.close()
+
+
+def test_programs_do_not_inherit_it(ring: Ring) -> None:
+    assert not os.get_inheritable(ring.fd)
+
+
+def test_a_full_ring_takes_nothing_more_and_keeps_what_it_has(ring: Ring) -> None:
+    writer = RingWriter(ring, quiet)
+    reader = RingReader(ring)
+    assert writer.put(1, bytes(writer.free_bytes))
+    assert writer.free_bytes == 0
+    assert not writer.put(2, b"")
+    (frame,) = reader.frames(1)
+    assert frame.payload == bytes(CAPACITY - 8)
+    assert not writer.put(2, b""), "reading alone gives no room"
+    reader.release(frame.end)
+    assert writer.put(2, b"again")
+    assert read_all(reader) == [(2, b"again")]
+
+
+@given(before=st.integers(0, CAPACITY // 8 - 1), length=st.integers(0, CAPACITY - 8))
+@settings(deadline=None)
+def test_it_wraps_at_every_offset(before: int, length: int) -> None:
+    ring = Ring.create(CAPACITY)
+    writer = RingWriter(ring, quiet)
+    reader = RingReader(ring)
+    # Frames of 8 bytes move the positions to the offset.
+    for _ in range(before):
+        assert writer.put(1, b"")
+    for frame in reader.frames(1 << 30):
+        reader.release(frame.end)
+    payload = bytes(index % 251 for index in range(length))
+    assert writer.put(9, payload)
+    assert read_all(reader) == [(9, payload)]
+    ring.close()
+
+
+def test_a_limit_of_bytes_still_gives_a_frame(ring: Ring) -> None:
+    writer = RingWriter(ring, quiet)
+    for kind in (1, 2, 3):
+        writer.put(kind, bytes(92))
+    reader = RingReader(ring)
+    assert [frame.kind for frame in reader.frames(1)] == [1]
+    assert [frame.kind for frame in reader.frames(105)] == [2, 3]
+    assert reader.frames(1) == []
+
+
+def test_the_bell_rings_once_for_a_reader_that_sleeps(ring: Ring) -> None:
+    rings: list[int] = []
+    writer = RingWriter(ring, lambda: rings.append(1))
+    reader = RingReader(ring)
+    writer.put(1, b"it is awake")
+    assert rings == []
+    assert not reader.arm(), "a frame waits"
+    reader.frames(1 << 30)
+    assert reader.arm()
+    writer.put(1, b"wakes it up")
+    writer.put(1, b"it is awake")
+    assert rings == [1]
+
+
+def test_a_bell_without_a_listener_loses_no_frame(ring: Ring) -> None:
+    def broken() -> None:
+        raise BrokenPipeError
+
+    reader = RingReader(ring)
+    assert reader.arm()
+    assert RingWriter(ring, broken).put(1, b"kept")
+    assert read_all(reader) == [(1, b"kept")]
+
+
+def test_other_memory_is_refused() -> None:
+    fd = os.memfd_create("other")
+    os.ftruncate(fd, 2 * SECRETS_BYTES)
+    with pytest.raises(ValueError, match="no ring"):
+        Ring.attach(fd)
+    os.pwrite(fd, b"x" * 8, 0)
+    with pytest.raises(ValueError, match="another layout"):
+        Ring.attach(fd)
+    os.close(fd)
+
+
+def test_frames_that_are_held_survive_the_close() -> None:
+    ring = Ring.create(CAPACITY)
+    RingWriter(ring, quiet).put(1, b"held")
+    (frame,) = RingReader(ring).frames(1)
+    ring.close()
+    assert bytes(frame.payload) == b"held"
+
+
+def test_released_memory_goes_back_to_the_system() -> None:
+    size = 8 * 1024 * 1024
+    ring = Ring.create(size)
+    writer = RingWriter(ring, quiet)
+    reader = RingReader(ring)
+
+    def held_bytes() -> int:
+        return os.fstat(ring.fd).st_blocks * 512
+
+    for _ in range(20):
+        assert writer.put(1, os.urandom(3_000_000))
+        (frame,) = reader.frames(1)
+        assert held_bytes() > 2_900_000
+        reader.release(frame.end)
+        assert held_bytes() < 2_200_000
+    ring.close()
+
+
+class RingMachine(RuleBasedStateMachine):
+    """Puts, reads, releases and restarts of both processes in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ring = Ring.create(CAPACITY)
+        self.peers = [self.ring]
+        self.writer = RingWriter(self.ring, quiet)
+        self.reader = RingReader(self.ring)
+        # Frames put and not released, of which the first `read` were read.
+        self.put_frames: deque[tuple[int, bytes]] = deque()
+        self.read = 0
+        self.read_ends: deque[int] = deque()
+
+    @rule(kind=st.integers(1, 255), length=st.integers(0, CAPACITY + 100), fill=st.integers(0, 255))
+    def put(self, kind: int, length: int, fill: int) -> None:
+        payload = bytes([fill]) * length
+        fits = length <= self.writer.free_bytes and self._used() < CAPACITY
+        assert self.writer.put(kind, payload) == fits
+        if fits:
+            self.put_frames.append((kind, payload))
+
+    @rule(kind=st.integers(1, 255), payload=st.binary(max_size=40))
+    def put_small(self, kind: int, payload: bytes) -> None:
+        if self.writer.put(kind, payload):
+            self.put_frames.append((kind, payload))
+
+    @rule(limit=st.integers(0, 2 * CAPACITY))
+    def read_some(self, limit: int) -> None:
+        frames = self.reader.frames(limit)
+        waiting = len(self.put_frames) - self.read
+        assert bool(frames) == bool(waiting)
+        for frame in frames:
+            self._check(frame)
+
+    @precondition(lambda self: self.read_ends)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        count = data.draw(st.integers(1, len(self.read_ends)))
+        for _ in range(count):
+            end = self.read_ends.popleft()
+            self.put_frames.popleft()
+            self.read -= 1
+        self.reader.release(end)
+
+    @rule()
+    def restart_reader(self) -> None:
+        self.reader = RingReader(self._attach())
+        self.read = 0
+        self.read_ends.clear()
+
+    @rule()
+    def restart_writer(self) -> None:
+        self.writer = RingWriter(self._attach(), quiet)
+
+    @rule()
+    def sleep(self) -> None:
+        assert self.reader.arm() == (self.read == len(self.put_frames))
+
+    @invariant()
+    def free_bytes_are_right(self) -> None:
+        assert self.writer.free_bytes == max(0, CAPACITY - self._used() - 8)
+
+    def teardown(self) -> None:
+        for peer in self.peers:
+            peer.close()
+
+    def _used(self) -> int:
+        return sum(-(-(8 + len(payload)) // 8) * 8 for _, payload in self.put_frames)
+
+    def _check(self, frame: Frame) -> None:
+        assert (frame.kind, bytes(frame.payload)) == self.put_frames[self.read]
+        self.read += 1
+        self.read_ends.append(frame.end)
+
+    def _attach(self) -> Ring:
+        self.peers.append(Ring.attach(self.ring.fd))
+        return self.peers[-1]
+
+
+RingMachine.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestRingMachine = RingMachine.TestCase
+
+
+SECRETS = st.lists(st.text(st.characters(exclude_categories=[])), max_size=20)
+
+
+@given(first=SECRETS, second=SECRETS)
+@settings(deadline=None)
+def test_secrets_arrive_once_also_from_a_restarted_producer(
+    first: list[str], second: list[str]
+) -> None:
+    ring = Ring.create(CAPACITY)
+    for secret in first:
+        ring.add_secret(secret)
+    version = ring.secrets_version
+    other = Ring.attach(ring.fd)
+    for secret in second:
+        other.add_secret(secret)
+    assert ring.secrets() == list(dict.fromkeys(first + second))
+    assert (ring.secrets_version > version) == bool(set(second) - set(first))
+    ring.close()
+    other.close()
+
+
+def test_more_secrets_than_fit_are_said_and_cost_none(ring: Ring) -> None:
+    ring.add_secret("kept")
+    ring.add_secret("x" * SECRETS_BYTES)
+    assert ring.secrets() == ["kept"]
+    assert ring.secrets_lost
+    ring.add_secret("also kept")
+    assert ring.secrets() == ["kept", "also kept"]
