@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition
 from typing import NamedTuple
@@ -20,12 +21,18 @@ _RECORD_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class QueuedRecord:
-    """A waiting record. `waiting_since` is a monotonic time in seconds."""
+    """A waiting record.
+
+    `waiting_since` is a monotonic time in seconds, `instance` the proxy that recorded the flow, ""
+    for the writer's own. `on_committed` is called once the record need not be kept elsewhere.
+    """
 
     record: FlowRecord
     size_bytes: int
     waiting_since: float
     bodies_dropped: bool = False
+    instance: str = ""
+    on_committed: Callable[[], None] | None = None
 
 
 class Held(NamedTuple):
@@ -51,33 +58,75 @@ class Backlog:
         self._waiting_bytes = 0
         self._taken_records = 0
         self._taken_bytes = 0
+        self._settled: list[Callable[[], None]] = []
         self._batch = 1
         self.closed = False
         self.bodies_dropped = 0
         self.records_dropped = 0
 
-    def put(self, record: FlowRecord) -> None:
-        """Queue a record, or the part of it there is room for. Returns at once."""
+    def put(
+        self,
+        record: FlowRecord,
+        *,
+        instance: str = "",
+        bodies_dropped: bool = False,
+        on_committed: Callable[[], None] | None = None,
+    ) -> None:
+        """Queue a record, or the part of it there is room for. Returns at once.
+
+        Args:
+            record: to be written.
+            instance: the proxy that recorded it.
+            bodies_dropped: its bodies were left out before it came here.
+            on_committed: see `FlowWriter.record`.
+        """
         size_bytes = record_bytes(record)
         with self._changed:
+            if self.closed:
+                self._refuse(record, on_committed)
+                return
             older = self._waiting.get(record.id)
-            if self.closed or (older is None and not self._make_slot(record)):
-                self.records_dropped += record.state != "live"
+            if older is None and not self._make_slot(record):
+                self._count_dropped(record)
+                self._settle(on_committed)
                 return
             waiting_since = time.monotonic()
             if older is not None:
                 self._waiting_bytes -= older.size_bytes
                 waiting_since = older.waiting_since
-            queued = QueuedRecord(record, size_bytes, waiting_since)
+                self._settle(older.on_committed)
             if self._waiting_bytes + self._taken_bytes + size_bytes > self._max_bytes:
                 self.bodies_dropped += 1
-                bare = without_bodies(record)
-                queued = QueuedRecord(bare, _RECORD_BYTES, waiting_since, bodies_dropped=True)
-            self._waiting[record.id] = queued
-            self._waiting_bytes += queued.size_bytes
+                record = without_bodies(record)
+                size_bytes = _RECORD_BYTES
+                bodies_dropped = True
+            self._waiting[record.id] = QueuedRecord(
+                record, size_bytes, waiting_since, bodies_dropped, instance, on_committed
+            )
+            self._waiting_bytes += size_bytes
             # The writer sleeps until the first record, then until a batch is full.
             if len(self._waiting) in (1, self._batch):
                 self._changed.notify()
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Return whether a record with bodies of this size would be queued with them.
+
+        Always true of an empty backlog: no wait would give more room.
+        """
+        # Without the lock: the numbers are a moment old either way.
+        records = len(self._waiting) + self._taken_records
+        if records == 0:
+            return True
+        held_bytes = self._waiting_bytes + self._taken_bytes
+        fits = held_bytes + size_bytes + _RECORD_BYTES <= self._max_bytes
+        return fits and records < self._max_records
+
+    def take_settled(self) -> list[Callable[[], None]]:
+        """Return the callbacks of records that a newer one replaced here, or that were dropped."""
+        with self._changed:
+            settled = self._settled
+            self._settled = []
+            return settled
 
     def take(self, limit: int) -> list[QueuedRecord]:
         """Return the oldest records, at most `limit`.
@@ -137,6 +186,20 @@ class Backlog:
     def _has_batch(self) -> bool:
         return self.closed or len(self._waiting) >= self._batch
 
+    def _settle(self, on_committed: Callable[[], None] | None) -> None:
+        if on_committed is not None:
+            self._settled.append(on_committed)
+
+    def _refuse(self, record: FlowRecord, on_committed: Callable[[], None] | None) -> None:
+        """Count a record that comes after the end, unless its sender keeps it."""
+        if on_committed is None:
+            self._count_dropped(record)
+
+    def _count_dropped(self, record: FlowRecord) -> None:
+        # A running flow's last record is still to come.
+        if record.state != "live":
+            self.records_dropped += 1
+
     def _make_slot(self, record: FlowRecord) -> bool:
         """Find a slot for a new flow, if need be that of a running one."""
         if len(self._waiting) + self._taken_records < self._max_records:
@@ -146,6 +209,7 @@ class Backlog:
         for flow_id, queued in self._waiting.items():
             if queued.record.state == "live":
                 self._waiting_bytes -= queued.size_bytes
+                self._settle(queued.on_committed)
                 del self._waiting[flow_id]
                 return True
         return False

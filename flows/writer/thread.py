@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Thread
 
@@ -76,6 +76,7 @@ class WriterStats:
 class _Prepared:
     rows: FlowRows
     waiting_since: float
+    on_committed: Callable[[], None] | None
 
 
 class FlowWriter:
@@ -131,6 +132,32 @@ class FlowWriter:
     def finished(self, record: FlowRecord) -> None:
         """Queue a flow's last state."""
         self._backlog.put(record)
+
+    def record(
+        self,
+        record: FlowRecord,
+        *,
+        instance: str = "",
+        bodies_dropped: bool = False,
+        on_committed: Callable[[], None] | None = None,
+    ) -> None:
+        """Queue a flow's state that another process recorded, and keeps until it is written.
+
+        Args:
+            record: complete state of the flow.
+            instance: the proxy that recorded it; "" for the writer's own.
+            bodies_dropped: the proxy left the bodies out for want of room.
+            on_committed: called once, on the writer's thread, when the record is in the database, a
+                newer record of its flow has replaced it, or it was dropped or cannot be stored.
+                Never called for a record that comes after `close` or that `close` gave up.
+        """
+        self._backlog.put(
+            record, instance=instance, bodies_dropped=bodies_dropped, on_committed=on_committed
+        )
+
+    def has_room(self, size_bytes: int = 0) -> bool:
+        """Return whether a record with bodies of this size would be queued with them; cheap."""
+        return self._backlog.has_room(size_bytes)
 
     def stats(self) -> WriterStats:
         """Return the counters since the start; callable from any thread."""
@@ -197,6 +224,8 @@ class FlowWriter:
         idle_s = max(0.0, due_at - time.monotonic())
         self._backlog.wait(idle_s=idle_s, window_s=self._batch_window_s, batch=self._batch_rows)
         self._prepare(self._backlog.take(self._batch_rows))
+        for on_committed in self._backlog.take_settled():
+            self._settle(on_committed)
         now = time.monotonic()
         if self._prepared and now >= self._retry_at:
             self._write()
@@ -218,11 +247,14 @@ class FlowWriter:
             except Exception as exc:
                 # One flow that cannot be built must not cost the others.
                 self._drop_unstorable(record.id, exc)
+                self._settle(queued.on_committed)
                 continue
-            rows.flow.instance = self._instance
+            rows.flow.instance = queued.instance or self._instance
             older = self._prepared.get(record.id)
             waiting_since = older.waiting_since if older else queued.waiting_since
-            self._prepared[record.id] = _Prepared(rows, waiting_since)
+            self._prepared[record.id] = _Prepared(rows, waiting_since, queued.on_committed)
+            if older is not None:
+                self._settle(older.on_committed)
         self._count_prepared()
 
     def _write(self) -> None:
@@ -249,14 +281,16 @@ class FlowWriter:
                 raise
             except Exception as exc:
                 # This flow made its batch fail.
-                self._prepared.pop(rows.flow.pk)
+                unstorable = self._prepared.pop(rows.flow.pk)
                 self._drop_unstorable(rows.flow.pk, exc)
+                self._settle(unstorable.on_committed)
 
     def _write_rows(self, batch: Sequence[FlowRows]) -> None:
         write_batch(batch)
         for rows in batch:
-            self._prepared.pop(rows.flow.pk)
+            written = self._prepared.pop(rows.flow.pk)
             self._count_messages(rows)
+            self._settle(written.on_committed)
         self._written += len(batch)
 
     def _count_messages(self, rows: FlowRows) -> None:
@@ -307,6 +341,15 @@ class FlowWriter:
         logger.error(
             "Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id}
         )
+
+    def _settle(self, on_committed: Callable[[], None] | None) -> None:
+        if on_committed is None:
+            return
+        try:
+            on_committed()
+        except Exception:
+            # The record is written; only its sender keeps it longer than needed.
+            logger.exception("The sender of a written record failed to note it")
 
     def _note_error(self, exc: Exception) -> None:
         self._last_error = f"{type(exc).__name__}: {exc}"

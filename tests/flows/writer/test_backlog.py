@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.record import FlowRecord
 from flows.writer.backlog import Backlog, record_bytes
 from tests.flows.records import flow, live, side
 
@@ -81,3 +82,44 @@ def test_a_closed_backlog_takes_nothing() -> None:
     backlog.put(flow("a"))
     assert backlog.take(9) == []
     assert backlog.records_dropped == 1
+
+
+def test_a_replaced_record_and_a_dropped_one_are_settled() -> None:
+    settled: list[str] = []
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+
+    def put(record: FlowRecord, name: str) -> None:
+        backlog.put(record, on_committed=lambda: settled.append(name))
+        for on_committed in backlog.take_settled():
+            on_committed()
+
+    put(live("a"), "live a")
+    put(live("b"), "live b")
+    assert settled == []
+    put(flow("a"), "a")
+    assert settled == ["live a"], "a newer record replaced it"
+    put(flow("c"), "c")
+    assert settled == ["live a", "live b"], "it made room"
+    put(flow("d"), "d")
+    assert settled == ["live a", "live b", "d"], "there was no room"
+
+
+def test_a_record_after_the_end_stays_its_senders() -> None:
+    backlog = Backlog(max_records=2, max_bytes=10**6)
+    backlog.close()
+    backlog.put(flow("a"), on_committed=lambda: None)
+    assert (backlog.take_settled(), backlog.records_dropped) == ([], 0)
+
+
+def test_room_is_said_before_anything_is_dropped() -> None:
+    backlog = Backlog(max_records=2, max_bytes=100_000)
+    assert backlog.has_room(10**9), "it will never have more"
+    backlog.put(flow("a", sides=(side("client", bytes(60_000)),)))
+    assert backlog.has_room(30_000)
+    assert not backlog.has_room(36_000)
+    backlog.take(9)
+    assert not backlog.has_room(36_000), "what was taken counts"
+    backlog.count_taken(1, 5000)
+    assert backlog.has_room(36_000)
+    backlog.put(flow("b"))
+    assert not backlog.has_room(0), "no slot"
