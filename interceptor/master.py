@@ -6,14 +6,6 @@ from asyncio import AbstractEventLoop
 from pathlib import Path
 from typing import Any
 
-from mitmproxy.addons import (
-    disable_h2c,
-    next_layer,
-    proxyserver,
-    strip_dns_https_records,
-    upstream_auth,
-)
-from mitmproxy.addons.core import Core
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
@@ -22,6 +14,14 @@ from interceptor.addons.chain import Chain
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.mitm import patches
+from interceptor.stock_addons import (
+    Core,
+    DisableH2C,
+    NextLayer,
+    Proxyserver,
+    StripDnsHttpsRecords,
+    UpstreamAuth,
+)
 
 PLACEHOLDER = "reverse:http://localhost:1"
 """The reverse listener has no upstream of its own: every flow is routed or refused."""
@@ -77,11 +77,11 @@ def mitmproxy_addons(store: ConfigStore, dns: RunDns) -> list[object]:
     """Return the addons of mitmproxy's that a proxy without user interfaces needs, in its order."""
     return [
         Core(),
-        disable_h2c.DisableH2C(),
-        strip_dns_https_records.StripDnsHttpsRecords(),
-        proxyserver.Proxyserver(),
+        DisableH2C(),
+        StripDnsHttpsRecords(),
+        Proxyserver(),
         dns,
-        next_layer.NextLayer(),
+        NextLayer(),
         ProviderTls(store),
-        upstream_auth.UpstreamAuth(),
+        UpstreamAuth(),
     ]

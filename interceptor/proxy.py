@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from socket import socket
 
-from mitmproxy.addons.proxyserver import Proxyserver
-
 from flows.record import Sink
 from interceptor.access.caller_rules import GuardRules, guard_rules
 from interceptor.access.grant import GrantBook, NoGrants
@@ -22,6 +20,7 @@ from interceptor.mitm.listener import raise_backlog, share_listeners
 from interceptor.mitm.patches import Why
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
+from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings

@@ -16,7 +16,8 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import DatabaseError
 
-from ccproxy_site.process.live_bridge import Bridge, follow_worker
+from ccproxy_site.process.bridge import Bridge
+from ccproxy_site.process.live_bridge import follow_worker
 from ccproxy_site.process.service import Service, ServiceList
 from ccproxy_site.process.worker import command_line
 from flows.services import mark_interrupted, mark_interrupted_of

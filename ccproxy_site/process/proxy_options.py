@@ -6,7 +6,7 @@ import logging
 
 from mitmproxy.utils.human import parse_size
 
-from flows.writer.retention import RetentionPolicy
+from flows.writer.retention_policy import RetentionPolicy
 from interceptor.config.files.server import ServerSettings
 
 logger = logging.getLogger(__name__)

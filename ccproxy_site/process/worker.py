@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from providers.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ccproxy_site.process.live_bridge import Bridge
+    from ccproxy_site.process.bridge import Bridge
     from ccproxy_site.process.runtime import Runtime
 
 logger = logging.getLogger("ccproxy")
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _work(listeners: Sequence[socket.socket], end: socket.socket, require_token: bool) -> int:
-    from ccproxy_site.process.live_bridge import Bridge
+    from ccproxy_site.process.bridge import Bridge
 
     bridge = await Bridge.open(end)
     try:

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from flows.writer import retention
-from flows.writer.retention import RetentionPolicy
+from flows.writer.retention_policy import RetentionPolicy
 
 PRUNE_EVERY_S = 60.0
 SWEEP_EVERY_S = 6 * 3600.0

@@ -6,7 +6,6 @@ Works in small transactions, so that the writer never waits long.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Length
 
 from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
+from flows.writer.retention_policy import RetentionPolicy
 
 CHUNK_ROWS = 200
 _DIGEST_ROWS = 500
@@ -33,20 +33,6 @@ _BODY_LOCK = 0x63637078
 """Key of PostgreSQL's advisory lock on bodies."""
 _BODY_COLUMNS = ((BodyRef, "digest"), (WebSocketMessage, "body_digest"))
 _OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionPolicy:
-    """Limits of the record; None means no limit. Pinned and running flows stay in any case.
-
-    Recorded flows age from their start, imported flows from their import.
-    The defaults are those of the settings `flows.retention`. `max_bytes` limits the used part of
-    the database (SQLite: pages in use; PostgreSQL: packed bodies).
-    """
-
-    max_age_days: float | None
-    max_flows: int | None
-    max_bytes: int | None
 
 
 def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:

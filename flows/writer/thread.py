@@ -27,7 +27,7 @@ from flows.redaction.redactor import Redactor
 from flows.writer.backlog import Backlog, QueuedRecord
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import RETRY_S, Housekeeping
-from flows.writer.retention import RetentionPolicy
+from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.row_builder import FlowRows, RowBuilder
 from providers.prices.own_prices import OwnPrices
 

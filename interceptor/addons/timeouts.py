@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mitmproxy import ctx
-from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client, ConnectionState, Server
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
@@ -17,6 +16,7 @@ from interceptor.addons.tunnels import tunnel_of
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.attempts import attempts_of
 from interceptor.mitm.deadlines import DEADLINES
+from interceptor.stock_addons import Proxyserver
 
 CONNECT_TIMEOUT_S = 30.0
 """TCP and TLS together."""

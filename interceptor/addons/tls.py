@@ -8,7 +8,6 @@ are set apart: they carry none either.
 from __future__ import annotations
 
 from mitmproxy import ctx
-from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.connection import Client, Server
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
@@ -18,6 +17,7 @@ from OpenSSL import SSL
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import state_of
+from interceptor.stock_addons import TlsConfig
 
 SET_APART = "unverified:"
 """Stands in front of a host that no request names."""

@@ -14,9 +14,9 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.mode_servers import ReverseInstance
 
+from interceptor.stock_addons import Proxyserver
 from providers.base.errors import ConfigError
 
 BACKLOG = 1024

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import httpx
 import orjson
 
 from interceptor.pipeline.exchange import ResolvesCredentials
 from interceptor.transform.model_lists import ModelNames, configured_models
 from interceptor.transform.target import base_path
 from providers.base.errors import RefuseRequest
+from providers.base.http_client import httpx
 from providers.base.loopback import is_loopback
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
 from providers.base.upstream_proxy import UpstreamProxies
@@ -100,7 +100,7 @@ class UpstreamModels:
                     verify=verify,
                     trust_env=False,
                     proxy=proxy,
-                    timeout=None,  # noqa: S113
+                    timeout=None,
                 ) as client,
             ):
                 response = await client.get(models_url(conf), headers=headers)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.net.tls import starts_like_dtls_record
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.modes import TransparentProxy
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.tls import ClientHello
+
+from interceptor.stock_addons import NextLayer
 
 SERVER_SPEAKS_FIRST = frozenset({21, 22, 25, 110, 119, 143, 587, 2525, 3306, 5900})
 """FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, VNC: their clients wait for a greeting."""

@@ -14,8 +14,7 @@ import socket
 import struct
 from pathlib import Path
 
-from mitmproxy.addons.proxyserver import Proxyserver
-
+from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.lease import RunBook, parse_request
 from interceptor.wireguard.lease_client import MAX_LINE_BYTES, SOCKET_NAME, short_path
 from interceptor.wireguard.server import DNS_SERVER, WireGuardServer, start_fresh_server

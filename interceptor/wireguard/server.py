@@ -16,10 +16,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy.mode_servers import WireGuardServerInstance
 from mitmproxy.proxy.mode_specs import WireGuardMode
 from mitmproxy_rs import wireguard
+
+from interceptor.stock_addons import Proxyserver
 
 HOST = "127.0.0.1"
 DNS_SERVER = "10.0.0.53"

@@ -11,8 +11,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from mitmproxy.addons.proxyserver import Proxyserver
-
+from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.lease_client import RUN_DIR

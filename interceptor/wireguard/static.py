@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy_rs import wireguard
 
+from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.server import DNS_SERVER, HOST, WireGuardServer, start_server
 from providers.base.errors import ConfigError

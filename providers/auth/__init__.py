@@ -7,6 +7,7 @@ logins, renewal        OAuth logins, renewed once however many processes need th
 login_files, oauth, oauth_file, token_endpoint
                        the file of a login, the request that renews it, and its response
 refresh_lock           the lock and the memory that processes share
+refresh_settings       limits and proxies of renewals, from the server settings
 proactive              renewal before a request needs it
 browser_login          a new login with the browser; only the command loads it
 registry               every secret that was resolved, for redaction

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
-
 from providers.auth.base import OAuthAuth
 from providers.auth.oauth import encode_fields
+from providers.base.http_client import httpx
 from providers.base.upstream_proxy import UpstreamProxies, UpstreamProxy
 
 TIMEOUT_S = 15.0
@@ -59,7 +58,7 @@ async def ask(
         async with (
             asyncio.timeout(timeout_s),
             httpx.AsyncClient(
-                timeout=None,  # noqa: S113
+                timeout=None,
                 trust_env=False,
                 proxy=proxy,
                 follow_redirects=False,

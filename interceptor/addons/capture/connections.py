@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, replace
 
 from mitmproxy import ctx
-from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client, Server
 from mitmproxy.tcp import TCPFlow
 from mitmproxy.tls import TlsData
@@ -20,6 +19,7 @@ from mitmproxy.udp import UDPFlow
 from flows.record import FlowRecord, SideRecord, Sink
 from interceptor.addons.capture.client_hello import ClientHelloAddon
 from interceptor.addons.capture.runs import came_by_wireguard, origin_fields, run_of
+from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 

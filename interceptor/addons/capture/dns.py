@@ -10,13 +10,13 @@ import asyncio
 import time
 from ipaddress import IPv4Address
 
-from mitmproxy.addons.dns_resolver import DnsResolver, MissingNameServers
 from mitmproxy.dns import DNSFlow, DNSMessage, ResourceRecord
 from mitmproxy.net.dns import classes, op_codes, response_codes, types
 from mitmproxy.proxy.mode_specs import WireGuardMode
 
 from flows.record import FlowRecord, Sink
 from interceptor.addons.capture.runs import origin_fields, run_of
+from interceptor.stock_addons import DnsResolver, MissingNameServers
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.hosts_file import HostsFile
 from interceptor.wireguard.lease import Run, RunBook

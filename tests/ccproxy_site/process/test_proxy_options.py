@@ -11,7 +11,7 @@ from ccproxy_site.process.proxy_options import (
     retention_policy,
     stream_over_bytes,
 )
-from flows.writer.retention import RetentionPolicy
+from flows.writer.retention_policy import RetentionPolicy
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import ServerSettings
 from providers.auth.logins import RefreshLimits

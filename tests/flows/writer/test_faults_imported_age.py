@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from flows.imports.importer import RETENTION_NOTE, import_file
 from flows.models import Flow
-from flows.writer.retention import RetentionPolicy, prune_chunk
+from flows.writer.retention import prune_chunk
+from flows.writer.retention_policy import RetentionPolicy
 from tests.flows.seed import add_flow
 
 pytestmark = pytest.mark.django_db
