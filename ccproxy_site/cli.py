@@ -80,6 +80,7 @@ _DJANGO_OPTIONS = {
     "--skip-checks",
 }  # fmt: skip
 """Accepted, but left out of the help of the product's commands."""
+_GLOBAL_OPTIONS = ("--config", "--verbose", "--version", "--help")
 _BROKEN_PIPE, _INTERRUPTED = 141, 130
 
 
@@ -142,7 +143,7 @@ def _product(arguments: list[str]) -> int:
         sys.stdout.write(f"ccproxy {_version()}\n")
         return 0
     if rest[0].startswith("-"):
-        raise CcproxyError(f"there is no option {rest[0]}; see: ccproxy --help")
+        raise CcproxyError(_unknown_option(rest[0]))
     name, following = rest[0], rest[1:]
     if (code := _without_django(name, following)) is not None:
         return code
@@ -253,7 +254,7 @@ def _with_django(
     django_name = COMMANDS[name][0] if name in COMMANDS else name
     known = get_commands()
     if django_name not in known:
-        raise CcproxyError(_unknown(name, [*COMMANDS, *known]))
+        raise CcproxyError(_unknown_command(name, [*COMMANDS, *known]))
     command = load_command_class(known[django_name], django_name)
     if verbose and not any(word in ("-v", "--verbosity") for word in arguments):
         arguments = [*arguments, "--verbosity", "2"]
@@ -269,9 +270,12 @@ def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -
     from django.db import connections
 
     from ccproxy_site.process.database import ensure_database
+    from providers.base.arguments import suggest_names
 
     command._called_from_command_line = True  # type: ignore[attr-defined]  # a usage error exits 2 with the usage, as argparse does
-    options = vars(command.create_parser(prog, name).parse_args(arguments))
+    parser = command.create_parser(prog, name)
+    suggest_names(parser)
+    options = vars(parser.parse_args(arguments))
     handle_default_options(Namespace(**options))
     try:
         if getattr(command, "needs_database", False):
@@ -288,9 +292,17 @@ def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -
     return 0
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown_command(name: str, known: list[str]) -> str:
     from providers.base.nearest import nearest
 
     match = nearest(name, known)
     hint = f"did you mean {match}?" if match else "see: ccproxy --help"
     return f"there is no command “{name}”; {hint}"
+
+
+def _unknown_option(option: str) -> str:
+    from providers.base.nearest import nearest
+
+    match = nearest(option, _GLOBAL_OPTIONS)
+    hint = f"did you mean {match}?" if match else "see: ccproxy --help"
+    return f"there is no option {option}; {hint}"

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 
 from providers.base.errors import ConfigError
+from providers.base.nearest import name_hint
 
 CONNECTION_AGE_S: Final = 60
 SQLITE_OPTIONS: Final = {
@@ -52,7 +53,8 @@ def _sqlite_from(entry: dj_database_url.DBConfig, config_dir: Path) -> dict[str,
         raise ConfigError("DATABASE_URL must name a file: sqlite:////var/lib/ccproxy/flows.sqlite3")
     unknown = sorted(set(entry.get("OPTIONS", {})) - set(SQLITE_OPTIONS))
     if unknown:
-        raise ConfigError(f"DATABASE_URL: SQLite has no parameter {unknown[0]}")
+        hint = name_hint(unknown[0], SQLITE_OPTIONS)
+        raise ConfigError(f"DATABASE_URL: SQLite has no parameter {unknown[0]}; {hint}")
     return _sqlite(entry["NAME"], config_dir, **entry.get("OPTIONS", {}))
 
 

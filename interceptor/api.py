@@ -16,7 +16,12 @@ from interceptor.models import ClientToken, HookSetting, InterceptorStatus
 from interceptor.validation import sets_new_hook_path, validate_client_token
 from providers.audit.log import audited, caller_of
 from providers.services import CODE_REFUSED, may_set_code
-from providers.web.rest import ConfigViewSet, FullCleanSerializer, StaffWithModelPermissions
+from providers.web.rest import (
+    ConfigViewSet,
+    FullCleanSerializer,
+    StaffWithModelPermissions,
+    StrictSerializer,
+)
 
 
 class HookSerializer(FullCleanSerializer[HookSetting]):
@@ -49,7 +54,7 @@ class HookViewSet(ConfigViewSet[HookSetting]):
     lookup_value_regex = r"\d{1,18}"
 
 
-class ClientTokenSerializer(serializers.ModelSerializer[ClientToken]):
+class ClientTokenSerializer(StrictSerializer[ClientToken]):
     """A client token. `token` is filled once, in the response that creates it."""
 
     token = serializers.SerializerMethodField(

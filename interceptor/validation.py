@@ -12,6 +12,7 @@ from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import ConfigError
 from providers.base.json_value import check_json
+from providers.base.nearest import nearest
 
 _DOTTED_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", re.ASCII)
 
@@ -42,14 +43,7 @@ def validate_hook_setting(setting: HookRow) -> None:
             )
     elif setting.name and setting.name not in HOOKS:
         if not _DOTTED_PATH.match(setting.name):
-            known = ", ".join(sorted(HOOKS))
-            raise ValidationError(
-                {
-                    "name": (
-                        f"Give a built-in name ({known}) or a dotted path, package.module.function."
-                    )
-                }
-            )
+            raise ValidationError({"name": _unknown_hook(setting.name)})
     elif setting.name and setting.stage in set(Stage):
         try:
             build_plan(
@@ -57,6 +51,13 @@ def validate_hook_setting(setting: HookRow) -> None:
             )
         except ConfigError as exc:
             raise ValidationError({"params": str(exc)}) from None
+
+
+def _unknown_hook(name: str) -> str:
+    known = ", ".join(sorted(HOOKS))
+    sentence = f"Give a built-in name ({known}) or a dotted path, package.module.function."
+    meant = nearest(name, HOOKS)
+    return f"{sentence} Did you mean {meant}?" if meant else sentence
 
 
 class TokenRow(Protocol):

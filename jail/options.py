@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from providers.base.arguments import argument_hint
+
 BACKENDS = ("auto", "kernel", "wireguard-go", "python")
 MAX_PORT = 65535
 _USAGE = """\
@@ -59,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message.removeprefix("argument "))
+        raise UsageError(message.removeprefix("argument ") + argument_hint(self, message))
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:

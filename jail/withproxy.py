@@ -18,6 +18,7 @@ from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import ServerSettings, config_dir
 from interceptor.operate.liveness import is_listening
 from providers.base.loopback import is_loopback
+from providers.base.nearest import name_hint
 
 HELP = """\
 usage: ccproxy run [--] COMMAND [ARGUMENT ...]
@@ -29,6 +30,7 @@ GOOGLE_GEMINI_BASE_URL set to the proxy. Its exit code is COMMAND's.
   -i, --inspect  capture everything COMMAND sends, not only its SDK calls: the same as ccproxy jail
   -h, --help     show this help
 """
+_OPTIONS = ("--inspect", "--help")
 _INSPECT, _PROG = ("-i", "--inspect"), "ccproxy run --inspect"
 _PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
@@ -120,6 +122,8 @@ def _exec(command: list[str], environ: dict[str, str]) -> NoReturn:
 def _missing(name: str) -> str:
     if "/" in name and Path(name).exists():
         return f"cannot run {name}: its interpreter does not exist"
+    if name.startswith("-"):
+        return f"there is no option {name}; {name_hint(name, _OPTIONS)}"
     where = "" if "/" in name else " on PATH"
     return f"there is no command “{name}”{where}"
 

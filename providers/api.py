@@ -20,7 +20,7 @@ from providers.services import (
     sets_new_code,
     sets_new_login,
 )
-from providers.web.rest import ConfigViewSet, FullCleanSerializer
+from providers.web.rest import ConfigViewSet, FullCleanSerializer, HintingSlugField
 
 
 class ProviderSerializer(FullCleanSerializer[Provider]):
@@ -110,7 +110,7 @@ class ProviderViewSet(ConfigViewSet[Provider]):
 class RuleSerializer(FullCleanSerializer[TransformRule]):
     """A transform rule; `dest_provider` is a provider's name."""
 
-    dest_provider = serializers.SlugRelatedField(
+    dest_provider = HintingSlugField(
         slug_field="name", queryset=Provider.objects.all(), required=False, allow_null=True
     )
 

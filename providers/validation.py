@@ -16,6 +16,7 @@ from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.json_value import check_json
 from providers.base.loopback import is_loopback
 from providers.base.names import WIRE_FORMATS
+from providers.base.nearest import capitalised, name_hint, no_such
 from providers.base.pattern import PatternError, compile_pattern
 from providers.fields import Ciphertext
 
@@ -87,10 +88,8 @@ def validate_provider(provider: ProviderRow) -> None:
         errors["path"] = "The path starts with a slash."
     if problem := check_headers(provider.headers):
         errors["headers"] = problem
-    if not isinstance(provider.native_formats, list) or not set(
-        map(str, provider.native_formats)
-    ) <= set(WIRE_FORMATS):
-        errors["native_formats"] = f"Choose from: {', '.join(WIRE_FORMATS)}."
+    if problem := _check_formats(provider.native_formats):
+        errors["native_formats"] = problem
     if not isinstance(provider.model_names, list) or not all(
         isinstance(m, str) and m for m in provider.model_names
     ):
@@ -107,6 +106,16 @@ def validate_provider(provider: ProviderRow) -> None:
     errors |= _check_credential_path(provider)
     if errors:
         raise ValidationError(errors)
+
+
+def _check_formats(names: object) -> str | None:
+    """Return the fault of a list of wire formats as a sentence, or None."""
+    if not isinstance(names, list):
+        return f"Give a list of: {', '.join(WIRE_FORMATS)}."
+    unknown = [str(name) for name in names if name not in WIRE_FORMATS]
+    if unknown:
+        return capitalised(no_such("wire format", unknown[0], WIRE_FORMATS))
+    return None
 
 
 def check_secret(provider: ProviderRow) -> str | None:
@@ -144,12 +153,13 @@ def check_auth(auth_type: str, config: object) -> str | None:
         return _check_login(auth_type, config)
     needed = _AUTH_KEYS.get(auth_type)
     if needed is None:
-        return f"Unknown credential source “{auth_type}”."
+        return capitalised(no_such("credential source", auth_type, [*_AUTH_KEYS, *OAUTH_KINDS]))
     for key in needed:
         if not isinstance(config.get(key), str) or not config[key].strip():
             return f"The source “{auth_type}” needs “{key}”."
     if unknown := set(config) - needed:
-        return f"The source “{auth_type}” has no “{min(unknown)}”."
+        name = min(unknown)
+        return f"The source “{auth_type}” has no “{name}”; {name_hint(name, needed)}"
     return None
 
 

@@ -16,6 +16,7 @@ from ccproxy_site.process.journal import SOCKET, JournalHandler
 from flows.redaction.redactor import Redactor
 from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError
+from providers.base.nearest import nearest
 
 if TYPE_CHECKING:
     from interceptor.config.files.server import ServerSettings
@@ -165,7 +166,9 @@ def configure_logging(
         ConfigError: when the level is unknown or the file cannot be written.
     """
     if level.upper() not in LEVELS:
-        raise ConfigError(f"log_level {level!r} is not one of {', '.join(LEVELS)}")
+        meant = nearest(level, LEVELS)
+        hint = f"; did you mean {meant}?" if meant else ""
+        raise ConfigError(f"log_level {level!r} is not one of {', '.join(LEVELS)}{hint}")
     formatter = LogFormatter(Redactor(SECRETS))
     handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
     journal_there = bool(journal) and SOCKET.exists()

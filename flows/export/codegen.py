@@ -28,6 +28,7 @@ from flows.redaction.credential_names import CREDENTIAL_PARAMS, is_credential_he
 from flows.sides import FlowSide
 from providers.auth.sentinel import provider_of
 from providers.base.errors import CcproxyError
+from providers.base.nearest import capitalised, no_such
 
 KINDS: Final[dict[str, str]] = {
     "curl": "curl",
@@ -92,7 +93,7 @@ def copy_as(kind: str, flow: CompleteFlow, side_name: str = "client") -> str:
         CopyError: an unknown kind, or a request that it cannot express.
     """
     if kind not in KINDS:
-        raise CopyError(f"There is no form “{kind[:40]}”; there are {', '.join(KINDS)}.")
+        raise CopyError(capitalised(no_such("form", kind, KINDS)))
     if kind == "markdown":
         return transcript(flow)
     side = flow.side(side_name, "forwarded", "client")

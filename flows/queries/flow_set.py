@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from flows.models import Flow
 from flows.queries.jq import JqLimits, run_jq
+from flows.queries.jq_names import field_hint
 from flows.queries.summary import flow_summary
 from providers.base.errors import CcproxyError
 
@@ -73,6 +74,16 @@ def chosen_ids(flows: QuerySet[Flow], filters: Sequence[str]) -> list[str]:
             "The jq filters have to keep flows here, or at least their id: use select(...)."
         )
     return ids
+
+
+def missing_field(filters: Sequence[str]) -> str:
+    """Return a sentence about a field in the jq filters that flows lack, or ""."""
+    if not any(text.strip() for text in filters):
+        return ""
+    # A flow without a response has none of its fields.
+    newest_answered = Flow.objects.filter(status_code__isnull=False).order_by("-started_at")
+    example = next(timed_summaries(newest_answered[:1]), None)
+    return field_hint(filters, example) if example else ""
 
 
 def ids_of(results: Sequence[Any]) -> list[str] | None:

@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 
 import orjson
 
+from flows.queries.jq_names import function_hint
 from providers.base.errors import CcproxyError
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -199,7 +200,8 @@ def _result(filters: Sequence[str], output: bytes) -> list[Any]:
     first_line, _, body = output.partition(b"\n")
     report = json.loads(first_line)
     if "error" in report:
-        raise JqError(f"{_name(filters, report['filter'])} failed: {report['error']}")
+        reason = report["error"] + function_hint(report["error"])
+        raise JqError(f"{_name(filters, report['filter'])} failed: {reason}")
     try:
         results: list[Any] = orjson.loads(body)
     except ValueError:

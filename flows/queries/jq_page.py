@@ -13,7 +13,7 @@ from flows.display.safe_text import visible
 from flows.display.units import plural
 from flows.models import Flow
 from flows.queries.cursor import FlowPage
-from flows.queries.flow_set import MAX_JQ_FLOWS, ids_of, jq_window
+from flows.queries.flow_set import MAX_JQ_FLOWS, ids_of, jq_window, missing_field
 from flows.queries.jq import JqError
 from flows.queries.selectors import rows
 
@@ -48,11 +48,14 @@ def jq_page(flows: QuerySet[Flow], source: str, *, max_flows: int = MAX_JQ_FLOWS
         notes.insert(0, f"The filter returns {count}, not flows.")
         return JqPage(value=_shown(window.results), note=" ".join(notes))
 
+    if not ids:
+        notes.append(missing_field([source]))
+
     shown = ids[:SHOWN_ROWS]
     if len(ids) > SHOWN_ROWS:
         notes.insert(0, f"The first {SHOWN_ROWS} of {len(ids)} flows are shown.")
     page = FlowPage(_rows_in_order(shown), "")
-    return JqPage(page, note=" ".join(notes))
+    return JqPage(page, note=" ".join(notes).strip())
 
 
 def _rows_in_order(ids: list[str]) -> list[Flow]:

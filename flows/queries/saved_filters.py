@@ -11,9 +11,12 @@ from django.http import QueryDict
 from flows.models import Flow, SavedFilter
 from flows.queries.filters import FlowFilter
 from providers.base.errors import CcproxyError
+from providers.base.nearest import capitalised, nearest, no_such
 
 FILTER_NAMES: Final = (*FlowFilter.base_filters, "jq")
 """The parameters of the list's address that filter."""
+_PAGE_NAMES: Final = ("cursor", "limit", "ids")
+"""The parameters of the list's address that say which part of it is shown."""
 
 MAX_QUERY_CHARS: Final = 4000
 MAX_SAVED: Final = 200
@@ -54,7 +57,8 @@ def clean_query(query: str) -> str:
     Everything else is left out. Example: "?status=5xx&cursor=1_a&provider=" → "status=5xx".
 
     Raises:
-        ValidationError: there is no filter, or one has an impossible value.
+        ValidationError: there is no filter, one has an impossible value, or a name is
+            misspelt: without that filter the others would leave far more flows.
     """
     try:
         given = QueryDict(query.removeprefix("?"))
@@ -66,12 +70,28 @@ def clean_query(query: str) -> str:
         value = given.get(name, "").strip()
         if value:
             kept[name] = value
+    misspelt = _misspelt_filter(given)
     if not kept:
-        raise ValidationError("There is no filter to save: choose one in the list first.")
+        reason = misspelt or "choose one in the list first."
+        raise ValidationError(f"There is no filter to save: {reason}")
+    if misspelt:
+        raise ValidationError(capitalised(misspelt))
     errors = filter_errors(FlowFilter(kept, queryset=Flow.objects.none()))
     if errors:
         raise ValidationError(errors)
     return kept.urlencode()
+
+
+def _unknown_filters(given: QueryDict) -> list[str]:
+    return sorted(set(given) - {*FILTER_NAMES, *_PAGE_NAMES})
+
+
+def _misspelt_filter(given: QueryDict) -> str:
+    """Return a sentence about the first parameter that is nearly a filter, or ""."""
+    for name in _unknown_filters(given):
+        if nearest(name, FILTER_NAMES):
+            return no_such("filter", name, FILTER_NAMES)
+    return ""
 
 
 def filter_errors(filters: FlowFilter) -> list[str]:
@@ -98,11 +118,18 @@ def parameters_of(reference: str) -> QueryDict:
     if "=" not in reference:
         saved = SavedFilter.objects.values_list("name", flat=True).distinct()
         names = ", ".join(saved[:_SHOWN_NAMES]) or "none"
-        raise SavedFilterError(f"There is no saved filter “{shown}”. Saved are: {names}.")
+        meant = nearest(reference, saved)
+        hint = f" Did you mean {meant}?" if meant else ""
+        raise SavedFilterError(f"There is no saved filter “{shown}”. Saved are: {names}.{hint}")
     try:
-        return QueryDict(clean_query(reference))
+        query = QueryDict(clean_query(reference))
     except ValidationError as exc:
         raise SavedFilterError(" ".join(exc.messages)) from None
+    # A command may delete what a query leaves, so that nothing in it may be ignored.
+    unknown = _unknown_filters(QueryDict(reference.removeprefix("?")))
+    if unknown:
+        raise SavedFilterError(capitalised(no_such("filter", unknown[0], FILTER_NAMES)))
+    return query
 
 
 def filtered(parameters: QueryDict) -> QuerySet[Flow]:

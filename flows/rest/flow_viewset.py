@@ -33,6 +33,7 @@ from flows.rest.schema import FlowDetailShape, FlowShape, PinShape
 from flows.services import pin
 from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError
+from providers.base.nearest import capitalised, name_hint, no_such
 from providers.web.rest import Busy, Conflict, StaffWithModelPermissions
 
 _JQ = OpenApiParameter(
@@ -123,7 +124,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         # A misspelt filter would match every flow, and a HAR of it would export them all.
         unknown = sorted(set(request.query_params) - known)
         if unknown:
-            message = f"There is no such filter. Known: {', '.join(sorted(known))}."
+            message = f"There is no such filter; {name_hint(unknown[0], known)}"
             raise ParseError({unknown[0][:100]: [message]})
         return self.filter_queryset(self.get_queryset())
 
@@ -168,8 +169,10 @@ class FlowViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.Gene
         if side not in ("client", "forwarded"):
             raise ParseError({"side": ["Choose client or forwarded."]})
         flow = load_flow(pk)
-        if flow is None or kind not in KINDS:
-            raise NotFound("There is no such flow or form.")
+        if flow is None:
+            raise NotFound(_GONE)
+        if kind not in KINDS:
+            raise NotFound(capitalised(no_such("form", kind, KINDS)))
         try:
             text = copy_as(kind, flow, side)
         except CcproxyError as exc:

@@ -21,7 +21,7 @@ from interceptor.explain.sources import as_json, of_flow, of_json
 from providers.api import RuleSerializer
 from providers.base.errors import CcproxyError
 from providers.models import TransformRule
-from providers.web.rest import Conflict
+from providers.web.rest import Conflict, unknown_fields
 
 _FIELDS = frozenset({"flow", "method", "url", "headers", "body"})
 
@@ -61,7 +61,7 @@ class ExplainView(APIView):
                 "Send an object with “flow”, or with “method”, “url”, “headers” and “body”."
             )
         if unknown := sorted(set(map(str, data)) - _FIELDS):
-            raise ParseError({unknown[0][:100]: ["There is no such field."]})
+            raise ParseError(unknown_fields(unknown[:1], _FIELDS))
         dry = None
         if "flow" in data:
             flow = load_flow(data["flow"]) if isinstance(data["flow"], str) else None

@@ -39,6 +39,7 @@ from interceptor.transform.model_lists import ConfiguredModels
 from interceptor.wireguard.destination import Destination
 from providers.auth.base import AuthConf
 from providers.auth.resolve import DEFAULT_HEADER, Credential, source_noun
+from providers.base.nearest import no_such
 from providers.wire.detect import family_of
 
 OWN_HOOK = "your own hook would run here; a dry run leaves it out"
@@ -100,6 +101,8 @@ class Explanation:
     rules: list[RuleVerdict] = field(default_factory=list)
     decision: Decision | None = None
     credential: str = ""
+    model_note: str = ""
+    """The provider's list lacks the model: which one may have been meant."""
     steps: list[HookStep] = field(default_factory=list)
     losses: list[tuple[str, str]] = field(default_factory=list)
     session_id: str = ""
@@ -220,11 +223,25 @@ async def _run_step(
 def _conclude(state: FlowState, found: Explanation, left_out: dict[str, str]) -> None:
     """Copy the outcome out of the flow's state."""
     found.decision = state.decision
+    found.model_note = _model_note(state)
     found.losses = list(state.losses)
     found.steps = [_without_times(step, left_out) for step in state.steps]
     found.problem = state.error
     if state.answer is not None:
         found.status_code, found.answer = state.answer.status_code, state.answer.body
+
+
+def _model_note(state: FlowState) -> str:
+    """Return a sentence if the provider's list of models lacks the one that is asked for."""
+    decision = state.decision
+    if decision is None or decision.provider is None:
+        return ""
+    model, provider = decision.model or state.requested_model, decision.provider
+    listed = {name.lower() for name in provider.model_names}
+    if not model or not listed or model.lower() in listed:
+        return ""
+    missing = no_such("model", model, provider.model_names)
+    return f"in the list of provider {provider.name} {missing}"
 
 
 def _meet_capture(state: FlowState, head: RequestHead, found: Explanation) -> None:

@@ -156,6 +156,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "provider": decision.provider.name if decision and decision.provider else None,
         "provider_format": decision.provider_format if decision else None,
         "model": (decision.model if decision else "") or found.requested_model,
+        "model_note": found.model_note,
         "credential": found.credential,
         "rules": [
             {

@@ -15,6 +15,7 @@ from interceptor.pipeline.hook import Stage, hook
 from providers.auth.resolve import Credential
 from providers.auth.sentinel import AUTH_HEADERS, Sentinel, find_sentinel, provider_of
 from providers.base.errors import AuthConfigError
+from providers.base.nearest import name_hint
 
 
 def sentinel_provider(ex: Exchange) -> str | None:
@@ -54,10 +55,9 @@ async def resolve_credential(ex: Exchange) -> Credential | None:
     name = sentinel_provider(ex) or ""
     provider = ex.providers.get(name)
     if provider is None:
-        known = ", ".join(sorted(ex.providers)) or "none yet"
+        hint = name_hint(name, ex.providers)
         raise AuthConfigError(
-            f"The key names the provider “{name}”, which is not configured or switched off. Known:"
-            f" {known}.",
+            f"The key names the provider “{name}”, which is not configured or switched off; {hint}",
             status_code=401,
         )
     if provider.auth is None or ex.resolver is None:

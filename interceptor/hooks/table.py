@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from importlib import import_module, invalidate_caches
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from interceptor.hooks import HOOKS, NOT_BUILT
 from interceptor.pipeline.hook import HookSpec, Stage
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
 from providers.base.errors import ConfigError
-from providers.base.nearest import nearest
+from providers.base.nearest import name_hint, nearest, no_such
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,23 @@ def find_hook(name: str) -> HookSpec:
         ) from exc
     found = getattr(module, attribute, None)
     if not isinstance(found, HookSpec):
+        declared = [key for key, value in vars(module).items() if isinstance(value, HookSpec)]
         raise ConfigError(
-            f"hook “{name}”: {module_name} has no function “{attribute}” declared with @hook"
+            f"hook “{name}”: {module_name} has no function “{attribute}” declared with @hook;"
+            f" {name_hint(attribute, declared)}"
         )
     return found
+
+
+def _wrong_parameter(params: type[BaseModel], failure: ValidationError) -> str:
+    """Return the first problem of a hook's parameters; an unknown name is often the cause."""
+    problems = failure.errors()
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    first = (unknown or problems)[0]
+    where = ".".join(map(str, first["loc"]))
+    if unknown and len(first["loc"]) == 1:
+        return no_such("parameter", where, params.model_fields)
+    return f"parameter {where}: {first['msg']}"
 
 
 def describe_hook(name: str) -> str:
@@ -96,9 +109,7 @@ def _plan_one(conf: HookConf) -> PlannedHook:
         try:
             params = spec.params.model_validate(conf.params or {})
         except ValidationError as exc:
-            first = exc.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"hook “{conf.name}”: parameter {where}: {first['msg']}") from None
+            raise ConfigError(f"hook “{conf.name}”: {_wrong_parameter(spec.params, exc)}") from None
     elif conf.params:
         raise ConfigError(f"hook “{conf.name}” takes no parameters")
     return PlannedHook(

@@ -7,6 +7,7 @@ import socket
 
 from interceptor.config.files.leaves import is_built
 from interceptor.config.files.server import ServerSettings, reachable_host
+from providers.base.arguments import suggest_names
 
 CONNECT_TIMEOUT_S = 0.5
 PROXY_DOWN, CONSOLE_DOWN, MCP_DOWN = 1, 2, 4
@@ -52,5 +53,6 @@ def quick_check(settings: ServerSettings, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="ccproxy status")
     add_check_arguments(parser)
     parser.add_argument("--json", action="store_true")
+    suggest_names(parser)
     chosen = parser.parse_args(arguments)
     return check(settings, proxy=chosen.proxy, inspect=chosen.inspect, mcp=chosen.mcp)

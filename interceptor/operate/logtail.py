@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from interceptor.config.files.server import ServerSettings
+from providers.base.arguments import suggest_names
 from providers.base.errors import CcproxyError
 
 _BLOCK_BYTES = 64 * 1024
@@ -39,6 +40,7 @@ def main(settings: ServerSettings, directory: Path, arguments: list[str]) -> int
         prog="ccproxy logs", description="Show the log of the interceptor."
     )
     add_arguments(parser)
+    suggest_names(parser)
     chosen = parser.parse_args(arguments)
     show(log_file(settings, directory), sys.stdout.buffer, lines=chosen.lines, follow=chosen.follow)
     return 0

@@ -21,7 +21,7 @@ from interceptor.resend.sender import ResendBusyError, await_flow, send_again
 from interceptor.resend.views import PERMISSION
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
-from providers.web.rest import Busy, Conflict
+from providers.web.rest import Busy, Conflict, unknown_fields
 
 WAIT_S = 3.0
 _EDITABLE = ("method", "path", "headers", "body")
@@ -89,7 +89,7 @@ def _checked(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ParseError("Send an object; {} sends the request as its client sent it.")
     if unknown := sorted(set(map(str, data)) - _FIELDS):
-        raise ParseError({unknown[0][:100]: ["There is no such field."]})
+        raise ParseError(unknown_fields(unknown[:1], _FIELDS))
     if data.get("as", "client") not in ("client", "forwarded"):
         raise ParseError({"as": ["Choose client or forwarded."]})
     for name in _EDITABLE:

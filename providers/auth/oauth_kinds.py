@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from providers.auth.base import OAuthAuth
 from providers.base.loopback import is_loopback
+from providers.base.nearest import name_hint
 
 OAUTH_KINDS: dict[str, dict[str, Any]] = {
     "anthropic_oauth": {
@@ -76,7 +77,8 @@ def oauth_auth(
         BadOAuthConfig: a setting is unknown, missing or of the wrong form.
     """
     if unknown := set(config) - OAUTH_KEYS:
-        raise BadOAuthConfig(f"The source “{kind}” has no “{min(unknown)}”.")
+        hint = name_hint(min(unknown), OAUTH_KEYS)
+        raise BadOAuthConfig(f"The source “{kind}” has no “{min(unknown)}”; {hint}")
     values = {**OAUTH_KINDS[kind], **config}
     if not values.get("client_id"):
         raise BadOAuthConfig(f"The source “{kind}” needs “client_id”.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.auth.base import AuthConf, CommandAuth, FileAuth, KeyAuth
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
 from providers.base.errors import ConfigError
+from providers.base.nearest import no_such
 from providers.models import Provider
 
 
@@ -32,4 +33,5 @@ def auth_of(row: Provider) -> AuthConf | None:
             except BadOAuthConfig as exc:
                 raise ConfigError(f"provider “{row.name}”: {exc}") from None
         case kind:
-            raise ConfigError(f"provider “{row.name}” has the unknown credential source “{kind}”")
+            problem = no_such("credential source", kind, Provider.AUTH_TYPES)
+            raise ConfigError(f"provider “{row.name}”: {problem}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NoReturn
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as ModelError
@@ -16,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from providers.base.nearest import capitalised, name_hint, no_such
 from providers.models import ConfigRevision
 
 
@@ -50,15 +52,53 @@ class StaffWithModelPermissions(IsAdminUser, DjangoModelPermissions):
         ) and DjangoModelPermissions.has_permission(self, request, view)
 
 
-class FullCleanSerializer[M: Model](serializers.ModelSerializer[M]):
-    """Model serializer that also runs the model's `full_clean`, and refuses unknown keys."""
+def unknown_fields(unknown: Sequence[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Return the errors of fields or parameters that do not exist, by field.
+
+    Example: `{"nmae": ["There is no such field; did you mean name? There are: id, name"]}`.
+    """
+    return {
+        name[:100]: [f"There is no such field; {name_hint(name, known)}"] for name in unknown[:20]
+    }
+
+
+class HintingChoiceField(serializers.ChoiceField):
+    """A choice whose refusal suggests the value that may have been meant."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        if key != "invalid_choice":
+            super().fail(key, **values)
+        known = [str(choice) for choice in self.choices]
+        raise ValidationError(capitalised(no_such("choice", str(values["input"]), known)), key)
+
+
+class HintingSlugField[M: Model](serializers.SlugRelatedField[M]):
+    """A row by its name, whose refusal suggests the row that may have been meant."""
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        if key != "does_not_exist":
+            super().fail(key, **values)
+        rows = self.get_queryset()
+        if rows is None or self.slug_field is None:
+            super().fail(key, **values)
+        known = [str(name) for name in rows.values_list(self.slug_field, flat=True)]
+        kind = str(rows.model._meta.verbose_name)
+        raise ValidationError(capitalised(no_such(kind, str(values["value"]), known)), key)
+
+
+class StrictSerializer[M: Model](serializers.ModelSerializer[M]):
+    """Model serializer that refuses unknown keys, and suggests those that were meant."""
+
+    serializer_choice_field = HintingChoiceField
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
-            raise ValidationError(
-                {name[:100]: ["There is no such field."] for name in unknown[:20]}
-            )
+            raise ValidationError(unknown_fields(unknown, self.fields))
         return super().to_internal_value(data)
+
+
+class FullCleanSerializer[M: Model](StrictSerializer[M]):
+    """Strict serializer that also runs the model's `full_clean`."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         candidate = self.candidate(attrs)

@@ -27,6 +27,7 @@ from flows.queries.filters import LOOKUP
 from flows.queries.flow_set import (
     chosen_ids,
     jq_filters,
+    missing_field,
     newest,
     referred_ids,
     rows_of,
@@ -111,7 +112,7 @@ class Command(BaseCommand):
             options.number = _TABLE_ROWS
         ids = self._ids(options)
         if not ids:
-            self.stdout.write(_nothing_found())
+            self.stdout.write(_nothing_found(options.jq))
             return
         is_terminal = self.stdout.isatty()
         print_flows(rows_of(ids), self.stdout, now=timezone.now(), is_terminal=is_terminal)
@@ -239,7 +240,7 @@ class Command(BaseCommand):
     def _some_ids(self, options: Namespace) -> list[str]:
         ids = self._ids(options)
         if not ids:
-            raise CcproxyError(_nothing_found())
+            raise CcproxyError(_nothing_found(options.jq))
         return ids
 
     def _complete(self, ids: Sequence[str]) -> Iterator[CompleteFlow]:
@@ -326,9 +327,9 @@ def _asked(options: Namespace) -> QuerySet[Flow]:
     return newest(options.number, options.among)
 
 
-def _nothing_found() -> str:
+def _nothing_found(filters: Sequence[str]) -> str:
     if Flow.objects.exists():
-        return "No flow matches."
+        return f"No flow matches. {missing_field(filters)}".strip()
     return "No flows are recorded yet."
 
 

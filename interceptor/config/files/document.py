@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from providers.base.errors import ConfigError
-from providers.base.nearest import nearest
+from providers.base.nearest import name_hint, nearest
 
 ROOT_KEY = "ccproxy"
 KeyPath = tuple[str | int, ...]
@@ -164,11 +167,20 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def refuse(
-    document: Document, model: type[BaseModel], failure: ValidationError, base: KeyPath = ()
+    document: Document,
+    model: type[BaseModel],
+    failure: ValidationError,
+    base: KeyPath = (),
+    further: Mapping[KeyPath, tuple[str, ...]] = MappingProxyType({}),
 ) -> ConfigError:
     """Return the first problem of a failed validation as an error of one sentence.
 
-    `base` is the path of the model in the document.
+    Args:
+        document: what was validated.
+        model: the model that refused it.
+        failure: its refusal.
+        base: the path of the model in the document.
+        further: keys at a path that other models read, for suggestions.
     """
     problems = failure.errors(include_url=False)
     # An unknown key is often the cause of the other problems, such as a missing key.
@@ -177,16 +189,43 @@ def refuse(
     is_missing = problem["type"] == "missing"
     path = _real_path(document.data, (*base, *problem["loc"]), missing_last=is_missing)
     if unknown:
-        hint = suggestion(model, path[len(base) :])
-        return document.error(path, f": did you mean {hint}?" if hint else "", "unknown key ")
+        inner = path[len(base) :]
+        hint = key_hint(model, inner, further.get(inner[:-1], ()))
+        return document.error(path, f": {hint}", "unknown key ")
     if is_missing:
         return document.error(path, " is missing")
     sentence = _sentence(problem["type"], problem["msg"])
-    return document.error(path, f": {sentence}{_shown(document.data, path)}")
+    shown = "" if sentence.startswith(_NAMES_ITS_VALUE) else _shown(document.data, path)
+    return document.error(path, f": {sentence}{shown}{value_hint(problem)}")
 
 
-def suggestion(model: type[BaseModel], path: KeyPath) -> str:
-    """Return the known key most like the last part of `path`, or "".
+def unknown_choice(choices: Iterable[str]) -> PydanticCustomError:
+    """Return the error of a validator for a value that is none of the choices."""
+    names = list(choices)
+    context = {"names": ", ".join(names), "expected": ", ".join(f"'{name}'" for name in names)}
+    return PydanticCustomError("unknown_choice", "should be one of {names}", context)
+
+
+def value_hint(problem: ErrorDetails) -> str:
+    """Return the choice that a refused value may have meant, to follow the message, or "".
+
+    `redirct` for `Literal["redirect", "transform"]` → "; did you mean redirect?".
+    """
+    given = problem["input"]
+    match problem["type"]:
+        case "literal_error" | "unknown_choice":
+            choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        case "union_tag_invalid":
+            choices = re.findall(r"'([^']*)'", problem["ctx"]["expected_tags"])
+            given = problem["ctx"]["tag"]
+        case _:
+            return ""
+    meant = nearest(given, choices) if isinstance(given, str) else ""
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def key_hint(model: type[BaseModel], path: KeyPath, further: tuple[str, ...]) -> str:
+    """Return the end of a sentence about an unknown key: a suggestion, or the keys that exist.
 
     A key of the same name elsewhere comes first, then a similar sibling:
     `provider_map` → `inspector.provider_map`; `inspectr` → `inspector`.
@@ -195,8 +234,8 @@ def suggestion(model: type[BaseModel], path: KeyPath) -> str:
     # Reversed, so that of equal names the first one stays.
     elsewhere = {key.rpartition(".")[2]: key for key in reversed(known_keys(model))}
     if word in elsewhere:
-        return elsewhere[word]
-    return nearest(word, _fields_at(model, path[:-1]))
+        return f"did you mean {elsewhere[word]}?"
+    return name_hint(word, [*_fields_at(model, path[:-1]), *further])
 
 
 def _fields_at(model: type[BaseModel], path: KeyPath) -> list[str]:
@@ -259,6 +298,8 @@ def _has(data: Any, part: str | int) -> bool:
     return isinstance(data, dict) and part in data
 
 
+_NAMES_ITS_VALUE = "there is no "
+"""Begins the messages of `no_such`, which quote what was written."""
 _SENTENCES = {
     "model_type": "should be a mapping (key: value)",
     "model_attributes_type": "should be a mapping (key: value)",

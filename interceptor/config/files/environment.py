@@ -9,9 +9,10 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from interceptor.config.files.document import value_hint
 from interceptor.config.files.leaves import Path, leaves
 from providers.base.errors import ConfigError
-from providers.base.nearest import nearest
+from providers.base.nearest import name_hint, nearest
 
 PREFIX = "CCPROXY_"
 
@@ -84,7 +85,8 @@ def override[Settings: BaseModel](settings: Settings, environ: Mapping[str, str]
             (n for path, n in used.items() if problem["loc"][: len(path)] == path),
             "the environment",
         )
-        raise ConfigError(f"{name}: {problem['msg'].removeprefix('Input ')}") from None
+        sentence = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
+        raise ConfigError(f"{name}: {sentence}{value_hint(problem)}") from None
 
 
 def _ours(environ: Mapping[str, str], data: dict[str, Any]) -> dict[str, str]:
@@ -118,8 +120,8 @@ def _refuse_typo(name: str, by_name: Mapping[str, Path]) -> None:
     short = name.removeprefix(PREFIX)
     match = nearest(short, by_name)
     if "__" in short or nearest(name, [PREFIX + match], cutoff=0.9):
-        hint = f": did you mean {PREFIX}{match}?" if match else ""
-        raise ConfigError(f"unknown variable {name}{hint}")
+        hint = name_hint(name, [PREFIX + known for known in by_name])
+        raise ConfigError(f"unknown variable {name}: {hint}")
 
 
 def _put(data: dict[str, Any], path: Path, value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from interceptor.config.files.document import Document, refuse
+from interceptor.config.files.document import Document, KeyPath, refuse
 from interceptor.config.files.server import ServerSettings
 
 DEFAULT_PROBE_URL = "https://1.1.1.1/"
@@ -18,6 +18,10 @@ _OLD_PROBE_NAMES = {
     "readiness_probe_url": "url",
     "readiness_probe_timeout_seconds": "timeout_seconds",
 }
+_DATABASE_KEYS: dict[KeyPath, Keys] = {
+    (): ("providers", "hooks"),
+    ("inspector",): ("transforms",),
+}
 _WEB_HOST: Keys = ("inspector", "mitmproxy", "web_host")
 _WEB_PASSWORD: Keys = ("inspector", "mitmproxy", "web_password")
 
@@ -28,7 +32,7 @@ def parse_server_settings(document: Document) -> ServerSettings:
     try:
         return ServerSettings.model_validate(plain.data)
     except ValidationError as exc:
-        raise refuse(plain, ServerSettings, exc) from None
+        raise refuse(plain, ServerSettings, exc, further=_DATABASE_KEYS) from None
 
 
 def _server_data(document: Document) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, ValidationError, field_validator
 
-from interceptor.config.files.document import Document, read_document, refuse
+from interceptor.config.files.document import Document, read_document, refuse, unknown_choice
 from interceptor.config.files.groups import Group, Texts
 from interceptor.config.files.leaves import not_built
 from interceptor.config.files.parse_settings import parse_server_settings
 from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
+from providers.base.nearest import no_such
 
 PRODUCT_HOOKS = "ccproxy.hooks."
 """How the product's files spell a built-in hook."""
@@ -135,16 +136,14 @@ class ProviderSection(Group):
     @classmethod
     def _known_type(cls, value: str) -> str:
         if value not in PROVIDER_TYPES:
-            raise ValueError(f"should be one of {', '.join(PROVIDER_TYPES)}")
+            raise unknown_choice(PROVIDER_TYPES)
         return value
 
     @field_validator("native_formats")
     @classmethod
     def _known_formats(cls, value: Texts) -> Texts:
         if unknown := set(value) - set(WIRE_FORMATS):
-            raise ValueError(
-                f"“{min(unknown)}” is no wire format; choose from {', '.join(WIRE_FORMATS)}"
-            )
+            raise ValueError(no_such("wire format", min(unknown), WIRE_FORMATS))
         return value
 
 

@@ -8,7 +8,6 @@ number in the record.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from interceptor.pipeline.hook import Stage
 from providers.audit.log import audit_credential, shell_caller
 from providers.base.errors import ConfigError
 from providers.base.header_key import trimmed_key
-from providers.base.nearest import nearest
+from providers.base.nearest import no_such
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule
 
@@ -240,7 +239,7 @@ def _stage(name: str, listed: str, path: KeyPath, document: Document) -> str:
     if name in BUILT_IN_HOOKS:
         return BUILT_IN_HOOKS[name]
     if "." not in name and name not in HOOKS:
-        raise document.error(path, f": there is no hook “{name}”{_hint(name, BUILT_IN_HOOKS)}")
+        raise document.error(path, f": {no_such('hook', name, BUILT_IN_HOOKS)}")
     return listed
 
 
@@ -330,10 +329,5 @@ def _dest_provider(name: str | None, index: int, document: Document) -> Provider
     known: dict[str, Provider] = {row.name: row for row in Provider.objects.all()}
     if name in known:
         return known[name]
-    problem = f": there is no provider “{name}”{_hint(name, known)}"
+    problem = f": {no_such('provider', name, known)}"
     raise document.error(("inspector", "transforms", index, "dest_provider"), problem)
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    match = nearest(word, known)
-    return f"; did you mean {match}?" if match else ""

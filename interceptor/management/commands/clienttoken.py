@@ -13,6 +13,8 @@ from interceptor.access.client_token import create_client_token
 from interceptor.config.transfer.database import ensure_database
 from interceptor.models import ClientToken
 from providers.audit.log import audited, shell_caller
+from providers.base.nearest import no_such
+from providers.models import Provider
 
 
 class Command(BaseCommand):
@@ -52,6 +54,10 @@ class Command(BaseCommand):
                 token = create_client_token(name, providers)
         except ValidationError as exc:
             raise CommandError(f"client token “{printable(name)}”: {exc.messages[0]}") from None
+        known = Provider.objects.values_list("name", flat=True)
+        for wanted in set(providers) - set(known):
+            # A token may be made before its provider.
+            self.stderr.write(f"Note: {no_such('provider', wanted, known)}")
         self.stdout.write(token)
         self.stderr.write(
             "It is shown this once. Clients send it in the header x-ccproxy-token, or behind their"
@@ -61,9 +67,8 @@ class Command(BaseCommand):
     def _remove(self, name: str) -> None:
         row = ClientToken.objects.filter(name=name).first()
         if row is None:
-            raise CommandError(
-                f"there is no client token “{printable(name)}”; see: ccproxy clienttoken list"
-            )
+            known = ClientToken.objects.values_list("name", flat=True)
+            raise CommandError(no_such("client token", name, known))
         with audited("client-token-remove", f"token {printable(name)}", by=shell_caller()):
             row.delete()
         self.stderr.write(f"Removed {printable(name)}.")

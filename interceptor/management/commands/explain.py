@@ -86,6 +86,8 @@ def _lines(found: Explanation) -> list[str]:
     for step in found.steps:
         changed = ", ".join(step.changed) or "changes nothing"
         lines.append(f"  {step.hook} ({step.stage}): {step.reason or step.outcome}; {changed}")
+    if found.model_note:
+        lines += ["", f"Note: {found.model_note}"]
     if found.answer and not found.problem:
         return [*lines, "", f"The proxy answers it itself, with {found.status_code}."]
     if found.problem:

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from interceptor.config.transfer.database import ensure_database
 from providers.audit.log import audit_credential, shell_caller
 from providers.base.header_key import MAX_KEY_CHARS, BadKey, check_key, decode_key, trimmed_key
-from providers.base.nearest import nearest
+from providers.base.nearest import no_such
 from providers.models import Provider
 
 
@@ -44,9 +44,7 @@ class Command(BaseCommand):
     def _provider(self, name: str) -> Provider:
         names: dict[str, Provider] = {row.name: row for row in Provider.objects.all()}
         if name not in names:
-            match = nearest(name, names)
-            hint = f"did you mean {match}?" if match else f"there are: {', '.join(names) or 'none'}"
-            raise CommandError(f"there is no provider “{name}”; {hint}")
+            raise CommandError(no_such("provider", name, names))
         return names[name]
 
     def _read(self, name: str) -> str:

@@ -17,7 +17,7 @@ from providers.auth.oauth_kinds import NEEDS_CLIENT_SECRET
 from providers.auth.sources import SourceFailed
 from providers.auth.token_endpoint import EndpointFailed
 from providers.base.errors import ConfigError
-from providers.base.nearest import nearest
+from providers.base.nearest import no_such
 from providers.credentials.handle import auth_of
 from providers.credentials.stored_logins import stored_logins
 from providers.fields import keyring
@@ -63,10 +63,8 @@ class Command(BaseCommand):
     def _auth(self, name: str) -> OAuthAuth:
         row = Provider.objects.filter(name=name).first()
         if row is None:
-            known = list(Provider.objects.values_list("name", flat=True))
-            match = nearest(name, known)
-            hint = f"did you mean {match}?" if match else f"there are: {', '.join(known) or 'none'}"
-            raise CommandError(f"there is no provider “{name}”; {hint}")
+            known = Provider.objects.values_list("name", flat=True)
+            raise CommandError(no_such("provider", name, known))
         try:
             auth = auth_of(row)
         except ConfigError as exc:
