@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from flows.live.bus import Segment, current_bus
 from flows.models import Flow
 from flows.queries.selectors import load_bodies, sides_of
-from flows.reading.answer_text import AnswerReader, Piece, joined
+from flows.reading.answer_text import AnswerReader, joined
+from flows.reading.event_pieces import Piece
 from flows.sides import answer_side, header
 
 

@@ -18,7 +18,8 @@ from flows.display.safe_text import printable
 from flows.live import bus
 from flows.live.bus import Segment
 from flows.live.catch_up import segments_of
-from flows.reading.answer_text import AnswerReader, Piece, joined
+from flows.reading.answer_text import AnswerReader, joined
+from flows.reading.event_pieces import Piece
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):

@@ -11,7 +11,9 @@ from flows.bytes.decode import decode
 from flows.display import json_tree
 from flows.display.safe_text import printable, visible
 from flows.display.units import size
-from flows.reading.answer_text import AnswerReader, JsonText, Piece, joined, parse_json, pieces_of
+from flows.reading.answer_text import AnswerReader, joined, pieces_of_json
+from flows.reading.event_pieces import Piece
+from flows.reading.json_text import JsonText, parse_json
 from flows.reading.sse_events import looks_like_events
 from flows.sides import FlowSide, header
 
@@ -53,10 +55,7 @@ class BodyView:
     def answer(self) -> list[Piece]:
         """Return the readable part of a response."""
         if self.kind == "json":
-            try:
-                return joined(pieces_of(self.json.value))
-            except (AttributeError, TypeError):
-                return []
+            return pieces_of_json(self.json.value)
         if self.kind == "events":
             reader = AnswerReader("identity")
             pieces = reader.feed(self.plain)

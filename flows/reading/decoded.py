@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -9,8 +10,17 @@ from urllib.parse import urlsplit
 from flows.reading.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
+from providers.wire.core.base import StreamDecoder
 from providers.wire.core.formats import provider_codec
-from providers.wire.core.ir import Block, Failure, Request, Response, Text, Thinking, ToolCall
+from providers.wire.core.ir import (
+    Block,
+    Failure,
+    Request,
+    Response,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
@@ -131,20 +141,24 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
         collector.feed(decoder.flush())
     except _UNFORESEEN as exc:
         note = f"The stream can be read up to here only: {exc}"
-        collector.close_block()
+    _collect_held(decoder, collector)
 
-    response = collector.response
-    if not response.blocks:
-        readable = _readable(body)
-        if readable:
-            note = "The stream does not follow its format; this is what can be read."
-            return Answer(readable, complete=False, note=note)
-    answer = Answer(response.blocks, complete=collector.complete, note=note)
+    blocks = collector.response.blocks
+    if not blocks and (blocks := _readable(body)):
+        note = "The stream does not follow its format; this is what can be read."
+    answer = Answer(blocks, complete=collector.complete, note=note)
     if collector.complete:
-        answer.finish = _finish_of(response)
+        answer.finish = _finish_of(collector.response)
     if collector.failure is not None:
         answer.failure = sentence_of(collector.failure)
     return answer
+
+
+def _collect_held(decoder: StreamDecoder, collector: Collector) -> None:
+    """Take what waited for other blocks to end, after a cut or a failure."""
+    with suppress(*_UNFORESEEN):
+        collector.feed(decoder.held())
+    collector.close_block()
 
 
 def _finish_of(response: Response) -> str:
@@ -159,6 +173,9 @@ def _readable(body: bytes) -> list[Block]:
     blocks: list[Block] = []
     for kind, text in joined(pieces):
         last = blocks[-1] if blocks else None
+        if kind == "error":
+            # The decoder has reported it, or it is shown with the flow.
+            continue
         if kind == "thinking":
             blocks.append(Thinking(text))
         elif kind == "tool":

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flows.reading.answer_text import AnswerReader, Piece, parse_json, pieces_of
+from flows.reading.answer_text import AnswerReader, pieces_of_json
+from flows.reading.event_pieces import Piece
+from flows.reading.json_text import parse_json
 
 MAX_BYTES = 4096
 _QUESTION_CHARS = 1200
@@ -67,18 +69,11 @@ def answer(body: bytes) -> str:
 
     Example: `{"content": [{"type": "text", "text": "Hello"}]}` → "Hello".
     """
-    if body.startswith(b"{") and len(body) <= _PARSED_BYTES:
-        return _buffered(body)
+    if body.startswith((b"{", b"[")) and len(body) <= _PARSED_BYTES:
+        return _joined_text(pieces_of_json(parse_json(body).value))[:_ANSWER_CHARS]
     if body[:6].startswith((b"data:", b"event:")):
         return _streamed(body)
     return ""
-
-
-def _buffered(body: bytes) -> str:
-    try:
-        return _joined_text(pieces_of(parse_json(body).value))[:_ANSWER_CHARS]
-    except (AttributeError, TypeError):
-        return ""
 
 
 def _streamed(body: bytes) -> str:
@@ -88,7 +83,8 @@ def _streamed(body: bytes) -> str:
     for start in range(0, min(len(body), _STREAM_BYTES), _STREAM_STEP_BYTES):
         text += _joined_text(reader.feed(body[start : start + _STREAM_STEP_BYTES]))
         if len(text) >= _ANSWER_CHARS:
-            break
+            return text[:_ANSWER_CHARS]
+    text += _joined_text(reader.finish())
     return text[:_ANSWER_CHARS]
 
 

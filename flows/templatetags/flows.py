@@ -15,7 +15,8 @@ from flows.console.tabs import default_tab
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow
-from flows.reading.answer_text import pretty, says
+from flows.reading.event_pieces import says
+from flows.reading.json_text import pretty
 from flows.reading.sentence import NO_HTTP, changed_hooks
 
 register = template.Library()

@@ -61,6 +61,12 @@ _THINKING: Final = "thinking"
 _CALL: Final = "tool call"
 _OTHER: Final = "other"
 _KINDS: Final = (_TEXT, _THINKING, _CALL, _OTHER)
+_DELTA_TYPES: Final = {
+    "text": "text_delta",
+    "partial_json": "input_json_delta",
+    "thinking": "thinking_delta",
+    "signature": "signature_delta",
+}
 CUT: Final = "The provider's stream ended before its answer was complete."
 
 
@@ -113,6 +119,14 @@ class AnthropicStreamDecoder:
         # With a stop reason the message is complete, although `message_stop` is missing.
         out: list[Event] = []
         self._message_stop({}, out)
+        return out
+
+    def held(self) -> list[Event]:
+        """See `StreamDecoder.held`."""
+        out: list[Event] = []
+        for index in list(self._foreign):
+            self._stop_foreign(index, out, cut=True)
+        self._blocks.close_all(out)
         return out
 
     def _message_start(self, body: JsonObject, out: list[Event]) -> None:
@@ -173,7 +187,7 @@ class AnthropicStreamDecoder:
     def _delta(self, body: JsonObject, out: list[Event]) -> None:
         index = body.get("index")
         delta = an_object(body.get("delta"), "delta")
-        kind = delta.get("type")
+        kind = delta.get("type") or _type_of(delta)
         if index is None:
             index = self._last_index
         if index in self._foreign:
@@ -214,12 +228,13 @@ class AnthropicStreamDecoder:
             if (key := self._keys.get((index, kind))) is not None:
                 self._blocks.close(key, out)
 
-    def _stop_foreign(self, index: Any, out: list[Event]) -> None:
+    def _stop_foreign(self, index: Any, out: list[Event], *, cut: bool = False) -> None:
         if (held := self._foreign.pop(index, None)) is None:
             return
         block, pieces = held
         if text := "".join(pieces):
-            block.raw["input"] = loads(text)
+            # The part of an input that came before a cut is no JSON.
+            block.raw["input"] = text if cut else loads(text)
         self._open(index, block, out)
 
     def _message_delta(self, body: JsonObject, out: list[Event]) -> None:
@@ -241,6 +256,11 @@ class AnthropicStreamDecoder:
         self._count(usage_in(body), out)
         self._done = True
         out.append(End(after_calls(self._finish or Finish("stop"), self._called)))
+
+
+def _type_of(delta: JsonObject) -> str | None:
+    """Return the type of a delta that does not name it, by its field: {"text": "a"} → text_delta"""
+    return next((kind for field, kind in _DELTA_TYPES.items() if field in delta), None)
 
 
 def _kind_of(block: Block) -> str:

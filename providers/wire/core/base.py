@@ -74,6 +74,13 @@ class StreamDecoder(Protocol):
         """End the stream. Return what is still due, with a `Failure` if it ended too early."""
         ...
 
+    def held(self) -> list[Event]:
+        """Return the blocks that wait for others to end, for a stream that breaks off.
+
+        They come as if they were complete. A client of a translation does not get them.
+        """
+        ...
+
 
 class StreamEncoder(Protocol):
     """Encoder of neutral events into the client's format."""

@@ -116,14 +116,20 @@ class GoogleStreamDecoder:
         finish = self._finish or self._prompt_block
         if finish is None:
             return [Failure(_CUT)]
-        out: list[Event] = []
         # The end of the response is the end of its calls, even of those that were to continue.
-        for partial in self._partial.values():
-            self._whole_call(partial.call(new_call_id()), out)
-        self._close(out)
+        out = self.held()
         if self._called and finish.reason == "stop":
             finish = replace(finish, reason="tool_calls")
         return [*out, End(finish)]
+
+    def held(self) -> list[Event]:
+        """See `StreamDecoder.held`."""
+        out: list[Event] = []
+        for partial in self._partial.values():
+            self._whole_call(partial.call(new_call_id()), out)
+        self._partial = {}
+        self._close(out)
+        return out
 
     def _candidate(self, candidate: JsonObject, out: list[Event]) -> None:
         if candidate.get("index") not in (0, None):

@@ -108,13 +108,18 @@ class ChatStreamDecoder:
             return []
         return self._end() if self._finish is not None else [Failure(_CUT)]
 
+    def held(self) -> list[Event]:
+        """See `StreamDecoder.held`."""
+        out: list[Event] = []
+        self._calls.finish(out)
+        self._blocks.close_all(out)
+        return out
+
     def _end(self) -> list[Event]:
         """Return the end event. `[DONE]` or a finish reason is enough; some servers omit one."""
         if not self._started:
             return [Failure(_CUT)]
-        out: list[Event] = []
-        self._calls.finish(out)
-        self._blocks.close_all(out)
+        out = self.held()
         self._done = True
         # Calls may come after the finish reason.
         finish = self._finish or Finish("stop")

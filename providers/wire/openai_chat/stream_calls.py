@@ -113,7 +113,7 @@ class CallParts:
     def finish(self, out: list[Event]) -> None:
         """Release, at the end of the response, the calls that still wait for an id."""
         for call in self._calls:
-            if call.ready:
+            if call.ready or not self._blocks.is_open(call.key):
                 continue
             if call.block.name:
                 self._release(call, out)

@@ -122,6 +122,13 @@ class ResponsesStreamDecoder:
         """See `StreamDecoder.flush`."""
         return [] if self._done else [Failure(_CUT)]
 
+    def held(self) -> list[Event]:
+        """See `StreamDecoder.held`."""
+        out: list[Event] = []
+        self._name_calls(out)
+        self._blocks.close_all(out)
+        return out
+
     def _start(self, response: JsonObject, out: list[Event]) -> None:
         self._started = True
         out.append(
@@ -350,8 +357,7 @@ class ResponsesStreamDecoder:
                 item = self._items.begin(kind_of(raw), raw.get("id"), None)
             taken.append(item)
             self._complete_item(item, raw, out)
-        self._name_calls(out)
-        self._blocks.close_all(out)
+        out += self.held()
         if (usage := decode_usage(usage_in(body))) is not None:
             out.append(UsageUpdate(usage))
         self._done = True

@@ -124,7 +124,6 @@ class Collector:
             response.finish, self.complete = event.finish, True
         elif isinstance(event, Failure):
             self.failure = event
-            self.close_block()
 
     def close_block(self) -> None:
         """Give the open block what came of it; a stream that breaks off does not close it."""

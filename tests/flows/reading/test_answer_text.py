@@ -13,16 +13,9 @@ import pytest
 import zstandard
 
 from flows.bytes.incremental import IncrementalDecoder
-from flows.reading.answer_text import (
-    AnswerReader,
-    Kind,
-    Piece,
-    joined,
-    parse_json,
-    pieces_of,
-    pretty,
-    says,
-)
+from flows.reading.answer_text import AnswerReader, joined
+from flows.reading.event_pieces import Kind, Piece, pieces_of, says
+from flows.reading.json_text import parse_json, pretty
 
 
 def read(data: bytes, encoding: str = "", step: int = 10**9) -> list[Piece]:
@@ -89,7 +82,14 @@ STREAMS: dict[str, tuple[bytes, list[tuple[Kind, str]]]] = {
             {"type": "response.output_text.delta", "delta": "Hi"},
             {"type": "response.output_item.added", "item": {"type": "function_call", "name": "ls"}},
             {"type": "response.function_call_arguments.delta", "delta": "{}"},
-            {"type": "response.completed", "response": {"output": [{"content": [{"text": "Hi"}]}]}},
+            {
+                "type": "response.completed",
+                "response": {
+                    "output": [
+                        {"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
+                    ]
+                },
+            },
         ),
         [("thinking", "Hm"), ("text", "Hi"), ("tool", "ls"), ("arguments", "{}")],
     ),

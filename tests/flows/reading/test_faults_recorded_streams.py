@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from flows.reading.answer_text import AnswerReader, Piece, joined
+from flows.reading.answer_text import AnswerReader, joined
+from flows.reading.body_view import body_view
 from flows.reading.decoded import read_answer
+from flows.reading.event_pieces import Piece
+from flows.reading.search_text import answer
 from flows.reading.token_usage import usage_of_body
 
 
@@ -93,6 +96,41 @@ def test_the_text_of_a_stream_that_breaks_off_is_kept(started: bool, broken: byt
     }
     events = [*([start] if started else []), *deltas]
     raw = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
-    answer = read_answer("anthropic_messages", raw.encode() + broken, 200)
-    assert [getattr(block, "text", "") for block in answer.blocks] == ["Half a sentence"]
-    assert not answer.complete
+    half = read_answer("anthropic_messages", raw.encode() + broken, 200)
+    assert [getattr(block, "text", "") for block in half.blocks] == ["Half a sentence"]
+    assert not half.complete
+
+
+def test_a_stream_that_only_fails_shows_the_failure_and_no_text() -> None:
+    failed = read_answer("openai_chat", events({"error": {"message": "gpu lost"}}), 200)
+    assert (failed.blocks, failed.failure, failed.complete) == ([], "gpu lost", False)
+
+
+def test_google_sends_a_stream_as_one_array() -> None:
+    chunks = [{"candidates": [{"content": {"parts": [{"text": text}]}}]} for text in ("Hi", " you")]
+    body = json.dumps(chunks).encode()
+    assert body_view("upstream", body, "application/json").answer() == [("text", "Hi you")]
+    assert answer(body) == "Hi you"
+
+
+def test_an_input_of_a_vendors_own_tool_is_kept_when_the_stream_is_cut() -> None:
+    block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": '{"query": "moo'}
+    stream = [
+        {"type": "message_start", "message": {}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+    ]
+    pieces = read(events(*stream))
+    assert [piece.kind for piece in pieces] == ["tool", "arguments"]
+    assert pieces[0].text == "web_search"
+    assert "moo" in pieces[1].text
+
+
+def test_deltas_without_their_type_are_read_by_their_field() -> None:
+    deltas = [{"text": "a"}, {"thinking": "b"}, {"signature": "c"}]
+    stream = [{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas]
+    assert read(events({"type": "message_start", "message": {}}, *stream)) == [
+        ("text", "a"),
+        ("thinking", "b"),
+    ]
