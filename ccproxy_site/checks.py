@@ -10,12 +10,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from providers.base.errors import ConfigError
-from providers.base.keyring import Keyring
 
 
 @register(Tags.security)
 def key_file(**_: Any) -> list[CheckMessage]:
     """Reject a key of stored credentials that others than this user can read."""
+    from providers.base.keyring import Keyring  # it loads cryptography, which few processes need
+
     path = Path(settings.CCPROXY_KEY_FILE)
     if not path.exists():
         return []  # it is made when the first secret is stored

@@ -13,12 +13,14 @@ from ccproxy_site.console.theme import UNFOLD as UNFOLD
 from ccproxy_site.database_url import database_from_url
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.process.secret_file import read_or_create_secret
+from ccproxy_site.roles import Role, apps_of, take_role
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import config_dir, url_host
 from providers.base.keyring import KEY_FILE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_DIR = config_dir()
+ROLE = take_role(os.environ)
 CCPROXY = load_server_settings(CONFIG_DIR, os.environ)
 PRODUCTION = env_bool("CCPROXY_PRODUCTION")
 DEBUG = env_bool("CCPROXY_DEBUG") and not PRODUCTION
@@ -38,28 +40,10 @@ ALLOWED_HOSTS = [
 ]
 CSRF_TRUSTED_ORIGINS = list(CCPROXY.console.origins)
 
-INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "channels",
-    "django_filters",
-    "django_htmx",
-    "rest_framework",
-    "rest_framework.authtoken",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "providers",
-    "flows",
-    "shapes",
-    "interceptor",
-    "jail",
-    "ccproxy_site",
-]
+INSTALLED_APPS = apps_of(ROLE)
+# Every role knows if the tables of all applications are up to date.
+CCPROXY_MIGRATED_APPS = apps_of(Role.CONSOLE)
+CCPROXY_CAN_MIGRATE = ROLE is Role.CONSOLE
 
 MIDDLEWARE = [
     "ccproxy_site.console.guard_middleware.GuardMiddleware",

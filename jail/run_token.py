@@ -50,6 +50,7 @@ def run_token(directory: Path) -> str:
 
 def _run_token(directory: Path) -> str:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    os.environ.setdefault("CCPROXY_ROLE", "cli")
     import django
 
     django.setup()

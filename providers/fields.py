@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import models
 
-from providers.base.keyring import Keyring, keyring_at
+if TYPE_CHECKING:
+    from providers.base.keyring import Keyring
 
 
 def keyring() -> Keyring:
     """Return the keyring that the settings name."""
+    # Every process has this field; those that decrypt nothing save 6 MB of cryptography.
+    from providers.base.keyring import keyring_at
+
     return keyring_at(Path(settings.CCPROXY_KEY_FILE))
 
 

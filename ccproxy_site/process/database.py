@@ -5,6 +5,6 @@ The work is done one layer below, where commands of the interceptor may use it t
 
 from __future__ import annotations
 
-from interceptor.config.transfer.database import DatabaseState, ensure_database
+from interceptor.config.transfer.database import ensure_database
 
-__all__ = ["DatabaseState", "ensure_database"]
+__all__ = ["ensure_database"]

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from ccproxy_site.process.database import ensure_database
 from interceptor.config.files.server import ServerSettings
+from interceptor.config.transfer.import_mark import unread_sections
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_port_free
 from providers.base.errors import ConfigError
@@ -41,7 +42,7 @@ def open_database() -> bool:
         ConfigError: the database cannot be used.
     """
     try:
-        for note in ensure_database().notes:
+        for note in (*ensure_database().notes, *unread_sections()):
             logger.warning(note)
         _warn_of_unbuilt_fields()
         return ClientToken.objects.filter(enabled=True).exists()

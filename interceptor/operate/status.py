@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings, url_host
-from interceptor.config.transfer.database import database_name
+from interceptor.config.transfer.database_state import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting
 from interceptor.operate.liveness import is_listening, mcp_shall_run

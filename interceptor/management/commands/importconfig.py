@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.files.whole_file import ConfigFile, read_config_file
-from interceptor.config.transfer.database import ensure_database, mark_imported
+from interceptor.config.transfer.database import ensure_database
+from interceptor.config.transfer.import_mark import mark_imported
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.config.transfer.rows import ImportReport
 

@@ -10,7 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.files.template import backup_of, set_aside, write_template
-from interceptor.config.transfer.database import database_name, ensure_database
+from interceptor.config.transfer.database import ensure_database
+from interceptor.config.transfer.database_state import database_name
+from interceptor.config.transfer.import_mark import unread_sections
 from providers.models import Provider
 
 _NEXT_STEPS = """
@@ -59,7 +61,7 @@ class Command(BaseCommand):
             database_name(),
             f"{Provider.objects.count()} providers" if state.created else "is up to date",
         )
-        for note in state.notes:
+        for note in (*state.notes, *unread_sections()):
             self.stdout.write(f"Note: {note}")
         self.stdout.write(_NEXT_STEPS.format(url=settings.CCPROXY.proxy_url), ending="")
 

@@ -1,0 +1,39 @@
+"""Mark of the sections of `ccproxy.yaml` that were read into the database."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from django.conf import settings
+
+from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.files.whole_file import Sections, read_config_file
+
+_MARK_FILE = ".imported"
+
+
+def mark_imported(sections: Sections) -> None:
+    """Remember that the sections of the config directory's own file were read into the database."""
+    (Path(settings.CONFIG_DIR) / _MARK_FILE).write_text(_digest(sections) + "\n")
+
+
+def unread_sections() -> tuple[str, ...]:
+    """Return a note when the file's sections were edited since they were last imported."""
+    path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME
+    if not path.exists():
+        return ()
+    sections = read_config_file(path).sections
+    mark = Path(settings.CONFIG_DIR) / _MARK_FILE
+    if not sections or (mark.exists() and mark.read_text().strip() == _digest(sections)):
+        return ()
+    return (
+        (
+            f"the providers, rules or hooks in {path} are not in the database; apply them with:"
+            " ccproxy importconfig"
+        ),
+    )
+
+
+def _digest(sections: Sections) -> str:
+    return hashlib.sha256(repr(sections).encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""Each kind of process loads the applications it uses, and no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccproxy_site.roles import APPS, Role, apps_of, take_role
+from providers.base.errors import ConfigError
+from tests.environment import ROOT
+
+PAGES_ONLY = ("unfold", "rest_framework", "channels", "django_filters", "drf_spectacular")
+WHERE_ASKED_FOR = ("psycopg", "redis", "twisted", "daphne", "autobahn", "requests", "celery")
+
+_REPORT = """
+import json, sys
+import django
+django.setup()
+from django.apps import apps
+from interceptor.config.transfer.database import ensure_database
+state = ensure_database()
+unresolved = [
+    str(field)
+    for model in apps.get_models()
+    for field in model._meta.get_fields()
+    if isinstance(getattr(field, "related_model", None), str)
+]
+print(json.dumps({"created": state.created, "unresolved": unresolved, "loaded": [*sys.modules]}))
+"""
+
+
+def report(directory: Path, role: str) -> dict[str, Any]:
+    """Return what a process of the role says after it opened a database."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", _REPORT],
+        env={
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": "ccproxy_site.settings",
+            "CCPROXY_CONFIG_DIR": str(directory),
+            "CCPROXY_ROLE": role,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def tables(directory: Path) -> set[str]:
+    with closing(sqlite3.connect(directory / "ccproxy.sqlite3")) as database:
+        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in names}
+
+
+@pytest.mark.parametrize("role", [Role.RECORDER, Role.CLI])
+def test_a_light_process_loads_no_pages(tmp_path: Path, role: str) -> None:
+    found = report(tmp_path, role)
+    for name in (*PAGES_ONLY, *WHERE_ASKED_FOR):
+        assert name not in found["loaded"], name
+    assert found["unresolved"] == []
+
+
+def test_a_light_process_makes_every_table(tmp_path: Path) -> None:
+    assert report(tmp_path / "light", "cli")["created"]
+    assert report(tmp_path / "all", "console")["created"]
+    assert tables(tmp_path / "light") == tables(tmp_path / "all")
+    assert not report(tmp_path / "light", "recorder")["created"]
+
+
+def test_the_variable_is_of_this_process_alone() -> None:
+    environ = {"CCPROXY_ROLE": "recorder"}
+    assert take_role(environ) is Role.RECORDER
+    assert environ == {}
+    assert take_role(environ) is Role.CONSOLE
+
+
+def test_an_unknown_role_is_refused() -> None:
+    with pytest.raises(ConfigError, match="CCPROXY_ROLE must be one of console, recorder, cli"):
+        take_role({"CCPROXY_ROLE": "recoder"})
+
+
+def test_every_application_has_its_reason() -> None:
+    assert apps_of(Role.CONSOLE) == [app.name for app in APPS]
+    assert all(app.reason for app in APPS)
