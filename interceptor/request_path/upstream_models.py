@@ -13,11 +13,12 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import orjson
 
 from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.request_path.model_pages import ModelPages
+from interceptor.request_path.model_pages import names_in as names_in
 from interceptor.transform.model_lists import ModelNames, configured_models
 from interceptor.transform.target import base_path
 from providers.base.errors import RefuseRequest
@@ -31,8 +32,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S = 5.0
 MAX_LIST_BYTES = 4 * 1024 * 1024
-MAX_MODELS = 2000
-MAX_NAME_CHARS = 200
+"""Limit of all pages together."""
 CACHE_S = 60.0
 
 
@@ -41,7 +41,7 @@ class UpstreamModels:
 
     Args:
         resolver: gives the credentials.
-        timeout_s: limit of one provider's complete response.
+        timeout_s: limit of one provider's complete list, all pages together.
         ca_file: PEM file of further certificate authorities; None: the usual ones.
         proxies: the company's, by which providers are reached; None: none.
         clock: seconds, for the cache.
@@ -86,33 +86,36 @@ class UpstreamModels:
         return names
 
     async def _ask(self, conf: ProviderConf) -> tuple[str, ...]:
-        """Return the provider's own list; empty where it gives none."""
+        """Return the provider's own list; empty where it gives none.
+
+        If a later page fails, the pages before it count.
+        """
         via = self._proxies.of(conf.scheme, conf.host, conf.effective_port)
         proxy = httpx.Proxy(via.url, auth=via.auth) if via else None
+        pages = ModelPages(conf.wire_format)
         try:
             headers = await self._headers(conf)
             verify = await self._verification(conf)
-            # httpx limits each read; the limit here is that of the complete response. Redirects
-            # are not followed: the credential is for this address alone.
+            # httpx limits each read; the limit here is that of all pages. Redirects are not
+            # followed: the credential is for this address alone.
             async with (
                 asyncio.timeout(self._timeout_s),
                 httpx.AsyncClient(
                     verify=verify,
                     trust_env=False,
                     proxy=proxy,
+                    headers=headers,
                     timeout=None,
                 ) as client,
             ):
-                response = await client.get(models_url(conf), headers=headers)
-                if response.status_code != 200 or len(response.content) > MAX_LIST_BYTES:
-                    raise ValueError(f"status {response.status_code}")
-                return names_in(orjson.loads(response.content.removeprefix(codecs.BOM_UTF8)))
+                await _read_pages(client, models_url(conf), pages)
         except (TimeoutError, httpx.HTTPError, OSError, ValueError, RefuseRequest) as exc:
             reason = str(exc) or type(exc).__name__
             if via is not None:
                 reason += f", by way of {via.label}"
-            logger.warning("provider %s does not list its models: %s", conf.name, reason)
-            return ()
+            part = "all its models" if pages.names else "its models"
+            logger.warning("provider %s does not list %s: %s", conf.name, part, reason)
+        return pages.names
 
     async def _headers(self, conf: ProviderConf) -> dict[str, str]:
         """Return the headers of the request, with the credential where it is safe."""
@@ -145,6 +148,35 @@ class UpstreamModels:
         return context
 
 
+async def _read_pages(client: httpx.AsyncClient, url: str, pages: ModelPages) -> None:
+    """Read page after page, up to `MAX_LIST_BYTES`.
+
+    Raises:
+        ValueError: a status other than 200, no JSON, or too many bytes.
+        httpx.HTTPError: the connection fails.
+    """
+    left_bytes = MAX_LIST_BYTES
+    parameters: dict[str, str] | None = {}
+    while parameters is not None:
+        content = await _read_page(client, url, parameters, left_bytes)
+        left_bytes -= len(content)
+        parameters = pages.take(orjson.loads(content.removeprefix(codecs.BOM_UTF8)))
+
+
+async def _read_page(
+    client: httpx.AsyncClient, url: str, parameters: dict[str, str], max_bytes: int
+) -> bytes:
+    content = bytearray()
+    async with client.stream("GET", url, params=parameters or None) as response:
+        if response.status_code != 200:
+            raise ValueError(f"status {response.status_code}")
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > max_bytes:
+                raise ValueError(f"the list is over {MAX_LIST_BYTES // (1024 * 1024)} MB")
+    return bytes(content)
+
+
 def models_url(conf: ProviderConf) -> str:
     """Return the address of a provider's list of models.
 
@@ -154,41 +186,3 @@ def models_url(conf: ProviderConf) -> str:
     host = f"[{conf.host}]" if ":" in conf.host else conf.host
     base = "/v1beta" if conf.wire_format == GOOGLE_GENERATE else base_path(conf)
     return f"{conf.scheme}://{host}:{conf.effective_port}{base}/models"
-
-
-def names_in(listed: Any) -> tuple[str, ...]:
-    """Return the model names of a list in any vendor's shape.
-
-    `{"data": [{"id": "a"}]}` → `("a",)`; `{"models": [{"name": "models/b"}]}` → `("b",)`; a
-    bare list of names or entries is read too.
-    """
-    found = []
-    for entry in _entries(listed)[:MAX_MODELS]:
-        name = _name_in(entry)
-        if 0 < len(name) <= MAX_NAME_CHARS and name.isprintable():
-            found.append(name.removeprefix("models/"))
-    return tuple(dict.fromkeys(found))
-
-
-def _entries(listed: Any) -> list[Any]:
-    """Return the list itself: of a vendor's page, or bare."""
-    if isinstance(listed, list):
-        return listed
-    if not isinstance(listed, dict):
-        return []
-    for key in ("data", "models"):
-        if isinstance(listed.get(key), list) and listed[key]:
-            return list(listed[key])
-    return []
-
-
-def _name_in(entry: Any) -> str:
-    """Return the name that a request would use; Ollama calls it `model`, Codex `slug`."""
-    if isinstance(entry, str):
-        return entry.strip()
-    if not isinstance(entry, dict):
-        return ""
-    for key in ("id", "slug", "model", "name"):
-        if isinstance(entry.get(key), str) and entry[key].strip():
-            return str(entry[key].strip())
-    return ""
