@@ -24,6 +24,7 @@ from providers.wire.core.ir import (
     Finish,
     JsonObject,
     Loss,
+    Losses,
     Ping,
     Request,
     Response,
@@ -189,6 +190,7 @@ def _collected(events: Sequence[SseEvent], src: WireFormatName) -> Response:
         raise BadUpstreamAnswer(
             f"The provider's response does not follow its format: {error}"
         ) from error
+    _add_losses(collector.response, decoder.losses)
     if collector.failure is not None:
         raise ReportedFailure(collector.failure)
     return collector.response
@@ -213,15 +215,25 @@ def translate_response(
 
 
 def translate_response_to_stream(
-    body: Any, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
+    body: Any,
+    src: WireFormatName,
+    dst: WireFormatName,
+    *,
+    context: AnswerContext | None = None,
+    losses: Losses | None = None,
 ) -> bytes:
     """Translate a complete response into a stream, for providers that do not stream.
 
-    See `translate_response`.
+    `losses` gets what was lost. See `translate_response`.
     """
     context = context or AnswerContext()
     response = _filtered(_response_of(body, src), src, dst, context)
-    return client_codec(dst).stream_encoder(context).feed(of_response(response))
+    encoder = client_codec(dst).stream_encoder(context)
+    stream = encoder.feed(of_response(response))
+    _add_losses(response, encoder.losses)
+    if losses is not None:
+        losses += response.losses
+    return stream
 
 
 def _response_of(body: Any, src: WireFormatName) -> Response:
@@ -242,9 +254,13 @@ def _filtered(
     if src != dst:
         answer = _filter_for(src, dst, context)
         answer.response(response)
-        for loss in answer.losses:
-            response.losses.add(loss.path, loss.reason)
+        _add_losses(response, answer.losses)
     return response
+
+
+def _add_losses(response: Response, losses: Losses) -> None:
+    for loss in losses:
+        response.losses.add(loss.path, loss.reason)
 
 
 class StreamTranslator:
@@ -270,6 +286,7 @@ class StreamTranslator:
         self._held = bytearray()
         self._parser = SseParser()
         self._decoder = provider_codec(src).stream_decoder()
+        self._response_losses = Losses()
         self._encoder = client_codec(dst).stream_encoder(context)
         self._filter = _filter_for(src, dst, context)
 
@@ -286,7 +303,8 @@ class StreamTranslator:
     @property
     def losses(self) -> list[Loss]:
         """Losses of the response, so far."""
-        return [*self._decoder.losses, *self._filter.losses, *self._encoder.losses]
+        decoded = [*self._response_losses, *self._decoder.losses]
+        return [*decoded, *self._filter.losses, *self._encoder.losses]
 
     def feed(self, chunk: bytes) -> bytes:
         """Translate the provider's next bytes."""
@@ -343,7 +361,9 @@ class StreamTranslator:
     def _json_as_stream(self) -> bytes:
         data, self._held = bytes(self._held), bytearray()
         try:
-            return self._encode(of_response(read_response(data, self._src)))
+            response = read_response(data, self._src)
+            self._response_losses = response.losses
+            return self._encode(of_response(response))
         except ReportedFailure as error:
             return self._encode([error.failure])
         except (TranslationError, *_UNFORESEEN) as error:

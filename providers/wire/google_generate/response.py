@@ -70,6 +70,7 @@ _FINISH_REASON: Final[dict[FinishReason, str]] = {
     "other": "OTHER",
 }
 _NUMBERED: Final = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
+LOST_SOURCES: Final = "Sources without a text were dropped."
 _KNOWN: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId"})
 
 
@@ -109,7 +110,7 @@ def decode_response(body: Any) -> Response:
     )
     if (failure := failed_call(response.finish)) is not None:
         raise ReportedFailure(failure)
-    attach_citations(response.blocks, candidate.get("groundingMetadata"))
+    attach_citations(response.blocks, candidate.get("groundingMetadata"), response.losses)
     _attach_logprobs(response.blocks, candidate.get("logprobsResult"))
     return response
 
@@ -237,19 +238,22 @@ def encode_usage(usage: Usage | None) -> JsonObject | None:
     return body
 
 
-def attach_citations(blocks: list[Block], grounding: Any) -> None:
+def attach_citations(blocks: list[Block], grounding: Any, losses: Losses) -> None:
     """Attach grounding supports as citations to the texts they are in.
 
     Google counts UTF-8 bytes over the text of all parts.
     """
     if not isinstance(grounding, dict):
         return
+    citations = decode_grounding(grounding)
     texts = [block for block in blocks if isinstance(block, Text)]
     if not texts:
+        if citations:
+            losses.add("groundingMetadata", LOST_SOURCES)
         return
     # Offsets count bytes over all parts, and blocks are joined parts: the segment's text is
     # searched instead.
-    for citation in decode_grounding(grounding):
+    for citation in citations:
         cited = citation.cited_text
         if not cited:
             texts[0].citations.append(citation)

@@ -45,6 +45,7 @@ from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.google_generate.request_decode import decode_call, decode_part
 from providers.wire.google_generate.response import (
+    LOST_SOURCES,
     blocked,
     decode_finish,
     decode_grounding,
@@ -151,7 +152,7 @@ class GoogleStreamDecoder:
         if self._open is Text:
             out.extend(CitationDelta(citation) for citation in citations)
         elif citations:
-            self.losses.add("groundingMetadata", "Sources without a text were dropped.")
+            self.losses.add("groundingMetadata", LOST_SOURCES)
 
     def _part(self, part: JsonObject, path: str, out: list[Event]) -> None:
         if "functionCall" in part:

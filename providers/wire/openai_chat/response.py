@@ -62,6 +62,9 @@ _FINISH_REASON: Final[dict[FinishReason, str]] = {
 _KNOWN: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
+LOST_ANNOTATION: Final = "An annotation without a text was dropped."
+
+
 def new_id() -> str:
     """Return an id in OpenAI's style, for a response without one."""
     return f"chatcmpl-{secrets.token_hex(12)}"
@@ -88,7 +91,7 @@ def decode_response(body: JsonObject) -> Response:
     choice = choices[0]
     # Azure's content filter leaves the message out.
     message = an_object(choice.get("message") or {}, "choices[0].message")
-    response.blocks = decode_message(message, choice)
+    response.blocks = decode_message(message, choice, response.losses)
     response.finish = decode_finish(choice.get("finish_reason"), response.blocks)
     text = next((block for block in response.blocks if isinstance(block, Text)), None)
     if text is not None and not text.citations:
@@ -113,7 +116,7 @@ def _sources(body: JsonObject) -> list[Citation]:
     return [Citation(url) for url in urls if isinstance(url, str)]
 
 
-def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
+def decode_message(message: JsonObject, choice: JsonObject, losses: Losses) -> list[Block]:
     """Decode the blocks of an assistant message: reasoning, text, refusal, calls."""
     blocks: list[Block] = []
     if text := reasoning_of(message):
@@ -125,14 +128,20 @@ def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
                 blocks.append(Thinking(thinking_text(part), vendor=OPENAI_CHAT))
             elif isinstance(part.get("text"), str):
                 blocks.append(Text(part["text"]))
+            else:
+                losses.add("content", dropped_part(part))
     elif isinstance(content, str) and content:
         logprobs = choice.get("logprobs")
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-        block = Text(content, logprobs=tokens if isinstance(tokens, list) else [])
-        block.citations = decode_annotations(message.get("annotations"))
-        blocks.append(block)
+        blocks.append(Text(content, logprobs=tokens if isinstance(tokens, list) else []))
     if refusal := maybe_string(message, "refusal"):
         blocks.append(Text(refusal, refusal=True))
+    if citations := decode_annotations(message.get("annotations")):
+        cited = next((block for block in blocks if isinstance(block, Text)), None)
+        if cited is None:
+            losses.add("annotations", LOST_ANNOTATION)
+        else:
+            cited.citations = citations
     for index, call in enumerate(objects(message.get("tool_calls") or [], "tool_calls")):
         blocks.append(_call(call, index))
     # The deprecated form, which has no id.
@@ -141,6 +150,12 @@ def decode_message(message: JsonObject, choice: JsonObject) -> list[Block]:
             ToolCall("call_0", str(legacy.get("name")), str(legacy.get("arguments") or ""))
         )
     return blocks
+
+
+def dropped_part(part: JsonObject) -> str:
+    """Return the reason of a loss: a part of a content that no block can hold."""
+    kind = str(part.get("type"))[:40]
+    return f"A part of type {kind!r} was dropped."
 
 
 def reasoning_of(message: JsonObject) -> str:

@@ -39,9 +39,11 @@ from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
 from providers.wire.failures.reported_failure import failure_of_event
 from providers.wire.openai_chat.response import (
+    LOST_ANNOTATION,
     decode_annotations,
     decode_finish,
     decode_usage,
+    dropped_part,
     encode_annotation,
     encode_finish,
     encode_usage,
@@ -151,7 +153,7 @@ class ChatStreamDecoder:
         if annotations := delta.get("annotations"):
             for citation in decode_annotations(annotations):
                 if not self._blocks.add(self._text, CitationDelta(citation), out):
-                    self.losses.add("annotations", "An annotation without a text was dropped.")
+                    self.losses.add("annotations", LOST_ANNOTATION)
         if choice.get("finish_reason"):
             self._finish = decode_finish(choice["finish_reason"], self._calls.called)
 
@@ -164,8 +166,7 @@ class ChatStreamDecoder:
                 if part["text"]:
                     self._add("text", part["text"], out)
             else:
-                kind = str(part.get("type"))[:40]
-                self.losses.add("content", f"A part of type {kind!r} was dropped.")
+                self.losses.add("content", dropped_part(part))
 
     def _add(self, kind: str, text: str, out: list[Event], logprobs: Any = None) -> None:
         # Chat has no marks for blocks: a text lasts until a text of another kind or a call begins.
