@@ -2,17 +2,19 @@
 
 Both sides run the same code, so the encoding is `marshal`'s of tuples in the order of the classes'
 fields. It is the fastest that keeps an object which several sides share (a body, headers) one
-object, and that knows lone surrogates. Each payload begins with a digest of the fields' names.
+object, and that knows lone surrogates. Large bodies follow, each once:
+
+    (digest of the fields' names, fields with indexes of large bodies, sizes of these) | body | body
 """
 
 from __future__ import annotations
 
 import marshal
-from collections.abc import Buffer, Callable
+from collections.abc import Callable
 from dataclasses import fields
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flows.record import (
     AttemptRecord,
@@ -30,75 +32,169 @@ DELTA: Final = 4
 BODIES_DROPPED: Final = 0x80
 """Added to a record's kind when its bodies were left out for want of room."""
 
-_PARTS: Final[dict[str, type]] = {
-    "sides": SideRecord,
-    "hooks": HookStep,
-    "attempts": AttemptRecord,
-    "messages": WebSocketRecord,
+_LARGE_BYTES: Final = 4096
+"""Bodies from this size follow the fields, so that they are copied once, into the ring."""
+
+_PARTS: Final[dict[str, tuple[type, tuple[str, ...]]]] = {
+    "sides": (SideRecord, ("body",)),
+    "hooks": (HookStep, ("body_before", "body_after")),
+    "attempts": (AttemptRecord, ()),
+    "messages": (WebSocketRecord, ("content",)),
 }
-"""Fields of a record that hold tuples of objects, with their class."""
+"""Fields of a record that hold tuples of objects: their class, and its fields with bodies."""
 
 
 def _names(cls: Any) -> list[str]:
     return [field.name for field in fields(cls)]
 
 
-def _reader(cls: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a function from an object to the tuple of its fields."""
-    return attrgetter(*_names(cls))
-
-
 def _layout() -> int:
     """Return a number that differs when the classes' fields do."""
-    text = ""
-    for cls in (FlowRecord, FlowDelta, *_PARTS.values()):
-        text += f"{cls.__name__}:{','.join(_names(cls))};"
+    classes: list[Any] = [FlowRecord, FlowDelta]
+    for cls, _ in _PARTS.values():
+        classes.append(cls)
+    text = ";".join(f"{cls.__name__}:{_names(cls)}" for cls in classes)
     return int.from_bytes(blake2b(text.encode(), digest_size=4).digest())
 
 
 LAYOUT: Final = _layout()
-_record_fields = _reader(FlowRecord)
-_delta_fields = _reader(FlowDelta)
-_part_fields: Final = [
-    (_names(FlowRecord).index(name), cls, _reader(cls)) for name, cls in _PARTS.items()
-]
-"""Index in the record's tuple, class, and reader of each field of `_PARTS`."""
+
+
+class _Part(NamedTuple):
+    """Encoding of one field of `_PARTS`."""
+
+    field: int
+    """The field's index among those of the record."""
+    cls: type
+    read: Callable[[Any], tuple[Any, ...]]
+    bodies: list[int]
+    """Indexes of the fields with bodies among those of the class."""
+
+
+def _part(name: str) -> _Part:
+    cls, bodies = _PARTS[name]
+    names = _names(cls)
+    return _Part(
+        field=_names(FlowRecord).index(name),
+        cls=cls,
+        read=attrgetter(*names),
+        bodies=[names.index(body) for body in bodies],
+    )
+
+
+_parts: Final = [_part(name) for name in _PARTS]
+_record_fields: Final = attrgetter(*_names(FlowRecord))
+_delta_fields: Final = attrgetter(*_names(FlowDelta))
+
+
+class _Bodies:
+    """Large bodies of a record that is encoded, each once."""
+
+    def __init__(self) -> None:
+        self.found: list[bytes] = []
+        self._indexes: dict[int, int] = {}
+
+    def taken_out(self, values: tuple[Any, ...], fields: list[int]) -> tuple[Any, ...]:
+        """Return values with large bodies replaced by their indexes.
+
+        ("client", 9000 bytes), fields [1] → ("client", 0).
+        """
+        for field in fields:
+            body = values[field]
+            if body is not None and len(body) >= _LARGE_BYTES:
+                index = self._index(body)
+                values = _replaced(values, field, index)
+        return values
+
+    def _index(self, body: bytes) -> int:
+        # The record holds the objects, so no other one can get the same id.
+        index = self._indexes.setdefault(id(body), len(self.found))
+        if index == len(self.found):
+            self.found.append(body)
+        return index
 
 
 def encode_record(record: FlowRecord) -> bytes:
     """Return the bytes of a record."""
+    return b"".join(encode_parts(record))
+
+
+def encode_parts(record: FlowRecord) -> list[bytes]:
+    """Return the bytes of a record in parts: its fields, then the large bodies as they are."""
     values = list(_record_fields(record))
-    for index, _, read in _part_fields:
-        if values[index]:
-            values[index] = tuple(map(read, values[index]))
-    return _dumps(values)
+    bodies = _Bodies()
+    for part in _parts:
+        objects = values[part.field]
+        if not objects:
+            continue
+        encoded: list[tuple[Any, ...]] = []
+        for item in objects:
+            fields = part.read(item)
+            encoded.append(bodies.taken_out(fields, part.bodies))
+        values[part.field] = encoded
+    sizes = [len(body) for body in bodies.found]
+    return [_dumps(values, sizes), *bodies.found]
 
 
 def encode_delta(delta: FlowDelta) -> bytes:
     """Return the bytes of a delta."""
-    return _dumps(_delta_fields(delta))
+    return _dumps(_delta_fields(delta), [])
 
 
-def decode(kind: int, payload: Buffer) -> FlowRecord | FlowDelta:
+def decode(kind: int, payload: bytes | memoryview) -> FlowRecord | FlowDelta:
     """Return the record or delta of a frame. Raise ValueError for bytes of another version."""
-    # The memory is shared by ccproxy's own processes alone.
-    layout, values = marshal.loads(payload)  # noqa: S302
+    # The memory is shared by ccproxy's own processes alone. What follows the object is ignored.
+    layout, values, sizes = marshal.loads(payload)  # noqa: S302
     if layout != LAYOUT:
         raise ValueError("the record is of another version of ccproxy")
     if kind == DELTA:
         return FlowDelta(*values)
-    for index, cls, _ in _part_fields:
-        if values[index]:
-            values[index] = tuple([cls(*part) for part in values[index]])
+    bodies = _bodies_behind(payload, sizes)
+    for part in _parts:
+        encoded = values[part.field]
+        if not encoded:
+            continue
+        objects: list[Any] = []
+        for item in encoded:
+            fields = _put_in(item, part.bodies, bodies)
+            objects.append(part.cls(*fields))
+        values[part.field] = tuple(objects)
     return FlowRecord(*values)
 
 
-def _dumps(values: Any) -> bytes:
+def _bodies_behind(payload: bytes | memoryview, sizes: list[int]) -> list[bytes]:
+    """Return the last bytes of a payload, cut into bodies of these sizes."""
+    bodies: list[bytes] = []
+    start = len(payload) - sum(sizes)
+    for size in sizes:
+        end = start + size
+        body = payload[start:end]
+        bodies.append(bytes(body))
+        start = end
+    return bodies
+
+
+def _put_in(values: tuple[Any, ...], fields: list[int], bodies: list[bytes]) -> tuple[Any, ...]:
+    """Return values with their bodies instead of the bodies' indexes."""
+    for field in fields:
+        index = values[field]
+        if type(index) is int:
+            values = _replaced(values, field, bodies[index])
+    return values
+
+
+def _replaced(values: tuple[Any, ...], index: int, value: Any) -> tuple[Any, ...]:
+    before = values[:index]
+    behind = values[index + 1 :]
+    return (*before, value, *behind)
+
+
+def _dumps(values: Any, sizes: list[int]) -> bytes:
     try:
-        return marshal.dumps((LAYOUT, values))
+        return marshal.dumps((LAYOUT, values, sizes))
     except ValueError:
         # Subclasses of str and int: an enumeration's member, a string of a parser.
-        return marshal.dumps((LAYOUT, _plain(values)))
+        return marshal.dumps((LAYOUT, _plain(values), sizes))
 
 
 def _plain(value: Any) -> Any:
@@ -106,13 +202,16 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        keys = map(_plain, value.keys())
+        items = map(_plain, value.values())
+        return dict(zip(keys, items, strict=True))
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return list(map(_plain, value))
     if isinstance(value, tuple):
-        return tuple([_plain(item) for item in value])
+        return tuple(map(_plain, value))
     for cls in (str, bytes, int, float):
         if isinstance(value, cls):
             basic: Any = cls
-            return basic.__getnewargs__(value)[0]
+            (same,) = basic.__getnewargs__(value)
+            return same
     raise TypeError(f"a record holds a {type(value).__name__}")

@@ -3,20 +3,16 @@
 The memory has no name and outlives both processes while a third one holds its descriptor. A killed
 producer loses nothing that it has put; a killed consumer's successor begins where it committed.
 
-Memory: one page of words, an area for secrets, then the data. Positions count all bytes ever put;
-the byte of position p is at index p % capacity of the data. Each word has one process that writes
-it, except `_ARMED`:
+Memory: one page of words, an area for secrets, then the data. Positions count all bytes ever put.
+Each word has one process that writes it, except the armed flag:
 
-    reusable ≤ committed ≤ written ≤ reusable + capacity
-        │          │          └─ producer: end of the last complete frame
-        │          └─ consumer: everything before is stored, a new consumer begins here
-        └─ consumer: the producer may overwrite everything before
+    committed ≤ written ≤ committed + capacity
+        │          └─ producer: end of the last complete frame
+        └─ consumer: everything before is stored and may be overwritten
 
 A frame is a header of 8 bytes (length of the payload, kind) and the payload, at a multiple of 8.
-Only a payload may continue at the beginning of the data, never a header:
 
-    capacity 32, a frame with 20 bytes at position 56:
-    header at index 24, payload at indexes 0 to 19, next frame at position 56 + 32 = 88, index 24
+The data has segments, and a table says which one holds which stretch of positions (`segments.py`).
 """
 
 from __future__ import annotations
@@ -29,35 +25,36 @@ from contextlib import suppress
 from threading import Lock
 from typing import Final, NamedTuple
 
+from flows.handover.segments import MAX_SEGMENTS, WARM_SEGMENTS, SegmentTable
+from flows.handover.shared_memory import anonymous_memory, memory_barrier
+
 DATA_BYTES: Final = 64 * 1024 * 1024
 SECRETS_BYTES: Final = 1024 * 1024
 
 _MAGIC: Final = int.from_bytes(b"ccpring1", "little")
 _PAGE_BYTES: Final = max(4096, mmap.PAGESIZE)
 _DATA_START: Final = _PAGE_BYTES + SECRETS_BYTES
-_GIVEN_BACK_BYTES: Final = 1024 * 1024
-"""Memory goes back to the system in aligned blocks of this size."""
+_SEGMENT_BYTES: Final = 1024 * 1024
+_MIN_SEGMENTS: Final = 16
 
 # Indexes of words of 8 bytes. Words of different writers are in different cache lines.
 _MAGIC_WORD: Final = 0
-_CAPACITY: Final = 1
+_SEGMENT_SIZE: Final = 1
 _WRITTEN: Final = 8
 _COMMITTED: Final = 16
-_REUSABLE: Final = 17
 _ARMED: Final = 24
 _SECRETS_USED: Final = 32
 _SECRETS_LOST: Final = 33
 
 _HEADER: Final = struct.Struct("<IB3x")
 _SECRET_LENGTH: Final = struct.Struct("<I")
-_barrier = Lock()
 
 
 class Frame(NamedTuple):
     """A frame as the consumer reads it.
 
-    `payload` is a view of the shared memory or, for a frame that wraps, a copy. It is valid until
-    `end`, the position behind the frame, is released.
+    `payload` is a view of the shared memory or, where the frame's segments are not neighbours, a
+    copy. It is valid until `end`, the position behind the frame, is released.
     """
 
     kind: int
@@ -69,9 +66,10 @@ class Ring:
     """Mapped shared memory of a ring."""
 
     def __init__(self, fd: int) -> None:
-        """Map the memory of `fd`, which the ring then owns. Raise ValueError for another layout."""
+        """Map the memory of `fd`, which the ring then owns."""
         self.fd = fd
-        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        size_bytes = os.fstat(fd).st_size
+        self._map = mmap.mmap(fd, size_bytes)
         # Secrets must not be in core dumps.
         if hasattr(mmap, "MADV_DONTDUMP"):
             self._map.madvise(mmap.MADV_DONTDUMP)
@@ -81,39 +79,52 @@ class Ring:
         self._secrets = memory[_PAGE_BYTES:_DATA_START]
         self._secrets_lock = Lock()
         self._known_secrets: set[str] | None = None
-        if self.words[_MAGIC_WORD] not in (0, _MAGIC):
-            raise ValueError("the shared memory has another layout")
 
     @classmethod
     def create(cls, size_bytes: int = DATA_BYTES) -> Ring:
-        """Return an empty ring with room for `size_bytes` of frames, rounded up to a page."""
-        capacity = -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES
-        fd = _anonymous_memory()
-        os.ftruncate(fd, _DATA_START + capacity)
+        """Return an empty ring with room for about `size_bytes` of frames."""
+        segment_bytes = min(_SEGMENT_BYTES, size_bytes // _MIN_SEGMENTS)
+        segment_bytes = max(segment_bytes, size_bytes // MAX_SEGMENTS, _HEADER.size)
+        segment_bytes = _multiple_of_8(segment_bytes)
+        segments = -(-size_bytes // segment_bytes)
+        data_bytes = segments * segment_bytes
+        fd = anonymous_memory()
+        os.ftruncate(fd, _DATA_START + data_bytes)
         ring = cls(fd)
-        ring.words[_CAPACITY] = capacity
+        ring.words[_SEGMENT_SIZE] = segment_bytes
         ring.words[_MAGIC_WORD] = _MAGIC
         return ring
 
     @classmethod
     def attach(cls, fd: int) -> Ring:
-        """Return the ring behind an inherited descriptor, which stays the caller's."""
+        """Return the ring behind an inherited descriptor, which stays the caller's.
+
+        Raise ValueError for other memory.
+        """
+        if os.fstat(fd).st_size <= _DATA_START:
+            raise ValueError("the descriptor is of no ring")
         ring = cls(os.dup(fd))
         if ring.words[_MAGIC_WORD] != _MAGIC:
-            raise ValueError("the descriptor is of no ring")
+            ring.close()
+            raise ValueError("the descriptor is of no ring, or of one with another layout")
         return ring
 
     @property
+    def segment_bytes(self) -> int:
+        """Size of a segment of the data."""
+        return self.words[_SEGMENT_SIZE]
+
+    @property
     def capacity(self) -> int:
-        """Bytes for frames."""
+        """Bytes of all segments."""
         return len(self.data)
 
     def close(self) -> None:
         """Unmap the memory. Frames that are still held keep it mapped until they are gone."""
         self.words.release()
-        self.data.release()
         self._secrets.release()
         with suppress(BufferError):
+            self.data.release()
             self._map.close()
         os.close(self.fd)
 
@@ -125,7 +136,8 @@ class Ring:
             if secret in self._known_secrets:
                 return
             encoded = secret.encode("utf-8", "surrogatepass")
-            entry = _SECRET_LENGTH.pack(len(encoded)) + encoded
+            length = _SECRET_LENGTH.pack(len(encoded))
+            entry = length + encoded
             start = self.words[_SECRETS_USED]
             end = start + len(entry)
             if end > SECRETS_BYTES:
@@ -145,8 +157,11 @@ class Ring:
         start = 0
         while start < used:
             (length,) = _SECRET_LENGTH.unpack_from(entries, start)
-            start += _SECRET_LENGTH.size + length
-            found.append(entries[start - length : start].decode("utf-8", "surrogatepass"))
+            start += _SECRET_LENGTH.size
+            end = start + length
+            encoded = entries[start:end]
+            found.append(encoded.decode("utf-8", "surrogatepass"))
+            start = end
         return found
 
     @property
@@ -156,15 +171,16 @@ class Ring:
 
     @property
     def secrets_lost(self) -> bool:
-        """True when a secret had no room: the consumer then knows it by its name alone."""
+        """True when a secret had no room, and the consumer cannot know it by its value."""
         return bool(self.words[_SECRETS_LOST])
 
-    def give_back(self, start: int, end: int) -> None:
-        """Return the memory of two indexes of the data to the system; it reads as zeros then."""
+    def empty_segment(self, segment: int) -> None:
+        """Return a segment's memory to the system; it reads as zeros then."""
+        start = _DATA_START + segment * self.segment_bytes
         if hasattr(mmap, "MADV_REMOVE"):
-            # A system without support keeps the memory, and nothing else differs.
+            # A system that cannot do it keeps the memory, and nothing else differs.
             with suppress(OSError):
-                self._map.madvise(mmap.MADV_REMOVE, _DATA_START + start, end - start)
+                self._map.madvise(mmap.MADV_REMOVE, start, self.segment_bytes)
 
 
 class RingWriter:
@@ -179,26 +195,42 @@ class RingWriter:
         self._ring = ring
         self._words = ring.words
         self._data = ring.data
-        self.capacity = ring.capacity
+        self._segments = SegmentTable(ring.words, ring.segment_bytes, ring.capacity)
         self._ring_bell = ring_bell
-        # A predecessor may have been killed in a frame, which is before this position then.
+        # A predecessor that was killed in a frame left this position before the frame.
         self._written = ring.words[_WRITTEN]
+        # Segments with memory, and those taken since the last `give_back`.
+        self._resident = set(range(self._segments.count))
+        self._taken: set[int] = set()
+
+    @property
+    def capacity(self) -> int:
+        """Bytes of the ring's data."""
+        return self._ring.capacity
 
     @property
     def free_bytes(self) -> int:
         """Largest payload that `put` accepts now."""
-        free = self.capacity - (self._written - self._words[_REUSABLE])
-        return max(0, free - _HEADER.size)
+        limit = self._segments.limit(self._words[_COMMITTED])
+        free = limit - self._written - _HEADER.size
+        return max(0, free)
 
-    def put(self, kind: int, payload: bytes) -> bool:
-        """Append a frame. Without room, change nothing and return False."""
-        length = len(payload)
-        end = self._written + _frame_bytes(length)
-        if end - self._words[_REUSABLE] > self.capacity:
+    def put(self, kind: int, *parts: bytes) -> bool:
+        """Append a frame whose payload is `parts`, joined. Without room return False."""
+        start = self._written
+        length = sum(map(len, parts))
+        end = start + _frame_bytes(length)
+        committed = self._words[_COMMITTED]
+        if end > self._segments.limit(committed):
             return False
-        start = self._written % self.capacity
-        _HEADER.pack_into(self._data, start, length, kind)
-        self._fill(start + _HEADER.size, payload)
+        for stretch in self._segments.stretches(start, end):
+            self._take_segment(stretch, committed)
+        index = self._segments.index(start)
+        _HEADER.pack_into(self._data, index, length, kind)
+        position = start + _HEADER.size
+        for part in parts:
+            self._copy(position, part)
+            position += len(part)
         # The consumer sees the frame's bytes before it sees that there is a frame.
         memory_barrier()
         self._words[_WRITTEN] = end
@@ -206,22 +238,45 @@ class RingWriter:
         # And it sees the frame, or this sees that it fell asleep.
         memory_barrier()
         if self._words[_ARMED]:
-            # Before the bell: the consumer sets it again once it is awake.
-            self._words[_ARMED] = 0
-            # A consumer that is gone reads everything when it is back.
-            with suppress(OSError):
-                self._ring_bell()
+            self._wake()
         return True
 
-    def _fill(self, start: int, payload: bytes) -> None:
-        """Copy a payload to an index of the data; what does not fit goes to the beginning."""
-        room = self.capacity - start
-        if len(payload) <= room:
-            self._data[start : start + len(payload)] = payload
-            return
-        view = memoryview(payload)
-        self._data[start:] = view[:room]
-        self._data[: len(payload) - room] = view[room:]
+    def give_back(self, max_segments: int = 4) -> None:
+        """Return memory to the system that was not needed since the last call.
+
+        To be called every second or so. A call with 4 segments takes about half a millisecond.
+        """
+        held = self._segments.held(self._words[_COMMITTED], self._written)
+        idle = self._resident - held - self._taken - WARM_SEGMENTS
+        self._taken.clear()
+        highest = sorted(idle)[-max_segments:]
+        for segment in highest:
+            self._ring.empty_segment(segment)
+            self._resident.remove(segment)
+
+    def _take_segment(self, stretch: int, committed: int) -> None:
+        segment = self._segments.take(stretch, committed)
+        self._resident.add(segment)
+        self._taken.add(segment)
+
+    def _copy(self, position: int, part: bytes) -> None:
+        """Copy a part of a payload to where a position is, segment by segment."""
+        rest = memoryview(part)
+        while rest:
+            index = self._segments.index(position)
+            room = self._segments.room(position)
+            copied = rest[:room]
+            behind = index + len(copied)
+            self._data[index:behind] = copied
+            position += room
+            rest = rest[room:]
+
+    def _wake(self) -> None:
+        # Before the bell: the consumer sets it again once it is awake.
+        self._words[_ARMED] = 0
+        # A consumer that is gone reads everything when it is back.
+        with suppress(OSError):
+            self._ring_bell()
 
 
 class RingReader:
@@ -231,13 +286,10 @@ class RingReader:
     """
 
     def __init__(self, ring: Ring) -> None:
-        self._ring = ring
         self._words = ring.words
         self._data = ring.data.toreadonly()
-        self._capacity = ring.capacity
+        self._segments = SegmentTable(ring.words, ring.segment_bytes, ring.capacity)
         self._read = ring.words[_COMMITTED]
-        # A predecessor may have been killed between the two steps of a release.
-        self.release(self._read)
 
     @property
     def position(self) -> int:
@@ -245,23 +297,32 @@ class RingReader:
         return self._read
 
     def frames(self, limit_bytes: int) -> list[Frame]:
-        """Return the next frames, of about `limit_bytes` together; at least one if one waits."""
+        """Return the next frames, of about `limit_bytes` together; at least one if one waits.
+
+        Raise ValueError when the memory holds no frames any more.
+        """
         written = self._words[_WRITTEN]
         memory_barrier()
-        found: list[Frame] = []
         stop = min(written, self._read + limit_bytes)
-        while self._read < stop or (self._read < written and not found):
-            found.append(self._next(written))
+        found: list[Frame] = []
+        while self._read < written:
+            frame = self._next(written)
+            found.append(frame)
+            if self._read >= stop:
+                break
         return found
+
+    def skip(self) -> int:
+        """Pass over everything that waits, in a damaged ring. Return the number of bytes."""
+        skipped = self._words[_WRITTEN] - self._read
+        self._read += skipped
+        return skipped
 
     def release(self, end: int) -> None:
         """Commit everything before a position: it is never read again, and its memory is free."""
-        self._words[_COMMITTED] = end
-        # In this order: the producer must not write what is given back, and a successor must not
-        # read it.
-        self._give_back(self._words[_REUSABLE], end)
+        # What was read of these frames was read before they are overwritten.
         memory_barrier()
-        self._words[_REUSABLE] = end
+        self._words[_COMMITTED] = end
 
     def arm(self) -> bool:
         """Ask for the bell. Return False when a frame waits, which has to be read first."""
@@ -273,62 +334,44 @@ class RingReader:
         return False
 
     def _next(self, written: int) -> Frame:
-        start = self._read % self._capacity
-        length, kind = _HEADER.unpack_from(self._data, start)
-        end = self._read + _frame_bytes(length)
+        start = self._read
+        index = self._segments.index(start)
+        length, kind = _HEADER.unpack_from(self._data, index)
+        end = start + _frame_bytes(length)
         if end > written:
-            raise ValueError(f"the ring is damaged at {self._read}")
-        start += _HEADER.size
-        payload: memoryview | bytes = self._data[start : start + length]
-        missing = length - len(payload)
-        if missing:
-            payload = bytes(payload) + self._data[:missing]
+            raise ValueError(f"the ring is damaged at {start}")
+        payload = self._payload(start + _HEADER.size, length)
         self._read = end
         return Frame(kind, payload, end)
 
-    def _give_back(self, start: int, end: int) -> None:
-        """Give back the blocks that end between two positions.
+    def _payload(self, start: int, length: int) -> memoryview | bytes:
+        """Return the bytes behind a position; a view, if they lie in one stretch of memory."""
+        end = start + length
+        views: list[memoryview] = []
+        for stretch in self._segments.stretches(start + 1, end):
+            if self._segments.is_next(stretch):
+                continue
+            boundary = stretch * self._segments.size_bytes
+            views.append(self._view(start, boundary))
+            start = boundary
+        last = self._view(start, end)
+        if not views:
+            return last
+        return b"".join([*views, last])
 
-        Blocks of 4, capacity 12, positions 6 → 17: blocks end at 8, 12 and 16, which are the
-        indexes 4-7, 8-11 and 0-3.
-        """
-        block = _GIVEN_BACK_BYTES
-        if self._capacity % block:
-            return
-        for block_end in range((start // block + 1) * block, end + 1, block):
-            index = (block_end - block) % self._capacity
-            self._ring.give_back(index, index + block)
-
-
-def memory_barrier() -> None:
-    """Let other processes see everything written so far before anything that follows.
-
-    A lock's atomic instruction is a full barrier on x86. On ARM it takes two: acquiring is never
-    moved before an earlier release, and what surrounds the two is never moved across both.
-    """
-    with _barrier:
-        pass
-    with _barrier:
-        pass
+    def _view(self, start: int, end: int) -> memoryview:
+        if start == end:
+            return self._data[:0]
+        index = self._segments.index(start)
+        behind = index + end - start
+        return self._data[index:behind]
 
 
 def _frame_bytes(length: int) -> int:
     """Return the bytes of a frame by its payload's length: 3 → 16, 8 → 16, 9 → 24."""
-    return (_HEADER.size + length + 7) & ~7
+    return _multiple_of_8(_HEADER.size + length)
 
 
-def _anonymous_memory() -> int:
-    """Return the descriptor of new shared memory without a name; programs do not inherit it."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("ccproxy-ring", os.MFD_CLOEXEC)
-    return _unlinked_memory()
-
-
-def _unlinked_memory() -> int:
-    """Return shared memory whose name was removed at once, for systems without memfd."""
-    import _posixshmem  # type: ignore[import-not-found]
-
-    name = f"/ccproxy-{os.urandom(8).hex()}"
-    fd: int = _posixshmem.shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)
-    _posixshmem.shm_unlink(name)
-    return fd
+def _multiple_of_8(count: int) -> int:
+    """Return the next multiple of 8: 3 → 8, 8 → 8, 9 → 16."""
+    return (count + 7) & ~7

@@ -13,7 +13,7 @@ from flows.handover.record_codec import (
     PROGRESS,
     STARTED,
     encode_delta,
-    encode_record,
+    encode_parts,
 )
 from flows.handover.ring import RingWriter
 from flows.record import FlowDelta, FlowRecord, without_bodies
@@ -97,10 +97,10 @@ class RingSink:
 
     def _put_record(self, kind: int, record: FlowRecord) -> bool:
         kept = _KEPT_FREE[kind]
-        payload = encode_record(record)
-        if self._put_payload(kind, payload, kept.with_bodies):
+        parts = encode_parts(record)
+        if self._put_payload(kind, parts, kept.with_bodies):
             return True
-        bare = encode_record(without_bodies(record))
+        bare = encode_parts(without_bodies(record))
         is_put = self._put_payload(kind | BODIES_DROPPED, bare, kept.bare)
         self.bodies_dropped += is_put
         return is_put
@@ -114,7 +114,7 @@ class RingSink:
         missing = self._missing(delta, sent)
         if missing is None:
             return
-        if self._put_payload(DELTA, encode_delta(missing), _KEPT_FREE_BY_DELTAS):
+        if self._put_payload(DELTA, [encode_delta(missing)], _KEPT_FREE_BY_DELTAS):
             self._sent[delta.flow_id] = missing.offset + len(missing.data)
 
     def _missing(self, delta: FlowDelta, sent: int) -> FlowDelta | None:
@@ -129,9 +129,9 @@ class RingSink:
         # The proxy keeps no more of a very long response: what is missing stays a gap.
         return delta if delta.offset > sent else None
 
-    def _put_payload(self, kind: int, payload: bytes, kept_free: float) -> bool:
+    def _put_payload(self, kind: int, parts: list[bytes], kept_free: float) -> bool:
         """Put a payload if this share of the ring stays free."""
-        left = self._writer.free_bytes - len(payload)
+        left = self._writer.free_bytes - sum(map(len, parts))
         if left < self._writer.capacity * kept_free:
             return False
-        return self._writer.put(kind, payload)
+        return self._writer.put(kind, *parts)
