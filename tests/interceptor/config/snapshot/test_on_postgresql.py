@@ -1,0 +1,31 @@
+"""The watcher on PostgreSQL: its tests run once more on a server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.process import free_port
+from tests.environment import ROOT
+from tests.fakes.postgres import postgres
+
+FILES = ("test_heartbeat.py", "test_load_and_watch.py")
+ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
+
+
+@pytest.mark.timeout(300)
+def test_the_watcher_works_there_too() -> None:
+    paths = [str(ROOT / "tests/interceptor/config/snapshot" / name) for name in FILES]
+    with postgres(free_port()) as url:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-n0", "-v", "-p", "no:cacheprovider", *paths],
+            env={**os.environ, "CCPROXY_TEST_DATABASE_URL": url},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    assert f"{ONLY_THERE} PASSED" in run.stdout
