@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flows.record import Sink
 from interceptor.addons.auth import AuthAddon
 from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.company_proxy import CompanyProxyAddon
 from interceptor.addons.capture.connections import ConnectionsAddon
 from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.capture.transparent import TransparentAddon
@@ -66,6 +67,7 @@ def build_chain(
         proxies: the company's, by which providers are reached; None: none.
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
+    proxies = proxies or UpstreamProxies()
     record = RecordAddon(sink, stream_over_bytes)
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
     upstream = UpstreamAddon(runs, overrides, chosen)
@@ -76,9 +78,10 @@ def build_chain(
         PriorKnowledgeAddon(),
         InspectorAddon(store, around),
         TransparentAddon(runs, hellos),
+        CompanyProxyAddon(proxies, runs, upstream, chosen),
         GuardAddon(around),
         *step_addons(around, chosen),
-        ViaAddon(proxies or UpstreamProxies(), overrides, upstream, chosen),
+        ViaAddon(proxies, overrides, upstream, chosen),
         WebSocketAddon(),
         TranslateAddon(),
         TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),

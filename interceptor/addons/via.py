@@ -45,7 +45,7 @@ class ViaAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Send the request by way of the proxy, if its destination has one."""
         state = state_of(flow)
-        # A captured command's own traffic goes where it would go by itself.
+        # `CompanyProxyAddon` chose for a captured command's own traffic.
         if state is None or state.observed is not None or flow.response or flow.error:
             return
         proxy = self._proxy_of(flow, state)

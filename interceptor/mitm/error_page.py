@@ -108,8 +108,11 @@ def error_sentence(message: str, ex: Exchange | None, via: str = "") -> str:
     text = _QUOTED_BYTES.sub("…", message[: MAX_CHARS * 4])
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())[:MAX_CHARS] or "the connection broke"
-    if ex is None or not ex.host or text.startswith("Client disconnected"):
+    if text.startswith("Client disconnected"):
         return text
+    if ex is None or not ex.host:
+        # Captured traffic: mitmproxy's own text has the address.
+        return f"no response by way of {via}: {text}" if via else text
     address = f"{ex.host}:{ex.port}"
     name = f"provider {ex.provider.name} ({address})" if ex.provider else address
     if via:

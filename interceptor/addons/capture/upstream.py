@@ -109,6 +109,12 @@ class UpstreamAddon:
             return reason
         return run.refusal_of_name(client.sni) if client.sni else ""
 
+    def is_refused_or_replaced(self, client: Client, address: Address) -> bool:
+        """Return whether a captured connection to the address is not made as it is meant."""
+        if self._override_of(client, address) is not None:
+            return True
+        return bool(self.refusal_of(client, address))
+
     def _override_of(self, client: Client, address: Address) -> Address | None:
         """Return where a setting sends this connection instead, or None.
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from providers.base.upstream_proxy import UpstreamProxies, choose_proxies
 from tests.environment import need
@@ -247,3 +249,79 @@ def test_a_real_proxy_lets_in_whoever_shows_the_password(
             assert answer.status_code == 502 and "refused HTTP CONNECT" in answer.text
             assert f"127.0.0.1:{port} (upstream_proxy)" in answer.text
             assert len(outer.heads) == 1
+
+
+CLIENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "/v1/messages": ("anthropic", {"model": "m", "max_tokens": 1, "messages": []}),
+    "/v1/chat/completions": ("openai", {"model": "m", "messages": []}),
+    "/v1/responses": ("openai_responses", {"model": "m", "input": "hi"}),
+    "/v1beta/models/m:generateContent": ("google", {"contents": []}),
+}
+PATHS = {
+    "anthropic": "/v1/messages",
+    "openai": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "google": "/v1beta/models/{model}:{action}",
+}
+
+
+@pytest.mark.parametrize("status", ["407 Who are you", "502 No way"])
+@pytest.mark.parametrize("path", CLIENTS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_is_an_error_of_the_clients_format(path: str, status: str, stream: bool) -> None:
+    """Native and translated, buffered and streamed."""
+    native, body = CLIENTS[path]
+    asked = path.replace("generateContent", "streamGenerateContent?alt=sse") if stream else path
+    if stream and native != "google":
+        body = {**body, "stream": True}
+    refusal = f"HTTP/1.1 {status}".encode()
+    with ConnectProxy(1, refusal=refusal) as corp:
+        for kind, target in PATHS.items():
+            conf = snapshot(_corp(type=kind, path=target))
+            with running_proxy(conf, proxies=_through(corp.port)) as proxy:
+                answer = httpx.post(
+                    f"{proxy.url}{asked}", json=body, headers=KEYED, timeout=PATIENCE_S,
+                    trust_env=False,
+                )  # fmt: skip
+            assert answer.status_code == 502, kind
+            assert answer.headers["content-type"] == "application/json"
+            error = answer.json()["error"]
+            assert f"the proxy 127.0.0.1:{corp.port} (upstream_proxy)" in error["message"]
+            assert status in error["message"]
+            assert ("status" in error) == (native == "google")
+            assert (answer.json().get("type") == "error") == (native == "anthropic")
+
+
+def test_a_websocket_passes_the_tunnel(authority: Authority) -> None:
+    with (
+        Upstream(tls=authority.server_context(["http/1.1"])) as upstream,
+        ConnectProxy(upstream.port) as corp,
+        running_proxy(
+            snapshot(_corp(type="openai_responses", path="/v1/responses")),
+            proxies=_through(corp.port, credentials=CREDENTIALS),
+            ssl_verify_upstream_trusted_ca=str(authority.ca_file),
+        ) as proxy,
+    ):
+        upstream.scripts["/v1/responses"] = Script(echo=True)
+        address = f"ws://127.0.0.1:{proxy.port}/v1/responses"
+        with connect(address, additional_headers=KEYED, compression=None, proxy=None) as client:
+            client.send("hello")
+            assert client.recv() == "hello"
+        assert BASIC in corp.heads[0] and corp.heads[0].startswith(f"CONNECT {HOST}:443")
+        assert upstream.last.header("proxy-authorization") is None
+        assert proxy.sink.wait().is_websocket
+
+
+def test_a_websocket_that_the_proxy_refuses_is_told_why() -> None:
+    with (
+        ConnectProxy(1, refusal=b"HTTP/1.1 407 Who are you") as corp,
+        running_proxy(
+            snapshot(_corp(type="openai_responses", path="/v1/responses")),
+            proxies=_through(corp.port),
+        ) as proxy,
+    ):
+        address = f"ws://127.0.0.1:{proxy.port}/v1/responses"
+        with pytest.raises(InvalidStatus) as refused:
+            connect(address, additional_headers=KEYED, proxy=None)
+        assert b"(upstream_proxy)" in refused.value.response.body
+        assert "(upstream_proxy)" in proxy.sink.wait().error
