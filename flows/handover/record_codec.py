@@ -142,9 +142,15 @@ def encode_delta(delta: FlowDelta) -> bytes:
 
 
 def decode(kind: int, payload: bytes | memoryview) -> FlowRecord | FlowDelta:
-    """Return the record or delta of a frame. Raise ValueError for bytes of another version."""
-    # The memory is shared by ccproxy's own processes alone. What follows the object is ignored.
-    layout, values, sizes = marshal.loads(payload)  # noqa: S302
+    """Return the record or delta of a frame.
+
+    Raise ValueError for a damaged payload and for one of another version.
+    """
+    try:
+        # The memory is shared by ccproxy's own processes alone. What follows is ignored.
+        layout, values, sizes = marshal.loads(payload)  # noqa: S302
+    except (EOFError, TypeError) as exc:
+        raise ValueError("the record is damaged") from exc
     if layout != LAYOUT:
         raise ValueError("the record is of another version of ccproxy")
     if kind == DELTA:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +18,7 @@ from flows.handover.record_codec import (
     LAYOUT,
     decode,
     encode_delta,
+    encode_parts,
     encode_record,
 )
 from flows.record import (
@@ -42,15 +43,8 @@ for kind, strategy in (
 
 def of(cls: Any) -> st.SearchStrategy[Any]:
     """Objects with every field drawn, also those that have default values."""
-    return st.builds(
-        cls, **{field.name: st.from_type(hints(cls)[field.name]) for field in fields(cls)}
-    )
-
-
-def hints(cls: Any) -> dict[str, Any]:
-    import typing
-
-    return typing.get_type_hints(cls)
+    hints = get_type_hints(cls)
+    return st.builds(cls, **{name: st.from_type(hint) for name, hint in hints.items()})
 
 
 for part in (SideRecord, HookStep, AttemptRecord, WebSocketRecord):
@@ -117,6 +111,22 @@ def test_records_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch)
         decode(FINISHED, payload)
 
 
+def test_damaged_records_are_refused() -> None:
+    for payload in (b"", b"x", b"i\0\0\0\0", encode_record(flow())[:-900]):
+        with pytest.raises(ValueError, match=r"damaged|marshal|unpack"):
+            decode(FINISHED, payload)
+
+
 def test_a_large_body_is_as_it_was() -> None:
-    record = replace(flow(), sides=(side("upstream", bytes(5_000_000)),))
-    assert decode(FINISHED, encode_record(record)) == record
+    body = bytes(5_000_000)
+    step = HookStep("outbound", "h", "ran", body_before=b"x" * 9000, body_after=body)
+    message = WebSocketRecord(0, 1.0, True, False, b"y" * 10_000)
+    sides = (side("client"), side("forwarded", b""), side("upstream", body))
+    record = replace(flow(), sides=sides, hooks=(step,), messages=(message,))
+    parts = encode_parts(record)
+    assert [len(part) for part in parts[1:]] == [5_000_000, 9000, 10_000]
+    assert parts[1] is body, "it is not copied before it is in the ring"
+    decoded = decode(FINISHED, memoryview(b"".join(parts)))
+    assert decoded == record
+    assert isinstance(decoded, FlowRecord)
+    assert decoded.hooks[0].body_after is decoded.sides[2].body

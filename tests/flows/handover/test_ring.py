@@ -68,6 +68,18 @@ def test_a_full_ring_takes_nothing_more_and_keeps_what_it_has(ring: Ring) -> Non
     assert read_all(reader) == [(2, b"again")]
 
 
+@pytest.mark.parametrize("size_bytes", [1, 100, 4096, 10**6, 3 * 10**7, 10**9])
+def test_rings_of_any_size_hold_nearly_that_much(size_bytes: int) -> None:
+    ring = Ring.create(size_bytes)
+    writer = RingWriter(ring, quiet)
+    assert size_bytes <= ring.capacity <= size_bytes * 1.1 + 128
+    assert writer.free_bytes == ring.capacity - 8
+    payload = b"x" * min(writer.free_bytes, 10**6)
+    assert writer.put(1, payload)
+    assert read_all(RingReader(ring)) == [(1, payload)]
+    ring.close()
+
+
 def test_memory_with_a_name_that_was_removed_serves_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
