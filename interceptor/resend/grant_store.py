@@ -59,14 +59,14 @@ def _redeem_and_close(token: str, flow_id: str) -> Grant | None:
 
 
 def redeem(token: str, flow_id: str) -> Grant | None:
-    """Use the grant of a token up. Blocks."""
-    unused = Resend.objects.filter(
-        token_sha256=token_digest(token),
-        new_flow_id="",
-        problem="",
-        expires_at__gt=datetime.now(UTC),
-    )
-    if not unused.update(new_flow_id=flow_id):
+    """Use the grant of a token up. Blocks.
+
+    The flow that used it up gets it again: its proxy asks twice when the first answer was lost.
+    """
+    of_token = Resend.objects.filter(token_sha256=token_digest(token), problem="")
+    unused = of_token.filter(new_flow_id="", expires_at__gt=datetime.now(UTC))
+    unused.update(new_flow_id=flow_id)
+    row = of_token.filter(new_flow_id=flow_id).exclude(new_flow_id="").first()
+    if row is None:
         return None
-    row = Resend.objects.get(token_sha256=token_digest(token))
     return Grant(row.ticket, row.as_forwarded, row.provider, row.origin, row.session_id)

@@ -174,6 +174,11 @@ class OAuthLogins:
             if not is_stale(login):
                 return login
             try:
+                await self._lock_file(stack, path)
+                # Who had the lock until now has probably renewed the login.
+                login = self._files.login(auth, await self._files.read(path))
+                if not is_stale(login):
+                    return login
                 held = await self._hold(stack, auth, path)
                 document = await self._files.read(path)
                 login = self._files.login(auth, document)
@@ -208,9 +213,11 @@ class OAuthLogins:
             proxies=self.limits.proxies,
         )
 
-    async def _hold(self, stack: AsyncExitStack, auth: OAuthAuth, path: Path) -> Held:
+    async def _lock_file(self, stack: AsyncExitStack, path: Path) -> None:
         lock_timeout_s = self.limits.timeout_s + LOCK_MARGIN_S
         await stack.enter_async_context(file_lock(path, lock_timeout_s))
+
+    async def _hold(self, stack: AsyncExitStack, auth: OAuthAuth, path: Path) -> Held:
         held = await stack.enter_async_context(self._shared.hold(login_key(auth)))
         await self._files.save_unsaved(path)
         return held
@@ -218,6 +225,7 @@ class OAuthLogins:
     async def _store(self, auth: OAuthAuth, path: Path, answer: dict[str, Any]) -> Login:
         async with self._locks.setdefault(path, asyncio.Lock()), AsyncExitStack() as stack:
             try:
+                await self._lock_file(stack, path)
                 held = await self._hold(stack, auth, path)
                 replacement = await asyncio.to_thread(Replacement, path)
             except (LockFailed, BadCredentialFile) as exc:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from providers.base.file_lock import FileLock, LockUnsupportedError
+
+LOCK_TIMEOUT_S = 40
+"""How long a process waits for another one's renewal of a login."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,15 @@ class LoginState:
     """Why the last try failed; one sentence without secrets."""
     tried_at: float = 0.0
 
+    def as_values(self) -> dict[str, Any]:
+        """Return the state as values that JSON knows; `tokens` is in clear."""
+        return asdict(self) | {"ancestors": list(self.ancestors)}
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Self:
+        """Return the state that `as_values` returned these for."""
+        return cls(**values | {"ancestors": tuple(values["ancestors"])})
+
 
 class Held(Protocol):
     """A login that no other process refreshes now."""
@@ -72,8 +85,8 @@ class LockFailed(Exception):
 class InMemoryLogins:
     """For one process alone: nothing is shared, and it is forgotten when the process ends."""
 
-    def __init__(self) -> None:
-        self.states: dict[str, LoginState] = {}
+    def __init__(self, states: dict[str, LoginState] | None = None) -> None:
+        self.states = {} if states is None else states
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[Held]:
@@ -88,6 +101,16 @@ class _InMemory:
 
     async def save(self, state: LoginState) -> None:
         self.state = self._states[self._key] = state
+
+
+def login_digest(key: str) -> str:
+    """Return the name of a login where a file name or a primary key is wanted."""
+    return sha256(key.encode()).hexdigest()
+
+
+def login_lock(directory: Path, key: str) -> Path:
+    """Return the path whose `file_lock` keeps all processes of a directory from one login."""
+    return directory / f"login-{login_digest(key)[:16]}"
 
 
 @asynccontextmanager

@@ -21,12 +21,12 @@ from providers.auth.login_files import LoginFiles
 from providers.auth.logins import login_key
 from providers.auth.oauth import read_login
 from providers.auth.oauth_file import BadCredentialFile, read_document
+from providers.auth.refresh_lock import login_digest
 from providers.auth.registry import SECRETS
 from providers.auth.sources import SourceFailed
 from providers.base.errors import ConfigError
 from providers.credentials.handle import auth_of
 from providers.credentials.reveal import PERMISSION as REVEAL_PERMISSION
-from providers.credentials.shared_state import row_key
 from providers.models import CredentialState, Provider
 
 SOON = timedelta(minutes=10)
@@ -94,7 +94,7 @@ def _row(
         missing = provider.auth_type == "key" and not provider.secret
         state = _other_state(provider, is_missing=missing)
         return BoardRow(provider, source, state, missing, **more)
-    kept = states.get(row_key(login_key(auth)))
+    kept = states.get(login_digest(login_key(auth)))
     state, is_bad, expires_at, error = _login_state(auth, kept, now)
     if kept is not None:
         more |= {

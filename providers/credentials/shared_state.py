@@ -15,30 +15,31 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from providers.auth.refresh_lock import Held, LockFailed, LoginState, file_lock
+from providers.auth.refresh_lock import (
+    LOCK_TIMEOUT_S,
+    Held,
+    LockFailed,
+    LoginState,
+    file_lock,
+    login_digest,
+    login_lock,
+)
 from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import CredentialState
 
 logger = logging.getLogger(__name__)
 
-LOCK_TIMEOUT_S = 40
 IDLE_TIMEOUT_S = 120
 """PostgreSQL frees the lock of a machine that stopped in the middle after this time."""
 BUSY_TIMEOUT_MS = 2000
 
 _TIMES = ("refreshed_at", "expires_at", "not_before", "tried_at")
-
-
-def row_key(login_key: str) -> str:
-    """Return the primary key of a login's row."""
-    return sha256(login_key.encode()).hexdigest()
 
 
 class DatabaseLogins:
@@ -54,18 +55,36 @@ class DatabaseLogins:
         Raises:
             LockFailed: PostgreSQL does not answer, or the lock file cannot be had.
         """
-        digest = row_key(key)
-        pool, loop = ThreadPoolExecutor(1, thread_name_prefix="login"), asyncio.get_running_loop()
-        path = _lock_path(digest)
+        directory = lock_directory()
         # SQLite has no row locks: its processes meet at the lock file.
-        async with file_lock(path, LOCK_TIMEOUT_S) if path else nullcontext():
-            held = _HeldRow(digest, pool)
-            try:
-                await loop.run_in_executor(pool, held.open)
-                yield held
-            finally:
-                await loop.run_in_executor(pool, held.close)
-                pool.shutdown(wait=False)
+        lock = file_lock(login_lock(directory, key), LOCK_TIMEOUT_S) if directory else nullcontext()
+        async with lock, held_row(key) as held:
+            yield held
+
+
+@asynccontextmanager
+async def held_row(key: str) -> AsyncIterator[Held]:
+    """Hold a login's row. With SQLite the caller has the lock file: see `lock_directory`.
+
+    Raises:
+        LockFailed: PostgreSQL does not answer.
+    """
+    pool, loop = ThreadPoolExecutor(1, thread_name_prefix="login"), asyncio.get_running_loop()
+    held = _HeldRow(login_digest(key), pool)
+    try:
+        await loop.run_in_executor(pool, held.open)
+        yield held
+    finally:
+        await loop.run_in_executor(pool, held.close)
+        pool.shutdown(wait=False)
+
+
+def lock_directory() -> Path | None:
+    """Return the directory of the lock files; None where the database locks rows."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor != "sqlite" or name.startswith("file:") or ":memory:" in name:
+        return None
+    return Path(name).resolve().parent
 
 
 class _HeldRow:
@@ -128,13 +147,6 @@ class _HeldRow:
             logger.warning("a login was renewed, but other machines cannot learn of it: %s", exc)
         finally:
             connection.close()
-
-
-def _lock_path(digest: str) -> Path | None:
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor != "sqlite" or name.startswith("file:") or ":memory:" in name:
-        return None
-    return Path(name).resolve().with_name(f"login-{digest[:16]}")
 
 
 def _state(row: CredentialState) -> LoginState:

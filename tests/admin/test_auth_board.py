@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from providers.auth.logins import login_key
 from providers.auth.oauth_kinds import oauth_auth
-from providers.credentials.shared_state import row_key
+from providers.auth.refresh_lock import login_digest
 from providers.models import AuditEntry, CredentialState, Provider
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.rows import make_flow, make_provider
@@ -70,7 +70,7 @@ def test_a_failure_is_shown_with_its_reason(
     browser: Client, provider: Provider, endpoint: TokenEndpoint
 ) -> None:
     login(provider, endpoint, 3600)
-    key = row_key(login_key(oauth_auth("anthropic_oauth", provider.auth_config)))
+    key = login_digest(login_key(oauth_auth("anthropic_oauth", provider.auth_config)))
     CredentialState.objects.create(
         pk=key,
         error="is over; <b>log in</b> again",

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from django.db import connection
 
-from providers.auth.refresh_lock import LoginState
-from providers.credentials.shared_state import DatabaseLogins, row_key
+from providers.auth.refresh_lock import LoginState, login_digest
+from providers.credentials.shared_state import DatabaseLogins
 from providers.models import CredentialState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,7 +94,7 @@ def _save_while_blocked() -> None:
 
 async def test_tokens_under_a_lost_key_are_no_tokens() -> None:
     def spoil() -> None:
-        CredentialState.objects.create(pk=row_key("k"), tokens="x", current="c")
+        CredentialState.objects.create(pk=login_digest("k"), tokens="x", current="c")
         with connection.cursor() as cursor:
             cursor.execute("update providers_credentialstate set tokens = 'no ciphertext'")
         connection.close()

@@ -1,0 +1,57 @@
+"""Answers to everything that proxies ask of the database. The objects that know it come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from interceptor.access.grant import GrantBook
+from interceptor.recorder.answering import Answers, Handler
+from interceptor.recorder.remote_grants import grant_values
+from providers.auth.refresh_lock import LockFailed, LoginState
+
+
+class Lender(Protocol):
+    """Logins of one connection, see `providers.credentials.lent_logins`."""
+
+    async def hold(self, loan: str, key: str) -> LoginState: ...
+    async def save(self, loan: str, state: LoginState) -> bool: ...
+    async def release(self, loan: str) -> None: ...
+    async def close(self) -> None: ...
+
+
+def database_answers(say: Callable[..., object], logins: Lender, grants: GrantBook) -> Answers:
+    """Return what answers one proxy's questions; closing it ends the proxy's loans.
+
+    Args:
+        say: sends a line to the proxy.
+        logins: new for each connection.
+        grants: may serve all connections.
+    """
+    handlers = {**_login_handlers(logins), **_grant_handlers(grants)}
+    return Answers(handlers, say, give_back=logins.close)
+
+
+def _login_handlers(logins: Lender) -> dict[str, Handler]:
+    async def hold(loan: str, key: str) -> dict[str, Any]:
+        try:
+            return {"state": (await logins.hold(loan, key)).as_values()}
+        except LockFailed as exc:
+            # Half a sentence, which only the renewal can complete.
+            return {"failed": str(exc)}
+
+    async def save(loan: str, state: dict[str, Any]) -> dict[str, Any]:
+        return {"saved": await logins.save(loan, LoginState.of_values(state))}
+
+    async def release(loan: str) -> dict[str, Any]:
+        await logins.release(loan)
+        return {}
+
+    return {"login.hold": hold, "login.save": save, "login.release": release}
+
+
+def _grant_handlers(grants: GrantBook) -> dict[str, Handler]:
+    async def redeem(token: str, flow_id: str) -> dict[str, Any]:
+        return grant_values(await grants.redeem(token, flow_id))
+
+    return {"grant.redeem": redeem}
