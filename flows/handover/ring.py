@@ -198,8 +198,10 @@ class RingWriter:
         self._ring_bell = ring_bell
         # A predecessor that was killed in a frame left this position before the frame.
         self._written = ring.words[_WRITTEN]
-        # Segments with memory, and those taken since the last `give_back`.
-        self._resident = set(range(self._segments.count))
+        # Segments with memory, as far as this producer knows, and those taken since `give_back`.
+        self._resident: set[int] = set()
+        if self._written:
+            self._resident.update(range(self._segments.count))
         self._taken: set[int] = set()
 
     @property

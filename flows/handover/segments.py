@@ -82,8 +82,8 @@ class SegmentTable:
         held = self.held(committed, start)
         before = self[stretch - 1]
         chosen = before + 1
-        if chosen in held or chosen not in WARM_SEGMENTS:
-            free = self._all - held
+        free = self._all - held
+        if chosen not in free or chosen not in WARM_SEGMENTS:
             chosen = min(free)
         row = stretch % self.count
         self._words[_TABLE + row] = chosen
