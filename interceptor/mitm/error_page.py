@@ -1,8 +1,8 @@
 """JSON bodies for the errors that mitmproxy itself answers, in the client's wire format.
 
-mitmproxy writes an HTML page that may repeat megabytes of what the provider sent. Two functions of
-this module take the place of those that make it. The `error` event, which runs in the same task
-just before, tells them who the client is (`set_caller`).
+mitmproxy writes an HTML page that may repeat megabytes of what the provider sent. A function for
+HTTP/1.1 and a layer for HTTP/2 take the place of those that make it. The `error` event, which runs
+in the same task just before, tells them who the client is (`set_caller`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mitmproxy.http import Response
 from mitmproxy.net.http import http1
+from mitmproxy.proxy.commands import SendData
+from mitmproxy.proxy.events import Event
+from mitmproxy.proxy.layer import CommandGenerator
+from mitmproxy.proxy.layers.http._events import ResponseProtocolError
+from mitmproxy.proxy.layers.http._http2 import Http2Server
 
 from interceptor.access.cors import origin_headers
-from interceptor.exchange.own_answer import error_response
+from interceptor.exchange.own_answer import FLOW_HEADER, error_response
 from providers.base.names import WireFormatName
-from providers.wire.errors import error_body
 
 if TYPE_CHECKING:
     from interceptor.pipeline.exchange import Exchange
@@ -53,40 +57,66 @@ def set_caller(
 ) -> None:
     """Name the client of the error that follows in this task; a status replaces mitmproxy's.
 
-    A listed origin may read it, over HTTP/1.1.
+    A listed origin may read it.
     """
     _caller.set(_Caller(family, flow_id, message, status_code, cors_origin))
 
 
 def refusal(family: WireFormatName | None, status_code: int, message: str) -> bytes:
     """Return an HTTP/1.1 response to a request that never became a flow."""
-    return _assembled(error_response(family, status_code, message, ""))
+    response = error_response(family, status_code, message, "")
+    del response.headers[FLOW_HEADER]
+    return _assembled(response)
 
 
 def make_error_response(status_code: int, message: str = "") -> bytes:
     """Return an HTTP/1.1 response, headers and body."""
+    return _assembled(_error(status_code, message))
+
+
+class JsonErrorServer(Http2Server):
+    """HTTP/2 to a client, with errors as complete responses of our own.
+
+    mitmproxy's have no header but a Content-Type of HTML.
+    """
+
+    def _handle_event(self, event: Event) -> CommandGenerator[None]:
+        if not isinstance(event, ResponseProtocolError) or not self._is_unanswered(event):
+            yield from super()._handle_event(event)
+            return
+        response = _error(event.code.http_status_code() or 0, event.message)
+        body = response.raw_content or b""
+        fields = [(name.lower(), value) for name, value in response.headers.fields]
+        status = (b":status", b"%d" % response.status_code)
+        self.h2_conn.send_headers(event.stream_id, [status, *fields])
+        self.h2_conn.send_data(event.stream_id, body, end_stream=True)
+        yield SendData(self.conn, self.h2_conn.data_to_send())
+
+    def _is_unanswered(self, event: ResponseProtocolError) -> bool:
+        """Return whether a response can be sent instead of a reset, as mitmproxy decides it."""
+        if event.code.http_status_code() is None or not self.is_open_for_us(event.stream_id):
+            return False
+        return not self.h2_conn.streams[event.stream_id].state_machine.headers_sent
+
+
+def _error(status_code: int, message: str) -> Response:
+    """Return the response for the client that `set_caller` named."""
     caller = _caller.get() or _Caller(None, "", error_sentence(message, None), 0)
     status = caller.status_code or status_code
     response = error_response(caller.family, status, caller.message, caller.flow_id)
+    if not caller.flow_id:
+        del response.headers[FLOW_HEADER]
     if caller.cors_origin:
         for name, value in origin_headers(caller.cors_origin, response.headers.keys()):
             response.headers[name] = value
         response.headers["vary"] = "Origin"
-    return _assembled(response)
+    return response
 
 
 def _assembled(response: Response) -> bytes:
-    if not response.headers["x-ccproxy-flow"]:
-        del response.headers["x-ccproxy-flow"]
     # RFC 9112, 9.6: the layer closes the connection behind every error.
     response.headers["connection"] = "close"
     return bytes(http1.assemble_response(response))
-
-
-def format_error(status_code: int, message: str) -> bytes:
-    """Return the body alone, for HTTP/2."""
-    caller = _caller.get() or _Caller(None, "", error_sentence(message, None), 0)
-    return error_body(caller.family, status_code, caller.message)
 
 
 def error_sentence(message: str, ex: Exchange | None, via: str = "") -> str:

@@ -107,7 +107,7 @@ PATCHES: Final = (
         "safety",
         {
             f"{_HTTP}._http1.make_error_response": error_page.make_error_response,
-            f"{_HTTP}._http2.format_error": error_page.format_error,
+            f"{_HTTP}.Http2Server": error_page.JsonErrorServer,
         },
     ),
     _patch("HTTP/1 server", "safety", {f"{_HTTP}.Http1Server": LimitedServer}),

@@ -102,6 +102,7 @@ SOURCES = {
     "mitmproxy.http.MessageData.__post_init__": "f65088e210cd9cc1",
     "mitmproxy.proxy.context.Context.fork": "cad9374a0689f10a",
     "mitmproxy.proxy.layers.http._http1.make_error_response": "03ce75ab62e8e78b",
+    "mitmproxy.proxy.layers.http._http2.Http2Connection._handle_event": "a7f4a7a71d31074b",
     "mitmproxy.proxy.layers.http._http1.make_body_reader": "9b076acda459637b",
     "mitmproxy.proxy.layers.http._http1.Http1Server.send": "cc218a1337c0f5cf",
     "mitmproxy.proxy.layers.http._http1.Http1Server.read_headers": "3fe0945216bcf7bc",
@@ -372,7 +373,7 @@ def test_ids_come_from_the_module_uuid() -> None:
 
 def test_error_pages_are_looked_up_by_name() -> None:
     assert "make_error_response(status, event.message)" in source_of(_http1.Http1Server.send)
-    assert "format_error(status, event.message)" in source_of(_http2.Http2Connection)
+    assert "Http2Server(self.context" in source_of(http.HttpLayer._handle_event)
 
 
 # interceptor/mitm/http1_layers.py, http_stream.py, http1_fast_path.py
