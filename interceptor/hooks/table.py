@@ -46,6 +46,8 @@ def find_hook(name: str) -> HookSpec:
     if name not in HOOKS:
         # The file may be younger than this process.
         invalidate_caches()
+        # Before a request needs it.
+        import_module("interceptor.pipeline.json_paths")
     try:
         module = import_module(module_name)
     except Exception as exc:  # a user's file may fail in any way while it is imported

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from glom import Assign, Delete, PathAccessError, PathAssignError, PathDeleteError, glom
-
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.headers import Fields, HeaderMap
 from providers.base.value import value
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from providers.base.names import WireFormatName
     from providers.provider_conf import ProviderConf
     from providers.wire.core.base import RequestEdit
-
-_MISSING = object()
 
 Place = tuple[str, str, int, str]
 """Scheme, host, port, and path with query."""
@@ -105,22 +101,21 @@ class Exchange:
         """Return a value of the JSON body by glom path, e.g. "metadata.user_id" or
         "messages.0.role".
         """
-        found = glom(self.body.peek(), path, default=_MISSING)
-        return default if found is _MISSING else found
+        from interceptor.pipeline.json_paths import value_at  # see there
+
+        return value_at(self.body.peek(), path, default)
 
     def set(self, path: str, value: Any) -> None:
         """Set a value of the JSON body by glom path, making missing objects on the way."""
-        try:
-            glom(self.json, Assign(path, value, missing=dict))
-        except (PathAssignError, PathAccessError) as exc:
-            raise KeyError(f"cannot set {path} in this body") from exc
+        from interceptor.pipeline.json_paths import set_at
+
+        set_at(self.json, path, value)
 
     def delete(self, path: str) -> None:
         """Remove a value of the JSON body by glom path; a missing one is fine."""
-        try:
-            glom(self.json, Delete(path, ignore_missing=True))
-        except (PathDeleteError, PathAccessError) as exc:
-            raise KeyError(f"cannot delete {path} in this body") from exc
+        from interceptor.pipeline.json_paths import delete_at
+
+        delete_at(self.json, path)
 
     def checkpoint(self) -> Checkpoint:
         """Return the state to which a failing hook's changes are rolled back."""

@@ -62,7 +62,19 @@ RECORDER_AND_CONSOLE = [
     "whitenoise",
 ]
 MITMPROXYS_INTERFACES = ["flask", "jinja2", "ldap3", "pyperclip", "tornado", "urwid", "werkzeug"]
-TERMINAL = ["authlib", "click", "curl_cffi", "markdown_it", "nh3", "pygments", "requests", "rich"]
+TERMINAL = [
+    "authlib",
+    "click",
+    "curl_cffi",
+    "glom",
+    "markdown_it",
+    "nh3",
+    "pdb",
+    "pygments",
+    "readline",
+    "requests",
+    "rich",
+]
 
 
 def loaded(modules: tuple[str, ...]) -> set[str]:
