@@ -83,7 +83,7 @@ DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL", ""), CO
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": (
-        {"BACKEND": "flows.live.audience.AudienceRedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+        {"BACKEND": "flows.live.redis_layer.AudienceRedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}
         if REDIS_URL
         else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     )

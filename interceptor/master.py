@@ -14,6 +14,7 @@ from interceptor.addons.chain import Chain
 from interceptor.addons.tls import ProviderTls
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.mitm import patches
+from interceptor.operate.stock import Why
 from interceptor.stock_addons import (
     Core,
     DisableH2C,
@@ -35,7 +36,7 @@ def build_master(
     host: str,
     port: int,
     ca_dir: Path,
-    stock: frozenset[patches.Why] = frozenset(),
+    stock: frozenset[Why] = frozenset(),
     options: dict[str, object] | None = None,
 ) -> Master:
     """Return a master that listens on host:port once it runs.

@@ -17,7 +17,7 @@ from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
 from interceptor.mitm.listener import raise_backlog, share_listeners
-from interceptor.mitm.patches import Why
+from interceptor.operate.stock import Why
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.stock_addons import Proxyserver
@@ -139,6 +139,10 @@ class Proxy:
     def ca_path(self) -> Path:
         """The CA certificate that clients of the transparent listeners trust."""
         return self.ca_dir / "mitmproxy-ca-cert.pem"
+
+    def body_so_far(self, flow_id: str) -> bytes:
+        """Return what the client of a running stream got; b"" for other flows."""
+        return self._chain.record.body_so_far(flow_id)
 
     def configured(self, snapshot: Snapshot) -> None:
         """Take over what a new snapshot says about credential sources."""

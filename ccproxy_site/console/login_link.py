@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -27,7 +28,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from ccproxy_site.models import LoginLink
+from providers.base.private_file import write_private
 
+FILE_NAME = "login-link"
 LOCAL_USER = "admin"
 LIFETIME = timedelta(minutes=15)
 
@@ -45,6 +48,13 @@ def make_login_link(base_url: str) -> str:
             token_sha256=_digest(token), user=local_superuser(), expires_at=now + LIFETIME
         )
     return base_url.rstrip("/") + reverse("login-link", args=[token])
+
+
+def write_login_file(directory: Path, base_url: str) -> Path:
+    """Write a fresh one-time login link into a file that only its owner can read."""
+    path = directory / FILE_NAME
+    write_private(path, make_login_link(base_url) + "\n")
+    return path
 
 
 def local_superuser() -> User:

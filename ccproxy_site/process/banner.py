@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 
-from ccproxy_site.console.login_link import make_login_link
+from ccproxy_site.process.browser import open_in_browser
+from interceptor.config.files.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
-from providers.base.private_file import write_private
 
-LOGIN_FILE_NAME = "login-link"
-
-
-def write_login_file(directory: Path, endpoints: Endpoints) -> Path:
-    """Write a fresh one-time login link into a file that only its owner can read."""
-    path = directory / LOGIN_FILE_NAME
-    write_private(path, make_login_link(endpoints.console_url) + "\n")
-    return path
+logger = logging.getLogger("ccproxy")
 
 
 def ready_text(endpoints: Endpoints, login_file: Path | None, *, to_tty: bool) -> str:
@@ -35,3 +30,12 @@ def ready_text(endpoints: Endpoints, login_file: Path | None, *, to_tty: bool) -
     ]
     lines = "".join(f"  {name:<9}{value}\n" for name, value in rows)
     return f"ccproxy is ready.\n{lines}Try it: ccproxy demo (in a second terminal)\n"
+
+
+def announce(settings: ServerSettings, endpoints: Endpoints, login_file: Path | None) -> None:
+    """Print the addresses, with the way into the console where there is one."""
+    sys.stdout.write(ready_text(endpoints, login_file, to_tty=sys.stdout.isatty()))
+    sys.stdout.flush()
+    logger.info("ready at %s", endpoints.proxy_url)
+    if login_file and settings.inspector.mitmproxy.web_open_browser:
+        open_in_browser(login_file)

@@ -1,16 +1,16 @@
-"""Bridge of the live view between one parent and its workers, without Redis.
+"""Bridge of the live view between the console and the recorder, without Redis.
 
-The parent says `{"endpoints"}` first, `{"groups": [...]}` whenever the audience changes, and
-`{"message"}` to a group that the worker joined. The worker says `{"ready": true}` or
-`{"failed": sentence}` once, then `{"group", "message"}` and `{"channel", "message"}` for the
-parent's pages, and `{"join": group}` for what it wants to hear. The end of the stream tells either
-side that the other is gone. Lossy like the live view itself: what does not fit is dropped.
+The console says `{"groups": [...]}`
+whenever the audience changes, and `{"message"}` to a group that the recorder joined. The recorder
+says `{"group", "message"}` and `{"channel", "message"}` for the console's pages, and `{"join":
+group}` for what it wants to hear. The end of the stream tells either side that the other is gone.
+Lossy like the live view itself: what does not fit is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from channels.layers import BaseChannelLayer
@@ -18,25 +18,43 @@ from channels.layers import BaseChannelLayer
 from ccproxy_site.process.bridge import Bridge
 
 MAX_HEARD = 100
+AUDIENCE_EVERY_S = 0.1
 
 
-class BridgeLayer(BaseChannelLayer):
-    """Channel layer of a worker without pages of its own: every message goes to the parent."""
+class ConsoleLayer(BaseChannelLayer):
+    """Channel layer of the recorder, which has no pages: every message goes to the console.
 
-    def __init__(self, bridge: Bridge) -> None:
+    Without a console there are no listeners.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self._bridge = bridge
+        self._bridge: Bridge | None = None
         self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_HEARD)
+        self._joined: set[str] = set()
         self.groups: frozenset[str] = frozenset()
-        """What the parent's pages have joined."""
+        """What the console's pages have joined."""
+
+    def use(self, bridge: Bridge) -> None:
+        """Talk with this console from now on."""
+        self._bridge = bridge
+        self.groups = frozenset()
+        for group in self._joined:
+            bridge.say(join=group)
+
+    def leave(self, bridge: Bridge) -> None:
+        """Forget a console that is gone, unless another took its place."""
+        if self._bridge is bridge:
+            self._bridge = None
+            self.groups = frozenset()
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Pass a message on to the parent's pages."""
-        self._bridge.say(group=group, message=message)
+        """Pass a message on to the console's pages."""
+        self._say(group=group, message=message)
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Pass a message on to one channel of the parent."""
-        self._bridge.say(channel=channel, message=message)
+        """Pass a message on to one channel of the console."""
+        self._say(channel=channel, message=message)
 
     async def listened_to(self, groups: Collection[str]) -> set[str]:
         """Return those of `groups` that a page has joined."""
@@ -44,36 +62,40 @@ class BridgeLayer(BaseChannelLayer):
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return the name of the one channel of this side."""
-        return f"{prefix}!worker"
+        return f"{prefix}!recorder"
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Have the parent pass on what its own pages say to `group`."""
-        self._bridge.say(join=group)
+        """Have the console pass on what its pages say to `group`."""
+        self._joined.add(group)
+        self._say(join=group)
 
     async def receive(self, channel: str) -> dict[str, Any]:
         """Return the next message to a group that was joined."""
         return await self._heard.get()
 
     def heard(self, message: dict[str, Any]) -> None:
-        """Keep a message of the parent, unless too many wait."""
+        """Keep a message of the console, unless too many wait."""
         if not self._heard.full():
             self._heard.put_nowait(message)
 
+    def _say(self, **words: Any) -> None:
+        if self._bridge is not None:
+            self._bridge.say(**words)
 
-async def follow_parent(bridge: Bridge, layer: BridgeLayer, on_gone: Callable[[], None]) -> None:
-    """Read at the worker's end, until the parent is gone: the audience, and messages of pages."""
+
+async def follow_console(bridge: Bridge, layer: ConsoleLayer) -> None:
+    """Read at the recorder's end, until the console is gone: the audience, and pages' messages."""
+    layer.use(bridge)
     while (words := await bridge.hear()) is not None:
         if "groups" in words:
             layer.groups = frozenset(words["groups"])
         else:
             layer.heard(words["message"])
-    on_gone()
+    layer.leave(bridge)
 
 
-async def follow_worker(
-    bridge: Bridge, layer: Any, on_ready: Callable[[dict[str, Any]], None]
-) -> None:
-    """Read at the parent's end, until the worker is gone, and pass its messages on."""
+async def follow_recorder(bridge: Bridge, layer: Any) -> None:
+    """Read at the console's end, until the recorder is gone, and pass its messages on."""
     joined: set[asyncio.Task[None]] = set()
     try:
         while (words := await bridge.hear()) is not None:
@@ -81,13 +103,22 @@ async def follow_worker(
                 await layer.group_send(words["group"], words["message"])
             elif "channel" in words:
                 await layer.send(words["channel"], words["message"])
-            elif "join" in words:
-                joined.add(asyncio.create_task(_pass_on(layer, words["join"], bridge)))
             else:
-                on_ready(words)
+                joined.add(asyncio.create_task(_pass_on(layer, words["join"], bridge)))
     finally:
         for task in joined:
             task.cancel()
+
+
+async def tell_audience(bridge: Bridge, layer: Any) -> None:
+    """Tell the recorder which groups the pages have joined, whenever that changes."""
+    told: frozenset[str] | None = None
+    while True:
+        groups = frozenset(layer.groups)
+        if groups != told:
+            told = groups
+            bridge.say(groups=list(groups))
+        await asyncio.sleep(AUDIENCE_EVERY_S)
 
 
 async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
@@ -96,7 +127,7 @@ async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
     try:
         while True:
             message = await layer.receive(channel)
-            # The page that asks has joined: the worker must know before it answers, or what comes
+            # The page that asks has joined: the recorder must know before it answers, or what comes
             # between the two would be lost.
             bridge.say(groups=list(layer.groups))
             bridge.say(message=message)

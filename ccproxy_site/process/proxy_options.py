@@ -1,4 +1,4 @@
-"""Server settings in the form that mitmproxy and the record want them."""
+"""Server settings in the form that mitmproxy wants them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 
 from mitmproxy.utils.human import parse_size
 
-from flows.writer.retention_policy import RetentionPolicy
 from interceptor.config.files.server import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -35,13 +34,3 @@ def stream_over_bytes(settings: ServerSettings) -> int | None:
     read them.
     """
     return parse_size(settings.inspector.mitmproxy.stream_large_bodies)
-
-
-def retention_policy(settings: ServerSettings) -> RetentionPolicy:
-    """Return how much of the record is kept."""
-    retention = settings.flows.retention
-    return RetentionPolicy(
-        max_age_days=retention.max_age_days,
-        max_flows=retention.max_flows,
-        max_bytes=retention.max_bytes,
-    )

@@ -1,17 +1,15 @@
-"""Services of an interceptor process, except the console's (`ccproxy_site.console.server`)."""
+"""Services of the recorder."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 from flows.live.bus import LiveBus
-from flows.live.catch_up import answer_pages
+from flows.live.catch_up import Fetch, answer_pages
 from flows.writer.thread import FlowWriter
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.operate.flow_log import FlowLog
-from interceptor.proxy import Proxy
 from providers.auth.logins import OAuthLogins
 from providers.auth.proactive import ProactiveRenewal
 
@@ -61,14 +59,15 @@ class LiveViewService:
     name = "the live view"
     stop_limit_s = MARGIN_S
 
-    def __init__(self, live: LiveBus) -> None:
+    def __init__(self, live: LiveBus, fetch: Fetch | None = None) -> None:
         self._live = live
+        self._fetch = fetch
         self._answers: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Answer pages, also those that other processes serve."""
         self._answers = asyncio.create_task(
-            answer_pages(self._live), name="pages of other processes"
+            answer_pages(self._live, self._fetch), name="pages of other processes"
         )
 
     async def stop(self) -> None:
@@ -111,35 +110,6 @@ class WatcherService:
     async def stop(self) -> None:
         """End the thread, which removes the heartbeat row."""
         await asyncio.to_thread(self._watcher.stop)
-
-
-class ProxyService:
-    """The embedded mitmproxy.
-
-    Args:
-        make: makes the proxy, on the loop that it will run on.
-        drain_timeout_s: how long open streams may go on when the process stops.
-    """
-
-    name = "the proxy"
-
-    def __init__(self, make: Callable[[], Proxy], drain_timeout_s: float) -> None:
-        self._make = make
-        self._drain_timeout_s = drain_timeout_s
-        # Captured commands' tunnels and cut-off connections are closed after the streams.
-        self.stop_limit_s = drain_timeout_s + 4 * MARGIN_S
-        self.proxy: Proxy | None = None
-        """None before the start."""
-
-    async def start(self) -> None:
-        """Listen, and return once connections are accepted."""
-        self.proxy = self._make()
-        await self.proxy.start()
-
-    async def stop(self) -> None:
-        """Accept nothing new, and let running flows finish."""
-        if self.proxy is not None:
-            await self.proxy.stop(self._drain_timeout_s)
 
 
 class RenewalService:

@@ -29,7 +29,7 @@ from flows.redaction.redactor import Redactor
 logger = logging.getLogger(__name__)
 
 LIST_GROUP: Final = "flows"
-FLUSH_SECONDS: Final = 0.1
+FLUSH_SECONDS: Final = 0.03
 _OVERLAP_BYTES: Final = 512
 """Searched again with the next chunk: a secret may begin in one and end in the next."""
 
@@ -212,6 +212,10 @@ class LiveBus:
     def finished(self, record: FlowRecord) -> None:
         """Show the last state of a flow."""
         self._row("finished", record)
+
+    def holds(self, flow_id: str) -> bool:
+        """Tell if bytes of this running response are kept."""
+        return flow_id in self._streams
 
     def segments(self, flow_id: str) -> list[Segment] | None:
         """Return the plain bytes of a running response from its beginning; None when not kept.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -20,6 +21,10 @@ logger = logging.getLogger(__name__)
 OWNERS: Final = "flow.owners"
 ANSWER_TIMEOUT_S: Final = 1.0
 RETRY_S: Final = 5.0
+
+Fetch = Callable[[str], Awaitable[None]]
+"""Asks for the bytes of a running response, by the flow's id, and returns when they are there or
+will not come."""
 
 
 async def segments_of(layer: Any, flow_id: str) -> list[Segment] | None:
@@ -51,11 +56,14 @@ async def _forget(layer: Any, channel: str) -> None:
     await asyncio.gather(waiting, return_exceptions=True)
 
 
-async def answer_pages(bus: LiveBus) -> None:
-    """Serve this process's running responses to pages of other processes, until cancelled."""
+async def answer_pages(bus: LiveBus, fetch: Fetch | None = None) -> None:
+    """Serve this process's running responses to pages of other processes, until cancelled.
+
+    `fetch` is awaited for a response that the bus does not hold yet.
+    """
     while True:
         try:
-            await _answer(get_channel_layer(), bus)
+            await _answer(get_channel_layer(), bus, fetch)
         except Exception:
             logger.debug(
                 "Live view: the channel layer failed, pages of other processes wait", exc_info=True
@@ -64,11 +72,13 @@ async def answer_pages(bus: LiveBus) -> None:
             await asyncio.sleep(RETRY_S)
 
 
-async def _answer(layer: Any, bus: LiveBus) -> None:
+async def _answer(layer: Any, bus: LiveBus, fetch: Fetch | None) -> None:
     channel = await layer.new_channel()
     await layer.group_add(OWNERS, channel)
     while True:
         wanted = await layer.receive(channel)
+        if fetch is not None and not bus.holds(wanted["flow_id"]):
+            await fetch(wanted["flow_id"])
         segments = await asyncio.to_thread(bus.segments, wanted["flow_id"])
         if segments is not None:
             await layer.send(wanted["reply"], {"type": "segments.found", "segments": segments})

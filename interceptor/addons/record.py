@@ -53,6 +53,11 @@ class RecordAddon:
         """The number of running flows."""
         return len(self._active)
 
+    def body_so_far(self, flow_id: str) -> bytes:
+        """Return what the client of a running stream got; b"" for other flows."""
+        _, state = self._active.get(flow_id, (None, None))
+        return state.tee.delivered.body() if state and state.tee else b""
+
     def running(self) -> None:
         """Start to give the sink partial records of running streams."""
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="flow progress")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from interceptor.mitm import chunked_body, error_page, listener, quick_messages
 from interceptor.mitm.addon_dispatch import CachedAddonManager
@@ -20,16 +20,11 @@ from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
 from interceptor.mitm.http_stream import LimitedStream
 from interceptor.mitm.replacement import Replacement
 from interceptor.mitm.replay_stream import ReplayStream
+from interceptor.operate.stock import STOCK_VARIABLE, Why
 from interceptor.wireguard.layers import CapturedConnection, client_hello_of, ignores_connection
 from interceptor.wireguard.server import hide_keys, show_keys
-from providers.base.errors import ConfigError
 
 logger = logging.getLogger(__name__)
-
-Why = Literal["speed", "safety", "feature"]
-
-STOCK_VARIABLE: Final = "CCPROXY_STOCK"
-"""Environment variable: "speed" leaves the speed patches out, to tell their defects from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,21 +169,6 @@ ADDON_SUBCLASSES: Final = (
 
 _installed: list[Patch] = []
 """In the order in which they were installed."""
-
-
-def stock_from(environ: Mapping[str, str]) -> frozenset[Why]:
-    """Return the kinds of patches that `CCPROXY_STOCK` leaves out.
-
-    Raises:
-        ConfigError: an unknown value.
-    """
-    text = environ.get(STOCK_VARIABLE, "").strip()
-    if not text:
-        return frozenset()
-    # The others are no choice: without them a limit or a feature would be missing.
-    if text != "speed":
-        raise ConfigError(f"{STOCK_VARIABLE}={text[:40]}: the only value is speed")
-    return frozenset({"speed"})
 
 
 def install(*, stock: frozenset[Why] = frozenset()) -> None:

@@ -71,6 +71,7 @@ class Interceptor:
             "PYTHONDONTWRITEBYTECODE": "1",
             **environ,
         }
+        self.has_console = "--no-console" not in arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -95,6 +96,39 @@ class Interceptor:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def proxies(self) -> set[int]:
+        """Pids of the processes that accept requests."""
+        return self._children("proxy_main")
+
+    @property
+    def proxy_pid(self) -> int:
+        """Pid of the one process that accepts requests."""
+        (pid,) = self.proxies
+        return pid
+
+    @property
+    def recorder_pid(self) -> int:
+        """Pid of the process that writes the record."""
+        (pid,) = self._children("recorder_main")
+        return pid
+
+    @property
+    def console_pid(self) -> int:
+        """Pid of the process that serves pages."""
+        (pid,) = self._children("console_main")
+        return pid
+
+    def _children(self, main: str) -> set[int]:
+        found: set[int] = set()
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in map(int, children):
+            # A child may end while the list is read.
+            with contextlib.suppress(OSError):
+                if main.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(pid)
+        return found
+
     def start(self) -> Self:
         """Start it and return once it answers."""
         with self.log_path.open("ab") as log:
@@ -114,9 +148,15 @@ class Interceptor:
         assert self._process.poll() is None, (
             f"it ended with {self._process.returncode}:\n{self.log}"
         )
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            healthy = httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
+            return healthy and (not self.has_console or self._console_listens())
         return False
+
+    def _console_listens(self) -> bool:
+        """Tell if the console accepts; it is a process of its own, and may need longer."""
+        with socket.create_connection(("127.0.0.1", self.console_port), timeout=PATIENCE_S):
+            return True
 
     def health(self) -> Any:
         """What /health says."""

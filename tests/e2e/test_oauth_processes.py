@@ -194,7 +194,7 @@ def test_a_refresher_that_is_killed_does_not_stop_the_others(site: Site, step: s
 
     def kill(fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         answer = (0, {}) if step == "before send" else exchange(fields)
-        os.kill(victim.pid, signal.SIGKILL)
+        os.kill(victim.proxy_pid, signal.SIGKILL)
         return answer
 
     try:

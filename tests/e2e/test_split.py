@@ -194,7 +194,7 @@ def test_every_flow_of_both_is_recorded_once(site: Site) -> None:
     wait_until(lambda: len(recorded()) >= 100, "all are recorded")
     assert sorted(row["id"] for row in recorded()) == sorted(ids)
     assert {row["instance"].rpartition(":")[2] for row in recorded()} == {
-        str(one.pid) for one in site.machines
+        str(one.proxy_pid) for one in site.machines
     }
     parts = site.rows(
         "select headers, sides from flows_flowparts where flow_id = any(%s)", list(ids)
@@ -217,7 +217,7 @@ def test_the_console_sees_streams_of_both_over_redis(site: Site) -> None:
             with raw.connection(machine.port) as client:
                 client.sendall(raw.request("POST", "/v1/messages", head, BODY))
                 flow = site.running_flow()
-                assert flow["instance"].endswith(f":{machine.pid}")
+                assert flow["instance"].endswith(f":{machine.proxy_pid}")
                 with watching(console, flow["id"]) as page:
                     page.until("piece 1 piece 2 ")
                     gate.set()

@@ -39,16 +39,6 @@ def buffered(upstream: Upstream) -> None:
     upstream.scripts.clear()
 
 
-def workers_of(process: Interceptor) -> set[int]:
-    """The parent's children that run a proxy."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {
-        int(pid)
-        for pid in children
-        if b"ccproxy_site.process.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    }
-
-
 def pid_of(flow: dict[str, object]) -> int:
     return int(str(flow["instance"]).rpartition(":")[2])
 
@@ -83,7 +73,7 @@ def test_both_work_and_every_flow_is_recorded_once(site: Interceptor) -> None:
     assert len(ids) == 200
     flows = site.wait_for_flows(200, "state = 'done'")
     assert {flow["id"] for flow in flows} >= ids
-    assert {pid_of(flow) for flow in flows} == workers_of(site)
+    assert {pid_of(flow) for flow in flows} == site.proxies
 
 
 def test_pages_of_the_parent_see_the_streams_of_the_workers(
@@ -91,7 +81,7 @@ def test_pages_of_the_parent_see_the_streams_of_the_workers(
 ) -> None:
     with Console(site) as console:
         seen: set[int] = set()
-        while seen != workers_of(site):
+        while seen != site.proxies:
             gate = threading.Event()
             upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), delta(3), gate=gate)
             with raw.connection(site.port) as client:
@@ -141,19 +131,19 @@ def test_a_killed_worker_is_replaced_and_its_flow_ends(
 ) -> None:
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
-    before = workers_of(site)
+    before = site.proxies
     with raw.connection(site.port) as client:
         client.sendall(ask(site.port))
         flow = running_flow(site)
         os.kill(pid_of(flow), signal.SIGKILL)
-        wait_until(lambda: len(workers_of(site) - before) == 1, "another worker runs")
+        wait_until(lambda: len(site.proxies - before) == 1, "another worker runs")
     gate.set()
     ended = site.wait_for_flows(1, "id = ? and state = 'error'", flow["id"])[-1]
     assert ended["error"] == "The proxy stopped while this flow was running."
     upstream.scripts.clear()
     assert {answer.status_code for answer in post(site, 32)} == {200}
     wait_until(
-        lambda: set(map(pid_of, site.flows())) >= workers_of(site) or not post(site, 8),
+        lambda: set(map(pid_of, site.flows())) >= site.proxies or not post(site, 8),
         "the new one works too",
     )
 
@@ -175,7 +165,7 @@ def test_a_stop_lets_streams_end_and_an_orphan_ends_by_itself(
         assert raw.read_answer(client).body == delta(1) + delta(2)
     assert site.wait() == 0
     site.start()
-    orphans = workers_of(site)
+    orphans = site.proxies
     site.kill()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), "the workers end")
     assert refused(site.port)

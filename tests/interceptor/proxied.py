@@ -25,7 +25,7 @@ from flows.record import FlowDelta, FlowRecord
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.hooks.table import HookConf, build_plan
-from interceptor.mitm.patches import stock_from
+from interceptor.operate.stock import stock_from
 from interceptor.pipeline.hook import Stage
 from interceptor.proxy import Proxy
 from interceptor.wireguard.service import WireGuardSettings

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ccproxy_site.process.proxy_options import (
-    mitmproxy_options,
-    retention_policy,
-    stream_over_bytes,
-)
+from ccproxy_site.mains.recorder import retention_policy
+from ccproxy_site.process.proxy_options import mitmproxy_options, stream_over_bytes
 from flows.writer.retention_policy import RetentionPolicy
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.config.files.server import ServerSettings

@@ -15,7 +15,7 @@ from websockets.typing import Origin
 from interceptor.access.caller_rules import GuardRules, check_caller, check_host, guard_rules
 from interceptor.access.client_access import find_token, may_use, split_key, take_token
 from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
-from interceptor.mitm.listener import BACKLOG
+from interceptor.operate.listening import BACKLOG
 from tests.fakes.upstream import Script, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S

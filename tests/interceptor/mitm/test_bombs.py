@@ -124,8 +124,8 @@ def test_a_request(encoding: str, interceptor: Interceptor, upstream: Upstream) 
     bomb = BOMBS[encoding]()
     upstream.scripts["/v1/chat/completions"] = Script()
     upstream.requests.clear()
-    before_kb = memory_kb(interceptor.pid, "VmRSS")
-    reset_peak(interceptor.pid)
+    before_kb = memory_kb(interceptor.proxy_pid, "VmRSS")
+    reset_peak(interceptor.proxy_pid)
     headers = {"x-api-key": "sk-ccproxy-up", "content-encoding": encoding}
     with Neighbour(interceptor.url) as neighbour:
         bombs: list[httpx.Response] = []
@@ -139,7 +139,7 @@ def test_a_request(encoding: str, interceptor: Interceptor, upstream: Upstream) 
                 )
             )
         flows = [interceptor.flow(answer.headers["x-ccproxy-flow"]) for answer in bombs]
-    growth_kb = memory_kb(interceptor.pid, "VmHWM") - before_kb
+    growth_kb = memory_kb(interceptor.proxy_pid, "VmHWM") - before_kb
     assert {answer.status_code for answer in bombs} == {200}
     arrived = [seen for seen in upstream.requests if seen.path == "/v1/chat/completions"]
     assert all(
@@ -161,8 +161,8 @@ def test_an_answer(
     bomb = BOMBS[encoding]()
     headers = (("content-type", "application/json"), ("content-encoding", encoding))
     upstream.scripts["/v1/responses"] = Script(status=status, headers=headers, pieces=(bomb,))
-    before_kb = memory_kb(interceptor.pid, "VmRSS")
-    reset_peak(interceptor.pid)
+    before_kb = memory_kb(interceptor.proxy_pid, "VmRSS")
+    reset_peak(interceptor.proxy_pid)
     head = [("Host", "localhost"), ("x-api-key", "sk-ccproxy-up"), ("Content-Length", "2")]
     with Neighbour(interceptor.url) as neighbour:
         answer = raw.exchange(interceptor.port, raw.request("POST", "/v1/responses", head, b"{}"))
@@ -171,7 +171,7 @@ def test_an_answer(
                 interceptor.port, raw.request("POST", "/v1/responses", head, b"{}")
             )
         flow = interceptor.flow(answer.flow_id)
-    growth_kb = memory_kb(interceptor.pid, "VmHWM") - before_kb
+    growth_kb = memory_kb(interceptor.proxy_pid, "VmHWM") - before_kb
     assert (answer.status, answer.complete, answer.body == bomb) == (status, True, True)
     assert growth_kb < MAX_GROWTH_KB
     assert set(neighbour.statuses) == {200}

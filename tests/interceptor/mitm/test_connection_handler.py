@@ -17,7 +17,7 @@ import httpx
 import pytest
 from mitmproxy.http import HTTPFlow
 
-from interceptor.mitm.patches import stock_from
+from interceptor.operate.stock import stock_from
 from providers.auth.base import CommandAuth
 from tests.e2e import raw
 from tests.fakes.raw_upstream import GOOD, RawUpstream

@@ -39,15 +39,16 @@ from interceptor.addons.tls import ProviderTls
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import mitmproxy_addons
 from interceptor.mitm import patches, replay_stream
-from interceptor.mitm.patches import ADDON_SUBCLASSES, PATCHES, Patch, stock_from
+from interceptor.mitm.patches import ADDON_SUBCLASSES, PATCHES, Patch
 from interceptor.mitm.replacement import Replacement
+from interceptor.operate.stock import Why, stock_from
 from providers.base.errors import ConfigError
 from tests.environment import ROOT
 from tests.fakes.upstream import Upstream, sse
 from tests.interceptor.proxied import provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S
 
-SPEED: frozenset[patches.Why] = frozenset({"speed"})
+SPEED: frozenset[Why] = frozenset({"speed"})
 source_of = inspect.getsource
 
 
@@ -276,7 +277,7 @@ def test_the_log_says_that_they_are_off(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize("left_out", [SPEED, frozenset()], ids=["speed", "none"])
-def test_requests_and_streams_pass_either_way(left_out: frozenset[patches.Why]) -> None:
+def test_requests_and_streams_pass_either_way(left_out: frozenset[Why]) -> None:
     with Upstream() as upstream:
         events = [b"data: %d\n\n" % number for number in range(30)]
         upstream.scripts["/v1/messages/stream"] = sse(*events)

@@ -1,0 +1,1 @@
+"""The mains of the supervisor's children: recorder, proxy, console."""

@@ -1,0 +1,47 @@
+"""A child of the supervisor: its signals, and what it hears and says. No Django."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+
+from ccproxy_site.supervise.control import Control, Message
+
+_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+
+
+def begin(descriptor: int) -> Control:
+    """Make this process a child: return its control, which other threads must not use.
+
+    Ctrl-C and a closed terminal reach the whole group; the supervisor says what follows from them.
+    No core dump holds the secrets of this process.
+    """
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in _TERMINAL:
+        # A handler, because programs that this process starts would inherit SIG_IGN.
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_TERMINAL, signal.SIGTERM})
+    os.set_inheritable(descriptor, False)
+    return Control(socket.socket(fileno=descriptor))
+
+
+def follow(control: Control, on_message: Callable[[Message | None], None]) -> None:
+    """Call `on_message` on the running loop with everything heard; at last once with None.
+
+    SIGTERM is heard as a message to stop.
+    """
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: on_message(Message({"stop": True})))
+
+    def readable() -> None:
+        message = control.hear()
+        if message is None:
+            loop.remove_reader(control.socket)
+        on_message(message)
+
+    loop.add_reader(control.socket, readable)

@@ -1,0 +1,114 @@
+"""`python -m ccproxy_site.mains.console_main`: pages, REST and websockets."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ccproxy_site.mains.child_main import begin, follow
+from ccproxy_site.supervise.control import Control, Message
+from providers.base.errors import ConfigError
+
+logger = logging.getLogger("ccproxy")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until the supervisor says stop, or is gone."""
+    parser = argparse.ArgumentParser(prog="ccproxy_site.mains.console_main", description=__doc__)
+    parser.add_argument("--control", type=int, required=True)
+    control = begin(parser.parse_args(arguments).control)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    # While the recorder checks the configuration.
+    import django
+
+    django.setup()
+    first = control.hear()
+    if first is None or "serve" not in first.words:
+        return 0
+    return asyncio.run(ConsoleProcess(control, first.words["serve"]).run())
+
+
+class ConsoleProcess:
+    """The console's listener, and its bridge to the recorder."""
+
+    def __init__(self, control: Control, told: dict[str, Any]) -> None:
+        self._control = control
+        self._told_first = told
+        self._stopping = asyncio.Event()
+        self._joining: asyncio.Task[None] | None = None
+        self._announcing: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Serve until the supervisor says stop; return the exit code."""
+        from django.conf import settings as django_settings
+
+        from ccproxy_site.console.server import ConsoleService
+        from ccproxy_site.process.logging import log_as_set
+        from ccproxy_site.process.service import ServiceList
+
+        settings = django_settings.CCPROXY
+        log_as_set(settings, Path(django_settings.CONFIG_DIR))
+        service = ConsoleService(settings.console.host, settings.inspector.port)
+        services = ServiceList([service])
+        follow(self._control, self._told)
+        try:
+            await services.start()
+        except ConfigError as exc:
+            self._control.say(refused=str(exc))
+            return 1
+        self._control.say(ready=True)
+        await self._stopping.wait()
+        if self._joining is not None:
+            self._joining.cancel()
+        await services.stop()
+        return 0
+
+    def _told(self, message: Message | None) -> None:
+        if message is None or "stop" in message.words:
+            self._stopping.set()
+        elif "announce" in message.words:
+            self._announcing = asyncio.create_task(asyncio.to_thread(self._announce))
+        elif "recorder" in message.words:
+            end = socket.socket(fileno=message.descriptors[0])
+            self._joining = asyncio.create_task(self._join(end))
+
+    def _announce(self) -> None:
+        """Print the addresses and the way in; reads the database."""
+        from django.conf import settings as django_settings
+
+        from ccproxy_site.console.login_link import write_login_file
+        from ccproxy_site.process.banner import announce
+        from interceptor.instances.endpoints import Endpoints
+
+        endpoints = Endpoints(**self._told_first["endpoints"])
+        login_file = write_login_file(Path(django_settings.CONFIG_DIR), endpoints.console_url)
+        announce(django_settings.CCPROXY, endpoints, login_file)
+
+    async def _join(self, end: socket.socket) -> None:
+        """Show what the recorder sends, until it is gone; Redis carries that between machines."""
+        from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+        from ccproxy_site.process.bridge import Bridge
+        from ccproxy_site.process.live_bridge import follow_recorder, tell_audience
+
+        layer = get_channel_layer()
+        if not isinstance(layer, InMemoryChannelLayer):
+            end.close()
+            return
+        bridge = await Bridge.open(end)
+        telling = asyncio.create_task(tell_audience(bridge, layer))
+        try:
+            await follow_recorder(bridge, layer)
+        finally:
+            telling.cancel()
+            await bridge.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,121 @@
+"""One proxy as the recorder knows it: its ring, its questions, what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DatabaseError
+
+from ccproxy_site.mains.ring_reader import ProxyRing
+from ccproxy_site.process.bridge import Bridge
+from flows.handover.ring import Ring
+from flows.live.running import RunningFlows
+from flows.record import FanOut, Sink
+from flows.services import mark_interrupted_of
+from flows.writer.thread import FlowWriter
+from interceptor.access.grant import GrantBook
+from interceptor.recorder.database_answers import database_answers
+from providers.credentials.lent_logins import LentLogins
+
+logger = logging.getLogger("ccproxy")
+
+
+class ProxyClient:
+    """The recorder's side of one life of a proxy.
+
+    Args:
+        ring: what it records into.
+        instance: its name in rows and heartbeats.
+        writer: stores its records.
+        views: sinks that show them.
+        grants: what it may send again.
+        on_drained: called once the proxy is gone and everything it recorded is stored.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        instance: str,
+        writer: FlowWriter,
+        views: Sink,
+        grants: GrantBook,
+        *,
+        on_drained: Callable[[], None],
+    ) -> None:
+        self.instance = instance
+        self.is_open = False
+        """The proxy is connected."""
+        self._on_drained = on_drained
+        self._bridge: Bridge | None = None
+        self._facts: dict[str, Any] = {}
+        self._grants = grants
+        self._closing: asyncio.Task[None] | None = None
+        self.running = RunningFlows()
+        self._ring = ProxyRing(ring, instance, writer, FanOut(views, self.running), self._drained)
+
+    async def talk(self, end: int, bell: int, rows: Callable[[], bytes]) -> None:
+        """Serve the proxy until its connection ends, then read what it left.
+
+        `rows` returns the configuration for its first moment.
+        """
+        self._bridge = bridge = await Bridge.open(socket.socket(fileno=end))
+        self.is_open = True
+        self._ring.listen(bell)
+        bridge.say(config=rows())
+        answers = database_answers(bridge.say, LentLogins(), self._grants)
+
+        try:
+            while (words := await bridge.hear()) is not None:
+                if "ask" in words:
+                    answers.hear(words)
+                elif "facts" in words:
+                    self._facts = words["facts"]
+        finally:
+            self.is_open = False
+            await answers.close()
+            await bridge.close()
+        self.read_the_rest()
+
+    def read_the_rest(self) -> None:
+        """Read what is in the ring; the proxy will put no more into it."""
+        self._ring.listen(None)
+
+    def configure(self, rows: bytes) -> None:
+        """Hand it a new configuration."""
+        self._say(config=rows)
+
+    def watch(self, flow_ids: frozenset[str]) -> None:
+        """Name the running flows that pages look at."""
+        self._say(watch=sorted(flow_ids))
+
+    def tell_recording(self, problem: str) -> None:
+        """Tell if flows are stored now; "" when they are."""
+        self._say(recording=problem)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the proxy said of itself for its heartbeat."""
+        return self._facts
+
+    def close(self) -> None:
+        """Let the ring go."""
+        self._ring.close()
+
+    def _say(self, **words: Any) -> None:
+        if self._bridge is not None and self.is_open:
+            self._bridge.say(**words)
+
+    def _drained(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._end_running())
+
+    async def _end_running(self) -> None:
+        """Close the flows that were running when the proxy went, then report."""
+        try:
+            await asyncio.to_thread(mark_interrupted_of, self.instance)
+        except DatabaseError as exc:
+            logger.warning("the running flows of %s could not be ended: %s", self.instance, exc)
+        self._on_drained()

@@ -1,0 +1,206 @@
+"""A proxy process: the embedded mitmproxy between its listeners and its ring. No Django.
+
+The recorder hands it the configuration and answers what only the database knows. While the recorder
+is away, the proxy goes on with what it has, and its records wait in the ring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from ccproxy_site.mains.child_main import follow
+from ccproxy_site.mains.recorder_link import RecorderLink
+from ccproxy_site.process.logging import log_as_set
+from ccproxy_site.process.proxy_options import mitmproxy_options, stream_over_bytes
+from ccproxy_site.supervise.control import Control, Message
+from flows.handover.ring import Ring, RingWriter
+from flows.handover.sink import RingSink
+from interceptor.access.caller_rules import guard_rules
+from interceptor.config.files.server import ServerSettings, reachable_host
+from interceptor.config.snapshot.build import build_snapshot
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.config.snapshot.store import ConfigStore
+from interceptor.operate.keylog import log_tls_secrets
+from interceptor.operate.open_files import raise_open_files_limit
+from interceptor.operate.stock import stock_from
+from interceptor.proxy import Proxy
+from interceptor.recorder.remote_grants import RemoteGrants
+from interceptor.recorder.remote_logins import RemoteLogins
+from interceptor.wireguard.overrides import parse_overrides
+from interceptor.wireguard.service import WireGuardSettings
+from providers.auth.refresh_settings import limits_of, proxies_of
+from providers.auth.registry import SECRETS
+from providers.auth.resolve import CredentialResolver
+from providers.base.errors import CcproxyError
+from providers.base.keyring import keyring_at
+from providers.base.version import product_version
+
+logger = logging.getLogger("ccproxy")
+
+FACTS_EVERY_S = 0.5
+
+
+class ProxyProcess:
+    """One proxy, from the supervisor's first word to its last.
+
+    Args:
+        checked: settings and paths, which the recorder has checked.
+        control: the supervisor's end.
+        ring: descriptor of the shared memory for its records.
+        listeners: sockets to accept from.
+
+    Raises:
+        ConfigError: the log cannot be written.
+    """
+
+    def __init__(
+        self, checked: dict[str, Any], control: Control, ring: int, listeners: Sequence[socket]
+    ) -> None:
+        self._checked = checked
+        self._settings = ServerSettings.model_validate_json(checked["settings"])
+        self._directory = Path(checked["directory"])
+        self._control = control
+        self._listeners = listeners
+        self._ring = Ring.attach(ring)
+        log_as_set(self._settings, self._directory)
+        if self._settings.inspector.keylog:
+            log_tls_secrets(self._directory)
+        raise_open_files_limit()
+        # What the recorder must cut out of records, from the first secret on.
+        SECRETS.tell(self._ring.add_secret)
+
+    async def run(self) -> None:
+        """Serve until the supervisor says stop, or is gone.
+
+        Raises:
+            ConfigError: the proxy does not start.
+        """
+        self._stopping = asyncio.Event()
+        self._store = ConfigStore(Snapshot())
+        self._proxy: Proxy | None = None
+        self._refused: dict[str, Any] = {}
+        self._link = RecorderLink(self._configure, self._watch, self._recording)
+        self._sink = RingSink(RingWriter(self._ring, self._link.ring_bell), self._body_so_far)
+        follow(self._control, self._heard)
+        resolver = self._make_resolver()
+        self._resolver = resolver
+        await self._link.configured()
+        proxy = self._make_proxy(resolver)
+        self._proxy = proxy
+        await proxy.start()
+        self._control.say(ready=True)
+        facts = asyncio.create_task(self._tell_facts())
+        await self._stopping.wait()
+        await proxy.stop(self._settings.shutdown_timeout_seconds)
+        # A renewal that is cut off loses the login.
+        await resolver.logins.drain(resolver.logins.limits.timeout_s + 5.0)
+        facts.cancel()
+        await self._link.close()
+
+    def _heard(self, message: Message | None) -> None:
+        if message is None or "stop" in message.words:
+            self._stopping.set()
+        elif "recorder" in message.words:
+            end, bell = message.descriptors
+            self._link.connect(socket(fileno=end), bell)
+
+    # --- what the recorder says
+
+    def _configure(self, rows: bytes) -> None:
+        """Run a new configuration; one that cannot be built leaves the old one running."""
+        try:
+            found = pickle.loads(rows)  # noqa: S301  # from the recorder, over our own socket pair
+            snapshot = build_snapshot(
+                found, command_timeout_s=self._settings.auth.command_timeout_seconds
+            )
+        except CcproxyError as exc:
+            self._refused = {"refused_revision": found.revision, "refusal": str(exc)}
+            logger.error("revision %s refused: %s", found.revision, exc)
+            self._link.say(facts=self._facts())
+            return
+        self._refused = {}
+        if snapshot.revision != self._store.current.revision:
+            logger.info("running revision %s", snapshot.revision)
+        self._store.replace(snapshot)
+        self._resolver.command_timeout_s = snapshot.command_timeout_s
+        self._link.say(facts=self._facts())
+
+    def _watch(self, flow_ids: frozenset[str]) -> None:
+        self._sink.watch(flow_ids)
+
+    def _recording(self, problem: str) -> None:
+        self._problem = problem
+
+    async def _tell_facts(self) -> None:
+        """Tell the recorder what the heartbeat says of this proxy, whenever it changes."""
+        told: dict[str, Any] = {}
+        connection = 0
+        while True:
+            facts = self._facts()
+            if facts != told or connection != self._link.connections:
+                self._link.say(facts=facts)
+                told, connection = facts, self._link.connections
+            await asyncio.sleep(FACTS_EVERY_S)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "revision": self._store.current.revision,
+            "active_flows": self._proxy.active_flows if self._proxy else 0,
+            "bodies_dropped": self._sink.bodies_dropped,
+            "records_dropped": self._sink.records_dropped,
+            **self._refused,
+        }
+
+    def _body_so_far(self, flow_id: str) -> bytes:
+        return self._proxy.body_so_far(flow_id) if self._proxy else b""
+
+    # --- the proxy
+
+    def _make_resolver(self) -> CredentialResolver:
+        key_file = Path(self._checked["key_file"])
+        directory = self._checked["lock_directory"]
+        lock_directory = Path(directory) if directory else None
+        return CredentialResolver(
+            open_keyring=lambda: keyring_at(key_file),
+            secrets=SECRETS,
+            command_timeout_s=self._settings.auth.command_timeout_seconds,
+            shared=RemoteLogins(self._link.questions, lock_directory),
+            limits=limits_of(self._settings),
+        )
+
+    def _make_proxy(self, resolver: CredentialResolver) -> Proxy:
+        settings = self._settings
+        inspector = settings.inspector
+        return Proxy(
+            store=self._store,
+            sink=self._sink,
+            resolver=resolver,
+            host=settings.host,
+            port=settings.port,
+            ca_dir=settings.cert_dir(self._directory),
+            version=product_version(),
+            require_token=bool(self._checked["require_token"]),
+            rules=guard_rules(settings.host, settings.allowed_hosts, settings.allowed_origins),
+            idle_timeout_s=settings.stream_idle_timeout_seconds,
+            own_call_timeout_s=settings.provider_timeout,
+            stream_over_bytes=stream_over_bytes(settings),
+            grants=RemoteGrants(self._link.questions),
+            stock=stock_from(os.environ),
+            options=mitmproxy_options(settings),
+            listeners=self._listeners,
+            wireguard=WireGuardSettings(
+                directory=self._directory,
+                proxy_host=reachable_host(settings.host),
+                proxy_port=settings.port,
+                static_port=inspector.wireguard_port,
+            ),
+            overrides=parse_overrides(inspector.dns_overrides, inspector.upstream_overrides),
+            proxies=proxies_of(self._settings),
+        )

@@ -1,0 +1,302 @@
+"""The recorder: one process that holds the database for all proxies of this machine.
+
+It writes what the proxies put into their rings, hands them the configuration, shares logins and
+grants with them, beats their hearts in the database, and feeds the live view.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from channels.layers import channel_layers, get_channel_layer
+from django.conf import settings as django_settings
+
+from ccproxy_site.mains.addresses import endpoints_of
+from ccproxy_site.mains.child_main import follow
+from ccproxy_site.mains.proxy_client import ProxyClient
+from ccproxy_site.process.banner import announce
+from ccproxy_site.process.bridge import Bridge
+from ccproxy_site.process.live_bridge import ConsoleLayer, follow_console
+from ccproxy_site.process.service import Service, ServiceList
+from ccproxy_site.process.services import (
+    FlowLogService,
+    LiveViewService,
+    LoginsService,
+    RenewalService,
+    WatcherService,
+    WriterService,
+)
+from ccproxy_site.supervise.control import Control, Message
+from flows.handover.ring import Ring
+from flows.live.audience import listened_to
+from flows.live.bus import LiveBus, flow_group
+from flows.record import FanOut, Sink
+from flows.redaction.redactor import Redactor
+from flows.services import mark_interrupted
+from flows.writer.retention_policy import RetentionPolicy
+from flows.writer.thread import FlowWriter
+from interceptor.config.files.server import ServerSettings
+from interceptor.config.snapshot.build import build_snapshot
+from interceptor.config.snapshot.load import read_rows
+from interceptor.config.snapshot.schema import Snapshot
+from interceptor.config.snapshot.store import ConfigStore
+from interceptor.config.snapshot.watch import ConfigWatcher
+from interceptor.instances.processes import instance_of, running_instances
+from interceptor.operate.flow_log import FlowLog
+from interceptor.operate.stock import Why
+from interceptor.resend.grant_store import DatabaseGrants
+from providers.auth.base import AuthConf
+from providers.auth.proactive import ProactiveRenewal
+from providers.auth.registry import SECRETS
+from providers.base.version import product_version
+from providers.credentials.shared_state import lock_directory
+from providers.credentials.stored_logins import stored_logins
+from providers.fields import keyring
+
+logger = logging.getLogger("ccproxy")
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the writer's thread may keep the interpreter from this process's loop."""
+WATCHED_EVERY_S = 0.1
+BRING_TRIES, BRING_PAUSE_S = 30, 0.01
+
+
+class Recorder:
+    """One recorder, from its checks to the supervisor's word to stop.
+
+    Args:
+        settings: the server settings.
+        directory: the config directory.
+        control: the supervisor's end.
+        require_token: clients must show a client token.
+        console: a console runs beside it.
+        stock: kinds of mitmproxy patches to leave out.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        directory: Path,
+        control: Control,
+        *,
+        require_token: bool,
+        console: bool,
+        stock: frozenset[Why],
+    ) -> None:
+        self._settings, self._directory, self._control = settings, directory, control
+        self._require_token = require_token
+        self._endpoints = endpoints_of(settings, directory, console=console, stock=stock)
+        self._store = ConfigStore(Snapshot())
+        self._rows = b""
+        self._redactor = Redactor(SECRETS)
+        self._writer = FlowWriter(redactor=self._redactor, retention=retention_policy(settings))
+        detail = settings.inspector.mitmproxy.flow_detail
+        self._flow_log = FlowLog(detail, self._redactor) if detail else None
+        self._live = LiveBus(self._redactor)
+        self._layer = ConsoleLayer()
+        self._stopping = asyncio.Event()
+        self._is_empty = asyncio.Event()
+        self._grants = DatabaseGrants()
+        self._told_watched: frozenset[str] = frozenset()
+        self._clients: dict[int, ProxyClient] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def prepare(self, *, is_first: bool) -> None:
+        """Do what blocks, before anybody is served.
+
+        Raises:
+            ConfigError: one sentence.
+        """
+        keyring()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._store.replace(self._load())
+        if is_first:
+            mark_interrupted(datetime.now(UTC), running_instances())
+
+    async def run(self) -> None:
+        """Serve proxies and the console until the supervisor says stop, or is gone."""
+        if not django_settings.REDIS_URL:
+            channel_layers.set("default", self._layer)
+        services = ServiceList(self._services())
+        await services.start()
+        follow(self._control, self._told)
+        self._control.say(checked=self._for_everyone())
+        watching = asyncio.create_task(self._follow_audience())
+        await self._stopping.wait()
+        watching.cancel()
+        # The proxies have ended: what they left is read before the writer is closed.
+        await self._drain()
+        await services.stop()
+
+    # --- the supervisor
+
+    def _told(self, message: Message | None) -> None:
+        if message is None or "stop" in message.words:
+            self._stopping.set()
+        elif "client" in message.words:
+            self._welcome(message.words["client"], message.descriptors)
+        elif "announce" in message.words:
+            announce(self._settings, self._endpoints, None)
+        elif "note" in message.words:
+            logger.error("%s", message.words["note"])
+
+    def _welcome(self, client: dict[str, Any], descriptors: list[int]) -> None:
+        if client["kind"] == "console":
+            self._spawn(self._talk_with_console(socket.socket(fileno=descriptors[0])))
+            return
+        ring, *connection = descriptors
+        number = int(client["number"])
+        joined = ProxyClient(
+            Ring.attach(ring),
+            instance_of(int(client["pid"])),
+            self._writer,
+            self._views(),
+            self._grants,
+            on_drained=lambda: self._drained(number),
+        )
+        self._clients[number] = joined
+        if client["open"]:
+            end, bell = connection
+            self._spawn(joined.talk(end, bell, lambda: self._rows))
+        else:
+            joined.read_the_rest()
+
+    def _drained(self, number: int) -> None:
+        self._control.say(drained=number)
+        if gone := self._clients.pop(number, None):
+            gone.close()
+        if not self._clients:
+            self._is_empty.set()
+
+    async def _talk_with_console(self, end: socket.socket) -> None:
+        bridge = await Bridge.open(end)
+        await follow_console(bridge, self._layer)
+        await bridge.close()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _for_everyone(self) -> dict[str, Any]:
+        """Return what the supervisor hands to every process with its descriptors."""
+        return {
+            "host": self._settings.host,
+            "port": self._settings.port,
+            "drain_s": self._settings.shutdown_timeout_seconds,
+            "settings": self._settings.model_dump_json(),
+            "directory": str(self._directory),
+            "key_file": str(django_settings.CCPROXY_KEY_FILE),
+            "lock_directory": str(lock_directory() or ""),
+            "require_token": self._require_token,
+            "endpoints": self._endpoints.as_dict(),
+        }
+
+    # --- what it serves
+
+    def _services(self) -> list[Service]:
+        """Return what lives as long as the process: started in this order, stopped backwards."""
+        logins = stored_logins()
+        services: list[Service] = [
+            WriterService(self._writer),
+            LiveViewService(self._live, self._bring),
+            LoginsService(logins),
+            WatcherService(self._make_watcher()),
+        ]
+        if self._flow_log is not None:
+            services.insert(0, FlowLogService(self._flow_log))
+        if not django_settings.REDIS_URL:  # with Redis, Celery beat renews: see providers.tasks
+            services.append(RenewalService(ProactiveRenewal(logins, self._sources)))
+        return services
+
+    def _sources(self) -> list[AuthConf | None]:
+        return [provider.auth for provider in self._store.current.providers.values()]
+
+    def _views(self) -> Sink:
+        return FanOut(self._live, *([self._flow_log] if self._flow_log else []))
+
+    def _load(self) -> Snapshot:
+        rows = read_rows()
+        snapshot = build_snapshot(
+            rows, command_timeout_s=self._settings.auth.command_timeout_seconds
+        )
+        # Only rows that could be built are handed on.
+        self._rows = pickle.dumps(rows)
+        return snapshot
+
+    def _make_watcher(self) -> ConfigWatcher:
+        loop = asyncio.get_running_loop()
+
+        def hand_on(_: Snapshot) -> None:
+            loop.call_soon_threadsafe(self._configure)
+
+        return ConfigWatcher(
+            self._store,
+            endpoints=self._endpoints.as_dict(),
+            version=product_version(),
+            instances=self._instances,
+            on_swap=hand_on,
+            load=self._load,
+        )
+
+    def _configure(self) -> None:
+        for client in self._clients.values():
+            client.configure(self._rows)
+
+    def _instances(self) -> dict[str, dict[str, Any]]:
+        """Return what the heartbeats say, by the proxies' names."""
+        stats = self._writer.stats()
+        facts = {"queue_depth": stats.queue_depth, "writer_error": stats.last_error or ""}
+        joined = [client for client in list(self._clients.values()) if client.is_open]
+        return {client.instance: {**facts, **client.facts()} for client in joined}
+
+    async def _follow_audience(self) -> None:
+        """Tell the proxies which running flows pages look at, whenever that changes."""
+        while True:
+            watched = await self._watched()
+            if watched != self._told_watched:
+                self._told_watched = watched
+                for client in self._clients.values():
+                    client.watch(watched)
+            await asyncio.sleep(WATCHED_EVERY_S)
+
+    async def _watched(self) -> frozenset[str]:
+        """Return the ids of the running flows that a page looks at."""
+        running = [flow_id for client in self._clients.values() for flow_id in client.running.ids]
+        if not running:
+            return frozenset()
+        groups = {flow_group(flow_id): flow_id for flow_id in running}
+        listened = await listened_to(get_channel_layer(), groups)
+        return frozenset(groups[group] for group in listened)
+
+    async def _bring(self, flow_id: str) -> None:
+        """Have the proxy that runs a flow send its response, and wait for that for a moment."""
+        for client in self._clients.values():
+            client.watch(self._told_watched | {flow_id})
+        for _ in range(BRING_TRIES):
+            if self._live.holds(flow_id):
+                return
+            await asyncio.sleep(BRING_PAUSE_S)
+
+    async def _drain(self) -> None:
+        for client in list(self._clients.values()):
+            client.read_the_rest()
+        if self._clients:
+            await self._is_empty.wait()
+
+
+def retention_policy(settings: ServerSettings) -> RetentionPolicy:
+    """Return how much of the record is kept."""
+    retention = settings.flows.retention
+    return RetentionPolicy(
+        max_age_days=retention.max_age_days,
+        max_flows=retention.max_flows,
+        max_bytes=retention.max_bytes,
+    )

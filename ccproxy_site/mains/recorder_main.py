@@ -1,0 +1,99 @@
+"""`python -m ccproxy_site.mains.recorder_main`: checks what is configured, then records."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccproxy_site.mains.child_main import begin
+from providers.base.errors import CcproxyError
+
+if TYPE_CHECKING:
+    from ccproxy_site.mains.recorder import Recorder
+    from ccproxy_site.supervise.control import Control
+
+logger = logging.getLogger("ccproxy")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until the supervisor says stop, or is gone."""
+    parser = argparse.ArgumentParser(prog="ccproxy_site.mains.recorder_main", description=__doc__)
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--no-console", action="store_true")
+    parser.add_argument(
+        "--again", action="store_true", help="another recorder has run before; no first checks"
+    )
+    options = parser.parse_args(arguments)
+    control = begin(options.control)
+    os.environ["CCPROXY_ROLE"] = "recorder"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    try:
+        recorder = _prepare(options, control)
+    except CcproxyError as exc:
+        control.say(refused=str(exc))
+        return 1
+    asyncio.run(recorder.run())
+    return 0
+
+
+def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
+    """Check settings, files, database and addresses in this order.
+
+    Raises:
+        CcproxyError: one sentence for the user.
+    """
+    import django
+
+    django.setup()
+    from django.conf import settings as django_settings
+
+    from ccproxy_site.mains.recorder import Recorder
+    from ccproxy_site.process.file_modes import secure_files
+    from ccproxy_site.process.logging import log_as_set
+    from ccproxy_site.process.start_checks import (
+        check_directory,
+        check_network,
+        check_ports,
+        files_elsewhere,
+        note_proxies,
+        open_database,
+    )
+    from interceptor.config.files.unbuilt import refuse_unbuilt
+    from interceptor.operate.ports import check_bind_address
+    from interceptor.operate.stock import stock_from
+
+    # Before the database is touched: the answer to a typing error should come at once.
+    stock = stock_from(os.environ)
+    settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
+    refuse_unbuilt(settings, directory, os.environ)
+    check_directory(directory)
+    log_as_set(settings, directory)
+    key_file = Path(django_settings.CCPROXY_KEY_FILE)
+    secure_files(directory, key_file, files_elsewhere(settings, directory))
+    has_token = open_database()
+    require_token = check_bind_address(settings.host, has_client_token=has_token)
+    console = not options.no_console
+    if not options.again:
+        check_ports(settings, console=console)
+        note_proxies(settings)
+        check_network(settings)
+    recorder = Recorder(
+        settings,
+        directory,
+        control,
+        require_token=require_token,
+        console=console,
+        stock=stock,
+    )
+    recorder.prepare(is_first=not options.again)
+    return recorder
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

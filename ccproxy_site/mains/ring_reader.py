@@ -1,0 +1,169 @@
+"""Reading of one proxy's ring on the recorder's loop: decode, hand to the sinks, commit.
+
+The proxy rings a bell only while this side sleeps. Then the ring is read every few milliseconds,
+until it is empty: a busy proxy makes no system call for the bell, and many records are read
+at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from threading import Lock
+
+from flows.handover.commit_order import CommitOrder
+from flows.handover.record_codec import BODIES_DROPPED, FINISHED, STARTED, decode
+from flows.handover.ring import Frame, Ring, RingReader
+from flows.record import FlowDelta, FlowRecord, Sink
+from flows.writer.thread import FlowWriter
+from providers.auth.registry import SECRETS
+
+logger = logging.getLogger(__name__)
+
+READ_EVERY_S = 0.01
+READ_BYTES = 4 * 1024 * 1024
+NO_ROOM_S = 0.05
+"""Pause while the writer holds as much as it may; the ring holds the rest."""
+
+
+class ProxyRing:
+    """The ring of one life of a proxy, as its recorder reads it.
+
+    Args:
+        ring: the shared memory.
+        instance: the proxy's name in rows and heartbeats.
+        writer: stores the records; what it committed leaves the ring.
+        views: sinks besides the writer, called on the loop.
+        on_drained: called once everything is stored and no more can come.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        instance: str,
+        writer: FlowWriter,
+        views: Sink,
+        on_drained: Callable[[], None],
+    ) -> None:
+        self.instance = instance
+        self._ring = ring
+        self._reader = RingReader(ring)
+        self._order = CommitOrder(self._reader.position)
+        self._releasing = Lock()
+        self._writer = writer
+        self._views = views
+        self._on_drained = on_drained
+        self._secrets_version = -1
+        self._bell: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+        self._checks_left = 1
+
+    def listen(self, bell: int | None) -> None:
+        """Read when this bell rings; None: the proxy is gone, read what it left."""
+        loop = asyncio.get_running_loop()
+        self._drop_bell()
+        if bell is None:
+            self._is_closed = True
+        else:
+            os.set_blocking(bell, False)
+            self._bell = bell
+            loop.add_reader(bell, self._rung)
+        self._read_in(0)
+
+    def close(self) -> None:
+        """Read no more; what is not committed stays in the ring."""
+        self._drop_bell()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _drop_bell(self) -> None:
+        if self._bell is not None:
+            asyncio.get_running_loop().remove_reader(self._bell)
+            os.close(self._bell)
+            self._bell = None
+
+    def _rung(self) -> None:
+        if self._bell is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(self._bell, 4096):
+                # The writing end is closed: the connection tells what follows.
+                asyncio.get_running_loop().remove_reader(self._bell)
+        self._checks_left = 1
+        self._read_in(0)
+
+    def _read_in(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._read)
+
+    def _read(self) -> None:
+        self._timer = None
+        if not self._writer.has_room(READ_BYTES):
+            self._read_in(NO_ROOM_S)
+            return
+        self._learn_secrets()
+        frames = self._reader.frames(READ_BYTES)
+        for frame in frames:
+            self._take(frame)
+        if frames:
+            self._checks_left = 1
+            self._read_in(READ_EVERY_S)
+        elif self._is_closed:
+            self._finish()
+        elif not self._reader.arm() or self._checks_left:
+            # Another look after arming: the writer may not have seen the flag yet.
+            self._checks_left = 0
+            self._read_in(READ_EVERY_S)
+
+    def _finish(self) -> None:
+        """Report that everything is stored, or look again a little later."""
+        if self._order.pending:
+            self._read_in(NO_ROOM_S)
+        else:
+            self._on_drained()
+
+    def _learn_secrets(self) -> None:
+        # Before the records: one of them may hold a secret that is as new as it is.
+        if self._ring.secrets_version != self._secrets_version:
+            self._secrets_version = self._ring.secrets_version
+            for secret in self._ring.secrets():
+                SECRETS.add(secret)
+
+    def _take(self, frame: Frame) -> None:
+        self._order.read(frame.end)
+        try:
+            found = decode(frame.kind, frame.payload)
+        except Exception:
+            logger.exception("a record of %s cannot be read and is left out", self.instance)
+            self._commit(frame.end)
+            return
+        if isinstance(found, FlowDelta):
+            self._views.delta(found)
+            self._commit(frame.end)
+            return
+        self._show(frame.kind & ~BODIES_DROPPED, found)
+        self._writer.record(
+            found,
+            instance=self.instance,
+            bodies_dropped=bool(frame.kind & BODIES_DROPPED),
+            on_committed=lambda: self._commit(frame.end),
+        )
+
+    def _commit(self, end: int) -> None:
+        """Note that a frame need not be kept; called on the loop and on the writer's thread."""
+        self._order.commit(end)
+        # The two threads must not release in the wrong order.
+        with self._releasing:
+            self._reader.release(self._order.committed)
+
+    def _show(self, kind: int, record: FlowRecord) -> None:
+        if kind == FINISHED:
+            self._views.finished(record)
+        elif kind == STARTED:
+            self._views.started(record)
+        else:
+            self._views.progress(record)

@@ -1,0 +1,23 @@
+"""`python -m ccproxy_site.supervise`: what `ccproxy start` becomes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from ccproxy_site.supervise.family import Family, Options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the installation's processes until a signal; return the exit code."""
+    parser = argparse.ArgumentParser(prog="ccproxy start")
+    parser.add_argument("--no-console", action="store_true")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args(arguments)
+    os.umask(0o077)
+    return Family(Options(workers=options.workers, console=not options.no_console)).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""A child process of the supervisor: started, started again when it dies, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ccproxy_site.supervise.control import Control
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 15.0
+CALM_AFTER_S = 60.0
+"""A child that ran so long before it died is started again after the first pause."""
+_PACKAGES = str(Path(__file__).resolve().parents[2])
+_TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
+
+
+class Child:
+    """One process of a role, over all its lives.
+
+    Args:
+        role: the log's name, such as "the recorder".
+        module: what `python -m` runs.
+        arguments: its arguments, besides the control socket.
+    """
+
+    def __init__(self, role: str, module: str, arguments: Sequence[str]) -> None:
+        self.role = role
+        self.control: Control | None = None
+        self.is_serving = False
+        """It was handed what it works with, in this life."""
+        self.was_ready = False
+        """It has been ready once, in any of its lives."""
+        self.start_at = 0.0
+        """Monotonic time from which on a dead child is started again."""
+        self._module, self._arguments = module, list(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0.0
+        self._pause_s = FIRST_PAUSE_S
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 while there is no process."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def is_started(self) -> bool:
+        """Tell if there is a process, which may have ended without being buried."""
+        return self._process is not None
+
+    def add_arguments(self, *arguments: str) -> None:
+        """Give these to every later life too."""
+        self._arguments += arguments
+
+    def start(self) -> socket.socket:
+        """Start a process, and return our end of its control socket."""
+        ours, theirs = socket.socketpair()
+        # A worker must import the supervisor's own packages, wherever it was started.
+        paths = [_PACKAGES, os.environ.get("PYTHONPATH", "")]
+        environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        command = [sys.executable, "-P", "-m", self._module, "--control", str(theirs.fileno())]
+        # Ctrl-C reaches the whole group: a child that has no handler yet must not die of it.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  # our own modules
+                [*command, *self._arguments],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environ,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            theirs.close()
+        self.control = Control(ours)
+        self._began = time.monotonic()
+        return ours
+
+    def say(self, descriptors: Sequence[int] = (), **words: Any) -> None:
+        """Send the child a message; one that is gone hears nothing."""
+        if self.control is not None:
+            self.control.say(descriptors, **words)
+
+    def ended(self) -> int | None:
+        """Return the exit code of a process that has ended; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def bury(self) -> None:
+        """Forget the dead process, and set when the next one may start."""
+        if time.monotonic() - self._began > CALM_AFTER_S:
+            self._pause_s = FIRST_PAUSE_S
+        self.start_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self.is_serving = False
+        self._process = None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self._process.kill()
