@@ -35,6 +35,9 @@ BODIES_DROPPED: Final = 0x80
 _LARGE_BYTES: Final = 4096
 """Bodies from this size follow the fields, so that they are copied once, into the ring."""
 
+_Values = tuple[Any, ...]
+_Payload = bytes | memoryview
+
 _PARTS: Final[dict[str, tuple[type, tuple[str, ...]]]] = {
     "sides": (SideRecord, ("body",)),
     "hooks": (HookStep, ("body_before", "body_after")),
@@ -66,7 +69,7 @@ class _Part(NamedTuple):
     field: int
     """The field's index among those of the record."""
     cls: type
-    read: Callable[[Any], tuple[Any, ...]]
+    read: Callable[[Any], _Values]
     bodies: list[int]
     """Indexes of the fields with bodies among those of the class."""
 
@@ -94,16 +97,15 @@ class _Bodies:
         self.found: list[bytes] = []
         self._indexes: dict[int, int] = {}
 
-    def taken_out(self, values: tuple[Any, ...], fields: list[int]) -> tuple[Any, ...]:
+    def taken_out(self, values: _Values, indexes: list[int]) -> _Values:
         """Return values with large bodies replaced by their indexes.
 
-        ("client", 9000 bytes), fields [1] → ("client", 0).
+        ("client", 9000 bytes), indexes [1] → ("client", 0).
         """
-        for field in fields:
-            body = values[field]
+        for index in indexes:
+            body = values[index]
             if body is not None and len(body) >= _LARGE_BYTES:
-                index = self._index(body)
-                values = _replaced(values, field, index)
+                values = _replaced(values, index, self._index(body))
         return values
 
     def _index(self, body: bytes) -> int:
@@ -127,10 +129,10 @@ def encode_parts(record: FlowRecord) -> list[bytes]:
         objects = values[part.field]
         if not objects:
             continue
-        encoded: list[tuple[Any, ...]] = []
+        encoded: list[_Values] = []
         for item in objects:
-            fields = part.read(item)
-            encoded.append(bodies.taken_out(fields, part.bodies))
+            item_values = part.read(item)
+            encoded.append(bodies.taken_out(item_values, part.bodies))
         values[part.field] = encoded
     sizes = [len(body) for body in bodies.found]
     return [_dumps(values, sizes), *bodies.found]
@@ -141,7 +143,7 @@ def encode_delta(delta: FlowDelta) -> bytes:
     return _dumps(_delta_fields(delta), [])
 
 
-def decode(kind: int, payload: bytes | memoryview) -> FlowRecord | FlowDelta:
+def decode(kind: int, payload: _Payload) -> FlowRecord | FlowDelta:
     """Return the record or delta of a frame.
 
     Raise ValueError for a damaged payload and for one of another version.
@@ -162,13 +164,13 @@ def decode(kind: int, payload: bytes | memoryview) -> FlowRecord | FlowDelta:
             continue
         objects: list[Any] = []
         for item in encoded:
-            fields = _put_in(item, part.bodies, bodies)
-            objects.append(part.cls(*fields))
+            item_values = _put_in(item, part.bodies, bodies)
+            objects.append(part.cls(*item_values))
         values[part.field] = tuple(objects)
     return FlowRecord(*values)
 
 
-def _bodies_behind(payload: bytes | memoryview, sizes: list[int]) -> list[bytes]:
+def _bodies_behind(payload: _Payload, sizes: list[int]) -> list[bytes]:
     """Return the last bytes of a payload, cut into bodies of these sizes."""
     bodies: list[bytes] = []
     start = len(payload) - sum(sizes)
@@ -180,16 +182,16 @@ def _bodies_behind(payload: bytes | memoryview, sizes: list[int]) -> list[bytes]
     return bodies
 
 
-def _put_in(values: tuple[Any, ...], fields: list[int], bodies: list[bytes]) -> tuple[Any, ...]:
+def _put_in(values: _Values, indexes: list[int], bodies: list[bytes]) -> _Values:
     """Return values with their bodies instead of the bodies' indexes."""
-    for field in fields:
-        index = values[field]
-        if type(index) is int:
-            values = _replaced(values, field, bodies[index])
+    for index in indexes:
+        body = values[index]
+        if type(body) is int:
+            values = _replaced(values, index, bodies[body])
     return values
 
 
-def _replaced(values: tuple[Any, ...], index: int, value: Any) -> tuple[Any, ...]:
+def _replaced(values: _Values, index: int, value: Any) -> _Values:
     before = values[:index]
     behind = values[index + 1 :]
     return (*before, value, *behind)

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from flows.record import FlowRecord, without_bodies
 
+OnCommitted = Callable[[], None] | None
+"""Called once a record need not be kept elsewhere any more."""
+
 _RECORD_BYTES = 4096
 """Estimated memory of a record without its bodies."""
 
@@ -32,7 +35,7 @@ class QueuedRecord:
     waiting_since: float
     bodies_dropped: bool = False
     instance: str = ""
-    on_committed: Callable[[], None] | None = None
+    on_committed: OnCommitted = None
 
 
 class Held(NamedTuple):
@@ -70,7 +73,7 @@ class Backlog:
         *,
         instance: str = "",
         bodies_dropped: bool = False,
-        on_committed: Callable[[], None] | None = None,
+        on_committed: OnCommitted = None,
     ) -> None:
         """Queue a record, or the part of it there is room for. Returns at once.
 
@@ -186,11 +189,11 @@ class Backlog:
     def _has_batch(self) -> bool:
         return self.closed or len(self._waiting) >= self._batch
 
-    def _settle(self, on_committed: Callable[[], None] | None) -> None:
+    def _settle(self, on_committed: OnCommitted) -> None:
         if on_committed is not None:
             self._settled.append(on_committed)
 
-    def _refuse(self, record: FlowRecord, on_committed: Callable[[], None] | None) -> None:
+    def _refuse(self, record: FlowRecord, on_committed: OnCommitted) -> None:
         """Count a record that comes after the end, unless its sender keeps it."""
         if on_committed is None:
             self._count_dropped(record)

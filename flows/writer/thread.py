@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Thread
 
@@ -24,7 +24,7 @@ from django.db import (
 
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
-from flows.writer.backlog import Backlog, QueuedRecord
+from flows.writer.backlog import Backlog, OnCommitted, QueuedRecord
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import RETRY_S, Housekeeping
 from flows.writer.retention_policy import RetentionPolicy
@@ -76,7 +76,7 @@ class WriterStats:
 class _Prepared:
     rows: FlowRows
     waiting_since: float
-    on_committed: Callable[[], None] | None
+    on_committed: OnCommitted
 
 
 class FlowWriter:
@@ -139,7 +139,7 @@ class FlowWriter:
         *,
         instance: str = "",
         bodies_dropped: bool = False,
-        on_committed: Callable[[], None] | None = None,
+        on_committed: OnCommitted = None,
     ) -> None:
         """Queue a flow's state that another process recorded, and keeps until it is written.
 
@@ -342,7 +342,7 @@ class FlowWriter:
             "Flow %s cannot be stored and is left out: %r", flow_id, exc, extra={"flow": flow_id}
         )
 
-    def _settle(self, on_committed: Callable[[], None] | None) -> None:
+    def _settle(self, on_committed: OnCommitted) -> None:
         if on_committed is None:
             return
         try:
