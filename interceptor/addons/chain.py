@@ -88,4 +88,4 @@ def build_chain(
         record,
         AuthAddon(store, resolver),
     ]
-    return Chain(addons, record, RunDns(runs, overrides, sink))
+    return Chain(addons, record, RunDns(runs, overrides, sink, proxies))

@@ -1,5 +1,8 @@
 """Name look-ups of captured commands: answered by this machine's resolver or a setting, recorded.
 
+In a company's network the resolver may know inside names alone, and a proxy finds the others. Then
+a name that is not found gets a stand-in address, by which the proxy's tunnel finds the name again.
+
 The tunnel carries IPv4 only, so look-ups of IPv6 addresses find nothing. Look-ups of HTTPS records
 find nothing either, because they would lead clients to QUIC and to encrypted ClientHellos.
 """
@@ -8,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from ipaddress import IPv4Address
+from hashlib import blake2b
+from ipaddress import IPv4Address, IPv4Network
 
 from mitmproxy.dns import DNSFlow, DNSMessage, ResourceRecord
 from mitmproxy.net.dns import classes, op_codes, response_codes, types
@@ -22,10 +26,13 @@ from interceptor.wireguard.hosts_file import HostsFile
 from interceptor.wireguard.lease import Run, RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.server import DNS_SERVER
+from providers.base.upstream_proxy import UpstreamProxies
 
 LOOKUP_TIMEOUT_S = 4.0
 """Shorter than resolvers wait before they ask again."""
 METHOD = "DNS"
+HTTPS_PORT = 443
+STAND_INS = IPv4Network("198.18.0.0/15")
 _NOTHING_THERE = (types.AAAA, types.HTTPS, types.SVCB)
 
 
@@ -34,10 +41,17 @@ class RunDns(DnsResolver):
 
     name = "dnsresolver"
 
-    def __init__(self, runs: RunBook, overrides: Overrides, sink: Sink) -> None:
+    def __init__(
+        self,
+        runs: RunBook,
+        overrides: Overrides,
+        sink: Sink,
+        proxies: UpstreamProxies | None = None,
+    ) -> None:
         self._runs = runs
         self._overrides = overrides
         self._sink = sink
+        self._proxies = proxies or UpstreamProxies()
         self._hosts = HostsFile()
 
     async def dns_request(self, flow: DNSFlow) -> None:
@@ -62,6 +76,17 @@ class RunDns(DnsResolver):
             flow.response = _answer(flow.request, [])
         else:
             await super().dns_request(flow)
+            self._stand_in(flow, run, name)
+
+    def _stand_in(self, flow: DNSFlow, run: Run | None, name: str) -> None:
+        """Answer a failed look-up with a stand-in address if a proxy would find the name."""
+        question, response = flow.request.question, flow.response
+        # Only a run remembers the names of its addresses.
+        if run is None or question is None or question.type != types.A or response is None:
+            return
+        is_missing = response.response_code in (response_codes.NXDOMAIN, response_codes.SERVFAIL)
+        if is_missing and "." in name and self._proxies.of("https", name, HTTPS_PORT):
+            flow.response = _answer(flow.request, [stand_in_address(name)])
 
     async def resolve(self, message: DNSMessage) -> DNSMessage:
         """Look an address up. A name server that does not respond delays it only briefly."""
@@ -124,6 +149,15 @@ class RunDns(DnsResolver):
                 **origin_fields(run, None),
             )
         )
+
+
+def stand_in_address(name: str) -> IPv4Address:
+    """Return the address that stands for a name: the same each time, in 198.18.0.0/15 (RFC 2544).
+
+    Two names may share one; the request's own name then decides.
+    """
+    digest = blake2b(name.encode(), digest_size=4).digest()
+    return STAND_INS[1 + int.from_bytes(digest) % (STAND_INS.num_addresses - 2)]
 
 
 def _refusal(run: Run | None, name: str, flow: DNSFlow) -> str:

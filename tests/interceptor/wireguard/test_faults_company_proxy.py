@@ -7,13 +7,17 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from interceptor.addons.capture.dns import stand_in_address
 from interceptor.wireguard.overrides import parse_overrides
 from providers.base.upstream_proxy import choose_proxies
 from tests.fakes.certificates import Authority, make_authority
@@ -66,12 +70,13 @@ def company(
     *,
     refusal: bytes = b"",
     http2: bool = False,
+    names: tuple[str, ...] = tuple(ADDRESSES),
     rules: tuple[Any, ...] = (),
     more: tuple[Any, ...] = (),
     **options: Any,
 ) -> Iterator[Company]:
     need_tunnel()
-    authority = make_authority(folder, *ADDRESSES)
+    authority = make_authority(folder, *names)
     context = authority.server_context(["h2", "http/1.1"] if http2 else ["http/1.1"])
     far_provider = provider(
         "far", 443, host=FAR, scheme="https", auth=key_auth("x-api-key", "key-of-far")
@@ -211,3 +216,27 @@ def test_a_rule_still_leads_to_this_machine(tmp_path: Path) -> None:
         with company(tmp_path, rules=(moved,), more=(local,)) as world:
             assert world.ask(key="sk-ccproxy-far").startswith("HTTP/1.1 200")
             assert world.corp.heads == [] and len(here.requests) == 1
+
+
+OUTSIDE = "llm.outside.test"
+"""Only the proxy knows its address."""
+
+
+def test_a_name_that_only_the_proxy_can_look_up(tmp_path: Path) -> None:
+    with company(tmp_path, names=(FAR, OUTSIDE)) as world:
+        address = world.run.address(OUTSIDE)
+        assert address == str(stand_in_address(OUTSIDE))
+        assert world.run.address(OUTSIDE) == address
+        assert world.ask(OUTSIDE).startswith("HTTP/1.1 200")
+        assert connects(world) == [f"CONNECT {OUTSIDE}:443"]
+        assert world.proxy.sink.wait(3).host == OUTSIDE
+
+
+def test_an_exempt_name_that_is_not_found_stays_unknown(there: Company) -> None:
+    assert there.run.lookup(f"nobody.{EXEMPT}").answers == []
+
+
+@given(st.from_regex(r"[a-z]{1,20}\.[a-z]{1,9}", fullmatch=True))
+def test_a_stand_in_is_an_address_of_nobody(name: str) -> None:
+    address = stand_in_address(name)
+    assert address in ip_network("198.18.0.0/15") and not address.is_global
