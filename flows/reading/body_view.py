@@ -16,6 +16,7 @@ from flows.reading.event_pieces import Piece
 from flows.reading.json_text import JsonText, parse_json
 from flows.reading.sse_events import looks_like_events
 from flows.sides import FlowSide, header
+from providers.wire.answer_form import is_json
 
 SHOWN_CHARS: Final = 200_000
 TREE_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -137,7 +138,7 @@ def _decompressed(stored: bytes, encoding: str) -> _Plain:
 def _recognise(plain: bytes, content_type: str) -> _Recognised:
     if looks_like_events(content_type, plain) and len(plain) <= EVENTS_MAX_BYTES:
         return _Recognised("events", JsonText())
-    if plain.lstrip()[:1] in (b"{", b"[") and len(plain) <= TREE_MAX_BYTES:
+    if is_json(plain) and len(plain) <= TREE_MAX_BYTES:
         parsed = parse_json(plain)
         if not parsed.error:
             return _Recognised("json", parsed)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flows.reading.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
+from providers.wire.answer_form import is_json
 from providers.wire.core.base import StreamDecoder
 from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import (
@@ -109,7 +110,7 @@ def read_answer(wire: WireFormatName, body: bytes, status_code: int | None) -> A
         return Answer(note="There is no response.", complete=False)
     if len(body) > MAX_ANSWER_BYTES:
         return Answer(note="The response is too large to be shown as a conversation.")
-    if body.lstrip()[:1] in (b"{", b"["):
+    if is_json(body):
         return _buffered(wire, body, status_code or 200)
     return _streamed(wire, body)
 

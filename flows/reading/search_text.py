@@ -12,6 +12,7 @@ from typing import Any
 from flows.reading.answer_text import AnswerReader, pieces_of_json
 from flows.reading.event_pieces import Piece
 from flows.reading.json_text import parse_json
+from providers.wire.answer_form import is_events, is_json
 
 MAX_BYTES = 4096
 _QUESTION_CHARS = 1200
@@ -69,9 +70,9 @@ def answer(body: bytes) -> str:
 
     Example: `{"content": [{"type": "text", "text": "Hello"}]}` → "Hello".
     """
-    if body.startswith((b"{", b"[")) and len(body) <= _PARSED_BYTES:
+    if is_json(body) and len(body) <= _PARSED_BYTES:
         return _joined_text(pieces_of_json(parse_json(body).value))[:_ANSWER_CHARS]
-    if body[:6].startswith((b"data:", b"event:")):
+    if is_events(body):
         return _streamed(body)
     return ""
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from providers.base.errors import BadUpstreamStream
+from providers.wire.answer_form import is_events
 from providers.wire.core.sse import SseParser
+
+# Nothing, or an empty object, does not contradict a label.
+_FILLED_JSON: Final = re.compile(rb"[\xef\xbb\xbf\s]*[{\[]\s*[\"{\[]")
+_SEARCHED_BYTES: Final = 64 * 1024
+_BLANK_LINES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_DATA_FIELDS: Final = (b"data:", b"error:")
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,41 @@ def timed_events(
 
 
 def looks_like_events(content_type: str, body: bytes) -> bool:
-    """Recognise a stream of server-sent events by its type, or by its start if it has no type."""
-    if content_type:
-        return content_type.lower().startswith("text/event-stream")
-    return body[:6].startswith((b"data:", b"event:"))
+    """Recognise a stream of server-sent events by its bytes, with its label as a hint.
+
+    Servers label streams as JSON or as text, and JSON as a stream.
+    """
+    if _FILLED_JSON.match(body):
+        return False
+    if content_type.strip().lower().startswith("text/event-stream"):
+        return True
+    if not content_type and body.startswith((b"data:", b"event:")):
+        return True
+    return is_events(body) and _has_object(body[:_SEARCHED_BYTES])
+
+
+def _has_object(start: bytes) -> bool:
+    """Check for an event whose data is JSON: other texts may begin with `id:` as well."""
+    parser = SseParser()
+    try:
+        events = [*parser.feed(start), *parser.flush()]
+    except BadUpstreamStream:
+        return False
+    return any(event.data.lstrip().startswith((b"{", b"[{")) for event in events)
+
+
+def count_events(body: bytes) -> int:
+    r"""Return about the number of events in a stream, without parsing it.
+
+    Each event ends with a blank line and has a line of data. A comment has none of the latter, and
+    one event may have several, so that the smaller number counts.
+
+        b": hello\n\ndata: 1\n\ndata: 2\n\n" → 2
+    """
+    ends = sum(body.count(end) for end in _BLANK_LINES)
+    if not body.endswith(_BLANK_LINES):
+        ends += 1
+    lines = sum(body.count(before + field) for before in (b"\n", b"\r") for field in _DATA_FIELDS)
+    if body.removeprefix(_BOM).startswith(_DATA_FIELDS):
+        lines += 1
+    return min(ends, lines)

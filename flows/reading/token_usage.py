@@ -19,6 +19,7 @@ from providers.base.names import (
     OPENAI_RESPONSES,
     WireFormatName,
 )
+from providers.wire.answer_form import is_events
 from providers.wire.anthropic_messages.response import decode_usage as decode_anthropic
 from providers.wire.core.event_json import lenient_loads
 from providers.wire.core.ir import Usage
@@ -34,9 +35,9 @@ TAIL_BYTES: Final = 1024 * 1024
 the usage.
 """
 MAX_JSON_BYTES: Final = 32 * 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
 _TAG: Final = b"sage"
 """Part of `usage`, `usageMetadata` and `usage_metadata`: events without it are not parsed."""
-_STREAM_STARTS: Final = (b"data:", b"event:", b":", b"id:", b"retry:")
 _DECODERS: Final = {
     ANTHROPIC_MESSAGES: decode_anthropic,
     OPENAI_CHAT: decode_chat,
@@ -57,7 +58,7 @@ class Metered:
 def usage_of_body(body: bytes) -> Metered | None:
     """Return the usage of a decoded body; None when it has none. Never raises."""
     try:
-        if _is_stream(body):
+        if is_events(body):
             return _usage_of(_stream_events(body), streamed=True)
         if _TAG not in body or len(body) > MAX_JSON_BYTES:
             return None
@@ -85,15 +86,13 @@ def usage_of_messages(messages: Iterable[bytes]) -> Metered | None:
     return total
 
 
-def _is_stream(body: bytes) -> bool:
-    start = body[:64].lstrip(b"\xef\xbb\xbf\r\n")
-    return start.startswith(_STREAM_STARTS)
-
-
 def _stream_events(body: bytes) -> Iterator[Any]:
+    body = body.removeprefix(_BOM)
     parts = [body]
     if len(body) > HEAD_BYTES + TAIL_BYTES:
-        parts = [body[:HEAD_BYTES], body[-TAIL_BYTES:]]
+        # The last event may be longer than the tail: it repeats the complete response.
+        tail_start = body.rfind(b"\n", 0, len(body) - TAIL_BYTES) + 1
+        parts = [body[:HEAD_BYTES], body[max(tail_start, HEAD_BYTES) :]]
     for part in parts:
         # Nearly always an event's data is one line; a search for those is ten times faster than
         # parsing all events.

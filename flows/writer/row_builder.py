@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,11 +27,9 @@ from flows.sides import (
 )
 from flows.writer import flow_columns
 from flows.writer.metering import meter
+from flows.writer.response_facts import asked_model, event_count, failure_of
 from flows.writer.upsert import new_row
 from providers.prices.cost import OwnPrice
-from providers.wire.answer_form import failure_in_answer, failure_in_message
-from providers.wire.core.ir import Failure
-from providers.wire.detect import side_vendor
 
 _ROW_BYTES = 1024
 
@@ -117,6 +115,8 @@ class RowBuilder:
         self, record: FlowRecord, *, bodies_dropped: bool = False, written_messages: int = 0
     ) -> FlowRows:
         """Return the rows of a record, without its first `written_messages` websocket messages."""
+        if record.is_websocket and not record.requested_model:
+            record = replace(record, requested_model=asked_model(record))
         # First of all: what a header reveals is then cut out of everything else.
         self._learn(record)
         self._texts.renew()
@@ -135,6 +135,7 @@ class RowBuilder:
             answer = self._readable("upstream", draft)
             self._note_failure(flow, record, answer)
             meter(flow, record, answer, self._own_prices())
+            flow.event_count = event_count(record, self._decoded_stream(record, draft))
         flow.search_text = self._search_text(flow, record, draft)
         return FlowRows(
             flow=flow,
@@ -152,7 +153,7 @@ class RowBuilder:
         """
         if record.state != "done" or record.error:
             return
-        failure = _reported_failure(record, upstream)
+        failure = failure_of(record, upstream)
         if failure is not None:
             flow.state = Flow.State.ERROR
             flow.error = self._texts.text(failure.message)
@@ -334,6 +335,13 @@ class RowBuilder:
             return body.data
         return decode(body.data, encoding).data
 
+    def _decoded_stream(self, record: FlowRecord, draft: _Draft) -> bytes:
+        """Return the client's stream if it was compressed, so that the proxy counted nothing."""
+        _, encoding = draft.recorded.get("delivered", (None, ""))
+        if not record.is_stream or record.event_count or not encoding:
+            return b""
+        return self._readable("delivered", draft)
+
     def _header_index(self, headers: Headers, draft: _Draft) -> int:
         # The record holds the objects, so no other one can get the same id.
         index = draft.header_indexes.get(id(headers))
@@ -342,20 +350,6 @@ class RowBuilder:
             index = draft.parts.add_headers(database_json(redacted))
             draft.header_indexes[id(headers)] = index
         return index
-
-
-def _reported_failure(record: FlowRecord, upstream: bytes) -> Failure | None:
-    """Return the failure that a model's provider reports in its response or its messages."""
-    is_known = bool(record.client_format or record.provider_format)
-    if not record.is_websocket:
-        return failure_in_answer(upstream, record.status_code or 200) if is_known else None
-    if not is_known and not record.provider and not side_vendor(record.path):
-        return None
-    for message in record.messages:
-        failure = None if message.from_client else failure_in_message(message.content)
-        if failure is not None:
-            return failure
-    return None
 
 
 def _time(seconds: float | None) -> datetime | None:

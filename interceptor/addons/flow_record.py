@@ -9,9 +9,11 @@ from typing import Any, Literal
 from mitmproxy.connection import Server
 from mitmproxy.http import HTTPFlow, Response
 
+from flows.reading.sse_events import count_events, looks_like_events
 from flows.record import FlowRecord, Side, SideRecord
 from interceptor.addons.capture.runs import origin_fields
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.provider_failure import content_encoding_of, speaks_wire_format
 from interceptor.exchange.tee import Tape, is_event_stream
 from interceptor.mitm.attempts import attempt_records
 from interceptor.pipeline.runner import as_record
@@ -39,7 +41,8 @@ def build_record(
 ) -> FlowRecord:
     """Return the record of a flow at this moment."""
     client, response = state.client, flow.response
-    answer_sides, event_count = _answer_sides(flow, state)
+    answer_sides = _answer_sides(flow, state)
+    is_stream, event_count = _events(flow, state, answer_sides)
     return FlowRecord(
         id=flow.id,
         state=phase,
@@ -56,7 +59,7 @@ def build_record(
         conversation_id=state.conversation_id,
         question=state.question,
         status_code=response.status_code if response else None,
-        is_stream=bool(response and state.upstream and is_event_stream(response)),
+        is_stream=is_stream,
         is_websocket=flow.websocket is not None,
         error=state.error,
         event_count=event_count,
@@ -102,27 +105,41 @@ def _timing(flow: HTTPFlow, state: FlowState, *, finished: bool) -> dict[str, An
     }
 
 
-def _answer_sides(flow: HTTPFlow, state: FlowState) -> tuple[list[SideRecord], int]:
-    """Return the sides upstream and delivered, and the number of events in the client's stream.
+def _answer_sides(flow: HTTPFlow, state: FlowState) -> list[SideRecord]:
+    """Return the sides upstream and delivered.
 
     An unchanged response has one body object for both.
     """
     response = flow.response
     if response is None:
-        return [], 0
+        return []
     tee = state.tee
     delivered = response_side("delivered", response)
     if tee is None:
         body = response.raw_content or b""
         sides = [_whole(state.upstream, body)] if state.upstream else []
-        return [*sides, _whole(delivered, body)], body.count(b"\n\n") if is_event_stream(
-            response
-        ) else 0
+        return [*sides, _whole(delivered, body)]
     delivered = _taped(delivered, tee.delivered)
     sides = [_taped(state.upstream, tee.upstream)] if state.upstream else []
-    body = delivered.body or b""
-    events = body.count(b"\n\n") + body.count(b"\r\n\r\n") if is_event_stream(response) else 0
-    return [*sides, delivered], events
+    return [*sides, delivered]
+
+
+def _events(flow: HTTPFlow, state: FlowState, sides: list[SideRecord]) -> tuple[bool, int]:
+    """Return whether the client got a stream of events, and their number.
+
+    Labels may be wrong, so a model's response is seen from its bytes as soon as there are some.
+    """
+    response = flow.response
+    if response is None or state.upstream is None:
+        return False, 0
+    is_stream = is_event_stream(response)
+    body = sides[-1].body or b""
+    # The writer, which decodes them, counts the events of compressed bodies.
+    if not body or content_encoding_of(state) not in ("", "identity"):
+        return is_stream, 0
+    if speaks_wire_format(state):
+        is_stream = looks_like_events(str(response.headers.get("content-type", "")), body)
+    return is_stream, count_events(body) if is_stream else 0
 
 
 def _whole(side: SideRecord, body: bytes) -> SideRecord:

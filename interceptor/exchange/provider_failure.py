@@ -22,10 +22,9 @@ def note_failure(flow: HTTPFlow, state: FlowState) -> None:
     of the record, which decodes it anyway.
     """
     response = flow.response
-    is_known = state.client_format or (state.decision and state.decision.provider_format)
-    if response is None or state.error or state.upstream is None or not is_known:
+    if response is None or state.error or state.upstream is None or not speaks_wire_format(state):
         return
-    if _content_encoding(state) not in ("", "identity"):
+    if content_encoding_of(state) not in ("", "identity"):
         return
     status = state.upstream.status_code or response.status_code
     failure = failure_at_end(_upstream_body(flow, state), status)
@@ -63,7 +62,12 @@ def _is_conversation(state: FlowState, path: str) -> bool:
     return bool(state.client_format or provider or side_vendor(path))
 
 
-def _content_encoding(state: FlowState) -> str:
+def speaks_wire_format(state: FlowState) -> bool:
+    """Check for a flow between a client and a model, whose wire format is known."""
+    return bool(state.client_format or (state.decision and state.decision.provider_format))
+
+
+def content_encoding_of(state: FlowState) -> str:
     """Return the provider's content encoding; the client's response may have lost the header."""
     headers = state.upstream.headers if state.upstream else ()
     values = (value for name, value in headers if name.lower() == "content-encoding")

@@ -23,7 +23,9 @@ TAIL_BYTES: Final = 16 * 1024
 """Bytes at a stream's end where a failure stands that ended it."""
 SMALL_BYTES: Final = 64 * 1024
 _SWITCHING_PROTOCOLS: Final = 101
-_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+"""Bytes before a response that say nothing: white space, and those of a byte order mark."""
+_FIRST_SIGN: Final = re.compile(b"[^" + BLANK + b"]")
 _STARTS: Final = (b"data:", b"event:", b":", b"id:", b"retry:", b"error:")
 _FIELDS: Final = (b"event: error", b"event:error", b"error:")
 # A field stands at the beginning of a line; texts have such words anywhere.
@@ -35,16 +37,23 @@ _LONGEST_EVENT: Final = 1024 * 1024
 
 def is_events(body: bytes) -> bool:
     """Check whether a body is a stream of server-sent events."""
-    return body[:64].lstrip(_BLANK).startswith(_STARTS)
+    return _begins_with(body, _STARTS)
 
 
 def is_json(beginning: bytes) -> bool | None:
     """Check whether a body is a JSON object or array; None if its beginning is too short to tell.
 
+    Some servers send blank lines for as long as the model works, so any number may come first.
+
     Example: b"\\n[{" → True, b"data: {}" → False, b"\\xef\\xbb\\xbf" → None.
     """
-    start = beginning.lstrip(_BLANK)
-    return start[:1] in (b"{", b"[") if start else None
+    begin = _FIRST_SIGN.search(beginning)
+    return begin[0] in (b"{", b"[") if begin else None
+
+
+def _begins_with(body: bytes, fields: tuple[bytes, ...]) -> bool:
+    begin = _FIRST_SIGN.search(body)
+    return begin is not None and body.startswith(fields, begin.start())
 
 
 def failure_in_answer(body: bytes, status: int, *, start: int = 0) -> Failure | None:
@@ -93,7 +102,7 @@ def _failure_in_stream(body: bytes, start: int) -> Failure | None:
     marks = _Marks(body, start)
     floor = max(start - _LONGEST_EVENT, 0)
     position = marks.next_after(start)
-    if start == 0 and body.lstrip(_BLANK).startswith(_FIELDS):
+    if start == 0 and _begins_with(body, _FIELDS):
         position = 0
     while position is not None:
         begin = _event_begin(body, floor, position)

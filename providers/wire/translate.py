@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
 from providers.base.names import WireFormatName
-from providers.wire.answer_form import is_events, is_json
+from providers.wire.answer_form import BLANK, is_events, is_json
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
 from providers.wire.core.event_json import lenient_loads
 from providers.wire.core.formats import client_codec, provider_codec
@@ -347,9 +347,9 @@ class StreamTranslator:
         """Keep a body that is JSON, or whose form is not yet known; return other bytes."""
         self._held += chunk
         if self._is_json is None:
-            self._is_json = is_json(bytes(self._held[:64]))
-            if self._is_json is None and len(self._held) > 64:
-                self._is_json = False
+            self._is_json = is_json(bytes(self._held))
+            # Blank lines keep the connection alive and say nothing, nor does a byte order mark.
+            self._held = self._held.lstrip(BLANK)
         # The parser refuses a body that is too large.
         if len(self._held) > MAX_EVENT_BYTES:
             self._is_json = False

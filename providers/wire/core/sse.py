@@ -3,9 +3,9 @@
 Follows the WHATWG HTML standard, "Interpreting an event stream",
 https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end with CRLF, LF or CR, a
 leading BOM is dropped, `data` lines are joined by LF, comments and unknown fields are ignored, an
-event without data is not dispatched. Two additions: `flush()` returns an event without its blank
-line, because some providers leave the last blank line out; a field `error` is an event of that
-name, because llama.cpp reports failures so.
+event without data is not dispatched. Additions: `flush()` returns an event without its blank line,
+because some providers leave the last blank line out; a field `error` is an event of that name,
+because llama.cpp reports failures so; spaces before the first field are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from providers.base.errors import BadUpstreamStream
 MAX_LINE_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 
-_BOM: Final = b"\xef\xbb\xbf"
+# A byte order mark, and the spaces with which some servers keep a connection alive.
+_BLANK: Final = b"\xef\xbb\xbf \t"
 
 
 @dataclass(slots=True, frozen=True)
@@ -140,11 +141,10 @@ class SseParser:
 
     def _field(self, line: bytes) -> None:
         if not self._started:
-            self._started = True
-            if line[:3] == _BOM:
-                line = line[3:]
+            line = line.lstrip(_BLANK)
             if not line:
                 return
+            self._started = True
         # Nearly every line of a provider looks like this.
         if line[:6] == b"data: ":
             self._add_data(line[6:])

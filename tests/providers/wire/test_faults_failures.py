@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.base.names import (
@@ -345,3 +345,17 @@ def test_any_error_object_is_read(value, src):
     failure_in_answer(raw, 200)
     failure_in_answer(b"data: " + raw + b"\n\n", 200)
     decoded_error(500, raw, src)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@given(blanks=st.text("\n\r ", max_size=300), step=st.integers(1, 99))
+@settings(max_examples=10)
+def test_blank_lines_before_a_response_say_nothing(pair, blanks, step):
+    src, dst = pair
+    for body in (json.dumps(_whole(src)).encode(), b"".join(STREAMS[src])):
+        data = blanks.encode() + body
+        translator = StreamTranslator(src, dst)
+        chunks = [data[at : at + step] for at in range(0, len(data), step)]
+        out = b"".join(translator.feed(chunk) for chunk in chunks) + translator.flush()
+        assert translator.failure is None, translator.failure
+        assert b"hey" in out
