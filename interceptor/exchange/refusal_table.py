@@ -9,7 +9,7 @@ official programs (Claude Code 2.1, Codex 0.171, Gemini CLI 0.61; seconds until 
 | 401, 403                             | at once     | 7      | at once        |
 | 404                                  | at once,    | 7      | at once        |
 |                                      | no sentence |        |                |
-| 501, 502                             | at once     | 25     | more than 60   |
+| 501, 502                             | at once     | 25     | 230            |
 
 The SDKs of Anthropic and OpenAI obey the header; Google's retries nothing. So only a request that
 matches nothing keeps its 501, and Responses, which Codex speaks, knows 400 alone.
