@@ -16,6 +16,7 @@ from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
+from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
 from interceptor.operate.stock import Why
 from interceptor.request_path.surroundings import Surroundings
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 15.0
 MIN_TCP_TIMEOUT_S = 600
+STOPPED = "ccproxy was stopped before this response was complete; send the request again"
 
 
 class Proxy:
@@ -196,16 +198,18 @@ class Proxy:
             await asyncio.wait({self._task})
 
     async def stop(self, drain_timeout_s: float) -> None:
-        """Accept nothing new, let running flows finish for at most `drain_timeout_s`, then end."""
+        """Accept nothing new, let running flows finish for at most `drain_timeout_s`, then end.
+
+        The clients of flows that still run get an error in their own format.
+        """
         if self._wireguard:
             self._wireguard.refuse()
         server = self._master.addons.get("proxyserver")
         if isinstance(server, Proxyserver):
             await server.servers.update([])
-        try:
-            await asyncio.wait_for(self._chain.record.idle.wait(), drain_timeout_s)
-        except TimeoutError:
-            logger.warning("%d flows were cut off after %g s", self.active_flows, drain_timeout_s)
+            if not await wait_until_idle(server, drain_timeout_s):
+                stopped = await stop_all(server, STOPPED)
+                logger.warning("%d flows were stopped after %g s", stopped, drain_timeout_s)
         if self._wireguard:
             await self._wireguard.stop()
         self._master.shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 
 from mitmproxy.http import HTTPFlow, Response
 
@@ -32,9 +33,7 @@ MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class RecordAddon:
-    """Knows the running flows: gives them to the sink, counts them, and lets a shutdown wait for
-    them.
-    """
+    """Knows the running flows: gives them to the sink and counts them."""
 
     def __init__(self, sink: Sink, stream_over_bytes: int | None = None) -> None:
         self._sink = sink
@@ -44,9 +43,6 @@ class RecordAddon:
         self._ticker: asyncio.Task[None] | None = None
         self._unannounced: dict[str, None] = {}
         self._announcement: asyncio.TimerHandle | None = None
-        self.idle = asyncio.Event()
-        """Set while no flow is running."""
-        self.idle.set()
 
     @property
     def active_count(self) -> int:
@@ -75,10 +71,9 @@ class RecordAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Note a flow that is about to leave, or that the proxy answered itself."""
         state = state_of(flow)
-        if state is None or state.client is None:
+        if state is None or state.client is None or state.closed:
             return
         self._active[flow.id] = (flow, state)
-        self.idle.clear()
         if flow.response is None:
             self._announce_soon(flow.id)
 
@@ -93,6 +88,11 @@ class RecordAddon:
         if state.source == "reverse":
             response.headers[FLOW_HEADER] = flow.id
             drop_cors(response)
+        # Its headers complete it, so they must not leave before the record: it is no stream.
+        if state.translation is None and _has_no_body(flow, response):
+            if state.edit_losses:
+                show_losses(state, response)
+            return
         if state.observed is not None:
             state.tee = _watch(flow, state, self._sink)
             if is_event_stream(response):
@@ -114,6 +114,27 @@ class RecordAddon:
             let_origin_read(response, state.cors_origin)
             if live:
                 self._announce_soon(flow.id)
+        if state.tee is not None:
+            self._expect_last_byte(flow, state, response)
+
+    def _expect_last_byte(self, flow: HTTPFlow, state: FlowState, response: Response) -> None:
+        """Record a stream with a length before its last byte leaves for the client.
+
+        Others end with a chunk, a frame or a close that the `response` event comes before. So does
+        every stream over HTTP/2, where the length is no more than a remark (RFC 9113, 8.1.1).
+        """
+        length = response.headers.get("content-length", "")
+        is_delimited = flow.request.is_http11 or flow.request.is_http10
+        if state.tee is not None and is_delimited and length.isdecimal():
+            state.tee.complete_at(int(length), partial(self._complete, flow, state))
+
+    def _complete(self, flow: HTTPFlow, state: FlowState) -> None:
+        """Record a response whose last byte is about to leave."""
+        try:
+            self._finish(flow, state)
+        except Exception:
+            # mitmproxy's layer calls this, and would take the response from the client.
+            logger.exception("flow %s was not recorded", flow.id)
 
     def _is_large(self, flow: HTTPFlow, response: Response) -> bool:
         """Return True for a body that `stream_large_bodies` does not want in memory."""
@@ -183,8 +204,6 @@ class RecordAddon:
         state.closed = True
         self._active.pop(flow.id, None)
         self._unannounced.pop(flow.id, None)
-        if not self._active:
-            self.idle.set()
         unrecorded = state.source == "reverse" and flow.request.path in UNRECORDED_PATHS
         if state.client is None or (state.forwarded is None and unrecorded):
             return
@@ -246,6 +265,8 @@ class RecordAddon:
 
 def _forget(state: FlowState) -> None:
     """Drop buffers that the sink has; an HTTP/2 connection may keep its flows for long."""
+    if state.tee is not None:
+        state.tee.let_go()
     state.tee, state.messages, state.exchange = None, [], None
     if state.observed is not None:
         state.observed = state.client = state.forwarded = None
@@ -274,6 +295,14 @@ def _frame(flow: HTTPFlow, response: Response) -> None:
         return
     headers["transfer-encoding"] = "chunked"
     response.http_version = "HTTP/1.1"
+
+
+def _has_no_body(flow: HTTPFlow, response: Response) -> bool:
+    """Return True for a response that ends with its headers (RFC 9112, 6.3)."""
+    if flow.request.method == "HEAD" or response.status_code in (204, 304):
+        return True
+    length = response.headers.get("content-length", "")
+    return length.isdecimal() and int(length) == 0
 
 
 def _should_stream(flow: HTTPFlow, response: Response) -> bool:

@@ -7,9 +7,9 @@ mitmproxy opens and closes the connection to the proxy alone; the one inside has
 from __future__ import annotations
 
 from mitmproxy.connection import Server
-from mitmproxy.proxy.layer import Layer
-from mitmproxy.proxy.layers.http import HttpLayer
 from mitmproxy.proxy.server import ConnectionHandler
+
+from interceptor.mitm.ending.stop_streams import http_layer_of
 
 
 def tunnel_of(handler: ConnectionHandler, inside: Server) -> Server | None:
@@ -17,7 +17,7 @@ def tunnel_of(handler: ConnectionHandler, inside: Server) -> Server | None:
 
     Before the tunnel stands, a flow knows the address alone: then it is the newest one to there.
     """
-    http = _http_layer(handler.layer)
+    http = http_layer_of(handler)
     if http is None:
         return None
     stack = http.connections.get(inside)
@@ -35,12 +35,3 @@ def tunnel_of(handler: ConnectionHandler, inside: Server) -> Server | None:
         if is_tunnel and stack is not None and http.connections.get(connection) is stack:
             return connection  # type: ignore[return-value]  # narrowed by is_tunnel
     return None
-
-
-def _http_layer(layer: Layer) -> HttpLayer | None:
-    """Return the layer that files connections, below those that unpack the client's bytes."""
-    below: Layer | None = layer
-    while below is not None and not isinstance(below, HttpLayer):
-        # NextLayer calls the layer it chose `layer`, the others `child_layer`.
-        below = getattr(below, "layer", None) or getattr(below, "child_layer", None)
-    return below

@@ -6,7 +6,9 @@ from mitmproxy.http import HTTPFlow
 
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.tee import is_event_stream
+from providers.base.names import OPENAI_RESPONSES
 from providers.wire.errors import error_event
+from providers.wire.openai_responses.broken_stream import failing_end
 
 
 def last_words(flow: HTTPFlow, state: FlowState) -> bytes:
@@ -26,8 +28,10 @@ def last_words(flow: HTTPFlow, state: FlowState) -> bytes:
     # Plain bytes behind compressed ones would be taken for a damaged body.
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return b""
-    event = error_event(state.client_format or state.family, status, state.error)
-    return _gap(tee.delivered.body()) + event
+    body, wire_format = tee.delivered.body(), state.client_format or state.family
+    if wire_format == OPENAI_RESPONSES:
+        return _gap(body) + failing_end(body, status, state.error)
+    return _gap(body) + error_event(wire_format, status, state.error)
 
 
 def _gap(body: bytes) -> bytes:

@@ -79,11 +79,16 @@ class StreamTee:
         on_delta: gets what is forwarded to the client.
         stages: turn the provider's bytes into the client's; None forwards them as they are.
         tape: keeps the provider's bytes; None: one of the usual length.
+
+    A client that was given a length knows its response is complete with the last byte of it. So
+    `complete_at` calls back before the chunk leaves that reaches this length.
     """
 
     __slots__ = (
         "_clock_ms",
         "_flow_id",
+        "_length",
+        "_on_complete",
         "_on_delta",
         "_stages",
         "delivered",
@@ -103,11 +108,22 @@ class StreamTee:
         self._clock_ms = clock_ms
         self._on_delta = on_delta
         self._stages = stages
+        self._length: int | None = None
+        self._on_complete: Callable[[], None] | None = None
         self.last_ms = 0.0
         """When the provider's newest chunk came, in milliseconds since the flow began."""
         self.upstream = tape or Tape()
         self.delivered = Tape() if stages else self.upstream
         """The same tape when no stage changes the bytes."""
+
+    def complete_at(self, length: int, on_complete: Callable[[], None]) -> None:
+        """Call back once the client is about to get the last of `length` bytes."""
+        self._length = length
+        self._on_complete = on_complete
+
+    def let_go(self) -> None:
+        """Forget whom to call back: it may hold the flow, whose response holds this tee."""
+        self._on_complete = None
 
     def __call__(self, data: bytes) -> bytes | tuple[()]:
         at_ms = self._clock_ms()
@@ -122,6 +138,8 @@ class StreamTee:
             self._on_delta(
                 FlowDelta(self._flow_id, self.delivered.size_bytes - len(data), data, at_ms)
             )
+            if self.delivered.size_bytes == self._length and self._on_complete is not None:
+                self._on_complete()
         # RFC 9112, 7.1: an empty chunk would end the client's chunked body.
         return data or ()
 

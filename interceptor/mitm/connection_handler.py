@@ -131,6 +131,9 @@ class FastConnectionHandler(mode_servers.ProxyConnectionHandler):
         writer = self.transports[connection].writer
         if writer is None or writer.is_closing():
             return
+        # asyncio refuses to write behind a half close.
+        if not connection.state & ConnectionState.CAN_WRITE:
+            return
         # Datagrams keep their borders; a stream has none.
         is_stream = connection.transport_protocol == "tcp"
         if len(pieces) > 1 and is_stream and sum(map(len, pieces)) <= MERGED_BYTES:

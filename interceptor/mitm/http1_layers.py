@@ -154,12 +154,15 @@ class LimitedServer(_http1.Http1Server):
 
     def _body_failed(self, event: events.Event) -> Commands:
         stream_id, message = self.stream_id, "The framing of the request's body is malformed."
-        if isinstance(event, events.DataReceived):
+        is_malformed = isinstance(event, events.DataReceived)
+        if not is_malformed:
+            message = "The client closed the connection before its request was complete."
+        # The flow is recorded here, before the client can read that it failed.
+        yield ReceiveHttp(RequestProtocolError(stream_id, message, ErrorCode.GENERIC_CLIENT_ERROR))
+        if is_malformed:
             yield from self._refuse(400, message)
         else:
-            message = "The client closed the connection before its request was complete."
             yield commands.CloseConnection(self.conn)
-        yield ReceiveHttp(RequestProtocolError(stream_id, message, ErrorCode.GENERIC_CLIENT_ERROR))
 
     def wait(self, event: events.Event) -> Commands:
         """Let the client send a little ahead, or go away, while its response is under way."""

@@ -3,12 +3,14 @@
 - An addon may answer in `requestheaders`; the body is then never read.
 - A response that is held in memory has a limit; a stream has none.
 - An event stream that breaks ends with the event in `FlowState.last_words`.
+- When the proxy stops, a client that waits for a response gets one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 from mitmproxy import flow
@@ -30,8 +32,17 @@ from interceptor.exchange.flow_state import state_of
 
 Commands = Generator[commands.Command, Any, None]
 
+STOPPED_STATUS = 503
+"""RFC 9110, 15.6.4: the same request may succeed in a moment."""
 MAX_HELD_RESPONSE_BYTES = 64 * 1024 * 1024
 """Of a response that is not streamed, such as an error."""
+
+
+@dataclass
+class ProxyStopped(events.Event):
+    """The proxy stops; each stream says so to its client and ends. `message` is for the client."""
+
+    message: str
 
 
 def is_reverse(context: Context) -> bool:
@@ -130,3 +141,31 @@ class LimitedStream(http.HttpStream):
             yield http.SendHttp(event, self.context.client)
         self.flow.live = False
         yield http.DropStream(self.stream_id)
+
+    @property
+    def is_open(self) -> bool:
+        """True while the client waits for a response, or for the rest of one."""
+        if self.child_layer is not None:
+            return self.flow.live
+        is_over = self.server_state in (self.state_done, self.state_errored)
+        return not is_over and self.client_state != self.state_errored
+
+    def prepare_to_stop(self) -> None:
+        """Stop waiting for hooks, connections and timers, so that `ProxyStopped` is handled now."""
+        # A websocket's own layer handles it.
+        if self.child_layer is None:
+            self._paused = None
+            self._paused_event_queue.clear()
+            self._handle_event = self._stop
+
+    def _stop(self, event: events.Event) -> Commands:
+        """End the flow because the proxy stops; ignore whatever comes after that."""
+        if not isinstance(event, ProxyStopped):
+            return
+        state = state_of(self.flow)
+        if state is not None:
+            state.error = state.error or event.message
+            state.error_status = STOPPED_STATUS
+        code = ErrorCode.GENERIC_SERVER_ERROR
+        error = ResponseProtocolError(self.stream_id, event.message, code)
+        yield from self.handle_protocol_error(error)

@@ -15,6 +15,7 @@ from typing import Final
 from interceptor.mitm import chunked_body, error_page, listener, quick_messages
 from interceptor.mitm.addon_dispatch import CachedAddonManager
 from interceptor.mitm.connection_handler import FastConnectionHandler
+from interceptor.mitm.ending.websocket_end import RecordedWebsocket
 from interceptor.mitm.http1_fast_path import FastClient, FastServer
 from interceptor.mitm.http1_layers import LimitedClient, LimitedServer
 from interceptor.mitm.http_stream import LimitedStream
@@ -114,6 +115,11 @@ PATCHES: Final = (
     ),
     _patch("stream limits", "safety", {f"{_HTTP}.HttpStream": LimitedStream}),
     _patch("replay", "feature", {f"{_HTTP}.HttpStream": ReplayStream}),
+    _patch(
+        "websocket end",
+        "safety",
+        {"mitmproxy.proxy.layers.websocket.WebsocketLayer": RecordedWebsocket},
+    ),
     _patch("upload fast path", "speed", {f"{_HTTP}.Http1Server": FastServer}),
     _patch("stream fast path", "speed", {f"{_HTTP}.Http1Client": FastClient}),
     _patch(
