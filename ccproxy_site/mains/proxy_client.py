@@ -49,6 +49,8 @@ class ProxyClient:
         self.instance = instance
         self.is_open = False
         """The proxy is connected."""
+        self.ended = asyncio.Event()
+        """Set once its connection has ended, or if it never had one."""
         self._on_drained = on_drained
         self._bridge: Bridge | None = None
         self._facts: dict[str, Any] = {}
@@ -82,6 +84,7 @@ class ProxyClient:
 
     def read_the_rest(self) -> None:
         """Read what is in the ring; the proxy will put no more into it."""
+        self.ended.set()
         self._ring.listen(None)
 
     def configure(self, rows: bytes) -> None:

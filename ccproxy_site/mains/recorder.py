@@ -11,6 +11,7 @@ import logging
 import pickle
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ccproxy_site.process.bridge import Bridge
 from ccproxy_site.process.live_bridge import ConsoleLayer, follow_console
 from ccproxy_site.process.service import Service, ServiceList
 from ccproxy_site.process.services import (
+    WRITER_DRAIN_TIMEOUT_S,
     FlowLogService,
     LiveViewService,
     LoginsService,
@@ -65,6 +67,8 @@ logger = logging.getLogger("ccproxy")
 SWITCH_INTERVAL_S = 0.0005
 """How long the writer's thread may keep the interpreter from this process's loop."""
 WATCHED_EVERY_S = 0.1
+PROXY_MARGIN_S = 20.0
+"""What a proxy may take to end beyond its open streams' time."""
 BRING_TRIES, BRING_PAUSE_S = 30, 0.01
 
 
@@ -131,7 +135,6 @@ class Recorder:
         watching = asyncio.create_task(self._follow_audience())
         await self._stopping.wait()
         watching.cancel()
-        # The proxies have ended: what they left is read before the writer is closed.
         await self._drain()
         await services.stop()
 
@@ -286,10 +289,18 @@ class Recorder:
             await asyncio.sleep(BRING_PAUSE_S)
 
     async def _drain(self) -> None:
-        for client in list(self._clients.values()):
-            client.read_the_rest()
-        if self._clients:
-            await self._is_empty.wait()
+        """Read and store what the proxies leave; without a supervisor they may still be ending.
+
+        A database that is away must not keep the process for ever.
+        """
+        proxies_end_s = self._settings.shutdown_timeout_seconds + PROXY_MARGIN_S
+        talks = [client.ended.wait() for client in self._clients.values()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(proxies_end_s):
+                await asyncio.gather(*talks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITER_DRAIN_TIMEOUT_S if self._clients else 0):
+                await self._is_empty.wait()
 
 
 def retention_policy(settings: ServerSettings) -> RetentionPolicy:

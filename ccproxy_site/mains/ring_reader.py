@@ -75,10 +75,11 @@ class ProxyRing:
         self._read_in(0)
 
     def close(self) -> None:
-        """Read no more; what is not committed stays in the ring."""
+        """Read no more, and let the memory go: everything in it is stored."""
         self._drop_bell()
         if self._timer is not None:
             self._timer.cancel()
+        self._ring.close()
 
     def _drop_bell(self) -> None:
         if self._bell is not None:
