@@ -87,7 +87,8 @@ class ProxyProcess:
         self._proxy: Proxy | None = None
         self._refused: dict[str, Any] = {}
         self._link = RecorderLink(self._configure, self._watch, self._recording)
-        self._sink = RingSink(RingWriter(self._ring, self._link.ring_bell), self._body_so_far)
+        self._writer = RingWriter(self._ring, self._link.ring_bell)
+        self._sink = RingSink(self._writer, self._body_so_far)
         follow(self._control, self._heard)
         resolver = self._make_resolver()
         self._resolver = resolver
@@ -139,7 +140,10 @@ class ProxyProcess:
         self._problem = problem
 
     async def _tell_facts(self) -> None:
-        """Tell the recorder what the heartbeat says of this proxy, whenever it changes."""
+        """Tell the recorder what the heartbeat says of this proxy, whenever it changes.
+
+        Memory of the ring that is not in use goes back to the system on the way.
+        """
         told: dict[str, Any] = {}
         connection = 0
         while True:
@@ -147,6 +151,7 @@ class ProxyProcess:
             if facts != told or connection != self._link.connections:
                 self._link.say(facts=facts)
                 told, connection = facts, self._link.connections
+            self._writer.give_back()
             await asyncio.sleep(FACTS_EVERY_S)
 
     def _facts(self) -> dict[str, Any]:

@@ -11,35 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # What a proxy's main imports; nearly everything else comes with `interceptor.proxy`.
-MODULES = (
-    "ccproxy_site.process.bridge",
-    "ccproxy_site.process.logging",
-    "ccproxy_site.process.proxy_options",
-    "flows.record",
-    "flows.redaction.redactor",
-    "interceptor.access.caller_rules",
-    "interceptor.config.files.load_settings",
-    "interceptor.config.files.server",
-    "interceptor.config.snapshot.build",
-    "interceptor.config.snapshot.store",
-    "interceptor.instances.endpoints",
-    "interceptor.mitm.listener",
-    "interceptor.mitm.patches",
-    "interceptor.operate.flow_log",
-    "interceptor.operate.keylog",
-    "interceptor.operate.open_files",
-    "interceptor.proxy",
-    "interceptor.recorder.asking",
-    "interceptor.recorder.remote_grants",
-    "interceptor.recorder.remote_logins",
-    "interceptor.wireguard.overrides",
-    "interceptor.wireguard.service",
-    "providers.auth.proactive",
-    "providers.auth.refresh_settings",
-    "providers.auth.resolve",
-    "providers.base.keyring",
-    "providers.base.version",
-)
+MODULES = ("ccproxy_site.mains.proxy_main",)
 
 RECORDER_AND_CONSOLE = [
     "asgiref",
@@ -102,6 +74,12 @@ def test_a_proxy_loads_nothing_of_the_recorder_and_the_console() -> None:
 
 def test_a_proxy_loads_no_interface_for_people() -> None:
     assert sorted(loaded(MODULES).intersection(MITMPROXYS_INTERFACES + TERMINAL)) == []
+
+
+def test_the_supervisor_loads_next_to_nothing() -> None:
+    found = loaded(("ccproxy_site.supervise.__main__",))
+    heavy = {"asyncio", "django", "mitmproxy", "pydantic", "ssl", "yaml"}
+    assert sorted(found & heavy) == []
 
 
 def test_the_lists_name_packages_that_exist() -> None:
