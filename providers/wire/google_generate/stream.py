@@ -83,6 +83,7 @@ class GoogleStreamDecoder:
         self._partial: dict[str, PartialArguments] = {}  # open calls by id or name, latest last
         self._prompt_block: Finish | None = None
         self._usage: Usage | None = None
+        self._raw_usage: JsonObject | None = None
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
@@ -105,7 +106,14 @@ class GoogleStreamDecoder:
             self._candidate(camel(candidate), out)
         if not candidates and body.get("promptFeedback"):
             self._prompt_block = blocked(body)
-        if (usage := decode_usage(usage_in(body))) is not None:
+        self._count(usage_in(body), out)
+
+    def _count(self, raw: JsonObject | None, out: list[Event]) -> None:
+        # Each chunk has counts, many the same as the one before.
+        if raw is None or raw == self._raw_usage:
+            return
+        self._raw_usage = raw
+        if (usage := decode_usage(raw)) is not None:
             self._usage = merged_usage(self._usage, usage)
             out.append(UsageUpdate(self._usage))
 
@@ -155,6 +163,12 @@ class GoogleStreamDecoder:
             self.losses.add("groundingMetadata", LOST_SOURCES)
 
     def _part(self, part: JsonObject, path: str, out: list[Event]) -> None:
+        text = part.get("text")
+        if self._open is Text and len(part) == 1 and isinstance(text, str):
+            # Nearly every part of a response: the next text of the open block.
+            if text:
+                out.append(Delta(text))
+            return
         if "functionCall" in part:
             self._call(part, path, out)
             return

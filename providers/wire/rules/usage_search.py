@@ -17,10 +17,12 @@ _CONTENT: Final = frozenset(
         *("tools", "metadata", "instructions", "text", "arguments", "input", "error"),
     }
 )
-_COUNTS: Final = (
-    *("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"),
-    *("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
-    *("prompt_token_count", "candidates_token_count", "total_token_count"),
+_COUNTS: Final = frozenset(
+    {
+        *("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"),
+        *("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
+        *("prompt_token_count", "candidates_token_count", "total_token_count"),
+    }
 )
 
 
@@ -37,7 +39,7 @@ def usage_in(body: Any) -> dict[str, Any] | None:
                 continue
             for name in USAGE_KEYS:
                 usage = holder.get(name)
-                if isinstance(usage, dict) and any(key in usage for key in _COUNTS):
+                if isinstance(usage, dict) and not _COUNTS.isdisjoint(usage):
                     return usage
             following += _inner(holder)
         level = following
