@@ -37,6 +37,12 @@ _MAX_WORDS: Final = 8
 _TEXT_COLUMNS: Final = (
     "path", "host", "requested_model", "sent_model", "provider", "rule", "error",
 )  # fmt: skip
+FAILED: Final = (
+    Q(state=Flow.State.ERROR)
+    | Q(status_code__gte=400)
+    # A websocket that is still open may have failed already.
+    | Q(state=Flow.State.LIVE) & ~Q(error="")
+)
 
 
 def _bound(
@@ -142,10 +148,7 @@ class FlowFilter(django_filters.FilterSet):
     def by_error(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
         """Keep flows that failed: cut off, refused, or with a status of 400 and above."""
         del name
-        failed = Q(state=Flow.State.ERROR) | Q(status_code__gte=400)
-        if value:
-            return queryset.filter(failed)
-        return queryset.exclude(failed)
+        return queryset.filter(FAILED) if value else queryset.exclude(FAILED)
 
     def by_hook(self, queryset: QuerySet[Flow], name: str, value: str) -> QuerySet[Flow]:
         """Keep flows that this hook changed."""

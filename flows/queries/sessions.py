@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.db.models import Count, Max, Min, Q, Sum
 
 from flows.models import Flow
+from flows.queries.filters import FAILED
 
 MAX_ROWS: Final = 500
 CHART_WIDTH: Final = 1000.0
@@ -116,12 +117,11 @@ def _newest_of_main(rows: Sequence[Row]) -> Flow | None:
 
 
 def _totals(session_id: str) -> dict[str, Any]:
-    failed = Q(state=Flow.State.ERROR) | Q(status_code__gte=400)
     cache_reported = Q(cache_read_tokens__isnull=False)
     without_price = Q(input_tokens__isnull=False, cost_usd__isnull=True)
     return Flow.objects.filter(session_id=session_id).aggregate(
         requests=Count("pk"),
-        failed=Count("pk", filter=failed),
+        failed=Count("pk", filter=FAILED),
         began=Min("started_at"),
         ended=Max("started_at"),
         input=Sum("input_tokens"),

@@ -78,7 +78,9 @@ def live_tab(flow: Flow) -> str:
 @register.filter
 def failed(flow: Flow) -> bool:
     """Check whether a row is red: cut off, refused, or with a status of 400 and above."""
-    return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400
+    # A websocket that is still open may have failed already.
+    failed_early = flow.state == Flow.State.LIVE and bool(flow.error)
+    return flow.state == Flow.State.ERROR or (flow.status_code or 0) >= 400 or failed_early
 
 
 @register.filter

@@ -105,6 +105,16 @@ def test_a_failed_message_of_any_size_is_listed_filtered_and_counted(changes):
     assert UsageDaily.objects.get().failed == 1
 
 
+def test_a_failed_websocket_is_listed_and_filtered_while_it_is_open(client, admin_client):
+    del client
+    row = socket({"type": "response.created"}, state="live", error="Overloaded")
+    assert (row.state, row.error) == ("live", "Overloaded")
+    found = FlowFilter({"error": True}, queryset=Flow.objects.all()).qs
+    assert [flow.pk for flow in found] == [row.pk]
+    assert not FlowFilter({"error": False}, queryset=Flow.objects.all()).qs.exists()
+    assert 'title="Overloaded"' in admin_client.get("/flows/").content.decode()
+
+
 @pytest.mark.parametrize("changes", [{"from_client": True}, {"provider": "", "path": "/chat"}])
 def test_messages_of_others_are_no_failures(changes):
     row = socket(SOCKET_FAILURE, **changes)
