@@ -104,10 +104,13 @@ def count_events(body: bytes) -> int:
 
         b": hello\n\ndata: 1\n\ndata: 2\n\n" → 2
     """
-    ends = sum(body.count(end) for end in _BLANK_LINES)
+    # Running streams are counted again and again, and nearly none has a carriage return.
+    has_returns = b"\r" in body
+    ends = sum(body.count(end) for end in (_BLANK_LINES if has_returns else _BLANK_LINES[:1]))
     if not body.endswith(_BLANK_LINES):
         ends += 1
-    lines = sum(body.count(before + field) for before in (b"\n", b"\r") for field in _DATA_FIELDS)
+    starts = (b"\n", b"\r") if has_returns else (b"\n",)
+    lines = sum(body.count(start + field) for start in starts for field in _DATA_FIELDS)
     if body.removeprefix(_BOM).startswith(_DATA_FIELDS):
         lines += 1
     return min(ends, lines)

@@ -13,7 +13,7 @@ from flows.reading.sse_events import count_events, looks_like_events
 from flows.record import FlowRecord, Side, SideRecord
 from interceptor.addons.capture.runs import origin_fields
 from interceptor.exchange.flow_state import FlowState
-from interceptor.exchange.provider_failure import content_encoding_of, speaks_wire_format
+from interceptor.exchange.provider_failure import speaks_wire_format
 from interceptor.exchange.tee import Tape, is_event_stream
 from interceptor.mitm.attempts import attempt_records
 from interceptor.pipeline.runner import as_record
@@ -135,7 +135,8 @@ def _events(flow: HTTPFlow, state: FlowState, sides: list[SideRecord]) -> tuple[
     is_stream = is_event_stream(response)
     body = sides[-1].body or b""
     # The writer, which decodes them, counts the events of compressed bodies.
-    if not body or content_encoding_of(state) not in ("", "identity"):
+    encoding = str(response.headers.get("content-encoding", "")).strip().lower()
+    if not body or encoding not in ("", "identity"):
         return is_stream, 0
     if speaks_wire_format(state):
         is_stream = looks_like_events(str(response.headers.get("content-type", "")), body)

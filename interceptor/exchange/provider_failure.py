@@ -24,7 +24,7 @@ def note_failure(flow: HTTPFlow, state: FlowState) -> None:
     response = flow.response
     if response is None or state.error or state.upstream is None or not speaks_wire_format(state):
         return
-    if content_encoding_of(state) not in ("", "identity"):
+    if _content_encoding(state) not in ("", "identity"):
         return
     status = state.upstream.status_code or response.status_code
     failure = failure_at_end(_upstream_body(flow, state), status)
@@ -67,7 +67,7 @@ def speaks_wire_format(state: FlowState) -> bool:
     return bool(state.client_format or (state.decision and state.decision.provider_format))
 
 
-def content_encoding_of(state: FlowState) -> str:
+def _content_encoding(state: FlowState) -> str:
     """Return the provider's content encoding; the client's response may have lost the header."""
     headers = state.upstream.headers if state.upstream else ()
     values = (value for name, value in headers if name.lower() == "content-encoding")

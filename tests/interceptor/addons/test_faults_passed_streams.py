@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.interceptor.proxied import Running, key_auth, provider, snapshot
 
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"part"}}]}\n\n'
 STREAM = b": OPENROUTER PROCESSING\n\n" + CHUNK + b": OPENROUTER PROCESSING\n\n" + CHUNK
+DONE = b"data: [DONE]\n\n"
 JSON = b'{"id":"c","choices":[{"index":0,"message":{"content":"a\\n\\nb"}}]}'
 
 
@@ -57,6 +59,17 @@ def test_the_form_is_seen_from_the_bytes(
     record = passed(proxy, upstream, Script(200, headers, (body[:9], body[9:]), framing="chunked"))
     assert (record.is_stream, record.event_count) == (is_stream, count)
     assert (record.state, record.error) == ("done", "")
+
+
+def test_the_events_of_a_translated_stream_are_the_clients(
+    proxy: Running, upstream: Upstream
+) -> None:
+    headers = (("content-type", "text/event-stream"), ("content-encoding", "gzip"))
+    upstream.scripts[PATHS["openai"]] = Script(200, headers, (gzip.compress(STREAM + DONE),))
+    answer = send(proxy, "anthropic_messages", "openai", stream=True)
+    record = proxy.sink.of(answer)
+    assert record.is_stream
+    assert record.event_count == answer.content.count(b"\n\n") > 2
 
 
 WORDS = {"t82b": "only at end", "t82j": "only text done", "t06go": "ab", "t06re": "ok"}
