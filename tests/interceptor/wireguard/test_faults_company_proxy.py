@@ -240,3 +240,22 @@ def test_an_exempt_name_that_is_not_found_stays_unknown(there: Company) -> None:
 def test_a_stand_in_is_an_address_of_nobody(name: str) -> None:
     address = stand_in_address(name)
     assert address in ip_network("198.18.0.0/15") and not address.is_global
+
+
+def test_a_silent_proxy_is_named(tmp_path: Path) -> None:
+    # A command's own traffic waits as long as the command does.
+    with company(tmp_path, idle_timeout_s=0.5) as world:
+        world.corp.is_silent = True
+        answer = world.ask(key="sk-ccproxy-far")
+        assert answer.startswith("HTTP/1.1 504")
+        assert f"the proxy 127.0.0.1:{world.corp.port} (upstream_proxy)" in answer
+
+
+def test_plain_http_passes_in_a_tunnel(tmp_path: Path) -> None:
+    with Upstream() as plain, company(tmp_path) as world:
+        world.corp.leads_to = plain.port
+        with world.run.tcp(world.run.address(FAR), 80) as connection:
+            text = b"GET /x HTTP/1.1\r\nhost: far.test\r\nconnection: close\r\n\r\n"
+            assert talk(connection, text).startswith(b"HTTP/1.1")
+        assert connects(world) == [f"CONNECT {FAR}:80"]
+        assert plain.last.path == "/x"
