@@ -17,6 +17,7 @@ _FILLED_JSON: Final = re.compile(rb"[\xef\xbb\xbf\s]*[{\[]\s*[\"{\[]")
 _SEARCHED_BYTES: Final = 64 * 1024
 _BLANK_LINES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _DATA_FIELDS: Final = (b"data:", b"error:")
+_TAIL_BYTES: Final = 16 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -109,8 +110,12 @@ def count_events(body: bytes) -> int:
     ends = sum(body.count(end) for end in (_BLANK_LINES if has_returns else _BLANK_LINES[:1]))
     if not body.endswith(_BLANK_LINES):
         ends += 1
-    starts = (b"\n", b"\r") if has_returns else (b"\n",)
-    lines = sum(body.count(start + field) for start in starts for field in _DATA_FIELDS)
+    lines = body.count(b"\ndata:")
+    if has_returns:
+        lines += body.count(b"\rdata:")
+    # llama.cpp's field for a failure, which ends a stream.
+    if body.find(b"\nerror:", max(len(body) - _TAIL_BYTES, 0)) >= 0:
+        lines += 1
     if body.removeprefix(_BOM).startswith(_DATA_FIELDS):
         lines += 1
     return min(ends, lines)
