@@ -143,6 +143,9 @@ def test_a_replaced_file_is_opened(own_file: Path, watcher: ConfigWatcher, tmp_p
     other = tmp_path / "other.sqlite3"
     copy_database(other)
     assert heartbeats(other) == []
+    # As people restore a backup: what belongs to the file before is removed with it.
+    for ending in ("-wal", "-shm"):
+        own_file.with_name(own_file.name + ending).unlink(missing_ok=True)
     other.replace(own_file)
     eventually(lambda: heartbeats(own_file))
 
