@@ -5,60 +5,24 @@ Every error is one line, in the same form.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from argparse import Namespace
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import CONFIG_FILE_NAME, config_dir
+from ccproxy_site.command_table import COMMANDS
+from ccproxy_site.roles import VARIABLE
+from interceptor.config.files.directory import CONFIG_FILE_NAME, config_dir
 from providers.base.errors import CcproxyError, ConfigError
 
 if TYPE_CHECKING:
     from django.core.management import BaseCommand
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "start": ("runinterceptor", "Start the proxy and the console in the foreground."),
-    "init": ("interceptorinit", "Write a commented ccproxy.yaml and create the database."),
-    "run": ("withproxy", "Run a command whose SDKs talk to the proxy: run -- COMMAND."),
-    "jail": ("jail", "Run a command and capture everything it sends: jail -- COMMAND."),
-    "namespace": (
-        "namespace",
-        "What the jail needs of this machine: namespace status, namespace doctor.",
-    ),
-    "status": (
-        "interceptorstatus",
-        "Show what runs; --proxy and --inspect check health by exit code.",
-    ),
-    "login": ("loginlink", "Print a one-time link into the console."),
-    "logs": ("interceptorlogs", "Show the log; -f follows it."),
-    "flows": ("flows", "List, search, compare, export, import and clear the recorded flows."),
-    "explain": ("explain", "Tell what the proxy would do with a request; nothing is sent."),
-    "resend": (
-        "resend",
-        "Send a recorded request again, as it is or edited, and print the response.",
-    ),
-    "demo": ("demo", "See it work without any key: a scripted provider and a few requests."),
-    "setkey": ("setkey", "Store a provider's API key, encrypted, from standard input."),
-    "rotatekey": (
-        "rotatekey",
-        "Encrypt the stored credentials with a new key, while the proxy runs.",
-    ),
-    "loginprovider": (
-        "loginprovider",
-        "Log in to a provider with the browser, for providers with an OAuth login.",
-    ),
-    "clienttoken": ("clienttoken", "Manage the tokens that clients present."),
-    "importconfig": ("importconfig", "Read providers, rules and hooks of a ccproxy.yaml."),
-    "exportconfig": ("exportconfig", "Write the configuration as a ccproxy.yaml, without secrets."),
-}
-"""The product's name of a command: Django's name and what it does.
-
-Every other name goes to Django as it is.
-"""
+    from interceptor.config.files.server import ServerSettings
 
 _HELP = """\
 usage: ccproxy [--config PATH] [-v] COMMAND [ARGUMENT ...]
@@ -133,7 +97,7 @@ def _fail(sentence: str) -> int:
 def _product(arguments: list[str]) -> int:
     """Global options, then the command.
 
-    Health checks, `run` and `logs` need no Django and start fast.
+    Help, health checks, `run` and `logs` need no Django and start fast.
     """
     verbose, rest = _global_options(arguments)
     if not rest or rest[0] in ("-h", "--help", "help"):
@@ -185,7 +149,7 @@ def _chosen_directory(value: str) -> Path:
 
 def help_text() -> str:
     """Return the help of `ccproxy` itself."""
-    lines = [f"  {name:<14} {what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:<14} {command.summary}" for name, command in COMMANDS.items()]
     return _HELP.format(commands="\n".join(lines))
 
 
@@ -204,18 +168,13 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
         return int(import_module("jail.withproxy").main(arguments))
     if name in ("jail", "namespace"):
         return int(import_module("jail.command").COMMANDS[name](arguments, prog=f"{prog} {name}"))
-    settings = None
+    if name in COMMANDS and {"-h", "--help"} & set(_before_separator(arguments)):
+        # Prints the help and ends the process.
+        _parsed(name, arguments)
     if name == "logs":
-        settings = load_server_settings(config_dir(), os.environ)
-        return int(
-            import_module("interceptor.operate.logtail").main(settings, config_dir(), arguments)
-        )
+        return _logs(_parsed(name, arguments))
     if name == "status":
-        liveness = import_module("interceptor.operate.liveness")
-        if set(arguments) & set(liveness.CHECK_FLAGS) and not set(arguments) & {"-h", "--help"}:
-            return int(
-                liveness.quick_check(load_server_settings(config_dir(), os.environ), arguments)
-            )
+        return _health(_parsed(name, arguments))
     if name == "init" and "--force" in arguments:
         # The settings are read before any command runs; a broken file must not keep --force from
         # replacing it.
@@ -225,9 +184,51 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
     return None
 
 
+def _before_separator(arguments: list[str]) -> Sequence[str]:
+    """Return the arguments that may be options: those in front of `--`."""
+    if "--" in arguments:
+        return arguments[: arguments.index("--")]
+    return arguments
+
+
+def _parsed(name: str, arguments: list[str]) -> Namespace:
+    """Return the options of one of the product's commands. A mistake ends the process."""
+    command = COMMANDS[name]
+    parsers: Any = import_module(f"{command.app}.management.parsers")
+    suggestions: Any = import_module("providers.base.arguments")
+    parser = ArgumentParser(prog=f"ccproxy {name}")
+    getattr(parsers, command.django_name)(parser)
+    suggestions.suggest_names(parser)
+    return parser.parse_args(arguments)
+
+
+def _server_settings() -> ServerSettings:
+    # Imported only here: it takes longer than all of a command's help.
+    from interceptor.config.files.load_settings import load_server_settings
+
+    return load_server_settings(config_dir(), os.environ)
+
+
+def _logs(options: Namespace) -> int:
+    from interceptor.operate.logtail import log_file, show
+
+    path = log_file(_server_settings(), config_dir())
+    show(path, sys.stdout.buffer, lines=options.lines, follow=options.follow)
+    return 0
+
+
+def _health(options: Namespace) -> int | None:
+    """Return the exit code of a health check, or None when nothing was to be checked."""
+    if not (options.proxy or options.inspect or options.mcp):
+        return None
+    from interceptor.operate.liveness import check
+
+    return check(_server_settings(), proxy=options.proxy, inspect=options.inspect, mcp=options.mcp)
+
+
 def _django(argv: list[str]) -> int:
     """Run a command by Django's name; others than ours are left to Django, help included."""
-    ours = {django_name for django_name, _ in COMMANDS.values()}
+    ours = {command.django_name for command in COMMANDS.values()}
     if len(argv) > 1 and argv[1] in ("jail", "namespace"):
         return _without_django(argv[1], argv[2:], "manage.py") or 0
     if len(argv) > 1 and argv[1] in ours:
@@ -244,23 +245,40 @@ def _with_django(
 ) -> int:
     """Run a management command; its help and errors show the name it was called by."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    product = COMMANDS.get(name)
+    if product is not None:
+        os.environ.setdefault(VARIABLE, product.role)
     import django
-    from django.core.management import get_commands, load_command_class
 
     from ccproxy_site.process.logging import configure_logging
 
     configure_logging(None, "DEBUG" if verbose else "WARNING", to_stderr=True)
+    # Nothing that is made while importing is garbage; looking for it takes a tenth of the time.
+    gc.disable()
     django.setup()
-    django_name = COMMANDS[name][0] if name in COMMANDS else name
-    known = get_commands()
-    if django_name not in known:
-        raise CcproxyError(_unknown_command(name, [*COMMANDS, *known]))
-    command = load_command_class(known[django_name], django_name)
+    command = _load(name)
+    gc.enable()
     if verbose and not any(word in ("-v", "--verbosity") for word in arguments):
         arguments = [*arguments, "--verbosity", "2"]
-    if name in COMMANDS:
+    if product is not None:
         command.suppressed_base_arguments = _DJANGO_OPTIONS
     return _execute(command, prog, name, arguments)
+
+
+def _load(name: str) -> BaseCommand:
+    """Return a command by the product's name or Django's.
+
+    Raises:
+        CcproxyError: there is no such command.
+    """
+    from django.core.management import get_commands, load_command_class
+
+    if name in COMMANDS:
+        return load_command_class(COMMANDS[name].app, COMMANDS[name].django_name)
+    known = get_commands()
+    if name not in known:
+        raise CcproxyError(_unknown_command(name, [*COMMANDS, *known]))
+    return load_command_class(known[name], name)
 
 
 def _execute(command: BaseCommand, prog: str, name: str, arguments: list[str]) -> int:

@@ -14,9 +14,10 @@ from ccproxy_site.database_url import database_from_url
 from ccproxy_site.env import env_bool, env_secret
 from ccproxy_site.process.secret_file import read_or_create_secret
 from ccproxy_site.roles import Role, apps_of, take_role
+from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import config_dir, url_host
-from providers.base.keyring import KEY_FILE_NAME
+from interceptor.config.files.server import url_host
+from providers.base.private_file import KEY_FILE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CONFIG_DIR = config_dir()

@@ -6,13 +6,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from ccproxy_site.console.login_link import redeem
+from ccproxy_site.console.login_link import LOGIN_PATH, redeem
 from interceptor.explain.rule_trial_views import rule_trial_page
 from interceptor.explain.views import explain_page
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/flows/")),
-    path("login/<str:token>/", redeem, name="login-link"),
+    path(f"{LOGIN_PATH}/<str:token>/", redeem, name="login-link"),
     path("flows/", include("interceptor.resend.urls")),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),

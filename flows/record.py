@@ -7,7 +7,7 @@ ends. Each record is complete and replaces the one before.
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from providers.base.value import value
 
@@ -16,6 +16,9 @@ SIDES: tuple[Side, ...] = ("client", "forwarded", "upstream", "delivered")
 
 Headers = tuple[tuple[str, str], ...]
 """Names and values in wire order, decoded as UTF-8 with surrogateescape."""
+
+LOOKUP: Final = "DNS"
+"""The method of a name lookup."""
 
 
 @value

@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import config_dir
+from interceptor.config.files.directory import config_dir
 from interceptor.wireguard.client_config import stored_client_config
 from jail.options import Options, UsageError, help_text, parse
 from providers.base.errors import ConfigError
@@ -58,6 +57,8 @@ def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
     if action in ("status", "doctor") and all(word == "--json" for word in rest):
         return main([f"--{action}", *rest], prog=prog)
     if action == "wireguard-config" and not rest:
+        from interceptor.config.files.load_settings import load_server_settings
+
         directory = config_dir()
         port = load_server_settings(directory, os.environ).inspector.wireguard_port
         sys.stdout.write(stored_client_config(directory, port))

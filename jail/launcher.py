@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
+from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import ServerSettings, config_dir
+from interceptor.config.files.server import ServerSettings
 from interceptor.operate.keylog import WG_KEYLOG
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.ca_bundle import write_bundle

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import config_dir
 from interceptor.wireguard.lease_client import RUN_DIR, SOCKET_NAME
 from jail import state
 from jail.network.namespace_limits import SYSCTLS, forbidding, sysctl

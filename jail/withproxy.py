@@ -12,13 +12,14 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import ServerSettings, config_dir
-from interceptor.operate.liveness import is_listening
+from interceptor.config.files.directory import config_dir
 from providers.base.loopback import is_loopback
 from providers.base.nearest import name_hint
+
+if TYPE_CHECKING:
+    from interceptor.config.files.server import ServerSettings
 
 HELP = """\
 usage: ccproxy run [--] COMMAND [ARGUMENT ...]
@@ -52,6 +53,10 @@ def main(arguments: list[str]) -> int:
         return 0
     if not command:
         return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
+    # Imported only here: they take longer than the help.
+    from interceptor.config.files.load_settings import load_server_settings
+    from interceptor.operate.liveness import is_listening
+
     settings = load_server_settings(config_dir(), os.environ)
     if not is_listening(settings.host, settings.port):
         sys.stderr.write(

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from ccproxy_site.cli import COMMANDS, guarded
+from ccproxy_site.cli import guarded
+from ccproxy_site.command_table import COMMANDS
 from ccproxy_site.database_url import database_from_url
 from ccproxy_site.process.logging import configure_logging
 from flows.queries.flow_set import missing_field

@@ -15,7 +15,7 @@ from django.urls import URLResolver, get_resolver, reverse
 
 from ccproxy_site.api import router
 from flows.console.tabs import TABS
-from flows.export.codegen import KINDS
+from flows.export.kinds import KINDS
 from flows.models import SavedFilter
 from providers.audit.log import Caller, record_audit
 from providers.models import Provider

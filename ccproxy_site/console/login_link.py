@@ -22,7 +22,6 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -32,6 +31,8 @@ from providers.base.private_file import write_private
 
 FILE_NAME = "login-link"
 LOCAL_USER = "admin"
+LOGIN_PATH = "login"
+"""Reversing the URL would load every page of the console into the command that prints a link."""
 LIFETIME = timedelta(minutes=15)
 
 
@@ -47,7 +48,7 @@ def make_login_link(base_url: str) -> str:
         LoginLink.objects.create(
             token_sha256=_digest(token), user=local_superuser(), expires_at=now + LIFETIME
         )
-    return base_url.rstrip("/") + reverse("login-link", args=[token])
+    return f"{base_url.rstrip('/')}/{LOGIN_PATH}/{token}/"
 
 
 def write_login_file(directory: Path, base_url: str) -> Path:

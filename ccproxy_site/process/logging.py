@@ -8,17 +8,17 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
+from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccproxy_site.process.journal import SOCKET, JournalHandler
-from flows.redaction.redactor import Redactor
-from providers.auth.registry import SECRETS
 from providers.base.errors import ConfigError
 from providers.base.nearest import nearest
 
 if TYPE_CHECKING:
+    from flows.redaction.redactor import Redactor
     from interceptor.config.files.server import ServerSettings
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -44,9 +44,13 @@ class LogFormatter(logging.Formatter):
     A traceback follows, each of its lines marked with `| `.
     """
 
-    def __init__(self, redactor: Redactor) -> None:
-        super().__init__()
-        self._redactor = redactor
+    @cached_property
+    def _redactor(self) -> Redactor:
+        # Imported with the first line: most commands write none, and it takes 30 ms.
+        from flows.redaction.redactor import Redactor
+        from providers.auth.registry import SECRETS
+
+        return Redactor(SECRETS)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text that is safe to store and to print."""
@@ -169,7 +173,7 @@ def configure_logging(
         meant = nearest(level, LEVELS)
         hint = f"; did you mean {meant}?" if meant else ""
         raise ConfigError(f"log_level {level!r} is not one of {', '.join(LEVELS)}{hint}")
-    formatter = LogFormatter(Redactor(SECRETS))
+    formatter = LogFormatter()
     handlers: list[logging.Handler] = [_file_handler(log_file)] if log_file else []
     journal_there = bool(journal) and SOCKET.exists()
     if journal_there:

@@ -8,8 +8,9 @@ from django.shortcuts import render
 from flows.bodies.complete_flow import load_flow
 from flows.console.pages import console_page
 from flows.display.safe_text import printable
-from flows.export.codegen import KINDS, copy_as
+from flows.export.codegen import copy_as
 from flows.export.har_response import har_response
+from flows.export.kinds import KINDS
 from flows.models import Flow
 from flows.queries.filters import FlowFilter
 from flows.queries.flow_set import ids_of, jq_window

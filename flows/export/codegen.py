@@ -22,21 +22,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 from flows.bodies.complete_flow import CompleteFlow
 from flows.display.safe_text import printable
-from flows.export.sdk_code import SDK_KINDS, sdk_code
+from flows.export.kinds import KINDS, SDK_KINDS
+from flows.export.sdk_code import sdk_code
 from flows.reading.transcript import transcript
 from flows.redaction.credential_names import CREDENTIAL_PARAMS, is_credential_header
 from flows.sides import FlowSide
 from providers.auth.sentinel import provider_of
 from providers.base.errors import CcproxyError
 from providers.base.nearest import capitalised, no_such
-
-KINDS: Final[dict[str, str]] = {
-    "curl": "curl",
-    "httpx": "Python, httpx",
-    **SDK_KINDS,
-    "markdown": "Markdown transcript",
-}
-"""Name in addresses → label."""
 
 MAX_ARGUMENT_BYTES: Final = 100_000
 """Linux takes at most 128 KiB in one argument; a larger body goes through a pipe."""

@@ -30,11 +30,6 @@ from providers.base.names import (
 )
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 
-SDK_KINDS: Final[dict[str, str]] = {
-    "anthropic": "Python, anthropic",
-    "openai": "Python, openai",
-    "google": "Python, google-genai",
-}
 _KIND_OF: Final[dict[WireFormatName, str]] = {
     ANTHROPIC_MESSAGES: "anthropic",
     OPENAI_CHAT: "openai",

@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Coalesce, StrIndex
 from flows.bytes.database_text import database_json
 from flows.models import Flow
 from flows.queries.header_filter import by_header
+from flows.record import LOOKUP
 
 STATUS_CHOICES: Final = [
     ("2xx", "2xx"),
@@ -31,8 +32,6 @@ _ID_START = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]*)?", re.IGNORECASE)
 _MAX_USD: Final = 1_000_000
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_TEXT: Final = 500
-LOOKUP: Final = "DNS"
-"""The method of a name lookup."""
 _MAX_WORDS: Final = 8
 _TEXT_COLUMNS: Final = (
     "path", "host", "requested_model", "sent_model", "provider", "rule", "error",

@@ -17,9 +17,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows.bodies.complete_flow import load_flow
-from flows.export.codegen import KINDS, copy_as
+from flows.export.codegen import copy_as
 from flows.export.har import CONTENT_TYPE as HAR_TYPE
 from flows.export.har_response import har_response
+from flows.export.kinds import KINDS
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.cursor import older_than

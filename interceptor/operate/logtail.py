@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import BinaryIO
 
 from interceptor.config.files.server import ServerSettings
-from providers.base.arguments import suggest_names
 from providers.base.errors import CcproxyError
 
 _BLOCK_BYTES = 64 * 1024
 _POLL_S = 0.2
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `ccproxy logs`."""
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
-    parser.add_argument("-n", "--lines", type=_count, metavar="N", help="only the last N lines")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("give a number of lines, 0 or more")
-    return value
-
-
-def main(settings: ServerSettings, directory: Path, arguments: list[str]) -> int:
-    """Run `ccproxy logs` without Django.
-
-    Raises:
-        CcproxyError: there is no log file; the message says where the log is.
-    """
-    parser = argparse.ArgumentParser(
-        prog="ccproxy logs", description="Show the log of the interceptor."
-    )
-    add_arguments(parser)
-    suggest_names(parser)
-    chosen = parser.parse_args(arguments)
-    show(log_file(settings, directory), sys.stdout.buffer, lines=chosen.lines, follow=chosen.follow)
-    return 0
 
 
 def log_file(settings: ServerSettings, directory: Path) -> Path:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings, url_host
+from interceptor.config.files.directory import CONFIG_FILE_NAME
+from interceptor.config.files.server import ServerSettings, url_host
 from interceptor.config.transfer.database_state import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting

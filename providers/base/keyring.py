@@ -16,7 +16,6 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from providers.base.errors import ConfigError
 
-KEY_FILE_NAME = "secret.key"
 _RESTORE = "restore it, or delete it to start with a new key and paste the stored credentials again"
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
+
+KEY_FILE_NAME: Final = "secret.key"
+"""The keys of stored credentials, in the config directory."""
 
 
 def write_private(path: Path, text: str) -> None:

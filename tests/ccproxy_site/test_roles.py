@@ -18,7 +18,9 @@ from providers.base.errors import ConfigError
 from tests.environment import ROOT
 
 PAGES_ONLY = ("unfold", "rest_framework", "channels", "django_filters", "drf_spectacular")
-WHERE_ASKED_FOR = ("psycopg", "redis", "twisted", "daphne", "autobahn", "requests", "celery")
+WHERE_ASKED_FOR = (
+    "psycopg", "redis", "twisted", "daphne", "autobahn", "requests", "celery", "cryptography", "re2",
+)  # fmt: skip
 
 _REPORT = """
 import json, sys

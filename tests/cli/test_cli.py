@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ccproxy_site.cli import COMMANDS, guarded, help_text
+from ccproxy_site.cli import guarded, help_text
+from ccproxy_site.command_table import COMMANDS
 
 
 def test_it_works(ccproxy):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ccproxy_site.cli import COMMANDS
+from ccproxy_site.command_table import COMMANDS
 from interceptor.config.files.server import ServerSettings
 from jail.withproxy import proxy_variables
 from tests.environment import ROOT
@@ -16,12 +16,12 @@ PAGE = (ROOT / "docs/commands.md").read_text()
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_explained(name):
-    assert f"\n| `{name}` | `{COMMANDS[name][0]}` | " in PAGE
+    assert f"\n| `{name}` | `{COMMANDS[name].django_name}` | " in PAGE
 
 
 def test_no_command_is_invented():
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE)
-    assert rows == [(name, django_name) for name, (django_name, _) in COMMANDS.items()]
+    assert rows == [(name, command.django_name) for name, command in COMMANDS.items()]
 
 
 def test_the_variables_of_run():

@@ -9,30 +9,16 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 
+from ccproxy_site.management import parsers
+
 
 class Command(BaseCommand):
     """Become the supervisor of the installation's processes."""
 
-    help = "Run the proxy (port 4000) and the console (port 8083) in the foreground."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--no-console", action="store_true", help="run the proxy alone")
-        parser.add_argument(
-            "--workers",
-            type=int,
-            default=1,
-            metavar="N",
-            help=(
-                "proxy processes that share the port (default 1); as many as cores for heavy"
-                " traffic"
-            ),
-        )
-        parser.add_argument(
-            "--allow-code-config",
-            action="store_true",
-            help="let the console and the API set commands and hook paths, which run code",
-        )
+        parsers.runinterceptor(parser)
 
     def handle(self, *args: Any, **options: Any) -> NoReturn:
         if options["workers"] < 1:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from interceptor.config.files import environment
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.document import read_document
 from interceptor.config.files.parse_settings import parse_server_settings
-from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings
+from interceptor.config.files.server import ServerSettings
 
 
 def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerSettings:
@@ -18,10 +20,17 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
         ConfigError: one sentence that names the file, line and key, or the variable.
     """
     document = read_document(directory / CONFIG_FILE_NAME)
-    if {"providers", "hooks", "inspector"} & document.data.keys():
+    if _has_sections(document.data):
         # Imported only for files that hold them: its schemas cost every command 20 ms.
         from interceptor.config.files.whole_file import parse_sections
 
         parse_sections(document)
     settings = parse_server_settings(document)
     return environment.override(settings, environ)
+
+
+def _has_sections(data: Mapping[str, Any]) -> bool:
+    """Return True for settings with sections of the database in them."""
+    inspector = data.get("inspector")
+    has_transforms = isinstance(inspector, dict) and "transforms" in inspector
+    return has_transforms or bool({"providers", "hooks"} & data.keys())

@@ -7,8 +7,6 @@ applied by `importconfig`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,19 +31,7 @@ from interceptor.config.files.leaves import not_built
 from providers.base.errors import ConfigError
 from providers.base.upstream_proxy import SETTING, parse_setting
 
-CONFIG_FILE_NAME = "ccproxy.yaml"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-
-
-def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the config directory.
-
-    `CCPROXY_CONFIG_DIR` comes first, then `$XDG_CONFIG_HOME/ccproxy`, then `~/.config/ccproxy`.
-    """
-    if chosen := environ.get("CCPROXY_CONFIG_DIR"):
-        return Path(chosen).expanduser().absolute()
-    home = environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return (Path(home).expanduser() / "ccproxy").absolute()
 
 
 def _upper(value: Any) -> Any:

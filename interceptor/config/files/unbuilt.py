@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.document import Document, dotted, read_document
 from interceptor.config.files.environment import variable
 from interceptor.config.files.leaves import Leaf, leaves
-from interceptor.config.files.server import CONFIG_FILE_NAME, ServerSettings
+from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.whole_file import ProviderSection
 from providers.base.errors import ConfigError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.whole_file import Sections, read_config_file
 
 _MARK_FILE = ".imported"

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from interceptor.config.files.defaults import with_defaults
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.document import Document
-from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.files.template import write_template
 from interceptor.config.files.whole_file import Sections, read_config_file
 from interceptor.config.transfer.database_state import (

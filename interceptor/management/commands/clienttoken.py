@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 
 from flows.display.safe_text import printable
 from interceptor.access.client_token import create_client_token
 from interceptor.config.transfer.database import ensure_database
+from interceptor.management import parsers
 from interceptor.models import ClientToken
 from providers.audit.log import audited, shell_caller
 from providers.base.nearest import no_such
@@ -18,24 +20,10 @@ from providers.models import Provider
 
 
 class Command(BaseCommand):
-    help = "Manage the tokens that clients present in the header x-ccproxy-token."
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", metavar="add|list|remove", required=True)
-        add = actions.add_parser("add", help="make a token and print it, this once")
-        add.add_argument("name")
-        add.add_argument(
-            "--provider",
-            action="append",
-            default=[],
-            help="may use this provider alone; repeatable",
-        )
-        actions.add_parser("list", help="list the tokens' names")
-        remove = actions.add_parser(
-            "remove", help="delete a token; its clients are refused within a second"
-        )
-        remove.add_argument("name")
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.clienttoken(parser)
 
     def handle(
         self, *_: Any, action: str, name: str = "", provider: Sequence[str] = (), **__: Any

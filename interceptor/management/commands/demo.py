@@ -23,6 +23,7 @@ from django.core.management.base import BaseCommand, CommandError
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.demo.requests import REQUESTS, TIMEOUT_S, send, sentence
 from interceptor.demo.server import DemoProvider
+from interceptor.management import parsers
 
 PROVIDER_NAME = "demo"
 PICK_UP_TIMEOUT_S = 10.0
@@ -35,18 +36,8 @@ class _Addresses:
 
 
 class Command(BaseCommand):
-    help = (
-        "Start a scripted provider on loopback, register it as provider “demo” and send it a few"
-        " requests through the running proxy."
-    )
-
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--keep", action="store_true", help="Keep the scripted provider running until Ctrl-C."
-        )
-        parser.add_argument(
-            "--count", type=int, default=len(REQUESTS), help="How many requests to send."
-        )
+        parsers.demo(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
         from interceptor.config.transfer.database import ensure_database
@@ -61,7 +52,7 @@ class Command(BaseCommand):
                     f" “{PROVIDER_NAME}”."
                 )
                 wait_for_revision(addresses, revision)
-                failed = self._send_all(addresses, options["count"])
+                failed = self._send_all(addresses, options["count"] or len(REQUESTS))
                 self._goodbye(addresses, keep=options["keep"])
                 while options["keep"]:
                     time.sleep(3600)
@@ -75,8 +66,10 @@ class Command(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
-    def _send_all(self, addresses: _Addresses, count: int) -> int:
-        """Send the requests in turn; returns how many went wrong."""
+    def _send_all(self, addresses: _Addresses, count: int | None) -> int:
+        """Send the requests in turn (None: each once); returns how many went wrong."""
+        if count is None:
+            count = len(REQUESTS)
         failed = 0
         with httpx.Client(
             base_url=addresses.proxy_url, timeout=TIMEOUT_S, trust_env=False

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 
 from flows.bodies.complete_flow import load_flow
 from flows.compare.unified import compare_texts
@@ -19,27 +20,16 @@ from flows.queries.flow_set import referred_ids
 from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.dry_run import DryRequest, Explanation
 from interceptor.explain.sources import RequestError, as_json, body_lines, of_flow, of_text
+from interceptor.management import parsers
 from providers.base.errors import CcproxyError
 
 
 class Command(BaseCommand):
-    help = (
-        "Tell what the proxy would do with a recorded flow's request, or with one from a file;"
-        " nothing is sent."
-    )
     requires_system_checks = []
     needs_database = True
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "flow", metavar="FLOW", nargs="?", help="the flow's id, or how it begins"
-        )
-        parser.add_argument(
-            "--request",
-            metavar="FILE",
-            help="a file with an HTTP request, - for standard input: POST /v1/messages ...",
-        )
-        parser.add_argument("--json", action="store_true", help="machine-readable output")
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.explain(parser)
 
     def handle(self, *_: Any, flow: str | None, request: str | None, **options: Any) -> None:
         found = explain_as_configured(_request(flow, request))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.document import read_document
-from interceptor.config.files.server import CONFIG_FILE_NAME
 from interceptor.config.transfer.database import ensure_database
 from interceptor.config.transfer.exporter import export_config
+from interceptor.management import parsers
 
 
 class Command(BaseCommand):
-    help = "Write the settings, providers, rules and hooks as a ccproxy.yaml, without secrets."
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", nargs="?", metavar="FILE", help="default: standard output")
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.exportconfig(parser)
 
     def handle(self, *_: Any, file: str | None, **__: Any) -> None:
         ensure_database()

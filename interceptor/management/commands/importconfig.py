@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 
-from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.whole_file import ConfigFile, read_config_file
 from interceptor.config.transfer.database import ensure_database
 from interceptor.config.transfer.import_mark import mark_imported
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.config.transfer.rows import ImportReport
+from interceptor.management import parsers
 
 
 class Command(BaseCommand):
-    help = "Read the providers, rules and hooks of a ccproxy.yaml into the database."
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "file", nargs="?", metavar="FILE", help="default: ccproxy.yaml in the config directory"
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="say what would change, change nothing"
-        )
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.importconfig(parser)
 
     def handle(self, *_: Any, file: str | None, dry_run: bool, **__: Any) -> None:
         own = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 
-from interceptor.config.files.server import CONFIG_FILE_NAME
+from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.template import backup_of, set_aside, write_template
 from interceptor.config.transfer.database import ensure_database
 from interceptor.config.transfer.database_state import database_name
 from interceptor.config.transfer.import_mark import unread_sections
+from interceptor.management import parsers
 from providers.models import Provider
 
 _NEXT_STEPS = """
@@ -26,15 +28,10 @@ Next:
 
 
 class Command(BaseCommand):
-    help = (
-        "Write a commented ccproxy.yaml and create the database with default providers and hooks."
-    )
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--force", action="store_true", help="overwrite ccproxy.yaml; the database is kept"
-        )
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.interceptorinit(parser)
 
     def handle(self, *_: Any, force: bool, **__: Any) -> None:
         path = Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME

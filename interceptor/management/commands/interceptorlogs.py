@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 
-from interceptor.operate.logtail import add_arguments, log_file, show
+from interceptor.management import parsers
+from interceptor.operate.logtail import log_file, show
 from providers.base.errors import CcproxyError
 
 
 class Command(BaseCommand):
-    help = "Show the interceptor's log."
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        add_arguments(parser)
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.interceptorlogs(parser)
 
     def handle(self, *_: Any, lines: int | None, follow: bool, **__: Any) -> None:
         try:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 
-from interceptor.operate.liveness import add_check_arguments, check
+from interceptor.management import parsers
+from interceptor.operate.liveness import check
 from interceptor.operate.status import print_table, status_report
 
 
 class Command(BaseCommand):
-    help = (
-        "Show the interceptor's status. With check flags: no output, the exit code is the sum of"
-        " what is down."
-    )
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="machine-readable output")
-        add_check_arguments(parser)
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.interceptorstatus(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
         flags = {name: options[name] for name in ("proxy", "inspect", "mcp")}

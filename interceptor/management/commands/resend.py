@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.compare.unified import compare_texts
@@ -23,6 +24,7 @@ from flows.queries.flow_set import referred_ids
 from flows.reading.body_view import body_view
 from flows.sides import answer_side, header
 from interceptor.config.snapshot.load import load_snapshot
+from interceptor.management import parsers
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend.outgoing import outgoing
 from interceptor.resend.sender import await_flow, join_senders, send_again
@@ -34,26 +36,11 @@ AUDIT_TIMEOUT_S: Final = 10.0
 
 
 class Command(BaseCommand):
-    help = (
-        "Send a recorded flow's request again through the running proxy, and print the response"
-        " as it comes."
-    )
     requires_system_checks = []
     needs_database = True
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("flow", metavar="FLOW", help="the flow's id, or how it begins")
-        parser.add_argument(
-            "--as-forwarded",
-            action="store_true",
-            help="what left the proxy, to the same provider, past hooks and rules",
-        )
-        parser.add_argument(
-            "--edit", action="store_true", help="edit the request in $VISUAL or $EDITOR first"
-        )
-        parser.add_argument(
-            "--yes", action="store_true", help="send the edited request without asking"
-        )
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.resend(parser)
 
     def handle(
         self, *_: Any, flow: str, as_forwarded: bool, edit: bool, yes: bool, **__: Any

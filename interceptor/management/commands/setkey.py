@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 
 from interceptor.config.transfer.database import ensure_database
+from interceptor.management import parsers
 from providers.audit.log import audit_credential, shell_caller
 from providers.base.header_key import MAX_KEY_CHARS, BadKey, check_key, decode_key, trimmed_key
 from providers.base.nearest import no_such
@@ -17,14 +19,10 @@ from providers.models import Provider
 
 
 class Command(BaseCommand):
-    help = "Read a provider's API key from standard input and store it encrypted."
     requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("provider")
-        parser.add_argument(
-            "--header", help="header that carries the key; default: as it is set now"
-        )
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.setkey(parser)
 
     def handle(self, *_: Any, provider: str, header: str | None, **__: Any) -> None:
         ensure_database()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import webbrowser
+from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from providers.audit.log import audited, shell_caller
@@ -21,22 +22,15 @@ from providers.base.nearest import no_such
 from providers.credentials.handle import auth_of
 from providers.credentials.stored_logins import stored_logins
 from providers.fields import keyring
+from providers.management import parsers
 from providers.models import Provider
 
 
 class Command(BaseCommand):
-    help = (
-        "Log in to a provider with the browser and keep the login in the provider's credential"
-        " file."
-    )
     requires_system_checks: list[str] = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("provider")
-        parser.add_argument("--no-browser", action="store_true", help="only print the address")
-        parser.add_argument(
-            "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait"
-        )
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.loginprovider(parser)
 
     def handle(self, *_: Any, provider: str, no_browser: bool, timeout: float, **__: Any) -> None:
         try:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand
 
 from providers.audit.log import audited, shell_caller
 from providers.credentials.key_rotation import Rotation
+from providers.management import parsers
 
 
 class Command(BaseCommand):
-    help = (
-        "Encrypt the stored credentials with a new key. Safe while the proxy runs; an interrupted"
-        " run is continued."
-    )
     requires_system_checks = []
     needs_database = True
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--keep-old",
-            action="store_true",
-            help="leave the old key in the file, for other machines",
-        )
-        parser.add_argument("--json", action="store_true", help="machine-readable output")
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parsers.rotatekey(parser)
 
     def handle(self, *_: Any, keep_old: bool, verbosity: int, **options: Any) -> None:
         rotation = Rotation(Path(settings.CCPROXY_KEY_FILE), keep_old=keep_old)

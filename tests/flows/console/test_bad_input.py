@@ -17,7 +17,7 @@ from django.urls import get_resolver
 from rest_framework.test import APIClient
 
 from flows.console.tabs import TABS
-from flows.export.codegen import KINDS
+from flows.export.kinds import KINDS
 from flows.models import Flow, FlowBody
 from flows.queries.selectors import sides_of
 from providers.models import Provider, TransformRule

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from flows.export.codegen import KINDS
+from flows.export.kinds import KINDS
 from tests.flows.export.har_schema import assert_valid
 from tests.flows.seed import IDS, seed_all
 from tests.streamed import whole_body

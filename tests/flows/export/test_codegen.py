@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.display.safe_text import printable
 from flows.export.codegen import (
-    KINDS,
     Call,
     CopyError,
     Env,
@@ -30,6 +29,7 @@ from flows.export.codegen import (
     httpx_code,
     readable,
 )
+from flows.export.kinds import KINDS
 from flows.models import Flow
 from flows.sides import FlowSide
 from providers.base.errors import CcproxyError

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from interceptor.config.files.directory import config_dir
 from interceptor.config.files.load_settings import load_server_settings
-from interceptor.config.files.server import ServerSettings, config_dir, url_host
+from interceptor.config.files.server import ServerSettings, url_host
 from providers.base.errors import ConfigError
 
 

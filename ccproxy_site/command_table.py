@@ -1,0 +1,131 @@
+"""The product's commands: names, applications, roles and summaries. No Django."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ccproxy_site.roles import Role
+
+
+class ProductCommand(NamedTuple):
+    """A command. Its options are the function `django_name` of `APP.management.parsers`."""
+
+    django_name: str
+    """Its name in `manage.py`."""
+    app: str
+    role: Role
+    """CONSOLE for one that needs all applications."""
+    summary: str
+
+
+COMMANDS: Final[dict[str, ProductCommand]] = {
+    "start": ProductCommand(
+        "runinterceptor",
+        "ccproxy_site",
+        Role.CONSOLE,
+        "Start the proxy and the console in the foreground.",
+    ),
+    "init": ProductCommand(
+        "interceptorinit",
+        "interceptor",
+        Role.CONSOLE,
+        "Write a commented ccproxy.yaml and create the database.",
+    ),
+    "run": ProductCommand(
+        "withproxy",
+        "jail",
+        Role.CLI,
+        "Run a command whose SDKs talk to the proxy: run -- COMMAND.",
+    ),
+    "jail": ProductCommand(
+        "jail",
+        "jail",
+        Role.CLI,
+        "Run a command and capture everything it sends: jail -- COMMAND.",
+    ),
+    "namespace": ProductCommand(
+        "namespace",
+        "jail",
+        Role.CLI,
+        "What the jail needs of this machine: namespace status, namespace doctor.",
+    ),
+    "status": ProductCommand(
+        "interceptorstatus",
+        "interceptor",
+        Role.CLI,
+        "Show what runs; --proxy and --inspect check health by exit code.",
+    ),
+    "login": ProductCommand(
+        "loginlink",
+        "ccproxy_site",
+        Role.CLI,
+        "Print a one-time link into the console.",
+    ),
+    "logs": ProductCommand(
+        "interceptorlogs",
+        "interceptor",
+        Role.CLI,
+        "Show the log; -f follows it.",
+    ),
+    "flows": ProductCommand(
+        "flows",
+        "flows",
+        Role.CLI,
+        "List, search, compare, export, import and clear the recorded flows.",
+    ),
+    "explain": ProductCommand(
+        "explain",
+        "interceptor",
+        Role.CLI,
+        "Tell what the proxy would do with a request; nothing is sent.",
+    ),
+    "resend": ProductCommand(
+        "resend",
+        "interceptor",
+        Role.CLI,
+        "Send a recorded request again, as it is or edited, and print the response.",
+    ),
+    "demo": ProductCommand(
+        "demo",
+        "interceptor",
+        Role.CLI,
+        "See it work without any key: a scripted provider and a few requests.",
+    ),
+    "setkey": ProductCommand(
+        "setkey",
+        "interceptor",
+        Role.CLI,
+        "Store a provider's API key, encrypted, from standard input.",
+    ),
+    "rotatekey": ProductCommand(
+        "rotatekey",
+        "providers",
+        Role.CLI,
+        "Encrypt the stored credentials with a new key, while the proxy runs.",
+    ),
+    "loginprovider": ProductCommand(
+        "loginprovider",
+        "providers",
+        Role.CLI,
+        "Log in to a provider with the browser, for providers with an OAuth login.",
+    ),
+    "clienttoken": ProductCommand(
+        "clienttoken",
+        "interceptor",
+        Role.CLI,
+        "Manage the tokens that clients present.",
+    ),
+    "importconfig": ProductCommand(
+        "importconfig",
+        "interceptor",
+        Role.CLI,
+        "Read providers, rules and hooks of a ccproxy.yaml.",
+    ),
+    "exportconfig": ProductCommand(
+        "exportconfig",
+        "interceptor",
+        Role.CLI,
+        "Write the configuration as a ccproxy.yaml, without secrets.",
+    ),
+}
+"""The product's commands by name. Every other name goes to Django as it is."""

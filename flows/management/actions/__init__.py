@@ -1,0 +1,1 @@
+"""Actions of `ccproxy flows`, a module each: `list` imports nothing that `import` needs."""

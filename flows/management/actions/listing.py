@@ -1,0 +1,57 @@
+"""`ccproxy flows list`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from flows.export.table import print_flows
+from flows.management.actions.chosen_flows import (
+    apply_filter,
+    asked,
+    ids_asked,
+    nothing_found,
+    print_json,
+)
+from flows.models import Flow
+from flows.queries.flow_set import jq_filters, rows_of, timed_summaries
+from flows.queries.jq import run_jq
+from flows.record import LOOKUP
+
+_TABLE_ROWS: Final = 100
+
+
+def run(command: BaseCommand, options: Namespace) -> None:
+    """Print a table of flows, or an array."""
+    apply_filter(options)
+    # Name lookups are shown with --filter lookups=shown, as in the console.
+    if options.among is None and not options.flows:
+        options.among = Flow.objects.exclude(method=LOOKUP)
+    if options.json:
+        print_json(_summaries(options), command.stdout)
+        return
+    is_plain = not (options.number or options.jq or options.flows or options.filter)
+    if is_plain:
+        options.number = _TABLE_ROWS
+    ids = ids_asked(options)
+    if not ids:
+        command.stdout.write(nothing_found(options.jq))
+        return
+    is_terminal = command.stdout.isatty()
+    print_flows(rows_of(ids), command.stdout, now=timezone.now(), is_terminal=is_terminal)
+    if not is_plain:
+        return
+    total = Flow.objects.count()
+    if total > _TABLE_ROWS:
+        command.stderr.write(f"Of the newest {_TABLE_ROWS} of {total} flows; -n N shows more.")
+
+
+def _summaries(options: Namespace) -> Iterable[Any]:
+    flows = timed_summaries(asked(options))
+    # Flows that the user named are shown also if a configured filter leaves them out.
+    filters = [] if options.flows else jq_filters(options.jq)
+    return run_jq(filters, flows) if filters else flows

@@ -1,0 +1,100 @@
+"""Options of `ccproxy flows`. No Django: the command's help imports only this."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from flows.export.kinds import KINDS
+
+
+def flows(parser: ArgumentParser) -> None:
+    """Declare the actions and their options."""
+    parser.description = "Look at the recorded flows."
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = _action(actions, "list", "list flows, the newest last")
+    listing.add_argument(
+        "--json", action="store_true", help="an array of flows, with mitmweb's field names"
+    )
+    _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.har")
+    _comparing(actions)
+    clear = _action(actions, "clear", "delete flows; pinned ones stay")
+    clear.add_argument(
+        "--all", action="store_true", help="every flow, whatever the configured jq filters say"
+    )
+    clear.add_argument("--pinned", action="store_true", help="pinned flows too")
+    pins = {"pin": "keep flows from retention and clearing", "unpin": "undo pin"}
+    for name, what in pins.items():
+        pinning = actions.add_parser(name, help=what)
+        pinning.add_argument(
+            "flows", nargs="+", metavar="FLOW", help="ids of flows, or how they begin"
+        )
+    _copying(actions)
+    importing = actions.add_parser(
+        "import", help="take in HAR files of any tool and mitmproxy captures"
+    )
+    importing.add_argument("files", nargs="+", metavar="FILE", type=Path)
+    _action(actions, "repl", "a Python shell with the flows in it")
+
+
+def _comparing(actions: Any) -> None:
+    diff = _action(actions, "diff", "compare each forwarded request with the one before it")
+    diff.add_argument("--json", action="store_true", help="an array of comparisons")
+    compare = _action(
+        actions, "compare", "compare what the client sent with what left, and both answers"
+    )
+    compare.add_argument(
+        "--json", action="store_true", help="an array of flows with their comparisons"
+    )
+    compare.add_argument("--headers", action="store_true", help="compare headers too")
+
+
+def _copying(actions: Any) -> None:
+    copy = actions.add_parser(
+        "as", help="write a flow's request as curl, Python, an SDK's call or Markdown"
+    )
+    copy.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    copy.add_argument("flows", nargs=1, metavar="FLOW", help="the flow's id, or its first letters")
+    copy.add_argument(
+        "--forwarded", action="store_true", help="as it left the proxy, not as the client sent it"
+    )
+
+
+def _action(actions: Any, name: str, what: str) -> ArgumentParser:
+    """Add a subcommand with the options that choose its flows."""
+    parser: ArgumentParser = actions.add_parser(name, help=what)
+    parser.add_argument(
+        "flows",
+        nargs="*",
+        metavar="FLOW",
+        help="ids of flows, or their first letters; default: all",
+    )
+    parser.add_argument(
+        "-n", "--number", type=_positive, metavar="N", help="only the newest N flows"
+    )
+    parser.add_argument(
+        "--filter",
+        metavar="NAME",
+        help=(
+            "a filter that was saved in the console, or a query such as 'status=5xx&provider=local'"
+        ),
+    )
+    parser.add_argument(
+        "--jq",
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help=(
+            "keep what this jq filter makes of the array of flows, e.g."
+            " 'map(select(.response.status_code >= 400))'; several are applied one after the other"
+        ),
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
