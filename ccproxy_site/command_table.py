@@ -22,7 +22,7 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
     "start": ProductCommand(
         "runinterceptor",
         "ccproxy_site",
-        Role.CONSOLE,
+        Role.CLI,
         "Start the proxy and the console in the foreground.",
     ),
     "init": ProductCommand(

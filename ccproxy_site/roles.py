@@ -35,7 +35,7 @@ class App(NamedTuple):
 
 APPS: Final = (
     # name, everywhere, reason
-    App("unfold", False, "theme of the admin; must precede it"),
+    App("ccproxy_site.console.unfold_app.UnfoldConfig", False, "theme of the admin; precedes it"),
     App("django.contrib.admin", False, "pages for providers, rules and hooks"),
     App("django.contrib.auth", True, "owners of saved filters and login links are users"),
     App("django.contrib.contenttypes", True, "permissions of users refer to it"),

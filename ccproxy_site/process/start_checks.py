@@ -6,7 +6,6 @@ import logging
 import os
 from pathlib import Path
 
-import httpx
 from django.conf import settings as django_settings
 from django.db import DatabaseError
 
@@ -16,6 +15,7 @@ from interceptor.config.transfer.import_mark import unread_sections
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_port_free
 from providers.base.errors import ConfigError
+from providers.base.http_client import httpx
 from providers.base.upstream_proxy import choose_proxies
 from providers.models import Provider
 

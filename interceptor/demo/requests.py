@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+from providers.base.http_client import httpx
 
 SENTINEL = "sk-ccproxy-demo"
 TIMEOUT_S = 60.0

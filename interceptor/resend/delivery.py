@@ -10,12 +10,12 @@ import logging
 import ssl
 from typing import Any, Final
 
-import httpx
 from django.db import DatabaseError
 
 from flows.models import Resend
 from interceptor.resend.job import Job
 from providers.audit.log import settle_audit
+from providers.base.http_client import httpx
 from providers.models import AuditEntry
 
 logger = logging.getLogger(__name__)

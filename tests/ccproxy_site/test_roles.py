@@ -65,6 +65,12 @@ def tables(directory: Path) -> set[str]:
         return {name for (name,) in names}
 
 
+def test_the_console_loads_no_client_that_it_never_uses(tmp_path: Path) -> None:
+    loaded = report(tmp_path, Role.CONSOLE)["loaded"]
+    for name in ("psycopg", "redis", "opentelemetry", "requests", "pygments", "celery", "twisted"):
+        assert name not in loaded, name
+
+
 @pytest.mark.parametrize("role", [Role.RECORDER, Role.CLI])
 def test_a_light_process_loads_no_pages(tmp_path: Path, role: str) -> None:
     found = report(tmp_path, role)

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -24,6 +23,7 @@ from interceptor.config.files.load_settings import load_server_settings
 from interceptor.demo.requests import REQUESTS, TIMEOUT_S, send, sentence
 from interceptor.demo.server import DemoProvider
 from interceptor.management import parsers
+from providers.base.http_client import httpx
 
 PROVIDER_NAME = "demo"
 PICK_UP_TIMEOUT_S = 10.0
