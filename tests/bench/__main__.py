@@ -12,24 +12,42 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from tests.bench import compare, flows, jail, proxy, soak, translation, workers
+from tests.bench import (
+    bodies,
+    compare,
+    flows,
+    interpreter,
+    jail,
+    memory,
+    requests,
+    rest,
+    soak,
+    streams,
+    translation,
+    workers,
+)
 from tests.bench.result import OPTIONS, Figure, Section
 
 SECTIONS: dict[str, Section] = {
-    "proxy": proxy,
-    "jail": jail,
+    "requests": requests,
+    "bodies": bodies,
+    "streams": streams,
+    "rest": rest,
+    "memory": memory,
     "workers": workers,
+    "soak": soak,
+    "jail": jail,
     "translation": translation,
     "flows": flows,
-    "soak": soak,
 }
-WHEN_NAMED = {"soak", "flows"}
+WHEN_NAMED = {"flows"}
 """Sections that take long: they run only when they are asked for."""
 
 
@@ -37,7 +55,7 @@ def show(section: Section) -> list[Figure]:
     """Run a section and print its rows as they come."""
     print(f"{section.TITLE}\n")
     found: list[Figure] = []
-    for figure in section.figures():
+    for figure in _median_figures(section, OPTIONS.runs):
         if not found or found[-1].what != figure.what:
             print(f"  {figure.what}")
         target = (
@@ -51,10 +69,25 @@ def show(section: Section) -> list[Figure]:
     return found
 
 
+def _median_figures(section: Section, runs: int) -> Iterator[Figure]:
+    """Yield each figure: of one run as soon as it is known, of several the medians at the end."""
+    if runs == 1:
+        yield from section.figures()
+        return
+    found: dict[tuple[str, str], list[Figure]] = {}
+    for _ in range(runs):
+        for figure in section.figures():
+            found.setdefault((figure.what, figure.case), []).append(figure)
+    for figures in found.values():
+        yield replace(figures[-1], value=median(figure.value for figure in figures))
+
+
 def main() -> None:
     """Run the sections that were asked for, or all but the long ones."""
     options = _arguments()
     OPTIONS.quick, OPTIONS.soak_s = options.quick, options.soak_s
+    OPTIONS.runs = options.runs
+    print(f"{interpreter.running().summary}\n")
     names = options.sections or [name for name in SECTIONS if name not in WHEN_NAMED]
     results = {name: show(SECTIONS[name]) for name in names}
     missed = sum(not figure.kept for figures in results.values() for figure in figures)
@@ -77,6 +110,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="a few minutes: coarse figures")
     parser.add_argument(
+        "--runs", type=int, default=1, help="run everything so often, and print the medians"
+    )
+    parser.add_argument(
         "--soak-s", type=float, default=OPTIONS.soak_s, help="how long the soak lasts"
     )
     parser.add_argument(
@@ -91,7 +127,7 @@ def _arguments() -> argparse.Namespace:
 
 def _as_json(results: dict[str, list[Figure]]) -> dict[str, Any]:
     machine = {
-        "python": platform.python_version(),
+        "python": interpreter.running()._asdict(),
         "cpus": os.cpu_count(),
         "load": os.getloadavg()[0],
     }

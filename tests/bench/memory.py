@@ -1,72 +1,110 @@
-"""Memory: of a process that has seen many flows, and of many streams at once."""
+"""Memory of each process: at rest, after huge answers, after many large bodies, after many flows."""
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.bench import traffic
-from tests.bench.load import Answer, connected
-from tests.bench.result import OPTIONS, Figure
+from tests.bench import process_tree, traffic
+from tests.bench.result import OPTIONS, RATIO, Figure
 from tests.bench.rounds import Load, measure
-from tests.bench.servers import DUMP_STREAMED, OURS, Target, mitmdump, ours, provider
+from tests.bench.servers import Target, mitmdump, ours, provider, warm_up
 
+TITLE = "Memory of all processes"
+PROXY_MB, ALL_MB = 100.0, 260.0
 GROWTH_MB = 20.0
-STREAM_KB = 250.0
-STREAMS = 500
-_EVENTS, _EVERY_MS = 40, 250.0
+FRESH_RATIO = 1.3
+HUGE_BYTES = 256 * 2**20
+REST_S = 5.0
 
 
-def flows_figures() -> Iterator[Figure]:
-    """Memory at the start, after 1,000 and after 10,000 flows, of fresh processes."""
+def figures() -> Iterator[Figure]:
+    """Two minutes when quick, five otherwise."""
+    yield from _at_rest()
+    yield from _after_huge_answers()
+    yield from _after_fresh_bodies()
+    yield from _after_flows()
+
+
+@contextmanager
+def _running() -> Iterator[tuple[Target, Target]]:
+    """Start mitmdump and ours, each with some requests behind it."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        upstream = stack.enter_context(provider())
+        dump = stack.enter_context(mitmdump(upstream, Path(name), streamed=True))
+        product = stack.enter_context(ours(upstream, Path(name) / "ours"))
+        time.sleep(REST_S)
+        yield dump, product
+
+
+def _at_rest() -> Iterator[Figure]:
+    with _running() as (dump, product):
+        what = "memory at rest, resident"
+        yield Figure(what, dump.name, dump.memory().rss_mb, "MB")
+        for part, pids in product.parts().items():
+            limit = PROXY_MB if part == "proxy" else None
+            yield Figure(what, part, process_tree.memory(pids).rss_mb, "MB", limit)
+        yield Figure(what, "all", product.memory().rss_mb, "MB", ALL_MB)
+        what = "memory at rest, shared pages divided"
+        for part, pids in product.parts().items():
+            yield Figure(what, part, process_tree.memory(pids).pss_mb, "MB")
+        yield Figure(what, "all", product.memory().pss_mb, "MB")
+
+
+def _after_huge_answers() -> Iterator[Figure]:
+    wait_s = 15.0 if OPTIONS.quick else 60.0
+    what = f"memory after 8 × 256 MB answers, {wait_s:.0f} s later (shared pages divided)"
+    make = partial(traffic.huge_answer, size_bytes=HUGE_BYTES)
+    with _running() as (dump, product):
+        for target in (dump, product):
+            warm_up(target)
+            before = _pss_mb(target)
+            measure([target], Load(make, 8, 4), 1)
+            time.sleep(wait_s)
+            limit = GROWTH_MB if target is product else None
+            yield from _growth(what, target, before, limit)
+
+
+def _after_fresh_bodies() -> Iterator[Figure]:
+    what = "memory after 400 fresh bodies of 1 MB (shared pages divided)"
+    with _running() as (dump, product):
+        for target in (dump, product):
+            warm_up(target)
+            before = _pss_mb(target)
+            measure([target], Load(traffic.fresh, 400, 4), 1)
+            after_mb = sum(_pss_mb(target).values())
+            yield from _growth(what, target, before, None)
+            limit = FRESH_RATIO if target is product else None
+            ratio = after_mb / sum(before.values())
+            yield Figure(what, f"{target.name}, by the start", ratio, RATIO, limit)
+
+
+def _after_flows() -> Iterator[Figure]:
     many = 4000 if OPTIONS.quick else 10_000
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        upstream = stack.enter_context(provider())
-        dump = stack.enter_context(mitmdump(upstream, Path(name), streamed=True))
-        product = stack.enter_context(ours(upstream, Path(name) / "ours"))
-        for target in (dump, product):
-            if target is dump and OPTIONS.quick:
-                continue
-            what = f"memory of {target.name}"
-            yield Figure(what, "at the start", target.rss_mb(), "MB")
-            measure([target], Load(traffic.small, 1000, 16), 1)
-            early_mb = target.rss_mb()
-            yield Figure(what, "after 1,000 flows", early_mb, "MB")
-            measure([target], Load(traffic.small, many - 1000, 16), 1)
-            limit = early_mb + GROWTH_MB if target is product else None
-            yield Figure(what, f"after {many:,} flows", target.rss_mb(), "MB", limit)
+    what = "memory after many flows (shared pages divided)"
+    with _running() as (_, product):
+        measure([product], Load(traffic.small, 1000, 16), 1)
+        early_mb = product.memory().pss_mb
+        yield Figure(what, "after 1,000", early_mb, "MB")
+        measure([product], Load(traffic.small, many - 1000, 16), 1)
+        late_mb = product.memory().pss_mb
+        yield Figure(what, f"after {many:,}", late_mb, "MB", early_mb + GROWTH_MB)
 
 
-def streams_figures() -> Iterator[Figure]:
-    """What each of 500 concurrent streams holds."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        upstream = stack.enter_context(provider())
-        dump = stack.enter_context(mitmdump(upstream, Path(name), streamed=True))
-        product = stack.enter_context(ours(upstream, Path(name) / "ours"))
-        for target in (dump, product):
-            measure([target], Load(traffic.small, 100, 16), 1)
-            before_mb = target.rss_mb()
-            peak_mb, answers = asyncio.run(_hold(target))
-            assert [answer.status_code for answer in answers] == [200] * STREAMS
-            limit = STREAM_KB if target.name == OURS else None
-            held_kb = (peak_mb - before_mb) * 1024 / STREAMS
-            name_of_case = target.name if target.name == OURS else DUMP_STREAMED
-            yield Figure(
-                f"memory of each of {STREAMS} streams at once", name_of_case, held_kb, "KB", limit
-            )
+def _growth(
+    what: str, target: Target, before: dict[str, float], limit: float | None
+) -> Iterator[Figure]:
+    after = _pss_mb(target)
+    if len(after) > 1:
+        for part, after_mb in after.items():
+            yield Figure(what, f"{part}, more than before", after_mb - before[part], "MB")
+    more_mb = sum(after.values()) - sum(before.values())
+    yield Figure(what, f"{target.name}, more than before", more_mb, "MB", limit)
 
 
-async def _hold(target: Target) -> tuple[float, Sequence[Answer]]:
-    """The most memory while 500 streams run, looked at twice a second."""
-    make = partial(traffic.streamed, target.port, _EVENTS, _EVERY_MS)
-    async with connected(target.port, STREAMS) as connections:
-        running = asyncio.gather(*(connection.ask(make()) for connection in connections))
-        peak_mb = 0.0
-        while not running.done():
-            peak_mb = max(peak_mb, target.rss_mb())
-            await asyncio.sleep(0.5)
-        return peak_mb, await running
+def _pss_mb(target: Target) -> dict[str, float]:
+    return {part: process_tree.memory(pids).pss_mb for part, pids in target.parts().items()}

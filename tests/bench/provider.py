@@ -2,13 +2,15 @@
 is ended.
 
 The request's header `x-bench: EVENTS,EVERY_MS` asks for an event stream; without it, or with 0
-events, a small JSON answer comes. Both are Anthropic's. Every streamed event carries the clock
-(`time.perf_counter`, one clock for all processes of a machine) at which it was sent.
+events, a small JSON answer comes. Both are Anthropic's, and no two answers are the same. Every
+streamed event carries the clock (`time.perf_counter`, one clock for all processes of a machine) at
+which it was sent. `x-bench-bytes: N` asks for a stream of N bytes, sent as fast as it is read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import socket
 import sys
@@ -16,24 +18,34 @@ import time
 from collections import deque
 from typing import Any
 
+from tests.bench.words import text
+
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _ASKED = re.compile(rb"(?i)\r\nx-bench: *(\d+),([\d.]+)")
+_HUGE = re.compile(rb"(?i)\r\nx-bench-bytes: *(\d+)")
+_HUGE_PIECE_BYTES = 32 * 1024
 _ANSWER = (
-    b'{"id":"msg_bench","type":"message","role":"assistant","model":"claude-bench","content":[{"type":"text","text":'
-    b'"The answer to this question is short, as most of them are; it stands here for a sentence or'
-    b' two of a model."}],'
-    b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":420,"output_tokens":31}}'
+    b'{"id":"msg_%d","type":"message","role":"assistant","model":"claude-bench","content":[{"type":"text","text":'
+    b'"%s"}],'
+    b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":420,"output_tokens":%d}}'
 )
+_numbers = itertools.count()
 _JSON_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nrequest-id: req_bench\r\nContent-Length:"
     b" %d\r\n\r\n"
 )
-_SMALL = _JSON_HEAD % len(_ANSWER) + _ANSWER
 _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nrequest-id: req_bench\r\nCache-Control:"
     b" no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 _END = b"0\r\n\r\n"
+
+
+def _small() -> bytes:
+    number = next(_numbers)
+    words = text(300 + number % 500).encode()
+    answer = _ANSWER % (number, words, 30 + number % 100)
+    return _JSON_HEAD % len(answer) + answer
 
 
 def _event(name: bytes, data: bytes) -> bytes:
@@ -69,6 +81,12 @@ def _delta() -> bytes:
     return _event(b"content_block_delta", data % time.perf_counter())
 
 
+def _huge_delta() -> bytes:
+    words = text(_HUGE_PIECE_BYTES).encode()
+    data = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}'
+    return _event(b"content_block_delta", data % words)
+
+
 class Provider(asyncio.Protocol):
     """One connection; requests are answered one after the other, as clients of HTTP/1.1 send
     them.
@@ -78,12 +96,15 @@ class Provider(asyncio.Protocol):
         self._data = bytearray()
         self._transport: Any = None
         self._timer: asyncio.TimerHandle | None = None
+        self._missing_bytes = 0
+        self._reading = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._missing_bytes = 0
         if self._timer is not None:
             self._timer.cancel()
 
@@ -97,13 +118,34 @@ class Provider(asyncio.Protocol):
             return
         asked = _ASKED.search(self._data, 0, end + 2)
         events, every_ms = (int(asked[1]), float(asked[2])) if asked else (0, 0.0)
+        huge = _HUGE.search(self._data, 0, end + 2)
         self._data.clear()
-        if not events:
-            self._transport.write(_SMALL)
+        if not events and not huge:
+            self._transport.write(_small())
             return
         self._transport.write(_STREAM_HEAD + _FIRST + _BLOCK)
+        if huge:
+            self._missing_bytes = int(huge[1])
+            self._reading = True
+            self._send_huge()
+            return
         pieces = deque([True] * (events - 1) + [False])
         self._later(time.perf_counter(), every_ms / 1000, pieces)
+
+    def pause_writing(self) -> None:
+        self._reading = False
+
+    def resume_writing(self) -> None:
+        self._reading = True
+        if self._missing_bytes > 0:
+            asyncio.get_running_loop().call_soon(self._send_huge)
+
+    def _send_huge(self) -> None:
+        """Send pieces of the long stream until the client reads no more, or it is complete."""
+        while self._reading and self._missing_bytes > 0:
+            self._missing_bytes -= _HUGE_PIECE_BYTES
+            last = b"" if self._missing_bytes > 0 else _LAST
+            self._transport.write(_huge_delta() + last)
 
     def _later(self, at: float, every_s: float, pieces: deque[bool]) -> None:
         """Send the next piece at its time: a late one does not move those behind it."""

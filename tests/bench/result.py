@@ -41,9 +41,11 @@ class Options:
     """What the command line said; sections that care look at `OPTIONS`."""
 
     quick: bool = False
-    """About two minutes for the proxy: coarse, good enough to see a ratio go wrong."""
-    soak_s: float = 600.0
+    """A few minutes for everything: coarse, good enough to see a ratio go wrong."""
+    soak_s: float = 60.0
     """How long the soak lasts."""
+    runs: int = 1
+    """How often each section runs; its figures are the medians then."""
 
 
 OPTIONS = Options()

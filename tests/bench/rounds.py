@@ -36,6 +36,8 @@ class Sample:
 
     wall_s: float
     cpu_s: float
+    proxy_cpu_s: float
+    """Of the processes that accept requests, alone."""
     answers: list[Answer]
 
     @property
@@ -77,11 +79,12 @@ def measure(targets: Sequence[Target], load: Load, rounds: int) -> Series:
 
 def _sample(target: Target, load: Load) -> Sample:
     target.settle()
-    before_s = target.cpu_s()
+    before_s, proxy_before_s = target.cpu_s(), target.proxy_cpu_s()
     wall_s, answers = asyncio.run(_ask(target, load))
     target.acknowledged += len(answers)
     target.settle()
-    return Sample(wall_s, target.cpu_s() - before_s, answers)
+    cpu_s = target.cpu_s() - before_s
+    return Sample(wall_s, cpu_s, target.proxy_cpu_s() - proxy_before_s, answers)
 
 
 async def _ask(target: Target, load: Load) -> tuple[float, list[Answer]]:
@@ -116,6 +119,11 @@ def event_ms(sample: Sample) -> float:
 def cpu_per_1000_requests(sample: Sample) -> float:
     """CPU seconds."""
     return sample.cpu_s / len(sample.answers) * 1000
+
+
+def proxy_cpu_per_1000_requests(sample: Sample) -> float:
+    """CPU seconds of the processes that accept requests."""
+    return sample.proxy_cpu_s / len(sample.answers) * 1000
 
 
 def cpu_per_1000_events(sample: Sample) -> float:

@@ -4,6 +4,7 @@ ours.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import process_tree
+from tests.bench import process_tree, traffic
+from tests.bench.load import closed_loop, connected
+from tests.bench.process_tree import Memory
 from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
 
 DIRECT = "direct"
@@ -33,6 +36,9 @@ providers:
 """
 SETTLE_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
+WARM_UP_REQUESTS = 100
+IDLE_WITHIN_S, IDLE_S = 0.2, 0.006
+"""Processes that took less CPU time than this within this time are at rest."""
 
 
 @dataclass
@@ -58,6 +64,16 @@ class Target:
                 f"{recorded} of {self.acknowledged} flows are recorded"
             )
             time.sleep(0.05)
+        self._wait_until_idle(deadline)
+
+    def _wait_until_idle(self, deadline: float) -> None:
+        """Return once the family does nothing but look around: a row is not the last of it."""
+        last_s, used_s = self.cpu_s(), IDLE_S
+        while used_s >= IDLE_S:
+            assert time.monotonic() < deadline, "the processes never come to rest"
+            time.sleep(IDLE_WITHIN_S)
+            now_s = self.cpu_s()
+            used_s, last_s = now_s - last_s, now_s
 
     def recorded(self) -> int:
         """Finished flows in the database."""
@@ -70,11 +86,26 @@ class Target:
 
     def cpu_s(self) -> float:
         """CPU time of its processes so far."""
-        return process_tree.cpu_s(self.pid)
+        return process_tree.cpu_s(process_tree.tree(self.pid))
 
-    def rss_mb(self) -> float:
+    def proxy_cpu_s(self) -> float:
+        """CPU time so far of the processes that accept requests."""
+        return process_tree.cpu_s(self.parts()["proxy"])
+
+    def parts(self) -> dict[str, list[int]]:
+        """The processes' pids, by what they do; one "proxy" for what is not ours."""
+        if self.interceptor is None:
+            return {"proxy": process_tree.tree(self.pid)}
+        return {
+            "supervisor": [self.interceptor.pid],
+            "proxy": sorted(self.interceptor.proxies),
+            "recorder": [self.interceptor.recorder_pid],
+            "console": [self.interceptor.console_pid] if self.interceptor.has_console else [],
+        }
+
+    def memory(self) -> Memory:
         """Memory of its processes now."""
-        return process_tree.rss_mb(self.pid)
+        return process_tree.memory(process_tree.tree(self.pid))
 
 
 @contextlib.contextmanager
@@ -132,11 +163,28 @@ def ours(upstream: Target, folder: Path, *arguments: str) -> Iterator[Target]:
     """`runinterceptor` with its console, the default hooks, a credential that is injected, and the
     record on.
     """
-    folder.mkdir(exist_ok=True)
-    with running(
-        Interceptor(folder, _CONFIG.format(port=upstream.port, key="7f" * 40), *arguments)
-    ) as proxy:
+    with running(make_interceptor(upstream, folder, *arguments)) as proxy:
         yield Target(OURS, proxy.port, proxy.pid, proxy)
+
+
+def make_interceptor(upstream: Target, folder: Path, *arguments: str) -> Interceptor:
+    """Return ours, which is not started yet."""
+    folder.mkdir(exist_ok=True)
+    config = _CONFIG.format(port=upstream.port, key="7f" * 40)
+    return Interceptor(folder, config, *arguments)
+
+
+def warm_up(target: Target) -> None:
+    """Let the first requests pay for what is loaded late."""
+    asyncio.run(_ask_some(target))
+    target.acknowledged += WARM_UP_REQUESTS
+    target.settle()
+
+
+async def _ask_some(target: Target) -> None:
+    async with connected(target.port, 4) as connections:
+        make = traffic.times(WARM_UP_REQUESTS, lambda: traffic.small(target.port))
+        await closed_loop(connections, make)
 
 
 def _listens(port: int) -> bool:

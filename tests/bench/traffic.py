@@ -1,11 +1,14 @@
-"""What the load generator sends: an SDK's requests to Anthropic, each with a text of its own."""
+"""What the load generator sends: an SDK's requests to Anthropic. No two have the same text."""
 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 
 import orjson
+
+from tests.bench.words import text
 
 _HEAD = (
     b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept:"
@@ -17,92 +20,121 @@ _HEAD = (
     b" sk-ccproxy-bench\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 )
 _SMALL_BYTES = 2048
-_LARGE_BYTES = 1024 * 1024
+_FRESH_BYTES = 1024 * 1024
+_CONVERSATION_BYTES = (100_000, 300_000, 600_000, 900_000)
+"""Sizes at which conversations are joined; each turn adds some 4 KB."""
+
 _numbers = itertools.count()
 
 
 def small(port: int) -> bytes:
-    """A request of 2 KB that is answered in one piece."""
+    """Return a request of 2 KB that is answered in one piece."""
     return _request(port, _body(_SMALL_BYTES), b"")
 
 
-def large(port: int) -> bytes:
-    """An agent's next turn: 1 MB of conversation that went out before, and a new message."""
-    return _request(
-        port, _LARGE[:-2] + b"," + orjson.dumps(_message(next(_numbers), 400)) + b"]}", b""
-    )
+def fresh(port: int) -> bytes:
+    """Return a request of 1 MB of which nothing was sent before."""
+    body = _body(_FRESH_BYTES, session=next(_numbers))
+    return _request(port, body, b"")
+
+
+def next_turn(port: int) -> bytes:
+    """Return the next request of an agent: what it sent before, a tool's result and a question.
+
+    Four conversations of 100 KB to 1 MB take turns; each server has its own.
+    """
+    conversations = _conversations[port]
+    conversation = conversations.pop(0)
+    conversations.append(conversation)
+    return _request(port, conversation.next_body(), b"")
 
 
 def streamed(port: int, events: int, every_ms: float) -> bytes:
-    """A request of 2 KB that is answered with `events` text deltas, one every `every_ms`
-    milliseconds.
+    """Return a request of 2 KB that is answered with `events` text deltas.
+
+    One is sent every `every_ms` milliseconds.
     """
-    return _request(
-        port, _body(_SMALL_BYTES, stream=True), b"x-bench: %d,%g\r\n" % (events, every_ms)
-    )
+    more = b"x-bench: %d,%g\r\n" % (events, every_ms)
+    return _request(port, _body(_SMALL_BYTES, stream=True), more)
+
+
+def huge_answer(port: int, size_bytes: int) -> bytes:
+    """Return a request that is answered with a stream of this size, as fast as it is read."""
+    more = b"x-bench-bytes: %d\r\n" % size_bytes
+    return _request(port, _body(_SMALL_BYTES, stream=True), more)
 
 
 def times(count: int, make: Callable[[], bytes]) -> Callable[[], bytes | None]:
-    """`count` requests, then None."""
+    """Return a function that makes `count` requests, then None."""
     left = itertools.repeat(None, count)
     return lambda: make() if next(left, 0) is None else None
+
+
+class _Conversation:
+    """Messages of an agent that only grow, as bytes."""
+
+    def __init__(self, size_bytes: int) -> None:
+        session = f'{{"session_id":"{_session(next(_numbers))}"}}'
+        start = {"model": "claude-bench", "max_tokens": 1024, "metadata": {"user_id": session}}
+        self._sent = orjson.dumps(start)[:-1] + b',"messages":['
+        self._sent += orjson.dumps(_question(200))
+        while len(self._sent) < size_bytes:
+            self._grow(6000)
+
+    def next_body(self) -> bytes:
+        """Return the next request's body."""
+        self._grow(4000)
+        return self._sent + b"]}"
+
+    def _grow(self, size_bytes: int) -> None:
+        number = next(_numbers)
+        call = {
+            "type": "tool_use",
+            "id": f"toolu_{number}",
+            "name": "read",
+            "input": {"file": f"part_{number}.py"},
+        }
+        said = {"role": "assistant", "content": [{"type": "text", "text": text(300)}, call]}
+        result = {"type": "tool_result", "tool_use_id": f"toolu_{number}"}
+        heard = {"role": "user", "content": [result | {"content": _lines(size_bytes)}]}
+        self._sent += b"," + orjson.dumps(said) + b"," + orjson.dumps(heard)
+
+
+def _new_conversations() -> list[_Conversation]:
+    return [_Conversation(size_bytes) for size_bytes in _CONVERSATION_BYTES]
+
+
+_conversations: defaultdict[int, list[_Conversation]] = defaultdict(_new_conversations)
 
 
 def _request(port: int, body: bytes, more: bytes) -> bytes:
     return _HEAD % (port, more, len(body)) + body
 
 
-def _message(number: int, size_bytes: int) -> dict[str, object]:
-    text = f"Question {number}: what does this part of the program do, and why? "
-    return {"role": "user", "content": (text * (size_bytes // len(text) + 1))[:size_bytes]}
+def _question(size_bytes: int) -> dict[str, object]:
+    return {"role": "user", "content": f"Question {next(_numbers)}: {text(size_bytes)}?"}
 
 
-def _body(size_bytes: int, *, stream: bool = False) -> bytes:
-    number = next(_numbers)
-    session = f'{{"session_id":"5b0e4c7e-0000-4000-8000-{number // 100:012d}"}}'
+def _lines(size_bytes: int) -> str:
+    """Return text in lines of sixty characters, as a file has them."""
+    words = text(size_bytes)
+    return "\n".join(words[start : start + 60] for start in range(0, size_bytes, 60))
+
+
+def _session(number: int) -> str:
+    return f"5b0e4c7e-0000-4000-8000-{number:012d}"
+
+
+def _body(size_bytes: int, *, session: int | None = None, stream: bool = False) -> bytes:
+    """Return a body with one question; a hundred share a session, if none is given."""
+    if session is None:
+        session = next(_numbers) // 100
     body = {
         "model": "claude-bench",
         "max_tokens": 1024,
         "stream": stream,
-        "metadata": {"user_id": session},
+        "metadata": {"user_id": f'{{"session_id":"{_session(session)}"}}'},
         "system": "You are an assistant who answers questions about programs.",
-        "messages": [_message(number, size_bytes - 300)],
+        "messages": [_question(size_bytes - 300)],
     }
     return orjson.dumps(body)
-
-
-def _conversation(size_bytes: int) -> bytes:
-    """Reads and answers in turn, about as long as an agent's: 6 KB of a file, then 300 bytes of
-    thought.
-    """
-    messages: list[dict[str, object]] = []
-    total = 0
-    for number in itertools.count():
-        lines = "".join(
-            f"    value_{number}_{line} = compute({line * 7919 + number}, name='item {line}')\n"
-            for line in range(100)
-        )
-        result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": lines}
-        call = {
-            "type": "tool_use",
-            "id": f"toolu_{number + 1}",
-            "name": "read",
-            "input": {"file": f"part_{number}.py"},
-        }
-        messages.append({"role": "user", "content": [result]})
-        messages.append(
-            {
-                "role": "assistant",
-                "content": [{"type": "text", "text": f"I read part {number}."}, call],
-            }
-        )
-        total += len(lines) + 300
-        if total >= size_bytes:
-            break
-    metadata = {"user_id": '{"session_id":"5b0e4c7e-0000-4000-8000-00000000a9e7"}'}
-    return orjson.dumps(
-        {"model": "claude-bench", "max_tokens": 1024, "metadata": metadata, "messages": messages}
-    )
-
-
-_LARGE = _conversation(_LARGE_BYTES)

@@ -131,6 +131,12 @@ class Interceptor:
 
     def start(self) -> Self:
         """Start it and return once it answers."""
+        self.launch()
+        self.wait_for_start()
+        return self
+
+    def launch(self) -> None:
+        """Start it and return at once."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.prefix, sys.executable, "manage.py", "runinterceptor", *self.arguments],
@@ -140,18 +146,25 @@ class Interceptor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self._answers, "the interceptor answers")
-        return self
 
-    def _answers(self) -> bool:
+    def is_healthy(self) -> bool:
+        """Tell if /health answers."""
         assert self._process is not None
         assert self._process.poll() is None, (
             f"it ended with {self._process.returncode}:\n{self.log}"
         )
         with contextlib.suppress(httpx.HTTPError, OSError):
-            healthy = httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
-            return healthy and (not self.has_console or self._console_listens())
+            return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
         return False
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.is_healthy() and (not self.has_console or self._console_listens())
+        return False
+
+    def wait_for_start(self) -> None:
+        """Return once it answers, its console included."""
+        wait_until(self._answers, "the interceptor answers")
 
     def _console_listens(self) -> bool:
         """Tell if the console accepts; it is a process of its own, and may need longer."""

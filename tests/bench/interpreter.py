@@ -1,0 +1,50 @@
+"""The interpreter that everything runs on, and how it was built: it decides many a ratio."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import sysconfig
+from typing import NamedTuple
+
+
+class Interpreter(NamedTuple):
+    """The running Python and its build flags."""
+
+    version: str
+    path: str
+    has_profile: bool
+    """Built with a profile of its own (`--enable-optimizations`)."""
+    has_lto: bool
+    """Built with link-time optimisation (`--with-lto`)."""
+    flags: str
+
+    @property
+    def summary(self) -> str:
+        """Two lines for a person."""
+        return (
+            f"Python {self.version}, {self.path}\n"
+            f"  profile-guided: {_yes(self.has_profile)}, link-time optimisation:"
+            f" {_yes(self.has_lto)}; compiled with {self.flags}"
+        )
+
+
+def running() -> Interpreter:
+    """Return the interpreter of this process; the servers that are measured have the same."""
+    arguments = _variable("CONFIG_ARGS")
+    flags = f"{_variable('CFLAGS')} {_variable('PY_CFLAGS')} {_variable('PY_CORE_CFLAGS')}"
+    return Interpreter(
+        version=platform.python_version(),
+        path=getattr(sys, "_base_executable", sys.executable),
+        has_profile="--enable-optimizations" in arguments or "-fprofile-use" in flags,
+        has_lto="--with-lto" in arguments or "-flto" in flags,
+        flags=_variable("CFLAGS"),
+    )
+
+
+def _variable(name: str) -> str:
+    return str(sysconfig.get_config_var(name) or "")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
