@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from hashlib import blake2b
 from operator import attrgetter
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from flows.record import (
@@ -46,6 +47,9 @@ _PARTS: Final[dict[str, tuple[type, tuple[str, ...]]]] = {
 }
 """Fields of a record that hold tuples of objects: their class, and its fields with bodies."""
 
+_MEMBERS: Final = {"stage"}
+"""Fields of these classes that may hold members of an enumeration, which `marshal` refuses."""
+
 
 def _names(cls: Any) -> list[str]:
     return [field.name for field in fields(cls)]
@@ -72,6 +76,8 @@ class _Part(NamedTuple):
     read: Callable[[Any], _Values]
     bodies: list[int]
     """Indexes of the fields with bodies among those of the class."""
+    members: list[int]
+    """Indexes of the fields that may hold members of an enumeration of strings."""
 
 
 def _part(name: str) -> _Part:
@@ -82,6 +88,7 @@ def _part(name: str) -> _Part:
         cls=cls,
         read=attrgetter(*names),
         bodies=[names.index(body) for body in bodies],
+        members=[names.index(name) for name in names if name in _MEMBERS],
     )
 
 
@@ -131,7 +138,7 @@ def encode_parts(record: FlowRecord) -> list[bytes]:
             continue
         encoded: list[_Values] = []
         for item in objects:
-            item_values = part.read(item)
+            item_values = _without_members(part.read(item), part.members)
             encoded.append(bodies.taken_out(item_values, part.bodies))
         values[part.field] = encoded
     sizes = [len(body) for body in bodies.found]
@@ -188,6 +195,19 @@ def _put_in(values: _Values, indexes: list[int], bodies: list[bytes]) -> _Values
         body = values[index]
         if type(body) is int:
             values = _replaced(values, index, bodies[body])
+    return values
+
+
+def _without_members(values: _Values, indexes: list[int]) -> _Values:
+    """Return values with members of an enumeration replaced by their strings.
+
+    (Stage.INBOUND, "route"), indexes [0] → ("inbound", "route").
+    """
+    for index in indexes:
+        text = values[index]
+        if type(text) is not str:
+            # Interned: `marshal` writes an object that comes again only once.
+            values = _replaced(values, index, intern(str.__str__(text)))
     return values
 
 

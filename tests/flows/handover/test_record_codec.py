@@ -29,6 +29,7 @@ from flows.record import (
     SideRecord,
     WebSocketRecord,
 )
+from interceptor.pipeline.hook import Stage
 from tests.flows.records import flow, side
 
 TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
@@ -130,3 +131,13 @@ def test_a_large_body_is_as_it_was() -> None:
     assert decoded == record
     assert isinstance(decoded, FlowRecord)
     assert decoded.hooks[0].body_after is decoded.sides[2].body
+
+
+def test_the_stages_of_hooks_need_no_slow_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recorded flow has them."""
+    monkeypatch.setattr(record_codec, "_plain", None)
+    step = HookStep(Stage.INBOUND, "route", "ran")
+    decoded = decode(FINISHED, encode_record(flow(hooks=(step, step))))
+    assert isinstance(decoded, FlowRecord)
+    assert [type(step.stage) for step in decoded.hooks] == [str, str]
+    assert decoded.hooks[0] == step
