@@ -53,7 +53,7 @@ bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 
 # Not part of `make test`: what it says depends on the machine. Ratios may be 1.5 times the committed ones.
 bench-check: $(VENV)/.dev  ## Measure the proxy quickly and compare its ratios with tests/bench/baseline.json
-	$(PY) -m tests.bench --quick --check --json $(VENV)/bench.json proxy $(ARGS)
+	$(PY) -m tests.bench --quick --check --json $(VENV)/bench.json requests bodies $(ARGS)
 
 # Recompile the hashed lock files from pyproject.toml (needs uv on PATH).
 LOCK = uv pip compile -q --universal --python-version 3.12 --generate-hashes --no-annotate --no-header --group build
