@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from flows.reading.decoded import Answer, read_answer, read_request, sentence_of
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.core.ir import Failure, Request, Turn
+from providers.wire.core.ir import Block, Failure, Request, Turn
 from providers.wire.core.jsonio import dumps, loads
+from providers.wire.core.sse import serialise
 from providers.wire.failures.reported_failure import reported_failure
 
 PATH: Final = "/v1/responses"
@@ -49,6 +50,7 @@ class _Reader:
         self.request: Request | None = None
         self.answer: Answer | None = None
         self._items: list[Any] = []
+        self._frames: list[dict[str, Any]] = []
 
     def take(self, from_client: bool, frame: dict[str, Any]) -> None:
         kind = frame.get("type")
@@ -56,7 +58,9 @@ class _Reader:
         if from_client:
             if kind == "response.create":
                 self._start(response if isinstance(response, dict) else frame)
-        elif kind == "response.output_item.done":
+            return
+        self._frames.append(frame)
+        if kind == "response.output_item.done":
             self._items.append(frame.get("item"))
         elif (failure := reported_failure(frame)) is not None:
             self._fail(failure)
@@ -67,15 +71,31 @@ class _Reader:
         # Items come one by one; the closing frame may leave them out.
         body = response if response.get("output") else {**response, "output": self._items}
         self.answer = read_answer(OPENAI_RESPONSES, dumps(body), 200)
+        self.answer.blocks = self.answer.blocks or self._blocks_of_frames()
         self._items = []
+        self._frames = []
+
+    def _blocks_of_frames(self) -> list[Block]:
+        """Return what a response without items says: in its ends, else in its deltas.
+
+        Some of the many deltas may be missing here, so that ends count first.
+        """
+        ends = [frame for frame in self._frames if not str(frame.get("type")).endswith(".delta")]
+        for frames in (ends, self._frames):
+            stream = b"".join(serialise(dumps(frame)) for frame in frames)
+            blocks = read_answer(OPENAI_RESPONSES, stream, 200).blocks if stream else []
+            if blocks:
+                return blocks
+        return []
 
     def _fail(self, failure: Failure) -> None:
         """Keep the items that came before the failure."""
-        said = Answer()
+        blocks = self._blocks_of_frames()
         if self._items:
-            said = read_answer(OPENAI_RESPONSES, dumps({"output": self._items}), 200)
-        self.answer = Answer(said.blocks, failure=sentence_of(failure), complete=False)
+            blocks = read_answer(OPENAI_RESPONSES, dumps({"output": self._items}), 200).blocks
+        self.answer = Answer(blocks, failure=sentence_of(failure), complete=False)
         self._items = []
+        self._frames = []
 
     def _start(self, body: dict[str, Any]) -> None:
         # The rest of the frame is a request of the HTTP API.
@@ -91,6 +111,7 @@ class _Reader:
         self.request = request
         self.answer = None
         self._items = []
+        self._frames = []
 
     def _prepend(self, request: Request, previous: Request) -> None:
         """Put the earlier request and its response in front of one that sends only new input."""

@@ -50,6 +50,23 @@ def test_a_response_after_a_failure_is_its_own() -> None:
     assert len(answer.blocks) == 1
 
 
+DELTAS = [
+    {"type": "response.output_text.delta", "output_index": 0, "delta": text}
+    for text in ("pa", "rt")
+]
+TEXT_DONE = {"type": "response.output_text.done", "output_index": 0, "text": "part"}
+
+
+@pytest.mark.parametrize(
+    "frames", [DELTAS, [TEXT_DONE], [*DELTAS, TEXT_DONE], [DELTAS[1], TEXT_DONE]]
+)
+@pytest.mark.parametrize("end", [COMPLETED, FAILURES[0]])
+def test_a_text_without_its_item_is_shown(frames: list[Any], end: dict[str, Any]) -> None:
+    answer = answer_of(CREATE, *frames, end)
+    assert [getattr(block, "text", "") for block in answer.blocks] == ["part"]
+    assert answer.failure == ("gpu lost" if end is FAILURES[0] else "")
+
+
 @pytest.mark.django_db
 def test_a_small_failure_at_the_end_is_among_the_telling_messages() -> None:
     flow = add_flow("socket", 1, path="/v1/responses", is_websocket=True)
