@@ -33,7 +33,7 @@ def proxy(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     chat = provider_yaml("chat", upstream, auth, "[]")
     chat = chat.replace("type: anthropic", "type: openai").replace("messages", "chat/completions")
     config = "providers:\n" + provider_yaml("up", upstream, auth) + chat
-    with running(Interceptor(folder, config)) as process:
+    with running(Interceptor(folder, config, "--no-console")) as process:
         yield process
 
 

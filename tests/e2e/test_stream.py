@@ -126,7 +126,7 @@ def test_a_client_that_leaves_ends_the_upstream_request(
 def test_sigterm_lets_an_open_stream_finish(upstream: Upstream, tmp_path: Path) -> None:
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
-    with running(Interceptor(tmp_path, config_for(upstream, tmp_path))) as process:
+    with running(Interceptor(tmp_path, config_for(upstream, tmp_path), "--no-console")) as process:
         with raw.connection(process.port) as client:
             client.sendall(ask(process.port))
             upstream.wait_for(1)
@@ -145,7 +145,10 @@ def test_sigterm_ends_a_stream_with_an_error_of_its_format(
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
     config = "shutdown_timeout_seconds: 0.5\n" + config_for(upstream, tmp_path)
-    with running(Interceptor(tmp_path, config)) as process, raw.connection(process.port) as client:
+    with (
+        running(Interceptor(tmp_path, config, "--no-console")) as process,
+        raw.connection(process.port) as client,
+    ):
         client.sendall(ask(process.port))
         upstream.wait_for(1)
         process.terminate()
@@ -160,7 +163,7 @@ def test_sigterm_ends_a_stream_with_an_error_of_its_format(
 
 
 def test_what_was_answered_before_sigterm_is_recorded(upstream: Upstream, tmp_path: Path) -> None:
-    with running(Interceptor(tmp_path, config_for(upstream, tmp_path))) as process:
+    with running(Interceptor(tmp_path, config_for(upstream, tmp_path), "--no-console")) as process:
         ids = [raw.exchange(process.port, ask(process.port)).flow_id for _ in range(20)]
         process.terminate()
         assert process.wait() == 0

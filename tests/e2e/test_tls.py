@@ -44,7 +44,7 @@ def servers(
                 " /v1/messages, "
             )
             config += f"auth: {{file: {folder}/key, header: x-api-key}}}}\n"
-        with running(Interceptor(folder, config)) as process:
+        with running(Interceptor(folder, config, "--no-console")) as process:
             yield process, modern, untrusted
 
 

@@ -95,7 +95,7 @@ def proxy(
     config = "providers:\n" + "".join(
         provider_yaml(kind, upstream.port, key_file) for kind in PATHS
     )
-    with running(Interceptor(folder, config)) as process:
+    with running(Interceptor(folder, config, "--no-console")) as process:
         yield process
 
 
