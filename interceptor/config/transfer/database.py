@@ -13,6 +13,7 @@ from interceptor.config.transfer.database_state import (
     told_in_one_sentence,
 )
 from interceptor.config.transfer.migration_names import has_all_migrations
+from providers.base.file_lock import FileLock
 
 
 def ensure_database() -> DatabaseState:
@@ -33,10 +34,11 @@ def ensure_database() -> DatabaseState:
         if has_all_migrations(settings.CCPROXY_MIGRATED_APPS):
             close_to_others()
             return DatabaseState()
-        return _migrated(directory)
+        with FileLock(directory / "database.lock"):
+            return _migrated()
 
 
-def _migrated(directory: Path) -> DatabaseState:
+def _migrated() -> DatabaseState:
     # Imported only here: most commands find the database up to date.
     if not settings.CCPROXY_CAN_MIGRATE:
         from interceptor.config.transfer.migration_process import migrate_in_process
@@ -44,4 +46,4 @@ def _migrated(directory: Path) -> DatabaseState:
         return migrate_in_process()
     from interceptor.config.transfer.migration import migrate
 
-    return migrate(directory)
+    return migrate()

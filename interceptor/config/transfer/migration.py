@@ -23,22 +23,18 @@ from interceptor.config.transfer.import_mark import mark_imported
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.config.transfer.rows import ImportReport
 from providers.base.errors import ConfigError
-from providers.base.file_lock import FileLock
 
 
-def migrate(directory: Path) -> DatabaseState:
+def migrate() -> DatabaseState:
     """Run the migrations that are missing, and fill a new database.
+
+    The caller holds the lock of the database, or a process that waits for this one does.
 
     Raises:
         ConfigError: the database was made by a newer version.
     """
-    with FileLock(directory / "database.lock"):
-        if not _pending():  # another process was faster
-            return DatabaseState()
-        return _migrate()
-
-
-def _migrate() -> DatabaseState:
+    if not _pending():  # another process was faster
+        return DatabaseState()
     created = not connection.introspection.table_names()
     if created:
         write_template(Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME)

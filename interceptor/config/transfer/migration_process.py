@@ -27,6 +27,8 @@ _MODULE: Final = "interceptor.config.transfer.migration_process"
 def migrate_in_process() -> DatabaseState:
     """Migrate the database in a process of its own, and return its result.
 
+    The caller holds the lock of the database.
+
     Raises:
         ConfigError: as the process says.
     """
@@ -52,7 +54,7 @@ def _main() -> int:
     directory = Path(settings.CONFIG_DIR)
     try:
         with told_in_one_sentence(directory):
-            state = migrate(directory)
+            state = migrate()
     except CcproxyError as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
