@@ -18,6 +18,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
+from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
@@ -130,6 +131,7 @@ class Proxy:
             options=options,
         )
         self._task: asyncio.Task[None] | None = None
+        self._giving_back: asyncio.Task[None] | None = None
         self._wireguard = WireGuardService(wireguard, self.runs) if wireguard else None
 
     @property
@@ -158,6 +160,7 @@ class Proxy:
                 runs then.
         """
         self._task = asyncio.create_task(self._master.run(), name="mitmproxy")
+        self._giving_back = asyncio.create_task(give_back_freed_memory(), name="freed memory")
         try:
             await self._listen(self._task)
         except BaseException:
@@ -196,6 +199,8 @@ class Proxy:
         """Return when the proxy ended, by itself or by `stop`."""
         if self._task:
             await asyncio.wait({self._task})
+        if self._giving_back:
+            self._giving_back.cancel()
 
     async def stop(self, drain_timeout_s: float) -> None:
         """Accept nothing new, let running flows finish for at most `drain_timeout_s`, then end.

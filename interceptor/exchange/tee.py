@@ -122,8 +122,12 @@ class StreamTee:
         self._on_complete = on_complete
 
     def let_go(self) -> None:
-        """Forget whom to call back: it may hold the flow, whose response holds this tee."""
+        """Forget the bytes, and whom to call back.
+
+        The flow's response holds this tee, and an open connection or a cycle may hold the flow.
+        """
         self._on_complete = None
+        self.upstream = self.delivered = Tape(limit_bytes=0)
 
     def __call__(self, data: bytes) -> bytes | tuple[()]:
         at_ms = self._clock_ms()
