@@ -99,6 +99,11 @@ PATCHES: Final = (
         },
     ),
     _patch(
+        "option values",
+        "speed",
+        {"mitmproxy.optmanager._Option.current": quick_messages.option_value},
+    ),
+    _patch(
         "error page",
         "safety",
         {

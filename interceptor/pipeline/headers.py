@@ -40,7 +40,7 @@ class HeaderMap:
         """
         if self._indexed is not self.fields:
             self._indexed, self._values = self.fields, values_by_name(self.fields)
-        return self._values.get(name.lower().encode(), [])
+        return self._values.get(_key(name), [])
 
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
@@ -143,6 +143,12 @@ def changed_names(before: Fields, after: Fields) -> list[str]:
         for name in dict.fromkeys((*old, *new))
         if old.get(name) != new.get(name)
     ]
+
+
+@lru_cache(maxsize=512)
+def _key(name: str) -> bytes:
+    """Return the name as the index has it; readers ask for some forty names again and again."""
+    return name.lower().encode()
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange
-from interceptor.pipeline.headers import Fields, HeaderMap
+from interceptor.pipeline.headers import Fields, HeaderMap, values_by_name
 from interceptor.pipeline.hook import Stage
 from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
 from interceptor.pipeline.overrides import parse_overrides
@@ -80,7 +80,13 @@ async def open_exchange(
 
 
 def without_internal(fields: Fields) -> Fields:
-    """Return the headers without those that are meant for the proxy alone."""
+    """Return the headers without those that are meant for the proxy alone.
+
+    Without any, the very same tuple: comparing it with the old one is then free.
+    """
+    internal = [name for name in values_by_name(fields) if name.startswith(INTERNAL_PREFIX)]
+    if not internal:
+        return fields
     return tuple(field for field in fields if field[0][:10].lower() != INTERNAL_PREFIX)
 
 
