@@ -4,12 +4,18 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check -q
-# The newest Python >= 3.12 on PATH or under pyenv.
-FIND_PYTHON = for py in python3.14 python3.13 python3.12 \
+# Pythons on PATH or under pyenv, the newest first.
+PYTHONS = python3.14 python3.13 python3.12 \
 	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.14*/bin/python \
 	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python \
-	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python python3 python; do \
-	  if "$$py" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then echo "$$py"; break; fi; done
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python python3 python
+IS_NEW = import sys, sysconfig; new = sys.version_info >= (3, 12)
+IS_OPTIMISED = $(IS_NEW) and "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+# The newest optimised Python >= 3.12, else the newest: an optimised build takes a tenth to a quarter less CPU time.
+FIND_PYTHON = for wanted in '$(IS_OPTIMISED)' '$(IS_NEW)'; do for py in $(PYTHONS); do \
+	  if "$$py" -c "$$wanted; sys.exit(not new)" 2>/dev/null; then echo "$$py"; break 2; fi; done; done
+TELL_BUILD = $(IS_OPTIMISED); print("an optimised build" if new else "not an optimised build: \
+one made with --enable-optimizations takes a tenth to a quarter less CPU time")
 # Tests run in parallel; `make test ARGS="-k hooks -n0"` narrows them.
 ARGS ?=
 
@@ -21,7 +27,7 @@ install: $(VENV)/.dev  ## Build the environment with the test tools
 $(PY):
 	@python="$$($(FIND_PYTHON))"; \
 	if [ -z "$$python" ]; then echo "ccproxy needs Python 3.12 or newer on PATH or under pyenv" >&2; exit 1; fi; \
-	echo "Creating $(VENV) with $$($$python -V)"; "$$python" -m venv $(VENV)
+	echo "Creating $(VENV) with $$("$$python" -V), $$("$$python" -c '$(TELL_BUILD)')"; "$$python" -m venv $(VENV)
 
 $(VENV)/.run: requirements.txt pyproject.toml | $(PY)
 	@echo "Installing the locked packages (about a minute the first time)"

@@ -62,6 +62,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
         check_ports,
         files_elsewhere,
         note_proxies,
+        note_python,
         open_database,
     )
     from interceptor.config.files.unbuilt import refuse_unbuilt
@@ -81,6 +82,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
     console = not options.no_console
     if not options.again:
         check_ports(settings, console=console)
+        note_python()
         note_proxies(settings)
         check_network(settings)
     recorder = Recorder(

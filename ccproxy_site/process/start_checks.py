@@ -14,6 +14,7 @@ from interceptor.config.files.server import ServerSettings
 from interceptor.config.transfer.import_mark import unread_sections
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_port_free
+from interceptor.operate.python_build import python_build
 from providers.base.errors import ConfigError
 from providers.base.http_client import httpx
 from providers.base.upstream_proxy import choose_proxies
@@ -70,6 +71,11 @@ def check_ports(settings: ServerSettings, *, console: bool) -> None:
             settings.inspector.port,
             "inspector.port (CCPROXY_INSPECTOR__PORT)",
         )
+
+
+def note_python() -> None:
+    """Log the build of Python that the processes run on."""
+    logger.info(python_build())
 
 
 def note_proxies(settings: ServerSettings) -> None:

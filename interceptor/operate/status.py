@@ -20,6 +20,7 @@ from interceptor.config.transfer.database_state import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting
 from interceptor.operate.liveness import is_listening, mcp_shall_run
+from interceptor.operate.python_build import python_build
 from interceptor.pipeline.hook import Stage
 
 _WIDE_COLUMNS = 200
@@ -49,6 +50,7 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
             "url": f"http://{url_host(mcp.host)}:{mcp.port}/mcp",
         },
         "database": database_name(),
+        "python": python_build(),
         "interceptors": [],
         "notices": [],
     }
@@ -127,6 +129,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
         ),
         ("database", Text(report["database"])),
         ("log", Text(report["log"] or "–")),
+        ("python", Text(report["python"])),
     ]
     for stage in Stage:
         names = " → ".join(report["hooks"][stage])

@@ -78,6 +78,7 @@ def test_as_json(ccproxy, listener):
     assert report["url"] == f"http://127.0.0.1:{port}"
     assert report["config"] == {"ccproxy.yaml": f"{ccproxy.directory}/ccproxy.yaml"}
     assert report["log"] == f"{ccproxy.directory}/ccproxy.log"
+    assert report["python"].startswith("Python 3.")
     assert report["hooks"]["inbound"] == ["inject_auth", "extract_session_id"]
     console = ccproxy.ports["console"]
     assert report["inspector"] == {
