@@ -52,6 +52,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.instances.processes import instance_of, running_instances
 from interceptor.operate.flow_log import FlowLog
+from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
 from interceptor.resend.grant_store import DatabaseGrants
 from providers.auth.base import AuthConf
@@ -133,8 +134,10 @@ class Recorder:
         follow(self._control, self._told)
         self._control.say(checked=self._for_everyone())
         watching = asyncio.create_task(self._follow_audience())
+        giving_back = asyncio.create_task(give_back_freed_memory())
         await self._stopping.wait()
         watching.cancel()
+        giving_back.cancel()
         await self._drain()
         await services.stop()
 
