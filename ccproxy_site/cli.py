@@ -12,10 +12,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ccproxy_site.command_table import COMMANDS
 from ccproxy_site.roles import VARIABLE
+from ccproxy_site.supervise.become import become_supervisor
 from interceptor.config.files.directory import CONFIG_FILE_NAME, config_dir
 from providers.base.errors import CcproxyError, ConfigError
 
@@ -171,6 +172,8 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
     if name in COMMANDS and {"-h", "--help"} & set(_before_separator(arguments)):
         # Prints the help and ends the process.
         _parsed(name, arguments)
+    if name == "start":
+        _start(_parsed(name, arguments, prog))
     if name == "logs":
         return _logs(_parsed(name, arguments))
     if name == "status":
@@ -191,12 +194,21 @@ def _before_separator(arguments: list[str]) -> Sequence[str]:
     return arguments
 
 
-def _parsed(name: str, arguments: list[str]) -> Namespace:
+def _start(options: Namespace) -> NoReturn:
+    become_supervisor(
+        workers=options.workers,
+        no_console=options.no_console,
+        allow_code_config=options.allow_code_config,
+    )
+
+
+def _parsed(name: str, arguments: list[str], prog: str = "ccproxy") -> Namespace:
     """Return the options of one of the product's commands. A mistake ends the process."""
     command = COMMANDS[name]
     parsers: Any = import_module(f"{command.app}.management.parsers")
     suggestions: Any = import_module("providers.base.arguments")
-    parser = ArgumentParser(prog=f"ccproxy {name}")
+    shown = name if prog == "ccproxy" else command.django_name
+    parser = ArgumentParser(prog=f"{prog} {shown}")
     getattr(parsers, command.django_name)(parser)
     suggestions.suggest_names(parser)
     return parser.parse_args(arguments)
@@ -231,6 +243,8 @@ def _django(argv: list[str]) -> int:
     ours = {command.django_name for command in COMMANDS.values()}
     if len(argv) > 1 and argv[1] in ("jail", "namespace"):
         return _without_django(argv[1], argv[2:], "manage.py") or 0
+    if argv[1:2] == ["runinterceptor"]:
+        _start(_parsed("start", argv[2:], "manage.py"))
     if len(argv) > 1 and argv[1] in ours:
         return _with_django(argv[1], argv[2:], prog="manage.py")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")

@@ -9,15 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from ccproxy_site.supervise.become import own_packages_first
 from ccproxy_site.supervise.control import Control
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 15.0
 CALM_AFTER_S = 60.0
 """A child that ran so long before it died is started again after the first pause."""
-_PACKAGES = str(Path(__file__).resolve().parents[2])
 _TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
 
 
@@ -61,9 +60,6 @@ class Child:
     def start(self) -> socket.socket:
         """Start a process, and return our end of its control socket."""
         ours, theirs = socket.socketpair()
-        # A worker must import the supervisor's own packages, wherever it was started.
-        paths = [_PACKAGES, os.environ.get("PYTHONPATH", "")]
-        environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-P", "-m", self._module, "--control", str(theirs.fileno())]
         # Ctrl-C reaches the whole group: a child that has no handler yet must not die of it.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
@@ -72,7 +68,7 @@ class Child:
                 [*command, *self._arguments],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=environ,
+                env=own_packages_first(dict(os.environ)),
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
