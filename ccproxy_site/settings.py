@@ -86,7 +86,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
     "default": (
         {"BACKEND": "flows.live.redis_layer.AudienceRedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}
         if REDIS_URL
-        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+        else {"BACKEND": "ccproxy_site.process.live_bridge.PagesLayer"}
     )
 }
 CELERY_BROKER_URL = REDIS_URL or "memory://"

@@ -92,13 +92,13 @@ class ConsoleProcess:
 
     async def _join(self, end: socket.socket) -> None:
         """Show what the recorder sends, until it is gone; Redis carries that between machines."""
-        from channels.layers import InMemoryChannelLayer, get_channel_layer
+        from channels.layers import get_channel_layer
 
         from ccproxy_site.process.bridge import Bridge
-        from ccproxy_site.process.live_bridge import follow_recorder, tell_audience
+        from ccproxy_site.process.live_bridge import PagesLayer, follow_recorder, tell_audience
 
         layer = get_channel_layer()
-        if not isinstance(layer, InMemoryChannelLayer):
+        if not isinstance(layer, PagesLayer):
             end.close()
             return
         bridge = await Bridge.open(end)

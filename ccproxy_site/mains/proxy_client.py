@@ -33,6 +33,7 @@ class ProxyClient:
         writer: stores its records.
         views: sinks that show them.
         grants: what it may send again.
+        on_began: called after the first record of each flow that still runs.
         on_drained: called once the proxy is gone and everything it recorded is stored.
     """
 
@@ -44,6 +45,7 @@ class ProxyClient:
         views: Sink,
         grants: GrantBook,
         *,
+        on_began: Callable[[], None],
         on_drained: Callable[[], None],
     ) -> None:
         self.instance = instance
@@ -56,7 +58,7 @@ class ProxyClient:
         self._facts: dict[str, Any] = {}
         self._grants = grants
         self._closing: asyncio.Task[None] | None = None
-        self.running = RunningFlows()
+        self.running = RunningFlows(on_began)
         self._ring = ProxyRing(ring, instance, writer, FanOut(views, self.running), self._drained)
 
     async def talk(self, end: int, bell: int, rows: Callable[[], bytes]) -> None:

@@ -67,7 +67,7 @@ logger = logging.getLogger("ccproxy")
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the writer's thread may keep the interpreter from this process's loop."""
-WATCHED_EVERY_S = 0.1
+ASK_REDIS_EVERY_S = 0.2
 PROXY_MARGIN_S = 20.0
 """What a proxy may take to end beyond its open streams' time."""
 BRING_TRIES, BRING_PAUSE_S = 30, 0.01
@@ -165,6 +165,7 @@ class Recorder:
             self._writer,
             self._views(),
             self._grants,
+            on_began=self._flow_began,
             on_drained=lambda: self._drained(number),
         )
         self._clients[number] = joined
@@ -271,12 +272,26 @@ class Recorder:
                 self._told_watched = watched
                 for client in self._clients.values():
                     client.watch(watched)
-            await asyncio.sleep(WATCHED_EVERY_S)
+            await self._audience_change()
+
+    async def _audience_change(self) -> None:
+        """Wait until another flow may be watched. Redis has to be asked again and again."""
+        if django_settings.REDIS_URL:
+            await asyncio.sleep(ASK_REDIS_EVERY_S)
+        else:
+            await self._layer.changed.wait()
+            self._layer.changed.clear()
+
+    def _flow_began(self) -> None:
+        # Its page may be open already.
+        if self._layer.groups:
+            self._layer.changed.set()
 
     async def _watched(self) -> frozenset[str]:
         """Return the ids of the running flows that a page looks at."""
         running = [flow_id for client in self._clients.values() for flow_id in client.running.ids]
-        if not running:
+        is_heard = bool(django_settings.REDIS_URL or self._layer.groups)
+        if not running or not is_heard:
             return frozenset()
         groups = {flow_group(flow_id): flow_id for flow_id in running}
         listened = await listened_to(get_channel_layer(), groups)

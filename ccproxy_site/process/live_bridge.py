@@ -13,12 +13,30 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-from channels.layers import BaseChannelLayer
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
 from ccproxy_site.process.bridge import Bridge
 
 MAX_HEARD = 100
-AUDIENCE_EVERY_S = 0.1
+
+
+class PagesLayer(InMemoryChannelLayer):
+    """Channel layer of a console without Redis, which tells when pages join or leave."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.changed = asyncio.Event()
+        """Set whenever a page joins or leaves a group; cleared by who waits for it."""
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Let a page hear what is said to `group`."""
+        await super().group_add(group, channel)
+        self.changed.set()
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Let a page hear no more of `group`."""
+        await super().group_discard(group, channel)
+        self.changed.set()
 
 
 class ConsoleLayer(BaseChannelLayer):
@@ -34,6 +52,8 @@ class ConsoleLayer(BaseChannelLayer):
         self._joined: set[str] = set()
         self.groups: frozenset[str] = frozenset()
         """What the console's pages have joined."""
+        self.changed = asyncio.Event()
+        """Set whenever they join or leave; cleared by who waits for it."""
 
     def use(self, bridge: Bridge) -> None:
         """Talk with this console from now on."""
@@ -46,7 +66,7 @@ class ConsoleLayer(BaseChannelLayer):
         """Forget a console that is gone, unless another took its place."""
         if self._bridge is bridge:
             self._bridge = None
-            self.groups = frozenset()
+            self.heard_groups([])
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Pass a message on to the console's pages."""
@@ -73,6 +93,11 @@ class ConsoleLayer(BaseChannelLayer):
         """Return the next message to a group that was joined."""
         return await self._heard.get()
 
+    def heard_groups(self, groups: Collection[str]) -> None:
+        """Remember what the console's pages have joined."""
+        self.groups = frozenset(groups)
+        self.changed.set()
+
     def heard(self, message: dict[str, Any]) -> None:
         """Keep a message of the console, unless too many wait."""
         if not self._heard.full():
@@ -88,7 +113,7 @@ async def follow_console(bridge: Bridge, layer: ConsoleLayer) -> None:
     layer.use(bridge)
     while (words := await bridge.hear()) is not None:
         if "groups" in words:
-            layer.groups = frozenset(words["groups"])
+            layer.heard_groups(words["groups"])
         else:
             layer.heard(words["message"])
     layer.leave(bridge)
@@ -110,7 +135,7 @@ async def follow_recorder(bridge: Bridge, layer: Any) -> None:
             task.cancel()
 
 
-async def tell_audience(bridge: Bridge, layer: Any) -> None:
+async def tell_audience(bridge: Bridge, layer: PagesLayer) -> None:
     """Tell the recorder which groups the pages have joined, whenever that changes."""
     told: frozenset[str] | None = None
     while True:
@@ -118,7 +143,8 @@ async def tell_audience(bridge: Bridge, layer: Any) -> None:
         if groups != told:
             told = groups
             bridge.say(groups=list(groups))
-        await asyncio.sleep(AUDIENCE_EVERY_S)
+        await layer.changed.wait()
+        layer.changed.clear()
 
 
 async def _pass_on(layer: Any, group: str, bridge: Bridge) -> None:
