@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from flows.bytes.matching import Matching
 from flows.redaction.json_fields import Field, find_fields, update_fields
+from flows.redaction.presence import Presence
 from flows.redaction.scanner import MAX_LANDMARKS, Hit, Scanner
 
 REUSE_FROM_BYTES = 32 * 1024
@@ -57,6 +58,11 @@ class SecretSet:
     registered: Scanner = field(default_factory=Scanner)
     learned: Scanner = field(default_factory=lambda: Scanner(encoded=False))
     reuse_from_bytes: int = REUSE_FROM_BYTES
+    presence: Presence = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # The class is frozen for everybody else.
+        object.__setattr__(self, "presence", Presence(self.registered, self.learned))
 
     def search(
         self, data: bytes, earlier: EarlierSearch | None = None
@@ -67,6 +73,8 @@ class SecretSet:
         """
         # A result for another set says nothing about these secrets.
         if earlier is None or earlier.result.set_number != self.number:
+            if self.presence.is_ruled_out(data):
+                return [], self._nothing_found(data)
             found = self._first_step(data)
         else:
             found = self._updated(data, earlier)
@@ -77,6 +85,11 @@ class SecretSet:
         for named in found.fields:
             hits.append(named.hit)
         return hits, found if self._is_reusable(found) else None
+
+    def _nothing_found(self, data: bytes) -> SearchResult | None:
+        if len(data) < self.reuse_from_bytes:
+            return None
+        return SearchResult(self.number, data, ([], []), [])
 
     def _first_step(self, data: bytes) -> SearchResult:
         landmarks = (self.registered.find_landmarks(data), self.learned.find_landmarks(data))

@@ -93,12 +93,16 @@ _LOGGED = re.compile(
 )
 
 
+FIELD_PATTERN = rf'"({_NAMES})"[ \t\r\n]*:[ \t\r\n]*"'.encode()
+"""RE2 pattern, to be matched in any case, of a field's name up to the quote of its value."""
+
+
 def _compiled() -> Any:
     options = re2.Options()
     # Bodies are bytes of any kind.
     options.encoding = re2.Options.Encoding.LATIN1
     options.case_sensitive = False
-    return re2.compile(rf'"({_NAMES})"[ \t\r\n]*:[ \t\r\n]*"'.encode(), options)
+    return re2.compile(FIELD_PATTERN, options)
 
 
 _FIELD = _compiled()

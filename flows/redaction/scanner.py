@@ -43,7 +43,7 @@ MAX_LANDMARKS = 2000
 """With more of them the complete data is compared."""
 _LANDMARK_BYTES = _SURE_BYTES
 """No landmark and no short form is as long."""
-_PATTERN_BYTES = 256 * 1024 * 1024
+PATTERN_BYTES = 256 * 1024 * 1024
 """Upper limit of RE2's memory; it takes what its states need, 50 MB for 500 secrets.
 
 With 64 MB, RE2 had no room to find the start of a match among 500 secrets, and fell back to a
@@ -135,7 +135,7 @@ class Scanner:
         if not self:
             return []
         if self._landmarks is None:
-            self._landmarks = self._compile_landmarks()
+            self._landmarks = _alternatives(self.literals())
         search = self._landmarks.search
         end = len(data) if end is None else end
         found: list[int] = []
@@ -163,11 +163,12 @@ class Scanner:
             found.update(self.find_landmarks(data, first, last))
         return sorted(found)
 
-    def _compile_landmarks(self) -> Any:
+    def literals(self) -> set[bytes]:
+        """Return the landmarks and the short forms: data without any of them has no hit."""
         literals = {form.data for form in self._short_forms}
         for form in self._forms:
             literals |= form.landmarks()
-        return _alternatives(literals)
+        return literals
 
     def _neighbourhoods(self, landmarks: Iterable[int]) -> Iterator[tuple[int, int]]:
         """Yield the parts of the data that a fragment with a landmark may lie in.
@@ -292,5 +293,5 @@ def _alternatives(literals: set[bytes]) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
-    options.max_mem = _PATTERN_BYTES
+    options.max_mem = PATTERN_BYTES
     return re2.compile(b"|".join(map(re2.escape, sorted(literals))), options)

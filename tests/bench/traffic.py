@@ -33,9 +33,8 @@ def small(port: int) -> bytes:
 
 
 def fresh(port: int) -> bytes:
-    """Return a request of 1 MB of which nothing was sent before."""
-    body = _body(_FRESH_BYTES, session=next(_numbers))
-    return _request(port, body, b"")
+    """Return an agent's request of 1 MB of which nothing was sent before."""
+    return _request(port, _Conversation(_FRESH_BYTES).next_body(), b"")
 
 
 def next_turn(port: int) -> bytes:
@@ -125,10 +124,9 @@ def _session(number: int) -> str:
     return f"5b0e4c7e-0000-4000-8000-{number:012d}"
 
 
-def _body(size_bytes: int, *, session: int | None = None, stream: bool = False) -> bytes:
-    """Return a body with one question; a hundred share a session, if none is given."""
-    if session is None:
-        session = next(_numbers) // 100
+def _body(size_bytes: int, *, stream: bool = False) -> bytes:
+    """Return a body with one question; a hundred share a session."""
+    session = next(_numbers) // 100
     body = {
         "model": "claude-bench",
         "max_tokens": 1024,
