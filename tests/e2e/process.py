@@ -99,7 +99,7 @@ class Interceptor:
     @property
     def proxies(self) -> set[int]:
         """Pids of the processes that accept requests."""
-        return self._children("proxy_main")
+        return self.children("proxy_main")
 
     @property
     def proxy_pid(self) -> int:
@@ -110,16 +110,17 @@ class Interceptor:
     @property
     def recorder_pid(self) -> int:
         """Pid of the process that writes the record."""
-        (pid,) = self._children("recorder_main")
+        (pid,) = self.children("recorder_main")
         return pid
 
     @property
     def console_pid(self) -> int:
         """Pid of the process that serves pages."""
-        (pid,) = self._children("console_main")
+        (pid,) = self.children("console_main")
         return pid
 
-    def _children(self, main: str) -> set[int]:
+    def children(self, main: str) -> set[int]:
+        """Pids of its processes with this main."""
         found: set[int] = set()
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         for pid in map(int, children):

@@ -1,0 +1,150 @@
+"""A process that is killed again and again costs no flow that a client was answered for.
+
+CCPROXY_TEST_KILLS sets the number of kills of each process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e import raw
+from tests.e2e.conftest import config_for
+from tests.e2e.process import Interceptor, running, wait_until
+from tests.e2e.steady_load import CLIENTS, Load, answer, counted_wrongly, losses
+from tests.e2e.test_stream import ask, delta
+from tests.fakes.upstream import Upstream, sse
+
+KILLS = int(os.environ.get("CCPROXY_TEST_KILLS", "4"))
+BETWEEN = 10
+"""Answers between two kills."""
+
+
+@pytest.fixture(scope="module")
+def site(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interceptor]:
+    folder = tmp_path_factory.mktemp("kills")
+    with running(Interceptor(folder, config_for(upstream, folder))) as process:
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def _fresh_answers(upstream: Upstream, _fresh_scripts: None) -> None:
+    upstream.scripts["/v1/messages"] = answer
+
+
+class Life:
+    """The process of a role that runs now."""
+
+    def __init__(self, site: Interceptor, main: str) -> None:
+        self._site, self._main = site, main
+        (self.pid,) = site.children(main)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def has_successor(self) -> bool:
+        return bool(self._site.children(self._main) - {self.pid})
+
+
+def kill_again_and_again(main: str, load: Load, works: Callable[[], object]) -> None:
+    """Kill the process with this main, KILLS times, each time that its successor works."""
+    for _ in range(KILLS):
+        load.go_on(BETWEEN)
+        life = Life(load.site, main)
+        # What is acknowledged in this instant must be kept already.
+        load.at_next_answer(life.kill)
+        wait_until(life.has_successor, "it is started again")
+        wait_until(works, "it works again")
+    load.go_on(BETWEEN)
+
+
+def report(name: str, load: Load, site: Interceptor) -> None:
+    lost = losses(site, load)
+    print(
+        f"{name}: {KILLS} kills, {len(load.acknowledged)} acknowledged, {len(load.broken)} broken; "
+        f"missing {len(lost.missing)}, failed {len(lost.failed)}, twice {len(lost.twice)}, "
+        f"without bodies {len(lost.bodiless)}, counted wrongly {counted_wrongly(site)}"
+    )
+    assert not lost
+    assert load.refused == []
+    assert counted_wrongly(site) == 0
+
+
+def test_kills_of_the_proxy(site: Interceptor) -> None:
+    with Load(site, "proxy-killed") as load:
+        kill_again_and_again("proxy_main", load, lambda: answers(f"{site.url}/health"))
+    # Each client loses at most what it had under way when the proxy was killed.
+    assert len(load.broken) <= CLIENTS * KILLS
+    report("proxy", load, site)
+
+
+def test_kills_of_the_recorder(site: Interceptor) -> None:
+    with Load(site, "recorder-killed") as load:
+        kill_again_and_again("recorder_main", load, lambda: is_recorded(load))
+    assert load.broken == []
+    report("recorder", load, site)
+
+
+def test_kills_of_the_console(site: Interceptor) -> None:
+    with Load(site, "console-killed") as load:
+        kill_again_and_again("console_main", load, lambda: answers(site.console_url))
+    assert load.broken == []
+    report("console", load, site)
+
+
+def is_recorded(load: Load) -> bool:
+    """Tell if the newest answer is in the record."""
+    newest = load.acknowledged[-1].flow_id
+    return bool(load.site.flows("id = ?", newest))
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_under_load(upstream: Upstream, tmp_path: Path, number: signal.Signals) -> None:
+    site = Interceptor(tmp_path, config_for(upstream, tmp_path), "--no-console").start()
+    with Load(site) as load:
+        load.go_on(2 * BETWEEN)
+        os.kill(site.pid, number)
+        assert site.wait() == 0
+    report(number.name, load, site)
+    assert "Traceback" not in site.log
+
+
+def test_processes_without_their_supervisor_end_and_lose_nothing(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    """Also a stream that goes on for a while is recorded to its end."""
+    site = Interceptor(tmp_path, config_for(upstream, tmp_path)).start()
+    family = site.proxies | {site.recorder_pid, site.console_pid}
+    gate = threading.Event()
+    upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
+    with raw.connection(site.port) as client:
+        client.sendall(ask(site.port))
+        wait_until(lambda: site.flows("state = 'live'"), "the stream runs")
+        upstream.scripts["/v1/messages"] = answer
+        with Load(site) as load:
+            load.go_on(2 * BETWEEN)
+            site.kill()
+            wait_until(lambda: load.broken, "nothing accepts any more")
+        gate.set()
+        assert raw.read_answer(client).body == delta(1) + delta(2)
+    wait_until(lambda: not any(map(is_alive, family)), "the others end")
+    report("supervisor", load, site)
+    assert site.flows("state != 'done'") == []
+    assert "Traceback" not in site.log
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
