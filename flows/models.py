@@ -15,6 +15,9 @@ from flows.sides import (
     read_traces,
 )
 
+INTERRUPTED = "The proxy stopped while this flow was running."
+"""Error of the flows that were running when their process went."""
+
 
 class Flow(models.Model):
     """One request and its response. The row is narrow: lists never load headers or bodies."""

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from flows.models import Flow
+from flows.models import INTERRUPTED, Flow
 from flows.writer.retention import (
     delete_everything,
     delete_flows,
@@ -21,7 +21,6 @@ from flows.writer.retention import (
     truncate_log,
 )
 
-INTERRUPTED = "The proxy stopped while this flow was running."
 _PAUSE_S = 0.01
 
 

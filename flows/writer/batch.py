@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flows.bodies.packed_body import PackedBody
-from flows.models import BodyRef, Flow, FlowBody, FlowParts
+from flows.models import INTERRUPTED, BodyRef, Flow, FlowBody, FlowParts
 from flows.writer.retention import delete_refs, delete_unreferenced, lock_bodies
 from flows.writer.rollup import roll_up
 from flows.writer.row_builder import FlowRows
@@ -25,19 +25,27 @@ _FILLED_BY_OTHERS = frozenset({"pinned"})
 def write_batch(batch: Sequence[FlowRows]) -> None:
     """Insert or replace the rows of `batch` (one entry a flow).
 
-    Deletes the bodies that only the older state of these flows needed.
+    Deletes the bodies that only the older state of these flows needed. A record of a running flow
+    never replaces the last one of that flow: after a recorder was killed, records come again.
     """
     if not batch:
         return
-    flows = [rows.flow for rows in batch]
-    messages = [message for rows in batch for message in rows.messages]
-    bodies: dict[str, PackedBody] = {}
-    for rows in batch:
-        bodies |= rows.bodies
     with transaction.atomic():
         lock_bodies()
-        ids = [flow.pk for flow in flows]
-        stored_ids = _stored_ids(ids)
+        ended = _stored_flows([rows.flow.pk for rows in batch])
+        stored_ids = set(ended)
+        batch = [
+            rows
+            for rows in batch
+            if rows.flow.state != Flow.State.LIVE or not ended.get(rows.flow.pk)
+        ]
+        if not batch:
+            return
+        flows = [rows.flow for rows in batch]
+        messages = [message for rows in batch for message in rows.messages]
+        bodies: dict[str, PackedBody] = {}
+        for rows in batch:
+            bodies |= rows.bodies
         _store_bodies(bodies)
         # Before the flows: it takes away what their older state had counted.
         _roll_up(flows, stored_ids)
@@ -47,17 +55,20 @@ def write_batch(batch: Sequence[FlowRows]) -> None:
         _write_refs(batch, stored_ids)
 
 
-def _stored_ids(ids: list[str]) -> set[str]:
-    """Return the ids that are stored already.
+def _stored_flows(ids: list[str]) -> dict[str, bool]:
+    """Return those of `ids` that are stored already, and if their last state is.
 
-    Short flows mostly are not, and then nothing of theirs is looked up.
+    Short flows mostly are not, and then nothing of theirs is looked up. A flow that was marked as
+    interrupted may go on.
     """
     placeholders = ", ".join(["%s"] * len(ids))
-    query = f"SELECT id FROM flows_flow WHERE id IN ({placeholders})"  # noqa: S608
+    query = (
+        "SELECT id, state <> %s AND error <> %s "  # noqa: S608
+        f"FROM flows_flow WHERE id IN ({placeholders})"
+    )
     with connection.cursor() as cursor:
-        cursor.execute(query, ids)
-        rows = cursor.fetchall()
-    return {row[0] for row in rows}
+        cursor.execute(query, [Flow.State.LIVE.value, INTERRUPTED, *ids])
+        return {flow_id: bool(has_ended) for flow_id, has_ended in cursor.fetchall()}
 
 
 def _store_bodies(bodies: dict[str, PackedBody]) -> None:

@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, DecimalField, F, Field, Value
 from django.db.models.functions import Coalesce
 
-from flows.models import Flow, UsageDaily
+from flows.models import INTERRUPTED, Flow, UsageDaily
 
 _REPORTED: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
@@ -84,6 +84,8 @@ def _older_states(flows: Sequence[Flow], stored_ids: Collection[str] | None) -> 
     if not ids:
         return ()
     finished = Flow.objects.filter(pk__in=ids).exclude(state=Flow.State.LIVE)
+    # Nobody counted those: they were marked in the database alone.
+    finished = finished.exclude(error=INTERRUPTED)
     return finished.only(*_NEEDED)
 
 

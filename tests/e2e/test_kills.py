@@ -20,6 +20,7 @@ from tests.e2e.process import Interceptor, running, wait_until
 from tests.e2e.steady_load import CLIENTS, Load, answer, counted_wrongly, losses
 from tests.e2e.test_stream import ask, delta
 from tests.fakes.upstream import Upstream, sse
+from tests.patience import PATIENCE_S
 
 KILLS = int(os.environ.get("CCPROXY_TEST_KILLS", "4"))
 BETWEEN = 10
@@ -126,7 +127,8 @@ def test_processes_without_their_supervisor_end_and_lose_nothing(
     upstream: Upstream, tmp_path: Path
 ) -> None:
     """Also a stream that goes on for a while is recorded to its end."""
-    site = Interceptor(tmp_path, config_for(upstream, tmp_path)).start()
+    patience = {"CCPROXY_SHUTDOWN_TIMEOUT_SECONDS": str(PATIENCE_S)}
+    site = Interceptor(tmp_path, config_for(upstream, tmp_path), **patience).start()
     family = site.proxies | {site.recorder_pid, site.console_pid}
     gate = threading.Event()
     upstream.scripts["/v1/messages"] = sse(delta(1), delta(2), gate=gate)
@@ -138,7 +140,7 @@ def test_processes_without_their_supervisor_end_and_lose_nothing(
             load.go_on(2 * BETWEEN)
             site.kill()
             wait_until(lambda: load.broken, "nothing accepts any more")
-        gate.set()
+            gate.set()
         assert raw.read_answer(client).body == delta(1) + delta(2)
     wait_until(lambda: not any(map(is_alive, family)), "the others end")
     report("supervisor", load, site)

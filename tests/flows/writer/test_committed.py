@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from flows.models import Flow
+from flows.models import Flow, UsageDaily
 from flows.record import FlowRecord
+from flows.services import mark_interrupted_of
 from flows.writer.thread import FlowWriter
 from tests.flows.records import eventually, flow, live, side
 from tests.flows.writer.test_thread import locked_database, needs_a_file_lock, running
@@ -115,3 +116,35 @@ def test_room_is_the_backlogs() -> None:
         writer.finished(flow(sides=(side("client", bytes(60_000)),)))
         assert not writer.has_room(60_000)
         assert writer.has_room()
+
+
+def requests_counted() -> int:
+    return sum(UsageDaily.objects.values_list("requests", flat=True))
+
+
+def test_records_that_come_again_count_once_and_leave_the_flow_ended() -> None:
+    """A recorder was killed between the row and the commit: its successor reads both again."""
+    with running(batch_window_s=0.0) as writer:
+        writer.record(flow("a", sent_model="demo"))
+        eventually(lambda: writer.stats().written == 1)
+        writer.record(live("a", sent_model="demo"))
+        eventually(lambda: writer.stats().queue_depth == 0)
+        assert Flow.objects.get().state == "done"
+        writer.record(flow("a", sent_model="demo"))
+        eventually(lambda: writer.stats().queue_depth == 0)
+    assert Flow.objects.get().state == "done"
+    assert requests_counted() == 1
+
+
+def test_a_flow_that_was_taken_for_interrupted_counts_once_it_has_ended() -> None:
+    with running(batch_window_s=0.0) as writer:
+        writer.record(live("a", sent_model="demo"), instance="proxy")
+        writer.record(live("b", sent_model="demo"), instance="proxy")
+        eventually(lambda: Flow.objects.count() == 2)
+        assert mark_interrupted_of("proxy") == 2
+        writer.record(live("b", sent_model="demo"), instance="proxy")
+        eventually(lambda: Flow.objects.get(pk="b").state == "live")
+        writer.record(flow("a", sent_model="demo"))
+        writer.record(flow("b", sent_model="demo"))
+    assert set(Flow.objects.values_list("state", flat=True)) == {"done"}
+    assert requests_counted() == 2
