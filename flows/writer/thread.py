@@ -3,16 +3,17 @@
 Records wait in a bounded backlog. The thread takes them, cuts out secrets, packs bodies and writes
 batches, each in one idempotent transaction. While the database is locked or away it goes on
 preparing rows, which need less memory than records. It retries until the database works or the
-writer is closed.
+writer is closed. Rows that find no room go into files (`spool.py`) until the database works.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Thread
+from threading import RLock, Thread
 
 from django.db import (
     InterfaceError,
@@ -27,8 +28,10 @@ from flows.redaction.redactor import Redactor
 from flows.writer.backlog import Backlog, OnCommitted, QueuedRecord
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import RETRY_S, Housekeeping
+from flows.writer.prepared_rows import Prepared, PreparedRows, Size
 from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.row_builder import FlowRows, RowBuilder
+from flows.writer.spool import Spool
 from providers.prices.own_prices import OwnPrices
 
 BATCH_ROWS = 100
@@ -48,6 +51,8 @@ a flow cost 0.02 ms more in a record of 20,000.
 _FIRST_RETRY_S = 0.05
 _MAX_RETRY_S = 1.0
 _CONNECTION_CHECK_S = 60.0
+_STUCK_S = 5.0
+"""A question to the database that takes longer is taken for one that nobody answers."""
 _LAST_ROUND_S = 2.0
 """Extra time for the round under way when `close` gives up."""
 
@@ -70,13 +75,9 @@ class WriterStats:
     pruned: int
     lag_s: float
     last_error: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    rows: FlowRows
-    waiting_since: float
-    on_committed: OnCommitted
+    is_refused: bool
+    """The database does not take flows at the moment."""
+    spooled_files: int
 
 
 class FlowWriter:
@@ -88,6 +89,7 @@ class FlowWriter:
         redactor: Redactor,
         instance: str = "",
         retention: RetentionPolicy | None = None,
+        spool: Spool | None = None,
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
         batch_rows: int = BATCH_ROWS,
@@ -95,12 +97,17 @@ class FlowWriter:
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> None:
         self._backlog = Backlog(max_records=max_records, max_bytes=max_bytes)
+        # Beyond these, rows go into the spool while the database takes none.
+        self._spool_above = Size(max_records // 2, max_bytes // 2)
+        self._spool = spool
         self._builder = RowBuilder(redactor, OwnPrices())
         self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
         self._busy_timeout_ms = busy_timeout_ms
-        self._prepared: dict[str, _Prepared] = {}
+        self._prepared = PreparedRows()
+        # Held while records become rows, never while the database is asked.
+        self._preparing = RLock()
         # Websocket messages in the database, of each running flow.
         self._written_messages: dict[str, int] = {}
         self._housekeeping = Housekeeping(retention)
@@ -113,6 +120,8 @@ class FlowWriter:
         self._written = 0
         self._failed = 0
         self._last_error = ""
+        self._is_refused = False
+        self._asking_since: float | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -172,15 +181,42 @@ class FlowWriter:
             pruned=self._housekeeping.pruned,
             lag_s=self._lag_s(held.waiting_since),
             last_error=self._last_error,
+            is_refused=self._is_refused or self._is_stuck(),
+            spooled_files=len(self._spool or ()),
         )
 
     def _lag_s(self, queued_since: float | None) -> float:
-        # A copy, because the thread may change it; dictionaries keep their order.
-        prepared = list(self._prepared.values())
-        since = [rows.waiting_since for rows in prepared[:1]]
-        if queued_since is not None:
-            since.append(queued_since)
+        waiting = (self._prepared.waiting_since(), queued_since)
+        since = [moment for moment in waiting if moment is not None]
         return time.monotonic() - min(since) if since else 0.0
+
+    def _is_stuck(self) -> bool:
+        """Return whether the database has not answered for long: it may be frozen."""
+        since = self._asking_since
+        return since is not None and time.monotonic() - since > _STUCK_S
+
+    def relieve(self, *, everything: bool = False) -> None:
+        """Move rows into the spool if the database takes none and memory is half full.
+
+        Callable from any thread; to be called about every second. It takes as long as the files.
+
+        Args:
+            everything: however little waits, because the process is about to end.
+        """
+        if self._spool is None or not (self._is_refused or self._is_stuck()):
+            return
+        held = self._backlog.held()
+        above = self._spool_above
+        if everything or held.records > above.flows or held.size_bytes > above.size_bytes:
+            self._move_into(self._spool)
+
+    def _move_into(self, spool: Spool) -> None:
+        while self._prepare_next():
+            pass
+        while batch := self._prepared.first(self._batch_rows):
+            if not spool.put([prepared.rows for prepared in batch]):
+                break
+            self._forget(batch)
 
     def close(self, timeout_s: float) -> bool:
         """Refuse further records and write those that wait, for at most `timeout_s`.
@@ -191,6 +227,7 @@ class FlowWriter:
         self._backlog.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s + _LAST_ROUND_S)
+        self.relieve(everything=True)
         lost = self._backlog.held().records
         if lost:
             logger.error(
@@ -220,78 +257,108 @@ class FlowWriter:
 
     def _round(self) -> None:
         """Sleep until something is due, prepare a batch, then write or keep house."""
-        due_at = self._retry_at if self._prepared else self._housekeeping_at
+        due_at = self._retry_at if self._has_rows() else self._housekeeping_at
         idle_s = max(0.0, due_at - time.monotonic())
         self._backlog.wait(idle_s=idle_s, window_s=self._batch_window_s, batch=self._batch_rows)
-        self._prepare(self._backlog.take(self._batch_rows))
-        for on_committed in self._backlog.take_settled():
-            self._settle(on_committed)
+        self._prepare_next()
         now = time.monotonic()
-        if self._prepared and now >= self._retry_at:
+        if self._has_rows() and now >= self._retry_at:
             self._write()
         elif self._prepared and self._backlog.closed:
             # A closed backlog no longer waits, and the database is not asked before its time.
             time.sleep(_FIRST_RETRY_S)
-        elif not self._prepared and now >= self._housekeeping_at and not self._backlog.closed:
+        elif not self._has_rows() and now >= self._housekeeping_at and not self._backlog.closed:
             self._keep_house()
 
-    def _prepare(self, batch: Sequence[QueuedRecord]) -> None:
-        for queued in batch:
-            record = queued.record
-            try:
-                rows = self._builder.build(
-                    record,
-                    bodies_dropped=queued.bodies_dropped,
-                    written_messages=self._written_messages.get(record.id, 0),
-                )
-            except Exception as exc:
-                # One flow that cannot be built must not cost the others.
-                self._drop_unstorable(record.id, exc)
-                self._settle(queued.on_committed)
-                continue
-            rows.flow.instance = queued.instance or self._instance
-            older = self._prepared.get(record.id)
-            waiting_since = older.waiting_since if older else queued.waiting_since
-            self._prepared[record.id] = _Prepared(rows, waiting_since, queued.on_committed)
-            if older is not None:
-                self._settle(older.on_committed)
-        self._count_prepared()
+    def _has_rows(self) -> bool:
+        return bool(self._prepared or self._spool)
+
+    def _prepare_next(self) -> int:
+        """Make rows of the oldest records of the backlog; return the number of records."""
+        # Together: of a flow's two states the newer must be prepared last.
+        with self._preparing:
+            batch = self._backlog.take(self._batch_rows)
+            for queued in batch:
+                self._prepare(queued)
+            self._count_prepared()
+        for on_committed in self._backlog.take_settled():
+            self._settle(on_committed)
+        return len(batch)
+
+    def _prepare(self, queued: QueuedRecord) -> None:
+        record = queued.record
+        try:
+            rows = self._builder.build(
+                record,
+                bodies_dropped=queued.bodies_dropped,
+                written_messages=self._written_messages.get(record.id, 0),
+            )
+        except Exception as exc:
+            # One flow that cannot be built must not cost the others.
+            self._drop_unstorable(record.id, exc)
+            self._settle(queued.on_committed)
+            return
+        rows.flow.instance = queued.instance or self._instance
+        prepared = Prepared(rows, queued.waiting_since, queued.on_committed)
+        if older := self._prepared.put(prepared):
+            self._settle(older.on_committed)
 
     def _write(self) -> None:
-        batch = [prepared.rows for prepared in list(self._prepared.values())[: self._batch_rows]]
+        """Write a batch, but first what was spooled: an older state must not come last."""
         try:
-            self._check_connection()
-            try:
-                self._write_rows(batch)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:
-                self._write_one_by_one(batch)
+            with self._asking():
+                self._check_connection()
+                if not self._write_spooled():
+                    self._write_prepared()
         except (OperationalError, InterfaceError) as exc:
             self._postpone(exc)
         else:
             self._recovered()
-        self._count_prepared()
 
-    def _write_one_by_one(self, batch: Sequence[FlowRows]) -> None:
-        for rows in batch:
-            try:
-                self._write_rows([rows])
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception as exc:
-                # This flow made its batch fail.
-                unstorable = self._prepared.pop(rows.flow.pk)
-                self._drop_unstorable(rows.flow.pk, exc)
-                self._settle(unstorable.on_committed)
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Note since when the database is asked."""
+        self._asking_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asking_since = None
+
+    def _write_spooled(self) -> bool:
+        """Store the oldest file of the spool; return False if there is none."""
+        spooled = self._spool.oldest() if self._spool else None
+        if spooled is None or self._spool is None:
+            return False
+        self._write_rows(spooled.rows)
+        self._spool.remove(spooled.path)
+        return True
+
+    def _write_prepared(self) -> None:
+        batch = self._prepared.first(self._batch_rows)
+        self._write_rows([prepared.rows for prepared in batch])
+        self._forget(batch)
 
     def _write_rows(self, batch: Sequence[FlowRows]) -> None:
-        write_batch(batch)
-        for rows in batch:
-            written = self._prepared.pop(rows.flow.pk)
-            self._count_messages(rows)
-            self._settle(written.on_committed)
-        self._written += len(batch)
+        """Write a batch; if a flow makes it fail, write the others."""
+        try:
+            write_batch(batch)
+            self._written += len(batch)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as exc:
+            if len(batch) == 1:
+                self._drop_unstorable(batch[0].flow.pk, exc)
+                return
+            for rows in batch:
+                self._write_rows([rows])
+
+    def _forget(self, batch: Sequence[Prepared]) -> None:
+        """Let go of rows that are in the database or in the spool."""
+        for kept in self._prepared.remove(batch):
+            self._count_messages(kept.rows)
+            self._settle(kept.on_committed)
+        with self._preparing:
+            self._count_prepared()
 
     def _count_messages(self, rows: FlowRows) -> None:
         if rows.flow.state == "live":
@@ -301,15 +368,19 @@ class FlowWriter:
 
     def _keep_house(self) -> None:
         try:
-            self._check_connection()
-            wait_s = self._housekeeping.step()
+            with self._asking():
+                self._check_connection()
+                wait_s = self._housekeeping.step()
         except Exception as exc:
             # Flows are written all the same.
-            if not isinstance(exc, OperationalError | InterfaceError):
+            self._is_refused = isinstance(exc, OperationalError | InterfaceError)
+            if not self._is_refused:
                 logger.exception("Keeping the record in its bounds failed and is tried again")
             self._note_error(exc)
             close_old_connections()
             wait_s = RETRY_S
+        else:
+            self._recovered()
         self._housekeeping_at = time.monotonic() + wait_s
 
     def _check_connection(self) -> None:
@@ -324,6 +395,7 @@ class FlowWriter:
     def _postpone(self, exc: Exception) -> None:
         if not self._last_error:
             logger.warning("The database refuses flows now and is tried again: %s", exc)
+        self._is_refused = True
         self._note_error(exc)
         close_old_connections()
         self._retry_at = time.monotonic() + self._retry_s
@@ -333,6 +405,7 @@ class FlowWriter:
         if self._last_error:
             logger.info("The database accepts flows again; %d wait", len(self._prepared))
         self._last_error = ""
+        self._is_refused = False
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
 
@@ -355,5 +428,4 @@ class FlowWriter:
         self._last_error = f"{type(exc).__name__}: {exc}"
 
     def _count_prepared(self) -> None:
-        held = sum(prepared.rows.held_bytes for prepared in self._prepared.values())
-        self._backlog.count_taken(len(self._prepared), held)
+        self._backlog.count_taken(*self._prepared.size())

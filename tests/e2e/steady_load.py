@@ -191,9 +191,8 @@ class Record:
     def holds(self, exchange: Exchange) -> bool:
         """Tell if both bodies are in the record, as the client sent and got them."""
         sides = self._site.sides(exchange.flow_id)
-        return (
-            sides["client"]["body"] == exchange.sent and sides["delivered"]["body"] == exchange.got
-        )
+        found: tuple[bytes, bytes] = (sides["client"]["body"], sides["delivered"]["body"])
+        return found == (exchange.sent, exchange.got)
 
 
 def counted_wrongly(site: Interceptor) -> int:
