@@ -75,6 +75,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "ccproxy_site.console.notices.ssl_notice",
+                "ccproxy_site.console.notices.recording_notice",
             ]
         },
     }

@@ -20,6 +20,7 @@ from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
+from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.stock_addons import Proxyserver
@@ -61,6 +62,7 @@ class Proxy:
         wireguard: where captured commands ask for their listeners; None: nowhere.
         overrides: names and destinations that are replaced; None: none.
         proxies: the company's, by which providers are reached; None: none.
+        recording: whether flows are stored; None: they are.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Proxy:
         wireguard: WireGuardSettings | None = None,
         overrides: Overrides | None = None,
         proxies: UpstreamProxies | None = None,
+        recording: RecordingState | None = None,
     ) -> None:
         share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
@@ -107,6 +110,7 @@ class Proxy:
                 ),
                 version=version,
                 require_token=require_token,
+                recording=recording or RecordingState(),
             ),
             idle_timeout_s=idle_timeout_s,
             own_call_timeout_s=own_call_timeout_s,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest
 
+from ccproxy_site.console.recording_word import RECORDING
+
 UNVERIFIED = (
     "Certificates of providers are not verified (inspector.mitmproxy.ssl_insecure): anyone"
     " between the proxy and the provider can read and change requests and responses. Only"
@@ -24,3 +26,13 @@ def ssl_notice(request: HttpRequest) -> dict[str, str]:
     ):
         return {}
     return {"ccproxy_ssl_notice": UNVERIFIED}
+
+
+def recording_notice(request: HttpRequest) -> dict[str, str]:
+    """Template variable of every page: why flows are not stored at the moment.
+
+    It needs no database, and the login page shows it too.
+    """
+    if not RECORDING.problem:
+        return {}
+    return {"ccproxy_recording_notice": RECORDING.problem}

@@ -94,19 +94,24 @@ class ConsoleProcess:
         """Show what the recorder sends, until it is gone; Redis carries that between machines."""
         from channels.layers import get_channel_layer
 
+        from ccproxy_site.console.recording_word import RECORDING
+        from ccproxy_site.mains.recorder_link import RECORDER_GONE
         from ccproxy_site.process.bridge import Bridge
         from ccproxy_site.process.live_bridge import PagesLayer, follow_recorder, tell_audience
 
         layer = get_channel_layer()
-        if not isinstance(layer, PagesLayer):
-            end.close()
-            return
         bridge = await Bridge.open(end)
-        telling = asyncio.create_task(tell_audience(bridge, layer))
+        telling: asyncio.Task[None] | None = None
+        # The recorder says nothing else over the bridge where Redis carries the live view.
+        if isinstance(layer, PagesLayer):
+            telling = asyncio.create_task(tell_audience(bridge, layer))
         try:
-            await follow_recorder(bridge, layer)
+            await follow_recorder(bridge, layer, RECORDING.hear)
         finally:
-            telling.cancel()
+            if not self._stopping.is_set():
+                RECORDING.hear(RECORDER_GONE)
+            if telling is not None:
+                telling.cancel()
             await bridge.close()
 
 

@@ -61,15 +61,19 @@ class ProxyClient:
         self.running = RunningFlows(on_began)
         self._ring = ProxyRing(ring, instance, writer, FanOut(views, self.running), self._drained)
 
-    async def talk(self, end: int, bell: int, rows: Callable[[], bytes]) -> None:
+    async def talk(
+        self, end: int, bell: int, rows: Callable[[], bytes], problem: Callable[[], str]
+    ) -> None:
         """Serve the proxy until its connection ends, then read what it left.
 
-        `rows` returns the configuration for its first moment.
+        For its first moment `rows` returns the configuration, and `problem` why flows are not
+        stored.
         """
         self._bridge = bridge = await Bridge.open(socket.socket(fileno=end))
         self.is_open = True
         self._ring.listen(bell)
         bridge.say(config=rows())
+        bridge.say(recording=problem())
         answers = database_answers(bridge.say, LentLogins(), self._grants)
 
         try:
@@ -100,6 +104,11 @@ class ProxyClient:
     def tell_recording(self, problem: str) -> None:
         """Tell if flows are stored now; "" when they are."""
         self._say(recording=problem)
+
+    @property
+    def fill(self) -> float:
+        """Used share of its ring."""
+        return self._ring.fill
 
     def facts(self) -> dict[str, Any]:
         """Return what the proxy said of itself for its heartbeat."""

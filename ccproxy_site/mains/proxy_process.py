@@ -19,6 +19,7 @@ from ccproxy_site.mains.child_main import follow
 from ccproxy_site.mains.recorder_link import RecorderLink
 from ccproxy_site.process.logging import log_as_set
 from ccproxy_site.process.proxy_options import mitmproxy_options, stream_over_bytes
+from ccproxy_site.process.recording_log import RecordingLog
 from ccproxy_site.supervise.control import Control, Message
 from flows.handover.ring import Ring, RingWriter
 from flows.handover.sink import RingSink
@@ -33,6 +34,7 @@ from interceptor.operate.stock import stock_from
 from interceptor.proxy import Proxy
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
+from interceptor.request_path.recording_state import RecordingState
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.refresh_settings import limits_of, proxies_of
@@ -86,7 +88,8 @@ class ProxyProcess:
         self._store = ConfigStore(Snapshot())
         self._proxy: Proxy | None = None
         self._refused: dict[str, Any] = {}
-        self._link = RecorderLink(self._configure, self._watch, self._recording)
+        self._recording = RecordingState(tells_clients=self._settings.flows.not_recorded_header)
+        self._link = RecorderLink(self._configure, self._watch, self._heard_of_recording)
         self._writer = RingWriter(self._ring, self._link.ring_bell)
         self._sink = RingSink(self._writer, self._body_so_far)
         follow(self._control, self._heard)
@@ -136,8 +139,8 @@ class ProxyProcess:
     def _watch(self, flow_ids: frozenset[str]) -> None:
         self._sink.watch(flow_ids)
 
-    def _recording(self, problem: str) -> None:
-        self._problem = problem
+    def _heard_of_recording(self, problem: str) -> None:
+        self._recording.problem = problem
 
     async def _tell_facts(self) -> None:
         """Tell the recorder what the heartbeat says of this proxy, whenever it changes.
@@ -146,8 +149,11 @@ class ProxyProcess:
         """
         told: dict[str, Any] = {}
         connection = 0
+        log = RecordingLog()
         while True:
             facts = self._facts()
+            # The recorder logs what it knows itself.
+            log.tell("" if self._link.is_connected else self._recording.problem)
             if facts != told or connection != self._link.connections:
                 self._link.say(facts=facts)
                 told, connection = facts, self._link.connections
@@ -208,4 +214,5 @@ class ProxyProcess:
             ),
             overrides=parse_overrides(inspector.dns_overrides, inspector.upstream_overrides),
             proxies=proxies_of(self._settings),
+            recording=self._recording,
         )

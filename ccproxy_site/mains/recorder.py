@@ -22,9 +22,11 @@ from django.conf import settings as django_settings
 from ccproxy_site.mains.addresses import endpoints_of
 from ccproxy_site.mains.child_main import follow
 from ccproxy_site.mains.proxy_client import ProxyClient
+from ccproxy_site.mains.recording_watch import RecordingWatch
 from ccproxy_site.process.banner import announce
 from ccproxy_site.process.bridge import Bridge
 from ccproxy_site.process.live_bridge import ConsoleLayer, follow_console
+from ccproxy_site.process.recording_log import RecordingLog
 from ccproxy_site.process.service import Service, ServiceList
 from ccproxy_site.process.services import (
     WRITER_DRAIN_TIMEOUT_S,
@@ -43,6 +45,7 @@ from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
 from flows.writer.retention_policy import RetentionPolicy
+from flows.writer.spool import Spool
 from flows.writer.thread import FlowWriter
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.snapshot.build import build_snapshot
@@ -68,6 +71,7 @@ logger = logging.getLogger("ccproxy")
 SWITCH_INTERVAL_S = 0.0005
 """How long the writer's thread may keep the interpreter from this process's loop."""
 ASK_REDIS_EVERY_S = 0.2
+RECORDING_EVERY_S = 0.5
 PROXY_MARGIN_S = 20.0
 """What a proxy may take to end beyond its open streams' time."""
 BRING_TRIES, BRING_PAUSE_S = 30, 0.01
@@ -101,7 +105,13 @@ class Recorder:
         self._store = ConfigStore(Snapshot())
         self._rows = b""
         self._redactor = Redactor(SECRETS)
-        self._writer = FlowWriter(redactor=self._redactor, retention=retention_policy(settings))
+        self._writer = FlowWriter(
+            redactor=self._redactor,
+            retention=retention_policy(settings),
+            spool=Spool(directory / "spool"),
+        )
+        self._recording = RecordingWatch(self._writer.stats, self._fills)
+        self._consoles: set[Bridge] = set()
         detail = settings.inspector.mitmproxy.flow_detail
         self._flow_log = FlowLog(detail, self._redactor) if detail else None
         self._live = LiveBus(self._redactor)
@@ -135,10 +145,12 @@ class Recorder:
         self._control.say(checked=self._for_everyone())
         watching = asyncio.create_task(self._follow_audience())
         giving_back = asyncio.create_task(give_back_freed_memory())
+        recording = asyncio.create_task(self._follow_recording())
         await self._stopping.wait()
         watching.cancel()
         giving_back.cancel()
         await self._drain()
+        recording.cancel()
         await services.stop()
 
     # --- the supervisor
@@ -171,7 +183,7 @@ class Recorder:
         self._clients[number] = joined
         if client["open"]:
             end, bell = connection
-            self._spawn(joined.talk(end, bell, lambda: self._rows))
+            self._spawn(joined.talk(end, bell, lambda: self._rows, lambda: self._recording.problem))
         else:
             joined.read_the_rest()
 
@@ -184,7 +196,10 @@ class Recorder:
 
     async def _talk_with_console(self, end: socket.socket) -> None:
         bridge = await Bridge.open(end)
+        self._consoles.add(bridge)
+        bridge.say(recording=self._recording.problem)
         await follow_console(bridge, self._layer)
+        self._consoles.discard(bridge)
         await bridge.close()
 
     def _spawn(self, work: Any) -> None:
@@ -286,6 +301,27 @@ class Recorder:
         # Its page may be open already.
         if self._layer.groups:
             self._layer.changed.set()
+
+    async def _follow_recording(self) -> None:
+        """Say whether flows are stored, and make room for those that cannot be."""
+        log = RecordingLog()
+        told = ""
+        while True:
+            problem = self._recording.look()
+            log.tell(problem)
+            if problem != told:
+                told = problem
+                for client in self._clients.values():
+                    client.tell_recording(problem)
+                for console in self._consoles:
+                    console.say(recording=problem)
+            if self._writer.is_refused:
+                is_last = self._stopping.is_set()
+                await asyncio.to_thread(self._writer.relieve, everything=is_last)
+            await asyncio.sleep(RECORDING_EVERY_S)
+
+    def _fills(self) -> list[float]:
+        return [client.fill for client in self._clients.values()]
 
     async def _watched(self) -> frozenset[str]:
         """Return the ids of the running flows that a page looks at."""

@@ -16,6 +16,9 @@ from interceptor.recorder.asking import RecorderQuestions
 logger = logging.getLogger("ccproxy")
 
 
+RECORDER_GONE = "the recorder has ended and is being started again; flows wait until it is back"
+
+
 class RecorderLink:
     """Conversation with the recorder, over all its lives.
 
@@ -52,6 +55,11 @@ class RecorderLink:
         # What was put while nobody listened is read now.
         self.ring_bell()
 
+    @property
+    def is_connected(self) -> bool:
+        """A recorder is there."""
+        return self._bridge is not None
+
     def ring_bell(self) -> None:
         """Wake the recorder: something is in the ring."""
         if self._bell is not None:
@@ -87,7 +95,7 @@ class RecorderLink:
             if self._bridge is bridge:
                 self._bridge = None
                 self.questions.disconnect(bridge.say)
-                self._on_recording("the recorder is being started again")
+                self._on_recording(RECORDER_GONE)
             await bridge.close()
 
     def _take(self, words: dict[str, Any]) -> None:

@@ -62,6 +62,11 @@ class ProxyRing:
         self._is_closed = False
         self._checks_left = 1
 
+    @property
+    def fill(self) -> float:
+        """Share of the ring with records that are not committed."""
+        return self._reader.uncommitted_bytes / self._ring.capacity
+
     def listen(self, bell: int | None) -> None:
         """Read when this bell rings; None: the proxy is gone, read what it left."""
         loop = asyncio.get_running_loop()

@@ -1,16 +1,16 @@
 """Bridge of the live view between the console and the recorder, without Redis.
 
-The console says `{"groups": [...]}`
-whenever the audience changes, and `{"message"}` to a group that the recorder joined. The recorder
-says `{"group", "message"}` and `{"channel", "message"}` for the console's pages, and `{"join":
-group}` for what it wants to hear. The end of the stream tells either side that the other is gone.
-Lossy like the live view itself: what does not fit is dropped.
+The console says `{"groups": [...]}` whenever the audience changes, and `{"message"}` to a group
+that the recorder joined. The recorder says `{"group", "message"}` and `{"channel", "message"}`
+for the console's pages, `{"join": group}` for what it wants to hear, and `{"recording":
+sentence}` when flows are not stored. The end of the stream tells either side that the other is
+gone. Lossy like the live view itself: what does not fit is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
@@ -119,8 +119,13 @@ async def follow_console(bridge: Bridge, layer: ConsoleLayer) -> None:
     layer.leave(bridge)
 
 
-async def follow_recorder(bridge: Bridge, layer: Any) -> None:
-    """Read at the console's end, until the recorder is gone, and pass its messages on."""
+async def follow_recorder(
+    bridge: Bridge, layer: Any, on_recording: Callable[[str], None] = lambda problem: None
+) -> None:
+    """Read at the console's end, until the recorder is gone, and pass its messages on.
+
+    `on_recording` gets why flows are not stored now, "" when they are.
+    """
     joined: set[asyncio.Task[None]] = set()
     try:
         while (words := await bridge.hear()) is not None:
@@ -128,6 +133,8 @@ async def follow_recorder(bridge: Bridge, layer: Any) -> None:
                 await layer.group_send(words["group"], words["message"])
             elif "channel" in words:
                 await layer.send(words["channel"], words["message"])
+            elif "recording" in words:
+                on_recording(words["recording"])
             else:
                 joined.add(asyncio.create_task(_pass_on(layer, words["join"], bridge)))
     finally:

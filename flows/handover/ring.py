@@ -297,6 +297,11 @@ class RingReader:
         """Position behind the last frame that was read."""
         return self._read
 
+    @property
+    def uncommitted_bytes(self) -> int:
+        """Bytes of the ring that the producer cannot use yet."""
+        return self._words[_WRITTEN] - self._words[_COMMITTED]
+
     def frames(self, limit_bytes: int) -> list[Frame]:
         """Return the next frames, of about `limit_bytes` together; at least one if one waits.
 

@@ -181,7 +181,7 @@ class FlowWriter:
             pruned=self._housekeeping.pruned,
             lag_s=self._lag_s(held.waiting_since),
             last_error=self._last_error,
-            is_refused=self._is_refused or self._is_stuck(),
+            is_refused=self.is_refused,
             spooled_files=len(self._spool or ()),
         )
 
@@ -190,10 +190,12 @@ class FlowWriter:
         since = [moment for moment in waiting if moment is not None]
         return time.monotonic() - min(since) if since else 0.0
 
-    def _is_stuck(self) -> bool:
-        """Return whether the database has not answered for long: it may be frozen."""
+    @property
+    def is_refused(self) -> bool:
+        """The database refuses flows, or has not answered for long: it may be frozen."""
         since = self._asking_since
-        return since is not None and time.monotonic() - since > _STUCK_S
+        is_stuck = since is not None and time.monotonic() - since > _STUCK_S
+        return self._is_refused or is_stuck
 
     def relieve(self, *, everything: bool = False) -> None:
         """Move rows into the spool if the database takes none and memory is half full.
@@ -203,7 +205,7 @@ class FlowWriter:
         Args:
             everything: however little waits, because the process is about to end.
         """
-        if self._spool is None or not (self._is_refused or self._is_stuck()):
+        if self._spool is None or not self.is_refused:
             return
         held = self._backlog.held()
         above = self._spool_above

@@ -68,7 +68,7 @@ def build_chain(
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     proxies = proxies or UpstreamProxies()
-    record = RecordAddon(sink, stream_over_bytes)
+    record = RecordAddon(sink, stream_over_bytes, around.recording)
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
     upstream = UpstreamAddon(runs, overrides, chosen)
     addons: list[object] = [

@@ -20,6 +20,7 @@ from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.error_page import error_sentence, set_caller
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
+from interceptor.request_path.recording_state import RECORDING_HEADER, RecordingState
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,14 @@ MAX_KEPT_MESSAGE_BYTES = 64 * 1024 * 1024
 class RecordAddon:
     """Knows the running flows: gives them to the sink and counts them."""
 
-    def __init__(self, sink: Sink, stream_over_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        stream_over_bytes: int | None = None,
+        recording: RecordingState | None = None,
+    ) -> None:
         self._sink = sink
+        self._recording = recording or RecordingState()
         self._stream_over_bytes = stream_over_bytes
         """Responses over this size stream even where others are held; None: no such size."""
         self._active: dict[str, tuple[HTTPFlow, FlowState]] = {}
@@ -87,6 +94,7 @@ class RecordAddon:
         state.upstream = response_side("upstream", response)
         if state.source == "reverse":
             response.headers[FLOW_HEADER] = flow.id
+            self._say_if_unrecorded(response)
             drop_cors(response)
         # Its headers complete it, so they must not leave before the record: it is no stream.
         if state.translation is None and _has_no_body(flow, response):
@@ -116,6 +124,10 @@ class RecordAddon:
                 self._announce_soon(flow.id)
         if state.tee is not None:
             self._expect_last_byte(flow, state, response)
+
+    def _say_if_unrecorded(self, response: Response) -> None:
+        if header := self._recording.header:
+            response.headers[RECORDING_HEADER] = header
 
     def _expect_last_byte(self, flow: HTTPFlow, state: FlowState, response: Response) -> None:
         """Record a stream with a length before its last byte leaves for the client.

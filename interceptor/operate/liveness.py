@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from http.client import HTTPConnection, HTTPException
 
 from interceptor.config.files.leaves import is_built
 from interceptor.config.files.server import ServerSettings, reachable_host
 
 CONNECT_TIMEOUT_S = 0.5
+HEALTH_TIMEOUT_S = 2.0
 PROXY_DOWN, CONSOLE_DOWN, MCP_DOWN = 1, 2, 4
 
 
@@ -18,6 +21,20 @@ def is_listening(host: str, port: int) -> bool:
             return True
     except (OSError, UnicodeError):
         return False
+
+
+def recording_problem(host: str, port: int) -> str:
+    """Return why the proxy at a bind address does not record; "" if it does, or is not there."""
+    connection = HTTPConnection(reachable_host(host), port, timeout=HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        health = json.loads(connection.getresponse().read())
+    except (OSError, HTTPException, ValueError):
+        return ""
+    finally:
+        connection.close()
+    found = health.get("recording", "") if isinstance(health, dict) else ""
+    return str(found)
 
 
 def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) -> int:

@@ -6,6 +6,7 @@ Reads, never writes.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -19,10 +20,11 @@ from interceptor.config.files.server import ServerSettings, url_host
 from interceptor.config.transfer.database_state import database_name
 from interceptor.instances.health import notices, running_interceptors
 from interceptor.models import HookSetting
-from interceptor.operate.liveness import is_listening, mcp_shall_run
+from interceptor.operate.liveness import is_listening, mcp_shall_run, recording_problem
 from interceptor.operate.python_build import python_build
 from interceptor.pipeline.hook import Stage
 
+DATABASE_PATIENCE_S = 3.0
 _WIDE_COLUMNS = 200
 """Width when the output is no terminal, so that paths are not broken."""
 
@@ -51,12 +53,31 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
         },
         "database": database_name(),
         "python": python_build(),
+        # From the proxy itself: the database may be what is away.
+        "recording": recording_problem(settings.host, settings.port),
         "interceptors": [],
         "notices": [],
     }
-    if _has_tables():
+    if report["recording"]:
+        report |= _from_a_database_that_may_be_frozen()
+    elif _has_tables():
         report |= _from_database()
     return report
+
+
+def _from_a_database_that_may_be_frozen() -> dict[str, Any]:
+    """Return what the database says within a few seconds, nothing otherwise."""
+    found: dict[str, Any] = {}
+
+    def ask() -> None:
+        if _has_tables():
+            found.update(_from_database())
+
+    # A thread, because drivers wait for ever for a database that has stopped to answer.
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(DATABASE_PATIENCE_S)
+    return dict(found)
 
 
 def _files(directory: Path) -> dict[str, str]:
@@ -128,6 +149,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
             ),
         ),
         ("database", Text(report["database"])),
+        ("recording", _recording(report["recording"])),
         ("log", Text(report["log"] or "–")),
         ("python", Text(report["python"])),
     ]
@@ -146,6 +168,10 @@ def _running(interceptor: dict[str, Any]) -> Text:
     if left_out := interceptor.get("stock"):
         text.append(f", {left_out} patches off (CCPROXY_STOCK)", style="yellow")
     return text
+
+
+def _recording(problem: str) -> Text:
+    return Text(f"no: {problem}", style="red") if problem else Text("no problem reported")
 
 
 def _listener(running: bool, url: str) -> Text:

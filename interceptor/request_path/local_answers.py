@@ -63,4 +63,9 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
 
 
 def _health(state: FlowState, around: Surroundings) -> dict[str, object]:
-    return {"status": "ok", "version": around.version, "revision": state.snapshot.revision}
+    found: dict[str, object] = {"status": "ok", "version": around.version}
+    found["revision"] = state.snapshot.revision
+    if around.recording.problem:
+        # The status code stays 200: requests are answered all the same.
+        found |= {"status": "degraded", "recording": around.recording.problem}
+    return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
 from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.request_path.recording_state import RecordingState
 from interceptor.transform.model_lists import ModelLists
 
 
@@ -23,3 +24,4 @@ class Surroundings:
     """Shown by /health."""
     require_token: bool = False
     """Every client must show a client token."""
+    recording: RecordingState = field(default_factory=RecordingState)

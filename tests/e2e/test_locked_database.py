@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 
-from tests.e2e.process import ROOT, Interceptor
+from tests.e2e.locked import locked
+from tests.e2e.process import Interceptor
 from tests.fakes.upstream import Upstream
 from tests.patience import PATIENCE_S
 
 CLIENTS = 8
 LOCK_S = float(os.environ.get("CCPROXY_TEST_LOCK_S", "6"))
 """Twenty seconds or more show that the writer outlasts SQLite's own patience."""
-
-
-@contextlib.contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Hold the write lock in another process."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.lock_holder", str(database)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "locked\n"
-        try:
-            yield
-        finally:
-            holder.stdin.write("\n")
-            holder.stdin.close()
 
 
 def test_no_failed_request_and_no_lost_flow(upstream: Upstream, interceptor: Interceptor) -> None:

@@ -28,6 +28,7 @@ from tests.e2e import raw, steps
 from tests.e2e.canaries import Canaries, cells
 from tests.e2e.conftest import provider_yaml
 from tests.e2e.console import Console
+from tests.e2e.locked import locked
 from tests.e2e.process import Interceptor, running, wait_until
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
@@ -379,6 +380,31 @@ def test_files(used: Used) -> None:
         "ccproxy.log",
         "output.log",
     } <= scanned
+
+
+def test_rows_that_waited_in_the_spool(tmp_path: Path) -> None:
+    with Upstream() as upstream, TokenEndpoint() as endpoint, TokenEndpoint() as broken:
+        config = write_sources(tmp_path, upstream, endpoint, broken)
+        process = Interceptor(tmp_path, config, "--no-console", **EVERYTHING_LOGGED).start()
+        use = Used(process, Canaries(CANARIES), upstream)
+        with locked(process.database):
+            for provider in ("file", "command"):
+                send_everything(use, upstream, provider)
+            send_the_clients_own(use, upstream)
+            process.terminate()
+            assert process.wait() == 0
+        spooled = list((process.config_dir / "spool").iterdir())
+        assert spooled
+        for path in spooled:
+            assert use.canaries.found_in(path.read_bytes()) == [], path
+        with running(process):
+            process.wait_for_flows(use.sent)
+            bodies = list(process.bodies())
+            assert bodies
+            assert [use.canaries.found_within(body) for body in bodies if body] == [[]] * len(
+                bodies
+            )
+        assert list((process.config_dir / "spool").iterdir()) == []
 
 
 def test_the_log_was_at_debug_and_told_of_the_token_endpoint(used: Used) -> None:

@@ -215,6 +215,13 @@ class FlowsSettings(Group):
     default_jq_filters: Texts = Field(
         (), description="jq filters applied before those of a `flows` command."
     )
+    not_recorded_header: bool = Field(
+        False,
+        description=(
+            "Add the header x-ccproxy-recording: no to providers' responses while flows are not"
+            " stored."
+        ),
+    )
     retention: RetentionSettings = RetentionSettings()
 
 

@@ -15,7 +15,7 @@ from tests.environment import ROOT
 Chain = tuple[str, ...]
 
 PACKAGES = ("ccproxy_site", "interceptor", "flows", "providers", "jail", "shapes")
-SETTINGS_NAMES = {"settings", "CCPROXY"}
+SETTINGS_NAMES = {"settings", "_settings", "CCPROXY"}
 """Variables and attributes that hold a ServerSettings."""
 
 EFFECTS: dict[str, dict[str, str]] = {
@@ -50,12 +50,15 @@ EFFECTS: dict[str, dict[str, str]] = {
         "port": "test_host_and_port",
         "stream_idle_timeout_seconds": "test_stream_idle_timeout",
     },
+    "e2e/test_not_recording.py": {
+        "flows.not_recorded_header": "test_it_is_said_while_the_database_is_locked",
+    },
     "e2e/test_start.py": {
         "inspector.readiness.timeout_seconds": "test_a_readiness_url_that_does_not_answer",
         "inspector.readiness.url": "test_a_readiness_url_that_does_not_answer",
     },
     "e2e/test_stream.py": {
-        "shutdown_timeout_seconds": "test_sigterm_cuts_a_stream_that_does_not_end",
+        "shutdown_timeout_seconds": "test_sigterm_ends_a_stream_with_an_error_of_its_format",
     },
     "flows/writer/test_retention.py": {
         "flows.retention.max_age_days": "test_by_age",

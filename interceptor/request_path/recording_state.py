@@ -1,0 +1,22 @@
+"""The proxy's knowledge about the record of its flows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RECORDING_HEADER = "x-ccproxy-recording"
+
+
+@dataclass(slots=True)
+class RecordingState:
+    """Why flows are not stored at the moment; shared by everything that says so."""
+
+    problem: str = ""
+    """A sentence, "" while flows are stored."""
+    tells_clients: bool = False
+    """Responses carry a header while flows are not stored."""
+
+    @property
+    def header(self) -> str:
+        """Value of the header that a response gets now; "" for none."""
+        return "no" if self.problem and self.tells_clients else ""
