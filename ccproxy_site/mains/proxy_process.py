@@ -46,7 +46,7 @@ from providers.base.version import product_version
 
 logger = logging.getLogger("ccproxy")
 
-FACTS_EVERY_S = 0.5
+FACTS_EVERY_S = 1.0
 
 
 class ProxyProcess:

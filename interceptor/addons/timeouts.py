@@ -22,6 +22,8 @@ CONNECT_TIMEOUT_S = 30.0
 """TCP and TLS together."""
 DEFAULT_IDLE_TIMEOUT_S = 300.0
 TICK_S = 0.25
+IDLE_TICK_S = 1.0
+"""Pause while no connection has a limit."""
 
 
 @dataclass(slots=True)
@@ -104,7 +106,9 @@ class TimeoutsAddon:
     async def _watch(self) -> None:
         with suppress(asyncio.CancelledError):
             while True:
-                await asyncio.sleep(TICK_S)
+                # A limit is at least a second: the first tick may come that much later.
+                is_idle = not self._waiting and DEADLINES.is_empty
+                await asyncio.sleep(IDLE_TICK_S if is_idle else TICK_S)
                 server = ctx.master.addons.get("proxyserver")
                 if isinstance(server, Proxyserver):
                     await self._check(server)

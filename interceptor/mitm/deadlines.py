@@ -49,6 +49,11 @@ class Deadlines:
         """Expect nothing of this client."""
         self._at.pop(connection_id, None)
 
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing is expected of any client."""
+        return not self._at
+
     def overdue(self) -> Iterator[str]:
         """Yield the connections whose deadline has passed."""
         now = time.monotonic()
