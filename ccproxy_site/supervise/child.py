@@ -14,7 +14,7 @@ from typing import Any
 from ccproxy_site.supervise.become import own_packages_first
 from ccproxy_site.supervise.control import Control
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 15.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 CALM_AFTER_S = 60.0
 """A child that ran so long before it died is started again after the first pause."""
 _TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}

@@ -100,7 +100,8 @@ class FlowWriter:
         # Beyond these, rows go into the spool while the database takes none.
         self._spool_above = Size(max_records // 2, max_bytes // 2)
         self._spool = spool
-        self._builder = RowBuilder(redactor, OwnPrices())
+        self._own_prices = OwnPrices()
+        self._builder = RowBuilder(redactor, self._own_prices.last)
         self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s
@@ -227,6 +228,8 @@ class FlowWriter:
         """
         self._give_up_at = min(self._give_up_at, time.monotonic() + timeout_s)
         self._backlog.close()
+        # At once: a database that does not answer would hold the thread for all of the time.
+        self.relieve(everything=True)
         if self._thread.is_alive():
             self._thread.join(timeout_s + _LAST_ROUND_S)
         self.relieve(everything=True)
@@ -262,6 +265,9 @@ class FlowWriter:
         due_at = self._retry_at if self._has_rows() else self._housekeeping_at
         idle_s = max(0.0, due_at - time.monotonic())
         self._backlog.wait(idle_s=idle_s, window_s=self._batch_window_s, batch=self._batch_rows)
+        # Rows are made without the database: it may be frozen when they have to be spooled.
+        with self._asking():
+            self._own_prices.refresh()
         self._prepare_next()
         now = time.monotonic()
         if self._has_rows() and now >= self._retry_at:

@@ -26,6 +26,15 @@ class OwnPrices:
         self._read_at = float("-inf")
 
     def __call__(self) -> Sequence[OwnPrice]:
+        self.refresh()
+        return self._prices
+
+    def last(self) -> Sequence[OwnPrice]:
+        """Return the prices of the last refresh, without the database."""
+        return self._prices
+
+    def refresh(self) -> None:
+        """Read the prices again if they are old."""
         if time.monotonic() - self._read_at >= FRESH_FOR_S:
             try:
                 self._prices = tuple(
@@ -36,7 +45,6 @@ class OwnPrices:
                     "Your own prices could not be read and the last ones are used: %s", exc
                 )
             self._read_at = time.monotonic()
-        return self._prices
 
 
 def own_price(row: PriceOverride) -> OwnPrice:
