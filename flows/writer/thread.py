@@ -193,10 +193,13 @@ class FlowWriter:
 
     @property
     def is_refused(self) -> bool:
-        """The database refuses flows, or has not answered for long: it may be frozen."""
+        """The database refuses flows, or does not answer."""
+        return self._is_refused or self._is_stuck()
+
+    def _is_stuck(self) -> bool:
+        """Return whether the database has not answered for long: it may be frozen."""
         since = self._asking_since
-        is_stuck = since is not None and time.monotonic() - since > _STUCK_S
-        return self._is_refused or is_stuck
+        return since is not None and time.monotonic() - since > _STUCK_S
 
     def relieve(self, *, everything: bool = False) -> None:
         """Move rows into the spool if the database takes none and memory is half full.
@@ -228,11 +231,14 @@ class FlowWriter:
         """
         self._give_up_at = min(self._give_up_at, time.monotonic() + timeout_s)
         self._backlog.close()
-        # At once: a database that does not answer would hold the thread for all of the time.
-        self.relieve(everything=True)
+        if self._is_stuck():
+            # At once: a database that does not answer would hold the thread for all of the time.
+            self.relieve(everything=True)
         if self._thread.is_alive():
             self._thread.join(timeout_s + _LAST_ROUND_S)
         self.relieve(everything=True)
+        if self._spool:
+            logger.warning("%d spooled files wait for the next start", len(self._spool))
         lost = self._backlog.held().records
         if lost:
             logger.error(
@@ -258,7 +264,11 @@ class FlowWriter:
     def _finished(self) -> bool:
         if not self._backlog.closed:
             return False
-        return time.monotonic() >= self._give_up_at or self._backlog.held().records == 0
+        if time.monotonic() >= self._give_up_at:
+            return True
+        # Files can wait for the next start, if the database takes nothing now.
+        has_files = bool(self._spool) and not self._is_refused
+        return self._backlog.held().records == 0 and not has_files
 
     def _round(self) -> None:
         """Sleep until something is due, prepare a batch, then write or keep house."""

@@ -108,6 +108,18 @@ def test_a_writer_that_ends_leaves_files_for_the_next(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_writer_that_ends_stores_what_was_spooled_if_the_database_works(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    with running(busy_timeout_ms=20, spool=spool) as writer:
+        with refused(writer):
+            relieve_until(writer, lambda: len(spool) > 0, everything=True)
+        eventually(lambda: not writer.is_refused)
+        writer.record(turn(2))
+        assert writer.close(10) is True
+    assert len(spool) == 0
+    assert set(Flow.objects.values_list("id", flat=True)) == {"first", "turn-2"}
+
+
 def test_a_file_that_was_stored_already_counts_once(tmp_path: Path) -> None:
     """The process was killed between the commit and the removal of the file."""
     with running(busy_timeout_ms=20, spool=Spool(tmp_path)) as writer, locked_database():
