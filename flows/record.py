@@ -70,6 +70,7 @@ class AttemptRecord:
 
     `number` counts from 1. `reason` tells why the attempt was made, "" for the first. `duration_ms`
     ends with the response; None while that is under way. `status_code` is None without a response.
+    `wait_ms` is how long the proxy waited before it.
     """
 
     number: int
@@ -78,6 +79,7 @@ class AttemptRecord:
     duration_ms: float | None
     status_code: int | None
     host: str
+    wait_ms: float = 0.0
 
 
 @value

@@ -76,6 +76,7 @@ class ProviderAdmin(ConfigModelAdmin):
                 "Wire family",
                 {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]},
             ),
+            ("When it fails", {"fields": ["retry"]}),
             ("Credential", {"fields": credential, "description": _code_hint(request)}),
         ]
 

@@ -54,6 +54,7 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
             "headers",
             "model_names",
             "fingerprint_profile",
+            "retry",
             "auth_type",
             "auth_config",
             "auth_header",

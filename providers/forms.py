@@ -126,6 +126,14 @@ class ProviderForm(_ProviderModelForm):
         label="Models",
         help_text="Names for /v1/models, one a line. Blank: from the price catalogue.",
     )
+    retry = StrictJSONField(
+        required=False,
+        widget=ShortTextarea,
+        help_text=(
+            'Such as {"attempts": 3, "statuses": [429, 503, "connect"], "budget_seconds": 30}.'
+            " Blank: a failure is forwarded at once."
+        ),
+    )
     new_secret = forms.CharField(
         required=False,
         max_length=10_000,
@@ -185,6 +193,7 @@ class ProviderForm(_ProviderModelForm):
             "headers",
             "model_names",
             "fingerprint_profile",
+            "retry",
             "auth_type",
             "auth_header",
         ]
@@ -213,6 +222,9 @@ class ProviderForm(_ProviderModelForm):
         self._set_source(data)
         self._set_secret(data)
         return data
+
+    def clean_retry(self) -> Any:
+        return self.cleaned_data["retry"] or {}
 
     def add_error(self, field: str | None, error: Any) -> None:
         """Move the model's errors of `auth_config` to the plain field that holds the value."""

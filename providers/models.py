@@ -129,6 +129,14 @@ class Provider(models.Model):
         help_text="Model names for /v1/models; blank: from the price catalogue.",
     )
     fingerprint_profile = models.CharField(max_length=64, blank=True)
+    retry = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=(
+            'Retries of failed requests, e.g. {"attempts": 3, "statuses": [429, 503, "connect"],'
+            ' "budget_seconds": 30}. Blank: none.'
+        ),
+    )
     auth_type = models.CharField(max_length=32, choices=AUTH_TYPES, default="none")
     auth_config = models.JSONField(
         default=dict,

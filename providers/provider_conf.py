@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from providers.auth.base import AuthConf
 from providers.base.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
+from providers.retry_policy import RetryPolicy
 
 VERTEX_DOMAIN = "aiplatform.googleapis.com"
 
@@ -30,6 +31,8 @@ class ProviderConf:
     fingerprint_profile: str = ""
     model_names: tuple[str, ...] = ()
     extra_formats: tuple[WireFormatName, ...] = ()
+    retry: RetryPolicy | None = None
+    """None: a failure is forwarded at once."""
 
     @property
     def effective_port(self) -> int:

@@ -19,6 +19,7 @@ from providers.base.names import WIRE_FORMATS
 from providers.base.nearest import capitalised, name_hint, no_such
 from providers.base.pattern import PatternError, compile_pattern
 from providers.fields import Ciphertext
+from providers.retry_policy import BadRetry, retry_policy
 
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110, token
@@ -35,6 +36,7 @@ class ProviderRow(Protocol):
     headers: Any
     native_formats: Any
     model_names: Any
+    retry: Any
     auth_type: Any
     auth_config: Any
     auth_header: Any
@@ -94,18 +96,29 @@ def validate_provider(provider: ProviderRow) -> None:
         isinstance(m, str) and m for m in provider.model_names
     ):
         errors["model_names"] = "Give a list of model names."
+    if problem := _check_retry(provider.retry):
+        errors["retry"] = problem
     if problem := check_auth(provider.auth_type, provider.auth_config):
         errors["auth_config"] = problem
     if problem := check_secret(provider):
         errors["secret"] = problem
     if provider.auth_header and not _HEADER_NAME.match(provider.auth_header):
         errors["auth_header"] = "That is not a header name."
-    for field in ("headers", "native_formats", "model_names", "auth_config"):
+    for field in ("headers", "native_formats", "model_names", "retry", "auth_config"):
         if problem := check_json(getattr(provider, field)):
             errors[field] = problem
     errors |= _check_credential_path(provider)
     if errors:
         raise ValidationError(errors)
+
+
+def _check_retry(values: object) -> str | None:
+    """Return the fault of a retry policy as a sentence, or None."""
+    try:
+        retry_policy(values)
+    except BadRetry as exc:
+        return str(exc)
+    return None
 
 
 def _check_formats(names: object) -> str | None:

@@ -128,7 +128,7 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
         "tab": tab,
         "panel": f"flows/_{tab}.html",
         "changed": bool(worth_a_mark),
-        "sentence": sentence(flow, detail.traces),
+        "sentence": sentence(flow, detail.traces, detail.attempts),
         # A function: only the top of the page asks for them.
         "resends": lambda: resends_of(flow.pk),
         **TABS[tab](detail, request.GET),

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from flows.display.units import duration, plural
 from flows.models import Flow
+from flows.record import AttemptRecord
 from flows.sides import HookTrace
 
 Tone = Literal["", "changed", "bad", "live"]
@@ -30,15 +31,16 @@ class Part:
     tone: Tone = ""
 
 
-def sentence(flow: Flow, traces: Sequence[HookTrace]) -> list[Part]:
-    """Return the request, its route and the reason, the changes, and the end."""
+def sentence(
+    flow: Flow, traces: Sequence[HookTrace], attempts: Sequence[AttemptRecord] = ()
+) -> list[Part]:
+    """Return the request, its route and the reason, the changes, the attempts, and the end."""
     if flow.method in NO_HTTP and flow.source == "wireguard":
         return _connection(flow)
     request = Part(f"{flow.method} {_short(flow.path)}")
     route = _route(flow)
     changes = _changes(flow, traces)
-    end = _end(flow)
-    parts = [request, route, *changes, end]
+    parts = [request, route, *changes, _attempts(attempts), _end(flow)]
     return [part for part in parts if part.text]
 
 
@@ -139,6 +141,14 @@ def _traced_changes(traces: Sequence[HookTrace]) -> Part:
     if not changes:
         return Part("no hook changed it")
     return Part(f"{_hooks(list(names))} changed {_things(changes)}", "changed")
+
+
+def _attempts(attempts: Sequence[AttemptRecord]) -> Part:
+    """Name what the attempts before the last one got: "sent 3 times after 503 and no response"."""
+    if len(attempts) < 2:
+        return Part("")
+    got = [str(each.status_code or "no response") for each in attempts[:-1]]
+    return Part(f"sent {len(attempts)} times after {_listed(list(dict.fromkeys(got)))}", "changed")
 
 
 def _things(changes: Collection[str]) -> str:

@@ -141,6 +141,7 @@ class AttemptShape(_Shape):
     duration_ms = serializers.FloatField(allow_null=True)
     status_code = serializers.IntegerField(allow_null=True)
     host = serializers.CharField()
+    wait_ms = serializers.FloatField(help_text="Time that the proxy waited before it.")
 
 
 class FlowDetailShape(FlowShape):

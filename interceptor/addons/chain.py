@@ -16,6 +16,7 @@ from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
+from interceptor.addons.retry import RetryAddon
 from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.translate import TranslateAddon
@@ -87,5 +88,6 @@ def build_chain(
         TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),
         record,
         AuthAddon(store, resolver),
+        RetryAddon(),
     ]
     return Chain(addons, record, RunDns(runs, overrides, sink, proxies))

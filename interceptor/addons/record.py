@@ -18,6 +18,7 @@ from interceptor.exchange.own_answer import FLOW_HEADER
 from interceptor.exchange.provider_failure import note_close, note_failure, note_message_failure
 from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
+from interceptor.mitm.attempts import attempts_line
 from interceptor.mitm.error_page import error_sentence, set_caller
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
 from interceptor.request_path.recording_state import RECORDING_HEADER, RecordingState
@@ -174,7 +175,14 @@ class RecordAddon:
             return
         message = error_sentence(flow.error.msg if flow.error else "", state.exchange, state.via)
         state.error = state.error or message
-        set_caller(state.family, flow.id, state.error, state.error_status, state.cors_origin)
+        set_caller(
+            state.family,
+            flow.id,
+            state.error,
+            state.error_status,
+            state.cors_origin,
+            attempts_line(flow),
+        )
         state.last_words = last_words(flow, state)
         if state.tee is not None and state.last_words:
             state.tee.end_with(state.last_words)

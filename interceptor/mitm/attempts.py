@@ -1,14 +1,14 @@
 """State of a request that may be sent more than once: what is held, and what to do about it.
 
-An addon asks for some responses with `hold`. The stream (`replay_stream`) holds such a response and
-calls the event `held`. In it an addon calls `send_again`, or `let_pass`, or nothing: then everybody
-sees the response as if it had just come. Everything is kept in one `Attempts` in the flow's
-metadata.
+An addon asks for some responses with `hold`, and for failures before a response begins. The stream
+(`replay_stream`) holds such a response or failure and calls the event `held`. In it an addon calls
+`send_again`, or `let_pass`, or nothing: then everybody sees the response as if it had just come.
+Everything is kept in one `Attempts` in the flow's metadata.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
@@ -21,6 +21,7 @@ from flows.record import AttemptRecord
 
 MAX_HELD_BYTES = 1024 * 1024
 """Default limit of a held response; a longer one passes."""
+ATTEMPTS_HEADER = "x-ccproxy-attempts"
 
 _KEY = "ccproxy_attempts"
 
@@ -30,14 +31,17 @@ class Hold:
     """A wish to see some responses of a flow before they are forwarded.
 
     `by` names who asks, in `Held.by`. `wanted` judges the response by its status and headers.
+    `failures` names what is held when no response begins (see `providers.retry_policy`).
     `max_times` counts what was sent on behalf of this hold alone; `max_total_s` runs from the
-    flow's first attempt.
+    flow's first attempt; `max_wait_s` limits the sum of all waits.
     """
 
     by: str
     wanted: Callable[[Response], bool]
+    failures: Container[int | str] = ()
     max_times: int = 1
     max_total_s: float = inf
+    max_wait_s: float = inf
     max_held_bytes: int = MAX_HELD_BYTES
 
 
@@ -77,11 +81,13 @@ class Held:
     """A response that only the addons which asked for it see. `events` are the stream's."""
 
     by: tuple[str, ...]
-    response: Response
-    """Status and headers; its content is not set."""
+    response: Response | None
+    """Status and headers; its content is not set. None when no response began."""
     max_bytes: int
     events: list[Any]
     size_bytes: int = 0
+    failure: str = ""
+    """Why no response began."""
 
     @property
     def body(self) -> bytes:
@@ -96,6 +102,8 @@ class _Attempt:
     reason: str
     host: str
     began: float
+    wait_s: float = 0.0
+    failure: str = ""
     ended: float | None = None
     status_code: int | None = None
 
@@ -133,6 +141,16 @@ class Attempts:
         )
         return True
 
+    def begin_failure(self, event: Any, failure: str) -> bool:
+        """Hold the event that ended an attempt before a response began, if an addon wants it."""
+        wanting = [hold for hold in self.holds if self._can_use(hold) and failure in hold.failures]
+        if not wanting:
+            self.made[-1].failure = failure
+            return False
+        by = tuple([hold.by for hold in wanting])
+        self.held = Held(by=by, response=None, max_bytes=0, events=[event], failure=failure)
+        return True
+
     def end_holding(self) -> Held:
         """Return the held response and forget it."""
         held, self.held = self.held, None
@@ -155,13 +173,23 @@ class Attempts:
     def begin(self, decision: SendAgain, host: str) -> None:
         """Count an attempt that is about to be sent."""
         self.used[decision.by] = self.used.get(decision.by, 0) + 1
-        self.made.append(_Attempt(decision.reason, host, perf_counter()))
+        self.made.append(_Attempt(decision.reason, host, perf_counter(), decision.wait_s))
 
-    def end(self, status_code: int) -> None:
-        """Note the response of the newest attempt."""
+    def end(self, held: Held) -> None:
+        """Note what the newest attempt got."""
         newest = self.made[-1]
-        newest.ended = perf_counter()
-        newest.status_code = status_code
+        newest.failure = held.failure
+        if held.response is not None:
+            newest.status_code = held.response.status_code
+
+    def note_held(self) -> None:
+        """Note that the newest attempt is over, before anything waits."""
+        self.made[-1].ended = perf_counter()
+
+    @property
+    def waited_s(self) -> float:
+        """Return the sum of the waits between the attempts."""
+        return sum(attempt.wait_s for attempt in self.made)
 
     @property
     def newest_began(self) -> float:
@@ -170,6 +198,8 @@ class Attempts:
 
     def _can_use(self, hold: Hold, wait_s: float = 0.0) -> bool:
         if self.used.get(hold.by, 0) >= hold.max_times:
+            return False
+        if self.waited_s + wait_s > hold.max_wait_s:
             return False
         return perf_counter() - self.made[0].began + wait_s <= hold.max_total_s
 
@@ -232,6 +262,25 @@ def attempt_records(flow: HTTPFlow, began: float, *, finished: bool) -> tuple[At
                 duration_ms=None if ended is None else (ended - attempt.began) * 1000,
                 status_code=status_code,
                 host=attempt.host,
+                wait_ms=attempt.wait_s * 1000,
             )
         )
     return tuple(records)
+
+
+def attempts_line(flow: HTTPFlow) -> str:
+    """Return all attempts in one line, for a header; "" when the request was sent once.
+
+    Two attempts at one host: "1: api.example 503; 2: api.example connect, after 0.5 s"
+    """
+    attempts = attempts_of(flow)
+    if attempts is None or len(attempts.made) < 2:
+        return ""
+    parts = []
+    for number, attempt in enumerate(attempts.made, 1):
+        result: int | str | None = attempt.status_code or attempt.failure
+        if not result and flow.response is not None:
+            result = flow.response.status_code
+        wait = f", after {attempt.wait_s:.3g} s" if attempt.wait_s else ""
+        parts.append(f"{number}: {attempt.host} {result or 'no response'}{wait}")
+    return "; ".join(parts)

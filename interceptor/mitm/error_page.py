@@ -21,6 +21,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 
 from interceptor.access.cors import origin_headers
 from interceptor.exchange.own_answer import FLOW_HEADER, error_response
+from interceptor.mitm.attempts import ATTEMPTS_HEADER
 from providers.base.names import WireFormatName
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class _Caller(NamedTuple):
     message: str
     status_code: int
     cors_origin: str = ""
+    attempts: str = ""
 
 
 _caller: ContextVar[_Caller | None] = ContextVar("ccproxy_caller", default=None)
@@ -54,12 +56,13 @@ def set_caller(
     message: str,
     status_code: int = 0,
     cors_origin: str = "",
+    attempts: str = "",
 ) -> None:
     """Name the client of the error that follows in this task; a status replaces mitmproxy's.
 
-    A listed origin may read it.
+    A listed origin may read it. A header names the attempts, if there were several.
     """
-    _caller.set(_Caller(family, flow_id, message, status_code, cors_origin))
+    _caller.set(_Caller(family, flow_id, message, status_code, cors_origin, attempts))
 
 
 def refusal(family: WireFormatName | None, status_code: int, message: str) -> bytes:
@@ -106,6 +109,8 @@ def _error(status_code: int, message: str) -> Response:
     response = error_response(caller.family, status, caller.message, caller.flow_id)
     if not caller.flow_id:
         del response.headers[FLOW_HEADER]
+    if caller.attempts:
+        response.headers[ATTEMPTS_HEADER] = caller.attempts
     if caller.cors_origin:
         for name, value in origin_headers(caller.cors_origin, response.headers.keys()):
             response.headers[name] = value

@@ -3,8 +3,8 @@
 mitmproxy has no event between the head of a response and the addons that see it. This stream holds
 a response that `attempts.hold` asked for, calls the event `held`, and then either lets the response
 pass or sends the request again: at once or after a wait, as it was or with another body, headers
-and target. The response to the next attempt takes the ordinary way: every addon sees it, and a
-stream streams.
+and target. It holds a connection that fails before a response begins likewise. The response to the
+next attempt takes the ordinary way: every addon sees it, and a stream streams.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from mitmproxy import http
+from mitmproxy import flow, http
 from mitmproxy.connection import Server
+from mitmproxy.net.http import status_codes as http_status
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import _http2
@@ -22,13 +23,18 @@ from mitmproxy.proxy.layers.http._events import (
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
+    RequestProtocolError,
     RequestTrailers,
     ResponseData,
     ResponseEndOfMessage,
+    ResponseProtocolError,
 )
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
+from interceptor.exchange.flow_state import state_of
 from interceptor.mitm.attempts import Attempts, SendAgain, Target, attempts_of
 from interceptor.mitm.http_stream import LimitedStream
+from providers.retry_policy import CONNECT, TIMEOUT
 
 Commands = Generator[commands.Command, Any, None]
 
@@ -62,16 +68,71 @@ class ReplayStream(LimitedStream):
             held.size_bytes += len(event.data)
             if held.size_bytes > held.max_bytes:
                 yield from self._let_pass()
-        elif isinstance(event, ResponseEndOfMessage):
-            attempts.is_waiting = True
-            yield HeldHook(self.flow)
-            # The client may have gone while the addons decided.
-            if (yield from self.check_killed(True)):
+        elif isinstance(event, ResponseEndOfMessage) and (yield from self._ask_addons()):
+            yield from self._let_pass()
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> Commands:
+        """Hold a failure that an addon asked for; end the flow for all others."""
+        if isinstance(event, RequestProtocolError) and self.server_state in (
+            self.state_hold_failure,
+            self.state_wait_to_send,
+        ):
+            yield from self._end_without_client(event)
+            return
+        if isinstance(event, ResponseProtocolError) and self._begin_failure(event):
+            self.server_state = self.state_hold_failure
+            if not (yield from self._ask_addons()):
                 return
-            if attempts.decision is None:
-                yield from self._let_pass()
-            else:
-                yield from self._wait(attempts.decision.wait_s)
+            attempts = self._attempts
+            attempts.made[-1].failure = attempts.end_holding().failure
+            attempts.is_waiting = False
+            # mitmproxy ends a flow in this state with an error.
+            self.server_state = self.state_wait_for_response_headers
+        yield from super().handle_protocol_error(event)
+
+    def _begin_failure(self, event: ResponseProtocolError) -> bool:
+        """Hold a failure of the provider; False when it is to end the flow."""
+        attempts = attempts_of(self.flow)
+        is_stopping = self._handle_event == self._stop
+        # Nothing of a response reached the client, and all of its request is kept.
+        is_before_response = self.server_state in (
+            self.state_wait_for_response_headers,
+            self.state_hold_response,
+        )
+        has_request = self.client_state == self.state_done and not self.flow.request.stream
+        if attempts is None or is_stopping or not is_before_response or not has_request:
+            return False
+        return attempts.begin_failure(event, self._failure())
+
+    def _failure(self) -> str:
+        """Return the kind of a failure; the timeouts addon closes silent connections."""
+        state = state_of(self.flow)
+        timed_out = state is not None and state.error_status == http_status.GATEWAY_TIMEOUT
+        return TIMEOUT if timed_out else CONNECT
+
+    def _end_without_client(self, event: RequestProtocolError) -> Commands:
+        """End the flow of a client that left in a wait; the provider expects nothing."""
+        self.flow.error = flow.Error(event.message)
+        self.client_state = self.server_state = self.state_errored
+        yield HttpErrorHook(self.flow)
+        self.flow.live = False
+        yield http_layers.DropStream(self.stream_id)
+
+    def _ask_addons(self) -> Generator[commands.Command, Any, bool]:
+        """Let the addons decide; wait or send again. Returns True when the result is to pass."""
+        attempts = self._attempts
+        attempts.is_waiting = True
+        attempts.note_held()
+        yield HeldHook(self.flow)
+        # The client may have gone while the addons decided.
+        if (yield from self.check_killed(True)):
+            return False
+        if attempts.decision is None:
+            return True
+        yield from self._wait(attempts.decision.wait_s)
+        return False
 
     @property
     def _attempts(self) -> Attempts:
@@ -100,6 +161,10 @@ class ReplayStream(LimitedStream):
         self._handle_event = self._handle_while_waiting
         yield commands.RequestWakeup(wait_s)
 
+    def state_hold_failure(self, _: events.Event) -> Commands:
+        """Ignore what comes of a connection that failed, while the addons decide."""
+        yield from ()
+
     def state_wait_to_send(self, _: events.Event) -> Commands:
         """Ignore what the provider's connection still tells: its response is complete."""
         yield from ()
@@ -117,8 +182,9 @@ class ReplayStream(LimitedStream):
         decision = attempts.decision
         assert decision is not None  # noqa: S101  # the caller looked
         attempts.decision = None
-        attempts.end(attempts.end_holding().response.status_code)
+        attempts.end(attempts.end_holding())
         self._forget_http2_stream()
+        self._forget_connection_errors()
         if decision.target is not None:
             self._aim_at(decision.target)
         _rewrite(request, decision)
@@ -147,6 +213,17 @@ class ReplayStream(LimitedStream):
         # timeouts addon would close it in vain.
         self.flow.server_conn = Server(address=(target.host, target.port))
         self.flow.server_conn.via = before.via
+
+    def _forget_connection_errors(self) -> None:
+        """Have mitmproxy open a new connection.
+
+        It answers every further request for a connection that failed with the error of the first.
+        """
+        parent = self.context.layers[self.context.layers.index(self) - 1]
+        if isinstance(parent, http_layers.HttpLayer):
+            for connection in parent.connections:
+                if connection is not self.context.client and not connection.connected:
+                    connection.error = None
 
     def _forget_http2_stream(self) -> None:
         """Have the next request get a new stream of the provider's HTTP/2 connection.

@@ -24,6 +24,7 @@ def form(**changes) -> dict[str, str]:
         "type": "anthropic",
         "model_names": "",
         "fingerprint_profile": "",
+        "retry": "",
         "auth_type": "none",
         "new_secret": "",
         "auth_command": "",
@@ -56,6 +57,17 @@ def test_it_works(browser: Client):
     assert [str(m) for m in response.context["messages"]] == [
         f"Saved “anthropic”. Live in a second (revision {ConfigRevision.current() + 1})."
     ]
+
+
+def test_retries_are_stored_and_shown_again(browser: Client):
+    browser.post(ADD, form(retry='{"attempts": 3, "statuses": [429]}'))
+    provider = Provider.objects.get()
+    assert provider.retry == {"attempts": 3, "statuses": [429]}
+    assert "&quot;attempts&quot;: 3" in browser.get(change(provider)).content.decode()
+    browser.post(change(provider), form())
+    assert Provider.objects.get().retry == {}
+    assert "retry" in errors(browser.post(change(provider), form(retry='{"attempts": 1}')))
+    assert "retry" in errors(browser.post(change(provider), form(retry="{")))
 
 
 def test_a_pasted_key_is_stored_encrypted_and_never_shown(browser: Client):

@@ -96,6 +96,8 @@ def test_an_answer_to_a_write_names_its_revision(api: APIClient):
         ({"name": "a/b"}, "name"),
         ({"type": "klingon"}, "type"),
         ({"port": 0}, "port"),
+        ({"retry": {"attempts": 1}}, "retry"),
+        ({"retry": [3]}, "retry"),
         ({"secert": "typo"}, "secert"),
     ],
 )

@@ -18,7 +18,7 @@ from tests.flows.records import flow
 
 ATTEMPTS = (
     AttemptRecord(1, "", 2.5, 40.0, 503, "a.example"),
-    AttemptRecord(2, "503: <busy>", 1042.5, 60.25, None, "b.example"),
+    AttemptRecord(2, "503: <busy>", 1042.5, 60.25, None, "b.example", wait_ms=1234.0),
 )
 SENT_TWICE = flow(attempts=ATTEMPTS, duration_ms=1102.75)
 SECRET = "sk-secret-0123456789abcdef"
@@ -58,9 +58,17 @@ def test_the_timing_tab_shows_them(stored: str, staff: Client) -> None:
     html = staff.get(f"/flows/{stored}/?tab=timing").content.decode()
     assert "<h2>Attempts</h2>" in html
     assert "503: &lt;busy&gt;" in html and "<busy>" not in html
+    assert "1.2 s" in html and "sent 2 times after 503" in html
     assert "a.example" in html and "b.example" in html
 
 
 def test_the_timing_tab_of_other_flows_shows_none(staff: Client) -> None:
     write_batch([RowBuilder(Redactor(SecretRegistry())).build(flow("once", duration_ms=5.0))])
     assert "Attempts" not in staff.get("/flows/once/?tab=timing").content.decode()
+
+
+def test_rows_from_before_waits_were_recorded_are_read() -> None:
+    texts = write_parts((), (), ATTEMPTS)
+    older = texts.steps.replace(',"wait_ms":0.0', "").replace(',"wait_ms":1234.0', "")
+    assert "wait_ms" not in older
+    assert [attempt.wait_ms for attempt in read_attempts(older)] == [0.0, 0.0]

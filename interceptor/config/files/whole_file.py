@@ -20,6 +20,7 @@ from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.base.nearest import no_such
+from providers.retry_policy import DEFAULT_BUDGET_S, FAILURES, MAX_ATTEMPTS, MAX_BUDGET_S
 
 PRODUCT_HOOKS = "ccproxy.hooks."
 """How the product's files spell a built-in hook."""
@@ -96,6 +97,30 @@ AuthSection = Annotated[
 ]
 
 
+class RetrySection(Group):
+    """`retry` of a provider: its failures that are tried again."""
+
+    attempts: int = Field(
+        ge=2,
+        le=MAX_ATTEMPTS,
+        description="How often a request is sent at most, the first included.",
+    )
+    statuses: tuple[int | str, ...] = Field(
+        FAILURES,
+        description=f"What is tried again, of: {', '.join(map(str, FAILURES))}.",
+    )
+    budget_seconds: float = Field(
+        DEFAULT_BUDGET_S, ge=0, le=MAX_BUDGET_S, description="Limit of all waits of a request."
+    )
+
+    @field_validator("statuses")
+    @classmethod
+    def _known_statuses(cls, value: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        if not value or set(value) - set(FAILURES):
+            raise unknown_choice(map(str, FAILURES))
+        return value
+
+
 class ProviderSection(Group):
     """One entry of `providers`."""
 
@@ -130,6 +155,9 @@ class ProviderSection(Group):
     )
     models: Texts = Field(
         (), description="Model names for /v1/models; empty: from the price catalogue."
+    )
+    retry: RetrySection | None = Field(
+        None, description="Failures that are tried again; null: none."
     )
 
     @field_validator("type")

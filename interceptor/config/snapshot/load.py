@@ -15,6 +15,7 @@ from providers.credentials.handle import auth_of
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
+from providers.retry_policy import retry_policy
 
 
 def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
@@ -83,6 +84,7 @@ def _provider(row: Provider) -> ProviderConf:
         fingerprint_profile=row.fingerprint_profile,
         model_names=tuple(models_of(row.type, row.host, row.model_names)),
         extra_formats=tuple(row.native_formats),
+        retry=retry_policy(row.retry),
     )
 
 

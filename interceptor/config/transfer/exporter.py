@@ -101,6 +101,7 @@ def provider_section(provider: Provider) -> dict[str, Any]:
         ("native_formats", list(provider.native_formats), []),
         ("models", list(provider.model_names), []),
         ("fingerprint_profile", provider.fingerprint_profile, ""),
+        ("retry", dict(provider.retry), {}),
     )
     for key, value, default in optional:
         if value != default:

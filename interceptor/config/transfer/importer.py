@@ -133,7 +133,15 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
         "native_formats": list(section.native_formats),
         "model_names": list(section.models),
         "fingerprint_profile": section.fingerprint_profile or "",
+        "retry": _retry_values(section),
     }
+
+
+def _retry_values(section: ProviderSection) -> dict[str, Any]:
+    """Return the retry policy as it is stored: what the file mentions, {} for none."""
+    if section.retry is None:
+        return {}
+    return section.retry.model_dump(mode="json", exclude_unset=True)
 
 
 def credential_values(

@@ -70,6 +70,7 @@ class Sender:
     async def held(self, flow: HTTPFlow) -> None:
         found = attempts_of(flow)
         assert found is not None and found.held is not None
+        assert found.held.response is not None
         assert flow.response is None, "the other addons must not see it"
         if "test" not in found.held.by:
             return
@@ -481,7 +482,8 @@ def test_an_attempt_under_way_has_no_duration() -> None:
     flow = held_flow(Hold("a", is_busy))
     found = attempts_of(flow)
     assert found is not None
-    found.end(503)
+    found.note_held()
+    found.end(found.end_holding())
     found.begin(SendAgain(by="a", reason="1"), "h")
     flow.response = None
     live = attempt_records(flow, found.made[0].began, finished=False)

@@ -19,6 +19,7 @@ from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
 from providers.base.errors import ConfigError
 from providers.models import ConfigRevision, Provider, TransformRule
+from providers.retry_policy import RetryPolicy
 from tests.interceptor.config import product_files
 
 pytestmark = pytest.mark.django_db
@@ -395,3 +396,37 @@ def test_the_commands(tmp_path: Path):
     assert target.stat().st_mode & 0o777 == 0o600
     call_command("importconfig", str(target), stdout=(again := StringIO()))
     assert "Nothing to change." in again.getvalue()
+
+
+RETRIED = """\
+providers:
+  local:
+    type: openai
+    host: 127.0.0.1
+    retry:
+      attempts: 4
+      statuses: [429, connect]
+      budget_seconds: 2.5
+"""
+
+
+def test_a_retry_policy_reaches_the_running_configuration_and_the_export() -> None:
+    run(RETRIED)
+    policy = load_snapshot().providers["local"].retry
+    assert policy == RetryPolicy(4, frozenset({429, "connect"}), 2.5)
+    exported = yaml.safe_load(export())["providers"]["local"]["retry"]
+    assert exported == {"attempts": 4, "statuses": [429, "connect"], "budget_seconds": 2.5}
+    run("providers: {local: {type: openai, host: 127.0.0.1}}")
+    assert load_snapshot().providers["local"].retry is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("attempts: 4", "attempts: 1", "ccproxy.yaml line 6: providers.local.retry.attempts"),
+        ("[429, connect]", "[401]", "providers.local.retry.statuses"),
+        ("[429, connect]", "[]", "providers.local.retry.statuses"),
+    ],
+)
+def test_a_retry_policy_that_cannot_be_used(old: str, new: str, text: str) -> None:
+    assert text in refusal(RETRIED.replace(old, new))

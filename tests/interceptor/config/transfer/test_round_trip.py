@@ -16,6 +16,7 @@ from interceptor.config.transfer.rows import ImportReport
 from interceptor.models import HookSetting
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.models import Provider, TransformRule
+from providers.retry_policy import FAILURES, MAX_ATTEMPTS, MAX_BUDGET_S
 
 TEXT = st.text(max_size=20)
 WORDS = TEXT.filter(bool)
@@ -24,6 +25,13 @@ SOURCES: st.SearchStrategy[tuple[str, dict[str, str]]] = st.one_of(
     st.just(("key", {})),
     WORDS.map(lambda text: ("command", {"command": text})),
     WORDS.map(lambda text: ("file", {"file": text})),
+)
+RETRIES: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries(
+    {"attempts": st.integers(2, MAX_ATTEMPTS)},
+    optional={
+        "statuses": st.lists(st.sampled_from(FAILURES), min_size=1),
+        "budget_seconds": st.floats(0, MAX_BUDGET_S),
+    },
 )
 PROVIDERS = st.fixed_dictionaries(
     {
@@ -38,6 +46,7 @@ PROVIDERS = st.fixed_dictionaries(
         "native_formats": st.lists(st.sampled_from(list(WIRE_FORMATS)), unique=True),
         "model_names": st.lists(WORDS, max_size=3),
         "fingerprint_profile": TEXT,
+        "retry": RETRIES,
     }
 )
 RULE_TEXTS = (
