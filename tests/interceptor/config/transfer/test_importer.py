@@ -414,7 +414,7 @@ def test_a_retry_policy_reaches_the_running_configuration_and_the_export() -> No
     run(RETRIED)
     policy = load_snapshot().providers["local"].retry
     assert policy == RetryPolicy(4, frozenset({429, "connect"}), 2.5)
-    exported = yaml.safe_load(export())["providers"]["local"]["retry"]
+    exported = yaml.safe_load(export())["ccproxy"]["providers"]["local"]["retry"]
     assert exported == {"attempts": 4, "statuses": [429, "connect"], "budget_seconds": 2.5}
     run("providers: {local: {type: openai, host: 127.0.0.1}}")
     assert load_snapshot().providers["local"].retry is None
@@ -423,7 +423,7 @@ def test_a_retry_policy_reaches_the_running_configuration_and_the_export() -> No
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        ("attempts: 4", "attempts: 1", "ccproxy.yaml line 6: providers.local.retry.attempts"),
+        ("attempts: 4", "attempts: 1", "ccproxy.yaml:6: providers.local.retry.attempts"),
         ("[429, connect]", "[401]", "providers.local.retry.statuses"),
         ("[429, connect]", "[]", "providers.local.retry.statuses"),
     ],
