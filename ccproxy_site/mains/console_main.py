@@ -13,7 +13,7 @@ from typing import Any
 
 from ccproxy_site.mains.child_main import begin, follow
 from ccproxy_site.supervise.control import Control, Message
-from providers.base.errors import ConfigError
+from providers.base.errors import CcproxyError, ConfigError
 
 logger = logging.getLogger("ccproxy")
 
@@ -27,7 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # While the recorder checks the configuration.
     import django
 
-    django.setup()
+    try:
+        django.setup()
+    except CcproxyError as exc:
+        # The recorder finds the same; whoever is first says it.
+        control.say(refused=str(exc))
+        return 1
     first = control.hear()
     if first is None or "serve" not in first.words:
         return 0

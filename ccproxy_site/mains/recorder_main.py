@@ -82,9 +82,9 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
     console = not options.no_console
     if not options.again:
         check_ports(settings, console=console)
+        check_network(settings)
         note_python()
         note_proxies(settings)
-        check_network(settings)
     recorder = Recorder(
         settings,
         directory,

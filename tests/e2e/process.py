@@ -169,7 +169,8 @@ class Interceptor:
 
     def _console_listens(self) -> bool:
         """Tell if the console accepts; it is a process of its own, and may need longer."""
-        with socket.create_connection(("127.0.0.1", self.console_port), timeout=PATIENCE_S):
+        host = str(httpx.URL(self.console_url).host)
+        with socket.create_connection((host, self.console_port), timeout=PATIENCE_S):
             return True
 
     def health(self) -> Any:
