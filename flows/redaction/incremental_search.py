@@ -58,11 +58,8 @@ class SecretSet:
     registered: Scanner = field(default_factory=Scanner)
     learned: Scanner = field(default_factory=lambda: Scanner(encoded=False))
     reuse_from_bytes: int = REUSE_FROM_BYTES
-    presence: Presence = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # The class is frozen for everybody else.
-        object.__setattr__(self, "presence", Presence(self.registered, self.learned))
+    presence: Presence = field(default_factory=lambda: Presence(Scanner()))
+    """Of the registered secrets."""
 
     def search(
         self, data: bytes, earlier: EarlierSearch | None = None
@@ -73,7 +70,7 @@ class SecretSet:
         """
         # A result for another set says nothing about these secrets.
         if earlier is None or earlier.result.set_number != self.number:
-            if self.presence.is_ruled_out(data):
+            if self._holds_nothing(data):
                 return [], self._nothing_found(data)
             found = self._first_step(data)
         else:
@@ -85,6 +82,9 @@ class SecretSet:
         for named in found.fields:
             hits.append(named.hit)
         return hits, found if self._is_reusable(found) else None
+
+    def _holds_nothing(self, data: bytes) -> bool:
+        return self.presence.is_ruled_out(data) and not self.learned.find_landmarks(data)
 
     def _nothing_found(self, data: bytes) -> SearchResult | None:
         if len(data) < self.reuse_from_bytes:

@@ -1,7 +1,7 @@
 """Test whether data may hold a secret at all: one pass instead of one for each kind. Pure.
 
-Nearly every text and body holds none. RE2 reads the data once for the landmarks of all secrets and
-the names of secret fields together:
+Nearly every text and body holds none. RE2 reads the data once for the landmarks of registered
+secrets and the names of secret fields together:
 
     landmarks  hijklmno|opqrstuv         a secret's fragment holds one (`scanner.py`)
     fields     "(?:api[-_]?key|…)"\\s*:\\s*"   a secret's field begins so (`json_fields.py`)
@@ -23,12 +23,14 @@ MAX_LITERALS = 1000
 class Presence:
     """One pattern for everything that a search could find.
 
+    Compiling it takes milliseconds, so it lives as long as the registered secrets are the same.
+
     Args:
-        scanners: of all secrets.
+        registered: of the secrets that are searched for in every encoding.
     """
 
-    def __init__(self, *scanners: Scanner) -> None:
-        self._scanners = scanners
+    def __init__(self, registered: Scanner) -> None:
+        self._registered = registered
         self._search: Any = None
         self._is_of_use = True
 
@@ -39,9 +41,7 @@ class Presence:
         return self._is_of_use and self._search(data) is None
 
     def _compile(self) -> None:
-        literals: set[bytes] = set()
-        for scanner in self._scanners:
-            literals |= scanner.literals()
+        literals = self._registered.literals()
         if len(literals) > MAX_LITERALS:
             self._is_of_use = False
             return

@@ -37,6 +37,7 @@ from flows.redaction.incremental_search import (
 )
 from flows.redaction.json_fields import replace_named
 from flows.redaction.memo import Generation, Memo
+from flows.redaction.presence import Presence
 from flows.redaction.scanner import Scanner, merge_hits
 from providers.auth.registry import SecretRegistry
 from providers.auth.sentinel import provider_of
@@ -298,7 +299,10 @@ class Redactor:
         learned = Scanner(learned_values[:-LEARNED_ENCODED], encoded=False)
         learned = learned.with_secrets(learned_values[-LEARNED_ENCODED:], encoded=True)
         number = before.number + 1
-        return SecretSet(version, number, registered, learned, self._reuse_from_bytes)
+        presence = before.presence
+        if registered is not before.registered:
+            presence = Presence(registered)
+        return SecretSet(version, number, registered, learned, self._reuse_from_bytes, presence)
 
     def _remember(self, value: str) -> None:
         if not _may_be_learned(value):

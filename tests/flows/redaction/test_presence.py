@@ -10,18 +10,14 @@ from flows.redaction.presence import MAX_LITERALS, Presence
 from flows.redaction.scanner import Scanner
 
 KEY = "sk-ant-api03-Zq8vT3xLw0Rk5Bn7Yc2Md9Pf4"
-LEARNED = "tok_51Hx9QmWv7Lr2"
 REGISTERED = Scanner([KEY, "short-77"])
-SEEN = Scanner([LEARNED], encoded=False)
-PRESENCE = Presence(REGISTERED, SEEN)
+PRESENCE = Presence(REGISTERED)
 
 pieces = st.sampled_from(
     [
         KEY.encode(),
         KEY[10:30].encode(),
         KEY.encode().hex().encode(),
-        LEARNED.encode(),
-        LEARNED[:9].encode(),
         b"short-77",
         b"SHORT-77",
         b'"Api_Key": "',
@@ -38,7 +34,7 @@ pieces = st.sampled_from(
 @settings(deadline=None)
 def test_only_data_without_landmarks_and_fields_is_ruled_out(parts: list[bytes]) -> None:
     data = b"".join(parts)
-    positions = REGISTERED.find_landmarks(data) + SEEN.find_landmarks(data)
+    positions = REGISTERED.find_landmarks(data)
     # A field's name counts before its value is looked at.
     has_name = any(name in data.lower() for name in (b'"api_key": "', b'"api-key":"'))
     assert PRESENCE.is_ruled_out(data) == (not positions and not has_name)
