@@ -10,18 +10,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from mitmproxy.http import HTTPFlow
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.record import FlowRecord
 from interceptor.addons import retry
+from interceptor.mitm import attempts
+from interceptor.mitm.attempts import SendAgain
 from interceptor.proxy import STOPPED
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import RetryPolicy, retry_policy
+from tests.fakes.certificates import make_authority
+from tests.fakes.http2 import Http2Upstream
 from tests.fakes.upstream import Script, Seen, Upstream, sse
 from tests.interceptor.proxied import Running, provider, rule, running_proxy, snapshot
 from tests.patience import PATIENCE_S
@@ -46,6 +52,20 @@ def in_turn(*scripts: Script) -> Callable[[Seen], Script]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when the proxy has decided to send a request again, so that its wait begins."""
+    event = threading.Event()
+
+    def send_again(flow: HTTPFlow, again: SendAgain) -> bool:
+        accepted = attempts.send_again(flow, again)
+        event.set()
+        return accepted
+
+    monkeypatch.setattr(retry, "send_again", send_again)
+    return event
 
 
 def closed_port() -> int:
@@ -161,13 +181,12 @@ def test_a_failure_that_breaks_midway_is_tried_again(proxy: Running, upstream: U
     assert post(proxy).json() == {"ok": True}
 
 
-def test_a_provider_that_starts_to_listen_is_reached(upstream: Upstream) -> None:
+def test_a_provider_that_starts_to_listen_is_reached(decided: threading.Event) -> None:
     port = closed_port()
     config = snapshot(provider("late", port, retry=RetryPolicy(attempts=10)))
     with running_proxy(config) as proxy, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(post, proxy, "late")
-        # At least one attempt fails: its record has a host and no status.
-        time.sleep(0.05)
+        assert decided.wait(PATIENCE_S)
         with socket.create_server(("127.0.0.1", port)) as server:
             connection, _ = server.accept()
             connection.recv(65536)
@@ -196,6 +215,22 @@ def test_silence_is_tried_again() -> None:
             second.close()
     assert (answer.status_code, record.error, record.state) == (200, "", "done")
     assert record.attempts[1].reason.startswith("nothing in time: waited")
+
+
+def test_over_http2_to_the_provider(tmp_path: Path) -> None:
+    authority = make_authority(tmp_path)
+    with Http2Upstream(authority.server_context(["h2", "http/1.1"])) as server:
+        policy = RetryPolicy(attempts=3)
+        config = snapshot(
+            provider("h2", server.port, scheme="https", host="localhost", retry=policy)
+        )
+        with running_proxy(config, ssl_verify_upstream_trusted_ca=str(authority.ca_file)) as proxy:
+            server.scripts[PATH] = in_turn(busy(529), busy(503), GOOD)
+            answer = post(proxy, "h2")
+            assert answer.json() == {"ok": True}
+            made = proxy.sink.of(answer).attempts
+    assert [attempt.status_code for attempt in made] == [529, 503, 200]
+    assert [seen.version for seen in server.requests] == ["HTTP/2"] * 3
 
 
 # Hints
@@ -311,7 +346,7 @@ def test_a_translated_response_comes_after_a_failure(proxy: Running, upstream: U
 
 
 def waiting(proxy: Running, upstream: Upstream) -> socket.socket:
-    """A client whose request waits for an hour."""
+    """A client whose request will wait for an hour."""
     config = snapshot(
         provider("up", upstream.port, retry=RetryPolicy(attempts=3, budget_s=3600.0)),
         provider("gone", closed_port(), retry=RetryPolicy(attempts=3, budget_s=3600.0)),
@@ -324,34 +359,40 @@ def waiting(proxy: Running, upstream: Upstream) -> socket.socket:
     return client
 
 
-def test_a_client_that_leaves_in_a_wait_ends_the_flow(proxy: Running, upstream: Upstream) -> None:
+def test_a_client_that_leaves_in_a_wait_ends_the_flow(
+    proxy: Running, upstream: Upstream, decided: threading.Event
+) -> None:
     with waiting(proxy, upstream):
-        time.sleep(0.1)
+        assert decided.wait(PATIENCE_S)
     record = proxy.sink.wait(1)
     assert record.state == "error" and "disconnected" in record.error
     assert len(upstream.requests) == 1
 
 
 def test_a_client_that_leaves_in_a_wait_for_a_connection(
-    proxy: Running, monkeypatch: pytest.MonkeyPatch
+    proxy: Running, monkeypatch: pytest.MonkeyPatch, decided: threading.Event
 ) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 8.0)
     with socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.sendall(raw_request("gone"))
-        time.sleep(0.3)
+        assert decided.wait(PATIENCE_S)
     record = proxy.sink.wait(1)
     assert record.state == "error" and "disconnected" in record.error
 
 
 @pytest.mark.parametrize("name", ["up", "gone"])
 def test_a_stop_in_a_wait_is_an_error_in_the_clients_format(
-    proxy: Running, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, name: str
+    proxy: Running,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    decided: threading.Event,
+    name: str,
 ) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 8.0)
     upstream.scripts[PATH] = busy(503, ("retry-after", "25"))
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S) as client:
         client.sendall(raw_request(name))
-        time.sleep(0.3)
+        assert decided.wait(PATIENCE_S)
         proxy.stop(0.1)
         received = b""
         while data := client.recv(65536):
