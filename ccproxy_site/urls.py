@@ -21,3 +21,5 @@ urlpatterns = [
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "ccproxy_site.console.failure_page.server_error"

@@ -198,9 +198,11 @@ class Recorder:
         bridge = await Bridge.open(end)
         self._consoles.add(bridge)
         bridge.say(recording=self._recording.problem)
-        await follow_console(bridge, self._layer)
-        self._consoles.discard(bridge)
-        await bridge.close()
+        try:
+            await follow_console(bridge, self._layer)
+        finally:
+            self._consoles.discard(bridge)
+            await bridge.close()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
