@@ -119,13 +119,15 @@ class Provider(asyncio.Protocol):
         asked = _ASKED.search(self._data, 0, end + 2)
         events, every_ms = (int(asked[1]), float(asked[2])) if asked else (0, 0.0)
         huge = _HUGE.search(self._data, 0, end + 2)
+        # The match reads the data that is cleared next.
+        huge_bytes = int(huge[1]) if huge else 0
         self._data.clear()
-        if not events and not huge:
+        if not events and not huge_bytes:
             self._transport.write(_small())
             return
         self._transport.write(_STREAM_HEAD + _FIRST + _BLOCK)
-        if huge:
-            self._missing_bytes = int(huge[1])
+        if huge_bytes:
+            self._missing_bytes = huge_bytes
             self._reading = True
             self._send_huge()
             return
