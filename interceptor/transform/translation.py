@@ -13,14 +13,22 @@ from interceptor.pipeline.stream_stages import DecodingStage, StreamStages
 from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
+from providers.wire.answer_form import failure_in_answer
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
-from providers.wire.core.ir import Failure
+from providers.wire.core.ir import Failure, Loss
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
 from providers.wire.failure_translation import decoded_error, translate_failure
 from providers.wire.failures.reported_failure import ReportedFailure
+from providers.wire.google_generate.envelope import (
+    CODE_ASSIST_TYPE,
+    EnvelopeStream,
+    enveloped,
+    is_google_error,
+    without_envelope,
+)
 from providers.wire.rules.limits import translate_headers
 from providers.wire.translate import (
     StreamTranslator,
@@ -67,15 +75,22 @@ class Translation:
     context: AnswerContext
     counting: bool = False
     """The client asked for the number of its request's tokens, not for a completion."""
+    envelope: bool = False
+    """Client and provider speak Google's format, the provider in Code Assist's envelope."""
     losses: list[tuple[str, str]] = field(default_factory=list)
-    translator: StreamTranslator | None = None
+    translator: StreamTranslator | EnvelopeStream | None = None
 
     def open_stream(self, content_encoding: str) -> StreamStages:
         """Return the stages that translate the provider's bytes as they come."""
-        self.translator = StreamTranslator(self.provider, self.client, context=self.context)
+        self.translator = self._new_translator()
         if content_encoding in ("", "identity"):
             return StreamStages([self.translator])
         return StreamStages([DecodingStage(content_encoding), self.translator])
+
+    def _new_translator(self) -> StreamTranslator | EnvelopeStream:
+        if self.envelope:
+            return EnvelopeStream(json_array=self.context.json_array)
+        return StreamTranslator(self.provider, self.client, context=self.context)
 
     def answer(self, status: int, body: bytes, content_encoding: str) -> Answered:
         """Return the provider's buffered response or error for the client.
@@ -85,6 +100,9 @@ class Translation:
         plain = decode(body, content_encoding).data
         if status >= 400:
             failure = decoded_error(status, plain, self.provider)
+            # Google's own error has details for Google's own clients, such as RetryInfo.
+            if self.envelope and is_google_error(plain):
+                return Answered(status, plain, failure.message)
             return self._failed(failure)
         try:
             return Answered(status, self._answer(plain))
@@ -100,13 +118,18 @@ class Translation:
             return dumps(counted)
         if self.stream:
             return self._streamed(plain)
+        # A failure with a status of success is left to the translation, which raises it.
+        if self.envelope and failure_in_answer(plain, status=200) is None:
+            inner = without_envelope(plain)
+            if inner is not None:
+                return inner
         answer, losses = translate_response(plain, self.provider, self.client, context=self.context)
         self.losses += [(loss.path, loss.reason) for loss in losses]
         return dumps(answer)
 
     def _streamed(self, plain: bytes) -> bytes:
         """Translate a complete body into the client's stream, whatever form the body has."""
-        translator = StreamTranslator(self.provider, self.client, context=self.context)
+        translator = self._new_translator()
         out = translator.feed(plain)
         out += translator.flush()
         # Before the first byte an error can still have its own status.
@@ -169,23 +192,47 @@ def begin(
     stream = is_stream(client, path, body_object)
     requested = model_of(path, body_object)
     target = _target_of(decision, stream=stream)
+    envelope = client == fmt == GOOGLE_GENERATE and provider.type == CODE_ASSIST_TYPE
+    losses: list[Loss] = []
     if decision.counting:
         translated, losses = translate_count_request(
             body, client, fmt, target=target, model=requested
         )
+    elif envelope and body_object is not None and not edits:
+        translated = enveloped(body_object, target.model or requested or "")
     else:
         translated, losses = translate_request(
             body, client, fmt, target=target, model=requested, edits=edits
         )
+    translation = Translation(
+        client,
+        fmt,
+        stream,
+        _context_of(client, path, body, stream=stream),
+        counting=decision.counting,
+        envelope=envelope,
+        losses=[(loss.path, loss.reason) for loss in losses],
+    )
+    return translation, dumps(translated)
+
+
+def unwrapping(path: str, body: Any) -> Translation:
+    """Return what takes Code Assist's envelope off the response to a request in Google's format.
+
+    `path` and `body` are the client's own.
+    """
+    stream = is_stream(GOOGLE_GENERATE, path)
+    context = _context_of(GOOGLE_GENERATE, path, body, stream=stream)
+    return Translation(GOOGLE_GENERATE, GOOGLE_GENERATE, stream, context, envelope=True)
+
+
+def _context_of(client: WireFormatName, path: str, body: Any, *, stream: bool) -> AnswerContext:
     query = split_query(path)[1].split("&")
-    context = AnswerContext(
+    return AnswerContext(
         client_body=body,
-        model=requested,
+        model=model_of(path, body if isinstance(body, dict) else None),
         json_array=client == GOOGLE_GENERATE and stream and "alt=sse" not in query,
     )
-    lost = [(loss.path, loss.reason) for loss in losses]
-    translation = Translation(client, fmt, stream, context, decision.counting, lost)
-    return translation, dumps(translated)
 
 
 def edited(
