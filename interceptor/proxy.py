@@ -15,11 +15,13 @@ from interceptor.addons.chain import build_chain
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
+from interceptor.hooks.code_assist_projects import CodeAssistProjects
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
+from interceptor.pipeline.provider_clients import ProviderClients
 from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
@@ -107,6 +109,12 @@ class Proxy:
                     timeout_s=own_call_timeout_s or DEFAULT_TIMEOUT_S,
                     ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
                     proxies=proxies,
+                ),
+                projects=CodeAssistProjects(
+                    ProviderClients(
+                        ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
+                        proxies=proxies,
+                    )
                 ),
                 version=version,
                 require_token=require_token,

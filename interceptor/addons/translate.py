@@ -14,6 +14,7 @@ from interceptor.transform.translation import Translation, answer_headers
 from providers.wire.rules.limits import retry_after_s
 
 WAITING_HELPS = (429, 503, 529)
+MAYBE_WRONG_PROJECT = (400, 403, 404)
 VAGUE_LABELS = ("", "text/plain", "application/octet-stream")
 LOSSES_HEADER = "x-ccproxy-losses"
 MAX_LOSSES_CHARS = 4000
@@ -25,6 +26,8 @@ class TranslateAddon:
     def responseheaders(self, flow: HTTPFlow) -> None:
         """Give a stream its stages; hold every other response until it is complete."""
         state, response = state_of(flow), flow.response
+        if state is not None and response is not None:
+            doubt_project(state, response.status_code)
         translation = state.translation if state else None
         if state is None or response is None or translation is None or state.forwarded is None:
             return
@@ -63,6 +66,15 @@ class TranslateAddon:
             state.fail(translation.translator.failure.message)
         response.raw_content = answered.body
         response.headers["content-length"] = str(len(answered.body))
+
+
+def doubt_project(state: FlowState, status: int) -> None:
+    """Have the account's project looked up again after a refusal that may be its fault."""
+    exchange = state.exchange
+    if status not in MAYBE_WRONG_PROJECT or exchange is None or exchange.provider is None:
+        return
+    if exchange.projects is not None:
+        exchange.projects.doubt(exchange.provider)
 
 
 def may_be_stream(response: Response) -> bool:

@@ -20,10 +20,12 @@ from interceptor.access.grant import NoGrants
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
+from interceptor.hooks.gemini_cli import find_project
 from interceptor.hooks.inject_auth import resolve_credential
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.plan import Plan, PlannedHook
+from interceptor.pipeline.project_search import ProjectSearch
 from interceptor.pipeline.runner import as_record
 from interceptor.request_path.admit import admit
 from interceptor.request_path.captured import intended_provider
@@ -40,6 +42,7 @@ from interceptor.wireguard.destination import Destination
 from providers.auth.base import AuthConf
 from providers.auth.resolve import DEFAULT_HEADER, Credential, source_noun
 from providers.base.nearest import no_such
+from providers.provider_conf import ProviderConf
 from providers.wire.detect import family_of
 
 OWN_HOOK = "your own hook would run here; a dry run leaves it out"
@@ -121,6 +124,21 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceholderProjects:
+    """Stands for the search for projects: asks no provider."""
+
+    async def find(
+        self, provider: ProviderConf, credential: Credential, search: ProjectSearch
+    ) -> str:
+        """Return a text that says whose project it would be."""
+        del credential, search
+        return f"‹project of {provider.name}›"
+
+    def doubt(self, provider: ProviderConf) -> None:
+        """Do nothing: a dry run gets no response."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceholderCredentials:
     """Stands for the resolver of credentials: reads no source and runs no command."""
 
@@ -158,6 +176,7 @@ def explain(
         grants=NoGrants(),
         rules=rules or GuardRules(),
         models=ConfiguredModels(),
+        projects=PlaceholderProjects(),
         version=version,
         require_token=require_token,
     )
@@ -306,8 +325,8 @@ def _dry_plan(plan: Plan, left_out: dict[str, str]) -> Plan:
 
 
 def _dry_hook(planned: PlannedHook, left_out: dict[str, str]) -> PlannedHook:
-    # With placeholder credentials it only looks the provider up.
-    if planned.spec.prepare is resolve_credential:
+    # With placeholders for credentials and projects these ask nothing outside.
+    if planned.spec.prepare in (resolve_credential, find_project):
         return planned
     if planned.builtin and planned.spec.prepare is None:
         return planned

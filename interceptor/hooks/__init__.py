@@ -10,6 +10,7 @@ HOOKS: dict[str, str] = {
     "extract_session_id": "interceptor.hooks.extract_session_id.extract_session_id",
     "verbose_mode": "interceptor.hooks.verbose_mode.verbose_mode",
     "commitbee_compat": "interceptor.hooks.commitbee_compat.commitbee_compat",
+    "gemini_cli": "interceptor.hooks.gemini_cli.gemini_cli",
     "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
 """Built hooks: name → dotted path."""
@@ -17,7 +18,6 @@ HOOKS: dict[str, str] = {
 NOT_BUILT: dict[str, str] = {
     "extract_pplx_files": "inbound",
     "pplx_thread_inject": "inbound",
-    "gemini_cli": "outbound",
     "pplx_stamp_headers": "outbound",
     "pplx_preflight": "outbound",
     "inject_mcp_notifications": "outbound",

@@ -13,6 +13,7 @@ from providers.base.value import value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from interceptor.pipeline.project_search import FindsProjects
     from providers.auth.base import AuthConf
     from providers.auth.resolve import Credential
     from providers.base.names import WireFormatName
@@ -72,6 +73,12 @@ class Exchange:
     takes both over.
     """
     resolver: ResolvesCredentials | None = None
+    projects: FindsProjects | None = None
+    conversation_id: str = ""
+    """The same for all requests of one conversation; "" where the body has no text of a user."""
+    requested_model: str = ""
+    envelope_added: bool = False
+    """A hook put the client's body into Code Assist's envelope: the response loses it again."""
     metadata: dict[str, Any] = field(default_factory=dict)
     edits: list[RequestEdit] = field(default_factory=list)
     """Changes that inbound hooks ask for in the neutral form that all wire formats share. They are

@@ -7,7 +7,7 @@ A hook is a function with a declaration::
 
 It may have a guard (`guard=`, a predicate on the exchange), parameters (`params=`, a pydantic
 model, passed as second argument), and an async `prepare=`, which does I/O before the hook runs and
-whose result is `ex.prepared`.
+whose result is `ex.prepared`. A `prepare` with a second argument gets the parameters too.
 
 Names in `reads` and `writes`: "header:NAME", "body" or "body:ROOT", "path", "meta:KEY".
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -43,7 +44,7 @@ class Stage(StrEnum):
 
 
 Guard = Callable[["Exchange"], bool]
-Prepare = Callable[["Exchange"], Awaitable[Any]]
+Prepare = Callable[..., Awaitable[Any]]
 Apply = Callable[..., None]
 
 
@@ -63,6 +64,7 @@ class HookSpec:
     """A client's x-ccproxy-hooks header cannot skip a security hook."""
     timeout_s: float = 10.0
     """Limit of `prepare`, in seconds."""
+    prepare_takes_params: bool = False
 
     @property
     def doc(self) -> str:
@@ -86,6 +88,8 @@ def hook(
     Registers nothing: the table in `interceptor.hooks` or a setting does that.
     """
 
+    takes_params = prepare is not None and len(signature(prepare).parameters) > 1
+
     def declare(function: Apply) -> HookSpec:
         return HookSpec(
             name=function.__name__,
@@ -98,6 +102,7 @@ def hook(
             params=params,
             security=security,
             timeout_s=timeout_s,
+            prepare_takes_params=takes_params,
         )
 
     return declare

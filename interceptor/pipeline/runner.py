@@ -91,12 +91,14 @@ async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[_Prepared]:
 
 
 async def _prepare_one(planned: PlannedHook, ex: Exchange) -> _Prepared:
-    if planned.spec.prepare is None:
+    prepare = planned.spec.prepare
+    if prepare is None:
         return _Prepared()
+    arguments = (ex, planned.params) if planned.spec.prepare_takes_params else (ex,)
     began = perf_counter()
     prepared = _Prepared(started_ms=(began - ex.began) * 1000)
     try:
-        prepared.result = await within(planned.spec.timeout_s, planned.spec.prepare(ex))
+        prepared.result = await within(planned.spec.timeout_s, prepare(*arguments))
     except TimeoutError:
         prepared.failure = TimeoutError(f"no result within {planned.spec.timeout_s:g} s")
     except Exception as exc:

@@ -68,13 +68,14 @@ async def open_exchange(
         source=state.source,
         client_format=state.client_format,
         resolver=around.resolver,
+        projects=around.projects,
         began=state.began,
     )
     if not await exchange.body.decode_off_loop():
         state.steps.append(HookStep(Stage.INBOUND, "body", "skipped", NOT_DECODED))
     parsed = parsed_body(exchange)
-    state.requested_model = asked_model(exchange)
-    state.conversation_id = conversation_id(parsed)
+    state.requested_model = exchange.requested_model = asked_model(exchange)
+    state.conversation_id = exchange.conversation_id = conversation_id(parsed)
     state.question = None if parsed is None else question_in(parsed)
     return exchange
 

@@ -7,8 +7,10 @@ from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.plan import Plan
 from interceptor.pipeline.runner import run_stage
 from interceptor.request_path.leave import finish
+from interceptor.request_path.open_exchange import object_or_none
 from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.transform.translation import unwrapping
 from providers.base.errors import RefuseRequest
 
 
@@ -22,6 +24,8 @@ async def run_outbound(state: FlowState, exchange: Exchange, around: Surrounding
     """Run the outbound hooks of the flow's own snapshot."""
     del around
     await _run(state, exchange, state.snapshot.outbound)
+    if exchange.envelope_added and state.translation is None and state.head is not None:
+        state.translation = unwrapping(state.head.path, object_or_none(exchange.body.peek()))
 
 
 async def run_seal(state: FlowState, exchange: Exchange, around: Surroundings) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
 from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.pipeline.project_search import FindsProjects
 from interceptor.request_path.recording_state import RecordingState
 from interceptor.transform.model_lists import ModelLists
 
@@ -24,4 +25,6 @@ class Surroundings:
     """Shown by /health."""
     require_token: bool = False
     """Every client must show a client token."""
+    projects: FindsProjects | None = None
+    """Asks Code Assist for an account's project; None: no account is asked."""
     recording: RecordingState = field(default_factory=RecordingState)

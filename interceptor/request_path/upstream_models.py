@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
-import ssl
 import time
 from collections.abc import Callable, Iterable
 
 import orjson
 
 from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.pipeline.provider_clients import (
+    ProviderClients,
+    credential_headers,
+    may_carry_credential,
+    url_at,
+)
 from interceptor.request_path.model_pages import ModelPages
 from interceptor.request_path.model_pages import names_in as names_in
 from interceptor.transform.model_lists import ModelNames, configured_models
 from interceptor.transform.target import base_path
 from providers.base.errors import RefuseRequest
 from providers.base.http_client import httpx
-from providers.base.loopback import is_loopback
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE
 from providers.base.upstream_proxy import UpstreamProxies
 from providers.provider_conf import ProviderConf
@@ -58,10 +62,8 @@ class UpstreamModels:
     ) -> None:
         self._resolver = resolver
         self._timeout_s = timeout_s
-        self._ca_file = ca_file
-        self._proxies = proxies or UpstreamProxies()
+        self._clients = ProviderClients(ca_file=ca_file, proxies=proxies)
         self._clock = clock
-        self._tls: ssl.SSLContext | None = None
         self._asked: dict[ProviderConf, tuple[float, tuple[str, ...]]] = {}
 
     async def of(self, providers: Iterable[ProviderConf], *, refresh: bool) -> ModelNames:
@@ -90,24 +92,13 @@ class UpstreamModels:
 
         If a later page fails, the pages before it count.
         """
-        via = self._proxies.of(conf.scheme, conf.host, conf.effective_port)
-        proxy = httpx.Proxy(via.url, auth=via.auth) if via else None
+        via = self._clients.via(conf)
         pages = ModelPages(conf.wire_format)
         try:
             headers = await self._headers(conf)
-            verify = await self._verification(conf)
-            # httpx limits each read; the limit here is that of all pages. Redirects are not
-            # followed: the credential is for this address alone.
-            async with (
-                asyncio.timeout(self._timeout_s),
-                httpx.AsyncClient(
-                    verify=verify,
-                    trust_env=False,
-                    proxy=proxy,
-                    headers=headers,
-                    timeout=None,
-                ) as client,
-            ):
+            opened = await self._clients.open(conf, headers)
+            # httpx limits each read; the limit here is that of all pages.
+            async with asyncio.timeout(self._timeout_s), opened as client:
                 await _read_pages(client, models_url(conf), pages)
         except (TimeoutError, httpx.HTTPError, OSError, ValueError, RefuseRequest) as exc:
             reason = str(exc) or type(exc).__name__
@@ -122,30 +113,12 @@ class UpstreamModels:
         headers = dict(conf.headers)
         if conf.wire_format == ANTHROPIC_MESSAGES:
             headers["anthropic-version"] = "2023-06-01"
-        safe = is_loopback(conf.host) or (conf.scheme == "https" and conf.verify_tls)
-        if conf.auth is None or not safe:
+        if conf.auth is None or not may_carry_credential(conf):
             return headers
         credential = await self._resolver.resolve(conf.name, conf.auth)
         if credential is not None:
-            headers[credential.header] = credential.value
-            headers.update(credential.companions)
+            headers.update(credential_headers(credential))
         return headers
-
-    async def _verification(self, conf: ProviderConf) -> ssl.SSLContext | bool:
-        if conf.scheme != "https":
-            return True
-        if conf.auth is None and not conf.verify_tls:
-            return False
-        if self._tls is None:
-            # Reading the authorities takes some 20 ms, too long for the event loop.
-            self._tls = await asyncio.to_thread(self._make_tls)
-        return self._tls
-
-    def _make_tls(self) -> ssl.SSLContext:
-        context = httpx.create_ssl_context(trust_env=False)
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
-        return context
 
 
 async def _read_pages(client: httpx.AsyncClient, url: str, pages: ModelPages) -> None:
@@ -183,6 +156,5 @@ def models_url(conf: ProviderConf) -> str:
     Sources: "List models" in the API references of Anthropic, OpenAI and Google; Ollama, vLLM and
     llama.cpp serve OpenAI's.
     """
-    host = f"[{conf.host}]" if ":" in conf.host else conf.host
     base = "/v1beta" if conf.wire_format == GOOGLE_GENERATE else base_path(conf)
-    return f"{conf.scheme}://{host}:{conf.effective_port}{base}/models"
+    return url_at(conf, f"{base}/models")

@@ -13,6 +13,7 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "extract_session_id": "inbound",
     "verbose_mode": "outbound",
     "commitbee_compat": "outbound",
+    "gemini_cli": "outbound",
     "content_digest": "seal",
     **NOT_BUILT,
 }

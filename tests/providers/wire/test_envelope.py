@@ -30,8 +30,8 @@ def test_a_request_keeps_every_field_of_its_own() -> None:
 
 @pytest.mark.parametrize("key", [None, "generateContentRequest", "generate_content_request"])
 def test_a_count_has_model_and_contents_alone(key: str | None) -> None:
-    inner = {"contents": [{"parts": []}], "systemInstruction": {}}
-    body = {key: inner} if key else inner
+    inner: dict[str, Any] = {"contents": [{"parts": []}], "systemInstruction": {}}
+    body: dict[str, Any] = {key: inner} if key else inner
     assert enveloped_count(body, "x") == {
         "request": {"model": "models/x", "contents": [{"parts": []}]}
     }
