@@ -91,3 +91,8 @@ def test_rest_labels_it_and_refuses_to_switch_it_on(imported: None, api: APIClie
     assert response.status_code == 400
     assert "not built yet" in response.json()["enabled"][0]
     assert api.patch(f"/api/hooks/{row.pk}/", {"position": 9}, format="json").status_code == 200
+
+
+def test_the_products_gemini_hook_takes_effect(imported: None):
+    row = HookSetting.objects.get(name="gemini_cli")
+    assert (row.stage, row.enabled) == ("outbound", True)
