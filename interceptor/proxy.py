@@ -26,6 +26,7 @@ from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.stock_addons import Proxyserver
+from interceptor.transport.service import Transport
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings
@@ -96,6 +97,13 @@ class Proxy:
         self._resolver = resolver
         self._ready = asyncio.Event()
         self.runs = RunBook()
+        ca_file = _text_option(options, "ssl_verify_upstream_trusted_ca")
+        self.transport = Transport(
+            store,
+            ca_file=ca_file,
+            proxies=proxies,
+            upstreams=overrides.upstreams if overrides else None,
+        )
         self._chain = build_chain(
             store,
             sink,
@@ -107,7 +115,7 @@ class Proxy:
                 models=UpstreamModels(
                     resolver,
                     timeout_s=own_call_timeout_s or DEFAULT_TIMEOUT_S,
-                    ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
+                    ca_file=ca_file,
                     proxies=proxies,
                 ),
                 projects=CodeAssistProjects(
@@ -126,6 +134,7 @@ class Proxy:
             runs=self.runs,
             overrides=overrides,
             proxies=proxies,
+            transport=self.transport,
         )
         self._chain.addons.append(_Ready(self._ready))
         # mitmproxy's own clock must not end what ours still allows.
@@ -229,6 +238,7 @@ class Proxy:
                 logger.warning("%d flows were stopped after %g s", stopped, drain_timeout_s)
         if self._wireguard:
             await self._wireguard.stop()
+        await self.transport.stop()
         self._master.shutdown()
         await self.wait()
 

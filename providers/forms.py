@@ -203,6 +203,10 @@ class ProviderForm(_ProviderModelForm):
             "auth_header": "Header",
             "type": "Main format",
         }
+        help_texts = {
+            "fingerprint_profile": "Browser whose TLS handshake is imitated, such as chrome131;"
+            " blank: ccproxy's own. The provider's terms apply.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

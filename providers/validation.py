@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from django.core.exceptions import ValidationError
 
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
+from providers.base.fingerprint_profiles import check_profile
 from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.json_value import check_json
 from providers.base.loopback import is_loopback
@@ -37,6 +38,7 @@ class ProviderRow(Protocol):
     native_formats: Any
     model_names: Any
     retry: Any
+    fingerprint_profile: Any
     auth_type: Any
     auth_config: Any
     auth_header: Any
@@ -98,6 +100,8 @@ def validate_provider(provider: ProviderRow) -> None:
         errors["model_names"] = "Give a list of model names."
     if problem := _check_retry(provider.retry):
         errors["retry"] = problem
+    if problem := _check_fingerprint(provider):
+        errors["fingerprint_profile"] = problem
     if problem := check_auth(provider.auth_type, provider.auth_config):
         errors["auth_config"] = problem
     if problem := check_secret(provider):
@@ -128,6 +132,16 @@ def _check_formats(names: object) -> str | None:
     unknown = [str(name) for name in names if name not in WIRE_FORMATS]
     if unknown:
         return capitalised(no_such("wire format", unknown[0], WIRE_FORMATS))
+    return None
+
+
+def _check_fingerprint(provider: ProviderRow) -> str | None:
+    """Return why requests cannot go out with the provider's profile, or None."""
+    if problem := check_profile(provider.fingerprint_profile or ""):
+        return problem
+    is_safe = provider.scheme == "https" and provider.verify_tls
+    if provider.fingerprint_profile and not is_safe and not is_loopback(provider.host or ""):
+        return "A profile needs https with verified TLS, except to this machine."
     return None
 
 

@@ -18,7 +18,6 @@ from interceptor.operate.python_build import python_build
 from providers.base.errors import ConfigError
 from providers.base.http_client import httpx
 from providers.base.upstream_proxy import choose_proxies
-from providers.models import Provider
 
 logger = logging.getLogger("ccproxy")
 
@@ -45,20 +44,9 @@ def open_database() -> bool:
     try:
         for note in (*ensure_database().notes, *unread_sections()):
             logger.warning(note)
-        _warn_of_unbuilt_fields()
         return ClientToken.objects.filter(enabled=True).exists()
     except DatabaseError as exc:
         raise ConfigError(f"cannot use the database: {exc}") from None
-
-
-def _warn_of_unbuilt_fields() -> None:
-    # A start that is refused could not be mended in the console, so rows are not refused here.
-    for name in Provider.objects.exclude(fingerprint_profile="").values_list("name", flat=True):
-        logger.warning(
-            "provider %s: fingerprint_profile is not built yet; its connections have ccproxy's own"
-            " TLS handshake",
-            name,
-        )
 
 
 def check_ports(settings: ServerSettings, *, console: bool) -> None:

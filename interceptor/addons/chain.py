@@ -20,10 +20,12 @@ from interceptor.addons.retry import RetryAddon
 from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.translate import TranslateAddon
+from interceptor.addons.transport import TransportAddon
 from interceptor.addons.via import ViaAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.transport.service import Transport
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from providers.auth.resolve import CredentialResolver
@@ -52,6 +54,7 @@ def build_chain(
     runs: RunBook | None = None,
     overrides: Overrides | None = None,
     proxies: UpstreamProxies | None = None,
+    transport: Transport | None = None,
 ) -> Chain:
     """Return the chain.
 
@@ -66,6 +69,7 @@ def build_chain(
         runs: the captured commands.
         overrides: names and destinations that are replaced.
         proxies: the company's, by which providers are reached; None: none.
+        transport: sends requests with a browser's TLS handshake; None: one with no settings.
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     proxies = proxies or UpstreamProxies()
@@ -83,6 +87,7 @@ def build_chain(
         GuardAddon(around),
         *step_addons(around, chosen),
         ViaAddon(proxies, overrides, upstream, chosen),
+        TransportAddon(transport or Transport(store), chosen),
         WebSocketAddon(),
         TranslateAddon(),
         TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from interceptor.pipeline.stream_stages import StreamStages
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
+    from interceptor.transport.detour import Detour
     from interceptor.wireguard.client_hello import ClientHello
     from interceptor.wireguard.lease import Run
     from providers.base.names import WireFormatName
@@ -73,6 +74,8 @@ class FlowState:
     forwarded: SideRecord | None = None
     via: str = ""
     """The company's proxy that leads to the provider, as messages name it."""
+    detour: Detour | None = None
+    """Set when the request goes out with its provider's fingerprint profile."""
     credential_injected: bool = False
     cors_origin: str = ""
     """The listed origin that may read the response; "" sends no CORS header."""

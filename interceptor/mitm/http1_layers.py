@@ -19,7 +19,7 @@ from mitmproxy.http import Headers, Request
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.layers.http import HttpLayer, _http1
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -36,7 +36,7 @@ from mitmproxy.proxy.layers.http._events import (
 from interceptor.access.peer_socket import has_owner
 from interceptor.mitm import error_page
 from interceptor.mitm.deadlines import DEADLINES
-from interceptor.mitm.http_stream import is_reverse
+from interceptor.mitm.http_stream import detour_of, is_reverse
 from interceptor.mitm.request_head import (
     MAX_TARGET_BYTES,
     Head,
@@ -46,6 +46,7 @@ from interceptor.mitm.request_head import (
     read_head,
 )
 from interceptor.mitm.response_head import MAX_INFORMATIONAL, BadResponse, end_of_head, split_head
+from interceptor.transport.detour import Fields, OutgoingHead, TransportAddress
 from providers.wire.detect import family_of
 
 Commands = Generator[commands.Command, Any, None]
@@ -227,6 +228,24 @@ class LimitedClient(_http1.Http1Client):
         self._scanned = 0
         self._informational = 0
 
+    def send(self, event: HttpEvent) -> Commands:
+        """Write a part of the request; its headers stay here if the transport sends it."""
+        address = self.context.server.address
+        if isinstance(event, RequestHeaders) and isinstance(address, TransportAddress):
+            event = self._for_transport(event)
+        yield from super().send(event)
+
+    def _for_transport(self, event: RequestHeaders) -> RequestHeaders:
+        """Announce the request to the transport; return the headers for the loopback connection."""
+        layer = next(each for each in self.context.layers[::-1] if isinstance(each, HttpLayer))
+        flow, request = layer.streams[event.stream_id].flow, event.request
+        detour = detour_of(flow)
+        assert detour is not None  # noqa: S101  # it gave the connection's address
+        head = OutgoingHead(request.method, request.data.path, _fields_of(request))
+        fields = (*detour.announce(head), *_framing(request))
+        loopback = _request(Head(request.data.method, b"/", b"HTTP/1.1", fields, 0))
+        return RequestHeaders(event.stream_id, loopback, event.end_stream)
+
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         """Wait for the final response's headers and check them."""
         if isinstance(event, events.ConnectionClosed):
@@ -348,3 +367,23 @@ def _request(head: Head) -> Request:
         timestamp_start=time.time(),
         timestamp_end=None,
     )
+
+
+def _fields_of(request: Request) -> Fields:
+    """Return a request's header fields with one Cookie (RFC 9113, 8.2.3: HTTP/1.1 wants one)."""
+    fields: Fields = request.headers.fields
+    cookies = [value for name, value in fields if name.lower() == b"cookie"]
+    if len(cookies) < 2:
+        return fields
+    rest = [field for field in fields if field[0].lower() != b"cookie"]
+    return (*rest, (b"cookie", b"; ".join(cookies)))
+
+
+def _framing(request: Request) -> Fields:
+    """Return the header field that frames the body on the loopback connection."""
+    if not request.stream:
+        return ((b"content-length", b"%d" % len(request.raw_content or b"")),)
+    length = request.headers.get("content-length", "")
+    if length:
+        return ((b"content-length", length.encode()),)
+    return ((b"transfer-encoding", b"chunked"),)

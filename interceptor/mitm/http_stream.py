@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mitmproxy import flow
+from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http
@@ -29,6 +30,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHook
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from interceptor.exchange.flow_state import state_of
+from interceptor.transport.detour import Destination, Detour
 
 Commands = Generator[commands.Command, Any, None]
 
@@ -50,6 +52,18 @@ def is_reverse(context: Context) -> bool:
     return isinstance(context.client.proxy_mode, ReverseMode)
 
 
+def detour_of(flow_: HTTPFlow) -> Detour | None:
+    """Return the way through the transport, None where the request goes straight.
+
+    A request that was aimed elsewhere since has left the way: the profile is another provider's.
+    """
+    state, request = state_of(flow_), flow_.request
+    if state is None or state.detour is None:
+        return None
+    goes_to = Destination(request.scheme, request.data.host, request.data.port)
+    return state.detour if state.detour.destination == goes_to else None
+
+
 def _ended(_: events.Event) -> Commands:
     """Ignore an event: the stream is over."""
     yield from ()
@@ -57,6 +71,38 @@ def _ended(_: events.Event) -> Commands:
 
 class LimitedStream(http.HttpStream):
     """One request and its response."""
+
+    def make_server_connection(self) -> Generator[commands.Command, Any, bool]:
+        """Connect to the provider, or to the transport that leads there."""
+        detour = detour_of(self.flow)
+        if detour is None:
+            return (yield from super().make_server_connection())
+        connection, problem = yield http.GetHttpConnection(detour.address, False, None)
+        if problem:
+            text, code = f"it has no transport: {problem}", ErrorCode.CONNECT_FAILED
+            yield from self.handle_protocol_error(ResponseProtocolError(self.stream_id, text, code))
+            return False
+        self.context.server = self.flow.server_conn = connection
+        return True
+
+    def restore_response(self, event: Any) -> Generator[commands.Command, Any, bool]:
+        """Put the provider's own head in the place of the loopback connection's.
+
+        Returns False when the transport got no response; the flow has failed then.
+        """
+        detour = detour_of(self.flow)
+        if detour is None or not isinstance(event, ResponseHeaders):
+            return True
+        head = detour.response
+        if head is None:
+            text = f"it {detour.failure or 'was not reached by the transport'}"
+            failed = ResponseProtocolError(self.stream_id, text, ErrorCode.CONNECT_FAILED)
+            yield from self.handle_protocol_error(failed)
+            return False
+        response = event.response
+        response.http_version, response.reason = head.version, head.reason
+        response.headers.fields = head.fields
+        return True
 
     def check_killed(self, emit_error_hook: bool) -> Generator[commands.Command, Any, bool]:
         """Return True when the stream ended: killed, or answered before its body was read."""

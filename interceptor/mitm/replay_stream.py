@@ -51,6 +51,8 @@ class ReplayStream(LimitedStream):
 
     def state_wait_for_response_headers(self, event: Any) -> Commands:
         """Hold a response that an addon asked for; forward all others."""
+        if not (yield from self.restore_response(event)):
+            return
         attempts = attempts_of(self.flow)
         # The body of a streamed request was not kept and cannot be sent again.
         if attempts is None or self.flow.request.stream or not attempts.begin_holding(event):

@@ -46,6 +46,8 @@ TERMINAL = [
     "readline",
     "requests",
     "rich",
+    "starlette",
+    "uvicorn",
 ]
 
 

@@ -15,7 +15,6 @@ from interceptor.config.files.document import Document, dotted, read_document
 from interceptor.config.files.environment import variable
 from interceptor.config.files.leaves import Leaf, leaves
 from interceptor.config.files.server import ServerSettings
-from interceptor.config.files.whole_file import ProviderSection
 from providers.base.errors import ConfigError
 
 
@@ -34,7 +33,6 @@ def refuse_unbuilt(settings: ServerSettings, directory: Path, environ: Mapping[s
     for leaf in leaves(ServerSettings):
         if leaf.waits_for and _value(settings, leaf.path) != leaf.info.default:
             raise _refusal(leaf, document, environ)
-    _refuse_provider_fields(document)
 
 
 def _value(settings: ServerSettings, path: tuple[str, ...]) -> Any:
@@ -52,12 +50,3 @@ def _refusal(leaf: Leaf, document: Document, environ: Mapping[str, str]) -> Conf
             f"{name}: {dotted(leaf.path)} is not built yet ({leaf.waits_for}); unset it"
         )
     return document.error(leaf.path, f" is not built yet ({leaf.waits_for}); remove it")
-
-
-def _refuse_provider_fields(document: Document) -> None:
-    """Look at the file's providers too: `importconfig` applies them, but a start promises them."""
-    for name, section in (document.data.get("providers") or {}).items():
-        for leaf in leaves(ProviderSection):
-            if leaf.waits_for and section.get(leaf.path[0]) not in (None, leaf.info.default):
-                path = ("providers", name, *leaf.path)
-                raise document.error(path, f" is not built yet ({leaf.waits_for}); remove it")

@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Discriminator, Field, ValidationError, fie
 
 from interceptor.config.files.document import Document, read_document, refuse, unknown_choice
 from interceptor.config.files.groups import Group, Texts
-from interceptor.config.files.leaves import not_built
 from interceptor.config.files.parse_settings import parse_server_settings
 from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
@@ -134,8 +133,8 @@ class ProviderSection(Group):
     type: str = Field(description=f"The wire family: {', '.join(PROVIDER_TYPES)}.")
     fingerprint_profile: str | None = Field(
         None,
-        description="Browser whose TLS handshake is imitated.",
-        json_schema_extra=not_built("TLS fingerprints"),
+        description="Browser whose TLS handshake is imitated, such as chrome131; see"
+        " [transport.md](transport.md). null: ccproxy's own handshake.",
     )
     enabled: bool = Field(True, description="Whether requests may go there.")
     scheme: Literal["https", "http"] = Field(

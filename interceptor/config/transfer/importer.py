@@ -15,7 +15,6 @@ from django.db import transaction
 
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, KeyPath, dotted
-from interceptor.config.files.leaves import leaves
 from interceptor.config.files.whole_file import (
     CommandSection,
     FileSection,
@@ -101,16 +100,6 @@ def _import_providers(
         values = provider_values(row, section) | credential_values(row, section, report)
         target.write(values, report)
         audit_credential(before, row, by=shell_caller())
-        report.notes += _unbuilt_fields(name, section)
-
-
-def _unbuilt_fields(name: str, section: ProviderSection) -> list[str]:
-    """Return a note for each field that is stored, although nothing reads it yet."""
-    return [
-        f"providers.{name}.{dotted(leaf.path)} is stored, but not built yet ({leaf.waits_for})"
-        for leaf in leaves(ProviderSection)
-        if leaf.waits_for and getattr(section, leaf.path[0]) != leaf.info.default
-    ]
 
 
 def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:

@@ -31,10 +31,6 @@ def start(directory: Path, text: str, **environ: str) -> None:
         ("pplx: {thread: {ttl_seconds: 1}}\n", "1: pplx.thread.ttl_seconds is not built yet"),
         ("mcp: {http: {port: 1}}\n", "1: mcp.http.port is not built yet (MCP)"),
         ("inspector:\n  provider_map: {a.example: a}\n", "2: inspector.provider_map is not built"),
-        (
-            "providers:\n  a:\n    host: h\n    type: openai\n    fingerprint_profile: chrome131\n",
-            "5: providers.a.fingerprint_profile is not built yet (TLS fingerprints)",
-        ),
     ],
 )
 def test_a_refusal_names_the_file_the_line_and_the_key(tmp_path, text, message):

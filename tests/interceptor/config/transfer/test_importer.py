@@ -125,9 +125,11 @@ def test_export_then_import_is_the_same_configuration(name):
     assert export() == text
 
 
-def test_a_field_that_nothing_reads_yet_is_noted():
-    note = "providers.local.fingerprint_profile is stored, but not built yet (TLS fingerprints)"
-    assert note in run(RICH).notes
+def test_a_profile_is_imported_and_an_unknown_one_is_refused():
+    assert "fingerprint" not in str(run(RICH).notes)
+    assert Provider.objects.get(name="local").fingerprint_profile == "chrome131"
+    with pytest.raises(ConfigError, match="did you mean chrome131"):
+        run(RICH.replace("chrome131", "chrom131"))
 
 
 def test_a_dry_run_tells_and_changes_nothing():
