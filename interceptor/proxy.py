@@ -26,7 +26,7 @@ from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.stock_addons import Proxyserver
-from interceptor.transport.service import Transport
+from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from interceptor.wireguard.service import WireGuardService, WireGuardSettings

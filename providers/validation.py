@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from django.core.exceptions import ValidationError
 
 from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
-from providers.base.fingerprint_profiles import check_profile
 from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.json_value import check_json
 from providers.base.loopback import is_loopback
@@ -20,6 +19,7 @@ from providers.base.names import WIRE_FORMATS
 from providers.base.nearest import capitalised, name_hint, no_such
 from providers.base.pattern import PatternError, compile_pattern
 from providers.fields import Ciphertext
+from providers.fingerprint_profiles import check_profile
 from providers.retry_policy import BadRetry, retry_policy
 
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")

@@ -25,7 +25,7 @@ from interceptor.addons.via import ViaAddon
 from interceptor.addons.websocket import WebSocketAddon
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.request_path.surroundings import Surroundings
-from interceptor.transport.service import Transport
+from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
 from providers.auth.resolve import CredentialResolver

@@ -12,7 +12,7 @@ from interceptor.exchange.own_answer import answer_error, deliver
 from interceptor.exchange.refusal_table import Kind
 from interceptor.request_path.upgrade import refuse_upgrade
 from interceptor.transport.detour import Destination
-from interceptor.transport.service import Transport, TransportUnavailable
+from interceptor.transport.lazy_transport import Transport, TransportUnavailable
 from providers.provider_conf import ProviderConf
 
 

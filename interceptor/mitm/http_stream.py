@@ -86,7 +86,7 @@ class LimitedStream(http.HttpStream):
         return True
 
     def restore_response(self, event: Any) -> Generator[commands.Command, Any, bool]:
-        """Put the provider's own head in the place of the loopback connection's.
+        """Replace the loopback connection's headers by the provider's own.
 
         Returns False when the transport got no response; the flow has failed then.
         """

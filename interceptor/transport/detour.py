@@ -19,7 +19,7 @@ MAX_ANNOUNCED = 4096
 
 
 class TransportAddress(NamedTuple):
-    """Address of the transport's listener, told apart from every other by its type."""
+    """Address of the transport's listener; its type distinguishes it from every other."""
 
     host: str
     port: int

@@ -42,7 +42,7 @@ def request_lines(fields: Fields) -> list[bytes]:
 
 
 class ResponseLines:
-    """Reader of the lines that libcurl gives, one a call, to the end of the final head."""
+    """Reader of the lines that libcurl gives, one a call, until the final headers end."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []

@@ -42,7 +42,7 @@ class Sessions:
 
     @asynccontextmanager
     async def lease(self, route: Route) -> AsyncIterator[AsyncCurl]:
-        """Lend the session of a route; nobody closes it meanwhile."""
+        """Lend the session of a route; it stays open meanwhile."""
         session = self._by_route.pop(route, None) or _Session(AsyncCurl())
         self._by_route[route] = session
         session.users += 1

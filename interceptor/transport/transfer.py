@@ -29,7 +29,7 @@ class TransferFailed(Exception):
 
 
 class Abandoned(Exception):
-    """Nobody reads the response any more."""
+    """The reader of the response has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Transfer:
     def _set_route(self, route: Route) -> None:
         curl, destination = self._curl, route.destination
         # "chrome" is the newest of them. Headers are the client's, not the browser's.
-        browser = resolve_latest_browser_type(route.profile)
+        browser: str = resolve_latest_browser_type(route.profile)  # type: ignore[no-untyped-call]
         if curl.impersonate(browser, default_headers=False) != 0:
             raise ValueError(f"libcurl has no profile {route.profile}")
         host = f"[{destination.host}]" if ":" in destination.host else destination.host
@@ -148,7 +148,7 @@ class Transfer:
 
         Raises:
             TransferFailed: there is none.
-            Abandoned: nobody waits for it.
+            Abandoned: the reader has left.
         """
         while self._lines.head is None:
             if self._done.done():
@@ -162,7 +162,7 @@ class Transfer:
 
         Raises:
             TransferFailed: the response broke off.
-            Abandoned: nobody waits for it.
+            Abandoned: the reader has left.
         """
         while not self._chunks:
             if self._done.done():

@@ -34,7 +34,7 @@ def profile_names() -> tuple[str, ...]:
 def unavailable(cause: Exception) -> str:
     """Return the sentence about a curl-cffi that cannot be used."""
     return (
-        f"fingerprint_profile needs curl-cffi, which cannot be loaded ({type(cause).__name__}:"
+        f"a profile needs curl-cffi, which cannot be loaded ({type(cause).__name__}:"
         f" {str(cause)[:200]}); install the locked packages again, or clear the profile"
     )
 

@@ -15,8 +15,8 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.transport.detour import AnnouncedRequests, Destination, Detour
 from interceptor.transport.permitted import may_reach, owns, verifies
 from providers.base.errors import ConfigError
-from providers.base.fingerprint_profiles import check_profile, unavailable
 from providers.base.upstream_proxy import UpstreamProxies
+from providers.fingerprint_profiles import check_profile, unavailable
 from providers.provider_conf import ProviderConf
 
 if TYPE_CHECKING:
