@@ -38,8 +38,13 @@ def corp(**more: Any) -> ProviderConf:
 
 
 @pytest.fixture
-def start(authority: Authority) -> Iterator[Start]:
-    """Start a proxy whose provider's host is really at a port of this machine."""
+def start(
+    authority: Authority, over_http1: Http2Upstream, over_http2: Http2Upstream
+) -> Iterator[Start]:
+    """Start a proxy whose provider's host is really at a port of this machine.
+
+    The providers outlive it.
+    """
     with ExitStack() as stack:
 
         def begin(port: int, *providers: ProviderConf, **options: Any) -> Running:
