@@ -135,20 +135,33 @@ class FlowConsumer(ConsoleConsumer):
         # From the beginning: events and text cannot be read from the middle.
         self.reader = AnswerReader("identity")
         pieces: list[Piece] = []
-        start = self.position
+        start = self._known_start(segments)
         position = 0
         for position, data in segments:
             found = self.reader.feed(data)
             if position > start:
                 pieces += found
-        await self._send_text(start, max(position, start), pieces)
+        await self._send_text(start, max(position, start), pieces, is_anew=start < self.position)
 
-    async def _send_text(self, start: int, after: int, pieces: list[Piece]) -> None:
+    def _known_start(self, segments: Sequence[Segment]) -> int:
+        """Return where the page's text ends; 0 when that is inside a segment.
+
+        The page has 10 bytes. Segments end at 10 and 30: it lacks the second. One segment ends at
+        30: its text cannot be split, so the page gets everything anew.
+        """
+        ends = [0, *(end for end, _ in segments)]
+        return self.position if self.position in ends or self.position > ends[-1] else 0
+
+    async def _send_text(
+        self, start: int, after: int, pieces: list[Piece], *, is_anew: bool = False
+    ) -> None:
+        """Send text. `is_anew`: it replaces what the page shows."""
         self.position = after
         if after <= start:
             return
         shown = [(kind, printable(text)) for kind, text in joined(pieces)]
-        await self.send_message(type="text", offset=start, next=after, pieces=shown)
+        more = {"anew": True} if is_anew else {}
+        await self.send_message(type="text", offset=start, next=after, pieces=shown, **more)
 
 
 def _end_of(segments: Sequence[Segment], default: int) -> int:

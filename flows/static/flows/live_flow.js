@@ -29,6 +29,10 @@ export function watchFlow(path, partialAddress) {
 
   function addText(message) {
     const answer = one("#answer");
+    if (answer && message.anew) {
+      answer.replaceChildren();
+      answer.dataset.next = 0;
+    }
     if (!answer || message.next <= position()) return;
     if (message.offset !== position()) {
       catchUp();

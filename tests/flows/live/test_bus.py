@@ -275,6 +275,24 @@ async def test_a_page_sees_rows_move(bus: LiveBus):
 
 
 @pytest.mark.django_db
+async def test_a_page_inside_a_segment_gets_everything_anew(bus: LiveBus):
+    pieces = Pieces(bus)
+    pieces.send(event("seen "))
+    seen = pieces.offset
+    pieces.send(event("missed "))  # both become plain at once, as one segment
+    page = communicator(f"/ws/flows/{FLOW}/?from={seen}", STAFF)
+    assert (await page.connect())[0]
+    assert await page.receive_json_from() == {
+        "type": "text",
+        "offset": 0,
+        "next": pieces.offset,
+        "pieces": [["text", "seen missed "]],
+        "anew": True,
+    }
+    await page.disconnect()
+
+
+@pytest.mark.django_db
 async def test_a_page_reads_on_from_where_it_is(bus: LiveBus):
     pieces = Pieces(bus)
     pieces.send(event("seen "))
