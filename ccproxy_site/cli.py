@@ -276,6 +276,8 @@ def _with_django(
         arguments = [*arguments, "--verbosity", "2"]
     if product is not None:
         command.suppressed_base_arguments = _DJANGO_OPTIONS
+        # Django's checks look at pages, whose applications this process may not have.
+        command.requires_system_checks = []
     return _execute(command, prog, name, arguments)
 
 
