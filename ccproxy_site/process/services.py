@@ -13,7 +13,7 @@ from interceptor.operate.flow_log import FlowLog
 from providers.auth.logins import OAuthLogins
 from providers.auth.proactive import ProactiveRenewal
 
-WRITER_DRAIN_TIMEOUT_S = 15.0
+WRITER_DRAIN_TIMEOUT_S = 5.0
 MARGIN_S = 5.0
 """What a service may take beyond the time limit it keeps itself."""
 
