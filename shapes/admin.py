@@ -12,17 +12,16 @@ from shapes.models import Shape
 
 @admin.register(Shape)
 class ShapeAdmin(ConfigModelAdmin):
-    """Captured requests of real clients; their bytes cannot be edited."""
+    """Captured requests of real clients; their bodies cannot be edited."""
 
-    list_display = ["provider", "version", "user_agent", "size", "enabled", "created_at"]
-    list_editable = ["enabled"]
-    list_filter = ["enabled"]
-    search_fields = ["provider", "user_agent", "notes"]
-    fields = ["provider", "version", "enabled", "user_agent", "source_flow_id", "notes"]
+    list_display = ["provider_type", "version", "client_version", "size", "active", "created_at"]
+    list_filter = ["active"]
+    search_fields = ["provider_type", "client_family", "client_version", "notes"]
+    fields = ["provider_type", "version", "active", "source_flow_id", "notes"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a shape is captured from a flow
 
     @column("Size")
     def size(self, shape: Shape) -> str:
-        return f"{len(bytes(shape.blob)):,} B"
+        return f"{len(shape.body.encode()):,} B"

@@ -1,4 +1,4 @@
-"""REST: captured shapes, without their bytes."""
+"""REST: captured shapes, without their bodies."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ class ShapeSerializer(FullCleanSerializer[Shape]):
         model = Shape
         fields = [
             "id",
-            "provider",
+            "provider_type",
             "version",
-            "enabled",
+            "active",
             "source_flow_id",
             "user_agent",
+            "client_family",
+            "client_version",
+            "captured_at",
             "notes",
             "size_bytes",
             "created_at",
         ]
+        read_only_fields = ["captured_at", "client_family", "client_version"]
 
     def get_size_bytes(self, shape: Shape) -> int:
-        return len(bytes(shape.blob))
+        return len(shape.body.encode())
 
 
 class ShapeViewSet(ConfigViewSet[Shape]):

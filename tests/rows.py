@@ -110,7 +110,7 @@ def make_one_of_each(user: User) -> None:
     make_status()
     HookSetting.objects.create(stage="inbound", name="inject_auth")
     create_client_token("laptop")
-    Shape.objects.create(provider="anthropic", blob=b"x")
+    Shape.objects.create(provider_type="anthropic", path="/v1/messages", body="{}")
     PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
     Group.objects.create(name="readers")
     Token.objects.create(user=user)

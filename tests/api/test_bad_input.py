@@ -17,7 +17,7 @@ WRITABLE = {
     "providers": {"name": "p", "type": "anthropic", "host": "h.example", "path": "/"},
     "rules": {"action": "passthrough", "name": "r"},
     "hooks": {"stage": "outbound", "name": "verbose_mode"},
-    "shapes": {"provider": "anthropic"},
+    "shapes": {"provider_type": "anthropic"},
     "client-tokens": {"name": "laptop"},
 }
 BODIES = {

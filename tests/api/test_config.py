@@ -247,26 +247,25 @@ def test_a_client_token_comes_out_once(api: APIClient):
         assert '"token":null' in answer.content.decode()
 
 
-def test_shapes_show_their_size_and_not_their_bytes(api: APIClient):
-    Shape.objects.create(provider="anthropic", blob=b"canary-bytes")
+def test_shapes_show_their_size_and_not_their_bodies(api: APIClient):
+    Shape.objects.create(provider_type="anthropic", body='{"canary":1}')
     [row] = api.get("/api/shapes/").json()
     assert row["size_bytes"] == 12
-    assert "blob" not in row
-    assert (
-        api.patch(f"/api/shapes/{row['id']}/", {"enabled": True}, format="json").status_code == 200
-    )
+    assert "body" not in row
+    changed = api.patch(f"/api/shapes/{row['id']}/", {"active": True}, format="json")
+    assert changed.status_code == 200
 
 
-def test_a_shape_without_data_cannot_be_enabled(api: APIClient):
-    made = api.post("/api/shapes/", {"provider": "anthropic", "enabled": True}, format="json")
+def test_a_shape_without_a_body_cannot_be_activated(api: APIClient):
+    made = api.post("/api/shapes/", {"provider_type": "anthropic", "active": True}, format="json")
     assert made.status_code == 400
-    assert "without data cannot be enabled" in made.json()["enabled"][0]
+    assert "without a body cannot be activated" in made.json()["active"][0]
     assert not Shape.objects.exists()
-    empty = Shape.objects.create(provider="anthropic")
-    changed = api.patch(f"/api/shapes/{empty.pk}/", {"enabled": True}, format="json")
+    empty = Shape.objects.create(provider_type="anthropic")
+    changed = api.patch(f"/api/shapes/{empty.pk}/", {"active": True}, format="json")
     assert changed.status_code == 400
     empty.refresh_from_db()
-    assert not empty.enabled
+    assert not empty.active
 
 
 def test_interceptors_tell_whether_they_run(api: APIClient):

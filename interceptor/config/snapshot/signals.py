@@ -11,9 +11,17 @@ from django.db.models.signals import post_delete, post_save
 
 from interceptor.models import ClientToken, HookSetting
 from providers.models import ConfigRevision, Provider, TransformRule
-from shapes.models import Shape
+from shapes.models import Shape, ShapePatch, ShapingProfile
 
-CONFIG_MODELS = (Provider, TransformRule, HookSetting, ClientToken, Shape)
+CONFIG_MODELS = (
+    Provider,
+    TransformRule,
+    HookSetting,
+    ClientToken,
+    Shape,
+    ShapePatch,
+    ShapingProfile,
+)
 
 
 def connect() -> None:
