@@ -73,6 +73,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "List, search, compare, export, import and clear the recorded flows.",
     ),
+    "shapes": ProductCommand(
+        "shapes",
+        "interceptor",
+        Role.CLI,
+        "Keep captured requests of reference clients, and shape requests like them.",
+    ),
     "explain": ProductCommand(
         "explain",
         "interceptor",

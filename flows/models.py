@@ -160,7 +160,8 @@ class Flow(models.Model):
     @property
     def is_shape_candidate(self) -> bool:
         """A captured client's successful call of a model: a shape may be made of it."""
-        return self.source == "wireguard" and bool(self.client_format) and self.status_code == 200
+        is_accepted = self.status_code is not None and 200 <= self.status_code < 300
+        return self.source == "wireguard" and bool(self.client_format) and is_accepted
 
     @property
     def sides(self) -> dict[str, FlowSide]:

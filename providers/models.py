@@ -328,6 +328,11 @@ class AuditEntry(models.Model):
         "clear": "Flows cleared",
         "replay": "Request sent again",
         "rotate-key": "Encryption key rotated",
+        "shape-save": "Shape stored",
+        "shape-activate": "Shape activated",
+        "shape-deactivate": "Shape deactivated",
+        "shape-delete": "Shape deleted",
+        "shape-acknowledge": "Terms for shaping confirmed or withdrawn",
     }
     SOURCES = {"console": "console", "api": "API", "command": "command line"}
     OUTCOMES = {"begun": "begun", "done": "done", "refused": "refused", "failed": "failed"}

@@ -116,7 +116,8 @@ class FlowFilter(django_filters.FilterSet):
     def by_candidate(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
         """Keep flows that may become a shape, see `Flow.is_shape_candidate`."""
         del name
-        candidates = Q(source="wireguard", status_code=200) & ~Q(client_format="")
+        accepted = Q(status_code__gte=200, status_code__lt=300)
+        candidates = Q(source="wireguard") & accepted & ~Q(client_format="")
         if value:
             return queryset.filter(candidates)
         return queryset.exclude(candidates)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
+from shapes.management.parsers import shapes as shapes
+
 
 def clienttoken(parser: ArgumentParser) -> None:
     """Declare the options of `ccproxy clienttoken`."""

@@ -1,0 +1,1 @@
+"""The actions of `ccproxy shapes`, and their options."""

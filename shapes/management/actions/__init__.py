@@ -1,0 +1,1 @@
+"""Actions of `ccproxy shapes`, a module for each; its `run` performs the action."""

@@ -1,0 +1,1 @@
+"""Versions of shapes in the database: capture, activation, counts, comparison."""
