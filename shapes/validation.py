@@ -85,6 +85,7 @@ def validate_profile(profile: ProfileRow) -> None:
     for field in ("content_fields", "preserve_headers", "strip_headers"):
         if problem := _check_names(getattr(profile, field), is_header=field != "content_fields"):
             errors[field] = problem
+    # Strategies are compared with the content fields, which must be a list for it.
     if "content_fields" not in errors:
         fields = frozenset(profile.content_fields)
         if problem := _check_strategies(profile.merge_strategies, fields):

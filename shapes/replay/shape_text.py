@@ -61,6 +61,7 @@ def read_body(text: object) -> dict[str, Any]:
         raise BadShape("The body must be the text of a JSON object.")
     if len(text) > MAX_BODY_CHARS:
         raise BadShape(f"The body has more than {MAX_BODY_CHARS:,} characters.")
+    # The standard library's parser: it keeps integers beyond 64 bits.
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as exc:

@@ -1,0 +1,104 @@
+"""Billing line of a system prompt: its parts, and the digests that a reference client puts in.
+
+The line is a text block that begins so:
+
+    x-anthropic-billing-header: cc_version=1.2.3.a1b; cc_entrypoint=sdk; cch=00000;
+
+`cc_version` ends with three hex digits about the first user text. `cch` holds five hex digits of a
+digest of the complete body, taken while they are zeros. The constants of both are the user's own.
+Structure: shaping.md 6.1 of the product's notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+PREFIX: Final = "x-anthropic-billing-header:"
+ZEROS: Final = "00000"
+_CCH_DIGITS: Final = 5
+_CCH_MASK: Final = (1 << 20) - 1
+
+_VERSION: Final = re.compile(r"(\bcc_version=[0-9]+(?:\.[0-9]+)*)\.([0-9a-fA-F]{3})(?=\s*(?:;|$))")
+_CCH: Final = re.compile(r"(\bcch=)([0-9a-fA-F]+)(?=\s*(?:;|$))")
+
+
+@dataclass(frozen=True, slots=True)
+class BillingConstants:
+    """Constants of the digests, as the user supplied them."""
+
+    salt: bytes
+    seed: int
+    positions: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return "BillingConstants(…)"
+
+
+def find_line(body: Mapping[str, Any]) -> int | None:
+    """Return the index of the system block that is a complete billing line, or None."""
+    system = body.get("system")
+    if not isinstance(system, list) or not isinstance(body.get("messages"), list):
+        return None
+    for index, block in enumerate(system):
+        text = block.get("text") if isinstance(block, dict) else None
+        if isinstance(text, str) and text.startswith(PREFIX):
+            complete = _VERSION.search(text) and _CCH.search(text) and "cc_entrypoint=" in text
+            return index if complete else None
+    return None
+
+
+def unsigned(text: str, first_text: str, constants: BillingConstants) -> str:
+    """Return a billing line with the version's digits about `first_text` and `cch` of zeros."""
+    found = _VERSION.search(text)
+    version = found.group(1).partition("=")[2] if found else ""
+    digits = version_digits(version, first_text, constants)
+    text = _VERSION.sub(rf"\g<1>.{digits}", text, count=1)
+    return _CCH.sub(rf"\g<1>{ZEROS}", text, count=1)
+
+
+def signed(text: str, digest: str) -> str:
+    """Return a billing line whose zeros of `cch` are replaced by a digest."""
+    return _CCH.sub(rf"\g<1>{digest}", text, count=1)
+
+
+def version_digits(version: str, first_text: str, constants: BillingConstants) -> str:
+    """Return the three hex digits about the first user text: "1.2.3", "Hello" → "4f0"."""
+    sample = [first_text[at] if at < len(first_text) else "0" for at in constants.positions]
+    text = "".join(sample) + version
+    # JavaScript clients cut emoji in half; UTF-8 has no bytes for a half.
+    data = constants.salt + text.encode("utf-8", "surrogatepass")
+    return sha256(data).hexdigest()[:3]
+
+
+def body_digest(data: bytes, seed: int) -> str:
+    """Return the five hex digits of a body whose `cch` is zeros."""
+    # 40 KB that most proxies never use.
+    import xxhash
+
+    value = xxhash.xxh64_intdigest(data, seed=seed) & _CCH_MASK
+    return f"{value:0{_CCH_DIGITS}x}"
+
+
+def first_user_text(body: Mapping[str, Any]) -> str:
+    """Return the first text of the first user message, "" where that has none.
+
+    An empty first text block counts: it gives the empty string.
+    """
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") == "user":
+            return _first_text(message.get("content"))
+    return ""
+
+
+def _first_text(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict) and isinstance(block.get("text"), str):
+            return str(block["text"])
+    return ""
