@@ -69,8 +69,9 @@ class AttemptRecord:
     """One of several times that the proxy sent a flow's request.
 
     `number` counts from 1. `reason` tells why the attempt was made, "" for the first. `duration_ms`
-    ends with the response; None while that is under way. `status_code` is None without a response.
-    `wait_ms` is how long the proxy waited before it.
+    ends with the response; None while that is under way. `status_code` is None without a response,
+    and `failure` then says why: `connect` or `timeout`. `wait_ms` is how long the proxy waited
+    before it. Sizes are those of the bodies.
     """
 
     number: int
@@ -80,6 +81,16 @@ class AttemptRecord:
     status_code: int | None
     host: str
     wait_ms: float = 0.0
+    provider: str = ""
+    model: str = ""
+    failure: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+    @property
+    def candidate(self) -> str:
+        """Provider and model as one text."""
+        return f"{self.provider}/{self.model}" if self.model else self.provider
 
 
 @value

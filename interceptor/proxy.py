@@ -26,6 +26,7 @@ from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.stock_addons import Proxyserver
+from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
@@ -104,6 +105,7 @@ class Proxy:
             proxies=proxies,
             upstreams=overrides.upstreams if overrides else None,
         )
+        self.cooldowns = Cooldowns()
         self._chain = build_chain(
             store,
             sink,
@@ -127,6 +129,7 @@ class Proxy:
                 version=version,
                 require_token=require_token,
                 recording=recording or RecordingState(),
+                cooldowns=self.cooldowns,
             ),
             idle_timeout_s=idle_timeout_s,
             own_call_timeout_s=own_call_timeout_s,

@@ -20,7 +20,7 @@ from providers.audit import admin as audit_admin  # noqa: F401
 from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
-from providers.forms import ProviderForm
+from providers.forms import ProviderForm, RuleForm
 from providers.models import Provider, TransformRule
 from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
@@ -76,7 +76,7 @@ class ProviderAdmin(ConfigModelAdmin):
                 "Wire family",
                 {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]},
             ),
-            ("When it fails", {"fields": ["retry"]}),
+            ("When it fails", {"fields": ["retry", "fallbacks", "cooldown_seconds"]}),
             ("Credential", {"fields": credential, "description": _code_hint(request)}),
         ]
 
@@ -164,6 +164,7 @@ def _code_hint(request: HttpRequest) -> str:
 class RuleAdmin(ConfigModelAdmin):
     """Admin of transform rules, which override sentinel routing, in the order they are tried."""
 
+    form = RuleForm
     list_display = ["title", "conditions", "outcome", "matches", "enabled", "position"]
     list_editable = ["enabled"]
     list_display_links = ["title"]
@@ -183,6 +184,7 @@ class RuleAdmin(ConfigModelAdmin):
             },
         ),
         ("Then", {"fields": ["action", "dest_provider", "dest_model", "dest_host", "dest_path"]}),
+        ("When it fails", {"fields": ["fallbacks"]}),
         (
             "Vertex AI",
             {"fields": [("dest_vertex_project", "dest_vertex_location")], "classes": ["collapse"]},

@@ -11,6 +11,8 @@ from rest_framework.exceptions import ValidationError
 
 from providers.audit.log import audit_credential, caller_of
 from providers.base.header_key import trimmed_key
+from providers.base.nearest import capitalised
+from providers.fallbacks import BadFallbacks
 from providers.models import Provider, TransformRule
 from providers.services import (
     CODE_REFUSED,
@@ -19,8 +21,19 @@ from providers.services import (
     sentinel_keys,
     sets_new_code,
     sets_new_login,
+    unknown_fallback,
 )
 from providers.web.rest import ConfigViewSet, FullCleanSerializer, HintingSlugField
+
+
+def _refuse_unknown_fallbacks(attrs: dict[str, Any]) -> None:
+    """Reject new fallbacks that are no providers; a list that cannot be read is refused later."""
+    try:
+        problem = unknown_fallback(attrs.get("fallbacks", ()))
+    except BadFallbacks:
+        return
+    if problem:
+        raise ValidationError({"fallbacks": [capitalised(problem)]})
 
 
 class ProviderSerializer(FullCleanSerializer[Provider]):
@@ -55,6 +68,8 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
             "model_names",
             "fingerprint_profile",
             "retry",
+            "fallbacks",
+            "cooldown_seconds",
             "auth_type",
             "auth_config",
             "auth_header",
@@ -72,6 +87,7 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
         return sentinel_keys(provider.name)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _refuse_unknown_fallbacks(attrs)
         if attrs.get("secret"):
             attrs["secret"] = trimmed_key(attrs["secret"])
         attrs = super().validate(attrs)
@@ -132,10 +148,15 @@ class RuleSerializer(FullCleanSerializer[TransformRule]):
             "dest_model",
             "dest_vertex_project",
             "dest_vertex_location",
+            "fallbacks",
             "comment",
             "created_at",
             "changed_at",
         ]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _refuse_unknown_fallbacks(attrs)
+        return super().validate(attrs)
 
 
 class RuleViewSet(ConfigViewSet[TransformRule]):

@@ -19,19 +19,23 @@ from providers.auth.oauth_kinds import OAUTH_KINDS
 from providers.base.header_key import BadKey, check_key, trimmed_key
 from providers.base.json_value import check_json
 from providers.base.names import WIRE_FORMATS
-from providers.models import Provider
+from providers.base.nearest import capitalised
+from providers.fallbacks import BadFallbacks
+from providers.models import Provider, TransformRule
 from providers.services import (
     CODE_REFUSED,
     LOGIN_REFUSED,
     may_set_code,
     sets_new_code,
     sets_new_login,
+    unknown_fallback,
 )
 
 if TYPE_CHECKING:
     _ProviderModelForm = forms.ModelForm[Provider]
+    _RuleModelForm = forms.ModelForm[TransformRule]
 else:
-    _ProviderModelForm = forms.ModelForm
+    _ProviderModelForm = _RuleModelForm = forms.ModelForm
 
 
 class StrictJSONField(forms.JSONField):
@@ -106,6 +110,35 @@ class HeaderLinesField(forms.CharField):
             return True
 
 
+class FallbacksField(LinesField):
+    """List of fallbacks, one a line; each names a provider."""
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        try:
+            problem = unknown_fallback(value)
+        except BadFallbacks as exc:
+            raise ValidationError(str(exc)) from None
+        if problem:
+            raise ValidationError(capitalised(problem))
+
+
+class RuleForm(_RuleModelForm):
+    """Form of a transform rule."""
+
+    fallbacks = FallbacksField(
+        required=False,
+        help_text=(
+            "Who gets a request that failed, in order, one a line: PROVIDER or PROVIDER/MODEL."
+            " Blank: as the provider says."
+        ),
+    )
+
+    class Meta:
+        model = TransformRule
+        fields = "__all__"  # the admin's fieldsets choose
+
+
 class ProviderForm(_ProviderModelForm):
     """Form of a provider, with its credential source as plain fields."""
 
@@ -132,6 +165,13 @@ class ProviderForm(_ProviderModelForm):
         help_text=(
             'Such as {"attempts": 3, "statuses": [429, 503, "connect"], "budget_seconds": 30}.'
             " Blank: a failure is forwarded at once."
+        ),
+    )
+    fallbacks = FallbacksField(
+        required=False,
+        help_text=(
+            "Who gets a request that failed here, in order, one a line: PROVIDER or PROVIDER/MODEL."
+            " They may have other formats."
         ),
     )
     new_secret = forms.CharField(
@@ -194,6 +234,8 @@ class ProviderForm(_ProviderModelForm):
             "model_names",
             "fingerprint_profile",
             "retry",
+            "fallbacks",
+            "cooldown_seconds",
             "auth_type",
             "auth_header",
         ]

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F
 
 from providers.base.names import PROVIDER_TYPES, RULE_ACTIONS
+from providers.fallbacks import MAX_COOLDOWN_S
 from providers.fields import EncryptedTextField
 from providers.validation import validate_provider, validate_rule
 
@@ -137,6 +138,22 @@ class Provider(models.Model):
             ' "budget_seconds": 30}. Blank: none.'
         ),
     )
+    fallbacks = models.JSONField(
+        default=list,
+        blank=True,
+        help_text=(
+            'Who gets a request that failed here, in order, e.g. ["backup", "local/small-model"].'
+        ),
+    )
+    cooldown_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MAX_COOLDOWN_S)],
+        help_text=(
+            "How long chains of fallbacks skip it after a failure that names no time; doubles with"
+            " each further one. 0: never skipped. Blank: 5."
+        ),
+    )
     auth_type = models.CharField(max_length=32, choices=AUTH_TYPES, default="none")
     auth_config = models.JSONField(
         default=dict,
@@ -245,6 +262,11 @@ class TransformRule(models.Model):
     )
     dest_vertex_project = models.CharField(max_length=100, blank=True)
     dest_vertex_location = models.CharField(max_length=64, blank=True)
+    fallbacks = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Who gets a request that failed, in order; blank: as the provider says.",
+    )
     comment = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)

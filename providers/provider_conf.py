@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from providers.auth.base import AuthConf
 from providers.base.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
+from providers.fallbacks import DEFAULT_COOLDOWN_S, Fallback
 from providers.retry_policy import RetryPolicy
 
 VERTEX_DOMAIN = "aiplatform.googleapis.com"
@@ -33,6 +34,9 @@ class ProviderConf:
     extra_formats: tuple[WireFormatName, ...] = ()
     retry: RetryPolicy | None = None
     """None: a failure is forwarded at once."""
+    fallbacks: tuple[Fallback, ...] = ()
+    cooldown_s: float = DEFAULT_COOLDOWN_S
+    """First pause after a failure that names no time; 0: none."""
 
     @property
     def effective_port(self) -> int:

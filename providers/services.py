@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from providers.auth.sentinel import SENTINEL_PREFIXES
+from providers.base.nearest import no_such
+from providers.fallbacks import parse_fallbacks
 
 if TYPE_CHECKING:
     from providers.models import Provider
@@ -54,6 +56,22 @@ def sets_new_login(provider: Provider, before: Provider | None) -> bool:
         or before.auth_type != provider.auth_type
         or before.auth_config != provider.auth_config
     )
+
+
+def unknown_fallback(values: object) -> str | None:
+    """Return a sentence about the first fallback that is no provider; None where all are.
+
+    Raises:
+        BadFallbacks: the list cannot be used.
+    """
+    from providers.models import Provider
+
+    entries = parse_fallbacks(values)
+    if not entries:
+        return None
+    known = list(Provider.objects.values_list("name", flat=True))
+    unknown = [entry.provider for entry in entries if entry.provider not in known]
+    return no_such("provider", unknown[0], known) if unknown else None
 
 
 def sentinel_keys(provider_name: str) -> list[str]:

@@ -18,6 +18,7 @@ from providers.base.loopback import is_loopback
 from providers.base.names import WIRE_FORMATS
 from providers.base.nearest import capitalised, name_hint, no_such
 from providers.base.pattern import PatternError, compile_pattern
+from providers.fallbacks import BadFallbacks, Fallback, parse_fallbacks
 from providers.fields import Ciphertext
 from providers.fingerprint_profiles import check_profile
 from providers.retry_policy import BadRetry, retry_policy
@@ -30,6 +31,7 @@ _AUTH_KEYS = {"none": set(), "key": set(), "command": {"command"}, "file": {"fil
 class ProviderRow(Protocol):
     """Fields of a provider that are checked. The model lies above this module."""
 
+    name: Any
     scheme: Any
     host: Any
     path: Any
@@ -38,6 +40,7 @@ class ProviderRow(Protocol):
     native_formats: Any
     model_names: Any
     retry: Any
+    fallbacks: Any
     fingerprint_profile: Any
     auth_type: Any
     auth_config: Any
@@ -55,6 +58,7 @@ class RuleRow(Protocol):
     dest_host: Any
     dest_path: Any
     dest_provider_id: Any
+    fallbacks: Any
 
 
 def check_host(host: str) -> str | None:
@@ -100,6 +104,8 @@ def validate_provider(provider: ProviderRow) -> None:
         errors["model_names"] = "Give a list of model names."
     if problem := _check_retry(provider.retry):
         errors["retry"] = problem
+    if problem := _check_fallbacks(provider.fallbacks, own=Fallback(provider.name or "")):
+        errors["fallbacks"] = problem
     if problem := _check_fingerprint(provider):
         errors["fingerprint_profile"] = problem
     if problem := check_auth(provider.auth_type, provider.auth_config):
@@ -108,7 +114,7 @@ def validate_provider(provider: ProviderRow) -> None:
         errors["secret"] = problem
     if provider.auth_header and not _HEADER_NAME.match(provider.auth_header):
         errors["auth_header"] = "That is not a header name."
-    for field in ("headers", "native_formats", "model_names", "retry", "auth_config"):
+    for field in ("headers", "native_formats", "model_names", "retry", "fallbacks", "auth_config"):
         if problem := check_json(getattr(provider, field)):
             errors[field] = problem
     errors |= _check_credential_path(provider)
@@ -122,6 +128,20 @@ def _check_retry(values: object) -> str | None:
         retry_policy(values)
     except BadRetry as exc:
         return str(exc)
+    return None
+
+
+def _check_fallbacks(values: object, own: Fallback | None = None) -> str | None:
+    """Return the fault of a list of fallbacks as a sentence, or None.
+
+    `own` is the provider that has the list. A provider that is named may come later.
+    """
+    try:
+        entries = parse_fallbacks(values)
+    except BadFallbacks as exc:
+        return str(exc)
+    if own in entries:
+        return "A provider is its own fallback with another model alone: NAME/MODEL."
     return None
 
 
@@ -214,5 +234,16 @@ def validate_rule(rule: RuleRow) -> None:
         errors["dest_provider"] = "A transform needs the provider to translate for."
     if rule.action == "redirect" and rule.dest_provider_id is None and not rule.dest_host:
         errors["dest_provider"] = "A redirect needs a provider or a host."
+    if problem := _check_rule_fallbacks(rule):
+        errors["fallbacks"] = problem
     if errors:
         raise ValidationError(errors)
+
+
+def _check_rule_fallbacks(rule: RuleRow) -> str | None:
+    problem = _check_fallbacks(rule.fallbacks) or check_json(rule.fallbacks)
+    if problem or not rule.fallbacks:
+        return problem
+    if rule.action == "passthrough" or rule.dest_provider_id is None:
+        return "Fallbacks need a rule that sends to a provider."
+    return None

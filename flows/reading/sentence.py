@@ -144,11 +144,33 @@ def _traced_changes(traces: Sequence[HookTrace]) -> Part:
 
 
 def _attempts(attempts: Sequence[AttemptRecord]) -> Part:
-    """Name what the attempts before the last one got: "sent 3 times after 503 and no response"."""
+    """Name what the attempts before the last one got.
+
+    - one provider: "sent 3 times after 503 and no response"
+    - fallbacks: "sent to backup after 503 of main", "sent 3 times, to backup after 503 of main"
+    """
     if len(attempts) < 2:
         return Part("")
+    names = list(dict.fromkeys(_candidates(attempts)))
     got = [str(each.status_code or "no response") for each in attempts[:-1]]
-    return Part(f"sent {len(attempts)} times after {_listed(list(dict.fromkeys(got)))}", "changed")
+    if len(names) == 1:
+        after = _listed(list(dict.fromkeys(got)))
+        return Part(f"sent {len(attempts)} times after {after}", "changed")
+    count = f"sent {len(attempts)} times, " if len(attempts) > len(names) else "sent "
+    failures = [
+        f"{result} of {name}" for result, name in zip(got, _candidates(attempts), strict=False)
+    ]
+    after = _listed(list(dict.fromkeys(failures)))
+    return Part(f"{count}to {_candidates(attempts)[-1]} after {after}", "changed")
+
+
+def _candidates(attempts: Sequence[AttemptRecord]) -> list[str]:
+    """Return the provider of each attempt; with its model where one provider has several."""
+    providers = {each.provider for each in attempts}
+    candidates = {(each.provider, each.model) for each in attempts}
+    if len(candidates) == len(providers):
+        return [each.provider for each in attempts]
+    return [each.candidate for each in attempts]
 
 
 def _things(changes: Collection[str]) -> str:

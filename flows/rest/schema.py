@@ -142,6 +142,11 @@ class AttemptShape(_Shape):
     status_code = serializers.IntegerField(allow_null=True)
     host = serializers.CharField()
     wait_ms = serializers.FloatField(help_text="Time that the proxy waited before it.")
+    provider = serializers.CharField()
+    model = serializers.CharField()
+    failure = serializers.CharField(help_text="Without a response: connect or timeout.")
+    sent_bytes = serializers.IntegerField(help_text="Size of the request's body.")
+    received_bytes = serializers.IntegerField(help_text="Size of the response's body.")
 
 
 class FlowDetailShape(FlowShape):

@@ -216,10 +216,11 @@ class RowBuilder:
         return values
 
     def _attempt(self, attempt: AttemptRecord) -> dict[str, Any]:
-        """Return the object of an attempt; a host may be an address that a client chose."""
+        """Return the object of an attempt; clients choose models and some hosts."""
         values = asdict(attempt)
         values["reason"] = self._texts.text(attempt.reason)
         values["host"] = self._texts.text(attempt.host)
+        values["model"] = self._texts.text(attempt.model)
         return values
 
     def _step(self, record: FlowRecord, seq: int, step: HookStep, draft: _Draft) -> dict[str, Any]:

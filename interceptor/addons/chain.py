@@ -12,11 +12,13 @@ from interceptor.addons.capture.connections import ConnectionsAddon
 from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.capture.transparent import TransparentAddon
 from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
+from interceptor.addons.failures.cooldown import CooldownAddon
+from interceptor.addons.failures.fallback import FallbackAddon
+from interceptor.addons.failures.retry import RetryAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
-from interceptor.addons.retry import RetryAddon
 from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.translate import TranslateAddon
@@ -76,6 +78,9 @@ def build_chain(
     record = RecordAddon(sink, stream_over_bytes, around.recording)
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
     upstream = UpstreamAddon(runs, overrides, chosen)
+    via = ViaAddon(proxies, overrides, upstream, chosen)
+    fingerprints = TransportAddon(transport or Transport(store), chosen)
+    auth, retry = AuthAddon(store, resolver), RetryAddon()
     addons: list[object] = [
         hellos,
         ConnectionsAddon(runs, hellos, sink),
@@ -86,13 +91,15 @@ def build_chain(
         CompanyProxyAddon(proxies, runs, upstream, chosen),
         GuardAddon(around),
         *step_addons(around, chosen),
-        ViaAddon(proxies, overrides, upstream, chosen),
-        TransportAddon(transport or Transport(store), chosen),
+        via,
+        fingerprints,
         WebSocketAddon(),
         TranslateAddon(),
         TimeoutsAddon(idle_timeout_s=idle_timeout_s, own_call_timeout_s=own_call_timeout_s),
         record,
-        AuthAddon(store, resolver),
-        RetryAddon(),
+        CooldownAddon(around.cooldowns),
+        auth,
+        retry,
+        FallbackAddon(around, chosen, via, fingerprints, (auth, retry)),
     ]
     return Chain(addons, record, RunDns(runs, overrides, sink, proxies))

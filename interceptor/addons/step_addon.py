@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from mitmproxy.http import HTTPFlow
+from mitmproxy.http import HTTPFlow, Request
 
 from interceptor.addons.capture.upstream import ChosenDestinations
 from interceptor.exchange.flow_state import state_of
 from interceptor.exchange.own_answer import deliver
 from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import Fields
 from interceptor.request_path.steps import STEPS, Step
 from interceptor.request_path.surroundings import Surroundings
 
@@ -40,20 +41,26 @@ def step_addons(around: Surroundings, chosen: ChosenDestinations) -> list[StepAd
     return [StepAddon(step, around, chosen) for step in STEPS]
 
 
+def outgoing_names(request: Request, exchange: Exchange) -> tuple[bytes, Fields]:
+    """Return the authority and the headers of the request that leaves; both name its provider."""
+    authority, fields = request.data.authority, exchange.headers.fields
+    host = exchange.headers.get("host")
+    if authority and host:
+        # A client of HTTP/2 names the host here (RFC 9113, 8.3.1).
+        authority = host.encode("utf-8", "surrogateescape")
+        if "host" not in request.headers:
+            # Strict servers want one name. mitmproxy makes a Host of :authority for HTTP/1.1.
+            fields = tuple([field for field in fields if field[0].lower() != b"host"])
+    return authority, fields
+
+
 def hand_over(flow: HTTPFlow, exchange: Exchange) -> None:
     """Give mitmproxy the destination, the headers and, if it changed, the body."""
     request = flow.request
     data = request.data
     data.host, data.port = exchange.host, exchange.port
     request.scheme, request.path = exchange.scheme, exchange.path
-    fields = exchange.headers.fields
-    host = exchange.headers.get("host")
-    if data.authority and host:
-        # A client of HTTP/2 names the host here (RFC 9113, 8.3.1); both must name the provider.
-        data.authority = host.encode("utf-8", "surrogateescape")
-        if "host" not in request.headers:
-            # Strict servers want one name. mitmproxy makes a Host of :authority for HTTP/1.1.
-            fields = tuple(field for field in fields if field[0].lower() != b"host")
+    data.authority, fields = outgoing_names(request, exchange)
     if exchange.body.data != request.raw_content:
         request.raw_content = exchange.body.data
     if fields != request.headers.fields:

@@ -33,24 +33,37 @@ class TransportAddon:
         state = state_of(flow)
         if state is None or flow.response or flow.error:
             return
-        provider = _provider_with_profile(state)
-        if provider is None:
+        if _provider_with_profile(state) is None:
             return
         if state.wants_websocket:
             refuse_upgrade(state)
             deliver(flow, state)
             return
         request = flow.request
-        destination = Destination(request.scheme, request.host, request.port)
         try:
-            state.detour = await self._transport.detour(provider, destination)
+            await self.choose(flow, state, request.scheme, request.host, request.port)
         except TransportUnavailable as exc:
             answer_error(flow, state, Kind.UNUSABLE, str(exc))
             return
-        self._chosen.choose_proxy(flow.client_conn, *state.detour.address)
         # The transport itself goes by way of the company's proxy.
         flow.server_conn = Server(address=(request.host, request.port))
+
+    async def choose(
+        self, flow: HTTPFlow, state: FlowState, scheme: str, host: str, port: int
+    ) -> bool:
+        """Note the way through the transport; False where the request goes straight.
+
+        Raises:
+            TransportUnavailable: the provider's profile cannot be used.
+        """
+        provider = _provider_with_profile(state)
+        if provider is None:
+            return False
+        destination = Destination(scheme, host, port)
+        state.detour = await self._transport.detour(provider, destination)
+        self._chosen.choose_proxy(flow.client_conn, *state.detour.address)
         _note(state, provider)
+        return True
 
 
 def _provider_with_profile(state: FlowState) -> ProviderConf | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mitmproxy.connection import Server
 from mitmproxy.http import HTTPFlow
+from mitmproxy.net.server_spec import ServerSpec
 
 from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
 from interceptor.exchange.flow_state import FlowState, state_of
@@ -48,28 +49,37 @@ class ViaAddon:
         # `CompanyProxyAddon` chose for a captured command's own traffic.
         if state is None or state.observed is not None or flow.response or flow.error:
             return
-        proxy = self._proxy_of(flow, state)
-        if proxy is None:
+        request = flow.request
+        via = self.choose(flow, state, request.scheme, request.host, request.port)
+        if via is None:
             return
+        # An object of its own: the flows of a client connection share the one that stands here.
+        server = Server(address=(request.host, request.port))
+        server.via = via
+        flow.server_conn = server
+
+    def choose(
+        self, flow: HTTPFlow, state: FlowState, scheme: str, host: str, port: int
+    ) -> ServerSpec | None:
+        """Return the proxy by which a request gets there, and note it; None: directly."""
+        proxy = self._proxy_of(flow, state, scheme, host, port)
+        if proxy is None:
+            return None
         state.via = proxy.label
         if state.source != "reverse":
             self._chosen.choose_proxy(flow.client_conn, proxy.host, proxy.port)
-        # An object of its own: the flows of a client connection share the one that stands here.
-        request = flow.request
-        server = Server(address=(request.host, request.port))
-        server.via = proxy.scheme, (proxy.host, proxy.port)
-        flow.server_conn = server
+        return proxy.scheme, (proxy.host, proxy.port)
 
-    def _proxy_of(self, flow: HTTPFlow, state: FlowState) -> UpstreamProxy | None:
-        request = flow.request
-        if plain_name(request.host) in self._overrides.upstreams:
+    def _proxy_of(
+        self, flow: HTTPFlow, state: FlowState, scheme: str, host: str, port: int
+    ) -> UpstreamProxy | None:
+        if plain_name(host) in self._overrides.upstreams:
             return None
-        if state.source != "reverse":
-            address = (request.host, request.port)
-            # Without a proxy it is refused where every connection of a run is.
-            if self._upstream.refusal_of(flow.client_conn, address):
-                return None
-        return self._proxies.of(request.scheme, request.host, request.port)
+        # Without a proxy it is refused where every connection of a run is.
+        is_captured = state.source != "reverse"
+        if is_captured and self._upstream.refusal_of(flow.client_conn, (host, port)):
+            return None
+        return self._proxies.of(scheme, host, port)
 
     def http_connect_upstream(self, flow: HTTPFlow) -> None:
         """Write the destination as RFC 9110, 7.2 has it, and show the proxy its credential."""

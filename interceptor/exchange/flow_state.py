@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interceptor.exchange.tee import StreamTee
     from interceptor.pipeline.exchange import Exchange
     from interceptor.pipeline.stream_stages import StreamStages
+    from interceptor.transform.candidate_chain import CandidateChain
     from interceptor.transform.dispatch import Decision
     from interceptor.transform.translation import Translation
     from interceptor.transport.detour import Detour
@@ -66,6 +67,8 @@ class FlowState:
     overrides: Overrides = NONE
     exchange: Exchange | None = None
     decision: Decision | None = None
+    chain: CandidateChain | None = None
+    """Set when the request has fallbacks."""
     steps: list[HookStep] = field(default_factory=list)
     client_token: ClientTokenConf | None = None
     """The token that the client showed."""

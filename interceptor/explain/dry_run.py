@@ -20,6 +20,7 @@ from interceptor.access.grant import NoGrants
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
+from interceptor.explain.chain_verdicts import CandidateVerdict, chain_verdicts
 from interceptor.hooks.gemini_cli import find_project
 from interceptor.hooks.inject_auth import resolve_credential
 from interceptor.pipeline.exchange import Exchange
@@ -35,6 +36,7 @@ from interceptor.request_path.route import facts_of
 from interceptor.request_path.steps import STEPS, Step
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket
+from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transform.dispatch import Decision
 from interceptor.transform.match import Facts, conditions
 from interceptor.transform.model_lists import ConfiguredModels
@@ -103,6 +105,8 @@ class Explanation:
     requested_model: str = ""
     rules: list[RuleVerdict] = field(default_factory=list)
     decision: Decision | None = None
+    chain: list[CandidateVerdict] = field(default_factory=list)
+    """The candidates in order; empty for a request without fallbacks."""
     credential: str = ""
     model_note: str = ""
     """The provider's list lacks the model: which one may have been meant."""
@@ -159,6 +163,7 @@ def explain(
     *,
     require_token: bool = False,
     version: str = "",
+    cooldowns: Cooldowns | None = None,
 ) -> Explanation:
     """Take the request through the steps with a snapshot's configuration.
 
@@ -170,6 +175,7 @@ def explain(
         rules: the reverse listener's names and origins; None: loopback names alone.
         require_token: every client must show a client token.
         version: shown by /health.
+        cooldowns: pauses of providers; None: none runs.
     """
     around = Surroundings(
         resolver=PlaceholderCredentials(),
@@ -179,6 +185,7 @@ def explain(
         projects=PlaceholderProjects(),
         version=version,
         require_token=require_token,
+        cooldowns=cooldowns or Cooldowns(),
     )
     found: Explanation = async_to_sync(_explain)(snapshot, request, around)
     return found
@@ -242,6 +249,7 @@ async def _run_step(
 def _conclude(state: FlowState, found: Explanation, left_out: dict[str, str]) -> None:
     """Copy the outcome out of the flow's state."""
     found.decision = state.decision
+    found.chain = chain_verdicts(state.chain)
     found.model_note = _model_note(state)
     found.losses = list(state.losses)
     found.steps = [_without_times(step, left_out) for step in state.steps]

@@ -157,6 +157,10 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "provider_format": decision.provider_format if decision else None,
         "model": (decision.model if decision else "") or found.requested_model,
         "model_note": found.model_note,
+        "chain": [
+            {"candidate": _text(each.name), "verdict": each.verdict, "chosen": each.chosen}
+            for each in found.chain
+        ],
         "credential": found.credential,
         "rules": [
             {

@@ -15,13 +15,16 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from mitmproxy.http import HTTPFlow, Response
+from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy.layers.http._events import ResponseData
 
 from flows.record import AttemptRecord
+from interceptor.exchange.flow_state import state_of
 
 MAX_HELD_BYTES = 1024 * 1024
 """Default limit of a held response; a longer one passes."""
 ATTEMPTS_HEADER = "x-ccproxy-attempts"
+MAX_LINE_CHARS = 2000
 
 _KEY = "ccproxy_attempts"
 
@@ -46,11 +49,18 @@ class Hold:
 
 
 class Target(NamedTuple):
-    """An address to send a request to."""
+    """An address to send a request to.
+
+    `path` is None where it stays; `authority` is that of HTTP/2. `via` is the scheme and address of
+    a proxy that leads there.
+    """
 
     scheme: str
     host: str
     port: int
+    path: str | None = None
+    authority: bytes = b""
+    via: ServerSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +112,20 @@ class _Attempt:
     reason: str
     host: str
     began: float
+    provider: str = ""
+    model: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    """Of the body of a held response."""
     wait_s: float = 0.0
     failure: str = ""
     ended: float | None = None
     status_code: int | None = None
+
+    @property
+    def candidate(self) -> str:
+        """Provider and model as one text."""
+        return f"{self.provider}/{self.model}" if self.model else self.provider
 
 
 @dataclass(slots=True)
@@ -168,17 +188,25 @@ class Attempts:
         if not self._can_use(hold, decision.wait_s):
             return False
         self.decision = decision
+        # What another addon did not want to do was done in another way.
+        self.passed_because = ""
         return True
 
-    def begin(self, decision: SendAgain, host: str) -> None:
+    def begin(self, decision: SendAgain, flow: HTTPFlow) -> None:
         """Count an attempt that is about to be sent."""
         self.used[decision.by] = self.used.get(decision.by, 0) + 1
-        self.made.append(_Attempt(decision.reason, host, perf_counter(), decision.wait_s))
+        self.made.append(_attempt(flow, decision.reason, decision.wait_s))
+
+    def forget_holds(self) -> None:
+        """Begin anew with holds and their budgets: the next attempt is another candidate's."""
+        self.holds.clear()
+        self.used.clear()
 
     def end(self, held: Held) -> None:
         """Note what the newest attempt got."""
         newest = self.made[-1]
         newest.failure = held.failure
+        newest.received_bytes = held.size_bytes
         if held.response is not None:
             newest.status_code = held.response.status_code
 
@@ -204,6 +232,22 @@ class Attempts:
         return perf_counter() - self.made[0].began + wait_s <= hold.max_total_s
 
 
+def _attempt(flow: HTTPFlow, reason: str = "", wait_s: float = 0.0) -> _Attempt:
+    """Return an attempt that begins now, with the candidate that the flow's state names."""
+    state, request = state_of(flow), flow.request
+    exchange = state.exchange if state is not None else None
+    provider = exchange.provider if exchange is not None else None
+    return _Attempt(
+        reason=reason,
+        host=request.data.host,
+        began=perf_counter(),
+        provider=provider.name if provider is not None else "",
+        model=state.sent_model if state is not None else "",
+        sent_bytes=len(request.raw_content or b""),
+        wait_s=wait_s,
+    )
+
+
 def attempts_of(flow: HTTPFlow) -> Attempts | None:
     """Return the attempts of a flow; None when no addon has asked to hold anything."""
     attempts: Attempts | None = flow.metadata.get(_KEY)
@@ -214,8 +258,7 @@ def hold(flow: HTTPFlow, wish: Hold) -> None:
     """Ask for the event `held` for some responses to a request that is about to be sent."""
     attempts = attempts_of(flow)
     if attempts is None:
-        first = _Attempt("", flow.request.data.host, perf_counter())
-        attempts = flow.metadata[_KEY] = Attempts([first])
+        attempts = flow.metadata[_KEY] = Attempts([_attempt(flow)])
     attempts.holds.append(wish)
 
 
@@ -250,8 +293,10 @@ def attempt_records(flow: HTTPFlow, began: float, *, finished: bool) -> tuple[At
     records = []
     for number, attempt in enumerate(attempts.made, 1):
         ended, status_code = attempt.ended, attempt.status_code
+        received_bytes = attempt.received_bytes
         if attempt is last and flow.response is not None:
             status_code = flow.response.status_code
+            received_bytes = _received_bytes(flow)
         if attempt is last and finished and ended is None:
             ended = perf_counter()
         records.append(
@@ -263,24 +308,44 @@ def attempt_records(flow: HTTPFlow, began: float, *, finished: bool) -> tuple[At
                 status_code=status_code,
                 host=attempt.host,
                 wait_ms=attempt.wait_s * 1000,
+                provider=attempt.provider,
+                model=attempt.model,
+                failure=attempt.failure,
+                sent_bytes=attempt.sent_bytes,
+                received_bytes=received_bytes,
             )
         )
     return tuple(records)
 
 
+def _received_bytes(flow: HTTPFlow) -> int:
+    """Return what has come of the body of the response that the client gets."""
+    state = state_of(flow)
+    if state is not None and state.tee is not None:
+        return state.tee.upstream.size_bytes
+    if state is not None and state.upstream is not None and state.upstream.body is not None:
+        return state.upstream.body_size_bytes
+    response = flow.response
+    return len(response.raw_content or b"") if response is not None else 0
+
+
 def attempts_line(flow: HTTPFlow) -> str:
     """Return all attempts in one line, for a header; "" when the request was sent once.
 
-    Two attempts at one host: "1: api.example 503; 2: api.example connect, after 0.5 s"
+    - at one host: "1: api.example 503; 2: api.example connect, after 0.5 s"
+    - with fallbacks: "1: main/large 503; 2: backup/small 429"
     """
     attempts = attempts_of(flow)
     if attempts is None or len(attempts.made) < 2:
         return ""
+    candidates = {(attempt.provider, attempt.model) for attempt in attempts.made}
     parts = []
     for number, attempt in enumerate(attempts.made, 1):
+        name = attempt.host if len(candidates) == 1 else attempt.candidate
         result: int | str | None = attempt.status_code or attempt.failure
         if not result and flow.response is not None:
             result = flow.response.status_code
         wait = f", after {attempt.wait_s:.3g} s" if attempt.wait_s else ""
-        parts.append(f"{number}: {attempt.host} {result or 'no response'}{wait}")
-    return "; ".join(parts)
+        parts.append(f"{number}: {name} {result or 'no response'}{wait}")
+    # Models' names come from clients, and a header is ASCII.
+    return "; ".join(parts).encode("ascii", "replace").decode()[:MAX_LINE_CHARS]

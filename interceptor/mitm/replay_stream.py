@@ -190,7 +190,7 @@ class ReplayStream(LimitedStream):
         if decision.target is not None:
             self._aim_at(decision.target)
         _rewrite(request, decision)
-        attempts.begin(decision, request.data.host)
+        attempts.begin(decision, self.flow)
         attempts.is_waiting = False
         self.server_state = self.state_wait_for_response_headers
         if not (yield from self.make_server_connection()):
@@ -207,14 +207,16 @@ class ReplayStream(LimitedStream):
 
     def _aim_at(self, target: Target) -> None:
         """Point the request elsewhere, without touching its headers."""
-        request, before = self.flow.request, self.flow.server_conn
+        request = self.flow.request
         request.scheme = target.scheme
         request.data.host, request.data.port = target.host, target.port
-        request.data.authority = b""
+        if target.path is not None:
+            request.path = target.path
+        request.data.authority = target.authority
         # Until the new connection is open, nobody may take the old one for the flow's own: the
         # timeouts addon would close it in vain.
         self.flow.server_conn = Server(address=(target.host, target.port))
-        self.flow.server_conn.via = before.via
+        self.flow.server_conn.via = target.via
 
     def _forget_connection_errors(self) -> None:
         """Have mitmproxy open a new connection.

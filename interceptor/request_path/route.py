@@ -13,9 +13,11 @@ from interceptor.pipeline.exchange import Exchange, ResolvesCredentials
 from interceptor.pipeline.runner import describe_change
 from interceptor.request_path.open_exchange import asked_model, object_or_none, parsed_body
 from interceptor.request_path.refused import refuse_for
+from interceptor.request_path.scope import scope_refusal
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade, speaks_websocket
-from interceptor.transform.dispatch import Decision, decide
+from interceptor.transform.candidate_chain import CandidateChain, copied, fallbacks_of
+from interceptor.transform.dispatch import Decision, decide, decide_fallback
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.translation import begin, edited, request_headers
@@ -28,16 +30,84 @@ REPAIRED: Final = "Bytes and escapes that are no Unicode were replaced by U+FFFD
 
 
 async def route(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
-    """Route the request: first matching rule, else the sentinel key's provider, else a refusal."""
+    """Route the request: first matching rule, else the sentinel key's provider, else a refusal.
+
+    Where the destination has fallbacks, those that cool down are skipped.
+    """
     state.decision = decision = _decide(state, exchange)
     state.wants_websocket = asks_for_websocket(exchange.headers.get)
     if state.wants_websocket and not speaks_websocket(decision, state):
         refuse_upgrade(state)
-    elif decision.status_code:
+        return
+    if not decision.status_code and not state.wants_websocket:
+        state.chain = _chain_of(state, exchange, decision)
+        if state.chain is not None:
+            decision = _first_ready(state, exchange, state.chain, around)
+    await follow(state, exchange, decision, around)
+
+
+async def follow(
+    state: FlowState, exchange: Exchange, decision: Decision, around: Surroundings
+) -> None:
+    """Point the exchange where a decision sends it, or refuse the request as it says."""
+    state.decision = decision
+    if decision.status_code:
         kind = kind_of_route(decision.status_code, has_provider=decision.provider is not None)
         state.refuse(kind, decision.route)
-    else:
-        await _apply(state, exchange, decision, around.resolver)
+        return
+    await _apply(state, exchange, decision, around.resolver)
+
+
+def _chain_of(state: FlowState, exchange: Exchange, decision: Decision) -> CandidateChain | None:
+    """Return the chain of a request that has fallbacks, None for all others."""
+    # A request that is sent again as forwarded shows what its own destination says to it.
+    if state.as_forwarded:
+        return None
+    fallbacks = fallbacks_of(decision, exchange.method, exchange.path, state.client_format)
+    if not fallbacks:
+        return None
+    asked_model = decision.model or state.requested_model
+    return CandidateChain(decision, asked_model, fallbacks, copied(exchange), len(state.steps))
+
+
+def _first_ready(
+    state: FlowState, exchange: Exchange, chain: CandidateChain, around: Surroundings
+) -> Decision:
+    """Return the decision for the first candidate that does not cool down.
+
+    Where all cool down, or none of the others can be used, the first destination is asked.
+    """
+    for number in range(len(chain.fallbacks) + 1):
+        pause = around.cooldowns.of(chain.target(number))
+        if pause is not None:
+            chain.skip(number, pause.sentence)
+            continue
+        decision = decision_for(state, exchange, chain, number)
+        problem = decision.route if decision.status_code else ""
+        problem = problem or scope_refusal(state.client_token, decision)
+        if number and problem:
+            chain.skip(number, problem)
+            continue
+        chain.current = number
+        return decision
+    chain.skipped.clear()
+    return chain.first
+
+
+def decision_for(
+    state: FlowState, exchange: Exchange, chain: CandidateChain, number: int
+) -> Decision:
+    """Return the decision for a candidate; `exchange` is as it came to the routing."""
+    if not number:
+        return chain.first
+    return decide_fallback(
+        state.snapshot,
+        chain.first,
+        chain.fallbacks[number - 1],
+        facts_of(state.head, exchange),
+        client_format=state.client_format,
+        body=object_or_none(parsed_body(exchange)),
+    )
 
 
 def _decide(state: FlowState, exchange: Exchange) -> Decision:

@@ -19,6 +19,7 @@ from interceptor.transform.target import (
 )
 from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
 from providers.base.value import value
+from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 from providers.wire.counting import COUNT_SUFFIXES
 from providers.wire.detect import canonical_path, endpoint_suffix, model_of, side_vendor
@@ -121,6 +122,30 @@ def decide(
         if refused is not None:
             return refused
     return _to_provider(sentinel, replace(asked, why="by its sentinel key"))
+
+
+def decide_fallback(
+    snapshot: Snapshot,
+    first: Decision,
+    fallback: Fallback,
+    facts: Facts,
+    *,
+    client_format: WireFormatName | None,
+    body: Mapping[str, Any] | None,
+) -> Decision:
+    """Return the decision for a fallback of a request whose first destination was `first`.
+
+    Address and path of the first destination's rule do not hold for another provider, nor does
+    its wish to leave the body as it is. A fallback without a model is asked for the first one's.
+    """
+    origin = first.provider.name if first.provider else first.host
+    provider = snapshot.providers.get(fallback.provider)
+    if provider is None:
+        text = f"The fallback “{fallback.provider}” is no provider, or is switched off."
+        return Decision("refused", text, first.rule, status_code=502)
+    asks_for = RuleConf(id=0, name="", action="", dest_model=fallback.model or first.model)
+    asked = _Asked(facts, client_format, body, f"as a fallback of {origin}", asks_for)
+    return replace(_to_provider(provider, asked), rule=first.rule)
 
 
 def _by_rule(snapshot: Snapshot, sentinel: ProviderConf | None, asked: _Asked) -> Decision:

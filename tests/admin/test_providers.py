@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from providers.models import ConfigRevision, Provider
+from providers.models import ConfigRevision, Provider, TransformRule
 from providers.services import CODE_REFUSED, LOGIN_REFUSED
 from tests.rows import make_provider
 
@@ -68,6 +68,28 @@ def test_retries_are_stored_and_shown_again(browser: Client):
     assert Provider.objects.get().retry == {}
     assert "retry" in errors(browser.post(change(provider), form(retry='{"attempts": 1}')))
     assert "retry" in errors(browser.post(change(provider), form(retry="{")))
+
+
+def test_fallbacks_are_lines_and_name_providers(browser: Client):
+    make_provider("backup")
+    browser.post(ADD, form(fallbacks="backup\nbackup/small\n", cooldown_seconds="0"))
+    provider = Provider.objects.get(name="anthropic")
+    assert (provider.fallbacks, provider.cooldown_seconds) == (["backup", "backup/small"], 0)
+    assert "backup/small" in browser.get(change(provider)).content.decode()
+    refused = errors(browser.post(change(provider), form(fallbacks="bakcup")))
+    assert "did you mean backup" in str(refused["fallbacks"])
+    assert "fallbacks" in errors(browser.post(change(provider), form(fallbacks="anthropic")))
+    assert "fallbacks" in errors(browser.post(change(provider), form(fallbacks="a b")))
+
+
+def test_a_rule_has_fallbacks_of_its_own(browser: Client):
+    provider = make_provider("backup")
+    add, values = "/admin/providers/transformrule/add/", {"action": "redirect", "position": "0"}
+    sends = {**values, "dest_provider": provider.pk, "fallbacks": "backup/small"}
+    browser.post(add, sends)
+    assert TransformRule.objects.get().fallbacks == ["backup/small"]
+    refused = browser.post(add, {**values, "dest_host": "h.example", "fallbacks": "backup"})
+    assert "fallbacks" in errors(refused)
 
 
 def test_a_pasted_key_is_stored_encrypted_and_never_shown(browser: Client):

@@ -98,6 +98,11 @@ def test_an_answer_to_a_write_names_its_revision(api: APIClient):
         ({"port": 0}, "port"),
         ({"retry": {"attempts": 1}}, "retry"),
         ({"retry": [3]}, "retry"),
+        ({"fallbacks": "a"}, "fallbacks"),
+        ({"fallbacks": ["anthropic"]}, "fallbacks"),
+        ({"fallbacks": ["/m"]}, "fallbacks"),
+        ({"fallbacks": ["nobody"]}, "fallbacks"),
+        ({"cooldown_seconds": -1}, "cooldown_seconds"),
         ({"secert": "typo"}, "secert"),
     ],
 )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from flows.models import FlowParts
+from flows.models import Flow, FlowParts
+from flows.reading.sentence import sentence
 from flows.record import AttemptRecord
 from flows.redaction.redactor import Redactor
 from flows.sides import read_attempts, read_traces, write_parts
@@ -60,6 +61,37 @@ def test_the_timing_tab_shows_them(stored: str, staff: Client) -> None:
     assert "503: &lt;busy&gt;" in html and "<busy>" not in html
     assert "1.2 s" in html and "sent 2 times after 503" in html
     assert "a.example" in html and "b.example" in html
+
+
+def test_fallbacks_are_named(staff: Client) -> None:
+    attempts = (
+        AttemptRecord(1, "", 2.5, 40.0, 503, "a.example", 0.0, "main", "large", "", 1200, 80),
+        AttemptRecord(2, "x", 50.0, 9.0, None, "b.example", 0.0, "backup", "large", "connect"),
+        AttemptRecord(3, "y", 60.0, 9.0, 200, "c.example", 0.0, "local", "small", "", 1100, 4096),
+    )
+    sent = flow("chained", attempts=attempts, duration_ms=70.0)
+    write_batch([RowBuilder(Redactor(SecretRegistry())).build(sent)])
+    html = staff.get("/flows/chained/?tab=timing").content.decode()
+    assert "sent to local after 503 of main and no response of backup" in html
+    assert "main/large at" in " ".join(html.split())
+    assert "connect" in html and "4.1 KB" in html
+
+
+@pytest.mark.parametrize(
+    ("candidates", "text"),
+    [
+        ([("a", "m", 503), ("a", "n", 200)], "sent to a/n after 503 of a/m"),
+        ([("a", "m", 503), ("a", "m", 429), ("b", "m", 200)],
+         "sent 3 times, to b after 503 of a and 429 of a"),
+        ([("", "", 401), ("", "", 200)], "sent 2 times after 401"),
+    ],
+)  # fmt: skip
+def test_the_sentence(candidates: list[tuple[str, str, int]], text: str) -> None:
+    attempts = [
+        AttemptRecord(1, "", 0.0, 1.0, status, "h", 0.0, provider, model)
+        for provider, model, status in candidates
+    ]
+    assert text in [part.text for part in sentence(Flow(method="POST", path="/"), (), attempts)]
 
 
 def test_the_timing_tab_of_other_flows_shows_none(staff: Client) -> None:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from interceptor.config.files.document import Document, read_document, refuse, unknown_choice
 from interceptor.config.files.groups import Group, Texts
@@ -19,6 +26,7 @@ from interceptor.config.files.server import ServerSettings
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.base.nearest import no_such
+from providers.fallbacks import DEFAULT_COOLDOWN_S, MAX_COOLDOWN_S, parse_fallbacks
 from providers.retry_policy import DEFAULT_BUDGET_S, FAILURES, MAX_ATTEMPTS, MAX_BUDGET_S
 
 PRODUCT_HOOKS = "ccproxy.hooks."
@@ -96,6 +104,13 @@ AuthSection = Annotated[
 ]
 
 
+def _fallbacks(value: Texts) -> Texts:
+    return tuple([entry.text for entry in parse_fallbacks(value)])
+
+
+Fallbacks = Annotated[Texts, AfterValidator(_fallbacks)]
+
+
 class RetrySection(Group):
     """`retry` of a provider: its failures that are tried again."""
 
@@ -158,6 +173,22 @@ class ProviderSection(Group):
     retry: RetrySection | None = Field(
         None, description="Failures that are tried again; null: none."
     )
+    fallbacks: Fallbacks = Field(
+        (),
+        description=(
+            "Who gets a request that failed here, in order: `PROVIDER` or `PROVIDER/MODEL`; see"
+            " [providers.md](providers.md#fallbacks)."
+        ),
+    )
+    cooldown_seconds: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_COOLDOWN_S,
+        description=(
+            "How long chains of fallbacks skip it after a failure that names no time; 0: never"
+            f" skipped; null: {DEFAULT_COOLDOWN_S:g}."
+        ),
+    )
 
     @field_validator("type")
     @classmethod
@@ -199,6 +230,9 @@ class TransformSection(Group):
         None, description="Google Cloud project, for Vertex AI."
     )
     dest_vertex_location: str | None = Field(None, description="Region, for Vertex AI.")
+    fallbacks: Fallbacks = Field(
+        (), description="Who gets a request that failed, instead of the provider's own fallbacks."
+    )
     name: str = Field("", max_length=100, description="How the record names the rule.")
     enabled: bool = Field(True, description="A disabled rule never matches.")
     comment: str = Field("", description="For people.")

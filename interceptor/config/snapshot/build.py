@@ -12,6 +12,7 @@ from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
+from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 
 
@@ -33,6 +34,7 @@ class RuleRow:
     dest_model: str = ""
     dest_vertex_project: str = ""
     dest_vertex_location: str = ""
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +132,5 @@ def rule_conf(row: RuleRow) -> RuleConf:
         dest_model=row.dest_model,
         dest_vertex_project=row.dest_vertex_project,
         dest_vertex_location=row.dest_vertex_location,
+        fallbacks=row.fallbacks,
     )

@@ -12,6 +12,7 @@ from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
 from interceptor.hooks.table import HookConf
 from interceptor.models import ClientToken, HookSetting
 from providers.credentials.handle import auth_of
+from providers.fallbacks import DEFAULT_COOLDOWN_S, parse_fallbacks
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
@@ -85,7 +86,13 @@ def _provider(row: Provider) -> ProviderConf:
         model_names=tuple(models_of(row.type, row.host, row.model_names)),
         extra_formats=tuple(row.native_formats),
         retry=retry_policy(row.retry),
+        fallbacks=parse_fallbacks(row.fallbacks),
+        cooldown_s=_cooldown_s(row.cooldown_seconds),
     )
+
+
+def _cooldown_s(stored: int | None) -> float:
+    return DEFAULT_COOLDOWN_S if stored is None else float(stored)
 
 
 def rule_row(row: TransformRule) -> RuleRow:
@@ -104,4 +111,5 @@ def rule_row(row: TransformRule) -> RuleRow:
         dest_model=row.dest_model,
         dest_vertex_project=row.dest_vertex_project,
         dest_vertex_location=row.dest_vertex_location,
+        fallbacks=parse_fallbacks(row.fallbacks),
     )

@@ -5,12 +5,13 @@ Built and validated whole, then swapped by one assignment. No Django.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from interceptor.pipeline.plan import EMPTY_PLAN, Plan
 from providers.base.pattern import Pattern
+from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 
 
@@ -30,6 +31,8 @@ class RuleConf:
     dest_model: str = ""
     dest_vertex_project: str = ""
     dest_vertex_location: str = ""
+    fallbacks: tuple[Fallback, ...] = ()
+    """Instead of those of the provider."""
 
     @property
     def label(self) -> str:
@@ -60,7 +63,21 @@ class Snapshot:
     command_timeout_s: float = 5.0
     hosts: frozenset[str] = field(init=False, default=frozenset())
     """The providers' hosts, lower case."""
+    chained: frozenset[str] = field(init=False, default=frozenset())
+    """Names of the providers that stand in a chain of fallbacks."""
 
     def __post_init__(self) -> None:
         hosts = frozenset(provider.host.lower() for provider in self.providers.values())
         object.__setattr__(self, "hosts", hosts)
+        object.__setattr__(self, "chained", frozenset(_chained(self.providers, self.rules)))
+
+
+def _chained(providers: Mapping[str, ProviderConf], rules: Iterable[RuleConf]) -> Iterator[str]:
+    """Yield the providers that have fallbacks or are one, by their own lists or by a rule's."""
+    chains = [(provider.name, provider.fallbacks) for provider in providers.values()]
+    chains += [(rule.dest_provider, rule.fallbacks) for rule in rules]
+    for first, fallbacks in chains:
+        if fallbacks:
+            yield first
+        for fallback in fallbacks:
+            yield fallback.provider

@@ -102,6 +102,8 @@ def provider_section(provider: Provider) -> dict[str, Any]:
         ("models", list(provider.model_names), []),
         ("fingerprint_profile", provider.fingerprint_profile, ""),
         ("retry", dict(provider.retry), {}),
+        ("fallbacks", list(provider.fallbacks), []),
+        ("cooldown_seconds", provider.cooldown_seconds, None),
     )
     for key, value, default in optional:
         if value != default:
@@ -157,7 +159,7 @@ def rule_section(rule: TransformRule) -> dict[str, Any]:
         # Left out, the path would have its default, which is not the empty one.
         if name == "match_path" and value == "":
             section[name] = None
-        elif name != "action" and value not in ("", None, info.default):
+        elif name != "action" and value not in ("", None, [], info.default):
             section[name] = value
     return section
 

@@ -8,6 +8,7 @@ number in the record.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from providers.base.header_key import trimmed_key
 from providers.base.nearest import no_such
 from providers.fields import Ciphertext
 from providers.models import Provider, TransformRule
+from providers.services import unknown_fallback
 
 _PROVIDER_KEYS: dict[str, KeyPath] = {
     "name": (),
@@ -65,8 +67,25 @@ def import_sections(
             _import_hooks(sections.hooks, document, report)
         if sections.transforms is not None:
             _import_rules(sections.transforms, document, report)
+        _refuse_unknown_fallbacks(sections, document)
         transaction.set_rollback(dry_run)
     return report
+
+
+def _refuse_unknown_fallbacks(sections: Sections, document: Document) -> None:
+    """Reject a fallback that is no provider, once all providers of the file are written.
+
+    Raises:
+        ConfigError: it names the list in the file.
+    """
+    lists: list[tuple[KeyPath, Sequence[str]]] = []
+    for name, provider in (sections.providers or {}).items():
+        lists.append((("providers", name, "fallbacks"), provider.fallbacks))
+    for index, rule in enumerate(sections.transforms or ()):
+        lists.append((("inspector", "transforms", index, "fallbacks"), rule.fallbacks))
+    for path, fallbacks in lists:
+        if problem := unknown_fallback(fallbacks):
+            raise document.error(path, f": {problem}")
 
 
 def refuse_unsafe_file(path: Path, sections: Sections) -> None:
@@ -123,6 +142,8 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
         "model_names": list(section.models),
         "fingerprint_profile": section.fingerprint_profile or "",
         "retry": _retry_values(section),
+        "fallbacks": list(section.fallbacks),
+        "cooldown_seconds": section.cooldown_seconds,
     }
 
 
@@ -312,10 +333,11 @@ def _same_name(row: TransformRule, values: dict[str, Any]) -> bool:
 
 def rule_values(section: TransformSection, index: int, document: Document) -> dict[str, Any]:
     """Return the fields of the rule at `index` of the file's list."""
-    texts = section.model_dump(exclude={"dest_provider"})
+    texts = section.model_dump(exclude={"dest_provider", "fallbacks"})
     values = {name: "" if value is None else value for name, value in texts.items()}
     return values | {
         "position": index,
+        "fallbacks": list(section.fallbacks),
         "dest_provider": _dest_provider(section.dest_provider, index, document),
     }
 

@@ -72,6 +72,10 @@ def _lines(found: Explanation) -> list[str]:
         lines.append(f"  {mark} {verdict.rule.label}: {told if verdict.reached else 'not reached'}")
     if not found.rules:
         lines.append("  none")
+    if found.chain:
+        lines += ["", "Chain"]
+    for candidate in found.chain:
+        lines.append(f"  {'→' if candidate.chosen else '-'} {candidate.name}: {candidate.verdict}")
     lines += ["", "Hooks"]
     for step in found.steps:
         changed = ", ".join(step.changed) or "changes nothing"

@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.record import FlowRecord
-from interceptor.addons import retry
+from interceptor.addons.failures import retry
 from interceptor.mitm import attempts
 from interceptor.mitm.attempts import SendAgain
 from interceptor.proxy import STOPPED

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from interceptor.addons import retry
+from interceptor.addons.failures import retry
 from providers.auth.base import FileAuth
 from providers.retry_policy import RetryPolicy
 from tests.fakes.upstream import Script, Seen, Upstream

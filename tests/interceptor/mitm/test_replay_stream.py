@@ -466,7 +466,7 @@ def test_each_hold_has_times_of_its_own() -> None:
     flow = held_flow(Hold("a", is_busy), Hold("b", is_busy, max_times=2))
     found = attempts_of(flow)
     assert found is not None
-    found.begin(SendAgain(by="a", reason="1"), "h")
+    found.begin(SendAgain(by="a", reason="1"), flow)
     assert not send_again(flow, SendAgain(by="a", reason="a"))
     assert send_again(flow, SendAgain(by="b", reason="b"))
 
@@ -484,7 +484,7 @@ def test_an_attempt_under_way_has_no_duration() -> None:
     assert found is not None
     found.note_held()
     found.end(found.end_holding())
-    found.begin(SendAgain(by="a", reason="1"), "h")
+    found.begin(SendAgain(by="a", reason="1"), flow)
     flow.response = None
     live = attempt_records(flow, found.made[0].began, finished=False)
     assert (live[1].duration_ms, live[1].status_code) == (None, None)

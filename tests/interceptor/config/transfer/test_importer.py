@@ -18,6 +18,7 @@ from interceptor.config.transfer.rows import ImportReport
 from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
 from providers.base.errors import ConfigError
+from providers.fallbacks import Fallback
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.retry_policy import RetryPolicy
 from tests.interceptor.config import product_files
@@ -432,3 +433,42 @@ def test_a_retry_policy_reaches_the_running_configuration_and_the_export() -> No
 )
 def test_a_retry_policy_that_cannot_be_used(old: str, new: str, text: str) -> None:
     assert text in refusal(RETRIED.replace(old, new))
+
+
+CHAINED = """
+providers:
+  first: {type: openai, host: a.example, fallbacks: [second/small, third]}
+  second: {type: anthropic, host: b.example, cooldown_seconds: 0}
+  third: {type: openai, host: c.example}
+inspector:
+  transforms:
+    - {match_model: ^x, dest_provider: third, fallbacks: [first]}
+"""
+
+
+def test_fallbacks_reach_the_running_configuration_and_the_export() -> None:
+    run(CHAINED)
+    found = load_snapshot()
+    assert found.providers["first"].fallbacks == (Fallback("second", "small"), Fallback("third"))
+    assert [found.providers[name].cooldown_s for name in ("first", "second")] == [5.0, 0.0]
+    assert found.rules[0].fallbacks == (Fallback("first"),)
+    assert found.chained == {"first", "second", "third"}
+    exported = yaml.safe_load(export())["ccproxy"]
+    assert exported["providers"]["first"]["fallbacks"] == ["second/small", "third"]
+    assert exported["inspector"]["transforms"][0]["fallbacks"] == ["first"]
+    assert run(CHAINED).changes == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("third]", "thrid]", "providers.first.fallbacks: there is no provider “thrid”"),
+        ("[first]", "[nobody]", "inspector.transforms[0].fallbacks: there is no provider"),
+        ("second/small", "second/", "not of the form"),
+        ("second/small", "first", "its own fallback"),
+        ("dest_provider: third", "dest_host: h.example", "need a rule that sends to a provider"),
+    ],
+)
+def test_fallbacks_that_cannot_be_used(old: str, new: str, text: str) -> None:
+    assert text in refusal(CHAINED.replace(old, new))
+    assert not Provider.objects.exists()

@@ -15,6 +15,7 @@ from interceptor.config.transfer.importer import credential_values, provider_val
 from interceptor.config.transfer.rows import ImportReport
 from interceptor.models import HookSetting
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
+from providers.fallbacks import MAX_COOLDOWN_S
 from providers.models import Provider, TransformRule
 from providers.retry_policy import FAILURES, MAX_ATTEMPTS, MAX_BUDGET_S
 
@@ -33,6 +34,9 @@ RETRIES: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries
         "budget_seconds": st.floats(0, MAX_BUDGET_S),
     },
 )
+FALLBACKS = st.lists(
+    st.sampled_from(["a", "b", "a/m", "on/1.5", "router/vendor/model", "1/null"]), unique=True
+)
 PROVIDERS = st.fixed_dictionaries(
     {
         "type": st.sampled_from(list(PROVIDER_TYPES)),
@@ -47,6 +51,8 @@ PROVIDERS = st.fixed_dictionaries(
         "model_names": st.lists(WORDS, max_size=3),
         "fingerprint_profile": TEXT,
         "retry": RETRIES,
+        "fallbacks": FALLBACKS,
+        "cooldown_seconds": st.none() | st.integers(0, MAX_COOLDOWN_S),
     }
 )
 RULE_TEXTS = (
@@ -59,6 +65,7 @@ RULES = st.fixed_dictionaries(
         **dict.fromkeys(RULE_TEXTS, TEXT),
         "action": st.sampled_from(["passthrough", "redirect", "transform"]),
         "enabled": st.booleans(),
+        "fallbacks": FALLBACKS,
     }
 )
 JSON = st.recursive(

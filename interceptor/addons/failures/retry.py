@@ -36,9 +36,10 @@ _FAILURE_NOUNS = {CONNECT: "no connection", TIMEOUT: "nothing in time"}
 
 
 class RetryAddon:
-    """Holder of the failures that a provider's policy names.
+    """Sender of requests that failed, by the policy of the provider they go to.
 
-    Stands after the record in the chain: its headers are put on what the client gets.
+    Stands after the record in the chain: its headers are put on what the client gets. A request to
+    a fallback has the fallback's policy.
     """
 
     def request(self, flow: HTTPFlow) -> None:
@@ -72,8 +73,8 @@ class RetryAddon:
         if _NAME not in attempts.held.by:
             return
         held = attempts.held
-        asked_s = _asked_wait_s(held)
-        wait_s = _own_wait_s(len(attempts.made)) if asked_s is None else asked_s
+        asked_s = asked_wait_s(held)
+        wait_s = _own_wait_s(attempts.used.get(_NAME, 0) + 1) if asked_s is None else asked_s
         if attempts.waited_s + wait_s > policy.budget_s:
             left_s = max(0.0, policy.budget_s - attempts.waited_s)
             let_pass(
@@ -82,7 +83,7 @@ class RetryAddon:
                 " of the provider's retry budget.",
             )
             return
-        reason = f"{_noun(held)}: waited {wait_s:.3g} s and sent again"
+        reason = f"{noun_of(held)}: waited {wait_s:.3g} s and sent again"
         if send_again(flow, SendAgain(_NAME, reason, wait_s=wait_s)):
             # What the timeouts addon noted was about the attempt that is over.
             state.error, state.error_status = "", 0
@@ -106,13 +107,14 @@ def _policy(state: FlowState | None) -> RetryPolicy | None:
     return state.exchange.provider.retry
 
 
-def _noun(held: Held) -> str:
+def noun_of(held: Held) -> str:
+    """Return a held failure in few words: "503", "no connection"."""
     if held.response is None:
         return _FAILURE_NOUNS[held.failure]
     return str(held.response.status_code)
 
 
-def _asked_wait_s(held: Held) -> float | None:
+def asked_wait_s(held: Held) -> float | None:
     """Return the wait that a held response asks for; None when it names none."""
     response = held.response
     if response is None:

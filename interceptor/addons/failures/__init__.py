@@ -1,0 +1,1 @@
+"""Addons that decide what happens after a failure: renewed, waited, sent to a fallback."""
