@@ -126,6 +126,7 @@ class InterceptorStatusSerializer(serializers.ModelSerializer[InterceptorStatus]
             "records_dropped",
             "writer_error",
             "active_flows",
+            "cooldowns",
         ]
 
     def get_running(self, status: InterceptorStatus) -> bool:

@@ -84,6 +84,10 @@ class InterceptorStatus(models.Model):
     records_dropped = models.PositiveBigIntegerField(default=0)
     writer_error = models.TextField(blank=True)
     active_flows = models.PositiveIntegerField(default=0)
+    cooldowns = models.JSONField(
+        default=list,
+        help_text="Candidates that chains of fallbacks skip: provider, model, until, cause.",
+    )
 
     def __str__(self) -> str:
         return self.instance

@@ -20,6 +20,7 @@ from interceptor.instances.health import (
     notices,
     running_interceptors,
 )
+from interceptor.instances.running_cooldowns import running_cooldowns
 from interceptor.models import InterceptorStatus
 from providers.models import Provider
 
@@ -68,6 +69,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": "Dashboard",
         "traffic": traffic(now),
         "providers": provider_states(now),
+        "cooldowns": running_cooldowns(running),
         "live": live_sentence(running, newest),
         "is_live": bool(running) and all(status.revision >= newest for status in running),
         "active_flows": sum(status.active_flows for status in running) if running else None,

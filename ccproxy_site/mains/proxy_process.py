@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import pickle
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from socket import socket
@@ -164,6 +165,7 @@ class ProxyProcess:
         return {
             "revision": self._store.current.revision,
             "active_flows": self._proxy.active_flows if self._proxy else 0,
+            "cooldowns": self._proxy.cooldowns.as_facts(time.time()) if self._proxy else [],
             "bodies_dropped": self._sink.bodies_dropped,
             "records_dropped": self._sink.records_dropped,
             **self._refused,

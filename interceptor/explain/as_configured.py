@@ -8,6 +8,9 @@ from interceptor.access.caller_rules import guard_rules
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
+from interceptor.instances.health import running_interceptors
+from interceptor.instances.running_cooldowns import running_cooldowns
+from interceptor.transform.cooldowns import Cooldowns, Target
 from providers.base.loopback import is_loopback
 from providers.base.version import product_version
 
@@ -23,10 +26,21 @@ def explain_as_configured(request: DryRequest, snapshot: Snapshot | None = None)
         ConfigError: the configuration cannot be used.
     """
     own = settings.CCPROXY
+    snapshot = load_snapshot() if snapshot is None else snapshot
     return explain(
-        load_snapshot() if snapshot is None else snapshot,
+        snapshot,
         request,
         guard_rules(own.host, own.allowed_hosts, own.allowed_origins),
         require_token=not is_loopback(own.host),
         version=product_version(),
+        cooldowns=_cooldowns() if snapshot.chained else None,
     )
+
+
+def _cooldowns() -> Cooldowns:
+    """Return the cooldowns of the running proxies, as far as their heartbeats know them."""
+    found = Cooldowns()
+    for each in running_cooldowns(running_interceptors()):
+        target = Target(each.provider, each.model)
+        found.begin(target, each.cause, first_s=each.left_s, asked_s=each.left_s)
+    return found

@@ -19,6 +19,7 @@ from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.server import ServerSettings, url_host
 from interceptor.config.transfer.database_state import database_name
 from interceptor.instances.health import notices, running_interceptors
+from interceptor.instances.running_cooldowns import running_cooldowns
 from interceptor.models import HookSetting
 from interceptor.operate.liveness import is_listening, mcp_shall_run, recording_problem
 from interceptor.operate.python_build import python_build
@@ -56,6 +57,7 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
         # From the proxy itself: the database may be what is away.
         "recording": recording_problem(settings.host, settings.port),
         "interceptors": [],
+        "cooldowns": [],
         "notices": [],
     }
     if report["recording"]:
@@ -118,7 +120,15 @@ def _from_database() -> dict[str, Any]:
         for i in running
     ]
     found = [notice.text for notice in notices(running)] if running else []
-    return {"hooks": hooks, "interceptors": interceptors, "notices": found}
+    cooldowns = [
+        {**each._asdict(), "sentence": each.sentence} for each in running_cooldowns(running)
+    ]
+    return {
+        "hooks": hooks,
+        "interceptors": interceptors,
+        "cooldowns": cooldowns,
+        "notices": found,
+    }
 
 
 def print_table(report: dict[str, Any], output: Any, *, is_terminal: bool) -> None:
@@ -158,6 +168,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
         if names or stage != Stage.SEAL:
             rows.append((str(stage), Text(names or "–")))
     rows += [("running", _running(each)) for each in report["interceptors"]]
+    rows += [("cooldown", Text(each["sentence"], style="yellow")) for each in report["cooldowns"]]
     rows += [("notice", Text(text, style="yellow")) for text in report["notices"]]
     return rows
 

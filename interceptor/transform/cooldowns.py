@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 LONGEST_GROWN_S: Final = 300.0
 """Limit of a pause that no provider asked for."""
 LONGEST_ASKED_S: Final = 86_400.0
+MAX_TOLD: Final = 50
+"""Pauses in the heartbeat, the newest."""
 MAX_KEPT: Final = 1000
 """Pairs of provider and model; clients choose the models' names."""
 
@@ -105,6 +107,21 @@ class Cooldowns:
         """Return every pause that runs."""
         pauses = {target: self._running(target) for target in self._pauses}
         return {target: pause for target, pause in pauses.items() if pause is not None}
+
+    def as_facts(self, now_s: float) -> list[dict[str, str | int]]:
+        """Return what the heartbeat tells of the pauses; `now_s` is Unix time.
+
+        Times are in whole seconds, so that they stay the same while a pause runs.
+        """
+        return [
+            {
+                "provider": target.provider,
+                "model": target.model,
+                "until": round(now_s + pause.left_s),
+                "cause": pause.cause,
+            }
+            for target, pause in list(self.running().items())[-MAX_TOLD:]
+        ]
 
     def _running(self, target: Target) -> Cooldown | None:
         pause = self._pauses.get(target)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from interceptor.models import InterceptorStatus
 from providers.models import ConfigRevision
 from tests.rows import make_flow, make_provider, make_status
 
@@ -93,6 +95,15 @@ def test_losses_and_a_failing_writer_are_loud(browser: Client):
     content = response.content.decode()
     assert "Flows are not being stored: disk full" in content
     assert "needs a restart to take effect: port" in content
+
+
+def test_what_chains_skip_is_shown(browser: Client):
+    until = time.time() + 30.3
+    row = {"provider": "main", "model": "large", "until": until, "cause": "529"}
+    make_status(cooldowns=[row])
+    assert "main/large is skipped for 30 s after 529" in browser.get("/admin/").content.decode()
+    InterceptorStatus.objects.update(cooldowns=[])
+    assert "chains skip" not in browser.get("/admin/").content.decode()
 
 
 def test_the_login_page_tells_strangers_nothing(client: Client, db):

@@ -5,6 +5,8 @@ asked or read.
 from __future__ import annotations
 
 import json
+import re
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,16 @@ from rest_framework.test import APIClient
 from flows.bodies.complete_flow import load_flow
 from interceptor.access.client_token import create_client_token
 from interceptor.config.snapshot.load import load_snapshot
+from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.dry_run import OWN_HOOK, DryRequest, explain
 from interceptor.explain.sources import RequestError, as_json, difference, of_flow, of_text
 from interceptor.models import HookSetting
 from interceptor.request_path.upgrade import UPGRADE_REFUSED
 from providers.base.errors import CcproxyError
+from providers.models import Provider
 from tests.flows.seed import IDS, messages_body, seed_all
 from tests.parts import change_sides
-from tests.rows import make_provider, make_rule
+from tests.rows import make_provider, make_rule, make_status
 
 pytestmark = pytest.mark.django_db
 
@@ -383,3 +387,60 @@ def test_a_websocket_where_the_provider_speaks_none(configured: Path) -> None:
     upgrade = (*HEADERS, ("Upgrade", "websocket"), ("Connection", "Upgrade"))
     found = explain(load_snapshot(), DryRequest("GET", "/v1/messages", upgrade))
     assert (found.status_code, found.problem) == (426, UPGRADE_REFUSED)
+
+
+# Chains of fallbacks
+
+
+@pytest.fixture
+def chained(configured: Path) -> None:
+    """The provider anthropic with a fallback of another format, and one that does not exist."""
+    Provider.objects.filter(name="anthropic").update(fallbacks=["openai/gpt-5", "gone"])
+
+
+def candidates(model: str = "claude-haiku-4-5") -> list[tuple[str, str]]:
+    text = io_of("POST", model)
+    found = explain_as_configured(of_text(text))
+    return [(each.name, each.verdict) for each in found.chain]
+
+
+def io_of(method: str, model: str) -> str:
+    """A pasted request for a model."""
+    body = json.dumps({"model": model, "max_tokens": 5, "messages": []})
+    return f"{method} /v1/messages\nx-api-key: sk-ccproxy-anthropic\n\n{body}"
+
+
+def test_the_chain_is_shown(chained: None) -> None:
+    assert candidates() == [
+        ("anthropic/claude-haiku-4-5", "is asked"),
+        ("openai/gpt-5", "is asked when the one before it fails"),
+        ("gone/claude-haiku-4-5", "is asked when the one before it fails"),
+    ]
+
+
+def test_a_candidate_that_cools_down_is_skipped(chained: None) -> None:
+    row = {"provider": "anthropic", "model": "claude-haiku-4-5", "until": time.time() + 60}
+    make_status(cooldowns=[{**row, "cause": "429"}])
+    (first, why), second, _ = candidates()
+    assert first == "anthropic/claude-haiku-4-5"
+    assert re.fullmatch(r"skipped: cools down for (59\.\d|60) s after 429", why)
+    assert second == ("openai/gpt-5", "is asked")
+    found = explain_as_configured(of_text(io_of("POST", "claude-haiku-4-5")))
+    assert found.url == "https://api.openai.com/v1/chat/completions"
+    assert json.loads(found.body)["model"] == "gpt-5"
+    assert found.decision is not None
+    assert found.decision.route == ("as a fallback of anthropic translated for provider openai")
+    assert candidates("claude-opus-4")[0] == ("anthropic/claude-opus-4", "is asked")
+    assert as_json(found)["chain"][1]["chosen"] is True
+
+
+def test_the_command_and_the_page_show_the_chain(
+    chained: None, tmp_path: Path, admin: Client
+) -> None:
+    file, output = tmp_path / "request", StringIO()
+    text = io_of("POST", "claude-haiku-4-5")
+    file.write_text(text)
+    call_command("explain", request=str(file), stdout=output)
+    assert "→ anthropic/claude-haiku-4-5: is asked\n" in output.getvalue()
+    html = admin.post("/explain/", {"request": text}).content.decode()
+    assert "Chain of fallbacks" in html and "openai/gpt-5" in html

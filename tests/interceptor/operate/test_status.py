@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from django.utils import timezone
@@ -11,6 +12,7 @@ from interceptor.config.files.server import ServerSettings
 from interceptor.models import InterceptorStatus
 from interceptor.operate.status import print_table, status_report
 from tests.environment import ROOT
+from tests.rows import make_status
 
 pytestmark = pytest.mark.django_db
 
@@ -33,3 +35,20 @@ def test_it_shows_that_patches_are_off(endpoints: dict[str, str], shown: str) ->
     print_table(report, output, is_terminal=False)
     lines = [line.rstrip() + "\n" for line in output.getvalue().splitlines()]
     assert any(line.endswith(shown) for line in lines), output.getvalue()
+
+
+def test_it_shows_what_chains_skip() -> None:
+    later, rest = time.time() + 12.2, {"model": "large", "cause": "429"}
+    soon = {"provider": "main", "until": later, **rest}
+    make_status(cooldowns=[soon, {"provider": "old", "until": time.time() - 1, **rest}])
+    both = {"provider": "all", "model": "", "until": later + 60, "cause": "connect"}
+    make_status(instance="host-2", cooldowns=[{**soon, "until": later - 5}, both])
+    report = status_report(ServerSettings(), ROOT)
+    assert [each["sentence"] for each in report["cooldowns"]] == [
+        "all is skipped for 72 s after connect",
+        "main/large is skipped for 12 s after 429",
+    ]
+    assert [each["instances"] for each in report["cooldowns"]] == [1, 2]
+    output = io.StringIO()
+    print_table(report, output, is_terminal=False)
+    assert "main/large is skipped for 12 s after 429" in output.getvalue()

@@ -93,6 +93,16 @@ def test_names_that_clients_choose_do_not_fill_memory(cooldowns: Cooldowns) -> N
     assert left(cooldowns, Target("p", "m0")) == 0
 
 
+def test_the_heartbeat_tells_points_in_time(cooldowns: Cooldowns, clock: Clock) -> None:
+    cooldowns.begin(LARGE, "429", first_s=5, asked_s=60)
+    told = [{"provider": "p", "model": "large", "until": 1060, "cause": "429"}]
+    assert cooldowns.as_facts(1000.0) == told
+    clock.now_s += 7.3
+    assert cooldowns.as_facts(1007.3) == told, "it is sent again only when it changed"
+    clock.now_s += 60
+    assert cooldowns.as_facts(1067.3) == []
+
+
 def test_entries_of_a_list() -> None:
     found = parse_fallbacks(["backup", "router/vendor/model"])
     assert found == (Fallback("backup"), Fallback("router", "vendor/model"))
