@@ -19,7 +19,8 @@ from interceptor.explain.api import ExplainView, RuleTrialView
 from interceptor.resend.api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
 from providers.audit.api import AuditViewSet
-from shapes.api import ShapeViewSet
+from shapes.rest.profile_viewset import ProfileViewSet
+from shapes.rest.shape_viewset import ShapeViewSet
 
 router = DefaultRouter(use_regex_path=True)
 router.include_format_suffixes = False
@@ -27,6 +28,7 @@ router.register("providers", ProviderViewSet)
 router.register("rules", RuleViewSet)
 router.register("hooks", HookViewSet)
 router.register("shapes", ShapeViewSet)
+router.register("shaping-profiles", ProfileViewSet)
 router.register("client-tokens", ClientTokenViewSet)
 router.register("interceptors", InterceptorStatusViewSet)
 router.register("flows", FlowViewSet)

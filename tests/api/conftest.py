@@ -8,7 +8,16 @@ from rest_framework.test import APIClient
 
 from ccproxy_site.console.api_tokens import create_api_token
 
-RESOURCES = ["providers", "rules", "hooks", "shapes", "client-tokens", "interceptors", "flows"]
+RESOURCES = [
+    "providers",
+    "rules",
+    "hooks",
+    "shapes",
+    "shaping-profiles",
+    "client-tokens",
+    "interceptors",
+    "flows",
+]
 
 
 def client_of(user: User) -> APIClient:

@@ -15,12 +15,12 @@ from rich.text import Text
 
 from flows.compare.unified import compare_texts
 from flows.display.safe_text import printable
-from shapes.management.actions.shape_lines import full, shape_lines, summary
 from shapes.models import Shape
 from shapes.versions.candidates import Candidate, candidates
 from shapes.versions.capturing import check_type
 from shapes.versions.finding import version_of
 from shapes.versions.outcomes import Outcomes, outcomes_by_version
+from shapes.versions.shape_lines import full, shape_lines, summary
 
 _HEADINGS = ("Type", "Version", "Active", "Client", "Captured", "ok", "refused", "failed")
 _WIDE_COLUMNS = 160

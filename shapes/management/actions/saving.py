@@ -17,10 +17,10 @@ from flows.display.units import plural
 from flows.queries.flow_set import chosen_ids, jq_filters, newest, referred_ids
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
-from shapes.management.actions.shape_lines import raw_lines, shape_lines, summary
 from shapes.models import Shape, ShapingProfile
 from shapes.versions.activation import save_version
 from shapes.versions.capturing import Review, newest_valid, review
+from shapes.versions.shape_lines import raw_lines, shape_lines, summary
 
 _SHOWN_LINES = 400
 

@@ -1,0 +1,1 @@
+"""REST resources of shapes and profiles."""
