@@ -56,6 +56,8 @@ class ScrubReport:
     left_out: list[str] = field(default_factory=list)
     placeholders: list[str] = field(default_factory=list)
     uncounted: int = 0
+    key_order: tuple[str, ...] = ()
+    """Names of the body's fields as captured, also of those that are left out."""
 
     def note(self, finding: Finding) -> None:
         """Add a finding; beyond the limit it is only counted."""
@@ -74,6 +76,7 @@ class ScrubReport:
             "left_out": list(self.left_out),
             "placeholders": list(self.placeholders),
             "masked": counts,
+            "key_order": list(self.key_order),
         }
 
 
@@ -102,6 +105,8 @@ class _Scrubber:
 
     def run(self) -> Scrubbed:
         request = self._request
+        # A shaped request has its fields in the client's order, so the names are kept.
+        self._report.key_order = tuple(key for key in request.body if _KEY.fullmatch(key))
         body = self._object(request.body, "")
         scrubbed = CapturedRequest(
             request.method,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,11 +12,16 @@ from django.conf import settings
 
 from providers.base.names import PROVIDER_TYPES
 from providers.base.private_file import write_private
+from shapes.capture.validity import Recorded
 from shapes.files.mflow_file import ShapeFile, read_path, write_mflow
-from shapes.files.patch_series import PatchFile, series_files
+from shapes.files.patch_series import PatchFile, read_series, series_files
 from shapes.files.shape_file_error import ShapeFileError
-from shapes.models import Shape
+from shapes.models import Shape, ShapePatch
+from shapes.replay.shape_document import ShapeParts, patched
+from shapes.replay.shape_text import BadShape
+from shapes.replay.unified_diff import BadPatch
 from shapes.versions.capturing import Review, Source, review_source
+from shapes.versions.effective_shape import parts_of
 
 SUFFIX: Final = ".mflow"
 
@@ -56,14 +62,48 @@ def type_of(path: Path, given: str | None) -> str:
     return path.stem
 
 
-def review_path(path: Path, provider_type: str, keep: Iterable[str] = ()) -> Review:
-    """Return the review of a file's last request.
+@dataclass(frozen=True, slots=True)
+class FileReview:
+    """The review of a file, and the patches of its series that stay patches."""
+
+    review: Review
+    patches: list[ShapePatch]
+
+
+def review_path(path: Path, provider_type: str) -> FileReview:
+    """Return the review of a file's last request with the series beside it, `TYPE/series`.
+
+    A series that fits the scrubbed request stays a series. One that fits only the recorded
+    request is applied to that, and the result is scrubbed.
 
     Raises:
-        ShapeFileError: the file cannot be read.
+        ShapeFileError: the file or its series cannot be read or applied.
         CaptureRefused: the request cannot become a shape of this type.
     """
-    return review_file(read_path(path), path.name, provider_type, keep)
+    file = read_path(path)
+    found = review_file(file, path.name, provider_type)
+    series = read_series(path.parent / provider_type)
+    pairs = [(patch.name, patch.diff) for patch in series]
+    try:
+        patched(parts_of(found.shape), pairs)
+    except BadPatch:
+        folded = replace(file, recorded=_patched(file, pairs, path.name))
+        return FileReview(review_file(folded, path.name, provider_type), [])
+    return FileReview(found, [ShapePatch(name=patch.name, diff=patch.diff) for patch in series])
+
+
+def _patched(file: ShapeFile, pairs: list[tuple[str, str]], name: str) -> Recorded:
+    """Return the recorded request of a file after its patches."""
+    recorded = file.recorded
+    path, _, query = recorded.target.partition("?")
+    try:
+        body = (recorded.body or b"").decode()
+        parts = ShapeParts(recorded.method, file.origin, path, query, recorded.headers, body)
+        after = patched(parts, pairs)
+    except (BadPatch, BadShape, UnicodeDecodeError) as exc:
+        raise ShapeFileError(f"{name}: {exc}. Nothing is applied.") from None
+    target = f"{after.path}?{after.query}" if after.query else after.path
+    return Recorded(after.method, target, after.headers, after.body.encode(), recorded.status_code)
 
 
 def review_file(file: ShapeFile, name: str, provider_type: str, keep: Iterable[str] = ()) -> Review:
@@ -78,6 +118,7 @@ def review_file(file: ShapeFile, name: str, provider_type: str, keep: Iterable[s
         origin=file.origin,
         fingerprint=file.fingerprint,
         captured_at=file.captured_at,
+        key_order=file.key_order,
     )
     return review_source(source, provider_type, keep)
 
@@ -93,6 +134,7 @@ def mflow_of(shape: Shape) -> bytes:
         body=shape.body,
         fingerprint=shape.fingerprint,
         captured_at=captured_at.timestamp(),
+        key_order=shape.scrubbed.get("key_order", ()),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from shapes.files.shape_file_error import ShapeFileError
 
 MAX_FILE_BYTES: Final = 50_000_000
 FINGERPRINT_KEY: Final = "ccproxy.fingerprint.profile"
+ORDER_KEY: Final = "ccproxy.shape.key_order"
 _UNREADABLE: Final = (
     FlowReadException,
     ValueError,
@@ -36,6 +37,7 @@ _UNREADABLE: Final = (
     OverflowError,
     RecursionError,
 )
+_MAX_NAMES: Final = 500
 _NO_HOST: Final = "shape.invalid"
 
 
@@ -47,6 +49,7 @@ class ShapeFile:
     origin: str
     fingerprint: dict[str, Any] | None
     captured_at: datetime | None
+    key_order: tuple[str, ...]
     has_response: bool
 
 
@@ -117,8 +120,15 @@ def _shape_file(flow: http.HTTPFlow) -> ShapeFile:
         f"{parts.scheme}://{parts.netloc}",
         fingerprint if isinstance(fingerprint, dict) else None,
         _moment(request.timestamp_start),
+        _names(flow.metadata.get(ORDER_KEY)),
         flow.response is not None,
     )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(name for name in value[:_MAX_NAMES] if isinstance(name, str))
 
 
 def _moment(timestamp: float) -> datetime | None:
@@ -136,6 +146,7 @@ def write_mflow(
     body: str,
     fingerprint: dict[str, Any] | None,
     captured_at: float,
+    key_order: Sequence[str] = (),
 ) -> bytes:
     """Return a shape as a capture without a response. `captured_at` is in seconds since 1970."""
     parts = urlsplit(url)
@@ -165,6 +176,8 @@ def write_mflow(
     if fingerprint is not None:
         # mitmproxy's files hold texts, numbers, lists and mappings alone.
         flow.metadata[FINGERPRINT_KEY] = json.loads(json.dumps(fingerprint))
+    if key_order:
+        flow.metadata[ORDER_KEY] = list(key_order)
     file = io.BytesIO()
     FlowWriter(file).add(flow)
     return file.getvalue()

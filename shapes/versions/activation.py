@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from django.db import IntegrityError, transaction
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from providers.audit.log import Caller, audited
 from providers.base.errors import CcproxyError
-from shapes.models import Shape, ShapingProfile
+from shapes.models import Shape, ShapePatch, ShapingProfile
 
 TERMS: Final = (
     "Shaping makes requests look like those of another client. Whether the terms of this provider"
@@ -26,8 +26,10 @@ class ShapeConflict(CcproxyError):
     """Two processes changed the versions of one provider type at once."""
 
 
-def save_version(shape: Shape, *, by: Caller, activate: bool = False) -> Shape:
-    """Store a shape as the next version of its type, and activate it if asked.
+def save_version(
+    shape: Shape, *, by: Caller, activate: bool = False, patches: Sequence[ShapePatch] = ()
+) -> Shape:
+    """Store a shape as the next version of its type with its patches; activate it if asked.
 
     Raises:
         ShapeConflict: other processes took every number that was tried.
@@ -38,6 +40,11 @@ def save_version(shape: Shape, *, by: Caller, activate: bool = False) -> Shape:
         shape.pk = None
         shape.version = (newest["version__max"] or 0) + 1
         shape.save(force_insert=True)
+        for position, patch in enumerate(patches):
+            patch.pk = None
+            patch.shape = shape
+            patch.position = position
+            patch.save(force_insert=True)
 
     with audited("shape-save", f"shape {shape.provider_type}", by=by) as entry:
         _retried(store)

@@ -27,6 +27,7 @@ from shapes.capture.validity import NoShape, Recorded, valid_request
 from shapes.models import Shape, ShapingProfile
 from shapes.replay.shape_text import write_body
 from shapes.versions.candidates import candidate_flows, path_pattern
+from shapes.versions.effective_shape import effective_parts
 
 _MAX_TRIED: Final = 200
 """Candidates that are tried, newest first, until one is valid."""
@@ -78,6 +79,8 @@ class Source:
     flow_id: str = ""
     fingerprint: dict[str, Any] | None = None
     captured_at: datetime | None = None
+    key_order: tuple[str, ...] = ()
+    """Order of the fields in the captured body, where the request is a stored shape already."""
 
 
 def review(flow: CompleteFlow, provider_type: str, keep: Iterable[str] = ()) -> Review:
@@ -116,6 +119,8 @@ def review_source(source: Source, provider_type: str, keep: Iterable[str] = ()) 
         profile.content_fields, profile.merge_strategies, profile.shape_hooks, sorted(keep)
     )
     scrubbed = scrub(raw, plan)
+    if source.key_order:
+        scrubbed.report.key_order = source.key_order
     shape = _row(source, provider_type, scrubbed)
     try:
         shape.full_clean(exclude=["version"], validate_unique=False, validate_constraints=False)
@@ -240,8 +245,14 @@ def _hex_numbers(text: str) -> list[str]:
 
 
 def compared_shape(shape: Shape) -> ComparedRequest:
-    """Return a stored shape as it takes part in a comparison."""
-    return ComparedRequest(_target(shape.path, shape.query), shape.headers, _json_view(shape.body))
+    """Return a shape, with its patches, as it takes part in a comparison.
+
+    Raises:
+        BrokenPatch: a patch does not apply.
+    """
+    parts = effective_parts(shape)
+    headers = [list(line) for line in parts.headers]
+    return ComparedRequest(_target(parts.path, parts.query), headers, _json_view(parts.body))
 
 
 def _compared(request: CapturedRequest) -> ComparedRequest:

@@ -9,12 +9,18 @@ from typing import Any
 from shapes.models import Shape
 from shapes.replay.shape_text import write_body
 from shapes.versions.capturing import Review
+from shapes.versions.effective_shape import effective_parts
 
 
 def shape_lines(shape: Shape) -> list[str]:
-    """Return address, headers and body of a version as lines."""
-    target = f"{shape.path}?{shape.query}" if shape.query else shape.path
-    return _lines(shape.method, target, shape.headers, shape.body)
+    """Return address, headers and body of a version, with its patches, as lines.
+
+    Raises:
+        BrokenPatch: a patch does not apply.
+    """
+    parts = effective_parts(shape)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return _lines(parts.method, target, parts.headers, parts.body)
 
 
 def raw_lines(found: Review) -> list[str]:

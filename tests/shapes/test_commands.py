@@ -14,7 +14,11 @@ from pytest_django.fixtures import Settings
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
 from providers.models import AuditEntry
+from shapes.files.mflow_file import read_path, write_mflow
 from shapes.models import Shape, ShapingProfile
+from shapes.replay.shape_document import ShapeParts, document_text
+from shapes.replay.unified_diff import make_diff
+from shapes.versions.effective_shape import parts_of
 from tests.shapes.captured import CANARY, captured_flow, stored_shape
 
 pytestmark = pytest.mark.django_db
@@ -178,3 +182,114 @@ def test_the_audit_names_every_credential(directory: Path) -> None:
         call_command("shapes", "audit", stdout=out)
     assert "anthropic v1: it has the header x-api-key, which carries a credential" in out.getvalue()
     assert "x-ccproxy-flow, which is ccproxy's own" in out.getvalue()
+
+
+# Patches
+
+
+def series(directory: Path, *patches: str) -> Path:
+    folder = directory / "anthropic"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"000{number}.patch" for number in range(1, len(patches) + 1)]
+    (folder / "series").write_text("# ours\n" + "".join(f"{name} -p1\n" for name in names))
+    for name, diff in zip(names, patches, strict=True):
+        (folder / name).write_text(diff)
+    return folder
+
+
+def header_patch(shape: Shape, before: str, after: str) -> str:
+    """The patch that replaces a text of a version's virtual file by another one."""
+    document = document_text(parts_of(shape))
+    assert before in document
+    return make_diff(document, document.replace(before, after))
+
+
+def test_a_series_comes_in_takes_effect_and_goes_out(directory: Path, tmp_path: Path) -> None:
+    shape = stored_shape()
+    shapes("export", "anthropic")
+    diff = header_patch(shape, '"x-stainless-os": "Linux"', '"x-stainless-os": "Plan9"')
+    series(directory, diff)
+    assert '+    "x-stainless-os": "Plan9"' in shapes("import", "--yes")
+    patched = Shape.objects.get(version=2)
+    assert [patch.name for patch in patched.patches.all()] == ["0001.patch"]
+    assert "+x-stainless-os: Plan9" in shapes("diff", "anthropic", 1, 2)
+    out = tmp_path / "out"
+    shapes("export", "anthropic", "--version", 2, "--directory", out)
+    assert (out / "anthropic/series").read_text() == "0001.patch\n"
+    assert (out / "anthropic/0001.patch").read_text() == diff
+    shapes("clear", "anthropic", "--yes")
+    shapes("import", out, "--yes")
+    assert Shape.objects.get().patches.get().diff == diff
+
+
+def test_a_patch_of_the_recorded_request_is_folded_in(directory: Path) -> None:
+    """Files of before hold prompts; their patches fit the unscrubbed request alone."""
+    directory.mkdir()
+    data = write_mflow(
+        method="POST",
+        url="https://api.anthropic.com/v1/messages",
+        headers=(("content-type", "application/json"), ("user-agent", "claude-cli/1.0 (x)")),
+        body=json.dumps({"messages": [CANARY], "system": "You are one."}),
+        fingerprint=None,
+        captured_at=1.0,
+    )
+    (directory / "anthropic.mflow").write_bytes(data)
+    file = read_path(directory / "anthropic.mflow")
+    parts = ShapeParts(
+        "POST",
+        "https://api.anthropic.com",
+        "/v1/messages",
+        "",
+        file.recorded.headers,
+        (file.recorded.body or b"").decode(),
+    )
+    old = document_text(parts)
+    series(directory, make_diff(old, old.replace("You are one.", "You are two.")))
+    shapes("import", "--yes")
+    shape = Shape.objects.get()
+    assert (shape.body, shape.patches.count()) == ('{"system":"You are two."}', 0)
+    # A hunk that fits neither is named, and nothing is stored.
+    shapes("clear", "anthropic", "--yes")
+    series(directory, make_diff(old.replace("POST", "PUT"), old.replace("POST", "PATCH")))
+    with pytest.raises(CcproxyError, match=r"patch 0001\.patch: the hunk @@ .* does not match"):
+        shapes("import", "--yes")
+    assert not Shape.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ("0001.patch -R\n", "line 1: the only option is -pN, not “-R”"),
+        ("0001.patch -p1 -p2\n", "the only option is -pN"),
+        ("../../secret\n", "leads out of the directory"),
+        ("/etc/passwd\n", "leads out of the directory"),
+        ("none.patch\n", "none.patch cannot be read"),
+        ("0001.patch\n0001.patch\n", "lists 0001.patch twice"),
+        ("'0001.patch\n", "line 1: No closing quotation"),
+        ("other.patch\n", "may change shape.json alone"),
+    ],
+)
+def test_a_series_that_cannot_be_used_is_refused(directory: Path, listed: str, reason: str) -> None:
+    shape = stored_shape()
+    shapes("export", "anthropic")
+    diff = header_patch(shape, "Linux", "Plan9")
+    folder = series(directory, diff)
+    (folder / "series").write_text(listed)
+    (folder / "other.patch").write_text(diff.replace("b/shape.json", "b/other.json"))
+    (directory.parent / "secret").write_text("x")
+    with pytest.raises(CcproxyError, match=reason):
+        shapes("import", "--yes")
+    assert Shape.objects.count() == 1
+
+
+@pytest.mark.parametrize("option", ["-p0", "-p 0", "-p2"])
+def test_the_strip_option_of_quilt_is_obeyed(directory: Path, option: str) -> None:
+    shape = stored_shape()
+    shapes("export", "anthropic")
+    prefix = {"-p0": "", "-p 0": "", "-p2": "x/y/"}[option]
+    diff = header_patch(shape, "Linux", "Plan9")
+    diff = diff.replace("a/shape", f"{prefix}shape").replace("b/shape", f"{prefix}shape")
+    folder = series(directory, diff)
+    (folder / "series").write_text(f"0001.patch {option}\n")
+    shapes("import", "--yes")
+    assert "Plan9" in shapes("diff", "anthropic", 1, 2)

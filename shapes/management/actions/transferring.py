@@ -10,7 +10,14 @@ from django.core.management.base import BaseCommand
 from flows.display.safe_text import printable
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
-from shapes.files.directory import export_version, review_path, shape_files, shapes_dir, type_of
+from shapes.files.directory import (
+    FileReview,
+    export_version,
+    review_path,
+    shape_files,
+    shapes_dir,
+    type_of,
+)
 from shapes.files.shape_file_error import ShapeFileError
 from shapes.management.actions.saving import confirmed, review_lines
 from shapes.versions.activation import save_version
@@ -34,16 +41,24 @@ def _import(command: BaseCommand, options: Namespace) -> None:
     for path in files:
         found = review_path(path, type_of(path, options.provider_type))
         reviews.append((path, found))
-        for line in review_lines(found):
+        for line in (*review_lines(found.review), *_patch_lines(found)):
             command.stdout.write(printable(line))
     if not confirmed("Store this?", yes=options.yes):
         raise CcproxyError("Nothing is stored. Add --yes to store what is shown.")
     for path, found in reviews:
-        if found.same_as is not None:
-            command.stdout.write(f"Unchanged: {found.same_as} has the content of {path.name}.")
+        same = found.review.same_as
+        if same is not None and not found.patches:
+            command.stdout.write(f"Unchanged: {same} has the content of {path.name}.")
             continue
-        shape = save_version(found.shape, by=shell_caller())
+        shape = save_version(found.review.shape, by=shell_caller(), patches=found.patches)
         command.stdout.write(f"Stored {path.name} as {shape}, which is not active.")
+
+
+def _patch_lines(found: FileReview) -> list[str]:
+    lines: list[str] = []
+    for patch in found.patches:
+        lines += ["", f"patch {patch.name}", *patch.diff.splitlines()]
+    return lines
 
 
 def _default_directory() -> Path:
