@@ -189,7 +189,7 @@ class CandidateSerializer(serializers.Serializer[Any]):
 
 
 class ProfileSerializer(FullCleanSerializer[ShapingProfile]):
-    """Which fields of a request belong to the client, for a provider type.
+    """Fields of a request that belong to the client, for a provider type.
 
     The billing constants can be written, never read.
     """
