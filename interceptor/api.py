@@ -103,7 +103,7 @@ class InterceptorStatusSerializer(serializers.ModelSerializer[InterceptorStatus]
     """The heartbeat of one interceptor."""
 
     running = serializers.SerializerMethodField(
-        help_text="The heartbeat is at most five seconds old."
+        help_text="The heartbeat is at most twelve seconds old."
     )
     newest_revision = serializers.SerializerMethodField(help_text="The newest saved configuration.")
 

@@ -81,9 +81,10 @@ def _reactor() -> Any:
 
 def _server(host: str, port: int) -> Server:
     from daphne.endpoints import build_endpoint_description_strings
-    from daphne.server import Server
 
-    return Server(
+    from ccproxy_site.console.quiet_server import QuietServer
+
+    return QuietServer(
         application=import_string(settings.ASGI_APPLICATION),
         endpoints=build_endpoint_description_strings(host=host.strip("[]"), port=port),
         signal_handlers=False,

@@ -34,6 +34,8 @@ class ProxyClient:
         views: sinks that show them.
         grants: what it may send again.
         on_began: called after the first record of each flow that still runs.
+        on_read: called after records were read.
+        on_facts: called when the proxy has said something else of itself.
         on_drained: called once the proxy is gone and everything it recorded is stored.
     """
 
@@ -46,6 +48,8 @@ class ProxyClient:
         grants: GrantBook,
         *,
         on_began: Callable[[], None],
+        on_read: Callable[[], None],
+        on_facts: Callable[[], None],
         on_drained: Callable[[], None],
     ) -> None:
         self.instance = instance
@@ -53,13 +57,20 @@ class ProxyClient:
         """The proxy is connected."""
         self.ended = asyncio.Event()
         """Set once its connection has ended, or if it never had one."""
-        self._on_drained = on_drained
+        self._on_facts, self._on_drained = on_facts, on_drained
         self._bridge: Bridge | None = None
         self._facts: dict[str, Any] = {}
         self._grants = grants
         self._closing: asyncio.Task[None] | None = None
         self.running = RunningFlows(on_began)
-        self._ring = ProxyRing(ring, instance, writer, FanOut(views, self.running), self._drained)
+        self._ring = ProxyRing(
+            ring,
+            instance,
+            writer,
+            FanOut(views, self.running),
+            on_read=on_read,
+            on_drained=self._drained,
+        )
 
     async def talk(
         self, end: int, bell: int, rows: Callable[[], bytes], problem: Callable[[], str]
@@ -82,6 +93,7 @@ class ProxyClient:
                     answers.hear(words)
                 elif "facts" in words:
                     self._facts = words["facts"]
+                    self._on_facts()
         finally:
             self.is_open = False
             await answers.close()

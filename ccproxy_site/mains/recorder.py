@@ -72,6 +72,8 @@ SWITCH_INTERVAL_S = 0.0005
 """How long the writer's thread may keep the interpreter from this process's loop."""
 ASK_REDIS_EVERY_S = 0.2
 RECORDING_EVERY_S = 0.5
+RECORDING_AT_REST_S = 5.0
+"""Pause between looks while no records come: only housekeeping may find the database away."""
 PROXY_MARGIN_S = 20.0
 """What a proxy may take to end beyond its open streams' time."""
 BRING_TRIES, BRING_PAUSE_S = 30, 0.01
@@ -117,6 +119,7 @@ class Recorder:
         self._live = LiveBus(self._redactor)
         self._layer = ConsoleLayer()
         self._stopping = asyncio.Event()
+        self._has_records = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._grants = DatabaseGrants()
         self._told_watched: frozenset[str] = frozenset()
@@ -139,6 +142,7 @@ class Recorder:
         """Serve proxies and the console until the supervisor says stop, or is gone."""
         if not django_settings.REDIS_URL:
             channel_layers.set("default", self._layer)
+        self._watcher = self._make_watcher()
         services = ServiceList(self._services())
         await services.start()
         follow(self._control, self._told)
@@ -178,6 +182,8 @@ class Recorder:
             self._views(),
             self._grants,
             on_began=self._flow_began,
+            on_read=self._has_records.set,
+            on_facts=self._watcher.note,
             on_drained=lambda: self._drained(number),
         )
         self._clients[number] = joined
@@ -232,7 +238,7 @@ class Recorder:
             WriterService(self._writer),
             LiveViewService(self._live, self._bring),
             LoginsService(logins),
-            WatcherService(self._make_watcher()),
+            WatcherService(self._watcher),
         ]
         if self._flow_log is not None:
             services.insert(0, FlowLogService(self._flow_log))
@@ -320,7 +326,16 @@ class Recorder:
             if self._writer.is_refused:
                 is_last = self._stopping.is_set()
                 await asyncio.to_thread(self._writer.relieve, everything=is_last)
+            if not (problem or self._writer.is_refused or self._writer.is_behind):
+                await self._records_or_rest()
             await asyncio.sleep(RECORDING_EVERY_S)
+
+    async def _records_or_rest(self) -> None:
+        """Wait until records are read, or for a few seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORDING_AT_REST_S):
+                await self._has_records.wait()
+        self._has_records.clear()
 
     def _fills(self) -> list[float]:
         return [client.fill for client in self._clients.values()]

@@ -37,6 +37,7 @@ class ProxyRing:
         instance: the proxy's name in rows and heartbeats.
         writer: stores the records; what it committed leaves the ring.
         views: sinks besides the writer, called on the loop.
+        on_read: called after records were read.
         on_drained: called once everything is stored and no more can come.
     """
 
@@ -46,6 +47,8 @@ class ProxyRing:
         instance: str,
         writer: FlowWriter,
         views: Sink,
+        *,
+        on_read: Callable[[], None],
         on_drained: Callable[[], None],
     ) -> None:
         self.instance = instance
@@ -55,7 +58,7 @@ class ProxyRing:
         self._releasing = Lock()
         self._writer = writer
         self._views = views
-        self._on_drained = on_drained
+        self._on_read, self._on_drained = on_read, on_drained
         self._secrets_version = -1
         self._bell: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -116,6 +119,7 @@ class ProxyRing:
         for frame in frames:
             self._take(frame)
         if frames:
+            self._on_read()
             self._checks_left = 1
             self._read_in(READ_EVERY_S)
         elif self._is_closed:

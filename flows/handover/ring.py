@@ -242,10 +242,11 @@ class RingWriter:
             self._wake()
         return True
 
-    def give_back(self, max_segments: int = 8) -> None:
+    def give_back(self, max_segments: int = 8) -> bool:
         """Return memory to the system that was not needed since the last call.
 
-        To be called every second or so. Each segment takes about 0.1 ms.
+        To be called every second or so, until it returns False: only memory that is never given
+        back is left. Each segment takes about 0.1 ms.
         """
         held = self._segments.held(self._words[_COMMITTED], self._written)
         idle = self._resident - held - self._taken - WARM_SEGMENTS
@@ -254,6 +255,7 @@ class RingWriter:
         for segment in highest:
             self._ring.empty_segment(segment)
             self._resident.remove(segment)
+        return not self._resident <= WARM_SEGMENTS
 
     def _take_segment(self, stretch: int, committed: int) -> None:
         segment = self._segments.take(stretch, committed)

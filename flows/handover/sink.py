@@ -47,11 +47,18 @@ class RingSink:
     Args:
         writer: of the ring.
         body_so_far: returns the bytes that the client of a running flow got, b"" for others.
+        on_put: called after each record, also one that found no room.
     """
 
-    def __init__(self, writer: RingWriter, body_so_far: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        writer: RingWriter,
+        body_so_far: Callable[[str], bytes],
+        on_put: Callable[[], None] = lambda: None,
+    ) -> None:
         self._writer = writer
         self._body_so_far = body_so_far
+        self._on_put = on_put
         # Bytes sent of each watched flow's response.
         self._sent: dict[str, int] = {}
         self.bodies_dropped = 0
@@ -94,6 +101,7 @@ class RingSink:
             is_put = False
         if not is_put and kind == FINISHED:
             self.records_dropped += 1
+        self._on_put()
 
     def _put_record(self, kind: int, record: FlowRecord) -> bool:
         kept = _KEPT_FREE[kind]

@@ -196,6 +196,11 @@ class FlowWriter:
         """The database refuses flows, or does not answer."""
         return self._is_refused or self._is_stuck()
 
+    @property
+    def is_behind(self) -> bool:
+        """Records wait that are not in the database."""
+        return bool(self._backlog.held().records)
+
     def _is_stuck(self) -> bool:
         """Return whether the database has not answered for long: it may be frozen."""
         since = self._asking_since

@@ -49,6 +49,7 @@ class RecordAddon:
         """Responses over this size stream even where others are held; None: no such size."""
         self._active: dict[str, tuple[HTTPFlow, FlowState]] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._has_flows = asyncio.Event()
         self._unannounced: dict[str, None] = {}
         self._announcement: asyncio.TimerHandle | None = None
 
@@ -82,6 +83,7 @@ class RecordAddon:
         if state is None or state.client is None or state.closed:
             return
         self._active[flow.id] = (flow, state)
+        self._has_flows.set()
         if flow.response is None:
             self._announce_soon(flow.id)
 
@@ -263,6 +265,9 @@ class RecordAddon:
     async def _tick(self) -> None:
         with suppress(asyncio.CancelledError):
             while True:
+                if not self._active:
+                    self._has_flows.clear()
+                    await self._has_flows.wait()
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
                 self._hand_over_running()
 

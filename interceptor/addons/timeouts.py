@@ -22,8 +22,6 @@ CONNECT_TIMEOUT_S = 30.0
 """TCP and TLS together."""
 DEFAULT_IDLE_TIMEOUT_S = 300.0
 TICK_S = 0.25
-IDLE_TICK_S = 1.0
-"""Pause while no connection has a limit."""
 
 
 @dataclass(slots=True)
@@ -61,9 +59,11 @@ class TimeoutsAddon:
         self._own_call_s = own_call_timeout_s
         self._waiting: dict[str, _Waiting] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._has_work = asyncio.Event()
 
     def running(self) -> None:
         """Start to watch."""
+        DEADLINES.on_first = self._has_work.set
         self._ticker = asyncio.get_running_loop().create_task(self._watch(), name="timeouts")
 
     def done(self) -> None:
@@ -94,6 +94,7 @@ class TimeoutsAddon:
             return
         if state.forwarded is not None and flow.response is None and flow.error is None:
             self._waiting[flow.id] = _Waiting(flow, state, state.ms())
+            self._has_work.set()
 
     def response(self, flow: HTTPFlow) -> None:
         """Expect nothing more: the response is complete."""
@@ -106,9 +107,10 @@ class TimeoutsAddon:
     async def _watch(self) -> None:
         with suppress(asyncio.CancelledError):
             while True:
-                # A limit is at least a second: the first tick may come that much later.
-                is_idle = not self._waiting and DEADLINES.is_empty
-                await asyncio.sleep(IDLE_TICK_S if is_idle else TICK_S)
+                if not self._waiting and DEADLINES.is_empty:
+                    self._has_work.clear()
+                    await self._has_work.wait()
+                await asyncio.sleep(TICK_S)
                 server = ctx.master.addons.get("proxyserver")
                 if isinstance(server, Proxyserver):
                     await self._check(server)

@@ -11,9 +11,9 @@ from django.utils import timezone
 from interceptor.models import InterceptorStatus
 from providers.models import ConfigRevision
 
-FRESH_S = 5.0
-"""An interceptor whose heartbeat is older than this is taken for dead; it beats about once a
-second.
+FRESH_S = 12.0
+"""An interceptor whose heartbeat is older than this is taken for dead; at rest it beats every five
+seconds.
 """
 
 

@@ -6,7 +6,7 @@ One table for the process: mitmproxy makes its layers itself and hands them noth
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Deadlines:
@@ -24,26 +24,29 @@ class Deadlines:
         self.head_timeout_s = head_timeout_s
         self.body_timeout_s = body_timeout_s
         self.linger_s = linger_s
+        self.on_first: Callable[[], None] = lambda: None
+        """Called when something is expected while nothing else was."""
         self._at: dict[str, float] = {}
 
     def expect_connection_head(self, connection_id: str) -> None:
         """Expect a request on a new connection."""
-        self._at[connection_id] = time.monotonic() + self.head_timeout_s
+        self._set(connection_id, self.head_timeout_s)
 
     def expect_head(self, connection_id: str) -> None:
         """Expect the rest of a request's headers, by the deadline that runs already, if one does.
 
         Otherwise a client could send one byte each half minute for ever.
         """
-        self._at.setdefault(connection_id, time.monotonic() + self.head_timeout_s)
+        if connection_id not in self._at:
+            self._set(connection_id, self.head_timeout_s)
 
     def expect_body(self, connection_id: str) -> None:
         """Expect the next chunk of a request's body."""
-        self._at[connection_id] = time.monotonic() + self.body_timeout_s
+        self._set(connection_id, self.body_timeout_s)
 
     def linger(self, connection_id: str) -> None:
         """Let the client read a refusal."""
-        self._at[connection_id] = time.monotonic() + self.linger_s
+        self._set(connection_id, self.linger_s)
 
     def clear(self, connection_id: str) -> None:
         """Expect nothing of this client."""
@@ -59,6 +62,11 @@ class Deadlines:
         now = time.monotonic()
         # A list first: the caller clears entries while it iterates.
         yield from [connection_id for connection_id, at in self._at.items() if at <= now]
+
+    def _set(self, connection_id: str, seconds: float) -> None:
+        if not self._at:
+            self.on_first()
+        self._at[connection_id] = time.monotonic() + seconds
 
 
 DEADLINES = Deadlines()

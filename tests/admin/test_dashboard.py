@@ -79,7 +79,7 @@ def test_a_refusal_that_was_overcome_is_silent(browser: Client):
 
 
 def test_a_dead_interceptor_counts_as_not_running(browser: Client):
-    make_status(age_s=6, refused_revision=43, refusal="x")
+    make_status(age_s=13, refused_revision=43, refusal="x")
     content = browser.get("/admin/").content.decode()
     assert "No interceptor is running" in content
     assert "was refused" not in content

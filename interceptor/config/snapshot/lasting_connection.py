@@ -22,23 +22,26 @@ class LastingConnection:
     def __init__(self) -> None:
         self._file: FileIdentity | None = None
 
-    def open(self) -> None:
+    def open(self) -> bool:
         """Open the connection where it is closed, or where SQLite's file was replaced.
+
+        Returns true if it had to be opened.
 
         Raises:
             DatabaseError: the database cannot be reached, or its file is gone.
         """
         if connection.vendor == "sqlite":
-            self._open_file()
-        else:
-            connection.ensure_connection()
+            return self._open_file()
+        was_closed = connection.connection is None
+        connection.ensure_connection()
+        return was_closed
 
     def close(self) -> None:
         """Close the connection; the next `open` begins anew."""
         with suppress(Error):
             connection.close()
 
-    def _open_file(self) -> None:
+    def _open_file(self) -> bool:
         found = _identity(str(connection.settings_dict["NAME"]))
         if found != self._file:
             # An open connection would go on reading a file that is deleted.
@@ -47,10 +50,12 @@ class LastingConnection:
         if found is None:
             # Opening would make an empty file.
             raise DatabaseError("the database file is gone")
-        if connection.connection is None:
-            # Another process may hold the lock for long: try again rather than hang.
-            with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        if connection.connection is not None:
+            return False
+        # Another process may hold the lock for long: try again rather than hang.
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return True
 
 
 def _identity(path: str) -> FileIdentity | None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.db import Error, connection
 
+from interceptor.config.snapshot.change_alarm import ChangeAlarm
 from interceptor.config.snapshot.lasting_connection import LastingConnection
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.config.snapshot.schema import Snapshot
@@ -24,7 +27,11 @@ from providers.models import ConfigRevision
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 0.5
-HEARTBEAT_EVERY = 2  # rounds: the row is written once a second
+"""Shortest pause between two looks, and the only one where nothing tells of changes."""
+BEAT_S = 1.0
+"""Shortest time between two heartbeats."""
+BEAT_AT_REST_S = 5.0
+"""Time after which a heartbeat says again what the one before said."""
 
 Instances = Callable[[], Mapping[str, Facts]]
 """Returns the facts of each instance, by its name in heartbeat rows."""
@@ -65,6 +72,10 @@ class ConfigWatcher:
         self._load = load
         self._heartbeats = Heartbeats(version=version, endpoints=endpoints)
         self._connection = LastingConnection()
+        self._alarm = ChangeAlarm()
+        self._said: tuple[dict[str, Facts], Facts] | None = None
+        """What the rows say since the last heartbeat."""
+        self._beaten_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="config-watcher", daemon=True)
 
@@ -75,23 +86,41 @@ class ConfigWatcher:
     def stop(self, timeout_s: float = 3.0) -> None:
         """End the thread and remove the heartbeat row."""
         self._stop.set()
+        self._alarm.ring()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
+    def note(self) -> None:
+        """Note that what the heartbeat says may have changed. Callable from any thread."""
+        self._alarm.ring()
+
     def _run(self) -> None:
-        rounds = 0
+        if connection.vendor == "sqlite":
+            self._alarm.watch(Path(str(connection.settings_dict["NAME"])).parent)
         while not self._stop.is_set():
-            try:
-                self._connection.open()
-                self.check()
-                if rounds % HEARTBEAT_EVERY == 0:
-                    self.beat()
-            except Error as exc:
-                logger.debug("configuration not read this time: %s", exc)
-                self._connection.close()
-            rounds += 1
-            self._stop.wait(INTERVAL_S)
+            began = time.monotonic()
+            is_read = self._look()
+            pause_s = self._seconds_to_next_beat() if is_read and self._alarm.is_watching else 0.0
+            self._alarm.wait(max(pause_s, INTERVAL_S))
+            # Under traffic the files change all the time.
+            self._stop.wait(began + INTERVAL_S - time.monotonic())
         self._leave()
+
+    def _look(self) -> bool:
+        """Write the heartbeat if it is time, and read the configuration; False: not possible."""
+        try:
+            if self._connection.open():
+                # Another file may lack the rows.
+                self._said = None
+            self._beat_if_due()
+            # Behind our own write and before the look: what others write from now on is seen later.
+            self._alarm.clear()
+            self.check()
+        except Error as exc:
+            logger.debug("configuration not read this time: %s", exc)
+            self._connection.close()
+            return False
+        return True
 
     def check(self) -> bool:
         """Load the configuration if its number changed; True when a new snapshot runs."""
@@ -128,12 +157,32 @@ class ConfigWatcher:
 
         An instance that was written before and is not among them loses its row.
         """
-        common = {
+        facts = self._instances() if instances is None else instances
+        self._write(dict(facts), self._common())
+
+    def _beat_if_due(self) -> None:
+        """Write the rows if they say something new, or the same for long."""
+        if self._seconds_to_next_beat() <= 0.0:
+            self._write(dict(self._instances()), self._common())
+
+    def _seconds_to_next_beat(self) -> float:
+        """Return the time left; negative when a heartbeat is late."""
+        is_said = (dict(self._instances()), self._common()) == self._said
+        after_s = BEAT_AT_REST_S if is_said else BEAT_S
+        return self._beaten_at + after_s - time.monotonic()
+
+    def _write(self, instances: dict[str, Facts], common: Facts) -> None:
+        self._said = None
+        self._heartbeats.write(instances, common)
+        self._said = (instances, common)
+        self._beaten_at = time.monotonic()
+
+    def _common(self) -> Facts:
+        return {
             "revision": self._store.current.revision,
             "refused_revision": self.refused_revision,
             "refusal": self.refusal,
         }
-        self._heartbeats.write(self._instances() if instances is None else instances, common)
 
     def _leave(self) -> None:
         try:

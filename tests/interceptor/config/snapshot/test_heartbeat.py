@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 
+from interceptor.config.snapshot import watch
+from interceptor.config.snapshot.change_alarm import ChangeAlarm
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
@@ -39,8 +42,9 @@ def make_watcher(**options: Any) -> ConfigWatcher:
 
 @pytest.fixture
 def watcher() -> Iterator[ConfigWatcher]:
-    """A watcher that runs."""
-    running = make_watcher()
+    """A watcher that says something new each second."""
+    numbers = itertools.count()
+    running = make_watcher(facts=lambda: {"active_flows": next(numbers)})
     yield running
     running.stop()
 
@@ -135,6 +139,47 @@ def test_the_connection_lasts(watcher: ConfigWatcher) -> None:
     finally:
         connection_created.disconnect(count)
     assert len(opened) == 1
+
+
+def test_at_rest_it_sleeps_until_something_is_said_or_written(
+    own_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeps: list[float] = []
+    sleep = ChangeAlarm.wait
+
+    def note(alarm: ChangeAlarm, timeout_s: float) -> None:
+        sleeps.append(timeout_s)
+        sleep(alarm, timeout_s)
+
+    monkeypatch.setattr(ChangeAlarm, "wait", note)
+    # Only a change can wake it up within the test's time.
+    monkeypatch.setattr(watch, "BEAT_AT_REST_S", 3600.0)
+    facts = {"active_flows": 3}
+    resting = make_watcher(facts=lambda: facts)
+    resting.start()
+    try:
+        eventually(lambda: sleeps)
+        if not resting._alarm.is_watching:
+            pytest.skip("about inotify")
+        eventually(lambda: sleeps[-1] > 3000)
+        facts = {"active_flows": 4}
+        resting.note()
+        eventually(lambda: active_flows(own_file) == [4])
+        eventually(lambda: sleeps[-1] > 3000)
+        before = resting._store.current.revision
+        with closing(sqlite3.connect(own_file)) as other:
+            other.execute("UPDATE providers_configrevision SET number = number + 1")
+            other.commit()
+        eventually(lambda: resting._store.current.revision == before + 1)
+    finally:
+        resting.stop()
+
+
+def active_flows(path: Path) -> list[int]:
+    """Return what the heartbeat rows of a file say."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT active_flows FROM interceptor_interceptorstatus")
+        return [number for (number,) in rows]
 
 
 def test_a_replaced_file_is_opened(own_file: Path, watcher: ConfigWatcher, tmp_path: Path) -> None:
