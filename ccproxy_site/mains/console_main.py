@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ccproxy_site.mains.child_main import begin, follow
+from ccproxy_site.mains.child_main import begin, follow, importing
 from ccproxy_site.supervise.control import Control, Message
 from providers.base.errors import CcproxyError, ConfigError
 
@@ -25,10 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     control = begin(parser.parse_args(arguments).control)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     # While the recorder checks the configuration.
-    import django
-
     try:
-        django.setup()
+        with importing():
+            import django
+
+            django.setup()
     except CcproxyError as exc:
         # The recorder finds the same; whoever is first says it.
         control.say(refused=str(exc))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import socket
 from collections.abc import Sequence
 
-from ccproxy_site.mains.child_main import begin
-from ccproxy_site.mains.proxy_process import ProxyProcess
+from ccproxy_site.mains.child_main import begin, importing
 from providers.base.errors import ConfigError
 
 
@@ -18,14 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ccproxy_site.mains.proxy_main", description=__doc__)
     parser.add_argument("--control", type=int, required=True)
     control = begin(parser.parse_args(arguments).control)
-    # Everything is imported by now, while the recorder checks the configuration.
+    # While the recorder checks the configuration.
+    with importing():
+        from ccproxy_site.mains.proxy_process import ProxyProcess
     first = control.hear()
     if first is None or "serve" not in first.words:
         return 0
     ring, *listeners = first.descriptors
-    # What the imports made lives for ever; looking through it stopped streams for 0.15 s.
-    gc.collect()
-    gc.freeze()
     try:
         process = ProxyProcess(
             first.words["serve"], control, ring, [socket.socket(fileno=one) for one in listeners]

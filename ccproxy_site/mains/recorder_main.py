@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ccproxy_site.mains.child_main import begin
+from ccproxy_site.mains.child_main import begin, importing
 from providers.base.errors import CcproxyError
 
 if TYPE_CHECKING:
@@ -48,26 +48,27 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
     Raises:
         CcproxyError: one sentence for the user.
     """
-    import django
+    with importing():
+        import django
 
-    django.setup()
-    from django.conf import settings as django_settings
+        django.setup()
+        from django.conf import settings as django_settings
 
-    from ccproxy_site.mains.recorder import Recorder
-    from ccproxy_site.process.file_modes import secure_files
-    from ccproxy_site.process.logging import log_as_set
-    from ccproxy_site.process.start_checks import (
-        check_directory,
-        check_network,
-        check_ports,
-        files_elsewhere,
-        note_proxies,
-        note_python,
-        open_database,
-    )
-    from interceptor.config.files.unbuilt import refuse_unbuilt
-    from interceptor.operate.ports import check_bind_address
-    from interceptor.operate.stock import stock_from
+        from ccproxy_site.mains.recorder import Recorder
+        from ccproxy_site.process.file_modes import secure_files
+        from ccproxy_site.process.logging import log_as_set
+        from ccproxy_site.process.start_checks import (
+            check_directory,
+            check_network,
+            check_ports,
+            files_elsewhere,
+            note_proxies,
+            note_python,
+            open_database,
+        )
+        from interceptor.config.files.unbuilt import refuse_unbuilt
+        from interceptor.operate.ports import check_bind_address
+        from interceptor.operate.stock import stock_from
 
     # Before the database is touched: the answer to a typing error should come at once.
     stock = stock_from(os.environ)

@@ -11,6 +11,7 @@ proxy is started again, and a killed recorder goes on where it was.
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -30,6 +31,8 @@ from providers.base.errors import ConfigError
 READY_TIMEOUT_S = 120.0
 STOP_MARGIN_S = 40.0
 """What a process may take to stop beyond its open streams' time: its record and its renewals."""
+FEW_CORES = 2
+"""With as many or fewer the console starts once the proxies are ready, which are needed first."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -83,8 +86,7 @@ class Family:
         """Run until a signal, or until a process cannot start."""
         wake = _wake_on_signals(self.stop)
         self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(4096))
-        for child in self._children:
-            self._start(child)
+        self._start_first()
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._is_stopping:
             self._turn(_seconds_until(self._next_start()))
@@ -121,6 +123,20 @@ class Family:
         return min(due, default=None)
 
     # --- lives
+
+    def _start_first(self) -> None:
+        """Start all processes, or where they would be in each other's way the console later."""
+        if (os.cpu_count() or 1) <= FEW_CORES:
+            for console in self._consoles:
+                console.start_at = math.inf
+        for child in self._children:
+            self._start_if_due(child)
+
+    def _start_consoles(self) -> None:
+        """Start what waited for the proxies."""
+        if all(proxy.was_ready for proxy in self._proxies):
+            for console in self._consoles:
+                console.start_at = min(console.start_at, time.monotonic())
 
     def _start(self, child: Child) -> None:
         end = child.start()
@@ -169,6 +185,7 @@ class Family:
             self._drained(int(words["drained"]))
         elif "ready" in words:
             child.was_ready = True
+            self._start_consoles()
             self._announce_when_ready()
 
     def _refused(self, child: Child, sentence: str) -> None:

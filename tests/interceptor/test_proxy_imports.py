@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # What a proxy's main imports; nearly everything else comes with `interceptor.proxy`.
-MODULES = ("ccproxy_site.mains.proxy_main",)
+MODULES = ("ccproxy_site.mains.proxy_main", "ccproxy_site.mains.proxy_process")
 
 RECORDER_AND_CONSOLE = [
     "asgiref",
