@@ -1,4 +1,4 @@
-"""Daphne's server without timers while nobody is connected.
+"""Daphne's server without timers while no client is connected.
 
 Daphne looks at its connections every second, also where it has none, and Twisted sets a clock for
 an access log that is not written here.
