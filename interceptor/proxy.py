@@ -26,6 +26,7 @@ from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
 from interceptor.stock_addons import Proxyserver
+from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
@@ -67,6 +68,7 @@ class Proxy:
         overrides: names and destinations that are replaced; None: none.
         proxies: the company's, by which providers are reached; None: none.
         recording: whether flows are stored; None: they are.
+        capacity: what to do when Code Assist has none; None: nothing.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Proxy:
         overrides: Overrides | None = None,
         proxies: UpstreamProxies | None = None,
         recording: RecordingState | None = None,
+        capacity: CapacityPolicy | None = None,
     ) -> None:
         share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
@@ -129,6 +132,7 @@ class Proxy:
                 version=version,
                 require_token=require_token,
                 recording=recording or RecordingState(),
+                capacity=capacity,
                 cooldowns=self.cooldowns,
             ),
             idle_timeout_s=idle_timeout_s,

@@ -36,6 +36,7 @@ from interceptor.proxy import Proxy
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
 from interceptor.request_path.recording_state import RecordingState
+from interceptor.transform.capacity_policy import policy_of
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
 from providers.auth.refresh_settings import limits_of, proxies_of
@@ -224,4 +225,5 @@ class ProxyProcess:
             overrides=parse_overrides(inspector.dns_overrides, inspector.upstream_overrides),
             proxies=proxies_of(self._settings),
             recording=self._recording,
+            capacity=policy_of(settings),
         )

@@ -12,6 +12,7 @@ from interceptor.addons.capture.connections import ConnectionsAddon
 from interceptor.addons.capture.dns import RunDns
 from interceptor.addons.capture.transparent import TransparentAddon
 from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
+from interceptor.addons.failures.capacity import CapacityAddon
 from interceptor.addons.failures.cooldown import CooldownAddon
 from interceptor.addons.failures.fallback import FallbackAddon
 from interceptor.addons.failures.retry import RetryAddon
@@ -81,6 +82,7 @@ def build_chain(
     via = ViaAddon(proxies, overrides, upstream, chosen)
     fingerprints = TransportAddon(transport or Transport(store), chosen)
     auth, retry = AuthAddon(store, resolver), RetryAddon()
+    capacity = CapacityAddon(around.capacity)
     addons: list[object] = [
         hellos,
         ConnectionsAddon(runs, hellos, sink),
@@ -99,7 +101,8 @@ def build_chain(
         record,
         CooldownAddon(around.cooldowns),
         auth,
+        capacity,
         retry,
-        FallbackAddon(around, chosen, via, fingerprints, (auth, retry)),
+        FallbackAddon(around, chosen, via, fingerprints, (auth, capacity, retry)),
     ]
     return Chain(addons, record, RunDns(runs, overrides, sink, proxies))

@@ -10,6 +10,7 @@ from interceptor.config.snapshot.schema import Snapshot
 from interceptor.explain.dry_run import DryRequest, Explanation, explain
 from interceptor.instances.health import running_interceptors
 from interceptor.instances.running_cooldowns import running_cooldowns
+from interceptor.transform.capacity_policy import policy_of
 from interceptor.transform.cooldowns import Cooldowns, Target
 from providers.base.loopback import is_loopback
 from providers.base.version import product_version
@@ -27,13 +28,16 @@ def explain_as_configured(request: DryRequest, snapshot: Snapshot | None = None)
     """
     own = settings.CCPROXY
     snapshot = load_snapshot() if snapshot is None else snapshot
+    capacity = policy_of(own)
+    has_models = capacity is not None and bool(capacity.fallback_models)
     return explain(
         snapshot,
         request,
         guard_rules(own.host, own.allowed_hosts, own.allowed_origins),
         require_token=not is_loopback(own.host),
         version=product_version(),
-        cooldowns=_cooldowns() if snapshot.chained else None,
+        cooldowns=_cooldowns() if snapshot.chained or has_models else None,
+        capacity=capacity,
     )
 
 

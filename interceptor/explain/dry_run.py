@@ -36,6 +36,7 @@ from interceptor.request_path.route import facts_of
 from interceptor.request_path.steps import STEPS, Step
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket
+from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transform.dispatch import Decision
 from interceptor.transform.match import Facts, conditions
@@ -164,6 +165,7 @@ def explain(
     require_token: bool = False,
     version: str = "",
     cooldowns: Cooldowns | None = None,
+    capacity: CapacityPolicy | None = None,
 ) -> Explanation:
     """Take the request through the steps with a snapshot's configuration.
 
@@ -176,6 +178,7 @@ def explain(
         require_token: every client must show a client token.
         version: shown by /health.
         cooldowns: pauses of providers; None: none runs.
+        capacity: what to do when Code Assist has none; None: nothing.
     """
     around = Surroundings(
         resolver=PlaceholderCredentials(),
@@ -186,6 +189,7 @@ def explain(
         version=version,
         require_token=require_token,
         cooldowns=cooldowns or Cooldowns(),
+        capacity=capacity,
     )
     found: Explanation = async_to_sync(_explain)(snapshot, request, around)
     return found

@@ -16,7 +16,13 @@ from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.scope import scope_refusal
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade, speaks_websocket
-from interceptor.transform.candidate_chain import CandidateChain, copied, fallbacks_of
+from interceptor.transform.candidate_chain import (
+    CandidateChain,
+    copied,
+    fallbacks_of,
+    may_go_elsewhere,
+)
+from interceptor.transform.capacity_policy import CapacityPolicy, capacity_models
 from interceptor.transform.dispatch import Decision, decide, decide_fallback
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.match import Facts, host_names
@@ -24,8 +30,10 @@ from interceptor.transform.translation import begin, edited, request_headers
 from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
+from providers.fallbacks import Fallback
 from providers.wire.surgery import replace_model
 
+_ENVELOPED: Final = "/v1internal:"
 REPAIRED: Final = "Bytes and escapes that are no Unicode were replaced by U+FFFD."
 
 
@@ -40,7 +48,7 @@ async def route(state: FlowState, exchange: Exchange, around: Surroundings) -> N
         refuse_upgrade(state)
         return
     if not decision.status_code and not state.wants_websocket:
-        state.chain = _chain_of(state, exchange, decision)
+        state.chain = _chain_of(state, exchange, decision, around.capacity)
         if state.chain is not None:
             decision = _first_ready(state, exchange, state.chain, around)
     await follow(state, exchange, decision, around)
@@ -58,16 +66,30 @@ async def follow(
     await _apply(state, exchange, decision, around.resolver)
 
 
-def _chain_of(state: FlowState, exchange: Exchange, decision: Decision) -> CandidateChain | None:
+def _chain_of(
+    state: FlowState, exchange: Exchange, decision: Decision, capacity: CapacityPolicy | None
+) -> CandidateChain | None:
     """Return the chain of a request that has fallbacks, None for all others."""
     # A request that is sent again as forwarded shows what its own destination says to it.
     if state.as_forwarded:
         return None
-    fallbacks = fallbacks_of(decision, exchange.method, exchange.path, state.client_format)
+    asked_model = decision.model or state.requested_model
+    models: tuple[Fallback, ...] = ()
+    if capacity is not None and decision.action != "passthrough":
+        models = capacity_models(capacity, decision.provider, asked_model)
+    fallbacks = (*models, *fallbacks_of(decision))
     if not fallbacks:
         return None
-    asked_model = decision.model or state.requested_model
-    return CandidateChain(decision, asked_model, fallbacks, copied(exchange), len(state.steps))
+    if not may_go_elsewhere(exchange.method, exchange.path, state.client_format):
+        return None
+    return CandidateChain(
+        first=decision,
+        asked_model=asked_model,
+        fallbacks=fallbacks,
+        unrouted=copied(exchange),
+        step_count=len(state.steps),
+        capacity_count=len(models),
+    )
 
 
 def _first_ready(
@@ -88,7 +110,7 @@ def _first_ready(
         if number and problem:
             chain.skip(number, problem)
             continue
-        chain.current = number
+        chain.begin(number)
         return decision
     chain.skipped.clear()
     return chain.first
@@ -259,8 +281,10 @@ def _make_edits(
 def _set_model(exchange: Exchange, model: str) -> tuple[bytes, bytes] | None:
     """Replace the model's value alone: every other byte of the body stays."""
     plain = exchange.body.decoded()
-    # Google names the model in the path, where the decision has put it already.
-    if not plain or exchange.client_format == GOOGLE_GENERATE:
+    # Google names the model in the path, where the decision has put it already; Code Assist's
+    # envelope has it in the body.
+    is_named_in_path = exchange.client_format == GOOGLE_GENERATE and _ENVELOPED not in exchange.path
+    if not plain or is_named_in_path:
         return None
     changed = replace_model(plain, model)
     if changed is None or changed == plain:

@@ -9,6 +9,7 @@ from interceptor.access.grant import GrantBook
 from interceptor.pipeline.exchange import ResolvesCredentials
 from interceptor.pipeline.project_search import FindsProjects
 from interceptor.request_path.recording_state import RecordingState
+from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transform.model_lists import ModelLists
 
@@ -29,5 +30,7 @@ class Surroundings:
     projects: FindsProjects | None = None
     """Asks Code Assist for an account's project; None: no account is asked."""
     recording: RecordingState = field(default_factory=RecordingState)
+    capacity: CapacityPolicy | None = None
+    """Settings for Code Assist without capacity; None: switched off."""
     cooldowns: Cooldowns = field(default_factory=Cooldowns)
     """Pauses of providers that failed lately."""

@@ -36,13 +36,35 @@ class CandidateChain:
     """The request as it came to the routing. Each candidate is made of a copy."""
     step_count: int
     """Steps of the flow before the routing; those behind belong to one candidate."""
+    capacity_count: int = 0
+    """So many fallbacks, the first ones, are other models for want of capacity."""
+    has_no_capacity: bool = False
+    """The newest failure allows them to be asked."""
     current: int = 0
+    upcoming: int = 1
+    """Number of the candidate that is asked next."""
     skipped: list[Skipped] = field(default_factory=list)
 
     @property
     def has_next(self) -> bool:
         """True while a candidate is left."""
-        return self.current < len(self.fallbacks)
+        return self.upcoming <= len(self.fallbacks)
+
+    def take_next(self) -> int:
+        """Return the number of the candidate that is asked next."""
+        number = self.upcoming
+        self.upcoming += 1
+        return number
+
+    def begin(self, number: int) -> None:
+        """Note which candidate gets the request."""
+        self.current, self.upcoming = number, number + 1
+
+    def judge_capacity(self) -> None:
+        """Leave the other models out, unless the newest failure allows them."""
+        if not self.has_no_capacity:
+            self.upcoming = max(self.upcoming, self.capacity_count + 1)
+        self.has_no_capacity = False
 
     def candidate(self, number: int) -> Fallback:
         """Return a candidate, without its model where it is not known."""
@@ -70,21 +92,24 @@ class CandidateChain:
 
 
 def fallbacks_of(
-    decision: Decision, method: str, path: str, client_format: WireFormatName | None
+    decision: Decision,
 ) -> tuple[Fallback, ...]:
-    """Return the fallbacks of a routed request: the rule's, else its provider's.
-
-    Stored objects of one provider (files, batches, responses) are unknown to every other one, so
-    only generating requests and token counts have fallbacks.
-    """
+    """Return the fallbacks of a routed request: the rule's, else its provider's."""
     provider, rule = decision.provider, decision.rule
     if provider is None or decision.action == "passthrough":
         return ()
-    fallbacks = (rule.fallbacks if rule else ()) or provider.fallbacks
-    if not fallbacks or client_format is None or method != "POST":
-        return ()
-    suffix = endpoint_suffix(path, client_format)
-    return fallbacks if suffix in ("", COUNT_SUFFIXES.get(client_format)) else ()
+    return (rule.fallbacks if rule else ()) or provider.fallbacks
+
+
+def may_go_elsewhere(method: str, path: str, client_format: WireFormatName | None) -> bool:
+    """Check for a request that another provider, or another model, can serve as well.
+
+    Stored objects of one provider (files, batches, responses) are unknown to every other one. So
+    these are generating requests and token counts alone.
+    """
+    if client_format is None or method != "POST":
+        return False
+    return endpoint_suffix(path, client_format) in ("", COUNT_SUFFIXES.get(client_format))
 
 
 def copied(exchange: Exchange) -> Exchange:

@@ -49,6 +49,7 @@ _PROXY_ARGUMENTS = (
     "grants",
     "overrides",
     "proxies",
+    "capacity",
 )
 DEFAULT_HOOKS = (
     HookConf("inbound", "inject_auth", 1),

@@ -93,7 +93,8 @@ def _watched(state: FlowState | None) -> ProviderConf | None:
     if state is None or state.exchange is None or state.exchange.provider is None:
         return None
     provider = state.exchange.provider
-    return provider if provider.name in state.snapshot.chained else None
+    is_watched = state.chain is not None or provider.name in state.snapshot.chained
+    return provider if is_watched else None
 
 
 def _target(state: FlowState, provider: ProviderConf) -> Target:

@@ -83,6 +83,7 @@ class FallbackAddon:
             return
         if _NAME not in attempts.held.by or attempts.decision is not None:
             return
+        state.chain.judge_capacity()
         failed = f"{state.chain.name(state.chain.current)}: {noun_of(attempts.held)}"
         kept = KeptState(state)
         target = await self._aim(flow, state, state.chain, failed)
@@ -111,8 +112,7 @@ class FallbackAddon:
     ) -> Target | None:
         """Make the request for the next candidate that can be used; None where there is none."""
         while chain.has_next:
-            chain.current += 1
-            number = chain.current
+            number = chain.take_next()
             reason = f"{failed}; sent to {chain.name(number)}"
             problem = await aim_at(state, chain, number, self._around, reason)
             exchange = state.exchange
@@ -120,6 +120,7 @@ class FallbackAddon:
                 try:
                     via = await self._way(flow, state, exchange)
                     authority, _ = outgoing_names(flow.request, exchange)
+                    chain.begin(number)
                     host, port = exchange.host, exchange.port
                     return Target(exchange.scheme, host, port, exchange.path, authority, via)
                 except TransportUnavailable as exc:

@@ -114,13 +114,19 @@ def noun_of(held: Held) -> str:
     return str(held.response.status_code)
 
 
+def decoded_body(held: Held) -> bytes:
+    """Return the body of a held response without its content encoding."""
+    response = held.response
+    encoding = str(response.headers.get("content-encoding", "")) if response is not None else ""
+    return decode(held.body, encoding).data
+
+
 def asked_wait_s(held: Held) -> float | None:
     """Return the wait that a held response asks for; None when it names none."""
     response = held.response
     if response is None:
         return None
-    encoding = str(response.headers.get("content-encoding", ""))
-    body = decode(held.body, encoding).data
+    body = decoded_body(held)
     fields = response.headers.items(multi=True)
     return wait_hint_s(response.status_code, fields, body, now_s=time.time())
 

@@ -228,14 +228,23 @@ class FlowsSettings(Group):
 class GeminiCapacitySettings(Group):
     """Retries and fallbacks when Gemini has no capacity."""
 
-    enabled: bool = Field(True, description="Retry and fall back when Gemini has no capacity.")
-    retry_status_codes: tuple[int, ...] = Field(
-        (429, 503, 500), description="Answers that are tried again."
+    enabled: bool = Field(
+        True,
+        description=(
+            "Try again, and ask other models, when Code Assist has no capacity; see"
+            " [gemini.md](gemini.md)."
+        ),
     )
-    fallback_models: Texts = Field((), description="Models to try next, in order.")
-    sticky_retry_attempts: int = Field(3, ge=0, le=10, description="Tries of the same model.")
+    retry_status_codes: tuple[int, ...] = Field(
+        (429, 503, 500), description="Statuses of errors that are tried again."
+    )
+    fallback_models: Texts = Field((), description="Models to ask next, in order.")
+    sticky_retry_attempts: int = Field(
+        3, ge=0, le=10, description="Further attempts with the same model."
+    )
     sticky_retry_max_delay_seconds: Seconds = Field(
-        60, description="Longest wait between two tries."
+        60,
+        description="Longest wait before one of them; after a longer one the next model is asked.",
     )
     terminal_delay_threshold_seconds: Seconds = Field(
         300, description="Give up when the provider asks for a longer wait."

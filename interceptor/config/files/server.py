@@ -99,9 +99,7 @@ class ServerSettings(Group):
     console: ConsoleSettings = ConsoleSettings()
     otel: OtelSettings = Field(OtelSettings(), json_schema_extra=not_built("telemetry"))
     flows: FlowsSettings = FlowsSettings()
-    gemini_capacity: GeminiCapacitySettings = Field(
-        GeminiCapacitySettings(), json_schema_extra=not_built("Gemini")
-    )
+    gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
     pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))
     mcp: McpSettings = Field(McpSettings(), json_schema_extra=not_built("MCP"))
     shaping: ShapingSettings = Field(ShapingSettings(), json_schema_extra=not_built("shapes"))

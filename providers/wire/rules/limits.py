@@ -32,9 +32,13 @@ _OPENAI: Final = re.compile(r"x-ratelimit-(limit|remaining|reset)-(requests|toke
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SENTENCE: Final = re.compile(
-    r"(?:try again|retry) in ((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)\b", re.IGNORECASE
+    r"(?:try again in|retry in|quota will reset (?:after|in))"
+    r" ((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)\b",
+    re.IGNORECASE,
 )
-"""OpenAI's and Groq's: "Please try again in 7m12.5s."."""
+"""OpenAI's and Groq's "Please try again in 7m12.5s.", Code Assist's "Your quota will reset after
+2h5m30s.".
+"""
 _OPENAI_FAMILY: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
 
 

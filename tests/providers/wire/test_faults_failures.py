@@ -309,6 +309,7 @@ def test_retry_hints_of_every_spelling():
 
     assert hint({"message": "Please try again in 7m1.5s. Visit us"}) == 421.5
     assert hint({"message": "Rate limit. Please retry in 20s."}) == 20
+    assert hint({"message": "Exhausted. Your quota will reset after 2h5m30s."}) == 7530
     assert hint({"metadata": {"headers": {"Retry-After": "3"}}}) == 3
     assert hint({"retry_after": 4}) == 4
     assert hint({"message": "try again in a while"}) is None

@@ -68,6 +68,17 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/addons/test_faults_upstream_proxy.py": {
         "upstream_proxy": "test_a_real_proxy_lets_in_whoever_shows_the_password",
     },
+    "interceptor/addons/test_capacity.py": {
+        "gemini_capacity.enabled": "test_each_setting_counts",
+        "gemini_capacity.fallback_models": "test_then_the_other_models_once_each",
+        "gemini_capacity.retry_status_codes": "test_each_setting_counts",
+        "gemini_capacity.sticky_retry_attempts": "test_then_the_other_models_once_each",
+        "gemini_capacity.sticky_retry_max_delay_seconds": "test_each_setting_counts",
+        "gemini_capacity.terminal_delay_threshold_seconds": "test_each_setting_counts",
+        "gemini_capacity.total_retry_budget_seconds": (
+            "test_the_budget_is_of_the_time_since_the_first_attempt"
+        ),
+    },
     "interceptor/addons/test_egress.py": {
         "inspector.mitmproxy.ssl_insecure": "test_a_bad_certificate",
         "inspector.mitmproxy.ssl_verify_upstream_trusted_ca": "test_a_bad_certificate",

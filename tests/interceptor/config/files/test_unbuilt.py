@@ -27,7 +27,6 @@ def start(directory: Path, text: str, **environ: str) -> None:
         ("ccproxy:\n  otel:\n    enabled: true\n", "3: ccproxy.otel.enabled is not built yet"),
         ("shaping: {enabled: false}\n", "1: shaping.enabled is not built yet (shapes)"),
         ("shaping: {providers: {anthropic: {}}}\n", "1: shaping.providers is not built yet"),
-        ("gemini_capacity:\n  fallback_models: [a]\n", "2: gemini_capacity.fallback_models is not"),
         ("pplx: {thread: {ttl_seconds: 1}}\n", "1: pplx.thread.ttl_seconds is not built yet"),
         ("mcp: {http: {port: 1}}\n", "1: mcp.http.port is not built yet (MCP)"),
         ("inspector:\n  provider_map: {a.example: a}\n", "2: inspector.provider_map is not built"),
@@ -63,6 +62,6 @@ def test_a_file_of_the_product_is_read_but_does_not_start(tmp_path):
 
 def test_parts_wait_as_wholes():
     waiting = {leaf.path[0] for leaf in leaves(ServerSettings) if leaf.waits_for}
-    assert waiting == {"inspector", "otel", "gemini_capacity", "pplx", "mcp", "shaping"}
+    assert waiting == {"inspector", "otel", "pplx", "mcp", "shaping"}
     mixed = {leaf.path for leaf in leaves(ServerSettings) if not leaf.waits_for}
     assert not {path[0] for path in mixed} & (waiting - {"inspector"})
