@@ -49,6 +49,8 @@ class Outcome:
     flow_id: str = ""
     """From the proxy's header; "" without it."""
     error: str = field(default="")
+    attempts: str = ""
+    """From the proxy's header: what each candidate said, when all failed."""
 
 
 def _messages(text: str = _QUESTION) -> list[dict[str, str]]:
@@ -133,6 +135,7 @@ def send(client: httpx.Client, request: DemoRequest) -> Outcome:
         ) as reply:
             outcome.status = reply.status_code
             outcome.flow_id = reply.headers.get("x-ccproxy-flow", "")
+            outcome.attempts = reply.headers.get("x-ccproxy-attempts", "")
             is_stream = reply.headers.get("content-type", "").startswith("text/event-stream")
             text = "".join(reply.iter_text())
             outcome.events = text.count("\n\n") if is_stream else 0

@@ -77,6 +77,8 @@ class Answer:
     content_type: str
     pieces: tuple[bytes, ...]
     pause_s: float = 0.0
+    headers: tuple[str, ...] = ()
+    """Further header lines."""
 
     @property
     def is_stream(self) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from interceptor.demo.dispatch import answer, error
@@ -28,6 +28,14 @@ class _Request:
         return self.target.partition("?")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A failure of all requests, with the wait that the provider asks for."""
+
+    status: int
+    retry_after_s: int
+
+
 class DemoProvider:
     """Server of the scripted responses.
 
@@ -39,6 +47,10 @@ class DemoProvider:
         self.host = host
         self.port = port
         """The port it listens on; 0 until it has started means any free one."""
+        self.outage: Outage | None = None
+        """Set while every request fails."""
+        self.request_count = 0
+        """Requests with the right key."""
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -77,6 +89,11 @@ class DemoProvider:
         if self.key not in _keys(request):
             message = "The scripted provider did not get its key; the proxy has to put it in."
             return error(request.path, request.headers, 401, message)
+        self.request_count += 1
+        if self.outage is not None:
+            message = "The scripted provider is down for a moment."
+            failed = error(request.path, request.headers, self.outage.status, message)
+            return replace(failed, headers=(f"retry-after: {self.outage.retry_after_s}",))
         try:
             body = _decoded(request)
         except (OSError, EOFError, zlib.error):
@@ -127,8 +144,8 @@ async def _write_answer(writer: asyncio.StreamWriter, request: _Request, reply: 
     size_bytes = sum(map(len, reply.pieces))
     length = "transfer-encoding: chunked" if reply.is_stream else f"content-length: {size_bytes}"
     status = f"HTTP/1.1 {reply.status} {_phrase(reply.status)}"
-    head = [status, f"content-type: {reply.content_type}", length, "server: ccproxy-demo", "", ""]
-    writer.write("\r\n".join(head).encode())
+    head = [status, f"content-type: {reply.content_type}", length, "server: ccproxy-demo"]
+    writer.write("\r\n".join([*head, *reply.headers, "", ""]).encode())
     if request.method == "HEAD":
         await writer.drain()
         return

@@ -38,6 +38,11 @@ def demo(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=int, help="How many requests to send; default: each of them once."
     )
+    parser.add_argument(
+        "--down",
+        action="store_true",
+        help="Show fallbacks instead: the provider goes down, a second one responds.",
+    )
 
 
 def explain(parser: ArgumentParser) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.process import ROOT, Interceptor, running
+from tests.e2e.process import ROOT, Interceptor, running, wait_until
 from tests.e2e.test_sdks import HELLO, openai_client
 from tests.patience import PATIENCE_S
 
@@ -25,6 +28,31 @@ def test_it_works(interceptor: Interceptor) -> None:
     assert interceptor.rows("select enabled from providers_provider where name='demo'") == [
         {"enabled": 0}
     ]
+
+
+def test_a_provider_goes_down(interceptor: Interceptor) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        demo = pool.submit(interceptor.manage, "demo", "--down")
+        told = wait_until(lambda: _cooldowns(interceptor, demo), "the heartbeat tells a cooldown")
+        done = demo.result(PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 5
+    assert "1: demo/demo 529; 2: demo-backup/demo 503" in done.stdout
+    assert [(row["provider"], row["model"], row["cause"]) for row in told] == [
+        ("demo", "demo", "529")
+    ]
+    flows = interceptor.wait_for_flows(5, "requested_model like 'demo%' and path='/v1/messages'")
+    newest = sorted(flows, key=lambda flow: flow["started_at"])[-5:]
+    assert [flow["provider"] for flow in newest] == [
+        "demo", "demo-backup", "demo-backup", "demo", "demo-backup"
+    ]  # fmt: skip
+
+
+def _cooldowns(interceptor: Interceptor, demo: Future[Any]) -> list[dict[str, Any]]:
+    """The first cooldowns that a heartbeat tells."""
+    assert not demo.done(), "the demo ended before"
+    rows = interceptor.rows("select cooldowns from interceptor_interceptorstatus")
+    return [each for row in rows for each in json.loads(row["cooldowns"])]
 
 
 def test_it_can_be_repeated_and_counted(interceptor: Interceptor) -> None:

@@ -20,13 +20,19 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from interceptor.config.files.load_settings import load_server_settings
+from interceptor.demo.outage import COOLDOWN_S, SCENES, lines, play
 from interceptor.demo.requests import REQUESTS, TIMEOUT_S, send, sentence
 from interceptor.demo.server import DemoProvider
 from interceptor.management import parsers
 from providers.base.http_client import httpx
 
 PROVIDER_NAME = "demo"
+BACKUP_NAME = "demo-backup"
 PICK_UP_TIMEOUT_S = 10.0
+
+
+def _demo_provider() -> DemoProvider:
+    return DemoProvider(key=f"demo-key-{secrets.token_hex(12)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,10 @@ class Command(BaseCommand):
 
         ensure_database()
         addresses = running_addresses()
-        demo = DemoProvider(key=f"demo-key-{secrets.token_hex(12)}")
+        if options["down"]:
+            self._show_outage(addresses)
+            return
+        demo = _demo_provider()
         with contextlib.suppress(KeyboardInterrupt), serving(demo):
             with registered(demo) as revision:
                 self._say(
@@ -61,6 +70,48 @@ class Command(BaseCommand):
                     f"{failed} of the requests did not get the response they should; see the lines"
                     " above."
                 )
+
+    def _show_outage(self, addresses: _Addresses) -> None:
+        """Send requests to a provider that goes down, and has a fallback of another format."""
+        main, backup = _demo_provider(), _demo_provider()
+        fields: dict[str, Any] = {
+            "fallbacks": [f"{BACKUP_NAME}/demo"],
+            "cooldown_seconds": COOLDOWN_S,
+        }
+        chat: dict[str, Any] = {
+            "type": "openai",
+            "path": "/v1/chat/completions",
+            "native_formats": [],
+        }
+        problems = 0
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            serving(main),
+            serving(backup),
+            registered(backup, BACKUP_NAME, auth_header="", **chat),
+            registered(main, **fields) as revision,
+        ):
+            self._say(f"Scripted providers: “{PROVIDER_NAME}”, with “{BACKUP_NAME}” behind it.")
+            wait_for_revision(addresses, revision)
+            problems = self._play_all(addresses, main, backup)
+            self._goodbye(addresses, keep=False)
+        if problems:
+            raise CommandError(f"{problems} of the scenes went wrong; see the lines above.")
+
+    def _play_all(self, addresses: _Addresses, main: DemoProvider, backup: DemoProvider) -> int:
+        problems = 0
+        with httpx.Client(
+            base_url=addresses.proxy_url, timeout=TIMEOUT_S, trust_env=False
+        ) as client:
+            for scene in SCENES:
+                time.sleep(scene.waits_s)
+                played = play(client, scene, main, backup)
+                for line in lines(played):
+                    self._say(f"  {line}")
+                if played.outcome.flow_id and addresses.console_url:
+                    self._say(f"      {addresses.console_url}/flows/{played.outcome.flow_id}/")
+                problems += bool(played.problem)
+        return problems
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
@@ -134,17 +185,17 @@ def serving(demo: DemoProvider) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def registered(demo: DemoProvider) -> Iterator[int]:
+def registered(demo: DemoProvider, name: str = PROVIDER_NAME, **fields: Any) -> Iterator[int]:
     """The provider's row while the scripted provider serves, as the revision that knows it;
-    disabled afterwards.
+    disabled afterwards. `fields` replace the usual ones.
     """
     from providers.base.loopback import is_loopback
     from providers.models import ConfigRevision, Provider
 
-    row = Provider.objects.filter(name=PROVIDER_NAME).first() or Provider(name=PROVIDER_NAME)
+    row = Provider.objects.filter(name=name).first() or Provider(name=name)
     if row.pk and not is_loopback(row.host):
         raise CommandError(
-            f"There is a provider “{PROVIDER_NAME}” of your own at {row.host}; rename it first."
+            f"There is a provider “{name}” of your own at {row.host}; rename it first."
         )
     row.type, row.scheme, row.host, row.port, row.path = (
         "anthropic",
@@ -157,6 +208,9 @@ def registered(demo: DemoProvider) -> Iterator[int]:
     row.model_names = ["demo", "demo-slow"]
     row.auth_type, row.auth_config, row.auth_header, row.secret = "key", {}, "x-api-key", demo.key
     row.verify_tls, row.headers, row.enabled = True, {}, True
+    row.fallbacks, row.cooldown_seconds = [], None
+    for field, value in fields.items():
+        setattr(row, field, value)
     row.full_clean()
     row.save()
     try:
