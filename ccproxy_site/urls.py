@@ -16,6 +16,7 @@ urlpatterns = [
     path("flows/", include("interceptor.resend.urls")),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),
+    path("shapes/", include("shapes.urls")),
     path("explain/", explain_page, name="explain"),
     path("explain/rule/", rule_trial_page, name="rule-trial"),
     path("api/", include("ccproxy_site.api")),

@@ -17,7 +17,7 @@ from interceptor.access.client_token import create_client_token
 from interceptor.models import HookSetting, InterceptorStatus
 from providers.audit.log import Caller, record_audit
 from providers.models import PriceOverride, Provider, TransformRule
-from shapes.models import Shape
+from shapes.models import Shape, ShapingProfile, shipped_fields
 from tests.parts import put_parts
 
 
@@ -110,7 +110,13 @@ def make_one_of_each(user: User) -> None:
     make_status()
     HookSetting.objects.create(stage="inbound", name="inject_auth")
     create_client_token("laptop")
-    Shape.objects.create(provider_type="anthropic", path="/v1/messages", body="{}")
+    ShapingProfile.objects.create(provider_type="anthropic", **shipped_fields("anthropic"))
+    Shape.objects.create(
+        provider_type="anthropic",
+        path="/v1/messages",
+        body="{}",
+        activated_at=timezone.now(),
+    )
     PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
     Group.objects.create(name="readers")
     Token.objects.create(user=user)

@@ -12,6 +12,7 @@ from django.contrib.admin import site
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from ccproxy_site.api import router
 from flows.console.tabs import TABS
@@ -19,6 +20,7 @@ from flows.export.kinds import KINDS
 from flows.models import SavedFilter
 from providers.audit.log import Caller, record_audit
 from providers.models import Provider
+from shapes.models import Shape
 from tests.flows.seed import IDS, seed_all
 from tests.flows.seed_session import SESSION, TURN_IDS, seed_session
 from tests.query_counts import Page, QueryCounts
@@ -37,6 +39,17 @@ NOT_VISITED = {
     "api-explain-rule": "POST alone",
     "api-import": "POST alone",
     "api-resend": "POST alone",
+    "shapes:import": "POST alone",
+    "shapes:acknowledge": "POST alone",
+    "shapes:deactivate": "POST alone",
+    "shapes:activate": "POST alone",
+    "shapes:delete": "POST alone",
+    "shape-review": "POST alone",
+    "shape-from-file": "POST alone",
+    "shape-activate": "POST alone",
+    "shape-deactivate": "POST alone",
+    "shapingprofile-acknowledge": "POST alone",
+    "shapingprofile-withdraw": "POST alone",
     "admin:logout": "POST alone",
     "admin:password_change_done": "needs a changed password",
     "admin:view_on_site": "no model has an address of its own",
@@ -70,6 +83,13 @@ def more_rows(visitor: Client) -> None:
         make_flow(provider=provider.name, rule_id=rule.pk, status_code=401, session_id=SESSION)
         SavedFilter.objects.create(owner=user, name=f"f{number}", query="error=true")
         User.objects.create_user(f"user{number}", is_staff=True)
+        Shape.objects.create(
+            provider_type="anthropic",
+            version=number + 2,
+            path="/v1/messages",
+            body="{}",
+            activated_at=timezone.now(),
+        )
         record_audit("reveal", f"provider {provider.name}", by=Caller("ada", "console", ""))
 
 
@@ -101,6 +121,13 @@ def console_pages() -> list[Page]:
         "explain": "/explain/",
         "explain?flow=": f"/explain/?flow={IDS['anthropic']}",
         "rule-trial": "/explain/rule/",
+        "shapes:list": "/shapes/",
+        "shapes:capture": f"/shapes/capture/{IDS['anthropic']}/?type=anthropic",
+        "shapes:detail": "/shapes/anthropic/1/",
+        "shapes:json": "/shapes/anthropic/1/json",
+        "shapes:mflow": "/shapes/anthropic/1/mflow",
+        "shapes:compare": "/shapes/anthropic/1/compare?with=1",
+        "shapes:diff": "/shapes/anthropic/1/diff/1/",
     }
     of_every_flow = [
         Page(f"flows:detail?tab={tab}", [f"{path}?tab={tab}" for path in every_flow])
@@ -134,6 +161,8 @@ def admin_pages() -> list[Page]:
 
 def rest_pages() -> list[Page]:
     flow = f"/api/flows/{IDS['anthropic']}/"
+    pk = Shape.objects.get(version=1).pk
+    shape = f"/api/shapes/{pk}/"
     pages = {
         "schema": "/api/schema/",
         "api-docs": "/api/docs/",
@@ -147,6 +176,9 @@ def rest_pages() -> list[Page]:
         "flow-har": "/api/flows/har/",
         "flow-body": f"{flow}body/client/",
         "flow-copy": f"{flow}as/curl/",
+        "shape-candidates": "/api/shapes/candidates/",
+        "shape-diff": f"{shape}diff/{pk}/",
+        "shape-mflow": f"{shape}mflow/",
         "flow-list": "/api/flows/",
         "flow-list?jq=map(.id)": "/api/flows/?jq=map(.id)",
         "flow-detail": flow,

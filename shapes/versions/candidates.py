@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ from flows.models import Flow
 from providers.base.pattern import PatternError, compile_pattern
 from shapes.capture.captured_request import Release, client_release
 from shapes.capture.validity import PathPattern
-from shapes.models import Shape, ShapingProfile
+from shapes.models import Shape, ShapingProfile, shipped_fields
 from shapes.replay.shipped_profiles import SHIPPED
 
 MAX_LOOKED_AT: Final = 2000
@@ -44,10 +44,14 @@ class Candidate:
 
 def profiles() -> list[ShapingProfile]:
     """Return the profiles of all provider types: shipped ones, stored ones, those with shapes."""
-    types = dict.fromkeys(SHIPPED)
-    types |= dict.fromkeys(ShapingProfile.objects.values_list("provider_type", flat=True))
+    stored = {profile.provider_type: profile for profile in ShapingProfile.objects.all()}
+    types = dict.fromkeys([*SHIPPED, *stored])
     types |= dict.fromkeys(Shape.objects.values_list("provider_type", flat=True).distinct())
-    return [ShapingProfile.of(provider_type) for provider_type in types]
+    found = []
+    for name in types:
+        shipped = ShapingProfile(provider_type=name, **shipped_fields(name))
+        found.append(stored.get(name, shipped))
+    return found
 
 
 def path_pattern(profile: ShapingProfile) -> PathPattern | None:
@@ -90,11 +94,16 @@ def candidate_flows() -> QuerySet[Flow]:
     return calls.order_by(moment.desc(), "-id")
 
 
-def candidates() -> list[Candidate]:
-    """Return the candidates by provider type and client release, the newest first."""
-    active = {shape.provider_type: shape for shape in Shape.objects.filter(active=True)}
+def candidates(of: Sequence[ShapingProfile] | None = None) -> list[Candidate]:
+    """Return the candidates by provider type and client release, the newest first.
+
+    `of`: the profiles whose paths count; without them all are loaded.
+    """
+    active = {
+        shape.provider_type: shape for shape in Shape.objects.filter(active=True).defer("body")
+    }
     patterns: list[tuple[str, PathPattern]] = []
-    for profile in profiles():
+    for profile in profiles() if of is None else of:
         pattern = path_pattern(profile)
         if pattern is not None:
             patterns.append((profile.provider_type, pattern))

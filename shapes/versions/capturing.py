@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -52,9 +52,14 @@ class Review:
         """Digest of what would be stored, so that a person confirms what they saw."""
         return content_digest(self.shape)
 
+    @property
+    def pretty_body(self) -> str:
+        """The body that would be stored, indented."""
+        return json.dumps(json.loads(self.shape.body), indent=2, ensure_ascii=False)
+
     def change(self) -> RequestChange:
         """Compare the raw request with what would be stored."""
-        return compare_requests(_compared(self.raw), compared_shape(self.shape))
+        return _change(_compared(self.raw), compared_shape(self.shape))
 
 
 def check_type(provider_type: str) -> str:
@@ -244,6 +249,23 @@ def _hex_numbers(text: str) -> list[str]:
 # Comparison
 
 
+def compare_shapes(before: Shape, after: Shape) -> RequestChange:
+    """Compare two versions, with their patches.
+
+    Raises:
+        BrokenPatch: a patch of one does not apply.
+    """
+    return _change(compared_shape(before), compared_shape(after))
+
+
+def _change(before: ComparedRequest, after: ComparedRequest) -> RequestChange:
+    # Without bodies the comparison takes them for equal.
+    if before.body and after.body and before.body.plain == after.body.plain:
+        before = replace(before, body=None)
+        after = replace(after, body=None)
+    return compare_requests(before, after)
+
+
 def compared_shape(shape: Shape) -> ComparedRequest:
     """Return a shape, with its patches, as it takes part in a comparison.
 
@@ -280,7 +302,8 @@ def _same_as(shape: Shape) -> Shape | None:
     digest = content_digest(shape)
     earlier: Shape
     # A patched version sends something else than it stores, so it equals no capture.
-    for earlier in Shape.objects.filter(provider_type=shape.provider_type):
-        if not earlier.patches.exists() and content_digest(earlier) == digest:
+    unpatched = Shape.objects.filter(provider_type=shape.provider_type, patches__isnull=True)
+    for earlier in unpatched:
+        if content_digest(earlier) == digest:
             return earlier
     return None

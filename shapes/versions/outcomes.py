@@ -36,6 +36,12 @@ class Outcomes:
         return self.accepted + self.refused + self.failed
 
     @property
+    def words(self) -> str:
+        """The counts in words: "412 ok, 0 refused"; failed ones only if there are any."""
+        words = f"{self.accepted} ok, {self.refused} refused"
+        return f"{words}, {self.failed} failed" if self.failed else words
+
+    @property
     def looks_refused(self) -> bool:
         """Enough requests were refused that a rollback is worth a thought."""
         return self.refused >= _FEW and self.refused > _REFUSED_SHARE * self.total

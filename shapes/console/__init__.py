@@ -1,0 +1,1 @@
+"""Pages of shapes: list, version, comparison, review of a capture, changes."""
