@@ -69,6 +69,7 @@ def shape_page(request: HttpRequest, provider_type: str, version: int) -> HttpRe
         "tree": _tree(shape),
         "fields": _fields(shape, profile),
         "recent": _recent(provider_type),
+        "fingerprint": _fingerprint(shape),
     }
     return render(request, "shapes/detail.html", context)
 
@@ -133,6 +134,16 @@ def _fields(shape: Shape, profile: ShapingProfile) -> list[Any]:
         body = {}
     order = shape.scrubbed.get("key_order", [])
     return body_fields(body, order, profile.content_fields, profile.merge_strategies)
+
+
+def _fingerprint(shape: Shape) -> list[tuple[str, str]]:
+    """Return the record of the TLS handshake by name; a list is written with spaces."""
+    rows = []
+    for name, value in (shape.fingerprint or {}).items():
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if text:
+            rows.append((name, text))
+    return rows
 
 
 def _recent(provider_type: str) -> list[Flow]:

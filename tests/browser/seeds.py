@@ -14,6 +14,7 @@ from tests.flows import seed
 from tests.flows.seed_session import seed_session
 from tests.parts import change_sides
 from tests.rows import make_provider, make_rule
+from tests.shapes.captured import seed_shapes
 
 OLD = "2026-01-01T00:00:00Z"
 
@@ -22,6 +23,7 @@ def every_page() -> None:
     """Give every page something to show."""
     seed.seed_all()
     seed_session()
+    seed_shapes()
     _rule()
     _saved("failures", "error=true")
 

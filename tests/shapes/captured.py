@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Flow
 from providers.audit.log import Caller
-from shapes.models import Shape
-from shapes.versions.activation import save_version
+from shapes.models import Shape, ShapePatch
+from shapes.replay.shape_document import document_text
+from shapes.replay.unified_diff import make_diff
+from shapes.versions.activation import acknowledge, save_version
 from shapes.versions.capturing import review
+from shapes.versions.effective_shape import parts_of
 from tests.parts import change_sides
 from tests.rows import make_flow
 
 BOSS = Caller("boss", "console", "127.0.0.1")
 CANARY = "CANARY-4711"
 UUID = "6f1c2b7a-93de-4c55-8a0e-2b7a93de4c55"
+NEWEST = "0a1b2c3d-1616-4000-8000-000000000001"
+"""Id of the flow of the newest release in `seed_shapes`."""
 URL = "https://api.anthropic.com/v1/messages?beta=true"
 JA3_FULL = "771,4865-4866-4867,0-23-65281-10-11-16,29-23-24,0"
 
@@ -56,14 +64,18 @@ def client_headers(version: str = "2.1.331") -> list[list[str]]:
 
 
 def captured_flow(
-    version: str = "2.1.331", *, body: dict[str, Any] | None = None, **fields: Any
+    version: str = "2.1.331",
+    *,
+    body: dict[str, Any] | None = None,
+    flow_id: str = "",
+    **fields: Any,
 ) -> CompleteFlow:
     """A call of a captured client that the provider accepted."""
     content = client_body() if body is None else body
     flow: Flow = make_flow(
         body=json.dumps(content, ensure_ascii=False).encode(),
         **{
-            "id": str(uuid.uuid4()),
+            "id": flow_id or str(uuid.uuid4()),
             "source": "wireguard",
             "client_format": "anthropic_messages",
             "client_url": URL,
@@ -81,6 +93,31 @@ def captured_flow(
     complete = load_flow(flow.pk)
     assert complete is not None
     return complete
+
+
+def seed_shapes() -> str:
+    """Two versions of which the newer one is refused, and a newer release; return its flow's id."""
+    first = stored_shape("2.1.330", activate=True, age_s=90_000)
+    second = stored_shape("2.1.331", activate=True, age_s=9_000)
+    Shape.objects.filter(pk=first.pk).update(
+        activated_at=timezone.now() - timedelta(days=1), notes="Before the new beta flag"
+    )
+    Shape.objects.filter(pk=second.pk).update(activated_at=timezone.now() - timedelta(hours=2))
+    diff = make_diff(
+        document_text(parts_of(second)),
+        document_text(parts_of(second)).replace('"Linux"', '"MacOS"'),
+    )
+    ShapePatch.objects.create(shape=second, name="0001-os.patch", diff=diff)
+    shaped: dict[str, Any] = {"provider_type": "anthropic", "hooks_changed": ["shape"]}
+    for number in range(12):
+        make_flow(age_s=20_000 + number, **shaped)
+    for number in range(9):
+        make_flow(age_s=600 + number, status_code=400, **shaped)
+    for number in range(3):
+        make_flow(age_s=500 + number, **shaped)
+    acknowledge("anthropic", by=BOSS)
+    body = client_body(odd={"mode": "careful", "note": "written by ada"})
+    return str(captured_flow("2.1.332", body=body, age_s=300, flow_id=NEWEST).flow.pk)
 
 
 def stored_shape(version: str = "2.1.331", *, activate: bool = False, **fields: Any) -> Shape:

@@ -76,7 +76,7 @@ def test_a_rollback_is_offered_when_the_provider_refuses(admin: Client) -> None:
     for _ in range(3):
         make_flow(age_s=60, status_code=400, **shaped)
     page = text_of(admin.get("/shapes/"))
-    assert "v1: 1 ok, 0 refused ; v2: 0 ok, 3 refused" in page
+    assert "v1: 1 ok, 0 refused; v2: 0 ok, 3 refused" in page
     admin.post("/shapes/anthropic/1/activate")
     assert Shape.objects.get(active=True) == first
     assert "Roll back" not in text_of(admin.get("/shapes/"))
