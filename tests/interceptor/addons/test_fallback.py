@@ -132,6 +132,8 @@ def test_a_failure_goes_to_the_next_candidate(
     record = proxy.sink.of(answer)
     assert (record.state, record.error, record.provider) == ("done", "", "backup")
     assert record.route == "as a fallback of main to provider backup"
+    stages = [step.hook for step in record.hooks if step.stage in ("replay", "transform")]
+    assert stages == ["fallback", "redirect"], "the steps of the failed request are gone"
     assert tried(record) == [("main", "demo", status), ("backup", "demo", 200)]
     assert record.attempts[1].reason == f"main/demo: {status}; sent to backup/demo"
     assert [a.sent_bytes for a in record.attempts] == [len(first.body)] * 2
