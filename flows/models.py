@@ -67,6 +67,12 @@ class Flow(models.Model):
     session_id = models.CharField(max_length=200, blank=True)
     conversation_id = models.CharField(max_length=64, blank=True)
     credential_injected = models.BooleanField(default=False)
+    shape = models.CharField(
+        max_length=48, blank=True, help_text="Version of the shape that the request took."
+    )
+    shape_problem = models.CharField(
+        max_length=500, blank=True, help_text="Why it took no shape, or left unsigned."
+    )
     run_label = models.CharField(
         max_length=64, blank=True, help_text="Name of the captured command."
     )
@@ -149,6 +155,11 @@ class Flow(models.Model):
                 fields=["rule_id", "-started_at"],
                 name="flow_rule",
                 condition=models.Q(rule_id__isnull=False),
+            ),
+            models.Index(
+                fields=["shape", "-started_at"],
+                name="flow_shape",
+                condition=~models.Q(shape=""),
             ),
             models.Index(
                 fields=["imported_at", "started_at"],

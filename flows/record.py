@@ -62,6 +62,11 @@ class HookStep:
     body_after: bytes | None = None
     started_ms: float = 0.0
     """Milliseconds from the flow's beginning to the hook's, its preparation included."""
+    origins: tuple[tuple[str, str], ...] = ()
+    """(part, origin) of a request that took a shape: ("header:accept", "shape").
+
+    An origin is client, shape, both, dropped, or the name of the inner hook that made the part.
+    """
 
 
 @value
@@ -141,6 +146,10 @@ class FlowRecord:
     The writer then need not read 1 MB again.
     """
     credential_injected: bool = False
+    shape: str = ""
+    """Version of the shape that the request took, such as "anthropic v3"."""
+    shape_problem: str = ""
+    """Why it took none, or was not signed, although it should."""
     run_label: str = ""
     """Name of the captured command."""
     run_command: str = ""

@@ -81,6 +81,8 @@ class HookTrace:
     url_after: str = ""
     body_before: str = ""
     body_after: str = ""
+    origins: list[list[str]] = field(default_factory=list)
+    """[[part, origin], ...] of a request that took a shape, see `flows.record.HookStep`."""
 
 
 @dataclass(frozen=True, slots=True)

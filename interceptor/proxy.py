@@ -15,6 +15,7 @@ from interceptor.addons.chain import build_chain
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
+from interceptor.exchange.recording_state import RecordingState
 from interceptor.hooks.code_assist_projects import CodeAssistProjects
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
@@ -22,9 +23,9 @@ from interceptor.mitm.listener import raise_backlog, share_listeners
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
 from interceptor.pipeline.provider_clients import ProviderClients
-from interceptor.request_path.recording_state import RecordingState
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
+from interceptor.shaping.billing_signer import BillingSigner
 from interceptor.stock_addons import Proxyserver
 from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
@@ -134,6 +135,7 @@ class Proxy:
                 recording=recording or RecordingState(),
                 capacity=capacity,
                 cooldowns=self.cooldowns,
+                signer=BillingSigner(resolver.decrypt),
             ),
             idle_timeout_s=idle_timeout_s,
             own_call_timeout_s=own_call_timeout_s,

@@ -29,13 +29,13 @@ from interceptor.config.files.server import ServerSettings, reachable_host
 from interceptor.config.snapshot.build import build_snapshot
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
+from interceptor.exchange.recording_state import RecordingState
 from interceptor.operate.keylog import log_tls_secrets
 from interceptor.operate.open_files import raise_open_files_limit
 from interceptor.operate.stock import stock_from
 from interceptor.proxy import Proxy
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
-from interceptor.request_path.recording_state import RecordingState
 from interceptor.transform.capacity_policy import policy_of
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
@@ -126,7 +126,9 @@ class ProxyProcess:
         try:
             found = pickle.loads(rows)  # noqa: S301  # from the recorder, over our own socket pair
             snapshot = build_snapshot(
-                found, command_timeout_s=self._settings.auth.command_timeout_seconds
+                found,
+                command_timeout_s=self._settings.auth.command_timeout_seconds,
+                shaping_enabled=self._settings.shaping.enabled,
             )
         except CcproxyError as exc:
             self._refused = {"refused_revision": found.revision, "refusal": str(exc)}

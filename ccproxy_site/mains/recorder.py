@@ -255,7 +255,9 @@ class Recorder:
     def _load(self) -> Snapshot:
         rows = read_rows()
         snapshot = build_snapshot(
-            rows, command_timeout_s=self._settings.auth.command_timeout_seconds
+            rows,
+            command_timeout_s=self._settings.auth.command_timeout_seconds,
+            shaping_enabled=self._settings.shaping.enabled,
         )
         # Only rows that could be built are handed on.
         self._rows = pickle.dumps(rows)

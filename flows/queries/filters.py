@@ -83,6 +83,10 @@ class FlowFilter(django_filters.FilterSet):
     source = django_filters.CharFilter(label="Source", field_name="source")
     run = django_filters.CharFilter(label="Captured command", field_name="run_label")
     ja4 = django_filters.CharFilter(label="JA4", field_name="ja4", lookup_expr="startswith")
+    shape = django_filters.CharFilter(label="Took the shape", field_name="shape")
+    unshaped = django_filters.BooleanFilter(
+        label="Took no shape, or left unsigned, although it should", method="by_unshaped"
+    )
     candidate = django_filters.BooleanFilter(label="May become a shape", method="by_candidate")
     lookups = django_filters.ChoiceFilter(
         label="Name lookups", choices=[("shown", "shown"), ("alone", "alone")], method="by_lookups"
@@ -112,6 +116,13 @@ class FlowFilter(django_filters.FilterSet):
         if value == "alone":
             return queryset.filter(method=LOOKUP)
         return queryset
+
+    def by_unshaped(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
+        """Keep flows whose shape could not be applied or signed, see `Flow.shape_problem`."""
+        del name
+        if value:
+            return queryset.exclude(shape_problem="")
+        return queryset.filter(shape_problem="")
 
     def by_candidate(self, queryset: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
         """Keep flows that may become a shape, see `Flow.is_shape_candidate`."""

@@ -25,7 +25,7 @@ OWN_FIELDS: Final = (
     "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes",
     "event_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "run_label",
-    "run_command", "ja3", "ja3_full", "ja4",
+    "run_command", "ja3", "ja3_full", "ja4", "shape", "shape_problem",
 )  # fmt: skip
 """Columns of a flow that mitmweb does not have, under their own names."""
 _SIDE_FIELDS: Final = (
@@ -34,7 +34,7 @@ _SIDE_FIELDS: Final = (
 )  # fmt: skip
 _TRACE_FIELDS: Final = (
     "seq", "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "started_ms", "changed",
-    "headers_before", "headers_after", "url_before", "url_after",
+    "headers_before", "headers_after", "url_before", "url_after", "origins",
 )  # fmt: skip
 _NO_SIDES: Final[Mapping[str, FlowSide]] = {}
 _MITMWEB_TYPES: Final = {"DNS": "dns", "TCP": "tcp", "TLS": "tcp", "UDP": "udp"}

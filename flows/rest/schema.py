@@ -130,6 +130,10 @@ class HookShape(_Shape):
     headers_after = serializers.JSONField(allow_null=True)
     url_before = serializers.CharField()
     url_after = serializers.CharField()
+    origins = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="Of a request that took a shape: each header and field with its origin.",
+    )
 
 
 class AttemptShape(_Shape):

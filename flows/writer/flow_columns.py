@@ -42,6 +42,8 @@ TEXTS: Final = (
     "requested_model",
     "sent_model",
     "session_id",
+    "shape",
+    "shape_problem",
     "run_label",
     "run_command",
     "ja3",
@@ -83,7 +85,8 @@ def hooks_that_changed(record: FlowRecord) -> list[str]:
     """
     names: dict[str, None] = {}
     for step in record.hooks:
-        if not step.changed or step.stage == "transform":
+        # The inner hooks of a shape work on a draft; the step of the shape counts.
+        if not step.changed or step.stage in ("transform", "shape"):
             continue
         if all(part.startswith("meta:") for part in step.changed):
             continue

@@ -247,6 +247,8 @@ class RowBuilder:
             values["url_after"] = self._texts.url(step.url_after)
         if step.body_before or step.body_after:
             values |= self._store_step(record, step, draft)
+        if step.origins:
+            values["origins"] = [[self._texts.text(part), origin] for part, origin in step.origins]
         return values
 
     def _message(

@@ -20,6 +20,7 @@ from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
+from interceptor.addons.signature import SignatureAddon
 from interceptor.addons.step_addon import step_addons
 from interceptor.addons.timeouts import TimeoutsAddon
 from interceptor.addons.translate import TranslateAddon
@@ -104,5 +105,6 @@ def build_chain(
         capacity,
         retry,
         FallbackAddon(around, chosen, via, fingerprints, (auth, capacity, retry)),
+        SignatureAddon(),
     ]
     return Chain(addons, record, RunDns(runs, overrides, sink, proxies))

@@ -90,8 +90,18 @@ def _routing(state: FlowState) -> dict[str, Any]:
         "revision": state.snapshot.revision,
         "sent_model": state.sent_model,
         "credential_injected": state.credential_injected,
+        **_shape(state),
         "losses": tuple(state.losses),
     }
+
+
+def _shape(state: FlowState) -> dict[str, str]:
+    """Return the version of the shape that the request took, and what went wrong with it."""
+    exchange = state.exchange
+    if exchange is None or not exchange.shapes:
+        return {}
+    label = exchange.shaped.shape.label if exchange.shaped else ""
+    return {"shape": label, "shape_problem": exchange.shape_problem}
 
 
 def _timing(flow: HTTPFlow, state: FlowState, *, finished: bool) -> dict[str, Any]:

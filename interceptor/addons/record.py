@@ -16,12 +16,12 @@ from interceptor.addons.translate import rewrite_head, show_losses
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.exchange.own_answer import FLOW_HEADER
 from interceptor.exchange.provider_failure import note_close, note_failure, note_message_failure
+from interceptor.exchange.recording_state import RECORDING_HEADER, RecordingState
 from interceptor.exchange.stream_ending import last_words
 from interceptor.exchange.tee import StreamTee, is_event_stream
 from interceptor.mitm.attempts import attempts_line
 from interceptor.mitm.error_page import error_sentence, set_caller
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
-from interceptor.request_path.recording_state import RECORDING_HEADER, RecordingState
 
 logger = logging.getLogger(__name__)
 

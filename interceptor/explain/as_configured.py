@@ -27,7 +27,8 @@ def explain_as_configured(request: DryRequest, snapshot: Snapshot | None = None)
         ConfigError: the configuration cannot be used.
     """
     own = settings.CCPROXY
-    snapshot = load_snapshot() if snapshot is None else snapshot
+    if snapshot is None:
+        snapshot = load_snapshot(shaping_enabled=own.shaping.enabled)
     capacity = policy_of(own)
     has_models = capacity is not None and bool(capacity.fallback_models)
     return explain(

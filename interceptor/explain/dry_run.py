@@ -7,7 +7,7 @@ user's own code, which may do anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -36,6 +36,7 @@ from interceptor.request_path.route import facts_of
 from interceptor.request_path.steps import STEPS, Step
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket
+from interceptor.shaping.active_shape import ActiveShape
 from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transform.dispatch import Decision
@@ -202,6 +203,7 @@ async def _explain(snapshot: Snapshot, request: DryRequest, around: Surroundings
         inbound=_dry_plan(snapshot.inbound, left_out),
         outbound=_dry_plan(snapshot.outbound, left_out),
         seal=_dry_plan(snapshot.seal, left_out),
+        shapes=_dry_shapes(snapshot.shapes, left_out),
     )
     head = _head_of(request)
     state = FlowState(
@@ -334,6 +336,16 @@ def _dry_plan(plan: Plan, left_out: dict[str, str]) -> Plan:
     """
     levels = [tuple(_dry_hook(planned, left_out) for planned in level) for level in plan.levels]
     return Plan(tuple(levels))
+
+
+def _dry_shapes(
+    shapes: Mapping[str, ActiveShape], left_out: dict[str, str]
+) -> dict[str, ActiveShape]:
+    """Return the shapes with inner hooks that do no input or output."""
+    return {
+        name: replace(active, inner=_dry_plan(active.inner, left_out))
+        for name, active in shapes.items()
+    }
 
 
 def _dry_hook(planned: PlannedHook, left_out: dict[str, str]) -> PlannedHook:

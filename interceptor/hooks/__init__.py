@@ -11,6 +11,7 @@ HOOKS: dict[str, str] = {
     "verbose_mode": "interceptor.hooks.verbose_mode.verbose_mode",
     "commitbee_compat": "interceptor.hooks.commitbee_compat.commitbee_compat",
     "gemini_cli": "interceptor.hooks.gemini_cli.gemini_cli",
+    "shape": "interceptor.shaping.shape.shape",
     "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
 """Built hooks: name → dotted path."""
@@ -21,7 +22,6 @@ NOT_BUILT: dict[str, str] = {
     "pplx_stamp_headers": "outbound",
     "pplx_preflight": "outbound",
     "inject_mcp_notifications": "outbound",
-    "shape": "outbound",
 }
 """Names that the product's files may use and this version cannot run: name → stage.
 

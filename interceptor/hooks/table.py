@@ -36,14 +36,28 @@ def find_hook(name: str) -> HookSpec:
     if name in NOT_BUILT:
         raise ConfigError(f"hook “{name}” is not built yet")
     path = HOOKS.get(name, name)
-    module_name, _, attribute = path.rpartition(".")
-    if not module_name:
+    if "." not in path:
         match = nearest(name, HOOKS)
         hint = f"did you mean {match}? " if match else ""
         raise ConfigError(
             f"there is no hook “{name}”; {hint}built in are {', '.join(sorted(HOOKS))}"
         )
-    if name not in HOOKS:
+    return load_hook(name, path, builtin=name in HOOKS)
+
+
+def load_hook(name: str, path: str, *, builtin: bool) -> HookSpec:
+    """Return the hook at a dotted path.
+
+    Args:
+        name: as people call it.
+        path: module and function.
+        builtin: it ships with the product.
+
+    Raises:
+        ConfigError: there is no such hook; the message names the wrong part of the path.
+    """
+    module_name, _, attribute = path.rpartition(".")
+    if not builtin:
         # The file may be younger than this process.
         invalidate_caches()
         # Before a request needs it.
@@ -105,7 +119,15 @@ def build_plan(confs: Iterable[HookConf], stage: Stage) -> Plan:
 
 
 def _plan_one(conf: HookConf) -> PlannedHook:
-    spec = find_hook(conf.name)
+    return planned_hook(find_hook(conf.name), conf, builtin=conf.name in HOOKS)
+
+
+def planned_hook(spec: HookSpec, conf: HookConf, *, builtin: bool) -> PlannedHook:
+    """Return a hook with its parameters checked.
+
+    Raises:
+        ConfigError: its model refuses its parameters.
+    """
     params = None
     if spec.params is not None:
         try:
@@ -114,6 +136,4 @@ def _plan_one(conf: HookConf) -> PlannedHook:
             raise ConfigError(f"hook “{conf.name}”: {_wrong_parameter(spec.params, exc)}") from None
     elif conf.params:
         raise ConfigError(f"hook “{conf.name}” takes no parameters")
-    return PlannedHook(
-        spec, conf.position, params, conf.name, conf.enabled, builtin=conf.name in HOOKS
-    )
+    return PlannedHook(spec, conf.position, params, conf.name, conf.enabled, builtin=builtin)

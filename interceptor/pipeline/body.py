@@ -32,7 +32,8 @@ class Body:
     """
 
     __slots__ = (
-        "_canonical", "_json", "data", "encoding", "plain", "problem", "repaired", "touched"
+        "_before", "_canonical", "_json",
+        "data", "encoding", "plain", "problem", "repaired", "touched",
     )  # fmt: skip
 
     def __init__(self, data: bytes, encoding: str = "") -> None:
@@ -48,6 +49,15 @@ class Body:
         """Characters that are no Unicode are U+FFFD in the JSON; `data` still has them."""
         self._json: Any = _UNSET
         self._canonical: bytes | None = None
+        self._before: bytes | None = None
+        """Plain bytes that `replace_json` replaced, until they are written back."""
+
+    @classmethod
+    def of_json(cls, value: Any) -> Body:
+        """Return a body of a JSON value; its bytes are made when they are asked for."""
+        body = cls(b"")
+        body._json = value
+        return body
 
     def decoded(self) -> bytes | None:
         """Return the body without its content encoding; None where that fails."""
@@ -120,12 +130,28 @@ class Body:
             self._canonical = dumps(self._json)
         return self._canonical
 
+    def replace_json(self, value: Any) -> None:
+        """Replace the parsed body by another one, for hooks that replace nearly all of it.
+
+        Its bytes are made once. The setter of `json` makes them twice, to compare them.
+        """
+        before = self.decoded() or b""
+        self._canonical = dumps(value)
+        self._json, self._before, self.touched = value, before, True
+
     def write_back(self) -> tuple[bytes, bytes] | None:
         """Take changes of the JSON into `data`.
 
         Returns (before, after) as plain JSON bytes when something changed, else None.
         """
         self.touched = False
+        if self._before is not None and self._canonical is not None:
+            replaced, self._before = self._before, None
+            if replaced == self._canonical:
+                return None
+            self.plain = self._canonical
+            self.data = encode(self._canonical, self.encoding)
+            return replaced, self._canonical
         if self._json is _UNSET or self._json is None:
             return None
         before, after = self._canonical, dumps(self._json)
@@ -145,11 +171,13 @@ class Body:
         for.
         """
         self.plain, self._json, self._canonical, self.touched = plain, _UNSET, None, False
+        self._before = None
         self.data = encode(plain, self.encoding)
 
     def revert(self) -> None:
         """Forget changes of the JSON since the last write-back."""
         self._json, self._canonical, self.touched = _UNSET, None, False
+        self._before = None
 
 
 def encode(plain: bytes, encoding: str) -> bytes:

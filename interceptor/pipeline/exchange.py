@@ -13,12 +13,14 @@ from providers.base.value import value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flows.record import HookStep
     from interceptor.pipeline.project_search import FindsProjects
     from providers.auth.base import AuthConf
     from providers.auth.resolve import Credential
     from providers.base.names import WireFormatName
     from providers.provider_conf import ProviderConf
     from providers.wire.core.base import RequestEdit
+    from shapes.replay.compiled_shape import CompiledShape
 
 Place = tuple[str, str, int, str]
 """Scheme, host, port, and path with query."""
@@ -40,6 +42,25 @@ class ResolvesCredentials(Protocol):
         Raises:
             AuthConfigError: the source failed.
         """
+
+
+class HasShape(Protocol):
+    """A shape with what the shaping room keeps beside it (`interceptor.shaping.active_shape`)."""
+
+    @property
+    def shape(self) -> CompiledShape:
+        """The shape."""
+
+
+@dataclass(slots=True)
+class HookReport:
+    """Details of a hook's run that the runner cannot see; it puts them into the trace."""
+
+    reason: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
+    """See `flows.record.HookStep`."""
+    steps: list[HookStep] = field(default_factory=list)
+    """Steps of the hook's own hooks."""
 
 
 @dataclass(slots=True)
@@ -86,6 +107,20 @@ class Exchange:
     """
     prepared: Any = None
     """The result of the running hook's `prepare`."""
+    report: HookReport | None = None
+    """Set by a running hook that has more to say than what it changed."""
+    shapes: Mapping[str, HasShape] = field(default_factory=dict)
+    """The shapes that requests take, by provider type."""
+    shaped: HasShape | None = None
+    """The shape that this request took."""
+    shape_problem: str = ""
+    """Why it took none, or was not signed, although it should."""
+    signed_body: bytes | None = None
+    """The bytes whose digest the billing line names; nothing may change them."""
+    incoming: Exchange | None = None
+    """Of an inner hook's exchange: the request itself. It is to be read, not to be changed."""
+    header_edits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the headers that hooks changed, in lower case, with the values before."""
     began: float = field(default_factory=perf_counter)
     """The reading of `perf_counter` when the flow began."""
 

@@ -9,7 +9,7 @@ It may have a guard (`guard=`, a predicate on the exchange), parameters (`params
 model, passed as second argument), and an async `prepare=`, which does I/O before the hook runs and
 whose result is `ex.prepared`. A `prepare` with a second argument gets the parameters too.
 
-Names in `reads` and `writes`: "header:NAME", "body" or "body:ROOT", "path", "meta:KEY".
+Names in `reads` and `writes`: "header" or "header:NAME", "body" or "body:ROOT", "path", "meta:KEY".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -45,7 +45,7 @@ class Stage(StrEnum):
 
 Guard = Callable[["Exchange"], bool]
 Prepare = Callable[..., Awaitable[Any]]
-Apply = Callable[..., None]
+Apply = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,10 @@ class HookSpec:
     timeout_s: float = 10.0
     """Limit of `prepare`, in seconds."""
     prepare_takes_params: bool = False
+    is_async: bool = False
+    """A built-in hook that is a coroutine function."""
+    replaces_headers: bool = False
+    """It replaces the request's headers: hooks that only edit headers run after it."""
 
     @property
     def doc(self) -> str:
@@ -82,6 +86,7 @@ def hook(
     params: type[BaseModel] | None = None,
     security: bool = False,
     timeout_s: float = 10.0,
+    replaces_headers: bool = False,
 ) -> Callable[[Apply], HookSpec]:
     """Declare a function to be a hook.
 
@@ -103,6 +108,8 @@ def hook(
             security=security,
             timeout_s=timeout_s,
             prepare_takes_params=takes_params,
+            is_async=iscoroutinefunction(function),
+            replaces_headers=replaces_headers,
         )
 
     return declare

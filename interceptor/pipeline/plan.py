@@ -46,20 +46,32 @@ EMPTY_PLAN = Plan()
 def _overlap(reads: str, writes: str) -> bool:
     """Return True when writing one name can change the value of the other.
 
-    The entire body covers its parts: ("body", "body:system") → True.
+    The entire body covers its parts, as all headers cover each: ("body", "body:system") → True.
     """
-    if reads == writes:
-        return True
-    return (reads == "body" and writes.startswith("body:")) or (
-        writes == "body" and reads.startswith("body:")
-    )
+    return reads == writes or reads.startswith(f"{writes}:") or writes.startswith(f"{reads}:")
+
+
+_Rank = tuple[int, bool]
+"""Position in the list, and whether the hook was put behind the one at that position."""
 
 
 def _depends(later: PlannedHook, earlier: PlannedHook) -> bool:
-    """Return True when `later` reads what `earlier`, which stands before it in the list, writes."""
-    return earlier.position < later.position and any(
-        _overlap(r, w) for r in later.spec.reads for w in earlier.spec.writes
-    )
+    """Return True when `later` reads what `earlier`, which runs before it, writes."""
+    return any(_overlap(r, w) for r in later.spec.reads for w in earlier.spec.writes)
+
+
+def _rank(planned: PlannedHook, replaced_at: int) -> _Rank:
+    """Return the position of a hook, moved behind the one that replaces all headers.
+
+    An edit of headers would be lost before it, wherever the user's list has it. A hook that also
+    writes the body stays: the replacing hook reads the body.
+    """
+    spec = planned.spec
+    edits = any(name in spec.reads for name in spec.writes)
+    only_headers = all(name.startswith("header:") for name in spec.writes)
+    if edits and only_headers and planned.position < replaced_at:
+        return replaced_at, True
+    return planned.position, False
 
 
 def make_plan(hooks: list[PlannedHook]) -> Plan:
@@ -67,12 +79,17 @@ def make_plan(hooks: list[PlannedHook]) -> Plan:
 
     A hook depends only on hooks that stand before it in the list, so there are no cycles.
     """
-    ordered = sorted(hooks, key=lambda h: (h.position, h.label))
+    replacing = (h for h in hooks if h.enabled and h.spec.replaces_headers)
+    replaced_at = max((h.position for h in replacing), default=-1)
+    ranked = [(_rank(h, replaced_at), h) for h in hooks]
+    ranked.sort(key=lambda pair: (pair[0], pair[1].label))
+    ordered = [h for _, h in ranked]
     depth: list[int] = []
-    for index, planned in enumerate(ordered):
-        depth.append(
-            1 + max((depth[i] for i in range(index) if _depends(planned, ordered[i])), default=-1)
-        )
+    for index, (rank, planned) in enumerate(ranked):
+        before = [
+            depth[i] for i in range(index) if ranked[i][0] < rank and _depends(planned, ordered[i])
+        ]
+        depth.append(1 + max(before, default=-1))
     levels = range(max(depth, default=-1) + 1)
     return Plan(
         tuple(

@@ -9,14 +9,14 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
 from flows.record import Headers, HookStep
 from interceptor.pipeline.body import Body
-from interceptor.pipeline.exchange import Checkpoint, Exchange, url_of
+from interceptor.pipeline.exchange import Checkpoint, Exchange, HookReport, url_of
 from interceptor.pipeline.headers import Fields, HeaderMap, changed_names
 from interceptor.pipeline.overrides import Overrides
 from interceptor.pipeline.plan import Plan, PlannedHook
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Prepared:
+class Prepared:
     """A hook's preparation: its result or its exception, and when it ran."""
 
     result: Any = None
@@ -79,24 +79,25 @@ def _reason_to_skip(planned: PlannedHook, ex: Exchange, overrides: Overrides) ->
         return f"its guard failed: {type(exc).__name__}: {exc}"
 
 
-async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[_Prepared]:
+async def _prepare(due: list[PlannedHook], ex: Exchange) -> list[Prepared]:
     """Run the level's preparations side by side; failures are returned, not raised."""
     waiting = sum(planned.spec.prepare is not None for planned in due)
     if not waiting:
-        return [_Prepared() for _ in due]
+        return [Prepared() for _ in due]
     # A task for a single preparation would cost more than most of them take.
     if waiting == 1:
-        return [await _prepare_one(planned, ex) for planned in due]
-    return list(await asyncio.gather(*(_prepare_one(planned, ex) for planned in due)))
+        return [await prepare_one(planned, ex) for planned in due]
+    return list(await asyncio.gather(*(prepare_one(planned, ex) for planned in due)))
 
 
-async def _prepare_one(planned: PlannedHook, ex: Exchange) -> _Prepared:
+async def prepare_one(planned: PlannedHook, ex: Exchange) -> Prepared:
+    """Run one hook's preparation; a failure is returned, not raised."""
     prepare = planned.spec.prepare
     if prepare is None:
-        return _Prepared()
+        return Prepared()
     arguments = (ex, planned.params) if planned.spec.prepare_takes_params else (ex,)
     began = perf_counter()
-    prepared = _Prepared(started_ms=(began - ex.began) * 1000)
+    prepared = Prepared(started_ms=(began - ex.began) * 1000)
     try:
         prepared.result = await within(planned.spec.timeout_s, prepare(*arguments))
     except TimeoutError:
@@ -108,7 +109,7 @@ async def _prepare_one(planned: PlannedHook, ex: Exchange) -> _Prepared:
 
 
 async def _apply(
-    planned: PlannedHook, ex: Exchange, prepared: _Prepared, steps: list[HookStep]
+    planned: PlannedHook, ex: Exchange, prepared: Prepared, steps: list[HookStep]
 ) -> None:
     """Run one hook and append its step; a failing hook leaves no change behind."""
     point = ex.checkpoint()
@@ -116,14 +117,13 @@ async def _apply(
     if planned.spec.prepare is None:
         prepared.started_ms = (began - ex.began) * 1000
     try:
-        if planned.builtin:
-            _call(planned, ex)
-        else:
-            await _call_in_thread(planned, ex)
+        await call_hook(planned, ex)
         change = ex.body.write_back() if _watches_body(planned, ex) else None
     except Exception as exc:
         ex.restore(point)
         steps.append(_failed(planned, exc, prepared, (perf_counter() - began) * 1000))
+        if (failed_report := _take_report(ex)) is not None:
+            steps.extend(failed_report.steps)
         if isinstance(exc, RefuseRequest):
             raise
         kind = type(exc).__name__
@@ -132,18 +132,38 @@ async def _apply(
         )
         return
     apply_ms = (perf_counter() - began) * 1000
-    steps.append(
-        describe_change(
-            planned.spec.stage,
-            planned.label,
-            ex,
-            point,
-            change,
-            started_ms=prepared.started_ms,
-            prepare_ms=prepared.took_ms,
-            apply_ms=apply_ms,
-        )
+    report = _take_report(ex)
+    step = describe_change(
+        planned.spec.stage,
+        planned.label,
+        ex,
+        point,
+        change,
+        reason=report.reason if report else "",
+        started_ms=prepared.started_ms,
+        prepare_ms=prepared.took_ms,
+        apply_ms=apply_ms,
     )
+    if report is not None:
+        step = replace(step, origins=report.origins)
+    steps.append(step)
+    if report is not None:
+        steps.extend(report.steps)
+    # Only a shape asks for them.
+    if ex.shapes and point.fields is not ex.headers.fields:
+        _note_header_edits(ex, point.fields)
+
+
+def _take_report(ex: Exchange) -> HookReport | None:
+    report, ex.report = ex.report, None
+    return report
+
+
+def _note_header_edits(ex: Exchange, before: Fields) -> None:
+    """Note the headers that a hook changed, with their values before the first change."""
+    values = HeaderMap(before)
+    for name in changed_names(before, ex.headers.fields):
+        ex.header_edits.setdefault(name, tuple(values.get_all(name)))
 
 
 def _watches_body(planned: PlannedHook, ex: Exchange) -> bool:
@@ -158,12 +178,21 @@ def _watches_body(planned: PlannedHook, ex: Exchange) -> bool:
     )
 
 
-def _call(planned: PlannedHook, ex: Exchange) -> None:
-    function: Callable[..., None] = planned.spec.apply
+async def call_hook(planned: PlannedHook, ex: Exchange) -> None:
+    """Run a hook's function: a built-in one here, a user's own in a thread on a copy."""
+    if not planned.builtin:
+        await _call_in_thread(planned, ex)
+        return
+    result = _call(planned, ex)
+    if planned.spec.is_async:
+        await result
+
+
+def _call(planned: PlannedHook, ex: Exchange) -> Any:
+    function: Callable[..., Any] = planned.spec.apply
     if planned.params is None:
-        function(ex)
-    else:
-        function(ex, planned.params)
+        return function(ex)
+    return function(ex, planned.params)
 
 
 async def _call_in_thread(planned: PlannedHook, ex: Exchange) -> None:
@@ -182,7 +211,7 @@ async def _call_in_thread(planned: PlannedHook, ex: Exchange) -> None:
 
 
 def _failed(
-    planned: PlannedHook, exc: BaseException, prepared: _Prepared, apply_ms: float = 0.0
+    planned: PlannedHook, exc: BaseException, prepared: Prepared, apply_ms: float = 0.0
 ) -> HookStep:
     reason = str(exc) if isinstance(exc, RefuseRequest) else f"{type(exc).__name__}: {exc}"
     return HookStep(

@@ -69,6 +69,7 @@ async def open_exchange(
         client_format=state.client_format,
         resolver=around.resolver,
         projects=around.projects,
+        shapes=state.snapshot.shapes,
         began=state.began,
     )
     if not await exchange.body.decode_off_loop():

@@ -9,6 +9,7 @@ from interceptor.pipeline.runner import run_stage
 from interceptor.request_path.leave import finish
 from interceptor.request_path.open_exchange import object_or_none
 from interceptor.request_path.refused import refuse_for
+from interceptor.request_path.sign import withdraw_broken
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.translation import unwrapping
 from providers.base.errors import RefuseRequest
@@ -32,6 +33,7 @@ async def run_seal(state: FlowState, exchange: Exchange, around: Surroundings) -
     """Run the seal hooks on the final request; they change anything but its address.
 
     They run on a request that is sent again as forwarded, too: a signature holds for one request.
+    A billing line was signed before them. A hook that changes the body takes its digest back.
     """
     del around
     plan, head = state.snapshot.seal, state.head
@@ -39,7 +41,12 @@ async def run_seal(state: FlowState, exchange: Exchange, around: Surroundings) -
         return
     address = exchange.scheme, exchange.host, exchange.port
     try:
-        await run_stage(plan, exchange, state.overrides, state.steps)
+        for level in plan.levels if exchange.signed_body is not None else ():
+            # After each level: a digest of the body in a header is of what leaves.
+            await run_stage(Plan((level,)), exchange, state.overrides, state.steps)
+            withdraw_broken(state, exchange)
+        if exchange.signed_body is None:
+            await run_stage(plan, exchange, state.overrides, state.steps)
     except RefuseRequest as exc:
         refuse_for(state, exc)
         return

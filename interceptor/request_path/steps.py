@@ -15,6 +15,7 @@ from interceptor.request_path.local_answers import answer_locally
 from interceptor.request_path.route import route
 from interceptor.request_path.run_hooks import run_inbound, run_outbound, run_seal
 from interceptor.request_path.scope import check_scope
+from interceptor.request_path.sign import sign
 from interceptor.request_path.surroundings import Surroundings
 
 Run = Callable[[FlowState, Exchange, Surroundings], Awaitable[None]]
@@ -35,6 +36,7 @@ STEPS: tuple[Step, ...] = (
     Step("token_scope", check_scope),
     Step("outbound_hooks", run_outbound),
     Step("leave", leave),
+    Step("sign", sign),
     Step("seal_hooks", run_seal),
 )
 

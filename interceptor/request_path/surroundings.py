@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
+from interceptor.exchange.recording_state import RecordingState
 from interceptor.pipeline.exchange import ResolvesCredentials
 from interceptor.pipeline.project_search import FindsProjects
-from interceptor.request_path.recording_state import RecordingState
+from interceptor.shaping.billing_signer import BillingSigner
 from interceptor.transform.capacity_policy import CapacityPolicy
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transform.model_lists import ModelLists
@@ -34,3 +35,5 @@ class Surroundings:
     """Settings for Code Assist without capacity; None: switched off."""
     cooldowns: Cooldowns = field(default_factory=Cooldowns)
     """Pauses of providers that failed lately."""
+    signer: BillingSigner = field(default_factory=BillingSigner)
+    """Signs billing lines; one that can decrypt no constants signs none."""

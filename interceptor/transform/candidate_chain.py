@@ -118,4 +118,5 @@ def copied(exchange: Exchange) -> Exchange:
     made.headers = HeaderMap(exchange.headers.fields)
     made.body = Body(exchange.body.data, exchange.body.encoding)
     made.metadata, made.edits = dict(exchange.metadata), list(exchange.edits)
+    made.header_edits = dict(exchange.header_edits)
     return made

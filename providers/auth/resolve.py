@@ -103,6 +103,14 @@ class CredentialResolver:
             limits=limits,
         )
 
+    def decrypt(self, ciphertext: str) -> str:
+        """Return the clear text of a stored constant, which no request holds.
+
+        Raises:
+            ConfigError: the key file cannot be used.
+        """
+        return self._open_keyring().decrypt(ciphertext)
+
     async def resolve(self, provider: str, auth: AuthConf) -> Credential:
         """Return the credential of a provider.
 

@@ -12,7 +12,7 @@ from shapes.replay.content_injection import Injected, inject
 from shapes.replay.header_stamp import Fields, Stamped, stamp
 from shapes.replay.inner_hook_names import InnerHookConf, parse_inner_hooks
 from shapes.replay.merge_strategy import REPLACE, Strategy, parse_strategy
-from shapes.replay.query_merge import merge_query, shape_fields
+from shapes.replay.query_merge import shape_fields
 from shapes.replay.shape_document import ShapeParts, patched
 from shapes.replay.shape_text import HeaderPairs, read_body
 
@@ -75,7 +75,7 @@ class CompiledShape:
     preserved: frozenset[str]
     inner_hooks: tuple[InnerHookConf, ...]
     billing: EncryptedBilling | None = None
-    """None: a constant is unset, so a billing line stays as captured."""
+    """None: a constant is unset or ids are not renewed, so a billing line stays as captured."""
 
     def injected(self, incoming: Mapping[str, Any]) -> Injected:
         """Return the shape's body with the content of a request.
@@ -84,13 +84,14 @@ class CompiledShape:
         """
         return inject(loads(self.body), incoming, self.content, self.key_order)
 
-    def stamped(self, current: Fields, edits: Mapping[str, tuple[str, ...]]) -> Stamped:
-        """Return the headers of a request that takes this shape, see `header_stamp.stamp`."""
-        return stamp(current, self.headers, preserved=self.preserved, edits=edits)
+    def stamped(
+        self, current: Fields, ours: Fields, edits: Mapping[str, tuple[str, ...]]
+    ) -> Stamped:
+        """Return the headers of a request that takes this shape, see `header_stamp.stamp`.
 
-    def with_query(self, path: str) -> str:
-        """Return the path of a request with the shape's query fields."""
-        return merge_query(path, self.query)
+        `ours` are the shape's headers after its inner hooks.
+        """
+        return stamp(current, ours, preserved=self.preserved, edits=edits)
 
 
 def compile_shape(row: ShapeRow) -> CompiledShape:
@@ -112,7 +113,9 @@ def compile_shape(row: ShapeRow) -> CompiledShape:
     content |= {name: parse_strategy(text) for name, text in row.merge_strategies.items()}
     # Half of the constants would sign wrongly, which is worse than not at all.
     billing = None
-    if row.billing_salt and row.billing_seed and row.billing_positions:
+    hooks = parse_inner_hooks(list(row.shape_hooks))
+    regenerates = any(hook.name == "regenerate" for hook in hooks)
+    if regenerates and row.billing_salt and row.billing_seed and row.billing_positions:
         billing = EncryptedBilling(row.billing_salt, row.billing_seed, row.billing_positions)
     family = client_family(_user_agent(parts.headers))
     return CompiledShape(
@@ -128,7 +131,7 @@ def compile_shape(row: ShapeRow) -> CompiledShape:
         key_order=row.key_order,
         content=MappingProxyType(content),
         preserved=frozenset(name.lower() for name in row.preserve_headers),
-        inner_hooks=parse_inner_hooks(list(row.shape_hooks)),
+        inner_hooks=hooks,
         billing=billing,
     )
 

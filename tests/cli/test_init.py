@@ -64,7 +64,7 @@ def test_a_new_database_takes_the_file_s_providers_and_hooks(ccproxy):
     done = ccproxy("init")
     assert "Note: imported 1 providers and 0 rules" in done.stdout
     assert query(ccproxy, "select name from providers_provider") == [("mine",)]
-    assert query(ccproxy, "select name, enabled from interceptor_hooksetting") == [("shape", 0)]
+    assert query(ccproxy, "select name, enabled from interceptor_hooksetting") == [("shape", 1)]
     assert "Note" not in ccproxy("init").stdout
 
 

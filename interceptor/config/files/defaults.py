@@ -14,12 +14,20 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "verbose_mode": "outbound",
     "commitbee_compat": "outbound",
     "gemini_cli": "outbound",
+    "shape": "outbound",
     "content_digest": "seal",
     **NOT_BUILT,
 }
 """Every hook name the product's files may use → its stage."""
 
-_DEFAULT_HOOKS = ("inject_auth", "extract_session_id", "verbose_mode", "commitbee_compat")
+_DEFAULT_HOOKS = (
+    "inject_auth",
+    "extract_session_id",
+    "verbose_mode",
+    # Does nothing until a person acknowledges a profile and activates a shape.
+    "shape",
+    "commitbee_compat",
+)
 
 
 def _provider(kind: str, host: str, path: str, variable: str, header: str = "") -> ProviderSection:
@@ -70,4 +78,5 @@ def with_defaults(sections: Sections) -> Sections:
         providers=default_providers() if sections.providers is None else sections.providers,
         hooks=default_hooks() if sections.hooks is None else sections.hooks,
         transforms=sections.transforms,
+        profiles=sections.profiles,
     )

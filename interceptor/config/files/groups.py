@@ -333,44 +333,20 @@ class McpSettings(Group):
     buffer: McpBufferSettings = McpBufferSettings()
 
 
-class CaptureSettings(Group):
-    """Requests that may become shapes."""
-
-    path_pattern: str = ""
-
-
-class BillingSettings(Group):
-    """Constants of a billing header; `${NAME}` is read from the environment."""
-
-    salt: str | None = None
-    seed: str | None = None
-
-
-class ShapingProfile(Group):
-    """Shaping of requests to one provider type."""
-
-    content_fields: Texts = ()
-    merge_strategies: dict[str, Any] = {}
-    shape_hooks: tuple[str | dict[str, Any], ...] = ()
-    preserve_headers: Texts = ("authorization", "x-api-key", "x-goog-api-key", "host")
-    strip_headers: Texts = (
-        "authorization",
-        "x-api-key",
-        "x-goog-api-key",
-        "content-length",
-        "host",
-        "transfer-encoding",
-        "connection",
-    )
-    capture: CaptureSettings = CaptureSettings()
-    billing: BillingSettings | None = None
-
-
 class ShapingSettings(Group):
-    """Shapes of known-good requests."""
+    """Shapes of known-good requests. The profiles, `providers`, live in the database."""
 
-    enabled: bool = Field(True, description="Apply shapes.")
-    shapes_dir: str | None = Field(
-        None, description="Directory of shapes; null: shapes/ in the config directory."
+    enabled: bool = Field(
+        True,
+        description=(
+            "Let requests take shapes, where a person acknowledged the provider's terms and"
+            " activated a version. false: none does."
+        ),
     )
-    providers: dict[str, ShapingProfile] = Field({}, description="Profiles by provider type.")
+    shapes_dir: str | None = Field(
+        None,
+        description=(
+            "Directory of `ccproxy shapes import` and `export`; null: shapes/ in the config"
+            " directory."
+        ),
+    )

@@ -31,6 +31,8 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
 
 def _has_sections(data: Mapping[str, Any]) -> bool:
     """Return True for settings with sections of the database in them."""
-    inspector = data.get("inspector")
-    has_transforms = isinstance(inspector, dict) and "transforms" in inspector
-    return has_transforms or bool({"providers", "hooks"} & data.keys())
+    for group, section in (("inspector", "transforms"), ("shaping", "providers")):
+        values = data.get(group)
+        if isinstance(values, dict) and section in values:
+            return True
+    return bool({"providers", "hooks"} & data.keys())

@@ -21,6 +21,7 @@ _OLD_PROBE_NAMES = {
 _DATABASE_KEYS: dict[KeyPath, Keys] = {
     (): ("providers", "hooks"),
     ("inspector",): ("transforms",),
+    ("shaping",): ("providers",),
 }
 _WEB_HOST: Keys = ("inspector", "mitmproxy", "web_host")
 _WEB_PASSWORD: Keys = ("inspector", "mitmproxy", "web_password")
@@ -36,8 +37,9 @@ def parse_server_settings(document: Document) -> ServerSettings:
 
 
 def _server_data(document: Document) -> dict[str, Any]:
-    """Return the data without providers, hooks and transforms, in today's spelling."""
+    """Return the data without what the database holds, in today's spelling."""
     data = {key: value for key, value in document.data.items() if key not in ("providers", "hooks")}
+    data = _without(data, ("shaping", "providers"))
     return fold_old_names(_without(data, ("inspector", "transforms")), document)
 
 

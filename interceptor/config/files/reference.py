@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from interceptor.config.files.environment import OTHER_VARIABLES, variable
 from interceptor.config.files.leaves import Leaf, leaves
 from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.shaping_section import ProfileSection
 from interceptor.config.files.whole_file import ProviderSection, TransformSection
 
 _MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -56,11 +57,17 @@ def transforms_table() -> str:
     return _fields(TransformSection)
 
 
+def profiles_table() -> str:
+    """Return the table of the fields of an entry of `shaping.providers`."""
+    return _fields(ProfileSection)
+
+
 TABLES = {
     "settings": settings_table,
     "variables": variables_table,
     "providers": providers_table,
     "transforms": transforms_table,
+    "profiles": profiles_table,
 }
 
 

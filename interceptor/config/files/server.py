@@ -102,7 +102,7 @@ class ServerSettings(Group):
     gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
     pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))
     mcp: McpSettings = Field(McpSettings(), json_schema_extra=not_built("MCP"))
-    shaping: ShapingSettings = Field(ShapingSettings(), json_schema_extra=not_built("shapes"))
+    shaping: ShapingSettings = ShapingSettings()
 
     @field_validator("upstream_proxy")
     @classmethod

@@ -1,7 +1,8 @@
 """Schema of a complete `ccproxy.yaml`: server settings, and sections of the database. No Django.
 
-Providers, hooks and inspector.transforms are read from the file by `importconfig`, and once when
-the database is made; the forms of the product's own files are all accepted.
+Providers, hooks, inspector.transforms and shaping.providers are read from the file by
+`importconfig`, and once when the database is made; the forms of the product's own files are all
+accepted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from interceptor.config.files.document import Document, read_document, refuse, u
 from interceptor.config.files.groups import Group, Texts
 from interceptor.config.files.parse_settings import parse_server_settings
 from interceptor.config.files.server import ServerSettings
+from interceptor.config.files.shaping_section import ProfileSection
 from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.base.nearest import no_such
@@ -292,13 +294,20 @@ class Sections:
     providers: dict[str, ProviderSection] | None = None
     hooks: HookLists | None = None
     transforms: tuple[TransformSection, ...] | None = None
+    profiles: dict[str, ProfileSection] | None = None
+    """Of shapes, by provider type."""
 
     def __bool__(self) -> bool:
-        return self.providers is not None or self.hooks is not None or self.transforms is not None
+        sections = (self.providers, self.hooks, self.transforms, self.profiles)
+        return any(section is not None for section in sections)
 
 
 class _Inspector(Group):
     transforms: tuple[TransformSection, ...] | None = None
+
+
+class _Shaping(Group):
+    providers: dict[str, ProfileSection] | None = None
 
 
 class DatabaseKeys(Group):
@@ -307,6 +316,7 @@ class DatabaseKeys(Group):
     providers: dict[str, ProviderSection] | None = None
     hooks: Annotated[HookLists, BeforeValidator(_stages)] | None = None
     inspector: _Inspector = _Inspector()
+    shaping: _Shaping = _Shaping()
 
 
 def parse_sections(document: Document) -> Sections:
@@ -323,12 +333,18 @@ def parse_sections(document: Document) -> Sections:
     inspector = document.data.get("inspector")
     if isinstance(inspector, dict) and inspector.get("transforms") is not None:
         data["inspector"] = {"transforms": inspector["transforms"]}
+    shaping = document.data.get("shaping")
+    if isinstance(shaping, dict) and shaping.get("providers") is not None:
+        data["shaping"] = {"providers": shaping["providers"]}
     try:
         keys = DatabaseKeys.model_validate(data)
     except ValidationError as exc:
         raise refuse(document, DatabaseKeys, exc) from None
     return Sections(
-        providers=keys.providers, hooks=keys.hooks, transforms=keys.inspector.transforms
+        providers=keys.providers,
+        hooks=keys.hooks,
+        transforms=keys.inspector.transforms,
+        profiles=keys.shaping.providers,
     )
 
 

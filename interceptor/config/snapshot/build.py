@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from interceptor.config.snapshot.schema import ClientTokenConf, RuleConf, Snapshot
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
+from interceptor.shaping.inner_plan import active_shape
 from providers.base.errors import RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
+from shapes.replay.compiled_shape import ShapeRow
+
+SHAPE: Final = "shape"
+"""Name of the hook that gives requests a shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class ConfigRows:
     hooks: tuple[HookConf, ...] = ()
     """Of all stages, also those that are switched off."""
     client_tokens: tuple[ClientTokenConf, ...] = ()
+    shapes: tuple[ShapeRow, ...] = ()
+    """Active versions whose profile is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,21 @@ class Section:
     build: Callable[[ConfigRows], dict[str, Any]]
 
 
-def build_snapshot(rows: ConfigRows, *, command_timeout_s: float = 5.0) -> Snapshot:
+def build_snapshot(
+    rows: ConfigRows, *, command_timeout_s: float = 5.0, shaping_enabled: bool = True
+) -> Snapshot:
     """Return the snapshot of validated rows.
+
+    Args:
+        rows: the configuration.
+        command_timeout_s: limit of a credential command.
+        shaping_enabled: False leaves out every shape.
 
     Raises:
         ConfigError: naming the row that cannot be used; the caller keeps what it has.
     """
+    if not shaping_enabled:
+        rows = replace(rows, shapes=())
     fields: dict[str, Any] = {}
     for section in SECTIONS:
         fields |= section.build(rows)
@@ -82,7 +98,16 @@ def _rules(rows: ConfigRows) -> dict[str, Any]:
 
 
 def _hooks(rows: ConfigRows) -> dict[str, Any]:
-    return {str(stage): build_plan(rows.hooks, stage) for stage in Stage}
+    hooks = rows.hooks
+    if not rows.shapes:
+        # Without a shape every trace would have a step that says so.
+        hooks = tuple(replace(conf, enabled=conf.enabled and conf.name != SHAPE) for conf in hooks)
+    return {str(stage): build_plan(hooks, stage) for stage in Stage}
+
+
+def _shapes(rows: ConfigRows) -> dict[str, Any]:
+    by_type = {row.provider_type: active_shape(row) for row in rows.shapes}
+    return {"shapes": MappingProxyType(by_type)}
 
 
 def _client_tokens(rows: ConfigRows) -> dict[str, Any]:
@@ -94,6 +119,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("rules", _rules),
     Section("hooks", _hooks),
     Section("client_tokens", _client_tokens),
+    Section("shapes", _shapes),
 )
 """THE list of what a snapshot carries.
 

@@ -17,15 +17,18 @@ from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import retry_policy
+from shapes.active_rows import active_rows
 
 
-def load_snapshot(*, command_timeout_s: float = 5.0) -> Snapshot:
+def load_snapshot(*, command_timeout_s: float = 5.0, shaping_enabled: bool = True) -> Snapshot:
     """Read and validate the entire configuration.
 
     Raises:
         ConfigError: naming the row that cannot be used; the caller keeps what it has.
     """
-    return build_snapshot(read_rows(), command_timeout_s=command_timeout_s)
+    return build_snapshot(
+        read_rows(), command_timeout_s=command_timeout_s, shaping_enabled=shaping_enabled
+    )
 
 
 def read_rows() -> ConfigRows:
@@ -67,6 +70,7 @@ READERS: dict[str, Callable[[], list[Any]]] = {
     "rules": _rules,
     "hooks": _hooks,
     "client_tokens": _client_tokens,
+    "shapes": active_rows,
 }
 """Fields of `ConfigRows`, with the function that reads each."""
 

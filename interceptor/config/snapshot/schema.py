@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from interceptor.pipeline.plan import EMPTY_PLAN, Plan
+from interceptor.shaping.active_shape import ActiveShape
 from providers.base.pattern import Pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
@@ -60,6 +61,8 @@ class Snapshot:
     outbound: Plan = EMPTY_PLAN
     seal: Plan = EMPTY_PLAN
     client_tokens: tuple[ClientTokenConf, ...] = ()
+    shapes: Mapping[str, ActiveShape] = field(default_factory=lambda: MappingProxyType({}))
+    """By provider type: acknowledged, active, and shaping is on."""
     command_timeout_s: float = 5.0
     hosts: frozenset[str] = field(init=False, default=frozenset())
     """The providers' hosts, lower case."""

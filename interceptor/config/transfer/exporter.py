@@ -13,6 +13,7 @@ import yaml
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, dotted
 from interceptor.config.files.whole_file import PRODUCT_HOOKS, TransformSection
+from interceptor.config.transfer.shaping_profiles import profile_comments, profiles_section
 from interceptor.hooks import NOT_BUILT
 from interceptor.models import HookSetting
 from providers.models import Provider, TransformRule
@@ -30,6 +31,9 @@ def export_config(settings: Document) -> str:
         comments += secret_comments(provider)
     data["providers"] = {provider.name: provider_section(provider) for provider in providers}
     data["hooks"] = hook_lists(HookSetting.objects.all())
+    comments += profile_comments()
+    if profiles := profiles_section():
+        data["shaping"] = (data.get("shaping") or {}) | {"providers": profiles}
     inspector = data.get("inspector") or {}
     data["inspector"] = inspector | {"transforms": [rule_section(rule) for rule in _rules()]}
     head = "".join(f"# {line}\n" for line in ("Written by ccproxy exportconfig.", *comments))
@@ -167,12 +171,15 @@ def rule_section(rule: TransformRule) -> dict[str, Any]:
 def _public_settings(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the file's server settings without secrets, and the names of what is left out.
 
-    Providers, hooks and transforms are not among them: the database has the current ones.
+    Providers, hooks, transforms and profiles are not among them: the database has the current ones.
     """
     public = {key: value for key, value in data.items() if key not in ("providers", "hooks")}
     inspector = public.get("inspector")
     if isinstance(inspector, dict):
         public["inspector"] = {key: inspector[key] for key in inspector if key != "transforms"}
+    shaping = public.get("shaping")
+    if isinstance(shaping, dict):
+        public["shaping"] = {key: shaping[key] for key in shaping if key != "providers"}
     left_out: list[str] = []
     return _without_secrets(public, (), left_out), left_out
 
@@ -185,15 +192,8 @@ def _without_secrets(
         here = (*path, key)
         if isinstance(value, dict):
             kept[key] = _without_secrets(value, here, left_out)
-        elif isinstance(value, str) and _is_secret_setting(here, value):
+        elif isinstance(value, str) and here in _SECRET_SETTINGS:
             left_out.append(dotted(here))
         else:
             kept[key] = value
     return kept
-
-
-def _is_secret_setting(path: tuple[str, ...], value: str) -> bool:
-    # `${NAME}` names a variable, and is no secret itself.
-    if "billing" in path:
-        return not value.startswith("${")
-    return path in _SECRET_SETTINGS

@@ -29,8 +29,8 @@ def unread_sections() -> tuple[str, ...]:
         return ()
     return (
         (
-            f"the providers, rules or hooks in {path} are not in the database; apply them with:"
-            " ccproxy importconfig"
+            f"the providers, rules, hooks or profiles in {path} are not in the database; apply"
+            " them with: ccproxy importconfig"
         ),
     )
 

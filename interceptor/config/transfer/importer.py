@@ -28,6 +28,7 @@ from interceptor.config.files.whole_file import (
     TransformSection,
 )
 from interceptor.config.transfer.rows import Change, ImportReport, Target
+from interceptor.config.transfer.shaping_profiles import import_profiles, names_own_hooks
 from interceptor.hooks import HOOKS, NOT_BUILT
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import HookSetting
@@ -67,6 +68,8 @@ def import_sections(
             _import_hooks(sections.hooks, document, report)
         if sections.transforms is not None:
             _import_rules(sections.transforms, document, report)
+        if sections.profiles is not None:
+            import_profiles(sections.profiles, document, report)
         _refuse_unknown_fallbacks(sections, document)
         transaction.set_rollback(dry_run)
     return report
@@ -101,6 +104,7 @@ def refuse_unsafe_file(path: Path, sections: Sections) -> None:
     has_function = any(
         "." in entry.hook for entries in lists.by_stage().values() for entry in entries
     )
+    has_function = has_function or names_own_hooks(sections.profiles)
     if (has_command or has_function) and path.stat().st_mode & 0o022:
         raise ConfigError(
             f"{path} names code to run and others may write it; run: chmod go-w {path}"

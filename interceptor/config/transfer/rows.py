@@ -76,7 +76,16 @@ class Target:
         return self.document.error((*self.path, *key), f": {messages[0]}")
 
 
-_OPAQUE = {"headers", "secret", "auth_config", "params", "comment"}
+_OPAQUE = {
+    "headers",
+    "secret",
+    "auth_config",
+    "params",
+    "comment",
+    "billing_salt",
+    "billing_seed",
+    "merge_strategies",
+}
 """Fields whose values are long or may hold a secret: only the fact that they changed is told."""
 
 

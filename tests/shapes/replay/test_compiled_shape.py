@@ -36,7 +36,7 @@ def test_a_shape_is_compiled_with_what_identifies_its_client():
     shape = compile_shape(ROW)
     assert (shape.label, shape.family, shape.client) == ("anthropic v3", "ref-cli", "ref-cli 2.1")
     assert shape.headers == ((b"Accept-Encoding", b"br"), (b"x-app", b"cli"))
-    assert shape.with_query("/v1/messages") == "/v1/messages?beta=true"
+    assert shape.query == ("beta=true",)
     assert shape.billing is None
 
 

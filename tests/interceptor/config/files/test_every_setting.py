@@ -104,6 +104,12 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/wireguard/test_static.py": {
         "inspector.wireguard_port": "test_the_client_gets_a_configuration_that_works",
     },
+    "interceptor/shaping/test_active_shapes.py": {
+        "shaping.enabled": "test_shaping_that_is_switched_off_shapes_nothing",
+    },
+    "shapes/test_commands.py": {
+        "shaping.shapes_dir": "test_a_version_goes_out_as_a_file_and_comes_back",
+    },
     "jail/test_wireshark.py": {
         "inspector.keylog": "test_key_logs_are_for_their_owner_alone",
     },

