@@ -49,7 +49,18 @@ _TEXTS: Final[dict[str, dict[str, str]]] = {
 _WIDE: Final = frozenset({"header", "jq"})
 _ORDER: Final = (
     *("provider", "rule", "model", "status", "state", "stream", "error", "hook", "hook_ran"),
-    *("run", "source", "candidate", "lookups", "ja4", "lossy", "pinned", *BOUNDS),
+    *(
+        "run",
+        "source",
+        "candidate",
+        "shape",
+        "unshaped",
+        "lookups",
+        "ja4",
+        "lossy",
+        "pinned",
+        *BOUNDS,
+    ),
     *("session", "after", "before", "header", "jq"),
 )
 """The fields of the sheet; those that a later filter adds follow."""

@@ -84,9 +84,7 @@ class FlowFilter(django_filters.FilterSet):
     run = django_filters.CharFilter(label="Captured command", field_name="run_label")
     ja4 = django_filters.CharFilter(label="JA4", field_name="ja4", lookup_expr="startswith")
     shape = django_filters.CharFilter(label="Took the shape", field_name="shape")
-    unshaped = django_filters.BooleanFilter(
-        label="Took no shape, or left unsigned, although it should", method="by_unshaped"
-    )
+    unshaped = django_filters.BooleanFilter(label="Shape failed, or unsigned", method="by_unshaped")
     candidate = django_filters.BooleanFilter(label="May become a shape", method="by_candidate")
     lookups = django_filters.ChoiceFilter(
         label="Name lookups", choices=[("shown", "shown"), ("alone", "alone")], method="by_lookups"
