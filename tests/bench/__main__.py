@@ -28,9 +28,11 @@ from tests.bench import (
     memory,
     requests,
     rest,
+    retry,
     soak,
     streams,
     translation,
+    transport,
     workers,
 )
 from tests.bench.result import OPTIONS, Figure, Section
@@ -45,6 +47,8 @@ SECTIONS: dict[str, Section] = {
     "soak": soak,
     "jail": jail,
     "translation": translation,
+    "retry": retry,
+    "transport": transport,
     "flows": flows,
 }
 WHEN_NAMED = {"flows"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -74,6 +74,17 @@ def measure(targets: Sequence[Target], load: Load, rounds: int) -> Series:
         first = number % len(targets)
         for target in (*targets[first:], *targets[:first]):
             samples[target.name].append(_sample(target, load))
+    return Series(samples)
+
+
+def measure_loads(target: Target, loads: Mapping[str, Load], rounds: int) -> Series:
+    """Give one server several loads in every round; each round begins with another one."""
+    samples: dict[str, list[Sample]] = {name: [] for name in loads}
+    names = list(loads)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            samples[name].append(_sample(target, loads[name]))
     return Series(samples)
 
 

@@ -167,6 +167,15 @@ def ours(upstream: Target, folder: Path, *arguments: str) -> Iterator[Target]:
         yield Target(OURS, proxy.port, proxy.pid, proxy)
 
 
+@contextlib.contextmanager
+def ours_with(upstream: Target, folder: Path, more: str) -> Iterator[Target]:
+    """Ours, with further providers: lines of YAML below `providers`."""
+    folder.mkdir(exist_ok=True)
+    config = _CONFIG.format(port=upstream.port, key="7f" * 40) + more
+    with running(Interceptor(folder, config)) as proxy:
+        yield Target(OURS, proxy.port, proxy.pid, proxy)
+
+
 def make_interceptor(upstream: Target, folder: Path, *arguments: str) -> Interceptor:
     """Return ours, which is not started yet."""
     folder.mkdir(exist_ok=True)

@@ -63,6 +63,11 @@ def huge_answer(port: int, size_bytes: int) -> bytes:
     return _request(port, _body(_SMALL_BYTES, stream=True), more)
 
 
+def with_key(request: bytes, provider: str) -> bytes:
+    """Return a request with the sentinel key of another provider."""
+    return request.replace(b"sk-ccproxy-bench", b"sk-ccproxy-" + provider.encode(), 1)
+
+
 def times(count: int, make: Callable[[], bytes]) -> Callable[[], bytes | None]:
     """Return a function that makes `count` requests, then None."""
     left = itertools.repeat(None, count)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from flows.record import FlowRecord
 from interceptor.addons.failures import retry
+from interceptor.config.snapshot.schema import ClientTokenConf
 from interceptor.transform.cooldowns import Target
 from providers.fallbacks import Fallback, parse_fallbacks
 from providers.provider_conf import ProviderConf
@@ -331,7 +337,29 @@ def test_a_401_of_a_fallback_is_renewed(proxy: Running, upstream: Upstream) -> N
     assert [status for _, _, status in tried(proxy.sink.of(answer))] == [503, 401, 200]
 
 
+def test_a_client_token_covers_no_candidate_of_other_providers(
+    proxy: Running, upstream: Upstream
+) -> None:
+    token = ClientTokenConf("laptop", sha256(b"cct-x").hexdigest(), frozenset({"main", "chat"}))
+    proxy.store.replace(replace(proxy.store.current, client_tokens=(token,)))
+    upstream.scripts[PATH] = by_key(main=busy(), backup=GOOD)
+    answer = post(proxy, name="main.cct-x")
+    assert answer.status_code == 200
+    assert asked(upstream) == ["main", "chat"]
+
+
 # What has no fallback
+
+
+def test_a_websocket_has_none(proxy: Running, upstream: Upstream) -> None:
+    path = "/v1/responses"
+    oai = keyed("oai", upstream.port, type="openai_responses", path=path, fallbacks=to("backup"))
+    configure(proxy, upstream, oai)
+    upstream.scripts[path] = busy(503)
+    url, headers = f"ws://127.0.0.1:{proxy.port}{path}", {"x-api-key": "sk-ccproxy-oai"}
+    with pytest.raises(InvalidStatus) as caught:
+        connect(url, additional_headers=headers, compression=None, proxy=None)
+    assert (caught.value.response.status_code, len(upstream.requests)) == (503, 1)
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/messages/batches"])
@@ -361,6 +389,24 @@ def test_a_candidate_that_failed_is_skipped_for_a_while(proxy: Running, upstream
     pauses = proxy.proxy.cooldowns.running()
     assert list(pauses) == [Target("main", "demo")]
     assert 55 < pauses[Target("main", "demo")].left_s <= 60
+
+
+def test_after_its_pause_it_is_asked_again(proxy: Running, upstream: Upstream) -> None:
+    left = [busy(429, ("retry-after-ms", "30"))]
+    upstream.scripts[PATH] = by_key(main=lambda _: left.pop() if left else GOOD, backup=GOOD)
+    first = proxy.sink.of(post(proxy))
+    while proxy.proxy.cooldowns.running():
+        time.sleep(0.01)
+    second = proxy.sink.of(post(proxy))
+    assert (first.provider, second.provider) == ("backup", "main")
+
+
+def test_a_provider_that_is_never_skipped(proxy: Running, upstream: Upstream) -> None:
+    configure(proxy, upstream, cooldown_s=0.0)
+    upstream.scripts[PATH] = by_key(main=busy(429, ("retry-after", "60")), backup=GOOD)
+    post(proxy)
+    post(proxy)
+    assert asked(upstream) == ["main", "backup"] * 2
 
 
 def test_another_model_of_it_is_not_skipped(proxy: Running, upstream: Upstream) -> None:
