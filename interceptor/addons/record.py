@@ -293,6 +293,8 @@ def _forget(state: FlowState) -> None:
     if state.tee is not None:
         state.tee.let_go()
     state.tee, state.messages, state.exchange = None, [], None
+    # It holds the request that candidates are made of.
+    state.chain = None
     if state.observed is not None:
         state.observed = state.client = state.forwarded = None
 

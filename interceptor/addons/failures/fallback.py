@@ -6,6 +6,7 @@ to reach the client ends the chain, and a client of any format gets one response
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 from mitmproxy.http import HTTPFlow, Response
@@ -25,6 +26,8 @@ from interceptor.transform.candidate_chain import CandidateChain
 from interceptor.transport.lazy_transport import TransportUnavailable
 from providers.fallbacks import MAX_FALLBACKS
 from providers.retry_policy import FAILURES
+
+logger = logging.getLogger(__name__)
 
 _NAME = "fallback"
 _ALL: frozenset[int | str] = frozenset(FAILURES)
@@ -79,38 +82,51 @@ class FallbackAddon:
     async def held(self, flow: HTTPFlow) -> None:
         """Send the request to the next candidate that can be used, unless it is sent again."""
         state, attempts = state_of(flow), attempts_of(flow)
-        if state is None or state.chain is None or attempts is None or attempts.held is None:
+        chain = state.chain if state is not None else None
+        if state is None or chain is None or attempts is None or attempts.held is None:
             return
         if _NAME not in attempts.held.by or attempts.decision is not None:
             return
-        state.chain.judge_capacity()
-        failed = f"{state.chain.name(state.chain.current)}: {noun_of(attempts.held)}"
+        chain.judge_capacity()
+        failed = f"{chain.name(chain.current)}: {noun_of(attempts.held)}"
         kept = KeptState(state)
-        target = await self._aim(flow, state, state.chain, failed)
-        exchange = state.exchange
-        if target is None or exchange is None:
-            kept.restore(state)
+        try:
+            again = await self._next(flow, state, chain, failed)
+        except Exception:
+            # An exception would leave the flow with one candidate's request and another's response.
+            logger.exception("flow %s has no fallback: it could not be prepared", flow.id)
+            again = None
+        # The client may have left meanwhile: then its record is written.
+        if state.closed:
             return
-        _, fields = outgoing_names(flow.request, exchange)
-        name = state.chain.name(state.chain.current)
-        again = SendAgain(
-            by=_NAME,
-            reason=f"{failed}; sent to {name}",
-            headers=fields,
-            body=exchange.body.data,
-            target=target,
-        )
-        if not send_again(flow, again):
+        if again is None or not send_again(flow, again):
             kept.restore(state)
             return
         attempts.forget_holds()
         for holder in (*self._holders, self):
             holder.request(flow)
 
+    async def _next(
+        self, flow: HTTPFlow, state: FlowState, chain: CandidateChain, failed: str
+    ) -> SendAgain | None:
+        """Return the request for the next candidate that can be used; None where there is none."""
+        target = await self._aim(flow, state, chain, failed)
+        exchange = state.exchange
+        if target is None or exchange is None:
+            return None
+        _, fields = outgoing_names(flow.request, exchange)
+        return SendAgain(
+            by=_NAME,
+            reason=f"{failed}; sent to {chain.name(chain.current)}",
+            headers=fields,
+            body=exchange.body.data,
+            target=target,
+        )
+
     async def _aim(
         self, flow: HTTPFlow, state: FlowState, chain: CandidateChain, failed: str
     ) -> Target | None:
-        """Make the request for the next candidate that can be used; None where there is none."""
+        """Make the flow's request that of the next candidate; returns where it goes."""
         while chain.has_next:
             number = chain.take_next()
             reason = f"{failed}; sent to {chain.name(number)}"

@@ -73,7 +73,7 @@ class ServerSettings(Group):
         None,
         description=(
             "Limit of the proxy's own requests to providers: until the response begins to one that"
-            " is sent again after a 401 (null: as to any other), and of a list of models (null: 5)."
+            " is sent again (null: as to any other), and of a list of models (null: 5)."
         ),
     )
     shutdown_timeout_seconds: float = Field(

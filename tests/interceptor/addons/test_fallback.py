@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.record import FlowRecord
-from interceptor.addons.failures import retry
+from interceptor.addons.failures import fallback, retry
 from interceptor.config.snapshot.schema import ClientTokenConf
 from interceptor.transform.cooldowns import Target
 from providers.fallbacks import Fallback, parse_fallbacks
@@ -239,6 +239,17 @@ def test_a_stream_that_breaks_is_not_sent_to_another(proxy: Running, upstream: U
     assert asked(upstream) == ["main"]
 
 
+def test_a_client_of_http2_goes_to_a_provider_of_http1(proxy: Running, upstream: Upstream) -> None:
+    configure(proxy, upstream, host="localhost")
+    upstream.scripts[PATH] = by_key(main=busy(), backup=GOOD)
+    with httpx.Client(http1=False, http2=True, timeout=PATIENCE_S) as client:
+        headers = {"x-api-key": "sk-ccproxy-main"}
+        answer = client.post(f"{proxy.url}{PATH}", json=ASK, headers=headers)
+    assert answer.json() == {"ok": True}
+    hosts = [seen.header("host") for seen in upstream.requests]
+    assert hosts == [f"localhost:{upstream.port}", f"127.0.0.1:{upstream.port}"]
+
+
 # It fails in the end
 
 
@@ -290,6 +301,19 @@ def test_when_no_candidate_can_be_used_the_error_passes(proxy: Running, upstream
     record = proxy.sink.of(answer)
     assert (record.provider, record.attempts) == ("main", ())
     assert not [step for step in record.hooks if step.hook == "fallback"]
+
+
+def test_a_fault_of_our_own_lets_the_error_pass(
+    proxy: Running, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> str:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(fallback, "aim_at", fail)
+    upstream.scripts[PATH] = by_key(main=busy(503, body=b'{"mine":1}'))
+    answer = post(proxy)
+    assert (answer.status_code, answer.json()) == (503, {"mine": 1})
+    assert proxy.sink.of(answer).provider == "main"
 
 
 # With other policies

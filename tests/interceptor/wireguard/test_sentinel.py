@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from providers.auth.base import FileAuth
+from providers.fallbacks import parse_fallbacks
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import provider, rule
 from tests.interceptor.wireguard.test_transparent import ask, request
@@ -22,6 +23,12 @@ RULES = (
     rule(name="away", match_model="^away$", dest_host="evil.test"),
     rule(name="to this machine", match_model="^local$", dest_provider="local"),
     rule("transform", name="translated", match_model="^translated$", dest_provider="local-chat"),
+    rule(
+        name="falls back",
+        match_model="^falls$",
+        dest_provider="other",
+        fallbacks=parse_fallbacks(["local-chat/small"]),
+    ),
     rule(name="everything", match_path="^/v1/everything", dest_provider="other"),
 )
 
@@ -80,6 +87,19 @@ def test_a_rule_to_a_foreign_host_gives_it_no_credential(world: World) -> None:
         CANARY not in world.everything_seen_by_evil
         and "sk-ccproxy" not in world.everything_seen_by_evil
     )
+
+
+def test_a_fallback_may_be_on_this_machine(world: World) -> None:
+    """A captured command reaches this machine's loopback only where the configuration sends it."""
+    world.good.scripts["/v1/messages"] = Script(503, pieces=(b"{}",))
+    answer = ask(world, "good.test", request("good.test", body=body("falls")))
+    assert b'"type": "message"' in answer or b'"type":"message"' in answer
+    record = world.record(method="POST")
+    assert [(a.provider, a.status_code) for a in record.attempts] == [
+        ("other", 503),
+        ("local-chat", 200),
+    ]
+    assert (record.sent_model, record.losses) == ("small", ())
 
 
 @pytest.mark.parametrize(
