@@ -42,7 +42,8 @@ def open_database() -> bool:
         ConfigError: the database cannot be used.
     """
     try:
-        for note in (*ensure_database().notes, *unread_sections()):
+        state = ensure_database(check_columns=True)
+        for note in (*state.notes, *unread_sections()):
             logger.warning(note)
         return ClientToken.objects.filter(enabled=True).exists()
     except DatabaseError as exc:

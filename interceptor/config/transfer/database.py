@@ -13,10 +13,11 @@ from interceptor.config.transfer.database_state import (
     told_in_one_sentence,
 )
 from interceptor.config.transfer.migration_names import has_all_migrations
+from interceptor.config.transfer.schema_gaps import misfit, refuse_misfit
 from providers.base.file_lock import FileLock
 
 
-def ensure_database() -> DatabaseState:
+def ensure_database(*, check_columns: bool = False) -> DatabaseState:
     """Create the database when it is missing, migrate it when it is behind, fill a new one.
 
     A new one also gets the commented `ccproxy.yaml` beside it, unless there is one.
@@ -24,18 +25,27 @@ def ensure_database() -> DatabaseState:
     A migration runs in a transaction and leaves the recorded flows alone. Several processes may
     call this at once.
 
+    Args:
+        check_columns: look at the tables as well as at the names of the migrations, and add what
+            is missing. It takes a few milliseconds.
+
     Raises:
-        ConfigError: the directory or database cannot be used, or was made by a newer version.
+        ConfigError: the directory or database cannot be used, or was made by a newer version,
+            or its tables do not fit this one.
     """
     os.umask(0o077)
     directory = Path(settings.CONFIG_DIR)
     with told_in_one_sentence(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if has_all_migrations(settings.CCPROXY_MIGRATED_APPS):
+        is_ready = has_all_migrations(settings.CCPROXY_MIGRATED_APPS)
+        if is_ready and not (check_columns and misfit()):
             close_to_others()
             return DatabaseState()
         with FileLock(directory / "database.lock"):
-            return _migrated()
+            state = _migrated()
+        if check_columns:
+            refuse_misfit()
+        return state
 
 
 def _migrated() -> DatabaseState:

@@ -22,6 +22,7 @@ from interceptor.config.transfer.database_state import (
 from interceptor.config.transfer.import_mark import mark_imported
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.config.transfer.rows import ImportReport
+from interceptor.config.transfer.schema_gaps import repair
 from providers.base.errors import ConfigError
 
 
@@ -33,16 +34,18 @@ def migrate() -> DatabaseState:
     Raises:
         ConfigError: the database was made by a newer version.
     """
-    if not _pending():  # another process was faster
-        return DatabaseState()
+    pending = _pending()
     created = not connection.introspection.table_names()
+    # Before the migrations: they read the columns that a database of an early version lacks.
+    added = [] if created else repair()
+    if not pending and not added:  # another process was faster
+        return DatabaseState()
     if created:
         write_template(Path(settings.CONFIG_DIR) / CONFIG_FILE_NAME)
     call_command("migrate", verbosity=0, interactive=False)
     close_to_others()
-    return DatabaseState(
-        created=created, migrated=not created, notes=tuple(_fill()) if created else ()
-    )
+    notes = _fill() if created else [f"mended the database: {words}" for words in added]
+    return DatabaseState(created=created, migrated=not created, notes=tuple(notes))
 
 
 def _pending() -> bool:
