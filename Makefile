@@ -52,7 +52,7 @@ check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 	$(PY) manage.py makemigrations --check --dry-run
 
 test: $(VENV)/.dev  ## The whole suite
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 	$(PY) -m tests.bench --json $(VENV)/bench.json $(ARGS)
