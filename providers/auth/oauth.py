@@ -6,6 +6,8 @@ import base64
 import binascii
 import copy
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +19,9 @@ from providers.auth.base import OAuthAuth
 
 Document = dict[str, Any]
 
+MAX_LIFETIME_S = 10 * 366 * 86400.0
+"""Longest lifetime that is believed: ten years."""
+_SECONDS_TEXT = re.compile(r"[0-9]{1,12}")
 _CLAIMS = "https://api.openai.com/auth"
 """Claim of OpenAI's tokens that holds the account; seen in the tokens that Codex stores."""
 
@@ -124,20 +129,23 @@ def with_tokens(document: Document, part: Document) -> Document:
 
 
 def lifetime_s(auth: OAuthAuth, answer: Mapping[str, Any]) -> float:
-    """Return the lifetime of the new access token in seconds, counted from the response."""
+    """Return the lifetime of the new access token in seconds, counted from the response.
+
+    It is at most `MAX_LIFETIME_S`: a time that no clock can show must not lose the token.
+    """
     value = answer.get("expires_in")
     # Some vendors write the number as a text.
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and _SECONDS_TEXT.fullmatch(value):
         value = int(value)
     seconds = _number(value)
     if seconds is not None and seconds > 0:
-        return seconds
+        return min(seconds, MAX_LIFETIME_S)
     # The difference of the token's own times: this machine's clock may be wrong.
     token = str(answer.get("access_token", ""))
     expires_at = jwt_seconds(token, "exp")
     issued_at = jwt_seconds(token, "iat")
     if expires_at is not None and issued_at is not None and expires_at > issued_at:
-        return expires_at - issued_at
+        return min(expires_at - issued_at, MAX_LIFETIME_S)
     return auth.default_expires_in_seconds
 
 
@@ -191,10 +199,17 @@ def _companions(auth: OAuthAuth, document: Document) -> tuple[tuple[str, str], .
 
 
 def _number(value: object) -> float | None:
-    """Return a JSON number, else None. Python counts booleans as numbers; JSON does not."""
+    """Return a finite JSON number, else None.
+
+    Python counts booleans as numbers; JSON does not. `1e400` is infinite in Python.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _at(document: Document, path: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import zlib
 from typing import Any
 
 from providers.auth.base import OAuthAuth
@@ -10,7 +12,7 @@ from providers.auth.oauth import encode_fields
 from providers.base.http_client import httpx
 from providers.base.upstream_proxy import UpstreamProxies, UpstreamProxy
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 256 * 1024
 
 _LOGIN_IS_OVER = (
@@ -49,7 +51,12 @@ async def ask(
         EndpointFailed: what went wrong, and whether another try can help.
     """
     content, content_type = encode_fields(auth, fields, client_secret)
-    headers = {"content-type": content_type, "accept": "application/json"}
+    headers = {
+        "content-type": content_type,
+        "accept": "application/json",
+        # What is not compressed cannot unfold.
+        "accept-encoding": "identity",
+    }
     via = _proxy_of(auth, proxies) if proxies else None
     proxy = httpx.Proxy(via.url, auth=via.auth) if via else None
     way = f" by way of {via.label}" if via else ""
@@ -64,7 +71,9 @@ async def ask(
                 follow_redirects=False,
             ) as client,
         ):
-            response = await client.post(auth.endpoint, content=content, headers=headers)
+            request = client.build_request("POST", auth.endpoint, content=content, headers=headers)
+            response = await client.send(request, stream=True)
+            body = await _read(response)
     except TimeoutError:
         raise EndpointFailed(
             f"cannot be renewed: {_host(auth)} did not answer{way} within {timeout_s:g} s"
@@ -74,7 +83,7 @@ async def ask(
         raise EndpointFailed(
             f"cannot be renewed: {_host(auth)} cannot be reached{way} ({_cause(exc)})"
         ) from None
-    answer = _json(response)
+    answer = _json(body)
     if response.status_code != 200:
         raise _refusal(auth, response.status_code, answer)
     token = answer.get("access_token")
@@ -97,11 +106,27 @@ def _cause(exc: Exception) -> str:
     return f"{kind}: {str(exc)[:80]}" if isinstance(exc, httpx.ProxyError) else kind
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
-    if len(response.content) > MAX_ANSWER_BYTES:
-        return {}
+async def _read(response: httpx.Response) -> bytes:
+    """Return the body; empty when it is longer than an answer with tokens can be."""
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            return b""
+    if response.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip", "deflate"):
+        return bytes(body)
+    # Compressed although nobody asked for it. 47: zlib's or gzip's header, whichever is there.
+    unpacker = zlib.decompressobj(wbits=47)
     try:
-        answer = response.json()
+        unpacked = unpacker.decompress(bytes(body), MAX_ANSWER_BYTES)
+    except zlib.error:
+        return b""
+    return b"" if unpacker.unconsumed_tail else unpacked
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}

@@ -7,6 +7,7 @@ It also says whether an access token is good, so a scripted provider can refuse 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import threading
 import time
@@ -52,6 +53,8 @@ class TokenEndpoint:
         """Exchange the token, then close the connection without an answer."""
         self.extra: dict[str, Any] = {}
         """Added to answers."""
+        self.compress = False
+        """Send answers in gzip, although nobody asked for that."""
         self.echo = False
         """Repeat everything that was sent in errors, as careless servers do."""
         self.spell: Callable[[str, int], str] = lambda kind, number: (
@@ -173,6 +176,9 @@ class TokenEndpoint:
                 try:
                     self.send_response(status)
                     self.send_header("content-type", "application/json")
+                    if endpoint.compress:
+                        payload = gzip.compress(payload)
+                        self.send_header("content-encoding", "gzip")
                     self.send_header("content-length", str(len(payload)))
                     self.end_headers()
                     self.wfile.write(payload)

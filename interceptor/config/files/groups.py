@@ -57,7 +57,7 @@ class AuthSettings(Group):
 
     command_timeout_seconds: Seconds = Field(5, description="Limit of a credential command.")
     refresh_timeout_seconds: Seconds = Field(
-        15, description="Limit of one call to a token endpoint."
+        10, description="Limit of one call to a token endpoint."
     )
     refresh_headroom_seconds: float = Field(
         60, ge=0, description="Refresh a token this long before it expires."

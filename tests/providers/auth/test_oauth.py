@@ -13,7 +13,7 @@ import pytest
 
 from providers.auth import renewal, resolve
 from providers.auth.base import OAuthAuth
-from providers.auth.oauth import Login, fingerprint
+from providers.auth.oauth import MAX_LIFETIME_S, Login, fingerprint
 from providers.auth.oauth_kinds import BadOAuthConfig, oauth_auth
 from providers.auth.refresh_lock import InMemoryLogins, LoginState
 from providers.auth.registry import SecretRegistry
@@ -573,3 +573,36 @@ async def test_a_refresher_that_is_killed_leaves_something_usable(bench: Bench, 
     leftovers = [p.name for p in bench.file.parent.iterdir() if p.name.endswith(".tmp")]
     assert leftovers == []
     await bench.refresh(bench.login())
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    [float("inf"), float("-inf"), float("nan"), 10**400, 1e308, "9" * 5000, "9" * 12, "\u0663",
+     -1, 0, [], {"a": 1}, True, None],
+    ids=str,
+)  # fmt: skip
+async def test_no_lifetime_loses_a_token(bench: Bench, lifetime: Any) -> None:
+    """The endpoint has exchanged the old token already: the new one must reach the file."""
+    bench.login(expires_in_s=-10)
+    bench.endpoint.expires_in = None
+    bench.endpoint.extra = {"expires_in": lifetime}
+    new = await bench.token()
+    assert bench.endpoint.is_good(new)
+    assert bench.content["access_token"] == new
+    assert NOW * 1000 < bench.content["expires_at"] <= (NOW + MAX_LIFETIME_S) * 1000
+    assert await bench.token() == new
+    assert len(bench.endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("compress", [False, True])
+async def test_an_endless_answer_is_not_read_to_its_end(bench: Bench, compress: bool) -> None:
+    bench.login(expires_in_s=-9999)
+    bench.endpoint.compress = compress
+    bench.endpoint.extra = {"padding": "x" * (64 << 20)}
+    assert "answered without an access token" in await bench.failure()
+
+
+async def test_a_compressed_answer_is_read(bench: Bench) -> None:
+    bench.login(expires_in_s=-10)
+    bench.endpoint.compress = True
+    assert bench.endpoint.is_good(await bench.token())
