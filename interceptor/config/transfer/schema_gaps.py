@@ -140,10 +140,11 @@ def _columns(table: str) -> dict[str, bool]:
 def _index_gaps(model: type[models.Model]) -> list[models.Index]:
     with connection.cursor() as cursor:
         found = connection.introspection.get_constraints(cursor, model._meta.db_table)
+    column_of = {one.name: one.column for one in model._meta.local_concrete_fields}
     gaps = []
     for index in model._meta.indexes:
         constraint = found.get(index.name)
-        columns = [model._meta.get_field(name).column for name, _ in index.fields_orders]
+        columns = [column_of[name] for name, _ in index.fields_orders]
         if constraint is None or (columns and constraint["columns"] != columns):
             gaps.append(index)
     return gaps
