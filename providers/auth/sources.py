@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from providers.base.keyring import Keyring
 
 MAX_OUTPUT_BYTES = 64 * 1024
 _REAP_TIMEOUT_S = 1.0
+_OUR_VARIABLES = frozenset({"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"})
+_OUR_PACKAGES = str(Path(__file__).resolve().parents[2])
 
 
 class SourceFailed(Exception):
@@ -54,6 +56,7 @@ async def read_command(auth: CommandAuth, context: SourceContext) -> str:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            env=command_environment(os.environ),
         )
     except (OSError, ValueError) as exc:
         raise SourceFailed(
@@ -73,6 +76,23 @@ async def read_command(auth: CommandAuth, context: SourceContext) -> str:
     if status != 0:
         raise SourceFailed(f"exited with status {status}; run it in a shell to see why")
     return output
+
+
+def command_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a user's command: the user's own, without what is ours.
+
+    `{"HOME": "/h", "CCPROXY_PORT": "1", "REDIS_URL": "redis://:secret@h"}` → `{"HOME": "/h"}`
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("CCPROXY_") and name not in _OUR_VARIABLES
+    }
+    # Our processes find their packages by it; the command's own Python must not find them.
+    paths = [path for path in kept.pop("PYTHONPATH", "").split(os.pathsep) if path != _OUR_PACKAGES]
+    if any(paths):
+        kept["PYTHONPATH"] = os.pathsep.join(paths)
+    return kept
 
 
 async def _read_bounded(process: asyncio.subprocess.Process) -> str:

@@ -97,6 +97,21 @@ async def test_a_key_that_was_never_entered_says_where_to_enter_it(bench: Bench)
     assert "setkey" in await bench.failure(KeyAuth(ciphertext=""))
 
 
+async def test_a_command_gets_the_users_environment_without_ours(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = str(Path(sources.__file__).resolve().parents[2])
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:p@h/d")
+    monkeypatch.setenv("CCPROXY_SECRET_KEY", "ours")
+    monkeypatch.setenv("PYTHONPATH", f"{packages}:/theirs")
+    monkeypatch.setenv("MY_KEY", TOKEN)
+    assert (await bench.resolve(CommandAuth(command="printenv MY_KEY"))).token == TOKEN
+    for name in ("DATABASE_URL", "CCPROXY_SECRET_KEY"):
+        assert "status 1" in await bench.failure(CommandAuth(command=f"printenv {name}"))
+    shown = await bench.resolve(CommandAuth(command="printenv PYTHONPATH"))
+    assert shown.token == "/theirs"
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
