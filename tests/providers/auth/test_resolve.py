@@ -15,6 +15,7 @@ from providers.auth.registry import SecretRegistry
 from providers.auth.resolve import Credential, CredentialResolver
 from providers.base.errors import AuthConfigError
 from providers.base.keyring import Keyring
+from tests.environment import ROOT
 
 TOKEN = "tok-0123456789abcdef"
 
@@ -100,7 +101,7 @@ async def test_a_key_that_was_never_entered_says_where_to_enter_it(bench: Bench)
 async def test_a_command_gets_the_users_environment_without_ours(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packages = str(Path(sources.__file__).resolve().parents[2])
+    packages = str(ROOT)
     monkeypatch.setenv("DATABASE_URL", "postgres://u:p@h/d")
     monkeypatch.setenv("CCPROXY_SECRET_KEY", "ours")
     monkeypatch.setenv("PYTHONPATH", f"{packages}:/theirs")
