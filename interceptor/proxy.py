@@ -20,6 +20,7 @@ from interceptor.hooks.code_assist_projects import CodeAssistProjects
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
+from interceptor.operate.authority import check_authority
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
 from interceptor.pipeline.provider_clients import ProviderClients
@@ -186,9 +187,10 @@ class Proxy:
         """Listen, and return once connections are accepted.
 
         Raises:
-            ConfigError: the listener did not come up, or not at the address it was given. Nothing
-                runs then.
+            ConfigError: the listener did not come up, or not at the address it was given, or the
+                CA cannot be used. Nothing runs then.
         """
+        await asyncio.to_thread(check_authority, self.ca_dir)
         self._task = asyncio.create_task(self._master.run(), name="mitmproxy")
         self._giving_back = asyncio.create_task(give_back_freed_memory(), name="freed memory")
         try:

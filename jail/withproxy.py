@@ -108,8 +108,9 @@ def _become(command: list[str], environ: dict[str, str]) -> int:
     sys.stderr.flush()
     # Python ignores these, and a child would inherit that: `ccproxy run -- yes | head` must end as
     # `yes | head` does.
-    for name in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(name, signal.SIG_DFL)
+    before = {
+        number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGPIPE, signal.SIGXFSZ)
+    }
     try:
         _exec(command, environ)
     except FileNotFoundError:
@@ -118,6 +119,10 @@ def _become(command: list[str], environ: dict[str, str]) -> int:
         return _fail(f"cannot run {command[0]}: {exc.strerror}", 126)
     except ValueError as exc:
         return _fail(f"cannot run this command: {exc}", 126)
+    finally:
+        # It was not replaced. With SIGPIPE's default, one closed socket would end it silently.
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _exec(command: list[str], environ: dict[str, str]) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def kept_umask() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def kept_signals() -> Iterator[None]:
+    """A write to a closed socket must be an error: SIGPIPE's default ends the process silently."""
+    yield
+    left = signal.getsignal(signal.SIGPIPE)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    assert left is signal.SIG_IGN, "this test changed what SIGPIPE does in its process"
 
 
 @pytest.fixture(scope="session")

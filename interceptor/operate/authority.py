@@ -1,0 +1,62 @@
+"""Check of the certificate authority (CA) in front of TLS clients, before anything listens.
+
+mitmproxy makes a CA where there is none. It only logs what is wrong with one that is there.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from providers.base.errors import ConfigError
+
+CA_FILE: Final = "mitmproxy-ca.pem"
+"""Key and certificate, one after the other."""
+
+
+def check_authority(folder: Path) -> None:
+    """Reject a folder in which no CA can be made, and a CA that can sign nothing.
+
+    Raises:
+        ConfigError: one sentence, with the way out.
+    """
+    path = folder / CA_FILE
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        content = path.read_bytes()
+    except FileNotFoundError:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"cannot make a CA in {folder}: Permission denied; change cert_dir or the folder's"
+                " owner"
+            ) from None
+        return
+    except OSError as exc:
+        raise ConfigError(f"cannot use the CA in {folder}: {exc.strerror}") from None
+    if problem := _problem(content):
+        raise ConfigError(
+            f"the CA {path} {problem}: restore it from a backup, or remove {folder}/mitmproxy-* to"
+            " have a new one made, which clients must trust anew"
+        )
+
+
+def _problem(content: bytes) -> str:
+    """Return why a key and its certificate cannot sign; empty when they can."""
+    try:
+        certificate = x509.load_pem_x509_certificate(content)
+        key = load_pem_private_key(content, password=None)
+        # Parsed only now: each may be damaged by itself.
+        certified, end = certificate.public_key(), certificate.not_valid_after_utc
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "is damaged"
+    if key.public_key() != certified:
+        return "has a key that belongs to another certificate"
+    if end < datetime.now(UTC):
+        return f"expired on {end:%Y-%m-%d}"
+    return ""

@@ -1,0 +1,88 @@
+"""A CA that cannot sign is refused in one sentence before anything listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interceptor.operate.authority import CA_FILE, check_authority
+from providers.base.errors import ConfigError
+
+
+def authority(*, days: int = 10, other_key: bool = False) -> bytes:
+    """A key and its certificate, valid from twenty days ago until in `days`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=20))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    written = ec.generate_private_key(ec.SECP256R1()) if other_key else key
+    pem = serialization.Encoding.PEM
+    return written.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ) + certificate.public_bytes(pem)
+
+
+WHOLE = authority()
+
+
+def test_a_whole_one_and_a_missing_one_pass(tmp_path: Path) -> None:
+    check_authority(tmp_path / "new")
+    (tmp_path / CA_FILE).write_bytes(WHOLE)
+    check_authority(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: b"", "is damaged"),
+        (lambda: WHOLE[:300], "is damaged"),
+        (lambda: WHOLE[WHOLE.index(b"-----BEGIN CERT") :], "is damaged"),
+        (lambda: authority(other_key=True), "belongs to another certificate"),
+        (lambda: authority(days=-1), "expired on"),
+    ],
+)
+def test_one_that_cannot_sign(make: Callable[[], bytes], says: str, tmp_path: Path) -> None:
+    (tmp_path / CA_FILE).write_bytes(make())
+    with pytest.raises(ConfigError, match=says) as caught:
+        check_authority(tmp_path)
+    assert "restore it from a backup" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=3))
+def test_any_damage_is_told_or_harmless(
+    tmp_path_factory: pytest.TempPathFactory, place: int, piece: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("ca")
+    (folder / CA_FILE).write_bytes(WHOLE[:place] + piece + WHOLE[place + 1 :])
+    try:
+        check_authority(folder)
+    except ConfigError as exc:
+        assert str(folder) in str(exc)
+
+
+def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="Not a directory|File exists"):
+        check_authority(tmp_path / "file" / "ca")
+    (tmp_path / "ca" / CA_FILE).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="Is a directory"):
+        check_authority(tmp_path / "ca")
