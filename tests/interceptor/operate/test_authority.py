@@ -81,7 +81,7 @@ def test_any_damage_is_told_or_harmless(
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="Not a directory|File exists"):
+    with pytest.raises(ConfigError, match=r"Not a directory|File exists"):
         check_authority(tmp_path / "file" / "ca")
     (tmp_path / "ca" / CA_FILE).mkdir(parents=True)
     with pytest.raises(ConfigError, match="Is a directory"):

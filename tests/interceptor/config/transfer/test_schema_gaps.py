@@ -10,7 +10,7 @@ from django.db import connection
 
 from flows.models import Flow, SavedFilter
 from interceptor.config.transfer.database import ensure_database
-from interceptor.config.transfer.schema_gaps import misfit, refuse_misfit, repair
+from interceptor.config.transfer.schema_gaps import misfit, repair
 from providers.base.errors import ConfigError
 from providers.models import FailureCount
 
