@@ -107,7 +107,7 @@ def _cause(exc: Exception) -> str:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """Return the body; empty when it is longer than an answer with tokens can be."""
+    """Return the body; empty when it is longer than a response with tokens can be."""
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
