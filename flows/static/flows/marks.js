@@ -1,4 +1,4 @@
-/* Marks on two flows to compare them, kept while the window is open. */
+/* Marks on flows, to compare two or to make a shape of one, kept while the window is open. */
 import { all, chosenRow, element, one, onEveryPage, pageFlow, press } from "./page.js";
 
 const KEPT = "ccproxy-marked";
@@ -82,7 +82,16 @@ function showBar(ids) {
     document.body.append(bar);
   }
   const names = ids.map((id) => id.slice(0, 8)).join(", ");
-  bar.replaceChildren(element("span", "", `Marked: ${names}`), next(), unmark());
+  bar.replaceChildren(element("span", "", `Marked: ${names}`), next(), ...shape(ids), unmark());
+}
+
+/* One marked flow may become a shape; the page says whether this user may do that. */
+function shape(ids) {
+  const pattern = document.body.dataset.capture;
+  if (!pattern || ids.length !== 1) return [];
+  const link = element("a", "button", "Use as shape");
+  link.href = pattern.replace("FLOW", encodeURIComponent(ids[0]));
+  return [link];
 }
 
 /* What can be done with the marks: compare two, or mark a second one. */
