@@ -16,6 +16,7 @@ from flows.rest.insights import ChangesView, ContextView, MessagesView, SessionV
 from flows.rest.saved_filter_viewset import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain.api import ExplainView, RuleTrialView
+from interceptor.explain.shape_preview_views import ShapePreviewView
 from interceptor.resend.api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
 from providers.audit.api import AuditViewSet
@@ -65,5 +66,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("flows/import/", ImportView.as_view(), name="api-import"),
     path("flows/<str:flow_id>/resend/", ResendView.as_view(), name="api-resend"),
     path("flows/<str:flow_id>/diff/<str:other_id>/", PairView.as_view(), name="api-pair"),
+    path("shapes/<int:pk>/preview/", ShapePreviewView.as_view(), name="api-shape-preview"),
     *router.urls,
 ]

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from ccproxy_site.console.login_link import LOGIN_PATH, redeem
 from interceptor.explain.rule_trial_views import rule_trial_page
+from interceptor.explain.shape_preview_views import shape_preview_page
 from interceptor.explain.views import explain_page
 
 urlpatterns = [
@@ -16,6 +17,11 @@ urlpatterns = [
     path("flows/", include("interceptor.resend.urls")),
     path("flows/", include("flows.urls")),
     path("usage/", include("flows.usage_urls")),
+    path(
+        "shapes/<slug:provider_type>/<int:version>/preview/",
+        shape_preview_page,
+        name="shape-preview",
+    ),
     path("shapes/", include("shapes.urls")),
     path("explain/", explain_page, name="explain"),
     path("explain/rule/", rule_trial_page, name="rule-trial"),

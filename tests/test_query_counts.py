@@ -40,6 +40,7 @@ NOT_VISITED = {
     "api-import": "POST alone",
     "api-resend": "POST alone",
     "shapes:import": "POST alone",
+    "api-shape-preview": "POST alone",
     "shapes:acknowledge": "POST alone",
     "shapes:deactivate": "POST alone",
     "shapes:activate": "POST alone",
@@ -127,6 +128,7 @@ def console_pages() -> list[Page]:
         "shapes:json": "/shapes/anthropic/1/json",
         "shapes:mflow": "/shapes/anthropic/1/mflow",
         "shapes:compare": "/shapes/anthropic/1/compare?with=1",
+        "shape-preview": f"/shapes/anthropic/1/preview/?flow={IDS['anthropic']}",
         "shapes:diff": "/shapes/anthropic/1/diff/1/",
     }
     of_every_flow = [

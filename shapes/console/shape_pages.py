@@ -30,7 +30,6 @@ TABS = {
     "tls": "TLS",
     "patches": "Patches",
 }
-_PREVIEW_FLOWS = 12
 
 
 @page_for("look")
@@ -68,7 +67,6 @@ def shape_page(request: HttpRequest, provider_type: str, version: int) -> HttpRe
         "has_flow": Flow.objects.filter(pk=shape.source_flow_id).exists(),
         "tree": _tree(shape),
         "fields": _fields(shape, profile),
-        "recent": _recent(provider_type),
         "fingerprint": _fingerprint(shape),
     }
     return render(request, "shapes/detail.html", context)
@@ -144,10 +142,3 @@ def _fingerprint(shape: Shape) -> list[tuple[str, str]]:
         if text:
             rows.append((name, text))
     return rows
-
-
-def _recent(provider_type: str) -> list[Flow]:
-    """Return the newest requests of clients to this provider type, for a preview."""
-    flows = Flow.objects.filter(provider_type=provider_type, source="reverse", method="POST")
-    shown = flows.only("id", "started_at", "requested_model", "user_agent")
-    return list(shown.order_by("-started_at")[:_PREVIEW_FLOWS])

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from providers.base.names import PROVIDER_TYPES
 from providers.base.private_file import write_private
+from shapes.active_rows import parts_of
 from shapes.capture.validity import Recorded
 from shapes.files.mflow_file import ShapeFile, read_path, write_mflow
 from shapes.files.patch_series import PatchFile, read_series, series_files
@@ -21,7 +22,6 @@ from shapes.replay.shape_document import ShapeParts, patched
 from shapes.replay.shape_text import BadShape
 from shapes.replay.unified_diff import BadPatch
 from shapes.versions.capturing import Review, Source, review_source
-from shapes.versions.effective_shape import parts_of
 
 SUFFIX: Final = ".mflow"
 

@@ -18,6 +18,13 @@ def shapes(parser: ArgumentParser) -> None:
     _looking(actions)
     _changing(actions)
     _files(actions)
+    preview = actions.add_parser(
+        "preview", help="show what would leave for a recorded flow; nothing is sent"
+    )
+    preview.add_argument("flow", metavar="FLOW", help="the flow's id, or how it begins")
+    _type(preview, optional=True)
+    _version(preview)
+    _json(preview)
 
 
 def _saving(actions: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.base.errors import CcproxyError
+from shapes.active_rows import parts_of
 from shapes.models import Shape
 from shapes.replay.shape_document import ShapeParts, patched
 from shapes.replay.shape_text import BadShape
@@ -13,13 +14,6 @@ class BrokenPatch(CcproxyError):
     """A stored patch that does not apply; the message names its hunk."""
 
 
-def parts_of(shape: Shape) -> ShapeParts:
-    """Return a version as it is stored, without its patches."""
-    return ShapeParts(
-        shape.method, shape.origin, shape.path, shape.query, shape.header_pairs, shape.body
-    )
-
-
 def effective_parts(shape: Shape) -> ShapeParts:
     """Return a version with its patches applied.
 
@@ -27,9 +21,9 @@ def effective_parts(shape: Shape) -> ShapeParts:
         BrokenPatch: one does not apply.
     """
     # A version that is only reviewed has no row, and so no patches.
-    if shape.pk is None:
-        return parts_of(shape)
-    patches = [(patch.name, patch.diff) for patch in shape.patches.all()]
+    patches: list[tuple[str, str]] = []
+    if shape.pk is not None:
+        patches = [(patch.name, patch.diff) for patch in shape.patches.all()]
     try:
         return patched(parts_of(shape), patches)
     except (BadPatch, BadShape) as exc:

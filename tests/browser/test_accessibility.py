@@ -62,6 +62,8 @@ PAGES = {
     "shapes": "/shapes/",
     **{f"shape-{tab}": f"/shapes/anthropic/2/?tab={tab}" for tab in SHAPE_TABS},
     "shape-diff": "/shapes/anthropic/1/diff/2/",
+    "shape-preview-empty": "/shapes/anthropic/2/preview/",
+    "shape-preview": f"/shapes/anthropic/2/preview/?flow={IDS['anthropic']}",
     "shape-review": f"/shapes/capture/{NEWEST}/?type=anthropic",
     "shape-review-active": f"/shapes/capture/{NEWEST}/?type=anthropic&against=active",
     "shape-refused": f"/shapes/capture/{IDS['failed']}/?type=anthropic",

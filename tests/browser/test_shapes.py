@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from flows.models import Flow
 from shapes.models import Shape
 from tests.browser.visit import Visit
 from tests.e2e.process import Interceptor
-from tests.shapes.captured import CANARY, NEWEST, seed_shapes
+from tests.rows import make_provider
+from tests.shapes.captured import CANARY, NEWEST, recorded_sdk_flow, seed_shapes
 
 pytestmark = [
     pytest.mark.browser,
@@ -27,6 +29,16 @@ def active_version() -> int:
 
 def stored_text() -> str:
     return str(list(Shape.objects.values()))
+
+
+def sdk_flow() -> str:
+    """A recorded request of an SDK, which may be previewed."""
+    make_provider()
+    return str(recorded_sdk_flow().pk)
+
+
+def count_flows(user_agent: str) -> int:
+    return Flow.objects.filter(user_agent__startswith=user_agent).count()
 
 
 def looks(visit: Visit, name: str) -> None:
@@ -112,3 +124,18 @@ def test_every_flow_that_may_become_a_shape_leads_to_the_review(visit: Visit) ->
     page = visit.go("/flows/?candidate=true")
     page.locator(f"#f-{NEWEST} a.tag").click()
     page.wait_for_url(f"**/shapes/capture/{NEWEST}/")
+
+
+def test_a_preview_sends_nothing(visit: Visit, interceptor: Interceptor) -> None:
+    flow_id = interceptor.call(sdk_flow)
+    page = visit.go("/shapes/anthropic/2/")
+    page.get_by_role("link", name="preview").click()
+    page.wait_for_url("**/shapes/anthropic/2/preview/")
+    looks(visit, "shape-preview-empty")
+    page.locator(".recent a").first.click()
+    page.wait_for_url(f"**/preview/?flow={flow_id}")
+    row = page.get_by_role("row", name=re.compile("^x-stainless-os "))
+    assert row.locator(".origin").inner_text() == "shape"
+    assert "MacOS" in row.inner_text()
+    looks(visit, "shape-preview")
+    assert interceptor.call(count_flows, "anthropic-sdk") == 1

@@ -12,12 +12,12 @@ from django.utils import timezone
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Flow
 from providers.audit.log import Caller
+from shapes.active_rows import parts_of
 from shapes.models import Shape, ShapePatch
 from shapes.replay.shape_document import document_text
 from shapes.replay.unified_diff import make_diff
 from shapes.versions.activation import acknowledge, save_version
 from shapes.versions.capturing import review
-from shapes.versions.effective_shape import parts_of
 from tests.parts import change_sides
 from tests.rows import make_flow
 
@@ -95,6 +95,30 @@ def captured_flow(
     return complete
 
 
+def recorded_sdk_flow() -> Flow:
+    """A recorded request of an SDK to the provider “anthropic”, with its sentinel key."""
+    body = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 10,
+        "system": "Be brief.",
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    flow = make_flow(
+        body=json.dumps(body).encode(),
+        provider_type="anthropic",
+        client_url="http://127.0.0.1:4000/v1/messages",
+        user_agent="anthropic-sdk/1.0",
+    )
+    headers = [
+        ["host", "127.0.0.1:4000"],
+        ["x-api-key", "sk-ccproxy-anthropic"],
+        ["content-type", "application/json"],
+        ["user-agent", "anthropic-sdk/1.0"],
+    ]
+    change_sides(flow.pk, "client", headers=headers)
+    return flow
+
+
 def seed_shapes() -> str:
     """Two versions of which the newer one is refused, and a newer release; return its flow's id."""
     first = stored_shape("2.1.330", activate=True, age_s=90_000)
@@ -108,13 +132,12 @@ def seed_shapes() -> str:
         document_text(parts_of(second)).replace('"Linux"', '"MacOS"'),
     )
     ShapePatch.objects.create(shape=second, name="0001-os.patch", diff=diff)
-    shaped: dict[str, Any] = {"provider_type": "anthropic", "hooks_changed": ["shape"]}
     for number in range(12):
-        make_flow(age_s=20_000 + number, **shaped)
+        make_flow(age_s=20_000 + number, shape="anthropic v1")
     for number in range(9):
-        make_flow(age_s=600 + number, status_code=400, **shaped)
+        make_flow(age_s=600 + number, status_code=400, shape="anthropic v2")
     for number in range(3):
-        make_flow(age_s=500 + number, **shaped)
+        make_flow(age_s=500 + number, shape="anthropic v2")
     acknowledge("anthropic", by=BOSS)
     body = client_body(odd={"mode": "careful", "note": "written by ada"})
     return str(captured_flow("2.1.332", body=body, age_s=300, flow_id=NEWEST).flow.pk)

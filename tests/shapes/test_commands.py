@@ -14,11 +14,11 @@ from pytest_django.fixtures import Settings
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
 from providers.models import AuditEntry
+from shapes.active_rows import parts_of
 from shapes.files.mflow_file import read_path, write_mflow
 from shapes.models import Shape, ShapingProfile
 from shapes.replay.shape_document import ShapeParts, document_text
 from shapes.replay.unified_diff import make_diff
-from shapes.versions.effective_shape import parts_of
 from tests.shapes.captured import CANARY, captured_flow, stored_shape
 
 pytestmark = pytest.mark.django_db

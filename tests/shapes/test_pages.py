@@ -71,10 +71,9 @@ def test_a_rollback_is_offered_when_the_provider_refuses(admin: Client) -> None:
     Shape.objects.update(activated_at=timezone.now() - timedelta(hours=1))
     stored_shape("2.0.0", activate=True)
     Shape.objects.filter(active=True).update(activated_at=timezone.now() - timedelta(minutes=10))
-    shaped: dict[str, Any] = {"provider_type": "anthropic", "hooks_changed": ["shape"]}
-    make_flow(age_s=1200, **shaped)
+    make_flow(age_s=1200, shape="anthropic v1")
     for _ in range(3):
-        make_flow(age_s=60, status_code=400, **shaped)
+        make_flow(age_s=60, status_code=400, shape="anthropic v2")
     page = text_of(admin.get("/shapes/"))
     assert "v1: 1 ok, 0 refused; v2: 0 ok, 3 refused" in page
     admin.post("/shapes/anthropic/1/activate")

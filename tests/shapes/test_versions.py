@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -185,17 +184,21 @@ def test_responses_are_counted_by_the_version_that_was_active() -> None:
     never = stored_shape("3.0.0")
     Shape.objects.filter(pk=first.pk).update(activated_at=now - timedelta(hours=2))
     Shape.objects.filter(pk=second.pk).update(activated_at=now - timedelta(hours=1), active=True)
-    shaped: dict[str, Any] = {
-        "provider_type": "anthropic",
-        "hooks_changed": ["inject_auth", "shape"],
-    }
-    for age_s, status in ((7000, 200), (6000, 200), (5000, 401), (100, 200), (90, 400), (80, 400)):
-        make_flow(age_s=age_s, status_code=status, **shaped)
-    make_flow(age_s=70, status_code=429, **shaped)
-    make_flow(age_s=60, status_code=502, **shaped)
-    make_flow(age_s=9000, status_code=200, **shaped)
-    make_flow(age_s=50, status_code=400, provider_type="anthropic")
-    make_flow(age_s=50, status_code=400, **{**shaped, "provider_type": "zai"})
+    for age_s, version, status in (
+        (7000, 1, 200),
+        (6000, 1, 200),
+        (5000, 1, 401),
+        (100, 2, 200),
+        (90, 2, 400),
+        (80, 2, 400),
+        (70, 2, 429),
+        (60, 2, 502),
+    ):
+        make_flow(age_s=age_s, status_code=status, shape=f"anthropic v{version}")
+    # Before the activation, without a shape, of another type.
+    make_flow(age_s=9000, status_code=200, shape="anthropic v1")
+    make_flow(age_s=50, status_code=400)
+    make_flow(age_s=50, status_code=400, shape="zai v1")
     found = outcomes_by_version(list(Shape.objects.all()))
     assert found == {first.pk: Outcomes(2, 1, 0), second.pk: Outcomes(1, 3, 1)}
     assert not found[first.pk].looks_refused

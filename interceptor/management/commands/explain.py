@@ -36,7 +36,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(as_json(found), indent=2))
             return
-        for line in _lines(found):
+        for line in explanation_lines(found):
             self.stdout.write(printable(line))
 
 
@@ -56,7 +56,7 @@ def _request(flow: str | None, file: str | None) -> DryRequest:
     return of_flow(whole)
 
 
-def _lines(found: Explanation) -> list[str]:
+def explanation_lines(found: Explanation) -> list[str]:
     """Yield the explanation for people."""
     request = found.request
     title = f"{request.method} {request.url}  {found.client_format} {found.requested_model}"
@@ -93,6 +93,9 @@ def _lines(found: Explanation) -> list[str]:
         f"Would go to {found.url}",
         *(f"  loses {path}: {why}" for path, why in found.losses),
     ]
-    client, forwarded = body_lines(found, forwarded=False), body_lines(found, forwarded=True)
+    client, forwarded = (
+        body_lines(found, forwarded=False),
+        body_lines(found, forwarded=True),
+    )
     change = compare_texts("request", ("client", "forwarded"), client, forwarded)
     return [*lines, "", *(change.lines or ["Headers and body would leave unchanged."])]

@@ -22,6 +22,7 @@ ACTIONS: Final = {
     "clear": "shapes.management.actions.changing",
     "import": "shapes.management.actions.transferring",
     "export": "shapes.management.actions.transferring",
+    "preview": "interceptor.management.shape_preview_action",
 }
 """Action → module whose `run` performs it."""
 
