@@ -184,7 +184,7 @@ class RuleAdmin(ConfigModelAdmin):
             },
         ),
         ("Then", {"fields": ["action", "dest_provider", "dest_model", "dest_host", "dest_path"]}),
-        ("When it fails", {"fields": ["fallbacks"]}),
+        ("When it fails", {"fields": ["retry", "fallbacks"]}),
         (
             "Vertex AI",
             {"fields": [("dest_vertex_project", "dest_vertex_location")], "classes": ["collapse"]},

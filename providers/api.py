@@ -149,6 +149,7 @@ class RuleSerializer(FullCleanSerializer[TransformRule]):
             "dest_vertex_project",
             "dest_vertex_location",
             "fallbacks",
+            "retry",
             "comment",
             "created_at",
             "changed_at",

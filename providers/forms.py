@@ -126,6 +126,11 @@ class FallbacksField(LinesField):
 class RuleForm(_RuleModelForm):
     """Form of a transform rule."""
 
+    retry = StrictJSONField(
+        required=False,
+        widget=ShortTextarea,
+        help_text='Such as {"attempts": 3, "statuses": [429]}. Blank: as the provider says.',
+    )
     fallbacks = FallbacksField(
         required=False,
         help_text=(
@@ -137,6 +142,9 @@ class RuleForm(_RuleModelForm):
     class Meta:
         model = TransformRule
         fields = "__all__"  # the admin's fieldsets choose
+
+    def clean_retry(self) -> Any:
+        return self.cleaned_data["retry"] or {}
 
 
 class ProviderForm(_ProviderModelForm):

@@ -267,6 +267,11 @@ class TransformRule(models.Model):
         blank=True,
         help_text="Who gets a request that failed, in order; blank: as the provider says.",
     )
+    retry = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Retries of failed requests, as of a provider; blank: as the provider says.",
+    )
     comment = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)

@@ -59,6 +59,7 @@ class RuleRow(Protocol):
     dest_path: Any
     dest_provider_id: Any
     fallbacks: Any
+    retry: Any
 
 
 def check_host(host: str) -> str | None:
@@ -236,6 +237,8 @@ def validate_rule(rule: RuleRow) -> None:
         errors["dest_provider"] = "A redirect needs a provider or a host."
     if problem := _check_rule_fallbacks(rule):
         errors["fallbacks"] = problem
+    if problem := _check_retry(rule.retry) or check_json(rule.retry):
+        errors["retry"] = problem
     if errors:
         raise ValidationError(errors)
 

@@ -86,8 +86,10 @@ def test_a_rule_has_fallbacks_of_its_own(browser: Client):
     provider = make_provider("backup")
     add, values = "/admin/providers/transformrule/add/", {"action": "redirect", "position": "0"}
     sends = {**values, "dest_provider": provider.pk, "fallbacks": "backup/small"}
+    sends["retry"] = '{"attempts": 2}'
     browser.post(add, sends)
-    assert TransformRule.objects.get().fallbacks == ["backup/small"]
+    rule = TransformRule.objects.get()
+    assert (rule.fallbacks, rule.retry) == (["backup/small"], {"attempts": 2})
     refused = browser.post(add, {**values, "dest_host": "h.example", "fallbacks": "backup"})
     assert "fallbacks" in errors(refused)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mitmproxy.http import HTTPFlow, Response
 
-from interceptor.addons.failures.retry import asked_wait_s, decoded_body, noun_of
+from interceptor.addons.failures.retry import asked_wait_s, decoded_body, noun_of, policy_of_flow
 from interceptor.exchange.flow_state import FlowState, state_of
 from interceptor.mitm.attempts import (
     Attempts,
@@ -97,9 +97,8 @@ def _sends_itself(state: FlowState, attempts: Attempts, policy: CapacityPolicy) 
 
     A provider's own `retry` replaces these attempts, and another model gets one alone.
     """
-    exchange, chain = state.exchange, state.chain
-    has_policy = exchange is None or exchange.provider is None or exchange.provider.retry
-    if has_policy or attempts.used.get(_NAME, 0) >= policy.sticky_attempts:
+    chain = state.chain
+    if policy_of_flow(state) is not None or attempts.used.get(_NAME, 0) >= policy.sticky_attempts:
         return False
     return chain is None or not 0 < chain.current <= chain.capacity_count
 

@@ -13,7 +13,7 @@ from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.net.server_spec import ServerSpec
 
 from interceptor.addons.capture.upstream import ChosenDestinations
-from interceptor.addons.failures.retry import noun_of
+from interceptor.addons.failures.retry import noun_of, policy_of_flow
 from interceptor.addons.step_addon import outgoing_names
 from interceptor.addons.transport import TransportAddon
 from interceptor.addons.via import ViaAddon
@@ -161,6 +161,5 @@ class FallbackAddon:
 
 def _failures(state: FlowState) -> frozenset[int | str]:
     """Return what ends the wait for a candidate: what its policy tries again, else all failures."""
-    provider = state.exchange.provider if state.exchange is not None else None
-    policy = provider.retry if provider is not None else None
+    policy = policy_of_flow(state)
     return _ALL if policy is None else policy.failures

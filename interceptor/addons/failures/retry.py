@@ -45,7 +45,7 @@ class RetryAddon:
     def request(self, flow: HTTPFlow) -> None:
         """Ask for the failures of a request that is about to leave."""
         state = state_of(flow)
-        policy = _policy(state)
+        policy = policy_of_flow(state)
         if state is None or policy is None or flow.response is not None:
             return
         # A websocket has no response that could be held; a resend shows what its request gets.
@@ -67,7 +67,7 @@ class RetryAddon:
     async def held(self, flow: HTTPFlow) -> None:
         """Send again after the wait that the provider asks for, if the budget allows it."""
         state, attempts = state_of(flow), attempts_of(flow)
-        policy = _policy(state)
+        policy = policy_of_flow(state)
         if state is None or policy is None or attempts is None or attempts.held is None:
             return
         if _NAME not in attempts.held.by:
@@ -100,11 +100,19 @@ class RetryAddon:
             response.headers[HINT_HEADER] = header_text(attempts.passed_because)
 
 
-def _policy(state: FlowState | None) -> RetryPolicy | None:
-    """Return the policy of the provider that the request goes to."""
-    if state is None or state.exchange is None or state.exchange.provider is None:
+def policy_of_flow(state: FlowState | None) -> RetryPolicy | None:
+    """Return the policy for where the request goes now: the rule's, else the provider's.
+
+    A rule speaks of its own destination alone, not of a fallback.
+    """
+    if state is None or state.exchange is None:
         return None
-    return state.exchange.provider.retry
+    rule = state.decision.rule if state.decision is not None else None
+    is_fallback = state.chain is not None and state.chain.current > 0
+    if rule is not None and rule.retry is not None and not is_fallback:
+        return rule.retry
+    provider = state.exchange.provider
+    return provider.retry if provider is not None else None
 
 
 def noun_of(held: Held) -> str:

@@ -235,6 +235,9 @@ class TransformSection(Group):
     fallbacks: Fallbacks = Field(
         (), description="Who gets a request that failed, instead of the provider's own fallbacks."
     )
+    retry: RetrySection | None = Field(
+        None, description="Failures that are tried again, instead of the provider's own."
+    )
     name: str = Field("", max_length=100, description="How the record names the rule.")
     enabled: bool = Field(True, description="A disabled rule never matches.")
     comment: str = Field("", description="For people.")

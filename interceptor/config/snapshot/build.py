@@ -15,6 +15,7 @@ from providers.base.errors import RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
+from providers.retry_policy import RetryPolicy
 from shapes.replay.compiled_shape import ShapeRow
 
 SHAPE: Final = "shape"
@@ -40,6 +41,7 @@ class RuleRow:
     dest_vertex_project: str = ""
     dest_vertex_location: str = ""
     fallbacks: tuple[Fallback, ...] = ()
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +161,5 @@ def rule_conf(row: RuleRow) -> RuleConf:
         dest_vertex_project=row.dest_vertex_project,
         dest_vertex_location=row.dest_vertex_location,
         fallbacks=row.fallbacks,
+        retry=row.retry,
     )

@@ -116,4 +116,5 @@ def rule_row(row: TransformRule) -> RuleRow:
         dest_vertex_project=row.dest_vertex_project,
         dest_vertex_location=row.dest_vertex_location,
         fallbacks=parse_fallbacks(row.fallbacks),
+        retry=retry_policy(row.retry),
     )

@@ -14,6 +14,7 @@ from interceptor.shaping.active_shape import ActiveShape
 from providers.base.pattern import Pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
+from providers.retry_policy import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class RuleConf:
     dest_vertex_location: str = ""
     fallbacks: tuple[Fallback, ...] = ()
     """Instead of those of the provider."""
+    retry: RetryPolicy | None = None
+    """Instead of the provider's own."""
 
     @property
     def label(self) -> str:

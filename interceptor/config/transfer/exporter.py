@@ -163,7 +163,7 @@ def rule_section(rule: TransformRule) -> dict[str, Any]:
         # Left out, the path would have its default, which is not the empty one.
         if name == "match_path" and value == "":
             section[name] = None
-        elif name != "action" and value not in ("", None, [], info.default):
+        elif name != "action" and value not in ("", None, [], {}, info.default):
             section[name] = value
     return section
 

@@ -151,7 +151,7 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
     }
 
 
-def _retry_values(section: ProviderSection) -> dict[str, Any]:
+def _retry_values(section: ProviderSection | TransformSection) -> dict[str, Any]:
     """Return the retry policy as it is stored: what the file mentions, {} for none."""
     if section.retry is None:
         return {}
@@ -337,11 +337,12 @@ def _same_name(row: TransformRule, values: dict[str, Any]) -> bool:
 
 def rule_values(section: TransformSection, index: int, document: Document) -> dict[str, Any]:
     """Return the fields of the rule at `index` of the file's list."""
-    texts = section.model_dump(exclude={"dest_provider", "fallbacks"})
+    texts = section.model_dump(exclude={"dest_provider", "fallbacks", "retry"})
     values = {name: "" if value is None else value for name, value in texts.items()}
     return values | {
         "position": index,
         "fallbacks": list(section.fallbacks),
+        "retry": _retry_values(section),
         "dest_provider": _dest_provider(section.dest_provider, index, document),
     }
 

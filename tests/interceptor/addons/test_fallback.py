@@ -338,6 +338,23 @@ def test_a_wait_over_the_budget_goes_to_the_next_candidate(
     assert "x-ccproxy-hint" not in answer.headers, "it spoke of the first candidate"
 
 
+def test_the_policy_of_a_rule_holds_for_its_own_destination(
+    proxy: Running, upstream: Upstream
+) -> None:
+    configure(proxy, upstream, retry=RetryPolicy(attempts=9))
+    known = proxy.store.current.providers.values()
+    chosen = rule(dest_provider="main", retry=RetryPolicy(2, frozenset({429})))
+    proxy.store.replace(snapshot(*known, rules=(chosen,)))
+    upstream.scripts[PATH] = by_key(main=busy(429), backup=busy(529))
+    assert post(proxy).status_code == 200
+    assert asked(upstream) == ["main", "main", "backup", "chat"]
+    upstream.requests.clear()
+    proxy.proxy.cooldowns.clear()
+    upstream.scripts[PATH] = by_key(main=busy(503))
+    assert post(proxy).status_code == 503
+    assert asked(upstream) == ["main"]
+
+
 def test_a_policy_says_which_failures_count(proxy: Running, upstream: Upstream) -> None:
     configure(proxy, upstream, retry=RetryPolicy(2, frozenset({429})))
     upstream.scripts[PATH] = by_key(main=busy(503), backup=GOOD)

@@ -442,7 +442,7 @@ providers:
   third: {type: openai, host: c.example}
 inspector:
   transforms:
-    - {match_model: ^x, dest_provider: third, fallbacks: [first]}
+    - {match_model: ^x, dest_provider: third, fallbacks: [first], retry: {attempts: 2}}
 """
 
 
@@ -452,10 +452,12 @@ def test_fallbacks_reach_the_running_configuration_and_the_export() -> None:
     assert found.providers["first"].fallbacks == (Fallback("second", "small"), Fallback("third"))
     assert [found.providers[name].cooldown_s for name in ("first", "second")] == [5.0, 0.0]
     assert found.rules[0].fallbacks == (Fallback("first"),)
+    assert found.rules[0].retry == RetryPolicy(2)
     assert found.chained == {"first", "second", "third"}
     exported = yaml.safe_load(export())["ccproxy"]
     assert exported["providers"]["first"]["fallbacks"] == ["second/small", "third"]
-    assert exported["inspector"]["transforms"][0]["fallbacks"] == ["first"]
+    (rule,) = exported["inspector"]["transforms"]
+    assert (rule["fallbacks"], rule["retry"]) == (["first"], {"attempts": 2})
     assert run(CHAINED).changes == []
 
 

@@ -66,6 +66,7 @@ RULES = st.fixed_dictionaries(
         "action": st.sampled_from(["passthrough", "redirect", "transform"]),
         "enabled": st.booleans(),
         "fallbacks": FALLBACKS,
+        "retry": RETRIES,
     }
 )
 JSON = st.recursive(
