@@ -139,6 +139,10 @@ class Body:
         self._canonical = dumps(value)
         self._json, self._before, self.touched = value, before, True
 
+    def written(self) -> bytes | None:
+        """Return the plain bytes if they are the JSON as we encode it, else None."""
+        return self._canonical if self.plain is self._canonical else None
+
     def write_back(self) -> tuple[bytes, bytes] | None:
         """Take changes of the JSON into `data`.
 

@@ -149,8 +149,8 @@ async def _apply(
     steps.append(step)
     if report is not None:
         steps.extend(report.steps)
-    # Only a shape asks for them.
-    if ex.shapes and point.fields is not ex.headers.fields:
+    # Only a shape asks for them, before it is taken.
+    if ex.shapes and ex.shaped is None and point.fields is not ex.headers.fields:
         _note_header_edits(ex, point.fields)
 
 

@@ -98,10 +98,12 @@ async def _run_one(planned: PlannedHook, draft: Exchange) -> bool:
     guard = planned.spec.guard
     if guard is not None and not guard(draft):
         return False
-    prepared = await prepare_one(planned, draft)
-    if prepared.failure is not None:
-        raise prepared.failure
-    draft.prepared = prepared.result
+    draft.prepared = None
+    if planned.spec.prepare is not None:
+        prepared = await prepare_one(planned, draft)
+        if prepared.failure is not None:
+            raise prepared.failure
+        draft.prepared = prepared.result
     if not planned.builtin:
         # It works on a copy, which is made of the bytes.
         draft.body = Body(dumps(draft.body.peek()))

@@ -12,7 +12,7 @@ Structure: shaping.md 6.1 of the product's notes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -74,13 +74,15 @@ def version_digits(version: str, first_text: str, constants: BillingConstants) -
     return sha256(data).hexdigest()[:3]
 
 
-def body_digest(data: bytes, seed: int) -> str:
-    """Return the five hex digits of a body whose `cch` is zeros."""
-    # 40 KB that most proxies never use.
+def body_digest(parts: Iterable[bytes | memoryview], seed: int) -> str:
+    """Return the five hex digits of a body whose `cch` is zeros, given in parts."""
+    # Most proxies never use it.
     import xxhash
 
-    value = xxhash.xxh64_intdigest(data, seed=seed) & _CCH_MASK
-    return f"{value:0{_CCH_DIGITS}x}"
+    state = xxhash.xxh64(seed=seed)
+    for part in parts:
+        state.update(part)
+    return f"{state.intdigest() & _CCH_MASK:0{_CCH_DIGITS}x}"
 
 
 def first_user_text(body: Mapping[str, Any]) -> str:

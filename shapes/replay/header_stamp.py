@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from shapes.replay.content_injection import Origin
@@ -128,8 +129,9 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
+@lru_cache(maxsize=512)
 def lower_name(name: bytes) -> str:
-    """Return a header's name as text in lower case."""
+    """Return a header's name as text in lower case; clients send the same names again and again."""
     return _text(name).lower()
 
 

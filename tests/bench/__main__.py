@@ -29,6 +29,7 @@ from tests.bench import (
     requests,
     rest,
     retry,
+    shape,
     soak,
     streams,
     translation,
@@ -49,6 +50,7 @@ SECTIONS: dict[str, Section] = {
     "translation": translation,
     "retry": retry,
     "transport": transport,
+    "shape": shape,
     "flows": flows,
 }
 WHEN_NAMED = {"flows"}

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mitmproxy.http import HTTPFlow
 
 from interceptor.addons.signature import SignatureAddon
@@ -203,3 +205,38 @@ def test_signing_finds_its_own_line_and_no_text_that_looks_like_it():
     assert again["messages"][0]["content"] == zeroed
     assert not again["system"][0]["text"].endswith("cch=00000;")
     assert Body(dumps(body)).peek() == body
+
+
+TEXTS = st.text(max_size=4) | st.just(BILLING)
+BLOCKS: st.SearchStrategy[Any] = st.lists(
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS})
+    | st.fixed_dictionaries({"text": TEXTS}, optional={"cache_control": st.just({})}),
+    max_size=2,
+)
+FIELDS = st.dictionaries(st.sampled_from(["model", "tools", "x"]), TEXTS | st.none(), max_size=3)
+
+
+@given(before=BLOCKS, after=BLOCKS, fields=FIELDS, more=FIELDS, first=st.booleans(), said=TEXTS)
+def test_the_fast_way_gives_the_bytes_of_the_slow_one(before, after, fields, more, first, said):
+    system = [*before, {"type": "text", "text": BILLING}, *after]
+    messages = [{"role": "user", "content": said}]
+    content: dict[str, Any] = {"system": system, "messages": messages}
+    if first:
+        content = {"messages": messages, "system": system}
+    body = {**fields, **content, **more}
+    constants = BillingConstants(b"a", 7, (0, 3))
+    slow = signed_bytes(body, len(before), constants)
+    assert signed_bytes(body, len(before), constants, dumps(body)) == slow
+
+
+def test_the_position_is_found_without_a_second_encoding(monkeypatch):
+    from interceptor.shaping import billing_signer
+
+    def never(*_: Any) -> bytes:
+        raise AssertionError("encoded twice")
+
+    monkeypatch.setattr(billing_signer, "_encoded_twice", never)
+    for names in (("system", "messages", "x"), ("model", "messages", "system")):
+        values: dict[str, Any] = {"system": [{"text": "a"}, {"type": "t", "text": BILLING}]}
+        body = {name: values.get(name, []) for name in names}
+        assert b"cch=" in signed_bytes(body, 1, BillingConstants(b"", 1, ()), dumps(body))
