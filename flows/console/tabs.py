@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from flows.compare.compared_request import ComparedRequest
 from flows.compare.request_change import RequestChange, compare_requests, rail
+from flows.compare.shape_origins import shape_origins
 from flows.console.context_tab import context_tab
 from flows.console.conversation_tab import chat_tab, is_conversation
 from flows.display.timing import timing_bar
@@ -185,7 +186,8 @@ def changes_tab(detail: FlowDetail, params: Params) -> Context:
     for step in steps:
         if str(step.trace.seq) == wanted:
             change = _hook_change(step.trace, bodies, content_type)
-            return context | {"step": step, "change": change, "traced": True}
+            origins = shape_origins(step.trace.origins)
+            return context | {"step": step, "change": change, "traced": True, "origins": origins}
     return context | {"change": _request_change(detail)}
 
 
