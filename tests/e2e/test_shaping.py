@@ -33,6 +33,7 @@ providers:
   anthropic:
     type: anthropic
     host: api.anthropic.com
+    path: /v1/messages
     auth: {{type: command, command: "echo the-providers-key-0123456789", header: x-api-key}}
 inspector:
   wireguard_port: 0
@@ -66,9 +67,7 @@ def reference_call(run: Captured) -> bytes:
     own = [(name, value) for name, value in HEADERS if value != SESSION]
     headers = [*own, ("x-claude-code-session-id", "77777777-2222-4333-8444-555555555555")]
     lines = [f"{name}: {value}" for name, value in (("Host", HOST), *headers)]
-    head = "\r\n".join(
-        ["POST /v1/messages?beta=true HTTP/1.1", *lines, f"x-api-key: {USERS_KEY}"]
-    )
+    head = "\r\n".join(["POST /v1/messages?beta=true HTTP/1.1", *lines, f"x-api-key: {USERS_KEY}"])
     request = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     with run.tls(run.address(HOST), HOST) as connection:
         return bytes(talk(connection, request))
