@@ -106,7 +106,8 @@ def rail(traces: Sequence[HookTrace], bodies: Mapping[str, bytes], content_type:
 
 
 def _counted(trace: HookTrace, bodies: Mapping[str, bytes], content_type: str) -> LineCounts | None:
-    if not trace.changed:
+    # The hooks of a shape work on a draft, which is not recorded.
+    if not trace.changed or trace.stage == "shape":
         return None
     before = ComparedRequest(trace.url_before, trace.headers_before or [])
     after = ComparedRequest(trace.url_after, trace.headers_after or [])

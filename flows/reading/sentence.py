@@ -17,6 +17,8 @@ from flows.sides import HookTrace
 
 Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"
+SHAPE_STAGE: Final = "shape"
+"""Stage of the inner hooks of a shape."""
 NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
 """Methods of flows of captured commands that are not HTTP."""
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
@@ -131,7 +133,8 @@ def _traced_changes(traces: Sequence[HookTrace]) -> Part:
     changes: set[str] = set()
     names: dict[str, None] = {}
     for trace in traces:
-        if trace.stage == ROUTING_STAGE:
+        # The hooks of a shape work on a draft; the step of the shape has what was sent.
+        if trace.stage in (ROUTING_STAGE, SHAPE_STAGE):
             continue
         # "meta:" is a note of the hook for others; nothing of it is sent.
         sent = [change for change in trace.changed if not change.startswith("meta:")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import httpx
 import pytest
 
 from flows.models import Flow
@@ -139,3 +140,33 @@ def test_a_preview_sends_nothing(visit: Visit, interceptor: Interceptor) -> None
     assert "MacOS" in row.inner_text()
     looks(visit, "shape-preview")
     assert interceptor.call(count_flows, "anthropic-sdk") == 1
+
+
+def test_the_changes_of_a_shaped_request_show_the_origin_of_each_part(
+    visit: Visit, interceptor: Interceptor
+) -> None:
+    response = httpx.post(
+        interceptor.url + "/v1/messages",
+        json={
+            "model": "demo",
+            "max_tokens": 9,
+            "system": "Be brief.",
+            "messages": [{"role": "user", "content": "Hello"}],
+            "unknown": 1,
+        },
+        headers={"x-api-key": "sk-ccproxy-up", "x-mine": "1"},
+        timeout=60,
+    )
+    flow = interceptor.flow(response.headers["x-ccproxy-flow"])
+    assert flow["shape"].startswith("anthropic v")
+    page = visit.go(f"/flows/{flow['id']}/?tab=changes")
+    page.locator(".rail").get_by_role("link", name=re.compile("^shape")).click()
+    origins = page.locator(".origins")
+    for name, kind in (("user-agent", "client"), ("x-mine", "dropped"), ("messages", "client")):
+        row = origins.locator("li").filter(has=page.get_by_text(name, exact=True))
+        assert f"origin-{kind}" in (row.first.get_attribute("class") or "")
+    assert origins.locator(".origin-shape").count() > 0
+    assert origins.locator(".origin-made").count() > 0
+    assert page.locator(".rail .inner").count() == 3
+    looks(visit, "shape-origins")
+    interceptor.settle()
