@@ -111,6 +111,7 @@ class ProxyClient:
 
     def watch(self, flow_ids: frozenset[str]) -> None:
         """Name the running flows that pages look at."""
+        self._ring.is_watched = bool(flow_ids)
         self._say(watch=sorted(flow_ids))
 
     def tell_recording(self, problem: str) -> None:

@@ -23,10 +23,17 @@ from providers.auth.registry import SECRETS
 
 logger = logging.getLogger(__name__)
 
-READ_EVERY_S = 0.01
+READ_EVERY_S = 0.04
+"""Pause between two looks. Every look wakes this process up, for a tenth of a small request."""
+WATCHED_EVERY_S = 0.01
+"""The same while a page shows a response as it comes."""
 READ_BYTES = 4 * 1024 * 1024
 NO_ROOM_S = 0.05
-"""Pause while the writer holds as much as it may; the ring holds the rest."""
+"""Pause while the writer holds as much as it should; the ring holds the rest."""
+AHEAD_BYTES = 8 * 1024 * 1024
+"""Bodies to be read before they are needed, while the ring has room: it gives its memory back."""
+AHEAD_BELOW = 0.25
+"""Share of the ring up to which it has room."""
 
 
 class ProxyRing:
@@ -52,6 +59,8 @@ class ProxyRing:
         on_drained: Callable[[], None],
     ) -> None:
         self.instance = instance
+        self.is_watched = False
+        """A page shows a response of this proxy as it comes."""
         self._ring = ring
         self._reader = RingReader(ring)
         self._order = CommitOrder(self._reader.position)
@@ -111,7 +120,7 @@ class ProxyRing:
 
     def _read(self) -> None:
         self._timer = None
-        if not self._writer.has_room(READ_BYTES):
+        if not self._has_room():
             self._read_in(NO_ROOM_S)
             return
         self._learn_secrets()
@@ -121,13 +130,24 @@ class ProxyRing:
         if frames:
             self._on_read()
             self._checks_left = 1
-            self._read_in(READ_EVERY_S)
+            self._read_in(self._pause_s(frames))
         elif self._is_closed:
             self._finish()
         elif not self._reader.arm() or self._checks_left:
             # Another look after arming: the writer may not have seen the flag yet.
             self._checks_left = 0
             self._read_in(READ_EVERY_S)
+
+    def _has_room(self) -> bool:
+        if self.fill < AHEAD_BELOW and self._writer.held_bytes > AHEAD_BYTES:
+            return False
+        return self._writer.has_room(READ_BYTES)
+
+    def _pause_s(self, frames: list[Frame]) -> float:
+        """Return the time until the next look: none where this one could not take everything."""
+        if frames[-1].end < self._reader.written:
+            return 0.0
+        return WATCHED_EVERY_S if self.is_watched else READ_EVERY_S
 
     def _finish(self) -> None:
         """Report that everything is stored, or look again a little later."""

@@ -242,7 +242,7 @@ class RingWriter:
             self._wake()
         return True
 
-    def give_back(self, max_segments: int = 8) -> bool:
+    def give_back(self, max_segments: int = 24) -> bool:
         """Return memory to the system that was not needed since the last call.
 
         To be called every second or so, until it returns False: only memory that is never given
@@ -298,6 +298,11 @@ class RingReader:
     def position(self) -> int:
         """Position behind the last frame that was read."""
         return self._read
+
+    @property
+    def written(self) -> int:
+        """Position behind the last frame that was put."""
+        return self._words[_WRITTEN]
 
     @property
     def uncommitted_bytes(self) -> int:

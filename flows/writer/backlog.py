@@ -18,6 +18,8 @@ from flows.record import FlowRecord, without_bodies
 OnCommitted = Callable[[], None] | None
 """Called once a record need not be kept elsewhere any more."""
 
+BATCH_BYTES = 4 * 1024 * 1024
+"""Bodies of this size together are a batch, however few records they are of."""
 _RECORD_BYTES = 4096
 """Estimated memory of a record without its bodies."""
 
@@ -106,9 +108,11 @@ class Backlog:
             self._waiting[record.id] = QueuedRecord(
                 record, size_bytes, waiting_since, bodies_dropped, instance, on_committed
             )
+            before_bytes = self._waiting_bytes
             self._waiting_bytes += size_bytes
             # The writer sleeps until the first record, then until a batch is full.
-            if len(self._waiting) in (1, self._batch):
+            is_large = before_bytes < BATCH_BYTES <= self._waiting_bytes
+            if is_large or len(self._waiting) in (1, self._batch):
                 self._changed.notify()
 
     def has_room(self, size_bytes: int) -> bool:
@@ -187,7 +191,8 @@ class Backlog:
         return self.closed or bool(self._waiting)
 
     def _has_batch(self) -> bool:
-        return self.closed or len(self._waiting) >= self._batch
+        is_full = len(self._waiting) >= self._batch or self._waiting_bytes >= BATCH_BYTES
+        return self.closed or is_full
 
     def _settle(self, on_committed: OnCommitted) -> None:
         if on_committed is not None:

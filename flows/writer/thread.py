@@ -201,6 +201,11 @@ class FlowWriter:
         """Records wait that are not in the database."""
         return bool(self._backlog.held().records)
 
+    @property
+    def held_bytes(self) -> int:
+        """Size of the records and rows that wait."""
+        return self._backlog.held().size_bytes
+
     def _is_stuck(self) -> bool:
         """Return whether the database has not answered for long: it may be frozen."""
         since = self._asking_since

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 from flows.record import FlowRecord
-from flows.writer.backlog import Backlog, record_bytes
+from flows.writer.backlog import BATCH_BYTES, Backlog, record_bytes
 from tests.flows.records import flow, live, side
+from tests.patience import PATIENCE_S
 
 
 def test_a_newer_record_takes_the_slot_of_the_older() -> None:
@@ -123,3 +126,15 @@ def test_room_is_said_before_anything_is_dropped() -> None:
     assert backlog.has_room(36_000)
     backlog.put(flow("b"))
     assert not backlog.has_room(0), "no slot"
+
+
+def test_large_bodies_are_a_batch_however_few() -> None:
+    backlog = Backlog(max_records=100, max_bytes=10**9)
+    waiting = Thread(target=lambda: backlog.wait(idle_s=3600.0, window_s=3600.0, batch=100))
+    waiting.start()
+    body = bytes(BATCH_BYTES)
+    backlog.put(flow("a", sides=(side("client", body),)))
+    waiting.join(PATIENCE_S)
+    is_waiting = waiting.is_alive()
+    backlog.close()
+    assert not is_waiting
