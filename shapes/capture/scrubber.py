@@ -106,7 +106,7 @@ class _Scrubber:
     def run(self) -> Scrubbed:
         request = self._request
         # A shaped request has its fields in the client's order, so the names are kept.
-        self._report.key_order = tuple(key for key in request.body if _KEY.fullmatch(key))
+        self._report.key_order = tuple(key for key in request.body if self._is_plain(key))
         body = self._object(request.body, "")
         scrubbed = CapturedRequest(
             request.method,
@@ -148,7 +148,7 @@ class _Scrubber:
     def _query(self, query: str) -> str:
         kept = []
         for name, value in parse_qsl(query, keep_blank_values=True):
-            place = f"query {name}"
+            place = f"query {name if _KEY.fullmatch(name) else '?'}"
             if name.lower() in CREDENTIAL_PARAMS or _MARK in value:
                 self._report.left_out.append(place)
             else:
@@ -161,7 +161,7 @@ class _Scrubber:
         """Return an object of which some fields are left out and others stay."""
         stored: dict[str, Any] = {}
         for key, item in value.items():
-            place = f"{above}.{key}" if above else key
+            place = _joined(above, key)
             if place in self._plan.left_out:
                 self._report.left_out.append(place)
                 self._search(item, place, "left out")
@@ -172,8 +172,8 @@ class _Scrubber:
             elif isinstance(item, dict) and self._reaches_into(place):
                 stored[key] = self._object(item, place)
             else:
-                name = self._free_key(key, place, stored)
-                stored[name] = self._placeholders(item, place, key)
+                name = self._free_key(key, above, stored)
+                stored[name] = self._placeholders(item, _joined(above, name), key)
         return stored
 
     def _reaches_into(self, place: str) -> bool:
@@ -199,8 +199,9 @@ class _Scrubber:
         if isinstance(value, dict):
             stored: dict[str, Any] = {}
             for name, item in value.items():
-                inside = f"{place}.{name}"
-                stored[self._masked_key(name, inside, stored)] = self._kept(item, inside, name)
+                masked_name = self._masked_key(name, place, stored)
+                inside = _joined(place, masked_name)
+                stored[masked_name] = self._kept(item, inside, name)
             return stored
         return self._number(value, place, key)
 
@@ -215,9 +216,8 @@ class _Scrubber:
         if isinstance(value, dict):
             stored: dict[str, Any] = {}
             for name, item in value.items():
-                inside = f"{place}.{name}"
-                free = self._free_key(name, inside, stored)
-                stored[free] = self._placeholders(item, inside, name)
+                free = self._free_key(name, place, stored)
+                stored[free] = self._placeholders(item, _joined(place, free), name)
             return stored
         return self._number(value, place, key)
 
@@ -236,12 +236,18 @@ class _Scrubber:
             return 0
         return value
 
-    def _free_key(self, key: str, place: str, taken: dict[str, Any]) -> str:
+    def _is_plain(self, key: str) -> bool:
+        """Check whether the name of a field is a word of the client's, not a person's text."""
+        return bool(_KEY.fullmatch(key)) and not find_personal(key, self._names)
+
+    def _free_key(self, key: str, above: str, taken: dict[str, Any]) -> str:
         """Return the name of a field whose content does not stay, or a word for a text as name."""
-        if _KEY.fullmatch(key) and not find_personal(key, self._names):
+        if self._is_plain(key):
             return key
-        self._report.placeholders.append(place)
-        return _unused("key", taken)
+        # Places are stored with the shape, so they must not have the text either.
+        name = _unused("key", taken)
+        self._report.placeholders.append(_joined(above, name))
+        return name
 
     def _masked_key(self, key: str, place: str, taken: dict[str, Any]) -> str:
         return _unused(self._masked(key, place), taken)
@@ -278,6 +284,10 @@ def _is_dropped(name: str, value: str) -> bool:
     if name in CAPTURE_DROPS or name in _NETWORK_HEADERS or name.startswith(_NETWORK_PREFIX):
         return True
     return is_internal(name) or is_credential_header(name, value) or _MARK in value
+
+
+def _joined(above: str, name: str) -> str:
+    return f"{above}.{name}" if above else name
 
 
 def _unused(name: str, taken: dict[str, Any]) -> str:

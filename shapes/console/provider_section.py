@@ -44,13 +44,8 @@ class ProviderSection:
 
     @property
     def news(self) -> list[Candidate]:
-        """Releases of the active version's client that are not its own and were seen later."""
-        active = self.active
-        if active is None:
-            return []
-        captured_at = active.shape.captured_at
-        news = [one for one in self.candidates if one.is_news]
-        return [one for one in news if captured_at is None or one.seen_at > captured_at]
+        """Releases of the active version's client that were seen later than it."""
+        return [one for one in self.candidates if one.is_news]
 
     @property
     def rollback(self) -> VersionRow | None:

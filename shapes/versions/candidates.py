@@ -32,7 +32,7 @@ class Candidate:
     seen_at: datetime
     calls: int = 1
     is_news: bool = False
-    """The active shape is of another release of this client."""
+    """The active shape is of another release of this client, and was captured before."""
 
     @property
     def name(self) -> str:
@@ -113,9 +113,17 @@ def candidates(of: Sequence[ShapingProfile] | None = None) -> list[Candidate]:
             _add(found, provider_type, flow)
     for candidate in found.values():
         shape = active.get(candidate.provider_type)
-        if shape is not None and candidate.release.family == shape.client_family:
-            candidate.is_news = candidate.release.version != shape.client_version
+        candidate.is_news = shape is not None and _is_news(candidate, shape)
     return list(found.values())
+
+
+def _is_news(candidate: Candidate, shape: Shape) -> bool:
+    """Check whether a call is of another release than the active shape, and later than that."""
+    if candidate.release.family != shape.client_family:
+        return False
+    if shape.captured_at is not None and candidate.seen_at <= shape.captured_at:
+        return False
+    return candidate.release.version != shape.client_version
 
 
 def _fitting(path: str, patterns: list[tuple[str, PathPattern]]) -> Iterator[str]:

@@ -113,6 +113,11 @@ def review_source(source: Source, provider_type: str, keep: Iterable[str] = ()) 
         CaptureRefused: it cannot become a shape of this type.
     """
     profile = ShapingProfile.of(check_type(provider_type))
+    if not profile.content_fields:
+        raise CaptureRefused(
+            f"The profile of {provider_type} names no content fields, so a shape would replace"
+            " every request's content. Set them first, see docs/shaping.md."
+        )
     try:
         raw = valid_request(source.recorded, path_pattern(profile))
     except NoShape as exc:

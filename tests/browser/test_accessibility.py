@@ -33,7 +33,7 @@ RUN = """async (rules) => (await axe.run(document, {resultTypes: ['violations'],
 LOOK_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
 """What other colours and another width can change."""
 WIDTHS = {"light": {"width": 1280, "height": 800}, "dark": {"width": 390, "height": 844}}
-SHAPE_TABS = ("request", "fields", "scrubbed", "tls", "patches")
+SHAPE_TABS = ("request", "fields", "patches")
 FLOW_TABS = ("chat", "client", "forwarded", "response", "changes", "context", "timing")
 PAGES = {
     "list": "/flows/",
@@ -65,7 +65,6 @@ PAGES = {
     "shape-preview-empty": "/shapes/anthropic/2/preview/",
     "shape-preview": f"/shapes/anthropic/2/preview/?flow={IDS['anthropic']}",
     "shape-review": f"/shapes/capture/{NEWEST}/?type=anthropic",
-    "shape-review-active": f"/shapes/capture/{NEWEST}/?type=anthropic&against=active",
     "shape-refused": f"/shapes/capture/{IDS['failed']}/?type=anthropic",
     "session-missing": "/flows/session/nobody/",
 }

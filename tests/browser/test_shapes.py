@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 import httpx
 import pytest
 
-from flows.models import Flow
-from shapes.models import Shape
 from tests.browser.visit import Visit
 from tests.e2e.process import Interceptor
 from tests.rows import make_provider
@@ -20,30 +19,28 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.usefixtures("seeded"),
 ]
-SEED = seed_shapes
 NARROW = {"width": 390, "height": 844}
 
 
-def active_version() -> int:
-    return Shape.objects.get(active=True).version
-
-
-def stored_text() -> str:
-    return str(list(Shape.objects.values()))
-
-
-def sdk_flow() -> str:
-    """A recorded request of an SDK, which may be previewed."""
+def seed() -> None:
+    """Versions of shapes, a new release, and a request of an SDK."""
+    seed_shapes()
     make_provider()
-    return str(recorded_sdk_flow().pk)
+    recorded_sdk_flow()
 
 
-def count_flows(user_agent: str) -> int:
-    return Flow.objects.filter(user_agent__startswith=user_agent).count()
+SEED = seed
+
+
+def active_version(interceptor: Interceptor) -> int:
+    [row] = interceptor.rows("select version from shapes_shape where active")
+    return int(row["version"])
 
 
 def looks(visit: Visit, name: str) -> None:
-    """Pictures of the page: light, dark, narrow."""
+    """Pictures of the page, if any are wanted: light, dark, narrow."""
+    if "CCPROXY_TEST_PICTURES" not in os.environ:
+        return
     page = visit.page
     visit.picture(name)
     page.emulate_media(color_scheme="dark")
@@ -81,8 +78,8 @@ def test_a_new_release_is_captured_compared_activated_and_rolled_back(
     page.wait_for_url("**/shapes/anthropic/3/")
     assert "requests take it" in page.locator("h1").inner_text()
     looks(visit, "shape")
-    assert interceptor.call(active_version) == 3
-    assert CANARY not in interceptor.call(stored_text)
+    assert active_version(interceptor) == 3
+    assert CANARY not in str(interceptor.rows("select * from shapes_shape"))
 
     for tab in ("Fields", "Left out", "TLS", "Patches"):
         page.get_by_role("link", name=re.compile(tab)).click()
@@ -97,10 +94,10 @@ def test_a_new_release_is_captured_compared_activated_and_rolled_back(
     page.get_by_role("link", name="v3").click()
     page.get_by_role("button", name="Roll back to v2").click()
     page.wait_for_url("**/shapes/")
-    assert interceptor.call(active_version) == 2
+    assert active_version(interceptor) == 2
     page.get_by_role("row", name=re.compile("^v1 ")).get_by_role("button", name="Activate").click()
     assert "take v1 now" in page.locator(".note").first.inner_text()
-    assert interceptor.call(active_version) == 1
+    assert active_version(interceptor) == 1
     interceptor.settle()
 
 
@@ -128,18 +125,19 @@ def test_every_flow_that_may_become_a_shape_leads_to_the_review(visit: Visit) ->
 
 
 def test_a_preview_sends_nothing(visit: Visit, interceptor: Interceptor) -> None:
-    flow_id = interceptor.call(sdk_flow)
+    sdk = "user_agent like 'anthropic-sdk%'"
+    [flow] = interceptor.flows(sdk)
     page = visit.go("/shapes/anthropic/2/")
     page.get_by_role("link", name="preview").click()
     page.wait_for_url("**/shapes/anthropic/2/preview/")
     looks(visit, "shape-preview-empty")
     page.locator(".recent a").first.click()
-    page.wait_for_url(f"**/preview/?flow={flow_id}")
+    page.wait_for_url(f"**/preview/?flow={flow['id']}")
     row = page.get_by_role("row", name=re.compile("^x-stainless-os "))
     assert row.locator(".origin").inner_text() == "shape"
     assert "MacOS" in row.inner_text()
     looks(visit, "shape-preview")
-    assert interceptor.call(count_flows, "anthropic-sdk") == 1
+    assert len(interceptor.flows(sdk)) == 1
 
 
 def test_the_changes_of_a_shaped_request_show_the_origin_of_each_part(

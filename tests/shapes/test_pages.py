@@ -60,12 +60,6 @@ def test_the_list_shows_versions_news_and_the_terms(admin: Client) -> None:
     assert not ShapingProfile.of("anthropic").is_acknowledged
 
 
-def test_an_older_capture_is_no_news(admin: Client) -> None:
-    stored_shape("2.1.331", activate=True, age_s=10)
-    captured_flow("2.1.330", age_s=90)
-    assert "A new release" not in text_of(admin.get("/shapes/"))
-
-
 def test_a_rollback_is_offered_when_the_provider_refuses(admin: Client) -> None:
     first = stored_shape("1.0.0", activate=True)
     Shape.objects.update(activated_at=timezone.now() - timedelta(hours=1))

@@ -93,6 +93,11 @@ def test_what_cannot_become_a_shape_is_refused(fields: dict[str, object], reason
         review(flow, "anthropic")
 
 
+def test_a_profile_without_content_fields_makes_no_shape() -> None:
+    with pytest.raises(CaptureRefused, match="names no content fields"):
+        review(captured_flow(), "zai")
+
+
 def test_an_unknown_type_is_refused_with_a_suggestion() -> None:
     with pytest.raises(CaptureRefused, match="anthropic"):
         review(captured_flow(), "antropic")
@@ -221,6 +226,12 @@ def test_candidates_are_grouped_by_release() -> None:
         ("claude-cli 2.1.331", 1, False),
     ]
     assert (found[0].provider_type, found[0].flow_id) == ("anthropic", newest.flow.pk)
+
+
+def test_an_older_call_is_no_news() -> None:
+    stored_shape("2.1.331", activate=True, age_s=10)
+    captured_flow("2.1.330", age_s=90)
+    assert [one.is_news for one in candidates()] == [False, False]
 
 
 def test_a_path_names_the_types_it_may_be_of() -> None:
