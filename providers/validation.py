@@ -150,7 +150,8 @@ def _check_formats(names: object) -> str | None:
     """Return the fault of a list of wire formats as a sentence, or None."""
     if not isinstance(names, list):
         return f"Give a list of: {', '.join(WIRE_FORMATS)}."
-    unknown = [str(name) for name in names if name not in WIRE_FORMATS]
+    # Values of REST may be lists, which no dictionary can be asked for.
+    unknown = [str(name) for name in names if str(name) not in WIRE_FORMATS]
     if unknown:
         return capitalised(no_such("wire format", unknown[0], WIRE_FORMATS))
     return None

@@ -93,6 +93,7 @@ def test_an_answer_to_a_write_names_its_revision(api: APIClient):
         ({"auth_type": "file"}, "auth_config"),
         ({"auth_type": "key", "verify_tls": False}, "verify_tls"),
         ({"native_formats": ["klingon"]}, "native_formats"),
+        ({"native_formats": [["openai_chat"]]}, "native_formats"),
         ({"name": "a/b"}, "name"),
         ({"type": "klingon"}, "type"),
         ({"port": 0}, "port"),
