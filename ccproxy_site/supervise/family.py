@@ -32,7 +32,7 @@ READY_TIMEOUT_S = 120.0
 STOP_MARGIN_S = 40.0
 """What a process may take to stop beyond its open streams' time: its record and its renewals."""
 FEW_CORES = 2
-"""With as many or fewer the console starts once the proxies are ready, which are needed first."""
+"""With as many or fewer the console starts once the recorder has: it is needed last."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -132,12 +132,6 @@ class Family:
         for child in self._children:
             self._start_if_due(child)
 
-    def _start_consoles(self) -> None:
-        """Start what waited for the proxies."""
-        if all(proxy.was_ready for proxy in self._proxies):
-            for console in self._consoles:
-                console.start_at = min(console.start_at, time.monotonic())
-
     def _start(self, child: Child) -> None:
         end = child.start()
         self._selector.register(end, selectors.EVENT_READ, lambda: self._hear(child))
@@ -185,7 +179,6 @@ class Family:
             self._drained(int(words["drained"]))
         elif "ready" in words:
             child.was_ready = True
-            self._start_consoles()
             self._announce_when_ready()
 
     def _refused(self, child: Child, sentence: str) -> None:
@@ -226,6 +219,8 @@ class Family:
                 self._fail(str(exc))
                 return
             self._recorder.add_arguments("--again")
+            for console in self._consoles:
+                console.start_at = min(console.start_at, time.monotonic())
         self._recorder.is_serving = self._recorder.was_ready = True
         for feed in self._feeds.values():
             feed.connect(self._recorder)
