@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -79,7 +79,9 @@ def endpoint() -> Iterator[TokenEndpoint]:
 @pytest.fixture
 def staff(client: Client, db: None) -> Client:
     """A browser of a user who may read flows and no more."""
-    client.force_login(User.objects.create_user("ada", is_staff=True))
+    user = User.objects.create_user("ada", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_flow"))
+    client.force_login(user)
     return client
 
 

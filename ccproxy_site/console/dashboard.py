@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from flows.models import Flow
+from flows.queries.rights import VIEW_FLOWS
 from interceptor.instances.health import (
     live_sentence,
     newest_revision,
@@ -59,16 +60,17 @@ def every_page(request: HttpRequest) -> dict[str, Any]:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Template variables of the first page."""
-    del request
+    """Template variables of the first page; the template shows what the visitor may see."""
     running: list[InterceptorStatus] = context["ccproxy_running"]
     newest = newest_revision()
     now = timezone.now()
     return {
         **context,
         "title": "Dashboard",
-        "traffic": traffic(now),
-        "providers": provider_states(now),
+        "traffic": traffic(now) if request.user.has_perm(VIEW_FLOWS) else None,
+        "providers": provider_states(now)
+        if request.user.has_perm("providers.view_provider")
+        else [],
         "cooldowns": running_cooldowns(running),
         "live": live_sentence(running, newest),
         "is_live": bool(running) and all(status.revision >= newest for status in running),

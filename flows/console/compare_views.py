@@ -7,11 +7,12 @@ from django.shortcuts import render
 
 from flows.bodies.complete_flow import load_flow
 from flows.compare.flow_pair import PARTS, compare_flows, in_words
-from flows.console.pages import console_page
+from flows.console.page_access import console_page
 from flows.display.safe_text import printable
+from flows.queries.rights import VIEW_FLOWS
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def pair_page(request: HttpRequest, before_id: str, after_id: str) -> HttpResponse:
     """Compare two flows: the requests as sent (`?of=client`), as forwarded, or the responses."""
     before = load_flow(before_id)

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from flows.bodies.complete_flow import load_flow
-from flows.console.pages import console_page
+from flows.console.page_access import console_page
 from flows.display.safe_text import printable
 from flows.export.codegen import copy_as
 from flows.export.har_response import har_response
@@ -15,6 +15,7 @@ from flows.models import Flow
 from flows.queries.filters import FlowFilter
 from flows.queries.flow_set import ids_of, jq_window
 from flows.queries.jq import JqError
+from flows.queries.rights import VIEW_FLOWS
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 
@@ -22,7 +23,7 @@ _EXTENSIONS = {"curl": "sh", "markdown": "md"}
 SIDES = {"client": "as the client sent it", "forwarded": "as it was forwarded"}
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def copy_page(request: HttpRequest, flow_id: str, kind: str) -> HttpResponse:
     """Show a flow's request in another form, to copy or (`?download=1`) to save."""
     flow = load_flow(flow_id)
@@ -61,7 +62,7 @@ def _download(text: str, name: str) -> HttpResponse:
     return response
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def har_of_list(request: HttpRequest) -> HttpResponseBase:
     """Return all flows of the list under its filters as HAR."""
     flows = FlowFilter(request.GET, queryset=Flow.objects.all()).qs
@@ -83,7 +84,7 @@ def _refused(text: str) -> HttpResponse:
     return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def har_of_flow(request: HttpRequest, flow_id: str) -> HttpResponseBase:
     """Return one flow as HAR."""
     if "\0" in flow_id or not Flow.objects.filter(pk=flow_id).exists():

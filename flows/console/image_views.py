@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 
 from flows.console.conversation_tab import chat_image
-from flows.console.pages import console_page
+from flows.console.page_access import console_page
 from flows.queries import selectors
+from flows.queries.rights import VIEW_FLOWS
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_image(request: HttpRequest, flow_id: str, part: str, number: int) -> HttpResponse:
     """Return an image of a request; only of types that cannot carry scripts."""
     del request

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from flows.console.pages import staff_page
+from flows.console.page_access import staff_page
 from flows.display.safe_text import printable
 from flows.imports.capture_file import CaptureError
 from flows.imports.uploads import MAX_UPLOAD_BYTES, Upload, check_declared_size, import_uploads
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page("flows.add_flow")
 def import_page(request: HttpRequest, max_bytes: int = MAX_UPLOAD_BYTES) -> HttpResponse:
     """Show a form for HAR files and mitmproxy captures, and the result of each file."""
-    if not request.user.has_perm("flows.add_flow"):
-        raise PermissionDenied("Importing adds flows: ask an administrator for this permission.")
     if request.method != "POST":
         return _page(request, max_bytes)
     # Before request.FILES, which reads the body.

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.core.exceptions import PermissionDenied
 from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseBase,
     JsonResponse,
     QueryDict,
 )
 from django.shortcuts import redirect, render
-from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_safe
 
 from flows.console.filter_form import FlowListFilter
+from flows.console.page_access import console_page
 from flows.console.tabs import TABS, default_tab, tab_names
 from flows.display import json_tree
 from flows.display.safe_text import printable
@@ -30,45 +25,19 @@ from flows.queries import selectors
 from flows.queries.filters import FlowFilter, pasted_flow_id
 from flows.queries.jq_page import jq_page
 from flows.queries.resends import resends_of
+from flows.queries.rights import VIEW_FLOWS
 from flows.queries.saved_filters import FILTER_NAMES, filter_errors, saved_filters
 from flows.reading.body_view import body_view, side_body
 from flows.reading.sentence import changed_hooks, sentence
 from flows.sides import header
 
-View = Callable[..., HttpResponseBase]
 MAX_LIVE_ROWS = 60
 _MAX_CHIP_CHARS = 200
 _HOOK_BODY = re.compile(r"hook-(?P<seq>[0-9]{1,5})-(?P<when>before|after)")
 _MESSAGE_BODY = re.compile(r"message-(?P<seq>[0-9]{1,9})")
 
 
-def console_page(view: View) -> View:
-    """Wrap a view of a page that is only read: for staff, never kept by a cache."""
-    return require_safe(staff_page(view))
-
-
-def staff_page(view: View) -> View:
-    """Wrap a view for staff, never kept by a cache.
-
-    The middleware sends visitors without a login to the login page before.
-    """
-
-    @wraps(view)
-    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_staff:
-            raise PermissionDenied(
-                "The console is for staff: ask an administrator to tick “Staff status”."
-            )
-        response = view(request, *args, **kwargs)
-        response["Cache-Control"] = "private, no-store"
-        # The same address answers htmx with a part of the page.
-        patch_vary_headers(response, ["HX-Request"])
-        return response
-
-    return page
-
-
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_list(request: HttpRequest) -> HttpResponse:
     """Show the newest flows, filtered by the URL."""
     pasted = pasted_flow_id(request.GET.get("q", ""))
@@ -98,7 +67,7 @@ def flow_list(request: HttpRequest) -> HttpResponse:
     return render(request, template, context)
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_rows(request: HttpRequest) -> HttpResponse:
     """Show the rows of the flows in `ids` that match the URL's filters, for a live list."""
     parts = request.GET.get("ids", "").split(",")
@@ -109,7 +78,7 @@ def flow_rows(request: HttpRequest) -> HttpResponse:
     return render(request, "flows/_rows.html", {"flows": rows})
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
     """Show one flow; the URL names the tab and the selection in it."""
     detail = selectors.flow_detail(flow_id)
@@ -142,7 +111,7 @@ def flow_page(request: HttpRequest, flow_id: str) -> HttpResponse:
     return render(request, "flows/detail.html", context)
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_partial(request: HttpRequest, flow_id: str) -> HttpResponse:
     """Return the readable part of a running response from byte `from` on, as JSON."""
     flow = selectors.find_flow(flow_id)
@@ -155,7 +124,7 @@ def flow_partial(request: HttpRequest, flow_id: str) -> HttpResponse:
     return JsonResponse({"state": partial.state, "next": partial.next, "pieces": pieces})
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_json(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
     """Return one folded branch of a JSON body, when a reader opens it."""
     side = selectors.sides_of(flow_id).get(source)
@@ -170,7 +139,7 @@ def flow_json(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
     return HttpResponse(json_tree.branch(branch, request.path, pointer))
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def flow_body(request: HttpRequest, flow_id: str, source: str) -> HttpResponse:
     """Return a body as a download, without its content encoding; `?wire=1` keeps the encoding."""
     stored = _stored_body(flow_id, source)

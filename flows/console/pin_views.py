@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from flows.console.pages import staff_page
+from flows.console.page_access import staff_page
 from flows.models import Flow
+from flows.queries.rights import VIEW_FLOWS
 from flows.services import pin
 
 
 @require_POST
-@staff_page
+@staff_page(VIEW_FLOWS, "flows.change_flow")
 def pin_flow(request: HttpRequest, flow_id: str) -> HttpResponse:
     """Pin a flow, or unpin it with `pinned=false`; answer htmx with the new button."""
-    if not request.user.has_perm("flows.change_flow"):
-        raise PermissionDenied("Pinning needs the right “Can change flow”.")
     pin(Flow.objects.filter(pk=flow_id), pinned=request.POST.get("pinned") != "false")
     flow = Flow.objects.filter(pk=flow_id).only("pk", "pinned").first()
     if flow is None:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from flows.console.pages import staff_page
+from flows.console.page_access import staff_page
 from flows.display.safe_text import printable
 from flows.models import SavedFilter
 from flows.queries.saved_filters import MAX_QUERY_CHARS, check_room, clean_query, own_filters
@@ -21,7 +21,7 @@ _MAX_ID = 2**62
 
 
 @require_POST
-@staff_page
+@staff_page()
 def save_filter(request: HttpRequest) -> HttpResponse:
     """Save the filters in `query` as `name`."""
     name = request.POST.get("name", "").strip()
@@ -41,7 +41,7 @@ def save_filter(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page()
 def change_filter(request: HttpRequest, pk: int) -> HttpResponse:
     """Rename one of the user's filters to `name`, or with `delete` delete it."""
     saved = own_filters(request.user).filter(pk=pk).first() if pk < _MAX_ID else None

@@ -6,17 +6,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from flows.console.conversation_tab import request_of
-from flows.console.pages import console_page
+from flows.console.page_access import console_page
 from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.queries import selectors
+from flows.queries.rights import VIEW_FLOWS
 from flows.queries.sessions import session
 from flows.queries.usage_summary import DEFAULT_DAYS, MEASURES, PERIODS, Measure, usage_summary
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
     """Show a session: timeline, totals, cache hits, and the contents of its newest request."""
     # PostgreSQL refuses NUL in a text.
@@ -28,7 +29,7 @@ def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
     return render(request, "flows/session.html", {"session": found, "context": breakdown})
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def usage_page(request: HttpRequest) -> HttpResponse:
     """Show tokens and costs by day, provider, model and session."""
     wanted_days = request.GET.get("days", "")

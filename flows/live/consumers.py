@@ -12,12 +12,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from autobahn.exception import Disconnected
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from flows.display.safe_text import printable
 from flows.live import bus
 from flows.live.bus import Segment
 from flows.live.catch_up import segments_of
+from flows.queries.rights import VIEW_FLOWS
 from flows.reading.answer_text import AnswerReader, joined
 from flows.reading.event_pieces import Piece
 
@@ -28,7 +30,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     group = ""
 
     async def connect(self) -> None:
-        if not self.is_staff() or not self.is_same_origin():
+        if not self.is_same_origin() or not await self.may_look():
             await self.close(code=4403)
             return
         self.group = self.group_name()
@@ -43,12 +45,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Ignore a message of the page."""
 
-    def is_staff(self) -> bool:
-        """Check for an active member of staff."""
+    async def may_look(self) -> bool:
+        """Check for an active member of staff who may look at flows, as the pages do."""
         user = self.scope.get("user")
-        if user is None:
+        if user is None or not (user.is_authenticated and user.is_active and user.is_staff):
             return False
-        return bool(user.is_authenticated and user.is_active and user.is_staff)
+        return bool(await database_sync_to_async(user.has_perm)(VIEW_FLOWS))
 
     def is_same_origin(self) -> bool:
         """Check that one of our pages opened the websocket.

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import load_flow
 from flows.compare.flow_pair import pair_json
+from flows.queries.rights import VIEW_FLOWS
 from providers.web.rest import Conflict
 
 
@@ -25,7 +26,7 @@ class PairView(APIView):
 
         Streamed responses are compared by their readable text.
         """
-        if not request.user.has_perm("flows.view_flow"):
+        if not request.user.has_perm(VIEW_FLOWS):
             raise PermissionDenied
         before, after = load_flow(flow_id), load_flow(other_id)
         if before is None or after is None:

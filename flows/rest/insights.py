@@ -19,6 +19,7 @@ from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
 from flows.models import Flow, WebSocketMessage
 from flows.queries import selectors
+from flows.queries.rights import VIEW_FLOWS
 from flows.queries.selectors import FlowDetail
 from flows.queries.sessions import Row, session
 from flows.queries.summary import flow_summary
@@ -35,7 +36,7 @@ class _Insight(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if not request.user.has_perm("flows.view_flow"):
+        if not request.user.has_perm(VIEW_FLOWS):
             raise PermissionDenied
 
 

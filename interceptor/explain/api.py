@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import load_flow, load_flows
 from flows.models import Flow
+from flows.queries.rights import VIEW_FLOWS
 from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.rule_trial import MAX_FLOWS, try_rule
 from interceptor.explain.sources import as_json, of_flow, of_json
@@ -53,7 +54,7 @@ class ExplainView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Explain a recorded flow's request, or the one that is given."""
-        if not request.user.has_perm("flows.view_flow"):
+        if not request.user.has_perm(VIEW_FLOWS):
             raise PermissionDenied
         data: Any = request.data
         if not isinstance(data, dict):
@@ -99,7 +100,7 @@ class RuleTrialView(APIView):
     )
     def post(self, request: Request) -> Response:
         """List the newest flows whose route would change, each before and after."""
-        if not request.user.has_perms(["flows.view_flow", "providers.view_transformrule"]):
+        if not request.user.has_perms([VIEW_FLOWS, "providers.view_transformrule"]):
             raise PermissionDenied
         data: Any = request.data
         if not isinstance(data, dict) or not isinstance(data.get("rule"), dict):

@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import load_flows
-from flows.console.pages import staff_page
+from flows.console.page_access import staff_page
 from flows.models import Flow
 from flows.queries.selectors import rows
 from interceptor.explain.rule_trial import MAX_FLOWS, Moved, try_rule
@@ -47,11 +46,9 @@ class TrialForm(_RuleModelForm):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(*_RIGHTS)
 def rule_trial_page(request: HttpRequest) -> HttpResponse:
     """Show a rule (`?id=N`, or a new one) as a form, and then the flows that would go elsewhere."""
-    if not request.user.has_perms(_RIGHTS):
-        raise PermissionDenied("Trying a rule needs the rights to look at flows and at rules.")
     rule = _rule(request.GET.get("id", ""))
     title = str(rule) if rule else "a new rule"
     form = TrialForm(request.POST or None, instance=rule, initial={"last": DEFAULT_FLOWS})

@@ -9,7 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from flows.bodies.complete_flow import load_flow
-from flows.console.pages import staff_page
+from flows.console.page_access import staff_page
+from flows.queries.rights import VIEW_FLOWS
 from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.dry_run import DryRequest
 from interceptor.explain.sources import RequestError, difference, of_flow, of_text
@@ -25,7 +26,7 @@ x-api-key: sk-ccproxy-anthropic
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(VIEW_FLOWS)
 def explain_page(request: HttpRequest) -> HttpResponse:
     """Explain a recorded flow (`?flow=ID`) or a pasted request, without any network."""
     flow_id, pasted = request.GET.get("flow", ""), request.POST.get("request", "")

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Resend
+from flows.queries.rights import VIEW_FLOWS
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend.outgoing import Outgoing, outgoing
@@ -67,7 +68,7 @@ class ResendView(APIView):
 
         Needs the right “Can add resend”.
         """
-        if not request.user.has_perms(["flows.view_flow", PERMISSION]):
+        if not request.user.has_perms([VIEW_FLOWS, PERMISSION]):
             raise PermissionDenied
         given = _checked(request.data)
         flow = load_flow(flow_id)

@@ -12,9 +12,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow
-from flows.console.pages import console_page, staff_page
+from flows.console.page_access import console_page, staff_page
 from flows.display.safe_text import printable
 from flows.models import Resend
+from flows.queries.rights import VIEW_FLOWS
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, draft_of, recorded_side
 from interceptor.resend.outgoing import difference, outgoing
@@ -28,7 +29,7 @@ WAIT_S = 1.0
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(VIEW_FLOWS)
 def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
     """Show the recorded request, ready to be edited, and send it on POST.
 
@@ -62,7 +63,7 @@ def resend_page(request: HttpRequest, flow_id: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(VIEW_FLOWS)
 def resend_preview(request: HttpRequest, flow_id: str) -> HttpResponse:
     """Show the differences of the edited request and the proxy's decision. Nothing is sent."""
     flow = load_flow(flow_id)
@@ -73,7 +74,7 @@ def resend_preview(request: HttpRequest, flow_id: str) -> HttpResponse:
     return render(request, "interceptor/_resend_preview.html", context)
 
 
-@console_page
+@console_page(VIEW_FLOWS)
 def resend_ticket(request: HttpRequest, ticket: str) -> HttpResponse:
     """Redirect to the new flow once it is recorded; until then, wait, or show why there is none."""
     row = Resend.objects.filter(pk=ticket).first() if "\0" not in ticket else None
