@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -17,6 +17,7 @@ from tests.fakes.raw_upstream import RawUpstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Upstream
 from tests.query_counts import UPDATE_OPTION, QueryCounts
+from tests.visitors import viewer
 
 SLOW_FOLDERS = ("browser", "cli", "e2e", "jail")
 
@@ -79,9 +80,7 @@ def endpoint() -> Iterator[TokenEndpoint]:
 @pytest.fixture
 def staff(client: Client, db: None) -> Client:
     """A browser of a user who may read flows and no more."""
-    user = User.objects.create_user("ada", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="view_flow"))
-    client.force_login(user)
+    client.force_login(viewer())
     return client
 
 

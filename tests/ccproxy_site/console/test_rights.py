@@ -111,6 +111,23 @@ def test_rest_asks_for_the_same(role: str, path: str) -> None:
     assert (client.get(path).status_code == 403) == (not may)
 
 
+def test_a_refusal_says_which_right_is_missing() -> None:
+    client = Client()
+    client.force_login(visitor("nobody"))
+    shown = client.get("/flows/").content.decode()
+    assert "This needs the right flows.view_flow" in shown
+    assert '<link rel="stylesheet"' in shown
+
+
+def test_an_address_of_nothing_is_named_and_harmless() -> None:
+    client = Client()
+    client.force_login(visitor("viewer"))
+    reply = client.get("/nowhere/<script>alert(1)</script>")
+    assert reply.status_code == 404
+    assert "leads nowhere" in reply.content.decode()
+    assert "<script>alert" not in reply.content.decode()
+
+
 def test_a_visitor_who_is_no_staff_sees_nothing() -> None:
     client = Client()
     client.force_login(User.objects.create_user("reader"))

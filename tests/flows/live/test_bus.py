@@ -27,6 +27,7 @@ from flows.redaction.redactor import Redactor
 from flows.routing import websocket_urlpatterns
 from providers.auth.registry import SecretRegistry
 from tests.flows import records
+from tests.visitors import viewer
 
 FLOW = "0a1b2c3d-0006-4000-8000-000000000006"
 SECRET = "sk-live-Zq81mmf02kslPwo28dkfmv7731"
@@ -255,7 +256,7 @@ def communicator(address: str, user: Any, **headers: str) -> WebsocketCommunicat
     return made
 
 
-STAFF = User(username="ada", is_staff=True)
+STAFF = User(username="ada", is_staff=True, is_superuser=True)
 
 # A consumer closes old database connections; one may be left of an earlier test.
 
@@ -390,7 +391,7 @@ async def test_unknown_addresses_are_refused(address: str):
 async def test_the_whole_application_checks_session_and_origin(
     client: Client, host: str, origin: str, welcome: bool
 ):
-    user = await sync_to_async(User.objects.create_user)("ada", is_staff=True)
+    user = await sync_to_async(viewer)()
     await sync_to_async(client.force_login)(user)
     cookie = f"ccproxy_session={client.cookies['ccproxy_session'].value}"
     lines = {"host": host, "origin": origin, "cookie": cookie}

@@ -32,6 +32,7 @@ from providers.models import Provider
 from tests.flows.seed import IDS, messages_body, seed_all
 from tests.parts import change_sides
 from tests.rows import make_provider, make_rule, make_status
+from tests.visitors import viewer
 
 pytestmark = pytest.mark.django_db
 
@@ -217,7 +218,7 @@ def test_every_recorded_flow_can_be_asked_about(configured: Path):
 
 @pytest.fixture
 def staff(client: Client, configured: Path) -> Client:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
+    client.force_login(viewer())
     seed_all()
     return client
 

@@ -383,7 +383,7 @@ def test_a_proxy_that_cannot_be_reached_is_told_on_the_tickets_page(client: Clie
     Resend.objects.filter(pk=row.ticket).update(
         problem="The proxy at 192.0.2.1:1 could not be asked: refused."
     )
-    html = user(client).get(f"/flows/resend/{row.ticket}/").content.decode()
+    html = user(client, "view_flow").get(f"/flows/resend/{row.ticket}/").content.decode()
     assert "could not be asked" in html and "/flows/f/resend/" in html
 
 
