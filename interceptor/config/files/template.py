@@ -58,7 +58,7 @@ ccproxy:
 #
 #   hooks:
 #     inbound: [ccproxy.hooks.inject_auth, ccproxy.hooks.extract_session_id]
-#     outbound: [ccproxy.hooks.verbose_mode, ccproxy.hooks.commitbee_compat]
+#     outbound: [ccproxy.hooks.verbose_mode, ccproxy.hooks.shape, ccproxy.hooks.commitbee_compat]
 """
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
 import yaml
+from django.apps import apps
 from django.utils import timezone
 
 from interceptor.config.files.document import parse_document
@@ -238,3 +240,32 @@ def test_a_file_that_others_may_write_must_not_name_own_inner_hooks(tmp_path):
     file = check_file(parse_document(path.read_text(), str(path)))
     with pytest.raises(ConfigError, match="names code to run and others may write it"):
         refuse_unsafe_file(path, file.sections)
+
+
+# The hook of an older installation
+
+
+def migrate() -> list[tuple[str, int, bool]]:
+    import_module("interceptor.migrations.0004_shape_hook").add_shape_hook(apps, None)
+    rows = HookSetting.objects.filter(stage="outbound").order_by("position", "name")
+    return list(rows.values_list("name", "position", "enabled"))
+
+
+def test_an_older_installation_gets_the_hook_behind_verbose_mode():
+    HookSetting.objects.filter(name="shape").delete()
+    HookSetting.objects.filter(name="commitbee_compat").update(position=1)
+    assert migrate() == [
+        ("verbose_mode", 0, True),
+        ("shape", 1, True),
+        ("commitbee_compat", 2, True),
+    ]
+
+
+def test_a_hook_that_an_import_stored_switched_off_is_switched_on():
+    HookSetting.objects.filter(name="shape").update(enabled=False, position=7)
+    assert ("shape", 7, True) in migrate()
+
+
+def test_a_new_database_is_left_to_its_import():
+    HookSetting.objects.all().delete()
+    assert migrate() == []

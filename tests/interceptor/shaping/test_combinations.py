@@ -12,9 +12,10 @@ import pytest
 
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
-from tests.fakes.upstream import Seen, Upstream
+from providers.fallbacks import Fallback
+from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
-from tests.interceptor.shaping.reference import FLAG, IDENTITY, REDACTS, active, shape_row
+from tests.interceptor.shaping.reference import FLAG, HOOKS, IDENTITY, REDACTS, active, shape_row
 
 KEY = "sk-ccproxy-up"
 OWN = "tests.interceptor.shaping.own_inner_hooks"
@@ -180,3 +181,53 @@ def test_a_failing_inner_hook_leaves_the_request_as_the_client_sent_it(
     assert words in record.shape_problem
     steps = [s for s in record.hooks if s.stage == "shape" or s.hook == "shape"]
     assert [s.outcome for s in steps] == ["error", "ran", "error"]
+
+
+# Fallbacks
+
+
+@pytest.mark.parametrize("first", ["up", "other"])
+def test_each_candidate_of_a_chain_is_shaped_for_its_own_type(upstream, first):
+    """A request that failed goes to another provider: unshaped, if that one's type has no shape."""
+    second = "other" if first == "up" else "up"
+    chained = {"fallbacks": (Fallback(second, ""),)}
+    config = replace(
+        snapshot(
+            provider("up", upstream.port, **(chained if first == "up" else {})),
+            provider(
+                "other",
+                upstream.port,
+                type="zai",
+                **(chained if first == "other" else {}),
+            ),
+            hooks=HOOKS,
+        ),
+        shapes=active(shape_row()),
+    )
+    statuses = iter([503, 200])
+
+    def answer(seen: Seen) -> Script:
+        return replace(upstream.scripted_answer(seen), status=next(statuses))
+
+    upstream.scripts["/v1/messages"] = answer
+    try:
+        with running_proxy(config) as proxy:
+            response = httpx.post(
+                proxy.url + "/v1/messages",
+                json={
+                    "model": "demo",
+                    "max_tokens": 9,
+                    "messages": [{"role": "user", "content": "Hi"}],
+                },
+                headers={"x-api-key": f"sk-ccproxy-{first}"},
+                timeout=60,
+            )
+            record = proxy.sink.of(response)
+    finally:
+        upstream.scripts.clear()
+    assert response.status_code == 200, response.text
+    failed, sent = upstream.requests[-2:]
+    assert (failed.header("x-app"), sent.header("x-app")) == (
+        ("ref", None) if first == "up" else (None, "ref")
+    )
+    assert record.shape == ("" if first == "up" else "anthropic v3")
