@@ -23,10 +23,15 @@ CHANGED: Final = "not signed: the body was changed after it was signed"
 async def sign(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
     """Sign the request, if it took a shape with a billing line and the constants are known."""
     active = exchange.shaped
+    if state.as_forwarded and exchange.provider is not None:
+        # It was shaped when it was recorded, and may have been edited since.
+        active = exchange.shapes.get(exchange.provider.type)
+        if active is not None and active.shape.billing is None:
+            active = None
     if active is None or state.head is None:
         return
     began, before = perf_counter(), exchange.body.decoded()
-    problem = around.signer.sign(active, exchange.body)
+    problem = around.signer.sign(active, exchange.body, only_broken=state.as_forwarded)
     after = exchange.body.decoded()
     if problem:
         _note_unsigned(state, exchange, f"not signed: {problem}")

@@ -207,7 +207,8 @@ def test_each_candidate_of_a_chain_is_shaped_for_its_own_type(upstream, first):
     statuses = iter([503, 200])
 
     def answer(seen: Seen) -> Script:
-        return replace(upstream.scripted_answer(seen), status=next(statuses))
+        scripted: Script = upstream.scripted_answer(seen)
+        return replace(scripted, status=next(statuses))
 
     upstream.scripts["/v1/messages"] = answer
     try:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.http import HTTPFlow
 
+from interceptor.access.grant import Grant
 from interceptor.addons.signature import SignatureAddon
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.hooks.table import HookConf
@@ -186,6 +187,41 @@ def test_a_request_that_is_sent_again_after_a_401_has_the_same_signature(upstrea
     with running_proxy(config) as proxy:
         assert post(proxy).status_code == 200
     assert calls[0] == calls[1]
+
+
+class Grants:
+    """Lets every request with this token go where its first one went."""
+
+    TOKEN = "ccr-" + "a" * 43
+
+    def __init__(self, port: int) -> None:
+        self.grant = Grant("t", as_forwarded=True, provider="up", origin=f"http://127.0.0.1:{port}")
+
+    async def redeem(self, token: str, flow_id: str) -> Grant | None:
+        del flow_id
+        return self.grant if token == self.TOKEN else None
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_recorded_request_that_is_sent_again_is_signed_for_what_it_is_now(
+    configuration, upstream, edited
+):
+    with running_proxy(configuration, grants=Grants(upstream.port)) as proxy:
+        assert post(proxy).status_code == 200
+        first = upstream.last
+        body = first.body
+        if edited:
+            body = body.replace(b"Hello there", b"Something else")
+        headers = [(k, v) for k, v in first.headers if k.lower() not in ("host", "content-length")]
+        again = httpx.post(
+            f"{proxy.url}{first.target}",
+            content=body,
+            headers=[*headers, ("x-ccproxy-resend", Grants.TOKEN)],
+            timeout=60,
+        )
+    assert again.status_code == 200, again.text
+    assert (upstream.last.body == first.body) is not edited
+    assert (b"Something else" in upstream.last.body) is edited
 
 
 def test_signing_finds_its_own_line_and_no_text_that_looks_like_it():
