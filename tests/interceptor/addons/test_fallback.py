@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 from flows.record import FlowRecord
 from interceptor.addons.failures import fallback, retry
 from interceptor.config.snapshot.schema import ClientTokenConf
+from interceptor.explain.dry_run import DryRequest, explain
 from interceptor.transform.cooldowns import Target
 from providers.fallbacks import Fallback, parse_fallbacks
 from providers.provider_conf import ProviderConf
@@ -460,6 +461,28 @@ def test_another_model_of_it_is_not_skipped(proxy: Running, upstream: Upstream) 
     answer = post(proxy)
     assert answer.json() == {"ok": True}
     assert tried(proxy.sink.of(answer)) == [("main", "demo", 429), ("main", "other", 200)]
+
+
+def test_explain_agrees(proxy: Running, upstream: Upstream) -> None:
+    """A dry run with the pauses of the proxy makes the request that the proxy makes."""
+    configure(proxy, upstream, fallbacks=to("nobody", "chat/small"))
+    upstream.scripts[PATH] = by_key(main=busy())
+    post(proxy)
+    answer = post(proxy, top_k=3)
+    body = json.dumps({**ASK, "top_k": 3}).encode()
+    key = ("x-api-key", "sk-ccproxy-main")
+    found = explain(
+        proxy.store.current,
+        DryRequest("POST", PATH, (("Host", "localhost"), key), body),
+        cooldowns=proxy.proxy.cooldowns,
+    )
+    assert found.url == f"http://127.0.0.1:{upstream.port}{CHAT}"
+    assert json.loads(found.body) == upstream.last.json
+    assert [each.name for each in found.chain if each.chosen] == ["chat/small"]
+    first, second = (each.verdict for each in found.chain[:2])
+    assert first.startswith("skipped: cools down for")
+    assert second == "skipped: The fallback “nobody” is no provider, or is switched off."
+    assert list(found.losses) == list(proxy.sink.of(answer).losses)
 
 
 def test_a_success_ends_the_pause(proxy: Running, upstream: Upstream) -> None:
