@@ -45,6 +45,7 @@ class Heartbeats:
                 "version": self._version,
                 "endpoints": self._endpoints,
                 "restart_needed": [],
+                "cooldowns": [],
                 **common,
                 **facts,
             }
