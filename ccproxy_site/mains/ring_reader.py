@@ -1,6 +1,6 @@
 """Reading of one proxy's ring on the recorder's loop: decode, hand to the sinks, commit.
 
-The proxy rings a bell only while this side sleeps. Then the ring is read every few milliseconds,
+The proxy rings a bell only while this side sleeps. Then the ring is read every 40 ms,
 until it is empty: a busy proxy makes no system call for the bell, and many records are read
 at once.
 """
