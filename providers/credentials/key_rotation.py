@@ -25,6 +25,8 @@ from providers.models import ConfigRevision
 ENCRYPTED_COLUMNS: tuple[tuple[str, str], ...] = (
     ("providers.Provider", "secret"),
     ("providers.CredentialState", "tokens"),
+    ("shapes.ShapingProfile", "billing_salt"),
+    ("shapes.ShapingProfile", "billing_seed"),
 )
 """Every encrypted column of every application: model, field."""
 
