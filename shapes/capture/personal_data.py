@@ -10,7 +10,7 @@ Example:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -49,17 +49,13 @@ _TOKENS: Final = (
     # The mark that the record has instead of a secret.
     r"‹redacted [0-9a-f]{6}›",
 )
+# A match begins where a word does, so that the search takes linear time.
+_MAIL: Final = re.compile(
+    r"(?<![A-Za-z0-9_.+%-])[A-Za-z0-9_.+%-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"
+)
 _FORMS: Final = (
     _Form("token", re.compile("|".join(_TOKENS)), "redacted"),
-    _Form(
-        "e-mail address",
-        # A match begins where a word does, so that the search takes linear time.
-        re.compile(
-            r"(?<![A-Za-z0-9_.+%-])[A-Za-z0-9_.+%-]{1,64}@[A-Za-z0-9-]{1,63}"
-            r"(?:\.[A-Za-z0-9-]{1,63})+"
-        ),
-        "user@example.invalid",
-    ),
+    _Form("e-mail address", _MAIL, "user@example.invalid"),
     _Form("uuid", re.compile(rf"(?<![0-9a-fA-F]){_UUID}(?![0-9a-fA-F])"), NIL_UUID),
     _Form(
         "account id",
@@ -89,11 +85,18 @@ ID_WORDS: Final = frozenset(
 )
 
 
-def find_personal(text: str, names: Iterable[str] = ()) -> list[Hit]:
-    """Return personal data in a text, in order and without overlaps.
+def name_pattern(names: Sequence[str]) -> re.Pattern[str] | None:
+    """Return the pattern of names that a request gave away, see `names_in`; None without any."""
+    if not names:
+        return None
+    # The longest first, so that "ada.byron" is not found as "ada".
+    longest_first = sorted(names, key=len, reverse=True)
+    alternatives = "|".join(re.escape(name) for name in longest_first)
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)")
 
-    `names`: names of people that another part of the request gave away, see `names_in`.
-    """
+
+def find_personal(text: str, names: re.Pattern[str] | None = None) -> list[Hit]:
+    """Return personal data in a text, in order and without overlaps; `names`: more of them."""
     hits = list(_all_hits(text, names))
     # The earlier one first, of two that begin together the longer one.
     hits.sort(key=lambda hit: (hit.start, -hit.end))
@@ -106,7 +109,7 @@ def find_personal(text: str, names: Iterable[str] = ()) -> list[Hit]:
     return found
 
 
-def _all_hits(text: str, names: Iterable[str]) -> Iterator[Hit]:
+def _all_hits(text: str, names: re.Pattern[str] | None) -> Iterator[Hit]:
     for form in _FORMS:
         for match in form.pattern.finditer(text):
             yield Hit(form.kind, match.start(), match.end(), form.replacement)
@@ -117,8 +120,8 @@ def _all_hits(text: str, names: Iterable[str]) -> Iterator[Hit]:
     for match in _RANDOM.finditer(text):
         if _looks_random(match.group()):
             yield Hit("token", match.start(), match.end(), "redacted")
-    for name in names:
-        for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+    if names is not None:
+        for match in names.finditer(text):
             yield Hit("name", match.start(), match.end(), "user")
 
 
@@ -141,15 +144,15 @@ def masked(text: str, hits: Iterable[Hit]) -> str:
     return "".join(parts)
 
 
-def names_in(text: str) -> set[str]:
-    """Return the names that home directories and e-mail addresses give away.
+def names_in(text: str) -> list[str]:
+    """Return the names that home directories and e-mail addresses give away, also several times.
 
-    Example: "/home/ada/src" → {"ada"}.
+    Example: "/home/ada/src" → ["ada"].
     """
-    found = {match["name"] for match in _HOME.finditer(text)}
-    for match in _FORMS[1].pattern.finditer(text):
-        found.add(match.group().partition("@")[0])
-    return {name for name in found if _is_personal(name)}
+    found = [match["name"] for match in _HOME.finditer(text)]
+    for match in _MAIL.finditer(text):
+        found.append(match.group().partition("@")[0])
+    return [name for name in found if _is_personal(name)]
 
 
 def _is_personal(name: str) -> bool:

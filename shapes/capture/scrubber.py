@@ -9,6 +9,7 @@ Example, with `system` as `prepend_shape:1` and `messages` as a content field:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +23,7 @@ from shapes.capture.personal_data import (
     find_personal,
     is_id_name,
     masked,
+    name_pattern,
     names_in,
     same_form,
 )
@@ -29,8 +31,9 @@ from shapes.capture.scrub_plan import ScrubPlan
 from shapes.replay.sensitive_headers import CAPTURE_DROPS, is_internal
 
 MAX_FINDINGS: Final = 300
-_SEARCHED_CHARS: Final = 2_000_000
+_SEARCHED_CHARS: Final = 1_000_000
 """Characters of texts that do not stay in which personal data is looked for."""
+_MAX_NAMES: Final = 50
 _NETWORK_HEADERS: Final = frozenset({"forwarded", "via", "x-real-ip", "true-client-ip"})
 _NETWORK_PREFIX: Final = "x-forwarded-"
 _MARK: Final = "‹redacted"
@@ -101,7 +104,7 @@ class _Scrubber:
         self._plan = plan
         self._report = ScrubReport()
         self._budget = _SEARCHED_CHARS
-        self._names = sorted(self._names_of(request))
+        self._names = name_pattern(_common_names(request))
 
     def run(self) -> Scrubbed:
         request = self._request
@@ -116,19 +119,6 @@ class _Scrubber:
             body,
         )
         return Scrubbed(scrubbed, self._report)
-
-    def _names_of(self, request: CapturedRequest) -> set[str]:
-        # A name counts in all of the request once any part gives it away.
-        names: set[str] = set()
-        searched = 0
-        for text in _texts(request.body):
-            names |= names_in(text)
-            searched += len(text)
-            if searched > _SEARCHED_CHARS:
-                break
-        for _, value in request.headers:
-            names |= names_in(value)
-        return names
 
     # The start of the request
 
@@ -284,6 +274,21 @@ def _is_dropped(name: str, value: str) -> bool:
     if name in CAPTURE_DROPS or name in _NETWORK_HEADERS or name.startswith(_NETWORK_PREFIX):
         return True
     return is_internal(name) or is_credential_header(name, value) or _MARK in value
+
+
+def _common_names(request: CapturedRequest) -> list[str]:
+    """Return the names that the request gives away most often: its user's are among them.
+
+    A name counts in all of the request once any part gives it away.
+    """
+    counts: Counter[str] = Counter()
+    searched = 0
+    for text in (*(value for _, value in request.headers), *_texts(request.body)):
+        counts.update(names_in(text))
+        searched += len(text)
+        if searched > _SEARCHED_CHARS:
+            break
+    return [name for name, _ in counts.most_common(_MAX_NAMES)]
 
 
 def _joined(above: str, name: str) -> str:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shapes.capture.captured_request import CapturedRequest, Release, client_release
-from shapes.capture.personal_data import NIL_UUID, find_personal, is_id_name, masked, names_in
+from shapes.capture.personal_data import (
+    NIL_UUID,
+    find_personal,
+    is_id_name,
+    masked,
+    name_pattern,
+    names_in,
+)
 from shapes.capture.scrub_plan import ScrubPlan, scrub_plan
 from shapes.capture.scrubber import Scrubbed, scrub
 from shapes.replay.shipped_profiles import SHIPPED
@@ -185,7 +192,11 @@ def test_personal_data_is_known_by_its_form(text: str, expected: str) -> None:
 
 
 def test_names_come_from_homes_and_mailboxes() -> None:
-    assert names_in("/home/ada/x, grace@host.org, /home/user, root@host.org") == {"ada", "grace"}
+    assert names_in("/home/ada/x, grace@host.org, /home/user, root@host.org") == ["ada", "grace"]
+    pattern = name_pattern(["ada", "ada.byron"])
+    assert masked("ada.byron, ada, adamant", find_personal("ada.byron, ada, adamant", pattern)) == (
+        "user, user, adamant"
+    )
 
 
 def test_names_of_ids_are_known() -> None:
