@@ -1,4 +1,4 @@
-"""The watcher on PostgreSQL: its tests run once more on a server."""
+"""The watcher and the versions of shapes on PostgreSQL: their tests run once more on a server."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
 @pytest.mark.timeout(300)
 def test_the_watcher_works_there_too() -> None:
     paths = [str(ROOT / "tests/interceptor/config/snapshot" / name) for name in FILES]
+    # They repeat conditions of partial indexes as SQL.
+    paths.append(str(ROOT / "tests/shapes/test_versions.py"))
     with postgres(free_port()) as url:
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-n0", "-v", "-p", "no:cacheprovider", *paths],
