@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -41,9 +42,11 @@ def test_a_provider_goes_down(interceptor: Interceptor) -> None:
     assert [(row["provider"], row["model"], row["cause"]) for row in told] == [
         ("demo", "demo", "529")
     ]
-    flows = interceptor.wait_for_flows(5, "requested_model like 'demo%' and path='/v1/messages'")
-    newest = sorted(flows, key=lambda flow: flow["started_at"])[-5:]
-    assert [flow["provider"] for flow in newest] == [
+    ids = re.findall(r"/flows/([0-9a-f-]{36})/", done.stdout)
+    names = ", ".join(f"'{flow_id}'" for flow_id in ids)
+    flows = interceptor.wait_for_flows(5, f"id in ({names})")
+    providers = {flow["id"]: flow["provider"] for flow in flows}
+    assert [providers[flow_id] for flow_id in ids] == [
         "demo", "demo-backup", "demo-backup", "demo", "demo-backup"
     ]  # fmt: skip
 
