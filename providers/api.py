@@ -17,7 +17,9 @@ from providers.models import Provider, TransformRule
 from providers.services import (
     CODE_REFUSED,
     LOGIN_REFUSED,
+    MOVE_REFUSED,
     may_set_code,
+    moves_credential,
     sentinel_keys,
     sets_new_code,
     sets_new_login,
@@ -100,6 +102,11 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
             and not self.context["request"].user.is_superuser
         ):
             raise ValidationError({"auth_config": [LOGIN_REFUSED]})
+        if (
+            moves_credential(self.candidate(attrs), self.instance)
+            and not self.context["request"].user.is_superuser
+        ):
+            raise ValidationError({"host": [MOVE_REFUSED]})
         return attrs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ from providers.models import Provider, TransformRule
 from providers.services import (
     CODE_REFUSED,
     LOGIN_REFUSED,
+    MOVE_REFUSED,
     may_set_code,
+    moves_credential,
     sets_new_code,
     sets_new_login,
     unknown_fallback,
@@ -275,6 +278,7 @@ class ProviderForm(_ProviderModelForm):
         data: dict[str, Any] = super().clean() or self.cleaned_data
         self._set_source(data)
         self._set_secret(data)
+        self._refuse_move(data)
         return data
 
     def clean_retry(self) -> Any:
@@ -311,6 +315,15 @@ class ProviderForm(_ProviderModelForm):
         is_superuser = bool(self.user and self.user.is_superuser)
         if sets_new_login(after, self._before) and not is_superuser:
             self.add_error("auth_login", LOGIN_REFUSED)
+
+    def _refuse_move(self, data: dict[str, Any]) -> None:
+        """Report a destination that would get a credential that its mover cannot see."""
+        after = copy.copy(self.instance)
+        for name in ("scheme", "host", "port", "path", "verify_tls", "auth_type"):
+            setattr(after, name, data.get(name, getattr(after, name)))
+        is_superuser = bool(self.user and self.user.is_superuser)
+        if moves_credential(after, self._before) and not is_superuser:
+            self.add_error("host", MOVE_REFUSED)
 
     def _set_new_secret(self, key: str, auth_type: Any) -> None:
         """Keep the key, or report beside its field why no header can carry it."""

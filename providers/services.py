@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from providers.models import Provider
 
 CODE_SOURCES = ("command", "file")
+MOVE_REFUSED = (
+    "Only superusers move a provider with its credential: give a new credential, or ask one."
+)
 LOGIN_REFUSED = "Where a login is kept and who renews it is set by superusers alone."
 CODE_REFUSED = (
     "This runs code on the server or reads its files, so it is not set from the browser or the API."
@@ -42,6 +45,28 @@ def sets_new_code(provider: Provider, before: Provider | None) -> bool:
         or before.auth_type != provider.auth_type
         or before.auth_config != provider.auth_config
     )
+
+
+def destination(provider: Provider) -> str:
+    """Return where a provider's requests go: `https://h:443/v1 (TLS not verified)`."""
+    port = f":{provider.port}" if provider.port else ""
+    unverified = "" if provider.verify_tls else " (TLS not verified)"
+    return f"{provider.scheme}://{provider.host}{port}{provider.path}{unverified}"
+
+
+def moves_credential(provider: Provider, before: Provider | None) -> bool:
+    """Return whether saving `provider` over `before` sends the same credential elsewhere.
+
+    Only superusers may: the new host is sent the credential.
+    """
+    if before is None or before.auth_type == "none":
+        return False
+    is_same = (
+        before.auth_type == provider.auth_type
+        and before.auth_config == provider.auth_config
+        and str(before.secret or "") == str(provider.secret or "")
+    )
+    return is_same and destination(before) != destination(provider)
 
 
 def sets_new_login(provider: Provider, before: Provider | None) -> bool:

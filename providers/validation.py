@@ -21,6 +21,7 @@ from providers.base.pattern import PatternError, compile_pattern
 from providers.fallbacks import BadFallbacks, Fallback, parse_fallbacks
 from providers.fields import Ciphertext
 from providers.fingerprint_profiles import check_profile
+from providers.reserved_host import reserved_host_problem
 from providers.retry_policy import BadRetry, retry_policy
 
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
@@ -64,6 +65,8 @@ class RuleRow(Protocol):
 
 def check_host(host: str) -> str | None:
     """Return the fault of a host as a sentence, or None."""
+    if problem := reserved_host_problem(host):
+        return problem
     try:
         ipaddress.ip_address(host.strip("[]"))
         return None

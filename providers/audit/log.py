@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 
 from providers.models import AuditEntry
+from providers.services import destination, moves_credential
 
 ACTIONS = AuditEntry.ACTIONS
 
@@ -118,6 +119,9 @@ def audit_credential(before: Any, after: Any, *, by: Caller) -> None:
     elif str(getattr(before, "secret", "") or "") != str(after.secret or ""):
         what = "stored secret replaced" if after.secret else "stored secret forgotten"
         record_audit("credential-change", name, by=by, outcome="done", detail=what)
+    elif before is not None and moves_credential(after, before):
+        where = f"now goes to {destination(after)} instead of {destination(before)}"
+        record_audit("credential-change", name, by=by, outcome="done", detail=where)
 
 
 def _kind(provider: Any) -> str:

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from providers.models import ConfigRevision, Provider, TransformRule
-from providers.services import CODE_REFUSED, LOGIN_REFUSED
+from providers.services import CODE_REFUSED, LOGIN_REFUSED, MOVE_REFUSED
 from tests.rows import make_provider
 
 ADD = "/admin/providers/provider/add/"
@@ -173,6 +173,21 @@ def test_a_file_and_a_clerks_login_are_refused_too(
         ADD, form(auth_type="anthropic_oauth", auth_login='{"file_path": "~/x.json"}')
     )
     assert errors(response) == {"auth_login": [LOGIN_REFUSED]}
+
+
+def test_a_clerk_cannot_move_a_credential(browser: Client, client: Client, django_user_model):
+    from django.contrib.auth.models import Permission
+
+    browser.post(ADD, form(auth_type="key", new_secret="k-0123456789"))
+    row = Provider.objects.get()
+    change = f"/admin/providers/provider/{row.pk}/change/"
+    clerk = django_user_model.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="providers"))
+    client.force_login(clerk)
+    moved = form(auth_type="key", host="evil.example")
+    assert errors(client.post(change, moved)) == {"host": [MOVE_REFUSED]}
+    assert client.post(change, moved | {"new_secret": "mine-0123456789"}).status_code == 302
+    assert Provider.objects.get().host == "evil.example"
 
 
 def test_a_command_may_be_set_where_the_server_allows_it(browser: Client, settings):

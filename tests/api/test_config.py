@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from interceptor.models import ClientToken, HookSetting
 from providers.models import ConfigRevision, Provider, TransformRule
-from providers.services import CODE_REFUSED, LOGIN_REFUSED
+from providers.services import CODE_REFUSED, LOGIN_REFUSED, MOVE_REFUSED
 from shapes.models import Shape
 from tests.rows import make_provider, make_rule, make_status
 
@@ -163,6 +164,40 @@ def test_where_a_login_is_kept_is_for_superusers(api: APIClient, reader: APIClie
         "auth_config": {"file_path": "~/.codex/auth.json", "endpoint": "https://evil.example/token"}
     }
     assert reader.patch("/api/providers/anthropic/", elsewhere, format="json").status_code == 400
+
+
+MOVES: list[dict[str, Any]] = [
+    {"host": "evil.example"},
+    {"port": 8443},
+    {"path": "/elsewhere"},
+    {"host": "127.0.0.1", "scheme": "http"},
+]
+
+
+@pytest.mark.parametrize("move", MOVES, ids=str)
+def test_a_credential_is_moved_by_superusers_alone(
+    api: APIClient, reader: APIClient, move: dict[str, Any]
+):
+    from django.contrib.auth.models import Permission, User
+
+    from providers.models import AuditEntry
+
+    User.objects.get(username="reader").user_permissions.set(Permission.objects.all())
+    stored = PROVIDER | {"auth_type": "key", "secret": "k-0123456789"}
+    assert api.post("/api/providers/", stored, format="json").status_code == 201
+    refused = reader.patch("/api/providers/anthropic/", move, format="json")
+    assert refused.json() == {"host": [MOVE_REFUSED]}
+    assert (
+        reader.patch("/api/providers/anthropic/", {"enabled": False}, format="json").json()["host"]
+        == PROVIDER["host"]
+    )
+    assert api.patch("/api/providers/anthropic/", move, format="json").status_code == 200
+    newest = AuditEntry.objects.first()
+    assert newest is not None
+    assert "now goes to" in newest.detail
+    # With a credential of one's own there is nothing to take.
+    own = {"host": "mine.example", "scheme": "https", "secret": "mine-0123456789"}
+    assert reader.patch("/api/providers/anthropic/", own, format="json").status_code == 200
 
 
 def test_the_flag_is_for_superusers(reader: APIClient, settings):
