@@ -10,7 +10,7 @@ from interceptor.demo.requests import REQUESTS, DemoRequest, Outcome, send
 from interceptor.demo.server import DemoProvider, Outage
 from providers.base.http_client import httpx
 
-COOLDOWN_S: Final = 3
+COOLDOWN_S: Final = 4
 """What the first provider asks for while it is down."""
 _BUFFERED: Final = REQUESTS[0]
 _STREAMED: Final = replace(_BUFFERED, body={**_BUFFERED.body, "stream": True})

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,13 @@ def test_it_works(interceptor: Interceptor) -> None:
 def test_a_provider_goes_down(interceptor: Interceptor) -> None:
     with ThreadPoolExecutor(1) as pool:
         demo = pool.submit(interceptor.manage, "demo", "--down")
-        told = wait_until(lambda: _cooldowns(interceptor, demo), "the heartbeat tells a cooldown")
+        told = wait_until(lambda: _cooldowns(interceptor), "the heartbeat tells a cooldown")
         done = demo.result(PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 5
     assert "1: demo/demo 529; 2: demo-backup/demo 503" in done.stdout
-    assert [(row["provider"], row["model"], row["cause"]) for row in told] == [
-        ("demo", "demo", "529")
+    assert ("demo", "demo", "529") in [
+        (row["provider"], row["model"], row["cause"]) for row in told
     ]
     ids = re.findall(r"/flows/([0-9a-f-]{36})/", done.stdout)
     names = ", ".join(f"'{flow_id}'" for flow_id in ids)
@@ -51,9 +51,8 @@ def test_a_provider_goes_down(interceptor: Interceptor) -> None:
     ]  # fmt: skip
 
 
-def _cooldowns(interceptor: Interceptor, demo: Future[Any]) -> list[dict[str, Any]]:
+def _cooldowns(interceptor: Interceptor) -> list[dict[str, Any]]:
     """The first cooldowns that a heartbeat tells."""
-    assert not demo.done(), "the demo ended before"
     rows = interceptor.rows("select cooldowns from interceptor_interceptorstatus")
     return [each for row in rows for each in json.loads(row["cooldowns"])]
 
