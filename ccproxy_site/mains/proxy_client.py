@@ -23,6 +23,9 @@ from providers.credentials.lent_logins import LentLogins
 
 logger = logging.getLogger("ccproxy")
 
+ASK_AGAIN_S = 2.0
+"""Pause before a database that is away is asked to close flows again."""
+
 
 class ProxyClient:
     """The recorder's side of one life of a proxy.
@@ -58,6 +61,7 @@ class ProxyClient:
         self.ended = asyncio.Event()
         """Set once its connection has ended, or if it never had one."""
         self._on_facts, self._on_drained = on_facts, on_drained
+        self._writer = writer
         self._bridge: Bridge | None = None
         self._facts: dict[str, Any] = {}
         self._grants = grants
@@ -140,9 +144,24 @@ class ProxyClient:
             self._closing = asyncio.create_task(self._end_running())
 
     async def _end_running(self) -> None:
-        """Close the flows that were running when the proxy went, then report."""
+        """Close the flows that were running when the proxy went, and report.
+
+        A database that is away is not waited for: a stop would take as long as its timeout. It is
+        asked again until the flows are closed.
+        """
+        was_closed = await self._close_flows()
+        self._on_drained()
+        while not was_closed:
+            await asyncio.sleep(ASK_AGAIN_S)
+            was_closed = await self._close_flows()
+
+    async def _close_flows(self) -> bool:
+        """Return whether the flows are closed; False while the database is away."""
+        if self._writer.is_refused:
+            return False
         try:
             await asyncio.to_thread(mark_interrupted_of, self.instance)
         except DatabaseError as exc:
             logger.warning("the running flows of %s could not be ended: %s", self.instance, exc)
-        self._on_drained()
+            return False
+        return True

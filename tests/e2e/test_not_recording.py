@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,7 +17,8 @@ from tests.e2e.conftest import config_for
 from tests.e2e.console import Console
 from tests.e2e.locked import locked
 from tests.e2e.process import Interceptor, running, wait_until
-from tests.fakes.upstream import Upstream
+from tests.fakes.upstream import Script, Upstream
+from tests.patience import PATIENCE_S
 
 HEADER = "x-ccproxy-recording"
 BANNER = 'id="recording-notice"'
@@ -76,6 +79,25 @@ def test_it_is_said_while_there_is_no_recorder(site: Interceptor) -> None:
         )
     assert site.flow(ask(site).headers["x-ccproxy-flow"])["state"] == "done"
     assert f"not recording: {GONE}" in site.log
+
+
+def test_a_flow_whose_proxy_died_meanwhile_is_ended(site: Interceptor, upstream: Upstream) -> None:
+    may_answer = threading.Event()
+    held = iter([Script(gate=may_answer)])
+    upstream.scripts["/v1/messages"] = lambda _: next(held, Script())
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, site)
+        wait_until(lambda: site.flows("state='live'"), "it runs")
+        with locked(site.database):
+            ask(site)
+            wait_until(lambda: site.health()["status"] == "degraded", "the proxy knows it")
+            gone = site.proxy_pid
+            os.kill(gone, signal.SIGKILL)
+            assert isinstance(asked.exception(PATIENCE_S), httpx.HTTPError)
+            may_answer.set()
+            wait_until(lambda: site.proxies - {gone}, "it has a successor")
+        wait_until(lambda: not site.flows("state='live'"), "it is ended")
+    assert [flow["state"] for flow in site.flows()[-2:]] == ["error", "done"]
 
 
 def test_what_waits_at_the_stop_is_stored_by_the_next_start(
