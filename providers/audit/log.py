@@ -19,6 +19,7 @@ from django.http import HttpRequest
 
 from providers.models import AuditEntry
 from providers.services import destination, moves_credential
+from providers.web.client_address import client_address
 
 ACTIONS = AuditEntry.ACTIONS
 
@@ -37,7 +38,7 @@ def caller_of(request: HttpRequest) -> Caller:
     user = getattr(request, "user", None)
     name = user.get_username() if user is not None and user.is_authenticated else "nobody"
     source = "api" if request.path.startswith("/api/") else "console"
-    return Caller(name, source, str(request.META.get("REMOTE_ADDR") or ""))
+    return Caller(name, source, client_address(request))
 
 
 def shell_caller() -> Caller:

@@ -14,6 +14,10 @@ from django.utils import timezone
 from providers.models import FailureCount
 
 MAX_FAILURES = 10
+MAX_OF_ADDRESS = 50
+"""Failures of one address, whatever accounts it names."""
+MAX_OF_ALL = 500
+"""Failures of all addresses together."""
 WINDOW = timedelta(seconds=60)
 
 
@@ -25,10 +29,10 @@ def throttle_key(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def is_braked(key: str) -> bool:
-    """Return whether too many failures happened in the current window."""
+def is_braked(key: str, limit: int = MAX_FAILURES) -> bool:
+    """Return whether `limit` failures or more happened in the current window."""
     since = timezone.now() - WINDOW
-    return FailureCount.objects.filter(pk=key, since__gt=since, failures__gte=MAX_FAILURES).exists()
+    return FailureCount.objects.filter(pk=key, since__gt=since, failures__gte=limit).exists()
 
 
 def note_failure(key: str) -> None:

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import repeat
 from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from ccproxy_site.console.login_form import ThrottledAuthenticationForm
 from ccproxy_site.console.login_link import make_login_link
 from ccproxy_site.models import LoginLink
 from providers.models import FailureCount
-from providers.web.throttle import MAX_FAILURES
+from providers.web.client_address import client_address
+from providers.web.throttle import MAX_FAILURES, MAX_OF_ADDRESS, MAX_OF_ALL, note_failure
 from tests.rows import make_status
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashing")]
@@ -141,12 +145,56 @@ def test_the_brake_is_per_account_and_address_and_lets_go(client: Client):
     for _ in range(MAX_FAILURES):
         login(client, "boss", "wrong", "10.0.0.1")
     assert login(Client(), "boss", "right", "10.0.0.2").status_code == 302
-    assert FailureCount.objects.get().failures == MAX_FAILURES, (
-        "in the database, which every process asks"
-    )
+    counts = FailureCount.objects.values_list("failures", flat=True)
+    assert list(counts) == [MAX_FAILURES] * 3, "in the database, which every process asks"
     with time_machine.travel(timezone.now() + timedelta(seconds=61)):
         assert login(client, "boss", "right", "10.0.0.1").status_code == 302
-    assert not FailureCount.objects.exists()
+        login(client, "boss", "wrong", "10.0.0.3")
+    assert set(FailureCount.objects.values_list("failures", flat=True)) == {1}
+
+
+def fail(times: int, addresses: Iterator[str]) -> None:
+    """Count failed tries of ever new names, without the price of each password's check."""
+    for number in range(times):
+        request = RequestFactory().post("/admin/login/", REMOTE_ADDR=next(addresses))
+        form = ThrottledAuthenticationForm(request, {})
+        form.cleaned_data = {"username": f"name{number}"}
+        for key in form._brakes():
+            note_failure(key)
+
+
+def test_an_address_is_braked_whatever_names_it_tries(client: Client):
+    User.objects.create_superuser("boss", password="right")
+    fail(MAX_OF_ADDRESS, repeat("10.0.0.1"))
+    assert login(Client(), "boss", "right", "10.0.0.1").status_code == 200
+    assert login(Client(), "boss", "right", "10.0.0.2").status_code == 302
+
+
+def test_many_addresses_together_are_braked_too(client: Client):
+    User.objects.create_superuser("boss", password="right")
+    fail(MAX_OF_ALL, (f"10.0.{n // 250}.{n % 250}" for n in range(MAX_OF_ALL)))
+    assert login(Client(), "boss", "right", "192.0.2.1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("1.1.1.1, 203.0.113.9", "203.0.113.9"),
+        ("1.1.1.1, 203.0.113.9, 10.9.9.9", "203.0.113.9"),
+        ("", "10.9.9.9"),
+    ],
+)
+def test_the_address_behind_a_trusted_proxy_counts(settings, forwarded: str, counted: str):
+    def address(remote: str) -> str:
+        headers = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
+        return client_address(RequestFactory().get("/", REMOTE_ADDR=remote, **headers))
+
+    assert address("10.9.9.9") == "10.9.9.9", "nobody is believed unless a setting says so"
+    console = settings.CCPROXY.console.model_copy(update={"trusted_proxies": ("10.9.9.9",)})
+    settings.CCPROXY = settings.CCPROXY.model_copy(update={"console": console})
+    assert address("10.9.9.9") == counted
+    assert address("198.51.100.1") == "198.51.100.1"
 
 
 def test_the_command_prints_a_link_for_the_running_console(client: Client, capsys):

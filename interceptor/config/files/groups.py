@@ -183,6 +183,9 @@ class ConsoleSettings(Group):
     origins: Texts = Field(
         (), description="Further origins whose forms it accepts, e.g. https://ccproxy.example."
     )
+    trusted_proxies: Texts = Field(
+        (), description="Addresses of proxies in front of it whose X-Forwarded-For is believed."
+    )
 
 
 class OtelSettings(Group):

@@ -28,6 +28,9 @@ EFFECTS: dict[str, dict[str, str]] = {
         "log_level": "test_the_log_file_is_where_the_settings_say",
         "use_journal": "test_the_journal_is_used_under_its_identifier",
     },
+    "admin/test_login.py": {
+        "console.trusted_proxies": "test_the_address_behind_a_trusted_proxy_counts",
+    },
     "cli/test_flows_sets.py": {
         "flows.default_jq_filters": "test_the_configured_filters_come_first",
     },
