@@ -11,6 +11,8 @@ from typing import Any
 from daphne.server import Server
 from twisted.internet import reactor
 
+from ccproxy_site.console.strict_channel import strict_protocol
+
 
 class QuietServer(Server):
     """Server whose two checks run while there are connections."""
@@ -19,6 +21,7 @@ class QuietServer(Server):
         """Listen; both checks are due once by then."""
         self._is_reaping = self._is_timing = True
         super().run()
+        self.http_factory.protocol = strict_protocol
         # Twisted has no option for it. None where the address could not be bound.
         if clock := self.http_factory._logDateTimeCall:
             clock.cancel()
