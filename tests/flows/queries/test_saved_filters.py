@@ -17,13 +17,14 @@ from flows.models import SavedFilter
 from flows.queries.saved_filters import MAX_SAVED, clean_query
 from providers.base.errors import CcproxyError
 from tests.flows.seed import HOSTILE, IDS, seed_all
+from tests.visitors import viewer
 
 pytestmark = pytest.mark.django_db
 
 
 def signed_in(name: str, **fields: Any) -> Client:
     client = Client()
-    client.force_login(User.objects.create_user(name, is_staff=True, **fields))
+    client.force_login(viewer(name, **fields))
     return client
 
 
