@@ -187,8 +187,8 @@ def test_many_addresses_together_are_braked_too(client: Client):
 )
 def test_the_address_behind_a_trusted_proxy_counts(settings, forwarded: str, counted: str):
     def address(remote: str) -> str:
-        headers = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
-        return client_address(RequestFactory().get("/", REMOTE_ADDR=remote, **headers))
+        headers = {"x-forwarded-for": forwarded} if forwarded else {}
+        return client_address(RequestFactory().get("/", headers=headers, REMOTE_ADDR=remote))
 
     assert address("10.9.9.9") == "10.9.9.9", "nobody is believed unless a setting says so"
     console = settings.CCPROXY.console.model_copy(update={"trusted_proxies": ("10.9.9.9",)})
