@@ -20,7 +20,7 @@ from interceptor.hooks.code_assist_projects import CodeAssistProjects
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
-from interceptor.operate.authority import check_authority
+from interceptor.operate.authority import check_authority, make_authority
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
 from interceptor.pipeline.provider_clients import ProviderClients
@@ -151,6 +151,7 @@ class Proxy:
         options = {"tcp_timeout": max(MIN_TCP_TIMEOUT_S, int(idle_timeout_s) + 60)} | (
             options or {}
         )
+        make_authority(ca_dir)
         self._master = build_master(
             asyncio.get_running_loop(),
             store,

@@ -6,6 +6,7 @@ mitmproxy makes a CA where there is none. It only logs what is wrong with one th
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,30 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from mitmproxy.certs import CertStore
+from mitmproxy.options import CONF_BASENAME
 
 from providers.base.errors import ConfigError
+from providers.base.file_lock import FileLock
 
 CA_FILE: Final = "mitmproxy-ca.pem"
 """Key and certificate, one after the other."""
+LOCK_FILE: Final = "authority.lock"
+KEY_BITS: Final = 2048
+"""What mitmproxy itself makes."""
+
+
+def make_authority(folder: Path) -> None:
+    """Make a CA where there is none; blocks.
+
+    One process at a time: workers that start together would read each other's half-written files.
+    A folder that cannot be used is left to `check_authority`.
+    """
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(folder / LOCK_FILE):
+            if not (folder / CA_FILE).exists():
+                CertStore.create_store(folder, CONF_BASENAME, KEY_BITS)
 
 
 def check_authority(folder: Path) -> None:

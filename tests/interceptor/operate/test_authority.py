@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interceptor.operate.authority import CA_FILE, check_authority
+from interceptor.operate.authority import CA_FILE, check_authority, make_authority
 from providers.base.errors import ConfigError
 
 
@@ -86,3 +87,15 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "ca" / CA_FILE).mkdir(parents=True)
     with pytest.raises(ConfigError, match="Is a directory"):
         check_authority(tmp_path / "ca")
+
+
+def test_workers_that_start_together_make_one(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+
+    def made(_: int) -> bytes:
+        make_authority(folder)
+        check_authority(folder)
+        return (folder / CA_FILE).read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(made, range(8)))) == 1
