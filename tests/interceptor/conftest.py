@@ -5,11 +5,16 @@ A module overrides `configuration` to have providers and rules of its own.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
+from mitmproxy.http import HTTPFlow
 
+from interceptor.addons.failures import retry
 from interceptor.config.snapshot.schema import Snapshot
+from interceptor.mitm import attempts
+from interceptor.mitm.attempts import SendAgain
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 
@@ -25,3 +30,17 @@ def proxy(configuration: Snapshot) -> Iterator[Running]:
     """A proxy with the module's configuration."""
     with running_proxy(configuration) as running:
         yield running
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when the proxy has decided to send a request again, so that its wait begins."""
+    event = threading.Event()
+
+    def send_again(flow: HTTPFlow, again: SendAgain) -> bool:
+        accepted = attempts.send_again(flow, again)
+        event.set()
+        return accepted
+
+    monkeypatch.setattr(retry, "send_again", send_again)
+    return event

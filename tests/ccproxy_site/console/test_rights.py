@@ -12,11 +12,12 @@ import pytest
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
-from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.contrib.auth.models import AnonymousUser, User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from flows.routing import websocket_urlpatterns
+from tests.visitors import staff_with
 
 pytestmark = pytest.mark.django_db
 
@@ -63,13 +64,7 @@ def path_of(text: str) -> str:
 
 
 def visitor(role: str) -> User:
-    user = User.objects.create_user(role, is_staff=True)
-    for right in ROLES[role]:
-        app, _, codename = right.partition(".")
-        user.user_permissions.add(
-            Permission.objects.get(content_type__app_label=app, codename=codename)
-        )
-    return user
+    return staff_with(role, *ROLES[role])
 
 
 def test_every_page_declares_its_rights() -> None:

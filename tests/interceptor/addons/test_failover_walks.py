@@ -21,12 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mitmproxy.http import HTTPFlow
 
 from flows.record import FlowRecord
-from interceptor.addons.failures import retry
-from interceptor.mitm import attempts
-from interceptor.mitm.attempts import SendAgain
 from interceptor.proxy import STOPPED
 from providers.auth.base import CommandAuth
 from providers.fallbacks import parse_fallbacks
@@ -106,20 +102,6 @@ class Walk:
         found = self.proxy.sink.wait(1)
         assert len(self.proxy.sink.records) == 1
         return found
-
-
-@pytest.fixture
-def decided(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when the proxy has decided to wait."""
-    event = threading.Event()
-
-    def send_again(flow: HTTPFlow, again: SendAgain) -> bool:
-        accepted = attempts.send_again(flow, again)
-        event.set()
-        return accepted
-
-    monkeypatch.setattr(retry, "send_again", send_again)
-    return event
 
 
 @pytest.fixture

@@ -15,14 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-from mitmproxy.http import HTTPFlow
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.record import FlowRecord
 from interceptor.addons.failures import retry
-from interceptor.mitm import attempts
-from interceptor.mitm.attempts import SendAgain
 from interceptor.proxy import STOPPED
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import RetryPolicy, retry_policy
@@ -52,20 +49,6 @@ def in_turn(*scripts: Script) -> Callable[[Seen], Script]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
-
-
-@pytest.fixture
-def decided(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when the proxy has decided to send a request again, so that its wait begins."""
-    event = threading.Event()
-
-    def send_again(flow: HTTPFlow, again: SendAgain) -> bool:
-        accepted = attempts.send_again(flow, again)
-        event.set()
-        return accepted
-
-    monkeypatch.setattr(retry, "send_again", send_again)
-    return event
 
 
 def closed_port() -> int:

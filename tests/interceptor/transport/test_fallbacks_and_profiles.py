@@ -11,11 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from mitmproxy.http import HTTPFlow
 
-from interceptor.addons.failures import retry
-from interceptor.mitm import attempts
-from interceptor.mitm.attempts import SendAgain
 from providers.base.upstream_proxy import choose_proxies
 from providers.fallbacks import parse_fallbacks
 from providers.provider_conf import ProviderConf
@@ -153,20 +149,6 @@ def test_the_companys_proxy_leads_to_a_candidate(
         assert (response.status_code, response.content) == (200, EVENT)
         assert corporate.heads[0].lower().startswith(f"connect {HOST}:443 http/1.1")
         assert over_http1.last.header("proxy-authorization") is None
-
-
-@pytest.fixture
-def decided(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when the proxy has decided to wait."""
-    event = threading.Event()
-
-    def send_again(flow: HTTPFlow, again: SendAgain) -> bool:
-        accepted = attempts.send_again(flow, again)
-        event.set()
-        return accepted
-
-    monkeypatch.setattr(retry, "send_again", send_again)
-    return event
 
 
 def _leave(client: socket.socket, proxy: Running) -> None:
