@@ -82,6 +82,7 @@ class Flow(models.Model):
     )
     ja3_full = models.TextField(blank=True)
     ja4 = models.CharField(max_length=48, blank=True)
+    ja4_r = models.TextField(blank=True, help_text="JA4 with the lists themselves.")
 
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     is_stream = models.BooleanField(default=False)

@@ -157,6 +157,8 @@ class FlowRecord:
     ja3: str = ""
     ja3_full: str = ""
     ja4: str = ""
+    ja4_r: str = ""
+    """JA4 with the lists themselves."""
     status_code: int | None = None
     is_stream: bool = False
     is_websocket: bool = False

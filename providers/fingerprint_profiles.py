@@ -1,4 +1,6 @@
-"""Names of the browsers whose TLS handshake curl-cffi can imitate. No Django.
+"""Names of the TLS handshakes that requests may leave with. No Django.
+
+They are curl-cffi's browsers, and `captured`: the reference client of the active shape.
 
 curl-cffi is imported by the first look-up alone: it takes a tenth of a second and 10 MB.
 """
@@ -6,10 +8,13 @@ curl-cffi is imported by the first look-up alone: it takes a tenth of a second a
 from __future__ import annotations
 
 from functools import cache
-from typing import get_args
+from typing import Final, get_args
 
 from providers.base.errors import ConfigError
 from providers.base.nearest import capitalised, no_such
+
+CAPTURED: Final = "captured"
+"""Handshake that the active shape of the provider's type was captured with."""
 
 
 class ProfilesUnavailable(ConfigError):
@@ -18,7 +23,7 @@ class ProfilesUnavailable(ConfigError):
 
 @cache
 def profile_names() -> tuple[str, ...]:
-    """Return every name that curl-cffi accepts, such as `chrome131`, in its own order.
+    """Return every name: `captured`, then curl-cffi's in its own order, such as `chrome131`.
 
     Raises:
         ProfilesUnavailable: curl-cffi cannot be imported.
@@ -28,7 +33,7 @@ def profile_names() -> tuple[str, ...]:
     except Exception as exc:
         # A broken native library raises OSError, SystemError and others beside ImportError.
         raise ProfilesUnavailable(unavailable(exc)) from None
-    return tuple(get_args(BrowserTypeLiteral))
+    return (CAPTURED, *get_args(BrowserTypeLiteral))
 
 
 def unavailable(cause: Exception) -> str:

@@ -258,7 +258,8 @@ class ProviderForm(_ProviderModelForm):
         }
         help_texts = {
             "fingerprint_profile": "Browser whose TLS handshake is imitated, such as chrome131;"
-            " blank: ccproxy's own. The provider's terms apply.",
+            " captured: the client of the active shape; blank: ccproxy's own."
+            " The provider's terms apply.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

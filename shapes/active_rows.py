@@ -43,6 +43,7 @@ def shape_row(shape: Shape, profile: ShapingProfile) -> ShapeRow:
         billing_salt=str(profile.billing_salt),
         billing_seed=str(profile.billing_seed),
         billing_positions=tuple(profile.billing_positions),
+        fingerprint=shape.fingerprint,
     )
 
 

@@ -25,7 +25,8 @@ OWN_FIELDS: Final = (
     "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes", "response_size_bytes",
     "event_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "reasoning_tokens", "price_version", "losses", "bodies_dropped", "pinned", "run_label",
-    "run_command", "ja3", "ja3_full", "ja4", "shape", "shape_problem",
+    "run_command", "ja3", "ja3_full", "ja4", "ja4_r", "shape",
+    "shape_problem",
 )  # fmt: skip
 """Columns of a flow that mitmweb does not have, under their own names."""
 _SIDE_FIELDS: Final = (

@@ -49,6 +49,7 @@ TEXTS: Final = (
     "ja3",
     "ja3_full",
     "ja4",
+    "ja4_r",
     "error",
 )
 """Columns whose secrets known by value are cut out."""

@@ -62,7 +62,7 @@ class TransportAddon:
         destination = Destination(scheme, host, port)
         state.detour = await self._transport.detour(provider, destination)
         self._chosen.choose_proxy(flow.client_conn, *state.detour.address)
-        _note(state, provider)
+        _note(state, state.detour.described)
         return True
 
 
@@ -77,13 +77,13 @@ def _provider_with_profile(state: FlowState) -> ProviderConf | None:
     return provider if provider.owns(exchange.host, exchange.port) else None
 
 
-def _note(state: FlowState, provider: ProviderConf) -> None:
+def _note(state: FlowState, described: str) -> None:
     state.steps.append(
         HookStep(
             stage="egress",
             hook="transport",
             outcome="ran",
-            reason=f"sent as {provider.fingerprint_profile}",
+            reason=f"sent as {described}",
             started_ms=state.ms(),
         )
     )

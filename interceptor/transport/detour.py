@@ -10,6 +10,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shapes.replay.captured_handshake import CapturedHandshake
+
 Fields = tuple[tuple[bytes, bytes], ...]
 
 SECRET_HEADER = "x-ccproxy-transport"  # noqa: S105  # a name
@@ -63,6 +65,10 @@ class Detour:
     address: TransportAddress
     profile: str
     destination: Destination
+    described: str = ""
+    """How the request leaves, for people: "chrome131"."""
+    handshake: CapturedHandshake | None = None
+    """Set where the profile is `captured`."""
     head: OutgoingHead | None = None
     response: IncomingHead | None = None
     failure: str = ""

@@ -16,8 +16,9 @@ from interceptor.transport.detour import AnnouncedRequests, Destination, Detour
 from interceptor.transport.permitted import may_reach, owns, verifies
 from providers.base.errors import ConfigError
 from providers.base.upstream_proxy import UpstreamProxies
-from providers.fingerprint_profiles import check_profile, unavailable
+from providers.fingerprint_profiles import CAPTURED, check_profile, unavailable
 from providers.provider_conf import ProviderConf
+from shapes.replay.captured_handshake import CapturedHandshake
 
 if TYPE_CHECKING:
     from interceptor.transport.loopback_server import LoopbackServer
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
+
+MAX_MEASURED = 64
+"""Captured handshakes whose likeness is remembered."""
 
 
 class TransportUnavailable(ConfigError):
@@ -56,13 +60,15 @@ class Transport:
         self._upstreams = upstreams or {}
         self._book = AnnouncedRequests()
         self._starting = asyncio.Lock()
+        self._measured: dict[CapturedHandshake, str] = {}
         self.server: LoopbackServer | None = None
 
     async def detour(self, provider: ProviderConf, destination: Destination) -> Detour:
         """Return the way of a request to this provider; starts the transport if need be.
 
         Raises:
-            TransportUnavailable: an unknown profile, TLS that is not verified, or no curl-cffi.
+            TransportUnavailable: an unknown profile, TLS that is not verified, no curl-cffi, or no
+                captured handshake where the profile asks for one.
         """
         if not owns(provider, destination):
             raise TransportUnavailable(
@@ -73,7 +79,43 @@ class Transport:
             server = self.server or await self._start(provider)
         if problem := check_profile(provider.fingerprint_profile):
             raise TransportUnavailable(f"Provider {provider.name}: {problem}")
-        return Detour(self._book, server.address, provider.fingerprint_profile, destination)
+        detour = Detour(self._book, server.address, provider.fingerprint_profile, destination)
+        detour.described = detour.profile
+        if detour.profile == CAPTURED:
+            detour.handshake = self._handshake(provider)
+            detour.described = await self._describe(provider, detour.handshake)
+        return detour
+
+    def _handshake(self, provider: ProviderConf) -> CapturedHandshake:
+        """Return the handshake of the active shape of the provider's type."""
+        active = self._store.current.shapes.get(provider.type)
+        if active is None or active.shape.handshake is None:
+            raise TransportUnavailable(
+                f"Provider {provider.name} has the fingerprint_profile {CAPTURED}, but no active"
+                f" shape of the type {provider.type} has a TLS handshake. Capture one by `ccproxy"
+                " jail` and activate it, or choose another profile."
+            )
+        return active.shape.handshake
+
+    async def _describe(self, provider: ProviderConf, handshake: CapturedHandshake) -> str:
+        """Return whose handshake it is and how near libcurl comes to it; measured once."""
+        if handshake in self._measured:
+            return self._measured[handshake]
+        from interceptor.transport.captured_hello import likeness
+
+        try:
+            measured = await likeness(handshake)
+        except Exception as exc:
+            # curl-cffi raises its own errors and those of its C layer.
+            raise TransportUnavailable(
+                f"Provider {provider.name}: libcurl does not take the captured handshake"
+                f" ({str(exc)[:200]}); choose another fingerprint_profile."
+            ) from exc
+        text = f"captured from {handshake.client or 'a client'}: {measured.sentence()}"
+        while len(self._measured) >= MAX_MEASURED:
+            del self._measured[next(iter(self._measured))]
+        self._measured[handshake] = text
+        return text
 
     async def _start(self, provider: ProviderConf) -> LoopbackServer:
         try:
@@ -99,6 +141,7 @@ class Transport:
         return Route(
             destination=destination,
             profile=detour.profile,
+            handshake=detour.handshake,
             verify=verifies(snapshot, destination),
             ca_file=self._ca_file,
             proxy=proxy,

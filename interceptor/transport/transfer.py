@@ -1,4 +1,6 @@
-"""One request on libcurl, with back-pressure. `sessions` and this are all that imports curl-cffi.
+"""One request on libcurl, with back-pressure.
+
+`sessions`, `captured_hello` and this are all that imports curl-cffi.
 
 curl-cffi's own AsyncSession keeps a stream in a queue without a limit. Here libcurl is paused while
 the reader is slower than the provider.
@@ -14,9 +16,11 @@ from curl_cffi import AsyncCurl, Curl, CurlError, CurlHttpVersion, CurlOpt, ffi,
 from curl_cffi.curl import CURL_WRITEFUNC_PAUSE, CURLPAUSE_CONT
 from curl_cffi.requests.impersonate import resolve_latest_browser_type
 
+from interceptor.transport.captured_hello import set_hello
 from interceptor.transport.detour import Destination, IncomingHead, OutgoingHead
 from interceptor.transport.head_lines import ResponseLines, request_lines
 from providers.base.upstream_proxy import UpstreamProxy
+from shapes.replay.captured_handshake import CapturedHandshake
 
 MAX_BUFFERED_BYTES = 256 * 1024
 """Of one response, between libcurl and its reader."""
@@ -42,6 +46,8 @@ class Route:
     ca_file: str = ""
     """PEM file of the certificate authorities; "": curl-cffi's choice."""
     proxy: UpstreamProxy | None = None
+    handshake: CapturedHandshake | None = None
+    """Takes the place of the profile's."""
     really_at: tuple[str, int] | None = None
     """Address that a setting puts in the destination's place."""
 
@@ -76,10 +82,10 @@ class Transfer:
 
     def _set_route(self, route: Route) -> None:
         curl, destination = self._curl, route.destination
-        # "chrome" is the newest of them. Headers are the client's, not the browser's.
-        browser: str = resolve_latest_browser_type(route.profile)  # type: ignore[no-untyped-call]
-        if curl.impersonate(browser, default_headers=False) != 0:
-            raise ValueError(f"libcurl has no profile {route.profile}")
+        if route.handshake is None:
+            self._set_browser(route.profile)
+        else:
+            set_hello(curl, route.handshake)
         host = f"[{destination.host}]" if ":" in destination.host else destination.host
         curl.setopt(CurlOpt.URL, f"{destination.scheme}://{host}:{destination.port}/")
         curl.setopt(CurlOpt.PROTOCOLS_STR, destination.scheme)
@@ -102,6 +108,12 @@ class Transfer:
             address = f"[{address}]" if ":" in address else address
             self._places = lib.curl_slist_append(ffi.NULL, f"::{address}:{port}".encode())
             curl.setopt(CurlOpt.CONNECT_TO, self._places)
+
+    def _set_browser(self, profile: str) -> None:
+        # "chrome" is the newest of them. Headers are the client's, not the browser's.
+        browser: str = resolve_latest_browser_type(profile)  # type: ignore[no-untyped-call]
+        if self._curl.impersonate(browser, default_headers=False) != 0:
+            raise ValueError(f"libcurl has no profile {profile}")
 
     def _set_request(self, head: OutgoingHead, body: bytes) -> None:
         curl = self._curl

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from providers.wire.core.jsonio import dumps, loads
+from shapes.replay.captured_handshake import CapturedHandshake, read_handshake
 from shapes.replay.content_injection import Injected, inject
 from shapes.replay.header_stamp import Fields, Stamped, stamp
 from shapes.replay.inner_hook_names import InnerHookConf, parse_inner_hooks
@@ -38,6 +39,8 @@ class ShapeRow:
     """Ciphertext, as `billing_seed` is."""
     billing_seed: str = field(default="", repr=False)
     billing_positions: tuple[int, ...] = ()
+    fingerprint: dict[str, Any] | None = None
+    """Record of the client's TLS handshake."""
 
     @property
     def label(self) -> str:
@@ -76,6 +79,8 @@ class CompiledShape:
     inner_hooks: tuple[InnerHookConf, ...]
     billing: EncryptedBilling | None = None
     """None: a constant is unset or ids are not renewed, so a billing line stays as captured."""
+    handshake: CapturedHandshake | None = None
+    """None: captured without TLS, or imported without its fingerprint."""
 
     def injected(self, incoming: Mapping[str, Any]) -> Injected:
         """Return the shape's body with the content of a request.
@@ -118,12 +123,13 @@ def compile_shape(row: ShapeRow) -> CompiledShape:
     if regenerates and row.billing_salt and row.billing_seed and row.billing_positions:
         billing = EncryptedBilling(row.billing_salt, row.billing_seed, row.billing_positions)
     family = client_family(_user_agent(parts.headers))
+    client = f"{family} {row.client_version}".strip()
     return CompiledShape(
         provider_type=row.provider_type,
         version=row.version,
         label=row.label,
         family=family,
-        client=f"{family} {row.client_version}".strip(),
+        client=client,
         method=parts.method,
         headers=headers,
         query=shape_fields(parts.query),
@@ -133,6 +139,7 @@ def compile_shape(row: ShapeRow) -> CompiledShape:
         preserved=frozenset(name.lower() for name in row.preserve_headers),
         inner_hooks=hooks,
         billing=billing,
+        handshake=read_handshake(row.fingerprint, client),
     )
 
 

@@ -244,6 +244,7 @@ def fingerprint_of(flow: Flow) -> dict[str, Any] | None:
         "ja3": flow.ja3,
         "ja3_full": flow.ja3_full,
         "ja4": flow.ja4,
+        "ja4_r": flow.ja4_r,
     }
 
 

@@ -10,6 +10,8 @@ from mitmproxy.proxy.mode_specs import WireGuardMode
 from interceptor.wireguard.client_hello import ClientHello
 from interceptor.wireguard.lease import Run, RunBook
 
+_FINGERPRINTS = ("ja3", "ja3_full", "ja4", "ja4_r")
+
 
 def came_by_wireguard(client: Client) -> bool:
     """Return whether traffic came through a tunnel, on its way to another host."""
@@ -28,6 +30,6 @@ def run_of(client: Client, runs: RunBook) -> Run | None:
 def origin_fields(run: Run | None, hello: ClientHello | None) -> dict[str, Any]:
     """Return the fields of a flow's record that tell the captured command and its TLS client."""
     known = {"run_label": run.label, "run_command": run.command} if run else {}
-    return known | (
-        {"ja3": hello.ja3, "ja3_full": hello.ja3_full, "ja4": hello.ja4} if hello else {}
-    )
+    if hello is None:
+        return known
+    return known | {name: getattr(hello, name) for name in _FINGERPRINTS}

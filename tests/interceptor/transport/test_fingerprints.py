@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import pytest
 from curl_cffi import Curl
 from curl_cffi.requests.impersonate import resolve_latest_browser_type
 
-from interceptor.wireguard.client_hello import ClientHello, parse_client_hello
-from providers.fingerprint_profiles import profile_names
+from providers.fingerprint_profiles import CAPTURED, profile_names
 from tests.interceptor.transport.conftest import HOST, Start, ask, corp
-from tests.patience import PATIENCE_S
-
-
-@contextmanager
-def hello_reader() -> Iterator[tuple[int, list[ClientHello]]]:
-    """A server that reads ClientHellos and hangs up; its port, and what it read."""
-    hellos: list[ClientHello] = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=_read_hellos, args=(listening, hellos), daemon=True)
-        thread.start()
-        yield listening.getsockname()[1], hellos
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(PATIENCE_S)
-
-
-def _read_hellos(listening: socket.socket, hellos: list[ClientHello]) -> None:
-    with suppress(OSError):
-        while True:
-            client, _ = listening.accept()
-            with client, client.makefile("rb") as stream:
-                head = stream.read(5)
-                hellos.append(parse_client_hello(head + stream.read(int.from_bytes(head[3:]))))
+from tests.interceptor.transport.hello_reader import hello_reader
 
 
 # JA4 as published for these browsers, such as in FoxIO's database; Chrome shuffles its extensions,
@@ -89,7 +63,7 @@ def test_without_a_profile_the_handshake_is_ccproxys_own(start: Start) -> None:
 def test_libcurl_has_every_profile_that_may_be_saved() -> None:
     assert "chrome131" in profile_names()
     unknown = []
-    for name in profile_names():
+    for name in set(profile_names()) - {CAPTURED}:
         browser = resolve_latest_browser_type(name)  # type: ignore[no-untyped-call]
         if Curl().impersonate(browser, default_headers=False) != 0:
             unknown.append(name)
