@@ -101,7 +101,7 @@ def translate_request(
     request = decoded_request(body, src, model=model, stream=target.stream)
     try:
         if src != dst:
-            make_portable(request, dst, drop_server_tools=target.drop_server_tools)
+            make_portable(request, dst, server_tools=target.server_tools)
         for edit in edits:
             request = _edited(request, edit)
         return provider_codec(dst).encode_request(request, target), request.losses

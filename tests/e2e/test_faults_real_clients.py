@@ -89,8 +89,6 @@ def run(name: str, programs: Path, home: Path, url: str, key: str) -> str:
     (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
     quiet = ["analytics.enabled=false", "check_for_update_on_startup=false"]
     quiet += ["features.plugins=false", "features.apps=false", f'openai_base_url="{url}/v1"']
-    # It runs at OpenAI alone; a provider of another format refuses it before all else.
-    quiet += ['web_search="disabled"']
     words = {
         "claude": ["-p", "hello", "--model", "haiku"],
         "codex": ["exec", "--skip-git-repo-check", "-m", "gpt-5.2", "hello"],

@@ -41,6 +41,7 @@ from providers.wire.core.shape import (
     without,
 )
 from providers.wire.rules.replay import unseal
+from providers.wire.tools.client_run import vendor_tool
 
 _KNOWN: Final = frozenset(
     {
@@ -269,7 +270,7 @@ def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
         path = f"tools[{index}]"
         name = raw.get("name")
         if raw.get("type") not in (None, "custom"):
-            tools.append(Tool(str(raw["type"]), vendor=ANTHROPIC_MESSAGES, raw=raw))
+            tools.append(vendor_tool(ANTHROPIC_MESSAGES, str(raw["type"]), raw))
             continue
         tools.append(
             Tool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from providers.base.names import WireFormatName
 from providers.wire.core.ir import (
@@ -18,6 +18,12 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.sse import SseEvent
 
+ServerTools = Literal["drop", "refuse"]
+"""What to do with tools that run at the client's vendor.
+
+`drop` leaves them out while other tools remain, `refuse` refuses the request.
+"""
+
 
 @dataclass(slots=True, frozen=True)
 class TargetInfo:
@@ -27,8 +33,8 @@ class TargetInfo:
     `model` replaces the client's; `stream` replaces the body's field (Google has it in the path).
     `max_tokens_default` is for Anthropic, which requires a limit, if the client gave none; None
     takes the model's own.
-    `drop_server_tools` leaves out tools that run at the client's vendor (a loss) instead of
-    refusing them. `project`, `session_id` and `user_prompt_id` go into Code Assist's envelope.
+    `server_tools` says what happens to tools that run at the client's vendor. `project`,
+    `session_id` and `user_prompt_id` go into Code Assist's envelope.
     """
 
     provider_type: str = ""
@@ -36,7 +42,7 @@ class TargetInfo:
     stream: bool | None = None
     host: str = ""
     max_tokens_default: int | None = None
-    drop_server_tools: bool = False
+    server_tools: ServerTools = "drop"
     project: str | None = None
     session_id: str | None = None
     user_prompt_id: str | None = None

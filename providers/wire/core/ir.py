@@ -174,7 +174,9 @@ class Turn:
 class Tool:
     """A function the client offers.
 
-    With `raw` it is a tool that runs at the vendor; other vendors never get it.
+    With `raw` it is of a type of the vendor's own. With a `schema` too the client runs it, and
+    other vendors get it as a function; without a schema it runs at the vendor. `native` is the type
+    whose calls are items of their own at OpenAI.
     """
 
     name: str
@@ -187,6 +189,7 @@ class Tool:
     extras: JsonObject | None = None
     vendor: WireFormatName | None = None
     raw: JsonObject | None = None
+    native: str | None = None
 
 
 @dataclass(slots=True)

@@ -45,6 +45,7 @@ from providers.wire.core.shape import (
 )
 from providers.wire.rules.media import audio_type, from_url
 from providers.wire.rules.replay import unseal
+from providers.wire.tools.client_run import named_apart, vendor_tool
 
 _KNOWN: Final = frozenset(
     {
@@ -321,7 +322,8 @@ def decode_tools(body: Mapping[str, Any]) -> list[Tool]:
                 _tool(tool, f"{path}.tools[{n}]", namespace) for n, tool in enumerate(inner)
             )
         else:
-            tools.append(Tool(a_string(kind, f"{path}.type"), vendor=OPENAI_RESPONSES, raw=raw))
+            tools.append(vendor_tool(OPENAI_RESPONSES, a_string(kind, f"{path}.type"), raw))
+    named_apart(tools)
     return tools
 
 

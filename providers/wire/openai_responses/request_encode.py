@@ -257,7 +257,7 @@ def _choice(choice: ToolChoice, tools: list[Tool]) -> Any:
 
 
 def _named(name: str, tools: list[Tool]) -> JsonObject:
-    found = next((tool for tool in tools if tool.name == name), None)
+    found = next((tool for tool in tools if name in (tool.name, tool.native)), None)
     # OpenAI's own tools are chosen by their type and have no name.
     if found is not None and found.raw is not None:
         return {"type": name}

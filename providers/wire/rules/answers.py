@@ -44,6 +44,7 @@ from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.rules.call_ids import own_id
 from providers.wire.rules.replay import STORE, carry_in_id, text_key
 from providers.wire.rules.toolnames import by_wire_name
+from providers.wire.tools.own_items import own_item
 
 _NULL: Final = "null"
 NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
@@ -93,6 +94,7 @@ class AnswerFilter:
         self._tools = tools
         self._block: Block | None = None
         self._held: list[str] | None = None  # a free-form tool's arguments, until they are whole
+        self._own: Tool | None = None  # the open call's tool, if its calls are items of their own
         self._first: str | None = None  # the beginning of a call's arguments
         self._start_due: BlockStart | None = None  # the start of a text without content so far
         self._dropping = False
@@ -109,8 +111,10 @@ class AnswerFilter:
                 continue
             kept.append(block)
             if isinstance(block, ToolCall):
-                self._client_call(block)
-                if block.custom:
+                tool = self._client_call(block)
+                if tool is not None and tool.native:
+                    kept[-1] = own_item(tool, block)
+                elif block.custom:
                     block.arguments = _custom_input(block.arguments)
                 elif _says_nothing(block.arguments):
                     block.arguments = "{}"
@@ -168,9 +172,14 @@ class AnswerFilter:
         if self._dropping:
             return
         if isinstance(block, ToolCall):
-            self._client_call(block)
-            self._held = [] if block.custom else None
-            self._first = None if block.custom else ""
+            tool = self._client_call(block)
+            self._own = tool if tool is not None and tool.native else None
+            is_held = block.custom or self._own is not None
+            self._held = [] if is_held else None
+            self._first = None if is_held else ""
+            # An item of the client's own is sent complete.
+            if self._own is not None:
+                return
         elif isinstance(block, Text):
             # A text that stays empty is left out: clients may not send one back.
             self._start_due = event
@@ -216,6 +225,11 @@ class AnswerFilter:
     def _stop(self, event: BlockStop, out: list[Event]) -> None:
         if self._dropping:
             self._dropping = False
+            return
+        if self._own is not None and isinstance(self._block, ToolCall):
+            self._block.arguments = "".join(self._held or [])
+            out += [BlockStart(own_item(self._own, self._block)), event]
+            self._own = self._held = None
             return
         if self._held is not None:
             out.append(Delta(_custom_input("".join(self._held))))
@@ -278,7 +292,8 @@ class AnswerFilter:
         if finish.detail and self._dst != GOOGLE_GENERATE:
             self.losses.add("stop_reason", f"{to} has no field for: {str(finish.detail)[:200]}")
 
-    def _client_call(self, block: ToolCall) -> None:
+    def _client_call(self, block: ToolCall) -> Tool | None:
+        """Give a call the client's name and an id that can return; return its tool, if listed."""
         if (tool := self._tools.get(block.name)) is not None:
             block.name, block.namespace, block.custom = tool.name, tool.namespace, tool.custom
         if self._src != self._dst:
@@ -287,6 +302,7 @@ class AnswerFilter:
             block.id = carry_in_id(block.id, block.signature)
         if self._first_call is None:
             self._first_call = block.id
+        return tool
 
     def _keep_text_signature(self, text: str, signature: str | None) -> None:
         if signature and text and self._dst != GOOGLE_GENERATE:

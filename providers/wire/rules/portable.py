@@ -18,6 +18,7 @@ from providers.base.names import (
     WIRE_FORMATS,
     WireFormatName,
 )
+from providers.wire.core.base import ServerTools
 from providers.wire.core.ir import (
     Block,
     Foreign,
@@ -37,6 +38,8 @@ from providers.wire.rules.media import settle_type
 from providers.wire.rules.pairing import paired
 from providers.wire.rules.replay import STORE, text_key
 from providers.wire.rules.toolnames import CUSTOM_SCHEMA, wire_name
+from providers.wire.tools.own_items import unpack_items
+from providers.wire.tools.server_run import settle_server_tools
 
 _STATEFUL: Final = {
     "previous_response_id": (
@@ -48,7 +51,7 @@ _STATEFUL: Final = {
 
 
 def make_portable(
-    request: Request, dst: WireFormatName, *, drop_server_tools: bool = False
+    request: Request, dst: WireFormatName, *, server_tools: ServerTools = "drop"
 ) -> None:
     """Prepare the request for `dst` in place.
 
@@ -56,10 +59,10 @@ def make_portable(
     """
     label = WIRE_FORMATS[dst]
     _refuse_state(request, label)
-    if drop_server_tools:
-        _drop_server_tools(request, label)
-    _refuse_server_tools(request, label)
+    settle_server_tools(request, label, server_tools)
     _drop_extras(request, label)
+    if request.source == OPENAI_RESPONSES:
+        unpack_items(request)
     for tool in request.tools:
         _plain_tool(tool, request)
     if request.tool_choice is not None:
@@ -107,33 +110,6 @@ def _refuse_state(request: Request, label: str) -> None:
         )
 
 
-def _drop_server_tools(request: Request, label: str) -> None:
-    dropped = {tool.name for tool in request.tools if tool.raw is not None}
-    if request.extras.pop("mcp_servers", None):
-        dropped.add("mcp_servers")
-    for name in sorted(dropped):
-        request.losses.add(
-            f"tools.{name}", f"It runs at the client's own vendor; {label} has no such tool."
-        )
-    request.tools = [tool for tool in request.tools if tool.raw is None]
-    choice = request.tool_choice
-    if choice is not None and choice.names:
-        choice.names = [name for name in choice.names if name not in dropped]
-        if not choice.names:
-            request.tool_choice = None
-
-
-def _refuse_server_tools(request: Request, label: str) -> None:
-    names = [tool.name for tool in request.tools if tool.raw is not None]
-    if request.extras.get("mcp_servers"):
-        names.append("mcp_servers")
-    if names:
-        raise UnsupportedByTarget(
-            f"The tool {names[0]!r} runs at {WIRE_FORMATS[request.source]} and does not exist in"
-            f" {label}; leave it out or use a provider of the same wire format."
-        )
-
-
 def _drop_extras(request: Request, label: str) -> None:
     for field in request.extras:
         request.losses.add(field, f"{label} does not know it.")
@@ -141,7 +117,12 @@ def _drop_extras(request: Request, label: str) -> None:
 
 
 def _plain_tool(tool: Tool, request: Request) -> None:
-    original = tool.name
+    original = tool.native or tool.name
+    if tool.raw is not None:
+        request.losses.add(
+            f"tools.{original}", "It is offered as a function with the vendor's parameters."
+        )
+        tool.vendor = tool.raw = None
     if tool.custom:
         request.losses.add(
             f"tools.{tool.name}",

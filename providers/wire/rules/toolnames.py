@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from providers.wire.core.ir import JsonObject, Tool
+from providers.wire.tools.client_run import runs_at_vendor
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -48,10 +49,10 @@ def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
     found: dict[str, Tool] = {}
     for tool in tools:
         # The vendor runs it, so no call of it reaches the client.
-        if tool.raw is not None:
+        if runs_at_vendor(tool):
             continue
         name = wire_name(tool.name, tool.namespace)
-        if name != tool.name or tool.custom or tool.namespace:
+        if name != tool.name or tool.custom or tool.namespace or tool.native:
             found[name] = tool
     return found
 

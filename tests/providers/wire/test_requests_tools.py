@@ -182,15 +182,16 @@ def test_server_tools_are_refused_by_name():
         go({"contents": [{"parts": [{"text": "x"}]}], "tools": [{"google_search": {}}]}, G, A)
 
 
-def test_server_tools_can_be_dropped_on_demand():
+def test_server_tools_are_left_out_beside_others():
     tools = [{"type": "web_search"}, {"type": "function", "name": "f", "parameters": {}}]
     choice = {"type": "web_search"}
-    body, losses = go(
-        {"input": "x", "tools": tools, "tool_choice": choice}, R, A, drop_server_tools=True
-    )
+    body, losses = go({"input": "x", "tools": tools}, R, A)
     assert [tool["name"] for tool in body["tools"]] == ["f"]
-    assert "tool_choice" not in body
     assert [loss.path for loss in losses] == ["tools.web_search"]
+    with pytest.raises(UnsupportedByTarget, match="web_search"):
+        go({"input": "x", "tools": tools, "tool_choice": choice}, R, A)
+    with pytest.raises(UnsupportedByTarget, match="web_search"):
+        go({"input": "x", "tools": tools}, R, A, server_tools="refuse")
 
 
 def test_state_kept_at_openai_is_refused_with_the_way_out():
