@@ -17,7 +17,7 @@ from providers.wire.core.ir import JsonObject, Tool
 
 
 class _Declared(NamedTuple):
-    """What a vendor documents about one of its tools."""
+    """Purpose and parameters of a tool, as its vendor documents them."""
 
     description: str
     schema: JsonObject
