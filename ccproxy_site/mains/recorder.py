@@ -37,6 +37,7 @@ from ccproxy_site.process.services import (
     WatcherService,
     WriterService,
 )
+from ccproxy_site.process.telemetry import TracingService, tracing_conf
 from ccproxy_site.supervise.control import Control, Message
 from flows.handover.ring import Ring
 from flows.live.audience import listened_to
@@ -44,6 +45,7 @@ from flows.live.bus import LiveBus, flow_group
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
+from flows.telemetry.tracing import tracing_of
 from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.spool import Spool
 from flows.writer.thread import FlowWriter
@@ -107,10 +109,12 @@ class Recorder:
         self._store = ConfigStore(Snapshot())
         self._rows = b""
         self._redactor = Redactor(SECRETS)
+        self._tracing = tracing_of(tracing_conf(settings))
         self._writer = FlowWriter(
             redactor=self._redactor,
             retention=retention_policy(settings),
             spool=Spool(directory / "spool"),
+            on_finished=[self._tracing.finished] if self._tracing else (),
         )
         self._recording = RecordingWatch(self._writer.stats, self._fills)
         self._consoles: set[Bridge] = set()
@@ -240,6 +244,8 @@ class Recorder:
             LoginsService(logins),
             WatcherService(self._watcher),
         ]
+        if self._tracing is not None:
+            services.insert(0, TracingService(self._tracing))
         if self._flow_log is not None:
             services.insert(0, FlowLogService(self._flow_log))
         if not django_settings.REDIS_URL:  # with Redis, Celery beat renews: see providers.tasks

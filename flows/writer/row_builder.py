@@ -25,6 +25,7 @@ from flows.sides import (
     read_sides,
     read_traces,
 )
+from flows.telemetry.finished_flow import FinishedFlow, OnFinished
 from flows.writer import flow_columns
 from flows.writer.metering import meter
 from flows.writer.response_facts import asked_model, event_count, failure_of
@@ -104,9 +105,13 @@ class RowBuilder:
     """Builder of rows. Not thread-safe: it belongs to the writer's thread."""
 
     def __init__(
-        self, redactor: Redactor, own_prices: Callable[[], Sequence[OwnPrice]] = tuple
+        self,
+        redactor: Redactor,
+        own_prices: Callable[[], Sequence[OwnPrice]] = tuple,
+        on_finished: Sequence[OnFinished] = (),
     ) -> None:
         self._redactor = redactor
+        self._on_finished = on_finished
         self._texts = StoredTexts(redactor)
         self._bodies = Packer(redactor)
         self._own_prices = own_prices
@@ -136,6 +141,7 @@ class RowBuilder:
             self._note_failure(flow, record, answer)
             meter(flow, record, answer, self._own_prices())
             flow.event_count = event_count(record, self._decoded_stream(record, draft))
+            self._tell_finished(flow, record, draft)
         flow.search_text = self._search_text(flow, record, draft)
         return FlowRows(
             flow=flow,
@@ -145,6 +151,15 @@ class RowBuilder:
             bodies=draft.packed,
             message_count=max(written_messages, len(record.messages)),
         )
+
+    def _tell_finished(self, flow: Flow, record: FlowRecord, draft: _Draft) -> None:
+        if not self._on_finished:
+            return
+        finished = FinishedFlow(
+            record, flow, lambda side: self._readable(side, draft), self._texts.text
+        )
+        for tell in self._on_finished:
+            tell(finished)
 
     def _note_failure(self, flow: Flow, record: FlowRecord, upstream: bytes) -> None:
         """Mark a flow whose response reports a failure that the proxy has not seen.

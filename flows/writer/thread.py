@@ -25,6 +25,7 @@ from django.db import (
 
 from flows.record import FlowDelta, FlowRecord
 from flows.redaction.redactor import Redactor
+from flows.telemetry.finished_flow import OnFinished
 from flows.writer.backlog import Backlog, OnCommitted, QueuedRecord
 from flows.writer.batch import write_batch
 from flows.writer.housekeeping import RETRY_S, Housekeeping
@@ -90,6 +91,7 @@ class FlowWriter:
         instance: str = "",
         retention: RetentionPolicy | None = None,
         spool: Spool | None = None,
+        on_finished: Sequence[OnFinished] = (),
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
         batch_rows: int = BATCH_ROWS,
@@ -101,7 +103,7 @@ class FlowWriter:
         self._spool_above = Size(max_records // 2, max_bytes // 2)
         self._spool = spool
         self._own_prices = OwnPrices()
-        self._builder = RowBuilder(redactor, self._own_prices.last)
+        self._builder = RowBuilder(redactor, self._own_prices.last, on_finished)
         self._instance = instance
         self._batch_rows = batch_rows
         self._batch_window_s = batch_window_s

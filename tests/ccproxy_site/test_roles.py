@@ -67,7 +67,16 @@ def tables(directory: Path) -> set[str]:
 
 def test_the_console_loads_no_client_that_it_never_uses(tmp_path: Path) -> None:
     loaded = report(tmp_path, Role.CONSOLE)["loaded"]
-    for name in ("psycopg", "redis", "opentelemetry", "requests", "pygments", "celery", "twisted"):
+    for name in (
+        "psycopg",
+        "redis",
+        "opentelemetry",
+        "grpc",
+        "requests",
+        "pygments",
+        "celery",
+        "twisted",
+    ):
         assert name not in loaded, name
 
 

@@ -144,8 +144,8 @@ def listening_addresses(ports: set[int]) -> set[tuple[str, int]]:
 
 
 def test_a_setting_that_is_not_built_yet(tmp_path: Path) -> None:
-    output = refused(Interceptor(tmp_path, "otel:\n  enabled: true\n"))
-    assert "ccproxy.yaml:2: otel.enabled is not built yet (telemetry); remove it" in output
+    output = refused(Interceptor(tmp_path, "pplx:\n  thread: {ttl_seconds: 1}\n"))
+    assert "ccproxy.yaml:2: pplx.thread.ttl_seconds is not built yet (Perplexity)" in output
 
 
 def test_a_readiness_url_that_does_not_answer(tmp_path: Path) -> None:

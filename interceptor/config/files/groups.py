@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from interceptor.config.files.leaves import not_built
-
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Texts = tuple[str, ...]
@@ -143,8 +141,7 @@ class InspectorSettings(Group):
             "generativelanguage.googleapis.com": "google",
             "openrouter.ai": "openrouter",
         },
-        description="Host to the `gen_ai.system` that traces carry.",
-        json_schema_extra=not_built("telemetry"),
+        description="Host to the `gen_ai.system` that traces carry; others carry the host itself.",
     )
     wireguard_port: Port | None = Field(
         None,
@@ -189,11 +186,27 @@ class ConsoleSettings(Group):
 
 
 class OtelSettings(Group):
-    """Export of traces."""
+    """Export of traces; see docs/telemetry.md."""
 
-    enabled: bool = Field(False, description="Export a span per flow.")
-    endpoint: str = Field("http://localhost:4317", description="OTLP gRPC endpoint.")
-    service_name: str = Field("ccproxy", description="Service name of the spans.")
+    enabled: bool = Field(
+        False, description="Export a span for each flow; see [telemetry.md](telemetry.md)."
+    )
+    endpoint: str = Field(
+        "http://localhost:4317",
+        min_length=1,
+        description=(
+            "OTLP endpoint, http:// without TLS or https://. At the default,"
+            " OTEL_EXPORTER_OTLP_ENDPOINT counts."
+        ),
+    )
+    protocol: Literal["grpc", "http/protobuf"] | None = Field(
+        None,
+        description="Protocol of the endpoint; null: OTEL_EXPORTER_OTLP_PROTOCOL, or else grpc.",
+    )
+    service_name: str = Field("ccproxy", min_length=1, description="Service name of the spans.")
+    legacy_names: bool = Field(
+        True, description="Add `gen_ai.system`, the deprecated name of the provider."
+    )
 
 
 class RetentionSettings(Group):

@@ -97,7 +97,7 @@ class ServerSettings(Group):
     auth: AuthSettings = AuthSettings()
     inspector: InspectorSettings = InspectorSettings()
     console: ConsoleSettings = ConsoleSettings()
-    otel: OtelSettings = Field(OtelSettings(), json_schema_extra=not_built("telemetry"))
+    otel: OtelSettings = OtelSettings()
     flows: FlowsSettings = FlowsSettings()
     gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
     pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))

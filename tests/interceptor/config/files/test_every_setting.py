@@ -63,6 +63,14 @@ EFFECTS: dict[str, dict[str, str]] = {
     "e2e/test_stream.py": {
         "shutdown_timeout_seconds": "test_sigterm_ends_a_stream_with_an_error_of_its_format",
     },
+    "flows/telemetry/test_export.py": {
+        "inspector.provider_map": "test_legacy_names_and_provider_map",
+        "otel.enabled": "test_enabled_false_is_no_export",
+        "otel.endpoint": "test_each_flow_is_one_span",
+        "otel.legacy_names": "test_legacy_names_and_provider_map",
+        "otel.protocol": "test_http_protobuf",
+        "otel.service_name": "test_the_resource_names_the_service",
+    },
     "flows/writer/test_retention.py": {
         "flows.retention.max_age_days": "test_by_age",
         "flows.retention.max_bytes": "test_by_bytes",
