@@ -43,6 +43,7 @@ from providers.wire.failures.reported_failure import (
 from providers.wire.failures.too_long import for_client
 from providers.wire.rules.answers import AnswerFilter, client_tools, wants_thinking
 from providers.wire.rules.events import Collector, of_response
+from providers.wire.rules.model_fit import fit_to_model
 from providers.wire.rules.portable import make_portable
 
 __all__ = [
@@ -102,6 +103,7 @@ def translate_request(
     try:
         if src != dst:
             make_portable(request, dst, server_tools=target.server_tools)
+            fit_to_model(request, dst, target.facts(request.model), target.model or request.model)
         for edit in edits:
             request = _edited(request, edit)
         return provider_codec(dst).encode_request(request, target), request.losses

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from providers.base.names import ANTHROPIC_MESSAGES
-from providers.wire.anthropic_messages.output_limits import (
-    UNKNOWN_MODEL_TOKENS,
-    anthropic_output_limit,
-)
 from providers.wire.core.base import TargetInfo
 from providers.wire.core.ir import (
     Block,
@@ -29,13 +24,14 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
+from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.rules.reasoning import to_anthropic
 from providers.wire.rules.schema import for_anthropic_output, function_schema
 
 _IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
-# These models refuse temperature and top_p together.
-_ONE_SAMPLER: Final = re.compile(r"claude-(?!3|2|instant)(?!(sonnet|opus)-4-(0|2025))")
-_MID_SYSTEM: Final = re.compile(r"claude-(?!3|2|instant)\w+-(4-[6-9]|[5-9])")
+UNKNOWN_MODEL_TOKENS: Final = 8192
+"""The output limit for models that no row names; the smallest one among current models."""
+
 _TIERS: Final = {
     "auto": "auto",
     "default": "standard_only",
@@ -61,14 +57,15 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     """Return the body for `POST /v1/messages`. Adds the losses to `request.losses`."""
     model = target.model or request.model
     own = request.source == ANTHROPIC_MESSAGES
+    facts = target.facts(request.model)
     body: JsonObject = {"model": model}
-    body["max_tokens"] = _max_tokens(request, target, model)
+    body["max_tokens"] = _max_tokens(request, target, facts)
     if system := _system(request):
         body["system"] = system
-    body["messages"] = _messages(request, model or "", own)
+    body["messages"] = _messages(request, facts, own)
     _put_tools(body, request)
-    _put_reasoning(body, request, model, target)
-    _put_sampling(body, request, model or "")
+    _put_reasoning(body, request, target, facts)
+    _put_sampling(body, request, model or "", facts)
     _put_rest(body, request)
     if request.stream:
         body["stream"] = True
@@ -77,7 +74,7 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     return body
 
 
-def _max_tokens(request: Request, target: TargetInfo, model: str | None) -> int:
+def _max_tokens(request: Request, target: TargetInfo, facts: ModelFacts) -> int:
     """Return the client's limit, else the target's, else the model's own.
 
     Anthropic counts what a response used, not what it might have.
@@ -87,7 +84,7 @@ def _max_tokens(request: Request, target: TargetInfo, model: str | None) -> int:
         return wanted
     if target.max_tokens_default is not None:
         return target.max_tokens_default
-    return anthropic_output_limit(model) or UNKNOWN_MODEL_TOKENS
+    return facts.max_output_tokens or UNKNOWN_MODEL_TOKENS
 
 
 def _system(request: Request) -> list[JsonObject]:
@@ -100,7 +97,7 @@ def _system(request: Request) -> list[JsonObject]:
     return blocks
 
 
-def _messages(request: Request, model: str, own: bool) -> list[JsonObject]:
+def _messages(request: Request, facts: ModelFacts, own: bool) -> list[JsonObject]:
     messages: list[JsonObject] = []
     for turn in request.turns:
         role: str = turn.role
@@ -108,7 +105,7 @@ def _messages(request: Request, model: str, own: bool) -> list[JsonObject]:
         for block in turn.blocks:
             content.extend(encode_block(block, request.losses))
         if role == "system" and not own:
-            role, content = _mid_system(content, model, messages, request.losses)
+            role, content = _mid_system(content, facts, messages, request.losses)
         if not content:
             if role != "user" or not turn.blocks:
                 continue
@@ -140,13 +137,14 @@ def _plain(role: str, content: list[JsonObject]) -> JsonObject:
 
 
 def _mid_system(
-    content: list[JsonObject], model: str, before: list[JsonObject], losses: Losses
+    content: list[JsonObject], facts: ModelFacts, before: list[JsonObject], losses: Losses
 ) -> tuple[str, list[JsonObject]]:
     """Encode a system message that follows a user's message.
 
     Newer models take one; for others its text becomes the user's.
     """
-    if _MID_SYSTEM.search(model) and before and before[-1]["role"] == "user":
+    takes_one = facts.vendor == "Anthropic" and facts.system_in_conversation
+    if takes_one and before and before[-1]["role"] == "user":
         return "system", content
     losses.add("messages", "A system message in mid-conversation is sent as the user's text.")
     return "user", content
@@ -327,20 +325,24 @@ def _tool(tool: Tool, losses: Losses) -> JsonObject:
 
 
 def _put_reasoning(
-    body: JsonObject, request: Request, model: str | None, target: TargetInfo
+    body: JsonObject, request: Request, target: TargetInfo, facts: ModelFacts
 ) -> None:
+    model = body["model"]
     limit = request.sampling.max_tokens
     # The model's own limit already is the largest, thinking included.
     if limit is None and target.max_tokens_default is None:
-        limit = anthropic_output_limit(model)
+        limit = facts.max_output_tokens
     own = request.source == ANTHROPIC_MESSAGES
     if own and request.reasoning is not None:
         thinking, effort = request.reasoning.raw, request.reasoning.effort
     else:
-        thinking, effort = to_anthropic(request.reasoning, model, limit, request.losses)
+        thinking, effort = to_anthropic(request.reasoning, model, facts, limit, request.losses)
     if not own and thinking is not None and (reason := _forbids_thinking(thinking, body, request)):
         request.losses.add("reasoning", reason)
         thinking = None
+    if not own and thinking is None and _must_stop_thinking(body, facts):
+        request.losses.add("reasoning", "Anthropic cannot think when a tool call is forced.")
+        thinking = {"type": "disabled"}
     if thinking is not None:
         body["thinking"] = thinking
         if limit is None:
@@ -369,6 +371,12 @@ def _forbids_thinking(thinking: JsonObject, body: JsonObject, request: Request) 
     return None
 
 
+def _must_stop_thinking(body: JsonObject, facts: ModelFacts) -> bool:
+    """Return whether the model would think by itself and then refuse the forced tool call."""
+    forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
+    return forced and facts.thinks == "by default" and "disabled" in facts.thinking
+
+
 def _call_without_thinking(turns: list[Turn]) -> bool:
     """Return whether an assistant turn with tool results lacks its leading thinking block."""
     for turn in reversed(turns):
@@ -382,7 +390,7 @@ def _call_without_thinking(turns: list[Turn]) -> bool:
     return False
 
 
-def _put_sampling(body: JsonObject, request: Request, model: str) -> None:
+def _put_sampling(body: JsonObject, request: Request, model: str, facts: ModelFacts) -> None:
     sampling, losses = request.sampling, request.losses
     thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
     temperature, top_p, top_k = sampling.temperature, sampling.top_p, sampling.top_k
@@ -399,7 +407,7 @@ def _put_sampling(body: JsonObject, request: Request, model: str) -> None:
             f"Anthropic's temperature goes from 0 to 1; {temperature} became the nearest.",
         )
         temperature = min(max(temperature, 0), 1)
-    if temperature is not None and top_p is not None and _ONE_SAMPLER.search(model):
+    if temperature is not None and top_p is not None and facts.one_sampler:
         losses.add("top_p", f"{model} takes temperature or top_p, not both.")
         top_p = None
     body.update(drop_none({"temperature": temperature, "top_p": top_p}))

@@ -17,6 +17,8 @@ from providers.wire.core.ir import (
     Tool,
 )
 from providers.wire.core.sse import SseEvent
+from providers.wire.facts.model_facts import ModelFacts
+from providers.wire.facts.table import FactTable, built_in
 
 ServerTools = Literal["drop", "refuse"]
 """What to do with tools that run at the client's vendor.
@@ -35,6 +37,7 @@ class TargetInfo:
     takes the model's own.
     `server_tools` says what happens to tools that run at the client's vendor. `project`,
     `session_id` and `user_prompt_id` go into Code Assist's envelope.
+    `table` has the facts about models; None is the table that this product ships.
     """
 
     provider_type: str = ""
@@ -46,6 +49,12 @@ class TargetInfo:
     project: str | None = None
     session_id: str | None = None
     user_prompt_id: str | None = None
+    table: FactTable | None = None
+
+    def facts(self, model: str | None) -> ModelFacts:
+        """Return what is known of the model that the provider will run."""
+        table = built_in() if self.table is None else self.table
+        return table.of(self.model or model, self.host)
 
 
 @dataclass(slots=True, frozen=True)

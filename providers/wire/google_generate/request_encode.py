@@ -25,6 +25,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import drop_none
+from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.rules.media import guess_type
 from providers.wire.rules.pairing import result_media, result_text
 from providers.wire.rules.reasoning import to_google
@@ -53,7 +54,7 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
         if parts:
             body["systemInstruction"] = {"role": "user", "parts": parts}
     _put_tools(body, request)
-    if config := _config(request, model):
+    if config := _config(request, model, target.facts(request.model)):
         body["generationConfig"] = config
     if request.source == GOOGLE_GENERATE:
         # `_config` and `_put_tools` have merged these two with the fields above.
@@ -281,12 +282,12 @@ def _declaration(tool: Tool, losses: Losses) -> JsonObject:
     return {**body, **tool.extras} if tool.extras else body
 
 
-def _config(request: Request, model: str) -> JsonObject:
+def _config(request: Request, model: str, facts: ModelFacts) -> JsonObject:
     sampling, losses = request.sampling, request.losses
     if request.source == GOOGLE_GENERATE and request.reasoning is not None:
         thinking = request.reasoning.raw
     else:
-        thinking = to_google(request.reasoning, model)
+        thinking = to_google(request.reasoning, model, facts, losses)
     temperature = sampling.temperature
     if temperature is not None and not 0 <= temperature <= 2:
         losses.add(

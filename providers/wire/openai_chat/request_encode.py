@@ -31,7 +31,7 @@ from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import drop_none
 from providers.wire.rules.media import AUDIO_FORMATS, data_url
 from providers.wire.rules.pairing import result_media, result_text
-from providers.wire.rules.reasoning import openai_always_reasons, to_effort
+from providers.wire.rules.reasoning import to_effort
 from providers.wire.rules.schema import function_schema
 
 _TIERS: Final = {
@@ -47,9 +47,10 @@ _MAX_STOPS: Final = 4
 def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     """Return the body for `POST /v1/chat/completions`. Adds the losses to `request.losses`."""
     model = target.model or request.model
+    facts = target.facts(request.model)
     body: JsonObject = {"model": model, "messages": _messages(request)}
     _put_tools(body, request)
-    effort = to_effort(request.reasoning, model, request.losses)
+    effort = to_effort(request.reasoning, model, facts, request.losses)
     if request.source == OPENAI_CHAT and request.reasoning is not None:
         body.update(request.reasoning.raw or {})
     elif effort is not None:
@@ -58,12 +59,12 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
         body["response_format"] = encode_output(request.output)
     if request.sampling.max_tokens is not None:
         body[_limit_name(target.host)] = request.sampling.max_tokens
-    put_sampling(body, request, model, effort)
+    put_sampling(body, request)
     _put_more_sampling(body, request.sampling, request.losses)
     body.update(
         drop_none(
             {
-                "user": request.user,
+                facts.user_field: request.user,
                 "prompt_cache_key": request.cache_key,
                 "verbosity": request.verbosity,
             }
@@ -310,17 +311,10 @@ def encode_output(output: OutputFormat) -> JsonObject:
     return {"type": "json_schema", "json_schema": drop_none({**inner, "strict": output.strict})}
 
 
-def put_sampling(body: JsonObject, request: Request, model: str | None, effort: str | None) -> None:
-    """Put temperature and top_p, which OpenAI's reasoning models refuse."""
+def put_sampling(body: JsonObject, request: Request) -> None:
+    """Put temperature and top_p, brought into OpenAI's range."""
     losses = request.losses
     temperature, top_p = request.sampling.temperature, request.sampling.top_p
-    # https://platform.openai.com/docs/guides/reasoning: other values than 1 are a 400.
-    if openai_always_reasons(model) and effort != "none":
-        if temperature not in (None, 1):
-            losses.add("temperature", f"{model} takes no temperature.")
-        if top_p not in (None, 1):
-            losses.add("top_p", f"{model} takes no top_p.")
-        return
     if temperature is not None and not 0 <= temperature <= 2:
         losses.add(
             "temperature",

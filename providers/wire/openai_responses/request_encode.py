@@ -28,10 +28,11 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import drop_none
+from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.openai_chat.request_encode import put_sampling, put_shared
 from providers.wire.rules.media import AUDIO_FORMATS, data_url
 from providers.wire.rules.pairing import result_text
-from providers.wire.rules.reasoning import openai_always_reasons, to_effort
+from providers.wire.rules.reasoning import to_effort
 from providers.wire.rules.schema import function_schema
 
 # Smaller limits are a 400: https://platform.openai.com/docs/api-reference/responses/create
@@ -56,15 +57,16 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     """
     model = target.model or request.model
     own = request.source == OPENAI_RESPONSES
+    facts = target.facts(request.model)
     body: JsonObject = {"model": model, "input": _input(request)}
     if text := "\n\n".join(block.text for block in request.system if block.text):
         body["instructions"] = text
     _put_tools(body, request)
     _put_limit(body, request, own)
     _put_text(body, request)
-    _put_reasoning(body, request, model, own)
-    put_sampling(body, request, model, body.get("reasoning", {}).get("effort"))
-    body.update(drop_none({"user": request.user, "prompt_cache_key": request.cache_key}))
+    _put_reasoning(body, request, facts, own)
+    put_sampling(body, request)
+    body.update(drop_none({facts.user_field: request.user, "prompt_cache_key": request.cache_key}))
     put_shared(body, request)
     # OpenAI stores responses for 30 days unless told otherwise:
     # https://platform.openai.com/docs/api-reference/responses/create
@@ -309,20 +311,20 @@ def _format(output: OutputFormat) -> JsonObject:
     return {**body, **drop_none({"description": output.description, "strict": output.strict})}
 
 
-def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: bool) -> None:
-    effort = to_effort(request.reasoning, model, request.losses)
+def _put_reasoning(body: JsonObject, request: Request, facts: ModelFacts, own: bool) -> None:
+    effort = to_effort(request.reasoning, body["model"], facts, request.losses)
     wanted = request.reasoning
     reasoning: JsonObject
     include: list[str] = []
     if own:
         reasoning = dict(wanted.raw or {}) if wanted is not None else {}
     else:
-        reasoning = _reasoning(wanted, effort, model)
+        reasoning = _reasoning(wanted, effort, facts)
         if request.sampling.logprobs:
             include.append("message.output_text.logprobs")
         # Nothing is stored, so the reasoning comes back encrypted and the client returns it:
         # https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
-        if openai_always_reasons(model) or (reasoning and effort != "none"):
+        if facts.always_reasons or (reasoning and effort != "none"):
             include.append(_ENCRYPTED)
     if reasoning:
         body["reasoning"] = reasoning
@@ -332,13 +334,13 @@ def _put_reasoning(body: JsonObject, request: Request, model: str | None, own: b
         body["top_logprobs"] = request.sampling.top_logprobs
 
 
-def _reasoning(wanted: Reasoning | None, effort: str | None, model: str | None) -> JsonObject:
+def _reasoning(wanted: Reasoning | None, effort: str | None, facts: ModelFacts) -> JsonObject:
     reasoning: JsonObject = {"effort": effort} if effort else {}
     if wanted is None or effort == "none":
         return reasoning
     summary = wanted.summary
     # OpenAI shows reasoning only as a summary, and refuses the field for models without any.
-    if not summary and wanted.include and (effort or openai_always_reasons(model)):
+    if not summary and wanted.include and (effort or facts.always_reasons):
         summary = "auto"
     if summary:
         reasoning["summary"] = summary

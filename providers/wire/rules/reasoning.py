@@ -2,15 +2,15 @@
 
 OpenAI names an effort, Anthropic a token budget or (newer models) `adaptive` with an effort, Google
 a budget (2.5) or a level (3). Budgets for efforts are those of Google's own OpenAI-compatible
-endpoint.
+endpoint. The facts about the model say which notation and which levels it takes.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from providers.wire.core.ir import JsonObject, Losses, Reasoning
+from providers.wire.facts.model_facts import ModelFacts
 
 _BUDGET_OF_EFFORT: Final = {
     "minimal": 1024,
@@ -28,13 +28,7 @@ _EFFORT_UP_TO: Final = (
     (32768, "high"),
 )
 MIN_ANTHROPIC_BUDGET: Final = 1024
-
-# Anthropic models that take a budget only; newer ones take `adaptive` and an effort.
-_BUDGET_ONLY: Final = re.compile(
-    r"claude-(3|sonnet-4(?!-[6-9])|haiku-4|opus-4(?!-[6-9])|sonnet-3|haiku-3|opus-3)"
-)
-_NO_REASONING_OPENAI: Final = re.compile(r"(^|/)(gpt-3|gpt-4|chatgpt-4o)")
-_REASONING_OPENAI: Final = re.compile(r"(^|/)(o\d|gpt-5(?!.*chat)|codex)")
+_UNKNOWN_GOOGLE_BUDGET: Final = (0, 24576)
 
 
 def effort_of_budget(budget_tokens: int) -> str:
@@ -42,12 +36,9 @@ def effort_of_budget(budget_tokens: int) -> str:
     return next((effort for limit, effort in _EFFORT_UP_TO if budget_tokens <= limit), "xhigh")
 
 
-def openai_always_reasons(model: str | None) -> bool:
-    """Return whether an OpenAI model reasons and therefore refuses sampling parameters."""
-    return bool(model and _REASONING_OPENAI.search(model))
-
-
-def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) -> str | None:
+def to_effort(
+    reasoning: Reasoning | None, model: str | None, facts: ModelFacts, losses: Losses
+) -> str | None:
     """Return OpenAI's effort, or None if the model decides or cannot reason."""
     if reasoning is None:
         return None
@@ -56,30 +47,24 @@ def to_effort(reasoning: Reasoning | None, model: str | None, losses: Losses) ->
         effort = "none"
     elif effort is None and reasoning.budget_tokens is not None and reasoning.budget_tokens >= 0:
         effort = effort_of_budget(reasoning.budget_tokens)
-    # Older models answer an unknown parameter with a 400.
-    if model and _NO_REASONING_OPENAI.search(model):
+    # Models without the parameter answer it with a 400.
+    if facts.thinks == "never" or "reasoning" in facts.refuses:
         if effort not in (None, "none"):
-            losses.add("reasoning", f"{model} does not reason.")
+            says = "does not reason" if facts.thinks == "never" else "takes no effort"
+            losses.add("reasoning", f"{model} {says}.")
         return None
-    nearest = _nearest_effort(effort, model or "")
+    return _nearest(effort, model, facts, losses)
+
+
+def _nearest(
+    effort: str | None, model: str | None, facts: ModelFacts, losses: Losses
+) -> str | None:
+    if effort is None:
+        return None
+    nearest = facts.nearest_effort(effort)
     if nearest != effort:
         losses.add("reasoning", f"{model} knows no effort {effort!r}; it became {nearest!r}.")
     return nearest
-
-
-def _nearest_effort(effort: str | None, model: str) -> str | None:
-    """Return the nearest effort that an OpenAI model knows; the oldest know fewer."""
-    if effort is None:
-        return None
-    # https://platform.openai.com/docs/guides/reasoning: o-series low to high, GPT-5 also minimal,
-    # GPT-5.1 and later `none` instead.
-    if re.search(r"(^|/)o\d", model):
-        return {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
-    if re.search(r"(^|/)gpt-5($|-(?!chat))", model):
-        return {"none": "minimal", "xhigh": "high", "max": "high"}.get(effort, effort)
-    if re.search(r"(^|/)gpt-5\.", model):
-        return {"minimal": "low"}.get(effort, effort)
-    return effort
 
 
 def _is_forbidden(reasoning: Reasoning) -> bool:
@@ -95,15 +80,22 @@ def _effort_or_budget(reasoning: Reasoning) -> str | None:
 
 
 def to_anthropic(
-    reasoning: Reasoning | None, model: str | None, max_tokens: int | None, losses: Losses
+    reasoning: Reasoning | None,
+    model: str | None,
+    facts: ModelFacts,
+    max_tokens: int | None,
+    losses: Losses,
 ) -> tuple[JsonObject | None, str | None]:
     """Return Anthropic's `thinking` object and `output_config.effort`."""
     if reasoning is None:
         return None, None
     if _is_forbidden(reasoning):
-        return {"type": "disabled"}, None
+        return _without_thinking(model, facts, losses)
+    if facts.thinks == "never":
+        losses.add("reasoning", f"{model} does not think.")
+        return None, None
     thinking: JsonObject
-    if model and _BUDGET_ONLY.search(model):
+    if facts.thinking and "adaptive" not in facts.thinking:
         budget = _anthropic_budget(reasoning, max_tokens, losses)
         if budget is None:
             return None, None
@@ -113,9 +105,27 @@ def to_anthropic(
         thinking, effort = {"type": "adaptive"}, _effort_or_budget(reasoning)
         if effort == "minimal":
             effort = "low"
+        effort = _nearest(effort, model, facts, losses)
     if reasoning.include:
         thinking["display"] = "summarized"
     return thinking, effort
+
+
+def _without_thinking(
+    model: str | None, facts: ModelFacts, losses: Losses
+) -> tuple[JsonObject | None, str | None]:
+    """Return what comes nearest to no thinking, which newer models refuse to go without.
+
+    https://platform.claude.com/docs/en/models/opus-5-5/migration-guide
+    """
+    if facts.thinking_off == "absent":
+        return None, None
+    if facts.thinking_off == "lower effort":
+        losses.add("reasoning", f"{model} always thinks; its effort is the lowest.")
+        return None, facts.nearest_effort("low")
+    if facts.thinking_off == "between_tools":
+        losses.add("reasoning", f"{model} still thinks between tool calls.")
+    return {"type": facts.thinking_off}, None
 
 
 def _anthropic_budget(reasoning: Reasoning, max_tokens: int | None, losses: Losses) -> int | None:
@@ -139,43 +149,53 @@ def _anthropic_budget(reasoning: Reasoning, max_tokens: int | None, losses: Loss
     return max(MIN_ANTHROPIC_BUDGET, max_tokens // 2)
 
 
-def to_google(reasoning: Reasoning | None, model: str | None) -> JsonObject | None:
+def to_google(
+    reasoning: Reasoning | None, model: str | None, facts: ModelFacts, losses: Losses
+) -> JsonObject | None:
     """Return Google's `thinkingConfig`: https://ai.google.dev/gemini-api/docs/thinking."""
     if reasoning is None:
         return None
-    # Pro models cannot be kept from thinking; they get the least.
-    lowest = "low" if "pro" in (model or "") else "minimal"
-    if _is_forbidden(reasoning):
-        if _takes_levels(model):
-            return {"thinkingLevel": lowest}
-        return {"thinkingBudget": _within(0, model)}
+    forbidden = _is_forbidden(reasoning)
+    if facts.thinks == "never":
+        if not forbidden:
+            losses.add("reasoning", f"{model} does not think.")
+        return None
+    takes_levels = "level" in facts.thinking
+    if forbidden:
+        if takes_levels:
+            return {"thinkingLevel": _level("none", facts)}
+        return {"thinkingBudget": _within(0, facts)}
     config: JsonObject = {}
     if reasoning.include is not False:
         config["includeThoughts"] = True
-    if _takes_levels(model):
-        level = _effort_or_budget(reasoning)
-        if level is not None:
-            level = {"minimal": lowest, "xhigh": "high", "max": "high"}.get(level, level)
-            config["thinkingLevel"] = level
+    if takes_levels:
+        wanted = _effort_or_budget(reasoning)
+        if wanted is not None:
+            config["thinkingLevel"] = _level(wanted, facts)
     elif reasoning.budget_tokens is not None:
-        config["thinkingBudget"] = _within(reasoning.budget_tokens, model)
+        config["thinkingBudget"] = _within(reasoning.budget_tokens, facts)
     elif reasoning.effort is not None:
         budget = _BUDGET_OF_EFFORT.get(reasoning.effort, 8192)
-        config["thinkingBudget"] = _within(budget, model)
+        config["thinkingBudget"] = _within(budget, facts)
     elif reasoning.adaptive:
         # -1 leaves the amount to the model.
         config["thinkingBudget"] = -1
     return config
 
 
-def _within(budget_tokens: int, model: str | None) -> int:
+def _level(effort: str, facts: ModelFacts) -> str:
+    """Return the thinking level nearest to an effort. All models that take levels have "high"."""
+    if effort in ("xhigh", "max"):
+        return "high"
+    return facts.nearest_effort(effort)
+
+
+def _within(budget_tokens: int, facts: ModelFacts) -> int:
     """Limit the budget to the model's range (Gemini API, "Thinking", table of budgets)."""
-    if "2.5-pro" in (model or ""):
-        return min(max(budget_tokens, 128), 32768)
-    if "2.5-flash-lite" in (model or "") and budget_tokens > 0:
-        return min(max(budget_tokens, 512), 24576)
-    return min(budget_tokens, 24576)
-
-
-def _takes_levels(model: str | None) -> bool:
-    return bool(model and re.search(r"gemini-(?:[3-9]|\d\d)", model))
+    least, most = facts.thinking_budget or _UNKNOWN_GOOGLE_BUDGET
+    if facts.smallest_budget is not None and budget_tokens > 0:
+        least = facts.smallest_budget
+    # -1 leaves the amount to the model.
+    if budget_tokens < 0:
+        return budget_tokens
+    return min(max(budget_tokens, least), most)

@@ -23,7 +23,7 @@ from .asking import A, C, R, go, user
         ("claude-haiku-4-5-20251001", 64_000),
         ("claude-opus-4-6", 128_000),
         ("claude-opus-5-5", 128_000),
-        ("claude-sonnet-5-5", 64_000),
+        ("claude-sonnet-5-5", 128_000),
         ("some-other-model", 8192),
     ],
 )

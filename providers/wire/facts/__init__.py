@@ -1,0 +1,3 @@
+"""Facts about models: parameters, levels and limits that their vendors accept."""
+
+from __future__ import annotations
