@@ -15,11 +15,12 @@ pages = get_asgi_application()  # sets Django up, so the consumers are imported 
 
 from ccproxy_site.console.fresh_context import FreshContext  # noqa: E402
 from ccproxy_site.console.guard_middleware import WebsocketGuard  # noqa: E402
+from ccproxy_site.mcp.mcp_app import mcp_beside  # noqa: E402
 from flows.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": FreshContext(pages),
+        "http": mcp_beside(FreshContext(pages)),
         "websocket": WebsocketGuard(
             AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
         ),

@@ -12,6 +12,7 @@ from flows.record import Sink
 from interceptor.access.caller_rules import GuardRules, guard_rules
 from interceptor.access.grant import GrantBook, NoGrants
 from interceptor.addons.chain import build_chain
+from interceptor.addons.mcp.forward_mcp import McpAddress
 from interceptor.addons.timeouts import DEFAULT_IDLE_TIMEOUT_S
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
@@ -71,6 +72,7 @@ class Proxy:
         proxies: the company's, by which providers are reached; None: none.
         recording: whether flows are stored; None: they are.
         capacity: what to do when Code Assist has none; None: nothing.
+        mcp: where the MCP server listens; None: nowhere.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Proxy:
         proxies: UpstreamProxies | None = None,
         recording: RecordingState | None = None,
         capacity: CapacityPolicy | None = None,
+        mcp: McpAddress | None = None,
     ) -> None:
         share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
@@ -145,6 +148,7 @@ class Proxy:
             overrides=overrides,
             proxies=proxies,
             transport=self.transport,
+            mcp=mcp,
         )
         self._chain.addons.append(_Ready(self._ready))
         # mitmproxy's own clock must not end what ours still allows.

@@ -361,7 +361,7 @@ class AuditEntry(models.Model):
         "shape-delete": "Shape deleted",
         "shape-acknowledge": "Terms for shaping confirmed or withdrawn",
     }
-    SOURCES = {"console": "console", "api": "API", "command": "command line"}
+    SOURCES = {"console": "console", "api": "API", "command": "command line", "mcp": "MCP"}
     OUTCOMES = {"begun": "begun", "done": "done", "refused": "refused", "failed": "failed"}
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)

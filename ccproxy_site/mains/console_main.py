@@ -55,13 +55,16 @@ class ConsoleProcess:
         from django.conf import settings as django_settings
 
         from ccproxy_site.console.server import ConsoleService
+        from ccproxy_site.mcp.mcp_service import McpService
         from ccproxy_site.process.logging import log_as_set
-        from ccproxy_site.process.service import ServiceList
+        from ccproxy_site.process.service import Service, ServiceList
 
         settings = django_settings.CCPROXY
         log_as_set(settings, Path(django_settings.CONFIG_DIR))
-        service = ConsoleService(settings.console.host, settings.inspector.port)
-        services = ServiceList([service])
+        listeners: list[Service] = [ConsoleService(settings.console.host, settings.inspector.port)]
+        if settings.mcp.http.enabled:
+            listeners.append(McpService(settings, Path(django_settings.CONFIG_DIR)))
+        services = ServiceList(listeners)
         follow(self._control, self._told)
         try:
             await services.start()

@@ -25,6 +25,7 @@ from ccproxy_site.supervise.control import Control, Message
 from flows.handover.ring import Ring, RingWriter
 from flows.handover.sink import RingSink
 from interceptor.access.caller_rules import guard_rules
+from interceptor.addons.mcp.forward_mcp import McpAddress
 from interceptor.config.files.server import ServerSettings, reachable_host
 from interceptor.config.snapshot.build import build_snapshot
 from interceptor.config.snapshot.schema import Snapshot
@@ -228,4 +229,11 @@ class ProxyProcess:
             proxies=proxies_of(self._settings),
             recording=self._recording,
             capacity=policy_of(settings),
+            mcp=mcp_address(settings),
         )
+
+
+def mcp_address(settings: ServerSettings) -> McpAddress | None:
+    """Return where the MCP server listens; its console may run on another machine."""
+    server = settings.mcp.http
+    return McpAddress(reachable_host(server.host), server.port) if server.enabled else None

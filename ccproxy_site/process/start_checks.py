@@ -60,6 +60,11 @@ def check_ports(settings: ServerSettings, *, console: bool) -> None:
             settings.inspector.port,
             "inspector.port (CCPROXY_INSPECTOR__PORT)",
         )
+        server = settings.mcp.http
+        if server.enabled:
+            check_port_free(
+                "MCP", server.host, server.port, "mcp.http.port (CCPROXY_MCP__HTTP__PORT)"
+            )
 
 
 def note_python() -> None:

@@ -18,6 +18,7 @@ from interceptor.addons.failures.fallback import FallbackAddon
 from interceptor.addons.failures.retry import RetryAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
+from interceptor.addons.mcp.forward_mcp import ForwardMcpAddon, McpAddress
 from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
 from interceptor.addons.signature import SignatureAddon
@@ -59,6 +60,7 @@ def build_chain(
     overrides: Overrides | None = None,
     proxies: UpstreamProxies | None = None,
     transport: Transport | None = None,
+    mcp: McpAddress | None = None,
 ) -> Chain:
     """Return the chain.
 
@@ -74,6 +76,7 @@ def build_chain(
         overrides: names and destinations that are replaced.
         proxies: the company's, by which providers are reached; None: none.
         transport: sends requests with a browser's TLS handshake; None: one with no settings.
+        mcp: where the MCP server listens; None: nowhere.
     """
     runs, overrides = RunBook() if runs is None else runs, overrides or Overrides()
     proxies = proxies or UpstreamProxies()
@@ -93,6 +96,7 @@ def build_chain(
         TransparentAddon(runs, hellos),
         CompanyProxyAddon(proxies, runs, upstream, chosen),
         GuardAddon(around),
+        ForwardMcpAddon(mcp),
         *step_addons(around, chosen),
         via,
         fingerprints,

@@ -6,7 +6,6 @@ import json
 import socket
 from http.client import HTTPConnection, HTTPException
 
-from interceptor.config.files.leaves import is_built
 from interceptor.config.files.server import ServerSettings, reachable_host
 
 CONNECT_TIMEOUT_S = 0.5
@@ -51,5 +50,5 @@ def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) ->
 
 
 def mcp_shall_run(settings: ServerSettings) -> bool:
-    """Return True when `ccproxy start` runs the MCP server: it is built, and enabled."""
-    return is_built(ServerSettings, "mcp") and settings.mcp.http.enabled
+    """Return True when `ccproxy start` runs the MCP server."""
+    return settings.mcp.http.enabled

@@ -17,8 +17,10 @@ from interceptor.request_path.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
-OPEN_PATHS = ("/health",)
-"""Health checks need no token; the response says only that the process runs."""
+OPEN_PATHS = ("/health", "/mcp", "/mcp/")
+"""Health checks need no token; the response says only that the process runs. The MCP server has
+tokens of its own.
+"""
 
 
 async def admit(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:

@@ -33,6 +33,7 @@ class Cli:
             "CCPROXY_CONFIG_DIR": str(self.directory),
             "CCPROXY_PORT": str(self.ports["proxy"]),
             "CCPROXY_INSPECTOR__PORT": str(self.ports["console"]),
+            "CCPROXY_MCP__HTTP__PORT": str(self.ports["mcp"]),
             **extra,
         }
 
@@ -58,7 +59,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def ccproxy(tmp_path: Path) -> Cli:
-    return Cli(tmp_path / "cfg", {name: free_port() for name in ("proxy", "console")})
+    return Cli(tmp_path / "cfg", {name: free_port() for name in ("proxy", "console", "mcp")})
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from interceptor.operate.liveness import check, is_listening
         (["--proxy"], 1),
         (["--inspect"], 2),
         (["--proxy", "--inspect"], 3),
-        (["--mcp"], 0),
-        (["--proxy", "--inspect", "--mcp"], 3),
+        (["--mcp"], 4),
+        (["--proxy", "--inspect", "--mcp"], 7),
     ],
 )
 def test_the_exit_code_is_the_sum_of_what_is_down(ccproxy, flags, code):
@@ -40,15 +40,13 @@ def test_what_is_up_is_not_counted(listener):
         assert check(down, proxy=False, inspect=True, mcp=True) == 0
 
 
-def test_the_mcp_server_counts_once_it_is_built(monkeypatch):
+def test_the_mcp_server_counts_where_it_is_enabled():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         settings = ServerSettings.model_validate({"mcp": {"http": {"port": port}}})
-        assert check(settings, proxy=False, inspect=False, mcp=True) == 0
-        # What the part that builds it will do: take the mark away.
-        monkeypatch.setattr(ServerSettings.model_fields["mcp"], "json_schema_extra", None)
         assert check(settings, proxy=False, inspect=False, mcp=True) == 4
+        assert check(settings, proxy=False, inspect=False, mcp=False) == 0
         off = ServerSettings.model_validate({"mcp": {"http": {"port": port, "enabled": False}}})
         assert check(off, proxy=False, inspect=False, mcp=True) == 0
 
@@ -88,8 +86,8 @@ def test_as_json(ccproxy, listener):
         "inspect_url": f"http://127.0.0.1:{console}",
     }
     assert report["mcp"] == {
-        "enabled": False,
+        "enabled": True,
         "running": False,
-        "port": 4030,
-        "url": "http://127.0.0.1:4030/mcp",
+        "port": ccproxy.ports["mcp"],
+        "url": f"http://127.0.0.1:{ccproxy.ports['mcp']}/mcp",
     }

@@ -55,6 +55,7 @@ class Interceptor:
             path.write_text(config)
             path.chmod(0o600)
         self.port, self.console_port = free_port(), free_port()
+        self.mcp_port = free_port()
         self.log_path = folder / "output.log"
         self.arguments = arguments
         self.prefix: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ class Interceptor:
             "CCPROXY_CONFIG_DIR": str(self.config_dir),
             "CCPROXY_PORT": str(self.port),
             "CCPROXY_INSPECTOR__PORT": str(self.console_port),
+            "CCPROXY_MCP__HTTP__PORT": str(self.mcp_port),
             "PYTHONDONTWRITEBYTECODE": "1",
             **environ,
         }

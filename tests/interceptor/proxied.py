@@ -50,6 +50,7 @@ _PROXY_ARGUMENTS = (
     "overrides",
     "proxies",
     "capacity",
+    "mcp",
 )
 DEFAULT_HOOKS = (
     HookConf("inbound", "inject_auth", 1),

@@ -327,11 +327,28 @@ class PplxSettings(Group):
 class McpHttpSettings(Group):
     """The MCP server."""
 
-    enabled: bool = Field(True, description="Run the MCP server.")
-    host: str = Field("127.0.0.1", description="Its bind address.")
-    port: Port = Field(4030, description="Its port; the endpoint is /mcp.")
+    enabled: bool = Field(
+        True, description="Run the MCP server, in the console's process; see [mcp.md](mcp.md)."
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Its bind address.")
+    port: Port = Field(
+        4030, description="Its port; the endpoint is /mcp, to which the proxy's own /mcp leads too."
+    )
     auth: str | SecretSource | None = Field(
-        None, description="Bearer token of its clients, or where to read it."
+        None,
+        description=(
+            "Bearer token of clients that may read, or where to read it; null: the file mcp_token"
+            " in the config directory, which is made."
+        ),
+        repr=False,
+    )
+    write_auth: str | SecretSource | None = Field(
+        None,
+        description=(
+            "Bearer token of clients that may also clear, resend and store shapes, or where to"
+            " read it; null: the file mcp_write_token in the config directory, which is made."
+        ),
+        repr=False,
     )
 
 
@@ -346,7 +363,9 @@ class McpSettings(Group):
     """The MCP server and its notifications."""
 
     http: McpHttpSettings = McpHttpSettings()
-    buffer: McpBufferSettings = McpBufferSettings()
+    buffer: McpBufferSettings = Field(
+        McpBufferSettings(), json_schema_extra=not_built("notifications")
+    )
 
 
 class ShapingSettings(Group):

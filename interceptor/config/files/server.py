@@ -101,7 +101,7 @@ class ServerSettings(Group):
     flows: FlowsSettings = FlowsSettings()
     gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
     pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))
-    mcp: McpSettings = Field(McpSettings(), json_schema_extra=not_built("MCP"))
+    mcp: McpSettings = McpSettings()
     shaping: ShapingSettings = ShapingSettings()
 
     @field_validator("upstream_proxy")

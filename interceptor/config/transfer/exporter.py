@@ -19,7 +19,11 @@ from interceptor.models import HookSetting
 from providers.models import Provider, TransformRule
 
 _SECRET_HEADER_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
-_SECRET_SETTINGS = (("inspector", "mitmproxy", "web_password"), ("mcp", "http", "auth"))
+_SECRET_SETTINGS = (
+    ("inspector", "mitmproxy", "web_password"),
+    ("mcp", "http", "auth"),
+    ("mcp", "http", "write_auth"),
+)
 
 
 def export_config(settings: Document) -> str:

@@ -29,7 +29,7 @@ def start(directory: Path, text: str, **environ: str) -> None:
             "3: ccproxy.pplx.thread.ttl_seconds is not built yet",
         ),
         ("pplx: {thread: {ttl_seconds: 1}}\n", "1: pplx.thread.ttl_seconds is not built yet"),
-        ("mcp: {http: {port: 1}}\n", "1: mcp.http.port is not built yet (MCP)"),
+        ("mcp: {buffer: {ttl_seconds: 1}}\n", "1: mcp.buffer.ttl_seconds is not built yet"),
     ],
 )
 def test_a_refusal_names_the_file_the_line_and_the_key(tmp_path, text, message):
@@ -62,4 +62,4 @@ def test_a_file_of_the_product_starts(tmp_path):
 def test_parts_wait_as_wholes():
     waiting = {leaf.path[0] for leaf in leaves(ServerSettings) if leaf.waits_for}
     mixed = {leaf.path for leaf in leaves(ServerSettings) if not leaf.waits_for}
-    assert not {path[0] for path in mixed} & (waiting - {"inspector"})
+    assert not {path[0] for path in mixed} & (waiting - {"inspector", "mcp"})

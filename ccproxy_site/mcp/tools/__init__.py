@@ -1,0 +1,1 @@
+"""Tools: functions over the selectors and services that pages and REST use."""
