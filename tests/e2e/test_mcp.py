@@ -70,7 +70,7 @@ def test_status_knows_it(running: Interceptor) -> None:
 def test_fastmcp_is_loaded_by_the_console_alone(running: Interceptor) -> None:
     # An extension module that only FastMCP's imports bring.
     def loaded(pid: int) -> bool:
-        return "/rpds/" in Path(f"/proc/{pid}/maps").read_text()
+        return "_rust_notify" in Path(f"/proc/{pid}/maps").read_text()
 
     assert loaded(running.console_pid)
     assert not any(loaded(pid) for pid in (*running.proxies, running.recorder_pid))

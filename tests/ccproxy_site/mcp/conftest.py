@@ -76,7 +76,7 @@ def calling(folder: Path, token: str) -> Ask:
                 result = await client.call_tool(name, values)
         finally:
             await app.stop()
-        assert not result.is_error, result.content[0].text
+        assert not result.is_error, str(result.content)
         return result.structured_content or {}
 
     return lambda name, **values: asyncio.run(call(name, values))

@@ -32,5 +32,5 @@ def test_it_knows_the_names_of_proxy_and_console() -> None:
         update={"allowed_hosts": ("Proxy.example",), "allowed_origins": ("App://Editor/",)}
     )
     rules = mcp_rules(settings)
-    assert (rules.bind, rules.hosts) == ("mcp.example", {"proxy.example"})
+    assert (rules.bind, rules.hosts) == ("mcp.example", frozenset({"proxy.example"}))
     assert rules.origins == {"app://editor"}
