@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -34,7 +34,7 @@ def http_client(app: McpApp, token: str = "", **headers: str) -> httpx2.AsyncCli
     """A client that reaches the application without a socket."""
     shown = {"authorization": f"Bearer {token}"} if token else {}
     return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=app), headers={**shown, **headers}, timeout=60
+        transport=httpx2.ASGITransport(app=cast(Any, app)), headers={**shown, **headers}, timeout=60
     )
 
 

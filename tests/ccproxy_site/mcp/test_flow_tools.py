@@ -57,7 +57,8 @@ def test_a_body_of_five_megabytes_comes_in_parts(ask) -> None:
 
 def test_windows_join_to_the_text() -> None:
     text = "".join(chr(97 + number % 26) for number in range(100))
-    found, offset = "", 0
+    found = ""
+    offset: int | None = 0
     while offset is not None:
         part = window(text, offset, 7)
         found += part.text
