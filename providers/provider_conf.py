@@ -9,6 +9,7 @@ from providers.auth.base import AuthConf
 from providers.base.names import ALSO_NATIVE_AT_HOST, FORMAT_OF_TYPE, WireFormatName
 from providers.fallbacks import DEFAULT_COOLDOWN_S, Fallback
 from providers.retry_policy import RetryPolicy
+from providers.wire.perplexity.ask_conf import AskConf
 
 VERTEX_DOMAIN = "aiplatform.googleapis.com"
 
@@ -37,6 +38,8 @@ class ProviderConf:
     fallbacks: tuple[Fallback, ...] = ()
     cooldown_s: float = DEFAULT_COOLDOWN_S
     """First pause after a failure that names no time; 0: none."""
+    ask: AskConf | None = None
+    """Settings of a Perplexity provider; None for all others."""
 
     @property
     def effective_port(self) -> int:

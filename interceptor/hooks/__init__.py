@@ -12,14 +12,17 @@ HOOKS: dict[str, str] = {
     "commitbee_compat": "interceptor.hooks.commitbee_compat.commitbee_compat",
     "gemini_cli": "interceptor.hooks.gemini_cli.gemini_cli",
     "shape": "interceptor.shaping.shape.shape",
+    "pplx_stamp_headers": "interceptor.hooks.pplx_stamp_headers.pplx_stamp_headers",
     "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
 """Built hooks: name → dotted path."""
 
+PERPLEXITY_HOOKS = ("pplx_stamp_headers",)
+"""Hooks that run only where a provider of the type `perplexity_pro` exists."""
+
 NOT_BUILT: dict[str, str] = {
     "extract_pplx_files": "inbound",
     "pplx_thread_inject": "inbound",
-    "pplx_stamp_headers": "outbound",
     "pplx_preflight": "outbound",
     "inject_mcp_notifications": "outbound",
 }

@@ -17,7 +17,7 @@ from interceptor.transform.target import (
     translated_path,
     vertex_address,
 )
-from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WIRE_FORMATS, WireFormatName
+from providers.base.names import OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName, format_label
 from providers.base.value import value
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
@@ -235,7 +235,7 @@ def _foreign_side_endpoint(
         return None
     text = (
         f"{path.partition('?')[0]} belongs to another vendor's API and cannot be translated for"
-        f" provider “{provider.name}”, which speaks {WIRE_FORMATS[provider.wire_format]}. Use a"
+        f" provider “{provider.name}”, which speaks {format_label(provider.wire_format)}. Use a"
         " provider of the client's vendor."
     )
     return Decision("refused", text, None, provider, status_code=501)
@@ -277,10 +277,10 @@ def _untranslatable(
     provider: ProviderConf, client_format: WireFormatName, suffix: str, rule: RuleConf | None
 ) -> Decision:
     target = provider.wire_format
-    spoken = WIRE_FORMATS[target] if target else provider.type
+    spoken = format_label(target) if target else provider.type
     endpoint = f" ({suffix})" if suffix else ""
     text = (
-        f"{WIRE_FORMATS[client_format]}{endpoint} cannot be translated for provider"
+        f"{format_label(client_format)}{endpoint} cannot be translated for provider"
         f" “{provider.name}”, which speaks {spoken}. Use a provider that speaks it, or list it in"
         " the provider's native formats."
     )

@@ -12,7 +12,7 @@ from interceptor.pipeline.headers import Fields, HeaderMap
 from interceptor.pipeline.stream_stages import DecodingStage, StreamStages
 from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
-from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, WireFormatName
+from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, PERPLEXITY_ASK, WireFormatName
 from providers.wire.answer_form import failure_in_answer
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
 from providers.wire.core.ir import Failure, Loss
@@ -261,6 +261,7 @@ def _target_of(decision: Decision, *, stream: bool) -> TargetInfo:
         model=decision.model or None,
         stream=stream,
         host=decision.host or (provider.host if provider else ""),
+        options=provider.ask if provider else None,
     )
 
 
@@ -276,6 +277,9 @@ def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:
     )  # the answer is read here, compression would only cost time
     if provider == ANTHROPIC_MESSAGES:
         headers.set("anthropic-version", ANTHROPIC_VERSION)
+    if provider == PERPLEXITY_ASK:
+        # The session travels as a cookie; the client's own ones are not for this host.
+        headers.remove("cookie")
 
 
 def answer_headers(fields: Fields, translation: Translation, content_type: str) -> Fields:

@@ -18,6 +18,8 @@ class _Source(BaseModel):
 
     header: str = ""
     """Header that carries the credential, lower case; "" means authorization with Bearer."""
+    prefix: str = ""
+    """Stands before the token in a header of another name: the name of a cookie."""
 
 
 class CommandAuth(_Source):

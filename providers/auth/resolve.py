@@ -223,11 +223,12 @@ class CredentialResolver:
         companions: tuple[tuple[str, str], ...] = (),
         expires_at: float | None = None,
     ) -> Credential:
-        token = trimmed_key(text)
+        # People copy a cookie with its name or without it.
+        token = trimmed_key(text).removeprefix(auth.prefix)
         self._secrets.add(token)
         _check_token(token)
         header = auth.header.lower() or DEFAULT_HEADER
-        value = f"Bearer {token}" if header == DEFAULT_HEADER else token
+        value = f"Bearer {token}" if header == DEFAULT_HEADER else f"{auth.prefix}{token}"
         return Credential(header, value, token, auth.type, companions, expires_at)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-WireFormatName = Literal["anthropic_messages", "openai_chat", "openai_responses", "google_generate"]
+WireFormatName = Literal[
+    "anthropic_messages", "openai_chat", "openai_responses", "google_generate", "perplexity_ask"
+]
 
 ANTHROPIC_MESSAGES: WireFormatName = "anthropic_messages"
 OPENAI_CHAT: WireFormatName = "openai_chat"
 OPENAI_RESPONSES: WireFormatName = "openai_responses"
 GOOGLE_GENERATE: WireFormatName = "google_generate"
+PERPLEXITY_ASK: WireFormatName = "perplexity_ask"
 
+# Formats that clients speak.
 WIRE_FORMATS: dict[WireFormatName, str] = {
     ANTHROPIC_MESSAGES: "Anthropic Messages",
     OPENAI_CHAT: "OpenAI Chat Completions",
@@ -18,8 +22,16 @@ WIRE_FORMATS: dict[WireFormatName, str] = {
     GOOGLE_GENERATE: "Google generateContent",
 }
 
-# Provider type -> the wire format its main endpoint speaks. `perplexity_pro` has a format of its
-# own.
+PROVIDER_ONLY_FORMATS: dict[WireFormatName, str] = {PERPLEXITY_ASK: "Perplexity"}
+"""Formats that no client speaks."""
+
+
+def format_label(name: WireFormatName) -> str:
+    """Return a wire format's name for people."""
+    return WIRE_FORMATS.get(name) or PROVIDER_ONLY_FORMATS[name]
+
+
+# Provider type -> the wire format its main endpoint speaks.
 FORMAT_OF_TYPE: dict[str, WireFormatName | None] = {
     "anthropic": ANTHROPIC_MESSAGES,
     "deepseek": ANTHROPIC_MESSAGES,
@@ -30,7 +42,7 @@ FORMAT_OF_TYPE: dict[str, WireFormatName | None] = {
     "gemini": GOOGLE_GENERATE,
     "vertex_ai": GOOGLE_GENERATE,
     "vertex_ai_beta": GOOGLE_GENERATE,
-    "perplexity_pro": None,
+    "perplexity_pro": PERPLEXITY_ASK,
 }
 
 PROVIDER_TYPES: dict[str, str] = {

@@ -7,6 +7,7 @@ from providers.auth.oauth_kinds import OAUTH_KINDS, BadOAuthConfig, oauth_auth
 from providers.base.errors import ConfigError
 from providers.base.nearest import no_such
 from providers.models import Provider
+from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE, SESSION_COOKIE
 
 
 def auth_of(row: Provider) -> AuthConf | None:
@@ -15,16 +16,18 @@ def auth_of(row: Provider) -> AuthConf | None:
     Raises:
         ConfigError: naming the provider.
     """
-    header = row.auth_header.lower()
+    header, prefix = row.auth_header.lower(), ""
+    if row.type == PERPLEXITY_TYPE and header in ("", "cookie"):
+        header, prefix = "cookie", f"{SESSION_COOKIE}="
     match row.auth_type:
         case "none":
             return None
         case "command":
-            return CommandAuth(command=row.auth_config["command"], header=header)
+            return CommandAuth(command=row.auth_config["command"], header=header, prefix=prefix)
         case "file":
-            return FileAuth(file=row.auth_config["file"], header=header)
+            return FileAuth(file=row.auth_config["file"], header=header, prefix=prefix)
         case "key":
-            return KeyAuth(ciphertext=str(row.secret or ""), header=header)
+            return KeyAuth(ciphertext=str(row.secret or ""), header=header, prefix=prefix)
         case kind if kind in OAUTH_KINDS:
             try:
                 return oauth_auth(

@@ -13,8 +13,8 @@ from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_RESPONSES,
-    WIRE_FORMATS,
     WireFormatName,
+    format_label,
 )
 from providers.wire.core.base import TargetInfo
 from providers.wire.core.ir import JsonObject, Loss
@@ -68,7 +68,7 @@ def translate_count_request(
     Raises like `translate_request`, and if the target has no such endpoint.
     """
     if dst not in COUNT_SUFFIXES:
-        raise UnsupportedByTarget(f"{WIRE_FORMATS[dst]} has no endpoint that counts tokens.")
+        raise UnsupportedByTarget(f"{format_label(dst)} has no endpoint that counts tokens.")
     target = target or TargetInfo()
     if src == GOOGLE_GENERATE and isinstance(body, dict):
         inner = body.get("generateContentRequest") or body.get("generate_content_request") or body

@@ -209,7 +209,8 @@ def translate_response(
     context = context or AnswerContext()
     response = _filtered(_response_of(body, src), src, dst, context)
     try:
-        return client_codec(dst).encode_response(response, context), response.losses
+        encoded = client_codec(dst).encode_response(response, context)
+        return encoded | response.notes, response.losses
     except _UNFORESEEN as error:
         raise BadUpstreamAnswer(
             f"The provider's response cannot be translated ({type(error).__name__})."

@@ -14,6 +14,7 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "verbose_mode": "outbound",
     "commitbee_compat": "outbound",
     "gemini_cli": "outbound",
+    "pplx_stamp_headers": "outbound",
     "shape": "outbound",
     "content_digest": "seal",
     **NOT_BUILT,
@@ -27,6 +28,8 @@ _DEFAULT_HOOKS = (
     # Does nothing until a person acknowledges a profile and activates a shape.
     "shape",
     "commitbee_compat",
+    # Does nothing until a provider of the type `perplexity_pro` exists.
+    "pplx_stamp_headers",
 )
 
 

@@ -291,7 +291,11 @@ class PplxSearchSettings(Group):
     is_nav_suggestions_disabled: bool = Field(True, description="No navigation suggestions.")
     always_search_override: bool = Field(False, description="Search always.")
     override_no_search: bool = Field(False, description="Search never.")
-    preflight_timeout_seconds: Seconds = Field(5, description="Limit of the warm-up call.")
+    preflight_timeout_seconds: Seconds = Field(
+        5,
+        description="Limit of the warm-up call.",
+        json_schema_extra=not_built("Perplexity's warm-up"),
+    )
 
 
 class PplxThreadSettings(Group):
@@ -322,8 +326,12 @@ class PplxSettings(Group):
     """Perplexity Pro."""
 
     search: PplxSearchSettings = PplxSearchSettings()
-    thread: PplxThreadSettings = PplxThreadSettings()
-    upload: PplxUploadSettings = PplxUploadSettings()
+    thread: PplxThreadSettings = Field(
+        PplxThreadSettings(), json_schema_extra=not_built("Perplexity's threads")
+    )
+    upload: PplxUploadSettings = Field(
+        PplxUploadSettings(), json_schema_extra=not_built("Perplexity's attachments")
+    )
 
 
 class McpHttpSettings(Group):

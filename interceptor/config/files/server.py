@@ -27,7 +27,6 @@ from interceptor.config.files.groups import (
     ShapingSettings,
     Texts,
 )
-from interceptor.config.files.leaves import not_built
 from providers.base.errors import ConfigError
 from providers.base.upstream_proxy import SETTING, parse_setting
 
@@ -100,7 +99,7 @@ class ServerSettings(Group):
     otel: OtelSettings = OtelSettings()
     flows: FlowsSettings = FlowsSettings()
     gemini_capacity: GeminiCapacitySettings = GeminiCapacitySettings()
-    pplx: PplxSettings = Field(PplxSettings(), json_schema_extra=not_built("Perplexity"))
+    pplx: PplxSettings = PplxSettings()
     mcp: McpSettings = McpSettings()
     shaping: ShapingSettings = ShapingSettings()
 

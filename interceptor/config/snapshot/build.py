@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from interceptor.config.snapshot.schema import ClientTokenConf, RuleConf, Snapshot
+from interceptor.hooks import PERPLEXITY_HOOKS
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from interceptor.shaping.inner_plan import active_shape
@@ -16,6 +17,7 @@ from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import RetryPolicy
+from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE
 from shapes.replay.compiled_shape import ShapeRow
 
 SHAPE: Final = "shape"
@@ -104,7 +106,14 @@ def _hooks(rows: ConfigRows) -> dict[str, Any]:
     if not rows.shapes:
         # Without a shape every trace would have a step that says so.
         hooks = tuple(replace(conf, enabled=conf.enabled and conf.name != SHAPE) for conf in hooks)
+    if all(provider.type != PERPLEXITY_TYPE for provider in rows.providers):
+        hooks = tuple(_off_for_others(conf) for conf in hooks)
     return {str(stage): build_plan(hooks, stage) for stage in Stage}
+
+
+def _off_for_others(conf: HookConf) -> HookConf:
+    """Switch off a hook of Perplexity's: there is no account that it could serve."""
+    return replace(conf, enabled=conf.enabled and conf.name not in PERPLEXITY_HOOKS)
 
 
 def _shapes(rows: ConfigRows) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
+from interceptor.config.snapshot.ask_settings import ask_conf
 from interceptor.config.snapshot.build import ConfigRows, RuleRow, build_snapshot
 from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
 from interceptor.hooks.table import HookConf
@@ -17,6 +19,7 @@ from providers.models import ConfigRevision, Provider, TransformRule
 from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import retry_policy
+from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE, AskConf
 from shapes.active_rows import active_rows
 
 
@@ -76,6 +79,7 @@ READERS: dict[str, Callable[[], list[Any]]] = {
 
 
 def _provider(row: Provider) -> ProviderConf:
+    ask = ask_conf(settings.CCPROXY) if row.type == PERPLEXITY_TYPE else None
     return ProviderConf(
         name=row.name,
         type=row.type,
@@ -87,12 +91,19 @@ def _provider(row: Provider) -> ProviderConf:
         verify_tls=row.verify_tls,
         headers=tuple(row.headers.items()),
         fingerprint_profile=row.fingerprint_profile,
-        model_names=tuple(models_of(row.type, row.host, row.model_names)),
+        model_names=_model_names(row, ask),
+        ask=ask,
         extra_formats=tuple(row.native_formats),
         retry=retry_policy(row.retry),
         fallbacks=parse_fallbacks(row.fallbacks),
         cooldown_s=_cooldown_s(row.cooldown_seconds),
     )
+
+
+def _model_names(row: Provider, ask: AskConf | None) -> tuple[str, ...]:
+    if ask is not None:
+        return tuple(row.model_names) or tuple([model.id for model in ask.models])
+    return tuple(models_of(row.type, row.host, row.model_names))
 
 
 def _cooldown_s(stored: int | None) -> float:

@@ -389,7 +389,9 @@ class AnthropicStreamEncoder:
         if self._refused and finish["stop_reason"] == "end_turn":
             finish["stop_reason"] = "refusal"
         delta = {"type": "message_delta", "delta": finish, "usage": encode_usage(self._usage)}
-        return _event("message_delta", delta) + _event("message_stop", {"type": "message_stop"})
+        return _event("message_delta", delta | event.notes) + _event(
+            "message_stop", {"type": "message_stop"}
+        )
 
 
 def _event(name: str, body: JsonObject) -> bytes:

@@ -38,6 +38,7 @@ class TargetInfo:
     `server_tools` says what happens to tools that run at the client's vendor. `project`,
     `session_id` and `user_prompt_id` go into Code Assist's envelope.
     `table` has the facts about models; None is the table that this product ships.
+    `options` is what a type of provider adds; its codec knows the type.
     """
 
     provider_type: str = ""
@@ -49,6 +50,7 @@ class TargetInfo:
     project: str | None = None
     session_id: str | None = None
     user_prompt_id: str | None = None
+    options: object | None = None
     table: FactTable | None = None
 
     def facts(self, model: str | None) -> ModelFacts:

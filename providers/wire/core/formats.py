@@ -13,6 +13,7 @@ from providers.base.names import (
     GOOGLE_GENERATE,
     OPENAI_CHAT,
     OPENAI_RESPONSES,
+    PERPLEXITY_ASK,
     WireFormatName,
 )
 from providers.wire.core.base import ClientCodec, ProviderCodec
@@ -32,6 +33,7 @@ FORMATS: Final[dict[WireFormatName, FormatEntry]] = {
     OPENAI_CHAT: FormatEntry("providers.wire.openai_chat.codec"),
     OPENAI_RESPONSES: FormatEntry("providers.wire.openai_responses.codec"),
     GOOGLE_GENERATE: FormatEntry("providers.wire.google_generate.codec"),
+    PERPLEXITY_ASK: FormatEntry("providers.wire.perplexity.codec", has_clients=False),
 }
 
 

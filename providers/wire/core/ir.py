@@ -327,7 +327,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Response:
-    """One complete response."""
+    """One complete response. `notes` are further top-level fields for the client."""
 
     source: WireFormatName
     id: str | None = None
@@ -338,6 +338,7 @@ class Response:
     usage: Usage | None = None
     extras: JsonObject = field(default_factory=dict)
     losses: Losses = field(default_factory=Losses)
+    notes: JsonObject = field(default_factory=dict)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -404,9 +405,13 @@ class Ping:
 
 @dataclass(slots=True)
 class End:
-    """The response is complete, and ended for this reason."""
+    """The response is complete, and ended for this reason.
+
+    `notes` are further top-level fields for the client, whatever its format is.
+    """
 
     finish: Finish
+    notes: JsonObject = field(default_factory=dict)
 
 
 Event = (

@@ -255,6 +255,7 @@ class GoogleStreamEncoder:
         self._pieces: list[str] = []
         self._texts: list[Block] = []
         self._said = False
+        self._notes: JsonObject = {}
         self.losses = Losses()
         self._handlers: dict[type[Any], Callable[[Any], bytes]] = {
             Delta: self._on_delta,
@@ -286,7 +287,8 @@ class GoogleStreamEncoder:
     def _chunk(self, parts: list[JsonObject], **more: Any) -> bytes:
         self._said = True
         candidate: JsonObject = {"content": {"role": "model", "parts": parts}, "index": 0, **more}
-        return self._frame(dumps(envelope([candidate], self._model, self._id, self._usage)))
+        body = envelope([candidate], self._model, self._id, self._usage) | self._notes
+        return self._frame(dumps(body))
 
     def _on_start(self, event: Start) -> bytes:
         self._id = event.id
@@ -338,6 +340,7 @@ class GoogleStreamEncoder:
         return b""
 
     def _on_end(self, event: End) -> bytes:
+        self._notes = event.notes
         more: JsonObject = {
             "finishReason": encode_finish(event.finish, refused=refused(self._texts))
         }

@@ -307,6 +307,7 @@ class ChatStreamEncoder:
         return b""
 
     def _on_end(self, event: End) -> bytes:
+        self._base |= event.notes
         last = self._chunk({}, encode_finish(event.finish))
         # Usage comes after the finish reason, in a chunk without choices:
         # https://platform.openai.com/docs/api-reference/chat/create (stream_options)

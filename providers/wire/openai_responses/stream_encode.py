@@ -243,6 +243,7 @@ class ResponsesStreamEncoder:
             **status,
             "output": self._items,
             "usage": encode_usage(self._usage),
+            **event.notes,
         }
         if status["status"] == "completed":
             final["completed_at"] = int(time.time())

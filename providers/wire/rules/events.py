@@ -83,7 +83,7 @@ def of_response(response: Response) -> list[Event]:
         events.extend(whole(block))
     if response.usage is not None:
         events.append(UsageUpdate(response.usage))
-    events.append(End(response.finish))
+    events.append(End(response.finish, response.notes))
     return events
 
 
@@ -122,6 +122,7 @@ class Collector:
             response.usage = merged_usage(response.usage, event.usage)
         elif isinstance(event, End):
             response.finish, self.complete = event.finish, True
+            response.notes = event.notes
         elif isinstance(event, Failure):
             self.failure = event
 

@@ -15,8 +15,9 @@ from providers.base.names import (
     GOOGLE_GENERATE,
     OPENAI_CHAT,
     OPENAI_RESPONSES,
-    WIRE_FORMATS,
+    PERPLEXITY_ASK,
     WireFormatName,
+    format_label,
 )
 from providers.wire.core.base import ServerTools
 from providers.wire.core.ir import (
@@ -48,6 +49,8 @@ _STATEFUL: Final = {
     "conversation": "send the whole conversation in `input` instead of `conversation`",
     "prompt": "send the prompt's text in `instructions` and `input` instead of a stored `prompt`",
 }
+_OWN_FIELDS: Final[dict[WireFormatName, tuple[str, ...]]] = {PERPLEXITY_ASK: ("pplx",)}
+"""Fields that clients of any format may send, because they are meant for the provider."""
 
 
 def make_portable(
@@ -57,10 +60,10 @@ def make_portable(
 
     Raises `UnsupportedByTarget` for what must not be dropped silently.
     """
-    label = WIRE_FORMATS[dst]
+    label = format_label(dst)
     _refuse_state(request, label)
     settle_server_tools(request, label, server_tools)
-    _drop_extras(request, label)
+    _drop_extras(request, dst, label)
     if request.source == OPENAI_RESPONSES:
         unpack_items(request)
     for tool in request.tools:
@@ -91,7 +94,7 @@ def _ask_by_system(request: Request, dst: WireFormatName) -> None:
     request.turns = [Turn("user", list(request.system))]
     request.system = []
     request.losses.add(
-        "messages", f"{WIRE_FORMATS[dst]} wants a message; the system prompt is sent as the user's."
+        "messages", f"{format_label(dst)} wants a message; the system prompt is sent as the user's."
     )
 
 
@@ -110,10 +113,14 @@ def _refuse_state(request: Request, label: str) -> None:
         )
 
 
-def _drop_extras(request: Request, label: str) -> None:
-    for field in request.extras:
-        request.losses.add(field, f"{label} does not know it.")
-    request.extras = {}
+def _drop_extras(request: Request, dst: WireFormatName, label: str) -> None:
+    kept: JsonObject = {}
+    for field, value in request.extras.items():
+        if field in _OWN_FIELDS.get(dst, ()):
+            kept[field] = value
+        else:
+            request.losses.add(field, f"{label} does not know it.")
+    request.extras = kept
 
 
 def _plain_tool(tool: Tool, request: Request) -> None:
@@ -280,7 +287,7 @@ def _drop_parameters(request: Request, dst: WireFormatName) -> None:
         request.metadata = None
     if dst != GOOGLE_GENERATE and request.modalities:
         if [mode.lower() for mode in request.modalities] != ["text"]:
-            request.losses.add("modalities", f"{WIRE_FORMATS[dst]} answers with text.")
+            request.losses.add("modalities", f"{format_label(dst)} answers with text.")
         request.modalities = None
     # Chat's plain ["text"] is Google's default and not sent.
     from_chat_to_google = dst == GOOGLE_GENERATE and request.source == OPENAI_CHAT

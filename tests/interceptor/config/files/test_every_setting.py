@@ -111,6 +111,18 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/mitm/test_malformed_requests.py": {
         "inspector.mitmproxy.body_size_limit": ("test_a_client_that_sends_on_reads_the_refusal"),
     },
+    "interceptor/perplexity/test_settings.py": {
+        "pplx.search.always_search_override": "test_each_search_setting_is_sent",
+        "pplx.search.is_incognito": "test_each_search_setting_is_sent",
+        "pplx.search.is_nav_suggestions_disabled": "test_each_search_setting_is_sent",
+        "pplx.search.language": "test_each_search_setting_is_sent",
+        "pplx.search.override_no_search": "test_each_search_setting_is_sent",
+        "pplx.search.search_focus": "test_each_search_setting_is_sent",
+        "pplx.search.search_recency_filter": "test_each_search_setting_is_sent",
+        "pplx.search.skip_search_enabled": "test_each_search_setting_is_sent",
+        "pplx.search.sources": "test_each_search_setting_is_sent",
+        "pplx.search.timezone": "test_each_search_setting_is_sent",
+    },
     "interceptor/test_proxy_settings.py": {
         "inspector.mitmproxy.stream_large_bodies": (
             "test_stream_large_bodies_passes_a_large_error_on_in_pieces"

@@ -62,4 +62,4 @@ def test_a_file_of_the_product_starts(tmp_path):
 def test_parts_wait_as_wholes():
     waiting = {leaf.path[0] for leaf in leaves(ServerSettings) if leaf.waits_for}
     mixed = {leaf.path for leaf in leaves(ServerSettings) if not leaf.waits_for}
-    assert not {path[0] for path in mixed} & (waiting - {"inspector", "mcp"})
+    assert not {path[0] for path in mixed} & (waiting - {"inspector", "mcp", "pplx"})

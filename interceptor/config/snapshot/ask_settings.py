@@ -1,0 +1,26 @@
+"""Settings `pplx` of the server as the conf of Perplexity providers. No Django."""
+
+from __future__ import annotations
+
+from interceptor.config.files.server import ServerSettings
+from providers.wire.perplexity.ask_conf import AskConf, SearchConf
+
+
+def ask_conf(settings: ServerSettings) -> AskConf:
+    """Return what the settings say of every Perplexity provider."""
+    return AskConf(search=_search(settings))
+
+
+def _search(settings: ServerSettings) -> SearchConf:
+    return SearchConf(
+        language=settings.pplx.search.language,
+        timezone=settings.pplx.search.timezone,
+        search_focus=settings.pplx.search.search_focus,
+        sources=settings.pplx.search.sources,
+        search_recency_filter=settings.pplx.search.search_recency_filter,
+        is_incognito=settings.pplx.search.is_incognito,
+        skip_search_enabled=settings.pplx.search.skip_search_enabled,
+        is_nav_suggestions_disabled=settings.pplx.search.is_nav_suggestions_disabled,
+        always_search_override=settings.pplx.search.always_search_override,
+        override_no_search=settings.pplx.search.override_no_search,
+    )

@@ -1,0 +1,58 @@
+"""What each setting of `pplx` changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from interceptor.config.files.server import ServerSettings
+from interceptor.config.snapshot.ask_settings import ask_conf
+from interceptor.config.snapshot.load import load_snapshot
+from providers.models import Provider
+from providers.wire.core.base import TargetInfo
+from providers.wire.perplexity.ask_conf import AskConf
+from providers.wire.translate import translate_request
+
+ASK = {"model": "perplexity/best", "messages": [{"role": "user", "content": "Hi"}]}
+SEARCH: dict[str, Any] = {
+    "language": "de-AT",
+    "timezone": "Europe/Vienna",
+    "search_focus": "writing",
+    "sources": ["scholar", "edgar"],
+    "search_recency_filter": "WEEK",
+    "is_incognito": True,
+    "skip_search_enabled": False,
+    "is_nav_suggestions_disabled": False,
+    "always_search_override": True,
+    "override_no_search": True,
+}
+
+
+def conf_of(**groups: Any) -> AskConf:
+    return ask_conf(ServerSettings.model_validate({"pplx": groups}))
+
+
+@pytest.mark.parametrize("name", SEARCH)
+def test_each_search_setting_is_sent(name: str) -> None:
+    conf = conf_of(search={name: SEARCH[name]})
+    found, _ = translate_request(
+        ASK, "openai_chat", "perplexity_ask", target=TargetInfo(options=conf)
+    )
+    assert found["params"][name] == SEARCH[name]
+    plain, _ = translate_request(ASK, "openai_chat", "perplexity_ask")
+    assert plain["params"][name] != SEARCH[name]
+
+
+@pytest.mark.django_db
+def test_a_provider_of_the_type_gets_the_settings() -> None:
+    Provider.objects.create(name="p", type="perplexity_pro", host="www.perplexity.ai")
+    Provider.objects.create(name="o", type="openai", host="llm.example")
+    chosen = ServerSettings.model_validate({"pplx": {"search": {"language": "fr-FR"}}})
+    with override_settings(CCPROXY=chosen):
+        providers = load_snapshot().providers
+    ask = providers["p"].ask
+    assert ask is not None and ask.search.language == "fr-FR"
+    assert providers["o"].ask is None
+    assert "perplexity/best" in providers["p"].model_names
