@@ -196,7 +196,7 @@ class PerplexitySite:
     def _list(self, body: Event) -> Answer:
         start = int(body.get("offset", 0))
         slugs = list(reversed(self.threads))[start : start + int(body.get("limit", 20))]
-        return json_answer(200, [_as_row(self, slug) for slug in slugs])  # type: ignore[arg-type]
+        return json_answer(200, [_as_row(self, slug) for slug in slugs])
 
     def _title(self, body: Event) -> Answer:
         return self._changed(body, lambda slug: self.titles.update({slug: str(body["title"])}))

@@ -51,7 +51,7 @@ def chat(proxy: Running, text: str, *, stream: bool, name: str = "pplx", **more:
 def responses(proxy: Running, text: str, *, stream: bool, name: str = "pplx", **more: Any) -> str:
     with chat_client(proxy, name) as client:
         if not stream:
-            return client.responses.create(model=MODEL, input=text, **more).output_text
+            return str(client.responses.create(model=MODEL, input=text, **more).output_text)
         events = client.responses.create(model=MODEL, input=text, stream=True, **more)
         return "".join(
             [event.delta for event in events if event.type == "response.output_text.delta"]

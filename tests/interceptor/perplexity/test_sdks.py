@@ -136,7 +136,7 @@ def test_sources_and_reasoning_in_responses(proxy: Running, stream: bool) -> Non
             whole = client.responses.create(model=MODEL, input="Why?")
     reasoning, message = whole.output
     assert reasoning.summary[0].text.startswith("Finding out about")  # type: ignore[union-attr]
-    notes = message.content[0].annotations  # type: ignore[union-attr]
+    notes = message.content[0].annotations  # type: ignore[union-attr, index]
     assert [note.url for note in notes] == ["https://one.example/a", "https://two.example/b"]  # type: ignore[union-attr]
     assert (whole.model_extra or {})["pplx_followups"] == ["What came next?", "Who was it?"]
     assert whole.usage is None

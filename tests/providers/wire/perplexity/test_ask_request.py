@@ -128,7 +128,7 @@ def test_wishes_and_settings() -> None:
 
 @pytest.mark.parametrize("source", ["anthropic_messages", "openai_responses", "google_generate"])
 def test_every_client_may_send_wishes(source: Any) -> None:
-    bodies = {
+    bodies: dict[str, Any] = {
         "anthropic_messages": {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
         "openai_responses": {"input": "Hi"},
         "google_generate": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
