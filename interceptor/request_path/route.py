@@ -25,6 +25,7 @@ from interceptor.transform.candidate_chain import (
 from interceptor.transform.capacity_policy import CapacityPolicy, capacity_models
 from interceptor.transform.dispatch import Decision, decide, decide_fallback
 from interceptor.transform.forwarded import decide_again
+from interceptor.transform.history_marks import take_out_marks
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.translation import begin, edited, request_headers
 from providers.auth.resolve import Credential
@@ -242,9 +243,7 @@ def _change_body(
         UnsupportedByTarget: the provider's format has no place for something of it.
     """
     if decision.action != "transform" or state.client_format is None:
-        if exchange.edits and exchange.client_format is not None:
-            return _make_edits(state, exchange, decision, exchange.client_format)
-        return _set_model(exchange, decision.model) if decision.model else None
+        return _change_native(state, exchange, decision)
     before = exchange.body.decoded() or b""
     parsed = _readable(exchange.body)
     state.translation, after = begin(
@@ -256,6 +255,23 @@ def _change_body(
     if decision.provider_format:
         request_headers(exchange.headers, decision.provider_format)
     return before, after
+
+
+def _change_native(
+    state: FlowState, exchange: Exchange, decision: Decision
+) -> tuple[bytes, bytes] | None:
+    """Change the body for a provider of the client's own format; nearly every body stays."""
+    # A resend of what left the proxy before has no marks.
+    cleaned = None if state.as_forwarded else take_out_marks(exchange, decision.model)
+    if cleaned is not None:
+        state.edit_losses += cleaned.losses
+    if exchange.edits and exchange.client_format is not None:
+        changed = _make_edits(state, exchange, decision, exchange.client_format)
+    else:
+        changed = _set_model(exchange, decision.model) if decision.model else None
+    if cleaned is None:
+        return changed
+    return cleaned.before, changed[1] if changed else cleaned.after
 
 
 def _readable(body: Body) -> Any:
@@ -273,7 +289,7 @@ def _make_edits(
     before = exchange.body.decoded() or b""
     parsed = _readable(exchange.body)
     after, losses = edited(decision, wire_format, exchange.path, parsed, exchange.edits)
-    state.edit_losses = losses
+    state.edit_losses += losses
     exchange.body.replace_plain(after)
     return before, after
 

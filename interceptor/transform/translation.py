@@ -208,7 +208,7 @@ def begin(
         client,
         fmt,
         stream,
-        _context_of(client, path, body, stream=stream),
+        _context_of(client, path, body, stream=stream, host=target.host),
         counting=decision.counting,
         envelope=envelope,
         losses=[(loss.path, loss.reason) for loss in losses],
@@ -226,12 +226,15 @@ def unwrapping(path: str, body: Any) -> Translation:
     return Translation(GOOGLE_GENERATE, GOOGLE_GENERATE, stream, context, envelope=True)
 
 
-def _context_of(client: WireFormatName, path: str, body: Any, *, stream: bool) -> AnswerContext:
+def _context_of(
+    client: WireFormatName, path: str, body: Any, *, stream: bool, host: str = ""
+) -> AnswerContext:
     query = split_query(path)[1].split("&")
     return AnswerContext(
         client_body=body,
         model=model_of(path, body if isinstance(body, dict) else None),
         json_array=client == GOOGLE_GENERATE and stream and "alt=sse" not in query,
+        host=host,
     )
 
 

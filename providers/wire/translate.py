@@ -102,7 +102,7 @@ def translate_request(
     request = decoded_request(body, src, model=model, stream=target.stream)
     try:
         if src != dst:
-            make_portable(request, dst, server_tools=target.server_tools)
+            make_portable(request, dst, server_tools=target.server_tools, host=target.host)
             fit_to_model(request, dst, target.facts(request.model), target.model or request.model)
         for edit in edits:
             request = _edited(request, edit)
@@ -248,7 +248,8 @@ def _filter_for(src: WireFormatName, dst: WireFormatName, context: AnswerContext
         return AnswerFilter(src, dst, {})
     asked = context.client_body
     tools = client_tools(dst, asked)
-    return AnswerFilter(src, dst, tools, with_thinking=wants_thinking(dst, asked))
+    with_thinking = wants_thinking(dst, asked)
+    return AnswerFilter(src, dst, tools, with_thinking=with_thinking, host=context.host)
 
 
 def _filtered(

@@ -30,7 +30,7 @@ from providers.wire.core.ir import (
     Usage,
 )
 from providers.wire.core.shape import an_object, count, without
-from providers.wire.rules.replay import seal
+from providers.wire.rules.replay import sealed_thinking
 
 # https://docs.anthropic.com/en/api/handling-stop-reasons
 _FINISH: Final[dict[str, FinishReason]] = {
@@ -219,8 +219,8 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
 def encode_thinking(block: Thinking) -> JsonObject:
     """Encode a thinking block, or a redacted one if it has no text."""
     signature = block.signature or ""
-    if block.vendor not in (None, ANTHROPIC_MESSAGES) and (signature or block.id):
-        signature = seal(block.vendor, signature, block.id, redacted=block.redacted)
+    if block.vendor != ANTHROPIC_MESSAGES:
+        signature = sealed_thinking(block)
     if block.redacted and not block.text:
         return {"type": "redacted_thinking", "data": signature}
     return {"type": "thinking", "thinking": block.text, "signature": signature}

@@ -52,7 +52,7 @@ from providers.wire.core.shape import a_string, an_object
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
 from providers.wire.failures.reported_failure import failure_of_event
-from providers.wire.rules.replay import seal
+from providers.wire.rules.replay import sealed_thinking
 from providers.wire.rules.sequence import Sequencer
 from providers.wire.rules.usage_search import usage_in
 
@@ -356,9 +356,10 @@ class AnthropicStreamEncoder:
     def _on_signature(self, event: SignatureDelta) -> bytes:
         if not isinstance(self._block, Thinking):
             return b""
+        self._block.signature, self._block.vendor = event.signature, event.vendor
         signature = event.signature
         if event.vendor != ANTHROPIC_MESSAGES:
-            signature = seal(event.vendor, signature, self._block.id, redacted=self._block.redacted)
+            signature = sealed_thinking(self._block)
         return self._any_delta({"type": "signature_delta", "signature": signature})
 
     def _on_citation(self, event: CitationDelta) -> bytes:
@@ -377,7 +378,17 @@ class AnthropicStreamEncoder:
         if not self._open:
             return b""
         self._open = False
-        return _event("content_block_stop", {"type": "content_block_stop", "index": self._index})
+        stop = {"type": "content_block_stop", "index": self._index}
+        return self._mark() + _event("content_block_stop", stop)
+
+    def _mark(self) -> bytes:
+        """Sign reasoning that its vendor did not sign, so that it is known when it returns."""
+        block = self._block
+        if not isinstance(block, Thinking) or block.redacted or block.signature:
+            return b""
+        if block.vendor in (None, ANTHROPIC_MESSAGES):
+            return b""
+        return self._any_delta({"type": "signature_delta", "signature": sealed_thinking(block)})
 
     def _on_usage(self, event: UsageUpdate) -> bytes:
         # Only the first event and the last but one carry usage in Anthropic's grammar.

@@ -64,11 +64,13 @@ class AnswerContext:
     """Facts about the client's request that a response's encoder needs.
 
     `client_body` is the request as the client sent it; Responses echoes parts of it, Chat asks in
-    it for usage. `json_array` makes Google's stream the JSON array it is without `alt=sse`.
+    it for usage. `json_array` makes Google's stream the JSON array it is without `alt=sse`. `host`
+    is the provider's: plain reasoning returns to the server that made it.
     """
 
     client_body: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
+    host: str = ""
     json_array: bool = False
 
 

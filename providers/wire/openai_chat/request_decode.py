@@ -103,6 +103,7 @@ _MESSAGE: Final = frozenset(
     }
     | {"annotations", "audio"}
 )
+_REASONING: Final = ("reasoning_content", "reasoning")
 _EFFORTLESS: Final = frozenset({"none"})
 
 
@@ -228,7 +229,7 @@ def _part(part: JsonObject, path: str) -> list[Block]:
         inner = part.get("thinking")
         if not isinstance(inner, str):
             inner = "".join(str(text.get("text", "")) for text in objects(inner or [], path))
-        return [Thinking(inner, vendor=OPENAI_CHAT, raw=part)]
+        return [Thinking(inner, vendor=OPENAI_CHAT, id="thinking", raw=part)]
     return [Foreign(OPENAI_CHAT, a_string(kind, f"{path}.type"), part)]
 
 
@@ -249,10 +250,10 @@ def _file(file: JsonObject, path: str) -> Media:
 
 def _assistant(message: JsonObject, path: str, function_ids: dict[str, str]) -> list[Block]:
     blocks: list[Block] = []
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    key = next((key for key in _REASONING if message.get(key)), None)
     calls = objects(message.get("tool_calls") or [], f"{path}.tool_calls")
-    if isinstance(reasoning, str) and reasoning:
-        blocks.append(Thinking(reasoning, vendor=OPENAI_CHAT))
+    if key is not None and isinstance(reasoning := message[key], str):
+        blocks.append(Thinking(reasoning, vendor=OPENAI_CHAT, id=key))
     blocks.extend(_content(message.get("content"), path))
     if refusal := maybe_string(message, "refusal"):
         blocks.append(Text(refusal, refusal=True))

@@ -27,11 +27,12 @@ from providers.wire.core.ir import (
     Turn,
     has_cache_marks,
 )
-from providers.wire.core.jsonio import dumps_text
+from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.core.shape import drop_none
 from providers.wire.rules.media import AUDIO_FORMATS, data_url
 from providers.wire.rules.pairing import result_media, result_text
 from providers.wire.rules.reasoning import to_effort
+from providers.wire.rules.replay import field_of
 from providers.wire.rules.schema import function_schema
 
 _TIERS: Final = {
@@ -235,16 +236,23 @@ def _assistant(turn: Turn, losses: Losses) -> JsonObject:
 
 
 def _put_thoughts(message: JsonObject, turn: Turn, texts: list[str]) -> None:
-    """Put reasoning back in the form it came in; only Chat requests have any left here."""
+    """Put reasoning back in the field it came in, for the server that made it."""
     thoughts = [block for block in turn.blocks if isinstance(block, Thinking)]
     own = [block for block in thoughts if block.vendor == OPENAI_CHAT]
     # Mistral's content parts: https://docs.mistral.ai/capabilities/reasoning/
-    parts = [block.raw for block in own if block.raw]
+    parts = [block.raw or _thinking_part(block) for block in own if field_of(block) == "thinking"]
     if parts:
         message["content"] = [*parts, *({"type": "text", "text": text} for text in texts)]
-    reasoning = [block.text for block in own if block.raw is None]
+    reasoning = [block for block in own if field_of(block) != "thinking"]
     if reasoning:
-        message["reasoning_content"] = "\n\n".join(reasoning)
+        message[field_of(reasoning[0])] = "\n\n".join(block.text for block in reasoning)
+    details = [entry for block in reasoning for entry in loads(block.signature or "[]")]
+    if details:
+        message["reasoning_details"] = details
+
+
+def _thinking_part(block: Thinking) -> JsonObject:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": block.text}]}
 
 
 def encode_call(block: ToolCall) -> JsonObject:

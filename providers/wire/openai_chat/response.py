@@ -29,6 +29,7 @@ from providers.wire.core.ir import (
     ToolCall,
     Usage,
 )
+from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import (
     a_string,
     an_object,
@@ -62,6 +63,8 @@ _FINISH_REASON: Final[dict[FinishReason, str]] = {
 _KNOWN: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
+REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
+"""Names of the plain reasoning text: DeepSeek and many; OpenRouter, Groq, vLLM; Copilot."""
 LOST_ANNOTATION: Final = "An annotation without a text was dropped."
 
 
@@ -119,13 +122,14 @@ def _sources(body: JsonObject) -> list[Citation]:
 def decode_message(message: JsonObject, choice: JsonObject, losses: Losses) -> list[Block]:
     """Decode the blocks of an assistant message: reasoning, text, refusal, calls."""
     blocks: list[Block] = []
-    if text := reasoning_of(message):
-        blocks.append(Thinking(text, vendor=OPENAI_CHAT))
+    if (key := reasoning_key(message)) is not None:
+        details = reasoning_details(message.get("reasoning_details"))
+        blocks.append(Thinking(message[key], details, OPENAI_CHAT, id=key))
     content = message.get("content")
     if isinstance(content, list):
         for part in objects(content, "content"):
             if part.get("type") == "thinking":
-                blocks.append(Thinking(thinking_text(part), vendor=OPENAI_CHAT))
+                blocks.append(Thinking(thinking_text(part), vendor=OPENAI_CHAT, id="thinking"))
             elif isinstance(part.get("text"), str):
                 blocks.append(Text(part["text"]))
             else:
@@ -158,12 +162,20 @@ def dropped_part(part: JsonObject) -> str:
     return f"A part of type {kind!r} was dropped."
 
 
-def reasoning_of(message: JsonObject) -> str:
-    """Return the reasoning text of a message or a delta, under any of its names."""
-    for key in ("reasoning_content", "reasoning"):
+def reasoning_key(message: JsonObject) -> str | None:
+    """Return the field of a message or a delta that holds its reasoning text, if any."""
+    for key in REASONING_FIELDS:
         if isinstance(value := message.get(key), str) and value:
-            return value
-    return ""
+            return key
+    return None
+
+
+def reasoning_details(raw: Any) -> str | None:
+    """Return OpenRouter's signed reasoning as JSON text; it wants it back unchanged.
+
+    https://openrouter.ai/docs/guides/best-practices/reasoning-tokens
+    """
+    return dumps_text(raw) if isinstance(raw, list) and raw else None
 
 
 def thinking_text(part: JsonObject) -> str:

@@ -25,6 +25,7 @@ from providers.wire.core.ir import (
     Finish,
     JsonObject,
     Losses,
+    SignatureDelta,
     Start,
     Text,
     Thinking,
@@ -38,6 +39,7 @@ from providers.wire.core.shape import a_string, an_object, count, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_event
 from providers.wire.failures.reported_failure import failure_of_event
+from providers.wire.openai_chat.reasoning_parts import ReasoningDetails
 from providers.wire.openai_chat.response import (
     LOST_ANNOTATION,
     decode_annotations,
@@ -48,7 +50,7 @@ from providers.wire.openai_chat.response import (
     encode_finish,
     encode_usage,
     new_id,
-    reasoning_of,
+    reasoning_key,
     thinking_text,
 )
 from providers.wire.openai_chat.stream_calls import CallParts
@@ -71,6 +73,8 @@ class ChatStreamDecoder:
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._serial = 0
+        self._reasoning = "reasoning_content"  # the field of the latest reasoning
+        self._details = ReasoningDetails()
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
@@ -113,6 +117,7 @@ class ChatStreamDecoder:
     def held(self) -> list[Event]:
         """See `StreamDecoder.held`."""
         out: list[Event] = []
+        self._close_text(out)
         self._calls.finish(out)
         self._blocks.close_all(out)
         return out
@@ -139,8 +144,11 @@ class ChatStreamDecoder:
         if not delta and not self._serial and not self._calls.called:
             delta = choice.get("message")
         delta = an_object(delta or {}, "delta")
-        if text := reasoning_of(delta):
-            self._add("thinking", text, out)
+        if (key := reasoning_key(delta)) is not None:
+            self._reasoning = key
+            self._add("thinking", delta[key], out)
+        if details := delta.get("reasoning_details"):
+            self._details.add(details)
         content = delta.get("content")
         if isinstance(content, str):
             if content:
@@ -161,6 +169,7 @@ class ChatStreamDecoder:
         for part in parts:
             if part.get("type") == "thinking":
                 if text := thinking_text(part):
+                    self._reasoning = "thinking"
                     self._add("thinking", text, out)
             elif isinstance(part.get("text"), str):
                 if part["text"]:
@@ -177,7 +186,8 @@ class ChatStreamDecoder:
             self._serial += 1
             key = self._text = (kind, self._serial)
             if kind == "thinking":
-                self._blocks.open(key, Thinking("", vendor=OPENAI_CHAT), out)
+                block = Thinking("", vendor=OPENAI_CHAT, id=self._reasoning)
+                self._blocks.open(key, block, out)
             else:
                 self._blocks.open(key, Text("", refusal=kind == "refusal"), out)
             self._calls.close_complete(out)
@@ -186,6 +196,8 @@ class ChatStreamDecoder:
 
     def _close_text(self, out: list[Event]) -> None:
         if self._text is not None:
+            if self._text[0] == "thinking" and (signed := self._details.taken()) is not None:
+                self._blocks.add(self._text, SignatureDelta(signed, OPENAI_CHAT), out)
             self._blocks.close(self._text, out)
             self._text = None
 

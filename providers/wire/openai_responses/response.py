@@ -35,7 +35,7 @@ from providers.wire.openai_responses.request_decode import (
     decode_part,
     decode_reasoning,
 )
-from providers.wire.rules.replay import seal
+from providers.wire.rules.replay import sealed_thinking
 
 _KNOWN: Final = frozenset(
     {"id", "object", "created_at", "model", "output", "status", "usage", "incomplete_details"}
@@ -298,8 +298,6 @@ def item_id(block: Thinking) -> str:
 
 def sealed_signature(block: Thinking) -> str | None:
     """Return the value of `encrypted_content`, if any."""
-    if not block.signature:
-        return None
     if block.vendor in (None, OPENAI_RESPONSES):
-        return block.signature
-    return seal(block.vendor, block.signature, block.id, redacted=block.redacted)
+        return block.signature or None
+    return sealed_thinking(block)

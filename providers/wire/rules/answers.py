@@ -42,14 +42,15 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.rules.call_ids import own_id
-from providers.wire.rules.replay import STORE, carry_in_id, text_key
+from providers.wire.rules.replay import STORE, carry_in_id, made_at, pack_thoughts, text_key
 from providers.wire.rules.toolnames import by_wire_name
 from providers.wire.tools.own_items import own_item
 
 _NULL: Final = "null"
 NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
-"""Formats without a place for another vendor's signed reasoning: it waits here for the turn's first
-call to return.
+"""Formats without a place for another vendor's signed reasoning beside its text.
+
+It waits for the turn's first call to return: in Google's signature of that call, or in the store.
 """
 
 
@@ -86,9 +87,11 @@ class AnswerFilter:
         tools: Mapping[str, Tool],
         *,
         with_thinking: bool = True,
+        host: str = "",
     ) -> None:
         self.losses = Losses()
         self._with_thinking = with_thinking
+        self._host = host
         self._src = src
         self._dst = dst
         self._tools = tools
@@ -100,6 +103,7 @@ class AnswerFilter:
         self._dropping = False
         self._pieces: list[str] = []
         self._signed: list[Thinking] = []
+        self._returning: Thinking | None = None  # the open block's reasoning, if it is to return
         self._first_call: str | None = None
         self._ids: set[str] = set()
 
@@ -120,8 +124,10 @@ class AnswerFilter:
                     block.arguments = "{}"
             elif isinstance(block, Text):
                 self._keep_text_signature(block.text, block.signature)
-            elif isinstance(block, Thinking) and block.signature:
-                self._signed.append(block)
+            elif isinstance(block, Thinking):
+                self._name_maker(block)
+                if block.signature or block.vendor == OPENAI_CHAT:
+                    self._signed.append(block)
         response.blocks = kept
         self._finished(response.finish)
 
@@ -169,6 +175,7 @@ class AnswerFilter:
         block = self._block = event.block
         self._dropping = not self._accepts(block)
         self._pieces = []
+        self._returning = None
         if self._dropping:
             return
         if isinstance(block, ToolCall):
@@ -184,8 +191,11 @@ class AnswerFilter:
             # A text that stays empty is left out: clients may not send one back.
             self._start_due = event
             return
-        elif isinstance(block, Thinking) and block.signature:  # redacted: there at once
-            self._signed.append(block)
+        elif isinstance(block, Thinking):
+            self._name_maker(block)
+            if block.signature:  # redacted: there at once
+                self._returning = block
+                self._signed.append(block)
         out.append(event)
 
     def _delta(self, event: Delta, out: list[Event]) -> None:
@@ -218,9 +228,10 @@ class AnswerFilter:
         if isinstance(self._block, Text):
             self._block.signature = event.signature
         elif isinstance(self._block, Thinking):
-            self._signed.append(
-                Thinking("", event.signature, event.vendor, self._block.redacted, self._block.id)
+            self._returning = Thinking(
+                "", event.signature, event.vendor, self._block.redacted, self._block.id
             )
+            self._signed.append(self._returning)
 
     def _stop(self, event: BlockStop, out: list[Event]) -> None:
         if self._dropping:
@@ -243,9 +254,21 @@ class AnswerFilter:
         text = "".join(self._pieces)
         if isinstance(self._block, Text):
             self._keep_text_signature(text, self._block.signature)
-        elif isinstance(self._block, Thinking) and self._signed and text:
-            self._signed[-1].text = self._signed[-1].text or text
+        elif isinstance(self._block, Thinking) and text:
+            self._keep_text(self._block, text)
         out.append(event)
+
+    def _keep_text(self, block: Thinking, text: str) -> None:
+        """Keep the text of a reasoning that is to return, signed or not."""
+        if self._returning is not None:
+            self._returning.text = self._returning.text or text
+        elif block.vendor == OPENAI_CHAT:
+            self._signed.append(Thinking(text, None, OPENAI_CHAT, id=block.id))
+
+    def _name_maker(self, block: Thinking) -> None:
+        """Note the server that made a plain reasoning: no other one takes it back."""
+        if block.vendor == OPENAI_CHAT and self._src != self._dst:
+            block.id = made_at(block.id or "reasoning_content", self._host)
 
     def _accepts(self, block: Block) -> bool:
         if isinstance(block, Foreign) and block.vendor != self._dst:
@@ -300,6 +323,9 @@ class AnswerFilter:
             block.id = own_id(block, self._ids)
         if block.signature and self._dst != GOOGLE_GENERATE:
             block.id = carry_in_id(block.id, block.signature)
+        if self._src != self._dst == GOOGLE_GENERATE and self._first_call is None:
+            # Google's clients return this field, even when Google itself is asked next.
+            block.signature = pack_thoughts(self._signed)
         if self._first_call is None:
             self._first_call = block.id
         return tool
@@ -309,7 +335,7 @@ class AnswerFilter:
             STORE.put(text_key(text), signature, len(signature))
 
     def _keep_thinking(self) -> None:
-        if self._dst in NO_SIGNED_THINKING and self._first_call is not None and self._signed:
+        if self._dst == OPENAI_CHAT and self._first_call is not None and self._signed:
             size = sum(len(block.text) + len(block.signature or "") for block in self._signed)
             STORE.put("thinking:" + self._first_call, self._signed, size)
 

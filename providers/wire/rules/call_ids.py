@@ -13,13 +13,12 @@ from typing import Final, NamedTuple
 
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, WireFormatName
 from providers.wire.core.ir import ToolCall, ToolResult, Turn
-from providers.wire.rules.replay import read_id
+from providers.wire.rules.replay import END_MARK, read_id
 from providers.wire.rules.toolnames import MAX_ID_CHARS, safe_id
 
 # "string_above_max_length: expected a string with maximum length 40":
 # https://github.com/vercel/ai/issues/8132
 _MAX_CHARS: Final = {OPENAI_CHAT: 40}
-_END_MARK: Final = "__n_"
 # Nothing but letters with one short number at the end: "call_0", "functions.f:12", "3".
 _COUNTED: Final = re.compile(r"\D*\d{0,6}")
 
@@ -70,7 +69,7 @@ class UniqueIds:
     def _named(self, call: ToolCall) -> _Open:
         client_id = call.id
         plain, signature = read_id(client_id)
-        plain = plain.partition(_END_MARK)[0]
+        plain = plain.partition(END_MARK)[0]
         # Only Google's own signatures travel in ids.
         call.signature = signature if self._any_text else None
         call.id = self._unused(self._portable(plain) or f"call_{len(self._used) + 1}")
@@ -101,7 +100,7 @@ class UniqueIds:
         rest = [result for result in rest if not _claimed(waiting, result, _same_name)]
         for result in rest:
             if not _claimed(waiting, result, _no_id):
-                plain = read_id(result.call_id)[0].partition(_END_MARK)[0]
+                plain = read_id(result.call_id)[0].partition(END_MARK)[0]
                 result.call_id = self._portable(plain)
 
 
@@ -139,6 +138,6 @@ def own_id(call: ToolCall, seen: set[str]) -> str:
     counted = _COUNTED.fullmatch(call.id.replace(call.name, ""))
     found = call.id
     if counted or found in seen:
-        found = f"{found or 'call'}{_END_MARK}{secrets.token_hex(6)}"
+        found = f"{found or 'call'}{END_MARK}{secrets.token_hex(6)}"
     seen.add(found)
     return found

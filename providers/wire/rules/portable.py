@@ -37,7 +37,7 @@ from providers.wire.rules.answers import NO_SIGNED_THINKING
 from providers.wire.rules.call_ids import UniqueIds
 from providers.wire.rules.media import settle_type
 from providers.wire.rules.pairing import paired
-from providers.wire.rules.replay import STORE, text_key
+from providers.wire.rules.replay import STORE, came_from, text_key, unpack_thoughts
 from providers.wire.rules.toolnames import CUSTOM_SCHEMA, wire_name
 from providers.wire.tools.own_items import unpack_items
 from providers.wire.tools.server_run import settle_server_tools
@@ -54,9 +54,13 @@ _OWN_FIELDS: Final[dict[WireFormatName, tuple[str, ...]]] = {PERPLEXITY_ASK: ("p
 
 
 def make_portable(
-    request: Request, dst: WireFormatName, *, server_tools: ServerTools = "drop"
+    request: Request,
+    dst: WireFormatName,
+    *,
+    server_tools: ServerTools = "drop",
+    host: str = "",
 ) -> None:
-    """Prepare the request for `dst` in place.
+    """Prepare the request for `dst` at `host` in place.
 
     Raises `UnsupportedByTarget` for what must not be dropped silently.
     """
@@ -79,6 +83,7 @@ def make_portable(
     if request.source in NO_SIGNED_THINKING:
         for turn in request.turns:
             _restore_thinking(turn)
+    _leave_out_others(request, dst, host)
     _ask_by_system(request, dst)
     UniqueIds(dst).assign(request.turns)
     for turn in request.turns:
@@ -164,7 +169,7 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
         elif kind is ToolResult:
             _plain_result(block, request, label)  # type: ignore[arg-type]
             blocks.append(block)
-        elif (plain := _plain_block(block, request, dst, label)) is not None:
+        elif (plain := _plain_block(block, request, label)) is not None:
             blocks.append(plain)
     turn.blocks = blocks
 
@@ -179,17 +184,19 @@ def _restore_thinking(turn: Turn) -> None:
     call = next((block for block in turn.blocks if isinstance(block, ToolCall)), None)
     if call is None:
         return
-    kept = STORE.get("thinking:" + call.id)
+    # Google's clients return the signature field, in which it travels; Chat's have none.
+    kept = unpack_thoughts(call.signature) if call.signature else None
+    if kept is not None:
+        call.signature = None
+    kept = kept or STORE.get("thinking:" + call.id)
     if isinstance(kept, list):
         # Vendors want reasoning before the call that it led to.
         others = [block for block in turn.blocks if not isinstance(block, Thinking)]
         turn.blocks = [*kept, *others]
 
 
-def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str) -> Block | None:
+def _plain_block(block: Block, request: Request, label: str) -> Block | None:
     """Convert the rarer kinds of blocks; None if the target cannot express one."""
-    if isinstance(block, Thinking):
-        return _plain_thinking(block, request, dst)
     if isinstance(block, Media):
         return _plain_media(block, request)
     return _plain_foreign(block, request, label) if isinstance(block, Foreign) else block
@@ -232,13 +239,25 @@ def _plain_inner(
     return inner
 
 
-def _plain_thinking(block: Thinking, request: Request, dst: WireFormatName) -> Thinking | None:
-    if block.vendor == dst and block.signature:
-        return block
-    request.losses.add(
-        "reasoning", "Reasoning of earlier turns means something only to the vendor that signed it."
-    )
-    return None
+def _leave_out_others(request: Request, dst: WireFormatName, host: str) -> None:
+    """Leave out the reasoning that the target did not make: it would be refused."""
+    for turn in request.turns:
+        if not any(type(block) is Thinking for block in turn.blocks):
+            continue
+        kept = [b for b in turn.blocks if type(b) is not Thinking or _is_own(b, dst, host)]
+        if len(kept) < len(turn.blocks):
+            request.losses.add(
+                "reasoning",
+                "Reasoning of earlier turns means something only to the vendor that signed it.",
+            )
+            turn.blocks = kept
+
+
+def _is_own(block: Thinking, dst: WireFormatName, host: str) -> bool:
+    if block.vendor != dst:
+        return False
+    # Chat's reasoning is plain text, in fields that many servers refuse.
+    return came_from(block, host) if dst == OPENAI_CHAT else bool(block.signature)
 
 
 def _plain_media(block: Media, request: Request) -> Media | None:

@@ -1,20 +1,30 @@
-"""Signatures of one vendor, carried through another vendor's client until the next turn.
+"""Reasoning of one vendor, carried through another vendor's client until the next turn.
 
 Three ways, the first that fits: inside the id of a tool call (clients return ids unchanged, so any
 process and restart can read it), inside the signature or encrypted field of the client's format,
-and a bounded store if the format has no such field.
+and a bounded store if the format has no such field. The marks that are left in the history are
+`ID_MARKS`, `SEAL` and `PACKED`; a client's own vendor never gets them (`providers.wire.marks`).
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from providers.base.names import WIRE_FORMATS, WireFormatName
+from providers.base.names import OPENAI_CHAT, WIRE_FORMATS, WireFormatName
+from providers.wire.core.ir import Thinking
+from providers.wire.core.jsonio import dumps, loads
 
 _ID_MARK: Final = "__sig_"
-_SEAL: Final = "ccproxy1"
+END_MARK: Final = "__n_"
+"""Precedes the random end of an id that a server would repeat (`call_ids`)."""
+ID_MARKS: Final = (_ID_MARK, END_MARK)
+SEAL: Final = "ccproxy1:"
+PACKED: Final = base64.b64encode(SEAL.encode()).decode()
+"""Beginning of Google's signature field when it holds another vendor's reasoning."""
 MAX_SIGNATURE_IN_ID: Final = 2048
 SKIP_SIGNATURE_CHECK: Final = "skip_thought_signature_validator"
 """Google's documented stand-in for a signature that is not known (Gemini API, "Thought signatures",
@@ -110,12 +120,12 @@ def seal(
 
     (OpenAI Responses, "gAAA", "rs_1") → "ccproxy1:openai_responses:0:rs_1:gAAA"
     """
-    return f"{_SEAL}:{vendor}:{int(redacted)}:{block_id or ''}:{signature}"
+    return f"{SEAL}{vendor}:{int(redacted)}:{block_id or ''}:{signature}"
 
 
 def unseal(value: str) -> Sealed | None:
     """Unwrap a sealed signature, or return None for a vendor's own."""
-    if not value.startswith(_SEAL + ":"):
+    if not value.startswith(SEAL):
         return None
     # The signature comes last, because it may hold colons.
     parts = value.split(":", 4)
@@ -126,3 +136,53 @@ def unseal(value: str) -> Sealed | None:
         if vendor == name:
             return Sealed(vendor, signature, block_id or None, redacted == "1")
     return None
+
+
+def sealed_thinking(block: Thinking) -> str:
+    """Seal another vendor's reasoning; one without any signature is marked all the same."""
+    if block.vendor is None:
+        return block.signature or ""
+    return seal(block.vendor, block.signature or "", block.id, redacted=block.redacted)
+
+
+def pack_thoughts(blocks: Sequence[Thinking]) -> str:
+    """Pack other vendors' reasoning for Google's signature field, which clients return as it is.
+
+    [] → "Y2Nwcm94eTE6W10=": a call that Google did not make is marked in any case.
+    """
+    entries = [[b.vendor, b.redacted, b.id, b.signature, b.text] for b in blocks]
+    return base64.b64encode(SEAL.encode() + dumps(entries)).decode("ascii")
+
+
+def unpack_thoughts(signature: str) -> list[Thinking] | None:
+    """Unpack `pack_thoughts`; None for a signature of Google's own."""
+    if not signature.startswith(PACKED):
+        return None
+    # SDKs write base64 in the URL-safe alphabet, or without padding.
+    standard = signature.replace("-", "+").replace("_", "/")
+    padded = standard + "=" * (-len(standard) % 4)
+    try:
+        entries = loads(base64.b64decode(padded)[len(SEAL) :])
+        return [Thinking(e[4], e[3], e[0], bool(e[1]), e[2]) for e in entries]
+    except (ValueError, TypeError, IndexError):
+        return []
+
+
+def made_at(field: str, host: str) -> str:
+    """Return the id of a Chat server's plain reasoning: ("reasoning", "a.b") → "reasoning@a.b"."""
+    return f"{field}@{host.replace(':', '_')}"
+
+
+def came_from(block: Thinking, host: str) -> bool:
+    """Check whether a Chat server made this reasoning; other servers refuse the field.
+
+    An unknown host on either side may be the same.
+    """
+    _, _, maker = (block.id or "").partition("@")
+    return not host or not maker or maker == host.replace(":", "_")
+
+
+def field_of(block: Thinking) -> str:
+    """Return the field in which a Chat server sent its reasoning, and takes it back."""
+    field = (block.id or "").partition("@")[0]
+    return field if block.vendor == OPENAI_CHAT and field else "reasoning_content"

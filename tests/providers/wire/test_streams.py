@@ -70,7 +70,13 @@ def test_anthropics_grammar():
     assert all(name == body["type"] for name, body in events)
     assert [name for name, _ in events] == [
         "message_start",
-        *("content_block_start", "content_block_delta", "content_block_stop"),
+        # The reasoning has a signature of ours, by which it is known when it returns.
+        *(
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+        ),
         *(
             "content_block_start",
             "content_block_delta",

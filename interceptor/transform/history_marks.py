@@ -1,0 +1,39 @@
+"""Histories that other vendors answered before, prepared for the client's own vendor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from interceptor.pipeline.exchange import Exchange
+from providers.wire.core.jsonio import dumps
+from providers.wire.detect import model_of
+from providers.wire.marks.native_request import may_have_marks, without_marks
+
+
+class TakenOut(NamedTuple):
+    """A changed body: its plain bytes before and after, and (path, reason) of what it lost."""
+
+    before: bytes
+    after: bytes
+    losses: list[tuple[str, str]]
+
+
+def take_out_marks(exchange: Exchange, new_model: str) -> TakenOut | None:
+    """Take ccproxy's marks out of a body for a provider of the client's own format.
+
+    A search over the bytes comes first. Returns None for a body that stays as it is.
+    """
+    wire_format = exchange.client_format
+    plain = exchange.body.decoded() if wire_format is not None else None
+    if not plain or wire_format is None or not may_have_marks(plain, wire_format):
+        return None
+    body = exchange.body.peek()
+    if not isinstance(body, dict):
+        return None
+    model = new_model or model_of(exchange.path, body)
+    cleaned, losses = without_marks(body, wire_format, model)
+    if cleaned is body:
+        return None
+    after = dumps(cleaned)
+    exchange.body.replace_plain(after)
+    return TakenOut(plain, after, [(loss.path, loss.reason) for loss in losses])

@@ -1,0 +1,55 @@
+"""A conversation through the proxy that goes to another vendor, and comes back to its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from tests.fakes.upstream import Script, Seen, Upstream
+from tests.interceptor.proxied import provider, running_proxy, snapshot
+from tests.providers.wire.asking import A, C
+from tests.providers.wire.marks.signing_vendor import VENDORS, Vendor
+from tests.providers.wire.marks.test_changing_provider import Client
+
+PATHS = {A: "/v1/messages", C: "/v1/chat/completions"}
+
+
+def scripted(vendor: Vendor) -> Any:
+    """A vendor that answers if nothing is wrong with the request."""
+
+    def choose(seen: Seen) -> Script:
+        body = seen.json
+        if problems := vendor.problems(body):
+            error = {"type": "error", "error": {"type": "refused", "message": str(problems)}}
+            return Script(status=400, pieces=(json.dumps(error).encode(),))
+        return Script(pieces=(json.dumps(vendor.answer()).encode(),))
+
+    return choose
+
+
+def test_no_mark_reaches_the_clients_own_vendor() -> None:
+    anthropic, deepseek = VENDORS[A](), VENDORS[C]()
+    with Upstream() as upstream:
+        upstream.scripts = {PATHS[A]: scripted(anthropic), PATHS[C]: scripted(deepseek)}
+        providers = (
+            provider("an", upstream.port),
+            provider("ds", upstream.port, type="openai", path=PATHS[C]),
+        )
+        client = Client(A)
+        with running_proxy(snapshot(*providers)) as running:
+            for name in ("an", "ds", "an", "ds", "an"):
+                asked = client.request("claude-opus-4-6")
+                headers = {"x-api-key": f"sk-ccproxy-{name}", "anthropic-version": "2023-06-01"}
+                answer = httpx.post(running.url + PATHS[A], json=asked, headers=headers)
+                assert answer.status_code == 200, answer.text
+                record = running.sink.of(answer)
+                client.take(answer.json())
+            # The flow shows what was taken out, and why.
+            assert "messages.thinking" in dict(record.losses)
+        untouched = json.dumps(asked, separators=(",", ":"))
+        assert "ccproxy1:" in untouched
+        assert b"ccproxy1:" not in upstream.last.body
+    first = upstream.requests[0]
+    assert json.loads(first.body)["messages"] == [{"role": "user", "content": "go"}]
