@@ -81,7 +81,7 @@ class Anthropic(_Signing):
         return {**head, "content": content, "stop_reason": "tool_use", "usage": usage}
 
     def events(self, answer: Json) -> bytes:
-        out = [{"type": "message_start", "message": {**answer, "content": []}}]
+        out: list[Json] = [{"type": "message_start", "message": {**answer, "content": []}}]
         for index, block in enumerate(answer["content"]):
             kind = block["type"]
             start: Json = {"type": kind, kind: ""}
@@ -145,7 +145,7 @@ class Responses(_Signing):
         opened = {**answer, "output": [], "status": "in_progress"}
         out: list[Json] = [{"type": "response.created", "response": opened}]
         for index, item in enumerate(answer["output"]):
-            empty = {"summary": []} if item["type"] == "reasoning" else {"arguments": ""}
+            empty: Json = {"summary": []} if item["type"] == "reasoning" else {"arguments": ""}
             added = {**item, **empty}
             added.pop("encrypted_content", None)
             out.append({"type": "response.output_item.added", "output_index": index, "item": added})

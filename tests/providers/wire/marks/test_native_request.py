@@ -80,7 +80,10 @@ def test_ids_come_within_the_limit_and_stay_paired(wire_format: WireFormatName) 
         asked = messages(*calls)
         asked["messages"][2]["content"] = [{**RESULT, "tool_use_id": one} for one in marked]
     elif wire_format == C:
-        said = {"role": "assistant", "tool_calls": [{"id": one, "function": {}} for one in marked]}
+        said: Json = {
+            "role": "assistant",
+            "tool_calls": [{"id": one, "function": {}} for one in marked],
+        }
         results = [{"role": "tool", "tool_call_id": one} for one in marked]
         asked = {"messages": [user("hi"), said, *results]}
     elif wire_format == R:
@@ -88,9 +91,9 @@ def test_ids_come_within_the_limit_and_stay_paired(wire_format: WireFormatName) 
         asked["input"] += [{"type": "function_call_output", "call_id": one} for one in marked]
     else:
         calls = [{"functionCall": {"id": one, "name": "f"}} for one in marked]
-        results = [{"functionResponse": {"id": one, "name": "f"}} for one in marked]
+        answers = [{"functionResponse": {"id": one, "name": "f"}} for one in marked]
         asked = {"contents": [{"role": "model", "parts": calls}]}
-        asked["contents"].append({"role": "user", "parts": results})
+        asked["contents"].append({"role": "user", "parts": answers})
     text = json.dumps(cleaned(asked, wire_format))
     wanted = [*(plain_id(one) for one in marked[:3]), "toolu_own"]
     assert len(set(wanted)) == 4
