@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from jail.ca_bundle import VARIABLES, system_bundles
 
 MARKER = "CCPROXY_JAIL"
 """Set inside a jail, to the id of its lease."""
 _REMOVED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_SECRETS = ("CCPROXY_SECRET_KEY", "CCPROXY_SECRET_KEY_FILE", "DATABASE_URL", "REDIS_URL")
+_OURS = ("CCPROXY_*", "DATABASE_URL", "REDIS_URL", "DJANGO_*", "CELERY_*", "PGPASSWORD")
+_TELEMETRY = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_*_HEADERS")
+_CONFIDENTIAL = (*_OURS, *_TELEMETRY)
+"""Variables of the proxy and of its database; they hold secrets or lead to them."""
+_HARMLESS = ("CCPROXY_CONFIG_DIR",)
+BASIC: Final = (
+    "HOME", "LANG", "LANGUAGE", "LC_*", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "COLORTERM",
+    "TMPDIR", "TZ", "USER", "XDG_*",
+)  # fmt: skip
+"""Variables that a command gets where `--env` lists the others."""
+_KEY_FILES = ("CCPROXY_SECRET_KEY_FILE",)
+_SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _NAME_SERVICES = ("/run/systemd/resolve", "/run/nscd", "/var/run/nscd", "/run/avahi-daemon")
 """Where daemons of the host answer look-ups over unix sockets, which no network namespace stops."""
 
 
-def jail_environment(environ: Mapping[str, str], bundle: Path, lease: str) -> dict[str, str]:
-    """Return the caller's environment, with certificates and without proxies and secrets."""
+def jail_environment(
+    environ: Mapping[str, str], bundle: Path, lease: str, allowed: Sequence[str] | None = None
+) -> dict[str, str]:
+    """Return the caller's environment, with certificates and without proxies and secrets.
+
+    Args:
+        allowed: names or patterns of variables, such as "ANTHROPIC_*"; with them no others pass
+            but `BASIC`.
+    """
     # Proxy variables are read in both cases; a company's proxy cannot be reached from inside.
     proxies = {*_REMOVED, *(name.upper() for name in _REMOVED)}
+    wanted = ("*",) if allowed is None else (*BASIC, *allowed)
     environment = {
         name: value
         for name, value in environ.items()
-        if name not in proxies and name not in _SECRETS
+        if name not in proxies and _matches(name, wanted) and not _is_confidential(name)
     }
     environment.update(dict.fromkeys(VARIABLES, str(bundle)))
     environment[MARKER] = lease
     return environment
+
+
+def _is_confidential(name: str) -> bool:
+    return name not in _HARMLESS and _matches(name, _CONFIDENTIAL)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def shown_files(bundle: Path, resolv_conf: Path) -> list[tuple[str, str]]:
@@ -61,6 +91,21 @@ def covered_folders(directory: Path, cert_dir: Path, working: Path) -> list[str]
     if not _is_covered(sockets, folders):
         folders.append(sockets)
     return [str(folder) for folder in dict.fromkeys(folders)]
+
+
+def emptied_files(environ: Mapping[str, str], covered: Sequence[str]) -> list[str]:
+    """Return the proxy's private files outside the covered folders; the command finds them empty.
+
+    They are the secret key's file and an SQLite database, with the files that SQLite puts beside.
+    """
+    found = [Path(text) for name in _KEY_FILES if (text := environ.get(name))]
+    url = environ.get("DATABASE_URL", "")
+    if urlsplit(url).scheme == "sqlite":
+        database = Path(unquote(urlsplit(url).path.removeprefix("/")))
+        found += [database.with_name(database.name + suffix) for suffix in _SQLITE_SUFFIXES]
+    folders = [Path(folder) for folder in covered]
+    files = [path.resolve() for path in found if path.is_file()]
+    return [str(path) for path in files if not _is_covered(path, folders)]
 
 
 def _is_covered(path: Path, folders: list[Path]) -> bool:

@@ -20,7 +20,13 @@ from interceptor.operate.keylog import WG_KEYLOG
 from interceptor.wireguard.lease_client import Lease, take_lease
 from jail.ca_bundle import write_bundle
 from jail.cell import Cell, Orders
-from jail.environment import MARKER, covered_folders, jail_environment, shown_files
+from jail.environment import (
+    MARKER,
+    covered_folders,
+    emptied_files,
+    jail_environment,
+    shown_files,
+)
 from jail.network.pcap import Capture
 from jail.network.ports import Forwarded, HostPorts, PortWatch
 from jail.network.rules import RESTORE, RESTORE_6, RuleSet, filter_rules, filter_rules_6
@@ -142,11 +148,12 @@ def _run(plan: Plan, stack: contextlib.ExitStack) -> int:
     stack.callback(uplink.stop)
     bundle = write_bundle(plan.directory, plan.settings.cert_dir(plan.directory), os.environ)
     # It imports while the uplink makes the namespaces.
-    cell = Cell.start(plan.options.command, jail_environment(os.environ, bundle, lease.lease))
+    environ = jail_environment(os.environ, bundle, lease.lease, plan.options.env)
+    cell = Cell.start(plan.options.command, environ)
     stack.callback(cell.kill)
     uplink.wait_ready()
     network = _connect(plan, lease, uplink, state, stack)
-    cell.enter(_orders(plan, bundle, state.write_resolv_conf(lease.dns)), uplink.namespaces)
+    cell.enter(_orders(plan, bundle, state, lease.dns), uplink.namespaces)
     watch = _open_ports(plan, lease, uplink, network)
     if plan.options.pcap is not None:
         stack.callback(_stop_capture, plan, Capture.start(uplink.packets(), plan.options.pcap))
@@ -234,10 +241,14 @@ def _rules(plan: Plan, lease: Lease) -> RuleSet:
     return rules
 
 
-def _orders(plan: Plan, bundle: Path, resolv_conf: Path) -> Orders:
+def _orders(plan: Plan, bundle: Path, state: State, dns: str) -> Orders:
     cert_dir = plan.settings.cert_dir(plan.directory)
     covered = covered_folders(plan.directory, cert_dir, Path.cwd())
-    return Orders(plan.program, shown_files(bundle, resolv_conf), covered, os.getpid())
+    shown = shown_files(bundle, state.write_resolv_conf(dns))
+    if emptied := emptied_files(os.environ, covered):
+        empty = str(state.write_empty_file())
+        shown += [(empty, path) for path in emptied]
+    return Orders(plan.program, shown, covered, os.getpid())
 
 
 def _open_ports(plan: Plan, lease: Lease, uplink: Uplink, network: Network) -> PortWatch:

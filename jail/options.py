@@ -27,6 +27,7 @@ class Options:
 
     command: list[str] = field(default_factory=list)
     egress: list[str] | None = None
+    env: list[str] | None = None
     host_ports: list[int] = field(default_factory=list)
     label: str | None = None
     pcap: Path | None = None
@@ -88,6 +89,13 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         type=_port,
         action="append",
         help="let it reach this port of this machine's loopback; may be repeated",
+    )
+    add(
+        "--env",
+        metavar="NAME",
+        action="append",
+        help="pass only this variable, besides PATH, HOME and the like; may be repeated, * matches"
+        " any letters; default: all but the proxy's own",
     )
     add(
         "--label",

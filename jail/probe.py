@@ -5,6 +5,7 @@ Standard library only, by `python -I -S`.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +32,7 @@ def probe(proxy_port: int) -> dict[str, Any]:
         "outside_closed": not (_has_tap() and _connects("10.0.2.2", proxy_port)),
         "ipv6_closed": not _connects("2606:4700:4700::1111", 443),
         "capabilities": _capabilities(),
+        "filter_ok": _is_filtered(),
         "uid": os.getuid(),
     }
 
@@ -103,6 +105,17 @@ def _capabilities() -> str:
         if line.startswith(("CapEff", "CapBnd"))
     ]
     return "none" if all(int(line.split()[1], 16) == 0 for line in lines) else "some"
+
+
+def _is_filtered() -> bool:
+    """Return whether system calls are filtered: an AF_VSOCK socket is refused as unknown."""
+    if "Seccomp:\t2" not in _text("/proc/self/status"):
+        return False
+    try:
+        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return error.errno == errno.EAFNOSUPPORT
+    return False
 
 
 def _text(path: str) -> str:

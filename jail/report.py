@@ -30,6 +30,7 @@ _EXPECTED = {
     "trust_ok": "the bundle of certificates cannot be read",
     "outside_closed": "the host can be reached past the tunnel",
     "ipv6_closed": "IPv6 leaves past the tunnel",
+    "filter_ok": "the command's system calls are not filtered",
 }
 
 

@@ -59,6 +59,12 @@ class State:
         path.chmod(0o644)
         return path
 
+    def write_empty_file(self) -> Path:
+        """Write a file without content and return its path."""
+        path = self.folder / "empty"
+        path.touch(mode=0o444)
+        return path
+
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -10,6 +10,7 @@ kernel     system calls that Python has no function for
 netlink    links, addresses and routes without the `ip` tool
 tunnel     the WireGuard interface: kernel, wireguard-go, or a TUN device for our own client
 census     processes of the jail
+seccomp    system calls that the command is refused
 listeners  TCP ports that have listeners
 """
 

@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any
 
-from jail.stages import channel, kernel
+from jail.stages import channel, kernel, seccomp
 
 
 def main(arguments: list[str]) -> None:
@@ -41,7 +41,7 @@ def _enter(orders: dict[str, Any], namespaces: list[int]) -> None:
     """Join the namespaces and give up all rights.
 
     Steps: 1 the namespaces, 2 an own view of the files, 3 the caller's identity, 4 no rights, 5 a
-    lifeline.
+    lifeline, 6 a filter of system calls.
     """
     uid, gid = os.getuid(), os.getgid()
     user, net = namespaces
@@ -61,6 +61,7 @@ def _enter(orders: dict[str, Any], namespaces: list[int]) -> None:
     kernel.write_maps(uid, 0, gid, 0)
     kernel.give_up_rights()
     kernel.die_with_parent(orders["launcher_pid"])
+    seccomp.apply()
 
 
 def _arrange(orders: dict[str, Any]) -> None:

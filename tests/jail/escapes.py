@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import socket
@@ -12,6 +13,15 @@ from typing import Any
 MARK = b"escape-attempt-mark"
 OUTSIDE = "198.51.100.7"  # TEST-NET-2
 SO_BINDTODEVICE, SO_MARK = 25, 36
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+AF_BLUETOOTH, AF_ALG, AF_VSOCK = 31, 38, 40
+# They succeed without rights where nothing filters them.
+SYSTEM_CALLS = {
+    "keys of the session": (250, 0, -5, 0),
+    "a key of one's own": (248, b"user", b"ccproxy-escape", b"x", ctypes.c_size_t(1), -5),
+    "memory of others": (323, 1),
+    "ring of calls": (425, 1, ctypes.create_string_buffer(120)),
+}
 
 
 def connect(host: str, port: int, device: str = "", source: str = "") -> str:
@@ -66,6 +76,22 @@ def call(name: str, *arguments: object) -> str:
     return "done" if getattr(libc, name)(*arguments) == 0 else os.strerror(ctypes.get_errno())
 
 
+def system_call(number: int, *arguments: object) -> str:
+    """A call by its number on x86-64, which needs no function of the C library."""
+    if os.uname().machine != "x86_64":
+        return "not tried"
+    libc = ctypes.CDLL(None, use_errno=True)
+    return "done" if libc.syscall(number, *arguments) >= 0 else os.strerror(ctypes.get_errno())
+
+
+def terminal_call(number: int) -> str:
+    """An ioctl on a file that is no terminal: without a filter the kernel says just that."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(os.devnull) as file:
+        libc.ioctl(file.fileno(), ctypes.c_ulong(number), b"x")
+    return "refused" if ctypes.get_errno() == errno.EPERM else "done"
+
+
 def opened(path: str, flags: int = os.O_RDONLY) -> str:
     try:
         os.close(os.open(path, flags))
@@ -105,6 +131,13 @@ def main(facts: dict[str, Any]) -> None:
         "authority": opened(facts["config"] + "/mitmproxy-ca.pem"),
         "launcher's view": opened(f"/proc/{facts['launcher']}/root{facts['config']}/secret.key"),
         "memory": opened(f"/proc/{facts['launcher']}/mem", os.O_RDWR),
+        "type into the terminal": terminal_call(TIOCSTI),
+        "type, with a longer number": terminal_call(TIOCSTI | 1 << 32),
+        "paste into the console": terminal_call(TIOCLINUX),
+        "virtual machine socket": make(AF_VSOCK, socket.SOCK_STREAM),
+        "kernel crypto socket": make(AF_ALG, socket.SOCK_SEQPACKET),
+        "bluetooth socket": make(AF_BLUETOOTH, socket.SOCK_SEQPACKET),
+        **{name: system_call(*call) for name, call in SYSTEM_CALLS.items()},
         "tun": command("ip", "tuntap", "add", "dev", "tap9", "mode", "tap"),
     }
     if tap:

@@ -12,7 +12,7 @@ import pytest
 from jail import state
 from jail.ca_bundle import VARIABLES, write_bundle
 from jail.command import main
-from jail.environment import covered_folders, jail_environment
+from jail.environment import covered_folders, emptied_files, jail_environment
 from jail.launcher import choose_backend, make_plan
 from jail.network.rules import host_ports
 from jail.options import Options, UsageError, parse
@@ -190,3 +190,49 @@ def test_listeners_are_read_from_both_tables(tmp_path):
     assert loopback_listeners(str(tmp_path)) == {
         3000: "127.0.0.1", 3001: "127.0.0.1", 3004: "::1", 3005: "127.0.0.1",
     }  # fmt: skip
+
+
+SECRETS = {
+    "CCPROXY_MCP__HTTP__TOKEN": "t",
+    "CCPROXY_SECRET_KEY": "s",
+    "DATABASE_URL": "postgresql://u:p@db/x",
+    "REDIS_URL": "redis://:p@r",
+    "CELERY_BROKER_URL": "redis://:p@r",
+    "PGPASSWORD": "p",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer t",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "authorization=Bearer t",
+}
+OWN = {"PATH": "/bin", "HOME": "/h", "ANTHROPIC_API_KEY": "k", "EDITOR": "vi", "LC_ALL": "C"}
+
+
+def test_the_command_gets_the_callers_variables_without_the_proxys():
+    found = jail_environment(SECRETS | OWN, Path("/bundle"), "lease")
+    assert {name: value for name, value in found.items() if name in OWN} == OWN
+    assert not SECRETS.keys() & found.keys()
+
+
+def test_listed_variables_are_the_only_ones_besides_the_basic():
+    environ = SECRETS | OWN | {"AWS_REGION": "r", "AWS_PROFILE": "p"}
+    allowed = parse(["--env", "AWS_*", "--env", "PGPASSWORD", "true"]).env
+    found = jail_environment(environ, Path("/bundle"), "lease", allowed)
+    ours = {"CCPROXY_JAIL", *VARIABLES}
+    assert found.keys() - ours == {"PATH", "HOME", "LC_ALL", "AWS_REGION", "AWS_PROFILE"}
+
+
+def test_a_database_elsewhere_is_an_empty_file(tmp_path):
+    config, elsewhere = tmp_path / "config", tmp_path / "elsewhere"
+    for folder in (config, elsewhere):
+        folder.mkdir()
+        for name in ("a b.sqlite3", "a b.sqlite3-wal", "key"):
+            (folder / name).touch()
+    covered = [str(config)]
+    environ = {
+        "DATABASE_URL": f"sqlite:///{elsewhere}/a%20b.sqlite3",
+        "CCPROXY_SECRET_KEY_FILE": str(elsewhere / "key"),
+    }
+    assert emptied_files(environ, covered) == [
+        str(elsewhere / name) for name in ("key", "a b.sqlite3", "a b.sqlite3-wal")
+    ]
+    environ = {name: value.replace("elsewhere", "config") for name, value in environ.items()}
+    assert emptied_files(environ, covered) == []
+    assert emptied_files({"DATABASE_URL": "postgresql://u@h/db"}, covered) == []

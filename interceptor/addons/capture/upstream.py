@@ -11,6 +11,7 @@ from interceptor.addons.capture.runs import came_by_wireguard, run_of
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
+from interceptor.wireguard.own_addresses import is_own_address
 
 OWN_MACHINE = (
     "this address is the proxy's own machine, which captured commands do not reach through the"
@@ -21,8 +22,8 @@ OWN_MACHINE = (
 class ChosenDestinations:
     """Addresses that the configuration chose for requests of captured clients.
 
-    A captured command must not reach this machine's loopback. A rule of its operator may send a
-    request there all the same: to Ollama, vLLM or llama.cpp.
+    A captured command must not reach this machine's own addresses. A rule of its operator may send
+    a request there all the same: to Ollama, vLLM or llama.cpp.
     """
 
     def __init__(self) -> None:
@@ -100,8 +101,7 @@ class UpstreamAddon:
             number = ip_address(host)
         except ValueError:
             return run.refusal_of_name(host) if run else ""
-        on_this_machine = number.is_loopback or number.is_unspecified
-        if on_this_machine and self._override_of(client, address) is None:
+        if self._override_of(client, address) is None and is_own_address(number):
             return "" if self._chosen.includes(client, address) else OWN_MACHINE
         if run is None:
             return ""
