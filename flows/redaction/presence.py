@@ -16,8 +16,8 @@ import re2
 from flows.redaction.json_fields import FIELD_PATTERN
 from flows.redaction.scanner import PATTERN_BYTES, Scanner
 
-MAX_LITERALS = 1000
-"""Some forty secrets. Nothing is ruled out for more: each new one would cost milliseconds."""
+MAX_LITERALS = 2000
+"""Some twelve secrets. Nothing is ruled out for more: each new one would cost milliseconds."""
 
 
 class Presence:

@@ -39,6 +39,7 @@ from flows.redaction.json_fields import replace_named
 from flows.redaction.memo import Generation, Memo
 from flows.redaction.presence import Presence
 from flows.redaction.scanner import Scanner, merge_hits
+from flows.redaction.secret_look import looks_like_secret
 from providers.auth.registry import SecretRegistry
 from providers.auth.sentinel import provider_of
 
@@ -47,11 +48,6 @@ LEARNED_ENCODED = 4
 """The newest learned secrets are found in every encoding, the others plain and JSON-escaped, which
 takes less memory.
 """
-LEARN_FROM_CHARS = 16
-"""A seen credential that is shorter, or has no digit, may be an ordinary word: it is redacted by
-name only.
-"""
-
 CUT_BYTES = 1024 * 1024
 """Size of the decoded part that is kept of a body that decodes to more than the cap."""
 
@@ -369,9 +365,8 @@ def _credentials(name: str, value: str) -> tuple[str, ...]:
 
 
 def _may_be_learned(value: str) -> bool:
-    if len(value) < LEARN_FROM_CHARS or _is_sentinel(value):
-        return False
-    return any(char.isdigit() for char in value)
+    """Return whether a credential is found by value from now on, not by its header's name alone."""
+    return looks_like_secret(value) and not _is_sentinel(value)
 
 
 def _is_sentinel(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""Forms of secrets: plain, JSON-escaped, URL-encoded, hex, and base64 at every alignment. Pure.
+"""Forms of secrets: plain, in one case, escaped, URL-encoded, hex, base64 and others. Pure.
 
 A form says which of its bytes a search has to look for: grams, of which a set knows every one, and
 landmarks, of which every fragment that counts holds one.
@@ -20,8 +20,8 @@ LONG_BYTES = 512
 GRAM_BYTES = 8
 _LONG_ENDS_BYTES = 128
 _LONG_STRIDE = 9
-_HEX_STRIDE = 5
-"""Among 21 neighbouring offsets, multiples of five start at every alignment to four."""
+_ALIGNMENTS = 4
+"""Grams are read from positions that are multiples of four."""
 _LONG_LANDMARK_STRIDE = 35
 """Finds fragments of 35 + 8 bytes in the middle of a long form."""
 
@@ -41,14 +41,14 @@ class Form:
     data: bytes
     private_from: int
     """Offset behind the public prefix."""
-    is_hex: bool = False
-    """Two bytes a character: fragments are twice as long, and every fifth gram finds them."""
+    width: int = 1
+    """Bytes a character, for hex and the like: fragments are as many times longer."""
 
     @property
     def min_fragment_bytes(self) -> int:
         """Size from which a fragment counts; a form with a short private part counts complete."""
         size = len(self.data)
-        fragment = FRAGMENT_BYTES * 2 if self.is_hex else FRAGMENT_BYTES
+        fragment = FRAGMENT_BYTES * self.width
         private_bytes = size - self.private_from
         return fragment if private_bytes >= fragment else size
 
@@ -62,8 +62,8 @@ class Form:
         first = self.private_from
         if self._counts_complete:
             yield from range(max(0, last) + 1)
-        elif self.is_hex:
-            yield from range(first, last + 1, _HEX_STRIDE)
+        elif self.width > 1:
+            yield from range(first, last + 1, self._gram_stride)
         elif len(self.data) <= LONG_BYTES:
             yield from range(first, last + 1)
         else:
@@ -73,6 +73,16 @@ class Form:
             yield from range(first, min(middle, last + 1))
             yield from range(middle, last - _LONG_ENDS_BYTES, _LONG_STRIDE)
             yield from range(tail, last + 1)
+
+    @property
+    def _gram_stride(self) -> int:
+        """Odd, so that four neighbouring grams of a fragment start at every alignment.
+
+        Hex: a fragment of 28 bytes holds 21 grams, of which multiples of five are at least four.
+        """
+        windows = FRAGMENT_BYTES * self.width - GRAM_BYTES + 1
+        stride = windows // _ALIGNMENTS
+        return stride if stride % 2 else stride - 1
 
     def landmarks(self) -> set[bytes]:
         """Return eight bytes each, at least one of which is in every fragment that counts.
@@ -88,7 +98,7 @@ class Form:
         last = max(0, len(self.data) - GRAM_BYTES)
         stride = self.min_fragment_bytes - GRAM_BYTES + 1
         regular = range(self.private_from, last + 1, stride)
-        if self.is_hex or len(self.data) <= LONG_BYTES:
+        if self.width > 1 or len(self.data) <= LONG_BYTES:
             return regular
         middle = self.private_from + _LONG_ENDS_BYTES
         tail = last - _LONG_ENDS_BYTES
@@ -133,9 +143,11 @@ def encoded_forms(secret: str) -> list[Form]:
         forms.setdefault(encoded, private_from)
         forms.setdefault(url_safe, private_from)
     found = [Form(secret, data, private_from) for data, private_from in forms.items()]
-    for encode in (_hex, _hex_upper):
-        found.append(Form(secret, encode(secret), len(encode(prefix)), is_hex=True))
-    return found
+    wide: dict[bytes, Form] = {}
+    for width, encode in _WIDE_ENCODINGS:
+        form = Form(secret, encode(secret), len(encode(prefix)), width)
+        wide.setdefault(form.data, form)
+    return [*found, *wide.values()]
 
 
 def _plain(text: str) -> bytes:
@@ -181,6 +193,32 @@ def _hex_upper(text: str) -> bytes:
     return _hex(text).upper()
 
 
+def _each(pattern: str) -> Callable[[str], bytes]:
+    """Return an encoding that writes every byte the same way: "{:%%{:02x}}" and the like."""
+
+    def encode(text: str) -> bytes:
+        return "".join(pattern.format(byte) for byte in _plain(text)).encode()
+
+    return encode
+
+
+def _utf16(text: str) -> bytes:
+    """Encode without the last byte: so it is within both orders, "a\0b" in "a\0b\0", "\0a\0b"."""
+    return text.encode("utf-16-le", "surrogatepass")[:-1]
+
+
+_WIDE_ENCODINGS: tuple[tuple[int, Callable[[str], bytes]], ...] = (
+    (2, _hex),
+    (2, _hex_upper),
+    (2, _utf16),
+    (3, _each("%{:02X}")),
+    (3, _each("%{:02x}")),
+    (6, _each("\\u{:04x}")),
+    (6, _each("\\u{:04X}")),
+    (4, _each("&#{};")),
+    (4, _each("&#x{:x};")),
+)
+"""(Bytes a character at least, encoding) of encodings in which no character stands for itself."""
 _TEXT_ENCODINGS: tuple[Callable[[str], bytes], ...] = (
     _plain,
     _json,
@@ -190,6 +228,8 @@ _TEXT_ENCODINGS: tuple[Callable[[str], bytes], ...] = (
     _url,
     _url_lower,
     _url_form,
+    lambda text: _plain(text.lower()),
+    lambda text: _plain(text.upper()),
 )
 
 

@@ -18,7 +18,7 @@ from tests.interceptor.wireguard.tunnel import Captured, captured, need_tunnel
 from tests.interceptor.wireguard.world import talk
 
 CANARY = "canary-of-the-provider-0123456789"
-USERS_OWN = "users-own-key-9876543210abcdef"
+USERS_OWN = "users-own-key-9a8b7c6d5e4f3210"
 BODY = json.dumps(
     {"model": "m-1", "max_tokens": 1, "messages": [{"role": "user", "content": "hello"}]}
 ).encode()

@@ -27,7 +27,7 @@ from tests.interceptor.wireguard.world import talk
 
 HOST = "api.anthropic.com"
 CANARY = "canary-of-the-user-0123456789"
-USERS_KEY = "users-own-key-9876543210abcdef"
+USERS_KEY = "users-own-key-9a8b7c6d5e4f3210"
 CONFIG = """
 providers:
   anthropic:

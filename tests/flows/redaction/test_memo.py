@@ -14,7 +14,7 @@ from providers.auth.registry import SecretRegistry
 
 KEY = "sk-ant-oat01-Zq8vT3/x+Lw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"
 HEADERS = (
-    ("x-api-key", "my-own-key-0123456789"),
+    ("x-api-key", "my-own-key-0a1b2c3d456789"),
     ("X-Echo", KEY),
     ("cookie", "a=1x"),
     ("referer", "https://h/?code=abc"),
@@ -27,7 +27,7 @@ def test_the_same_comes_out_again() -> None:
     first = subject.headers(HEADERS)
     assert subject.headers(HEADERS) == first
     assert first == [[name, subject.header(name, value)] for name, value in HEADERS]
-    assert first[0] == ["x-api-key", mark("my-own-key-0123456789")]
+    assert first[0] == ["x-api-key", mark("my-own-key-0a1b2c3d456789")]
 
 
 def test_headers_seen_before_are_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:

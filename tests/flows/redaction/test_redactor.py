@@ -248,12 +248,13 @@ def test_a_credential_seen_in_a_header_is_cut_out_of_bodies_too() -> None:
     subject = redactor()
     subject.learn(
         (
-            ("authorization", "Bearer my-own-key-0123456789"),
-            ("cookie", "a=session-value-0123456789"),
+            ("authorization", "Bearer my-own-key-0a1b2c3d456789"),
+            ("cookie", "a=session-value-0a1b2c3d456789"),
         )
     )
-    subject.learn_url("/v1?key=another%2Fkey%2F0123456789")
-    assert "0123" not in subject.text("echo my-own-key-0123456789 and another/key/0123456789")
+    subject.learn_url("/v1?key=another%2Fkey%2F0a1b2c3d456789")
+    echoed = "echo my-own-key-0a1b2c3d456789 and another/key/0a1b2c3d456789"
+    assert "0a1b" not in subject.text(echoed)
 
 
 def test_ordinary_words_and_sentinels_in_such_headers_are_not_learned() -> None:
@@ -283,10 +284,10 @@ def test_learned_credentials_do_not_pile_up() -> None:
 
 def test_tokens_of_an_oauth_exchange_are_learned() -> None:
     subject = redactor()
-    answer = subject.body(b'{"access_token": "at-0123456789abcdef", "expires_in": 3600}')
-    request = subject.body(b"grant_type=refresh_token&refresh_token=rt%2F0123456789abcdef")
+    answer = subject.body(b'{"access_token": "at-0a1b2c3d456789", "expires_in": 3600}')
+    request = subject.body(b"grant_type=refresh_token&refresh_token=rt%2F0a1b2c3d456789ef")
     assert answer.redacted
-    assert b"0123456789" not in answer.data + request.data
+    assert b"0a1b2c3d" not in answer.data + request.data
 
 
 @pytest.mark.parametrize("encoding", COMPRESSORS)

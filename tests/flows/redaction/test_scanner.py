@@ -20,7 +20,9 @@ def test_every_piece_that_counts_has_a_landmark(length: int, prefix: str) -> Non
     scanner = Scanner([prefix + "".join(dice.choices(_CHARS, k=length))])
     pieces = 0
     for form in scanner.forms:
-        least = 43 if len(form.data) > LONG_BYTES else form.min_fragment_bytes
+        least = form.min_fragment_bytes
+        if len(form.data) > LONG_BYTES:
+            least = max(least, 43)
         for start in range(form.private_from, len(form.data) - least + 1):
             piece = form.data[start : start + least]
             found = scanner.hits(b"x" * dice.randrange(8) + piece + b"~~~~~~~~")
