@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make check test`.
-.PHONY: run install check test bench bench-check lock clean
+.PHONY: run install check test bench bench-check lock audit sbom clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -66,6 +66,13 @@ LOCK = uv pip compile -q --universal --python-version 3.12 --generate-hashes --n
 lock:  ## Recompile requirements*.txt
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) --group dev pyproject.toml -o requirements-dev.txt
+
+# Both need uv on PATH and the internet.
+AUDIT = uvx pip-audit==2.10.1 --requirement requirements.txt --require-hashes --disable-pip
+audit:  ## Compare the locked packages with the known vulnerabilities
+	$(AUDIT)
+sbom:  ## Write the list of the locked packages as sbom.cyclonedx.json
+	$(AUDIT) --format cyclonedx-json --output sbom.cyclonedx.json
 
 clean:  ## Remove the environment
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache
