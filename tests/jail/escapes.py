@@ -16,7 +16,7 @@ SO_BINDTODEVICE, SO_MARK = 25, 36
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 AF_BLUETOOTH, AF_ALG, AF_VSOCK = 31, 38, 40
 # They succeed without rights where nothing filters them.
-SYSTEM_CALLS = {
+SYSTEM_CALLS: dict[str, tuple[Any, ...]] = {
     "keys of the session": (250, 0, -5, 0),
     "a key of one's own": (248, b"user", b"ccproxy-escape", b"x", ctypes.c_size_t(1), -5),
     "memory of others": (323, 1),

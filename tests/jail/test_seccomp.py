@@ -88,7 +88,7 @@ def test_every_jump_stays_in_the_program(name: str) -> None:
 
 def test_another_processor_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     uname = os.uname_result(("Linux", "here", "6.1", "1", "vax"))
-    monkeypatch.setattr(seccomp.os, "uname", lambda: uname)
+    monkeypatch.setattr(os, "uname", lambda: uname)
     with pytest.raises(OSError, match="no system call filter for vax"):
         seccomp.apply()
 

@@ -64,7 +64,7 @@ def test_other_traffic_is_not_judged():
 
 
 def test_the_secrets_of_an_error_are_cut_out():
-    key = "k3y-of-a-request-0123456789"
+    key = "k3y-of-a-request-0a1b2c3d"
     body = json.dumps({"error": {"message": f"the key {key} is bad"}}).encode()
     request = side("client", b"{}", (("x-api-key", key),))
     record = flow(sides=(request, side("upstream", body)), client_format="openai_chat")

@@ -12,7 +12,7 @@ from flows.redaction.redactor import Redactor, mark
 from interceptor.operate.flow_log import CUT_CHARS, FlowLog, flow_lines
 from providers.auth.registry import SecretRegistry
 
-KEY = "real-key-0123456789abcdef"
+KEY = "real-key-0a1b2c3d456789ef"
 RECORD = FlowRecord(
     id="f1",
     state="done",
