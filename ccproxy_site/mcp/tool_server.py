@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Any, Final
 
 from fastmcp import FastMCP
 
+from ccproxy_site.mcp.resources import PROMPTS, RESOURCES
 from ccproxy_site.mcp.tool_calls import in_thread
 from ccproxy_site.mcp.tool_table import TOOLS
 from providers.base.version import product_version
@@ -23,11 +25,18 @@ INSTRUCTIONS: Final = (
 @cache
 def tool_server() -> FastMCP[Any]:
     """Return a server with all tools."""
+    # It writes a traceback for each refusal; `tool_calls` logs what is a defect.
+    logging.getLogger("fastmcp").setLevel(logging.CRITICAL)
     server: FastMCP[Any] = FastMCP(
         "ccproxy", INSTRUCTIONS, version=product_version(), mask_error_details=True
     )
     for tool in TOOLS:
         server.tool(in_thread(tool.function, tool.rights), annotations=tool.hints)
+    for resource in RESOURCES:
+        register = server.resource(resource.uri, name=resource.name, mime_type="application/json")
+        register(in_thread(resource.function, resource.rights))
+    for prompt in PROMPTS:
+        server.prompt(prompt)
     return server
 
 

@@ -6,13 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ccproxy_site.mcp.tools.flow_tools import (
-    get_flow,
-    get_request_body,
-    get_response_body,
-    list_flows,
+from ccproxy_site.mcp.tools import (
+    change_tools,
+    export_tools,
+    flow_tools,
+    provider_tools,
+    reading_tools,
+    session_tools,
 )
 from flows.queries.rights import VIEW_FLOWS
+from interceptor.resend.views import PERMISSION as RESEND
+from shapes.versions.rights import RIGHTS as SHAPE_RIGHTS
+
+CLEAR = "flows.delete_flow"
+VIEW_PROVIDERS = "providers.view_provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,26 @@ class Tool:
 
 
 TOOLS: tuple[Tool, ...] = (
-    Tool(list_flows),
-    Tool(get_flow),
-    Tool(get_request_body),
-    Tool(get_response_body),
+    Tool(flow_tools.list_flows),
+    Tool(flow_tools.search_flows),
+    Tool(flow_tools.get_flow),
+    Tool(flow_tools.get_request_body),
+    Tool(flow_tools.get_response_body),
+    Tool(reading_tools.get_conversation),
+    Tool(reading_tools.explain_flow),
+    Tool(reading_tools.why_cache_missed),
+    Tool(reading_tools.context_breakdown),
+    Tool(reading_tools.translation_losses),
+    Tool(session_tools.list_conversations),
+    Tool(session_tools.session_summary),
+    Tool(session_tools.usage),
+    Tool(export_tools.dump_har),
+    Tool(export_tools.diff_flows),
+    Tool(export_tools.compare_flow),
+    Tool(provider_tools.list_providers, (VIEW_PROVIDERS,)),
+    Tool(provider_tools.list_models, (VIEW_PROVIDERS,)),
+    Tool(provider_tools.list_shapes, SHAPE_RIGHTS["look"]),
+    Tool(change_tools.clear_flows, (VIEW_FLOWS, CLEAR), changes=True, destroys=True),
+    Tool(change_tools.resend_flow, (VIEW_FLOWS, RESEND), changes=True),
+    Tool(change_tools.capture_shape, SHAPE_RIGHTS["capture"], changes=True),
 )

@@ -35,8 +35,8 @@ async def call(url: str, token: str, name: str, **values: Any) -> dict[str, Any]
     http = httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=60)
     async with http, Client(streamable_http_client(url, http_client=http)) as client:
         result = await client.call_tool(name, values)
-        assert not result.is_error, result.content
-        return result.structured_content or {}
+    assert not result.is_error, result.content
+    return result.structured_content or {}
 
 
 def test_it_is_reached_by_three_ways(running: Interceptor) -> None:
@@ -52,6 +52,22 @@ def test_it_is_reached_by_three_ways(running: Interceptor) -> None:
         assert httpx.post(url, json={}, trust_env=False).status_code == 401
     # The calls themselves are not recorded.
     assert len(flows) == 1
+
+
+def test_the_write_token_sends_requests_again(running: Interceptor) -> None:
+    url = f"http://127.0.0.1:{running.mcp_port}/mcp"
+    tokens = [(running.config_dir / name).read_text() for name in ("mcp_token", "mcp_write_token")]
+    (flow,) = asyncio.run(call(url, tokens[0], "search_flows", text="models"))["flows"]
+    with pytest.raises(AssertionError, match="write token"):
+        asyncio.run(call(url, tokens[0], "resend_flow", flow_id=flow["id"]))
+    sent = asyncio.run(call(url, tokens[1], "resend_flow", flow_id=flow["id"]))
+    assert (sent["resent_from"], sent["problem"]) == (flow["id"], "")
+
+    def resent() -> list[Any]:
+        return asyncio.run(call(url, tokens[1], "search_flows", text="models"))["flows"][:-1]
+
+    (newest,) = wait_until(resent, "the request is recorded again")
+    assert sent["flow_id"] in (None, newest["id"])
 
 
 def test_status_knows_it(running: Interceptor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -9,14 +10,18 @@ from pydantic import Field
 
 from ccproxy_site.mcp.bounded_json import bounded, bounded_list
 from ccproxy_site.mcp.text_window import DEFAULT_CHARS, MAX_CHARS, TextWindow, window
-from flows.bodies.complete_flow import load_flow
+from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Flow
+from flows.queries.filters import FlowFilter
 from flows.queries.flow_set import FlowSetError, jq_window, referred_ids
 from flows.queries.selectors import flow_detail
 from flows.queries.summary import flow_detail_json
 from flows.reading.body_view import body_view
 from flows.record import LOOKUP
 from flows.sides import header
+
+_NAMES: Final = {"q": "text", "session": "session_id", "hook": "changed_by_hook"}
+"""The form's fields whose arguments have other names."""
 
 DEFAULT_FLOWS: Final = 20
 MAX_FLOWS: Final = 200
@@ -133,6 +138,51 @@ def list_flows(
     return FlowList(*bounded_list(rows, total))
 
 
+def search_flows(
+    text: Annotated[
+        str, Field(description="Words in addresses, models, errors, or the beginning of texts.")
+    ] = "",
+    provider: str = "",
+    model: Annotated[str, Field(description="Requested or sent model.")] = "",
+    status: Annotated[str, Field(description="2xx, 3xx, 4xx, 5xx, or none.")] = "",
+    failed: Annotated[bool | None, Field(description="Only failed flows, or only others.")] = None,
+    session_id: str = "",
+    changed_by_hook: Annotated[str, Field(description="Name of a hook that changed it.")] = "",
+    header: Annotated[str, Field(description="NAME or NAME: VALUE, on any side.")] = "",
+    after: Annotated[str, Field(description="Started at or after this ISO time.")] = "",
+    before: Annotated[str, Field(description="Started before this ISO time.")] = "",
+    limit: Limit = DEFAULT_FLOWS,
+) -> FlowList:
+    """Search recorded flows, newest first. A flow has to pass all filters that are given."""
+    given: dict[str, Any] = {
+        "q": text,
+        "provider": provider,
+        "model": model,
+        "status": status,
+        "error": failed,
+        "session": session_id,
+        "hook": changed_by_hook,
+        "header": header,
+        "after": after,
+        "before": before,
+    }
+    chosen = FlowFilter(given, queryset=Flow.objects.order_by("-started_at", "-id"))
+    if not chosen.form.is_valid():
+        raise FlowSetError(_problems(chosen.form.errors.get_json_data()))
+    total = chosen.qs.count()
+    rows = [flow_row(flow) for flow in chosen.qs.defer("search_text")[:limit]]
+    return FlowList(*bounded_list(rows, total))
+
+
+def _problems(errors: Mapping[str, Any]) -> str:
+    """Write a form's errors: `{"after": [{"message": "Enter a valid date."}]}` → one line."""
+    texts = []
+    for name, found in errors.items():
+        for each in found:
+            texts.append(f"{_NAMES.get(name, name)}: {each['message']}")
+    return " ".join(texts)
+
+
 def get_flow(flow_id: FlowId) -> FlowDetails:
     """Return one flow with the headers of its four sides, each hook's changes and each attempt.
 
@@ -183,10 +233,20 @@ def the_id(reference: str) -> str:
     return referred_ids([reference])[0]
 
 
-def _body(flow_id: str, sides: tuple[str, ...], offset: int | None, limit: int) -> BodyPart:
-    found = load_flow(the_id(flow_id))
+def complete_flow(reference: str) -> CompleteFlow:
+    """Return a flow with its bodies.
+
+    Raises:
+        FlowSetError: the reference fits no flow, or several.
+    """
+    found = load_flow(the_id(reference))
     if found is None:
         raise FlowSetError("There is no such flow; it may have been cleared.")
+    return found
+
+
+def _body(flow_id: str, sides: tuple[str, ...], offset: int | None, limit: int) -> BodyPart:
+    found = complete_flow(flow_id)
     side = found.side(*sides)
     if side is None:
         return BodyPart(found.flow.pk, "", "", 0, False, False, window("", 0, limit))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from pytest_django import DjangoDbBlocker
 from ccproxy_site.mcp.mcp_app import McpApp, mcp_app
 from interceptor.config.files.server import ServerSettings
 from tests.flows.seed import seed_all
+from tests.flows.seed_session import seed_session
 
 URL = "http://127.0.0.1:4030/mcp"
 READ, WRITE = "read-token-0123456789", "write-token-0123456789"
@@ -59,8 +60,23 @@ def record(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
     """
     with django_db_blocker.unblock():
         seed_all()
+        seed_session()
         yield
         call_command("flush", interactive=False, verbosity=0)
+
+
+def with_client[R](folder: Path, token: str, work: Callable[[Client], Awaitable[R]]) -> R:
+    """Run work with the official client on a fresh application."""
+
+    async def run() -> R:
+        app = mcp_app(settings_with(), folder)
+        try:
+            async with connected(app, token) as client:
+                return await work(client)
+        finally:
+            await app.stop()
+
+    return asyncio.run(run())
 
 
 def calling(folder: Path, token: str) -> Ask:
@@ -69,17 +85,12 @@ def calling(folder: Path, token: str) -> Ask:
     A refusal is an AssertionError with the tool's sentence.
     """
 
-    async def call(name: str, values: dict[str, Any]) -> dict[str, Any]:
-        app = mcp_app(settings_with(), folder)
-        try:
-            async with connected(app, token) as client:
-                result = await client.call_tool(name, values)
-        finally:
-            await app.stop()
+    def call(name: str, **values: Any) -> dict[str, Any]:
+        result = with_client(folder, token, lambda client: client.call_tool(name, values))
         assert not result.is_error, str(result.content)
         return result.structured_content or {}
 
-    return lambda name, **values: asyncio.run(call(name, values))
+    return call
 
 
 @pytest.fixture
