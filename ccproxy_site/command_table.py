@@ -91,6 +91,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "Send a recorded request again, as it is or edited, and print the response.",
     ),
+    "mcp": ProductCommand(
+        "mcpstdio",
+        "ccproxy_site",
+        Role.CONSOLE,
+        "Let an agent ask about the record: MCP on standard input and output.",
+    ),
     "demo": ProductCommand(
         "demo",
         "interceptor",

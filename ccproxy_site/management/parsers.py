@@ -26,3 +26,14 @@ def runinterceptor(parser: ArgumentParser) -> None:
 def loginlink(parser: ArgumentParser) -> None:
     """Declare that `ccproxy login` has no options."""
     parser.description = "Print a one-time link into the console; it works once, within 15 minutes."
+
+
+def mcpstdio(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy mcp`."""
+    parser.description = (
+        "Serve the MCP tools on standard input and output, for clients that start a command. It"
+        " reads the record itself: no proxy has to run."
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="also let it clear, resend and store shapes"
+    )

@@ -64,7 +64,8 @@ def test_the_write_token_sends_requests_again(running: Interceptor) -> None:
     assert (sent["resent_from"], sent["problem"]) == (flow["id"], "")
 
     def resent() -> list[Any]:
-        return asyncio.run(call(url, tokens[1], "search_flows", text="models"))["flows"][:-1]
+        found = asyncio.run(call(url, tokens[1], "search_flows", text="models"))
+        return list(found["flows"][:-1])
 
     (newest,) = wait_until(resent, "the request is recorded again")
     assert sent["flow_id"] in (None, newest["id"])
