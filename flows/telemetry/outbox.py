@@ -24,6 +24,8 @@ BATCH_SPANS: Final = 2048
 BATCH_BYTES: Final = 2 * 1024 * 1024
 WINDOW_S: Final = 2.0
 """How long the first span waits for others."""
+_LAST_REQUEST_S: Final = 0.5
+"""Time for a request to end whose connection was closed."""
 FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 
@@ -75,7 +77,7 @@ class Outbox:
         self._window_s, self._first_retry_s = window_s, first_retry_s
         self._entries: deque[_Entry] = deque()
         self._changed = Condition()
-        self._waiting = self._bytes = self._sent = self._dropped = 0
+        self._waiting = self._bytes = self._sending = self._sent = self._dropped = 0
         self._problem = ""
         self._is_closed = False
         self._give_up_at = float("inf")
@@ -102,7 +104,8 @@ class Outbox:
     def stats(self) -> OutboxStats:
         """Return the counters; callable from any thread."""
         with self._changed:
-            return OutboxStats(self._waiting, self._sent, self._dropped, self._problem)
+            waiting = self._waiting + self._sending
+            return OutboxStats(waiting, self._sent, self._dropped, self._problem)
 
     def close(self, timeout_s: float) -> bool:
         """Send what waits for at most `timeout_s`; return True when everything was sent."""
@@ -114,6 +117,8 @@ class Outbox:
             self._thread.join(timeout_s)
         # A request to a frozen collector ends with its channel.
         self._sender.close()
+        if self._thread.is_alive():
+            self._thread.join(_LAST_REQUEST_S)
         left = self._leave()
         if left:
             logger.warning("%d spans were not sent to %s before the stop", left, self._shown)
@@ -121,10 +126,10 @@ class Outbox:
 
     def _leave(self) -> int:
         with self._changed:
-            left = self._waiting
+            left = self._waiting + self._sending
             self._dropped += left
             self._entries.clear()
-            self._waiting = self._bytes = 0
+            self._waiting = self._bytes = self._sending = 0
             return left
 
     def _add(self, entry: _Entry) -> None:
@@ -179,6 +184,7 @@ class Outbox:
                 batch.append(entry)
                 count += entry.spans
                 size_bytes += len(entry.encoded)
+            self._sending = count
         return batch
 
     def _send(self, batch: list[_Entry]) -> bool:
@@ -200,6 +206,7 @@ class Outbox:
     def _count(self, batch: list[_Entry], *, sent: bool) -> None:
         count = sum(entry.spans for entry in batch)
         with self._changed:
+            self._sending = 0
             if sent:
                 self._sent += count
             else:
@@ -207,6 +214,7 @@ class Outbox:
 
     def _put_back(self, batch: list[_Entry]) -> None:
         with self._changed:
+            self._sending = 0
             for entry in reversed(batch):
                 has_room = (
                     self._waiting + entry.spans <= self._max_spans

@@ -86,9 +86,9 @@ def test_a_frozen_collector_costs_a_bounded_memory(caplog: pytest.LogCaptureFixt
         for number in range(100):
             box.put(b"%d" % number, 2)
         stats = box.stats()
-        assert (stats.waiting, stats.dropped) == (10, 190)
+        assert (stats.waiting, stats.dropped) == (11, 190)
         box.put(b"x" * 996, 1)
-        assert box.stats().waiting == 5
+        assert box.stats().waiting == 6
         sender.answers.set()
         eventually(lambda: not box.stats().waiting)
     # The newest ones are kept.
