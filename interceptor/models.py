@@ -88,6 +88,10 @@ class InterceptorStatus(models.Model):
         default=list,
         help_text="Candidates that chains of fallbacks skip: provider, model, until, cause.",
     )
+    measures = models.JSONField(
+        default=list,
+        help_text="Metrics of the recorder, each [name, labels, value]; one proxy's row has them.",
+    )
 
     def __str__(self) -> str:
         return self.instance

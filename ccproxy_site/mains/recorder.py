@@ -37,7 +37,7 @@ from ccproxy_site.process.services import (
     WatcherService,
     WriterService,
 )
-from ccproxy_site.process.telemetry import TracingService, tracing_conf
+from ccproxy_site.process.telemetry import ExportService, RecorderTelemetry, tracing_conf
 from ccproxy_site.supervise.control import Control, Message
 from flows.handover.ring import Ring
 from flows.live.audience import listened_to
@@ -45,7 +45,7 @@ from flows.live.bus import LiveBus, flow_group
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
-from flows.telemetry.tracing import tracing_of
+from flows.telemetry.metrics.instruments import Point
 from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.spool import Spool
 from flows.writer.thread import FlowWriter
@@ -55,6 +55,7 @@ from interceptor.config.snapshot.load import read_rows
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
+from interceptor.instances.metric_points import proxy_points
 from interceptor.instances.processes import instance_of, running_instances
 from interceptor.operate.flow_log import FlowLog
 from interceptor.operate.freed_memory import give_back_freed_memory
@@ -109,12 +110,14 @@ class Recorder:
         self._store = ConfigStore(Snapshot())
         self._rows = b""
         self._redactor = Redactor(SECRETS)
-        self._tracing = tracing_of(tracing_conf(settings))
+        self._telemetry = RecorderTelemetry(
+            tracing_conf(settings), lambda: self._writer.stats(), self._proxy_points
+        )
         self._writer = FlowWriter(
             redactor=self._redactor,
             retention=retention_policy(settings),
             spool=Spool(directory / "spool"),
-            on_finished=[self._tracing.finished] if self._tracing else (),
+            on_finished=self._telemetry.on_finished,
         )
         self._recording = RecordingWatch(self._writer.stats, self._fills)
         self._consoles: set[Bridge] = set()
@@ -244,8 +247,8 @@ class Recorder:
             LoginsService(logins),
             WatcherService(self._watcher),
         ]
-        if self._tracing is not None:
-            services.insert(0, TracingService(self._tracing))
+        if tracing := self._telemetry.tracing:
+            services.insert(0, ExportService(tracing, self._telemetry.push))
         if self._flow_log is not None:
             services.insert(0, FlowLogService(self._flow_log))
         if not django_settings.REDIS_URL:  # with Redis, Celery beat renews: see providers.tasks
@@ -293,7 +296,16 @@ class Recorder:
         stats = self._writer.stats()
         facts = {"queue_depth": stats.queue_depth, "writer_error": stats.last_error or ""}
         joined = [client for client in list(self._clients.values()) if client.is_open]
-        return {client.instance: {**facts, **client.facts()} for client in joined}
+        told = {client.instance: {**facts, **client.facts()} for client in joined}
+        for first in list(told)[:1]:
+            told[first]["measures"] = self._telemetry.measures()
+        return told
+
+    def _proxy_points(self) -> list[Point]:
+        found: list[Point] = []
+        for client in list(self._clients.values()):
+            found += proxy_points(client.instance, client.facts())
+        return found
 
     async def _follow_audience(self) -> None:
         """Tell the proxies which running flows pages look at, whenever that changes."""

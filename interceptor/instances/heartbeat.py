@@ -46,6 +46,7 @@ class Heartbeats:
                 "endpoints": self._endpoints,
                 "restart_needed": [],
                 "cooldowns": [],
+                "measures": [],
                 **common,
                 **facts,
             }

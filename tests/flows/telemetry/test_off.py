@@ -22,7 +22,8 @@ import django
 django.setup()
 from django.conf import settings
 import ccproxy_site.mains.recorder as recorder
-assert recorder.tracing_of(recorder.tracing_conf(settings.CCPROXY)) is None
+telemetry = recorder.RecorderTelemetry(recorder.tracing_conf(settings.CCPROXY), lambda: None, list)
+assert telemetry.tracing is None and telemetry.push is None
 print(json.dumps([*sys.modules]))
 """
 
