@@ -30,6 +30,7 @@ pytestmark = pytest.mark.django_db
 MORE = 5
 NOT_VISITED = {
     "login-link": "uses up its token",
+    "metrics": "for programs; its test counts the queries",
     "resend-ticket": "needs a proxy that sends",
     "resend-preview": "answers forms alone",
     "flows:pin": "answers forms alone",

@@ -114,6 +114,13 @@ def cooldown() -> dict[str, Any]:
     return {"provider": "main", "model": "", "until": 4e9, "cause": "503"}
 
 
+def test_it_needs_one_query(django_assert_num_queries: Any) -> None:
+    for number in range(5):
+        running(f"a:{number}")
+    with django_assert_num_queries(1):
+        assert read().status_code == 200
+
+
 def test_what_another_version_has_written_is_left_out() -> None:
     running(measures=[["ccproxy.unknown", {}, 1], ["ccproxy.tokens", {}, {"buckets": []}], 7])
     assert read().status_code == 200
