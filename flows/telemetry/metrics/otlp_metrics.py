@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 60.0
 _INTERVAL_VARIABLE: Final = "OTEL_METRIC_EXPORT_INTERVAL"
-_CUMULATIVE: Final = 2
 
 
 def interval_s(environ: Mapping[str, str] = os.environ) -> float:
@@ -54,7 +53,8 @@ def encode_metrics(
     of_resource = ResourceMetrics(
         resource=Resource(attributes=_pairs(resource)), scope_metrics=[scoped]
     )
-    return ExportMetricsServiceRequest(resource_metrics=[of_resource]).SerializeToString()
+    request: bytes = ExportMetricsServiceRequest(resource_metrics=[of_resource]).SerializeToString()
+    return request
 
 
 def _metric(instrument: Instrument, points: list[Point], since_ns: int, now_ns: int) -> Metric:
@@ -62,9 +62,9 @@ def _metric(instrument: Instrument, points: list[Point], since_ns: int, now_ns: 
 
     metric = pb.Metric(name=instrument.name, description=instrument.help, unit=instrument.unit)
     if instrument.kind == "histogram":
-        metric.histogram.aggregation_temporality = _CUMULATIVE
+        metric.histogram.aggregation_temporality = pb.AGGREGATION_TEMPORALITY_CUMULATIVE
     elif instrument.kind == "counter":
-        metric.sum.aggregation_temporality = _CUMULATIVE
+        metric.sum.aggregation_temporality = pb.AGGREGATION_TEMPORALITY_CUMULATIVE
         metric.sum.is_monotonic = True
     for point in points:
         common: dict[str, Any] = {

@@ -40,7 +40,7 @@ def running(instance: str = "host:1", **changes: Any) -> InterceptorStatus:
     return row
 
 
-def samples(text: str) -> dict[str, Any]:
+def samples(text: str) -> dict[tuple[str, Any], Any]:
     """The samples by name, of the last family."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from opentelemetry.semconv import schemas
-from opentelemetry.semconv._incubating import attributes as registry
 from opentelemetry.semconv._incubating.attributes import (
     error_attributes,
     gen_ai_attributes,
@@ -77,7 +76,6 @@ def names_of(module: Any) -> set[str]:
 
 
 def test_the_constants_are_names_of_the_registry() -> None:
-    assert registry
     known = set().union(*(names_of(module) for module in REGISTRIES))
     ours = {name for name in names_of(conventions) if "." in name and "/" not in name}
     foreign = {name for name in ours if not name.startswith(("ccproxy.", "ctx."))}

@@ -47,7 +47,12 @@ class ScriptedSender:
 
 @contextmanager
 def outbox(sender: Any, **options: Any) -> Iterator[Outbox]:
-    values = {"shown": "here", "timeout_s": 30.0, "window_s": 0.0, "first_retry_s": 0.0}
+    values: dict[str, Any] = {
+        "shown": "here",
+        "timeout_s": 30.0,
+        "window_s": 0.0,
+        "first_retry_s": 0.0,
+    }
     box = Outbox(sender, lambda spans: spans, **(values | options))
     box.start()
     try:
