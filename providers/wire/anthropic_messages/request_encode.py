@@ -302,13 +302,15 @@ def _put_tools(body: JsonObject, request: Request) -> None:
 
 def _choice(body: JsonObject, wanted: ToolChoice, losses: Losses) -> JsonObject:
     """Encode `tool_choice`. Removes the tools that a list of allowed ones leaves out."""
-    if wanted.mode != "tool":
-        return {"type": wanted.mode}
-    if len(wanted.names) == 1:
+    if wanted.mode == "tool" and len(wanted.names) == 1:
         return {"type": "tool", "name": wanted.names[0]}
-    body["tools"] = [tool for tool in body["tools"] if tool.get("name") in wanted.names]
-    losses.add("tool_choice", "Anthropic takes no list of allowed tools; the others were left out.")
-    return {"type": "any"}
+    # `none` leaves nothing to allow.
+    if wanted.names and wanted.mode != "none":
+        body["tools"] = [tool for tool in body["tools"] if tool.get("name") in wanted.names]
+        losses.add(
+            "tool_choice", "Anthropic takes no list of allowed tools; the others were left out."
+        )
+    return {"type": "any" if wanted.mode == "tool" else wanted.mode}
 
 
 def _tool(tool: Tool, losses: Losses) -> JsonObject:

@@ -152,6 +152,8 @@ def encode_usage(usage: Usage | None) -> JsonObject:
             "ephemeral_1h_input_tokens": one_hour,
             "ephemeral_5m_input_tokens": max(written - one_hour, 0),
         }
+    if usage.service_tier is not None:
+        body["service_tier"] = usage.service_tier
     if usage.reasoning_tokens is not None:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return body
@@ -191,7 +193,11 @@ def encode_finish(finish: Finish) -> JsonObject:
     # Several words have one meaning; Anthropic's own stays what it was.
     if finish.raw in _FINISH and _FINISH[finish.raw] == finish.reason:
         reason = finish.raw
-    return {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
+    body: JsonObject = {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
+    if finish.detail and reason == "refusal":
+        details = {"type": "refusal", "category": None, "explanation": finish.detail}
+        body["stop_details"] = details
+    return body
 
 
 def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:

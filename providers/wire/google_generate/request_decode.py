@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from providers.base.errors import MalformedBody
+from providers.base.errors import BadUpstreamStream, MalformedBody
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.ir import (
     Block,
@@ -43,6 +43,7 @@ from providers.wire.core.shape import (
     without,
 )
 from providers.wire.google_generate.keys import camel, camel_object
+from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.rules.media import kind_of_type
 from providers.wire.rules.schema import from_google
 
@@ -240,12 +241,26 @@ def _response_text(response: JsonObject) -> tuple[str, bool | None]:
 def decode_call(part: JsonObject, path: str, default_id: str) -> ToolCall:
     """Decode a `functionCall` part."""
     raw = camel_object(part["functionCall"], path)
+    signature = maybe_string(part, "thoughtSignature")
+    # A client that streamed arguments keeps them as they came.
+    if raw.get("partialArgs") and not raw.get("args"):
+        return _joined_call(raw, signature, default_id)
     return ToolCall(
         maybe_string(raw, "id") or default_id,
         string_in(raw, "name", path),
         an_object(raw.get("args") or {}, f"{path}.args"),
-        signature=maybe_string(part, "thoughtSignature"),
+        signature=signature,
     )
+
+
+def _joined_call(raw: JsonObject, signature: str | None, default_id: str) -> ToolCall:
+    partial = PartialArguments(raw, signature)
+    try:
+        partial.add(raw)
+    except BadUpstreamStream as error:
+        text = str(error).replace("The provider's argument path", "The argument path")
+        raise MalformedBody(text) from error
+    return partial.call(default_id)
 
 
 def decode_part(part: JsonObject, path: str) -> Block:

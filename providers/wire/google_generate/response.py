@@ -214,7 +214,7 @@ def decode_usage(raw: Any) -> Usage | None:
 
 def encode_usage(usage: Usage | None) -> JsonObject | None:
     """Encode `usageMetadata`."""
-    if usage is None:
+    if usage is None or usage.input_tokens is usage.output_tokens is None:
         return None
     read = usage.input_tokens or 0
     written = usage.output_tokens or 0
@@ -335,12 +335,27 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     if grounding := encode_grounding(response.blocks):
         candidate["groundingMetadata"] = grounding
     if tokens:
-        chosen = [{"token": t.get("token"), "logProbability": t.get("logprob")} for t in tokens]
-        candidate["logprobsResult"] = {"chosenCandidates": chosen}
+        candidate["logprobsResult"] = encode_logprobs(tokens)
     body = envelope([candidate], response.model or context.model, response.id, response.usage)
     if response.source == GOOGLE_GENERATE:
         body.update(response.extras)
     return body
+
+
+def encode_logprobs(tokens: list[JsonObject]) -> JsonObject:
+    """Encode `logprobsResult`: the chosen tokens, and the alternatives for each."""
+    result: JsonObject = {"chosenCandidates": [_candidate(token) for token in tokens]}
+    if any(token.get("top_logprobs") for token in tokens):
+        result["topCandidates"] = [_alternatives(token) for token in tokens]
+    return result
+
+
+def _alternatives(token: JsonObject) -> JsonObject:
+    return {"candidates": [_candidate(other) for other in token.get("top_logprobs") or []]}
+
+
+def _candidate(token: JsonObject) -> JsonObject:
+    return {"token": token.get("token"), "logProbability": token.get("logprob")}
 
 
 def envelope(

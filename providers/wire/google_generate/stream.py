@@ -53,6 +53,7 @@ from providers.wire.google_generate.response import (
     encode_answer_block,
     encode_finish,
     encode_grounding,
+    encode_logprobs,
     envelope,
     failed_call,
     new_call_id,
@@ -308,6 +309,9 @@ class GoogleStreamEncoder:
     def _on_delta(self, event: Delta) -> bytes:
         self._pieces.append(event.text)
         if isinstance(self._block, Text):
+            if event.logprobs:
+                tokens = encode_logprobs(event.logprobs)
+                return self._chunk([{"text": event.text}], logprobsResult=tokens)
             return self._chunk([{"text": event.text}])
         if isinstance(self._block, Thinking):
             return self._chunk([{"text": event.text, "thought": True}])

@@ -50,7 +50,7 @@ def encode_request(request: Request, target: TargetInfo) -> JsonObject:
     model = target.model or request.model
     facts = target.facts(request.model)
     body: JsonObject = {"model": model, "messages": _messages(request)}
-    _put_tools(body, request)
+    _put_tools(body, request, target.host)
     effort = to_effort(request.reasoning, model, facts, request.losses)
     if request.source == OPENAI_CHAT and request.reasoning is not None:
         body.update(request.reasoning.raw or {})
@@ -86,9 +86,12 @@ def _limit_name(host: str) -> str:
     OpenAI's is newer; compatible servers are only sure to know the older one.
     """
     # https://platform.openai.com/docs/api-reference/chat/create: max_tokens is deprecated.
-    if not host or host.endswith(("openai.com", "azure.com")):
-        return "max_completion_tokens"
-    return "max_tokens"
+    return "max_completion_tokens" if _is_openai(host) else "max_tokens"
+
+
+def _is_openai(host: str) -> bool:
+    """Check for OpenAI's own API, which an unknown host is taken for."""
+    return not host or host.endswith(("openai.com", "azure.com"))
 
 
 def _messages(request: Request) -> list[JsonObject]:
@@ -271,15 +274,27 @@ def encode_call(block: ToolCall) -> JsonObject:
     }
 
 
-def _put_tools(body: JsonObject, request: Request) -> None:
-    tools = [tool.raw or _tool(tool, request.losses) for tool in request.tools if tool.raw != {}]
+def _put_tools(body: JsonObject, request: Request, host: str) -> None:
+    choice, offered = request.tool_choice, request.tools
+    if choice is not None and _is_list(choice) and not _is_openai(host):
+        # Compatible servers know no list of allowed tools.
+        offered = [tool for tool in offered if tool.name in choice.names]
+        request.losses.add("tool_choice", "The tools that are not allowed were left out.")
+        choice = ToolChoice("auto" if choice.mode == "auto" else "any")
+    tools = [tool.raw or _tool(tool, request.losses) for tool in offered if tool.raw != {}]
     if not tools:
         return
     body["tools"] = tools
-    if request.tool_choice is not None:
-        body["tool_choice"] = _choice(request.tool_choice)
+    if choice is not None:
+        body["tool_choice"] = _choice(choice)
     if request.parallel_tools is not None:
         body["parallel_tool_calls"] = request.parallel_tools
+
+
+def _is_list(choice: ToolChoice) -> bool:
+    """Check for a list of allowed tools, which is neither a word nor one tool."""
+    is_one = choice.mode == "tool" and len(choice.names) == 1
+    return bool(choice.names) and not is_one and choice.mode != "none"
 
 
 def _choice(choice: ToolChoice) -> Any:

@@ -86,7 +86,7 @@ def decode_response(body: JsonObject) -> Response:
         id=body.get("id"),
         model=body.get("model"),
         created=count(body.get("created")),
-        usage=decode_usage(usage_in(body)),
+        usage=with_tier(decode_usage(usage_in(body)), body),
         extras=without(body, _KNOWN) or {},
     )
     if len(choices) > 1:
@@ -138,6 +138,8 @@ def decode_message(message: JsonObject, choice: JsonObject, losses: Losses) -> l
         logprobs = choice.get("logprobs")
         tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
         blocks.append(Text(content, logprobs=tokens if isinstance(tokens, list) else []))
+    if (transcript := transcript_of(message, losses)) is not None:
+        blocks.append(Text(transcript))
     if refusal := maybe_string(message, "refusal"):
         blocks.append(Text(refusal, refusal=True))
     if citations := decode_annotations(message.get("annotations")):
@@ -154,6 +156,17 @@ def decode_message(message: JsonObject, choice: JsonObject, losses: Losses) -> l
             ToolCall("call_0", str(legacy.get("name")), str(legacy.get("arguments") or ""))
         )
     return blocks
+
+
+def transcript_of(message: JsonObject, losses: Losses) -> str | None:
+    """Return the transcript of a spoken message or delta; the sound itself is a loss."""
+    audio = message.get("audio")
+    if not isinstance(audio, dict):
+        return None
+    if audio.get("data"):
+        losses.add("message.audio", "The sound was dropped; its transcript is sent as text.")
+    text = audio.get("transcript")
+    return text if isinstance(text, str) and text else None
 
 
 def dropped_part(part: JsonObject) -> str:
@@ -245,9 +258,18 @@ def decode_usage(raw: Any) -> Usage | None:
     return usage
 
 
+def with_tier(usage: Usage | None, body: JsonObject) -> Usage | None:
+    """Add the service tier of a response or chunk to its usage."""
+    tier = body.get("service_tier")
+    if isinstance(tier, str) and tier:
+        usage = usage or Usage()
+        usage.service_tier = tier
+    return usage
+
+
 def encode_usage(usage: Usage | None) -> JsonObject | None:
     """Encode the `usage` object, or return None if nothing is known."""
-    if usage is None:
+    if usage is None or usage.input_tokens is usage.output_tokens is None:
         return None
     prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
     body: JsonObject = {
@@ -293,6 +315,8 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     }
     if (usage := encode_usage(response.usage)) is not None:
         body["usage"] = usage
+    if response.usage is not None and response.usage.service_tier is not None:
+        body["service_tier"] = response.usage.service_tier
     if response.source == OPENAI_CHAT:
         body.update(response.extras)
     return body

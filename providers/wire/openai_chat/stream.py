@@ -52,6 +52,8 @@ from providers.wire.openai_chat.response import (
     new_id,
     reasoning_key,
     thinking_text,
+    transcript_of,
+    with_tier,
 )
 from providers.wire.openai_chat.stream_calls import CallParts
 from providers.wire.rules.sequence import Sequencer
@@ -101,6 +103,8 @@ class ChatStreamDecoder:
         for choice in objects(choices or [], "choices"):
             self._choice(choice, out)
         usage = decode_usage(usage_in(body)) if may_have_usage else None
+        if body.get("service_tier") and (usage is not None or self._usage is None):
+            usage = with_tier(usage, body)
         if usage is not None:
             self._usage = merged_usage(self._usage, usage)
             out.append(UsageUpdate(self._usage))
@@ -155,6 +159,8 @@ class ChatStreamDecoder:
                 self._add("text", content, out, choice.get("logprobs"))
         elif isinstance(content, list):
             self._parts(objects(content, "content"), out)
+        if (transcript := transcript_of(delta, self.losses)) is not None:
+            self._add("text", transcript, out)
         if refusal := delta.get("refusal"):
             self._add("refusal", a_string(refusal, "refusal"), out)
         self._tool_calls(delta, out)
@@ -320,6 +326,8 @@ class ChatStreamEncoder:
 
     def _on_end(self, event: End) -> bytes:
         self._base |= event.notes
+        if self._usage is not None and self._usage.service_tier is not None:
+            self._base["service_tier"] = self._usage.service_tier
         last = self._chunk({}, encode_finish(event.finish))
         # Usage comes after the finish reason, in a chunk without choices:
         # https://platform.openai.com/docs/api-reference/chat/create (stream_options)

@@ -30,6 +30,7 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps_text
 from providers.wire.core.shape import count, objects, without
 from providers.wire.failures.reported_failure import UNKNOWN, ReportedFailure, reported_failure
+from providers.wire.openai_chat.response import with_tier
 from providers.wire.openai_responses.request_decode import (
     decode_call,
     decode_part,
@@ -86,7 +87,7 @@ def decode_response(body: JsonObject) -> Response:
         created=count(body.get("created_at")),
         blocks=blocks,
         finish=decode_finish(body, blocks),
-        usage=decode_usage(body.get("usage")),
+        usage=with_tier(decode_usage(body.get("usage")), body),
         extras=without(body, _KNOWN) or {},
     )
 
@@ -145,9 +146,15 @@ def decode_usage(raw: Any) -> Usage | None:
     )
 
 
+def put_tier(body: JsonObject, usage: Usage | None) -> None:
+    """Put the service tier that was used; the client's request named the wanted one."""
+    if usage is not None and usage.service_tier is not None:
+        body["service_tier"] = usage.service_tier
+
+
 def encode_usage(usage: Usage | None) -> JsonObject | None:
     """Encode the `usage` object. Its details are required, and 0 while unknown."""
-    if usage is None:
+    if usage is None or usage.input_tokens is usage.output_tokens is None:
         return None
     read, written = usage.input_tokens or 0, usage.output_tokens or 0
     details = {
@@ -169,6 +176,7 @@ def encode_response(response: Response, context: AnswerContext) -> JsonObject:
     body.update(encode_status(response.finish))
     body["output"] = encode_output(response.blocks, response.losses)
     body["usage"] = encode_usage(response.usage)
+    put_tier(body, response.usage)
     if response.source == OPENAI_RESPONSES:
         body.update(response.extras)
     return body

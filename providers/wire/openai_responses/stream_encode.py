@@ -39,6 +39,7 @@ from providers.wire.openai_responses.response import (
     item_id,
     message_item,
     new_id,
+    put_tier,
     sealed_signature,
     text_part,
 )
@@ -245,6 +246,7 @@ class ResponsesStreamEncoder:
             "usage": encode_usage(self._usage),
             **event.notes,
         }
+        put_tier(final, self._usage)
         if status["status"] == "completed":
             final["completed_at"] = int(time.time())
         return closed + self._event(f"response.{status['status']}", {"response": final})

@@ -8,6 +8,7 @@ store. Blocks that the client's format cannot express are dropped with a loss.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from providers.base.errors import TranslationError
@@ -15,6 +16,7 @@ from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
     OPENAI_CHAT,
+    OPENAI_RESPONSES,
     WIRE_FORMATS,
     WireFormatName,
 )
@@ -35,18 +37,41 @@ from providers.wire.core.ir import (
     Media,
     Response,
     SignatureDelta,
+    Start,
     Text,
     Thinking,
     Tool,
     ToolCall,
+    Usage,
+    UsageUpdate,
 )
 from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.rules.call_ids import own_id
+from providers.wire.rules.events import whole
 from providers.wire.rules.replay import STORE, carry_in_id, made_at, pack_thoughts, text_key
 from providers.wire.rules.toolnames import by_wire_name
 from providers.wire.tools.own_items import own_item
 
 _NULL: Final = "null"
+_OPENAI_TIERS: Final = {
+    "standard": "default",
+    "default": "default",
+    "priority": "priority",
+    "flex": "flex",
+    "scale": "scale",
+}
+# https://docs.anthropic.com/en/api/service-tiers
+_TIERS: Final[dict[WireFormatName, dict[str, str]]] = {
+    ANTHROPIC_MESSAGES: {
+        "standard": "standard",
+        "default": "standard",
+        "priority": "priority",
+        "batch": "batch",
+    },
+    OPENAI_CHAT: _OPENAI_TIERS,
+    OPENAI_RESPONSES: _OPENAI_TIERS,
+    GOOGLE_GENERATE: {},
+}
 NO_SIGNED_THINKING: Final = (OPENAI_CHAT, GOOGLE_GENERATE)
 """Formats without a place for another vendor's signed reasoning beside its text.
 
@@ -123,12 +148,16 @@ class AnswerFilter:
                 elif _says_nothing(block.arguments):
                     block.arguments = "{}"
             elif isinstance(block, Text):
+                self._tokens(block.logprobs)
                 self._keep_text_signature(block.text, block.signature)
             elif isinstance(block, Thinking):
                 self._name_maker(block)
                 if block.signature or block.vendor == OPENAI_CHAT:
                     self._signed.append(block)
         response.blocks = kept
+        response.usage = self._usage(response.usage)
+        if (explanation := self._explanation(response.finish)) is not None:
+            kept.append(Text(explanation, refusal=True))
         self._finished(response.finish)
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
@@ -167,7 +196,11 @@ class AnswerFilter:
         else:
             if isinstance(event, Failure) and self._src != self._dst:
                 event.kind = None
+            elif isinstance(event, UsageUpdate | Start):
+                event = self._with_tier(event)
             elif isinstance(event, End):
+                if (explanation := self._explanation(event.finish)) is not None:
+                    out += whole(Text(explanation, refusal=True))
                 self._finished(event.finish)
             out.append(event)
 
@@ -213,6 +246,8 @@ class AnswerFilter:
                 return
             event = Delta(self._first)
             self._first = None
+        if event.logprobs:
+            self._tokens(event.logprobs)
         if event.text or event.logprobs:
             self._begin(out)
         if self._start_due is None:
@@ -312,8 +347,35 @@ class AnswerFilter:
         if finish.reason in ("pause", "other"):
             word = finish.raw or finish.reason
             self.losses.add("stop_reason", f"{to} has no word for {word}; it ends otherwise.")
-        if finish.detail and self._dst != GOOGLE_GENERATE:
+        has_field = self._dst == GOOGLE_GENERATE or finish.reason == "content_filter"
+        if finish.detail and not has_field:
             self.losses.add("stop_reason", f"{to} has no field for: {str(finish.detail)[:200]}")
+
+    def _explanation(self, finish: Finish) -> str | None:
+        """Return the reason of a refusal, which OpenAI's formats have as a text of its own kind."""
+        if finish.reason != "content_filter" or not finish.detail or self._src == self._dst:
+            return None
+        return finish.detail if self._dst in (OPENAI_CHAT, OPENAI_RESPONSES) else None
+
+    def _with_tier(self, event: UsageUpdate | Start) -> Event:
+        usage = self._usage(event.usage)
+        return event if usage is event.usage else replace(event, usage=usage)
+
+    def _usage(self, usage: Usage | None) -> Usage | None:
+        """Return a usage with its service tier in the word of the client's vendor."""
+        if usage is None or usage.service_tier is None or self._src == self._dst:
+            return usage
+        tier = usage.service_tier
+        word = _TIERS[self._dst].get(tier)
+        if word is None and tier not in ("standard", "default", "auto"):
+            self.losses.add(
+                "service_tier", f"{WIRE_FORMATS[self._dst]} has no word for the tier {tier!r}."
+            )
+        return replace(usage, service_tier=word)
+
+    def _tokens(self, logprobs: object) -> None:
+        if logprobs and self._dst == ANTHROPIC_MESSAGES:
+            self.losses.add("logprobs", "Anthropic's responses have no logprobs.")
 
     def _client_call(self, block: ToolCall) -> Tool | None:
         """Give a call the client's name and an id that can return; return its tool, if listed."""

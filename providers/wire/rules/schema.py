@@ -8,6 +8,7 @@ Sources: Anthropic "Structured outputs" (limitations), Gemini API
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -84,6 +85,11 @@ _ANTHROPIC_OUTPUT_REFUSES: Final = frozenset(
     ]
 )
 
+# https://ai.google.dev/api/caching#Schema: these are "string (int64 format)".
+_INT64: Final = (
+    *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
+)
+_WHOLE: Final = re.compile(r"\d{1,18}")
 _GOOGLE_ONLY: Final = ("nullable", "propertyOrdering", "example")
 
 Edit = Callable[[JsonObject, str], JsonObject]
@@ -177,6 +183,13 @@ def for_anthropic_output(schema: JsonObject, losses: Losses, path: str) -> JsonO
     return result
 
 
+def _with_numbers(schema: JsonObject) -> JsonObject:
+    """Return a schema with its limits as numbers: JSON has int64 as text, {"minItems": "1"}."""
+    texts = [key for key in _INT64 if isinstance(schema.get(key), str)]
+    found = {key: int(schema[key]) for key in texts if _WHOLE.fullmatch(schema[key])}
+    return {**schema, **found} if found else schema
+
+
 def from_google(schema: JsonObject) -> JsonObject:
     """Convert Google's schema dialect to JSON Schema.
 
@@ -185,6 +198,7 @@ def from_google(schema: JsonObject) -> JsonObject:
 
     def edit(sub: JsonObject, _: str) -> JsonObject:
         kind = sub.get("type")
+        sub = _with_numbers(sub)
         is_dialect = isinstance(kind, str) and kind.isupper()
         if not is_dialect and not sub.keys() & {"nullable", "propertyOrdering"}:
             return sub
