@@ -47,7 +47,6 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.rules.call_ids import own_id
-from providers.wire.rules.events import whole
 from providers.wire.rules.replay import STORE, carry_in_id, made_at, pack_thoughts, text_key
 from providers.wire.rules.toolnames import by_wire_name
 from providers.wire.tools.own_items import own_item
@@ -156,8 +155,6 @@ class AnswerFilter:
                     self._signed.append(block)
         response.blocks = kept
         response.usage = self._usage(response.usage)
-        if (explanation := self._explanation(response.finish)) is not None:
-            kept.append(Text(explanation, refusal=True))
         self._finished(response.finish)
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
@@ -199,8 +196,6 @@ class AnswerFilter:
             elif isinstance(event, UsageUpdate | Start):
                 event = self._with_tier(event)
             elif isinstance(event, End):
-                if (explanation := self._explanation(event.finish)) is not None:
-                    out += whole(Text(explanation, refusal=True))
                 self._finished(event.finish)
             out.append(event)
 
@@ -347,19 +342,16 @@ class AnswerFilter:
         if finish.reason in ("pause", "other"):
             word = finish.raw or finish.reason
             self.losses.add("stop_reason", f"{to} has no word for {word}; it ends otherwise.")
-        has_field = self._dst == GOOGLE_GENERATE or finish.reason == "content_filter"
-        if finish.detail and not has_field:
+        # Anthropic has one for refusals.
+        is_refusal = self._dst == ANTHROPIC_MESSAGES and finish.reason == "content_filter"
+        if finish.detail and self._dst != GOOGLE_GENERATE and not is_refusal:
             self.losses.add("stop_reason", f"{to} has no field for: {str(finish.detail)[:200]}")
-
-    def _explanation(self, finish: Finish) -> str | None:
-        """Return the reason of a refusal, which OpenAI's formats have as a text of its own kind."""
-        if finish.reason != "content_filter" or not finish.detail or self._src == self._dst:
-            return None
-        return finish.detail if self._dst in (OPENAI_CHAT, OPENAI_RESPONSES) else None
 
     def _with_tier(self, event: UsageUpdate | Start) -> Event:
         usage = self._usage(event.usage)
-        return event if usage is event.usage else replace(event, usage=usage)
+        if usage is event.usage or usage is None:
+            return event
+        return replace(event, usage=usage)
 
     def _usage(self, usage: Usage | None) -> Usage | None:
         """Return a usage with its service tier in the word of the client's vendor."""
