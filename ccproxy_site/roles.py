@@ -23,6 +23,8 @@ class Role(StrEnum):
     """Writes flows and follows the configuration."""
     CLI = "cli"
     """Runs one command and ends."""
+    MIGRATION = "migration"
+    """Makes and changes the tables of all applications."""
 
 
 class App(NamedTuple):
@@ -31,22 +33,31 @@ class App(NamedTuple):
     name: str
     everywhere: bool
     reason: str
+    migrated_as: str = ""
+    """What the migrating process installs of an application that is not everywhere; empty: it has
+    no tables."""
 
 
 APPS: Final = (
     # name, everywhere, reason
     App("ccproxy_site.console.unfold_app.UnfoldConfig", False, "theme of the admin; precedes it"),
-    App("django.contrib.admin", False, "pages for providers, rules and hooks"),
+    App(
+        "django.contrib.admin",
+        False,
+        "pages for providers, rules and hooks",
+        # Without the search for admin pages, which import most of the console.
+        "django.contrib.admin.apps.SimpleAdminConfig",
+    ),
     App("django.contrib.auth", True, "owners of saved filters and login links are users"),
     App("django.contrib.contenttypes", True, "permissions of users refer to it"),
-    App("django.contrib.sessions", False, "logins of browsers"),
+    App("django.contrib.sessions", False, "logins of browsers", "django.contrib.sessions"),
     App("django.contrib.messages", False, "sentences above a page after a form was sent"),
     App("django.contrib.staticfiles", False, "styles and scripts of pages"),
     App("channels", False, "websockets; the layers work without it"),
     App("django_filters", False, "templates of filter forms; filter sets work without it"),
     App("django_htmx", False, "scripts of pages"),
     App("rest_framework", False, "templates and commands of the REST API"),
-    App("rest_framework.authtoken", False, "tokens of the REST API"),
+    App("rest_framework.authtoken", False, "tokens of the REST API", "rest_framework.authtoken"),
     App("drf_spectacular", False, "description of the REST API"),
     App("drf_spectacular_sidecar", False, "scripts of the page that shows it"),
     App("providers", True, "models of the configuration and of logins"),
@@ -61,6 +72,9 @@ APPS: Final = (
 
 def apps_of(role: Role) -> list[str]:
     """Return the applications of a process, in Django's order."""
+    if role is Role.MIGRATION:
+        installed = (app.name if app.everywhere else app.migrated_as for app in APPS)
+        return [name for name in installed if name]
     return [app.name for app in APPS if app.everywhere or role is Role.CONSOLE]
 
 

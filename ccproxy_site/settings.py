@@ -44,7 +44,7 @@ CSRF_TRUSTED_ORIGINS = list(CCPROXY.console.origins)
 INSTALLED_APPS = apps_of(ROLE)
 # Every role knows if the tables of all applications are up to date.
 CCPROXY_MIGRATED_APPS = apps_of(Role.CONSOLE)
-CCPROXY_CAN_MIGRATE = ROLE is Role.CONSOLE
+CCPROXY_CAN_MIGRATE = ROLE in (Role.CONSOLE, Role.MIGRATION)
 
 MIDDLEWARE = [
     "ccproxy_site.console.guard_middleware.GuardMiddleware",

@@ -86,7 +86,7 @@ def test_a_refused_write_leaves_no_row(api: APIClient) -> None:
     assert rows() == []
 
 
-def test_setkey(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setkey(monkeypatch: pytest.MonkeyPatch, filled_database: None) -> None:
     make_provider("p")
     monkeypatch.setattr("sys.stdin", io.StringIO(SECRET))
     call_command("setkey", "p", stdout=io.StringIO())

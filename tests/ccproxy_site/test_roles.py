@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import AppConfig
+from django.apps import apps as registry
 
 from ccproxy_site.roles import APPS, Role, apps_of, take_role
 from providers.base.errors import ConfigError
@@ -59,10 +61,10 @@ def report(directory: Path, role: str) -> dict[str, Any]:
     return found
 
 
-def tables(directory: Path) -> set[str]:
+def texts(directory: Path, sql: str) -> set[str]:
+    """The first column of a query's rows."""
     with closing(sqlite3.connect(directory / "ccproxy.sqlite3")) as database:
-        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return {name for (name,) in names}
+        return {text for (text, *_) in database.execute(sql)}
 
 
 def test_the_console_loads_no_client_that_it_never_uses(tmp_path: Path) -> None:
@@ -91,8 +93,24 @@ def test_a_light_process_loads_no_pages(tmp_path: Path, role: str) -> None:
 def test_a_light_process_makes_every_table(tmp_path: Path) -> None:
     assert report(tmp_path / "light", "cli")["created"]
     assert report(tmp_path / "all", "console")["created"]
-    assert tables(tmp_path / "light") == tables(tmp_path / "all")
+    for sql in (
+        "SELECT name FROM sqlite_master WHERE type = 'table'",
+        "SELECT app_label || model FROM django_content_type",
+        "SELECT codename FROM auth_permission",
+        "SELECT app || name FROM django_migrations",
+    ):
+        made = texts(tmp_path / "light", sql)
+        assert made and made == texts(tmp_path / "all", sql), sql
     assert not report(tmp_path / "light", "recorder")["created"]
+
+
+def test_the_migrating_process_has_every_application_with_tables() -> None:
+    # This process has the console's applications.
+    with_tables = {
+        config.name for config in registry.get_app_configs() if list(config.get_models())
+    }
+    installed = {AppConfig.create(name).name for name in apps_of(Role.MIGRATION)}
+    assert installed == with_tables
 
 
 def test_the_variable_is_of_this_process_alone() -> None:
@@ -103,7 +121,9 @@ def test_the_variable_is_of_this_process_alone() -> None:
 
 
 def test_an_unknown_role_is_refused() -> None:
-    with pytest.raises(ConfigError, match="CCPROXY_ROLE must be one of console, recorder, cli"):
+    with pytest.raises(
+        ConfigError, match="CCPROXY_ROLE must be one of console, recorder, cli, migration"
+    ):
         take_role({"CCPROXY_ROLE": "recoder"})
 
 

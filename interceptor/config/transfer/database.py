@@ -10,6 +10,7 @@ from django.conf import settings
 from interceptor.config.transfer.database_state import (
     DatabaseState,
     close_to_others,
+    is_filled,
     told_in_one_sentence,
 )
 from interceptor.config.transfer.migration_names import has_all_migrations
@@ -37,12 +38,13 @@ def ensure_database(*, check_columns: bool = False) -> DatabaseState:
     directory = Path(settings.CONFIG_DIR)
     with told_in_one_sentence(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        is_ready = has_all_migrations(settings.CCPROXY_MIGRATED_APPS)
-        if is_ready and not (check_columns and misfit()):
+        has_tables = has_all_migrations(settings.CCPROXY_MIGRATED_APPS)
+        has_tables = has_tables and not (check_columns and misfit())
+        if has_tables and is_filled():
             close_to_others()
             return DatabaseState()
         with FileLock(directory / "database.lock"):
-            state = _migrated()
+            state = _filled() if has_tables else _migrated()
         if check_columns:
             refuse_misfit()
         return state
@@ -57,3 +59,10 @@ def _migrated() -> DatabaseState:
     from interceptor.config.transfer.migration import migrate
 
     return migrate()
+
+
+def _filled() -> DatabaseState:
+    # A start that was refused or killed between the migrations and the filling left this to do.
+    from interceptor.config.transfer.first_fill import fill
+
+    return DatabaseState() if is_filled() else DatabaseState(created=True, notes=tuple(fill()))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.apps import apps
 from django.db import DatabaseError, connection
 
 from providers.base.errors import ConfigError
@@ -27,6 +28,15 @@ def database_name() -> str:
     if connection.vendor == "sqlite":
         return str(config["NAME"])
     return f"{config['NAME']} at {config['HOST'] or 'localhost'}"
+
+
+def is_filled() -> bool:
+    """Return True when a migrated database got its first rows.
+
+    Each write of the configuration makes a revision, and so does the first filling.
+    """
+    # Looked up, because the process that migrates imports this before it has applications.
+    return bool(apps.get_model("providers", "ConfigRevision").objects.exists())
 
 
 def close_to_others() -> None:

@@ -44,6 +44,8 @@ def migrate_in_process() -> DatabaseState:
 
 def _main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+    # The name of a role, which this app may not import from the site.
+    os.environ["CCPROXY_ROLE"] = "migration"
     import django
     from django.conf import settings
 

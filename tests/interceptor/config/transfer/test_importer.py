@@ -385,7 +385,7 @@ def test_a_file_with_commands_that_others_may_write_is_refused(tmp_path: Path):
     refuse_unsafe_file(path, sections)
 
 
-def test_the_commands(tmp_path: Path):
+def test_the_commands(tmp_path: Path, filled_database: None):
     path, out = tmp_path / "mine.yaml", StringIO()
     path.write_text(product_files.ALL["everything"])
     call_command("importconfig", str(path), "--dry-run", stdout=out)
