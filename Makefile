@@ -16,6 +16,7 @@ FIND_PYTHON = for wanted in '$(IS_OPTIMISED)' '$(IS_NEW)'; do for py in $(PYTHON
 	  if "$$py" -c "$$wanted; sys.exit(not new)" 2>/dev/null; then echo "$$py"; break 2; fi; done; done
 TELL_BUILD = $(IS_OPTIMISED); print("an optimised build" if new else "not an optimised build: \
 one made with --enable-optimizations takes a tenth to a quarter less CPU time")
+PACKAGES := ccproxy_site interceptor providers shapes flows jail
 # Tests run in parallel; `make test ARGS="-k hooks -n0"` narrows them.
 ARGS ?=
 
@@ -51,8 +52,11 @@ check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 	CCPROXY_PRODUCTION=1 $(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) manage.py makemigrations --check --dry-run
 
+# Three workers for two cores: tests of processes often wait. Those processes write no bytecode, and
+# would compile their modules at each start.
 test: $(VENV)/.dev  ## The whole suite
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+	@$(PY) -m compileall -q $(PACKAGES) tests
+	env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
 	$(PY) -m tests.bench --json $(VENV)/bench.json $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from providers.models import ConfigRevision
 from tests.environment import ROOT, need
 from tests.fakes.raw_upstream import RawUpstream
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Upstream
+from tests.new_database import FOLDER
 from tests.query_counts import UPDATE_OPTION, QueryCounts
 from tests.visitors import viewer
 
@@ -27,8 +30,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that start processes first: two workers then end at about the same time."""
+    """Put the files that start processes first: all workers then end at about the same time."""
     items.sort(key=lambda item: item.path.relative_to(ROOT / "tests").parts[0] not in SLOW_FOLDERS)
+
+
+def pytest_collection_finish() -> None:
+    """Take the modules and tests that live as long as the run out of what the collector looks at.
+
+    Each full collection looked at all of them.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_tables(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Name the folder of the database that new config directories get a copy of."""
+    base = tmp_path_factory.getbasetemp()
+    # Each worker of xdist has a folder in the run's.
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ[FOLDER] = str(run / "tables")
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +110,12 @@ def admin(client: Client, db: None) -> Client:
     """A browser of a superuser."""
     client.force_login(User.objects.create_superuser("ada"))
     return client
+
+
+@pytest.fixture
+def filled_database(db: None) -> None:
+    """A database that had its first filling: commands add no default rows."""
+    ConfigRevision.bump()
 
 
 @pytest.fixture

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import tempfile
+from functools import cache
+from typing import Any
 
-from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
+from httpx._transports import default as httpx_transport
 from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE_S
@@ -29,6 +33,28 @@ DEFAULT_TIMEOUT_CONFIG.connect = PATIENCE_S
 DEFAULT_TIMEOUT_CONFIG.read = PATIENCE_S
 DEFAULT_TIMEOUT_CONFIG.write = PATIENCE_S
 DEFAULT_TIMEOUT_CONFIG.pool = PATIENCE_S
+
+
+@cache
+def default_ssl_context() -> ssl.SSLContext:
+    """Return the context that trusts the usual authorities."""
+    return create_ssl_context(trust_env=False)
+
+
+def shared_ssl_context(
+    verify: Any = True, cert: Any = None, trust_env: bool = True
+) -> ssl.SSLContext:
+    """Return the context of an httpx client; all clients without choices of their own share one.
+
+    Reading the authorities takes 15 ms, which thousands of requests to loopback would spend.
+    """
+    chosen = trust_env and (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"))
+    if chosen or cert or verify is not True:
+        return create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+    return default_ssl_context()
+
+
+httpx_transport.create_ssl_context = shared_ssl_context
 
 # A busy machine may take any time for an example; Hypothesis must not call that a failure.
 settings.register_profile(

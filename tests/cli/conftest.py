@@ -6,12 +6,14 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.calls import CCPROXY, ROOT
+from tests.new_database import put_tables
+from tests.patience import PATIENCE_S
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Cli:
 
     directory: Path
     ports: dict[str, int]
+    makes_tables: bool = False
+    """The first command runs the migrations; else it finds the tables made, and no rows."""
 
     def environ(self, **extra: str) -> dict[str, str]:
         kept = {
@@ -40,6 +44,9 @@ class Cli:
     def __call__(
         self, *arguments: str, stdin: str = "", cwd: Path | None = None, **extra: str
     ) -> subprocess.CompletedProcess[str]:
+        if not self.makes_tables:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            put_tables(self.directory)
         return subprocess.run(
             [*CCPROXY, *arguments],
             input=stdin,
@@ -47,7 +54,7 @@ class Cli:
             text=True,
             env=self.environ(**extra),
             cwd=cwd or self.directory.parent,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
 
@@ -60,6 +67,12 @@ def free_port() -> int:
 @pytest.fixture
 def ccproxy(tmp_path: Path) -> Cli:
     return Cli(tmp_path / "cfg", {name: free_port() for name in ("proxy", "console", "mcp")})
+
+
+@pytest.fixture
+def bare_ccproxy(ccproxy: Cli) -> Cli:
+    """`ccproxy` without a config directory; the first command makes everything."""
+    return replace(ccproxy, makes_tables=True)
 
 
 @pytest.fixture

@@ -8,9 +8,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.calls import CCPROXY
 from tests.cli.conftest import Cli
 from tests.environment import need
+from tests.patience import PATIENCE_S
+
+
+@pytest.fixture
+def ccproxy(bare_ccproxy: Cli) -> Cli:
+    """The command before anything is set up."""
+    return bare_ccproxy
 
 
 def query(ccproxy: Cli, sql: str) -> list[Any]:
@@ -91,7 +100,7 @@ def test_two_first_commands_at_once(ccproxy):
         "env": ccproxy.environ(),
     }
     both = [subprocess.Popen(command, **options) for _ in range(2)]
-    assert [process.communicate(timeout=60) for process in both] == [("[]\n", "")] * 2
+    assert [process.communicate(timeout=PATIENCE_S) for process in both] == [("[]\n", "")] * 2
     assert query(ccproxy, "select count(*) from providers_provider") == [(5,)]
 
 
@@ -107,7 +116,7 @@ def test_a_second_first_command_waits_for_the_first(ccproxy):
         while process.poll() is None and not waits:
             waits = f"-> FLOCK  ADVISORY  WRITE {process.pid} " in Path("/proc/locks").read_text()
         assert waits
-    assert process.communicate(timeout=60)[0] == b"No flows are recorded yet.\n"
+    assert process.communicate(timeout=PATIENCE_S)[0] == b"No flows are recorded yet.\n"
 
 
 def test_an_older_file_is_closed_to_others(ccproxy):

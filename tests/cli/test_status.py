@@ -21,10 +21,10 @@ from interceptor.operate.liveness import check, is_listening
         (["--proxy", "--inspect", "--mcp"], 7),
     ],
 )
-def test_the_exit_code_is_the_sum_of_what_is_down(ccproxy, flags, code):
-    done = ccproxy("status", *flags)
+def test_the_exit_code_is_the_sum_of_what_is_down(bare_ccproxy, flags, code):
+    done = bare_ccproxy("status", *flags)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
-    assert not ccproxy.directory.exists()
+    assert not bare_ccproxy.directory.exists()
 
 
 def test_what_is_up_is_not_counted(listener):
@@ -61,11 +61,11 @@ def test_a_host_that_is_none_is_down(host):
     assert not is_listening(host, 1)
 
 
-def test_before_anything_is_set_up(ccproxy):
-    done = ccproxy("status")
+def test_before_anything_is_set_up(bare_ccproxy):
+    done = bare_ccproxy("status")
     assert done.returncode == 0
     assert "built-in defaults" in done.stdout
-    assert not (ccproxy.directory / "ccproxy.sqlite3").exists()
+    assert not (bare_ccproxy.directory / "ccproxy.sqlite3").exists()
 
 
 def test_as_json(ccproxy, listener):

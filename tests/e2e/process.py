@@ -20,6 +20,7 @@ import httpx
 from flows.bodies.packed_body import unpack
 from flows.sides import HookTrace, read_sides, read_traces
 from tests.calls import call_elsewhere
+from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +74,8 @@ class Interceptor:
             "PYTHONDONTWRITEBYTECODE": "1",
             **environ,
         }
+        self.makes_tables = False
+        """Its first start runs the migrations; else it finds the tables made, and no rows."""
         self.has_console = "--no-console" not in arguments
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -140,6 +143,8 @@ class Interceptor:
 
     def launch(self) -> None:
         """Start it and return at once."""
+        if not self.makes_tables and "DATABASE_URL" not in self.environ:
+            put_tables(self.config_dir)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.prefix, sys.executable, "manage.py", "runinterceptor", *self.arguments],

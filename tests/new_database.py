@@ -1,0 +1,59 @@
+"""Databases of new config directories, copied from one that is migrated once in a test run.
+
+The migrations take two seconds of CPU time. A copy has the tables and no rows: the process that
+opens it imports the configuration, as after its own migrations.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from providers.base.file_lock import FileLock
+from tests.environment import ROOT
+
+FOLDER = "CCPROXY_TEST_TABLES"
+"""Variable with the folder of the database that is copied; all workers of a run have the same."""
+NAME = "ccproxy.sqlite3"
+
+
+def put_tables(directory: Path) -> None:
+    """Give a config directory a database without rows, unless it has one.
+
+    Outside of a test run it stays as it is, and so does a directory that cannot be written.
+    """
+    folder = os.environ.get(FOLDER)
+    database = directory / NAME
+    if not folder or database.exists() or not os.access(directory, os.W_OK | os.X_OK):
+        return
+    shutil.copyfile(_migrated(Path(folder)), database)
+    database.chmod(0o600)
+    owner = directory.stat()
+    os.chown(database, owner.st_uid, owner.st_gid)
+
+
+def _migrated(folder: Path) -> Path:
+    """Return the database that is copied; the first caller makes it."""
+    made = folder / "config" / NAME
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not made.exists():
+            unfinished = folder / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _migrate(unfinished)
+            unfinished.rename(made.parent)
+    return made
+
+
+def _migrate(directory: Path) -> None:
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("CCPROXY_")}
+    kept.pop("DATABASE_URL", None)
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--skip-checks"],
+        cwd=ROOT,
+        env=kept | {"CCPROXY_CONFIG_DIR": str(directory), "CCPROXY_ROLE": "migration"},
+        check=True,
+    )
