@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0

@@ -175,7 +175,7 @@ def test_of_the_jail_and_run(
 
 
 @pytest.mark.parametrize("command", ["setkey", "loginprovider"])
-def test_of_a_provider_in_a_command(command: str) -> None:
+def test_of_a_provider_in_a_command(command: str, filled_database: None) -> None:
     make_provider("anthropic")
     make_provider("google")
     with pytest.raises(CommandError) as caught:
@@ -185,7 +185,7 @@ def test_of_a_provider_in_a_command(command: str) -> None:
     )
 
 
-def test_of_a_client_token_and_its_providers() -> None:
+def test_of_a_client_token_and_its_providers(filled_database: None) -> None:
     make_provider("anthropic")
     create_client_token("laptop")
     with pytest.raises(CommandError, match=r"did you mean laptop\?"):

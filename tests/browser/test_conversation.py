@@ -67,7 +67,7 @@ class Asking(threading.Thread):
     def run(self) -> None:
         headers = {"x-api-key": "sk-ccproxy-up", "x-claude-code-session-id": LIVE_SESSION}
         answered = httpx.post(
-            self._url, json=self._body, headers=headers, timeout=60, trust_env=False
+            self._url, json=self._body, headers=headers, timeout=PATIENCE_S, trust_env=False
         )
         self.flow_id = answered.headers["x-ccproxy-flow"]
 

@@ -54,7 +54,7 @@ class Request(threading.Thread):
     def run(self) -> None:
         headers = {"x-api-key": "sk-ccproxy-up", "user-agent": "browser-test/1"}
         self.answer = httpx.post(
-            self.address, json=self.body, headers=headers, timeout=60, trust_env=False
+            self.address, json=self.body, headers=headers, timeout=PATIENCE_S, trust_env=False
         )
 
     def result(self) -> httpx.Response:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.visit import Visit
 from tests.e2e.process import Interceptor
+from tests.patience import PATIENCE_S
 from tests.rows import make_provider
 from tests.shapes.captured import CANARY, NEWEST, recorded_sdk_flow, seed_shapes
 
@@ -153,7 +154,7 @@ def test_the_changes_of_a_shaped_request_show_the_origin_of_each_part(
             "unknown": 1,
         },
         headers={"x-api-key": "sk-ccproxy-up", "x-mine": "1"},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     flow = interceptor.flow(response.headers["x-ccproxy-flow"])
     assert flow["shape"].startswith("anthropic v")

@@ -26,6 +26,7 @@ from interceptor.config.snapshot.schema import ClientTokenConf
 from providers.auth.base import FileAuth
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, rule, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 WANTED = os.environ.get("CCPROXY_TEST_REAL_CLIENTS", "")
 PACKAGES = ("@anthropic-ai/claude-code", "@openai/codex", "@google/gemini-cli")
@@ -53,7 +54,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # npm may hold back the script that puts the program in its place.
     claude = folder / "node_modules" / PACKAGES[0]
     if (claude / "install.cjs").exists():
-        subprocess.run(["node", "install.cjs"], cwd=claude, check=True, timeout=120)
+        subprocess.run(["node", "install.cjs"], cwd=claude, check=True, timeout=PATIENCE_S)
     return folder / "node_modules" / ".bin"
 
 

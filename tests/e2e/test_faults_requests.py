@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.conftest import REAL_KEY, provider_yaml
 from tests.e2e.process import Interceptor, running
 from tests.fakes.upstream import Upstream
+from tests.patience import PATIENCE_S
 
 START = b'{"model":"demo","max_tokens":5,"messages":[{"role":"user","content":"'
 END = b'"}]}'
@@ -44,7 +45,7 @@ def ask(proxy: Interceptor, provider: str, body: bytes, **more: str) -> httpx.Re
         "content-type": "application/json",
         **more,
     }
-    return httpx.post(f"{proxy.url}/v1/messages", content=body, headers=headers, timeout=30)
+    return httpx.post(f"{proxy.url}/v1/messages", content=body, headers=headers, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("name", ODD)

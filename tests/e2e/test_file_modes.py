@@ -150,7 +150,7 @@ def test_a_key_that_others_could_read_is_refused(tmp_path: Path) -> None:
     key.chmod(0o640)
     command = [sys.executable, "manage.py", "runinterceptor"]
     done = subprocess.run(
-        command, cwd=ROOT, env=process.environ, capture_output=True, text=True, timeout=60
+        command, cwd=ROOT, env=process.environ, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert done.returncode == 1
     assert f"chmod 600 {key}" in done.stderr

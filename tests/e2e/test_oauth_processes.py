@@ -27,6 +27,7 @@ from tests.e2e.process import ROOT, Interceptor, free_port, running
 from tests.fakes.postgres import postgres
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream
+from tests.patience import PATIENCE_S
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 DENIED = Script(
@@ -87,7 +88,7 @@ providers:
         barrier = threading.Barrier(count)
 
         def one(number: int) -> int:
-            barrier.wait(60)
+            barrier.wait(PATIENCE_S)
             return post(processes[number % len(processes)]).status_code
 
         with ThreadPoolExecutor(count) as pool:
@@ -97,7 +98,7 @@ providers:
 def post(process: Interceptor) -> httpx.Response:
     headers = {"x-api-key": "sk-ccproxy-claude"}
     url = f"{process.url}/v1/messages"
-    return httpx.post(url, json=ASK, headers=headers, timeout=60, trust_env=False)
+    return httpx.post(url, json=ASK, headers=headers, timeout=PATIENCE_S, trust_env=False)
 
 
 @contextmanager

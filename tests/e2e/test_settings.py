@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.process import Interceptor, running, wait_until
+from tests.patience import PATIENCE_S
 
 PROXY_HOST, CONSOLE_HOST = "127.0.0.3", "127.0.0.2"
 CONFIG = """\
@@ -34,11 +35,12 @@ providers:
     scheme: http
     host: 127.0.0.1
     port: {port}
-    auth: {{type: command, command: sleep 20}}
+    auth: {{type: command, command: sleep 600}}
 """
 BROWSER = """\
 #!{python}
 import sys, pathlib
+from tests.patience import PATIENCE_S
 target = pathlib.Path(sys.argv[0]).with_name("opened")
 target.with_suffix(".new").write_text("\\n".join(sys.argv[1:]))
 target.with_suffix(".new").rename(target)
@@ -79,12 +81,12 @@ def call(process: Elsewhere, provider: str) -> httpx.Response:
         json={"model": "demo", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
         headers={"x-api-key": f"sk-ccproxy-{provider}"},
         trust_env=False,
-        timeout=20,
+        timeout=PATIENCE_S,
     )
 
 
 def status(url: str, **headers: str) -> int:
-    return httpx.get(url, headers=headers, trust_env=False, timeout=20).status_code
+    return httpx.get(url, headers=headers, trust_env=False, timeout=PATIENCE_S).status_code
 
 
 def is_refused(host: str, port: int) -> bool:

@@ -24,6 +24,7 @@ from tests.interceptor.shaping.reference import (
 )
 from tests.interceptor.wireguard.tunnel import Captured, captured, need_tunnel
 from tests.interceptor.wireguard.world import talk
+from tests.patience import PATIENCE_S
 
 HOST = "api.anthropic.com"
 CANARY = "canary-of-the-user-0123456789"
@@ -79,7 +80,7 @@ def ask(interceptor: Interceptor, **changes: Any) -> httpx.Response:
         interceptor.url + "/v1/messages",
         json={"model": "demo", "max_tokens": 9, "messages": messages} | changes,
         headers={"x-api-key": "sk-ccproxy-anthropic"},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

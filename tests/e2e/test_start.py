@@ -125,7 +125,10 @@ def test_it_binds_loopback_and_serves_the_console(interceptor: Interceptor) -> N
 
 
 def test_without_console(tmp_path: Path) -> None:
-    with running(Interceptor(tmp_path, "", "--no-console")) as process:
+    process = Interceptor(tmp_path, "", "--no-console")
+    # The start of a new installation.
+    process.makes_tables = True
+    with running(process):
         assert process.health()["status"] == "ok"
         assert listening_addresses({process.console_port}) == set()
 

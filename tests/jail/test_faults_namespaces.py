@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jail.network.namespace_limits import SYSCTLS, forbidding, refusal
 from tests.calls import CCPROXY
 from tests.jail import user
+from tests.patience import PATIENCE_S
 
 
 def hide_clients(words: list[str]) -> list[str]:
@@ -31,7 +32,12 @@ def test_slirp_without_a_client_of_wireguard(world) -> None:
     """The fall-back has no tap0, leaves no slirp4netns behind, and the doctor says that it works."""
     words = hide_clients([*user.prefix(), *CCPROXY, "namespace", "doctor", "--json"])
     done = subprocess.run(
-        words, cwd=world.folder, env=world.environ(), capture_output=True, text=True, timeout=120
+        words,
+        cwd=world.folder,
+        env=world.environ(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     report = json.loads(done.stdout)
     assert report["wireguard"] == "python" and report["tools"]["slirp4netns"]["present"]
@@ -39,7 +45,12 @@ def test_slirp_without_a_client_of_wireguard(world) -> None:
     look = "import socket; print([name for _, name in socket.if_nameindex()])"
     jailed = hide_clients(world.command("sh", "-c", f"ps -eo comm; python3 -c '{look}'"))
     done = subprocess.run(
-        jailed, cwd=world.folder, env=world.environ(), capture_output=True, text=True, timeout=120
+        jailed,
+        cwd=world.folder,
+        env=world.environ(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert "wg0" in done.stdout and "tap0" not in done.stdout, done.stderr
 
@@ -85,7 +96,7 @@ def test_where_user_namespaces_are_forbidden(world) -> None:
             env=world.environ(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
         said = done.stdout + done.stderr
         assert done.returncode == 1 and "No space left" not in said

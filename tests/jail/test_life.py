@@ -185,7 +185,7 @@ def test_five_at_a_time(world, nothing_left):
         )
         for number in range(5)
     ]
-    assert [process.communicate(timeout=60)[0] for process in running] == ["200"] * 5
+    assert [process.communicate(timeout=PATIENCE_S)[0] for process in running] == ["200"] * 5
     labels = {
         row["run_label"]
         for row in world.interceptor.wait_for_flows(5, "run_label like 'many-%' and method='GET'")

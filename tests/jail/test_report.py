@@ -19,7 +19,12 @@ def as_user(world, *words: str, **environ: str) -> subprocess.CompletedProcess[s
     command = [*user.prefix(), *CCPROXY, *words]
     environment = world.environ(**environ)
     return subprocess.run(
-        command, cwd=world.folder, env=environment, capture_output=True, text=True, timeout=60
+        command,
+        cwd=world.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
 
 
@@ -65,7 +70,12 @@ def test_where_namespaces_are_forbidden_it_is_one_sentence(world):
     script = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
     command = [*limited, script, "sh", *CCPROXY, "jail", "--", "true"]
     done = subprocess.run(
-        command, cwd=world.folder, env=world.environ(), capture_output=True, text=True, timeout=60
+        command,
+        cwd=world.folder,
+        env=world.environ(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert "does not allow user namespaces" in done.stderr
@@ -74,9 +84,12 @@ def test_where_namespaces_are_forbidden_it_is_one_sentence(world):
 
 def test_manage_py_is_the_same(world):
     words = [*user.prefix(), sys.executable, "manage.py", "jail", "--", "sh", "-c", "exit 9"]
-    assert subprocess.run(words, cwd=ROOT, env=world.environ(), timeout=60).returncode == 9
+    assert subprocess.run(words, cwd=ROOT, env=world.environ(), timeout=PATIENCE_S).returncode == 9
     again = [*user.prefix(), *CCPROXY, "run", "-i", "sh", "-c", "exit 8"]
-    assert subprocess.run(again, cwd=world.folder, env=world.environ(), timeout=60).returncode == 8
+    assert (
+        subprocess.run(again, cwd=world.folder, env=world.environ(), timeout=PATIENCE_S).returncode
+        == 8
+    )
 
 
 def test_a_proxy_that_stops_is_told_at_the_end(world, tmp_path_factory):

@@ -17,6 +17,7 @@ import pytest
 from jail.network.pcap import Capture
 from tests.environment import need
 from tests.jail.world import HOST, World
+from tests.patience import PATIENCE_S
 
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 JAILS_IN_A_ROW = 12
@@ -39,7 +40,7 @@ def dissected(capture: Path, *keylogs: str) -> list[str]:
         env={**os.environ, "HOME": str(capture.parent)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

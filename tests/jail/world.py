@@ -21,6 +21,7 @@ from tests.environment import ROOT, need
 from tests.fakes.certificates import make_authority
 from tests.fakes.upstream import Upstream
 from tests.jail import user
+from tests.patience import PATIENCE_S
 
 HOST = "api.anthropic.com"
 OTHER = "elsewhere.example"
@@ -85,7 +86,7 @@ class World:
         process = self.start(
             *words, options=options, **more, **({} if text is None else {"stdin": subprocess.PIPE})
         )
-        out, err = process.communicate(text, timeout=60)
+        out, err = process.communicate(text, timeout=PATIENCE_S)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def python(

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.environment import ROOT
+from tests.patience import PATIENCE_S
 
 
 def console(folder: Path, port: int) -> subprocess.Popen[str]:
@@ -31,9 +32,9 @@ def test_it_listens_until_it_is_stopped(tmp_path: Path) -> None:
     with console(tmp_path, port) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
-        assert httpx.get(url, trust_env=False, timeout=20).status_code in (302, 404)
+        assert httpx.get(url, trust_env=False, timeout=PATIENCE_S).status_code in (302, 404)
         # The connection is open: the stop has to close it.
-        output, _ = process.communicate("\n", timeout=60)
+        output, _ = process.communicate("\n", timeout=PATIENCE_S)
     assert (output, process.returncode) == ("the loop runs\n", 0)
 
 
@@ -41,7 +42,7 @@ def test_an_address_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with console(tmp_path, port) as process:
-            output, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=PATIENCE_S)
     assert output.splitlines() == [
         f"refused: the console cannot listen on 127.0.0.1:{port}; the log says why",
         "the loop runs",

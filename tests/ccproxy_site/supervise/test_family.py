@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.process import free_port, wait_until
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,7 +65,7 @@ class Supervised:
         """Send a signal and return the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_a_refusal_ends_everything_with_its_sentence(supervised: Supervised) -> 
     supervised.script("recorder", "refuse port 4000 is taken")
     supervised.start()
     assert supervised.process is not None
-    _, errors = supervised.process.communicate(timeout=60)
+    _, errors = supervised.process.communicate(timeout=PATIENCE_S)
     assert supervised.process.returncode == 1
     assert errors == b"ccproxy: port 4000 is taken\n"
 
@@ -158,7 +159,7 @@ def test_a_child_that_dies_before_it_was_ready_ends_the_start(supervised: Superv
     supervised.script("proxy", "die")
     supervised.start()
     assert supervised.process is not None
-    _, errors = supervised.process.communicate(timeout=60)
+    _, errors = supervised.process.communicate(timeout=PATIENCE_S)
     assert supervised.process.returncode == 1
     assert errors == b"ccproxy: the proxy ended with 7; the log says why\n"
 

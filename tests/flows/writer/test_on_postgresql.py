@@ -8,8 +8,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.e2e.process import free_port
 from tests.environment import ROOT
 from tests.fakes.postgres import postgres
@@ -27,7 +25,6 @@ FILES = (
 FEWEST_TESTS = 60
 
 
-@pytest.mark.timeout(300)
 def test_the_record_works_there_too() -> None:
     paths = [str(ROOT / "tests/flows" / name) for name in FILES]
     with postgres(free_port()) as url:

@@ -23,6 +23,7 @@ from tests.flows.records import eventually, flow, live, side
 from tests.flows.writer.test_committed import Sender
 from tests.flows.writer.test_thread import KEY, locked_database, needs_a_file_lock, running
 from tests.parts import all_sides
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.django_db(transaction=True), needs_a_file_lock]
 
@@ -199,7 +200,7 @@ def test_rows_of_a_database_that_does_not_answer_are_spooled(
 
     def frozen(batch: object) -> None:
         asked.set()
-        assert answers.wait(60)
+        assert answers.wait(PATIENCE_S)
         write_batch(batch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer_module, "write_batch", frozen)
@@ -208,7 +209,7 @@ def test_rows_of_a_database_that_does_not_answer_are_spooled(
     with running(spool=spool) as writer:
         sender = Sender(writer)
         sender.send(turn(1), "in the question")
-        assert asked.wait(60)
+        assert asked.wait(PATIENCE_S)
         sender.send(turn(2), "behind it")
         writer.relieve(everything=True)
         assert sorted(sender.committed) == ["behind it", "in the question"]

@@ -30,6 +30,7 @@ from tests.interceptor.proxied import (
     rule,
     snapshot,
 )
+from tests.patience import PATIENCE_S
 
 ASSIST = "corp"
 """No name that anything in the product knows."""
@@ -68,7 +69,7 @@ def post(proxy: Running, path: str, body: Any, name: str = ASSIST, **headers: st
         proxy.url + path,
         json=body,
         headers={"x-goog-api-key": f"sk-ccproxy-{name}", **headers},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

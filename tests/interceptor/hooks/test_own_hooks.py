@@ -16,6 +16,7 @@ from interceptor.pipeline.hook import Stage
 from tests.fakes.upstream import Upstream
 from tests.interceptor.hooks import own_hooks
 from tests.interceptor.proxied import DEFAULT_HOOKS, KEY, Running, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
 
 PATH = f"{own_hooks.__name__}."
 TEXT = [{"role": "user", "content": "Hi"}]
@@ -50,7 +51,7 @@ def proxy() -> Iterator[tuple[Running, Upstream]]:
 def send(proxy: Running, client: str, target: str, **headers: str) -> httpx.Response:
     path, body = REQUESTS[client]
     key = {"authorization": f"Bearer sk-ccproxy-{target}"}
-    return httpx.post(proxy.url + path, json=body, headers={**key, **headers}, timeout=30)
+    return httpx.post(proxy.url + path, json=body, headers={**key, **headers}, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("client", sorted(REQUESTS))

@@ -34,6 +34,7 @@ from tests.interceptor.proxied import (
     running_proxy,
     snapshot,
 )
+from tests.patience import PATIENCE_S
 
 TOKENS = {"cct-all": frozenset[str](), "cct-chat": frozenset({"chat"})}
 ORIGINS = ("app://editor",)
@@ -102,7 +103,7 @@ class Bench:
 
     def live(self, request: DryRequest) -> Outcome:
         before = len(self.upstream.requests)
-        connection = http.client.HTTPConnection("127.0.0.1", self.proxy.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.proxy.port, timeout=PATIENCE_S)
         try:
             connection.putrequest(
                 request.method, request.url, skip_host=True, skip_accept_encoding=True

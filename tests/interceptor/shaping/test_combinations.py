@@ -16,6 +16,7 @@ from providers.fallbacks import Fallback
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 from tests.interceptor.shaping.reference import FLAG, HOOKS, IDENTITY, REDACTS, active, shape_row
+from tests.patience import PATIENCE_S
 
 KEY = "sk-ccproxy-up"
 OWN = "tests.interceptor.shaping.own_inner_hooks"
@@ -53,7 +54,7 @@ def send(
             "messages": [{"role": "user", "content": "Hello"}],
         },
         headers={"x-api-key": KEY, "anthropic-version": "2023-06-01", **headers},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert response.status_code == 200, response.text
     assert not proxy.sink.of(response).shape_problem
@@ -125,7 +126,7 @@ def test_forced_without_a_shape_the_request_leaves_unshaped_and_says_so(proxy, u
                 "messages": [{"role": "user", "content": "Hi"}],
             },
             headers={"x-api-key": KEY, "x-ccproxy-hooks": "+shape"},
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         [step] = [s for s in proxy.sink.of(response).hooks if s.hook == "shape"]
         assert (step.outcome, step.reason) == (
@@ -151,7 +152,7 @@ def ask(proxy: Running) -> httpx.Response:
         proxy.url + "/v1/messages",
         json={"model": "demo", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
         headers={"x-api-key": KEY},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -221,7 +222,7 @@ def test_each_candidate_of_a_chain_is_shaped_for_its_own_type(upstream, first):
                     "messages": [{"role": "user", "content": "Hi"}],
                 },
                 headers={"x-api-key": f"sk-ccproxy-{first}"},
-                timeout=60,
+                timeout=PATIENCE_S,
             )
             record = proxy.sink.of(response)
     finally:

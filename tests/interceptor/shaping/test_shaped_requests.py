@@ -25,6 +25,7 @@ from tests.interceptor.shaping.reference import (
     shape_row,
     shaped_snapshot,
 )
+from tests.patience import PATIENCE_S
 
 KEY = "sk-ccproxy-up"
 HELLO: Any = [{"role": "user", "content": "Hello"}]
@@ -50,7 +51,7 @@ def post(proxy: Running, body: Any = None, **headers: str) -> httpx.Response:
         proxy.url + "/v1/messages",
         json=request,
         headers={"x-api-key": KEY, **headers},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -128,7 +129,7 @@ def test_a_compressed_request_stays_compressed(proxy, upstream):
         proxy.url + "/v1/messages",
         content=data,
         headers={"x-api-key": KEY, "content-encoding": "gzip", "content-type": "application/json"},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert response.status_code == 200, response.text
     assert upstream.last.header("content-encoding") == "gzip"
@@ -174,7 +175,7 @@ def test_only_calls_of_models_are_shaped(proxy, upstream, path):
 
 def test_a_body_that_is_no_object_leaves_unshaped_with_the_reason(proxy):
     response = httpx.post(
-        proxy.url + "/v1/messages", content=b"[1]", headers={"x-api-key": KEY}, timeout=60
+        proxy.url + "/v1/messages", content=b"[1]", headers={"x-api-key": KEY}, timeout=PATIENCE_S
     )
     record = proxy.sink.of(response)
     assert record.shape_problem == "the body is no JSON object"

@@ -35,6 +35,7 @@ from tests.interceptor.shaping.reference import (
     shaped_snapshot,
     with_constants,
 )
+from tests.patience import PATIENCE_S
 
 KEY = "sk-ccproxy-up"
 HERE = __name__
@@ -84,7 +85,7 @@ def post(proxy: Running, messages: Any = None) -> httpx.Response:
         proxy.url + "/v1/messages",
         json={"model": "demo", "max_tokens": 9, "messages": messages},
         headers={"x-api-key": KEY},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -217,7 +218,7 @@ def test_a_recorded_request_that_is_sent_again_is_signed_for_what_it_is_now(
             f"{proxy.url}{first.target}",
             content=body,
             headers=[*headers, ("x-ccproxy-resend", Grants.TOKEN)],
-            timeout=60,
+            timeout=PATIENCE_S,
         )
     assert again.status_code == 200, again.text
     assert (upstream.last.body == first.body) is not edited

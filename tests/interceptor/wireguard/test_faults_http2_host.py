@@ -19,6 +19,7 @@ from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import provider, rule, running_proxy, snapshot
 from tests.interceptor.wireguard.tunnel import need_tunnel
 from tests.interceptor.wireguard.world import CANARY, OTHER, World, running_world
+from tests.patience import PATIENCE_S
 
 RULES = (
     rule(name="moved", match_model="^moved$", dest_provider="other"),
@@ -144,7 +145,7 @@ def ask_listener(port: int, authority: Authority, key: str, *, with_host: bool) 
     context.set_alpn_protocols(["h2"])
     body = body_of("any")
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         assert connection.selected_alpn_protocol() == "h2"

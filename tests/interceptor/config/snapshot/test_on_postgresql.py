@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.e2e.process import free_port
 from tests.environment import ROOT
 from tests.fakes.postgres import postgres
@@ -16,7 +14,6 @@ FILES = ("test_heartbeat.py", "test_load_and_watch.py")
 ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
 
 
-@pytest.mark.timeout(300)
 def test_the_watcher_works_there_too() -> None:
     paths = [str(ROOT / "tests/interceptor/config/snapshot" / name) for name in FILES]
     # They repeat conditions of partial indexes as SQL.
