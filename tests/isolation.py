@@ -54,7 +54,7 @@ def shared_ssl_context(
     return default_ssl_context()
 
 
-httpx_transport.create_ssl_context = shared_ssl_context
+setattr(httpx_transport, "create_ssl_context", shared_ssl_context)  # noqa: B010  # it is not exported
 
 # A busy machine may take any time for an example; Hypothesis must not call that a failure.
 settings.register_profile(
