@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
-from providers.base.names import WireFormatName
+from providers.base.names import OPENAI_CHAT, WireFormatName
 from providers.wire.answer_form import BLANK, is_events, is_json
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
 from providers.wire.core.event_json import lenient_loads
@@ -41,9 +41,11 @@ from providers.wire.failures.reported_failure import (
     reported_failure,
 )
 from providers.wire.failures.too_long import for_client
+from providers.wire.fitting.model_fit import fit_to_model
+from providers.wire.losses.silent_losses import list_known_fields
+from providers.wire.losses.unknown_fields import list_unknown_fields
 from providers.wire.rules.answers import AnswerFilter, client_tools, wants_thinking
 from providers.wire.rules.events import Collector, of_response
-from providers.wire.rules.model_fit import fit_to_model
 from providers.wire.rules.portable import make_portable
 
 __all__ = [
@@ -102,8 +104,7 @@ def translate_request(
     request = decoded_request(body, src, model=model, stream=target.stream)
     try:
         if src != dst:
-            make_portable(request, dst, server_tools=target.server_tools, host=target.host)
-            fit_to_model(request, dst, target.facts(request.model), target.model or request.model)
+            _prepare(request, body, dst, target)
         for edit in edits:
             request = _edited(request, edit)
         return provider_codec(dst).encode_request(request, target), request.losses
@@ -111,6 +112,22 @@ def translate_request(
         raise MalformedBody(
             f"The request cannot be translated ({type(error).__name__})."
         ) from error
+
+
+def _prepare(request: Request, body: JsonObject, dst: WireFormatName, target: TargetInfo) -> None:
+    """Prepare a decoded request for another format and for the model that will run it."""
+    facts = target.facts(request.model)
+    list_unknown_fields(body, request.source, request.losses)
+    list_known_fields(request, body, dst)
+    keep_custom = dst == OPENAI_CHAT and facts.custom_tools
+    make_portable(
+        request,
+        dst,
+        server_tools=target.server_tools,
+        host=target.host,
+        keep_custom=keep_custom,
+    )
+    fit_to_model(request, dst, facts, target.model or request.model)
 
 
 def _edited(request: Request, edit: RequestEdit) -> Request:

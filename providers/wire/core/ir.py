@@ -190,6 +190,8 @@ class Tool:
     vendor: WireFormatName | None = None
     raw: JsonObject | None = None
     native: str | None = None
+    free_form: JsonObject | None = None
+    """Chat's `format` of a free-form tool that stays one."""
 
 
 @dataclass(slots=True)
@@ -275,6 +277,8 @@ class Request:
     modalities: list[str] | None = None
     extras: JsonObject = field(default_factory=dict)
     losses: Losses = field(default_factory=Losses)
+    free_form: frozenset[str] = frozenset()
+    """Names of the free-form tools that the target takes as such."""
 
 
 # -------------------------------------------------------------------------------------------------

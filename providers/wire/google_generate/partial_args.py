@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream
+from providers.wire.core.google_keys import camel
 from providers.wire.core.ir import JsonObject, ToolCall
 from providers.wire.core.shape import a_string, maybe_string, objects
-from providers.wire.google_generate.keys import camel
 
 _STEP: Final = re.compile(
     r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]"

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream, MalformedBody
 from providers.base.names import GOOGLE_GENERATE
+from providers.wire.core.google_keys import camel, camel_object
 from providers.wire.core.ir import (
     Block,
     Foreign,
@@ -42,7 +43,6 @@ from providers.wire.core.shape import (
     strings,
     without,
 )
-from providers.wire.google_generate.keys import camel, camel_object
 from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.rules.media import kind_of_type
 from providers.wire.rules.schema import from_google

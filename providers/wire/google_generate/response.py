@@ -12,6 +12,7 @@ from typing import Any, Final
 from providers.base.errors import MalformedBody
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
+from providers.wire.core.google_keys import camel
 from providers.wire.core.ir import (
     Block,
     Citation,
@@ -31,7 +32,6 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import count, objects, without
 from providers.wire.failures.reported_failure import ReportedFailure
-from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.request_decode import decode_call, decode_part
 
 # https://ai.google.dev/api/generate-content#FinishReason, and Vertex AI's MODEL_ARMOR.

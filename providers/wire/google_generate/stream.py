@@ -14,6 +14,7 @@ from typing import Any, Final
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
 from providers.wire.core.event_json import event_bodies
+from providers.wire.core.google_keys import camel
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -41,7 +42,6 @@ from providers.wire.core.shape import an_object, objects
 from providers.wire.core.sse import SseEvent
 from providers.wire.errors import error_body
 from providers.wire.failures.reported_failure import failure_of_event
-from providers.wire.google_generate.keys import camel
 from providers.wire.google_generate.partial_args import PartialArguments
 from providers.wire.google_generate.request_decode import decode_call, decode_part
 from providers.wire.google_generate.response import (

@@ -197,6 +197,8 @@ def _document(block: Media, losses: Losses) -> JsonObject | None:
             "type": "file",
             "file": {"filename": block.title or "document.pdf", "file_data": url},
         }
+    if block.file_id is not None:
+        return {"type": "file", "file": {"file_id": block.file_id}}
     if block.url is not None:
         losses.add("messages", "OpenAI Chat takes no document by URL; its address is sent as text.")
         return {"type": "text", "text": f"Document: {block.url}"}
@@ -312,7 +314,11 @@ def _choice(choice: ToolChoice) -> Any:
 def _tool(tool: Tool, losses: Losses) -> JsonObject:
     if tool.custom:
         inner = drop_none(
-            {"name": tool.name, "description": tool.description, "format": tool.extras}
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "format": tool.free_form or tool.extras,
+            }
         )
         return {"type": "custom", "custom": inner}
     function = drop_none(

@@ -399,11 +399,17 @@ def _says_nothing(arguments: Any) -> bool:
 
 
 def _custom_input(arguments: Any) -> str:
-    """Return the plain text inside the one-argument function that replaced a free-form tool."""
+    """Return the plain text inside the one-argument function that replaced a free-form tool.
+
+    Text that is no such function's argument stays as it is: the tool may have stayed free-form.
+    """
+    found = arguments
     if isinstance(arguments, str):
         try:
-            arguments = loads(arguments)
+            found = loads(arguments)
         except (ValueError, RecursionError):
-            return str(arguments)
-    value = arguments.get("input") if isinstance(arguments, dict) else arguments
-    return value if isinstance(value, str) else dumps_text(arguments)
+            return arguments
+    value = found.get("input") if isinstance(found, dict) else found
+    if isinstance(value, str):
+        return value
+    return arguments if isinstance(arguments, str) else dumps_text(arguments)

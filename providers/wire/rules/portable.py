@@ -35,10 +35,11 @@ from providers.wire.core.ir import (
 )
 from providers.wire.rules.answers import NO_SIGNED_THINKING
 from providers.wire.rules.call_ids import UniqueIds
+from providers.wire.rules.free_form import as_function, keep_free_form
 from providers.wire.rules.media import settle_type
 from providers.wire.rules.pairing import paired
 from providers.wire.rules.replay import STORE, came_from, text_key, unpack_thoughts
-from providers.wire.rules.toolnames import CUSTOM_SCHEMA, wire_name
+from providers.wire.rules.toolnames import wire_name
 from providers.wire.tools.own_items import unpack_items
 from providers.wire.tools.server_run import settle_server_tools
 
@@ -48,9 +49,18 @@ _STATEFUL: Final = {
     ),
     "conversation": "send the whole conversation in `input` instead of `conversation`",
     "prompt": "send the prompt's text in `instructions` and `input` instead of a stored `prompt`",
+    "cachedContent": "send the cached turns in `contents` instead of `cachedContent`",
 }
 _OWN_FIELDS: Final[dict[WireFormatName, tuple[str, ...]]] = {PERPLEXITY_ASK: ("pplx",)}
 """Fields that clients of any format may send, because they are meant for the provider."""
+_OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
+_STORED_ITEMS: Final = {
+    "item_reference": "send the item itself",
+    "compaction": "send the conversation that was compacted",
+}
+"""Items of Responses whose content only OpenAI can read."""
+# `_drop_extras` need not name them: `unknown_fields` lists what is in them.
+_LISTED_BELOW: Final = ("generationConfig", "toolConfig")
 
 
 def make_portable(
@@ -59,8 +69,9 @@ def make_portable(
     *,
     server_tools: ServerTools = "drop",
     host: str = "",
+    keep_custom: bool = False,
 ) -> None:
-    """Prepare the request for `dst` at `host` in place.
+    """Prepare the request for `dst` at `host` in place. `keep_custom` keeps free-form tools.
 
     Raises `UnsupportedByTarget` for what must not be dropped silently.
     """
@@ -71,6 +82,8 @@ def make_portable(
     if request.source == OPENAI_RESPONSES:
         unpack_items(request)
     for tool in request.tools:
+        if tool.custom and keep_custom:
+            keep_free_form(tool)
         _plain_tool(tool, request)
     if request.tool_choice is not None:
         # `_plain_tool` keeps each tool's original name in its extras until here.
@@ -80,6 +93,7 @@ def make_portable(
         ]
     for tool in request.tools:
         tool.extras = None
+    request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
     if request.source in NO_SIGNED_THINKING:
         for turn in request.turns:
             _restore_thinking(turn)
@@ -105,13 +119,19 @@ def _ask_by_system(request: Request, dst: WireFormatName) -> None:
 
 def _refuse_state(request: Request, label: str) -> None:
     # Dropping these would lose the conversation without a word.
-    if request.source != OPENAI_RESPONSES:
+    if request.source not in (OPENAI_RESPONSES, GOOGLE_GENERATE):
         return
     for field, instead in _STATEFUL.items():
         if request.extras.get(field):
             raise UnsupportedByTarget(
                 f"`{field}` only means something to the provider that stored it; {instead}."
             )
+    for turn in request.turns:
+        for block in turn.blocks:
+            if isinstance(block, Foreign) and block.kind in _STORED_ITEMS:
+                raise UnsupportedByTarget(
+                    f"Only OpenAI can read the item `{block.kind}`; {_STORED_ITEMS[block.kind]}."
+                )
     if request.extras.get("background"):
         raise UnsupportedByTarget(
             f"`background` mode does not exist in {label}; send the request without it."
@@ -123,7 +143,7 @@ def _drop_extras(request: Request, dst: WireFormatName, label: str) -> None:
     for field, value in request.extras.items():
         if field in _OWN_FIELDS.get(dst, ()):
             kept[field] = value
-        else:
+        elif field not in _LISTED_BELOW:
             request.losses.add(field, f"{label} does not know it.")
     request.extras = kept
 
@@ -135,28 +155,19 @@ def _plain_tool(tool: Tool, request: Request) -> None:
             f"tools.{original}", "It is offered as a function with the vendor's parameters."
         )
         tool.vendor = tool.raw = None
-    if tool.custom:
-        request.losses.add(
-            f"tools.{tool.name}",
-            "A free-form tool is offered as a function with one text argument.",
-        )
-        tool.schema, tool.custom, tool.strict = CUSTOM_SCHEMA, False, None
-    elif tool.extras:
-        for field in tool.extras:
-            request.losses.add(f"tools.{field}", "Only the client's own vendor knows it.")
+    if tool.custom and not tool.free_form:
+        as_function(tool, request.losses)
     tool.name, tool.namespace = wire_name(tool.name, tool.namespace), None
     tool.extras = {"name": original}
 
 
 def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -> None:
-    if turn.extras:
-        for field in turn.extras:
-            request.losses.add(f"messages.{field}", f"{label} does not know it.")
-        turn.extras = None
+    turn.extras = None
     if turn.name and dst not in (OPENAI_CHAT,):
         request.losses.add("messages.name", f"{label} has no names of speakers.")
         turn.name = None
     blocks: list[Block] = []
+    kept = request.free_form
     for block in turn.blocks:
         # Nearly all blocks are one of three kinds, and `type` is faster than isinstance.
         kind = type(block)
@@ -164,12 +175,12 @@ def _plain_turn(turn: Turn, request: Request, dst: WireFormatName, label: str) -
             _plain_text(block, turn, dst)  # type: ignore[arg-type]
             blocks.append(block)
         elif kind is ToolCall:
-            _plain_call(block)  # type: ignore[arg-type]
+            _plain_call(block, kept)  # type: ignore[arg-type]
             blocks.append(block)
         elif kind is ToolResult:
-            _plain_result(block, request, label)  # type: ignore[arg-type]
+            _plain_result(block, request, dst, label)  # type: ignore[arg-type]
             blocks.append(block)
-        elif (plain := _plain_block(block, request, label)) is not None:
+        elif (plain := _plain_block(block, request, dst, label)) is not None:
             blocks.append(plain)
     turn.blocks = blocks
 
@@ -195,10 +206,10 @@ def _restore_thinking(turn: Turn) -> None:
         turn.blocks = [*kept, *others]
 
 
-def _plain_block(block: Block, request: Request, label: str) -> Block | None:
+def _plain_block(block: Block, request: Request, dst: WireFormatName, label: str) -> Block | None:
     """Convert the rarer kinds of blocks; None if the target cannot express one."""
     if isinstance(block, Media):
-        return _plain_media(block, request)
+        return _plain_media(block, request, dst)
     return _plain_foreign(block, request, label) if isinstance(block, Foreign) else block
 
 
@@ -210,31 +221,31 @@ def _plain_text(block: Text, turn: Turn, dst: WireFormatName) -> None:
         block.signature = STORE.get(text_key(block.text))
 
 
-def _plain_call(block: ToolCall) -> None:
+def _plain_call(block: ToolCall, kept: frozenset[str]) -> None:
     block.name, block.namespace = wire_name(block.name, block.namespace), None
-    if block.custom:
+    if block.custom and block.name not in kept:
         block.arguments, block.custom = {"input": block.arguments}, False
     block.extras, block.item_id = None, None
 
 
-def _plain_result(block: ToolResult, request: Request, label: str) -> None:
+def _plain_result(block: ToolResult, request: Request, dst: WireFormatName, label: str) -> None:
     block.name = wire_name(block.name) if block.name else None
     block.extras, block.response, block.custom = None, None, False
     # The usual result is one text.
     if len(block.content) == 1 and type(only := block.content[0]) is Text:
         only.extras = None
         return
-    converted = [_plain_inner(inner, request, label) for inner in block.content]
+    converted = [_plain_inner(inner, request, dst, label) for inner in block.content]
     block.content = [inner for inner in converted if inner is not None]
 
 
 def _plain_inner(
-    inner: Text | Media | Foreign, request: Request, label: str
+    inner: Text | Media | Foreign, request: Request, dst: WireFormatName, label: str
 ) -> Text | Media | Foreign | None:
     if isinstance(inner, Foreign):
         return _plain_foreign(inner, request, label)
     if isinstance(inner, Media):
-        return _plain_media(inner, request)
+        return _plain_media(inner, request, dst)
     inner.extras = None
     return inner
 
@@ -260,20 +271,16 @@ def _is_own(block: Thinking, dst: WireFormatName, host: str) -> bool:
     return came_from(block, host) if dst == OPENAI_CHAT else bool(block.signature)
 
 
-def _plain_media(block: Media, request: Request) -> Media | None:
-    if block.extras:
-        for field in block.extras:
-            if field != "source":
-                request.losses.add(f"messages.{field}", "Only the client's own vendor knows it.")
-        block.extras = None
-    block.signature = None
+def _plain_media(block: Media, request: Request, dst: WireFormatName) -> Media:
+    block.extras = block.signature = None
     settle_type(block)
-    if block.file_id is not None and block.url is None and block.data is None:
-        request.losses.add(
-            "messages",
-            f"The {block.kind} {block.file_id!r} is stored at another vendor; it was dropped.",
+    is_stored = block.file_id is not None and block.url is None and block.data is None
+    # OpenAI's two formats share their files.
+    if is_stored and not (request.source in _OPENAI and dst in _OPENAI):
+        raise UnsupportedByTarget(
+            f"The {block.kind} {str(block.file_id)[:80]!r} is stored at another vendor; send its"
+            " content instead of its id."
         )
-        return None
     return block
 
 
@@ -281,6 +288,11 @@ def _plain_foreign(block: Foreign, request: Request, label: str) -> Text | None:
     if block.vendor == ANTHROPIC_MESSAGES and block.kind == "search_result":
         request.losses.add("messages", "A search result is sent as text.")
         return Text(_search_result_text(block.raw))
+    # https://platform.claude.com/docs/en/build-with-claude/compaction: `content` is plain text.
+    summary = block.raw.get("content")
+    if block.vendor == ANTHROPIC_MESSAGES and block.kind == "compaction" and summary:
+        request.losses.add("messages.compaction", "A compaction is sent as text.")
+        return Text(str(summary))
     request.losses.add(f"messages.{block.kind}", f"{label} has nothing like it; it was dropped.")
     return None
 

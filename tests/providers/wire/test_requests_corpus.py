@@ -41,11 +41,13 @@ def possible(
                 tools = json.dumps(case.body.get("tools", [])) + json.dumps(
                     case.body.get("mcp_servers", [])
                 )
-                stored = any(
-                    case.body.get(key) for key in ("previous_response_id", "conversation", "prompt")
-                )
+                stored = any(case.body.get(key) for key in STORED_STATE)
+                stored = stored or "is stored at another vendor" in str(refusal)
                 assert tools != "[][]" or stored or "web_search_options" in case.body, case.id
                 assert "leave it out" in str(refusal) or "instead of" in str(refusal), str(refusal)
+
+
+STORED_STATE = ("previous_response_id", "conversation", "prompt", "cachedContent")
 
 
 def test_the_checker_sees_what_is_wrong():

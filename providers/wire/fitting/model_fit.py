@@ -14,6 +14,7 @@ from providers.base.errors import UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
 from providers.wire.core.ir import Reasoning, Request, Sampling, Text, Tool, ToolChoice, Turn
 from providers.wire.facts.model_facts import ModelFacts
+from providers.wire.fitting.strict_schema import relax_strictness
 from providers.wire.rules.reasoning import to_effort
 
 _OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
@@ -46,6 +47,9 @@ def fit_to_model(
     _end_with_user(request, facts, name)
     _limit_output(request, facts, name)
     _limit_tools(request, facts, name)
+    # OpenAI's own clients already write OpenAI's dialect.
+    if facts.strict == "openai" and request.source not in _OPENAI:
+        relax_strictness(request, name)
     _hide_user(request, dst)
 
 

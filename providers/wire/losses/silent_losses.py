@@ -1,0 +1,96 @@
+"""Fields that this product knows and that a target has no place for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from providers.base.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+    format_label,
+)
+from providers.wire.core.ir import Block, JsonObject, Media, Request, Text, ToolResult
+
+_VENDORS: Final = {
+    GOOGLE_GENERATE: "Google",
+    OPENAI_CHAT: "OpenAI",
+    OPENAI_RESPONSES: "OpenAI",
+}
+
+
+def list_known_fields(request: Request, body: JsonObject, dst: WireFormatName) -> None:
+    """Add a loss for each known field that `dst` cannot express and no encoder mentions.
+
+    `request` is decoded and not yet prepared for `dst`; `body` is what the client sent.
+    """
+    label, losses = format_label(dst), request.losses
+    if dst == ANTHROPIC_MESSAGES:
+        if request.verbosity is not None:
+            losses.add("verbosity", f"{label} has no such parameter.")
+        if request.cache_key is not None:
+            losses.add("prompt_cache_key", f"{label} has no such parameter.")
+    if request.store and dst != OPENAI_RESPONSES:
+        losses.add("store", "The response is stored nowhere, and cannot be fetched later.")
+    if request.source == OPENAI_RESPONSES and body.get("truncation") == "auto":
+        losses.add("truncation", f"{label} cuts no conversation that is too long.")
+    if dst != ANTHROPIC_MESSAGES and _has_cache_marks(request):
+        vendor = _VENDORS.get(dst, label)
+        losses.add("cache_control", f"{vendor} caches prompts by itself; the marks were dropped.")
+    for turn in request.turns:
+        for block in turn.blocks:
+            _list_block(block, request, dst)
+
+
+def _has_cache_marks(request: Request) -> bool:
+    marked: list[Any] = [*request.system, *request.tools]
+    if any(item.cache for item in marked):
+        return True
+    return any(
+        getattr(inner, "cache", None)
+        for turn in request.turns
+        for block in turn.blocks
+        if type(block) is ToolResult
+        for inner in block.content
+    )
+
+
+def _list_block(block: Block, request: Request, dst: WireFormatName) -> None:
+    kind = type(block)
+    if kind is Text:
+        if block.citations:  # type: ignore[union-attr]
+            _list_citations(block, request, dst)  # type: ignore[arg-type]
+    elif kind is Media:
+        _list_media(block, request, dst)  # type: ignore[arg-type]
+    elif kind is ToolResult:
+        for inner in _inner(block):  # type: ignore[arg-type]
+            _list_block(inner, request, dst)
+
+
+def _inner(block: ToolResult) -> Iterable[Block]:
+    return block.content
+
+
+def _list_citations(block: Text, request: Request, dst: WireFormatName) -> None:
+    if any(citation.vendor != dst for citation in block.citations):
+        request.losses.add(
+            "messages.citations", f"{format_label(dst)} takes no citations in a request."
+        )
+
+
+def _list_media(block: Media, request: Request, dst: WireFormatName) -> None:
+    is_openai = dst in (OPENAI_CHAT, OPENAI_RESPONSES)
+    if block.detail not in (None, "auto") and not is_openai:
+        request.losses.add(
+            "messages.detail", f"{format_label(dst)} chooses an image's resolution itself."
+        )
+    source = (block.extras or {}).get("source")
+    if isinstance(source, dict) and isinstance(source.get("content"), list):
+        others = [part for part in source["content"] if part.get("type") != "text"]
+        if others:
+            request.losses.add(
+                "messages.source.content", "Only the text of a document's parts was sent."
+            )
