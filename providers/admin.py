@@ -69,9 +69,12 @@ class ProviderAdmin(ConfigModelAdmin):
             credential.insert(3, "forget_secret")
             if request.user.has_perm(reveal.PERMISSION):
                 credential[1] = "secret_link"
+        where: list[Any] = [("scheme", "host", "port"), "path", "verify_tls", "headers"]
+        if obj and obj.auth_type != "none" and request.user.is_superuser:
+            where.insert(2, "own_password")
         return [
             (None, {"fields": ["name", "enabled", *(["sentinels"] if obj else [])]}),
-            ("Where", {"fields": [("scheme", "host", "port"), "path", "verify_tls", "headers"]}),
+            ("Where", {"fields": where}),
             (
                 "Wire family",
                 {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]},

@@ -25,6 +25,7 @@ from providers.services import (
     sets_new_login,
     unknown_fallback,
 )
+from providers.web.password_check import password_problem
 from providers.web.rest import ConfigViewSet, FullCleanSerializer, HintingSlugField
 
 
@@ -47,6 +48,13 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
         allow_blank=True,
         max_length=10_000,
         help_text="A new API key, stored encrypted; empty text forgets the stored one.",
+    )
+    own_password = serializers.CharField(
+        write_only=True,
+        required=False,
+        trim_whitespace=False,
+        max_length=1000,
+        help_text="Your password; needed to send the stored credential to another address.",
     )
     secret_stored = serializers.SerializerMethodField(help_text="True when an API key is stored.")
     sentinel_keys = serializers.SerializerMethodField(
@@ -76,6 +84,7 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
             "auth_config",
             "auth_header",
             "secret",
+            "own_password",
             "secret_stored",
             "sentinel_keys",
             "created_at",
@@ -90,6 +99,7 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         _refuse_unknown_fallbacks(attrs)
+        password = attrs.pop("own_password", "")
         if attrs.get("secret"):
             attrs["secret"] = trimmed_key(attrs["secret"])
         attrs = super().validate(attrs)
@@ -102,12 +112,16 @@ class ProviderSerializer(FullCleanSerializer[Provider]):
             and not self.context["request"].user.is_superuser
         ):
             raise ValidationError({"auth_config": [LOGIN_REFUSED]})
-        if (
-            moves_credential(self.candidate(attrs), self.instance)
-            and not self.context["request"].user.is_superuser
-        ):
-            raise ValidationError({"host": [MOVE_REFUSED]})
+        if moves_credential(self.candidate(attrs), self.instance):
+            self._refuse_move(password)
         return attrs
+
+    def _refuse_move(self, password: str) -> None:
+        user = self.context["request"].user
+        if not user.is_superuser:
+            raise ValidationError({"host": [MOVE_REFUSED]})
+        if problem := password_problem(user, password, "move"):
+            raise ValidationError({"own_password": [problem]})
 
 
 class ProviderViewSet(ConfigViewSet[Provider]):

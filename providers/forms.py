@@ -33,6 +33,7 @@ from providers.services import (
     sets_new_login,
     unknown_fallback,
 )
+from providers.web.password_check import password_problem
 
 if TYPE_CHECKING:
     _ProviderModelForm = forms.ModelForm[Provider]
@@ -193,6 +194,14 @@ class ProviderForm(_ProviderModelForm):
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text="Stored encrypted and never shown again. Paste a new one to replace it.",
     )
+    own_password = forms.CharField(
+        required=False,
+        max_length=1000,
+        strip=False,
+        label="Your password",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
+        help_text="Needed to send the stored credential to another address.",
+    )
     forget_secret = forms.BooleanField(
         required=False, label="Forget the stored secret", widget=UnfoldBooleanWidget
     )
@@ -272,6 +281,8 @@ class ProviderForm(_ProviderModelForm):
                 self.initial[field] = self._before.auth_config.get(key, "")
             if self._before.auth_type in OAUTH_KINDS:
                 self.initial["auth_login"] = self._before.auth_config
+        if self._before is None or self._before.auth_type == "none":
+            self.fields.pop("own_password", None)
         if self._before is None or not self._before.secret:
             self.fields.pop("forget_secret", None)
 
@@ -322,9 +333,12 @@ class ProviderForm(_ProviderModelForm):
         after = copy.copy(self.instance)
         for name in ("scheme", "host", "port", "path", "verify_tls", "auth_type"):
             setattr(after, name, data.get(name, getattr(after, name)))
-        is_superuser = bool(self.user and self.user.is_superuser)
-        if moves_credential(after, self._before) and not is_superuser:
+        if not moves_credential(after, self._before):
+            return
+        if not (self.user and self.user.is_superuser):
             self.add_error("host", MOVE_REFUSED)
+        elif problem := password_problem(self.user, data.get("own_password", ""), "move"):
+            self.add_error("own_password", problem)
 
     def _set_new_secret(self, key: str, auth_type: Any) -> None:
         """Keep the key, or report beside its field why no header can carry it."""

@@ -347,6 +347,7 @@ class AuditEntry(models.Model):
         "login": "Logged in to a provider",
         "credential-change": "Credential changed",
         "command-change": "Credential command changed",
+        "config-change": "Configuration changed",
         "client-token-add": "Client token made",
         "client-token-remove": "Client token removed",
         "api-token-add": "API token made",

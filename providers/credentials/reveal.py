@@ -18,14 +18,10 @@ from providers.audit.log import audited, caller_of, record_audit
 from providers.base.errors import ConfigError
 from providers.fields import Ciphertext
 from providers.models import Provider
-from providers.web.throttle import forget_failures, is_braked, note_failure, throttle_key
+from providers.web.password_check import WRONG_PASSWORD, password_problem
 
 PERMISSION = "providers.reveal_secret"
 _NONCE = "ccproxy_reveal"
-_WRONG = "That is not your password. After ten failed tries wait a minute."
-_NO_PASSWORD = (
-    "Your account has no password, and this asks for one. Set it first: ccproxy changepassword {}"  # noqa: S105
-)
 
 
 @sensitive_post_parameters("password")
@@ -49,22 +45,16 @@ def _refusal(request: HttpRequest, provider: Provider) -> str:
     expected = request.session.pop(_NONCE, "")
     if not expected or request.POST.get("once") != expected:
         return "This form was sent before. Give your password again."
-    user = request.user
-    if not user.is_authenticated or not user.has_usable_password():
-        return _NO_PASSWORD.format(user.get_username())
-    key = throttle_key("reveal", user.get_username())
-    if not is_braked(key) and user.check_password(request.POST.get("password", "")):
-        forget_failures(key)
-        return ""
-    note_failure(key)
-    record_audit(
-        "reveal",
-        f"provider {provider.name}",
-        by=caller_of(request),
-        outcome="refused",
-        detail="password",
-    )
-    return _WRONG
+    problem = password_problem(request.user, request.POST.get("password", ""), "reveal")
+    if problem == WRONG_PASSWORD:
+        record_audit(
+            "reveal",
+            f"provider {provider.name}",
+            by=caller_of(request),
+            outcome="refused",
+            detail="password",
+        )
+    return problem
 
 
 @sensitive_variables("secret")

@@ -5,6 +5,7 @@ from django.test import Client
 
 from providers.models import ConfigRevision, Provider, TransformRule
 from providers.services import CODE_REFUSED, LOGIN_REFUSED, MOVE_REFUSED
+from providers.web.password_check import WRONG_PASSWORD
 from tests.rows import make_provider
 
 ADD = "/admin/providers/provider/add/"
@@ -113,9 +114,9 @@ def test_a_key_that_is_refused_with_the_form_is_not_shown_either(browser: Client
 
 def test_saving_without_a_new_key_keeps_the_old_one(browser: Client):
     provider = make_provider(auth_type="key", secret=KEY)
-    browser.post(change(provider), form(auth_type="key", path="/v2"))
+    browser.post(change(provider), form(auth_type="key", model_names="m"))
     provider.refresh_from_db()
-    assert (provider.path, provider.secret.decrypt()) == ("/v2", KEY)
+    assert (provider.model_names, provider.secret.decrypt()) == (["m"], KEY)
 
 
 def test_a_new_key_replaces_and_a_tick_forgets(browser: Client):
@@ -190,6 +191,22 @@ def test_a_clerk_cannot_move_a_credential(browser: Client, client: Client, djang
     assert Provider.objects.get().host == "evil.example"
 
 
+def test_a_superuser_moves_a_credential_with_the_password(browser: Client, django_user_model):
+    browser.post(ADD, form(auth_type="key", new_secret="k-0123456789"))
+    change = f"/admin/providers/provider/{Provider.objects.get().pk}/change/"
+    assert "own_password" in browser.get(change).content.decode()
+    boss = django_user_model.objects.get(username="boss")
+    boss.set_password("right")
+    boss.save()
+    browser.force_login(boss)
+    moved = form(auth_type="key", host="new.example")
+    assert errors(browser.post(change, moved)) == {"own_password": [WRONG_PASSWORD]}
+    assert errors(browser.post(change, moved | {"own_password": "no"})).keys() == {"own_password"}
+    assert Provider.objects.get().host != "new.example"
+    assert browser.post(change, moved | {"own_password": "right"}).status_code == 302
+    assert Provider.objects.get().host == "new.example"
+
+
 def test_a_command_may_be_set_where_the_server_allows_it(browser: Client, settings):
     settings.CCPROXY_ALLOW_CODE_CONFIG = True
     browser.post(ADD, form(auth_type="command", auth_command="printf x"))
@@ -210,10 +227,10 @@ def test_the_flag_alone_is_not_enough(client: Client, settings, django_user_mode
 
 def test_a_provider_with_a_command_can_be_edited_but_its_command_not(browser: Client):
     provider = make_provider(auth_type="command", auth_config={"command": "printf x"})
-    data = form(auth_type="command", auth_command="printf x", host="other.example")
+    data = form(auth_type="command", auth_command="printf x", model_names="m")
     assert browser.post(change(provider), data).status_code == 302
     provider.refresh_from_db()
-    assert (provider.host, provider.auth_config) == ("other.example", {"command": "printf x"})
+    assert (provider.model_names, provider.auth_config) == (["m"], {"command": "printf x"})
     refused = browser.post(change(provider), data | {"auth_command": "printf y"})
     assert errors(refused) == {"auth_command": [CODE_REFUSED]}
 

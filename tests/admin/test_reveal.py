@@ -47,7 +47,7 @@ def ask(client: Client, provider: Provider, password: str) -> Any:
 def rows() -> list[tuple[str, str, str, str]]:
     return [
         (row.action, row.target, row.actor, row.outcome)
-        for row in AuditEntry.objects.order_by("id")
+        for row in AuditEntry.objects.exclude(action="config-change").order_by("id")
     ]
 
 

@@ -57,7 +57,7 @@ def test_a_secret_goes_in_and_never_comes_out(api: APIClient):
     provider = Provider.objects.get()
     assert provider.secret.decrypt() == KEY
     answers = [made, api.get("/api/providers/"), api.get("/api/providers/anthropic/")]
-    answers.append(api.patch("/api/providers/anthropic/", {"path": "/v2"}, format="json"))
+    answers.append(api.patch("/api/providers/anthropic/", {"enabled": False}, format="json"))
     for answer in answers:
         assert KEY not in answer.content.decode()
         assert str(provider.secret) not in answer.content.decode()
@@ -127,10 +127,8 @@ def test_a_command_needs_the_flag(api: APIClient, settings):
     settings.CCPROXY_ALLOW_CODE_CONFIG = True
     assert api.post("/api/providers/", PROVIDER | command, format="json").status_code == 201
     settings.CCPROXY_ALLOW_CODE_CONFIG = False
-    assert (
-        api.patch("/api/providers/anthropic/", {"host": "x.example"}, format="json").status_code
-        == 200
-    )
+    renamed = api.patch("/api/providers/anthropic/", {"model_names": ["m"]}, format="json")
+    assert renamed.status_code == 200
     changed = api.patch(
         "/api/providers/anthropic/", {"auth_config": {"command": "id"}}, format="json"
     )
@@ -191,8 +189,20 @@ def test_a_credential_is_moved_by_superusers_alone(
         reader.patch("/api/providers/anthropic/", {"enabled": False}, format="json").json()["host"]
         == PROVIDER["host"]
     )
-    assert api.patch("/api/providers/anthropic/", move, format="json").status_code == 200
-    newest = AuditEntry.objects.first()
+    boss = User.objects.get(is_superuser=True)
+    for password in ("", "wrong"):
+        boss.set_password("right" if password else None)
+        boss.save()
+        asked = api.patch(
+            "/api/providers/anthropic/", move | {"own_password": password}, format="json"
+        )
+        assert asked.json().keys() == {"own_password"}
+    answered = api.patch(
+        "/api/providers/anthropic/", move | {"own_password": "right"}, format="json"
+    )
+    assert answered.status_code == 200
+    assert "own_password" not in answered.json()
+    newest = AuditEntry.objects.filter(action="credential-change").first()
     assert newest is not None
     assert "now goes to" in newest.detail
     # With a credential of one's own there is nothing to take.

@@ -1,5 +1,6 @@
-"""Saving or deleting a row the proxy is configured by bumps the revision once the transaction is
-committed.
+"""Saving or deleting a row of the configuration bumps the revision at its commit.
+
+The audit log gets a row of it too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from interceptor.models import ClientToken, HookSetting
-from providers.models import ConfigRevision, Provider, TransformRule
+from providers.audit.config_changes import watch
+from providers.models import ConfigRevision, PriceOverride, Provider, TransformRule
 from shapes.models import Shape, ShapePatch, ShapingProfile
 
 CONFIG_MODELS = (
@@ -24,8 +26,20 @@ CONFIG_MODELS = (
 )
 
 
+AUDITED_MODELS = (
+    Provider,
+    TransformRule,
+    HookSetting,
+    PriceOverride,
+    ShapingProfile,
+    ShapePatch,
+)
+"""Client tokens and shapes have rows of their own, which say more."""
+
+
 def connect() -> None:
     """Watch every configuration model."""
+    watch(*AUDITED_MODELS)
     for model in CONFIG_MODELS:
         for signal in (post_save, post_delete):
             signal.connect(
