@@ -34,6 +34,10 @@ _SUBJECT = "it "
 
 # What mitmproxy quotes of the other side's bytes, to the message's end: `… b'\x00\x01…`
 _QUOTED_BYTES = re.compile(r"\b(?:b|bytearray\(b)['\"].*", re.DOTALL)
+# "Received message with both … headers from server, refusing to …. Disable the … option to …"
+_AMBIGUOUS = re.compile(r"Received (.+?) from (?:server|client), refusing to prevent.*", re.DOTALL)
+_OF_OPERATORS = re.compile(r"mitmproxy|Disable the ")
+"""Words of messages that are meant for mitmproxy's own operator."""
 
 
 class _Caller(NamedTuple):
@@ -140,7 +144,8 @@ def error_sentence(message: str, ex: Exchange | None, via: str = "") -> str:
             " allows."
         )
     # Cut first: the message may be megabytes long, and the expression would search all of it.
-    text = _QUOTED_BYTES.sub("…", message[: MAX_CHARS * 4])
+    text = _for_clients(message[: MAX_CHARS * 4])
+    text = _QUOTED_BYTES.sub("…", text)
     text = "".join(c if c.isprintable() else " " for c in text)
     text = " ".join(text.split())[:MAX_CHARS] or "the connection broke"
     if text.startswith("Client disconnected"):
@@ -155,3 +160,20 @@ def error_sentence(message: str, ex: Exchange | None, via: str = "") -> str:
     if text.startswith(_SUBJECT):
         return f"{name} {text.removeprefix(_SUBJECT)}"
     return f"no response from {name}: {text}"
+
+
+def _for_clients(message: str) -> str:
+    """Return mitmproxy's message without its advice to operators.
+
+    "Received message with both … headers from server, refusing to … attacks. Disable the …"
+    → "it sent an ambiguous message: both … headers"
+    """
+    text = _AMBIGUOUS.sub(_ambiguous, message)
+    if _OF_OPERATORS.search(text):
+        return "it cannot be served here"
+    return text
+
+
+def _ambiguous(match: re.Match[str]) -> str:
+    reason = match[1].removeprefix("message with ")
+    return f"{_SUBJECT}sent an ambiguous message: {reason}"

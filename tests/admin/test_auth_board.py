@@ -127,7 +127,10 @@ def test_a_good_login_is_renewed_on_demand_once(
     assert "answered 500" in browser.post(renew, follow=True).content.decode(), (
         "a token that is still good is no success"
     )
-    assert [(row.action, row.outcome) for row in AuditEntry.objects.exclude(action="config-change").order_by("id")] == [
+    assert [
+        (row.action, row.outcome)
+        for row in AuditEntry.objects.exclude(action="config-change").order_by("id")
+    ] == [
         ("renew", "done"),
         ("renew", "failed"),
     ]

@@ -53,7 +53,9 @@ def test_credentials_over_rest(api: APIClient) -> None:
     )
     assert api.patch("/api/providers/p/", {"auth_type": "none"}, format="json").status_code == 200
     assert rows()[1:] == [("credential-change", "provider p", "api", "done")] * 2
-    assert AuditEntry.objects.exclude(action="config-change").order_by("-id")[0].detail == "key → none"
+    assert (
+        AuditEntry.objects.exclude(action="config-change").order_by("-id")[0].detail == "key → none"
+    )
 
 
 def test_a_command_over_rest_and_from_a_file(api: APIClient, settings: Any, tmp_path: Path) -> None:

@@ -23,7 +23,10 @@ BOSS = Caller("boss", "console", "127.0.0.1")
 
 
 def rows() -> list[tuple[str, str, str]]:
-    return [(row.action, row.target, row.outcome) for row in AuditEntry.objects.exclude(action="config-change").order_by("id")]
+    return [
+        (row.action, row.target, row.outcome)
+        for row in AuditEntry.objects.exclude(action="config-change").order_by("id")
+    ]
 
 
 def test_the_row_stands_before_the_act() -> None:
