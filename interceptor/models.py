@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from interceptor.validation import validate_client_token, validate_hook_setting
+from providers.fields import EncryptedTextField
 from providers.models import ConfigManager
 
 STAGES = {"inbound": "inbound", "outbound": "outbound", "seal": "seal"}
@@ -95,3 +96,16 @@ class InterceptorStatus(models.Model):
 
     def __str__(self) -> str:
         return self.instance
+
+
+class RememberedThread(models.Model):
+    """A thread at Perplexity that the next request of a conversation continues, once."""
+
+    key = models.CharField(
+        primary_key=True, max_length=64, help_text="Digest of client, provider and all texts."
+    )
+    ids = EncryptedTextField(help_text="What continues the thread, as JSON.")
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key[:12]

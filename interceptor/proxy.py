@@ -18,12 +18,14 @@ from interceptor.config.snapshot.schema import Snapshot
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.recording_state import RecordingState
 from interceptor.hooks.code_assist_projects import CodeAssistProjects
+from interceptor.hooks.perplexity_accounts import PerplexityAccounts
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
 from interceptor.operate.authority import check_authority, make_authority
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
+from interceptor.pipeline.perplexity_account import RemembersThreads
 from interceptor.pipeline.provider_clients import ProviderClients
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
@@ -72,6 +74,7 @@ class Proxy:
         proxies: the company's, by which providers are reached; None: none.
         recording: whether flows are stored; None: they are.
         capacity: what to do when Code Assist has none; None: nothing.
+        threads: keeps threads of Perplexity; None: they end with this process.
         mcp: where the MCP server listens; None: nowhere.
     """
 
@@ -99,6 +102,7 @@ class Proxy:
         proxies: UpstreamProxies | None = None,
         recording: RecordingState | None = None,
         capacity: CapacityPolicy | None = None,
+        threads: RemembersThreads | None = None,
         mcp: McpAddress | None = None,
     ) -> None:
         share_listeners(listeners)
@@ -133,6 +137,9 @@ class Proxy:
                         ca_file=_text_option(options, "ssl_verify_upstream_trusted_ca"),
                         proxies=proxies,
                     )
+                ),
+                perplexity=PerplexityAccounts(
+                    ProviderClients(ca_file=ca_file, proxies=proxies), threads
                 ),
                 version=version,
                 require_token=require_token,

@@ -19,6 +19,7 @@ from flows.services import mark_interrupted_of
 from flows.writer.thread import FlowWriter
 from interceptor.access.grant import GrantBook
 from interceptor.recorder.database_answers import database_answers
+from interceptor.thread_rows import DatabaseThreads
 from providers.credentials.lent_logins import LentLogins
 
 logger = logging.getLogger("ccproxy")
@@ -89,7 +90,7 @@ class ProxyClient:
         self._ring.listen(bell)
         bridge.say(config=rows())
         bridge.say(recording=problem())
-        answers = database_answers(bridge.say, LentLogins(), self._grants)
+        answers = database_answers(bridge.say, LentLogins(), self._grants, DatabaseThreads())
 
         try:
             while (words := await bridge.hear()) is not None:

@@ -37,6 +37,7 @@ from interceptor.operate.stock import stock_from
 from interceptor.proxy import Proxy
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
+from interceptor.recorder.remote_threads import RemoteThreads
 from interceptor.transform.capacity_policy import policy_of
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
@@ -216,6 +217,7 @@ class ProxyProcess:
             own_call_timeout_s=settings.provider_timeout,
             stream_over_bytes=stream_over_bytes(settings),
             grants=RemoteGrants(self._link.questions),
+            threads=RemoteThreads(self._link.questions),
             stock=stock_from(os.environ),
             options=mitmproxy_options(settings),
             listeners=self._listeners,

@@ -170,7 +170,7 @@ class PerplexitySite:
     def _stored(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         at = body.rfind(b'name="file"')
         is_last = at > body.find(b'name="key"') > 0
-        if not is_last or "cookie" in headers or b'name="' in body[at + 8 :]:
+        if not is_last or "cookie" in headers or b'; name="' in body[at + 8 :]:
             return Answer(403, "application/xml", (b"<Error/>",))
         self.files[path.rpartition("/")[2]] = len(body)
         return Answer(204, "application/xml", ())

@@ -12,18 +12,23 @@ HOOKS: dict[str, str] = {
     "commitbee_compat": "interceptor.hooks.commitbee_compat.commitbee_compat",
     "gemini_cli": "interceptor.hooks.gemini_cli.gemini_cli",
     "shape": "interceptor.shaping.shape.shape",
+    "extract_pplx_files": "interceptor.hooks.extract_pplx_files.extract_pplx_files",
+    "pplx_thread_inject": "interceptor.hooks.pplx_thread_inject.pplx_thread_inject",
+    "pplx_preflight": "interceptor.hooks.pplx_preflight.pplx_preflight",
     "pplx_stamp_headers": "interceptor.hooks.pplx_stamp_headers.pplx_stamp_headers",
     "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
 """Built hooks: name → dotted path."""
 
-PERPLEXITY_HOOKS = ("pplx_stamp_headers",)
+PERPLEXITY_HOOKS = (
+    "extract_pplx_files",
+    "pplx_thread_inject",
+    "pplx_stamp_headers",
+    "pplx_preflight",
+)
 """Hooks that run only where a provider of the type `perplexity_pro` exists."""
 
 NOT_BUILT: dict[str, str] = {
-    "extract_pplx_files": "inbound",
-    "pplx_thread_inject": "inbound",
-    "pplx_preflight": "outbound",
     "inject_mcp_notifications": "outbound",
 }
 """Names that the product's files may use and this version cannot run: name → stage.

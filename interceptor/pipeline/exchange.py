@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flows.record import HookStep
+    from interceptor.pipeline.perplexity_account import UsesPerplexity
     from interceptor.pipeline.project_search import FindsProjects
     from providers.auth.base import AuthConf
     from providers.auth.resolve import Credential
@@ -95,6 +96,9 @@ class Exchange:
     """
     resolver: ResolvesCredentials | None = None
     projects: FindsProjects | None = None
+    perplexity: UsesPerplexity | None = None
+    caller: str = ""
+    """The client token's name; "" without one."""
     conversation_id: str = ""
     """The same for all requests of one conversation; "" where the body has no text of a user."""
     requested_model: str = ""

@@ -5,4 +5,5 @@ asking, answering  both ends of a conversation: `{"ask": id, "name", "values"}`,
 database_answers   all questions, answered by the objects that know the database
 remote_logins      the memory and the locks of logins, as `providers.auth` wants them
 remote_grants      grants of the console's resends, as the guard wants them
+remote_threads     threads of Perplexity, as its hooks want them
 """

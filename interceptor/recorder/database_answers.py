@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from interceptor.access.grant import GrantBook
+from interceptor.pipeline.perplexity_account import RemembersThreads
 from interceptor.recorder.answering import Answers, Handler
 from interceptor.recorder.remote_grants import grant_values
 from providers.auth.refresh_lock import LockFailed, LoginState
+from providers.perplexity.threads import ThreadIds
 
 
 class Lender(Protocol):
@@ -20,15 +23,23 @@ class Lender(Protocol):
     async def close(self) -> None: ...
 
 
-def database_answers(say: Callable[..., object], logins: Lender, grants: GrantBook) -> Answers:
+def database_answers(
+    say: Callable[..., object],
+    logins: Lender,
+    grants: GrantBook,
+    threads: RemembersThreads | None = None,
+) -> Answers:
     """Return what answers one proxy's questions; closing it ends the proxy's loans.
 
     Args:
         say: sends a line to the proxy.
         logins: new for each connection.
         grants: may serve all connections.
+        threads: may serve all connections; None: questions about threads are refused.
     """
     handlers = {**_login_handlers(logins), **_grant_handlers(grants)}
+    if threads is not None:
+        handlers |= _thread_handlers(threads)
     return Answers(handlers, say, give_back=logins.close)
 
 
@@ -48,6 +59,18 @@ def _login_handlers(logins: Lender) -> dict[str, Handler]:
         return {}
 
     return {"login.hold": hold, "login.save": save, "login.release": release}
+
+
+def _thread_handlers(threads: RemembersThreads) -> dict[str, Handler]:
+    async def recall(key: str) -> dict[str, Any]:
+        ids = await threads.recall(key)
+        return {"ids": asdict(ids) if ids else None}
+
+    async def remember(key: str, ids: dict[str, str], ttl_s: float) -> dict[str, Any]:
+        await threads.remember(key, ThreadIds(**ids), ttl_s)
+        return {}
+
+    return {"thread.recall": recall, "thread.remember": remember}
 
 
 def _grant_handlers(grants: GrantBook) -> dict[str, Handler]:

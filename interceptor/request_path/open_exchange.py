@@ -69,6 +69,8 @@ async def open_exchange(
         client_format=state.client_format,
         resolver=around.resolver,
         projects=around.projects,
+        perplexity=around.perplexity,
+        caller=state.client_token.name if state.client_token else "",
         shapes=state.snapshot.shapes,
         began=state.began,
     )

@@ -8,6 +8,7 @@ from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
 from interceptor.exchange.recording_state import RecordingState
 from interceptor.pipeline.exchange import ResolvesCredentials
+from interceptor.pipeline.perplexity_account import UsesPerplexity
 from interceptor.pipeline.project_search import FindsProjects
 from interceptor.shaping.billing_signer import BillingSigner
 from interceptor.transform.capacity_policy import CapacityPolicy
@@ -30,6 +31,8 @@ class Surroundings:
     """Every client must show a client token."""
     projects: FindsProjects | None = None
     """Asks Code Assist for an account's project; None: no account is asked."""
+    perplexity: UsesPerplexity | None = None
+    """Makes the calls beside an ask; None: no account is asked."""
     recording: RecordingState = field(default_factory=RecordingState)
     capacity: CapacityPolicy | None = None
     """Settings for Code Assist without capacity; None: switched off."""

@@ -306,7 +306,7 @@ class StreamTranslator:
         self._is_json: bool | None = None
         self._held = bytearray()
         self._parser = SseParser()
-        self._decoder = provider_codec(src).stream_decoder()
+        self.decoder = provider_codec(src).stream_decoder()
         self._response_losses = Losses()
         self._encoder = client_codec(dst).stream_encoder(context)
         self._filter = _filter_for(src, dst, context)
@@ -324,7 +324,7 @@ class StreamTranslator:
     @property
     def losses(self) -> list[Loss]:
         """Losses of the response, so far."""
-        decoded = [*self._response_losses, *self._decoder.losses]
+        decoded = [*self._response_losses, *self.decoder.losses]
         return [*decoded, *self._filter.losses, *self._encoder.losses]
 
     def feed(self, chunk: bytes) -> bytes:
@@ -336,7 +336,7 @@ class StreamTranslator:
         out = b""
         try:
             for event in self._parser.feed(chunk):
-                out += self._encode(self._decoder.feed(event))
+                out += self._encode(self.decoder.feed(event))
         except (TranslationError, *_UNFORESEEN) as error:
             out += self._broken(error)
         return out
@@ -350,9 +350,9 @@ class StreamTranslator:
         out = b""
         try:
             for event in self._parser.flush():
-                out += self._encode(self._decoder.feed(event))
+                out += self._encode(self.decoder.feed(event))
             if not self.done:
-                out += self._encode(self._decoder.flush())
+                out += self._encode(self.decoder.flush())
         except (TranslationError, *_UNFORESEEN):
             out += self.fail(502, "The provider's stream was cut.")
         return out

@@ -59,10 +59,10 @@ def test_the_list_of_hooks_can_be_saved_after_the_import(imported: None, browser
 
 
 def test_an_unbuilt_hook_cannot_be_switched_on_in_the_list(imported: None, browser: Client):
-    response = browser.post(LIST, list_form("pplx_preflight"))
+    response = browser.post(LIST, list_form("inject_mcp_notifications"))
     assert response.status_code == 200
-    assert "“pplx_preflight” is not built yet" in response.content.decode()
-    assert not HookSetting.objects.get(name="pplx_preflight").enabled
+    assert "“inject_mcp_notifications” is not built yet" in response.content.decode()
+    assert not HookSetting.objects.get(name="inject_mcp_notifications").enabled
 
 
 def test_an_unbuilt_hook_says_so_in_the_list(imported: None, browser: Client):
@@ -85,7 +85,7 @@ def test_an_error_of_a_field_that_the_list_lacks_is_shown_above_its_row(browser:
 
 
 def test_rest_labels_it_and_refuses_to_switch_it_on(imported: None, api: APIClient):
-    row = HookSetting.objects.get(name="pplx_preflight")
+    row = HookSetting.objects.get(name="inject_mcp_notifications")
     assert api.get(f"/api/hooks/{row.pk}/").json()["about"] == "not built yet"
     response = api.patch(f"/api/hooks/{row.pk}/", {"enabled": True}, format="json")
     assert response.status_code == 400

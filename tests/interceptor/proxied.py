@@ -50,6 +50,7 @@ _PROXY_ARGUMENTS = (
     "overrides",
     "proxies",
     "capacity",
+    "threads",
     "mcp",
 )
 DEFAULT_HOOKS = (

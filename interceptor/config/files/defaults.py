@@ -14,7 +14,10 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "verbose_mode": "outbound",
     "commitbee_compat": "outbound",
     "gemini_cli": "outbound",
+    "extract_pplx_files": "inbound",
+    "pplx_thread_inject": "inbound",
     "pplx_stamp_headers": "outbound",
+    "pplx_preflight": "outbound",
     "shape": "outbound",
     "content_digest": "seal",
     **NOT_BUILT,
@@ -28,8 +31,11 @@ _DEFAULT_HOOKS = (
     # Does nothing until a person acknowledges a profile and activates a shape.
     "shape",
     "commitbee_compat",
-    # Does nothing until a provider of the type `perplexity_pro` exists.
+    # They do nothing until a provider of the type `perplexity_pro` exists.
+    "extract_pplx_files",
+    "pplx_thread_inject",
     "pplx_stamp_headers",
+    "pplx_preflight",
 )
 
 

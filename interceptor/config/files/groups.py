@@ -291,11 +291,7 @@ class PplxSearchSettings(Group):
     is_nav_suggestions_disabled: bool = Field(True, description="No navigation suggestions.")
     always_search_override: bool = Field(False, description="Search always.")
     override_no_search: bool = Field(False, description="Search never.")
-    preflight_timeout_seconds: Seconds = Field(
-        5,
-        description="Limit of the warm-up call.",
-        json_schema_extra=not_built("Perplexity's warm-up"),
-    )
+    preflight_timeout_seconds: Seconds = Field(5, description="Limit of the warm-up call.")
 
 
 class PplxThreadSettings(Group):
@@ -326,12 +322,8 @@ class PplxSettings(Group):
     """Perplexity Pro."""
 
     search: PplxSearchSettings = PplxSearchSettings()
-    thread: PplxThreadSettings = Field(
-        PplxThreadSettings(), json_schema_extra=not_built("Perplexity's threads")
-    )
-    upload: PplxUploadSettings = Field(
-        PplxUploadSettings(), json_schema_extra=not_built("Perplexity's attachments")
-    )
+    thread: PplxThreadSettings = PplxThreadSettings()
+    upload: PplxUploadSettings = PplxUploadSettings()
 
 
 class McpHttpSettings(Group):

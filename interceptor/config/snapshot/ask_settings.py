@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from interceptor.config.files.server import ServerSettings
-from providers.wire.perplexity.ask_conf import AskConf, SearchConf
+from providers.wire.perplexity.ask_conf import AskConf, SearchConf, ThreadConf, UploadConf
 
 
 def ask_conf(settings: ServerSettings) -> AskConf:
     """Return what the settings say of every Perplexity provider."""
-    return AskConf(search=_search(settings))
+    return AskConf(
+        search=_search(settings),
+        thread=ThreadConf(
+            consistency_mode=settings.pplx.thread.consistency_mode,
+            citation_mode=settings.pplx.thread.citation_mode,
+            ttl_s=settings.pplx.thread.ttl_seconds,
+            page_size=settings.pplx.thread.fetch_page_size,
+            page_timeout_s=settings.pplx.thread.fetch_timeout_seconds,
+        ),
+        upload=UploadConf(
+            max_files=settings.pplx.upload.max_files,
+            max_file_bytes=settings.pplx.upload.max_file_size_bytes,
+            fetch_timeout_s=settings.pplx.upload.fetch_timeout_seconds,
+            upload_timeout_s=settings.pplx.upload.upload_timeout_seconds,
+            subscribe_timeout_s=settings.pplx.upload.subscribe_timeout_seconds,
+        ),
+    )
 
 
 def _search(settings: ServerSettings) -> SearchConf:
@@ -23,4 +39,5 @@ def _search(settings: ServerSettings) -> SearchConf:
         is_nav_suggestions_disabled=settings.pplx.search.is_nav_suggestions_disabled,
         always_search_override=settings.pplx.search.always_search_override,
         override_no_search=settings.pplx.search.override_no_search,
+        preflight_timeout_s=settings.pplx.search.preflight_timeout_seconds,
     )

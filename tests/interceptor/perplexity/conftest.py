@@ -9,7 +9,7 @@ import pytest
 from interceptor.hooks.table import HookConf
 from providers.auth.base import KeyAuth
 from providers.provider_conf import ProviderConf
-from providers.wire.perplexity.ask_conf import SESSION_COOKIE, AskConf
+from providers.wire.perplexity.ask_conf import SESSION_COOKIE, AskConf, ThreadConf
 from tests.fakes.perplexity import TOKEN, PerplexityUpstream
 from tests.interceptor.proxied import (
     DEFAULT_HOOKS,
@@ -20,7 +20,13 @@ from tests.interceptor.proxied import (
     snapshot,
 )
 
-STAMP = HookConf("outbound", "pplx_stamp_headers", 3)
+HOOKS = (
+    *DEFAULT_HOOKS,
+    HookConf("inbound", "extract_pplx_files", 3),
+    HookConf("inbound", "pplx_thread_inject", 4, params={"continue_by_history": True}),
+    HookConf("outbound", "pplx_stamp_headers", 3),
+    HookConf("outbound", "pplx_preflight", 4),
+)
 
 
 def session_auth(token: str = TOKEN) -> KeyAuth:
@@ -48,8 +54,10 @@ def site() -> Iterator[PerplexityUpstream]:
 def proxy(site: PerplexityUpstream) -> Iterator[Running]:
     config = snapshot(
         account(site.port),
+        account(site.port, "strict", ask=AskConf(thread=ThreadConf(consistency_mode="strict"))),
+        account(site.port, "ignore", ask=AskConf(thread=ThreadConf(consistency_mode="ignore"))),
         account(site.port, "expired", auth=session_auth("an-old-token-987654321")),
-        hooks=(*DEFAULT_HOOKS, STAMP),
+        hooks=HOOKS,
     )
     with running_proxy(config) as running:
         yield running

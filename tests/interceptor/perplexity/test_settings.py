@@ -12,7 +12,7 @@ from interceptor.config.snapshot.ask_settings import ask_conf
 from interceptor.config.snapshot.load import load_snapshot
 from providers.models import Provider
 from providers.wire.core.base import TargetInfo
-from providers.wire.perplexity.ask_conf import AskConf
+from providers.wire.perplexity.ask_conf import AskConf, ThreadConf, UploadConf
 from providers.wire.translate import translate_request
 
 ASK = {"model": "perplexity/best", "messages": [{"role": "user", "content": "Hi"}]}
@@ -56,3 +56,26 @@ def test_a_provider_of_the_type_gets_the_settings() -> None:
     assert ask is not None and ask.search.language == "fr-FR"
     assert providers["o"].ask is None
     assert "perplexity/best" in providers["p"].model_names
+
+
+def test_every_other_setting_reaches_the_provider() -> None:
+    conf = conf_of(
+        search={"preflight_timeout_seconds": 1.5},
+        thread={
+            "consistency_mode": "strict",
+            "citation_mode": "clean",
+            "ttl_seconds": 2,
+            "fetch_page_size": 3,
+            "fetch_timeout_seconds": 4,
+        },
+        upload={
+            "max_files": 5,
+            "max_file_size_bytes": 6,
+            "fetch_timeout_seconds": 7,
+            "upload_timeout_seconds": 8,
+            "subscribe_timeout_seconds": 9,
+        },
+    )
+    assert conf.search.preflight_timeout_s == 1.5
+    assert conf.thread == ThreadConf("strict", "clean", 2, 3, 4)
+    assert conf.upload == UploadConf(5, 6, 7, 8, 9)

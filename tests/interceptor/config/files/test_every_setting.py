@@ -111,7 +111,22 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/mitm/test_malformed_requests.py": {
         "inspector.mitmproxy.body_size_limit": ("test_a_client_that_sends_on_reads_the_refusal"),
     },
+    "interceptor/perplexity/test_files.py": {
+        "pplx.upload.fetch_timeout_seconds": "test_a_download_has_its_limit",
+        "pplx.upload.max_file_size_bytes": "test_the_number_and_the_size_of_files_are_limited",
+        "pplx.upload.max_files": "test_the_number_and_the_size_of_files_are_limited",
+        "pplx.upload.subscribe_timeout_seconds": "test_processing_that_takes_too_long_only_warns",
+        "pplx.upload.upload_timeout_seconds": "test_a_bucket_that_does_not_answer_ends_in_an_error",
+    },
+    "interceptor/perplexity/test_threads.py": {
+        "pplx.search.preflight_timeout_seconds": "test_limits_of_pages_and_of_the_warm_up",
+        "pplx.thread.consistency_mode": "test_another_history_in_the_three_modes",
+        "pplx.thread.fetch_page_size": "test_limits_of_pages_and_of_the_warm_up",
+        "pplx.thread.fetch_timeout_seconds": "test_limits_of_pages_and_of_the_warm_up",
+        "pplx.thread.ttl_seconds": "test_limits_of_pages_and_of_the_warm_up",
+    },
     "interceptor/perplexity/test_settings.py": {
+        "pplx.thread.citation_mode": "test_every_other_setting_reaches_the_provider",
         "pplx.search.always_search_override": "test_each_search_setting_is_sent",
         "pplx.search.is_incognito": "test_each_search_setting_is_sent",
         "pplx.search.is_nav_suggestions_disabled": "test_each_search_setting_is_sent",

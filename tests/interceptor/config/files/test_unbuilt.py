@@ -23,12 +23,11 @@ def start(directory: Path, text: str, **environ: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("port: 1\npplx:\n  thread: {ttl_seconds: 1}\n", "3: pplx.thread.ttl_seconds is not built"),
+        ("port: 1\nmcp:\n  buffer: {ttl_seconds: 1}\n", "3: mcp.buffer.ttl_seconds is not built"),
         (
-            "ccproxy:\n  pplx:\n    thread: {ttl_seconds: 1}\n",
-            "3: ccproxy.pplx.thread.ttl_seconds is not built yet",
+            "ccproxy:\n  mcp:\n    buffer: {ttl_seconds: 1}\n",
+            "3: ccproxy.mcp.buffer.ttl_seconds is not built yet",
         ),
-        ("pplx: {thread: {ttl_seconds: 1}}\n", "1: pplx.thread.ttl_seconds is not built yet"),
         ("mcp: {buffer: {ttl_seconds: 1}}\n", "1: mcp.buffer.ttl_seconds is not built yet"),
     ],
 )
@@ -39,8 +38,8 @@ def test_a_refusal_names_the_file_the_line_and_the_key(tmp_path, text, message):
 
 
 def test_a_refusal_names_the_variable(tmp_path):
-    name = "CCPROXY_PPLX__THREAD__TTL_SECONDS"
-    with pytest.raises(ConfigError, match=f"^{name}: pplx.thread.ttl_seconds is not built yet"):
+    name = "CCPROXY_MCP__BUFFER__TTL_SECONDS"
+    with pytest.raises(ConfigError, match=f"^{name}: mcp.buffer.ttl_seconds is not built yet"):
         start(tmp_path, "", **{name: "1"})
 
 
@@ -62,4 +61,4 @@ def test_a_file_of_the_product_starts(tmp_path):
 def test_parts_wait_as_wholes():
     waiting = {leaf.path[0] for leaf in leaves(ServerSettings) if leaf.waits_for}
     mixed = {leaf.path for leaf in leaves(ServerSettings) if not leaf.waits_for}
-    assert not {path[0] for path in mixed} & (waiting - {"inspector", "mcp", "pplx"})
+    assert not {path[0] for path in mixed} & (waiting - {"inspector", "mcp"})

@@ -1,0 +1,109 @@
+"""Perplexity accounts of one proxy process; implements `UsesPerplexity`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from interceptor.pipeline.perplexity_account import RemembersThreads
+from interceptor.pipeline.provider_clients import ProviderClients
+from providers.auth.resolve import Credential
+from providers.base.errors import RefuseRequest
+from providers.perplexity.address_guard import GuardedBackend
+from providers.perplexity.attachments import read_all
+from providers.perplexity.site_calls import Site
+from providers.perplexity.threads import ThreadIds
+from providers.perplexity.uploads import upload_all
+from providers.provider_conf import ProviderConf
+from providers.wire.perplexity.ask_conf import UploadConf
+
+logger = logging.getLogger(__name__)
+
+MAX_REMEMBERED = 10_000
+STORE_TIMEOUT_S = 3.0
+MARGIN_S = 10.0
+
+
+class PerplexityAccounts:
+    """Calls of the site on the proxy's event loop.
+
+    Threads are in this process's memory at once, and in the store a moment later, for other
+    processes and for the next start.
+
+    Args:
+        clients: open the way to providers.
+        store: keeps threads beyond this process; None: they end with it.
+        backend: connects downloads of attachments; None: the guarded one.
+    """
+
+    def __init__(
+        self,
+        clients: ProviderClients,
+        store: RemembersThreads | None = None,
+        backend: GuardedBackend | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clients = clients
+        self._store = store
+        self._backend = backend
+        self._clock = clock
+        self._threads: dict[str, tuple[float, ThreadIds]] = {}
+        self._saving: set[asyncio.Task[None]] = set()
+
+    def site(self, conf: ProviderConf, credential: Credential | None) -> Site:
+        """See `UsesPerplexity`."""
+        via = self._clients.via(conf)
+        return Site(conf, credential, self._clients.open, via.url if via else "")
+
+    async def upload(
+        self, flow_id: str, site: Site, sources: list[str], limits: UploadConf
+    ) -> list[str]:
+        """See `UsesPerplexity`."""
+
+        def progress(done: int, total: int) -> None:
+            logger.info("uploaded %d of %d files", done, total, extra={"flow": flow_id})
+
+        limit_s = (
+            limits.fetch_timeout_s + limits.upload_timeout_s + limits.subscribe_timeout_s + MARGIN_S
+        )
+        try:
+            async with asyncio.timeout(limit_s):
+                files = await read_all(sources, limits, self._backend)
+                return await upload_all(site, files, limits, progress)
+        except TimeoutError:
+            raise RefuseRequest(
+                f"The request's files were not uploaded within {limit_s:g} s.", status_code=504
+            ) from None
+
+    async def recall(self, key: str) -> ThreadIds | None:
+        """See `UsesPerplexity`."""
+        until, known = self._threads.pop(key, (0.0, None))
+        kept: ThreadIds | None = None
+        if self._store is not None:
+            try:
+                async with asyncio.timeout(STORE_TIMEOUT_S):
+                    # A save that still runs would bring back what is used up here.
+                    await asyncio.gather(*self._saving, return_exceptions=True)
+                    kept = await self._store.recall(key)
+            except Exception as exc:
+                logger.warning("a remembered thread cannot be read: %s", exc)
+        return known if known is not None and until > self._clock() else kept
+
+    def remember(self, key: str, ids: ThreadIds, ttl_s: float) -> None:
+        """See `UsesPerplexity`."""
+        self._threads[key] = self._clock() + ttl_s, ids
+        while len(self._threads) > MAX_REMEMBERED:
+            del self._threads[next(iter(self._threads))]
+        if self._store is not None:
+            task = asyncio.get_running_loop().create_task(self._save(self._store, key, ids, ttl_s))
+            self._saving.add(task)
+            task.add_done_callback(self._saving.discard)
+
+    async def _save(self, store: RemembersThreads, key: str, ids: ThreadIds, ttl_s: float) -> None:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await store.remember(key, ids, ttl_s)
+        except Exception as exc:
+            logger.warning("a thread is remembered by this process alone: %s", exc)

@@ -1,0 +1,3 @@
+"""Calls of Perplexity's web page beside its ask: threads, the library, uploads. No Django."""
+
+from __future__ import annotations
