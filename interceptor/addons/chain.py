@@ -19,7 +19,7 @@ from interceptor.addons.failures.retry import RetryAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.mcp.forward_mcp import ForwardMcpAddon, McpAddress
-from interceptor.addons.perplexity import PerplexityAddon, PerplexityHeadersAddon
+from interceptor.addons.pplx.thread_addons import PerplexityAddon, PerplexityHeadersAddon
 from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
 from interceptor.addons.signature import SignatureAddon

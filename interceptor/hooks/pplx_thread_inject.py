@@ -36,7 +36,7 @@ class Params(BaseModel):
 
 @dataclass(slots=True)
 class Found:
-    """What a request continues, and what is to be remembered of it."""
+    """Thread of a request, and the texts that are to be remembered of it."""
 
     ids: ThreadIds | None = None
     via: str = ""

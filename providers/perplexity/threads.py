@@ -16,7 +16,7 @@ MAX_PAGES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ThreadIds:
-    """What continues a thread."""
+    """Ids by which a thread goes on."""
 
     backend_uuid: str
     context_uuid: str

@@ -1,0 +1,3 @@
+"""Addons for responses of Perplexity."""
+
+from __future__ import annotations
