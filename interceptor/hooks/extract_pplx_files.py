@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 async def upload_files(ex: Exchange) -> list[str] | None:
-    """Upload the request's files; return their addresses, None without an account to upload them to.
+    """Upload the request's files; return their addresses, None without an account for them.
 
     Raises:
         RefuseRequest: a file cannot be read or uploaded.
