@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('interceptor', '0004_shape_hook'),
+        ('interceptor', '0005_measures'),
     ]
 
     operations = [
