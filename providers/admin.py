@@ -79,6 +79,7 @@ class ProviderAdmin(ConfigModelAdmin):
                 "Wire family",
                 {"fields": ["type", "native_formats", "model_names", "fingerprint_profile"]},
             ),
+            ("In translated requests", {"fields": ["server_tools"]}),
             ("When it fails", {"fields": ["retry", "fallbacks", "cooldown_seconds"]}),
             ("Credential", {"fields": credential, "description": _code_hint(request)}),
         ]
@@ -187,6 +188,7 @@ class RuleAdmin(ConfigModelAdmin):
             },
         ),
         ("Then", {"fields": ["action", "dest_provider", "dest_model", "dest_host", "dest_path"]}),
+        ("In translated requests", {"fields": ["server_tools"]}),
         ("When it fails", {"fields": ["retry", "fallbacks"]}),
         (
             "Vertex AI",

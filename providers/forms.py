@@ -256,6 +256,7 @@ class ProviderForm(_ProviderModelForm):
             "retry",
             "fallbacks",
             "cooldown_seconds",
+            "server_tools",
             "auth_type",
             "auth_header",
         ]

@@ -8,7 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F
 
-from providers.base.names import PROVIDER_TYPES, RULE_ACTIONS
+from providers.base.names import PROVIDER_TYPES, RULE_ACTIONS, SERVER_TOOLS
 from providers.fallbacks import MAX_COOLDOWN_S
 from providers.fields import EncryptedTextField
 from providers.validation import validate_provider, validate_rule
@@ -130,6 +130,15 @@ class Provider(models.Model):
         help_text="Model names for /v1/models; blank: from the price catalogue.",
     )
     fingerprint_profile = models.CharField(max_length=64, blank=True)
+    server_tools = models.CharField(
+        max_length=16,
+        blank=True,
+        choices=SERVER_TOOLS,
+        help_text=(
+            "What happens to tools that run at the client's own vendor, such as web search, in a"
+            " translated request. Blank: left out."
+        ),
+    )
     retry = models.JSONField(
         default=dict,
         blank=True,
@@ -262,6 +271,12 @@ class TransformRule(models.Model):
     )
     dest_vertex_project = models.CharField(max_length=100, blank=True)
     dest_vertex_location = models.CharField(max_length=64, blank=True)
+    server_tools = models.CharField(
+        max_length=16,
+        blank=True,
+        choices=SERVER_TOOLS,
+        help_text="As of a provider; blank: as the provider says.",
+    )
     fallbacks = models.JSONField(
         default=list,
         blank=True,

@@ -38,6 +38,8 @@ class ProviderConf:
     fallbacks: tuple[Fallback, ...] = ()
     cooldown_s: float = DEFAULT_COOLDOWN_S
     """First pause after a failure that names no time; 0: none."""
+    server_tools: str = ""
+    """Fate of tools that run at the client's vendor; "": they are left out."""
     ask: AskConf | None = None
     """Settings of a Perplexity provider; None for all others."""
 

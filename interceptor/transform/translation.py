@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flows.bytes.decode import decode
 from interceptor.pipeline.headers import Fields, HeaderMap
@@ -14,7 +14,7 @@ from interceptor.transform.dispatch import Decision
 from providers.base.errors import BadUpstreamAnswer
 from providers.base.names import ANTHROPIC_MESSAGES, GOOGLE_GENERATE, PERPLEXITY_ASK, WireFormatName
 from providers.wire.answer_form import failure_in_answer
-from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
+from providers.wire.core.base import AnswerContext, RequestEdit, ServerTools, TargetInfo
 from providers.wire.core.ir import Failure, Loss
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
@@ -265,7 +265,15 @@ def _target_of(decision: Decision, *, stream: bool) -> TargetInfo:
         stream=stream,
         host=decision.host or (provider.host if provider else ""),
         options=provider.ask if provider else None,
+        server_tools=_server_tools(decision),
     )
+
+
+def _server_tools(decision: Decision) -> ServerTools:
+    """Return what happens to the client's server tools: the rule's word, else the provider's."""
+    own = decision.rule.server_tools if decision.rule else ""
+    word = own or (decision.provider.server_tools if decision.provider else "")
+    return cast(ServerTools, word or "drop")
 
 
 def request_headers(headers: HeaderMap, provider: WireFormatName) -> None:

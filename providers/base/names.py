@@ -63,5 +63,12 @@ ALSO_NATIVE_AT_HOST: dict[str, tuple[WireFormatName, ...]] = {
     "api.openai.com": (OPENAI_CHAT, OPENAI_RESPONSES),
 }
 
+SERVER_TOOLS: dict[str, str] = {
+    "drop": "Left out while other tools remain",
+    "map": "Web search by the provider's own, others left out",
+    "refuse": "The request is refused",
+}
+"""What happens to tools that run at the client's vendor, in a translated request."""
+
 RULE_ACTIONS = ("passthrough", "redirect", "transform")
 """What a transform rule may do with a request it matches."""

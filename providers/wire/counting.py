@@ -73,7 +73,9 @@ def translate_count_request(
     if src == GOOGLE_GENERATE and isinstance(body, dict):
         inner = body.get("generateContentRequest") or body.get("generate_content_request") or body
         body = inner
-    plain = TargetInfo(model=target.model, stream=False, host=target.host)
+    plain = TargetInfo(
+        model=target.model, stream=False, host=target.host, server_tools=target.server_tools
+    )
     translated, losses = translate_request(body, src, dst, target=plain, model=model)
     counted = {key: translated[key] for key in _COUNTED[dst] if key in translated}
     if dst != GOOGLE_GENERATE:

@@ -44,7 +44,7 @@ from providers.wire.failures.too_long import for_client
 from providers.wire.fitting.model_fit import fit_to_model
 from providers.wire.losses.silent_losses import list_known_fields
 from providers.wire.losses.unknown_fields import list_unknown_fields
-from providers.wire.rules.answers import AnswerFilter, client_tools, wants_thinking
+from providers.wire.rules.answers import AnswerFilter, client_tools, wants_searches, wants_thinking
 from providers.wire.rules.events import Collector, of_response
 from providers.wire.rules.portable import make_portable
 
@@ -266,7 +266,14 @@ def _filter_for(src: WireFormatName, dst: WireFormatName, context: AnswerContext
     asked = context.client_body
     tools = client_tools(dst, asked)
     with_thinking = wants_thinking(dst, asked)
-    return AnswerFilter(src, dst, tools, with_thinking=with_thinking, host=context.host)
+    return AnswerFilter(
+        src,
+        dst,
+        tools,
+        with_thinking=with_thinking,
+        host=context.host,
+        with_searches=wants_searches(dst, asked),
+    )
 
 
 def _filtered(

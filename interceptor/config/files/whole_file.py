@@ -192,6 +192,14 @@ class ProviderSection(Group):
         ),
     )
 
+    server_tools: Literal["drop", "map", "refuse"] | None = Field(
+        None,
+        description=(
+            "Tools that run at the client's own vendor, in translated requests; see"
+            " [translation.md](translation.md#tools-of-a-vendors-own-type). null: drop."
+        ),
+    )
+
     @field_validator("type")
     @classmethod
     def _known_type(cls, value: str) -> str:
@@ -237,6 +245,9 @@ class TransformSection(Group):
     )
     retry: RetrySection | None = Field(
         None, description="Failures that are tried again, instead of the provider's own."
+    )
+    server_tools: Literal["drop", "map", "refuse"] | None = Field(
+        None, description="Tools that run at the client's vendor; null: as the provider says."
     )
     name: str = Field("", max_length=100, description="How the record names the rule.")
     enabled: bool = Field(True, description="A disabled rule never matches.")

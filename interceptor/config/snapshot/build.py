@@ -44,6 +44,7 @@ class RuleRow:
     dest_vertex_location: str = ""
     fallbacks: tuple[Fallback, ...] = ()
     retry: RetryPolicy | None = None
+    server_tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +172,5 @@ def rule_conf(row: RuleRow) -> RuleConf:
         dest_vertex_location=row.dest_vertex_location,
         fallbacks=row.fallbacks,
         retry=row.retry,
+        server_tools=row.server_tools,
     )

@@ -97,6 +97,7 @@ def _provider(row: Provider) -> ProviderConf:
         retry=retry_policy(row.retry),
         fallbacks=parse_fallbacks(row.fallbacks),
         cooldown_s=_cooldown_s(row.cooldown_seconds),
+        server_tools=row.server_tools,
     )
 
 
@@ -128,4 +129,5 @@ def rule_row(row: TransformRule) -> RuleRow:
         dest_vertex_location=row.dest_vertex_location,
         fallbacks=parse_fallbacks(row.fallbacks),
         retry=retry_policy(row.retry),
+        server_tools=row.server_tools,
     )

@@ -37,6 +37,8 @@ class RuleConf:
     """Instead of those of the provider."""
     retry: RetryPolicy | None = None
     """Instead of the provider's own."""
+    server_tools: str = ""
+    """Instead of what the provider says; "": as it says."""
 
     @property
     def label(self) -> str:

@@ -112,6 +112,7 @@ def provider_section(provider: Provider) -> dict[str, Any]:
         ("retry", dict(provider.retry), {}),
         ("fallbacks", list(provider.fallbacks), []),
         ("cooldown_seconds", provider.cooldown_seconds, None),
+        ("server_tools", provider.server_tools, ""),
     )
     for key, value, default in optional:
         if value != default:

@@ -148,6 +148,7 @@ def provider_values(row: Provider, section: ProviderSection) -> dict[str, Any]:
         "retry": _retry_values(section),
         "fallbacks": list(section.fallbacks),
         "cooldown_seconds": section.cooldown_seconds,
+        "server_tools": section.server_tools or "",
     }
 
 

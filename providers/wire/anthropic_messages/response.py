@@ -31,6 +31,7 @@ from providers.wire.core.ir import (
 )
 from providers.wire.core.shape import an_object, count, without
 from providers.wire.rules.replay import sealed_thinking
+from providers.wire.tools.web_search import SEALED_SOURCE
 
 # https://docs.anthropic.com/en/api/handling-stop-reasons
 _FINISH: Final[dict[str, FinishReason]] = {
@@ -241,11 +242,12 @@ def encode_citation(citation: Citation, text: str) -> JsonObject | None:
     cited = citation.cited_text
     if cited is None and citation.start is not None and citation.end is not None:
         cited = text[citation.start : citation.end]
-    # `encrypted_index` is required; it refers to a search at Anthropic, and there was none.
+    # `encrypted_index` is required; it refers to a search at Anthropic, and there was none. By
+    # this mark such a citation is taken out again before Anthropic reads it.
     return {
         "type": "web_search_result_location",
         "cited_text": cited or "",
-        "encrypted_index": "",
+        "encrypted_index": SEALED_SOURCE,
         "title": citation.title,
         "url": citation.url,
     }

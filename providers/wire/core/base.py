@@ -20,10 +20,11 @@ from providers.wire.core.sse import SseEvent
 from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.facts.table import FactTable, built_in
 
-ServerTools = Literal["drop", "refuse"]
+ServerTools = Literal["drop", "map", "refuse"]
 """What to do with tools that run at the client's vendor.
 
-`drop` leaves them out while other tools remain, `refuse` refuses the request.
+`drop` leaves them out while other tools remain, `map` asks for the target's own web search first,
+`refuse` refuses the request.
 """
 
 

@@ -33,6 +33,7 @@ from providers.wire.core.jsonio import loads
 from providers.wire.core.shape import count, objects, without
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.google_generate.request_decode import decode_call, decode_part
+from providers.wire.tools.web_search import QUERIES
 
 # https://ai.google.dev/api/generate-content#FinishReason, and Vertex AI's MODEL_ARMOR.
 _FILTERED: Final[tuple[str, ...]] = (
@@ -112,7 +113,17 @@ def decode_response(body: Any) -> Response:
         raise ReportedFailure(failure)
     attach_citations(response.blocks, candidate.get("groundingMetadata"), response.losses)
     _attach_logprobs(response.blocks, candidate.get("logprobsResult"))
+    if (search := search_of(candidate.get("groundingMetadata"))) is not None:
+        response.blocks.append(search)
     return response
+
+
+def search_of(grounding: Any) -> Foreign | None:
+    """Return the search that Google reports beside its text, or None."""
+    if not isinstance(grounding, dict):
+        return None
+    grounding = camel(grounding)
+    return Foreign(GOOGLE_GENERATE, QUERIES, grounding) if grounding.get(QUERIES) else None
 
 
 def blocked(body: JsonObject) -> Finish:
@@ -404,7 +415,8 @@ def encode_answer_block(block: Block, losses: Losses) -> list[JsonObject]:
     if isinstance(block, Media) and block.data is not None:
         return [{"inlineData": {"mimeType": block.media_type or "image/png", "data": block.data}}]
     if isinstance(block, Foreign) and block.vendor == GOOGLE_GENERATE:
-        return [block.raw]
+        # A search stands beside the parts.
+        return [block.raw] if block.kind != QUERIES else []
     losses.add("content", f"Google has no {getattr(block, 'kind', 'such part')}.")
     return []
 

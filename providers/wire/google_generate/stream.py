@@ -26,6 +26,7 @@ from providers.wire.core.ir import (
     Event,
     Failure,
     Finish,
+    Foreign,
     JsonObject,
     Losses,
     SignatureDelta,
@@ -59,6 +60,7 @@ from providers.wire.google_generate.response import (
     new_call_id,
     parsed_arguments,
     refused,
+    search_of,
     unwrapped,
 )
 from providers.wire.rules.events import whole
@@ -85,6 +87,7 @@ class GoogleStreamDecoder:
         self._prompt_block: Finish | None = None
         self._usage: Usage | None = None
         self._raw_usage: JsonObject | None = None
+        self._search: Foreign | None = None
 
     def feed(self, event: SseEvent) -> list[Event]:
         """See `StreamDecoder.feed`."""
@@ -128,6 +131,8 @@ class GoogleStreamDecoder:
             return [Failure(_CUT)]
         # The end of the response is the end of its calls, even of those that were to continue.
         out = self.held()
+        if self._search is not None:
+            out += whole(self._search)
         if self._called and finish.reason == "stop":
             finish = replace(finish, reason="tool_calls")
         return [*out, End(finish)]
@@ -151,6 +156,7 @@ class GoogleStreamDecoder:
             self._part(camel(part), f"parts[{index}]", out)
         if isinstance(grounding := candidate.get("groundingMetadata"), dict):
             self._ground(decode_grounding(grounding), out)
+            self._search = search_of(grounding) or self._search
         if candidate.get("finishReason"):
             self._finish = decode_finish(candidate, self._called)
             if (failure := failed_call(self._finish)) is not None:

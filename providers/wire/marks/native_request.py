@@ -28,13 +28,15 @@ from providers.wire.core.ir import JsonObject, Losses
 from providers.wire.marks.google_history import signed_contents
 from providers.wire.marks.marked_ids import plain_ids
 from providers.wire.rules.replay import ID_MARKS, PACKED, SEAL
+from providers.wire.tools.web_search import OWN_RESULT, is_own_search
 
 _IDS: Final = tuple(mark.encode() for mark in ID_MARKS)
+_SEARCH: Final = OWN_RESULT.encode()
 _CALLS: Final = (b"functionCall", b"function_call")
 _MARKS: Final[dict[WireFormatName, tuple[bytes, ...]]] = {
-    ANTHROPIC_MESSAGES: (SEAL.encode(), *_IDS),
+    ANTHROPIC_MESSAGES: (SEAL.encode(), _SEARCH, *_IDS),
     OPENAI_CHAT: _IDS,
-    OPENAI_RESPONSES: (SEAL.encode(), *_IDS),
+    OPENAI_RESPONSES: (SEAL.encode(), _SEARCH, *_IDS),
     GOOGLE_GENERATE: (PACKED.encode(), *_IDS, *_CALLS),
 }
 # Servers of other models do not sign their reasoning.
@@ -76,7 +78,7 @@ def _anthropic(body: JsonObject, model: str, losses: Losses) -> JsonObject:
         if not isinstance(content, list):
             cleaned.append(message)
             continue
-        kept = [plain_ids(part) for part in content if not _is_others_thinking(part, checks)]
+        kept = [_anthropic_part(part) for part in content if not _is_others(part, checks)]
         if len(kept) < len(content):
             losses.add("messages.thinking", _NO_OWN)
         # Anthropic refuses a message without content.
@@ -92,9 +94,31 @@ def _anthropic(body: JsonObject, model: str, losses: Losses) -> JsonObject:
     return changed
 
 
-def _is_others_thinking(part: Any, checks: bool) -> bool:
-    """Check for reasoning that Anthropic did not make; `checks` says that it reads signatures."""
-    if not isinstance(part, dict) or part.get("type") not in ("thinking", "redacted_thinking"):
+def _anthropic_part(part: Any) -> Any:
+    """Return a part without marks in its ids, and without citations of others' searches."""
+    part = plain_ids(part)
+    citations = part.get("citations") if isinstance(part, dict) else None
+    if not isinstance(citations, list):
+        return part
+    kept = [one for one in citations if not _is_others_citation(one)]
+    return part if len(kept) == len(citations) else {**part, "citations": kept or None}
+
+
+def _is_others_citation(citation: Any) -> bool:
+    index = citation.get("encrypted_index") if isinstance(citation, dict) else None
+    return isinstance(index, str) and index.startswith(SEAL)
+
+
+def _is_others(part: Any, checks: bool) -> bool:
+    """Check for reasoning or a search that Anthropic did not make.
+
+    `checks` says that it reads signatures.
+    """
+    if not isinstance(part, dict):
+        return False
+    if is_own_search(part.get("id")) or is_own_search(part.get("tool_use_id")):
+        return True
+    if part.get("type") not in ("thinking", "redacted_thinking"):
         return False
     signature = part.get("data" if part["type"] == "redacted_thinking" else "signature")
     if isinstance(signature, str) and signature.startswith(SEAL):
@@ -147,7 +171,12 @@ def _responses(body: JsonObject, model: str, losses: Losses) -> JsonObject:
 
 
 def _is_others_reasoning(item: Any) -> bool:
-    if not isinstance(item, dict) or item.get("type") != "reasoning":
+    """Check for reasoning or a search that OpenAI did not make."""
+    if not isinstance(item, dict):
+        return False
+    if is_own_search(item.get("id")):
+        return True
+    if item.get("type") != "reasoning":
         return False
     encrypted = item.get("encrypted_content")
     return isinstance(encrypted, str) and encrypted.startswith(SEAL)

@@ -34,6 +34,7 @@ from providers.wire.rules.media import AUDIO_FORMATS, data_url
 from providers.wire.rules.pairing import result_text
 from providers.wire.rules.reasoning import to_effort
 from providers.wire.rules.schema import function_schema
+from providers.wire.tools.web_search import is_search
 
 # Smaller limits are a 400: https://platform.openai.com/docs/api-reference/responses/create
 _MIN_TOKENS: Final = 16
@@ -322,6 +323,8 @@ def _put_reasoning(body: JsonObject, request: Request, facts: ModelFacts, own: b
         reasoning = _reasoning(wanted, effort, facts)
         if request.sampling.logprobs:
             include.append("message.output_text.logprobs")
+        if any(is_search(tool) for tool in request.tools):
+            include.append("web_search_call.action.sources")
         # Nothing is stored, so the reasoning comes back encrypted and the client returns it:
         # https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items
         if facts.always_reasons or (reasoning and effort != "none"):

@@ -50,6 +50,7 @@ from providers.wire.rules.call_ids import own_id
 from providers.wire.rules.replay import STORE, carry_in_id, made_at, pack_thoughts, text_key
 from providers.wire.rules.toolnames import by_wire_name
 from providers.wire.tools.own_items import own_item
+from providers.wire.tools.web_search import SearchReports, is_search
 
 _NULL: Final = "null"
 _OPENAI_TIERS: Final = {
@@ -88,6 +89,16 @@ def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[st
         return {}
 
 
+def wants_searches(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
+    """Return whether the client declared a web search, and reads reports of it."""
+    if dst not in (ANTHROPIC_MESSAGES, OPENAI_RESPONSES) or not client_body.get("tools"):
+        return False
+    try:
+        return any(is_search(tool) for tool in client_codec(dst).decode_tools(client_body))
+    except TranslationError:
+        return False
+
+
 def wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
     """Return whether the client expects reasoning among the blocks of a response.
 
@@ -112,10 +123,12 @@ class AnswerFilter:
         *,
         with_thinking: bool = True,
         host: str = "",
+        with_searches: bool = False,
     ) -> None:
         self.losses = Losses()
         self._with_thinking = with_thinking
         self._host = host
+        self._searches = SearchReports(dst) if with_searches else None
         self._src = src
         self._dst = dst
         self._tools = tools
@@ -135,6 +148,9 @@ class AnswerFilter:
         """Convert a complete response in place."""
         kept: list[Block] = []
         for block in response.blocks:
+            if (found := self._searched(block)) is not None:
+                kept += found
+                continue
             if not self._accepts(block) or self._is_empty(block):
                 continue
             kept.append(block)
@@ -201,7 +217,11 @@ class AnswerFilter:
 
     def _start(self, event: BlockStart, out: list[Event]) -> None:
         block = self._block = event.block
-        self._dropping = not self._accepts(block)
+        found = self._searched(block)
+        for one in found or []:
+            out += [BlockStart(one), BlockStop()]
+        # Its stop ends nothing: the client's blocks are complete.
+        self._dropping = found is not None or not self._accepts(block)
         self._pieces = []
         self._returning = None
         if self._dropping:
@@ -299,6 +319,12 @@ class AnswerFilter:
         """Note the server that made a plain reasoning: no other one takes it back."""
         if block.vendor == OPENAI_CHAT and self._src != self._dst:
             block.id = made_at(block.id or "reasoning_content", self._host)
+
+    def _searched(self, block: Block) -> list[Foreign] | None:
+        """Return the client's blocks for a search at the provider; None for any other block."""
+        if self._searches is None or not isinstance(block, Foreign):
+            return None
+        return self._searches.convert(block) if block.vendor != self._dst else None
 
     def _accepts(self, block: Block) -> bool:
         if isinstance(block, Foreign) and block.vendor != self._dst:

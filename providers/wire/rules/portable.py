@@ -77,7 +77,7 @@ def make_portable(
     """
     label = format_label(dst)
     _refuse_state(request, label)
-    settle_server_tools(request, label, server_tools)
+    settle_server_tools(request, dst, server_tools)
     _drop_extras(request, dst, label)
     if request.source == OPENAI_RESPONSES:
         unpack_items(request)
@@ -150,7 +150,7 @@ def _drop_extras(request: Request, dst: WireFormatName, label: str) -> None:
 
 def _plain_tool(tool: Tool, request: Request) -> None:
     original = tool.native or tool.name
-    if tool.raw is not None:
+    if tool.raw is not None and tool.schema is not None:
         request.losses.add(
             f"tools.{original}", "It is offered as a function with the vendor's parameters."
         )

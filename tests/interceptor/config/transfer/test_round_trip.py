@@ -37,6 +37,7 @@ RETRIES: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries
 FALLBACKS = st.lists(
     st.sampled_from(["a", "b", "a/m", "on/1.5", "router/vendor/model", "1/null"]), unique=True
 )
+SERVER_TOOLS = st.sampled_from(["", "drop", "map", "refuse"])
 PROVIDERS = st.fixed_dictionaries(
     {
         "type": st.sampled_from(list(PROVIDER_TYPES)),
@@ -53,6 +54,7 @@ PROVIDERS = st.fixed_dictionaries(
         "retry": RETRIES,
         "fallbacks": FALLBACKS,
         "cooldown_seconds": st.none() | st.integers(0, MAX_COOLDOWN_S),
+        "server_tools": SERVER_TOOLS,
     }
 )
 RULE_TEXTS = (
@@ -67,6 +69,7 @@ RULES = st.fixed_dictionaries(
         "enabled": st.booleans(),
         "fallbacks": FALLBACKS,
         "retry": RETRIES,
+        "server_tools": SERVER_TOOLS,
     }
 )
 JSON = st.recursive(
