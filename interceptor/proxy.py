@@ -76,6 +76,7 @@ class Proxy:
         capacity: what to do when Code Assist has none; None: nothing.
         threads: keeps threads of Perplexity; None: they end with this process.
         mcp: where the MCP server listens; None: nowhere.
+        sends_trace: requests name our span as their parent.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Proxy:
         capacity: CapacityPolicy | None = None,
         threads: RemembersThreads | None = None,
         mcp: McpAddress | None = None,
+        sends_trace: bool = False,
     ) -> None:
         share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
@@ -146,6 +148,7 @@ class Proxy:
                 recording=recording or RecordingState(),
                 capacity=capacity,
                 cooldowns=self.cooldowns,
+                sends_trace=sends_trace,
                 signer=BillingSigner(resolver.decrypt),
             ),
             idle_timeout_s=idle_timeout_s,

@@ -231,6 +231,7 @@ class ProxyProcess:
             proxies=proxies_of(self._settings),
             recording=self._recording,
             capacity=policy_of(settings),
+            sends_trace=settings.otel.enabled and settings.otel.propagate,
             mcp=mcp_address(settings),
         )
 

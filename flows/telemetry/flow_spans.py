@@ -31,7 +31,7 @@ from flows.telemetry.otlp_span import (
     SpanEvent,
     Value,
 )
-from flows.telemetry.trace_context import TraceContext, context_of, span_id_of
+from flows.telemetry.trace_context import UPSTREAM, TraceContext, context_of, span_id_of
 
 MAX_CHILDREN: Final = 64
 MAX_MESSAGE_CHARS: Final = 200
@@ -164,7 +164,7 @@ def _upstream_span(flow: FinishedFlow, root: Span) -> Span | None:
         # A hook of a replay runs after the first response.
         start_ms = min(start_ms, record.first_byte_ms)
     start_ns = min(_at_ns(record, start_ms), root.end_ns)
-    span = _child(root, names.SPAN_UPSTREAM, "upstream", start_ns, root.end_ns, record.id)
+    span = _child(root, names.SPAN_UPSTREAM, UPSTREAM, start_ns, root.end_ns, record.id)
     server = address_of(row.forwarded_url)
     span.kind = CLIENT
     span.attributes = _known(

@@ -14,6 +14,8 @@ from flows.record import FlowRecord, Headers
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
+UPSTREAM: Final = "upstream"
+"""Part of a flow that stands for the provider."""
 MAX_STATE_CHARS: Final = 512
 _SAMPLED: Final = 0x01
 # version, trace id, parent's span id, flags; later versions may append fields.

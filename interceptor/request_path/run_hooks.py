@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interceptor.exchange.flow_state import FlowState
+from interceptor.exchange.head import RequestHead
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.plan import Plan
 from interceptor.pipeline.runner import run_stage
@@ -11,6 +12,7 @@ from interceptor.request_path.open_exchange import object_or_none
 from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.sign import withdraw_broken
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.request_path.trace_onward import name_own_span
 from interceptor.transform.translation import unwrapping
 from providers.base.errors import RefuseRequest
 
@@ -34,11 +36,20 @@ async def run_seal(state: FlowState, exchange: Exchange, around: Surroundings) -
 
     They run on a request that is sent again as forwarded, too: a signature holds for one request.
     A billing line was signed before them. A hook that changes the body takes its digest back.
+    The context of the trace is set below them all.
     """
-    del around
-    plan, head = state.snapshot.seal, state.head
-    if not plan.levels or head is None:
+    head = state.head
+    if head is None:
         return
+    if state.snapshot.seal.levels:
+        await _run_seal(state, exchange, head)
+    if around.sends_trace and state.answer is None and state.decision is not None:
+        name_own_span(state, exchange)
+        finish(state, exchange, head)
+
+
+async def _run_seal(state: FlowState, exchange: Exchange, head: RequestHead) -> None:
+    plan = state.snapshot.seal
     address = exchange.scheme, exchange.host, exchange.port
     try:
         for level in plan.levels if exchange.signed_body is not None else ():

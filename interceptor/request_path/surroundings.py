@@ -38,5 +38,7 @@ class Surroundings:
     """Settings for Code Assist without capacity; None: switched off."""
     cooldowns: Cooldowns = field(default_factory=Cooldowns)
     """Pauses of providers that failed lately."""
+    sends_trace: bool = False
+    """Requests name our span as their parent (`otel.propagate`)."""
     signer: BillingSigner = field(default_factory=BillingSigner)
     """Signs billing lines; one that can decrypt no constants signs none."""

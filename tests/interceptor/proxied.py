@@ -52,6 +52,7 @@ _PROXY_ARGUMENTS = (
     "capacity",
     "threads",
     "mcp",
+    "sends_trace",
 )
 DEFAULT_HOOKS = (
     HookConf("inbound", "inject_auth", 1),

@@ -206,6 +206,13 @@ class OtelSettings(Group):
         description="Protocol of the endpoint; null: OTEL_EXPORTER_OTLP_PROTOCOL, or else grpc.",
     )
     service_name: str = Field("ccproxy", min_length=1, description="Service name of the spans.")
+    propagate: bool = Field(
+        False,
+        description=(
+            "Send `traceparent` to providers, with our span as the parent. Off: requests leave as"
+            " the client and the hooks made them."
+        ),
+    )
     legacy_names: bool = Field(
         True, description="Add `gen_ai.system`, the deprecated name of the provider."
     )

@@ -138,6 +138,9 @@ EFFECTS: dict[str, dict[str, str]] = {
         "pplx.search.sources": "test_each_search_setting_is_sent",
         "pplx.search.timezone": "test_each_search_setting_is_sent",
     },
+    "interceptor/test_trace_onward.py": {
+        "otel.propagate": "test_the_provider_s_parent_is_our_span",
+    },
     "interceptor/test_proxy_settings.py": {
         "inspector.mitmproxy.stream_large_bodies": (
             "test_stream_large_bodies_passes_a_large_error_on_in_pieces"

@@ -1,0 +1,74 @@
+"""`otel.propagate`: providers see our span as their parent; without it, what the client sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from flows.telemetry.trace_context import span_id_of, trace_id_of
+from interceptor.hooks.table import HookConf
+from tests.fakes.upstream import Upstream
+from tests.flows.telemetry.traced import spans
+from tests.interceptor.proxied import DEFAULT_HOOKS, provider, running_proxy, snapshot
+from tests.patience import PATIENCE_S
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+BODY = b'{"model":"demo","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}'
+SEALED = (*DEFAULT_HOOKS, HookConf("seal", "content_digest", 1))
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as server:
+        yield server
+
+
+def ask(url: str, **headers: str) -> httpx.Response:
+    sent = {"x-api-key": "sk-ccproxy-up", "content-type": "application/json"} | headers
+    return httpx.post(f"{url}/v1/messages", content=BODY, headers=sent, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("hooks", [DEFAULT_HOOKS, SEALED])
+def test_the_provider_s_parent_is_our_span(upstream: Upstream, hooks: Any) -> None:
+    config = snapshot(provider("up", upstream.port), hooks=hooks)
+    with running_proxy(config, sends_trace=True) as proxy:
+        own = proxy.sink.of(ask(proxy.url))
+        made = upstream.last
+        below = proxy.sink.of(
+            ask(proxy.url, traceparent=f"00-{TRACE}-{PARENT}-01", tracestate="a=1")
+        )
+        joined = upstream.last
+        asked = f"00-{TRACE}-{PARENT}-00"
+        quiet = proxy.sink.of(ask(proxy.url, traceparent=asked))
+        unsampled = upstream.last
+        broken = proxy.sink.of(ask(proxy.url, traceparent="nonsense", tracestate="a=1"))
+        mended = upstream.last
+    assert made.header("traceparent") == (
+        f"00-{trace_id_of(own.id).hex()}-{span_id_of(own.id, 'upstream').hex()}-01"
+    )
+    parent = span_id_of(below.id, "upstream").hex()
+    assert joined.header("traceparent") == f"00-{TRACE}-{parent}-01"
+    assert joined.header("tracestate") == "a=1"
+    span_id = span_id_of(quiet.id, "upstream").hex()
+    assert unsampled.header("traceparent") == f"00-{TRACE}-{span_id}-00"
+    assert mended.header("traceparent") == (
+        f"00-{trace_id_of(broken.id).hex()}-{span_id_of(broken.id, 'upstream').hex()}-01"
+    )
+    assert mended.header("tracestate") is None
+    # The record shows what left, and the span that it names is one of ours.
+    (forwarded,) = [side for side in below.sides if side.side == "forwarded"]
+    assert ("traceparent", f"00-{TRACE}-{parent}-01") in forwarded.headers
+    (found,) = [span for span in spans(below) if span.name == "ccproxy.upstream"]
+    assert found.span_id.hex() == parent
+
+
+def test_off_it_leaves_what_the_client_sent(upstream: Upstream) -> None:
+    with running_proxy(snapshot(provider("up", upstream.port))) as proxy:
+        ask(proxy.url)
+        assert upstream.last.header("traceparent") is None
+        ask(proxy.url, traceparent="00-anything", tracestate="a=1")
+        assert upstream.last.header("traceparent") == "00-anything"
+        assert upstream.last.header("tracestate") == "a=1"
