@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from flows.models import Flow
 from flows.telemetry import conventions as names
 from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.otlp_span import Attributes, Value
+from flows.telemetry.otlp_span import Attributes, Value, encode_attributes
 from flows.telemetry.provider_names import operation_of, provider_name
 from flows.telemetry.request_options import options_of
 from flows.telemetry.response_summary import (
@@ -48,6 +50,7 @@ class Address(NamedTuple):
     path: str
 
 
+@lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
     """Return the parts of a URL; empty ones where it is malformed."""
     try:
@@ -58,19 +61,82 @@ def address_of(url: str) -> Address:
     return Address(parts.scheme, parts.hostname or "", port, parts.path)
 
 
-def flow_attributes(flow: FinishedFlow, conf: SpanConf) -> Attributes:
-    """Return the attributes of a flow's span; unknown ones are left out."""
-    attributes = {
-        **_http(flow.row),
-        **_ccproxy(flow, conf),
-        **_outcome(flow.row, conf),
-        **genai_attributes(flow, conf),
-    }
+class SharedAttributes(NamedTuple):
+    """Attributes that many flows have in common, encoded.
+
+    `operation` is "" for a flow that asked no model.
+    """
+
+    encoded: bytes
+    operation: str
+
+
+_SHARED_COLUMNS: Final = attrgetter(
+    "method", "client_url", "forwarded_url", "host", "path", "user_agent", "source", "provider",
+    "provider_type", "action", "rule", "revision", "client_format", "provider_format",
+    "requested_model", "sent_model", "credential_injected", "shape", "run_label", "is_stream",
+    "is_websocket", "status_code",
+)  # fmt: skip
+_MAX_SHARED: Final = 1024
+
+
+class FlowAttributes:
+    """Maker of the attributes of flows' spans.
+
+    Half of them repeat from flow to flow of a client; they are encoded once. Not thread-safe.
+    """
+
+    def __init__(self, conf: SpanConf) -> None:
+        self._conf = conf
+        self._shared: dict[Any, SharedAttributes] = {}
+
+    def shared(self, row: Flow) -> SharedAttributes:
+        """Return the attributes that depend on the row's `_SHARED_COLUMNS` alone."""
+        key = (_SHARED_COLUMNS(row), tuple(row.hooks_changed))
+        found = self._shared.get(key)
+        if found is None:
+            if len(self._shared) >= _MAX_SHARED:
+                self._shared.clear()
+            operation = operation_of(row.path, row.client_format, is_websocket=row.is_websocket)
+            values = {**_http(row), **_ccproxy(row), **self._genai(row, operation)}
+            found = self._shared[key] = SharedAttributes(
+                encode_attributes(known(values)), operation
+            )
+        return found
+
+    def _genai(self, row: Flow, operation: str) -> dict[str, Value | None]:
+        if not operation:
+            return {}
+        values: dict[str, Value | None] = {
+            names.OPERATION: operation,
+            names.PROVIDER_NAME: provider_name(row.host, row.provider_type, row.provider_format),
+            names.REQUEST_MODEL: row.sent_model or row.requested_model,
+            names.REQUEST_STREAM: row.is_stream or None,
+        }
+        if self._conf.legacy_names:
+            values[names.SYSTEM] = self._conf.provider_map.get(row.host, row.host)
+        return values
+
+    def own(self, flow: FinishedFlow, operation: str) -> Attributes:
+        """Return the attributes that differ from flow to flow."""
+        row = flow.row
+        values = _measured(flow)
+        if operation:
+            values |= _usage(row)
+            values |= _answered(flow)
+        if row.error or (row.status_code or 0) >= 400 or row.state == Flow.State.ERROR:
+            values |= _outcome(row)
+        return known(values)
+
+
+def known(values: Mapping[str, Value | None]) -> Attributes:
+    """Return the values that are known; texts cut to `MAX_TEXT_CHARS`."""
     found: Attributes = {}
-    for name, value in attributes.items():
+    for name, value in values.items():
         if value is None or value == "" or value == ():
             continue
-        found[name] = value[:MAX_TEXT_CHARS] if isinstance(value, str) else value
+        is_long = type(value) is str and len(value) > MAX_TEXT_CHARS
+        found[name] = value[:MAX_TEXT_CHARS] if is_long else value  # type: ignore[index]
     return found
 
 
@@ -87,20 +153,13 @@ def _http(row: Flow) -> dict[str, Value | None]:
         names.SERVER_ADDRESS: server.host or row.host,
         names.SERVER_PORT: server.port or None,
         names.HTTP_STATUS: row.status_code,
-        names.HTTP_REQUEST_SIZE: row.request_size_bytes or None,
-        names.HTTP_RESPONSE_SIZE: row.response_size_bytes or None,
         names.USER_AGENT: row.user_agent,
     }
 
 
-def _ccproxy(flow: FinishedFlow, conf: SpanConf) -> dict[str, Value | None]:
-    row, record = flow.row, flow.record
-    retries = max(0, len(record.attempts) - 1)
+def _ccproxy(row: Flow) -> dict[str, Value | None]:
     return {
         names.DIRECTION: names.INBOUND,
-        names.FLOW_ID: row.id,
-        names.SESSION_ID: row.session_id,
-        names.SESSION_ID_IN_METADATA: row.session_id,
         names.SOURCE: row.source,
         names.PROVIDER: row.provider,
         names.PROVIDER_TYPE: row.provider_type,
@@ -110,19 +169,55 @@ def _ccproxy(flow: FinishedFlow, conf: SpanConf) -> dict[str, Value | None]:
         names.CLIENT_FORMAT: row.client_format,
         names.PROVIDER_FORMAT: row.provider_format,
         names.REQUESTED_MODEL: row.requested_model,
+        names.CREDENTIAL_INJECTED: row.credential_injected or None,
+        names.SHAPE: row.shape,
+        names.HOOKS_CHANGED: tuple(row.hooks_changed),
+        names.RUN: row.run_label,
+    }
+
+
+def _measured(flow: FinishedFlow) -> dict[str, Value | None]:
+    row, record = flow.row, flow.record
+    return {
+        names.FLOW_ID: row.id,
+        names.SESSION_ID: row.session_id,
+        names.SESSION_ID_IN_METADATA: row.session_id,
+        names.HTTP_REQUEST_SIZE: row.request_size_bytes or None,
+        names.HTTP_RESPONSE_SIZE: row.response_size_bytes or None,
         names.DURATION_MS: row.duration_ms,
         names.FIRST_BYTE_MS: row.first_byte_ms,
         names.TTFT_MS: row.first_event_ms if row.is_stream else None,
         names.CONNECT_MS: row.connect_ms,
-        names.RETRY_COUNT: retries or None,
-        names.CREDENTIAL_INJECTED: row.credential_injected or None,
-        names.SHAPE: row.shape,
-        names.HOOKS_CHANGED: tuple(row.hooks_changed),
+        names.RETRY_COUNT: len(record.attempts) - 1 if record.attempts else None,
         names.LOSSES: len(row.losses) or None,
         names.COST_USD: None if row.cost_usd is None else float(row.cost_usd),
         names.EVENT_COUNT: row.event_count or None,
         names.WEBSOCKET_MESSAGES: len(record.messages) or None,
-        names.RUN: row.run_label,
+    }
+
+
+def _usage(row: Flow) -> dict[str, Value | None]:
+    is_timed = row.is_stream and row.first_event_ms is not None
+    return {
+        names.CONVERSATION_ID: row.session_id or row.conversation_id,
+        names.RESPONSE_FIRST_CHUNK: (row.first_event_ms or 0.0) / 1000 if is_timed else None,
+        names.INPUT_TOKENS: row.input_tokens,
+        names.OUTPUT_TOKENS: row.output_tokens,
+        names.CACHE_READ_TOKENS: row.cache_read_tokens,
+        names.CACHE_WRITE_TOKENS: row.cache_write_tokens,
+        names.REASONING_TOKENS: row.reasoning_tokens,
+    }
+
+
+def _answered(flow: FinishedFlow) -> dict[str, Value | None]:
+    """Return what the request's and the response's bodies say."""
+    response = _response_of(flow)
+    options = options_of(flow.readable("forwarded") or flow.readable("client"))
+    return {
+        **options,
+        names.RESPONSE_ID: flow.redact(response.id),
+        names.RESPONSE_MODEL: flow.redact(response.model),
+        names.RESPONSE_FINISH_REASONS: response.finish_reasons,
     }
 
 
@@ -149,45 +244,13 @@ def error_type(row: Flow) -> str:
     return "timeout" if "timed out" in row.error or "silent" in row.error else names.ERROR_OTHER
 
 
-def _outcome(row: Flow, conf: SpanConf) -> dict[str, Value | None]:
+def _outcome(row: Flow) -> dict[str, Value | None]:
     is_gone = row.error.startswith(DISCONNECTED) and row.status_code is not None
-    message = "" if is_gone else row.error
     return {
         names.ERROR_TYPE: error_type(row),
         names.CLIENT_DISCONNECTED: is_gone or None,
-        names.ERROR_MESSAGE: message,
+        names.ERROR_MESSAGE: "" if is_gone else row.error,
     }
-
-
-def genai_attributes(flow: FinishedFlow, conf: SpanConf) -> dict[str, Value | None]:
-    """Return the `gen_ai.*` attributes of a flow that asked a model; none for another one."""
-    row = flow.row
-    operation = operation_of(row.path, row.client_format, is_websocket=row.is_websocket)
-    if not operation:
-        return {}
-    response = _response_of(flow)
-    options = options_of(flow.readable("forwarded") or flow.readable("client"))
-    attributes: dict[str, Value | None] = {
-        names.OPERATION: operation,
-        names.PROVIDER_NAME: provider_name(row.host, row.provider_type, row.provider_format),
-        names.REQUEST_MODEL: row.sent_model or row.requested_model,
-        names.REQUEST_STREAM: row.is_stream or None,
-        names.CONVERSATION_ID: row.session_id or row.conversation_id,
-        **options,
-        names.RESPONSE_ID: flow.redact(response.id),
-        names.RESPONSE_MODEL: flow.redact(response.model),
-        names.RESPONSE_FINISH_REASONS: response.finish_reasons,
-        names.INPUT_TOKENS: row.input_tokens,
-        names.OUTPUT_TOKENS: row.output_tokens,
-        names.CACHE_READ_TOKENS: row.cache_read_tokens,
-        names.CACHE_WRITE_TOKENS: row.cache_write_tokens,
-        names.REASONING_TOKENS: row.reasoning_tokens,
-    }
-    if row.is_stream and row.first_event_ms is not None:
-        attributes[names.RESPONSE_FIRST_CHUNK] = row.first_event_ms / 1000
-    if conf.legacy_names:
-        attributes[names.SYSTEM] = conf.provider_map.get(row.host, row.host)
-    return attributes
 
 
 def _response_of(flow: FinishedFlow) -> ResponseSummary:

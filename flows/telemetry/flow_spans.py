@@ -10,26 +10,26 @@ ccproxy.inbound.POST api.anthropic.com       the flow
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from flows.record import AttemptRecord, FlowRecord, HookStep
 from flows.telemetry import conventions as names
 from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import (
-    MAX_TEXT_CHARS,
-    SpanConf,
+    FlowAttributes,
     address_of,
-    flow_attributes,
     is_failed,
+    known,
 )
 from flows.telemetry.otlp_span import (
     CLIENT,
     ERROR,
     SERVER,
-    Attributes,
     Span,
     SpanEvent,
     Value,
+    encode_attributes,
 )
 from flows.telemetry.trace_context import UPSTREAM, TraceContext, context_of, span_id_of
 
@@ -39,13 +39,13 @@ _CREDENTIAL_HOOK: Final = "inject_auth"
 _TRANSLATION_STAGE: Final = "transform"
 
 
-def spans_of(flow: FinishedFlow, conf: SpanConf) -> list[Span]:
+def spans_of(flow: FinishedFlow, attributes: FlowAttributes) -> list[Span]:
     """Return the spans of a finished flow; none when the client's trace is not sampled."""
     record = flow.record
     context = context_of(record)
     if not context.is_sampled:
         return []
-    root = _flow_span(flow, conf, context)
+    root = _flow_span(flow, attributes, context)
     spans = [root]
     for number, step in enumerate(record.hooks):
         if step.outcome != "skipped" and len(spans) < MAX_CHILDREN:
@@ -57,9 +57,9 @@ def spans_of(flow: FinishedFlow, conf: SpanConf) -> list[Span]:
     return spans
 
 
-def _flow_span(flow: FinishedFlow, conf: SpanConf, context: TraceContext) -> Span:
+def _flow_span(flow: FinishedFlow, attributes: FlowAttributes, context: TraceContext) -> Span:
     record, row = flow.record, flow.row
-    attributes = flow_attributes(flow, conf)
+    shared = attributes.shared(row)
     host = row.host or address_of(row.client_url).host
     span = Span(
         name=f"ccproxy.{names.INBOUND}.{row.method} {host}",
@@ -68,11 +68,12 @@ def _flow_span(flow: FinishedFlow, conf: SpanConf, context: TraceContext) -> Spa
         start_ns=_ns(record.started_at),
         end_ns=_end_ns(record),
         # A call of a model is the client's, as the GenAI conventions want it.
-        kind=CLIENT if names.OPERATION in attributes else SERVER,
+        kind=CLIENT if shared.operation else SERVER,
         parent_id=context.parent_id,
         is_remote_parent=bool(context.parent_id),
         trace_state=context.state,
-        attributes=attributes,
+        encoded_attributes=shared.encoded,
+        attributes=attributes.own(flow, shared.operation),
         events=_events(record),
     )
     if is_failed(row):
@@ -121,20 +122,27 @@ def _hook_span(flow: FinishedFlow, root: Span, number: int, step: HookStep) -> S
         _at_ns(record, _end_ms(step)),
         record.id,
     )
-    attributes: Attributes = {
-        names.HOOK_NAME: hook,
-        names.HOOK_STAGE: str(step.stage),
-        names.HOOK_OUTCOME: step.outcome,
-    }
-    if step.changed:
-        attributes[names.HOOK_CHANGED] = [flow.redact(part) for part in step.changed]
-    if step.reason:
-        attributes[names.HOOK_REASON] = flow.redact(step.reason)
-    span.attributes = attributes
+    changed = tuple(map(flow.redact, step.changed))
+    reason = flow.redact(step.reason) if step.reason else ""
+    span.encoded_attributes = _hook_attributes(hook, str(step.stage), step.outcome, changed, reason)
     if step.outcome == "error":
         span.status = ERROR
-        span.status_message = flow.redact(step.reason)[:MAX_MESSAGE_CHARS]
+        span.status_message = reason[:MAX_MESSAGE_CHARS]
     return span
+
+
+@lru_cache(maxsize=1024)
+def _hook_attributes(
+    hook: str, stage: str, outcome: str, changed: tuple[str, ...], reason: str
+) -> bytes:
+    values: dict[str, Value | None] = {
+        names.HOOK_NAME: hook,
+        names.HOOK_STAGE: stage,
+        names.HOOK_OUTCOME: outcome,
+        names.HOOK_CHANGED: changed,
+        names.HOOK_REASON: reason,
+    }
+    return encode_attributes(known(values))
 
 
 def _step_name(step: HookStep, hook: str) -> str:
@@ -167,10 +175,10 @@ def _upstream_span(flow: FinishedFlow, root: Span) -> Span | None:
     span = _child(root, names.SPAN_UPSTREAM, UPSTREAM, start_ns, root.end_ns, record.id)
     server = address_of(row.forwarded_url)
     span.kind = CLIENT
-    span.attributes = _known(
+    span.attributes = known(
         {
             names.HTTP_METHOD: row.method,
-            names.URL_FULL: row.forwarded_url[:MAX_TEXT_CHARS],
+            names.URL_FULL: row.forwarded_url,
             names.SERVER_ADDRESS: server.host,
             names.SERVER_PORT: server.port or None,
             names.HTTP_STATUS: _upstream_status(record),
@@ -198,7 +206,7 @@ def _attempt_span(flow: FinishedFlow, upstream: Span, attempt: AttemptRecord) ->
     name = f"{names.SPAN_ATTEMPT} {attempt.number}"
     span = _child(upstream, name, name, start_ns, end_ns, record.id)
     span.kind = CLIENT
-    span.attributes = _known(
+    span.attributes = known(
         {
             names.ATTEMPT_NUMBER: attempt.number,
             names.HTTP_RESEND_COUNT: attempt.number - 1 or None,
@@ -217,10 +225,6 @@ def _attempt_span(flow: FinishedFlow, upstream: Span, attempt: AttemptRecord) ->
         span.status = ERROR
         span.attributes[names.ERROR_TYPE] = attempt.failure or str(attempt.status_code)
     return span
-
-
-def _known(values: dict[str, Value | None]) -> Attributes:
-    return {name: value for name, value in values.items() if value is not None and value != ""}
 
 
 def _ns(seconds: float) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from flows.telemetry.conventions import SERVICE_NAME, SERVICE_VERSION
 from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.flow_attributes import SpanConf
+from flows.telemetry.flow_attributes import FlowAttributes, SpanConf
 from flows.telemetry.flow_spans import spans_of
 from flows.telemetry.otlp_sender import sender_to
 from flows.telemetry.otlp_span import encode_request, encode_resource, encode_spans
@@ -44,13 +44,13 @@ class Tracing:
     """
 
     def __init__(self, outbox: Outbox, conf: SpanConf) -> None:
-        self._outbox, self._conf = outbox, conf
+        self._outbox, self._attributes = outbox, FlowAttributes(conf)
         self._is_broken = False
 
     def finished(self, flow: FinishedFlow) -> None:
         """Queue the spans of a flow; never raises."""
         try:
-            spans = spans_of(flow, self._conf)
+            spans = spans_of(flow, self._attributes)
             if spans:
                 self._outbox.put(encode_spans(spans), len(spans))
         except Exception:

@@ -32,6 +32,7 @@ from tests.bench import (
     shape,
     soak,
     streams,
+    telemetry,
     translation,
     transport,
     workers,
@@ -51,6 +52,7 @@ SECTIONS: dict[str, Section] = {
     "retry": retry,
     "transport": transport,
     "shape": shape,
+    "telemetry": telemetry,
     "flows": flows,
 }
 WHEN_NAMED = {"flows"}

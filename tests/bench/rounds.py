@@ -73,7 +73,7 @@ def measure(targets: Sequence[Target], load: Load, rounds: int) -> Series:
     for number in range(rounds):
         first = number % len(targets)
         for target in (*targets[first:], *targets[:first]):
-            samples[target.name].append(_sample(target, load))
+            samples[target.name].append(sample(target, load))
     return Series(samples)
 
 
@@ -84,16 +84,18 @@ def measure_loads(target: Target, loads: Mapping[str, Load], rounds: int) -> Ser
     for number in range(rounds):
         first = number % len(names)
         for name in (*names[first:], *names[:first]):
-            samples[name].append(_sample(target, loads[name]))
+            samples[name].append(sample(target, loads[name]))
     return Series(samples)
 
 
-def _sample(target: Target, load: Load) -> Sample:
+def sample(target: Target, load: Load, later_s: float = 0.0) -> Sample:
+    """Ask a server once; `later_s` is how long it works on after its last record."""
     target.settle()
     before_s, proxy_before_s = target.cpu_s(), target.proxy_cpu_s()
     wall_s, answers = asyncio.run(_ask(target, load))
     target.acknowledged += len(answers)
     target.settle()
+    time.sleep(later_s)
     cpu_s = target.cpu_s() - before_s
     return Sample(wall_s, cpu_s, target.proxy_cpu_s() - proxy_before_s, answers)
 

@@ -176,6 +176,15 @@ def ours_with(upstream: Target, folder: Path, more: str) -> Iterator[Target]:
         yield Target(OURS, proxy.port, proxy.pid, proxy)
 
 
+@contextlib.contextmanager
+def ours_set(upstream: Target, folder: Path, settings: str, name: str) -> Iterator[Target]:
+    """Ours with further settings, lines of YAML, under a name of its own."""
+    folder.mkdir(exist_ok=True)
+    config = _CONFIG.format(port=upstream.port, key="7f" * 40) + settings
+    with running(Interceptor(folder, config)) as proxy:
+        yield Target(name, proxy.port, proxy.pid, proxy)
+
+
 def make_interceptor(upstream: Target, folder: Path, *arguments: str) -> Interceptor:
     """Return ours, which is not started yet."""
     folder.mkdir(exist_ok=True)

@@ -42,6 +42,8 @@ class ScriptedSender:
         self.taken.append(request)
 
     def close(self) -> None:
+        if not self.answers.is_set():
+            self.failure = SendError("CANCELLED", is_final=False)
         self.answers.set()
 
 

@@ -12,7 +12,7 @@ from flows.models import Flow
 from flows.record import FlowRecord
 from flows.redaction.redactor import Redactor
 from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.flow_attributes import SpanConf
+from flows.telemetry.flow_attributes import FlowAttributes, SpanConf
 from flows.telemetry.flow_spans import spans_of
 from flows.telemetry.otlp_span import encode_request, encode_resource, encode_spans
 from flows.writer.row_builder import RowBuilder
@@ -37,7 +37,7 @@ def spans(
     encoded: list[bytes] = []
 
     def keep(flow: FinishedFlow) -> None:
-        encoded.append(encode_spans(spans_of(flow, conf or SpanConf())))
+        encoded.append(encode_spans(spans_of(flow, FlowAttributes(conf or SpanConf()))))
 
     written(record, keep, registry)
     request = encode_request(encode_resource({"service.name": "s"}), "s", b"".join(encoded))
