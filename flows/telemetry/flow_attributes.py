@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flows.models import Flow
 from flows.telemetry import conventions as names
 from flows.telemetry.finished_flow import FinishedFlow
-from flows.telemetry.otlp_span import Attributes, Value, encode_attributes
+from flows.telemetry.otlp_span import Value, encode_attributes
 from flows.telemetry.provider_names import operation_of, provider_name
 from flows.telemetry.request_options import options_of
 from flows.telemetry.response_summary import (
@@ -99,9 +99,7 @@ class FlowAttributes:
                 self._shared.clear()
             operation = operation_of(row.path, row.client_format, is_websocket=row.is_websocket)
             values = {**_http(row), **_ccproxy(row), **self._genai(row, operation)}
-            found = self._shared[key] = SharedAttributes(
-                encode_attributes(known(values)), operation
-            )
+            found = self._shared[key] = SharedAttributes(encode_attributes(values), operation)
         return found
 
     def _genai(self, row: Flow, operation: str) -> dict[str, Value | None]:
@@ -117,7 +115,7 @@ class FlowAttributes:
             values[names.SYSTEM] = self._conf.provider_map.get(row.host, row.host)
         return values
 
-    def own(self, flow: FinishedFlow, operation: str) -> Attributes:
+    def own(self, flow: FinishedFlow, operation: str) -> dict[str, Value | None]:
         """Return the attributes that differ from flow to flow."""
         row = flow.row
         values = _measured(flow)
@@ -126,18 +124,7 @@ class FlowAttributes:
             values |= _answered(flow)
         if row.error or (row.status_code or 0) >= 400 or row.state == Flow.State.ERROR:
             values |= _outcome(row)
-        return known(values)
-
-
-def known(values: Mapping[str, Value | None]) -> Attributes:
-    """Return the values that are known; texts cut to `MAX_TEXT_CHARS`."""
-    found: Attributes = {}
-    for name, value in values.items():
-        if value is None or value == "" or value == ():
-            continue
-        is_long = type(value) is str and len(value) > MAX_TEXT_CHARS
-        found[name] = value[:MAX_TEXT_CHARS] if is_long else value  # type: ignore[index]
-    return found
+        return values
 
 
 def _http(row: Flow) -> dict[str, Value | None]:
@@ -147,10 +134,10 @@ def _http(row: Flow) -> dict[str, Value | None]:
     server = address_of(row.forwarded_url) if row.forwarded_url else client
     return {
         names.HTTP_METHOD: row.method,
-        names.URL_FULL: row.client_url,
+        names.URL_FULL: row.client_url[:MAX_TEXT_CHARS],
         names.URL_SCHEME: client.scheme,
-        names.URL_PATH: client.path,
-        names.SERVER_ADDRESS: server.host or row.host,
+        names.URL_PATH: client.path[:MAX_TEXT_CHARS],
+        names.SERVER_ADDRESS: (server.host or row.host)[:MAX_TEXT_CHARS],
         names.SERVER_PORT: server.port or None,
         names.HTTP_STATUS: row.status_code,
         names.USER_AGENT: row.user_agent,
@@ -249,7 +236,7 @@ def _outcome(row: Flow) -> dict[str, Value | None]:
     return {
         names.ERROR_TYPE: error_type(row),
         names.CLIENT_DISCONNECTED: is_gone or None,
-        names.ERROR_MESSAGE: "" if is_gone else row.error,
+        names.ERROR_MESSAGE: "" if is_gone else row.error[:MAX_TEXT_CHARS],
     }
 
 

@@ -11,27 +11,39 @@ ccproxy.inbound.POST api.anthropic.com       the flow
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from flows.record import AttemptRecord, FlowRecord, HookStep
 from flows.telemetry import conventions as names
 from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import (
+    MAX_TEXT_CHARS,
     FlowAttributes,
     address_of,
     is_failed,
-    known,
 )
 from flows.telemetry.otlp_span import (
     CLIENT,
     ERROR,
     SERVER,
+    UNSET,
     Span,
     SpanEvent,
+    SpanForm,
     Value,
-    encode_attributes,
+    encode_formed,
+    encode_span,
+    form_of,
 )
-from flows.telemetry.trace_context import UPSTREAM, TraceContext, context_of, span_id_of
+from flows.telemetry.trace_context import (
+    ATTEMPTS,
+    STEPS,
+    UPSTREAM,
+    TraceContext,
+    context_of,
+    part_id_of,
+    span_id_of,
+)
 
 MAX_CHILDREN: Final = 64
 MAX_MESSAGE_CHARS: Final = 200
@@ -39,22 +51,29 @@ _CREDENTIAL_HOOK: Final = "inject_auth"
 _TRANSLATION_STAGE: Final = "transform"
 
 
-def spans_of(flow: FinishedFlow, attributes: FlowAttributes) -> list[Span]:
+class EncodedSpans(NamedTuple):
+    """Spans one behind the other, and their number."""
+
+    data: bytes
+    number: int
+
+
+def spans_of(flow: FinishedFlow, attributes: FlowAttributes) -> EncodedSpans:
     """Return the spans of a finished flow; none when the client's trace is not sampled."""
     record = flow.record
     context = context_of(record)
     if not context.is_sampled:
-        return []
+        return EncodedSpans(b"", 0)
     root = _flow_span(flow, attributes, context)
-    spans = [root]
-    for number, step in enumerate(record.hooks):
-        if step.outcome != "skipped" and len(spans) < MAX_CHILDREN:
-            spans.append(_hook_span(flow, root, number, step))
-    if upstream := _upstream_span(flow, root):
-        spans.append(upstream)
+    encoded = [encode_span(root)]
+    steps = [step for step in record.hooks if step.outcome != "skipped"]
+    for number, step in enumerate(steps[:MAX_CHILDREN]):
+        encoded.append(_step_span(flow, root, number, step))
+    if flow.row.forwarded_url:
+        encoded.append(_upstream_span(flow, root))
         for attempt in record.attempts[:MAX_CHILDREN]:
-            spans.append(_attempt_span(flow, upstream, attempt))
-    return spans
+            encoded.append(_attempt_span(flow, root, attempt))
+    return EncodedSpans(b"".join(encoded), len(encoded))
 
 
 def _flow_span(flow: FinishedFlow, attributes: FlowAttributes, context: TraceContext) -> Span:
@@ -100,94 +119,79 @@ def _events(record: FlowRecord) -> tuple[SpanEvent, ...]:
     return tuple(found)
 
 
-def _child(root: Span, name: str, part: str, start_ns: int, end_ns: int, flow_id: str) -> Span:
-    return Span(
-        name=name,
-        trace_id=root.trace_id,
-        span_id=span_id_of(flow_id, part),
-        start_ns=start_ns,
-        end_ns=max(start_ns, end_ns),
-        parent_id=root.span_id,
-    )
-
-
-def _hook_span(flow: FinishedFlow, root: Span, number: int, step: HookStep) -> Span:
-    record = flow.record
-    hook = flow.redact(step.hook)
-    span = _child(
-        root,
-        _step_name(step, hook),
-        f"step {number}",
-        _at_ns(record, step.started_ms),
-        _at_ns(record, _end_ms(step)),
-        record.id,
-    )
-    changed = tuple(map(flow.redact, step.changed))
-    reason = flow.redact(step.reason) if step.reason else ""
-    span.encoded_attributes = _hook_attributes(hook, str(step.stage), step.outcome, changed, reason)
-    if step.outcome == "error":
-        span.status = ERROR
-        span.status_message = reason[:MAX_MESSAGE_CHARS]
-    return span
+def _step_span(flow: FinishedFlow, root: Span, number: int, step: HookStep) -> bytes:
+    redact = flow.redact
+    reason = redact(step.reason) if step.reason else ""
+    changed = tuple(map(redact, step.changed)) if step.changed else ()
+    form = _step_form(redact(step.hook), step.stage, step.outcome, changed, reason)
+    start_ns = root.start_ns + round(step.started_ms * 1e6)
+    end_ns = start_ns + round((step.prepare_ms + step.apply_ms) * 1e6)
+    span_id = part_id_of(root.span_id, STEPS + number)
+    return encode_formed(form, root.trace_id, span_id, root.span_id, start_ns, end_ns)
 
 
 @lru_cache(maxsize=1024)
-def _hook_attributes(
+def _step_form(
     hook: str, stage: str, outcome: str, changed: tuple[str, ...], reason: str
-) -> bytes:
+) -> SpanForm:
     values: dict[str, Value | None] = {
         names.HOOK_NAME: hook,
-        names.HOOK_STAGE: stage,
+        names.HOOK_STAGE: str(stage),
         names.HOOK_OUTCOME: outcome,
         names.HOOK_CHANGED: changed,
         names.HOOK_REASON: reason,
     }
-    return encode_attributes(known(values))
+    is_error = outcome == "error"
+    return form_of(
+        _step_name(hook, stage),
+        values,
+        status=ERROR if is_error else UNSET,
+        status_message=reason[:MAX_MESSAGE_CHARS] if is_error else "",
+    )
 
 
-def _step_name(step: HookStep, hook: str) -> str:
-    if step.hook == _CREDENTIAL_HOOK:
+def _step_name(hook: str, stage: str) -> str:
+    if hook == _CREDENTIAL_HOOK:
         return names.SPAN_CREDENTIAL
-    if step.stage == _TRANSLATION_STAGE:
+    if stage == _TRANSLATION_STAGE:
         return names.SPAN_TRANSLATION
     return f"{names.SPAN_HOOK} {hook}"
 
 
-def _end_ms(step: HookStep) -> float:
-    return step.started_ms + step.prepare_ms + step.apply_ms
-
-
-def _upstream_span(flow: FinishedFlow, root: Span) -> Span | None:
-    """Return the span of the provider's part; None when nothing left the proxy.
+def _upstream_span(flow: FinishedFlow, root: Span) -> bytes:
+    """Return the span of the provider's part.
 
     The record has no time of sending. The proxy sends when its last hook has ended.
     """
     record, row = flow.record, flow.row
-    if not row.forwarded_url:
-        return None
-    start_ms = max((_end_ms(step) for step in record.hooks), default=0.0)
+    start_ms = 0.0
+    for step in record.hooks:
+        start_ms = max(start_ms, step.started_ms + step.prepare_ms + step.apply_ms)
     if record.attempts:
         start_ms = record.attempts[0].started_at_ms
     if record.first_byte_ms is not None:
         # A hook of a replay runs after the first response.
         start_ms = min(start_ms, record.first_byte_ms)
-    start_ns = min(_at_ns(record, start_ms), root.end_ns)
-    span = _child(root, names.SPAN_UPSTREAM, UPSTREAM, start_ns, root.end_ns, record.id)
-    server = address_of(row.forwarded_url)
-    span.kind = CLIENT
-    span.attributes = known(
-        {
-            names.HTTP_METHOD: row.method,
-            names.URL_FULL: row.forwarded_url,
-            names.SERVER_ADDRESS: server.host,
-            names.SERVER_PORT: server.port or None,
-            names.HTTP_STATUS: _upstream_status(record),
-            names.CONNECT_MS: record.connect_ms,
-        }
-    )
-    if root.status == ERROR:
-        span.status, span.status_message = ERROR, root.status_message
-    return span
+    start_ns = min(root.start_ns + round(start_ms * 1e6), root.end_ns)
+    status = _upstream_status(record)
+    form = _upstream_form(row.method, row.forwarded_url, status, root.status, root.status_message)
+    span_id = part_id_of(root.span_id, UPSTREAM)
+    return encode_formed(form, root.trace_id, span_id, root.span_id, start_ns, root.end_ns)
+
+
+@lru_cache(maxsize=1024)
+def _upstream_form(
+    method: str, url: str, response_status: int | None, status: int, message: str
+) -> SpanForm:
+    server = address_of(url)
+    values: dict[str, Value | None] = {
+        names.HTTP_METHOD: method,
+        names.URL_FULL: url[:MAX_TEXT_CHARS],
+        names.SERVER_ADDRESS: server.host,
+        names.SERVER_PORT: server.port or None,
+        names.HTTP_STATUS: response_status,
+    }
+    return form_of(names.SPAN_UPSTREAM, values, kind=CLIENT, status=status, status_message=message)
 
 
 def _upstream_status(record: FlowRecord) -> int | None:
@@ -197,34 +201,38 @@ def _upstream_status(record: FlowRecord) -> int | None:
     return None
 
 
-def _attempt_span(flow: FinishedFlow, upstream: Span, attempt: AttemptRecord) -> Span:
-    record = flow.record
-    start_ns = _at_ns(record, attempt.started_at_ms)
-    end_ns = upstream.end_ns
+def _attempt_span(flow: FinishedFlow, root: Span, attempt: AttemptRecord) -> bytes:
+    start_ns = root.start_ns + round(attempt.started_at_ms * 1e6)
+    end_ns = root.end_ns
     if attempt.duration_ms is not None:
-        end_ns = _at_ns(record, attempt.started_at_ms + attempt.duration_ms)
-    name = f"{names.SPAN_ATTEMPT} {attempt.number}"
-    span = _child(upstream, name, name, start_ns, end_ns, record.id)
-    span.kind = CLIENT
-    span.attributes = known(
-        {
-            names.ATTEMPT_NUMBER: attempt.number,
-            names.HTTP_RESEND_COUNT: attempt.number - 1 or None,
-            names.ATTEMPT_REASON: flow.redact(attempt.reason),
-            names.ATTEMPT_WAIT_MS: attempt.wait_ms or None,
-            names.ATTEMPT_FAILURE: attempt.failure,
-            names.HTTP_STATUS: attempt.status_code,
-            names.SERVER_ADDRESS: flow.redact(attempt.host),
-            names.PROVIDER: attempt.provider,
-            names.REQUEST_MODEL: flow.redact(attempt.model),
-            names.HTTP_REQUEST_SIZE: attempt.sent_bytes or None,
-            names.HTTP_RESPONSE_SIZE: attempt.received_bytes or None,
-        }
+        end_ns = start_ns + round(attempt.duration_ms * 1e6)
+    span = Span(
+        name=f"{names.SPAN_ATTEMPT} {attempt.number}",
+        trace_id=root.trace_id,
+        span_id=part_id_of(root.span_id, ATTEMPTS + attempt.number),
+        parent_id=part_id_of(root.span_id, UPSTREAM),
+        kind=CLIENT,
+        start_ns=start_ns,
+        end_ns=max(start_ns, end_ns),
     )
+    span.attributes = {
+        names.ATTEMPT_NUMBER: attempt.number,
+        names.HTTP_RESEND_COUNT: attempt.number - 1 or None,
+        names.ATTEMPT_REASON: flow.redact(attempt.reason),
+        names.ATTEMPT_WAIT_MS: attempt.wait_ms or None,
+        names.ATTEMPT_FAILURE: attempt.failure,
+        names.HTTP_STATUS: attempt.status_code,
+        names.SERVER_ADDRESS: flow.redact(attempt.host),
+        names.PROVIDER: attempt.provider,
+        names.REQUEST_MODEL: flow.redact(attempt.model),
+        names.HTTP_REQUEST_SIZE: attempt.sent_bytes or None,
+        names.HTTP_RESPONSE_SIZE: attempt.received_bytes or None,
+    }
     if attempt.failure or (attempt.status_code or 0) >= 400:
         span.status = ERROR
-        span.attributes[names.ERROR_TYPE] = attempt.failure or str(attempt.status_code)
-    return span
+        failed_as = attempt.failure or str(attempt.status_code)
+        span.attributes = {**span.attributes, names.ERROR_TYPE: failed_as}
+    return encode_span(span)
 
 
 def _ns(seconds: float) -> int:

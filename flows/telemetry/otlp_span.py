@@ -11,8 +11,9 @@ then for type 0 a varint, for type 1 eight bytes, for type 2 a varint length and
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, NamedTuple
 
 from flows.telemetry.conventions import SCHEMA_URL
@@ -25,8 +26,8 @@ INTERNAL, SERVER, CLIENT = 1, 2, 3
 """Kinds of spans."""
 UNSET, ERROR = 0, 2
 """Codes of a span's status."""
-MAX_VALUE_CHARS: Final = 64 * 1024
-"""Longer texts are cut."""
+_OF_SPAN, _OF_RESOURCE = b"\x4a", b"\x0a"
+"""Tags of an attribute."""
 _DOUBLE: Final = struct.Struct("<Bd").pack
 _TIMES: Final = struct.Struct("<BQBQ").pack
 _FLAGS: Final = struct.Struct("<HI").pack
@@ -56,7 +57,8 @@ class Span:
     trace_state: str = ""
     encoded_attributes: bytes = b""
     """Further ones, from `encode_attributes`: those that many spans share."""
-    attributes: Attributes = field(default_factory=dict)
+    attributes: Mapping[str, Value | None] = field(default_factory=dict)
+    """Those without a value are left out."""
     events: tuple[SpanEvent, ...] = ()
     status: int = UNSET
     status_message: str = ""
@@ -86,49 +88,51 @@ def _text(tag: bytes, text: str) -> bytes:
     return _block(tag, text.encode("utf-8", "replace"))
 
 
-class _Attributes:
-    """Encoder of the attributes of a span, or of a resource. Keys are remembered encoded."""
-
-    def __init__(self, tag: bytes) -> None:
-        self._tag = tag
-        self._keys: dict[str, bytes] = {}
-
-    def encoded(self, key: str, value: Value) -> bytes:
-        """Return the attribute as a field of its owner."""
-        encoded_key = self._keys.get(key)
-        if encoded_key is None:
-            # The key's field, and the tag of the value's.
-            encoded_key = self._keys[key] = _text(b"\x0a", key) + b"\x12"
-        data = _value(value)
-        size = len(data)
-        # Nearly every length fits into one byte.
-        pair = encoded_key + (_BYTES[size] if size < 0x80 else _varint(size)) + data
-        size = len(pair)
-        return self._tag + (_BYTES[size] if size < 0x80 else _varint(size)) + pair
-
-
-_of_span: Final = _Attributes(b"\x4a")
-_of_resource: Final = _Attributes(b"\x0a")
-
-
 def _value(value: Value) -> bytes:
-    if isinstance(value, str):
-        return _text(b"\x0a", value[:MAX_VALUE_CHARS])
-    if isinstance(value, float):
-        return _DOUBLE(0x21, value)
-    if value is True or value is False:
-        return b"\x10\x01" if value else b"\x10\x00"
-    if isinstance(value, int):
+    kind = type(value)
+    if kind is int:
         # A negative int64 is the varint of its 64 bits.
-        return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
-    members = [_block(b"\x0a", _value(member)) for member in value]
+        return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)  # type: ignore[operator]
+    if kind is float:
+        return _DOUBLE(0x21, value)
+    if kind is bool:
+        return b"\x10\x01" if value else b"\x10\x00"
+    if isinstance(value, str):
+        return _text(b"\x0a", value)
+    members = [_block(b"\x0a", _value(member)) for member in value]  # type: ignore[union-attr]
     return _block(b"\x2a", b"".join(members))
 
 
-def encode_attributes(attributes: Mapping[str, Value]) -> bytes:
-    """Return attributes as fields of a span, for `Span.encoded_attributes`."""
-    encoded = _of_span.encoded
-    return b"".join([encoded(key, value) for key, value in attributes.items()])
+def encode_attributes(attributes: Mapping[str, Value | None], tag: bytes = _OF_SPAN) -> bytes:
+    """Return attributes as fields of their owner; those without a value are left out.
+
+    The usual kinds of values are encoded in place: a call for each costs as much as the work.
+    """
+    encoded: list[bytes] = []
+    for key, value in attributes.items():
+        if value is None or value == "" or value == ():
+            continue
+        kind = type(value)
+        if kind is float:
+            data = _DOUBLE(0x21, value)
+        elif kind is str:
+            text = value.encode("utf-8", "replace")  # type: ignore[union-attr]
+            size = len(text)
+            data = b"\x0a" + (_BYTES[size] if size < 0x80 else _varint(size)) + text
+        else:
+            data = _value(value)
+        size = len(data)
+        # Nearly every length fits into one byte.
+        pair = _key(key) + (_BYTES[size] if size < 0x80 else _varint(size)) + data
+        size = len(pair)
+        encoded += (tag, _BYTES[size] if size < 0x80 else _varint(size), pair)
+    return b"".join(encoded)
+
+
+@cache
+def _key(key: str) -> bytes:
+    """Return the field of an attribute's key, and the tag of its value's. Keys are constants."""
+    return _text(b"\x0a", key) + b"\x12"
 
 
 def encode_span(span: Span) -> bytes:
@@ -151,23 +155,46 @@ def encode_span(span: Span) -> bytes:
     for event in span.events:
         moment = b"\x09" + struct.pack("<Q", event.at_ns) + _text(b"\x12", event.name)
         parts.append(_block(b"\x5a", moment))
-    if span.status:
-        status = _text(b"\x12", span.status_message) if span.status_message else b""
-        parts.append(_block(b"\x7a", status + b"\x18" + _varint(span.status)))
-    parts.append(_FLAGS(0x0185, flags))
+    parts += (_status(span.status, span.status_message), _FLAGS(0x0185, flags))
     return _block(b"\x12", b"".join(parts))
 
 
-def encode_spans(spans: Iterable[Span]) -> bytes:
-    """Return several spans as fields of `ScopeSpans`, one behind the other."""
-    return b"".join([encode_span(span) for span in spans])
+class SpanForm(NamedTuple):
+    """What many spans share, encoded: all but ids and times."""
+
+    before_times: bytes
+    after_times: bytes
+
+
+def form_of(
+    name: str, attributes: Mapping[str, Value | None], *, kind: int = INTERNAL, status: int = UNSET,
+    status_message: str = "",
+) -> SpanForm:  # fmt: skip
+    """Return the form of spans whose parent is a span of ours."""
+    before = _text(b"\x2a", name) + b"\x30" + _varint(kind)
+    after = encode_attributes(attributes) + _status(status, status_message)
+    return SpanForm(before, after + _FLAGS(0x0185, _SAMPLED | _REMOTE_KNOWN))
+
+
+def encode_formed(
+    form: SpanForm, trace_id: bytes, span_id: bytes, parent_id: bytes, start_ns: int, end_ns: int
+) -> bytes:
+    """Return a span of a form as a field of `ScopeSpans`."""
+    ids = b"\x0a\x10" + trace_id + b"\x12\x08" + span_id + b"\x22\x08" + parent_id
+    data = ids + form.before_times + _TIMES(0x39, start_ns, 0x41, end_ns) + form.after_times
+    return b"\x12" + _varint(len(data)) + data
+
+
+def _status(status: int, message: str) -> bytes:
+    if not status:
+        return b""
+    text = _text(b"\x12", message) if message else b""
+    return _block(b"\x7a", text + b"\x18" + _varint(status))
 
 
 def encode_resource(attributes: Mapping[str, Value]) -> bytes:
     """Return a resource as a field of `ResourceSpans`."""
-    encoded = _of_resource.encoded
-    pairs = [encoded(key, value) for key, value in attributes.items()]
-    return _block(b"\x0a", b"".join(pairs))
+    return _block(b"\x0a", encode_attributes(attributes, _OF_RESOURCE))
 
 
 def encode_request(resource: bytes, scope: str, spans: bytes) -> bytes:
@@ -176,7 +203,7 @@ def encode_request(resource: bytes, scope: str, spans: bytes) -> bytes:
     Args:
         resource: from `encode_resource`.
         scope: name of the tracer.
-        spans: from `encode_spans`.
+        spans: one behind the other.
     """
     scope_spans = _block(b"\x0a", _text(b"\x0a", scope)) + spans + _text(b"\x1a", SCHEMA_URL)
     resource_spans = resource + _block(b"\x12", scope_spans)

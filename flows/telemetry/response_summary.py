@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from flows.reading.json_text import parse_json
 from providers.wire.answer_form import is_events
-from providers.wire.core.event_json import lenient_loads
 
 MAX_JSON_BYTES: Final = 256 * 1024
 """A longer buffered response is not parsed: that would cost more than the span is worth."""
@@ -19,7 +19,6 @@ HEAD_BYTES: Final = 16 * 1024
 TAIL_BYTES: Final = 64 * 1024
 MAX_EVENTS: Final = 16
 MAX_CHARS: Final = 200
-_FIRST_EVENTS: Final = 2
 _ODD: Final = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 # A reason that is null, which every chunk of a chat stream has, is none. What the model wrote has
 # escaped quotes.
@@ -49,11 +48,11 @@ def summary_of_body(body: bytes) -> ResponseSummary:
             return _merged(_events(body))
         if not body or len(body) > MAX_JSON_BYTES:
             return EMPTY
-        parsed = lenient_loads(body)
+        parsed = parse_json(body).value
+        # Google's stream without `alt=sse` is an array of chunks.
+        return _merged(parsed if isinstance(parsed, list) else [parsed])
     except _ODD:
         return EMPTY
-    # Google's stream without `alt=sse` is an array of chunks.
-    return _merged(parsed if isinstance(parsed, list) else [parsed])
 
 
 def summary_of_messages(messages: Iterable[bytes]) -> ResponseSummary:
@@ -63,10 +62,12 @@ def summary_of_messages(messages: Iterable[bytes]) -> ResponseSummary:
 
 
 def _events(body: bytes) -> Iterator[Any]:
-    head = body[:HEAD_BYTES]
-    for line in head.split(b"\n")[: 4 * _FIRST_EVENTS]:
-        if line.startswith(b"data:"):
-            yield _parsed(line[len(b"data:") :])
+    # The first event names id and model.
+    data_at = body.find(b"data:", 0, HEAD_BYTES)
+    if data_at >= 0:
+        line_end = body.find(b"\n", data_at)
+        end = line_end if line_end >= 0 else len(body)
+        yield _parsed(body[data_at + len(b"data:") : end])
     start = max(0, len(body) - TAIL_BYTES)
     found = list(_STOPPED.finditer(body, start))
     if not found and start:
@@ -82,10 +83,7 @@ def _events(body: bytes) -> Iterator[Any]:
 
 def _parsed(data: bytes) -> Any:
     """Return the JSON value; None for what is none."""
-    try:
-        return lenient_loads(data)
-    except (ValueError, RecursionError):
-        return None
+    return parse_json(data).value
 
 
 def _merged(events: Iterable[Any]) -> ResponseSummary:

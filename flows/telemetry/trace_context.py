@@ -14,8 +14,10 @@ from flows.record import FlowRecord, Headers
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
-UPSTREAM: Final = "upstream"
-"""Part of a flow that stands for the provider."""
+UPSTREAM, STEPS, ATTEMPTS = 1, 0x100, 0x10000
+"""Numbers of a flow's parts: the provider's, the first step's, the first attempt's."""
+_SPREAD: Final = 0x9E3779B97F4A7C15
+_MASK: Final = 2**64 - 1
 MAX_STATE_CHARS: Final = 512
 _SAMPLED: Final = 0x01
 # version, trace id, parent's span id, flags; later versions may append fields.
@@ -88,10 +90,16 @@ def trace_id_of(flow_id: str) -> bytes:
     return blake2b(flow_id.encode("utf-8", "replace"), digest_size=16).digest()
 
 
-def span_id_of(flow_id: str, part: str = "") -> bytes:
-    """Return the id of a flow's span, or of the span of one of its parts."""
-    name = f"{flow_id}/{part}" if part else flow_id
-    return blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()
+def span_id_of(flow_id: str) -> bytes:
+    """Return the id of a flow's span."""
+    return blake2b(flow_id.encode("utf-8", "replace"), digest_size=8).digest()
+
+
+def part_id_of(span_id: bytes, part: int) -> bytes:
+    """Return the id of the span of a flow's part: the flow's own, and a step for each number."""
+    number = int.from_bytes(span_id) + part * _SPREAD & _MASK
+    # Zero is no id.
+    return (number or 1).to_bytes(8)
 
 
 def traceparent(trace_id: bytes, span_id: bytes, *, is_sampled: bool = True) -> str:

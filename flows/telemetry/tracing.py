@@ -17,7 +17,7 @@ from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import FlowAttributes, SpanConf
 from flows.telemetry.flow_spans import spans_of
 from flows.telemetry.otlp_sender import sender_to
-from flows.telemetry.otlp_span import encode_request, encode_resource, encode_spans
+from flows.telemetry.otlp_span import encode_request, encode_resource
 from flows.telemetry.otlp_target import DEFAULT_ENDPOINT, Protocol, Target, target_of
 from flows.telemetry.outbox import Outbox, OutboxStats
 from providers.base.errors import ConfigError
@@ -51,8 +51,8 @@ class Tracing:
         """Queue the spans of a flow; never raises."""
         try:
             spans = spans_of(flow, self._attributes)
-            if spans:
-                self._outbox.put(encode_spans(spans), len(spans))
+            if spans.number:
+                self._outbox.put(spans.data, spans.number)
         except Exception:
             # One notice: a defect here would show in every flow.
             if not self._is_broken:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from flows.telemetry.trace_context import (
     TRACEPARENT,
     TRACESTATE,
+    UPSTREAM,
     TraceContext,
     incoming_context,
+    part_id_of,
     span_id_of,
     trace_id_of,
     traceparent,
 )
-from flows.telemetry.trace_context import UPSTREAM as UPSTREAM_SPAN
 from interceptor.exchange.flow_state import FlowState
 from interceptor.pipeline.exchange import Exchange
 
@@ -27,6 +28,6 @@ def name_own_span(state: FlowState, exchange: Exchange) -> None:
     if incoming is None:
         # The state of a trace that nobody can name.
         exchange.headers.remove(TRACESTATE)
-    parent = span_id_of(state.flow_id, UPSTREAM_SPAN)
+    parent = part_id_of(span_id_of(state.flow_id), UPSTREAM)
     value = traceparent(context.trace_id, parent, is_sampled=context.is_sampled)
     exchange.headers.set(TRACEPARENT, value)

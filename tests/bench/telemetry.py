@@ -17,7 +17,8 @@ from tests.bench import process_tree, traffic
 from tests.bench.result import OPTIONS, RATIO, Figure
 from tests.bench.rounds import Load, Sample, Series, cpu_per_1000_requests, p50_ms, p99_ms
 from tests.bench.rounds import sample as sample_of
-from tests.bench.servers import ROOT, Target, ours_set, provider, warm_up
+from tests.bench.servers import Target, ours_set, provider, warm_up
+from tests.environment import ROOT
 
 TITLE = "Export of spans, against none"
 OFF, ON = "off", "on"

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.telemetry.trace_context import span_id_of, trace_id_of
+from flows.record import FlowRecord
+from flows.telemetry.trace_context import UPSTREAM, part_id_of, span_id_of, trace_id_of
 from interceptor.hooks.table import HookConf
 from tests.fakes.upstream import Upstream
 from tests.flows.telemetry.traced import spans
@@ -31,6 +32,11 @@ def ask(url: str, **headers: str) -> httpx.Response:
     return httpx.post(f"{url}/v1/messages", content=BODY, headers=sent, timeout=PATIENCE_S)
 
 
+def upstream_id(record: FlowRecord) -> str:
+    """The id of the span of the provider's part."""
+    return part_id_of(span_id_of(record.id), UPSTREAM).hex()
+
+
 @pytest.mark.parametrize("hooks", [DEFAULT_HOOKS, SEALED])
 def test_the_provider_s_parent_is_our_span(upstream: Upstream, hooks: Any) -> None:
     config = snapshot(provider("up", upstream.port), hooks=hooks)
@@ -46,16 +52,14 @@ def test_the_provider_s_parent_is_our_span(upstream: Upstream, hooks: Any) -> No
         unsampled = upstream.last
         broken = proxy.sink.of(ask(proxy.url, traceparent="nonsense", tracestate="a=1"))
         mended = upstream.last
-    assert made.header("traceparent") == (
-        f"00-{trace_id_of(own.id).hex()}-{span_id_of(own.id, 'upstream').hex()}-01"
-    )
-    parent = span_id_of(below.id, "upstream").hex()
+    assert made.header("traceparent") == (f"00-{trace_id_of(own.id).hex()}-{upstream_id(own)}-01")
+    parent = upstream_id(below)
     assert joined.header("traceparent") == f"00-{TRACE}-{parent}-01"
     assert joined.header("tracestate") == "a=1"
-    span_id = span_id_of(quiet.id, "upstream").hex()
+    span_id = upstream_id(quiet)
     assert unsampled.header("traceparent") == f"00-{TRACE}-{span_id}-00"
     assert mended.header("traceparent") == (
-        f"00-{trace_id_of(broken.id).hex()}-{span_id_of(broken.id, 'upstream').hex()}-01"
+        f"00-{trace_id_of(broken.id).hex()}-{upstream_id(broken)}-01"
     )
     assert mended.header("tracestate") is None
     # The record shows what left, and the span that it names is one of ours.

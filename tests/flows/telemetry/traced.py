@@ -14,7 +14,7 @@ from flows.redaction.redactor import Redactor
 from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.flow_attributes import FlowAttributes, SpanConf
 from flows.telemetry.flow_spans import spans_of
-from flows.telemetry.otlp_span import encode_request, encode_resource, encode_spans
+from flows.telemetry.otlp_span import encode_request, encode_resource
 from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
 from tests.fakes.otlp_collector import attributes
@@ -37,7 +37,7 @@ def spans(
     encoded: list[bytes] = []
 
     def keep(flow: FinishedFlow) -> None:
-        encoded.append(encode_spans(spans_of(flow, FlowAttributes(conf or SpanConf()))))
+        encoded.append(spans_of(flow, FlowAttributes(conf or SpanConf())).data)
 
     written(record, keep, registry)
     request = encode_request(encode_resource({"service.name": "s"}), "s", b"".join(encoded))
