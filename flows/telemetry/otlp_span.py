@@ -160,7 +160,7 @@ def encode_span(span: Span) -> bytes:
 
 
 class SpanForm(NamedTuple):
-    """What many spans share, encoded: all but ids and times."""
+    """Parts of spans that are alike but for ids and times, encoded."""
 
     before_times: bytes
     after_times: bytes
