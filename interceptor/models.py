@@ -109,3 +109,32 @@ class RememberedThread(models.Model):
 
     def __str__(self) -> str:
         return self.key[:12]
+
+
+class NotifyTask(models.Model):
+    """A task of another program that sends events for a session."""
+
+    task_id = models.CharField(max_length=200, unique=True)
+    session_id = models.CharField(max_length=200, db_index=True)
+    claude_session_id = models.CharField(max_length=200, blank=True, db_index=True)
+    last_seen = models.DateTimeField(db_index=True)
+    kept = models.PositiveIntegerField(default=0, help_text="Its rows of events.")
+    dropped = models.PositiveIntegerField(
+        default=0, help_text="Events that were dropped, because there were too many."
+    )
+
+    def __str__(self) -> str:
+        return self.task_id
+
+
+class NotifyEvent(models.Model):
+    """An event that waits, or that a flow took and has not delivered yet."""
+
+    task = models.ForeignKey(NotifyTask, on_delete=models.CASCADE)
+    event = models.TextField(help_text="A JSON object.")
+    size_bytes = models.PositiveIntegerField()
+    taken_by = models.CharField(max_length=64, blank=True, db_index=True)
+    taken_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"event {self.pk} of {self.task_id}"

@@ -22,6 +22,7 @@ from interceptor.hooks.perplexity_accounts import PerplexityAccounts
 from interceptor.master import build_master
 from interceptor.mitm.ending.drain import stop_all, wait_until_idle
 from interceptor.mitm.listener import raise_backlog, share_listeners
+from interceptor.notes.note_book import NoNotes, NoteBook
 from interceptor.operate.authority import check_authority, make_authority
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
@@ -77,6 +78,8 @@ class Proxy:
         threads: keeps threads of Perplexity; None: they end with this process.
         mcp: where the MCP server listens; None: nowhere.
         sends_trace: requests name our span as their parent.
+        notes: keeps events for sessions; None: nothing does.
+        notify_secret: what programs must show that send them; "": nothing.
     """
 
     def __init__(
@@ -106,6 +109,8 @@ class Proxy:
         threads: RemembersThreads | None = None,
         mcp: McpAddress | None = None,
         sends_trace: bool = False,
+        notes: NoteBook | None = None,
+        notify_secret: str = "",
     ) -> None:
         share_listeners(listeners)
         self.host, self.port, self.ca_dir = host, port, ca_dir
@@ -149,6 +154,8 @@ class Proxy:
                 capacity=capacity,
                 cooldowns=self.cooldowns,
                 sends_trace=sends_trace,
+                notes=notes or NoNotes(),
+                notify_secret=notify_secret,
                 signer=BillingSigner(resolver.decrypt),
             ),
             idle_timeout_s=idle_timeout_s,

@@ -18,6 +18,7 @@ from flows.record import FanOut, Sink
 from flows.services import mark_interrupted_of
 from flows.writer.thread import FlowWriter
 from interceptor.access.grant import GrantBook
+from interceptor.kept_notes import DatabaseNotes
 from interceptor.recorder.database_answers import database_answers
 from interceptor.thread_rows import DatabaseThreads
 from providers.credentials.lent_logins import LentLogins
@@ -37,6 +38,7 @@ class ProxyClient:
         writer: stores its records.
         views: sinks that show them.
         grants: what it may send again.
+        notes: events for sessions.
         on_began: called after the first record of each flow that still runs.
         on_read: called after records were read.
         on_facts: called when the proxy has said something else of itself.
@@ -50,6 +52,7 @@ class ProxyClient:
         writer: FlowWriter,
         views: Sink,
         grants: GrantBook,
+        notes: DatabaseNotes,
         *,
         on_began: Callable[[], None],
         on_read: Callable[[], None],
@@ -65,7 +68,7 @@ class ProxyClient:
         self._writer = writer
         self._bridge: Bridge | None = None
         self._facts: dict[str, Any] = {}
-        self._grants = grants
+        self._grants, self._notes = grants, notes
         self._closing: asyncio.Task[None] | None = None
         self.running = RunningFlows(on_began)
         self._ring = ProxyRing(
@@ -90,7 +93,10 @@ class ProxyClient:
         self._ring.listen(bell)
         bridge.say(config=rows())
         bridge.say(recording=problem())
-        answers = database_answers(bridge.say, LentLogins(), self._grants, DatabaseThreads())
+        bridge.say(notes=sorted(self._notes.sessions))
+        answers = database_answers(
+            bridge.say, LentLogins(), self._grants, DatabaseThreads(), self._notes
+        )
 
         try:
             while (words := await bridge.hear()) is not None:
@@ -122,6 +128,10 @@ class ProxyClient:
     def tell_recording(self, problem: str) -> None:
         """Tell if flows are stored now; "" when they are."""
         self._say(recording=problem)
+
+    def tell_notes(self, sessions: frozenset[str]) -> None:
+        """Name the sessions for which events wait."""
+        self._say(notes=sorted(sessions))
 
     @property
     def fill(self) -> float:

@@ -37,6 +37,7 @@ from interceptor.operate.stock import stock_from
 from interceptor.proxy import Proxy
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
+from interceptor.recorder.remote_notes import RemoteNotes
 from interceptor.recorder.remote_threads import RemoteThreads
 from interceptor.transform.capacity_policy import policy_of
 from interceptor.wireguard.overrides import parse_overrides
@@ -94,7 +95,10 @@ class ProxyProcess:
         self._refused: dict[str, Any] = {}
         self._recording = RecordingState(tells_clients=self._settings.flows.not_recorded_header)
         self._is_active = asyncio.Event()
-        self._link = RecorderLink(self._configure, self._watch, self._heard_of_recording)
+        self._link = RecorderLink(
+            self._configure, self._watch, self._heard_of_recording, self._heard_of_notes
+        )
+        self._notes = RemoteNotes(self._link.questions)
         self._writer = RingWriter(self._ring, self._link.ring_bell)
         self._sink = RingSink(self._writer, self._body_so_far, self._is_active.set)
         follow(self._control, self._heard)
@@ -150,6 +154,9 @@ class ProxyProcess:
     def _heard_of_recording(self, problem: str) -> None:
         self._recording.problem = problem
         self._is_active.set()
+
+    def _heard_of_notes(self, sessions: frozenset[str]) -> None:
+        self._notes.hear(sessions)
 
     async def _tell_facts(self) -> None:
         """Tell the recorder what the heartbeat says of this proxy, whenever it changes.
@@ -233,6 +240,8 @@ class ProxyProcess:
             capacity=policy_of(settings),
             sends_trace=settings.otel.enabled and settings.otel.propagate,
             mcp=mcp_address(settings),
+            notes=self._notes,
+            notify_secret=settings.mcp.notify_secret or "",
         )
 
 

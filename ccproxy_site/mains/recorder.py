@@ -18,6 +18,7 @@ from typing import Any
 
 from channels.layers import channel_layers, get_channel_layer
 from django.conf import settings as django_settings
+from django.db import connection
 
 from ccproxy_site.mains.addresses import endpoints_of
 from ccproxy_site.mains.child_main import follow
@@ -57,6 +58,7 @@ from interceptor.config.snapshot.store import ConfigStore
 from interceptor.config.snapshot.watch import ConfigWatcher
 from interceptor.instances.metric_points import proxy_points
 from interceptor.instances.processes import instance_of, running_instances
+from interceptor.kept_notes import DatabaseNotes, KeptNotes, NoteLimits
 from interceptor.operate.flow_log import FlowLog
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
@@ -129,6 +131,9 @@ class Recorder:
         self._has_records = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._grants = DatabaseGrants()
+        kept = KeptNotes(note_limits(settings), self._redactor.text)
+        self._notes = DatabaseNotes(kept, self._tell_notes)
+        self._is_shared = connection.vendor != "sqlite"
         self._told_watched: frozenset[str] = frozenset()
         self._clients: dict[int, ProxyClient] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -152,6 +157,8 @@ class Recorder:
         self._watcher = self._make_watcher()
         services = ServiceList(self._services())
         await services.start()
+        # What was waiting before a restart.
+        self._spawn(self._notes.look())
         follow(self._control, self._told)
         self._control.say(checked=self._for_everyone())
         watching = asyncio.create_task(self._follow_audience())
@@ -188,6 +195,7 @@ class Recorder:
             self._writer,
             self._views(),
             self._grants,
+            self._notes,
             on_began=self._flow_began,
             on_read=self._has_records.set,
             on_facts=self._watcher.note,
@@ -290,6 +298,13 @@ class Recorder:
     def _configure(self) -> None:
         for client in self._clients.values():
             client.configure(self._rows)
+        if self._is_shared:
+            # Another machine may have events for a session that is new.
+            self._spawn(self._notes.look())
+
+    def _tell_notes(self, sessions: frozenset[str]) -> None:
+        for client in self._clients.values():
+            client.tell_notes(sessions)
 
     def _instances(self) -> dict[str, dict[str, Any]]:
         """Return what the heartbeats say, by the proxies' names."""
@@ -402,3 +417,9 @@ def retention_policy(settings: ServerSettings) -> RetentionPolicy:
         max_flows=retention.max_flows,
         max_bytes=retention.max_bytes,
     )
+
+
+def note_limits(settings: ServerSettings) -> NoteLimits:
+    """Return how many events of other programs are kept, and how long."""
+    buffer = settings.mcp.buffer
+    return NoteLimits(events_per_task=buffer.max_events_per_task, ttl_s=buffer.ttl_seconds)

@@ -26,6 +26,7 @@ class RecorderLink:
         on_config: gets the rows of a configuration, pickled.
         on_watch: gets the ids of the running flows that pages look at.
         on_recording: gets why flows are not stored now, "" when they are.
+        on_notes: gets the sessions for which events wait.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class RecorderLink:
         on_config: Callable[[bytes], None],
         on_watch: Callable[[frozenset[str]], None],
         on_recording: Callable[[str], None],
+        on_notes: Callable[[frozenset[str]], None],
     ) -> None:
         self.connections = 0
         """Counts the recorder's lives that were met."""
         self._on_config, self._on_watch, self._on_recording = on_config, on_watch, on_recording
+        self._on_notes = on_notes
         self._bridge: Bridge | None = None
         self._bell: int | None = None
         self._hearing: set[asyncio.Task[None]] = set()
@@ -106,5 +109,7 @@ class RecorderLink:
             self._on_watch(frozenset(words["watch"]))
         elif "reply" in words:
             self.questions.hear(words)
+        elif "notes" in words:
+            self._on_notes(frozenset(words["notes"]))
         elif "recording" in words:
             self._on_recording(words["recording"])

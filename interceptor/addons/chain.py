@@ -19,6 +19,7 @@ from interceptor.addons.failures.retry import RetryAddon
 from interceptor.addons.guard import GuardAddon
 from interceptor.addons.inspector import InspectorAddon
 from interceptor.addons.mcp.forward_mcp import ForwardMcpAddon, McpAddress
+from interceptor.addons.mcp.settle_notes import SettleNotesAddon
 from interceptor.addons.pplx.thread_addons import PerplexityAddon, PerplexityHeadersAddon
 from interceptor.addons.prior_knowledge import PriorKnowledgeAddon
 from interceptor.addons.record import RecordAddon
@@ -113,5 +114,6 @@ def build_chain(
         retry,
         FallbackAddon(around, chosen, via, fingerprints, (auth, capacity, retry)),
         SignatureAddon(),
+        SettleNotesAddon(around.notes),
     ]
     return Chain(addons, record, RunDns(runs, overrides, sink, proxies))

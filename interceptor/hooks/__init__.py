@@ -16,6 +16,9 @@ HOOKS: dict[str, str] = {
     "pplx_thread_inject": "interceptor.hooks.pplx_thread_inject.pplx_thread_inject",
     "pplx_preflight": "interceptor.hooks.pplx_preflight.pplx_preflight",
     "pplx_stamp_headers": "interceptor.hooks.pplx_stamp_headers.pplx_stamp_headers",
+    "inject_mcp_notifications": (
+        "interceptor.hooks.inject_mcp_notifications.inject_mcp_notifications"
+    ),
     "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
 """Built hooks: name → dotted path."""
@@ -28,9 +31,7 @@ PERPLEXITY_HOOKS = (
 )
 """Hooks that run only where a provider of the type `perplexity_pro` exists."""
 
-NOT_BUILT: dict[str, str] = {
-    "inject_mcp_notifications": "outbound",
-}
+NOT_BUILT: dict[str, str] = {}
 """Names that the product's files may use and this version cannot run: name → stage.
 
 Imports store them switched off. Move a name to `HOOKS` when its hook is built.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flows.record import HookStep
+    from interceptor.notes.note_book import NoteBook
     from interceptor.pipeline.perplexity_account import UsesPerplexity
     from interceptor.pipeline.project_search import FindsProjects
     from providers.auth.base import AuthConf
@@ -99,6 +100,8 @@ class Exchange:
     perplexity: UsesPerplexity | None = None
     caller: str = ""
     """The client token's name; "" without one."""
+    notes: NoteBook | None = None
+    """Events that other programs sent for a session; None in a dry run."""
     conversation_id: str = ""
     """The same for all requests of one conversation; "" where the body has no text of a user."""
     requested_model: str = ""

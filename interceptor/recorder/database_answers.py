@@ -7,9 +7,12 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from interceptor.access.grant import GrantBook
+from interceptor.notes.note_book import TaskEvents
+from interceptor.notes.notification import Notification
 from interceptor.pipeline.perplexity_account import RemembersThreads
 from interceptor.recorder.answering import Answers, Handler
 from interceptor.recorder.remote_grants import grant_values
+from interceptor.recorder.remote_notes import task_events_values
 from providers.auth.refresh_lock import LockFailed, LoginState
 from providers.perplexity.threads import ThreadIds
 
@@ -23,11 +26,20 @@ class Lender(Protocol):
     async def close(self) -> None: ...
 
 
+class KeepsNotes(Protocol):
+    """Events for sessions, see `interceptor.kept_notes`."""
+
+    async def add(self, note: Notification) -> None: ...
+    async def take(self, session_id: str, flow_id: str) -> list[TaskEvents]: ...
+    async def settle(self, flow_id: str, delivered: bool) -> None: ...
+
+
 def database_answers(
     say: Callable[..., object],
     logins: Lender,
     grants: GrantBook,
     threads: RemembersThreads | None = None,
+    notes: KeepsNotes | None = None,
 ) -> Answers:
     """Return what answers one proxy's questions; closing it ends the proxy's loans.
 
@@ -36,10 +48,13 @@ def database_answers(
         logins: new for each connection.
         grants: may serve all connections.
         threads: may serve all connections; None: questions about threads are refused.
+        notes: events for sessions, of all connections; None: none is kept.
     """
     handlers = {**_login_handlers(logins), **_grant_handlers(grants)}
     if threads is not None:
         handlers |= _thread_handlers(threads)
+    if notes is not None:
+        handlers |= _note_handlers(notes)
     return Answers(handlers, say, give_back=logins.close)
 
 
@@ -78,3 +93,19 @@ def _grant_handlers(grants: GrantBook) -> dict[str, Handler]:
         return grant_values(await grants.redeem(token, flow_id))
 
     return {"grant.redeem": redeem}
+
+
+def _note_handlers(notes: KeepsNotes) -> dict[str, Handler]:
+    async def add(**values: str) -> dict[str, Any]:
+        await notes.add(Notification(**values))
+        return {}
+
+    async def take(session_id: str, flow_id: str) -> dict[str, Any]:
+        found = await notes.take(session_id, flow_id)
+        return {"tasks": [task_events_values(each) for each in found]}
+
+    async def settle(flow_id: str, delivered: bool) -> dict[str, Any]:
+        await notes.settle(flow_id, delivered)
+        return {}
+
+    return {"note.add": add, "note.take": take, "note.settle": settle}

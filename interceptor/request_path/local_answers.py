@@ -8,6 +8,7 @@
 | `/api/hello`           | GET, HEAD | no       | Claude Code looks at each start whether its   |
 |                        |           |          | base URL can be reached, mostly without a key;|
 |                        |           |          | with a sentinel key it is the provider's      |
+| `/mcp/notify`          | POST      | no       | programs send events for a session, often     |
 | `/v1/models`, `/models`| GET, HEAD | yes      | the response depends on providers and key     |
 
 Claude Code's other side endpoints (settings, policy limits, telemetry) are not answered here. They
@@ -19,14 +20,17 @@ from __future__ import annotations
 import orjson
 
 from interceptor.exchange.flow_state import FlowState, OwnAnswer
+from interceptor.exchange.notify import SECRET_HEADER, take_notification
 from interceptor.hooks.inject_auth import sentinel_provider
+from interceptor.notes.notification import NOTIFY_PATH
 from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.model_lists import models_response
 from providers.wire.detect import canonical_path
 
 HELLO_PATH = "/api/hello"
-UNRECORDED_PATHS = ("/", "/health", HELLO_PATH)
+UNRECORDED_PATHS = ("/", "/health", HELLO_PATH, NOTIFY_PATH)
 """Recording what the proxy answers there would drown the traffic."""
 MODELS_PATH = "/v1/models"
 GREETING = (
@@ -39,7 +43,16 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
 
     A request that names a provider by a sentinel key goes on to it, except the list of models.
     """
-    if state.source != "reverse" or state.as_forwarded or exchange.method not in ("GET", "HEAD"):
+    if state.source != "reverse" or state.as_forwarded:
+        return
+    if exchange.method == "POST" and exchange.path == NOTIFY_PATH:
+        shown = HeaderMap(state.head.fields).get(SECRET_HEADER) if state.head else None
+        body = exchange.body.decoded() or b""
+        state.answer = await take_notification(
+            body, shown or "", around.notify_secret, around.notes
+        )
+        return
+    if exchange.method not in ("GET", "HEAD"):
         return
     path, _, query = canonical_path(exchange.path, None).partition("?")
     sentinel = sentinel_provider(exchange)

@@ -71,6 +71,7 @@ async def open_exchange(
         projects=around.projects,
         perplexity=around.perplexity,
         caller=state.client_token.name if state.client_token else "",
+        notes=around.notes,
         shapes=state.snapshot.shapes,
         began=state.began,
     )

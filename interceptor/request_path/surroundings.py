@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.grant import GrantBook
 from interceptor.exchange.recording_state import RecordingState
+from interceptor.notes.note_book import NoNotes, NoteBook
 from interceptor.pipeline.exchange import ResolvesCredentials
 from interceptor.pipeline.perplexity_account import UsesPerplexity
 from interceptor.pipeline.project_search import FindsProjects
@@ -40,5 +41,9 @@ class Surroundings:
     """Pauses of providers that failed lately."""
     sends_trace: bool = False
     """Requests name our span as their parent (`otel.propagate`)."""
+    notes: NoteBook = field(default_factory=NoNotes)
+    """Events that other programs sent for a session."""
+    notify_secret: str = ""
+    """What they must show; "" lets every local program send events."""
     signer: BillingSigner = field(default_factory=BillingSigner)
     """Signs billing lines; one that can decrypt no constants signs none."""

@@ -19,6 +19,7 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "pplx_stamp_headers": "outbound",
     "pplx_preflight": "outbound",
     "shape": "outbound",
+    "inject_mcp_notifications": "outbound",
     "content_digest": "seal",
     **NOT_BUILT,
 }
@@ -28,6 +29,8 @@ _DEFAULT_HOOKS = (
     "inject_auth",
     "extract_session_id",
     "verbose_mode",
+    # Does nothing until a program sends events for a session.
+    "inject_mcp_notifications",
     # Does nothing until a person acknowledges a profile and activates a shape.
     "shape",
     "commitbee_compat",

@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from interceptor.config.files.leaves import not_built
-
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Texts = tuple[str, ...]
@@ -364,16 +362,27 @@ class McpHttpSettings(Group):
 class McpBufferSettings(Group):
     """Events that wait for a conversation."""
 
-    max_events_per_task: int = Field(65_536, ge=1, description="Events kept per task.")
-    ttl_seconds: float = Field(600, ge=1, description="How long they wait.")
+    max_events_per_task: int = Field(
+        65_536, ge=1, description="Events kept per task; the oldest go first."
+    )
+    ttl_seconds: float = Field(
+        600, ge=1, description="How long they wait after the last event of their task."
+    )
 
 
 class McpSettings(Group):
     """The MCP server and its notifications."""
 
     http: McpHttpSettings = McpHttpSettings()
-    buffer: McpBufferSettings = Field(
-        McpBufferSettings(), json_schema_extra=not_built("notifications")
+    buffer: McpBufferSettings = McpBufferSettings()
+    notify_secret: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "What programs must send in x-ccproxy-notify-secret with POST /mcp/notify; null: every"
+            " program that may call the proxy can."
+        ),
+        repr=False,
     )
 
 

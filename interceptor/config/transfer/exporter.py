@@ -23,6 +23,7 @@ _SECRET_SETTINGS = (
     ("inspector", "mitmproxy", "web_password"),
     ("mcp", "http", "auth"),
     ("mcp", "http", "write_auth"),
+    ("mcp", "notify_secret"),
 )
 
 

@@ -37,7 +37,12 @@ EFFECTS: dict[str, dict[str, str]] = {
         "mcp.http.host": "test_the_proxy_finds_it_at_its_bind_address",
     },
     "e2e/test_mcp.py": {
+        "mcp.buffer.max_events_per_task": "test_an_overflow_is_marked",
         "mcp.http.port": "test_it_is_reached_by_three_ways",
+        "mcp.notify_secret": "test_who_may_not_notify_changes_nothing",
+    },
+    "interceptor/test_kept_notes.py": {
+        "mcp.buffer.ttl_seconds": "test_the_settings_are_the_limits",
     },
     "admin/test_login.py": {
         "console.trusted_proxies": "test_the_address_behind_a_trusted_proxy_counts",
