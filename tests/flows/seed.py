@@ -11,6 +11,7 @@ from flows.models import Flow, FlowBody, WebSocketMessage
 from flows.sides import FlowSide
 from tests import parts
 from tests.parts import add_trace
+from tests.row_copies import made_once
 
 NOW = datetime(2026, 11, 20, 9, 30, 0, tzinfo=UTC)
 SESSION = "5ba13327-6e60-496a-9b2b-53d6b9119725"
@@ -551,6 +552,7 @@ def seed_hostile() -> Flow:
     return flow
 
 
+@made_once("flows")
 def seed_all() -> None:
     """One of each."""
     seed_anthropic()
