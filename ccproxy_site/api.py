@@ -17,6 +17,12 @@ from flows.rest.saved_filter_viewset import SavedFilterViewSet
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain.api import ExplainView, RuleTrialView
 from interceptor.explain.shape_preview_views import ShapePreviewView
+from interceptor.library.library_api import (
+    LimitsView,
+    ThreadExportView,
+    ThreadListView,
+    ThreadView,
+)
 from interceptor.resend.api import ResendView
 from providers.api import ProviderViewSet, RuleViewSet
 from providers.audit.api import AuditViewSet
@@ -58,6 +64,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("explain/", ExplainView.as_view(), name="api-explain"),
     path("explain/rule/", RuleTrialView.as_view(), name="api-explain-rule"),
+    path("perplexity/<slug:name>/limits/", LimitsView.as_view(), name="api-pplx-limits"),
+    path("perplexity/<slug:name>/threads/", ThreadListView.as_view(), name="api-pplx-threads"),
+    path(
+        "perplexity/<slug:name>/threads/<str:slug>/",
+        ThreadView.as_view(),
+        name="api-pplx-thread",
+    ),
+    path(
+        "perplexity/<slug:name>/threads/<str:slug>/export/",
+        ThreadExportView.as_view(),
+        name="api-pplx-export",
+    ),
     path("usage/", UsageView.as_view(), name="api-usage"),
     path("sessions/<path:session_id>/", SessionView.as_view(), name="api-session"),
     path("flows/<str:flow_id>/changes/", ChangesView.as_view(), name="api-changes"),

@@ -370,6 +370,7 @@ class AuditEntry(models.Model):
         "export": "Flows exported",
         "clear": "Flows cleared",
         "replay": "Request sent again",
+        "perplexity-thread": "Perplexity thread changed or deleted",
         "rotate-key": "Encryption key rotated",
         "shape-save": "Shape stored",
         "shape-activate": "Shape activated",

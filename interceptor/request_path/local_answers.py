@@ -9,6 +9,7 @@
 |                        |           |          | base URL can be reached, mostly without a key;|
 |                        |           |          | with a sentinel key it is the provider's      |
 | `/mcp/notify`          | POST      | no       | programs send events for a session, often     |
+| `/pplx/messages/SLUG`  | GET, HEAD | yes      | a thread of a Perplexity account              |
 | `/v1/models`, `/models`| GET, HEAD | yes      | the response depends on providers and key     |
 
 Claude Code's other side endpoints (settings, policy limits, telemetry) are not answered here. They
@@ -26,6 +27,7 @@ from interceptor.notes.notification import NOTIFY_PATH
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.request_path.thread_import import PREFIX, import_thread
 from interceptor.transform.model_lists import models_response
 from providers.wire.detect import canonical_path
 
@@ -69,6 +71,9 @@ async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundi
         chosen = [exchange.providers[sentinel]] if sentinel else [*exchange.providers.values()]
         names = await around.models.of(chosen, refresh=refresh)
         state.answer = OwnAnswer(200, models_response(names, state.family))
+        return
+    elif path.startswith(PREFIX):
+        await import_thread(state, exchange, around, path, query)
         return
     else:
         return

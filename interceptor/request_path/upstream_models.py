@@ -77,7 +77,8 @@ class UpstreamModels:
         return tuple(dict.fromkeys(pairs))
 
     async def _further(self, conf: ProviderConf, *, refresh: bool) -> tuple[str, ...]:
-        if conf.model_names and not refresh:
+        # A Perplexity account lists no models; the catalogue has them.
+        if conf.ask is not None or (conf.model_names and not refresh):
             return ()
         now = self._clock()
         asked_at, known = self._asked.get(conf, (-CACHE_S, ()))

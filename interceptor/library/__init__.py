@@ -1,0 +1,3 @@
+"""Libraries of Perplexity accounts, for people and their scripts: services and REST."""
+
+from __future__ import annotations
