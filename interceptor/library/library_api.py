@@ -61,7 +61,7 @@ class LibraryView(APIView):
 
 
 class LimitsView(LibraryView):
-    """What an account may still ask."""
+    """Limits of an account."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, name: str) -> Response:

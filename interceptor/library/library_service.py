@@ -1,4 +1,4 @@
-"""What REST, and later other callers, do with the library of a Perplexity account. Blocks."""
+"""Services for the library of a Perplexity account, for REST and other callers. They block."""
 
 from __future__ import annotations
 

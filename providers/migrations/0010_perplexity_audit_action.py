@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('providers', '0008_config_change_action'),
+        ('providers', '0009_server_tools'),
     ]
 
     operations = [
