@@ -25,6 +25,7 @@ from interceptor.exchange.notify import SECRET_HEADER, take_notification
 from interceptor.hooks.inject_auth import sentinel_provider
 from interceptor.notes.notification import NOTIFY_PATH
 from interceptor.pipeline.exchange import Exchange
+from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_path.pplx.thread_import import PREFIX, import_thread
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.model_lists import models_response
