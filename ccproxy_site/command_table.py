@@ -109,6 +109,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "Store a provider's API key, encrypted, from standard input.",
     ),
+    "models": ProductCommand(
+        "models",
+        "providers",
+        Role.CLI,
+        "Show what is known of models: what they accept, and since when it is known.",
+    ),
     "rotatekey": ProductCommand(
         "rotatekey",
         "providers",

@@ -21,7 +21,7 @@ from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
 from providers.forms import ProviderForm, RuleForm
-from providers.models import Provider, TransformRule
+from providers.models import ModelFact, Provider, TransformRule
 from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
@@ -162,6 +162,16 @@ def _code_hint(request: HttpRequest) -> str:
         if may_set_code(request.user)
         else f"{text} Commands and files are set with ccproxy importconfig."
     )
+
+
+@admin.register(ModelFact)
+class ModelFactAdmin(ConfigModelAdmin):
+    """Admin of the operator's facts about models."""
+
+    list_display = ["__str__", "facts", "enabled", "position"]
+    list_editable = ["enabled", "position"]
+    search_fields = ["model", "host", "comment"]
+    fields = ["model", "host", "facts", "enabled", "position", "source", "comment"]
 
 
 @admin.register(TransformRule)

@@ -23,6 +23,7 @@ from providers.fields import Ciphertext
 from providers.fingerprint_profiles import check_profile
 from providers.reserved_host import reserved_host_problem
 from providers.retry_policy import BadRetry, retry_policy
+from providers.wire.facts.table import OwnFacts, own_row
 
 _HOST = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")  # RFC 9110, token
@@ -47,6 +48,14 @@ class ProviderRow(Protocol):
     auth_config: Any
     auth_header: Any
     secret: Any
+
+
+class FactsRow(Protocol):
+    """The operator's facts, as a model's row."""
+
+    model: Any
+    host: Any
+    facts: Any
 
 
 class RuleRow(Protocol):
@@ -245,6 +254,18 @@ def validate_rule(rule: RuleRow) -> None:
         errors["retry"] = problem
     if errors:
         raise ValidationError(errors)
+
+
+def validate_fact(row: FactsRow) -> None:
+    """Raise ValidationError, by field, for facts that the proxy could not use."""
+    if problem := check_json(row.facts):
+        raise ValidationError({"facts": problem})
+    if not isinstance(row.facts, dict) or not row.facts:
+        raise ValidationError({"facts": "Give an object of at least one fact."})
+    try:
+        own_row(OwnFacts(row.model, row.host, row.facts))
+    except (ValueError, TypeError) as exc:
+        raise ValidationError({"facts": capitalised(f"{exc}.")}) from None
 
 
 def _check_rule_fallbacks(rule: RuleRow) -> str | None:

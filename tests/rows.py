@@ -16,7 +16,7 @@ from flows.sides import FlowSide, HookTrace
 from interceptor.access.client_token import create_client_token
 from interceptor.models import HookSetting, InterceptorStatus
 from providers.audit.log import Caller, record_audit
-from providers.models import PriceOverride, Provider, TransformRule
+from providers.models import ModelFact, PriceOverride, Provider, TransformRule
 from shapes.models import Shape, ShapingProfile, shipped_fields
 from tests.parts import put_parts
 
@@ -118,6 +118,7 @@ def make_one_of_each(user: User) -> None:
         activated_at=timezone.now(),
     )
     PriceOverride.objects.create(model="m", input_usd=1, output_usd=2)
+    ModelFact.objects.create(model="m", facts={"refuses": ["temperature"]})
     Group.objects.create(name="readers")
     Token.objects.create(user=user)
     record_audit("reveal", "provider anthropic", by=Caller("boss", "console", "127.0.0.1"))

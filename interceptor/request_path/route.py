@@ -32,6 +32,7 @@ from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
 from providers.fallbacks import Fallback
+from providers.wire.fitting.broken_rules import broken_rules
 from providers.wire.surgery import replace_model
 
 _ENVELOPED: Final = "/v1internal:"
@@ -247,7 +248,12 @@ def _change_body(
     before = exchange.body.decoded() or b""
     parsed = _readable(exchange.body)
     state.translation, after = begin(
-        decision, state.client_format, decision.client_path, parsed, exchange.edits
+        decision,
+        state.client_format,
+        decision.client_path,
+        parsed,
+        exchange.edits,
+        state.snapshot.model_facts,
     )
     if exchange.body.repaired:
         state.translation.losses.append(("body", REPAIRED))
@@ -265,6 +271,7 @@ def _change_native(
     cleaned = None if state.as_forwarded else take_out_marks(exchange, decision.model)
     if cleaned is not None:
         state.edit_losses += cleaned.losses
+    _note_broken_rules(state, exchange, decision)
     if exchange.edits and exchange.client_format is not None:
         changed = _make_edits(state, exchange, decision, exchange.client_format)
     else:
@@ -272,6 +279,15 @@ def _change_native(
     if cleaned is None:
         return changed
     return cleaned.before, changed[1] if changed else cleaned.after
+
+
+def _note_broken_rules(state: FlowState, exchange: Exchange, decision: Decision) -> None:
+    """Note what the model will refuse in a request that is forwarded as it is."""
+    model = decision.model or state.requested_model
+    if state.client_format is None or not model or decision.counting:
+        return
+    facts = state.snapshot.model_facts.of(model, decision.host)
+    state.edit_losses += broken_rules(exchange.body.peek(), state.client_format, facts, model)
 
 
 def _readable(body: Body) -> Any:

@@ -20,6 +20,7 @@ from providers.wire.core.jsonio import dumps, loads
 from providers.wire.counting import translate_count_request, translate_count_response
 from providers.wire.detect import is_stream, model_of, split_query
 from providers.wire.errors import error_body
+from providers.wire.facts.table import FactTable
 from providers.wire.failure_translation import decoded_error, translate_failure
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.google_generate.envelope import (
@@ -170,6 +171,7 @@ def begin(
     path: str,
     body: Any,
     edits: Sequence[RequestEdit] = (),
+    table: FactTable | None = None,
 ) -> tuple[Translation, bytes]:
     """Translate the request; return what brings the response back, and the provider's body.
 
@@ -179,6 +181,7 @@ def begin(
         path: the client's path with its query.
         body: the parsed body.
         edits: changes of the neutral request.
+        table: the facts about models; None is what ccproxy ships.
 
     Raises:
         MalformedBody: the client's body does not follow its format.
@@ -191,7 +194,7 @@ def begin(
     body_object = body if isinstance(body, dict) else None
     stream = is_stream(client, path, body_object)
     requested = model_of(path, body_object)
-    target = _target_of(decision, stream=stream)
+    target = _target_of(decision, stream=stream, table=table)
     envelope = client == fmt == GOOGLE_GENERATE and provider.type == CODE_ASSIST_TYPE
     losses: list[Loss] = []
     if decision.counting:
@@ -257,13 +260,14 @@ def edited(
     return dumps(changed), [(loss.path, loss.reason) for loss in losses]
 
 
-def _target_of(decision: Decision, *, stream: bool) -> TargetInfo:
+def _target_of(decision: Decision, *, stream: bool, table: FactTable | None = None) -> TargetInfo:
     provider = decision.provider
     return TargetInfo(
         provider_type=provider.type if provider else "",
         model=decision.model or None,
         stream=stream,
         host=decision.host or (provider.host if provider else ""),
+        table=table,
         options=provider.ask if provider else None,
         server_tools=_server_tools(decision),
     )

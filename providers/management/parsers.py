@@ -18,6 +18,17 @@ def loginprovider(parser: ArgumentParser) -> None:
     )
 
 
+def models(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy models`."""
+    parser.description = (
+        "Show what is known of models: the complete table, or the facts about one model and where"
+        " they are from. Requests are brought to these facts when they are translated."
+    )
+    parser.add_argument("model", nargs="?", default="", help="name of a model, as it is sent")
+    parser.add_argument("--host", default="", help="the provider's host; facts may differ by it")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
 def rotatekey(parser: ArgumentParser) -> None:
     """Declare the options of `ccproxy rotatekey`."""
     parser.description = (

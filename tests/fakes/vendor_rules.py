@@ -47,7 +47,7 @@ def _breaks(rule: dict[str, Any], value: Any) -> bool:
     if rule.get("absent"):
         return True
     if "only" in rule:
-        return value not in rule["only"]
+        return bool(value not in rule["only"])
     if "max" in rule and value > rule["max"]:
         return True
     if "min" in rule and value < rule["min"]:
@@ -55,7 +55,7 @@ def _breaks(rule: dict[str, Any], value: Any) -> bool:
     if len(str(value)) > rule.get("max_length", 10**9):
         return True
     if "max_items" in rule:
-        return len(value) > rule["max_items"]
+        return bool(len(value) > rule["max_items"])
     return "pattern" in rule and not re.fullmatch(rule["pattern"], value)
 
 

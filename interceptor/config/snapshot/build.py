@@ -12,11 +12,12 @@ from interceptor.hooks import PERPLEXITY_HOOKS
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from interceptor.shaping.inner_plan import active_shape
-from providers.base.errors import RuleError
+from providers.base.errors import ConfigError, RuleError
 from providers.base.pattern import Pattern, PatternError, compile_pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import RetryPolicy
+from providers.wire.facts.table import FactRow, OwnFacts, built_in, own_row
 from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE
 from shapes.replay.compiled_shape import ShapeRow
 
@@ -62,6 +63,7 @@ class ConfigRows:
     client_tokens: tuple[ClientTokenConf, ...] = ()
     shapes: tuple[ShapeRow, ...] = ()
     """Active versions whose profile is acknowledged."""
+    model_facts: tuple[OwnFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,23 @@ def _client_tokens(rows: ConfigRows) -> dict[str, Any]:
     return {"client_tokens": rows.client_tokens}
 
 
+def _model_facts(rows: ConfigRows) -> dict[str, Any]:
+    own: list[FactRow] = []
+    for row in rows.model_facts:
+        try:
+            own.append(own_row(row))
+        except (ValueError, TypeError) as exc:
+            raise ConfigError(f"model fact ‹{row.model}›: {exc}") from None
+    return {"model_facts": built_in().with_rows(own)}
+
+
 SECTIONS: tuple[Section, ...] = (
     Section("providers", _providers),
     Section("rules", _rules),
     Section("hooks", _hooks),
     Section("client_tokens", _client_tokens),
     Section("shapes", _shapes),
+    Section("model_facts", _model_facts),
 )
 """THE list of what a snapshot carries.
 

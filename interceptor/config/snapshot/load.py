@@ -15,10 +15,11 @@ from interceptor.hooks.table import HookConf
 from interceptor.models import ClientToken, HookSetting
 from providers.credentials.handle import auth_of
 from providers.fallbacks import DEFAULT_COOLDOWN_S, parse_fallbacks
-from providers.models import ConfigRevision, Provider, TransformRule
+from providers.models import ConfigRevision, ModelFact, Provider, TransformRule
 from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import retry_policy
+from providers.wire.facts.table import OwnFacts
 from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE, AskConf
 from shapes.active_rows import active_rows
 
@@ -68,12 +69,18 @@ def _client_tokens() -> list[ClientTokenConf]:
     return [ClientTokenConf(row.name, row.token_sha256, frozenset(row.providers)) for row in rows]
 
 
+def _model_facts() -> list[OwnFacts]:
+    rows = ModelFact.objects.filter(enabled=True)
+    return [OwnFacts(row.model, row.host, row.facts, row.source) for row in rows]
+
+
 READERS: dict[str, Callable[[], list[Any]]] = {
     "providers": _providers,
     "rules": _rules,
     "hooks": _hooks,
     "client_tokens": _client_tokens,
     "shapes": active_rows,
+    "model_facts": _model_facts,
 }
 """Fields of `ConfigRows`, with the function that reads each."""
 

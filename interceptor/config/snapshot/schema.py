@@ -15,6 +15,7 @@ from providers.base.pattern import Pattern
 from providers.fallbacks import Fallback
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import RetryPolicy
+from providers.wire.facts.table import FactTable, built_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Snapshot:
     client_tokens: tuple[ClientTokenConf, ...] = ()
     shapes: Mapping[str, ActiveShape] = field(default_factory=lambda: MappingProxyType({}))
     """By provider type: acknowledged, active, and shaping is on."""
+    model_facts: FactTable = field(default_factory=built_in)
     command_timeout_s: float = 5.0
     hosts: frozenset[str] = field(init=False, default=frozenset())
     """The providers' hosts, lower case."""

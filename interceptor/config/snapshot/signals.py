@@ -12,12 +12,13 @@ from django.db.models.signals import post_delete, post_save
 
 from interceptor.models import ClientToken, HookSetting
 from providers.audit.config_changes import watch
-from providers.models import ConfigRevision, PriceOverride, Provider, TransformRule
+from providers.models import ConfigRevision, ModelFact, PriceOverride, Provider, TransformRule
 from shapes.models import Shape, ShapePatch, ShapingProfile
 
 CONFIG_MODELS = (
     Provider,
     TransformRule,
+    ModelFact,
     HookSetting,
     ClientToken,
     Shape,
@@ -31,6 +32,7 @@ AUDITED_MODELS = (
     TransformRule,
     HookSetting,
     PriceOverride,
+    ModelFact,
     ShapingProfile,
     ShapePatch,
 )

@@ -105,8 +105,49 @@ _PARAMETER_LISTS: Final = ("refuses", "refuses_while_reasoning", "ignores")
 _TUPLES: Final = ("thinking", "efforts", "thinking_budget", "media")
 
 
+_BOOLEANS: Final = (
+    "one_sampler",
+    "forced_tools",
+    "prefill",
+    "system_in_conversation",
+    "custom_tools",
+)
+_NUMBERS: Final = (
+    "smallest_budget",
+    "max_output_tokens",
+    "call_id_chars",
+    "user_chars",
+    "max_tools",
+)
+_LISTS: Final = (*_PARAMETER_LISTS, *_TUPLES)
+_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "thinks": ("", "never", "asked", "by default", "always"),
+    "thinking_off": ("disabled", "between_tools", "lower effort", "absent"),
+    "chat_tools": ("yes", "effort none", "Responses alone"),
+    "strict": ("", "openai", "anthropic"),
+    "user_field": ("user", "safety_identifier"),
+}
+
+
+def _check_kind(name: str, value: Any) -> None:
+    if name in _BOOLEANS and not isinstance(value, bool):
+        raise ValueError(f"{name} is true or false")
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if name in _NUMBERS and not is_whole:
+        raise ValueError(f"{name} is a positive whole number")
+    if name in _LISTS and not isinstance(value, list | tuple):
+        raise ValueError(f"{name} is a list")
+    if name in _WORDS and value not in _WORDS[name]:
+        raise ValueError(f"{name} is one of {', '.join(_WORDS[name])}")
+    if name == "thinking_budget":
+        is_pair = len(value) == 2 and all(isinstance(item, int) for item in value)
+        if not is_pair:
+            raise ValueError("thinking_budget is the smallest and the largest number of tokens")
+
+
 def fact_value(name: str, value: Any) -> Any:
     """Return a row's value in the form of its field. Raises `ValueError` for a wrong one."""
+    _check_kind(name, value)
     if name in _PARAMETER_LISTS:
         unknown = set(value) - set(PARAMETERS)
         if unknown:

@@ -6,10 +6,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from providers.wire.facts.model_facts import FIELDS, ModelFacts, fact_value
 
@@ -50,6 +50,16 @@ class FactTable:
         self.rows = tuple(rows)
         self._found: dict[tuple[str, str], ModelFacts] = {}
 
+    def __repr__(self) -> str:
+        names = [", ".join(row.names) for row in self.rows]
+        return f"FactTable({'; '.join(names)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FactTable) and self.rows == other.rows
+
+    def __hash__(self) -> int:
+        return hash(self.rows)
+
     def of(self, model: str | None, host: str = "") -> ModelFacts:
         """Return the facts about a model at a host."""
         key = (model or "", host)
@@ -83,6 +93,32 @@ class FactTable:
             sources[row.source] = None
             known = known or not row.family
         return replace(ModelFacts(), known=known, sources=tuple(sources), **stated)
+
+
+class OwnFacts(NamedTuple):
+    """Facts that the operator states, as plain values. `model` and `host` are globs."""
+
+    model: str
+    host: str
+    facts: Mapping[str, Any]
+    source: str = ""
+
+
+def own_row(own: OwnFacts) -> FactRow:
+    """Compile the operator's row. Raises `ValueError` that names what is wrong."""
+    unknown = own.facts.keys() - FIELDS
+    if unknown:
+        raise ValueError(f"unknown facts: {', '.join(sorted(unknown))}")
+    stated = {"vendor": "you", **own.facts}
+    facts = tuple((name, fact_value(name, stated[name])) for name in sorted(stated))
+    return FactRow(
+        pattern=re.compile(translate(own.model.lower())),
+        hosts=(own.host.lower(),) if own.host else (),
+        family=False,
+        facts=facts,
+        source=own.source or "own row",
+        names=(own.model,),
+    )
 
 
 def row_from(raw: Mapping[str, Any]) -> FactRow:
