@@ -98,6 +98,19 @@ class InterceptorStatus(models.Model):
         return self.instance
 
 
+class CarriedReasoning(models.Model):
+    """Reasoning that a client's format cannot carry, for the next turn of its conversation."""
+
+    digest = models.CharField(
+        primary_key=True, max_length=64, help_text="Digest of the tool call that it led to."
+    )
+    text = EncryptedTextField(help_text="Signature, or packed reasoning.")
+    kept_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
 class RememberedThread(models.Model):
     """A thread at Perplexity that the next request of a conversation continues, once."""
 

@@ -33,6 +33,7 @@ from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, Upstream
 from interceptor.shaping.billing_signer import BillingSigner
 from interceptor.stock_addons import Proxyserver
 from interceptor.transform.capacity_policy import CapacityPolicy
+from interceptor.transform.carried_reasoning import KeepsReasoning, ReasoningMemory
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transport.lazy_transport import Transport
 from interceptor.wireguard.lease import RunBook
@@ -41,6 +42,7 @@ from interceptor.wireguard.service import WireGuardService, WireGuardSettings
 from providers.auth.resolve import CredentialResolver
 from providers.base.errors import ConfigError
 from providers.base.upstream_proxy import UpstreamProxies
+from providers.wire.rules.replay import STORE
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +109,7 @@ class Proxy:
         recording: RecordingState | None = None,
         capacity: CapacityPolicy | None = None,
         threads: RemembersThreads | None = None,
+        reasoning: KeepsReasoning | None = None,
         mcp: McpAddress | None = None,
         sends_trace: bool = False,
         notes: NoteBook | None = None,
@@ -148,6 +151,7 @@ class Proxy:
                 perplexity=PerplexityAccounts(
                     ProviderClients(ca_file=ca_file, proxies=proxies), threads
                 ),
+                reasoning=ReasoningMemory(reasoning, STORE) if reasoning else None,
                 version=version,
                 require_token=require_token,
                 recording=recording or RecordingState(),

@@ -19,6 +19,7 @@ from flows.services import mark_interrupted_of
 from flows.writer.thread import FlowWriter
 from interceptor.access.grant import GrantBook
 from interceptor.kept_notes import DatabaseNotes
+from interceptor.reasoning_rows import DatabaseReasoning
 from interceptor.recorder.database_answers import database_answers
 from interceptor.thread_rows import DatabaseThreads
 from providers.credentials.lent_logins import LentLogins
@@ -95,7 +96,12 @@ class ProxyClient:
         bridge.say(recording=problem())
         bridge.say(notes=sorted(self._notes.sessions))
         answers = database_answers(
-            bridge.say, LentLogins(), self._grants, DatabaseThreads(), self._notes
+            bridge.say,
+            LentLogins(),
+            self._grants,
+            DatabaseThreads(),
+            self._notes,
+            DatabaseReasoning(),
         )
 
         try:

@@ -38,6 +38,7 @@ from interceptor.proxy import Proxy
 from interceptor.recorder.remote_grants import RemoteGrants
 from interceptor.recorder.remote_logins import RemoteLogins
 from interceptor.recorder.remote_notes import RemoteNotes
+from interceptor.recorder.remote_reasoning import RemoteReasoning
 from interceptor.recorder.remote_threads import RemoteThreads
 from interceptor.transform.capacity_policy import policy_of
 from interceptor.wireguard.overrides import parse_overrides
@@ -225,6 +226,7 @@ class ProxyProcess:
             stream_over_bytes=stream_over_bytes(settings),
             grants=RemoteGrants(self._link.questions),
             threads=RemoteThreads(self._link.questions),
+            reasoning=RemoteReasoning(self._link.questions),
             stock=stock_from(os.environ),
             options=mitmproxy_options(settings),
             listeners=self._listeners,

@@ -13,6 +13,7 @@ from interceptor.pipeline.perplexity_account import RemembersThreads
 from interceptor.recorder.answering import Answers, Handler
 from interceptor.recorder.remote_grants import grant_values
 from interceptor.recorder.remote_notes import task_events_values
+from interceptor.transform.carried_reasoning import KeepsReasoning
 from providers.auth.refresh_lock import LockFailed, LoginState
 from providers.perplexity.threads import ThreadIds
 
@@ -40,6 +41,7 @@ def database_answers(
     grants: GrantBook,
     threads: RemembersThreads | None = None,
     notes: KeepsNotes | None = None,
+    reasoning: KeepsReasoning | None = None,
 ) -> Answers:
     """Return what answers one proxy's questions; closing it ends the proxy's loans.
 
@@ -49,12 +51,15 @@ def database_answers(
         grants: may serve all connections.
         threads: may serve all connections; None: questions about threads are refused.
         notes: events for sessions, of all connections; None: none is kept.
+        reasoning: as `threads`, for the reasoning of conversations.
     """
     handlers = {**_login_handlers(logins), **_grant_handlers(grants)}
     if threads is not None:
         handlers |= _thread_handlers(threads)
     if notes is not None:
         handlers |= _note_handlers(notes)
+    if reasoning is not None:
+        handlers |= _reasoning_handlers(reasoning)
     return Answers(handlers, say, give_back=logins.close)
 
 
@@ -86,6 +91,17 @@ def _thread_handlers(threads: RemembersThreads) -> dict[str, Handler]:
         return {}
 
     return {"thread.recall": recall, "thread.remember": remember}
+
+
+def _reasoning_handlers(reasoning: KeepsReasoning) -> dict[str, Handler]:
+    async def recall(digests: list[str]) -> dict[str, Any]:
+        return {"texts": await reasoning.recall(digests)}
+
+    async def keep(texts: dict[str, str]) -> dict[str, Any]:
+        await reasoning.keep(texts)
+        return {}
+
+    return {"reasoning.recall": recall, "reasoning.keep": keep}
 
 
 def _grant_handlers(grants: GrantBook) -> dict[str, Handler]:

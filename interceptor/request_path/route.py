@@ -65,7 +65,19 @@ async def follow(
         kind = kind_of_route(decision.status_code, has_provider=decision.provider is not None)
         state.refuse(kind, decision.route)
         return
+    await _recall_reasoning(state, exchange, decision, around)
     await _apply(state, exchange, decision, around.resolver)
+
+
+async def _recall_reasoning(
+    state: FlowState, exchange: Exchange, decision: Decision, around: Surroundings
+) -> None:
+    """Get the reasoning of the conversation that another process translated."""
+    spoken, target = state.client_format, decision.provider_format
+    if around.reasoning is None or decision.action != "transform":
+        return
+    if spoken is not None and target is not None:
+        await around.reasoning.restore(exchange.body.peek(), spoken, target)
 
 
 def _chain_of(

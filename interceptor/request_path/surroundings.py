@@ -13,6 +13,7 @@ from interceptor.pipeline.perplexity_account import UsesPerplexity
 from interceptor.pipeline.project_search import FindsProjects
 from interceptor.shaping.billing_signer import BillingSigner
 from interceptor.transform.capacity_policy import CapacityPolicy
+from interceptor.transform.carried_reasoning import ReasoningMemory
 from interceptor.transform.cooldowns import Cooldowns
 from interceptor.transform.model_lists import ModelLists
 
@@ -34,6 +35,8 @@ class Surroundings:
     """Asks Code Assist for an account's project; None: no account is asked."""
     perplexity: UsesPerplexity | None = None
     """Makes the calls beside an ask; None: no account is asked."""
+    reasoning: ReasoningMemory | None = None
+    """Recalls reasoning that other processes got; None: this process's own alone."""
     recording: RecordingState = field(default_factory=RecordingState)
     capacity: CapacityPolicy | None = None
     """Settings for Code Assist without capacity; None: switched off."""

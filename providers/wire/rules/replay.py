@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from providers.base.names import OPENAI_CHAT, WIRE_FORMATS, WireFormatName
@@ -40,9 +40,17 @@ class ReplayStore:
         self._chars = 0
         self._max_entries = max_entries
         self._max_chars = max_chars
+        self.on_put: Callable[[str, Any], None] | None = None
+        """Called with each new entry, so that it may be kept for other processes."""
 
     def put(self, key: str, value: Any, chars: int) -> None:
         """Store `value`, which weighs about `chars` characters."""
+        self.adopt(key, value, chars)
+        if self.on_put is not None and chars <= self._max_chars:
+            self.on_put(key, value)
+
+    def adopt(self, key: str, value: Any, chars: int) -> None:
+        """Store an entry that another process made."""
         if chars > self._max_chars:
             return
         self._forget(key)
@@ -58,13 +66,29 @@ class ReplayStore:
         self._entries.move_to_end(key)
         return found[0]
 
+    def clear(self) -> None:
+        """Forget all entries."""
+        self._entries.clear()
+        self._chars = 0
+
     def _forget(self, key: str) -> None:
         if (found := self._entries.pop(key, None)) is not None:
             self._chars -= found[1]
 
 
 STORE: Final = ReplayStore()
-"""The store of this process."""
+"""The store of this process. The database has its entries for the other ones, and after a start."""
+
+
+def entry_text(value: Any) -> str:
+    """Return an entry of the store as text: a signature, or packed reasoning."""
+    return value if isinstance(value, str) else pack_thoughts(value)
+
+
+def entry_value(text: str) -> Any:
+    """Return an entry of the store from its text."""
+    unpacked = unpack_thoughts(text)
+    return text if unpacked is None else unpacked
 
 
 def text_key(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from providers.wire.rules.replay import ReplayStore
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import provider, running_proxy, snapshot
 from tests.providers.wire.asking import A, C
@@ -27,6 +28,42 @@ def scripted(vendor: Vendor) -> Any:
         return Script(pieces=(json.dumps(vendor.answer()).encode(),))
 
     return choose
+
+
+class SharedMemory:
+    """What all processes remember, without a database."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    async def recall(self, digests: list[str]) -> dict[str, str]:
+        return {one: self.texts[one] for one in digests if one in self.texts}
+
+    async def keep(self, texts: dict[str, str]) -> None:
+        self.texts |= texts
+
+
+def test_reasoning_outlives_the_process_that_translated_it(monkeypatch: Any) -> None:
+    anthropic, memory, client = VENDORS[A](), SharedMemory(), Client(C)
+    with Upstream() as upstream:
+        upstream.scripts = {PATHS[A]: scripted(anthropic)}
+        store = ReplayStore()
+        for module in ("interceptor.proxy", "providers.wire.rules.answers"):
+            monkeypatch.setattr(f"{module}.STORE", store)
+        monkeypatch.setattr("providers.wire.rules.portable.STORE", store)
+        config = snapshot(provider("an", upstream.port))
+        with running_proxy(config, reasoning=memory) as running:
+            for _ in range(3):
+                asked = client.request("claude-opus-4-6")
+                headers = {"authorization": "Bearer sk-ccproxy-an"}
+                answer = httpx.post(running.url + PATHS[C], json=asked, headers=headers)
+                # The vendor refuses a tool loop without the thinking that it signed.
+                assert answer.status_code == 200, answer.text
+                client.take(answer.json())
+                running.sink.of(answer)
+                # As in another worker, or after a start.
+                store.clear()
+    assert len(memory.texts) == 3
 
 
 def test_no_mark_reaches_the_clients_own_vendor() -> None:
