@@ -122,6 +122,44 @@ REQUESTS: tuple[DemoRequest, ...] = (
 )
 
 
+_ACCOUNT = "sk-ccproxy-demo-perplexity"
+_ASKED_MODEL = "perplexity/best"
+ASKS: tuple[DemoRequest, ...] = (
+    DemoRequest(
+        "OpenAI Chat Completions, asking Perplexity",
+        "/v1/chat/completions",
+        {"authorization": f"Bearer {_ACCOUNT}"},
+        {"model": _ASKED_MODEL, "messages": _messages(), "stream": True},
+    ),
+    DemoRequest(
+        "OpenAI Responses, asking Perplexity",
+        "/v1/responses",
+        {"authorization": f"Bearer {_ACCOUNT}"},
+        {"model": _ASKED_MODEL, "input": _QUESTION},
+    ),
+    DemoRequest(
+        "Anthropic Messages, asking Perplexity",
+        "/v1/messages",
+        {"x-api-key": _ACCOUNT, "anthropic-version": "2023-06-01"},
+        {"model": _ASKED_MODEL, "max_tokens": 1024, "messages": _messages()},
+    ),
+    DemoRequest(
+        "Google generateContent, asking Perplexity",
+        f"/v1beta/models/{_ASKED_MODEL}:generateContent",
+        {"x-goog-api-key": _ACCOUNT},
+        {"contents": [{"role": "user", "parts": [{"text": _QUESTION}]}]},
+    ),
+    DemoRequest(
+        "A model that the account does not have",
+        "/v1/chat/completions",
+        {"authorization": f"Bearer {_ACCOUNT}"},
+        {"model": "gpt-9", "messages": _messages()},
+        status=400,
+    ),
+)
+"""Requests to a scripted Perplexity account."""
+
+
 def send(client: httpx.Client, request: DemoRequest) -> Outcome:
     """Send one request and read its response to the end.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from interceptor.demo.dispatch import answer, error
+from interceptor.demo.perplexity_site import PerplexitySite
 from interceptor.demo.script import Answer
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -42,8 +43,16 @@ class DemoProvider:
     A request without the right key gets 401, so that an injected credential shows.
     """
 
-    def __init__(self, key: str, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        key: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        site: PerplexitySite | None = None,
+    ) -> None:
         self.key = key
+        self.site = site
+        """It speaks Perplexity's protocol alone, if set; then the key is the session's token."""
         self.host = host
         self.port = port
         """The port it listens on; 0 until it has started means any free one."""
@@ -86,6 +95,11 @@ class DemoProvider:
                 writer.close()
 
     def _answer(self, request: _Request) -> Answer:
+        if self.site is not None:
+            reply = self.site.answer(
+                request.method, request.target, request.headers, _decoded(request)
+            )
+            return reply or Answer(404, "text/plain", (b"Perplexity has no such page.",))
         if self.key not in _keys(request):
             message = "The scripted provider did not get its key; the proxy has to put it in."
             return error(request.path, request.headers, 401, message)

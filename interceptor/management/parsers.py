@@ -43,6 +43,11 @@ def demo(parser: ArgumentParser) -> None:
         action="store_true",
         help="Show fallbacks instead: the provider goes down, a second one responds.",
     )
+    parser.add_argument(
+        "--perplexity",
+        action="store_true",
+        help="Ask a scripted Perplexity account instead, from clients of all formats.",
+    )
 
 
 def explain(parser: ArgumentParser) -> None:

@@ -31,6 +31,15 @@ def test_it_works(interceptor: Interceptor) -> None:
     ]
 
 
+def test_a_perplexity_account_is_asked(interceptor: Interceptor) -> None:
+    done = interceptor.manage("demo", "--perplexity")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 5
+    flows = interceptor.wait_for_flows(5, "provider='demo-perplexity'")
+    assert [flow["status_code"] for flow in flows] == [200] * 4 + [400]
+    assert all(flow["input_tokens"] is None and flow["output_tokens"] is None for flow in flows)
+
+
 def test_a_provider_goes_down(interceptor: Interceptor) -> None:
     with ThreadPoolExecutor(1) as pool:
         demo = pool.submit(interceptor.manage, "demo", "--down")

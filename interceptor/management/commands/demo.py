@@ -21,18 +21,26 @@ from django.core.management.base import BaseCommand, CommandError
 
 from interceptor.config.files.load_settings import load_server_settings
 from interceptor.demo.outage import COOLDOWN_S, SCENES, lines, play
-from interceptor.demo.requests import REQUESTS, TIMEOUT_S, send, sentence
+from interceptor.demo.perplexity_site import PerplexitySite
+from interceptor.demo.requests import ASKS, REQUESTS, TIMEOUT_S, DemoRequest, send, sentence
 from interceptor.demo.server import DemoProvider
 from interceptor.management import parsers
 from providers.base.http_client import httpx
+from providers.wire.perplexity.ask_conf import ASK_PATH, PERPLEXITY_TYPE
 
 PROVIDER_NAME = "demo"
 BACKUP_NAME = "demo-backup"
+ACCOUNT_NAME = "demo-perplexity"
 PICK_UP_TIMEOUT_S = 10.0
 
 
 def _demo_provider() -> DemoProvider:
     return DemoProvider(key=f"demo-key-{secrets.token_hex(12)}")
+
+
+def _demo_account() -> DemoProvider:
+    token = f"demo-session-{secrets.token_hex(12)}"
+    return DemoProvider(key=token, site=PerplexitySite(token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,9 @@ class Command(BaseCommand):
         addresses = running_addresses()
         if options["down"]:
             self._show_outage(addresses)
+            return
+        if options["perplexity"]:
+            self._show_perplexity(addresses, keep=options["keep"])
             return
         demo = _demo_provider()
         with contextlib.suppress(KeyboardInterrupt), serving(demo):
@@ -98,6 +109,34 @@ class Command(BaseCommand):
         if problems:
             raise CommandError(f"{problems} of the scenes went wrong; see the lines above.")
 
+    def _show_perplexity(self, addresses: _Addresses, *, keep: bool) -> None:
+        """Ask a scripted Perplexity account, from clients of all formats."""
+        account, failed = _demo_account(), 0
+        fields: dict[str, Any] = {
+            "type": PERPLEXITY_TYPE,
+            "path": ASK_PATH,
+            "auth_header": "",
+            "native_formats": [],
+            "model_names": [],
+        }
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            serving(account),
+            registered(account, ACCOUNT_NAME, **fields) as revision,
+        ):
+            self._say(
+                f"Scripted Perplexity on http://{account.host}:{account.port}, registered as"
+                f" “{ACCOUNT_NAME}”. The real one's terms apply to the real one."
+            )
+            wait_for_revision(addresses, revision)
+            failed = self._send_all(addresses, len(ASKS), ASKS)
+            while keep:
+                time.sleep(3600)
+        if failed:
+            raise CommandError(
+                f"{failed} of the asks went wrong; the hook pplx_stamp_headers has to be on."
+            )
+
     def _play_all(self, addresses: _Addresses, main: DemoProvider, backup: DemoProvider) -> int:
         problems = 0
         with httpx.Client(
@@ -117,15 +156,20 @@ class Command(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
-    def _send_all(self, addresses: _Addresses, count: int | None) -> int:
+    def _send_all(
+        self,
+        addresses: _Addresses,
+        count: int | None,
+        requests: tuple[DemoRequest, ...] = REQUESTS,
+    ) -> int:
         """Send the requests in turn (None: each once); returns how many went wrong."""
         if count is None:
-            count = len(REQUESTS)
+            count = len(requests)
         failed = 0
         with httpx.Client(
             base_url=addresses.proxy_url, timeout=TIMEOUT_S, trust_env=False
         ) as client:
-            for request in itertools.islice(itertools.cycle(REQUESTS), max(0, count)):
+            for request in itertools.islice(itertools.cycle(requests), max(0, count)):
                 outcome = send(client, request)
                 self._say("  " + sentence(request, outcome))
                 if outcome.flow_id and addresses.console_url:
