@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from ccproxy_site.console.login_link import LOGIN_PATH, redeem
 from ccproxy_site.console.metrics_page import metrics_page
+from interceptor.explain.model_views import models_page
 from interceptor.explain.rule_trial_views import rule_trial_page
 from interceptor.explain.shape_preview_views import shape_preview_page
 from interceptor.explain.views import explain_page
@@ -26,6 +27,7 @@ urlpatterns = [
     path("shapes/", include("shapes.urls")),
     path("explain/", explain_page, name="explain"),
     path("explain/rule/", rule_trial_page, name="rule-trial"),
+    path("models/", models_page, name="models"),
     path("metrics", metrics_page, name="metrics"),
     path("api/", include("ccproxy_site.api")),
     path("admin/", admin.site.urls),

@@ -121,6 +121,7 @@ def console_pages() -> list[Page]:
         "usage:page": "/usage/",
         "usage:page?days=7&show=tokens": "/usage/?days=7&show=tokens",
         "explain": "/explain/",
+        "models": "/models/?model=gpt-5.4",
         "explain?flow=": f"/explain/?flow={IDS['anthropic']}",
         "rule-trial": "/explain/rule/",
         "shapes:list": "/shapes/",

@@ -56,6 +56,7 @@ PAGES = {
     "usage": "/usage/",
     "explain": f"/explain/?flow={IDS['redirect']}",
     "explain-empty": "/explain/",
+    "models": "/models/?model=claude-opus-5-5",
     "rule-trial": "/explain/rule/?id=1",
     "diff": f"/flows/diff/{IDS['redirect']}/{IDS['anthropic']}/",
     "resend": f"/flows/{IDS['redirect']}/resend/",

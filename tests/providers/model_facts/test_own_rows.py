@@ -11,6 +11,7 @@ from django.core.management import call_command
 
 from interceptor.config.snapshot.load import load_snapshot
 from providers.models import ConfigRevision, ModelFact
+from tests.visitors import staff_with
 
 
 @pytest.mark.django_db
@@ -78,3 +79,16 @@ def test_the_command_shows_the_table() -> None:
     assert len(rows) > 40
     assert all(row["source"] and row["facts"] for row in rows)
     assert "claude" in run()
+
+
+@pytest.mark.django_db
+def test_the_page_shows_a_model_and_the_table(client) -> None:
+    client.force_login(staff_with("viewer", "flows.view_flow"))
+    ModelFact.objects.create(model="mine-*", host="a.example", facts={"prefill": False})
+    shown = client.get("/models/", {"model": "claude-opus-5-5"}).content.decode()
+    assert "forced tools" in shown
+    assert "migration-guide" in shown
+    assert "mine-*" in shown
+    assert "family are assumed" in client.get("/models/?model=claude-opus-9").content.decode()
+    assert "Nothing is known" in client.get("/models/?model=%3Cb%3E").content.decode()
+    assert "<b>" not in client.get("/models/?model=%3Cb%3E").content.decode()
