@@ -63,6 +63,7 @@ class Proxy:
         ca_dir: where the CA lives.
         version: shown by /health.
         require_token: clients must show a client token.
+        own_credentials: clients may bring their own credential, by a base path.
         rules: who may call; None: only by loopback names and `host`.
         idle_timeout_s: how long a provider may be silent.
         own_call_timeout_s: how long a provider may take to begin its response to a request that
@@ -95,6 +96,7 @@ class Proxy:
         ca_dir: Path,
         version: str,
         require_token: bool = False,
+        own_credentials: bool = True,
         rules: GuardRules | None = None,
         idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
         own_call_timeout_s: float | None = None,
@@ -154,6 +156,8 @@ class Proxy:
                 reasoning=ReasoningMemory(reasoning, STORE) if reasoning else None,
                 version=version,
                 require_token=require_token,
+                own_credentials=own_credentials,
+                verifies_tls=not (options or {}).get("ssl_insecure"),
                 recording=recording or RecordingState(),
                 capacity=capacity,
                 cooldowns=self.cooldowns,

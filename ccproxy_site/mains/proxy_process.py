@@ -220,6 +220,7 @@ class ProxyProcess:
             ca_dir=settings.cert_dir(self._directory),
             version=product_version(),
             require_token=bool(self._checked["require_token"]),
+            own_credentials=settings.own_credentials,
             rules=guard_rules(settings.host, settings.allowed_hosts, settings.allowed_origins),
             idle_timeout_s=settings.stream_idle_timeout_seconds,
             own_call_timeout_s=settings.provider_timeout,

@@ -56,6 +56,8 @@ class FlowState:
     hello: ClientHello | None = None
     observed: Observed | None = None
     """Set when the request passes unchanged; it has no exchange then."""
+    to_provider: str | None = None
+    """The provider that the base path names: the client brings its own credential for it."""
     head: RequestHead | None = None
     """Request line and headers as the exchange was opened with them."""
     client: SideRecord | None = None

@@ -47,7 +47,9 @@ class Kind(StrEnum):
     BAD_KEY = "bad key"
     """The key names no provider, or the client token is unknown or missing."""
     OUT_OF_SCOPE = "out of scope"
-    """The client token does not cover the provider, or the run may not reach the host."""
+    """The client token does not cover the provider, the run may not reach the host, or a rule sends
+    a client's own credential elsewhere.
+    """
     UNTRANSLATABLE = "untranslatable"
     """The provider speaks no format in which this endpoint exists."""
     UNUSABLE = "unusable"
@@ -134,6 +136,8 @@ def kind_of_caller(status_code: int) -> Kind:
 
 def kind_of_route(status_code: int, *, has_provider: bool) -> Kind:
     """Return the kind of a routing decision that leads nowhere."""
+    if status_code == NATURAL[Kind.OUT_OF_SCOPE]:
+        return Kind.OUT_OF_SCOPE
     if status_code != NATURAL[Kind.UNROUTED]:
         return Kind.UNUSABLE
     return Kind.UNTRANSLATABLE if has_provider else Kind.UNROUTED

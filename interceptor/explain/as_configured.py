@@ -36,6 +36,8 @@ def explain_as_configured(request: DryRequest, snapshot: Snapshot | None = None)
         request,
         guard_rules(own.host, own.allowed_hosts, own.allowed_origins),
         require_token=not is_loopback(own.host),
+        own_credentials=own.own_credentials,
+        verifies_tls=not own.inspector.mitmproxy.ssl_insecure,
         version=product_version(),
         cooldowns=_cooldowns() if snapshot.chained or has_models else None,
         capacity=capacity,

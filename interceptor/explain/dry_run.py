@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from asgiref.sync import async_to_sync
 
 from flows.record import Headers, HookStep
+from interceptor.access.base_path import take_path_token
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.client_access import split_key, take_token
 from interceptor.access.grant import NoGrants
@@ -164,6 +165,8 @@ def explain(
     rules: GuardRules | None = None,
     *,
     require_token: bool = False,
+    own_credentials: bool = True,
+    verifies_tls: bool = True,
     version: str = "",
     cooldowns: Cooldowns | None = None,
     capacity: CapacityPolicy | None = None,
@@ -177,6 +180,8 @@ def explain(
         request: the client's request.
         rules: the reverse listener's names and origins; None: loopback names alone.
         require_token: every client must show a client token.
+        own_credentials: clients may bring their own credential.
+        verifies_tls: certificates of providers without a credential source are verified.
         version: shown by /health.
         cooldowns: pauses of providers; None: none runs.
         capacity: what to do when Code Assist has none; None: nothing.
@@ -189,6 +194,8 @@ def explain(
         projects=PlaceholderProjects(),
         version=version,
         require_token=require_token,
+        own_credentials=own_credentials,
+        verifies_tls=verifies_tls,
         cooldowns=cooldowns or Cooldowns(),
         capacity=capacity,
     )
@@ -216,7 +223,7 @@ async def _explain(snapshot: Snapshot, request: DryRequest, around: Surroundings
     found = Explanation(request)
     if request.admitted:
         head.fields, _ = take_token(head.fields)
-        head.path, _ = split_key(head.path)
+        head.path, _ = take_path_token(split_key(head.path)[0])
     else:
         await admit(state, head, around)
     if state.answer is None and request.source != "reverse":
@@ -237,7 +244,7 @@ async def _run(
         if state.answer is not None:
             break
         if step.name == "route":
-            found.rules = verdicts(state.snapshot, facts_of(head, ex))
+            found.rules = verdicts(state.snapshot, facts_of(state, ex))
         await _run_step(step, state, ex, around, found)
     found.session_id = str(ex.metadata.get("session_id", ""))
     if state.forwarded is not None:
@@ -248,7 +255,7 @@ async def _run_step(
     step: Step, state: FlowState, ex: Exchange, around: Surroundings, found: Explanation
 ) -> None:
     if step.name == "leave":
-        found.credential = _credential_sentence(ex)
+        found.credential = _credential_sentence(state, ex)
     await step.run(state, ex, around)
 
 
@@ -391,8 +398,10 @@ def _conditions(rule: RuleConf, facts: Facts) -> Sequence[Condition]:
     ]
 
 
-def _credential_sentence(ex: Exchange) -> str:
+def _credential_sentence(state: FlowState, ex: Exchange) -> str:
     """Say which credential would leave with the request, or why none would."""
+    if state.to_provider is not None:
+        return "the client's own, as it was sent"
     provider = ex.provider
     if provider is None:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from interceptor.access.base_path import take_path_token
 from interceptor.access.caller_rules import Refusal, check_caller, is_listed_origin
 from interceptor.access.client_access import HEADER as TOKEN_HEADER
 from interceptor.access.client_access import find_token, split_key, take_token
@@ -93,8 +94,9 @@ async def _redeem_grant(
 def _check_token(state: FlowState, head: RequestHead, around: Surroundings) -> Refusal | None:
     """Take the client token out of headers and path, and check it."""
     head.fields, token = take_token(head.fields)
-    head.path, token_in_path = split_key(head.path)
-    token = token or token_in_path
+    head.path, token_behind_key = split_key(head.path)
+    head.path, token_in_path = take_path_token(head.path)
+    token = token or token_behind_key or token_in_path
     if token:
         state.client_token = find_token(token, state.snapshot.client_tokens)
         if state.client_token is not None:
@@ -107,6 +109,6 @@ def _check_token(state: FlowState, head: RequestHead, around: Surroundings) -> R
 def _token_refusal(what: str) -> Refusal:
     return Refusal(
         401,
-        f"This proxy {what}. Send one in {TOKEN_HEADER} or behind the key"
-        " (sk-ccproxy-NAME.TOKEN); `ccproxy clienttoken add NAME` makes one.",
+        f"This proxy {what}. Send one in {TOKEN_HEADER}, behind the key (sk-ccproxy-NAME.TOKEN) or"
+        " in the base path (/to/NAME.TOKEN); `ccproxy clienttoken add NAME` makes one.",
     )

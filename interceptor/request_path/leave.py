@@ -14,6 +14,7 @@ from interceptor.exchange.refusal_table import Kind
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.runner import as_record, describe_change
 from interceptor.request_path.open_exchange import without_internal
+from interceptor.request_path.own_credential import refusal_to_carry
 from interceptor.request_path.surroundings import Surroundings
 from providers.auth.resolve import Credential
 from providers.auth.sentinel import AUTH_HEADERS
@@ -24,7 +25,6 @@ NOT_ROUTED = "The request was not routed anywhere; see the log for the reason."
 
 async def leave(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
     """Make the exchange the request that leaves, and keep it as the record's forwarded side."""
-    del around
     decision, head = state.decision, state.head
     routed = decision is not None and exchange.host
     if state.source == "reverse":
@@ -32,6 +32,13 @@ async def leave(state: FlowState, exchange: Exchange, around: Surroundings) -> N
     if not routed or head is None:
         state.refuse(Kind.UNUSABLE, NOT_ROUTED)
         return
+    if state.to_provider is not None:
+        # A hook may have moved the request or found a credential since.
+        exchange.credential = None
+        own = state.snapshot.providers.get(state.to_provider)
+        if reason := refusal_to_carry(exchange, own, around):
+            state.refuse(Kind.UNUSABLE, f"The client's own credential goes nowhere else: {reason}.")
+            return
     if exchange.credential is not None:
         stamp_credential(state, exchange, exchange.credential)
     finish(state, exchange, head)

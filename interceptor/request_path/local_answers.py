@@ -43,9 +43,10 @@ GREETING = (
 async def answer_locally(state: FlowState, exchange: Exchange, around: Surroundings) -> None:
     """Answer the proxy's own addresses before any hook runs.
 
-    A request that names a provider by a sentinel key goes on to it, except the list of models.
+    A request that names a provider by a sentinel key goes on to it, except the list of models. One
+    whose base path names a provider goes on in any case.
     """
-    if state.source != "reverse" or state.as_forwarded:
+    if state.source != "reverse" or state.as_forwarded or state.to_provider is not None:
         return
     if exchange.method == "POST" and exchange.path == NOTIFY_PATH:
         shown = HeaderMap(state.head.fields).get(SECRET_HEADER) if state.head else None

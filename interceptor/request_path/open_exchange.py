@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.reading.search_text import question_in
 from flows.record import HookStep, SideRecord
+from interceptor.access.base_path import split_base_path
 from interceptor.exchange.conversation_id import conversation_id
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
@@ -17,7 +18,7 @@ from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
 from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.runner import as_record
 from interceptor.request_path.surroundings import Surroundings
-from providers.wire.detect import client_format, model_of
+from providers.wire.detect import client_format, family_of, model_of
 from providers.wire.surgery import read_model
 
 INTERNAL_PREFIX = b"x-ccproxy-"
@@ -41,6 +42,7 @@ async def open_exchange(
         client_url: the address as the client wrote it.
     """
     headers = HeaderMap(head.fields)
+    path = _take_base_path(state, head, headers)
     state.head = head
     state.client = SideRecord(
         side="client",
@@ -51,7 +53,7 @@ async def open_exchange(
         body=body,
         body_size_bytes=len(body),
     )
-    state.client_format = client_format(head.path, headers.get)
+    state.client_format = client_format(path, headers.get)
     state.wants_losses = bool(headers.get(SHOW_LOSSES_HEADER))
     state.overrides = parse_overrides(headers.get(OVERRIDES_HEADER))
     scheme, host, port = head.address()
@@ -61,7 +63,7 @@ async def open_exchange(
         scheme=scheme,
         host=host,
         port=port,
-        path=head.path,
+        path=path,
         headers=HeaderMap(without_internal(headers.fields)),
         body=Body(body, ",".join(headers.get_all("content-encoding"))),
         providers=state.snapshot.providers,
@@ -82,6 +84,17 @@ async def open_exchange(
     state.conversation_id = exchange.conversation_id = conversation_id(parsed)
     state.question = None if parsed is None else question_in(parsed)
     return exchange
+
+
+def _take_base_path(state: FlowState, head: RequestHead, headers: HeaderMap) -> str:
+    """Return the path that steps and hooks see; note the provider that a base path names."""
+    # A request that is sent again as forwarded has the path at its provider's host.
+    named = None if state.as_forwarded else split_base_path(head.path)
+    if named is None or state.source != "reverse":
+        return head.path
+    state.to_provider = named.provider
+    state.family = family_of(named.path, headers.get)
+    return named.path
 
 
 def without_internal(fields: Fields) -> Fields:

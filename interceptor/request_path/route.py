@@ -6,13 +6,12 @@ from time import perf_counter
 from typing import Any, Final
 
 from interceptor.exchange.flow_state import FlowState
-from interceptor.exchange.head import RequestHead
 from interceptor.exchange.refusal_table import Kind, kind_of_route
+from interceptor.exchange.refused import refuse_for
 from interceptor.pipeline.body import Body
 from interceptor.pipeline.exchange import Exchange, ResolvesCredentials
 from interceptor.pipeline.runner import describe_change
 from interceptor.request_path.open_exchange import asked_model, object_or_none, parsed_body
-from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.scope import scope_refusal
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upgrade import asks_for_websocket, refuse_upgrade, speaks_websocket
@@ -23,7 +22,7 @@ from interceptor.transform.candidate_chain import (
     may_go_elsewhere,
 )
 from interceptor.transform.capacity_policy import CapacityPolicy, capacity_models
-from interceptor.transform.dispatch import Decision, decide, decide_fallback
+from interceptor.transform.dispatch import Decision, decide, decide_fallback, decide_own
 from interceptor.transform.forwarded import decide_again
 from interceptor.transform.history_marks import take_out_marks
 from interceptor.transform.match import Facts, host_names
@@ -87,6 +86,9 @@ def _chain_of(
     # A request that is sent again as forwarded shows what its own destination says to it.
     if state.as_forwarded:
         return None
+    # The client's own credential is for the provider of its base path alone.
+    if state.to_provider is not None:
+        return None
     asked_model = decision.model or state.requested_model
     models: tuple[Fallback, ...] = ()
     if capacity is not None and decision.action != "passthrough":
@@ -140,7 +142,7 @@ def decision_for(
         state.snapshot,
         chain.first,
         chain.fallbacks[number - 1],
-        facts_of(state.head, exchange),
+        facts_of(state, exchange),
         client_format=state.client_format,
         body=object_or_none(parsed_body(exchange)),
     )
@@ -149,9 +151,17 @@ def decision_for(
 def _decide(state: FlowState, exchange: Exchange) -> Decision:
     if state.resend is not None and state.resend.as_forwarded:
         return decide_again(state.snapshot, state.resend, exchange.path, state.client_format)
+    if state.to_provider is not None:
+        return decide_own(
+            state.snapshot,
+            facts_of(state, exchange),
+            state.snapshot.providers[state.to_provider],
+            client_format=state.client_format,
+            body=object_or_none(parsed_body(exchange)),
+        )
     return decide(
         state.snapshot,
-        facts_of(state.head, exchange),
+        facts_of(state, exchange),
         sentinel=exchange.provider,
         client_format=state.client_format,
         method=exchange.method,
@@ -161,9 +171,9 @@ def _decide(state: FlowState, exchange: Exchange) -> Decision:
     )
 
 
-def facts_of(head: RequestHead | None, exchange: Exchange) -> Facts:
+def facts_of(state: FlowState, exchange: Exchange) -> Facts:
     """Return what rules look at, after the inbound hooks."""
-    headers = exchange.headers
+    head, headers = state.head, exchange.headers
     named = exchange.host
     forwarded_host = None
     if head is not None:
@@ -172,8 +182,9 @@ def facts_of(head: RequestHead | None, exchange: Exchange) -> Facts:
         named = named or ("" if "host" in headers else head.address()[1])
         # X-Forwarded-Host counts only where a proxy on this machine may have set it.
         forwarded_host = headers.get("x-forwarded-host") if head.from_this_machine else None
+    own = state.snapshot.providers.get(state.to_provider or "")
     return Facts(
-        hosts=host_names(named, headers.get("host"), forwarded_host),
+        hosts=host_names(own.host if own else "", named, headers.get("host"), forwarded_host),
         path=exchange.path,
         model=asked_model(exchange),
     )
@@ -185,7 +196,7 @@ async def _apply(
     """Point the exchange at its destination, with the credential of the provider that serves it."""
     began, point = perf_counter(), exchange.checkpoint()
     try:
-        if decision.provider is not exchange.provider:
+        if state.to_provider is None and decision.provider is not exchange.provider:
             exchange.credential = await _credential_of(decision, resolver)
         exchange.provider = decision.provider
         _set_address(state, exchange, decision)
@@ -196,7 +207,9 @@ async def _apply(
     except (MalformedBody, UnsupportedByTarget) as exc:
         state.refuse(Kind.BAD_REQUEST, str(exc))
         return
-    for name, value in decision.provider.headers if decision.provider else ():
+    # Headers of the provider's settings may be credentials of ours.
+    settings = decision.provider if state.to_provider is None else None
+    for name, value in settings.headers if settings else ():
         exchange.headers.set(name, value)
     state.sent_model = decision.model or state.requested_model
     state.steps.append(

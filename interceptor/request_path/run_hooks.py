@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
+from interceptor.exchange.refused import refuse_for
 from interceptor.exchange.trace_onward import name_own_span
 from interceptor.pipeline.exchange import Exchange
 from interceptor.pipeline.plan import Plan
 from interceptor.pipeline.runner import run_stage
 from interceptor.request_path.leave import finish
 from interceptor.request_path.open_exchange import object_or_none
-from interceptor.request_path.refused import refuse_for
 from interceptor.request_path.sign import withdraw_broken
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.transform.translation import unwrapping

@@ -12,6 +12,7 @@ from interceptor.exchange.flow_state import FlowState
 from interceptor.pipeline.exchange import Exchange
 from interceptor.request_path.leave import leave
 from interceptor.request_path.local_answers import answer_locally
+from interceptor.request_path.own_credential import check_base_path
 from interceptor.request_path.route import route
 from interceptor.request_path.run_hooks import run_inbound, run_outbound, run_seal
 from interceptor.request_path.scope import check_scope
@@ -30,6 +31,7 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
+    Step("base_path", check_base_path),
     Step("local_answers", answer_locally),
     Step("inbound_hooks", run_inbound),
     Step("route", route),

@@ -31,6 +31,10 @@ class Surroundings:
     """Shown by /health."""
     require_token: bool = False
     """Every client must show a client token."""
+    own_credentials: bool = True
+    """Clients may bring their own credential, by a base path that names the provider."""
+    verifies_tls: bool = True
+    """The certificates of providers without a credential source are verified too."""
     projects: FindsProjects | None = None
     """Asks Code Assist for an account's project; None: no account is asked."""
     perplexity: UsesPerplexity | None = None

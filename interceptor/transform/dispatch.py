@@ -124,6 +124,43 @@ def decide(
     return _to_provider(sentinel, replace(asked, why="by its sentinel key"))
 
 
+def decide_own(
+    snapshot: Snapshot,
+    facts: Facts,
+    provider: ProviderConf,
+    *,
+    client_format: WireFormatName | None,
+    body: Mapping[str, Any] | None,
+) -> Decision:
+    """Return the decision for a request with the client's own credential.
+
+    It goes to the provider that its base path names. A rule may change it on the way there, and
+    is refused where it leads elsewhere: the credential is for that provider's own host.
+
+    Args:
+        snapshot: the configuration.
+        facts: what rules look at; the path is the one behind the base path.
+        provider: the one that the base path names.
+        client_format: the wire format of the endpoint, None for side endpoints.
+        body: the parsed JSON object, if any.
+    """
+    rule = first_match(snapshot.rules, facts)
+    if rule is None or rule.action == "passthrough":
+        route = f"by its base path unchanged to {provider.name}"
+        return _at(provider, "passthrough", route, facts.path, rule, client_format)
+    asked = _Asked(facts, client_format, body, f"by rule ‹{rule.label}›", rule)
+    decision = _by_rule(snapshot, provider, asked)
+    if decision.status_code:
+        return decision
+    if decision.provider is provider and provider.owns(decision.host, decision.port):
+        return decision
+    text = (
+        f"Rule ‹{rule.label}› sends this away from {provider.host}, but the client's own credential"
+        f" goes there alone. Use a sentinel key without /to/{provider.name}, or change the rule."
+    )
+    return Decision("refused", text, rule, provider, status_code=403)
+
+
 def decide_fallback(
     snapshot: Snapshot,
     first: Decision,

@@ -43,6 +43,7 @@ KEYRING = Keyring([Fernet.generate_key().decode()])
 _PROXY_ARGUMENTS = (
     "reasoning",
     "require_token",
+    "own_credentials",
     "rules",
     "idle_timeout_s",
     "own_call_timeout_s",

@@ -92,6 +92,9 @@ def _watched(state: FlowState | None) -> ProviderConf | None:
     """Return the flow's provider if it stands in a chain."""
     if state is None or state.exchange is None or state.exchange.provider is None:
         return None
+    # The limits of a client's own account say nothing of ours.
+    if state.to_provider is not None:
+        return None
     provider = state.exchange.provider
     is_watched = state.chain is not None or provider.name in state.snapshot.chained
     return provider if is_watched else None

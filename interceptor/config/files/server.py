@@ -55,6 +55,13 @@ class ServerSettings(Group):
             " read its responses (CORS). Web pages have no business here."
         ),
     )
+    own_credentials: bool = Field(
+        True,
+        description=(
+            "Let clients bring their own credential: a request to the base path /to/PROVIDER is"
+            " forwarded to that provider's host with what the client sent. false: none is."
+        ),
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         "INFO", description="Level of the log."
     )

@@ -182,6 +182,9 @@ PATHS = (
     "/v1/images/generations", "/elsewhere", "/v1/messages?key=sk-ccproxy-google",
     "/v1beta/models/g:generateContent?key=sk-ccproxy-google",
     "/v1beta/models/g:generateContent?key=sk-ccproxy-google.cct-chat",
+    "/to/claude/v1/messages", "/to/chat.cct-chat/v1/chat/completions?a=1", "/to/open",
+    "/to/claude/health", "/to/answers/v1/models", "/to/nobody/v1/responses", "/to/google//x",
+    "/to/google/v1beta/models/g:generateContent?key=sk-ccproxy-google", "/to/chat.cct-no/v1/x",
 )  # fmt: skip
 MAIN_PATHS = ("/v1/messages", "/v1/chat/completions", "/v1/responses", PATHS[10])
 KEYS = ("claude", "chat", "answers", "google", "open", "named", "nobody")
@@ -255,6 +258,8 @@ def plain(method: str, path: str, *headers: tuple[str, str], body: bytes = b"") 
 
 
 KEY = ("x-api-key", "sk-ccproxy-claude")
+OWN = ("x-api-key", "sk-ant-own")
+ASK = b'{"model": "redirected-m", "max_tokens": 5, "messages": []}'
 BROKEN = b'{"model": "translated-m", "messages": "no list"}'
 
 
@@ -267,6 +272,10 @@ BROKEN = b'{"model": "translated-m", "messages": "no list"}'
 @example(request=plain("POST", "/v1/messages", KEY, (TOKEN_HEADER, "cct-unknown"), body=b"{}"))
 @example(request=plain("POST", "/v1/messages", KEY, ("Origin", "https://evil.test"), body=b"{}"))
 @example(request=plain("POST", "/v1/messages", KEY, (TOKEN_HEADER, "cct-chat"), body=BROKEN))
+@example(request=plain("POST", "/to/claude/v1/messages", OWN, body=ASK))
+@example(request=plain("POST", "/to/named/v1/messages", OWN, body=ASK))
+@example(request=plain("POST", "/to/claude.cct-chat/v1/messages", OWN, body=b"{}"))
+@example(request=plain("POST", "/to/claude/v1/messages", KEY, body=b"{}"))
 @example(request=plain("POST", "/v1/messages", KEY, (TOKEN_HEADER, "cct-all"), body=BROKEN))
 def test_both_ways_agree(bench: Bench, request: DryRequest) -> None:
     assert bench.dry(request) == bench.live(request)

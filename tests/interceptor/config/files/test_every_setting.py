@@ -95,6 +95,9 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/addons/test_faults_upstream_proxy.py": {
         "upstream_proxy": "test_a_real_proxy_lets_in_whoever_shows_the_password",
     },
+    "interceptor/addons/test_own_credential.py": {
+        "own_credentials": "test_it_can_be_switched_off",
+    },
     "interceptor/addons/test_capacity.py": {
         "gemini_capacity.enabled": "test_each_setting_counts",
         "gemini_capacity.fallback_models": "test_then_the_other_models_once_each",
