@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 
+import django
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
 
-pages = get_asgi_application()  # sets Django up, so the consumers are imported after it
+django.setup(set_prefix=False)  # what is imported below needs it
+
+from ccproxy_site.process.instrumentation import instrument_console  # noqa: E402
+
+# Before Django loads its middleware.
+instrument_console(settings.CCPROXY)
+pages = get_asgi_application()
 
 from ccproxy_site.console.fresh_context import FreshContext  # noqa: E402
 from ccproxy_site.console.guard_middleware import WebsocketGuard  # noqa: E402

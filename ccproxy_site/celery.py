@@ -7,8 +7,20 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _trace_tasks(**_: object) -> None:
+    """Trace the tasks of this worker, if telemetry is on."""
+    from django.conf import settings
+
+    from ccproxy_site.process.instrumentation import instrument_worker
+
+    instrument_worker(settings.CCPROXY)
+
 
 app = Celery("ccproxy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
