@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
 
 django.setup(set_prefix=False)  # what is imported below needs it
 
-from ccproxy_site.process.instrumentation import instrument_console  # noqa: E402
+from ccproxy_site.telemetry.instrumentation import instrument_console  # noqa: E402
 
 # Before Django loads its middleware.
 instrument_console(settings.CCPROXY)

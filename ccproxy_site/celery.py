@@ -8,6 +8,8 @@ import os
 
 from celery import Celery
 from celery.signals import worker_init
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
 
@@ -15,11 +17,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _trace_tasks(**_: object) -> None:
     """Trace the tasks of this worker, if telemetry is on."""
-    from django.conf import settings
-
-    from ccproxy_site.process.instrumentation import instrument_worker
-
-    instrument_worker(settings.CCPROXY)
+    # By name: the site's rooms above this one are of no use to a process that is no worker.
+    instrument = import_string("ccproxy_site.telemetry.instrumentation.instrument_worker")
+    instrument(settings.CCPROXY)
 
 
 app = Celery("ccproxy")

@@ -38,8 +38,8 @@ from ccproxy_site.process.services import (
     WatcherService,
     WriterService,
 )
-from ccproxy_site.process.telemetry import ExportService, RecorderTelemetry, tracing_conf
 from ccproxy_site.supervise.control import Control, Message
+from ccproxy_site.telemetry.recorder_telemetry import ExportService, RecorderTelemetry, tracing_conf
 from flows.handover.ring import Ring
 from flows.live.audience import listened_to
 from flows.live.bus import LiveBus, flow_group

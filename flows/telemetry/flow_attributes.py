@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flows.models import Flow
 from flows.telemetry import conventions as names
+from flows.telemetry.content import content_of
 from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.otlp_span import Value, encode_attributes
 from flows.telemetry.provider_names import operation_of, provider_name
@@ -122,6 +123,8 @@ class FlowAttributes:
         if operation:
             values |= _usage(row)
             values |= _answered(flow)
+            if self._conf.capture_content:
+                values |= content_of(flow)
         if row.error or (row.status_code or 0) >= 400 or row.state == Flow.State.ERROR:
             values |= _outcome(row)
         return values

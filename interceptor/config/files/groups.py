@@ -211,6 +211,13 @@ class OtelSettings(Group):
             " the client and the hooks made them."
         ),
     )
+    capture_content: bool = Field(
+        False,
+        description=(
+            "Put prompts and responses into the spans, without secrets, at most 32 KB each. Every"
+            " reader of the traces then reads the conversations."
+        ),
+    )
     legacy_names: bool = Field(
         True, description="Add `gen_ai.system`, the deprecated name of the provider."
     )

@@ -179,6 +179,14 @@ def responses(**changes: Any) -> FlowRecord:
         "model": "gpt-5",
         "status": "incomplete",
         "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [
+            {
+                "type": "message",
+                "id": "m1",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "Hel"}],
+            }
+        ],
         "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7},
     }
     values: dict[str, Any] = {

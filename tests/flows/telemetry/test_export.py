@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ccproxy_site.process.telemetry import tracing_conf
+from ccproxy_site.telemetry.recorder_telemetry import tracing_conf
 from flows.models import Flow
+from flows.telemetry.flow_attributes import SpanConf
 from flows.telemetry.tracing import tracing_of
 from interceptor.config.files.server import ServerSettings
+from providers.auth.registry import SecretRegistry
 from tests.fakes.otlp_collector import GrpcCollector, HttpCollector, attributes
+from tests.flows.records import side
 from tests.flows.telemetry.model_calls import KINDS, anthropic
 from tests.flows.telemetry.traced import root, written
 
@@ -107,6 +112,51 @@ def test_http_protobuf() -> None:
         assert collector.paths == ["/v1/traces"]
         assert collector.spans[0].name == "ccproxy.inbound.POST api.anthropic.com"
         assert collector.metadata[0]["content-type"] == "application/x-protobuf"
+
+
+def test_content_is_captured_where_that_is_set() -> None:
+    conf = tracing_conf(ServerSettings.model_validate({"otel": {"capture_content": True}})).spans
+    said = root(anthropic(), conf)
+    assert json.loads(said["gen_ai.input.messages"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": "Say hello."}]}
+    ]
+    assert json.loads(said["gen_ai.output.messages"]) == [
+        {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": "Hello."}],
+            "finish_reason": "end_turn",
+        }
+    ]
+    off = tracing_conf(ServerSettings()).spans
+    assert not {name for name in root(anthropic(), off) if name.endswith(".messages")}
+
+
+def test_captured_content_is_redacted_and_bounded() -> None:
+    secret = "sk-ant-oat01-Zq8vT3xLw0Rk5Bn7Yc2Md9Pf4Hs6Jg1Ae"
+    registry = SecretRegistry()
+    registry.add(secret)
+    turns = [{"role": "user", "content": f"{number} {secret} {'x' * 9000}"} for number in range(20)]
+    request = {"model": "m", "system": "Be kind.", "messages": turns}
+    record = anthropic()
+    body = json.dumps(request).encode()
+    record = replace(record, sides=(side("client", body), *record.sides[1:]))
+    said = root(record, SpanConf(capture_content=True), registry)
+    text = said["gen_ai.input.messages"]
+    assert secret not in text
+    assert len(text.encode()) <= 32 * 1024
+    messages = json.loads(text)
+    assert [message["parts"][0]["content"][:2] for message in messages] == ["17", "18", "19"]
+    assert json.loads(said["gen_ai.system_instructions"]) == [
+        {"type": "text", "content": "Be kind."}
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_content_of_each_kind_can_be_read(kind: str) -> None:
+    said = root(KINDS[kind](), SpanConf(capture_content=True))
+    for name in ("gen_ai.input.messages", "gen_ai.output.messages"):
+        assert isinstance(json.loads(said.get(name, "[]")), list)
+    assert ("gen_ai.output.messages" in said) == (kind not in ("failed", "websocket"))
 
 
 def test_enabled_false_is_no_export() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from ccproxy_site.process.telemetry import RecorderTelemetry, tracing_conf
+from ccproxy_site.telemetry.recorder_telemetry import RecorderTelemetry, tracing_conf
 from flows.record import AttemptRecord
 from flows.telemetry.metrics import instruments as metrics
 from flows.telemetry.metrics.instruments import Distribution, Instrument, Point, point_of

@@ -81,6 +81,7 @@ EFFECTS: dict[str, dict[str, str]] = {
     },
     "flows/telemetry/test_export.py": {
         "inspector.provider_map": "test_legacy_names_and_provider_map",
+        "otel.capture_content": "test_content_is_captured_where_that_is_set",
         "otel.enabled": "test_enabled_false_is_no_export",
         "otel.endpoint": "test_each_flow_is_one_span",
         "otel.legacy_names": "test_legacy_names_and_provider_map",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from django.conf import settings as django_settings
 
-from ccproxy_site.process.telemetry import tracing_conf
+from ccproxy_site.telemetry.recorder_telemetry import tracing_conf
 from flows.redaction.redactor import Redactor
 from flows.telemetry.otlp_sender import sender_to
 from flows.telemetry.otlp_target import target_of
@@ -31,7 +31,7 @@ def instrument_console(settings: ServerSettings) -> bool:
         return False
     from opentelemetry.instrumentation.redis import RedisInstrumentor
 
-    from ccproxy_site.console.trace_middleware import NAME
+    from ccproxy_site.telemetry.trace_middleware import NAME
 
     if NAME not in django_settings.MIDDLEWARE:
         # Behind the guard, which refuses foreign names of the host.

@@ -81,7 +81,7 @@ def test_spans_of_django_redis_and_celery(tmp_path: Path) -> None:
 
 
 def test_off_it_does_nothing() -> None:
-    from ccproxy_site.process import instrumentation
+    from ccproxy_site.telemetry import instrumentation
 
     assert instrumentation.instrument_console(ServerSettings()) is False
     assert instrumentation.instrument_worker(ServerSettings()) is False

@@ -34,6 +34,7 @@ def tracing_conf(settings: ServerSettings) -> TracingConf:
         spans=SpanConf(
             provider_map=settings.inspector.provider_map,
             legacy_names=otel.legacy_names,
+            capture_content=otel.capture_content,
         ),
     )
 

@@ -1,0 +1,1 @@
+"""Telemetry of the processes: what the recorder exports, and spans of the console and the tasks."""
