@@ -7,16 +7,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from mitmproxy.http import HTTPFlow
 
 from interceptor.addons.failures import retry
 from interceptor.config.snapshot.schema import Snapshot
 from interceptor.mitm import attempts
 from interceptor.mitm.attempts import SendAgain
+from interceptor.operate import authority
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_loaded_once() -> Iterator[None]:
+    """Each proxy loads its CA's key twice, and cryptography checks its primes for 0.06 s.
+
+    What was loaded from the same bytes before needs no second check.
+    """
+    load = cache(serialization.load_pem_private_key)
+    with pytest.MonkeyPatch.context() as patch:
+        # mitmproxy's, and ours.
+        patch.setattr(serialization, "load_pem_private_key", load)
+        patch.setattr(authority, "load_pem_private_key", load)
+        yield
 
 
 @pytest.fixture(scope="module")
