@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from interceptor.pipeline.exchange import Exchange
-from providers.wire.core.jsonio import dumps
+from providers.base.names import OPENAI_RESPONSES
+from providers.wire.core.jsonio import dumps, loads
 from providers.wire.detect import model_of
 from providers.wire.marks.native_request import may_have_marks, without_marks
 
@@ -37,3 +38,22 @@ def take_out_marks(exchange: Exchange, new_model: str) -> TakenOut | None:
     after = dumps(cleaned)
     exchange.body.replace_plain(after)
     return TakenOut(plain, after, [(loss.path, loss.reason) for loss in losses])
+
+
+def take_out_of_message(content: bytes) -> TakenOut | None:
+    """Take ccproxy's marks out of a websocket message to OpenAI, such as `response.create`.
+
+    Returns None for a message that stays as it is.
+    """
+    if not may_have_marks(content, OPENAI_RESPONSES):
+        return None
+    try:
+        body = loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    cleaned, losses = without_marks(body, OPENAI_RESPONSES, None)
+    if cleaned is body:
+        return None
+    return TakenOut(content, dumps(cleaned), [(loss.path, loss.reason) for loss in losses])

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import httpx
+from websockets.sync.client import connect
 
-from providers.wire.rules.replay import ReplayStore
+from providers.wire.rules.replay import ReplayStore, seal
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.interceptor.proxied import provider, running_proxy, snapshot
-from tests.providers.wire.asking import A, C
+from tests.providers.wire.asking import A, C, user
 from tests.providers.wire.marks.signing_vendor import VENDORS, Vendor
 from tests.providers.wire.marks.test_changing_provider import Client
 
@@ -90,3 +91,21 @@ def test_no_mark_reaches_the_clients_own_vendor() -> None:
         assert b"ccproxy1:" not in upstream.last.body
     first = upstream.requests[0]
     assert json.loads(first.body)["messages"] == [{"role": "user", "content": "go"}]
+
+
+def test_no_mark_reaches_openai_by_websocket() -> None:
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": seal(A, "S")}
+    message = {"type": "response.create", "model": "gpt-5.2", "input": [sealed, user("hi")]}
+    with Upstream() as upstream:
+        upstream.scripts = {"/v1/responses": Script(echo=True)}
+        made = provider("oai", upstream.port, type="openai_responses", path="/v1/responses")
+        with running_proxy(snapshot(made)) as running:
+            headers = {"authorization": "Bearer sk-ccproxy-oai"}
+            url = f"ws://127.0.0.1:{running.port}/v1/responses"
+            with connect(url, additional_headers=headers, compression=None, proxy=None) as client:
+                client.send(json.dumps(message))
+                # The provider sends back what it got.
+                assert json.loads(client.recv())["input"] == [user("hi")]
+                untouched = json.dumps({**message, "input": [user("hi")]})
+                client.send(untouched)
+                assert client.recv() == untouched
