@@ -93,6 +93,8 @@ CHANNEL_LAYERS: dict[str, Any] = {
 }
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_TASK_ALWAYS_EAGER = not REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL or None
+CELERY_RESULT_EXPIRES = 600
 CELERY_BEAT_SCHEDULE = (
     {"renew logins": {"task": "providers.renew_logins", "schedule": 30.0}} if REDIS_URL else {}
 )

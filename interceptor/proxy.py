@@ -26,7 +26,7 @@ from interceptor.notes.note_book import NoNotes, NoteBook
 from interceptor.operate.authority import check_authority, make_authority
 from interceptor.operate.freed_memory import give_back_freed_memory
 from interceptor.operate.stock import Why
-from interceptor.pipeline.perplexity_account import RemembersThreads
+from interceptor.pipeline.perplexity_account import RemembersThreads, UploadsElsewhere
 from interceptor.pipeline.provider_clients import ProviderClients
 from interceptor.request_path.surroundings import Surroundings
 from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, UpstreamModels
@@ -79,6 +79,7 @@ class Proxy:
         recording: whether flows are stored; None: they are.
         capacity: what to do when Code Assist has none; None: nothing.
         threads: keeps threads of Perplexity; None: they end with this process.
+        uploads: task workers for files that go to Perplexity; None: this process does it.
         mcp: where the MCP server listens; None: nowhere.
         sends_trace: requests name our span as their parent.
         notes: keeps events for sessions; None: nothing does.
@@ -111,6 +112,7 @@ class Proxy:
         recording: RecordingState | None = None,
         capacity: CapacityPolicy | None = None,
         threads: RemembersThreads | None = None,
+        uploads: UploadsElsewhere | None = None,
         reasoning: KeepsReasoning | None = None,
         mcp: McpAddress | None = None,
         sends_trace: bool = False,
@@ -151,7 +153,7 @@ class Proxy:
                     )
                 ),
                 perplexity=PerplexityAccounts(
-                    ProviderClients(ca_file=ca_file, proxies=proxies), threads
+                    ProviderClients(ca_file=ca_file, proxies=proxies), threads, workers=uploads
                 ),
                 reasoning=ReasoningMemory(reasoning, STORE) if reasoning else None,
                 version=version,

@@ -19,6 +19,7 @@ from flows.services import mark_interrupted_of
 from flows.writer.thread import FlowWriter
 from interceptor.access.grant import GrantBook
 from interceptor.kept_notes import DatabaseNotes
+from interceptor.library.upload_workers import CeleryUploads
 from interceptor.reasoning_rows import DatabaseReasoning
 from interceptor.recorder.database_answers import database_answers
 from interceptor.thread_rows import DatabaseThreads
@@ -102,6 +103,7 @@ class ProxyClient:
             DatabaseThreads(),
             self._notes,
             DatabaseReasoning(),
+            CeleryUploads(),
         )
 
         try:

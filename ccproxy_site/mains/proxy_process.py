@@ -40,6 +40,7 @@ from interceptor.recorder.remote_logins import RemoteLogins
 from interceptor.recorder.remote_notes import RemoteNotes
 from interceptor.recorder.remote_reasoning import RemoteReasoning
 from interceptor.recorder.remote_threads import RemoteThreads
+from interceptor.recorder.remote_uploads import RemoteUploads
 from interceptor.transform.capacity_policy import policy_of
 from interceptor.wireguard.overrides import parse_overrides
 from interceptor.wireguard.service import WireGuardSettings
@@ -227,6 +228,7 @@ class ProxyProcess:
             stream_over_bytes=stream_over_bytes(settings),
             grants=RemoteGrants(self._link.questions),
             threads=RemoteThreads(self._link.questions),
+            uploads=RemoteUploads(self._link.questions),
             reasoning=RemoteReasoning(self._link.questions),
             stock=stock_from(os.environ),
             options=mitmproxy_options(settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from providers.auth.resolve import Credential
@@ -20,6 +20,16 @@ class RemembersThreads(Protocol):
 
     async def remember(self, key: str, ids: ThreadIds, ttl_s: float) -> None:
         """Keep the thread of a conversation."""
+
+
+class UploadsElsewhere(Protocol):
+    """Task workers that upload files."""
+
+    async def start(self, job: dict[str, Any]) -> str:
+        """Hand a job over and return the task's id; "" where no worker takes it."""
+
+    async def state(self, task: str) -> dict[str, Any]:
+        """Return `beat` with `done` and `total`, `urls`, or `failed` with `status`; {}: nothing."""
 
 
 class UsesPerplexity(Protocol):

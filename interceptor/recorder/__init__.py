@@ -7,5 +7,6 @@ remote_logins      the memory and the locks of logins, as `providers.auth` wants
 remote_notes       events of other programs, kept for all proxies
 remote_grants      grants of the console's resends, as the guard wants them
 remote_reasoning   reasoning of conversations, as the translation wants it
+remote_uploads     uploads of files by task workers
 remote_threads     threads of Perplexity, as its hooks want them
 """

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from interceptor.access.grant import GrantBook
 from interceptor.notes.note_book import TaskEvents
 from interceptor.notes.notification import Notification
-from interceptor.pipeline.perplexity_account import RemembersThreads
+from interceptor.pipeline.perplexity_account import RemembersThreads, UploadsElsewhere
 from interceptor.recorder.answering import Answers, Handler
 from interceptor.recorder.remote_grants import grant_values
 from interceptor.recorder.remote_notes import task_events_values
@@ -42,6 +42,7 @@ def database_answers(
     threads: RemembersThreads | None = None,
     notes: KeepsNotes | None = None,
     reasoning: KeepsReasoning | None = None,
+    uploads: UploadsElsewhere | None = None,
 ) -> Answers:
     """Return what answers one proxy's questions; closing it ends the proxy's loans.
 
@@ -50,12 +51,15 @@ def database_answers(
         logins: new for each connection.
         grants: may serve all connections.
         threads: may serve all connections; None: questions about threads are refused.
+        uploads: may serve all connections; None: questions about uploads are refused.
         notes: events for sessions, of all connections; None: none is kept.
         reasoning: as `threads`, for the reasoning of conversations.
     """
     handlers = {**_login_handlers(logins), **_grant_handlers(grants)}
     if threads is not None:
         handlers |= _thread_handlers(threads)
+    if uploads is not None:
+        handlers |= _upload_handlers(uploads)
     if notes is not None:
         handlers |= _note_handlers(notes)
     if reasoning is not None:
@@ -102,6 +106,16 @@ def _reasoning_handlers(reasoning: KeepsReasoning) -> dict[str, Handler]:
         return {}
 
     return {"reasoning.recall": recall, "reasoning.keep": keep}
+
+
+def _upload_handlers(uploads: UploadsElsewhere) -> dict[str, Handler]:
+    async def start(job: dict[str, Any]) -> dict[str, Any]:
+        return {"task": await uploads.start(job)}
+
+    async def state(task: str) -> dict[str, Any]:
+        return await uploads.state(task)
+
+    return {"upload.start": start, "upload.state": state}
 
 
 def _grant_handlers(grants: GrantBook) -> dict[str, Handler]:

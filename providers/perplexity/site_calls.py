@@ -68,7 +68,7 @@ class Site:
         proxy_url: str = "",
     ) -> None:
         self.conf = conf
-        self._credential = credential
+        self.credential = credential
         self._open = open_client
         self._proxy_url = proxy_url
 
@@ -117,7 +117,7 @@ class Site:
         return data
 
     def _headers(self, call: Call) -> dict[str, str]:
-        conf, credential = self.conf, self._credential
+        conf, credential = self.conf, self.credential
         if credential is None:
             raise SiteFailed(f"The provider “{conf.name}” has no session token.", status_code=503)
         is_safe = is_loopback(conf.host) or (conf.scheme == "https" and conf.verify_tls)
