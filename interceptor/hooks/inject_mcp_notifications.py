@@ -47,6 +47,7 @@ async def _take(ex: Exchange) -> list[TaskEvents]:
     guard=_is_awaited,
     prepare=_take,
     timeout_s=TAKE_TIMEOUT_S,
+    is_quiet=True,
 )
 def inject_mcp_notifications(ex: Exchange) -> None:
     """Insert events that programs sent to /mcp/notify for the session of the request."""

@@ -67,6 +67,8 @@ class HookSpec:
     prepare_takes_params: bool = False
     is_async: bool = False
     """A built-in hook that is a coroutine function."""
+    is_quiet: bool = False
+    """A flow that its guard turns away shows no step of it: it concerns few flows."""
     replaces_headers: bool = False
     """It replaces the request's headers: hooks that only edit headers run after it."""
 
@@ -87,6 +89,7 @@ def hook(
     security: bool = False,
     timeout_s: float = 10.0,
     replaces_headers: bool = False,
+    is_quiet: bool = False,
 ) -> Callable[[Apply], HookSpec]:
     """Declare a function to be a hook.
 
@@ -110,6 +113,7 @@ def hook(
             prepare_takes_params=takes_params,
             is_async=iscoroutinefunction(function),
             replaces_headers=replaces_headers,
+            is_quiet=is_quiet,
         )
 
     return declare

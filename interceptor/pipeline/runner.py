@@ -73,7 +73,9 @@ def _reason_to_skip(planned: PlannedHook, ex: Exchange, overrides: Overrides) ->
     if planned.spec.guard is None:
         return None
     try:
-        return None if planned.spec.guard(ex) else "its guard did not apply"
+        if planned.spec.guard(ex):
+            return None
+        return "" if planned.spec.is_quiet else "its guard did not apply"
     except Exception as exc:
         logger.warning("guard of %s failed: %s", planned.label, exc, extra={"flow": ex.flow_id})
         return f"its guard failed: {type(exc).__name__}: {exc}"
