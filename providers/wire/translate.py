@@ -126,6 +126,7 @@ def _prepare(request: Request, body: JsonObject, dst: WireFormatName, target: Ta
         server_tools=target.server_tools,
         host=target.host,
         keep_custom=keep_custom,
+        id_chars=facts.call_id_chars if dst == OPENAI_CHAT else None,
     )
     fit_to_model(request, dst, facts, target.model or request.model)
 

@@ -67,6 +67,7 @@ class ModelFacts:
     """Free-form tools on OpenAI's Chat Completions."""
     max_output_tokens: int | None = None
     call_id_chars: int | None = None
+    """Length of tool calls' ids on OpenAI's Chat Completions."""
     user_chars: int | None = None
     user_field: str = "user"
     """OpenAI's field for the end user's id."""

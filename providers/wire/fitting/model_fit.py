@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from providers.base.errors import UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
-from providers.wire.core.ir import Reasoning, Request, Sampling, Text, Tool, ToolChoice, Turn
+from providers.wire.core.ir import Media, Reasoning, Request, Sampling, Text, Tool, ToolChoice, Turn
 from providers.wire.facts.model_facts import ModelFacts
 from providers.wire.fitting.strict_schema import relax_strictness
 from providers.wire.rules.reasoning import to_effort
 
 _OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
-_OPENAI_USER_CHARS: Final = 64
+_DIGEST_CHARS: Final = 64
 CONTINUE: Final = "Continue."
 # Values that mean the same as no value at all; none of them is a loss.
 _NO_CHANGE: Final[dict[str, tuple[Any, ...]]] = {
@@ -47,10 +47,11 @@ def fit_to_model(
     _end_with_user(request, facts, name)
     _limit_output(request, facts, name)
     _limit_tools(request, facts, name)
+    _leave_out_media(request, facts, name)
     # OpenAI's own clients already write OpenAI's dialect.
     if facts.strict == "openai" and request.source not in _OPENAI:
         relax_strictness(request, name)
-    _hide_user(request, dst)
+    _hide_user(request, dst, facts)
 
 
 def _say_if_unknown(request: Request, facts: ModelFacts, name: str) -> None:
@@ -170,7 +171,18 @@ def _limit_tools(request: Request, facts: ModelFacts, name: str) -> None:
     )
 
 
-def _hide_user(request: Request, dst: WireFormatName) -> None:
+def _leave_out_media(request: Request, facts: ModelFacts, name: str) -> None:
+    """Remove media of a kind that the model does not read."""
+    if not facts.media:
+        return
+    for turn in request.turns:
+        for block in turn.blocks:
+            if type(block) is Media and block.kind not in facts.media:
+                request.losses.add("messages", f"{name} takes no {block.kind}; it was dropped.")
+                turn.blocks = [one for one in turn.blocks if one is not block]
+
+
+def _hide_user(request: Request, dst: WireFormatName, facts: ModelFacts) -> None:
     """Replace the end user's id by its digest: it may name a device or an account.
 
     64 hexadecimal digits are what OpenAI takes at most; the same id gives the same digest.
@@ -179,9 +191,10 @@ def _hide_user(request: Request, dst: WireFormatName) -> None:
     if request.user is None or dst == GOOGLE_GENERATE:
         return
     is_same_vendor = request.source in _OPENAI and dst in _OPENAI
-    if is_same_vendor and len(request.user) <= _OPENAI_USER_CHARS:
+    limit = facts.user_chars or _DIGEST_CHARS
+    if is_same_vendor and len(request.user) <= limit:
         return
-    request.user = hashlib.sha256(request.user.encode("utf-8", "surrogatepass")).hexdigest()
+    request.user = hashlib.sha256(request.user.encode("utf-8", "surrogatepass")).hexdigest()[:limit]
     request.losses.add(
         "user", "The id of the end user belongs to the client's vendor; its digest was sent."
     )

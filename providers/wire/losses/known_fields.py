@@ -175,7 +175,7 @@ _G_PART: Final = _level(
     "text thought thoughtSignature executableCode codeExecutionResult toolCall toolResponse",
     inlineData=_G_BLOB,
     fileData=_G_FILE,
-    functionCall=_level("id name args"),
+    functionCall=_level("id name args partialArgs willContinue"),
     functionResponse=_level("id name response", parts=_G_INNER),
 )
 _G_CONTENT: Final = _level("role", parts=_G_PART)

@@ -34,7 +34,7 @@ _Fits = Callable[[_Open, ToolResult], bool]
 
 
 class UniqueIds:
-    """Ids for one request to another vendor.
+    """Ids for one request to another vendor. `limit` is the model's, in characters.
 
     An id depends on the turns before it alone. So it stays the same when the conversation grows,
     and prompt caches stay valid.
@@ -42,8 +42,8 @@ class UniqueIds:
         calls "f:0", "f:0", "" → "f_0_d4ccb6b08d3a7f7a", "f_0_d4ccb6b08d3a7f7a_2", "call_3"
     """
 
-    def __init__(self, dst: WireFormatName) -> None:
-        self._limit = _MAX_CHARS.get(dst, MAX_ID_CHARS)
+    def __init__(self, dst: WireFormatName, limit: int | None = None) -> None:
+        self._limit = limit or _MAX_CHARS.get(dst, MAX_ID_CHARS)
         # Google takes any id and returns its own signatures in the field beside it.
         self._any_text = dst == GOOGLE_GENERATE
         self._used: set[str] = set()

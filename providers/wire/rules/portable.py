@@ -70,8 +70,11 @@ def make_portable(
     server_tools: ServerTools = "drop",
     host: str = "",
     keep_custom: bool = False,
+    id_chars: int | None = None,
 ) -> None:
-    """Prepare the request for `dst` at `host` in place. `keep_custom` keeps free-form tools.
+    """Prepare the request for `dst` at `host` in place.
+
+    `keep_custom` keeps free-form tools; `id_chars` is the longest id of a call.
 
     Raises `UnsupportedByTarget` for what must not be dropped silently.
     """
@@ -99,7 +102,7 @@ def make_portable(
             _restore_thinking(turn)
     _leave_out_others(request, dst, host)
     _ask_by_system(request, dst)
-    UniqueIds(dst).assign(request.turns)
+    UniqueIds(dst, id_chars).assign(request.turns)
     for turn in request.turns:
         _plain_turn(turn, request, dst, label)
     request.turns = paired(request.turns, request.losses)

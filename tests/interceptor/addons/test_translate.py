@@ -181,6 +181,19 @@ def test_losses_are_recorded_and_listed_when_asked_for(proxy: Running) -> None:
     assert any(path == "unknown_field" for path, _ in proxy.sink.of(answer).losses)
 
 
+def test_a_native_request_stays_and_the_flow_names_the_rule_it_breaks(
+    proxy: Running, upstream: Upstream
+) -> None:
+    more: dict[str, Any] = {"model": "claude-opus-5-5", "temperature": 0.2}
+    answer = send(proxy, "anthropic_messages", "anthropic", **more)
+    sent = json.loads(upstream.last.body)
+    assert sent["temperature"] == 0.2
+    assert sent == {**REQUESTS["anthropic_messages"][1], **more}
+    found = dict(proxy.sink.of(answer).losses)
+    assert "claude-opus-5-5 refuses `temperature`" in found["temperature"]
+    assert "not changed" in found["temperature"]
+
+
 def test_a_compressed_request_and_a_compressed_answer(proxy: Running, upstream: Upstream) -> None:
     deltas: tuple[dict[str, str], ...] = ({"role": "assistant", "content": "hé"}, {})
     chunks = [

@@ -238,6 +238,34 @@ def test_tools_beyond_the_vendors_number_are_left_out() -> None:
     assert "tools" in paths(losses)
 
 
+def test_media_that_the_model_does_not_read_are_left_out() -> None:
+    part = {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}
+    asked = {"contents": [{"role": "user", "parts": [{"text": "x"}, part, part]}]}
+    for dst, model in ((A, OPUS), (C, "gpt-5.2"), (R, "gpt-5.6-sol")):
+        body, losses = go(dict(asked), G, dst, model)
+        assert "AAAA" not in str(body)
+        assert f"{model} takes no video" in reasons(losses)
+
+
+def own_table(**facts: Any) -> FactTable:
+    row = row_from({"models": ["gpt-4o"], "source": "own", "checked": "today", **facts})
+    return built_in().with_rows([row])
+
+
+def test_lengths_are_those_of_the_table() -> None:
+    call = {"type": "tool_use", "id": "toolu_" + "x" * 60, "name": "f", "input": {}}
+    asked = {
+        "max_tokens": 9,
+        "messages": [user(), {"role": "assistant", "content": [call]}, user()],
+        "metadata": {"user_id": "me"},
+    }
+    for chars in (20, 40):
+        table = own_table(call_id_chars=chars, user_chars=chars)
+        body, _ = go(dict(asked), A, C, "gpt-4o", table=table)
+        assert len(body["messages"][1]["tool_calls"][0]["id"]) <= chars
+        assert len(body["safety_identifier"]) == chars
+
+
 # -------------------------------------------------------------------------------------------------
 # the table
 
