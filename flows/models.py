@@ -123,6 +123,12 @@ class Flow(models.Model):
         default=False, help_text="The queue was full: headers were kept, bodies were dropped."
     )
     pinned = models.BooleanField(default=False, help_text="Exempt from retention.")
+    asked = models.CharField(
+        max_length=200, blank=True, help_text="The user's last text, on one line."
+    )
+    said = models.CharField(
+        max_length=200, blank=True, help_text="The response's text or tools, on one line."
+    )
     search_text = models.TextField(
         blank=True, help_text="At most 4 KB of lower-case text that a search finds."
     )

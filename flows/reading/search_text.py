@@ -7,7 +7,7 @@ flow of session s-1 → "s-1\\nFix the test\\nDone.".
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.reading.answer_text import AnswerReader, pieces_of_json
 from flows.reading.event_pieces import Piece
@@ -17,6 +17,7 @@ from providers.wire.answer_form import is_events, is_json
 MAX_BYTES = 4096
 _QUESTION_CHARS = 1200
 _ANSWER_CHARS = 1200
+_MAX_TOOLS = 20
 _PARSED_BYTES = 4 * 1024 * 1024
 _STREAM_BYTES = 256 * 1024
 _STREAM_STEP_BYTES = 8 * 1024
@@ -65,36 +66,45 @@ def question_in(request: Any) -> str:
     return ""
 
 
-def answer(body: bytes) -> str:
-    """Return the start of a response's text, buffered or streamed, in any vendor's format.
+class Said(NamedTuple):
+    """Start of a response: its text, and the names of the tools that it calls."""
 
-    Example: `{"content": [{"type": "text", "text": "Hello"}]}` → "Hello".
+    text: str = ""
+    tools: tuple[str, ...] = ()
+
+
+def answer(body: bytes) -> Said:
+    """Return the start of a response, buffered or streamed, in any vendor's format.
+
+    Example: `{"content": [{"type": "text", "text": "Hello"}]}` → "Hello" and no tools.
     """
     if is_json(body) and len(body) <= _PARSED_BYTES:
-        return _joined_text(pieces_of_json(parse_json(body).value))[:_ANSWER_CHARS]
+        return _gathered([pieces_of_json(parse_json(body).value)])
     if is_events(body):
-        return _streamed(body)
-    return ""
+        return _gathered(_streamed(body))
+    return Said()
 
 
-def _streamed(body: bytes) -> str:
+def _streamed(body: bytes) -> Iterator[Iterable[Piece]]:
     reader = AnswerReader("identity")
-    text = ""
     # In small steps: the first 1,200 characters are usually within the first few kilobytes.
     for start in range(0, min(len(body), _STREAM_BYTES), _STREAM_STEP_BYTES):
-        text += _joined_text(reader.feed(body[start : start + _STREAM_STEP_BYTES]))
+        yield reader.feed(body[start : start + _STREAM_STEP_BYTES])
+    yield reader.finish()
+
+
+def _gathered(steps: Iterable[Iterable[Piece]]) -> Said:
+    """Return the texts and tool names in a response, until there is text enough."""
+    text, tools = "", []
+    for pieces in steps:
+        for kind, content in pieces:
+            if kind in ("text", "error"):
+                text += content
+            elif kind == "tool" and len(tools) < _MAX_TOOLS:
+                tools.append(content)
         if len(text) >= _ANSWER_CHARS:
-            return text[:_ANSWER_CHARS]
-    text += _joined_text(reader.finish())
-    return text[:_ANSWER_CHARS]
-
-
-def _joined_text(pieces: Iterable[Piece]) -> str:
-    texts = []
-    for kind, text in pieces:
-        if kind in ("text", "error"):
-            texts.append(text)
-    return "".join(texts)
+            break
+    return Said(text[:_ANSWER_CHARS], tuple(tools))
 
 
 def _unwrapped(request: Any) -> dict[str, Any]:

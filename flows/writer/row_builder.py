@@ -12,7 +12,8 @@ from flows.bodies.packer import Packer, StoredBody
 from flows.bytes.database_text import database_json, storable_text
 from flows.bytes.decode import decode
 from flows.models import Flow, WebSocketMessage
-from flows.reading.search_text import answer, question, search_text
+from flows.reading.preview import one_line, said_line
+from flows.reading.search_text import Said, answer, question, search_text
 from flows.record import AttemptRecord, FlowRecord, Headers, HookStep, SideRecord, WebSocketRecord
 from flows.redaction.redactor import RedactedBody, Redactor
 from flows.redaction.stored_texts import StoredTexts
@@ -142,7 +143,7 @@ class RowBuilder:
             meter(flow, record, answer, self._own_prices())
             flow.event_count = event_count(record, self._decoded_stream(record, draft))
             self._tell_finished(flow, record, draft)
-        flow.search_text = self._search_text(flow, record, draft)
+        self._set_texts(flow, record, draft)
         return FlowRows(
             flow=flow,
             parts=draft.parts.texts(),
@@ -324,24 +325,28 @@ class RowBuilder:
         draft.packed[stored.packed.digest] = stored.packed
         return stored
 
-    def _search_text(self, flow: Flow, record: FlowRecord, draft: _Draft) -> str:
+    def _set_texts(self, flow: Flow, record: FlowRecord, draft: _Draft) -> None:
+        """Set what a search finds, and the preview of the list."""
         asked = record.question
         if asked is None:
             asked = question(self._readable("client", draft))
-        said = ""
+        said = Said()
         # The response of a running flow would be read again and again.
         if record.state != "live":
             response = "delivered" if "delivered" in draft.stored else "upstream"
             said = answer(self._readable(response, draft))
+        tools = "\n".join(said.tools)
+        texts = (asked, said.text, tools)
         # Searched together, which takes half the time. The quotes end a JSON field that the
         # question leaves open.
-        both = f'{asked}""{said}'
-        if self._redactor.text(both) != both:
-            asked = self._redactor.text(asked)
-            said = self._redactor.text(said)
-        text = search_text(_names_in(flow), asked, said)
+        together = '""'.join(texts)
+        if self._redactor.text(together) != together:
+            texts = (*map(self._redactor.text, texts),)
         # Not before: secrets are found in their own spelling.
-        return storable_text(text).lower()
+        asked, said_text, tools = map(storable_text, texts)
+        flow.search_text = storable_text(search_text(_names_in(flow), asked, said_text)).lower()
+        flow.asked = one_line(asked)
+        flow.said = said_line(said_text, tools.split("\n") if tools else ())
 
     def _readable(self, side_name: str, draft: _Draft) -> bytes:
         """Return a side's body without secrets and content encoding."""

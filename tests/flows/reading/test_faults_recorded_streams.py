@@ -110,7 +110,7 @@ def test_google_sends_a_stream_as_one_array() -> None:
     chunks = [{"candidates": [{"content": {"parts": [{"text": text}]}}]} for text in ("Hi", " you")]
     body = json.dumps(chunks).encode()
     assert body_view("upstream", body, "application/json").answer() == [("text", "Hi you")]
-    assert answer(body) == "Hi you"
+    assert answer(body).text == "Hi you"
 
 
 def test_an_input_of_a_vendors_own_tool_is_kept_when_the_stream_is_cut() -> None:

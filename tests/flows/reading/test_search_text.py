@@ -89,7 +89,7 @@ def test_no_question(body: bytes) -> None:
     ],
 )
 def test_answer(body: bytes) -> None:
-    assert answer(body) == "because"
+    assert answer(body) == ("because", ())
 
 
 def test_the_text_is_bounded_and_holds_no_secret_even_in_pieces() -> None:
