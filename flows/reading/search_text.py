@@ -95,7 +95,8 @@ def _streamed(body: bytes) -> Iterator[Iterable[Piece]]:
 
 def _gathered(steps: Iterable[Iterable[Piece]]) -> Said:
     """Return the texts and tool names in a response, until there is text enough."""
-    text, tools = "", []
+    text = ""
+    tools: list[str] = []
     for pieces in steps:
         for kind, content in pieces:
             if kind in ("text", "error"):

@@ -336,12 +336,12 @@ class RowBuilder:
             response = "delivered" if "delivered" in draft.stored else "upstream"
             said = answer(self._readable(response, draft))
         tools = "\n".join(said.tools)
-        texts = (asked, said.text, tools)
+        texts = [asked, said.text, tools]
         # Searched together, which takes half the time. The quotes end a JSON field that the
         # question leaves open.
         together = '""'.join(texts)
         if self._redactor.text(together) != together:
-            texts = (*map(self._redactor.text, texts),)
+            texts = [self._redactor.text(text) for text in texts]
         # Not before: secrets are found in their own spelling.
         asked, said_text, tools = map(storable_text, texts)
         flow.search_text = storable_text(search_text(_names_in(flow), asked, said_text)).lower()

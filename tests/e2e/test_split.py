@@ -236,13 +236,13 @@ def _runs(machine: Interceptor, revision: int) -> bool:
 
 def test_an_edit_reaches_both(site: Site) -> None:
     with Console(site.machines[0]) as console:
-        console.patch("/api/providers/claude/", {"path": "/elsewhere"}, 200)
+        console.patch("/api/providers/claude/", {"headers": {"x-edited": "yes"}}, 200)
         (newest,) = site.rows("select number from providers_configrevision")
         for machine in site.machines:
             wait_until(partial(_runs, machine, newest["number"]), "the edit runs")
             assert ask(machine).status_code == 200
-            assert site.upstream.last.path == "/elsewhere"
-        console.patch("/api/providers/claude/", {"path": "/v1/messages"}, 200)
+            assert ("x-edited", "yes") in site.upstream.last.headers
+        console.patch("/api/providers/claude/", {"headers": {}}, 200)
 
 
 def test_the_task_worker_renews_a_login_once_for_all(site: Site) -> None:

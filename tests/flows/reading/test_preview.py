@@ -13,7 +13,7 @@ from flows.reading.preview import PREVIEW_CHARS, one_line, said_line
 from flows.redaction.redactor import Redactor, mark
 from flows.writer.row_builder import RowBuilder
 from providers.auth.registry import SecretRegistry
-from tests.flows.reading.test_search_text import flow, side
+from tests.flows.records import flow, side
 
 KEY = "sk-proj-0a1b2c3d4e5f6789abcd"
 

@@ -42,6 +42,6 @@ def test_only_data_without_landmarks_and_fields_is_ruled_out(parts: list[bytes])
 
 
 def test_nothing_is_ruled_out_for_very_many_secrets() -> None:
-    many = Scanner(f"secret-{number}-and-{number * 7919}-so-on" for number in range(100))
+    many = Scanner(f"secret-{number}-and-{number * 7919}-so-on" for number in range(300))
     assert len(many.literals()) > MAX_LITERALS
     assert not Presence(many).is_ruled_out(b"nothing")
