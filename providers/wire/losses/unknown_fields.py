@@ -6,6 +6,8 @@ The position in an array is left out, so that a field of every message is one lo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
@@ -13,20 +15,53 @@ from providers.wire.core.google_keys import camel
 from providers.wire.core.ir import JsonObject, Losses
 from providers.wire.losses.known_fields import REQUEST_FIELDS, Level
 
+_ARRAYS: Final = ("messages", "system", "tools", "functions", "input", "contents")
 _REASON: Final = "It has no counterpart in another vendor's format."
 
 
 def list_unknown_fields(body: JsonObject, src: WireFormatName, losses: Losses) -> None:
     """Add a loss for each unknown field below the request's own ones."""
     found: dict[str, None] = {}
-    walk = _Walk(found, any_case=src == GOOGLE_GENERATE)
-    top = camel(_inside(body)) if walk.any_case else body
-    for name, level in REQUEST_FIELDS.get(src, ()):
+    any_case = src == GOOGLE_GENERATE
+    top = camel(_inside(body)) if any_case else body
+    for name, node in _nodes(src):
         value = top.get(name)
         if value is not None:
-            walk.value(value, level, name)
+            _walk(value if type(value) is list else [value], node, found, any_case)
     for path in found:
         losses.add(path, _REASON)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A level at its place in the request. The path of all its objects is the same."""
+
+    known: frozenset[str]
+    open: bool
+    below: tuple[tuple[str, _Node, _Node], ...]
+    """A field with the node for one object, and the node for each object of an array."""
+    by_type: dict[str, _Node]
+    path: str
+
+
+@cache
+def _nodes(src: WireFormatName) -> tuple[tuple[str, _Node], ...]:
+    """Return the request's own fields with what is below them, paths composed once."""
+    levels = REQUEST_FIELDS.get(src, ())
+    return tuple((name, _node(level, name + _suffix(name))) for name, level in levels)
+
+
+def _suffix(name: str) -> str:
+    return "[]" if name in _ARRAYS else ""
+
+
+def _node(level: Level, path: str) -> _Node:
+    below: list[tuple[str, _Node, _Node]] = []
+    for key, inner in level.below:
+        one = _node(inner, f"{path}.{key}")
+        below.append((key, one, _node(inner, f"{path}.{key}[]")))
+    by_type = {kind: _node(inner, path) for kind, inner in level.by_type.items()}
+    return _Node(level.known, level.open, tuple(below), by_type, path)
 
 
 def _inside(body: JsonObject) -> JsonObject:
@@ -35,38 +70,29 @@ def _inside(body: JsonObject) -> JsonObject:
     return inner if isinstance(inner, dict) and "contents" not in body else body
 
 
-class _Walk:
-    """One walk through a body. `any_case`: keys come in camelCase or snake_case."""
-
-    def __init__(self, found: dict[str, None], *, any_case: bool) -> None:
-        self.any_case = any_case
-        self._found = found
-
-    def value(self, value: Any, level: Level, path: str) -> None:
-        """Look at an object, or at all objects of an array."""
-        if isinstance(value, dict):
-            self._object(value, level, path)
-        elif isinstance(value, list):
-            inside = path + "[]"
-            for item in value:
-                if isinstance(item, dict):
-                    self._object(item, level, inside)
-
-    def _object(self, item: JsonObject, level: Level, path: str) -> None:
-        if self.any_case:
+def _walk(items: list[Any], node: _Node, found: dict[str, None], any_case: bool) -> None:
+    """Look at the objects of one place. Their paths are equal, so nothing is composed here."""
+    for item in items:
+        if type(item) is not dict:
+            continue
+        if any_case:
             item = camel(item)
-        if level.by_type:
+        level = node
+        if node.by_type:
             # A type of none of these levels is a block or a tool that is kept or lost as a whole.
-            picked = level.by_type.get(item.get("type") or "")
+            picked = node.by_type.get(item.get("type") or "")
             if picked is None:
-                return
+                continue
             level = picked
         if not level.open and not item.keys() <= level.known:
             for key in item.keys() - level.known:
                 if item[key] is not None:
-                    self._found[f"{path}.{key}"] = None
-        for key, below in level.below:
+                    found[f"{level.path}.{key}"] = None
+        for key, one, each in level.below:
             value = item.get(key)
             # Most contents are plain text.
-            if value is not None and type(value) is not str:
-                self.value(value, below, f"{path}.{key}")
+            kind = type(value)
+            if kind is list:
+                _walk(value, each, found, any_case)
+            elif kind is dict:
+                _walk([value], one, found, any_case)
