@@ -17,7 +17,7 @@ from interceptor.access.client_token import fill_with_new_token
 from interceptor.hooks import HOOKS
 from interceptor.hooks.table import describe_hook
 from interceptor.instances.health import is_fresh
-from interceptor.models import ClientToken, HookSetting, InterceptorStatus
+from interceptor.models import ClientToken, HookSetting, InterceptorStatus, PerplexityModel
 from interceptor.validation import sets_new_hook_path
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import ConfigModelAdmin, token_page
@@ -150,6 +150,16 @@ class ClientTokenAdmin(ConfigModelAdmin):
             "opts": self.opts,
         }
         return token_page(request, context)
+
+
+@admin.register(PerplexityModel)
+class PerplexityModelAdmin(ConfigModelAdmin):
+    """Models of Perplexity accounts; without any, those of a new installation hold."""
+
+    list_display = ["name", "identifier", "mode", "tier", "position"]
+    list_display_links = ["name"]
+    list_filter = ["mode", "tier"]
+    search_fields = ["name", "identifier"]
 
 
 @admin.register(InterceptorStatus)

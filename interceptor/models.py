@@ -151,3 +151,30 @@ class NotifyEvent(models.Model):
 
     def __str__(self) -> str:
         return f"event {self.pk} of {self.task_id}"
+
+
+class PerplexityModel(models.Model):
+    """A model that clients may name at a Perplexity account."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="As clients write it.")
+    identifier = models.CharField(max_length=100, help_text="As Perplexity's web page writes it.")
+    mode = models.CharField(
+        max_length=20,
+        default="copilot",
+        choices={"search": "search", "copilot": "copilot", "research": "research"},
+    )
+    tier = models.CharField(
+        max_length=10,
+        default="pro",
+        choices={"pro": "Pro", "max": "Max"},
+        help_text="The plan that the account needs; for people, it is not checked.",
+    )
+    position = models.PositiveIntegerField(default=100, help_text="Order in lists.")
+
+    objects = ConfigManager()  # type: ignore[django-manager-missing]
+
+    class Meta:
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name

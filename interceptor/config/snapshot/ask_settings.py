@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from interceptor.config.files.server import ServerSettings
-from providers.wire.perplexity.ask_conf import AskConf, SearchConf, ThreadConf, UploadConf
+from providers.wire.perplexity.ask_conf import (
+    DEFAULT_CATALOGUE,
+    AskConf,
+    CatalogueModel,
+    SearchConf,
+    ThreadConf,
+    UploadConf,
+)
 
 
-def ask_conf(settings: ServerSettings) -> AskConf:
-    """Return what the settings say of every Perplexity provider."""
+def ask_conf(
+    settings: ServerSettings, models: tuple[CatalogueModel, ...] = DEFAULT_CATALOGUE
+) -> AskConf:
+    """Return what the settings say of every Perplexity provider, with the catalogue."""
     return AskConf(
+        models=models,
         search=_search(settings),
         thread=ThreadConf(
             consistency_mode=settings.pplx.thread.consistency_mode,

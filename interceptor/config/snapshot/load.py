@@ -12,7 +12,7 @@ from interceptor.config.snapshot.ask_settings import ask_conf
 from interceptor.config.snapshot.build import ConfigRows, RuleRow, build_snapshot
 from interceptor.config.snapshot.schema import ClientTokenConf, Snapshot
 from interceptor.hooks.table import HookConf
-from interceptor.models import ClientToken, HookSetting
+from interceptor.models import ClientToken, HookSetting, PerplexityModel
 from providers.credentials.handle import auth_of
 from providers.fallbacks import DEFAULT_COOLDOWN_S, parse_fallbacks
 from providers.models import ConfigRevision, ModelFact, Provider, TransformRule
@@ -20,7 +20,12 @@ from providers.prices.catalog import models_of
 from providers.provider_conf import ProviderConf
 from providers.retry_policy import retry_policy
 from providers.wire.facts.table import OwnFacts
-from providers.wire.perplexity.ask_conf import PERPLEXITY_TYPE, AskConf
+from providers.wire.perplexity.ask_conf import (
+    DEFAULT_CATALOGUE,
+    PERPLEXITY_TYPE,
+    AskConf,
+    CatalogueModel,
+)
 from shapes.active_rows import active_rows
 
 
@@ -86,7 +91,7 @@ READERS: dict[str, Callable[[], list[Any]]] = {
 
 
 def _provider(row: Provider) -> ProviderConf:
-    ask = ask_conf(settings.CCPROXY) if row.type == PERPLEXITY_TYPE else None
+    ask = ask_conf(settings.CCPROXY, _catalogue()) if row.type == PERPLEXITY_TYPE else None
     return ProviderConf(
         name=row.name,
         type=row.type,
@@ -106,6 +111,12 @@ def _provider(row: Provider) -> ProviderConf:
         cooldown_s=_cooldown_s(row.cooldown_seconds),
         server_tools=row.server_tools,
     )
+
+
+def _catalogue() -> tuple[CatalogueModel, ...]:
+    """Return the models of Perplexity accounts; an empty table is a new installation's."""
+    rows = PerplexityModel.objects.values_list("name", "identifier", "mode", "tier")
+    return tuple([CatalogueModel(*row) for row in rows]) or DEFAULT_CATALOGUE
 
 
 def _model_names(row: Provider, ask: AskConf | None) -> tuple[str, ...]:

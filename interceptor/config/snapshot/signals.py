@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from interceptor.models import ClientToken, HookSetting
+from interceptor.models import ClientToken, HookSetting, PerplexityModel
 from providers.audit.config_changes import watch
 from providers.models import ConfigRevision, ModelFact, PriceOverride, Provider, TransformRule
 from shapes.models import Shape, ShapePatch, ShapingProfile
@@ -21,6 +21,7 @@ CONFIG_MODELS = (
     ModelFact,
     HookSetting,
     ClientToken,
+    PerplexityModel,
     Shape,
     ShapePatch,
     ShapingProfile,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.test import TestCase, override_settings
 
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.snapshot.ask_settings import ask_conf
 from interceptor.config.snapshot.load import load_snapshot
-from providers.models import Provider
+from interceptor.models import PerplexityModel
+from providers.models import ConfigRevision, Provider
 from providers.wire.core.base import TargetInfo
-from providers.wire.perplexity.ask_conf import AskConf, ThreadConf, UploadConf
+from providers.wire.perplexity.ask_conf import DEFAULT_CATALOGUE, AskConf, ThreadConf, UploadConf
 from providers.wire.translate import translate_request
 
 ASK = {"model": "perplexity/best", "messages": [{"role": "user", "content": "Hi"}]}
@@ -79,3 +80,20 @@ def test_every_other_setting_reaches_the_provider() -> None:
     assert conf.search.preflight_timeout_s == 1.5
     assert conf.thread == ThreadConf("strict", "clean", 2, 3, 4)
     assert conf.upload == UploadConf(5, 6, 7, 8, 9)
+
+
+@pytest.mark.django_db
+def test_the_catalogue_is_edited_in_the_admin() -> None:
+    assert [row.name for row in PerplexityModel.objects.all()] == [
+        model.id for model in DEFAULT_CATALOGUE
+    ]
+    Provider.objects.create(name="p", type="perplexity_pro", host="www.perplexity.ai")
+    before = ConfigRevision.current()
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        PerplexityModel.objects.create(name="new/model", identifier="nm", tier="max", position=0)
+    assert ConfigRevision.current() > before
+    ask = load_snapshot().providers["p"].ask
+    assert ask is not None and ask.models[0].identifier == "nm"
+    PerplexityModel.objects.all().delete()
+    emptied = load_snapshot().providers["p"].ask
+    assert emptied is not None and emptied.models == DEFAULT_CATALOGUE

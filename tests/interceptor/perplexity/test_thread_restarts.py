@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from interceptor.hooks.perplexity_accounts import PerplexityAccounts
+from interceptor.pipeline.provider_clients import ProviderClients
 from interceptor.recorder.remote_threads import RemoteThreads
+from providers.perplexity.threads import ThreadIds
 from tests.fakes.perplexity import PerplexityUpstream
 from tests.interceptor.perplexity.conftest import HOOKS, account
 from tests.interceptor.perplexity.test_threads import post, thread_of, user
@@ -24,6 +27,16 @@ class FakeRecorder:
             self.rows[values["key"]] = values["ids"]
             return {}
         return {"ids": self.rows.pop(values["key"], None)}
+
+
+async def test_a_thread_is_used_once() -> None:
+    store = RemoteThreads(FakeRecorder())
+    ids = ThreadIds("b", "c")
+    for kept in (None, store):
+        accounts = PerplexityAccounts(ProviderClients(), kept)
+        accounts.remember("k", ids, 60)
+        assert await accounts.recall("k") == ids
+        assert await accounts.recall("k") is None
 
 
 def test_a_thread_survives_a_restart(site: PerplexityUpstream) -> None:
