@@ -1,79 +1,148 @@
 """`ccproxy run -- CMD`: runs a command whose SDKs talk to the proxy.
 
-No Django, so that it starts fast. The process is replaced by the command: exit code, signals,
-terminal and job control are the command's own. Nothing is read from the current directory, whose
-settings could point the command elsewhere.
+No Django before the command has ended, so that it starts fast. Exit code, signals, terminal and job
+control are the command's own. Nothing is read from the current directory, whose settings could
+point the command elsewhere.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 from interceptor.config.files.directory import config_dir
+from jail.run.base_urls import Route, new_run, proxy_variables
 from providers.base.loopback import is_loopback
 from providers.base.nearest import name_hint
 
 if TYPE_CHECKING:
     from interceptor.config.files.server import ServerSettings
+    from jail.run.found_interceptor import Found
 
 HELP = """\
-usage: ccproxy run [--] COMMAND [ARGUMENT ...]
+usage: ccproxy run [--quiet] [--stored] [--] COMMAND [ARGUMENT ...]
        ccproxy run --inspect [JAIL OPTION ...] [--] COMMAND [ARGUMENT ...]
 
 Run COMMAND with ANTHROPIC_BASE_URL, OPENAI_BASE_URL, OPENAI_API_BASE and
-GOOGLE_GEMINI_BASE_URL set to the proxy. Its exit code is COMMAND's.
+GOOGLE_GEMINI_BASE_URL set to the proxy, which is started if none runs. COMMAND
+keeps its own key or login. Its exit code is COMMAND's.
 
+  -q, --quiet    say nothing, neither the console's link nor the summary at the end
+  --stored       use the keys stored in ccproxy and its rules, not COMMAND's own key
   -i, --inspect  capture everything COMMAND sends, not only its SDK calls: the same as ccproxy jail
   -h, --help     show this help
 """
-_OPTIONS = ("--inspect", "--help")
+_OPTIONS = ("--inspect", "--quiet", "--stored", "--help")
 _INSPECT, _PROG = ("-i", "--inspect"), "ccproxy run --inspect"
-_PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_QUIET, _HELP = ("-q", "--quiet"), ("-h", "--help")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command after the options. Returns only if it cannot be started.
+    """Run the command after the options; return its exit code.
 
     Raises:
-        ConfigError: the server settings are refused.
+        ConfigError: the server settings are refused, or the proxy cannot be started.
     """
     options, command = split_options(arguments)
-    if "-i" in options or "--inspect" in options:
+    if set(options) & set(_INSPECT):
         from jail.command import main as jail
 
         words = [word for word in options if word not in _INSPECT]
         return jail(words + arguments[len(options) :], prog=_PROG)
-    if "-h" in options or "--help" in options:
+    if set(options) & set(_HELP):
         sys.stdout.write(HELP)
         return 0
     if not command:
         return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
+    if shutil.which(command[0]) is None:
+        # Fails as a shell does, before anything is started for it.
+        return _become(command, dict(os.environ))
     # Imported only here: they take longer than the help.
     from interceptor.config.files.load_settings import load_server_settings
-    from interceptor.operate.liveness import is_listening
+    from jail.run.found_interceptor import find_or_start
 
-    settings = load_server_settings(config_dir(), os.environ)
-    if not is_listening(settings.host, settings.port):
-        sys.stderr.write(
-            f"ccproxy: nothing listens at {settings.proxy_url}; start the proxy with: ccproxy"
-            " start\n"
+    directory = config_dir()
+    settings = load_server_settings(directory, os.environ)
+    found = find_or_start(settings, directory)
+    own_credentials = settings.own_credentials and "--stored" not in options
+    route = Route(found.proxy_url, new_run(command[0]), own_credentials)
+    environ = _environment(settings, directory, route)
+    # Waiting for the command as a launcher needs Linux.
+    if set(options) & set(_QUIET) or sys.platform != "linux":
+        found.lock.keep_over_exec()
+        return _become(command, environ)
+    return _accompany(command, environ, found, route.run)
+
+
+def _environment(settings: ServerSettings, directory: Path, route: Route) -> dict[str, str]:
+    """Return the command's environment, with a client token where the proxy requires one."""
+    if is_loopback(settings.host):
+        return {**os.environ, **proxy_variables(route, os.environ)}
+    from jail.run_token import run_token, with_token
+
+    token = run_token(directory)
+    variables = proxy_variables(replace(route, token=token), os.environ)
+    return {**os.environ, **variables, **with_token(os.environ, token)}
+
+
+def _accompany(command: list[str], environ: dict[str, str], found: Found, run: str) -> int:
+    """Run the command as a child; say on stderr where it is seen and what came of it."""
+    from jail.supervise import end_like, hold_signals, wait_for
+
+    link = f"{found.console_url}/flows/?run={quote(run)}"
+    _say(f"recording to {link}")
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    hold_signals()
+    try:
+        child = subprocess.Popen(  # noqa: S603  # running the user's command is the purpose
+            command,
+            env=environ,
+            close_fds=False,
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held),
         )
-    variables = proxy_variables(settings, os.environ)
-    if not is_loopback(settings.host):
-        from jail.run_token import run_token, with_token
+    except (OSError, ValueError) as exc:
+        return _refused(command, exc)
+    status = wait_for(child.pid)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    _summarize(run, link, is_own=found.is_own)
+    found.lock.release()
+    return end_like(status)
 
-        variables |= with_token(os.environ, run_token(config_dir()))
-    return _become(command, {**os.environ, **variables})
+
+def _summarize(run: str, link: str, *, is_own: bool) -> None:
+    """Write the summary. A database that cannot be read must not change the command's exit code."""
+    from jail.run.run_totals import summary
+
+    try:
+        text = summary(run, config_dir())
+    except Exception as exc:
+        _say(f"the summary cannot be read: {exc}")
+        return
+    if not text:
+        _say(
+            "no request of this command came through ccproxy; it may ignore the base URLs. To see"
+            " all that it sends: ccproxy jail -- COMMAND"
+        )
+        return
+    where = f"ccproxy start, then {link}" if is_own else link
+    _say(f"{text}; see: {where}")
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"ccproxy: {sentence}\n")
+    sys.stderr.flush()
 
 
 def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Split our own options from the command, which begins at the first other word."""
-    ours = (*_INSPECT, "-h", "--help")
+    ours = (*_INSPECT, *_QUIET, *_HELP, "--stored")
     end = 0
     while end < len(arguments) and arguments[end] in ours:
         end += 1
@@ -81,25 +150,6 @@ def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     if command[:1] == ["--"]:
         command = command[1:]
     return arguments[:end], command
-
-
-def proxy_variables(settings: ServerSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that point SDKs at the proxy.
-
-    OpenAI's want /v1 in the base URL, the others do not.
-    """
-    url = settings.proxy_url
-    variables = {
-        "ANTHROPIC_BASE_URL": url,
-        "OPENAI_BASE_URL": f"{url}/v1",
-        "OPENAI_API_BASE": f"{url}/v1",
-        "GOOGLE_GEMINI_BASE_URL": url,
-    }
-    if any(environ.get(name) for name in _PROXY_VARIABLES):
-        # Otherwise the SDK would ask the company's proxy for our loopback address.
-        for name in ("NO_PROXY", "no_proxy"):
-            variables[name] = ",".join(filter(None, (environ.get(name), "127.0.0.1", "localhost")))
-    return variables
 
 
 def _become(command: list[str], environ: dict[str, str]) -> int:
@@ -113,16 +163,21 @@ def _become(command: list[str], environ: dict[str, str]) -> int:
     }
     try:
         _exec(command, environ)
-    except FileNotFoundError:
-        return _fail(_missing(command[0]), 127)
-    except OSError as exc:
-        return _fail(f"cannot run {command[0]}: {exc.strerror}", 126)
-    except ValueError as exc:
-        return _fail(f"cannot run this command: {exc}", 126)
+    except (OSError, ValueError) as exc:
+        return _refused(command, exc)
     finally:
         # It was not replaced. With SIGPIPE's default, one closed socket would end it silently.
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _refused(command: list[str], error: OSError | ValueError) -> int:
+    """Say why the command cannot be run; return the exit code that a shell would."""
+    if isinstance(error, FileNotFoundError):
+        return _fail(_missing(command[0]), 127)
+    if isinstance(error, OSError):
+        return _fail(f"cannot run {command[0]}: {error.strerror}", 126)
+    return _fail(f"cannot run this command: {error}", 126)
 
 
 def _exec(command: list[str], environ: dict[str, str]) -> NoReturn:

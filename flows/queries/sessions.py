@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from flows.models import Flow
 from flows.queries.filters import FAILED
@@ -81,7 +81,7 @@ class Session:
 def session(session_id: str) -> Session | None:
     """Return a session by its id; None when no flow has it. Two queries."""
     flows_of_session = Flow.objects.filter(session_id=session_id)
-    totals = _totals(session_id)
+    totals = totals_of(flows_of_session)
     if not totals["requests"]:
         return None
     newest_first = flows_of_session.only(*_ROW_FIELDS).order_by("-started_at", "-id")
@@ -116,10 +116,11 @@ def _newest_of_main(rows: Sequence[Row]) -> Flow | None:
     return None
 
 
-def _totals(session_id: str) -> dict[str, Any]:
+def totals_of(chosen: QuerySet[Flow]) -> dict[str, Any]:
+    """Return the sums of some flows: requests, failures, times, tokens, cost."""
     cache_reported = Q(cache_read_tokens__isnull=False)
     without_price = Q(input_tokens__isnull=False, cost_usd__isnull=True)
-    return Flow.objects.filter(session_id=session_id).aggregate(
+    return chosen.aggregate(
         requests=Count("pk"),
         failed=Count("pk", filter=FAILED),
         began=Min("started_at"),

@@ -1,7 +1,8 @@
-"""Base path of clients that bring their own credential: `/to/PROVIDER`.
+"""Base paths: `/run/RUN` names the command that sent a request, `/to/PROVIDER` its destination.
 
-What follows it is the path at the provider's own host. The path is compared byte by byte: nothing
-is decoded, so no spelling of a name leads anywhere else.
+Behind `/to/PROVIDER` the client brings its own credential. What follows is the path at the
+provider's own host. The path is compared byte by byte: nothing is decoded, so no spelling of a name
+leads anywhere else.
 """
 
 from __future__ import annotations
@@ -9,29 +10,35 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+RUN_PREFIX = "/run/"
 PREFIX = "/to/"
-_BASE = re.compile(r"/to/([^/?#]+)")
-_TOKEN = re.compile(r"(/to/[^/?#]+?)\.(cct-[\w-]+)(?=[/?]|$)", re.ASCII)
+_RUN = r"/run/(?P<run>[A-Za-z0-9._-]{1,64})(?=[/?]|$)"
+_BASE = re.compile(rf"(?:{_RUN})?(?:/to/(?P<provider>[^/?#]+))?", re.ASCII)
+_TOKEN = re.compile(rf"((?:{_RUN})?/to/[^/?#]+?)\.(?P<token>cct-[\w-]+)(?=[/?]|$)", re.ASCII)
 
 
 class BasePath(NamedTuple):
-    """A base path, and the path behind it with its query."""
+    """The names in a base path, and the path behind it with its query."""
 
-    provider: str
+    run: str
+    """"" where the client is no command of `ccproxy run`."""
+    provider: str | None
     path: str
 
 
 def split_base_path(path: str) -> BasePath | None:
-    """Return the provider that a path's beginning names, and the rest; None for all other paths.
+    """Return the names at the beginning of a path, and the rest; None for all other paths.
 
-    /to/anthropic/v1/messages?beta=true → ("anthropic", "/v1/messages?beta=true")
-    /to/anthropic → ("anthropic", "/")
+    /to/anthropic/v1/messages?beta=true → ("", "anthropic", "/v1/messages?beta=true")
+    /run/claude-1f/v1/messages → ("claude-1f", None, "/v1/messages")
+    /to/anthropic → ("", "anthropic", "/")
     """
     found = _BASE.match(path)
-    if found is None:
+    if found is None or not found[0]:
         return None
     rest = path[found.end() :]
-    return BasePath(found[1], rest if rest.startswith("/") else f"/{rest}")
+    tidy = rest if rest.startswith("/") else f"/{rest}"
+    return BasePath(found["run"] or "", found["provider"], tidy)
 
 
 def take_path_token(path: str) -> tuple[str, str]:
@@ -40,4 +47,6 @@ def take_path_token(path: str) -> tuple[str, str]:
     /to/anthropic.cct-x/v1/messages → ("/to/anthropic/v1/messages", "cct-x")
     """
     found = _TOKEN.match(path)
-    return (path, "") if found is None else (found[1] + path[found.end() :], found[2])
+    if found is None:
+        return path, ""
+    return found[1] + path[found.end() :], found["token"]

@@ -226,7 +226,10 @@ class RecordAddon:
         state.closed = True
         self._active.pop(flow.id, None)
         self._unannounced.pop(flow.id, None)
-        unrecorded = state.source == "reverse" and flow.request.path in UNRECORDED_PATHS
+        path = state.exchange.path if state.exchange and state.run else flow.request.path
+        unrecorded = state.source == "reverse" and path in UNRECORDED_PATHS
+        # A refused base path is recorded whatever follows it.
+        unrecorded = unrecorded and state.to_provider is None
         if state.client is None or (state.forwarded is None and unrecorded):
             return
         translator = state.translation.translator if state.translation else None

@@ -52,7 +52,7 @@ class FlowState:
     began: float = field(default_factory=perf_counter)
     source: str = "reverse"
     run: Run | None = None
-    """The captured command that it belongs to."""
+    """The command that it belongs to."""
     hello: ClientHello | None = None
     observed: Observed | None = None
     """Set when the request passes unchanged; it has no exchange then."""

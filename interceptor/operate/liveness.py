@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from http.client import HTTPConnection, HTTPException
+from typing import Any
 
 from interceptor.config.files.server import ServerSettings, reachable_host
 
@@ -22,18 +23,27 @@ def is_listening(host: str, port: int) -> bool:
         return False
 
 
+def is_ccproxy(host: str, port: int) -> bool:
+    """Return True when a proxy of ours answers at a bind address."""
+    return is_listening(host, port) and "revision" in _health(host, port)
+
+
 def recording_problem(host: str, port: int) -> str:
     """Return why the proxy at a bind address does not record; "" if it does, or is not there."""
+    return str(_health(host, port).get("recording", ""))
+
+
+def _health(host: str, port: int) -> dict[str, Any]:
+    """Return what /health says; {} where nothing answers, or something else than a proxy."""
     connection = HTTPConnection(reachable_host(host), port, timeout=HEALTH_TIMEOUT_S)
     try:
         connection.request("GET", "/health")
         health = json.loads(connection.getresponse().read())
     except (OSError, HTTPException, ValueError):
-        return ""
+        return {}
     finally:
         connection.close()
-    found = health.get("recording", "") if isinstance(health, dict) else ""
-    return str(found)
+    return health if isinstance(health, dict) else {}
 
 
 def check(settings: ServerSettings, *, proxy: bool, inspect: bool, mcp: bool) -> int:

@@ -18,6 +18,7 @@ from interceptor.pipeline.overrides import HEADER as OVERRIDES_HEADER
 from interceptor.pipeline.overrides import parse_overrides
 from interceptor.pipeline.runner import as_record
 from interceptor.request_path.surroundings import Surroundings
+from interceptor.wireguard.lease import Run
 from providers.wire.detect import client_format, family_of, model_of
 from providers.wire.surgery import read_model
 
@@ -87,12 +88,14 @@ async def open_exchange(
 
 
 def _take_base_path(state: FlowState, head: RequestHead, headers: HeaderMap) -> str:
-    """Return the path that steps and hooks see; note the provider that a base path names."""
+    """Return the path that steps and hooks see; note the names in a base path."""
     # A request that is sent again as forwarded has the path at its provider's host.
     named = None if state.as_forwarded else split_base_path(head.path)
     if named is None or state.source != "reverse":
         return head.path
     state.to_provider = named.provider
+    if named.run:
+        state.run = Run(id=named.run, label=named.run, command=named.run)
     state.family = family_of(named.path, headers.get)
     return named.path
 

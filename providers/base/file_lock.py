@@ -45,6 +45,19 @@ class FileLock:
         """
         self._lock(fcntl.LOCK_EX)
 
+    def acquire_shared(self) -> None:
+        """Wait until no other holder has the lock for itself, and share it with others.
+
+        Raises:
+            OSError: the lock file cannot be opened, or cannot be locked.
+        """
+        self._lock(fcntl.LOCK_SH)
+
+    def keep_over_exec(self) -> None:
+        """Leave the lock to the program that replaces this one; it is held until that one ends."""
+        if self._descriptor is not None:
+            os.set_inheritable(self._descriptor, True)
+
     def try_acquire(self) -> bool:
         """Take the lock if it is free; False while another holder has it.
 

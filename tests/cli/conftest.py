@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,26 @@ def listener() -> Iterator[socket.socket]:
     """A socket that accepts connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
+
+
+class _Health(BaseHTTPRequestHandler):
+    """Answers as a proxy of ours does, and says nothing else."""
+
+    def do_GET(self) -> None:
+        body = b'{"status": "ok", "revision": 1}'
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[str]:
+    """The port of a proxy that records nothing."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Health) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield str(server.server_port)
+        server.shutdown()

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from ccproxy_site.command_table import COMMANDS
-from interceptor.config.files.server import ServerSettings
-from jail.withproxy import proxy_variables
+from jail.run.base_urls import Route, proxy_variables
 from tests.environment import ROOT
 
 PAGE = (ROOT / "docs/commands.md").read_text()
@@ -25,7 +24,7 @@ def test_no_command_is_invented():
 
 
 def test_the_variables_of_run():
-    for name, value in proxy_variables(ServerSettings(), {}).items():
+    for name, value in proxy_variables(Route("http://127.0.0.1:4000", "NAME"), {}).items():
         row = next(
             line for line in PAGE.splitlines() if line.startswith("|") and f"`{name}`" in line
         )

@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from interceptor.config.files.server import ServerSettings
-from jail.withproxy import proxy_variables, split_options
+from jail.run.base_urls import VENDORS, Route, new_run, proxy_variables
+from jail.withproxy import split_options
 from tests.calls import CCPROXY, ROOT
 from tests.patience import PATIENCE_S
 
+URL = "http://127.0.0.1:4000"
 NAMES = ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "GOOGLE_GEMINI_BASE_URL")
 
 
-def test_it_works(ccproxy):
-    done = ccproxy(
-        "run", "--", "sh", "-c", " ".join(f"echo ${name};" for name in NAMES) + " exit 7"
-    )
-    url = f"http://127.0.0.1:{ccproxy.ports['proxy']}"
+def test_the_command_gets_base_urls_and_its_exit_code_counts(ccproxy, port):
+    script = " ".join(f"echo ${name};" for name in NAMES) + " exit 7"
+    done = ccproxy("run", "--", "sh", "-c", script, CCPROXY_PORT=port)
     assert done.returncode == 7
-    assert done.stdout.split() == [url, f"{url}/v1", f"{url}/v1", url]
+    urls = done.stdout.split()
+    run = urls[0].split("/")[4]
+    url = f"http://127.0.0.1:{port}/run/{run}/to"
+    assert run.startswith("sh-")
+    assert urls == [f"{url}/anthropic", f"{url}/openai/v1", f"{url}/openai/v1", f"{url}/google"]
+    first, last = done.stderr.splitlines()
+    console = f"http://127.0.0.1:{ccproxy.ports['console']}/flows/?run={run}"
+    assert first == f"ccproxy: recording to {console}"
+    assert "no request of this command came through" in last and "ccproxy jail" in last
 
 
-def test_the_dashes_may_be_left_out_and_options_belong_to_the_command(ccproxy):
-    assert (
-        ccproxy("run", "echo", "--inspect", "-v", "--", "--config").stdout
-        == "--inspect -v -- --config\n"
-    )
-
-
-def test_nothing_is_said_when_the_proxy_listens(ccproxy, listener):
-    done = ccproxy("run", "true", CCPROXY_PORT=str(listener.getsockname()[1]))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_it_says_when_nothing_listens(ccproxy):
-    assert "start the proxy with: ccproxy start" in ccproxy("run", "true").stderr
+def test_the_dashes_may_be_left_out_and_options_belong_to_the_command(ccproxy, port):
+    done = ccproxy("run", "-q", "echo", "--inspect", "-v", "--", "--config", CCPROXY_PORT=port)
+    assert (done.stdout, done.stderr) == ("--inspect -v -- --config\n", "")
 
 
 @pytest.mark.parametrize(
@@ -57,31 +54,34 @@ def test_it_says_when_nothing_listens(ccproxy):
         (["--"], 1, "run needs a command"),
     ],
 )
-def test_what_cannot_be_run(ccproxy, listener, arguments, code, message):
-    done = ccproxy("run", *arguments, CCPROXY_PORT=str(listener.getsockname()[1]))
+def test_what_cannot_be_run(ccproxy, arguments, code, message):
+    done = ccproxy("run", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(f"ccproxy: {message}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_signal_ends_the_command_itself(ccproxy):
+@pytest.mark.parametrize("options", [["--quiet"], []])
+def test_a_signal_ends_the_command(ccproxy, port, options):
     process = subprocess.Popen(
-        [*CCPROXY, "run", "--", "sh", "-c", "echo $$; exec sleep 60"],
+        [*CCPROXY, "run", *options, "--", "sh", "-c", "echo $$; exec sleep 60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=ccproxy.environ(),
+        env=ccproxy.environ(CCPROXY_PORT=port),
     )
     assert process.stdout is not None
-    assert int(process.stdout.readline()) == process.pid
+    # With --quiet nothing is left to do at the end: the command takes the process over.
+    assert (int(process.stdout.readline()) == process.pid) == bool(options)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == -signal.SIGTERM
     process.stdout.close()
 
 
-def test_a_closed_pipe_ends_the_command_quietly(ccproxy, listener):
-    command = f"{' '.join(map(repr, CCPROXY))} run -- yes | head -1"
-    environ = ccproxy.environ(CCPROXY_PORT=str(listener.getsockname()[1]))
+@pytest.mark.parametrize("options", ["-q ", ""])
+def test_a_closed_pipe_ends_the_command(ccproxy, port, options):
+    command = f"{' '.join(map(repr, CCPROXY))} run {options}-- yes | head -1"
+    environ = ccproxy.environ(CCPROXY_PORT=port)
     done = subprocess.run(
         ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"],
         capture_output=True,
@@ -89,21 +89,26 @@ def test_a_closed_pipe_ends_the_command_quietly(ccproxy, listener):
         env=environ,
     )
     assert done.stdout.split() == ["y", str(128 + signal.SIGPIPE)]
-    assert done.stderr == ""
+    assert all(line.startswith("ccproxy: ") for line in done.stderr.splitlines())
 
 
-def test_settings_in_the_current_directory_are_not_read(ccproxy, tmp_path, listener):
+def test_settings_in_the_current_directory_are_not_read(ccproxy, tmp_path, port):
     project = tmp_path / "project"
     project.mkdir()
     for name in ("ccproxy.yaml", ".env", "sitecustomize.py", "yaml.py", "jail.py"):
         (project / name).write_text(
             "port: 6666\n" if name.endswith("yaml") else "raise SystemExit(99)\n"
         )
-    environ = {"CCPROXY_PORT": str(listener.getsockname()[1])}
     done = ccproxy(
-        "run", "sh", "-c", "echo $ANTHROPIC_BASE_URL", cwd=project, **environ, PYTHONSAFEPATH="1"
+        "run",
+        "sh",
+        "-c",
+        "echo $ANTHROPIC_BASE_URL",
+        cwd=project,
+        CCPROXY_PORT=port,
+        PYTHONSAFEPATH="1",
     )
-    assert done.stdout == f"http://127.0.0.1:{listener.getsockname()[1]}\n"
+    assert done.stdout.startswith(f"http://127.0.0.1:{port}/run/")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,7 @@ def test_settings_in_the_current_directory_are_not_read(ccproxy, tmp_path, liste
         (["a", "--", "b"], [], ["a", "--", "b"]),
         (["-i", "--", "--", "a"], ["-i"], ["--", "a"]),
         (["-h"], ["-h"], []),
+        (["-q", "--stored", "a", "-q"], ["-q", "--stored"], ["a", "-q"]),
     ],
 )
 def test_where_the_command_begins(arguments, options, command):
@@ -121,24 +127,42 @@ def test_where_the_command_begins(arguments, options, command):
 
 def test_a_company_s_proxy_is_not_asked_for_loopback():
     variables = proxy_variables(
-        ServerSettings(), {"HTTP_PROXY": "http://proxy:3128", "no_proxy": "corp.example"}
+        Route(URL), {"HTTP_PROXY": "http://proxy:3128", "no_proxy": "corp.example"}
     )
     assert variables["no_proxy"] == "corp.example,127.0.0.1,localhost"
-    assert "no_proxy" not in proxy_variables(ServerSettings(), {})
+    assert "no_proxy" not in proxy_variables(Route(URL), {})
 
 
-def test_a_wildcard_bind_is_reached_by_loopback():
-    assert (
-        proxy_variables(ServerSettings(host="0.0.0.0"), {})["ANTHROPIC_BASE_URL"]
-        == "http://127.0.0.1:4000"
-    )
+@pytest.mark.parametrize(
+    ("environ", "own_vendors"),
+    [
+        ({}, {"anthropic", "openai", "google"}),
+        ({"ANTHROPIC_API_KEY": "sk-ant-own"}, {"anthropic", "openai", "google"}),
+        ({"ANTHROPIC_AUTH_TOKEN": "sk-ant-oat-ccproxy-x"}, {"openai", "google"}),
+        ({"CODEX_API_KEY": "sk-ccproxy-openai.cct-t"}, {"anthropic", "google"}),
+    ],
+)
+def test_a_sentinel_key_is_routed_by_its_name(environ, own_vendors):
+    route = Route(URL, "a-1", token="cct-t")
+    found = {v.provider for v in VENDORS if "/to/" in route.base_url(v, environ)}
+    assert found == own_vendors
+    for vendor in VENDORS:
+        url = route.base_url(vendor, environ)
+        own = f"/to/{vendor.provider}.cct-t" if vendor.provider in own_vendors else ""
+        assert url == f"{URL}/run/a-1{own}"
+    assert Route(URL, own_credentials=False).base_url(VENDORS[0], {}) == URL
 
 
-def test_manage_py_runs_it_too(ccproxy):
+def test_a_run_s_name_fits_into_a_path():
+    for command in ("/usr/bin/claude", "./my tool!", "/", "é" * 80):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", new_run(command))
+
+
+def test_manage_py_runs_it_too(ccproxy, port):
     manage = (sys.executable, str(ROOT / "manage.py"))
     done = subprocess.run(
-        [*manage, "withproxy", "--", "sh", "-c", "exit 5"],
-        env=ccproxy.environ(),
+        [*manage, "withproxy", "--quiet", "--", "sh", "-c", "exit 5"],
+        env=ccproxy.environ(CCPROXY_PORT=port),
         capture_output=True,
         text=True,
     )

@@ -9,12 +9,12 @@ import pytest
 from interceptor.access.client_access import split_key
 from jail.run_token import with_token
 
-PRINT = ["run", "--", "sh", "-c", "echo $ANTHROPIC_API_KEY; echo $OPENAI_API_KEY"]
+PRINT = ["run", "--quiet", "--", "sh", "-c", "echo $ANTHROPIC_API_KEY; echo $OPENAI_API_KEY"]
 KEYS = {"ANTHROPIC_API_KEY": "sk-ccproxy-up", "OPENAI_API_KEY": "sk-real-key"}
 
 
-def test_it_is_made_once_and_put_behind_sentinel_keys(ccproxy, listener):
-    environ = {"CCPROXY_HOST": "0.0.0.0", "CCPROXY_PORT": str(listener.getsockname()[1]), **KEYS}
+def test_it_is_made_once_and_put_behind_sentinel_keys(ccproxy, port):
+    environ = {"CCPROXY_HOST": "0.0.0.0", "CCPROXY_PORT": port, **KEYS}
     first, second = (ccproxy(*PRINT, **environ) for _ in range(2))
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
@@ -29,8 +29,11 @@ def test_it_is_made_once_and_put_behind_sentinel_keys(ccproxy, listener):
     assert renewed not in ("", token)
 
 
-def test_on_loopback_nothing_is_made(ccproxy):
-    assert ccproxy(*PRINT, **KEYS).stdout.split() == ["sk-ccproxy-up", "sk-real-key"]
+def test_on_loopback_nothing_is_made(ccproxy, port):
+    assert ccproxy(*PRINT, **KEYS, CCPROXY_PORT=port).stdout.split() == [
+        "sk-ccproxy-up",
+        "sk-real-key",
+    ]
     assert not (ccproxy.directory / "run-token").exists()
 
 

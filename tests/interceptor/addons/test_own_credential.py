@@ -314,6 +314,23 @@ def test_what_is_refused(world: World, running: Running, case: tuple[Any, ...]) 
     assert world.good.requests == world.evil.requests == []
 
 
+def test_a_run_names_its_flows(world: World, running: Running) -> None:
+    answer = post(running, "/run/claude-1f/to/good/v1/messages")
+    assert world.good.last.target == "/v1/messages"
+    record = running.sink.of(answer)
+    assert (record.run_label, record.provider) == ("claude-1f", "good")
+    # Without a provider the path is the proxy's own: a sentinel key, a rule or a 501.
+    answer = post(running, "/run/claude-1f/v1/messages")
+    assert (answer.status_code, running.sink.of(answer).run_label) == (501, "claude-1f")
+    answer = post(running, "/run/claude-1f/v1/messages", x_api_key="sk-ccproxy-good")
+    assert world.good.last.header("x-api-key") == OURS
+    assert running.sink.of(answer).run_label == "claude-1f"
+    count = len(running.sink.records)
+    assert httpx.head(f"{running.url}/run/claude-1f/api/hello").status_code == 200
+    post(running)
+    assert len(running.sink.records) == count + 1
+
+
 def test_it_can_be_switched_off(world: World) -> None:
     with world.run(world.config(), own_credentials=False) as proxy:
         answer = post(proxy)
@@ -336,6 +353,7 @@ def test_where_tokens_are_required_it_needs_one(world: World) -> None:
         assert world.dialled == []
         answer = post(proxy, f"/to/good.{TOKEN}/v1/messages")
         assert answer.status_code == 200
+        assert post(proxy, f"/run/x-1/to/good.{TOKEN}/v1/messages").status_code == 200
         assert post(proxy, x_ccproxy_token=TOKEN).status_code == 200
         record = proxy.sink.of(answer)
     assert TOKEN not in world.head_lines()

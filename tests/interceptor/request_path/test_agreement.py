@@ -185,6 +185,7 @@ PATHS = (
     "/to/claude/v1/messages", "/to/chat.cct-chat/v1/chat/completions?a=1", "/to/open",
     "/to/claude/health", "/to/answers/v1/models", "/to/nobody/v1/responses", "/to/google//x",
     "/to/google/v1beta/models/g:generateContent?key=sk-ccproxy-google", "/to/chat.cct-no/v1/x",
+    "/run/x-1/to/claude/v1/messages", "/run/x-1/v1/messages", "/run/x-1/health",
 )  # fmt: skip
 MAIN_PATHS = ("/v1/messages", "/v1/chat/completions", "/v1/responses", PATHS[10])
 KEYS = ("claude", "chat", "answers", "google", "open", "named", "nobody")

@@ -1,0 +1,1 @@
+"""Parts of `ccproxy run`: base URLs, an interceptor of its own, the summary."""
