@@ -110,7 +110,7 @@ def _last_line(log: Path) -> str:
 
 
 def free_ports(settings: ServerSettings) -> dict[str, int]:
-    """Return the ports of the settings, and a free one in the place of each that is taken."""
+    """Return the ports of the settings, each that is taken replaced by a free one."""
     wanted = {
         "proxy": (settings.host, settings.port),
         "console": (settings.console.host, settings.inspector.port),
