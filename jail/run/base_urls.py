@@ -52,7 +52,7 @@ VENDORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How the command's requests reach their providers.
+    """Way of the command's requests to their providers.
 
     `proxy_url` has no path, `run` names the run in the record ("": none), `token` is a client
     token ("": none is needed).
