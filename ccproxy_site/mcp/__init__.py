@@ -1,6 +1,7 @@
 """MCP server over the record: agents ask about flows with tools.
 
-FastMCP takes a second and, with what the tools need, 48 MB to load. Only `tool_server` imports it, with the first request.
+FastMCP takes a second and, with what the tools need, 48 MB to load. Only `tool_server` imports it,
+with the first request.
 """
 
 from __future__ import annotations
