@@ -167,6 +167,8 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
     """Return the exit code of a command that runs without Django, or None for another command."""
     if name == "run":
         return int(import_module("jail.withproxy").main(arguments))
+    if name == "clients":
+        return int(import_module("jail.run.client_table").main(arguments))
     if name in ("jail", "namespace"):
         return int(import_module("jail.command").COMMANDS[name](arguments, prog=f"{prog} {name}"))
     if name in COMMANDS and {"-h", "--help"} & set(_before_separator(arguments)):

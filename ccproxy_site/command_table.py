@@ -37,6 +37,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "Run a command whose SDKs talk to the proxy: run -- COMMAND.",
     ),
+    "clients": ProductCommand(
+        "clients",
+        "jail",
+        Role.CLI,
+        "List the clients that run knows, and how each is seen.",
+    ),
     "jail": ProductCommand(
         "jail",
         "jail",

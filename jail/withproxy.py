@@ -8,6 +8,7 @@ point the command elsewhere.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
 from interceptor.config.files.directory import config_dir
-from jail.run.base_urls import Route, new_run, proxy_variables
+from jail.run.base_urls import Route, new_run
+from jail.run.run_plan import plan_for
 from providers.base.loopback import is_loopback
 from providers.base.nearest import name_hint
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from jail.run.found_interceptor import Found
 
 HELP = """\
-usage: ccproxy run [--quiet] [--stored] [--] COMMAND [ARGUMENT ...]
+usage: ccproxy run [--quiet | --print] [--stored] [--] COMMAND [ARGUMENT ...]
        ccproxy run --inspect [JAIL OPTION ...] [--] COMMAND [ARGUMENT ...]
 
 Run COMMAND with ANTHROPIC_BASE_URL, OPENAI_BASE_URL, OPENAI_API_BASE and
@@ -35,11 +37,12 @@ GOOGLE_GEMINI_BASE_URL set to the proxy, which is started if none runs. COMMAND
 keeps its own key or login. Its exit code is COMMAND's.
 
   -q, --quiet    say nothing, neither the console's link nor the summary at the end
+  --print        print what would be set for COMMAND, and run nothing
   --stored       use the keys stored in ccproxy and its rules, not COMMAND's own key
   -i, --inspect  capture everything COMMAND sends, not only its SDK calls: the same as ccproxy jail
   -h, --help     show this help
 """
-_OPTIONS = ("--inspect", "--quiet", "--stored", "--help")
+_OPTIONS = ("--inspect", "--quiet", "--print", "--stored", "--help")
 _INSPECT, _PROG = ("-i", "--inspect"), "ccproxy run --inspect"
 _QUIET, _HELP = ("-q", "--quiet"), ("-h", "--help")
 
@@ -61,6 +64,8 @@ def main(arguments: list[str]) -> int:
         return 0
     if not command:
         return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
+    if "--print" in options:
+        return _print(command, stored="--stored" in options)
     if shutil.which(command[0]) is None:
         # Fails as a shell does, before anything is started for it.
         return _become(command, dict(os.environ))
@@ -73,23 +78,44 @@ def main(arguments: list[str]) -> int:
     found = find_or_start(settings, directory)
     own_credentials = settings.own_credentials and "--stored" not in options
     route = Route(found.proxy_url, new_run(command[0]), own_credentials)
-    environ = _environment(settings, directory, route)
+    route, given = _given_by(settings, directory, route)
+    plan = plan_for(command, route, os.environ)
+    environ = {**os.environ, **given, **plan.variables}
     # Waiting for the command as a launcher needs Linux.
     if set(options) & set(_QUIET) or sys.platform != "linux":
         found.lock.keep_over_exec()
-        return _become(command, environ)
-    return _accompany(command, environ, found, route.run)
+        return _become(plan.command, environ)
+    if plan.doubt:
+        _say(plan.doubt)
+    return _accompany(plan.command, environ, found, route.run)
 
 
-def _environment(settings: ServerSettings, directory: Path, route: Route) -> dict[str, str]:
-    """Return the command's environment, with a client token where the proxy requires one."""
+def _print(command: list[str], *, stored: bool) -> int:
+    """Print the variables and the command line, as a shell takes them. Starts nothing."""
+    from interceptor.config.files.load_settings import load_server_settings
+
+    settings = load_server_settings(config_dir(), os.environ)
+    own_credentials = settings.own_credentials and not stored
+    route = Route(settings.proxy_url, "NAME", own_credentials)
+    plan = plan_for(command, route, os.environ)
+    for name, value in plan.variables.items():
+        sys.stdout.write(f"{name}={shlex.quote(value)}\n")
+    sys.stdout.write(f"{shlex.join(plan.command)}\n")
+    if plan.doubt:
+        _say(plan.doubt)
+    return 0
+
+
+def _given_by(
+    settings: ServerSettings, directory: Path, route: Route
+) -> tuple[Route, dict[str, str]]:
+    """Return the route with a client token where the proxy requires one, and keys with it."""
     if is_loopback(settings.host):
-        return {**os.environ, **proxy_variables(route, os.environ)}
+        return route, {}
     from jail.run_token import run_token, with_token
 
     token = run_token(directory)
-    variables = proxy_variables(replace(route, token=token), os.environ)
-    return {**os.environ, **variables, **with_token(os.environ, token)}
+    return replace(route, token=token), with_token(os.environ, token)
 
 
 def _accompany(command: list[str], environ: dict[str, str], found: Found, run: str) -> int:
@@ -111,12 +137,12 @@ def _accompany(command: list[str], environ: dict[str, str], found: Found, run: s
         return _refused(command, exc)
     status = wait_for(child.pid)
     child.returncode = os.waitstatus_to_exitcode(status)
-    _summarize(run, link, is_own=found.is_own)
+    _summarize(run, link, command[0], is_own=found.is_own)
     found.lock.release()
     return end_like(status)
 
 
-def _summarize(run: str, link: str, *, is_own: bool) -> None:
+def _summarize(run: str, link: str, program: str, *, is_own: bool) -> None:
     """Write the summary. A database that cannot be read must not change the command's exit code."""
     from jail.run.run_totals import summary
 
@@ -127,8 +153,8 @@ def _summarize(run: str, link: str, *, is_own: bool) -> None:
         return
     if not text:
         _say(
-            "no request of this command came through ccproxy; it may ignore the base URLs. To see"
-            " all that it sends: ccproxy jail -- COMMAND"
+            f"no request of {program} came through ccproxy: it may ignore the base URLs. To see all"
+            f" that it sends: ccproxy jail -- {program}"
         )
         return
     where = f"ccproxy start, then {link}" if is_own else link
@@ -142,7 +168,7 @@ def _say(sentence: str) -> None:
 
 def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Split our own options from the command, which begins at the first other word."""
-    ours = (*_INSPECT, *_QUIET, *_HELP, "--stored")
+    ours = (*_INSPECT, *_QUIET, *_HELP, "--print", "--stored")
     end = 0
     while end < len(arguments) and arguments[end] in ours:
         end += 1

@@ -147,7 +147,8 @@ def decide_own(
     rule = first_match(snapshot.rules, facts)
     if rule is None or rule.action == "passthrough":
         route = f"by its base path unchanged to {provider.name}"
-        return _at(provider, "passthrough", route, facts.path, rule, client_format)
+        path = _own_path(facts.path, client_format)
+        return _at(provider, "passthrough", route, path, rule, client_format)
     asked = _Asked(facts, client_format, body, f"by rule ‹{rule.label}›", rule)
     decision = _by_rule(snapshot, provider, asked)
     if decision.status_code:
@@ -159,6 +160,16 @@ def decide_own(
         f" goes there alone. Use a sentinel key without /to/{provider.name}, or change the rule."
     )
     return Decision("refused", text, rule, provider, status_code=403)
+
+
+def _own_path(path: str, client_format: WireFormatName | None) -> str:
+    """Return the client's path, with the version once where its base URL lacks or repeats it.
+
+    /messages → /v1/messages, /v1/v1/chat/completions → /v1/chat/completions
+    """
+    if client_format is None or not path.startswith(("/messages", "/v1/v1/")):
+        return path
+    return canonical_path(path, client_format)
 
 
 def decide_fallback(

@@ -22,31 +22,34 @@ _PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 class Vendor(NamedTuple):
-    """A vendor's provider, the variables of its keys, and those of its base URLs."""
+    """A vendor's provider and host, the variables of its keys, and those of its base URLs."""
 
     provider: str
+    host: str
     keys: tuple[str, ...]
     urls: tuple[tuple[str, str], ...]
     """(variable, what follows the provider's host in it)."""
 
 
-VENDORS: Final = (
-    Vendor(
-        "anthropic",
-        ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-        (("ANTHROPIC_BASE_URL", ""),),
-    ),
-    Vendor(
-        "openai",
-        ("OPENAI_API_KEY", "CODEX_API_KEY"),
-        (("OPENAI_BASE_URL", "/v1"), ("OPENAI_API_BASE", "/v1")),
-    ),
-    Vendor(
-        "google",
-        ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        (("GOOGLE_GEMINI_BASE_URL", ""),),
-    ),
+ANTHROPIC: Final = Vendor(
+    "anthropic",
+    "api.anthropic.com",
+    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+    (("ANTHROPIC_BASE_URL", ""), ("ANTHROPIC_API_BASE", "")),
 )
+OPENAI: Final = Vendor(
+    "openai",
+    "api.openai.com",
+    ("OPENAI_API_KEY", "CODEX_API_KEY"),
+    (("OPENAI_BASE_URL", "/v1"), ("OPENAI_API_BASE", "/v1")),
+)
+GOOGLE: Final = Vendor(
+    "google",
+    "generativelanguage.googleapis.com",
+    ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    (("GOOGLE_GEMINI_BASE_URL", ""), ("GEMINI_API_BASE", "/v1beta")),
+)
+ALL: Final = (ANTHROPIC, OPENAI, GOOGLE)
 """The providers of a new installation whose SDKs read a base URL from the environment."""
 
 
@@ -77,10 +80,43 @@ def has_sentinel_key(vendor: Vendor, environ: Mapping[str, str]) -> bool:
     return any(provider_of(environ.get(name, "")) is not None for name in vendor.keys)
 
 
-def proxy_variables(route: Route, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that point SDKs at the proxy."""
+def kept_urls(
+    route: Route, environ: Mapping[str, str], vendors: tuple[Vendor, ...] = ALL
+) -> list[str]:
+    """Return the variables that stay as they are: the user's own base URLs of other hosts.
+
+    The key beside such a URL belongs to that host. At the vendor's it would be shown to a stranger.
+    """
+    kept: list[str] = []
+    for vendor in vendors:
+        if not route.own_credentials or has_sentinel_key(vendor, environ):
+            continue
+        ours = (route.proxy_url, f"https://{vendor.host}")
+        kept += [
+            name
+            for name, _ in vendor.urls
+            if (found := environ.get(name)) and not _begins_with(found, ours)
+        ]
+    return kept
+
+
+def _begins_with(url: str, origins: tuple[str, ...]) -> bool:
+    """Return True where the URL is below one of the origins."""
+    return any(url == origin or url.startswith(f"{origin}/") for origin in origins)
+
+
+def proxy_variables(
+    route: Route, environ: Mapping[str, str], vendors: tuple[Vendor, ...] = ALL
+) -> dict[str, str]:
+    """Return the variables that point SDKs at the proxy.
+
+    A vendor whose base URL the user has set to another host gets none: its key is for that host.
+    """
     variables = {}
-    for vendor in VENDORS:
+    kept = kept_urls(route, environ)
+    for vendor in vendors:
+        if any(name in kept for name, _ in vendor.urls):
+            continue
         base = route.base_url(vendor, environ)
         for name, path in vendor.urls:
             variables[name] = base + path

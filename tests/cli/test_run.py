@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from jail.run.base_urls import VENDORS, Route, new_run, proxy_variables
+from jail.run.base_urls import ALL, Route, new_run, proxy_variables
 from jail.withproxy import split_options
 from tests.calls import CCPROXY, ROOT
 from tests.patience import PATIENCE_S
@@ -144,13 +144,13 @@ def test_a_company_s_proxy_is_not_asked_for_loopback():
 )
 def test_a_sentinel_key_is_routed_by_its_name(environ, own_vendors):
     route = Route(URL, "a-1", token="cct-t")
-    found = {v.provider for v in VENDORS if "/to/" in route.base_url(v, environ)}
+    found = {v.provider for v in ALL if "/to/" in route.base_url(v, environ)}
     assert found == own_vendors
-    for vendor in VENDORS:
+    for vendor in ALL:
         url = route.base_url(vendor, environ)
         own = f"/to/{vendor.provider}.cct-t" if vendor.provider in own_vendors else ""
         assert url == f"{URL}/run/a-1{own}"
-    assert Route(URL, own_credentials=False).base_url(VENDORS[0], {}) == URL
+    assert Route(URL, own_credentials=False).base_url(ALL[0], {}) == URL
 
 
 def test_a_run_s_name_fits_into_a_path():

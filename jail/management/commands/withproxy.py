@@ -19,13 +19,14 @@ class Command(BaseCommand):
             "-i", "--inspect", action="store_true", help="capture everything the command sends"
         )
         parser.add_argument("-q", "--quiet", action="store_true", help="say nothing")
+        parser.add_argument("--print", action="store_true", help="print what would be set")
         parser.add_argument(
             "--stored", action="store_true", help="use stored keys and rules, not the command's key"
         )
         parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
     def handle(self, *_: Any, command: list[str], **options: Any) -> None:
-        given = [f"--{name}" for name in ("inspect", "quiet", "stored") if options[name]]
+        given = [f"--{name}" for name in ("inspect", "quiet", "print", "stored") if options[name]]
         code = main([*given, *command])
         if code:
             raise SystemExit(code)

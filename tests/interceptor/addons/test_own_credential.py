@@ -197,6 +197,12 @@ def test_a_sentinel_key_gets_no_credential_of_ours(
     assert running.sink.of(answer).status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/messages", "/v1/messages", "/v1/v1/messages"])
+def test_a_base_url_with_or_without_a_version(world: World, running: Running, path: str) -> None:
+    assert post(running, f"/to/good{path}", anthropic_version="2023-06-01").status_code == 200
+    assert world.good.last.target == "/v1/messages"
+
+
 def test_a_401_is_the_client_s_own(world: World, running: Running) -> None:
     world.good.scripts["/v1/messages"] = Script(status=401, pieces=(b'{"error": {}}',))
     answer = post(running)

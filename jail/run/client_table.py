@@ -1,0 +1,148 @@
+"""THE table of clients: how `ccproxy run` points each at the proxy, or why it cannot. No Django.
+
+Each entry was observed with the client's own program in the version that it names. Those that
+cannot be pointed anywhere are listed too: the jail captures them all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from jail.run.base_urls import ALL, ANTHROPIC, GOOGLE, OPENAI, Route, Vendor, kept_urls
+
+_OPENCODE: Final = "OPENCODE_CONFIG_CONTENT"
+HELP: Final = """\
+usage: ccproxy clients
+
+List the clients that ccproxy run knows, which are installed here, and how each is seen.
+"""
+
+
+def _nothing(route: Route, environ: Mapping[str, str]) -> list[str]:
+    del route, environ
+    return []
+
+
+def _no_variables(route: Route, environ: Mapping[str, str]) -> dict[str, str]:
+    del route, environ
+    return {}
+
+
+def _codex_arguments(route: Route, environ: Mapping[str, str]) -> list[str]:
+    """Codex ignores OPENAI_BASE_URL and takes the setting; the value is TOML."""
+    url = f"{route.base_url(OPENAI, environ)}/v1"
+    return ["-c", f"openai_base_url={json.dumps(url)}"]
+
+
+def _opencode_variables(route: Route, environ: Mapping[str, str]) -> dict[str, str]:
+    """opencode merges this text over the user's settings; it writes no file."""
+    if environ.get(_OPENCODE):
+        return {}
+    ends = ((ANTHROPIC, "/v1"), (OPENAI, "/v1"), (GOOGLE, "/v1beta"))
+    providers = {}
+    for vendor, end in ends:
+        if not kept_urls(route, environ, (vendor,)):
+            url = route.base_url(vendor, environ) + end
+            providers[vendor.provider] = {"options": {"baseURL": url}}
+    return {_OPENCODE: json.dumps({"provider": providers})}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client: its program, the vendors whose base URLs it reads, and what it needs."""
+
+    title: str
+    program: str
+    vendors: tuple[Vendor, ...]
+    note: str
+    version: str
+    """The version that was observed."""
+    arguments: Callable[[Route, Mapping[str, str]], list[str]] = _nothing
+    """Arguments that stand in front of the user's own."""
+    variables: Callable[[Route, Mapping[str, str]], dict[str, str]] = _no_variables
+    elsewhere: tuple[str, ...] = ()
+    """Variables of the user by which it leaves the vendor's own host, and so the proxy."""
+
+    def doubt(self, environ: Mapping[str, str]) -> str:
+        """Return why its requests will not come through; "" where nothing is known against it."""
+        if not self.vendors:
+            return f"{self.title} cannot be pointed at the proxy: {self.note}"
+        used = next((name for name in self.elsewhere if environ.get(name)), "")
+        return f"{used} sends {self.title} to another host" if used else ""
+
+
+def _jailed(title: str, program: str, version: str, note: str) -> Client:
+    return Client(title, program, (), note, version)
+
+
+_FILE: Final = "its base URL is in a settings file of yours, which ccproxy does not edit"
+CLIENTS: Final = (
+    Client(
+        "Claude Code",
+        "claude",
+        (ANTHROPIC,),
+        "its telemetry goes to api.anthropic.com directly; the jail shows that too",
+        "2.1.330",
+        elsewhere=("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
+    ),
+    Client(
+        "Codex",
+        "codex",
+        (OPENAI,),
+        "with an API key; a ChatGPT login talks to chatgpt.com, which the jail shows",
+        "0.169.0",
+        arguments=_codex_arguments,
+    ),
+    Client(
+        "Gemini CLI",
+        "gemini",
+        (GOOGLE,),
+        "with an API key; a Google login talks to Code Assist, which the jail shows",
+        "0.61.0",
+        elsewhere=("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"),
+    ),
+    Client(
+        "opencode",
+        "opencode",
+        ALL,
+        "providers anthropic, openai and google; others pass by, and the jail shows them",
+        "1.18.33",
+        variables=_opencode_variables,
+        elsewhere=(_OPENCODE,),
+    ),
+    Client("aider", "aider", ALL, "models of Anthropic, OpenAI and Google", "0.86.2"),
+    Client("llm", "llm", (ANTHROPIC, OPENAI), "the plug-in llm-gemini takes no base URL", "0.36"),
+    _jailed("pi", "pi", "0.73.1", _FILE),
+    _jailed("Qwen Code", "qwen", "0.24.4", "its key is for the host that its own settings name"),
+    _jailed("Continue", "cn", "1.5.47", _FILE),
+    _jailed("Cline", "cline", "3.0.65", _FILE),
+    _jailed("Mistral Vibe", "vibe", "3.0.2", _FILE),
+    _jailed("GitHub Copilot", "copilot", "1.0.102", "a GitHub login talks to GitHub's own service"),
+)
+
+
+def client_of(command: str) -> Client | None:
+    """Return the client that a command's first word starts; None for all other programs."""
+    name = PurePath(command).name
+    return next((client for client in CLIENTS if name == client.program), None)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table."""
+    if arguments:
+        is_help = arguments[0] in ("-h", "--help")
+        (sys.stdout if is_help else sys.stderr).write(HELP)
+        return 0 if is_help else 2
+    for client in CLIENTS:
+        command = "run" if client.vendors else "jail"
+        way = f"ccproxy {command} -- {client.program}"
+        installed = "installed" if shutil.which(client.program) else "-"
+        row = f"{client.title:<16}{client.version:<10}{installed:<11}{way:<25}{client.note}"
+        sys.stdout.write(f"{row}\n")
+    return 0

@@ -1,0 +1,61 @@
+"""What a run gives its command: variables, arguments, and the doubt if it will be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jail.run.base_urls import ALL, Route, has_sentinel_key, kept_urls, proxy_variables
+from jail.run.client_table import Client, client_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The command as it is run, and the variables that it gets."""
+
+    command: list[str]
+    variables: dict[str, str]
+    doubt: str = ""
+    """Why its requests may not come through, as one sentence."""
+
+
+def plan_for(command: Sequence[str], route: Route, environ: Mapping[str, str]) -> RunPlan:
+    """Return the plan of a command. An unknown program is taken for one with the vendors' SDKs."""
+    client = client_of(command[0])
+    variables = proxy_variables(route, environ, client.vendors if client else ALL)
+    if client is not None and not client.vendors:
+        return _by_sentinels_alone(client, command, route, environ)
+    if client is None:
+        return RunPlan(list(command), variables, _kept_sentence(route, environ))
+    variables |= client.variables(route, environ)
+    doubt = client.doubt(environ)
+    if doubt:
+        doubt = f"{doubt}; to see it: ccproxy jail -- {command[0]}"
+    else:
+        doubt = _kept_sentence(route, environ)
+    arguments = client.arguments(route, environ)
+    return RunPlan([command[0], *arguments, *command[1:]], variables, doubt)
+
+
+def _by_sentinels_alone(
+    client: Client, command: Sequence[str], route: Route, environ: Mapping[str, str]
+) -> RunPlan:
+    """Return the plan of a client whose own key may be for any host.
+
+    A sentinel key is for the proxy in any case, so its vendor's variables are set.
+    """
+    vendors = tuple(
+        vendor for vendor in ALL if not route.own_credentials or has_sentinel_key(vendor, environ)
+    )
+    doubt = "" if vendors else f"{client.doubt(environ)}; to see it: ccproxy jail -- {command[0]}"
+    return RunPlan(list(command), proxy_variables(route, environ, vendors), doubt)
+
+
+def _kept_sentence(route: Route, environ: Mapping[str, str]) -> str:
+    kept = kept_urls(route, environ)
+    if not kept:
+        return ""
+    return (
+        f"{', '.join(kept)} stays as you set it, for another host than the vendor's; requests there"
+        " do not come through ccproxy"
+    )

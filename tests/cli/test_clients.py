@@ -1,0 +1,110 @@
+"""The table of clients: what `ccproxy run` gives each, and what it says of those it cannot point."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jail.run.base_urls import ALL, Route, kept_urls, proxy_variables
+from jail.run.client_table import CLIENTS, Client, client_of, main
+from jail.run.run_plan import plan_for
+from tests.environment import ROOT
+
+ROUTE = Route("http://127.0.0.1:4000", "x-1")
+TO = "http://127.0.0.1:4000/run/x-1/to"
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.program)
+def test_every_client_is_pointed_at_the_proxy_or_named(client: Client) -> None:
+    plan = plan_for([f"/opt/{client.program}", "a"], ROUTE, {})
+    assert client_of(plan.command[0]) is client
+    assert (plan.command[0], plan.command[-1]) == (f"/opt/{client.program}", "a")
+    if client.vendors:
+        assert TO in json.dumps([plan.variables, plan.command]) and not plan.doubt
+    else:
+        assert plan.variables == {} and plan.command[1:] == ["a"]
+        assert f"ccproxy jail -- /opt/{client.program}" in plan.doubt
+
+
+def test_codex_gets_the_setting_that_it_reads() -> None:
+    plan = plan_for(["codex", "exec", "hi"], ROUTE, {"CODEX_API_KEY": "sk-own"})
+    assert plan.command == ["codex", "-c", f'openai_base_url="{TO}/openai/v1"', "exec", "hi"]
+    plan = plan_for(["codex", "exec"], ROUTE, {"CODEX_API_KEY": "sk-ccproxy-openai"})
+    assert plan.command[2] == 'openai_base_url="http://127.0.0.1:4000/run/x-1/v1"'
+
+
+def test_opencode_gets_a_configuration_in_a_variable() -> None:
+    found = json.loads(plan_for(["opencode"], ROUTE, {}).variables["OPENCODE_CONFIG_CONTENT"])
+    urls = {name: entry["options"]["baseURL"] for name, entry in found["provider"].items()}
+    assert urls == {
+        "anthropic": f"{TO}/anthropic/v1",
+        "openai": f"{TO}/openai/v1",
+        "google": f"{TO}/google/v1beta",
+    }
+    mine = plan_for(["opencode"], ROUTE, {"OPENCODE_CONFIG_CONTENT": "{}"})
+    assert "OPENCODE_CONFIG_CONTENT" not in mine.variables
+    assert mine.doubt.startswith("OPENCODE_CONFIG_CONTENT sends opencode to another host")
+
+
+@pytest.mark.parametrize("name", ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"])
+def test_claude_code_at_another_cloud_is_named(name: str) -> None:
+    plan = plan_for(["claude"], ROUTE, {name: "1"})
+    assert (
+        plan.doubt == f"{name} sends Claude Code to another host; to see it: ccproxy jail -- claude"
+    )
+
+
+def test_a_key_for_another_host_is_not_shown_to_the_vendor() -> None:
+    environ = {"OPENAI_BASE_URL": "https://api.other.test/v1", "OPENAI_API_KEY": "sk-other"}
+    for command in ("opencode", "python", "aider", "llm"):
+        plan = plan_for([command], ROUTE, environ)
+        assert "/to/openai" not in json.dumps([plan.variables, plan.command])
+        assert "/to/anthropic" in json.dumps(plan.variables)
+        assert "OPENAI_BASE_URL stays as you set it" in plan.doubt
+    # A sentinel key is for the proxy, whatever the variable says.
+    sentinel = environ | {"OPENAI_API_KEY": "sk-ccproxy-openai"}
+    assert proxy_variables(ROUTE, sentinel)["OPENAI_BASE_URL"].endswith("/run/x-1/v1")
+    for url in ("https://api.openai.com/v1", "http://127.0.0.1:4000/v1", ""):
+        assert kept_urls(ROUTE, {"OPENAI_BASE_URL": url}) == []
+    for url in ("https://api.openai.com.other.test/v1", "http://127.0.0.1:40001/v1"):
+        assert kept_urls(ROUTE, {"OPENAI_BASE_URL": url}) == ["OPENAI_BASE_URL"]
+
+
+def test_a_client_of_any_host_is_pointed_by_sentinel_keys_alone() -> None:
+    plan = plan_for(["qwen"], ROUTE, {"OPENAI_API_KEY": "sk-ccproxy-openai"})
+    assert plan.variables["OPENAI_BASE_URL"] == "http://127.0.0.1:4000/run/x-1/v1"
+    assert not plan.doubt and "ANTHROPIC_BASE_URL" not in plan.variables
+    stored = Route(ROUTE.proxy_url, own_credentials=False)
+    assert len(plan_for(["qwen"], stored, {}).variables) == sum(len(v.urls) for v in ALL)
+
+
+def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(CLIENTS)
+    for client, line in zip(CLIENTS, lines, strict=True):
+        way = "run" if client.vendors else "jail"
+        assert line.startswith(client.title) and f"ccproxy {way} -- {client.program} " in line
+        assert client.version in line
+    assert main(["--help"]) == 0 and "usage: ccproxy clients" in capsys.readouterr().out
+    assert main(["x"]) == 2
+
+
+def test_print_runs_nothing(ccproxy) -> None:
+    done = ccproxy("run", "--print", "--", "codex", "exec", "say hi")
+    assert done.returncode == 0 and done.stderr == ""
+    url = f"http://127.0.0.1:{ccproxy.ports['proxy']}/run/NAME/to/openai/v1"
+    assert done.stdout.splitlines() == [
+        f"OPENAI_BASE_URL={url}",
+        f"OPENAI_API_BASE={url}",
+        f"codex -c 'openai_base_url=\"{url}\"' exec 'say hi'",
+    ]
+    assert not (ccproxy.directory / "run").exists()
+    assert ccproxy("clients").stdout.startswith("Claude Code")
+
+
+def test_the_quickstart_has_every_client() -> None:
+    page = (ROOT / "docs/quickstart.md").read_text()
+    for client in CLIENTS:
+        assert f"| {client.title} |" in page
