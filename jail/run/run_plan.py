@@ -1,4 +1,4 @@
-"""What a run gives its command: variables, arguments, and the doubt if it will be seen."""
+"""Plan of a run: variables and arguments of its command, and the doubt if it will be seen."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_the_command_gets_base_urls_and_its_exit_code_counts(ccproxy, port):
     first, last = done.stderr.splitlines()
     console = f"http://127.0.0.1:{ccproxy.ports['console']}/flows/?run={run}"
     assert first == f"ccproxy: recording to {console}"
-    assert "no request of this command came through" in last and "ccproxy jail" in last
+    assert "no request of sh came through" in last and "ccproxy jail" in last
 
 
 def test_the_dashes_may_be_left_out_and_options_belong_to_the_command(ccproxy, port):
