@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 RUN_PREFIX = "/run/"
 PREFIX = "/to/"
-_RUN = r"/run/(?P<run>[A-Za-z0-9._-]{1,64})(?=[/?]|$)"
+_RUN = r"/run/(?P<run>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?=[/?]|$)"
 _BASE = re.compile(rf"(?:{_RUN})?(?:/to/(?P<provider>[^/?#]+))?", re.ASCII)
 _TOKEN = re.compile(rf"((?:{_RUN})?/to/[^/?#]+?)\.(?P<token>cct-[\w-]+)(?=[/?]|$)", re.ASCII)
 

@@ -129,5 +129,5 @@ def proxy_variables(
 
 def new_run(command: str) -> str:
     """Return a name for a run: `/usr/bin/claude` → "claude-3f9a21c0"."""
-    name = _ODD.sub("-", PurePath(command).name).strip("-")[:_MAX_NAME_CHARS]
+    name = _ODD.sub("-", PurePath(command).name).strip("-_")[:_MAX_NAME_CHARS]
     return f"{name or 'run'}-{secrets.token_hex(4)}"

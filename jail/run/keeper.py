@@ -20,7 +20,13 @@ COMMAND: Final = (sys.executable, "-P", "-m", "ccproxy_site.supervise")
 def main(lock: Path) -> int:
     """Run an interceptor until no run shares the lock; return its exit code."""
     process = subprocess.Popen(COMMAND, stdin=subprocess.DEVNULL)  # noqa: S603  # our own module
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     threading.Thread(target=_end_with, args=(process,), daemon=True).start()
+    return keep(process, lock)
+
+
+def keep(process: subprocess.Popen[bytes], lock: Path) -> int:
+    """Wait until no run shares the lock, end the process, and return its exit code."""
     held = FileLock(lock)
     held.acquire()
     # Held until the ports are free: a run that comes now waits, and starts another one.

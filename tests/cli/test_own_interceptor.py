@@ -6,17 +6,16 @@ import json
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from interceptor.config.files.server import ServerSettings
 from interceptor.operate.liveness import is_ccproxy, is_listening
-from jail.run import keeper
 from jail.run.found_interceptor import free_ports
+from jail.run.keeper import keep
 from jail.run.run_totals import sentence
 from providers.base.file_lock import FileLock
 from tests.fakes.certificates import make_authority
@@ -89,17 +88,13 @@ def test_a_refused_start_is_one_sentence(ccproxy) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_it_is_kept_until_the_last_run_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_kept_until_the_last_run_ends(tmp_path: Path) -> None:
     path, codes = tmp_path / "lock", []
-    sleeper = (sys.executable, "-c", "import time; time.sleep(600)")
-    monkeypatch.setattr(keeper, "COMMAND", sleeper)
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     first, second = FileLock(path), FileLock(path)
     first.acquire_shared()
     second.acquire_shared()
-    monkeypatch.setattr(keeper, "_end_with", lambda _: None)
-    thread = threading.Thread(target=lambda: codes.append(keeper.main(path)))
+    thread = threading.Thread(target=lambda: codes.append(keep(sleeper, path)))
     thread.start()
     first.release()
     time.sleep(0.2)

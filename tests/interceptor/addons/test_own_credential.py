@@ -232,7 +232,8 @@ def test_only_a_provider_s_own_name_leads_anywhere(
     world: World, running: Running, name: str
 ) -> None:
     before = len(running.sink.records)
-    assert raw(running, f"GET /to/{name}/latest/meta-data") == 400
+    run = "/run/x-1" if len(name) % 2 else ""
+    assert raw(running, f"GET {run}/to/{name}/latest/meta-data") == 400
     assert world.dialled == []
     record = running.sink.wait(before + 1)
     assert "The base path leads nowhere" in record.error
@@ -305,6 +306,10 @@ REFUSED = (
     (400, "POST /to/good/v1/messages", "Content-Length: 4", "Transfer-Encoding: chunked"),
     (501, "GET /TO/good/v1/models"),
     (501, "GET /to"),
+    (501, "GET /run/../to/good/v1/models"),
+    (501, "GET /run//to/good/v1/models"),
+    (501, "GET /run/x/run/y/to/good/v1/models"),
+    (501, "GET /run/x@evil.test/to/good/v1/models"),
     (501, "GET /to/"),
     (501, "GET //to/good/v1/models"),
     (501, "GET /x/../to/good/v1/models"),
