@@ -52,7 +52,7 @@ OAUTH_KINDS: dict[str, dict[str, Any]] = {
 
 NEEDS_CLIENT_SECRET = ("google_oauth",)
 
-OAUTH_KEYS = frozenset(OAuthAuth.model_fields) - {"type", "header", "client_secret"}
+OAUTH_KEYS = frozenset(OAuthAuth.model_fields) - {"type", "header", "client_secret", "prefix"}
 """What a provider's `auth_config` may hold for these kinds; the client secret is stored encrypted
 beside it.
 """

@@ -27,6 +27,8 @@ ENCRYPTED_COLUMNS: tuple[tuple[str, str], ...] = (
     ("providers.CredentialState", "tokens"),
     ("shapes.ShapingProfile", "billing_salt"),
     ("shapes.ShapingProfile", "billing_seed"),
+    ("interceptor.CarriedReasoning", "text"),
+    ("interceptor.RememberedThread", "ids"),
 )
 """Every encrypted column of every application: model, field."""
 

@@ -77,7 +77,12 @@ def test_as_json(ccproxy, listener):
     assert report["config"] == {"ccproxy.yaml": f"{ccproxy.directory}/ccproxy.yaml"}
     assert report["log"] == f"{ccproxy.directory}/ccproxy.log"
     assert report["python"].startswith("Python 3.")
-    assert report["hooks"]["inbound"] == ["inject_auth", "extract_session_id"]
+    assert report["hooks"]["inbound"] == [
+        "inject_auth",
+        "extract_session_id",
+        "extract_pplx_files",
+        "pplx_thread_inject",
+    ]
     console = ccproxy.ports["console"]
     assert report["inspector"] == {
         "running": False,
