@@ -9,8 +9,6 @@ import logging
 import os
 from collections.abc import Mapping
 
-from django.conf import settings as django_settings
-
 from ccproxy_site.telemetry.recorder_telemetry import tracing_conf
 from flows.redaction.redactor import Redactor
 from flows.telemetry.otlp_sender import sender_to
@@ -29,13 +27,13 @@ def instrument_console(settings: ServerSettings) -> bool:
     """
     if not _provide(tracing_conf(settings)):
         return False
+    # The current names of HTTP's attributes, as the recorder's spans have them.
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
     from opentelemetry.instrumentation.redis import RedisInstrumentor
 
-    from ccproxy_site.telemetry.trace_middleware import NAME
-
-    if NAME not in django_settings.MIDDLEWARE:
-        # Behind the guard, which refuses foreign names of the host.
-        django_settings.MIDDLEWARE.insert(1, NAME)
+    # Behind the guard, which refuses foreign names of the host.
+    DjangoInstrumentor().instrument(middleware_position=1)
     RedisInstrumentor().instrument()
     return True
 

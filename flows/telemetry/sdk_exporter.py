@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from flows.telemetry.conventions import URL_QUERY
 from flows.telemetry.otlp_sender import Sender, SendError
 
 logger = logging.getLogger(__name__)
@@ -40,10 +42,7 @@ class RedactingExporter(SpanExporter):
         for group in request.resource_spans:
             for scope in group.scope_spans:
                 for span in scope.spans:
-                    span.name = self._redact(span.name)
-                    for pair in span.attributes:
-                        if pair.value.HasField("string_value"):
-                            pair.value.string_value = self._redact(pair.value.string_value)
+                    self._redact_span(span)
         try:
             if self._sender is None:
                 # Not before: a worker may fork first, and gRPC does not survive that.
@@ -56,6 +55,18 @@ class RedactingExporter(SpanExporter):
             return SpanExportResult.FAILURE
         self._has_failed = False
         return SpanExportResult.SUCCESS
+
+    def _redact_span(self, span: Span) -> None:
+        span.name = self._redact(span.name)
+        for pair in span.attributes:
+            if not pair.value.HasField("string_value"):
+                continue
+            text = pair.value.string_value
+            # A parameter is known by the mark in front of it, which a bare query lacks.
+            if pair.key == URL_QUERY:
+                pair.value.string_value = self._redact(f"?{text}")[1:]
+            else:
+                pair.value.string_value = self._redact(text)
 
     def shutdown(self) -> None:
         """Close the connection."""

@@ -67,14 +67,14 @@ def test_spans_of_django_redis_and_celery(tmp_path: Path) -> None:
         for group in collector.resource_spans
         for scope in group.scope_spans
     }
-    assert scopes == {"console", "redis", "celery"}
+    assert scopes == {"django", "redis", "celery"}
     assert {resource["service.name"] for resource in resources} == {"my-proxy"}
     text = str(spans)
     assert "a-secret-token" not in text
     assert "abcdefghijklmnop" not in text
     assert "a value" not in text
     assert "a.task" in text
-    (page,) = [span for span in spans if span.name == "GET /metrics"]
+    (page,) = [span for span in spans if span.name == "GET metrics"]
     assert (page.trace_id.hex(), page.kind) == ("4bf92f3577b34da6a3ce929d0e0e4736", 2)
     said = attributes(page.attributes)
     assert (said["http.route"], said["http.response.status_code"]) == ("metrics", 200)
