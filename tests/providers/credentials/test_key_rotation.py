@@ -60,9 +60,9 @@ def test_it_works(rows: None, key_file: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(ConfigError):
         fresh.decrypt(before[0])
     assert ConfigRevision.current() > revision, "running interceptors load the new ciphertexts"
-    assert [(row.action, row.outcome) for row in AuditEntry.objects.exclude(action="config-change")] == [
-        ("rotate-key", "done")
-    ]
+    assert [
+        (row.action, row.outcome) for row in AuditEntry.objects.exclude(action="config-change")
+    ] == [("rotate-key", "done")]
     call_command("rotatekey", "--json")
     assert json.loads(capsys.readouterr().out) == {"encrypted": 2, "dropped": 1, "resumed": False}
 
