@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from interceptor.notes.notification import NOTIFY_PATH
 from interceptor.request_path.local_answers import UNRECORDED_PATHS
 from tests.fakes.upstream import Upstream
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 
+# POST alone: tests/e2e/test_mcp.py.
+LOOKS = [path for path in UNRECORDED_PATHS if path != NOTIFY_PATH]
 CONTENT = ("/api/claude_code/settings", "/policy_limits", "/api/claude_cli/bootstrap")
 
 
@@ -30,7 +33,7 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize(
     ("path", "key"),
-    [(path, key) for path in UNRECORDED_PATHS for key in ("", "sk-ant-of-the-user")]
+    [(path, key) for path in LOOKS for key in ("", "sk-ant-of-the-user")]
     + [("/health", "sk-ccproxy-up")],
 )
 def test_a_look_is_answered_and_leaves_no_row(
