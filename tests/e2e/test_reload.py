@@ -59,7 +59,9 @@ def test_a_providers_new_host_is_used_and_an_open_stream_goes_on(
         client.sendall(ask("moving"))
         upstream.wait_for(1)
         saved_at = time.monotonic()
-        console.patch("/api/providers/moving/", {"host": "localhost", "port": other.port}, 200)
+        # With a credential of its own, as the old one would need the password to move.
+        moved = {"host": "localhost", "port": other.port, "secret": REAL_KEY}
+        console.patch("/api/providers/moving/", moved, 200)
 
         def arrived_there() -> bool:
             raw.exchange(interceptor.port, ask("moving", "/v1/messages/count_tokens"))

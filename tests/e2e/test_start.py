@@ -146,11 +146,6 @@ def listening_addresses(ports: set[int]) -> set[tuple[str, int]]:
     return found
 
 
-def test_a_setting_that_is_not_built_yet(tmp_path: Path) -> None:
-    output = refused(Interceptor(tmp_path, "pplx:\n  thread: {ttl_seconds: 1}\n"))
-    assert "ccproxy.yaml:2: pplx.thread.ttl_seconds is not built yet (Perplexity)" in output
-
-
 def test_a_readiness_url_that_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         # The kernel accepts the connection, and nobody answers on it.

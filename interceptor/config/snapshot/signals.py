@@ -34,6 +34,7 @@ AUDITED_MODELS = (
     HookSetting,
     PriceOverride,
     ModelFact,
+    PerplexityModel,
     ShapingProfile,
     ShapePatch,
 )
