@@ -41,6 +41,7 @@ CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"
 KEYRING = Keyring([Fernet.generate_key().decode()])
 _PROXY_ARGUMENTS = (
+    "notes",
     "reasoning",
     "require_token",
     "own_credentials",

@@ -14,13 +14,16 @@ from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.fallbacks import Fallback
 from tests.fakes.upstream import Script, Seen, Upstream
+from tests.interceptor.notes.scripted_book import Book
 from tests.interceptor.proxied import Running, provider, running_proxy, snapshot
 from tests.interceptor.shaping.reference import FLAG, HOOKS, IDENTITY, REDACTS, active, shape_row
 from tests.patience import PATIENCE_S
 
 KEY = "sk-ccproxy-up"
 OWN = "tests.interceptor.shaping.own_inner_hooks"
-OTHERS = ("verbose_mode", "commitbee_compat", f"{OWN}.edit_everything", f"{OWN}.undeclared")
+MCP = "inject_mcp_notifications"
+EVENT = '{"summary": "the build is done"}'
+OTHERS = ("verbose_mode", "commitbee_compat", f"{OWN}.edit_everything", f"{OWN}.undeclared", MCP)
 COMMITBEE = "You write messages for commitbee."
 
 
@@ -36,7 +39,7 @@ def proxy(upstream: Upstream) -> Iterator[Running]:
         snapshot(provider("up", upstream.port, headers=(("x-gateway", "g"),))),
         shapes=active(shape_row()),
     )
-    with running_proxy(config) as running:
+    with running_proxy(config, notes=Book(EVENT)) as running:
         yield running
 
 
@@ -52,8 +55,14 @@ def send(
             "max_tokens": 9,
             "system": COMMITBEE,
             "messages": [{"role": "user", "content": "Hello"}],
+            "tools": [{"name": "x", "input_schema": {"type": "object"}}],
         },
-        headers={"x-api-key": KEY, "anthropic-version": "2023-06-01", **headers},
+        headers={
+            "x-api-key": KEY,
+            "anthropic-version": "2023-06-01",
+            "x-session-id": "s",
+            **headers,
+        },
         timeout=PATIENCE_S,
     )
     assert response.status_code == 200, response.text
@@ -66,7 +75,7 @@ def problems(seen: Seen, others: tuple[str, ...]) -> list[str]:
     body = seen.json
     flags = (seen.header("anthropic-beta") or "").split(",")
     texts = [block["text"] for block in body["system"]]
-    content = body["messages"][0]["content"]
+    content = str(body["messages"])
     edits: dict[str, Any] = {
         "shape": FLAG in flags and texts[1] == IDENTITY and body["ref_mode"] == {"fast": True},
         "beta": "beta=true" in seen.target,
@@ -78,13 +87,15 @@ def problems(seen: Seen, others: tuple[str, ...]) -> list[str]:
         and seen.header("accept") == "application/edited"
         and "team=blue" in seen.target,
         f"{OWN}.undeclared": "(undeclared)" in content and seen.header("x-undeclared") == "1",
+        MCP: "the build is done" in content,
     }
     expected = {"shape", "beta", "settings", *others}
     return [name for name, arrived in edits.items() if bool(arrived) != (name in expected)]
 
 
 SUBSETS = [
-    tuple(n for n, on in zip(OTHERS, bits, strict=True) if on) for bits in product((0, 1), repeat=4)
+    tuple(n for n, on in zip(OTHERS, bits, strict=True) if on)
+    for bits in product((0, 1), repeat=len(OTHERS))
 ]
 
 
