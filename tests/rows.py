@@ -14,9 +14,10 @@ from rest_framework.authtoken.models import Token
 from flows.models import Flow, FlowBody
 from flows.sides import FlowSide, HookTrace
 from interceptor.access.client_token import create_client_token
-from interceptor.models import HookSetting, InterceptorStatus
+from interceptor.models import HookSetting, InterceptorStatus, PerplexityModel
 from providers.audit.log import Caller, record_audit
 from providers.models import ModelFact, PriceOverride, Provider, TransformRule
+from providers.wire.perplexity.ask_conf import DEFAULT_CATALOGUE
 from shapes.models import Shape, ShapingProfile, shipped_fields
 from tests.parts import put_parts
 
@@ -102,8 +103,25 @@ def make_status(*, age_s: float = 0, **fields: Any) -> InterceptorStatus:
     return InterceptorStatus.objects.create(**{**defaults, **fields})
 
 
+def fill_catalogue() -> None:
+    """The rows that a migration makes, and that the flush of a test with transactions removes."""
+    if PerplexityModel.objects.exists():
+        return
+    PerplexityModel.objects.bulk_create(
+        PerplexityModel(
+            name=model.id,
+            identifier=model.identifier,
+            mode=model.mode,
+            tier=model.tier,
+            position=number,
+        )
+        for number, model in enumerate(DEFAULT_CATALOGUE, 1)
+    )
+
+
 def make_one_of_each(user: User) -> None:
     """One row of every model that the admin shows."""
+    fill_catalogue()
     provider = make_provider(auth_type="key", secret="sk-canary-4711-do-not-show")
     make_rule(dest_provider=provider, action="redirect", match_model="^claude")
     make_flow(rule_id=1)

@@ -57,6 +57,8 @@ class Likeness:
     ja4: bool
     left_out: tuple[str, ...]
     """What libcurl cannot send, such as "extension 22" or "cipher 00a3"."""
+    added: tuple[int, ...] = ()
+    """Extensions that it sends besides. BoringSSL pads where the last one would be empty."""
 
     def sentence(self) -> str:
         """Return it for people: "JA4 equal, JA3 differs; libcurl cannot send extension 22"."""
@@ -67,8 +69,12 @@ class Likeness:
             parts.append(f"{' and '.join(equal)} equal")
         if other:
             parts.append(f"{' and '.join(other)} {'differ' if len(other) > 1 else 'differs'}")
-        text = ", ".join(parts)
-        return f"{text}; libcurl cannot send {_listed(self.left_out)}" if self.left_out else text
+        sentences = [", ".join(parts)]
+        if self.left_out:
+            sentences.append(f"libcurl cannot send {_listed(self.left_out)}")
+        if self.added:
+            sentences.append(f"libcurl adds extension {', '.join(map(str, self.added))}")
+        return "; ".join(sentences)
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -156,7 +162,8 @@ async def likeness(handshake: CapturedHandshake) -> Likeness:
     if not heard.done():
         raise failure
     hello = heard.result()
-    return Likeness(hello.ja3 == handshake.ja3, hello.ja4 == handshake.ja4, left_out)
+    added = tuple(n for n in hello.extensions if n not in handshake.extensions)
+    return Likeness(hello.ja3 == handshake.ja3, hello.ja4 == handshake.ja4, left_out, added)
 
 
 def _say_hello(handshake: CapturedHandshake, port: int) -> tuple[tuple[str, ...], CurlError]:

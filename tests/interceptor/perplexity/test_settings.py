@@ -15,6 +15,7 @@ from providers.models import ConfigRevision, Provider
 from providers.wire.core.base import TargetInfo
 from providers.wire.perplexity.ask_conf import DEFAULT_CATALOGUE, AskConf, ThreadConf, UploadConf
 from providers.wire.translate import translate_request
+from tests.rows import fill_catalogue
 
 ASK = {"model": "perplexity/best", "messages": [{"role": "user", "content": "Hi"}]}
 SEARCH: dict[str, Any] = {
@@ -84,6 +85,7 @@ def test_every_other_setting_reaches_the_provider() -> None:
 
 @pytest.mark.django_db
 def test_the_catalogue_is_edited_in_the_admin() -> None:
+    fill_catalogue()
     assert [row.name for row in PerplexityModel.objects.all()] == [
         model.id for model in DEFAULT_CATALOGUE
     ]

@@ -26,6 +26,9 @@ from tests.interceptor.transport.conftest import HOST, PATH, Start, ask, corp
 from tests.interceptor.transport.hello_reader import hello_reader
 
 CLIENT = "reference-cli 1.0"
+PADDING = 21
+EMPTY = (18, 23, 35)
+"""Extensions without content: SCT, extended master secret, session ticket."""
 BROWSERS = ("chrome99_android", "safari170", "safari260", "firefox135", "chrome131")
 numbers = st.lists(
     st.integers(0, 0xFFFF).filter(lambda value: value & 0x0F0F != 0x0A0A), max_size=8
@@ -100,8 +103,15 @@ def test_a_fingerprint_that_lacks_something_is_no_handshake(broken: object) -> N
 
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_a_client_with_libcurls_tls_library_is_met_exactly(browser: str) -> None:
-    measured = asyncio.run(likeness(handshake_of(hello_of_browser(browser))))
-    assert measured == Likeness(ja3=True, ja4=True, left_out=())
+    hello = hello_of_browser(browser)
+    measured = asyncio.run(likeness(handshake_of(hello)))
+    # Chrome shuffles its extensions; BoringSSL pads behind an empty one, if its order is given.
+    padded = () if PADDING in hello.extensions else (PADDING,)
+    if hello.extensions[-1] in EMPTY and padded:
+        assert measured == Likeness(ja3=False, ja4=False, left_out=(), added=padded)
+        assert measured.sentence() == "JA3 and JA4 differ; libcurl adds extension 21"
+    else:
+        assert measured == Likeness(ja3=True, ja4=True, left_out=())
 
 
 def test_what_libcurl_cannot_send_is_named() -> None:
