@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from tests.bench.result import OPTIONS, Figure
-from tests.e2e.process import free_port
 from tests.fakes.postgres import postgres
+from tests.ports import free_port
 
 TITLE = "The record: pages, search, exports, clearing, storage"
 FLOWS = 100_000

@@ -19,8 +19,9 @@ from mitmproxy_rs import wireguard
 
 from tests.bench.jail_client import HOST
 from tests.calls import CCPROXY
-from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
+from tests.e2e.process import ROOT, Interceptor, running, wait_until
 from tests.fakes.certificates import make_authority
+from tests.ports import free_port
 
 ADDRESS = "198.51.100.7"
 _ADDON = """

@@ -17,7 +17,8 @@ from pathlib import Path
 from tests.bench import process_tree, traffic
 from tests.bench.load import closed_loop, connected
 from tests.bench.process_tree import Memory
-from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
+from tests.e2e.process import ROOT, Interceptor, running, wait_until
+from tests.ports import free_port
 
 DIRECT = "direct"
 DUMP = "mitmdump"

@@ -16,9 +16,9 @@ from django.db.utils import ConnectionHandler, OperationalError, ProgrammingErro
 
 from ccproxy_site.database_url import database_from_url
 from providers.base.errors import ConfigError
-from tests.e2e.process import free_port
 from tests.environment import ROOT
 from tests.fakes.postgres import postgres
+from tests.ports import free_port
 
 DIRECTORY = Path("/somewhere")
 

@@ -16,6 +16,7 @@ import pytest
 from tests.calls import CCPROXY, ROOT
 from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 
 @dataclass
@@ -58,12 +59,6 @@ class Cli:
             cwd=cwd or self.directory.parent,
             timeout=PATIENCE_S,
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

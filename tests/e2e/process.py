@@ -22,15 +22,9 @@ from flows.sides import HookTrace, read_sides, read_traces
 from tests.calls import call_elsewhere
 from tests.new_database import put_tables
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A TCP port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until[T](ask: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:

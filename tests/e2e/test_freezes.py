@@ -22,10 +22,11 @@ from tests.e2e import steps
 from tests.e2e.conftest import config_for
 from tests.e2e.console import Console
 from tests.e2e.locked import locked
-from tests.e2e.process import Interceptor, free_port, running, wait_until
+from tests.e2e.process import Interceptor, running, wait_until
 from tests.e2e.steady_load import Load, answer, losses
 from tests.fakes.postgres import postgres
 from tests.fakes.upstream import Upstream
+from tests.ports import free_port
 
 IMPORTED_AT = datetime.now(UTC) - timedelta(days=1)
 BEFORE = IMPORTED_AT + timedelta(hours=1)

@@ -23,11 +23,12 @@ import httpx
 import psycopg
 import pytest
 
-from tests.e2e.process import ROOT, Interceptor, free_port, running
+from tests.e2e.process import ROOT, Interceptor, running
 from tests.fakes.postgres import postgres
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 ASK = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 DENIED = Script(

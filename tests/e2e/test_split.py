@@ -25,7 +25,7 @@ from psycopg.rows import dict_row
 from flows.sides import read_sides
 from tests.e2e import raw, steps
 from tests.e2e.console import Console
-from tests.e2e.process import ROOT, Interceptor, free_port, running, wait_until
+from tests.e2e.process import ROOT, Interceptor, running, wait_until
 from tests.e2e.test_stream import BODY, delta
 from tests.e2e.watcher import watching
 from tests.fakes.postgres import postgres
@@ -33,6 +33,7 @@ from tests.fakes.redis import redis
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.fakes.upstream import Script, Seen, Upstream, sse
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

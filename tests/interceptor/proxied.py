@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tempfile
 import threading
 import time
@@ -36,6 +35,7 @@ from providers.base.keyring import Keyring
 from providers.base.pattern import compile_pattern
 from providers.provider_conf import ProviderConf
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 CA_DIR = Path(tempfile.gettempdir()) / "ccproxy-test-ca"
 KEY = "real-key-0123456789"
@@ -169,8 +169,7 @@ def running_proxy(
 
     With a config directory it hands out WireGuard leases.
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     sink, store, secrets = ListSink(), ConfigStore(config), SecretRegistry()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -14,8 +14,9 @@ import threading
 import httpx
 import pytest
 
-from tests.e2e.process import free_port, wait_until
+from tests.e2e.process import wait_until
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 BACKENDS = pytest.mark.parametrize("backend", ["wireguard-go", "python"])
 SERVER = """

@@ -8,9 +8,9 @@ import os
 import subprocess
 import sys
 
-from tests.e2e.process import free_port
 from tests.environment import ROOT
 from tests.fakes.postgres import postgres
+from tests.ports import free_port
 
 FILES = (
     "writer/test_thread.py",

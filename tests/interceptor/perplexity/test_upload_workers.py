@@ -17,12 +17,13 @@ import pytest
 
 from providers.base.errors import RefuseRequest
 from tests.calls import call_elsewhere
-from tests.e2e.process import free_port, wait_until
+from tests.e2e.process import wait_until
 from tests.environment import ROOT
 from tests.fakes.perplexity import TOKEN, PerplexityUpstream
 from tests.fakes.redis import redis
 from tests.fakes.upstream import Script, Seen
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 URIS = [f"data:image/png;base64,{base64.b64encode(bytes([n]) * 9).decode()}" for n in range(3)]
 

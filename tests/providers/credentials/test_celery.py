@@ -14,11 +14,12 @@ from django.core.management import call_command
 
 from ccproxy_site.celery import app
 from tests.calls import call_elsewhere
-from tests.e2e.process import free_port, wait_until
+from tests.e2e.process import wait_until
 from tests.environment import ROOT
 from tests.fakes.redis import redis
 from tests.fakes.token_endpoint import TokenEndpoint
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 from tests.rows import make_provider
 
 

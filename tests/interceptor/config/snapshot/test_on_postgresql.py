@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from tests.e2e.process import free_port
 from tests.environment import ROOT
 from tests.fakes.postgres import postgres
+from tests.ports import free_port
 
 FILES = ("test_heartbeat.py", "test_load_and_watch.py")
 ONLY_THERE = "test_a_server_that_was_restarted_is_reached_again"
