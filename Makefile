@@ -71,12 +71,11 @@ lock:  ## Recompile requirements*.txt
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) --group dev pyproject.toml -o requirements-dev.txt
 
-# Both need uv on PATH and the internet.
-AUDIT = uvx pip-audit==2.10.1 --requirement requirements.txt --require-hashes --disable-pip
+# Both need uv on PATH; the first asks a database on the internet.
 audit:  ## Compare the locked packages with the known vulnerabilities
-	$(AUDIT)
+	uvx pip-audit==2.10.1 --requirement requirements.txt --require-hashes --disable-pip
 sbom:  ## Write the list of the locked packages as sbom.cyclonedx.json
-	$(AUDIT) --format cyclonedx-json --output sbom.cyclonedx.json
+	uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.txt --output-file sbom.cyclonedx.json
 
 clean:  ## Remove the environment
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache
