@@ -57,7 +57,7 @@ def figures() -> Iterator[Figure]:
 def small_request() -> dict[str, Any]:
     """Return the beginning of an agent's request, of 100 KB."""
     complete = agent_request()
-    return {**complete, "messages": complete["messages"][:12], "tools": complete["tools"][:12]}
+    return {**complete, "messages": complete["messages"][:11], "tools": complete["tools"][:12]}
 
 
 class _Cost(NamedTuple):
