@@ -344,9 +344,10 @@ class RowBuilder:
             texts = [self._redactor.text(text) for text in texts]
         # Not before: secrets are found in their own spelling.
         asked, said_text, tools = map(storable_text, texts)
-        flow.search_text = storable_text(search_text(_names_in(flow), asked, said_text)).lower()
         flow.asked = one_line(asked)
         flow.said = said_line(said_text, tools.split("\n") if tools else ())
+        names = map(storable_text, _names_in(flow))
+        flow.search_text = search_text(names, asked, said_text).lower()
 
     def _readable(self, side_name: str, draft: _Draft) -> bytes:
         """Return a side's body without secrets and content encoding."""

@@ -71,8 +71,10 @@ def test_nothing_is_said_of_a_model_without_a_row(model) -> None:
 
 @pytest.mark.parametrize("body", [None, [], "x", {"thinking": 1, "messages": {}, "tools": 3}])
 def test_any_body_is_looked_at(body) -> None:
+    facts = built_in().of("claude-opus-5-5")
     for wire_format in (A, C, R, G):
-        broken_rules(body, wire_format, built_in().of("claude-opus-5-5"), "claude-opus-5-5")
+        found = broken_rules(body, wire_format, facts, "claude-opus-5-5")
+        assert all(path and sentence for path, sentence in found)
 
 
 def test_defaults_break_no_rule() -> None:
