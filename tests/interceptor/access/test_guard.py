@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
@@ -288,18 +290,29 @@ def _queue_length(port: int) -> int:
     """The listener's backlog as the kernel knows it (sock_diag: idiag_wqueue of a listening
     socket).
     """
-    import struct
-
     netlink, sock_diag, by_family, dump = 16, 4, 20, 0x301
     with socket.socket(netlink, socket.SOCK_RAW, sock_diag) as query:
         request = struct.pack("<BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 0, 1 << 10) + bytes(48)
         query.sendto(
             struct.pack("<IHHII", 16 + len(request), by_family, dump, 1, 0) + request, (0, 0)
         )
-        data = query.recv(1 << 20)
-    while len(data) >= 16:
-        length, kind = struct.unpack_from("<IH", data)
-        if kind == by_family and struct.unpack_from(">H", data, 16 + 4)[0] == port:
-            return int(struct.unpack_from("<I", data, 16 + 4 + 48 + 4 + 4)[0])
-        data = data[length:]
+        for kind, message in _netlink_messages(query):
+            if kind == by_family and struct.unpack_from(">H", message, 4)[0] == port:
+                return int(struct.unpack_from("<I", message, 4 + 48 + 4 + 4)[0])
     pytest.fail("the kernel does not know this listener")
+
+
+def _netlink_messages(query: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Yield the type and the payload of each message of a dump.
+
+    The kernel sends a long list in several datagrams; a message of the type NLMSG_DONE ends it.
+    """
+    done = 3
+    while True:
+        data = query.recv(1 << 20)
+        while len(data) >= 16:
+            length, kind = struct.unpack_from("<IH", data)
+            if kind == done:
+                return
+            yield kind, data[16:length]
+            data = data[length:]
