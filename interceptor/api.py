@@ -27,9 +27,7 @@ from providers.web.rest import (
 class HookSerializer(FullCleanSerializer[HookSetting]):
     """A hook of the pipeline: a built-in name, or the dotted path of your own function."""
 
-    about = serializers.SerializerMethodField(
-        help_text="One line about the hook; “not built yet” for one that this version lacks."
-    )
+    about = serializers.SerializerMethodField(help_text="One line about the hook.")
 
     class Meta:
         model = HookSetting

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError
 
-from interceptor.hooks import HOOKS, NOT_BUILT
+from interceptor.hooks import HOOKS
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.pipeline.hook import Stage
 from providers.base.errors import ConfigError
@@ -29,19 +29,14 @@ class HookRow(Protocol):
 def validate_hook_setting(setting: HookRow) -> None:
     """Raise ValidationError, by field, for a hook the proxy could not run.
 
-    A built hook's parameters are checked against its own model. A hook that is not built yet may
-    be stored, switched off. A user's own function is not imported: that would run its module.
+    A built-in hook's parameters are checked against its own model. A user's own function is not
+    imported: that would run its module.
     """
     if not isinstance(setting.params, dict):
         raise ValidationError({"params": "Give a mapping of parameter names to values."})
     if problem := check_json(setting.params):
         raise ValidationError({"params": problem})
-    if setting.name in NOT_BUILT:
-        if setting.enabled:
-            raise ValidationError(
-                {"enabled": f"“{setting.name}” is not built yet, so it cannot be switched on."}
-            )
-    elif setting.name and setting.name not in HOOKS:
+    if setting.name and setting.name not in HOOKS:
         if not _DOTTED_PATH.match(setting.name):
             raise ValidationError({"name": _unknown_hook(setting.name)})
     elif setting.name and setting.stage in set(Stage):
@@ -83,6 +78,6 @@ def validate_client_token(token: TokenRow) -> None:
 
 def sets_new_hook_path(setting: HookRow, before: HookRow | None) -> bool:
     """Return True when saving `setting` over `before` would bring in a function of the user's."""
-    if setting.name in HOOKS or setting.name in NOT_BUILT:
+    if setting.name in HOOKS:
         return False
     return before is None or bool(before.name != setting.name)

@@ -66,14 +66,12 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
             note_python,
             open_database,
         )
-        from interceptor.config.files.unbuilt import refuse_unbuilt
         from interceptor.operate.ports import check_bind_address
         from interceptor.operate.stock import stock_from
 
     # Before the database is touched: the answer to a typing error should come at once.
     stock = stock_from(os.environ)
     settings, directory = django_settings.CCPROXY, Path(django_settings.CONFIG_DIR)
-    refuse_unbuilt(settings, directory, os.environ)
     check_directory(directory)
     log_as_set(settings, directory)
     key_file = Path(django_settings.CCPROXY_KEY_FILE)

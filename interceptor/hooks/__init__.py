@@ -21,7 +21,7 @@ HOOKS: dict[str, str] = {
     ),
     "content_digest": "interceptor.hooks.content_digest.content_digest",
 }
-"""Built hooks: name → dotted path."""
+"""Built-in hooks: name → dotted path."""
 
 PERPLEXITY_HOOKS = (
     "extract_pplx_files",
@@ -30,9 +30,3 @@ PERPLEXITY_HOOKS = (
     "pplx_preflight",
 )
 """Hooks that run only where a provider of the type `perplexity_pro` exists."""
-
-NOT_BUILT: dict[str, str] = {}
-"""Names that the product's files may use and this version cannot run: name → stage.
-
-Imports store them switched off. Move a name to `HOOKS` when its hook is built.
-"""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from interceptor.hooks import HOOKS, NOT_BUILT
+from interceptor.hooks import HOOKS
 from interceptor.pipeline.hook import HookSpec, Stage
 from interceptor.pipeline.plan import Plan, PlannedHook, make_plan
 from providers.base.errors import ConfigError
@@ -33,8 +33,6 @@ def find_hook(name: str) -> HookSpec:
     Raises:
         ConfigError: there is no such hook; the message names the wrong part of the path.
     """
-    if name in NOT_BUILT:
-        raise ConfigError(f"hook “{name}” is not built yet")
     path = HOOKS.get(name, name)
     if "." not in path:
         match = nearest(name, HOOKS)
@@ -94,8 +92,6 @@ def describe_hook(name: str) -> str:
 
     A user's own function is not looked up: that would import its module.
     """
-    if name in NOT_BUILT:
-        return "not built yet"
     if name not in HOOKS:
         return "your own function"
     return find_hook(name).doc.replace("`", "")
@@ -112,7 +108,7 @@ def build_plan(confs: Iterable[HookConf], stage: Stage) -> Plan:
         if conf.stage != stage:
             continue
         if not conf.enabled and conf.name not in HOOKS:
-            # A hook that is switched off may not be built yet, or its file may be gone.
+            # The file of a function that is switched off may be gone.
             continue
         planned.append(_plan_one(conf))
     return make_plan(planned)

@@ -6,7 +6,6 @@ No Django.
 from __future__ import annotations
 
 from interceptor.config.files.whole_file import HookEntry, HookLists, ProviderSection, Sections
-from interceptor.hooks import NOT_BUILT
 
 BUILT_IN_HOOKS: dict[str, str] = {
     "inject_auth": "inbound",
@@ -21,7 +20,6 @@ BUILT_IN_HOOKS: dict[str, str] = {
     "shape": "outbound",
     "inject_mcp_notifications": "outbound",
     "content_digest": "seal",
-    **NOT_BUILT,
 }
 """Every hook name the product's files may use → its stage."""
 

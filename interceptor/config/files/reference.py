@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from interceptor.config.files.environment import OTHER_VARIABLES, variable
-from interceptor.config.files.leaves import Leaf, leaves
+from interceptor.config.files.leaves import leaves
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.shaping_section import ProfileSection
 from interceptor.config.files.whole_file import ProviderSection, TransformSection
@@ -33,7 +33,7 @@ def settings_table() -> str:
             _type(leaf.info.annotation),
             _default(leaf.info),
             f"`{variable(leaf.path)}`",
-            _meaning(leaf),
+            leaf.info.description or "",
         )
         for leaf in leaves(ServerSettings)
     ]
@@ -82,16 +82,11 @@ def _fields(model: type[BaseModel]) -> str:
             f"`{leaf.path[0]}`",
             _type(leaf.info.annotation),
             "required" if leaf.info.is_required() else _default(leaf.info),
-            _meaning(leaf),
+            leaf.info.description or "",
         )
         for leaf in leaves(model)
     ]
     return _table(("Field", "Type", "Default", "Meaning"), rows)
-
-
-def _meaning(leaf: Leaf) -> str:
-    mark = f"**Not built yet** ({leaf.waits_for}). " if leaf.waits_for else ""
-    return mark + (leaf.info.description or "")
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -14,7 +14,6 @@ from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, dotted
 from interceptor.config.files.whole_file import PRODUCT_HOOKS, TransformSection
 from interceptor.config.transfer.shaping_profiles import profile_comments, profiles_section
-from interceptor.hooks import NOT_BUILT
 from interceptor.models import HookSetting
 from providers.models import Provider, TransformRule
 
@@ -153,8 +152,7 @@ def _hook(setting: HookSetting) -> Any:
         entry["hook"] = PRODUCT_HOOKS + setting.name
     if setting.params:
         entry["params"] = setting.params
-    # A hook that is not built yet is stored switched off; a file that says so would keep it off.
-    if not setting.enabled and setting.name not in NOT_BUILT:
+    if not setting.enabled:
         entry["enabled"] = False
     return entry if len(entry) > 1 else entry["hook"]
 

@@ -29,7 +29,7 @@ from interceptor.config.files.whole_file import (
 )
 from interceptor.config.transfer.rows import Change, ImportReport, Target
 from interceptor.config.transfer.shaping_profiles import import_profiles, names_own_hooks
-from interceptor.hooks import HOOKS, NOT_BUILT
+from interceptor.hooks import HOOKS
 from interceptor.hooks.table import HookConf, build_plan
 from interceptor.models import HookSetting
 from interceptor.pipeline.hook import Stage
@@ -269,12 +269,7 @@ def _stage(name: str, listed: str, path: KeyPath, document: Document) -> str:
 def _can_run(
     entry: HookEntry, stage: Stage, path: KeyPath, document: Document, report: ImportReport
 ) -> bool:
-    """Return False, with a note, for a hook that this version lacks or that cannot be loaded."""
-    if entry.hook in NOT_BUILT:
-        report.notes.append(
-            f"{dotted(path)}: {entry.hook} is not built yet; it is stored switched off"
-        )
-        return False
+    """Return False, with a note, for a function of the user's that cannot be loaded."""
     try:
         build_plan([HookConf(stage=stage, name=entry.hook, params=entry.params)], stage)
     except ConfigError as exc:

@@ -181,7 +181,7 @@ EFFECTS: dict[str, dict[str, str]] = {
 }
 """File below tests/ → setting → the test that shows what the setting changes."""
 
-BUILT = {".".join(leaf.path) for leaf in leaves(ServerSettings) if not leaf.waits_for}
+SETTINGS = {".".join(leaf.path) for leaf in leaves(ServerSettings)}
 
 
 def sources() -> Iterator[Path]:
@@ -273,18 +273,12 @@ def all_reads() -> set[str]:
 
 
 def test_every_setting_is_read_by_the_product():
-    assert sorted(BUILT - all_reads()) == []
-
-
-def test_what_waits_for_its_part_is_read_by_nothing_yet():
-    """When a part is built, its mark goes, and its settings need an effect and a test each."""
-    waiting = {".".join(leaf.path) for leaf in leaves(ServerSettings) if leaf.waits_for}
-    assert waiting & all_reads() == set()
+    assert sorted(SETTINGS - all_reads()) == []
 
 
 def test_every_setting_has_a_test_of_its_effect():
     shown = [setting for tests in EFFECTS.values() for setting in tests]
-    assert sorted(shown) == sorted(BUILT)
+    assert sorted(shown) == sorted(SETTINGS)
 
 
 @pytest.mark.parametrize("path", sorted(EFFECTS))

@@ -32,13 +32,6 @@ def test_every_setting_is_explained():
     assert [name for name in names if f"`{name}`" not in PAGE] == []
 
 
-def test_what_nothing_reads_yet_is_marked():
-    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
-    marked = {row.split("`")[1] for row in rows if "**Not built yet**" in row}
-    waiting = {".".join(leaf.path) for leaf in leaves(ServerSettings) if leaf.waits_for}
-    assert waiting == marked
-
-
 def test_the_examples_are_valid():
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert len(examples) >= 4

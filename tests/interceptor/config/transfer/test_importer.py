@@ -15,7 +15,6 @@ from interceptor.config.snapshot.load import load_snapshot
 from interceptor.config.transfer.exporter import export_config
 from interceptor.config.transfer.importer import import_sections, refuse_unsafe_file
 from interceptor.config.transfer.rows import ImportReport
-from interceptor.hooks import NOT_BUILT
 from interceptor.models import HookSetting
 from providers.auth.base import OAuthAuth
 from providers.base.errors import ConfigError
@@ -320,21 +319,9 @@ def test_a_login_that_cannot_be_used_is_refused(auth, says):
     )
 
 
-def test_hooks_that_come_later_are_stored_switched_off(monkeypatch):
-    monkeypatch.setitem(NOT_BUILT, "inject_mcp_notifications", "outbound")
-    report = run(product_files.HOOKS)
-    off = set(HookSetting.objects.filter(enabled=False).values_list("name", flat=True))
-    built = {
-        "inject_auth",
-        "extract_session_id",
-        "verbose_mode",
-        "shape",
-        "commitbee_compat",
-    }
-    assert built.isdisjoint(off)
-    assert off == {"inject_mcp_notifications"}
-    problem = "inject_mcp_notifications is not built yet; it is stored switched off"
-    assert any(note.endswith(problem) for note in report.notes)
+def test_every_hook_of_a_product_s_file_is_stored_switched_on():
+    run(product_files.HOOKS)
+    assert not HookSetting.objects.filter(enabled=False).exists()
     names = HookSetting.objects.filter(stage="outbound").values_list("name", flat=True)
     assert list(names)[-3:] == ["verbose_mode", "commitbee_compat", "shape"]
 
