@@ -12,7 +12,7 @@ from flows.console import (
     pages,
     pin_views,
     saved_filter_views,
-    usage_views,
+    session_views,
 )
 
 app_name = "flows"
@@ -23,7 +23,8 @@ urlpatterns = [
     path("import/", import_views.import_page, name="import"),
     path("saved/", saved_filter_views.save_filter, name="save-filter"),
     path("saved/<int:pk>/", saved_filter_views.change_filter, name="change-filter"),
-    path("session/<path:session_id>/", usage_views.session_page, name="session"),
+    path("sessions/", session_views.session_list, name="sessions"),
+    path("session/<path:session_id>/", session_views.session_page, name="session"),
     path("diff/<str:before_id>/<str:after_id>/", compare_views.pair_page, name="pair"),
     path("<str:flow_id>/", pages.flow_page, name="detail"),
     path("<str:flow_id>/pin", pin_views.pin_flow, name="pin"),

@@ -71,6 +71,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Dashboard", "speed", reverse_lazy("admin:index")),
                     _page("Flows", "swap_vert", "/flows/"),
+                    _page("Sessions", "forum", "/flows/sessions/"),
                 ],
             },
             {

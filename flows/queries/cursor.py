@@ -40,8 +40,13 @@ class FlowPage:
 
 def make_cursor(flow: Flow) -> str:
     """Write the position of a flow as text."""
-    microseconds = (flow.started_at - _EPOCH) // _MICROSECOND
-    return f"{microseconds}_{flow.pk}"
+    return make_position(flow.started_at, flow.pk)
+
+
+def make_position(moment: datetime, row_id: str) -> str:
+    """Write a time and an id as text, as `parse_cursor` reads it."""
+    microseconds = (moment - _EPOCH) // _MICROSECOND
+    return f"{microseconds}_{row_id}"
 
 
 def parse_cursor(text: str) -> Cursor | None:

@@ -118,22 +118,28 @@ def _newest_of_main(rows: Sequence[Row]) -> Flow | None:
 
 def totals_of(chosen: QuerySet[Flow]) -> dict[str, Any]:
     """Return the sums of some flows: requests, failures, times, tokens, cost."""
-    cache_reported = Q(cache_read_tokens__isnull=False)
     without_price = Q(input_tokens__isnull=False, cost_usd__isnull=True)
     return chosen.aggregate(
         requests=Count("pk"),
         failed=Count("pk", filter=FAILED),
         began=Min("started_at"),
         ended=Max("started_at"),
-        input=Sum("input_tokens"),
-        output=Sum("output_tokens"),
         reasoning=Sum("reasoning_tokens"),
-        cache_read=Sum("cache_read_tokens"),
         cache_write=Sum("cache_write_tokens"),
-        cacheable=Sum("input_tokens", filter=cache_reported),
-        cost=Sum("cost_usd"),
         unpriced=Count("pk", filter=without_price),
+        **sums_of_tokens(),
     )
+
+
+def sums_of_tokens() -> dict[str, Sum]:
+    """Return the sums that lists of sessions show too; `cacheable` is what `cache_read` is of."""
+    return {
+        "input": Sum("input_tokens"),
+        "output": Sum("output_tokens"),
+        "cache_read": Sum("cache_read_tokens"),
+        "cacheable": Sum("input_tokens", filter=Q(cache_read_tokens__isnull=False)),
+        "cost": Sum("cost_usd"),
+    }
 
 
 def _threads(flows: Sequence[Flow]) -> list[Thread]:

@@ -1,4 +1,4 @@
-"""REST: figures that pages derive from the record: usage, sessions, changes, context, messages."""
+"""REST: figures that pages derive from the record: usage, changes, context, messages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from rest_framework.views import APIView
 
 from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
-from flows.models import Flow, WebSocketMessage
+from flows.models import WebSocketMessage
 from flows.queries import selectors
 from flows.queries.rights import VIEW_FLOWS
 from flows.queries.selectors import FlowDetail
-from flows.queries.sessions import Row, session
-from flows.queries.summary import flow_summary
 from flows.queries.usage_summary import DEFAULT_DAYS, PERIODS, usage_summary
 from providers.web.rest import Conflict
 
@@ -31,7 +29,7 @@ _USAGE_FIELDS = ("days", "first", "last", "totals", "models", "sessions", "by_da
 _MESSAGE_FIELDS = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
 
 
-class _Insight(APIView):
+class InsightView(APIView):
     """A view for users who may look at flows."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -40,7 +38,7 @@ class _Insight(APIView):
             raise PermissionDenied
 
 
-class UsageView(_Insight):
+class UsageView(InsightView):
     """Tokens and costs of the last days (UTC): in all, by day, by model, by session."""
 
     @extend_schema(
@@ -54,7 +52,7 @@ class UsageView(_Insight):
         """
         usage = usage_summary(_days(request), "cost")
         fields = {name: getattr(usage, name) for name in _USAGE_FIELDS}
-        return _response(fields)
+        return json_response(fields)
 
 
 def _days(request: Request) -> int:
@@ -66,41 +64,7 @@ def _days(request: Request) -> int:
     raise ParseError({"days": [f"Choose one of {choices}."]})
 
 
-class SessionView(_Insight):
-    """One session: its requests in order, the conversations in it, totals."""
-
-    @extend_schema(responses={200: OpenApiTypes.OBJECT})
-    def get(self, request: Request, session_id: str) -> HttpResponse:
-        """Return the newest requests of a session, oldest first; `left_out` counts the others."""
-        found = None if "\0" in session_id else session(session_id)
-        if found is None:
-            raise NotFound("No request of this session is stored.")
-        # The session's rows hold what its page shows; a summary needs nearly every column.
-        complete = Flow.objects.defer("search_text").in_bulk([row.flow.pk for row in found.rows])
-        rows = [row for row in found.rows if row.flow.pk in complete]
-        return _response(
-            {
-                "id": found.id,
-                "totals": found.totals,
-                "cache_share": found.cache_share,
-                "conversations": [asdict(thread) for thread in found.threads],
-                "requests": [_session_row(row, complete[row.flow.pk]) for row in rows],
-                "left_out": found.left_out,
-            }
-        )
-
-
-def _session_row(row: Row, flow: Flow) -> dict[str, Any]:
-    return {
-        "flow": flow_summary(flow),
-        "conversation": row.thread.letter,
-        "since_ms": row.since_ms,
-        "cache_share": row.cache_share,
-        "cache_lost": row.cache_lost,
-    }
-
-
-class ChangesView(_Insight):
+class ChangesView(InsightView):
     """Changes between the client's request and the forwarded one, or of one `hook`."""
 
     @extend_schema(
@@ -116,10 +80,10 @@ class ChangesView(_Insight):
             raise NotFound("There is no such step.")
         change = found["change"]
         shown = asdict(change) if change else None
-        return _response({"losses": detail.flow.losses, "change": shown})
+        return json_response({"losses": detail.flow.losses, "change": shown})
 
 
-class ContextView(_Insight):
+class ContextView(InsightView):
     """Contents of a request's context window, and the use of the prompt cache."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
@@ -130,7 +94,7 @@ class ContextView(_Insight):
         """
         found = context_tab(_detail(flow_id), {})
         context = found["context"]
-        return _response(
+        return json_response(
             {
                 "context": asdict(context) if context else None,
                 "note": found["note"],
@@ -152,7 +116,7 @@ def _cache(finding: CacheFinding | None) -> dict[str, Any] | None:
     }
 
 
-class MessagesView(_Insight):
+class MessagesView(InsightView):
     """The messages of a websocket in order."""
 
     page_rows = MESSAGES_PER_PAGE
@@ -172,7 +136,7 @@ class MessagesView(_Insight):
         if len(found) > len(shown):
             next_after = shown[-1].seq
         results = [_message(message) for message in shown]
-        return _response({"next": next_after, "results": results})
+        return json_response({"next": next_after, "results": results})
 
 
 def _after(request: Request) -> int:
@@ -196,7 +160,8 @@ def _detail(flow_id: str) -> FlowDetail:
     return detail
 
 
-def _response(value: Any) -> HttpResponse:
+def json_response(value: Any) -> HttpResponse:
+    """Return a value as JSON; decimals become numbers, times ISO 8601."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=_plain)
     except RecursionError:

@@ -52,6 +52,7 @@ PAGES = {
     "flow-missing": "/flows/nobody/",
     "copy": f"/flows/{IDS['redirect']}/as/curl",
     "import": "/flows/import/",
+    "sessions": "/flows/sessions/",
     "session": f"/flows/session/{SESSION}/",
     "usage": "/usage/",
     "explain": f"/explain/?flow={IDS['redirect']}",

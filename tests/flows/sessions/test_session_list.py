@@ -1,0 +1,110 @@
+"""The list of sessions: titles, order, pages, sums."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from flows.display.session_names import Opening, client_name, title_of, user_text
+from flows.sessions.session_list import session_page
+from tests.flows.seed import add_flow
+
+
+@pytest.mark.parametrize(
+    ("asked", "typed"),
+    [
+        ("Fix the test", "Fix the test"),
+        ("<system-reminder>Notes</system-reminder> Fix\n it", "Fix it"),
+        ("<environment_context>\n<cwd>/x</cwd></environment_context>", ""),
+        ("<command-name>/clear</command-name> <command-args></command-args>", ""),
+        ("<session> the stored text ends here", ""),
+        ("quota", ""),
+        ("Quota of the disk is full, why?", "Quota of the disk is full, why?"),
+        ('Generate a title for this conversation: "Fix it"', ""),
+        ('"Fix it"', "Fix it"),
+        ("Compare a < b with <b>bold</b>", "Compare a < b with <b>bold</b>"),
+    ],
+)
+def test_clients_own_texts_are_no_text_of_the_user(asked: str, typed: str) -> None:
+    assert user_text(asked) == typed
+
+
+def test_the_title_is_the_first_text_of_the_largest_thread() -> None:
+    openings = [
+        Opening("quota", "quota", 9),
+        Opening("title", "Name this conversation", 300),
+        Opening("main", "<system-reminder>x</system-reminder>", 12_000),
+        Opening("main", "Why does the lexer fail?", 12_000),
+        Opening("main", "Fix it, please.", 14_000),
+    ]
+    assert title_of(openings) == "Why does the lexer fail?"
+    assert title_of(openings[:1]) == ""
+    unmeasured = [Opening("a", "first", None), Opening("b", "second", None)]
+    assert title_of(unmeasured) == "first"
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("claude-cli/2.1.330 (external, cli)", "claude-cli 2.1.330"),
+        ("OpenAI/Python 1.2.0", "OpenAI/Python 1.2.0"),
+        ("codex_cli_rs/0.55.0 (Linux 6.1; x86_64)", "codex_cli_rs 0.55.0"),
+        ("curl", "curl"),
+        ("", ""),
+    ],
+)
+def test_a_client_has_a_short_name(agent: str, name: str) -> None:
+    assert client_name(agent) == name
+
+
+@pytest.fixture
+def three_sessions(db: None) -> None:
+    """Sessions a (two threads, one failure), b (live) and c; and a flow without a session."""
+    main = {"session_id": "a", "conversation_id": "m", "sent_model": "opus"}
+    add_flow("a0", 61, session_id="a", conversation_id="q", asked="quota", input_tokens=8)
+    known = {"input_tokens": 1000, "output_tokens": 20, "cost_usd": "0.5"}
+    add_flow("a1", 60, asked="Why is it red?", cache_read_tokens=900, **main, **known)
+    add_flow("a2", 50, asked="Mend it", state="error", status_code=500, duration_ms=6e4, **main)
+    add_flow("b1", 40, session_id="b", state="live")
+    add_flow("c1", 70, session_id="c", asked="Hello")
+    add_flow("lonely", 1, asked="Nobody's")
+
+
+def test_sessions_are_listed_by_their_newest_request(three_sessions: None) -> None:
+    found = session_page()
+    assert [row.id for row in found.sessions] == ["b", "a", "c"]
+    assert [row.title for row in found.sessions] == ["", "Why is it red?", "Hello"]
+    running, red, _ = found.sessions
+    assert (running.live, red.live) == (1, 0)
+    assert (red.requests, red.failed, red.models, red.client) == (3, 1, 1, "claude-cli 2.1.330")
+    assert (red.input_tokens, red.cache_share, float(red.cost_usd or 0)) == (1008, 0.9, 0.5)
+    assert red.duration_ms == (11 + 1) * 60_000
+    assert running.cost_usd is None
+    assert found.older == ""
+
+
+def test_pages_of_sessions_follow_each_other(three_sessions: None) -> None:
+    first = session_page(rows=2)
+    second = session_page(first.older, rows=2)
+    ids = [row.id for page in (first, second) for row in page.sessions]
+    assert ids == ["b", "a", "c"]
+    assert (bool(first.older), second.older) == (True, "")
+
+
+def test_the_page_and_rest_show_them(three_sessions: None, staff: Client) -> None:
+    html = staff.get("/flows/sessions/").content.decode()
+    assert html.index("/flows/session/b/") < html.index("Why is it red?") < html.index("Hello")
+    assert '<a href="/flows/sessions/"\n       aria-current="page"' in html
+    listed = staff.get("/api/sessions/").json()
+    assert [(row["id"], row["live"]) for row in listed["results"]] == [
+        ("b", True),
+        ("a", False),
+        ("c", False),
+    ]
+    assert listed["next"] is None
+    assert staff.get("/api/sessions/?cursor=x").status_code == 400
+    assert staff.get("/flows/sessions/?cursor=x").status_code == 200
+
+
+def test_without_sessions_the_page_says_what_to_do(staff: Client) -> None:
+    assert "No sessions yet" in staff.get("/flows/sessions/").content.decode()
