@@ -20,6 +20,9 @@ from interceptor.config.files.server import url_host
 from providers.base.private_file import KEY_FILE_NAME
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# A wheel carries the templates inside this package; a checkout has them beside it.
+_PACKAGED_TEMPLATES = Path(__file__).resolve().parent / "templates"
+TEMPLATES_DIR = _PACKAGED_TEMPLATES if _PACKAGED_TEMPLATES.is_dir() else BASE_DIR / "templates"
 CONFIG_DIR = config_dir()
 ROLE = take_role(os.environ)
 CCPROXY = load_server_settings(CONFIG_DIR, os.environ)
@@ -67,7 +70,7 @@ ASGI_APPLICATION = "ccproxy_site.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [TEMPLATES_DIR],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

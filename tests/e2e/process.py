@@ -55,6 +55,9 @@ class Interceptor:
         self.arguments = arguments
         self.prefix: tuple[str, ...] = ()
         """Words before the command that starts it, e.g. to become another user."""
+        self.program: tuple[str, ...] = (sys.executable, "manage.py")
+        self.start_word = "runinterceptor"
+        self.cwd = ROOT
         self.environ = {
             **{
                 k: v
@@ -141,8 +144,8 @@ class Interceptor:
             put_tables(self.config_dir)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.prefix, sys.executable, "manage.py", "runinterceptor", *self.arguments],
-                cwd=ROOT,
+                [*self.prefix, *self.program, self.start_word, *self.arguments],
+                cwd=self.cwd,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -213,8 +216,8 @@ class Interceptor:
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run another management command on the same configuration."""
         return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
+            [*self.program, *arguments],
+            cwd=self.cwd,
             env=self.environ,
             input=stdin,
             capture_output=True,
