@@ -56,7 +56,7 @@ def become_another_system() -> None:
     # The interpreter finds the data of its own build by the system's name.
     sysconfig.get_config_vars()
     # It is defined by functions that are removed here.
-    os.process_cpu_count = os.cpu_count
+    os.process_cpu_count = os.cpu_count  # type: ignore[assignment]
     for module, names in ONLY_LINUX.items():
         for name in names:
             if hasattr(module, name):
