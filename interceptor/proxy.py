@@ -195,7 +195,10 @@ class Proxy:
         )
         self._task: asyncio.Task[None] | None = None
         self._giving_back: asyncio.Task[None] | None = None
-        self._wireguard = WireGuardService(wireguard, self.runs) if wireguard else None
+        self._store = store
+        self._wireguard = (
+            WireGuardService(wireguard, self.runs, self._is_provider) if wireguard else None
+        )
 
     @property
     def active_flows(self) -> int:
@@ -206,6 +209,11 @@ class Proxy:
     def ca_path(self) -> Path:
         """The CA certificate that clients of the transparent listeners trust."""
         return self.ca_dir / "mitmproxy-ca-cert.pem"
+
+    def _is_provider(self, host: str) -> bool:
+        """Return whether a name is that of a configured provider's host, on any port."""
+        providers = self._store.current.providers.values()
+        return any(provider.owns(host, provider.effective_port) for provider in providers)
 
     def body_so_far(self, flow_id: str) -> bytes:
         """Return what the client of a running stream got; b"" for other flows."""

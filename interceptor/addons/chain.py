@@ -10,8 +10,13 @@ from interceptor.addons.capture.client_hello import ClientHelloAddon
 from interceptor.addons.capture.company_proxy import CompanyProxyAddon
 from interceptor.addons.capture.connections import ConnectionsAddon
 from interceptor.addons.capture.dns import RunDns
+from interceptor.addons.capture.forward_gate import ForwardGate
 from interceptor.addons.capture.transparent import TransparentAddon
-from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
+from interceptor.addons.capture.upstream import (
+    CheckedAddressAddon,
+    ChosenDestinations,
+    UpstreamAddon,
+)
 from interceptor.addons.failures.capacity import CapacityAddon
 from interceptor.addons.failures.cooldown import CooldownAddon
 from interceptor.addons.failures.fallback import FallbackAddon
@@ -84,6 +89,7 @@ def build_chain(
     proxies = proxies or UpstreamProxies()
     record = RecordAddon(sink, stream_over_bytes, around.recording)
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
+    gate = ForwardGate(runs, overrides, proxies, sink)
     upstream = UpstreamAddon(runs, overrides, chosen)
     via = ViaAddon(proxies, overrides, upstream, chosen)
     fingerprints = TransportAddon(transport or Transport(store), chosen)
@@ -93,9 +99,11 @@ def build_chain(
         hellos,
         ConnectionsAddon(runs, hellos, sink),
         upstream,
+        CheckedAddressAddon(gate, upstream, chosen),
+        gate,
         PriorKnowledgeAddon(),
         InspectorAddon(store, around),
-        TransparentAddon(runs, hellos),
+        TransparentAddon(runs, hellos, gate),
         CompanyProxyAddon(proxies, runs, upstream, chosen),
         GuardAddon(around),
         ForwardMcpAddon(mcp),

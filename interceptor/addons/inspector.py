@@ -5,6 +5,7 @@ from __future__ import annotations
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from interceptor.addons.capture.runs import source_of
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import METADATA_KEY, FlowState, state_of
 from interceptor.exchange.head import RequestHead
@@ -29,7 +30,7 @@ class InspectorAddon:
         flow.metadata[METADATA_KEY] = FlowState(
             snapshot=self._store.current,
             flow_id=flow.id,
-            source="reverse" if came_to_us(flow) else "wireguard",
+            source=source_of(flow.client_conn),
             family=family_of(flow.request.path, headers.get),
             wants_websocket=asks_for_websocket(headers.get),
         )

@@ -34,6 +34,15 @@ from mitmproxy.proxy.layers.http._events import (
 )
 
 from interceptor.access.peer_socket import has_owner
+from interceptor.forward.mode import ForwardMode, is_outside
+from interceptor.forward.request_target import (
+    DEFAULT_PORTS,
+    BadTarget,
+    Target,
+    absolute_target,
+    connect_target,
+    parse_authority,
+)
 from interceptor.mitm import error_page
 from interceptor.mitm.deadlines import DEADLINES
 from interceptor.mitm.http_stream import detour_of, is_reverse
@@ -61,6 +70,8 @@ class LimitedServer(_http1.Http1Server):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._scanned = 0
+        is_forward = isinstance(context.client.proxy_mode, ForwardMode)
+        self._is_forward = is_forward and is_outside(context)
 
     def send(self, event: HttpEvent) -> Commands:
         """Write a part of the response."""
@@ -98,13 +109,14 @@ class LimitedServer(_http1.Http1Server):
             return
         try:
             head = self._take_head()
+            if head is None:
+                return
+            request = _forward_request(head) if self._is_forward else _request(head)
         except HeadRefused as exc:
             yield from self._refuse(exc.status_code, exc.message)
             return
-        if head is None:
-            return
         DEADLINES.clear(self.conn.id)
-        self.request = _request(head)
+        self.request = request
         yield ReceiveHttp(RequestHeaders(self.stream_id, self.request, head.size_bytes == 0))
         self.body_reader = _http1.make_body_reader(head.size_bytes)
         self.state = self.read_body
@@ -116,13 +128,13 @@ class LimitedServer(_http1.Http1Server):
         # What was searched before is not searched again: a client may send single bytes.
         end = data.find(b"\r\n\r\n", max(0, self._scanned - 3))
         if end < 0:
-            check_unfinished(data, max(0, self._scanned - 1))
+            check_unfinished(data, max(0, self._scanned - 1), forward=self._is_forward)
             self._scanned = len(data)
             if data:
                 DEADLINES.expect_head(self.conn.id)
             return None
         self._scanned = 0
-        head = read_head(data[:end])
+        head = read_head(data[:end], forward=self._is_forward)
         self.buf.maybe_extract_at_most(end + 4)
         return head
 
@@ -144,7 +156,9 @@ class LimitedServer(_http1.Http1Server):
                     yield ReceiveHttp(RequestData(self.stream_id, bytes(part.data)))
                 continue
             DEADLINES.clear(self.conn.id)
-            yield ReceiveHttp(RequestEndOfMessage(self.stream_id))
+            # Behind a CONNECT the end would close the tunnel.
+            if self.request is not None and self.request.data.method != b"CONNECT":
+                yield ReceiveHttp(RequestEndOfMessage(self.stream_id))
             yield from self.mark_done(request=True)
             return
 
@@ -367,6 +381,39 @@ def _request(head: Head) -> Request:
         timestamp_start=time.time(),
         timestamp_end=None,
     )
+
+
+def _forward_request(head: Head) -> Request:
+    """Return a request to the forward proxy: its target tells where it goes.
+
+    Raises:
+        HeadRefused: the target is malformed, or Host names another one.
+    """
+    try:
+        target = _target_of(head)
+    except BadTarget as exc:
+        raise HeadRefused(400, str(exc)) from None
+    request = _request(head)
+    data = request.data
+    data.host, data.port, data.path = target.host, target.port, target.path
+    data.scheme = target.scheme.encode()
+    if head.method == b"CONNECT":
+        data.authority = head.target
+    return request
+
+
+def _target_of(head: Head) -> Target:
+    if head.method == b"CONNECT":
+        return connect_target(head.target)
+    hosts = [text for name, text in head.fields if name.lower() == b"host"]
+    named, port = parse_authority(hosts[0])
+    if head.target.startswith(b"/"):
+        return Target("http", named, port or DEFAULT_PORTS["http"], head.target)
+    target = absolute_target(head.target)
+    # RFC 9112, 3.2.2: the target counts. Its server would see the other name.
+    if (named, port or DEFAULT_PORTS[target.scheme]) != (target.host, target.port):
+        raise BadTarget("The request's URL and its Host header name two hosts.")
+    return target
 
 
 def _fields_of(request: Request) -> Fields:

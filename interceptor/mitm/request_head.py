@@ -60,11 +60,11 @@ def blank_lines(data: bytes | bytearray) -> int:
     return end
 
 
-def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
+def check_unfinished(data: bytes | bytearray, new_from: int, *, forward: bool = False) -> None:
     """Refuse incomplete headers that can never become good.
 
     `data` begins at the request line; `new_from` is the index of the first byte that no earlier
-    call has seen.
+    call has seen. `forward` takes the targets of requests to a forward proxy.
 
     Raises:
         HeadRefused: 400, 414 or 431.
@@ -80,13 +80,15 @@ def check_unfinished(data: bytes | bytearray, new_from: int) -> None:
     if end < 0 and len(data) > _MAX_LINE_BYTES:
         raise HeadRefused(414, _URL_TOO_LONG)
     if end >= 0:
-        check_request_line(bytes(data[:end]))
+        check_request_line(bytes(data[:end]), forward=forward)
     if len(data) > MAX_HEAD_BYTES:
         raise HeadRefused(431, _HEADERS_TOO_LARGE)
 
 
-def check_request_line(line: bytes) -> None:
+def check_request_line(line: bytes, *, forward: bool = False) -> None:
     """Refuse a bad method, target or version (RFC 9112, 3).
+
+    The targets of requests to a forward proxy are refused, or with `forward` left to its parser.
 
     Raises:
         HeadRefused: 400, 405, 414 or 505.
@@ -99,11 +101,11 @@ def check_request_line(line: bytes) -> None:
     method, target, version = found.groups()
     if version not in (b"1.0", b"1.1"):
         raise HeadRefused(505, "ccproxy speaks HTTP/1.1, and HTTP/2 over TLS.")
-    if method == b"CONNECT":
+    if method == b"CONNECT" and not forward:
         raise HeadRefused(405, _FORWARD_PROXY)
     if len(target) > MAX_TARGET_BYTES:
         raise HeadRefused(414, _URL_TOO_LONG)
-    if target.startswith(b"/"):
+    if target.startswith(b"/") or forward:
         return
     # RFC 9112, 3.2.2: the absolute form is what clients send to a forward proxy.
     raise HeadRefused(400, _FORWARD_PROXY if b"://" in target else "The request names no path.")
@@ -123,14 +125,16 @@ class Head:
     size_bytes: int | None
 
 
-def read_head(head: bytes | bytearray) -> Head:
+def read_head(head: bytes | bytearray, *, forward: bool = False) -> Head:
     """Return a complete head of a request, given without its empty line.
+
+    With `forward` the target may be that of a request to a forward proxy, and is not checked.
 
     Raises:
         HeadRefused: 400, 405, 414, 417, 431 or 505.
     """
     lines = bytes(head).split(b"\r\n")
-    check_request_line(lines[0])
+    check_request_line(lines[0], forward=forward)
     if len(head) > MAX_HEAD_BYTES:
         raise HeadRefused(431, _HEADERS_TOO_LARGE)
     if len(lines) - 1 > MAX_HEADERS:
@@ -140,9 +144,20 @@ def read_head(head: bytes | bytearray) -> Head:
     parted = [line.partition(b":") for line in lines[1:]]
     fields = tuple([(name, text.strip()) for name, _, text in parted])
     method, target, version = lines[0].split(b" ")
+    if method == b"CONNECT":
+        return Head(method, target, version, fields, _no_body(fields))
     framing = [(name.lower(), text) for name, text in fields if len(name) in _FRAMING_LENGTHS]
     size_bytes = _body_size(framing, http10=version.endswith(b"1.0"))
     return Head(method, target, version, fields, size_bytes)
+
+
+def _no_body(fields: Fields) -> int:
+    """Return 0 for a CONNECT, which has no body (RFC 9110, 9.3.6). Python's sends no Host."""
+    for name, text in fields:
+        is_length = name.lower() == b"content-length"
+        if name.lower() == b"transfer-encoding" or (is_length and text != b"0"):
+            raise HeadRefused(400, "A CONNECT has no body.")
+    return 0
 
 
 def _first_mistake(lines: list[bytes]) -> str:

@@ -6,6 +6,7 @@ They may contradict each other; a credential is then given to none of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from interceptor.wireguard.hosts import plain_name
@@ -67,10 +68,21 @@ class Destination:
         wanted = plain_name(self.sni)
         if not wanted or not self.authorities or not provider.owns(wanted, self.port):
             return False
+        # A client of the forward proxy names the host that it wants to be connected with.
+        if _is_name(self.address) and plain_name(self.address) != wanted:
+            return False
         for name, port in map(_parts, self.authorities):
             if name != wanted or port not in (None, self.port):
                 return False
         return True
+
+
+def _is_name(address: str) -> bool:
+    try:
+        ip_address(address)
+    except ValueError:
+        return True
+    return False
 
 
 def _parts(authority: str) -> tuple[str, int | None]:

@@ -12,7 +12,9 @@ from mitmproxy.proxy.layers.modes import TransparentProxy
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.tls import ClientHello
 
+from interceptor.forward.mode import ForwardMode
 from interceptor.stock_addons import NextLayer
+from interceptor.wireguard.hosts import plain_name
 
 SERVER_SPEAKS_FIRST = frozenset({21, 22, 25, 110, 119, 143, 587, 2525, 3306, 5900})
 """FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, VNC: their clients wait for a greeting."""
@@ -40,11 +42,30 @@ def ignores_connection(
     """Return whether `allow_hosts` and `ignore_hosts` exempt a connection; None: not yet known.
 
     They are about captured connections. The reverse listener's upstream is a placeholder that no
-    pattern of a user's can mean.
+    pattern of a user's can mean. A tunnel of the forward proxy is read where its run says so.
     """
-    if isinstance(context.client.proxy_mode, ReverseMode):
+    mode = context.client.proxy_mode
+    if isinstance(mode, ReverseMode):
         return False
+    if isinstance(mode, ForwardMode) and not _reads(mode, context, data_client):
+        return True
     return _original_ignore(self, context, data_client, data_server)
+
+
+def _reads(mode: ForwardMode, context: Context, data_client: bytes) -> bool:
+    """Return whether a tunnel is read; its host is known by name, or by the ClientHello's.
+
+    Raises:
+        mitmproxy.addons.next_layer.NeedsMoreData: the ClientHello is not complete.
+    """
+    address = context.server.address
+    names = [plain_name(address[0])] if address else []
+    hello = _original_client_hello(context, data_client)
+    # Inside TLS that is read, the protocol is still to be told.
+    sni = context.client.sni or (hello.sni if hello else None)
+    if sni:
+        names.append(plain_name(sni))
+    return mode.reads(names)
 
 
 def client_hello_of(context: Context, data_client: bytes) -> ClientHello | None:

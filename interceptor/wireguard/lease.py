@@ -14,6 +14,21 @@ from interceptor.wireguard.hosts import AllowedHosts, allowed_hosts
 from providers.base.errors import ConfigError
 
 MAX_LABEL_CHARS = 64
+FORWARD_USER = "run"
+"""The name beside a run's password in its proxy URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardTerms:
+    """Terms of a run that comes by the forward proxy.
+
+    `password` stands in its proxy URL. `hosts` are those whose TLS is read beside the providers';
+    `reads_all` means every host's.
+    """
+
+    password: str = field(repr=False)
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
+    reads_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,8 @@ class Run:
     egress: AllowedHosts | None = None
     """The only hosts it may reach; None: any."""
     pid: int = 0
+    forward: ForwardTerms | None = None
+    """None: it comes by a WireGuard server."""
     answers: Answers = field(default_factory=Answers, compare=False)
     """Its look-ups so far."""
 
@@ -90,6 +107,9 @@ def parse_request(line: bytes) -> Run:
         if egress is not None and not _is_texts(egress):
             raise TypeError
         pid = int(asked.get("pid") or 0)
+        forward = asked.get("forward")
+        if forward is not None and not _is_texts(forward["hosts"]):
+            raise TypeError
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError(
             "the proxy does not understand this launcher; start both from the same version"
@@ -100,6 +120,15 @@ def parse_request(line: bytes) -> Run:
         command=_printable(shown_command(command)),
         egress=None if egress is None else allowed_hosts(egress),
         pid=pid,
+        forward=None if forward is None else _terms(forward),
+    )
+
+
+def _terms(forward: dict[str, Any]) -> ForwardTerms:
+    return ForwardTerms(
+        password=secrets.token_urlsafe(24),
+        hosts=allowed_hosts(forward["hosts"]),
+        reads_all=bool(forward.get("all")),
     )
 
 

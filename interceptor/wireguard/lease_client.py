@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from providers.base.errors import ConfigError
 
@@ -20,6 +21,9 @@ RUN_DIR = "run"
 SOCKET_NAME = "lease.sock"
 TIMEOUT_S = 10.0
 MAX_LINE_BYTES = 256 * 1024
+_OTHER_VERSION = (
+    "the proxy that runs is of another version than this command; start it again: ccproxy start"
+)
 _LONGEST_PATH = 100
 """The kernel takes 107 bytes (unix(7))."""
 
@@ -54,20 +58,34 @@ def take_lease(
     Raises:
         ConfigError: one sentence: nothing runs, or the request was refused.
     """
+    asked = {
+        "label": label,
+        "command": list(command),
+        "egress": None if egress is None else list(egress),
+    }
+    answer, connection = _ask(directory, asked)
+    try:
+        lease = Lease(**{name: answer[name] for name in Lease.__dataclass_fields__})
+    except (TypeError, KeyError):
+        connection.close()
+        raise ConfigError(_OTHER_VERSION) from None
+    return lease, connection
+
+
+def _ask(directory: Path, asked: dict[str, Any]) -> tuple[dict[str, Any], socket.socket]:
+    """Send a request; return the proxy's answer and the connection.
+
+    Raises:
+        ConfigError: one sentence: nothing runs, or the request was refused.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(TIMEOUT_S)
         with short_path(directory / RUN_DIR, SOCKET_NAME) as path:
             connection.connect(path)
-        asked = {
-            "label": label,
-            "command": list(command),
-            "egress": None if egress is None else list(egress),
-            "pid": os.getpid(),
-            "uid": os.getuid(),
-        }
-        connection.sendall(json.dumps(asked).encode("utf-8", "surrogateescape") + b"\n")
-        lease = _parse(_read_line(connection))
+        line = json.dumps({**asked, "pid": os.getpid(), "uid": os.getuid()})
+        connection.sendall(line.encode("utf-8", "surrogateescape") + b"\n")
+        answer = _parse(_read_line(connection))
         connection.settimeout(None)
     except TimeoutError:
         connection.close()
@@ -80,7 +98,37 @@ def take_lease(
     except BaseException:
         connection.close()
         raise
-    return lease, connection
+    return answer, connection
+
+
+def take_forward_lease(
+    directory: Path, *, label: str, command: Sequence[str], hosts: Sequence[str], reads_all: bool
+) -> tuple[str, socket.socket]:
+    """Ask for a forward listener; keep the socket open for as long as it is needed.
+
+    Return the proxy's URL, with the run's own credentials, and the socket.
+
+    Args:
+        directory: the config directory.
+        label: the run's name in the console.
+        command: what will use it.
+        hosts: hosts whose TLS is read beside the providers'.
+        reads_all: read the TLS of all hosts.
+
+    Raises:
+        ConfigError: one sentence: nothing runs, or the request was refused.
+    """
+    asked = {
+        "label": label,
+        "command": list(command),
+        "forward": {"hosts": list(hosts), "all": reads_all},
+    }
+    answer, connection = _ask(directory, asked)
+    try:
+        return str(answer["forward_url"]), connection
+    except KeyError:
+        connection.close()
+        raise ConfigError(_OTHER_VERSION) from None
 
 
 @contextmanager
@@ -113,7 +161,7 @@ def _read_line(connection: socket.socket) -> bytes:
     return line
 
 
-def _parse(line: bytes) -> Lease:
+def _parse(line: bytes) -> dict[str, Any]:
     """Parse the proxy's line.
 
     Raises:
@@ -123,9 +171,8 @@ def _parse(line: bytes) -> Lease:
         answer = json.loads(line)
         if "error" in answer:
             raise ConfigError(str(answer["error"]))
-        return Lease(**{name: answer[name] for name in Lease.__dataclass_fields__})
-    except (ValueError, TypeError, KeyError):
-        raise ConfigError(
-            "the proxy that runs is of another version than this command; start it again: ccproxy"
-            " start"
-        ) from None
+    except (ValueError, TypeError):
+        raise ConfigError(_OTHER_VERSION) from None
+    if not isinstance(answer, dict):
+        raise ConfigError(_OTHER_VERSION)
+    return answer

@@ -12,10 +12,12 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from interceptor.forward.server import LOOPBACK, ForwardServer, start_forward_server
 from interceptor.stock_addons import Proxyserver
-from interceptor.wireguard.lease import RunBook, parse_request
+from interceptor.wireguard.lease import FORWARD_USER, Run, RunBook, parse_request
 from interceptor.wireguard.lease_client import MAX_LINE_BYTES, SOCKET_NAME, short_path
 from interceptor.wireguard.server import DNS_SERVER, WireGuardServer, start_fresh_server
 from providers.base.errors import ConfigError
@@ -31,6 +33,7 @@ class LeaseServer:
         book: the runs; addons find the run of a flow in it.
         proxy_host: the reverse listener's address as this machine reaches it.
         proxy_port: its port.
+        is_provider: whether a name is that of a provider's host.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class LeaseServer:
         proxy_port: int,
         max_leases: int,
         request_timeout_s: float,
+        is_provider: Callable[[str], bool],
     ) -> None:
+        self._is_provider = is_provider
         self._max_leases = max_leases
         self._request_timeout_s = request_timeout_s
         self._run_dir = run_dir
@@ -109,13 +114,13 @@ class LeaseServer:
                 f"{self._max_leases} captured commands run already; end one of them first"
             )
         try:
-            server = await start_fresh_server(self._manager, self._run_dir)
+            server = await self._start(run)
         except OSError as exc:
-            raise ConfigError(f"the proxy cannot open another WireGuard port: {exc}") from None
+            raise ConfigError(f"the proxy cannot open another port: {exc}") from None
         self._book.add(server.key, run)
-        logger.info("run %s (%s) is captured on UDP port %d", run.label, run.id, server.port)
+        logger.info("run %s (%s) is captured on port %d", run.label, run.id, server.port)
         try:
-            writer.write(self._answer(server, run.id))
+            writer.write(self._answer(server, run))
             await writer.drain()
             # The launcher has no more to say; only the end of the connection matters.
             while await reader.read(4096):
@@ -125,7 +130,28 @@ class LeaseServer:
             await asyncio.shield(server.stop())
             logger.info("run %s (%s) ended", run.label, run.id)
 
-    def _answer(self, server: WireGuardServer, lease: str) -> bytes:
+    async def _start(self, run: Run) -> WireGuardServer | ForwardServer:
+        """Start the listener that the run asked for.
+
+        Raises:
+            OSError: it cannot listen.
+        """
+        terms = run.forward
+        if terms is None:
+            return await start_fresh_server(self._manager, self._run_dir)
+
+        def reads(names: Sequence[str]) -> bool:
+            if terms.reads_all:
+                return True
+            return any(terms.hosts.covers(name) or self._is_provider(name) for name in names)
+
+        return await start_forward_server(self._manager, reads)
+
+    def _answer(self, server: WireGuardServer | ForwardServer, run: Run) -> bytes:
+        if isinstance(server, ForwardServer):
+            password = run.forward.password if run.forward else ""
+            url = f"http://{FORWARD_USER}:{password}@{LOOPBACK}:{server.port}"
+            return json.dumps({"forward_url": url}).encode() + b"\n"
         answer = {
             "port": server.port,
             "private_key": server.client_private_key,
@@ -133,7 +159,7 @@ class LeaseServer:
             "dns": DNS_SERVER,
             "proxy_host": self._proxy[0],
             "proxy_port": self._proxy[1],
-            "lease": lease,
+            "lease": run.id,
         }
         return json.dumps(answer).encode() + b"\n"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,12 @@ class WireGuardSettings:
 class WireGuardService:
     """Service that starts and stops with the proxy."""
 
-    def __init__(self, settings: WireGuardSettings, book: RunBook) -> None:
+    def __init__(
+        self,
+        settings: WireGuardSettings,
+        book: RunBook,
+        is_provider: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._settings = settings
         self._run_dir = settings.directory / RUN_DIR
         self._leases = LeaseServer(
@@ -58,6 +64,7 @@ class WireGuardService:
             proxy_port=settings.proxy_port,
             max_leases=settings.max_leases,
             request_timeout_s=settings.request_timeout_s,
+            is_provider=is_provider,
         )
         self._static: WireGuardServer | None = None
         self._lock = FileLock(self._run_dir / LOCK_NAME)

@@ -7,7 +7,7 @@ import logging
 from mitmproxy.connection import Client
 from mitmproxy.tls import ClientHelloData
 
-from interceptor.addons.capture.runs import came_by_wireguard
+from interceptor.addons.capture.runs import was_captured
 from interceptor.wireguard.client_hello import ClientHello, MalformedHello, parse_client_hello
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class ClientHelloAddon:
     def tls_clienthello(self, data: ClientHelloData) -> None:
         """Keep the ClientHello of a handshake."""
         client = data.context.client
-        if came_by_wireguard(client):
+        if was_captured(client):
             self.keep(client, data.client_hello.raw_bytes(wrap_in_record=False))
 
     def client_disconnected(self, client: Client) -> None:

@@ -14,7 +14,8 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
-from interceptor.addons.capture.runs import came_by_wireguard, run_of
+from interceptor.addons.capture.closed_addresses import is_address
+from interceptor.addons.capture.runs import run_of, was_captured
 from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
 from interceptor.exchange.flow_state import state_of
 from interceptor.wireguard.hosts import plain_name
@@ -74,7 +75,7 @@ class CompanyProxyAddon:
         is_unread = isinstance(found, TCPLayer) and starts_like_tls_record(layer.data_client())
         if found is None or not (is_unread or isinstance(found, ServerTLSLayer)):
             return
-        if address is None or not came_by_wireguard(client) or client.transport_protocol != "tcp":
+        if address is None or not was_captured(client) or client.transport_protocol != "tcp":
             return
         if any(isinstance(above, HttpUpstreamProxy) for above in context.layers):
             return
@@ -130,6 +131,9 @@ class CompanyProxyAddon:
         run = run_of(client, self._runs)
         if run is None:
             return name
+        if run.forward is not None:
+            # The client named it itself, and its proxy looks it up.
+            return "" if is_address(host) else host
         looked_up = run.answers.names(host)
         if name in looked_up:
             return name

@@ -18,7 +18,13 @@ from mitmproxy.udp import UDPFlow
 
 from flows.record import FlowRecord, SideRecord, Sink
 from interceptor.addons.capture.client_hello import ClientHelloAddon
-from interceptor.addons.capture.runs import came_by_wireguard, origin_fields, run_of
+from interceptor.addons.capture.runs import (
+    came_by_wireguard,
+    origin_fields,
+    run_of,
+    source_of,
+    was_captured,
+)
 from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
@@ -67,7 +73,7 @@ class ConnectionsAddon:
 
     def client_disconnected(self, client: Client) -> None:
         """End everything that is still open of the client."""
-        if came_by_wireguard(client):
+        if was_captured(client):
             for flow_id in [
                 key for key, passing in self._passing.items() if passing.client_id == client.id
             ]:
@@ -126,7 +132,7 @@ class ConnectionsAddon:
     def tls_failed_client(self, data: TlsData) -> None:
         """Record a client that refuses our certificate, or speaks no TLS that we know."""
         client = data.context.client
-        if not came_by_wireguard(client):
+        if not was_captured(client):
             return
         host = plain_name(client.sni or "") or self._name(client, data.context.server)
         reason = (client.error or "the handshake failed")[:MAX_ERROR_CHARS]
@@ -141,7 +147,7 @@ class ConnectionsAddon:
         )
 
     def _begin(self, flow: AnyFlow, method: str) -> None:
-        if not came_by_wireguard(flow.client_conn):
+        if not was_captured(flow.client_conn):
             return
         record = self._record(flow.client_conn, flow.server_conn, flow.id, method)
         self._passing[flow.id] = _Passing(record, flow.client_conn.id)
@@ -153,7 +159,7 @@ class ConnectionsAddon:
             id=flow_id,
             state="live",
             started_at=client.timestamp_start,
-            source="wireguard",
+            source=source_of(client),
             method=method,
             host=host,
             path=f"{address}:{port}",

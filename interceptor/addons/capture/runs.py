@@ -7,6 +7,7 @@ from typing import Any
 from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import WireGuardMode
 
+from interceptor.forward.mode import ForwardMode
 from interceptor.wireguard.client_hello import ClientHello
 from interceptor.wireguard.lease import Run, RunBook
 
@@ -18,13 +19,30 @@ def came_by_wireguard(client: Client) -> bool:
     return isinstance(client.proxy_mode, WireGuardMode)
 
 
+def came_by_forward(client: Client) -> bool:
+    """Return whether a client uses the forward proxy."""
+    return isinstance(client.proxy_mode, ForwardMode)
+
+
+def was_captured(client: Client) -> bool:
+    """Return whether traffic was on its way to another host, by a tunnel or the forward proxy."""
+    return isinstance(client.proxy_mode, (WireGuardMode, ForwardMode))
+
+
+def source_of(client: Client) -> str:
+    """Return the listener of a client, as flows name it."""
+    if came_by_forward(client):
+        return "forward"
+    return "wireguard" if came_by_wireguard(client) else "reverse"
+
+
 def run_of(client: Client, runs: RunBook) -> Run | None:
     """Return the run of a connection.
 
     None for the static listener's clients, and after the run has ended.
     """
     mode = client.proxy_mode
-    return runs.get(mode.data) if isinstance(mode, WireGuardMode) else None
+    return runs.get(mode.data) if isinstance(mode, (WireGuardMode, ForwardMode)) else None
 
 
 def origin_fields(run: Run | None, hello: ClientHello | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mitmproxy.http import HTTPFlow
 
 from flows.record import SideRecord
 from interceptor.addons.capture.client_hello import ClientHelloAddon
+from interceptor.addons.capture.forward_gate import ForwardGate
 from interceptor.addons.capture.runs import run_of
 from interceptor.addons.inspector import head_of
 from interceptor.exchange.conversation_id import conversation_id
@@ -39,22 +40,27 @@ class TransparentAddon:
     Args:
         runs: the running commands.
         hellos: the ClientHellos of TLS clients.
+        gate: the forward proxy's.
     """
 
-    def __init__(self, runs: RunBook, hellos: ClientHelloAddon) -> None:
+    def __init__(self, runs: RunBook, hellos: ClientHelloAddon, gate: ForwardGate) -> None:
+        self._gate = gate
         self._runs = runs
         self._hellos = hellos
 
-    def requestheaders(self, flow: HTTPFlow) -> None:
+    async def requestheaders(self, flow: HTTPFlow) -> None:
         """Refuse the request, prepare it for its provider, or forward it chunk by chunk."""
         state = state_of(flow)
         if state is None or state.source == "reverse" or flow.error:
             return
         state.run = run_of(flow.client_conn, self._runs)
         state.hello = self._hellos.of(flow.client_conn)
+        closed = await self._gate.refusal_of_request(flow)
         headers = HeaderMap(flow.request.headers.fields)
         place = destination(flow, headers, state.run)
-        reason = place.refusal(state.run) if state.run else ""
+        reason = closed.reason if closed else ""
+        if not reason and state.run:
+            reason = place.refusal(state.run)
         note = "" if reason else _take_for_provider(flow, state, place)
         if note is None:
             return
@@ -62,6 +68,10 @@ class TransparentAddon:
         if reason:
             state.decision = Decision("refused", reason, status_code=403)
             answer_error(flow, state, Kind.OUT_OF_SCOPE, reason)
+            if closed is not None:
+                self._gate.challenge(flow, closed)
+                # Without its side of the client a flow is not recorded.
+                state.client = state.client if self._gate.may_record(closed) else None
         else:
             state.forwarded = replace(state.client, side="forwarded") if state.client else None
             state.decision = Decision("passthrough", f"forwarded to where it was going{note}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from mitmproxy.connection import Address, Client
+from mitmproxy.connection import Address, Client, Server
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from interceptor.addons.capture.runs import came_by_wireguard, run_of
+from interceptor.addons.capture.closed_addresses import refusal_of_number
+from interceptor.addons.capture.forward_gate import ForwardGate
+from interceptor.addons.capture.runs import came_by_forward, run_of, was_captured
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook
 from interceptor.wireguard.overrides import Overrides
@@ -74,12 +76,17 @@ class UpstreamAddon:
             return
         if self._chosen.is_proxy(data.client, server.address):
             return
-        if came_by_wireguard(data.client):
+        if was_captured(data.client):
             reason = self.refusal_of(data.client, server.address)
             if reason:
                 server.error = reason
                 return
         if target := self._override_of(data.client, server.address):
+            self.redirect(server, target)
+
+    def redirect(self, server: Server, target: Address) -> None:
+        """Connect to another address; the one that was meant comes back once it is connected."""
+        if server.address is not None:
             self._meant[server.id] = server.address
             server.address = target
 
@@ -94,6 +101,10 @@ class UpstreamAddon:
 
     server_connect_error = server_connected
 
+    def is_redirected(self, server: Server) -> bool:
+        """Return whether a connection that is being opened goes to another address."""
+        return server.id in self._meant
+
     def refusal_of(self, client: Client, address: Address) -> str:
         """Return why a captured client must not get there; "" where it may."""
         run, host = run_of(client, self._runs), address[0]
@@ -101,8 +112,8 @@ class UpstreamAddon:
             number = ip_address(host)
         except ValueError:
             return run.refusal_of_name(host) if run else ""
-        if self._override_of(client, address) is None and is_own_address(number):
-            return "" if self._chosen.includes(client, address) else OWN_MACHINE
+        if self._override_of(client, address) is None and (closed := _closed(client, number)):
+            return "" if self._chosen.includes(client, address) else closed
         if run is None:
             return ""
         if reason := run.refusal_of_address(host):
@@ -126,8 +137,50 @@ class UpstreamAddon:
         if not upstreams:
             return None
         names = [address[0]]
-        if came_by_wireguard(client) and not self._chosen.includes(client, address):
+        if was_captured(client) and not self._chosen.includes(client, address):
             run = run_of(client, self._runs)
             names += [client.sni] if client.sni else []
             names += run.answers.names(address[0]) if run else ()
         return next((upstreams[name] for name in map(plain_name, names) if name in upstreams), None)
+
+
+class CheckedAddressAddon:
+    """Connects clients of the forward proxy to the very address that their name was checked at.
+
+    Stands behind `UpstreamAddon`, and leaves alone what that has refused or replaced.
+
+    Args:
+        gate: looks names up and checks what was found.
+        upstream: replaces addresses.
+        chosen: addresses that the configuration chose; these are not checked.
+    """
+
+    def __init__(
+        self, gate: ForwardGate, upstream: UpstreamAddon, chosen: ChosenDestinations
+    ) -> None:
+        self._gate = gate
+        self._upstream = upstream
+        self._chosen = chosen
+
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
+        """Refuse the connection, or lead it to the address."""
+        client, server = data.client, data.server
+        if not came_by_forward(client) or server.error or server.address is None:
+            return
+        if self._chosen.is_proxy(client, server.address):
+            return
+        if self._chosen.includes(client, server.address) or self._upstream.is_redirected(server):
+            return
+        host, port = server.address[:2]
+        found, reason = await self._gate.checked_address(client, plain_name(host))
+        if reason:
+            server.error = reason
+        elif found != host:
+            self._upstream.redirect(server, (found, port))
+
+
+def _closed(client: Client, number: IPv4Address | IPv6Address) -> str:
+    """Return why no captured client may reach an address; "" where one may."""
+    if came_by_forward(client):
+        return refusal_of_number(number)
+    return OWN_MACHINE if is_own_address(number) else ""

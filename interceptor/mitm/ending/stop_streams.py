@@ -7,7 +7,7 @@ from typing import Any
 
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layer import Layer
-from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream
 from mitmproxy.proxy.server import ConnectionHandler
 
 from interceptor.mitm.http_stream import LimitedStream, ProxyStopped
@@ -20,11 +20,23 @@ def http_layer_of(handler: ConnectionHandler) -> HttpLayer | None:
 
     None for a connection of another protocol, or one whose protocol is not known yet.
     """
-    below: Layer | None = handler.layer
+    found = _http_layer_below(handler.layer)
+    while found is not None and (tunnel := _tunnel_in(found)) is not None:
+        found = _http_layer_below(tunnel.child_layer)
+    return found
+
+
+def _http_layer_below(below: Layer | None) -> HttpLayer | None:
     while below is not None and not isinstance(below, HttpLayer):
         # NextLayer calls the layer it chose `layer`, the others `child_layer`.
         below = getattr(below, "layer", None) or getattr(below, "child_layer", None)
     return below
+
+
+def _tunnel_in(layer: HttpLayer) -> HttpStream | None:
+    """Return the stream of a client's CONNECT to the forward proxy, None without one."""
+    streams = layer.streams.values() if layer.mode is HTTPMode.regular else ()
+    return next((stream for stream in streams if stream.child_layer is not None), None)
 
 
 def open_streams(layer: HttpLayer) -> Iterator[LimitedStream]:
@@ -55,5 +67,22 @@ async def stop_streams(handler: ConnectionHandler, message: str) -> bool:
     # mitmproxy's layer knows no such event. Only this connection's layer is replaced, and only now:
     # the others' events take no further step.
     vars(layer)["_handle_event"] = handle
+    outside = _http_layer_below(handler.layer)
+    if outside is not None and outside is not layer:
+        _lead_inside(outside)
     await handler.server_event(ProxyStopped(message))
     return True
+
+
+def _lead_inside(outside: HttpLayer) -> None:
+    """Let the layer around a tunnel take the event inside."""
+    usual: Any = outside._handle_event
+
+    def handle(event: events.Event) -> Commands:
+        tunnel = _tunnel_in(outside) if isinstance(event, ProxyStopped) else None
+        if tunnel is None:
+            yield from usual(event)
+        else:
+            yield from outside.event_to_child(tunnel, event)
+
+    vars(outside)["_handle_event"] = handle
