@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 
-from flows.record import AttemptRecord
+from flows.record import CAPTURED, AttemptRecord
 from flows.sides import (
     FlowSide,
     HookTrace,
@@ -179,7 +179,12 @@ class Flow(models.Model):
     def is_shape_candidate(self) -> bool:
         """A captured client's successful call of a model: a shape may be made of it."""
         is_accepted = self.status_code is not None and 200 <= self.status_code < 300
-        return self.source == "wireguard" and bool(self.client_format) and is_accepted
+        return self.is_captured and bool(self.client_format) and is_accepted
+
+    @property
+    def is_captured(self) -> bool:
+        """True where the client sent it to another host: from a jail, or by the forward proxy."""
+        return self.source in CAPTURED
 
     @property
     def sides(self) -> dict[str, FlowSide]:

@@ -19,6 +19,8 @@ Headers = tuple[tuple[str, str], ...]
 
 LOOKUP: Final = "DNS"
 """The method of a name lookup."""
+CAPTURED: Final = ("wireguard", "forward")
+"""Sources of flows that were on their way to another host than the proxy."""
 
 
 @value

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from interceptor.config.files.directory import config_dir
 from jail.run.base_urls import Route, new_run
-from jail.run.run_plan import plan_for
+from jail.run.run_plan import RunPlan, plan_for
 from providers.base.loopback import is_loopback
 from providers.base.nearest import name_hint
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from jail.run.found_interceptor import Found
 
 HELP = """\
-usage: ccproxy run [--quiet | --print] [--stored] [--] COMMAND [ARGUMENT ...]
+usage: ccproxy run [--quiet | --print] [--open] [--stored] [--] COMMAND [ARGUMENT ...]
+       ccproxy run --forward [--all] [--quiet | --print] [--open] [--] COMMAND [ARGUMENT ...]
        ccproxy run --inspect [JAIL OPTION ...] [--] COMMAND [ARGUMENT ...]
 
 Run COMMAND with ANTHROPIC_BASE_URL, OPENAI_BASE_URL, OPENAI_API_BASE and
@@ -38,11 +39,16 @@ keeps its own key or login. Its exit code is COMMAND's.
 
   -q, --quiet    say nothing, neither the console's link nor the summary at the end
   --print        print what would be set for COMMAND, and run nothing
+  --open         open the browser at the flows of this run
   --stored       use the keys stored in ccproxy and its rules, not COMMAND's own key
+  --forward      set HTTPS_PROXY and the certificate variables instead of base URLs: COMMAND
+                 talks to its own hosts. Those of providers are read, others pass unread
+  --all          with --forward: read the traffic with all hosts
   -i, --inspect  capture everything COMMAND sends, not only its SDK calls: the same as ccproxy jail
   -h, --help     show this help
 """
-_OPTIONS = ("--inspect", "--quiet", "--print", "--stored", "--help")
+_FLAGS = ("--print", "--stored", "--forward", "--all", "--open")
+_OPTIONS = ("--inspect", "--quiet", *_FLAGS, "--help")
 _INSPECT, _PROG = ("-i", "--inspect"), "ccproxy run --inspect"
 _QUIET, _HELP = ("-q", "--quiet"), ("-h", "--help")
 
@@ -64,8 +70,10 @@ def main(arguments: list[str]) -> int:
         return 0
     if not command:
         return _fail("run needs a command: ccproxy run -- COMMAND [ARGUMENT ...]")
+    if "--all" in options and "--forward" not in options:
+        return _fail("--all reads what comes by the forward proxy; add --forward")
     if "--print" in options:
-        return _print(command, stored="--stored" in options)
+        return _print(command, options)
     if shutil.which(command[0]) is None:
         # Fails as a shell does, before anything is started for it.
         return _become(command, dict(os.environ))
@@ -78,9 +86,14 @@ def main(arguments: list[str]) -> int:
     found = find_or_start(settings, directory)
     own_credentials = settings.own_credentials and "--stored" not in options
     route = Route(found.proxy_url, new_run(command[0]), own_credentials)
-    route, given = _given_by(settings, directory, route)
-    plan = plan_for(command, route, os.environ)
+    if "--forward" in options:
+        plan, given = _forward_plan(command, settings, directory, route.run, options), {}
+    else:
+        route, given = _given_by(settings, directory, route)
+        plan = plan_for(command, route, os.environ)
     environ = {**os.environ, **given, **plan.variables}
+    if "--open" in options:
+        _open(_link(found, route.run))
     # Waiting for the command as a launcher needs Linux.
     if set(options) & set(_QUIET) or sys.platform != "linux":
         found.lock.keep_over_exec()
@@ -90,14 +103,42 @@ def main(arguments: list[str]) -> int:
     return _accompany(plan.command, environ, found, route.run)
 
 
-def _print(command: list[str], *, stored: bool) -> int:
+def _forward_plan(
+    command: list[str], settings: ServerSettings, directory: Path, run: str, options: list[str]
+) -> RunPlan:
+    """Take a listener of the forward proxy, which ends with this process and its children.
+
+    Raises:
+        ConfigError: the proxy that runs is another configuration's, or has no listener left.
+    """
+    from interceptor.wireguard.lease_client import take_forward_lease
+    from jail.ca_bundle import write_bundle
+    from jail.run.forward_variables import forward_variables
+
+    bundle = write_bundle(directory, settings.cert_dir(directory), os.environ)
+    url, lease = take_forward_lease(
+        directory, label=run, command=command, hosts=[], reads_all="--all" in options
+    )
+    # Held by the command too: its last process ends the listener.
+    os.set_inheritable(lease.detach(), True)
+    return RunPlan(command, forward_variables(url, bundle, os.environ))
+
+
+def _print(command: list[str], options: list[str]) -> int:
     """Print the variables and the command line, as a shell takes them. Starts nothing."""
     from interceptor.config.files.load_settings import load_server_settings
 
     settings = load_server_settings(config_dir(), os.environ)
-    own_credentials = settings.own_credentials and not stored
-    route = Route(settings.proxy_url, "NAME", own_credentials)
-    plan = plan_for(command, route, os.environ)
+    if "--forward" in options:
+        from jail.ca_bundle import FILE_NAME
+        from jail.run.forward_variables import forward_variables
+
+        url, bundle = "http://run:PASSWORD@127.0.0.1:PORT", config_dir() / FILE_NAME
+        plan = RunPlan(command, forward_variables(url, bundle, os.environ))
+    else:
+        own_credentials = settings.own_credentials and "--stored" not in options
+        route = Route(settings.proxy_url, "NAME", own_credentials)
+        plan = plan_for(command, route, os.environ)
     for name, value in plan.variables.items():
         sys.stdout.write(f"{name}={shlex.quote(value)}\n")
     sys.stdout.write(f"{shlex.join(plan.command)}\n")
@@ -122,7 +163,7 @@ def _accompany(command: list[str], environ: dict[str, str], found: Found, run: s
     """Run the command as a child; say on stderr where it is seen and what came of it."""
     from jail.supervise import end_like, hold_signals, wait_for
 
-    link = f"{found.console_url}/flows/?run={quote(run)}"
+    link = _link(found, run)
     _say(f"recording to {link}")
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     hold_signals()
@@ -142,6 +183,20 @@ def _accompany(command: list[str], environ: dict[str, str], found: Found, run: s
     return end_like(status)
 
 
+def _link(found: Found, run: str) -> str:
+    return f"{found.console_url}/flows/?run={quote(run)}"
+
+
+def _open(link: str) -> None:
+    """Open the browser. Where there is none, the line with the link has to do."""
+    import webbrowser
+
+    try:
+        webbrowser.open(link)
+    except (OSError, webbrowser.Error):
+        _say(f"there is no browser to open {link}")
+
+
 def _summarize(run: str, link: str, program: str, *, is_own: bool) -> None:
     """Write the summary. A database that cannot be read must not change the command's exit code."""
     from jail.run.run_totals import summary
@@ -153,8 +208,8 @@ def _summarize(run: str, link: str, program: str, *, is_own: bool) -> None:
         return
     if not text:
         _say(
-            f"no request of {program} came through ccproxy: it may ignore the base URLs. To see all"
-            f" that it sends: ccproxy jail -- {program}"
+            f"no request of {program} came through ccproxy: it may ignore the variables that were"
+            f" set. To see all that it sends: ccproxy jail -- {program}"
         )
         return
     where = f"ccproxy start, then {link}" if is_own else link
@@ -168,7 +223,7 @@ def _say(sentence: str) -> None:
 
 def split_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Split our own options from the command, which begins at the first other word."""
-    ours = (*_INSPECT, *_QUIET, *_HELP, "--print", "--stored")
+    ours = (*_INSPECT, *_QUIET, *_HELP, *_FLAGS)
     end = 0
     while end < len(arguments) and arguments[end] in ours:
         end += 1

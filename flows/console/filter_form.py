@@ -22,6 +22,7 @@ _SOURCES: Final = (
     _ANY,
     ("reverse", "the proxy’s port"),
     ("wireguard", "captured commands"),
+    ("forward", "the forward proxy"),
     ("import", "imported files"),
 )
 _CHOICES: Final[dict[str, Choices]] = {

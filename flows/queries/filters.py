@@ -16,7 +16,7 @@ from django.db.models.functions import Cast, Coalesce, StrIndex
 from flows.bytes.database_text import database_json
 from flows.models import Flow
 from flows.queries.header_filter import by_header
-from flows.record import LOOKUP
+from flows.record import CAPTURED, LOOKUP
 
 STATUS_CHOICES: Final = [
     ("2xx", "2xx"),
@@ -126,7 +126,7 @@ class FlowFilter(django_filters.FilterSet):
         """Keep flows that may become a shape, see `Flow.is_shape_candidate`."""
         del name
         accepted = Q(status_code__gte=200, status_code__lt=300)
-        candidates = Q(source="wireguard") & accepted & ~Q(client_format="")
+        candidates = Q(source__in=CAPTURED) & accepted & ~Q(client_format="")
         if value:
             return queryset.filter(candidates)
         return queryset.exclude(candidates)

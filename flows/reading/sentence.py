@@ -37,7 +37,7 @@ def sentence(
     flow: Flow, traces: Sequence[HookTrace], attempts: Sequence[AttemptRecord] = ()
 ) -> list[Part]:
     """Return the request, its route and the reason, the changes, the attempts, and the end."""
-    if flow.method in NO_HTTP and flow.source == "wireguard":
+    if flow.method in NO_HTTP and flow.is_captured:
         return _connection(flow)
     request = Part(f"{flow.method} {_short(flow.path)}")
     route = _route(flow)

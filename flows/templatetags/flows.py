@@ -95,7 +95,7 @@ register.filter("changed_hooks", changed_hooks)
 @register.filter
 def unread(flow: Flow) -> bool:
     """Recognise a name lookup, or a connection that was not read: it has a host and no path."""
-    return flow.source == "wireguard" and flow.method in NO_HTTP
+    return flow.is_captured and flow.method in NO_HTTP
 
 
 @register.filter

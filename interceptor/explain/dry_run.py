@@ -63,7 +63,7 @@ class DryRequest:
     headers: Headers = ()
     body: bytes = b""
     source: str = "reverse"
-    """The listener: "reverse" or "wireguard"."""
+    """The listener: "reverse", "wireguard" or "forward"."""
     admitted: bool = False
     """The request was let in once: names, origins and client tokens are not checked again.
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 
 from flows.models import Flow
+from flows.record import CAPTURED
 from providers.base.pattern import PatternError, compile_pattern
 from shapes.capture.captured_request import Release, client_release
 from shapes.capture.validity import PathPattern
@@ -89,7 +90,7 @@ def candidate_flows() -> QuerySet[Flow]:
             "+flows_flow.status_code BETWEEN 200 AND 299",
         ]
     )
-    calls = captured.filter(source="wireguard", method="POST").exclude(client_format="")
+    calls = captured.filter(source__in=CAPTURED, method="POST").exclude(client_format="")
     moment = Coalesce("started_at", "started_at")
     return calls.order_by(moment.desc(), "-id")
 

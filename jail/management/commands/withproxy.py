@@ -23,10 +23,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--stored", action="store_true", help="use stored keys and rules, not the command's key"
         )
+        parser.add_argument(
+            "--forward", action="store_true", help="set HTTPS_PROXY instead of base URLs"
+        )
+        parser.add_argument(
+            "--all", action="store_true", help="with --forward: read the traffic with all hosts"
+        )
+        parser.add_argument("--open", action="store_true", help="open the browser at the flows")
         parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
     def handle(self, *_: Any, command: list[str], **options: Any) -> None:
-        given = [f"--{name}" for name in ("inspect", "quiet", "print", "stored") if options[name]]
+        names = ("inspect", "quiet", "print", "stored", "forward", "all", "open")
+        given = [f"--{name}" for name in names if options[name]]
         code = main([*given, *command])
         if code:
             raise SystemExit(code)
