@@ -5,10 +5,10 @@ from __future__ import annotations
 from mitmproxy.http import HTTPFlow
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from interceptor.addons.capture.runs import source_of
 from interceptor.config.snapshot.store import ConfigStore
 from interceptor.exchange.flow_state import METADATA_KEY, FlowState, state_of
 from interceptor.exchange.head import RequestHead
+from interceptor.forward.mode import source_of
 from interceptor.pipeline.headers import HeaderMap
 from interceptor.request_path.open_exchange import open_exchange
 from interceptor.request_path.surroundings import Surroundings

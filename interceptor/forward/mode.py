@@ -6,12 +6,13 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.layers.modes import HttpProxy
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
-from mitmproxy.proxy.mode_specs import RegularMode
+from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 Reads = Callable[[Sequence[str]], bool]
 """Return whether TLS to a host is read, given all the host's names."""
@@ -51,3 +52,11 @@ def is_outside(context: Context) -> bool:
     """Return True where a layer talks to the proxy itself, not through a tunnel."""
     http = next((layer for layer in context.layers[::-1] if isinstance(layer, HttpLayer)), None)
     return http is not None and http.mode is HTTPMode.regular
+
+
+def source_of(client: Client) -> str:
+    """Return the listener of a client, as flows name it."""
+    mode = client.proxy_mode
+    if isinstance(mode, ReverseMode):
+        return "reverse"
+    return "forward" if isinstance(mode, ForwardMode) else "wireguard"

@@ -22,9 +22,9 @@ from interceptor.addons.capture.runs import (
     came_by_wireguard,
     origin_fields,
     run_of,
-    source_of,
     was_captured,
 )
+from interceptor.forward.mode import source_of
 from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import RunBook

@@ -27,7 +27,8 @@ from interceptor.addons.capture.closed_addresses import (
     refusal_of_host,
     refusal_of_number,
 )
-from interceptor.addons.capture.runs import came_by_forward, origin_fields, run_of, source_of
+from interceptor.addons.capture.runs import came_by_forward, origin_fields, run_of
+from interceptor.forward.mode import source_of
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import FORWARD_USER, RunBook
 from interceptor.wireguard.overrides import Overrides

@@ -29,13 +29,6 @@ def was_captured(client: Client) -> bool:
     return isinstance(client.proxy_mode, (WireGuardMode, ForwardMode))
 
 
-def source_of(client: Client) -> str:
-    """Return the listener of a client, as flows name it."""
-    if came_by_forward(client):
-        return "forward"
-    return "wireguard" if came_by_wireguard(client) else "reverse"
-
-
 def run_of(client: Client, runs: RunBook) -> Run | None:
     """Return the run of a connection.
 
