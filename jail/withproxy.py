@@ -86,8 +86,9 @@ def main(arguments: list[str]) -> int:
     found = find_or_start(settings, directory)
     own_credentials = settings.own_credentials and "--stored" not in options
     route = Route(found.proxy_url, new_run(command[0]), own_credentials)
+    given: dict[str, str] = {}
     if "--forward" in options:
-        plan, given = _forward_plan(command, settings, directory, route.run, options), {}
+        plan = _forward_plan(command, settings, directory, route.run, options)
     else:
         route, given = _given_by(settings, directory, route)
         plan = plan_for(command, route, os.environ)

@@ -18,7 +18,8 @@ import pytest
 
 from jail.ca_bundle import write_bundle
 from jail.run.forward_variables import forward_variables
-from tests.interceptor.forward.world import CA_DIR, World
+from tests.interceptor.forward.world import World
+from tests.interceptor.proxied import CA_DIR
 from tests.patience import PATIENCE_S
 
 URL = "https://good.test/v1/messages"
