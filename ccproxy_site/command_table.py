@@ -109,6 +109,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "See it work without any key: a scripted provider and a few requests.",
     ),
+    "addprovider": ProductCommand(
+        "addprovider",
+        "interceptor",
+        Role.CLI,
+        "Add a provider from a preset, such as mistral or azure-openai.",
+    ),
     "setkey": ProductCommand(
         "setkey",
         "interceptor",

@@ -22,6 +22,7 @@ from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
 from providers.forms import ProviderForm, RuleForm
 from providers.models import ModelFact, Provider, TransformRule
+from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
@@ -42,6 +43,7 @@ class ProviderAdmin(ConfigModelAdmin):
     list_filter = ["enabled", "type", "auth_type"]
     search_fields = ["name", "host"]
     readonly_fields = ["sentinels", "secret_state", "secret_link"]
+    change_form_before_template = "admin/provider_presets.html"
     conditional_fields = {
         "new_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
         "forget_secret": "auth_type == 'key' || auth_type.endsWith('_oauth')",
@@ -101,6 +103,17 @@ class ProviderAdmin(ConfigModelAdmin):
             path("<int:pk>/reveal/", view(reveal.reveal), name="providers_reveal"),
         ]
         return [*own, *super().get_urls()]
+
+    @property
+    def known_presets(self) -> list[Preset]:
+        """The presets that the page for a new provider offers."""
+        return list(presets().values())
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the first values of a new provider: those of the preset in the address."""
+        chosen = presets().get(request.GET.get("preset", ""))
+        values = super().get_changeform_initial_data(request)
+        return values if chosen is None else chosen.form_values()
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any

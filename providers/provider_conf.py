@@ -53,7 +53,7 @@ class ProviderConf:
         if port != self.effective_port:
             return False
         wanted, own = host.lower(), self.host.lower()
-        if self.type.startswith("vertex_ai") and own.endswith(VERTEX_DOMAIN):
+        if self.type.startswith("vertex") and own.endswith(VERTEX_DOMAIN):
             return wanted == VERTEX_DOMAIN or VERTEX_HOST.fullmatch(wanted) is not None
         return wanted == own
 

@@ -43,6 +43,7 @@ _OF_TYPE: Final = {
     "gemini": "gcp.gemini",
     "vertex_ai": "gcp.vertex_ai",
     "vertex_ai_beta": "gcp.vertex_ai",
+    "vertex_anthropic": "gcp.vertex_ai",
     "perplexity_pro": "perplexity",
 }
 _OF_FORMAT: Final = {

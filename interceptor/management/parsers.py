@@ -7,6 +7,25 @@ from argparse import ArgumentParser, ArgumentTypeError
 from shapes.management.parsers import shapes as shapes
 
 
+def addprovider(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy addprovider`."""
+    parser.description = (
+        "Add a provider from a preset: its address, format, header and what it accepts are known."
+        " Without a name, list the presets."
+    )
+    parser.add_argument("preset", nargs="?", default="", help="name of a preset")
+    parser.add_argument("--name", default="", help="name of the provider; the preset's is default")
+    parser.add_argument(
+        "--set",
+        dest="blanks",
+        action="append",
+        default=[],
+        metavar="BLANK=VALUE",
+        help="fill in a part of the address, such as resource=NAME",
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
 def clienttoken(parser: ArgumentParser) -> None:
     """Declare the options of `ccproxy clienttoken`."""
     parser.description = "Manage the tokens that clients present in the header x-ccproxy-token."

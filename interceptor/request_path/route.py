@@ -27,6 +27,7 @@ from interceptor.transform.forwarded import decide_again
 from interceptor.transform.history_marks import take_out_marks
 from interceptor.transform.match import Facts, host_names
 from interceptor.transform.translation import begin, edited, request_headers
+from interceptor.transform.vertex_claude import fit_for_vertex
 from providers.auth.resolve import Credential
 from providers.base.errors import MalformedBody, RefuseRequest, UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, WireFormatName
@@ -201,6 +202,9 @@ async def _apply(
         exchange.provider = decision.provider
         _set_address(state, exchange, decision)
         change = _change_body(state, exchange, decision)
+        fitted = fit_for_vertex(exchange.body, decision.provider, decision.path)
+        if fitted is not None:
+            change = (change or fitted)[0], fitted[1]
     except RefuseRequest as exc:
         refuse_for(state, exc)
         return

@@ -70,9 +70,7 @@ def provider_path(
     bare, query = split_query(path)
     found = client_format(path)
     wanted = model or model_of(path, body) or ""
-    action = action_of(path) or (
-        "streamGenerateContent" if is_stream(found, path, body) else "generateContent"
-    )
+    action = action_of(path) or _action(provider, streams=is_stream(found, path, body))
     if dest_path:
         target = render(dest_path, model=wanted, action=action)
     elif found is None:
@@ -103,7 +101,25 @@ def _main_path(
         ):
             return bare  # the client's own API version and spelling
         return render(provider.path, model=model, action=action)
-    return render(provider.path, model=model, action=action) + endpoint_suffix(bare, fmt)
+    suffix = endpoint_suffix(bare, fmt)
+    if provider.type == VERTEX_CLAUDE and suffix == COUNT_SUFFIXES[ANTHROPIC_MESSAGES]:
+        return _vertex_count_path(provider)
+    return render(provider.path, model=model, action=action) + suffix
+
+
+def _action(provider: ProviderConf, *, streams: bool) -> str:
+    """Return what a provider's path has for {action}."""
+    if provider.type == VERTEX_CLAUDE:
+        return "streamRawPredict" if streams else "rawPredict"
+    return "streamGenerateContent" if streams else "generateContent"
+
+
+def _vertex_count_path(provider: ProviderConf) -> str:
+    """Return where Vertex AI counts a request's tokens for Claude; the body names the model.
+
+    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens
+    """
+    return render(provider.path, model="count-tokens", action="rawPredict")
 
 
 def base_path(provider: ProviderConf) -> str:
@@ -126,7 +142,8 @@ def _side_path(provider: ProviderConf, bare: str) -> str:
     return base_path(provider) + bare.removeprefix("/v1")
 
 
-VERTEX_TYPES = ("vertex_ai", "vertex_ai_beta")
+VERTEX_CLAUDE = "vertex_anthropic"
+VERTEX_TYPES = ("vertex_ai", "vertex_ai_beta", VERTEX_CLAUDE)
 
 
 def translated_path(
@@ -145,7 +162,9 @@ def translated_path(
     """
     stream = is_stream(client_format, path, body) and not counting
     google = provider.wire_format == GOOGLE_GENERATE
-    action = "countTokens" if counting else "streamGenerateContent" if stream else "generateContent"
+    if counting and provider.type == VERTEX_CLAUDE and not dest_path:
+        return _vertex_count_path(provider)
+    action = "countTokens" if counting else _action(provider, streams=stream)
     target = render(dest_path or provider.path, model=model, action=action)
     if counting and not google and provider.wire_format:
         target += COUNT_SUFFIXES[provider.wire_format]

@@ -42,6 +42,7 @@ FORMAT_OF_TYPE: dict[str, WireFormatName | None] = {
     "gemini": GOOGLE_GENERATE,
     "vertex_ai": GOOGLE_GENERATE,
     "vertex_ai_beta": GOOGLE_GENERATE,
+    "vertex_anthropic": ANTHROPIC_MESSAGES,
     "perplexity_pro": PERPLEXITY_ASK,
 }
 
@@ -55,6 +56,7 @@ PROVIDER_TYPES: dict[str, str] = {
     "gemini": "Gemini Code Assist (v1internal)",
     "vertex_ai": "Vertex AI",
     "vertex_ai_beta": "Vertex AI (v1beta1)",
+    "vertex_anthropic": "Claude on Vertex AI",
     "perplexity_pro": "Perplexity Pro",
 }
 

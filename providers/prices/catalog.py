@@ -28,6 +28,7 @@ _CATALOGUE_OF_TYPE = {
     "gemini": "google",
     "vertex_ai": "google",
     "vertex_ai_beta": "google",
+    "vertex_anthropic": "anthropic",
     "perplexity_pro": "perplexity",
 }
 # The catalogue also holds entries that are prefixes or price tiers rather than names a client may

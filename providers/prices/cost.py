@@ -36,6 +36,7 @@ _VENDOR_OF_TYPE: Final = {
     "gemini": "google",
     "vertex_ai": "google",
     "vertex_ai_beta": "google",
+    "vertex_anthropic": "anthropic",
     "perplexity_pro": None,
 }
 

@@ -1,4 +1,4 @@
-"""Top-level `model` of a JSON body, read and replaced without a change of any other byte.
+"""Top-level members of a JSON body, changed without a change of any other byte.
 
 A body for a provider of the same wire format must stay what the client sent; only the model's name
 may change.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from providers.wire.core.jsonio import loads_request
 
@@ -49,33 +49,81 @@ def replace_model(body: bytes, new_model: str) -> bytes | None:
     return body
 
 
+def with_member(body: bytes, name: str, text: str) -> bytes:
+    """Return a JSON object with one more member, the first; other bodies stay.
+
+    {"a": 1} → {"name":"text","a": 1}
+    """
+    opening = _opening(body)
+    if opening is None:
+        return body
+    closes = body[opening:].lstrip()[:1] == b"}"
+    member = f"{json.dumps(name)}:{json.dumps(text)}".encode("ascii")
+    return body[:opening] + member + (b"" if closes else b",") + body[opening:]
+
+
+def without_model(body: bytes) -> bytes:
+    """Return a JSON object without its top-level `model` strings; other bodies stay.
+
+    {"a": 1, "model": "x", "b": 2} → {"a": 1,"b": 2}
+    """
+    for member in reversed(_model_members(body)):
+        before = body[: member.key].rstrip()
+        behind = body[member.end :].lstrip()
+        # The comma before the member goes with it; the first member takes the one behind it.
+        if before.endswith(b","):
+            before = before[:-1]
+        else:
+            behind = behind.removeprefix(b",")
+        body = before + behind
+    return body
+
+
+class _Member(NamedTuple):
+    """Offsets of a member: its key, its value, and the end of its value."""
+
+    key: int
+    value: int
+    end: int
+
+
 def _model_spans(body: bytes) -> list[tuple[int, int]]:
-    """Return the byte ranges of the top-level `model` strings, quotes included.
+    """Return the byte ranges of the top-level `model` strings, quotes included."""
+    return [(member.value, member.end) for member in _model_members(body)]
+
+
+def _opening(body: bytes) -> int | None:
+    """Return the offset behind the bracket that opens a JSON object, or None."""
+    opening = _TOKEN.match(body, 3 if body[:3] == b"\xef\xbb\xbf" else 0)
+    return opening.end() if opening is not None and opening[1] == b"{" else None
+
+
+def _model_members(body: bytes) -> list[_Member]:
+    """Return the top-level members `model` that are strings.
 
     Empty when the body is no well-nested object.
     """
-    spans: list[tuple[int, int]] = []
-    opening = _TOKEN.match(body, 3 if body[:3] == b"\xef\xbb\xbf" else 0)
-    if opening is None or opening[1] != b"{":
+    members: list[_Member] = []
+    position = _opening(body)
+    if position is None:
         return []
-    position = opening.end()
-    expects_key, key_is_model = True, False
+    expects_key, key_is_model, key_at = True, False, 0
     # {"a": {…}, "model": "x"} is read as the tokens "a" : { (crossed) , "model" : "x" }
     while (token := _TOKEN.match(body, position)) is not None:
         text, position = token[1], token.end()
         if text == b"}":
             # Bytes after the object make it no JSON; such a body is forwarded unchanged.
             has_more = bool(body[position:].strip())
-            return [] if has_more else spans
+            return [] if has_more else members
         if text in (b"{", b"["):
             position = _behind_nested(body, position)
         elif text == b",":
             expects_key, key_is_model = True, False
         elif text[:1] == b'"':
             if expects_key:
-                expects_key, key_is_model = False, _is_model(text)
+                expects_key, key_is_model, key_at = False, _is_model(text), token.start(1)
             elif key_is_model:
-                spans.append(token.span(1))
+                members.append(_Member(key_at, *token.span(1)))
     return []
 
 

@@ -41,6 +41,7 @@ from providers.wire.failures.reported_failure import (
     reported_failure,
 )
 from providers.wire.failures.too_long import for_client
+from providers.wire.fitting.host_fields import leave_out_refused
 from providers.wire.fitting.model_fit import fit_to_model
 from providers.wire.losses.silent_losses import list_known_fields
 from providers.wire.losses.unknown_fields import list_unknown_fields
@@ -107,7 +108,11 @@ def translate_request(
             _prepare(request, body, dst, target)
         for edit in edits:
             request = _edited(request, edit)
-        return provider_codec(dst).encode_request(request, target), request.losses
+        encoded = provider_codec(dst).encode_request(request, target)
+        if src != dst and dst == OPENAI_CHAT:
+            facts = target.facts(request.model)
+            leave_out_refused(encoded, facts, target.host, request.losses)
+        return encoded, request.losses
     except _UNFORESEEN as error:
         raise MalformedBody(
             f"The request cannot be translated ({type(error).__name__})."

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from interceptor.config.files.document import Document, read_document, refuse, unknown_choice
@@ -29,6 +30,7 @@ from providers.base.errors import ConfigError
 from providers.base.names import PROVIDER_TYPES, WIRE_FORMATS
 from providers.base.nearest import no_such
 from providers.fallbacks import DEFAULT_COOLDOWN_S, MAX_COOLDOWN_S, parse_fallbacks
+from providers.presets.preset_table import with_preset
 from providers.retry_policy import DEFAULT_BUDGET_S, FAILURES, MAX_ATTEMPTS, MAX_BUDGET_S
 
 PRODUCT_HOOKS = "ccproxy.hooks."
@@ -140,6 +142,13 @@ class RetrySection(Group):
 class ProviderSection(Group):
     """One entry of `providers`."""
 
+    preset: str | None = Field(
+        None,
+        description=(
+            "A known provider, whose fields stand under those given here; its blanks are given"
+            " beside it. See [providers.md](providers.md#presets)."
+        ),
+    )
     auth: AuthSection | None = Field(
         None, description="Where the credential comes from; see below."
     )
@@ -199,6 +208,14 @@ class ProviderSection(Group):
             " [translation.md](translation.md#tools-of-a-vendors-own-type). null: drop."
         ),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, data: Any) -> Any:
+        """Replace `preset` by the fields that it stands for."""
+        if isinstance(data, dict) and data.get("preset") is not None:
+            return with_preset(data)
+        return data
 
     @field_validator("type")
     @classmethod

@@ -76,6 +76,12 @@ class ModelFacts:
     """Dialect of JSON Schema that a strict tool or structured output must follow."""
     media: tuple[str, ...] = ()
     """Kinds of media that it reads; empty means unknown."""
+    only_fields: tuple[str, ...] = ()
+    """All top-level fields that the host takes on Chat Completions. Empty: unknown."""
+    refused_fields: tuple[str, ...] = ()
+    """Fields that the host refuses there, such as `logit_bias` and `messages[].name`."""
+    seed_field: str = "seed"
+    """The host's name of OpenAI's `seed`."""
     sources: tuple[str, ...] = field(default=(), compare=False)
     """Addresses of the documentation, and the day each was read."""
 
@@ -103,7 +109,14 @@ FIELDS: Final = frozenset(item.name for item in fields(ModelFacts)) - {"known", 
 """Names of the facts that a row may state."""
 
 _PARAMETER_LISTS: Final = ("refuses", "refuses_while_reasoning", "ignores")
-_TUPLES: Final = ("thinking", "efforts", "thinking_budget", "media")
+_TUPLES: Final = (
+    "thinking",
+    "efforts",
+    "thinking_budget",
+    "media",
+    "only_fields",
+    "refused_fields",
+)
 
 
 _BOOLEANS: Final = (
@@ -127,6 +140,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "chat_tools": ("yes", "effort none", "Responses alone"),
     "strict": ("", "openai", "anthropic"),
     "user_field": ("user", "safety_identifier"),
+    "seed_field": ("seed", "random_seed"),
 }
 
 

@@ -17,6 +17,7 @@ from providers.base.names import (
 )
 from providers.wire.core.ir import JsonObject
 from providers.wire.facts.model_facts import ModelFacts
+from providers.wire.fitting.host_fields import refused_fields
 
 _Found = Iterator[tuple[str, str]]
 _Check = Callable[[JsonObject, ModelFacts], _Found]
@@ -45,16 +46,21 @@ def broken_rules(
 ) -> list[tuple[str, str]]:
     """Return (path, sentence) for each rule that the body breaks.
 
-    Nothing is said of a model that no row names: its family's rules are a guess.
+    Nothing is said of a model that no row names, beyond what its host refuses: its family's rules
+    are a guess.
     """
-    if not facts.known or not isinstance(body, dict):
+    if not isinstance(body, dict):
         return []
-    check = _CHECKS.get(wire_format)
-    if check is None:
-        return []
-    found = [*_parameters(body, wire_format, facts), *check(body, facts)]
     note = "the request was not changed"
-    return [(path, f"{model} {problem}; {note}.") for path, problem in found]
+    told: list[tuple[str, str]] = []
+    if wire_format == OPENAI_CHAT:
+        for field in refused_fields(body, facts):
+            told.append((field, f"The provider refuses `{field}`; {note}."))
+    check = _CHECKS.get(wire_format)
+    if not facts.known or check is None:
+        return told
+    found = [*_parameters(body, wire_format, facts), *check(body, facts)]
+    return told + [(path, f"{model} {problem}; {note}.") for path, problem in found]
 
 
 def _parameters(body: JsonObject, wire_format: WireFormatName, facts: ModelFacts) -> _Found:

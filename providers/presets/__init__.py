@@ -1,0 +1,3 @@
+"""Presets: providers that many people use, ready to be added."""
+
+from __future__ import annotations
