@@ -39,7 +39,7 @@ BROKEN_BY_CHAT_CLIENTS = {
     "mistral": {"max_completion_tokens", "user", "messages[].name"},
     "groq": {"messages[].name"},
 }
-TOOL_SCHEMA = CHAT_TOOL["function"]["parameters"]
+TOOL_SCHEMA = {"type": "object", "properties": {}}
 
 
 def filled(name: str) -> Preset:
