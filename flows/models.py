@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 
+from flows.flow_link import FlowLink as FlowLink
 from flows.record import CAPTURED, AttemptRecord
 from flows.sides import (
     FlowSide,
@@ -129,6 +130,9 @@ class Flow(models.Model):
     said = models.CharField(
         max_length=200, blank=True, help_text="The response's text or tools, on one line."
     )
+    indexed = models.BooleanField(
+        null=True, editable=False, help_text="Linked with earlier flows; unset until then."
+    )
     search_text = models.TextField(
         blank=True, help_text="At most 4 KB of lower-case text that a search finds."
     )
@@ -172,6 +176,11 @@ class Flow(models.Model):
                 fields=["imported_at", "started_at"],
                 name="flow_imported",
                 condition=models.Q(imported_at__isnull=False),
+            ),
+            models.Index(
+                fields=["started_at"],
+                name="flow_unindexed",
+                condition=models.Q(indexed__isnull=True),
             ),
         ]
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from ccproxy_site.api import router
 from flows.console.tabs import TABS
 from flows.export.kinds import KINDS
+from flows.lineage.linker import Linker
 from flows.models import SavedFilter
 from providers.audit.log import Caller, record_audit
 from providers.models import Provider
@@ -76,7 +77,15 @@ def visitor(admin: Client) -> Client:
     seed_session()
     make_one_of_each(user)
     SavedFilter.objects.create(owner=user, name="failures", query="error=true")
+    link_all()
     return admin
+
+
+def link_all() -> None:
+    """Link the flows, as the recorder does."""
+    linker = Linker()
+    while linker.link_pending():
+        pass
 
 
 @pytest.fixture
@@ -97,6 +106,7 @@ def more_rows(visitor: Client) -> None:
             activated_at=timezone.now(),
         )
         record_audit("reveal", f"provider {provider.name}", by=Caller("ada", "console", ""))
+    link_all()
 
 
 def console_pages() -> list[Page]:

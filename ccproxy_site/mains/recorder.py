@@ -32,6 +32,7 @@ from ccproxy_site.process.service import Service, ServiceList
 from ccproxy_site.process.services import (
     WRITER_DRAIN_TIMEOUT_S,
     FlowLogService,
+    LinksService,
     LiveViewService,
     LoginsService,
     RenewalService,
@@ -41,11 +42,13 @@ from ccproxy_site.process.services import (
 from ccproxy_site.supervise.control import Control, Message
 from ccproxy_site.telemetry.recorder_telemetry import ExportService, RecorderTelemetry, tracing_conf
 from flows.handover.ring import Ring
+from flows.lineage.link_thread import LinkThread
 from flows.live.audience import listened_to
 from flows.live.bus import LiveBus, flow_group
 from flows.record import FanOut, Sink
 from flows.redaction.redactor import Redactor
 from flows.services import mark_interrupted
+from flows.telemetry.finished_flow import FinishedFlow
 from flows.telemetry.metrics.instruments import Point
 from flows.writer.retention_policy import RetentionPolicy
 from flows.writer.spool import Spool
@@ -119,8 +122,9 @@ class Recorder:
             redactor=self._redactor,
             retention=retention_policy(settings),
             spool=Spool(directory / "spool"),
-            on_finished=self._telemetry.on_finished,
+            on_finished=(*self._telemetry.on_finished, self._note_ended),
         )
+        self._links = LinkThread(lambda: self._writer.is_behind or self._writer.is_refused)
         self._recording = RecordingWatch(self._writer.stats, self._fills)
         self._consoles: set[Bridge] = set()
         detail = settings.inspector.mitmproxy.flow_detail
@@ -251,6 +255,7 @@ class Recorder:
         logins = stored_logins()
         services: list[Service] = [
             WriterService(self._writer),
+            LinksService(self._links),
             LiveViewService(self._live, self._bring),
             LoginsService(logins),
             WatcherService(self._watcher),
@@ -279,6 +284,10 @@ class Recorder:
         # Only rows that could be built are handed on.
         self._rows = pickle.dumps(rows)
         return snapshot
+
+    def _note_ended(self, flow: FinishedFlow) -> None:
+        del flow
+        self._links.notice()
 
     def _make_watcher(self) -> ConfigWatcher:
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from flows.lineage.link_thread import LinkThread
 from flows.live.bus import LiveBus
 from flows.live.catch_up import Fetch, answer_pages
 from flows.writer.thread import FlowWriter
@@ -34,6 +35,24 @@ class WriterService:
     async def stop(self) -> None:
         """Write what is queued."""
         await asyncio.to_thread(self._writer.close, WRITER_DRAIN_TIMEOUT_S)
+
+
+class LinksService:
+    """The thread that links ended flows with earlier ones."""
+
+    name = "the links of flows"
+    stop_limit_s = MARGIN_S
+
+    def __init__(self, links: LinkThread) -> None:
+        self._links = links
+
+    async def start(self) -> None:
+        """Start the thread."""
+        self._links.start()
+
+    async def stop(self) -> None:
+        """Stop it; the next recorder goes on."""
+        await asyncio.to_thread(self._links.close, MARGIN_S / 2)
 
 
 class FlowLogService:

@@ -14,7 +14,7 @@ import orjson
 from django.db.models import Exists, OuterRef, QuerySet
 
 from flows.bodies.store import load_bodies as load_bodies
-from flows.models import Flow, FlowParts, WebSocketMessage
+from flows.models import Flow, FlowLink, FlowParts, WebSocketMessage
 from flows.queries.cursor import Cursor, FlowPage, newer_than, older_than, page_after, parse_cursor
 from flows.record import AttemptRecord
 from flows.sides import FlowSide, HookTrace
@@ -181,10 +181,13 @@ def neighbours(flow: Flow) -> Neighbours:
 
 
 def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
-    """Return the newest earlier flow of the same session and conversation. One query.
+    """Return the earlier flow that this one continues, with the sides named in `parts`.
 
-    It comes with the sides named in `parts`. Without a session the conversation alone decides.
+    The recorder's link decides (see `flows.lineage`). A flow without one, such as a running one,
+    is compared with the newest of its session and conversation, from its own client and provider.
     """
+    if flow.indexed:
+        return _linked(flow, parts)
     if not flow.session_id and not flow.conversation_id:
         return None
     asked_path = flow.path.partition("?")[0]
@@ -196,6 +199,9 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
         started_at__lt=flow.started_at,
         started_at__gte=flow.started_at - reach,
         path__startswith=asked_path,
+        provider=flow.provider,
+        run_label=flow.run_label,
+        user_agent=flow.user_agent,
     ).exclude(pk=flow.pk)
     # Sides are JSON text; a flow that was refused has no forwarded side to compare with.
     recorded = FlowParts.objects.filter(flow=OuterRef("pk"), sides__contains=f'"side":"{parts[0]}"')
@@ -205,6 +211,16 @@ def previous_flow(flow: Flow, parts: Sequence[str]) -> Previous | None:
     # The database compared the start only: /v1/messages is no neighbour of /v1/messages/count.
     if found is None or found.flow.path.partition("?")[0] != asked_path:
         return None
+    return _previous(found, parts)
+
+
+def _linked(flow: Flow, parts: Sequence[str]) -> Previous | None:
+    previous = FlowLink.objects.filter(pk=flow.pk).exclude(previous="").values("previous")
+    found = FlowParts.objects.filter(pk__in=previous).select_related("flow").defer("steps").first()
+    return _previous(found, parts) if found else None
+
+
+def _previous(found: FlowParts, parts: Sequence[str]) -> Previous:
     sides = {}
     for name, side in found.by_side().items():
         if name in parts:

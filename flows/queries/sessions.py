@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
-from flows.models import Flow
+from flows.models import Flow, FlowLink
 from flows.queries.filters import FAILED
 
 MAX_ROWS: Final = 500
@@ -22,6 +22,10 @@ _ROW_FIELDS: Final = (
     "conversation_id", "status_code", "error", "is_stream", "is_websocket", "duration_ms",
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd",
 )  # fmt: skip
+_LINK_FIELDS: Final = (
+    "link__flow_id", "link__thread", "link__kind", "link__path", "link__author", "link__relation",
+    "link__lost_tokens",
+)  # fmt: skip
 _LOST_SHARE: Final = 0.5
 _LOST_TOKENS: Final = 1024
 """Vendors cache no shorter prompt."""
@@ -29,7 +33,7 @@ _LOST_TOKENS: Final = 1024
 
 @dataclass(slots=True)
 class Thread:
-    """Requests that continue one first message: the main thread, a sub-agent, a side question."""
+    """Requests that continue one prompt: the main thread, a sub-agent, a side question."""
 
     key: str
     letter: str
@@ -80,11 +84,12 @@ class Session:
 
 def session(session_id: str) -> Session | None:
     """Return a session by its id; None when no flow has it. Two queries."""
-    flows_of_session = Flow.objects.filter(session_id=session_id)
+    flows_of_session = flows_of(session_id)
     totals = totals_of(flows_of_session)
     if not totals["requests"]:
         return None
-    newest_first = flows_of_session.only(*_ROW_FIELDS).order_by("-started_at", "-id")
+    with_links = flows_of_session.select_related("link").only(*_ROW_FIELDS, *_LINK_FIELDS)
+    newest_first = with_links.order_by("-started_at", "-id")
     flows = list(newest_first[:MAX_ROWS])
     flows.reverse()
     threads = _threads(flows)
@@ -100,6 +105,19 @@ def session(session_id: str) -> Session | None:
         left_out=totals["requests"] - len(rows),
         newest=_newest_of_main(rows),
     )
+
+
+def flows_of(session_id: str) -> QuerySet[Flow]:
+    """Return the flows of a session; the id of a guessed one begins with "~"."""
+    if session_id.startswith("~"):
+        return Flow.objects.filter(link__session=session_id)
+    return Flow.objects.filter(session_id=session_id)
+
+
+def thread_key(flow: Flow) -> str:
+    """Return the id of a flow's thread: of its link, else what the proxy guessed."""
+    link: FlowLink | None = getattr(flow, "link", None)
+    return link.thread if link else flow.conversation_id
 
 
 def cache_share(read: int | None, of: int | None) -> float | None:
@@ -145,7 +163,7 @@ def sums_of_tokens() -> dict[str, Sum]:
 def _threads(flows: Sequence[Flow]) -> list[Thread]:
     threads: dict[str, Thread] = {}
     for flow in flows:
-        key = flow.conversation_id
+        key = thread_key(flow)
         if key not in threads:
             threads[key] = Thread(key, _letter(len(threads)))
         _count_in(threads[key], flow)
@@ -186,7 +204,7 @@ def _rows(flows: Sequence[Flow], threads: dict[str, Thread]) -> list[Row]:
     rows = []
     cached: dict[str, int] = {}
     for flow in flows:
-        key = flow.conversation_id
+        key = thread_key(flow)
         read = flow.cache_read_tokens
         written = flow.cache_write_tokens
         available = cached.get(key, 0)

@@ -13,7 +13,7 @@ T S M1' M2 M3. The first difference is M1, so `find_break` returns `messages[0]`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from flows.reading.turn_digest import BILLING_HEADER, digest
@@ -24,6 +24,7 @@ _LOOK_AHEAD: Final = 400
 _MARKS: Final = ("cache_control", "cacheControl")
 _SYSTEM_KEYS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
 _MESSAGE_KEYS: Final = (("messages", "content"), ("input", "content"), ("contents", "parts"))
+_MESSAGE_STARTS: Final = ("messages[", "input[", "contents[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,27 @@ class Part:
     path: str
     digest: bytes
     size_bytes: int
+    value: Any = field(default=None, compare=False, repr=False)
+    """The block without cache marks; of a message's block a pair of envelope and block."""
+
+    @property
+    def is_message(self) -> bool:
+        """The part belongs to the messages, behind tools and system prompt."""
+        return self.path.startswith(_MESSAGE_STARTS)
+
+    @property
+    def is_reply(self) -> bool:
+        """The model itself said this earlier: a text, a call, a thought."""
+        is_pair = isinstance(self.value, list) and bool(self.value)
+        envelope = self.value[0] if is_pair else self.value
+        if not self.is_message or not isinstance(envelope, dict):
+            return False
+        role = envelope.get("role")
+        if isinstance(role, str):
+            return role in ("assistant", "model")
+        # Items of the Responses API: calls and thoughts are the model's, outputs are not.
+        kind = str(envelope.get("type", ""))
+        return bool(kind) and kind != "message" and not kind.endswith("_output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +278,7 @@ def _part(path: str, value: Any) -> Part:
         size = len(dumps(value))
     except (ValueError, TypeError, RecursionError):
         size = len(repr(value))
-    return Part(path, digest(value), size)
+    return Part(path, digest(value), size, value)
 
 
 def _unmarked(value: Any) -> Any:

@@ -26,6 +26,10 @@ from providers.web.rest import Conflict
 
 _GONE = "There is no such flow; it may have been cleared."
 _USAGE_FIELDS = ("days", "first", "last", "totals", "models", "sessions", "by_day")
+_LINK_FIELDS = (
+    "relation", "session", "guessed", "thread", "path", "kind", "before", "after", "kept_bytes",
+    "total_bytes", "lost_tokens", "lost_usd",
+)  # fmt: skip
 _MESSAGE_FIELDS = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
 
 
@@ -113,6 +117,7 @@ def _cache(finding: CacheFinding | None) -> dict[str, Any] | None:
         "cost": finding.cost,
         "by": finding.by,
         "previous": finding.previous.pk,
+        **{name: getattr(finding.link, name) for name in _LINK_FIELDS},
     }
 
 

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Length
 
-from flows.models import BodyRef, Flow, FlowBody, FlowParts, WebSocketMessage
+from flows.models import BodyRef, Flow, FlowBody, FlowLink, FlowParts, WebSocketMessage
 from flows.writer.retention_policy import RetentionPolicy
 
 CHUNK_ROWS = 200
@@ -32,7 +32,7 @@ _REWRITABLE_BYTES = 64 * 1024 * 1024
 _BODY_LOCK = 0x63637078
 """Key of PostgreSQL's advisory lock on bodies."""
 _BODY_COLUMNS = ((BodyRef, "digest"), (WebSocketMessage, "body_digest"))
-_OF_A_FLOW = (FlowParts, BodyRef, WebSocketMessage)
+_OF_A_FLOW = (FlowParts, FlowLink, BodyRef, WebSocketMessage)
 
 
 def prune_chunk(policy: RetentionPolicy, now: datetime, limit: int = CHUNK_ROWS) -> int:

@@ -127,7 +127,7 @@ def why_cache_missed(flow_id: FlowId) -> CacheReport:
         finding.sentence,
         cost=finding.cost,
         by=finding.by,
-        path=finding.broken.path if finding.broken else "",
+        path=finding.link.path,
         previous_flow_id=finding.previous.pk,
     )
 

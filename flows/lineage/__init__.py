@@ -1,0 +1,1 @@
+"""Links between the model calls of a session: threads, predecessors, cache breaks."""

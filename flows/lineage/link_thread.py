@@ -1,0 +1,93 @@
+"""Thread of the recorder that links ended flows, behind the writer and never instead of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Final
+
+from django.db import DatabaseError, close_old_connections, connections
+
+from flows.lineage.linker import Linker
+
+BATCH_FLOWS: Final = 10
+"""Flows a transaction: the writer waits for it no longer than this takes."""
+_COMMIT_S: Final = 0.4
+"""Time in which a finished flow's row is written, mostly."""
+_LOOKS: Final = 5
+_REST_S: Final = 15.0
+"""Other processes import flows without a word to this one."""
+_RETRY_S: Final = 5.0
+logger = logging.getLogger(__name__)
+
+
+class LinkThread:
+    """Linker on a thread of its own.
+
+    Args:
+        is_busy: tells that the writer has work, which comes first.
+    """
+
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        self._is_busy = is_busy
+        self._linker = Linker()
+        self._has_news = Event()
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="flow-links", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it goes on with what the last process left."""
+        self._thread.start()
+
+    def notice(self) -> None:
+        """Take notice that a flow has ended, and will be written soon."""
+        self._has_news.set()
+
+    def close(self, timeout_s: float) -> None:
+        """Stop after the transaction under way."""
+        self._stopped.set()
+        self._has_news.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._look()
+                self._has_news.wait(_REST_S)
+                self._has_news.clear()
+        finally:
+            connections.close_all()
+
+    def _look(self) -> None:
+        """Link what waits; look a few times, because a flow is written after it was noted."""
+        for _ in range(_LOOKS):
+            if self._stopped.wait(_COMMIT_S):
+                return
+            if self._link_all():
+                return
+
+    def _link_all(self) -> bool:
+        """Link flows until none waits; return whether there were any."""
+        has_linked = False
+        while not self._stopped.is_set():
+            if self._is_busy():
+                self._stopped.wait(_COMMIT_S)
+                continue
+            began = time.monotonic()
+            try:
+                close_old_connections()
+                count = self._linker.link_pending(BATCH_FLOWS)
+            except DatabaseError as exc:
+                logger.info("Flows are linked later: %s", exc)
+                close_old_connections()
+                self._stopped.wait(_RETRY_S)
+                return has_linked
+            if not count:
+                return has_linked
+            has_linked = True
+            # As long a pause as the work took: the writer and the console get their turn.
+            self._stopped.wait(time.monotonic() - began)
+        return has_linked

@@ -1,0 +1,310 @@
+"""Linking of ended flows with the earlier calls of their session, in the database.
+
+Works on flows whose column `indexed` is unset, in small transactions, off the request path: it
+fills old records after an upgrade in the same way, and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from flows.bodies.store import load_bodies
+from flows.bytes.database_text import storable_text
+from flows.lineage.first_difference import (
+    CLIENT,
+    SentBodies,
+    author_of,
+    excerpts,
+    lost_tokens,
+    lost_usd,
+)
+from flows.lineage.predecessor import Predecessor, predecessor
+from flows.lineage.prompt_call import PromptCall, note_response, prompt_call
+from flows.lineage.scope import SCOPE_CALLS, RecentCalls, Scope, scope_of
+from flows.models import Flow, FlowLink, FlowParts
+from flows.reading.body_view import body_view, side_body
+from flows.reading.cache_break import Break, HookBodies, find_break, parts_of
+from flows.reading.decoded import format_of
+from flows.sides import FlowSide, HookTrace
+from providers.prices.own_prices import OwnPrices
+
+BATCH_FLOWS: Final = 50
+SESSION_REACH: Final = timedelta(days=7)
+GUESSED_REACH: Final = timedelta(hours=6)
+RUN_GAP: Final = timedelta(minutes=30)
+RECENT: Final = timedelta(hours=1)
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+_SIDES: Final = ("client", "forwarded", "upstream", "delivered")
+_TEXT_CHARS: Final = {"path": 300, "author": 200}
+logger = logging.getLogger(__name__)
+
+
+class _Read(NamedTuple):
+    """Bodies of a flow, parsed and as bytes, and its hooks."""
+
+    bodies: SentBodies
+    request: bytes
+    response: bytes
+    hooks: list[HookBodies]
+
+
+class Linker:
+    """Maker of links. Not thread-safe; keeps the recent calls of each scope in memory."""
+
+    def __init__(self) -> None:
+        self._recent = RecentCalls()
+        self._prices = OwnPrices()
+
+    def link_pending(self, limit: int = BATCH_FLOWS) -> int:
+        """Link some flows that are not linked yet; return how many were looked at."""
+        return self.link(next_pending(limit))
+
+    def link(self, flows: Sequence[Flow]) -> int:
+        """Link flows, the oldest first; return their number."""
+        links: list[FlowLink] = []
+        for flow in flows:
+            try:
+                link = self._link(flow)
+            except Exception:
+                # A flow that cannot be compared must not keep the others from it.
+                logger.exception("Flow %s could not be linked", flow.pk)
+                link = None
+            if link is not None:
+                links.append(link)
+        ids = [flow.pk for flow in flows]
+        with transaction.atomic():
+            # Retention may have deleted some meanwhile.
+            stored = set(Flow.objects.filter(pk__in=ids).values_list("pk", flat=True))
+            FlowLink.objects.filter(pk__in=ids).delete()
+            FlowLink.objects.bulk_create([link for link in links if link.flow_id in stored])
+            Flow.objects.filter(pk__in=stored).update(indexed=True)
+        return len(ids)
+
+    def _link(self, flow: Flow) -> FlowLink | None:
+        if flow.is_websocket or not is_model_call(flow):
+            return None
+        read = _read(flow)
+        call = _call(flow, read)
+        if call is None:
+            return None
+        scope = scope_of(flow)
+        earlier = [each for each in self._earlier(scope, flow) if _is_before(each, call)]
+        found = predecessor(call, earlier, read.request)
+        self._place(call, flow, scope, found, earlier)
+        self._recent.add(scope, call)
+        link = FlowLink(
+            flow_id=flow.pk,
+            session=call.session,
+            guessed=call.guessed,
+            thread=call.thread,
+            parts=call.count,
+        )
+        if found is not None:
+            self._compare(link, flow, read, found)
+        return link
+
+    # --- the scope
+
+    def _earlier(self, scope: Scope, flow: Flow) -> list[PromptCall]:
+        """Return the recent calls of a scope; after a start they are read from the database."""
+        known = self._recent.of(scope)
+        if known is not None:
+            return known
+        calls: list[PromptCall] = []
+        for earlier in reversed(_flows_of_scope(scope, flow)):
+            call = _call(earlier, _read(earlier))
+            link = getattr(earlier, "link", None)
+            if call is None or link is None:
+                continue
+            call.session, call.thread, call.guessed = link.session, link.thread, link.guessed
+            calls.append(call)
+        self._recent.put(scope, calls)
+        return calls
+
+    def _place(
+        self,
+        call: PromptCall,
+        flow: Flow,
+        scope: Scope,
+        found: Predecessor | None,
+        earlier: Sequence[PromptCall],
+    ) -> None:
+        """Set the thread and the session of a call."""
+        call.guessed = not scope.session
+        if found is not None:
+            call.thread = found.call.thread
+            call.session = scope.session or found.call.session
+            return
+        call.thread = flow.pk
+        call.session = scope.session or f"~{flow.pk}"
+        # Of a captured command all threads are one session, unless it rested for long.
+        if call.guessed and scope.run and earlier:
+            last = earlier[-1]
+            if call.at - last.at <= RUN_GAP.total_seconds():
+                call.session = last.session
+
+    # --- the difference
+
+    def _compare(self, link: FlowLink, flow: Flow, read: _Read, found: Predecessor) -> None:
+        link.previous = found.call.id
+        link.relation = found.kinship
+        is_answered = _is_cached(flow) and found.call.is_cached
+        if not is_answered:
+            # Nothing was cached, so nothing is lost.
+            link.relation = "repeated" if found.kinship == "repeated" else "continued"
+            return
+        previous = Flow.objects.select_related("parts").filter(pk=found.call.id).first()
+        if previous is None:
+            return
+        before = _read(previous)
+        broken = find_break(read.bodies.forwarded, before.bodies.forwarded)
+        if found.is_other_model:
+            broken = Break("model", "model", 0, prompt_bytes(before.bodies.forwarded))
+            link.relation = FlowLink.Relation.SWITCHED
+        link.lost_tokens = lost_tokens(flow, previous)
+        if broken is None:
+            return
+        if link.relation in ("continued", "repeated"):
+            link.relation = FlowLink.Relation.BROKEN
+        self._describe(link, flow, previous, read, before, broken)
+        link.lost_usd = lost_usd(flow, link.lost_tokens, self._prices())
+
+    def _describe(
+        self,
+        link: FlowLink,
+        flow: Flow,
+        previous: Flow,
+        read: _Read,
+        before: _Read,
+        broken: Break,
+    ) -> None:
+        link.path = broken.path
+        link.kind = broken.kind
+        link.kept_bytes = broken.kept_bytes
+        link.total_bytes = broken.total_bytes
+        if broken.kind == "model":
+            # Google's requests name the model in their address alone.
+            link.before, link.after = _model(previous), _model(flow)
+            asked_for_other = flow.requested_model != previous.requested_model
+            link.author = CLIENT if asked_for_other else "the proxy's route"
+        else:
+            link.author = author_of(broken, read.bodies, before.bodies, read.hooks, flow.action)
+            around = excerpts(broken, read.bodies.forwarded, before.bodies.forwarded)
+            link.before, link.after = storable_text(around.before), storable_text(around.after)
+        for name, chars in _TEXT_CHARS.items():
+            setattr(link, name, storable_text(getattr(link, name))[:chars])
+
+
+def prompt_bytes(body: Any) -> int:
+    """Return the size of a prompt."""
+    return sum(part.size_bytes for part in parts_of(body))
+
+
+def is_model_call(flow: Flow) -> bool:
+    """Return whether a flow's request is a conversation with a model."""
+    if flow.action in ("local", "refused"):
+        return False
+    return format_of(flow.client_format, flow.client_url or flow.path) is not None
+
+
+def next_pending(limit: int) -> list[Flow]:
+    """Return ended flows that are not linked, the oldest first; those of the last hour before all.
+
+    An upgraded record has many, and new flows should not wait for them.
+    """
+    waiting = pending().order_by("started_at")
+    recent = waiting.filter(started_at__gte=timezone.now() - RECENT)
+    return list(_with_parts(recent)[:limit]) or list(_with_parts(waiting)[:limit])
+
+
+def pending() -> QuerySet[Flow]:
+    """Return the ended flows that are not linked yet."""
+    return Flow.objects.filter(indexed__isnull=True).exclude(state=Flow.State.LIVE)
+
+
+def _with_parts(flows: QuerySet[Flow]) -> QuerySet[Flow]:
+    return flows.select_related("parts").defer("search_text")
+
+
+def _flows_of_scope(scope: Scope, flow: Flow) -> list[Flow]:
+    """Return the newest linked flows of a scope before this one, the newest first."""
+    reach = SESSION_REACH if scope.session else GUESSED_REACH
+    flows = Flow.objects.filter(
+        session_id=scope.session,
+        run_label=scope.run,
+        started_at__lte=flow.started_at,
+        started_at__gte=flow.started_at - reach,
+        link__isnull=False,
+    ).exclude(pk=flow.pk)
+    flows = flows.filter(provider=flow.provider) if flow.provider else flows.filter(host=flow.host)
+    newest = flows.select_related("parts", "link").defer("search_text")
+    found = newest.order_by("-started_at", "-id")[:SCOPE_CALLS]
+    return [each for each in found if scope_of(each) == scope]
+
+
+def _is_before(earlier: PromptCall, call: PromptCall) -> bool:
+    reach = GUESSED_REACH if earlier.guessed else SESSION_REACH
+    return earlier.id != call.id and 0 <= call.at - earlier.at <= reach.total_seconds()
+
+
+def _is_cached(flow: Flow) -> bool:
+    """Return whether the provider took the request: a cut stream counts, a refusal does not."""
+    return flow.status_code is not None and flow.status_code < 400
+
+
+def _model(flow: Flow) -> str:
+    return flow.sent_model or flow.requested_model
+
+
+def _call(flow: Flow, read: _Read) -> PromptCall | None:
+    at = flow.started_at.timestamp()
+    body = read.bodies.forwarded
+    call = prompt_call(flow.pk, at, _model(flow), body, is_cached=_is_cached(flow))
+    if call is not None:
+        call.is_cut = flow.state == Flow.State.ERROR
+    if call is not None and call.is_cached:
+        note_response(call, read.response)
+    return call
+
+
+def _read(flow: Flow) -> _Read:
+    parts: FlowParts | None = getattr(flow, "parts", None)
+    sides = parts.by_side() if parts else {}
+    traces = parts.traces() if parts else []
+    rewriting = [trace for trace in traces if trace.body_before != trace.body_after]
+    bodies = load_bodies(_digests(sides, rewriting))
+    # A translated response is in the client's format where it was delivered.
+    forwarded = side_body(sides.get("forwarded") or sides.get("client"), bodies)
+    client = side_body(sides.get("client"), bodies)
+    response = side_body(sides.get("upstream") or sides.get("delivered"), bodies)
+    return _Read(
+        SentBodies(_parsed(client), _parsed(forwarded)),
+        forwarded.plain,
+        response.plain,
+        [_hook_bodies(trace, bodies) for trace in rewriting],
+    )
+
+
+def _parsed(view: Any) -> Any:
+    too_large = len(view.plain) > MAX_BODY_BYTES
+    return view.json.value if view.kind == "json" and not too_large else None
+
+
+def _digests(sides: dict[str, FlowSide], traces: Iterable[HookTrace]) -> list[str]:
+    digests = [side.body_digest for side in sides.values() if side.side in _SIDES]
+    for trace in traces:
+        digests += [trace.body_before, trace.body_after]
+    return digests
+
+
+def _hook_bodies(trace: HookTrace, bodies: dict[str, bytes]) -> HookBodies:
+    before = body_view("", bodies.get(trace.body_before, b""))
+    after = body_view("", bodies.get(trace.body_after, b""))
+    return HookBodies(trace.hook, before.json.value, after.json.value)

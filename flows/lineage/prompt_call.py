@@ -1,0 +1,168 @@
+"""Compact form of a model call, to compare later prompts with. Pure.
+
+A prompt is the list of its parts (see `flows.reading.cache_break`): tools, system prompt, blocks of
+messages. Of each part only a digest, a size and a flag are kept, about 13 bytes, so that a session
+of hundreds of calls fits into memory.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flows.reading.answer_text import AnswerReader, pieces_of_json
+from flows.reading.cache_break import Part, parts_of
+from flows.reading.json_text import parse_json
+from providers.wire.answer_form import is_events, is_json
+
+DIGEST_BYTES: Final = 8
+_MAX_RUNS: Final = 8
+_MAX_IDS: Final = 8
+_RESPONSE_BYTES: Final = 512 * 1024
+_ID: Final = re.compile(rb'"(?:call_|tool_use_)?id" ?: ?"([A-Za-z0-9_-]{8,80})"')
+_FIRST_TEXT_CHARS: Final = 4000
+_PLAIN_RUN: Final = re.compile(r"[A-Za-z0-9 ,.:;_-]{24,48}")
+"""Text that every JSON encoder writes in the same way."""
+
+
+@dataclass(slots=True)
+class PromptCall:
+    """One call of a model.
+
+    `digests` holds eight bytes for each part, `head` counts the parts before the first message.
+    `is_cached`: the provider took the prompt, so that its cache may hold it.
+    """
+
+    id: str
+    at: float
+    model: str
+    is_cached: bool
+    digests: bytes
+    sizes: array[int]
+    replies: frozenset[bytes]
+    """Digests of parts that the model said earlier."""
+    head: int
+    first_text: str
+    response_ids: tuple[str, ...] = ()
+    """Ids in the response, such as those of tool calls, which the next request repeats."""
+    response_runs: tuple[str, ...] = ()
+    """Short texts from all over the response, which the next request repeats too."""
+    is_cut: bool = False
+    """It has no complete response that a later request could repeat."""
+    session: str = ""
+    thread: str = ""
+    guessed: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of parts."""
+        return len(self.sizes)
+
+    @property
+    def held_bytes(self) -> int:
+        """Estimated memory."""
+        return 600 + 16 * self.count + 100 * len(self.replies) + len(self.first_text)
+
+    def digest(self, index: int) -> bytes:
+        """Return the digest of a part."""
+        return self.digests[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES]
+
+    def message_sizes(self) -> dict[bytes, int]:
+        """Return the sizes of the messages' parts by digest."""
+        return {self.digest(index): self.sizes[index] for index in range(self.head, self.count)}
+
+    def common_parts(self, other: PromptCall) -> int:
+        """Count the parts at the start that both calls have.
+
+        Example: parts A B C D and A B X → 2.
+        """
+        low = 0
+        high = min(self.count, other.count)
+        # A slice is compared at the speed of memory, so a binary search beats a loop over parts.
+        while low < high:
+            middle = (low + high + 1) // 2
+            size = middle * DIGEST_BYTES
+            if self.digests[:size] == other.digests[:size]:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def prompt_call(
+    flow_id: str, at: float, model: str, body: Any, *, is_cached: bool
+) -> PromptCall | None:
+    """Return a request in its compact form; None if it is no prompt."""
+    parts = parts_of(body)
+    head = next((index for index, part in enumerate(parts) if part.is_message), None)
+    if head is None:
+        return None
+    digests = [part.digest[:DIGEST_BYTES] for part in parts]
+    replies = [part.digest[:DIGEST_BYTES] for part in parts if part.is_reply]
+    return PromptCall(
+        id=flow_id,
+        at=at,
+        model=model,
+        is_cached=is_cached,
+        digests=b"".join(digests),
+        sizes=array("I", [min(part.size_bytes, 2**31) for part in parts]),
+        replies=frozenset(replies),
+        head=head,
+        first_text=_first_text(parts[head:]),
+    )
+
+
+def note_response(call: PromptCall, body: bytes) -> None:
+    """Keep what shows that a later request holds this response.
+
+    Example: the text "Done: all 12 tests of the parser pass now." and the call "toolu_01" → both.
+    """
+    start = body[:_RESPONSE_BYTES]
+    ids = dict.fromkeys(found.decode() for found in _ID.findall(start))
+    # The newest: those of the message itself come first, and few clients repeat them.
+    call.response_ids = tuple(ids)[-_MAX_IDS:]
+    runs = _PLAIN_RUN.findall(response_text(start))
+    # From all over the text: a client may keep a part of it, such as the summary in a tag.
+    step = max(1, len(runs) // _MAX_RUNS)
+    call.response_runs = tuple(run.strip() for run in runs[::step][:_MAX_RUNS])
+
+
+def response_text(body: bytes) -> str:
+    """Return the text of a response, buffered or streamed, in any vendor's format."""
+    if is_json(body):
+        pieces = pieces_of_json(parse_json(body).value)
+    elif is_events(body):
+        reader = AnswerReader("identity")
+        pieces = [*reader.feed(body), *reader.finish()]
+    else:
+        return ""
+    return "".join(content for kind, content in pieces if kind == "text")
+
+
+def _first_text(parts: Sequence[Part]) -> str:
+    """Return the text of the first message, cut."""
+    texts: list[str] = []
+    start = _message_address(parts[0].path)
+    for part in parts:
+        if _message_address(part.path) != start:
+            break
+        texts += _strings(part.value)
+    return "\n".join(texts)[:_FIRST_TEXT_CHARS]
+
+
+def _message_address(path: str) -> str:
+    """Return the address of the message of a part: `messages[3].content[1]` → `messages[3]`."""
+    return path.partition("]")[0]
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    if isinstance(value, dict):
+        return _strings(value.get("text") or value.get("content"))
+    return []

@@ -1,0 +1,50 @@
+"""The recorder's thread that links flows: behind the writer, and again after a failure."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+from django.db import OperationalError
+
+from flows.lineage import link_thread
+from flows.lineage.link_thread import LinkThread
+from flows.lineage.linker import Linker, pending
+from flows.models import FlowLink
+from tests.flows.lineage.synthetic import untouched
+from tests.flows.lineage.test_linker import record
+from tests.flows.records import eventually
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flows_are_linked_once_the_writer_rests_and_the_database_works() -> None:
+    record(pair[0] for pair in untouched("s", 3).sent)
+    total = pending().count()
+    busy = True
+    tries = 0
+    link_pending = Linker.link_pending
+
+    def flaky(linker: Linker, limit: int) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OperationalError("database is locked")
+        return link_pending(linker, limit)
+
+    with (
+        patch.object(link_thread, "_COMMIT_S", 0.01),
+        patch.object(link_thread, "_RETRY_S", 0.01),
+        patch.object(Linker, "link_pending", flaky),
+    ):
+        thread = LinkThread(lambda: busy)
+        thread.start()
+        try:
+            thread._stopped.wait(0.1)
+            assert (tries, pending().count()) == (0, total)
+            busy = False
+            thread._has_news.set()
+            eventually(lambda: FlowLink.objects.count() == total)
+        finally:
+            thread.close(5)
+    assert not pending().exists()
+    assert not thread._thread.is_alive()
