@@ -20,6 +20,8 @@ from ccproxy_site.console.api_tokens import fill_with_new_token
 from providers.audit.log import caller_of, record_audit
 from providers.config_admin import token_page
 
+# The top bar of the console has every page.
+admin.site.enable_nav_sidebar = False
 admin.site.unregister(User)
 admin.site.unregister(Group)
 if admin.site.is_registered(TokenProxy):

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ccproxy_site.console.theme import UNFOLD as UNFOLD
 from ccproxy_site.database_url import database_from_url
 from ccproxy_site.env import env_bool, env_secret
+from ccproxy_site.frame.theme import UNFOLD as UNFOLD
 from ccproxy_site.process.secret_file import read_or_create_secret
 from ccproxy_site.roles import Role, apps_of, take_role
 from interceptor.config.files.directory import config_dir

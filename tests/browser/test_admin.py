@@ -86,8 +86,9 @@ def test_no_page_is_hurt_by_the_policy(visitor: Visitor):
         "/admin/auth/user/add/",
     ):
         page = visitor.go(path)
-        # Only a running script shows the sidebar: a blocked one leaves the page without it.
-        page.locator("#nav-sidebar").wait_for(state="visible")
+        # The theme's script takes the cloak off; ours shows the button.
+        page.locator("html:not([x-cloak])").wait_for()
+        page.locator("[data-act=theme]").wait_for(state="visible")
 
 
 def test_the_form_shows_the_fields_of_the_chosen_source(visitor: Visitor):
@@ -119,9 +120,58 @@ def test_the_page_follows_the_systems_dark_mode(visitor: Visitor):
     for scheme in ("light", "dark"):
         visitor.page.emulate_media(color_scheme=scheme)
         page = visitor.go("/admin/")
-        page.locator("#nav-sidebar").wait_for(state="visible")
+        page.locator("[data-act=theme]").wait_for(state="visible")
         colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert colours[0] != colours[1]
+
+
+def test_the_chosen_theme_holds_on_admin_and_console(visitor: Visitor):
+    seen = []
+    for path in ("/admin/", "/explain/", "/admin/providers/provider/"):
+        page = visitor.go(path)
+        button = page.locator("[data-act=theme]")
+        button.wait_for(state="visible")
+        if not seen:
+            button.click()
+            button.click()
+        seen.append(button.get_attribute("aria-label"))
+        shown = page.evaluate(
+            "getComputedStyle(document.querySelector('.top')).getPropertyValue('background-color')"
+        )
+        assert shown == "rgb(22, 25, 29)"
+        if path.startswith("/admin/"):
+            page.locator("html.dark").wait_for()
+    assert seen == ["Theme: dark"] * 3
+
+
+def test_ctrl_k_goes_to_any_page(visitor: Visitor):
+    page = visitor.go("/admin/")
+    for words, address in (("hook", "**/admin/interceptor/hooksetting/"), ("expl", "**/explain/")):
+        page.keyboard.press("Control+k")
+        page.keyboard.type(words)
+        page.keyboard.press("Enter")
+        page.wait_for_url(address)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("no page says this")
+    assert page.locator("#palette [aria-selected=true]").inner_text().startswith("Search flows")
+    page.keyboard.press("Escape")
+    page.locator("#palette:not([open])").wait_for(state="attached")
+
+
+def test_narrow_pages_have_every_link(visitor: Visitor):
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/admin/", "/explain/"):
+        page = visitor.go(path)
+        assert not page.locator("#pages").is_visible()
+        page.locator(".burger").click()
+        for title in page.locator("#pages summary").all():
+            title.click()
+            for link in page.locator("#pages details[open] a").all():
+                assert link.is_visible()
+        page.locator("#pages details[open] a").last.scroll_into_view_if_needed()
+        page.keyboard.press("Escape")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, path
 
 
 def test_swagger_shows_the_api(visitor: Visitor):

@@ -1,0 +1,175 @@
+"""Pages of the console and the admin as one navigation: sections, addresses, rights.
+
+The top bar of every page and the palette of Ctrl+K are made of this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+ADMIN_INDEX: Final = "admin:index"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that the navigation links to."""
+
+    title: str
+    name: str
+    """The name of its route."""
+    rights: tuple[str, ...] = ()
+    """Rights that a visitor needs, all of them."""
+    words: str = ""
+    """Further words that find it in the palette."""
+    below: str = ""
+    """Beginning of addresses that belong to it, where its own address begins them not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Pages under one heading. Without a heading, they stand in the bar itself."""
+
+    title: str
+    pages: tuple[Page, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A page as one visitor sees it."""
+
+    title: str
+    address: str
+    words: str
+    below: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A section as one visitor sees it."""
+
+    title: str
+    links: tuple[Link, ...]
+
+    @property
+    def is_current(self) -> bool:
+        return any(link.is_current for link in self.links)
+
+
+def _model(title: str, model: str, words: str = "") -> Page:
+    """Return the admin's list of a model; `model` is `app_model`, as in names of routes."""
+    app, _, name = model.partition("_")
+    return Page(title, f"admin:{model}_changelist", (f"{app}.view_{name}",), words)
+
+
+NAVIGATION: Final = (
+    Section(
+        "",
+        (
+            Page("Flows", "flows:list", ("flows.view_flow",), "requests traffic list"),
+            Page(
+                "Sessions",
+                "flows:sessions",
+                ("flows.view_flow",),
+                "conversations",
+                below="/flows/session/",
+            ),
+            Page("Usage", "usage:page", ("flows.view_flow",), "cost tokens spend"),
+        ),
+    ),
+    Section(
+        "Configure",
+        (
+            _model("Providers", "providers_provider", "vendors keys"),
+            Page(
+                "Credentials",
+                "admin:providers_auth_board",
+                ("providers.view_provider",),
+                "keys logins oauth test",
+            ),
+            _model("Rules", "providers_transformrule", "routes transform redirect"),
+            _model("Hooks", "interceptor_hooksetting", "pipeline"),
+            Page("Shapes", "shapes:list", ("shapes.view_shape",), "patterns fingerprint"),
+            _model("Shape rows", "shapes_shape", "admin"),
+            _model("Client tokens", "interceptor_clienttoken", "access"),
+            _model("Own prices", "providers_priceoverride", "cost"),
+            _model("Model facts", "providers_modelfact", "limits parameters"),
+            _model("Perplexity models", "interceptor_perplexitymodel"),
+        ),
+    ),
+    Section(
+        "Tools",
+        (
+            Page("Explain", "explain", ("flows.view_flow",), "dry run route why"),
+            Page(
+                "Try a rule",
+                "rule-trial",
+                ("flows.view_flow", "providers.view_transformrule"),
+                "trial",
+            ),
+            Page("Models", "models", ("flows.view_flow",), "facts parameters"),
+            Page("Import flows", "flows:import", ("flows.add_flow",), "har mitmproxy file"),
+            _model("Flow rows", "flows_flow", "admin delete"),
+            Page("API docs", "api-docs", (), "rest swagger openapi"),
+        ),
+    ),
+    Section(
+        "System",
+        (
+            Page("Status", ADMIN_INDEX, (), "health interceptors queue dropped"),
+            _model("Interceptors", "interceptor_interceptorstatus", "processes heartbeat"),
+            _model("Audit log", "providers_auditentry", "history who"),
+            _model("API tokens", "authtoken_tokenproxy", "rest"),
+            _model("Users", "auth_user", "accounts"),
+            _model("Groups", "auth_group", "rights"),
+        ),
+    ),
+)
+"""THE list of pages that need no further choice, such as a flow's id."""
+
+
+def menus(request: HttpRequest) -> tuple[Menu, ...]:
+    """Return the navigation of a visitor: what they may not open is absent."""
+    if not request.user.is_staff:
+        return ()
+    found = []
+    for section in NAVIGATION:
+        links = tuple(_links(request, section.pages))
+        if links:
+            found.append(Menu(section.title, links))
+    return _with_current(found, request.path)
+
+
+def _links(request: HttpRequest, pages: Sequence[Page]) -> Iterator[Link]:
+    for page in pages:
+        if request.user.has_perms(page.rights):
+            yield Link(page.title, reverse(page.name), page.words, page.below)
+
+
+def _with_current(found: Sequence[Menu], path: str) -> tuple[Menu, ...]:
+    """Flag the link with the longest address that begins `path`.
+
+    /flows/import/ is Import's, /flows/a1b2/ is the list's. The admin's index stands for itself.
+    """
+    links = [link for menu in found for link in menu.links]
+    current = max(links, key=lambda link: _begun_chars(link, path), default=None)
+    if current is None or not _begun_chars(current, path):
+        return tuple(found)
+    return tuple(replace(menu, links=_flagged(menu.links, current)) for menu in found)
+
+
+def _begun_chars(link: Link, path: str) -> int:
+    """Return how much of `path` the link's addresses begin; 0 when it belongs to another page."""
+    if link.address == reverse(ADMIN_INDEX):
+        return len(path) if path == link.address else 0
+    begun = [start for start in (link.address, link.below) if start and path.startswith(start)]
+    return max((len(start) for start in begun), default=0)
+
+
+def _flagged(links: Sequence[Link], current: Link) -> tuple[Link, ...]:
+    return tuple(replace(link, is_current=link == current) for link in links)
