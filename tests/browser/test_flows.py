@@ -197,6 +197,64 @@ def test_everything_can_be_done_with_keys(visit: Visit, seeded: Interceptor) -> 
     visit.picture("search")
 
 
+def test_tab_and_row_survive_the_way(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go("/flows/?provider=local")
+    rows = [row.get_attribute("id")[2:] for row in page.locator("tr.flow").all()]
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url(f"**/flows/{rows[1]}/")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**/?tab=*")
+    tab = page.url.partition("?")[2]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(f"**/flows/{rows[1]}/?{tab}")
+    page.keyboard.press("k")
+    page.wait_for_url(f"**/?{tab}")
+    here = page.url.split("/")[-2]
+    assert here != rows[1]
+    page.keyboard.press("j")
+    page.wait_for_url(f"**/flows/{rows[1]}/?{tab}")
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/flows/?provider=local")
+    assert page.locator("tr.chosen").get_attribute("id") == f"f-{rows[1]}"
+    page.keyboard.press("ArrowUp")
+    assert page.locator("tr.chosen").get_attribute("id") == f"f-{rows[0]}"
+    page.go_back()
+    page.wait_for_url(f"**/?{tab}")
+
+
+def test_a_click_meets_its_row_while_others_arrive(
+    visit: Visit, interceptor: Interceptor, upstream: Upstream, seeded: Interceptor
+) -> None:
+    upstream.scripts.clear()
+    page = visit.go("/flows/")
+    page.locator("#live.on").wait_for()
+    row = page.locator("tr.flow").first
+    aimed = row.get_attribute("id")
+    box = row.locator(".time").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 8)
+    page.mouse.down()
+    came = Request(interceptor, stream=False).result().headers["x-ccproxy-flow"]
+    page.locator("#pill", has_text="1 new").wait_for()
+    page.mouse.up()
+    page.wait_for_url(f"**/flows/{aimed[2:]}/")
+    page.keyboard.press("Escape")
+    page.locator(f"#f-{came}").wait_for()
+
+
+def test_y_copies_what_is_read(visit: Visit, seeded: Interceptor) -> None:
+    page = visit.go(f"/flows/{IDS['anthropic']}/")
+    read = page.locator(".turn.final").inner_text()
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.put = text; }")
+    page.keyboard.press("y")
+    page.locator("#told", has_text="copied").wait_for(state="attached")
+    copied = page.evaluate("window.put")
+    assert copied
+    assert copied in read
+    assert "data:" not in copied
+
+
 def test_filters_narrow_at_once(visit: Visit, seeded: Interceptor) -> None:
     page = visit.go("/flows/")
     page.locator("summary", has_text="Filters").click()

@@ -42,6 +42,11 @@ function tell(button, text) {
   const before = button.textContent;
   button.textContent = text;
   setTimeout(() => { button.textContent = before; }, SHOWN_MS);
+  announce(text);
+}
+
+/* Say a text to screen readers. */
+function announce(text) {
   let told = one("#told");
   if (!told) {
     told = element("p", "sr");
@@ -63,8 +68,19 @@ async function copy(button) {
   setTimeout(() => delete button.dataset.busy, SHOWN_MS);
 }
 
-/* The shown body, the shown code, the chosen row's id, or this page's session or flow id. */
-export function copyNearest() {
+/* The response as it is read: not the events that carried it. */
+function shownText() {
+  const parts = all("[data-tab=chat] .turn.final :is(.said, .md), [data-tab=response] .answer .piece");
+  return parts.map((part) => part.innerText.trim()).filter(Boolean).join("\n\n");
+}
+
+/* The shown response, the shown body, the shown code, the chosen row's id, or this page's session or flow id. */
+export async function copyNearest() {
+  const text = shownText();
+  if (text) {
+    announce(await put(text) ? "The response was copied" : "not copied");
+    return;
+  }
   const nearest = ["[data-copy-url]", "[data-copy-from]", "tr.chosen [data-copy]", ".facts [data-copy]"];
   for (const selector of nearest) if (press(one(selector))) return;
 }

@@ -2,12 +2,28 @@
 import { jump } from "./changes.js";
 import { copyNearest } from "./clipboard.js";
 import { compareMarked, markHere } from "./marks.js";
-import { choose, goBack, openChosen, openTab, pin, resend, search } from "./navigation.js";
+import {
+  choose, goBack, hasRows, hasTabs, openChosen, openTab, pin, resend, search, turnTab,
+} from "./navigation.js";
 import { element, one, press } from "./page.js";
 
-/* `keys` do `act`, which gets the key. The sheet shows `shown`, or else the keys. */
+/* `keys` do `act`, which gets the key; `when` says on which pages. The sheet shows `shown`, or else the keys. */
 const KEYS = [
   { keys: ["j", "k"], says: "next, previous flow", act: step },
+  {
+    keys: ["ArrowDown", "ArrowUp"],
+    shown: ["↓", "↑"],
+    says: "next, previous row of a list",
+    act: (key) => choose(key === "ArrowDown" ? 1 : -1),
+    when: hasRows,
+  },
+  {
+    keys: ["ArrowRight", "ArrowLeft"],
+    shown: ["→", "←"],
+    says: "next, previous tab of a flow",
+    act: (key) => turnTab(key === "ArrowRight" ? 1 : -1),
+    when: hasTabs,
+  },
   { keys: ["Enter"], says: "open the flow", act: openChosen },
   { keys: ["Escape"], shown: ["Esc"], says: "back to the list", act: goBack },
   { keys: ["/"], says: "search", act: search },
@@ -18,7 +34,7 @@ const KEYS = [
     says: "copy the flow as curl, Python, Markdown …",
     act: () => press(one("[data-act=copy-as]")),
   },
-  { keys: ["y"], says: "copy the shown body, or the chosen flow’s id", act: copyNearest },
+  { keys: ["y"], says: "copy the shown response or body, or the chosen flow’s id", act: copyNearest },
   { keys: ["r"], says: "send the flow again, unchanged or edited", act: resend },
   { keys: ["s"], says: "pin the flow, so that retention keeps it", act: pin },
   { keys: ["m"], says: "mark the flow to compare it", act: markHere },
@@ -29,6 +45,8 @@ const KEYS = [
   },
   { keys: ["n", "p"], says: "next, previous change", act: (key) => jump(key === "n" ? 1 : -1) },
   { keys: ["e"], says: "explain the flow’s route", act: () => press(one("[data-act=explain]")) },
+  // The frame of every page acts on this one.
+  { keys: [], shown: ["Ctrl", "K"], says: "go to any page, or search" },
   { keys: ["?"], says: "this sheet", act: toggleSheet },
 ];
 
@@ -56,7 +74,13 @@ function fillSheet() {
   }
 }
 
-const ACTIONS = new Map(KEYS.flatMap(({ keys, act }) => keys.map((key) => [key, act])));
+const ACTIONS = new Map(KEYS.flatMap((entry) => entry.keys.map((key) => [key, entry])));
+
+/* Arrows in something that scrolls sideways, such as a wide table, are its own. */
+function scrolls(target, key) {
+  if (!key.startsWith("Arrow") || target === document.body) return false;
+  return target.scrollWidth > target.clientWidth && !target.matches("a, button");
+}
 
 document.addEventListener("keydown", (event) => {
   const { key, target } = event;
@@ -66,11 +90,12 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (one("#help").open && key !== "?") return; // Esc closes the sheet by itself
+  if (key === "Escape" && one("#pages:popover-open")) return; // and this one
   if (key === "Enter" && target.matches("a, button, summary")) return;
-  const act = ACTIONS.get(key);
-  if (!act) return;
+  const entry = ACTIONS.get(key);
+  if (!entry || entry.when?.() === false || scrolls(target, key)) return;
   event.preventDefault();
-  act(key);
+  entry.act(key);
 });
 
 document.addEventListener("click", (event) => {

@@ -8,15 +8,46 @@ const MAX_ROWS = 300;
 const MAX_UNSEEN = 500;
 const MAX_TRIES = 6;
 const NEAR_TOP_PX = 60;
+const AIM_MS = 1500;
 
 const waiting = new Map(); // flow id → [tries, state that its row should have]
 const unseen = new Set(); // flows that are newer than what is shown further down
 let timer = null;
+let aimedAt_ms = -Infinity; // the pointer moved over the rows
+let isPressed = false;
 
 const isAtTop = () => scrollY < NEAR_TOP_PX;
 const liveTable = () => one("table[data-live]");
 
+/* While somebody aims at a row, new rows wait, so that none slides under the pointer. */
+const isAiming = () => isPressed || performance.now() - aimedAt_ms < AIM_MS;
+
+function watchPointer() {
+  document.addEventListener("pointermove", (event) => {
+    if (event.target.closest("#rows")) aimedAt_ms = performance.now();
+    else if (aimedAt_ms !== -Infinity) {
+      aimedAt_ms = -Infinity;
+      letIn();
+    }
+  }, { passive: true });
+  document.addEventListener("pointerdown", (event) => {
+    isPressed = event.target.closest("#rows") !== null;
+  });
+  for (const name of ["pointerup", "pointercancel"]) {
+    // The click comes after this event: rows move once it was heard.
+    document.addEventListener(name, () => setTimeout(() => { isPressed = false; }, 0));
+  }
+}
+
+/* Bring the rows that waited for the pointer, once it rests. */
+function letIn() {
+  if (!unseen.size || !isAtTop() || !liveTable()) return;
+  if (isAiming()) setTimeout(letIn, AIM_MS);
+  else bring();
+}
+
 export function watchList(path) {
+  watchPointer();
   let wasOpen = false;
   connect(() => path, (message) => {
     if (message.type === "row") note(message.id, message.state);
@@ -119,17 +150,26 @@ function place(rows, batch, isUnfiltered) {
 
 function placeRow(id, row) {
   const old = document.getElementById(`f-${id}`);
-  if (old) replace(old, row);
-  else if (liveTable() && isAtTop()) insert(row);
-  else if (unseen.size < MAX_UNSEEN) unseen.add(id);
+  if (old && isPressed) setTimeout(() => note(id, ""), AIM_MS);
+  else if (old) refill(old, row);
+  else if (liveTable() && isAtTop() && !isAiming()) insert(row);
+  else if (unseen.size < MAX_UNSEEN) {
+    unseen.add(id);
+    if (isAiming()) setTimeout(letIn, AIM_MS);
+  }
 }
 
-function replace(old, row) {
+/* The row itself stays: a click that began on it ends on it. */
+function refill(old, row) {
   const hadFocus = old.contains(document.activeElement);
   row.classList.toggle("chosen", old.classList.contains("chosen"));
-  old.replaceWith(row);
-  htmx.process(row);
-  if (hadFocus) one(".open", row).focus({ preventScroll: true });
+  for (const name of old.getAttributeNames()) {
+    if (!row.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const name of row.getAttributeNames()) old.setAttribute(name, row.getAttribute(name));
+  old.replaceChildren(...row.childNodes);
+  htmx.process(old);
+  if (hadFocus) one(".open", old).focus({ preventScroll: true });
 }
 
 function insert(row) {

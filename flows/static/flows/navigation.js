@@ -1,8 +1,10 @@
 /* Moving about: the chosen row, the way back to the list as it was, clicks on rows. */
 import { localTimes } from "./local_time.js";
-import { all, chosenRow, one, onEveryPage, press } from "./page.js";
+import { all, chosenRow, one, onEveryPage, pageFlow, press } from "./page.js";
 
 const KEPT = "ccproxy-list";
+const KEPT_ROW = "ccproxy-row"; // the flow that was chosen or open last
+const KEPT_PARAMETERS = ["tab", "view", "side"]; // what the neighbours of a flow show too
 const LIST = document.body.dataset.list;
 
 function backAddress() {
@@ -15,6 +17,34 @@ function rememberList() {
   for (const link of all("[data-act=back]")) link.href = backAddress();
 }
 
+/* The flow of this page stays the chosen row of the list, also after its rows were replaced. */
+function rememberRow() {
+  const flow = pageFlow();
+  if (flow) sessionStorage.setItem(KEPT_ROW, flow);
+  const row = document.getElementById(`f-${sessionStorage.getItem(KEPT_ROW)}`);
+  if (!row || chosenRow()) return;
+  row.classList.add("chosen");
+  if (document.activeElement !== document.body) return;
+  one(".open", row).focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
+/* Older and newer open on the tab that is shown here. */
+function keepTab() {
+  const here = new URLSearchParams(location.search);
+  for (const link of all("[data-act=older], [data-act=newer]")) {
+    const address = new URL(link.href);
+    for (const name of KEPT_PARAMETERS) {
+      if (here.has(name)) address.searchParams.set(name, here.get(name));
+      else address.searchParams.delete(name);
+    }
+    link.href = address.href;
+  }
+}
+
+export const hasRows = () => one("tr.flow") !== null;
+export const hasTabs = () => one(".tabs a") !== null;
+
 /* Choose the row `step` below the chosen one; the first row when there is none. */
 export function choose(step) {
   const rows = all("tr.flow");
@@ -24,8 +54,16 @@ export function choose(step) {
   const next = rows[Math.max(0, Math.min(rows.length - 1, wanted))];
   if (now >= 0) rows[now].classList.remove("chosen");
   next.classList.add("chosen");
+  sessionStorage.setItem(KEPT_ROW, next.id.slice(2));
   next.scrollIntoView({ block: "nearest" });
   one(".open", next).focus({ preventScroll: true });
+}
+
+/* Open the tab `step` to the right of the shown one. */
+export function turnTab(step) {
+  const tabs = all(".tabs a");
+  const now = tabs.findIndex((tab) => tab.hasAttribute("aria-current"));
+  press(tabs[(now + step + tabs.length) % tabs.length]);
 }
 
 export const openChosen = () => press(one("tr.chosen .open"));
@@ -76,4 +114,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 onEveryPage(() => {
   localTimes();
   rememberList();
+  rememberRow();
+  keepTab();
 });
+document.addEventListener("htmx:pushedIntoHistory", keepTab);
