@@ -126,7 +126,7 @@ def test_the_page_follows_the_systems_dark_mode(visitor: Visitor):
 
 
 def test_the_chosen_theme_holds_on_admin_and_console(visitor: Visitor):
-    seen = []
+    seen: list[str | None] = []
     for path in ("/admin/", "/explain/", "/admin/providers/provider/"):
         page = visitor.go(path)
         button = page.locator("[data-act=theme]")
