@@ -175,7 +175,8 @@ def test_a_secret_whose_pieces_were_there_before_is_found(data: st.DataObject) -
     assert _SUBJECT.body(body).redacted
 
 
-_TEXT = json.dumps([made_up(120_000).take(1000) for _ in range(100)]).encode()
+_TEXTS = made_up(120_000)
+_TEXT = json.dumps([_TEXTS.take(1000) for _ in range(100)]).encode()
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
