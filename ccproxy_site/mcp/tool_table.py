@@ -14,8 +14,7 @@ from ccproxy_site.mcp.tools import (
     reading_tools,
     session_tools,
 )
-from flows.queries.rights import VIEW_FLOWS
-from interceptor.resend.views import PERMISSION as RESEND
+from flows.queries.rights import RESEND, VIEW_FLOWS
 from shapes.versions.rights import RIGHTS as SHAPE_RIGHTS
 
 CLEAR = "flows.delete_flow"

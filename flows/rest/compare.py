@@ -7,17 +7,16 @@ import json
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import load_flow
 from flows.compare.flow_pair import pair_json
-from flows.queries.rights import VIEW_FLOWS
+from flows.rest.record_view import RecordView
 from providers.web.rest import Conflict
 
 
-class PairView(APIView):
+class PairView(RecordView):
     """Differences of two flows: requests as sent, requests as forwarded, and responses."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
@@ -26,8 +25,6 @@ class PairView(APIView):
 
         Streamed responses are compared by their readable text.
         """
-        if not request.user.has_perm(VIEW_FLOWS):
-            raise PermissionDenied
         before, after = load_flow(flow_id), load_flow(other_id)
         if before is None or after is None:
             raise NotFound("There is no such flow; it may have been cleared.")

@@ -11,17 +11,16 @@ from typing import Any
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from flows.console.context_tab import CacheFinding, context_tab
 from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
 from flows.models import WebSocketMessage
 from flows.queries import selectors
-from flows.queries.rights import VIEW_FLOWS
 from flows.queries.selectors import FlowDetail
 from flows.queries.usage_summary import DEFAULT_DAYS, PERIODS, usage_summary
+from flows.rest.record_view import RecordView
 from providers.web.rest import Conflict
 
 _GONE = "There is no such flow; it may have been cleared."
@@ -33,16 +32,7 @@ _LINK_FIELDS = (
 _MESSAGE_FIELDS = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
 
 
-class InsightView(APIView):
-    """A view for users who may look at flows."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if not request.user.has_perm(VIEW_FLOWS):
-            raise PermissionDenied
-
-
-class UsageView(InsightView):
+class UsageView(RecordView):
     """Tokens and costs of the last days (UTC): in all, by day, by model, by session."""
 
     @extend_schema(
@@ -68,7 +58,7 @@ def _days(request: Request) -> int:
     raise ParseError({"days": [f"Choose one of {choices}."]})
 
 
-class ChangesView(InsightView):
+class ChangesView(RecordView):
     """Changes between the client's request and the forwarded one, or of one `hook`."""
 
     @extend_schema(
@@ -87,7 +77,7 @@ class ChangesView(InsightView):
         return json_response({"losses": detail.flow.losses, "change": shown})
 
 
-class ContextView(InsightView):
+class ContextView(RecordView):
     """Contents of a request's context window, and the use of the prompt cache."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
@@ -121,7 +111,7 @@ def _cache(finding: CacheFinding | None) -> dict[str, Any] | None:
     }
 
 
-class MessagesView(InsightView):
+class MessagesView(RecordView):
     """The messages of a websocket in order."""
 
     page_rows = MESSAGES_PER_PAGE

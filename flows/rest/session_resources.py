@@ -14,15 +14,17 @@ from rest_framework.request import Request
 from flows.models import Flow
 from flows.queries.sessions import Row, session
 from flows.queries.summary import flow_summary
-from flows.rest.insights import InsightView, json_response
+from flows.rest.insights import json_response
 from flows.rest.keyset_pagination import cursor_of, next_url
+from flows.rest.record_view import RecordView
 from flows.sessions.session_list import SessionRow, session_page
 
 
-class SessionListView(InsightView):
+class SessionListView(RecordView):
     """The sessions, the one with the newest request first."""
 
     @extend_schema(
+        operation_id="sessions_list",
         parameters=[OpenApiParameter("cursor", OpenApiTypes.STR, description="From “next”.")],
         responses={200: OpenApiTypes.OBJECT},
     )
@@ -41,7 +43,7 @@ def _listed(row: SessionRow) -> dict[str, Any]:
     return asdict(row) | {"duration_ms": row.duration_ms, "live": row.live > 0}
 
 
-class SessionView(InsightView):
+class SessionView(RecordView):
     """One session: its requests in order, the conversations in it, totals."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})

@@ -8,14 +8,13 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import load_flow, load_flows
 from flows.models import Flow
-from flows.queries.rights import VIEW_FLOWS
+from flows.rest.record_view import RecordView
 from interceptor.explain.as_configured import explain_as_configured
 from interceptor.explain.rule_trial import MAX_FLOWS, try_rule
 from interceptor.explain.sources import as_json, of_flow, of_json
@@ -27,7 +26,7 @@ from providers.web.rest import Conflict, unknown_fields
 _FIELDS = frozenset({"flow", "method", "url", "headers", "body"})
 
 
-class ExplainView(APIView):
+class ExplainView(RecordView):
     """A dry run: rules with every condition, the route, hooks and what would leave.
 
     No network, no credential.
@@ -54,8 +53,6 @@ class ExplainView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Explain a recorded flow's request, or the one that is given."""
-        if not request.user.has_perm(VIEW_FLOWS):
-            raise PermissionDenied
         data: Any = request.data
         if not isinstance(data, dict):
             raise ParseError(
@@ -78,8 +75,10 @@ class ExplainView(APIView):
             raise Conflict(str(exc)) from None
 
 
-class RuleTrialView(APIView):
+class RuleTrialView(RecordView):
     """Trial of an edited rule on recorded flows. Nothing is saved or sent."""
+
+    acts = {"POST": "try-rule"}
 
     @extend_schema(
         request=inline_serializer(
@@ -100,8 +99,6 @@ class RuleTrialView(APIView):
     )
     def post(self, request: Request) -> Response:
         """List the newest flows whose route would change, each before and after."""
-        if not request.user.has_perms([VIEW_FLOWS, "providers.view_transformrule"]):
-            raise PermissionDenied
         data: Any = request.data
         if not isinstance(data, dict) or not isinstance(data.get("rule"), dict):
             raise ParseError({"rule": ["Send the fields of a rule as an object."]})

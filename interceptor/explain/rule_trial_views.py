@@ -15,13 +15,13 @@ from django.views.decorators.http import require_http_methods
 from flows.bodies.complete_flow import load_flows
 from flows.console.page_access import staff_page
 from flows.models import Flow
+from flows.queries.rights import RIGHTS
 from flows.queries.selectors import rows
 from interceptor.explain.rule_trial import MAX_FLOWS, Moved, try_rule
 from providers.base.errors import CcproxyError
 from providers.models import TransformRule
 
 DEFAULT_FLOWS: Final = 200
-_RIGHTS: Final = ("flows.view_flow", "providers.view_transformrule")
 
 if TYPE_CHECKING:
     _RuleModelForm = forms.ModelForm[TransformRule]
@@ -46,7 +46,7 @@ class TrialForm(_RuleModelForm):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page(*_RIGHTS)
+@staff_page(*RIGHTS["try-rule"])
 def rule_trial_page(request: HttpRequest) -> HttpResponse:
     """Show a rule (`?id=N`, or a new one) as a form, and then the flows that would go elsewhere."""
     rule = _rule(request.GET.get("id", ""))

@@ -8,12 +8,11 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotFound, ParseError, PermissionDenied
+from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from flows.queries.rights import VIEW_FLOWS
+from flows.rest.record_view import RecordView
 from interceptor.library.library_service import limits_of, with_library
 from providers.audit.log import audited, caller_of
 from providers.base.errors import ConfigError
@@ -23,8 +22,6 @@ from providers.perplexity.messages import thread_as_messages
 from providers.perplexity.site_calls import SiteFailed
 from providers.web.rest import Conflict
 
-READ = (VIEW_FLOWS, "providers.view_provider")
-WRITE = (*READ, "providers.change_provider")
 MAX_PAGE = 100
 
 
@@ -36,13 +33,16 @@ class SiteError(APIException):
         self.status_code = failure.status_code
 
 
-class LibraryView(APIView):
+class LibraryView(RecordView):
     """Base of the resources: rights, and errors as REST writes them."""
 
-    def check(self, request: Request, rights: tuple[str, ...]) -> None:
-        """Refuse an account without the rights."""
-        if not request.user.has_perms(rights):
-            raise PermissionDenied
+    acts = {
+        "GET": "read-library",
+        "HEAD": "read-library",
+        "POST": "change-library",
+        "PATCH": "change-library",
+        "DELETE": "change-library",
+    }
 
     def act[T](self, name: str, act: Callable[[Library], Awaitable[T]]) -> T:
         """Do something with the library of a provider."""
@@ -66,7 +66,6 @@ class LimitsView(LibraryView):
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, name: str) -> Response:
         """Return the account's limits, at most a minute old."""
-        self.check(request, READ)
         return Response(self.guarded(lambda: limits_of(name)))
 
 
@@ -76,7 +75,6 @@ class ThreadListView(LibraryView):
     @extend_schema(operation_id="perplexity_threads_list", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, name: str) -> Response:
         """Return a page of threads, newest first."""
-        self.check(request, READ)
         offset, limit = _number(request, "offset", 0), _number(request, "limit", 20)
         search = request.query_params.get("search", "")
         return Response(
@@ -95,7 +93,6 @@ class ThreadView(LibraryView):
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, name: str, slug: str) -> Response:
         """Return the thread as chat messages."""
-        self.check(request, READ)
         entries = self.act(name, lambda library: library.entries(slug))
         return Response(thread_as_messages(entries, slug, citation_mode="markdown"))
 
@@ -111,7 +108,6 @@ class ThreadView(LibraryView):
     )
     def patch(self, request: Request, name: str, slug: str) -> Response:
         """Rename a thread, or make it public or private."""
-        self.check(request, WRITE)
         data: Any = request.data if isinstance(request.data, dict) else {}
         title, access = (data.get(key) for key in ("title", "access"))
         if not (isinstance(title, str) and title) and access not in ACCESS:
@@ -126,7 +122,6 @@ class ThreadView(LibraryView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, name: str, slug: str) -> Response:
         """Delete a thread at Perplexity."""
-        self.check(request, WRITE)
         with _audited(request, name, slug, "deleted"):
             self.act(name, lambda library: library.delete(slug))
         return Response(status=204)
@@ -143,7 +138,6 @@ class ThreadExportView(LibraryView):
     )
     def post(self, request: Request, name: str, slug: str) -> Response:
         """Return the thread's last entry as a document in base64."""
-        self.check(request, WRITE)
         data: Any = request.data if isinstance(request.data, dict) else {}
         form = data.get("format")
         if form not in FORMATS:

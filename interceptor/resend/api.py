@@ -7,19 +7,17 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.models import Resend
-from flows.queries.rights import VIEW_FLOWS
+from flows.rest.record_view import RecordView
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, ResendError, draft_of, recorded_side
 from interceptor.resend.outgoing import Outgoing, outgoing
 from interceptor.resend.sender import ResendBusyError, await_flow, send_again
-from interceptor.resend.views import PERMISSION
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 from providers.web.rest import Busy, Conflict, unknown_fields
@@ -59,8 +57,10 @@ _ANSWERED = inline_serializer(
 )
 
 
-class ResendView(APIView):
+class ResendView(RecordView):
     """Sends a recorded request again, as received or as forwarded, edited or not."""
+
+    acts = {"POST": "resend"}
 
     @extend_schema(request=_ASKED, responses={202: _ANSWERED})
     def post(self, request: Request, flow_id: str) -> Response:
@@ -68,8 +68,6 @@ class ResendView(APIView):
 
         Needs the right “Can add resend”.
         """
-        if not request.user.has_perms([VIEW_FLOWS, PERMISSION]):
-            raise PermissionDenied
         given = _checked(request.data)
         flow = load_flow(flow_id)
         if flow is None:

@@ -15,7 +15,7 @@ from flows.bodies.complete_flow import CompleteFlow, load_flow
 from flows.console.page_access import console_page, staff_page
 from flows.display.safe_text import printable
 from flows.models import Resend
-from flows.queries.rights import VIEW_FLOWS
+from flows.queries.rights import RESEND, VIEW_FLOWS
 from interceptor.config.snapshot.load import load_snapshot
 from interceptor.resend.draft import Draft, draft_of, recorded_side
 from interceptor.resend.outgoing import difference, outgoing
@@ -23,7 +23,6 @@ from interceptor.resend.sender import await_flow, is_recorded, send_again
 from providers.audit.log import caller_of
 from providers.base.errors import CcproxyError
 
-PERMISSION = "flows.add_resend"
 WAIT_S = 1.0
 """How long the page waits for the new flow before it shows that it waits."""
 
@@ -89,7 +88,7 @@ def resend_ticket(request: HttpRequest, ticket: str) -> HttpResponse:
 
 
 def _may(request: HttpRequest) -> bool:
-    return bool(request.user.has_perm(PERMISSION))
+    return bool(request.user.has_perm(RESEND))
 
 
 def _manner(request: HttpRequest) -> bool:
