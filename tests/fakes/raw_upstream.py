@@ -69,6 +69,9 @@ class RawUpstream:
 
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+"""A response after which the provider closes, without having said so: only a client that leaves too is
+sure not to send its next request into the close.
+"""
 
 
 def _read_request(client: socket.socket) -> bytes:
