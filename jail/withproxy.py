@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from interceptor.config.files.directory import config_dir
 from jail.run.base_urls import Route, new_run
-from jail.run.run_plan import RunPlan, plan_for
+from jail.run.run_plan import RunPlan, forward_plan_for, plan_for
 from providers.base.loopback import is_loopback
 from providers.base.nearest import name_hint
 
@@ -86,12 +86,10 @@ def main(arguments: list[str]) -> int:
     found = find_or_start(settings, directory)
     own_credentials = settings.own_credentials and "--stored" not in options
     route = Route(found.proxy_url, new_run(command[0]), own_credentials)
-    given: dict[str, str] = {}
-    if "--forward" in options:
-        plan = _forward_plan(command, settings, directory, route.run, options)
-    else:
-        route, given = _given_by(settings, directory, route)
-        plan = plan_for(command, route, os.environ)
+    route, given = _given_by(settings, directory, route)
+    plan = _plan(command, route, options)
+    if plan.by_forward:
+        plan, given = _with_listener(plan, settings, directory, route.run, options), {}
     environ = {**os.environ, **given, **plan.variables}
     if "--open" in options:
         _open(_link(found, route.run))
@@ -104,8 +102,14 @@ def main(arguments: list[str]) -> int:
     return _accompany(plan.command, environ, found, route.run)
 
 
-def _forward_plan(
-    command: list[str], settings: ServerSettings, directory: Path, run: str, options: list[str]
+def _plan(command: list[str], route: Route, options: list[str]) -> RunPlan:
+    if "--forward" in options:
+        return forward_plan_for(command, os.environ)
+    return plan_for(command, route, os.environ)
+
+
+def _with_listener(
+    plan: RunPlan, settings: ServerSettings, directory: Path, run: str, options: list[str]
 ) -> RunPlan:
     """Take a listener of the forward proxy, which ends with this process and its children.
 
@@ -118,11 +122,15 @@ def _forward_plan(
 
     bundle = write_bundle(directory, settings.cert_dir(directory), os.environ)
     url, lease = take_forward_lease(
-        directory, label=run, command=command, hosts=[], reads_all="--all" in options
+        directory,
+        label=run,
+        command=plan.command,
+        hosts=plan.hosts,
+        reads_all="--all" in options,
     )
     # Held by the command too: its last process ends the listener.
     os.set_inheritable(lease.detach(), True)
-    return RunPlan(command, forward_variables(url, bundle, os.environ))
+    return replace(plan, variables=forward_variables(url, bundle, os.environ))
 
 
 def _print(command: list[str], options: list[str]) -> int:
@@ -130,16 +138,14 @@ def _print(command: list[str], options: list[str]) -> int:
     from interceptor.config.files.load_settings import load_server_settings
 
     settings = load_server_settings(config_dir(), os.environ)
-    if "--forward" in options:
+    own_credentials = settings.own_credentials and "--stored" not in options
+    plan = _plan(command, Route(settings.proxy_url, "NAME", own_credentials), options)
+    if plan.by_forward:
         from jail.ca_bundle import FILE_NAME
         from jail.run.forward_variables import forward_variables
 
         url, bundle = "http://run:PASSWORD@127.0.0.1:PORT", config_dir() / FILE_NAME
-        plan = RunPlan(command, forward_variables(url, bundle, os.environ))
-    else:
-        own_credentials = settings.own_credentials and "--stored" not in options
-        route = Route(settings.proxy_url, "NAME", own_credentials)
-        plan = plan_for(command, route, os.environ)
+        plan = replace(plan, variables=forward_variables(url, bundle, os.environ))
     for name, value in plan.variables.items():
         sys.stdout.write(f"{name}={shlex.quote(value)}\n")
     sys.stdout.write(f"{shlex.join(plan.command)}\n")

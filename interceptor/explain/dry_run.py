@@ -17,10 +17,12 @@ from flows.record import Headers, HookStep
 from interceptor.access.base_path import take_path_token
 from interceptor.access.caller_rules import GuardRules
 from interceptor.access.client_access import split_key, take_token
+from interceptor.access.closed_addresses import closed_sentence, refusal_of_host
 from interceptor.access.grant import NoGrants
 from interceptor.config.snapshot.schema import RuleConf, Snapshot
 from interceptor.exchange.flow_state import FlowState
 from interceptor.exchange.head import RequestHead
+from interceptor.exchange.refusal_table import Kind
 from interceptor.explain.chain_verdicts import CandidateVerdict, chain_verdicts
 from interceptor.hooks.gemini_cli import find_project
 from interceptor.hooks.inject_auth import resolve_credential
@@ -286,6 +288,9 @@ def _model_note(state: FlowState) -> str:
 
 def _meet_capture(state: FlowState, head: RequestHead, found: Explanation) -> None:
     """Let a captured request pass as it is, unless its sentinel key names the host's provider."""
+    if found.request.source == "forward" and (reason := refusal_of_host(head.host)):
+        state.refuse(Kind.OUT_OF_SCOPE, closed_sentence(head.host, head.port, reason))
+        return
     headers = HeaderMap(head.fields)
     destination = Destination(
         scheme=head.scheme,

@@ -1,7 +1,8 @@
 """THE table of clients: how `ccproxy run` points each at the proxy, or why it cannot. No Django.
 
-Each entry was observed with the client's own program in the version that it names. Those that
-cannot be pointed anywhere are listed too: the jail captures them all the same.
+Each entry was observed with the client's own program in the version that it names. Where a base URL
+does not work and the variables of the forward proxy do, `run` uses these. Those that cannot be
+pointed anywhere are listed too: the jail captures them all the same.
 """
 
 from __future__ import annotations
@@ -68,6 +69,12 @@ class Client:
     variables: Callable[[Route, Mapping[str, str]], dict[str, str]] = _no_variables
     elsewhere: tuple[str, ...] = ()
     """Variables of the user by which it leaves the vendor's own host, and so the proxy."""
+    forward: bool = False
+    """It has no base URL, but reads the variables of the forward proxy."""
+    hosts: tuple[str, ...] = ()
+    """Hosts of its own service, which the forward proxy reads."""
+    sentinels: tuple[Vendor, ...] = ()
+    """Vendors whose base URL it reads, although its own key may be for any host."""
 
     def doubt(self, environ: Mapping[str, str]) -> str:
         """Return why its requests will not come through; "" where nothing is known against it."""
@@ -79,6 +86,12 @@ class Client:
 
 def _jailed(title: str, program: str, version: str, note: str) -> Client:
     return Client(title, program, (), note, version)
+
+
+def _forwarded(
+    title: str, program: str, version: str, note: str, hosts: tuple[str, ...] = ()
+) -> Client:
+    return Client(title, program, (), note, version, forward=True, hosts=hosts)
 
 
 _FILE: Final = "its base URL is in a settings file of yours, which ccproxy does not edit"
@@ -118,12 +131,27 @@ CLIENTS: Final = (
     ),
     Client("aider", "aider", ALL, "models of Anthropic, OpenAI and Google", "0.86.2"),
     Client("llm", "llm", (ANTHROPIC, OPENAI), "the plug-in llm-gemini takes no base URL", "0.36"),
-    _jailed("pi", "pi", "0.73.1", _FILE),
-    _jailed("Qwen Code", "qwen", "0.24.4", "its key is for the host that its own settings name"),
+    _forwarded("pi", "pi", "0.73.1", f"by HTTPS_PROXY: {_FILE}"),
+    Client(
+        "Qwen Code",
+        "qwen",
+        (),
+        "by HTTPS_PROXY: its key is for the host that OPENAI_BASE_URL or its settings name",
+        "0.15.10",
+        forward=True,
+        hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "portal.qwen.ai"),
+        sentinels=(OPENAI,),
+    ),
     _jailed("Continue", "cn", "1.5.47", _FILE),
     _jailed("Cline", "cline", "3.0.65", _FILE),
     _jailed("Mistral Vibe", "vibe", "3.0.2", _FILE),
-    _jailed("GitHub Copilot", "copilot", "1.0.102", "a GitHub login talks to GitHub's own service"),
+    _forwarded(
+        "GitHub Copilot",
+        "copilot",
+        "1.0.102",
+        "by HTTPS_PROXY, tried with COPILOT_PROVIDER_BASE_URL; a GitHub login was not tried",
+        ("*.githubcopilot.com",),
+    ),
 )
 
 
@@ -140,7 +168,7 @@ def main(arguments: list[str]) -> int:
         (sys.stdout if is_help else sys.stderr).write(HELP)
         return 0 if is_help else 2
     for client in CLIENTS:
-        command = "run" if client.vendors else "jail"
+        command = "run" if client.vendors or client.forward else "jail"
         way = f"ccproxy {command} -- {client.program}"
         installed = "installed" if shutil.which(client.program) else "-"
         row = f"{client.title:<16}{client.version:<10}{installed:<11}{way:<25}{client.note}"

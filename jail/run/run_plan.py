@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from jail.run.base_urls import ALL, Route, has_sentinel_key, kept_urls, proxy_variables
 from jail.run.client_table import Client, client_of
@@ -17,11 +18,17 @@ class RunPlan:
     variables: dict[str, str]
     doubt: str = ""
     """Why its requests may not come through, as one sentence."""
+    by_forward: bool = False
+    """It has no base URL, and reads the variables of the forward proxy; these are still to add."""
+    hosts: tuple[str, ...] = ()
+    """Hosts whose TLS the forward proxy reads beside the providers'."""
 
 
 def plan_for(command: Sequence[str], route: Route, environ: Mapping[str, str]) -> RunPlan:
     """Return the plan of a command. An unknown program is taken for one with the vendors' SDKs."""
     client = client_of(command[0])
+    if client is not None and client.forward and not _is_by_sentinels(client, route, environ):
+        return forward_plan_for(command, environ)
     variables = proxy_variables(route, environ, client.vendors if client else ALL)
     if client is not None and not client.vendors:
         return _by_sentinels_alone(client, command, route, environ)
@@ -35,6 +42,28 @@ def plan_for(command: Sequence[str], route: Route, environ: Mapping[str, str]) -
         doubt = _kept_sentence(route, environ)
     arguments = client.arguments(route, environ)
     return RunPlan([command[0], *arguments, *command[1:]], variables, doubt)
+
+
+def forward_plan_for(command: Sequence[str], environ: Mapping[str, str]) -> RunPlan:
+    """Return the plan of a command that uses the forward proxy."""
+    client = client_of(command[0])
+    hosts = (*(client.hosts if client else ()), *_own_hosts(environ))
+    return RunPlan(list(command), {}, by_forward=True, hosts=hosts)
+
+
+def _own_hosts(environ: Mapping[str, str]) -> list[str]:
+    """Return the hosts of the user's own base URLs, which are as good as a provider's."""
+    urls = [environ.get(name, "") for vendor in ALL for name, _ in vendor.urls]
+    found = [urlsplit(url).hostname for url in urls if url.startswith("https://")]
+    return [host for host in dict.fromkeys(found) if host]
+
+
+def _is_by_sentinels(client: Client, route: Route, environ: Mapping[str, str]) -> bool:
+    """Return whether a client reads a base URL, and its key is for the proxy."""
+    return any(
+        not route.own_credentials or has_sentinel_key(vendor, environ)
+        for vendor in client.sentinels
+    )
 
 
 def _by_sentinels_alone(

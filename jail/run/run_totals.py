@@ -36,8 +36,10 @@ def _settled(run: str) -> dict[str, Any]:
     """Return the totals once no flow of the run is open and their number has settled."""
     from flows.models import Flow
     from flows.queries.sessions import totals_of
+    from flows.reading.sentence import NO_HTTP
 
-    flows = Flow.objects.filter(run_label=run)
+    # A connection that passed unread is no request.
+    flows = Flow.objects.filter(run_label=run).exclude(method__in=NO_HTTP)
     began = time.monotonic()
     while True:
         totals = totals_of(flows)

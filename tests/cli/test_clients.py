@@ -8,7 +8,7 @@ import pytest
 
 from jail.run.base_urls import ALL, Route, kept_urls, proxy_variables
 from jail.run.client_table import CLIENTS, Client, client_of, main
-from jail.run.run_plan import plan_for
+from jail.run.run_plan import forward_plan_for, plan_for
 from tests.environment import ROOT
 
 ROUTE = Route("http://127.0.0.1:4000", "x-1")
@@ -22,6 +22,9 @@ def test_every_client_is_pointed_at_the_proxy_or_named(client: Client) -> None:
     assert (plan.command[0], plan.command[-1]) == (f"/opt/{client.program}", "a")
     if client.vendors:
         assert TO in json.dumps([plan.variables, plan.command]) and not plan.doubt
+    elif client.forward:
+        assert plan.by_forward and plan.hosts == client.hosts
+        assert (plan.variables, plan.command[1:], plan.doubt) == ({}, ["a"], "")
     else:
         assert plan.variables == {} and plan.command[1:] == ["a"]
         assert f"ccproxy jail -- /opt/{client.program}" in plan.doubt
@@ -79,12 +82,22 @@ def test_a_client_of_any_host_is_pointed_by_sentinel_keys_alone() -> None:
     assert len(plan_for(["qwen"], stored, {}).variables) == sum(len(v.urls) for v in ALL)
 
 
+def test_a_client_without_a_base_url_goes_by_the_forward_proxy() -> None:
+    environ = {"OPENAI_BASE_URL": "https://llm.corp.test/v1", "OPENAI_API_KEY": "sk-own"}
+    plan = plan_for(["qwen", "-p", "hi"], ROUTE, environ)
+    assert plan.by_forward and plan.command == ["qwen", "-p", "hi"]
+    # The host that the user chose is read too, and the URL stays.
+    assert plan.hosts[-1] == "llm.corp.test" and plan.variables == {}
+    # Any client does where the user asks for it.
+    assert forward_plan_for(["claude"], {}).by_forward
+
+
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(CLIENTS)
     for client, line in zip(CLIENTS, lines, strict=True):
-        way = "run" if client.vendors else "jail"
+        way = "run" if client.vendors or client.forward else "jail"
         assert line.startswith(client.title) and f"ccproxy {way} -- {client.program} " in line
         assert client.version in line
     assert main(["--help"]) == 0 and "usage: ccproxy clients" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
-from interceptor.addons.capture.closed_addresses import is_address
+from interceptor.access.closed_addresses import is_address
 from interceptor.addons.capture.runs import run_of, was_captured
 from interceptor.addons.capture.upstream import ChosenDestinations, UpstreamAddon
 from interceptor.exchange.flow_state import state_of

@@ -22,7 +22,8 @@ from mitmproxy.connection import Client
 from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowRecord, Sink
-from interceptor.addons.capture.closed_addresses import (
+from interceptor.access.closed_addresses import (
+    closed_sentence,
     is_address,
     refusal_of_host,
     refusal_of_number,
@@ -173,7 +174,7 @@ class ForwardGate:
             return None
         reason = refusal_of_host(host)
         if reason:
-            return Refused(f"{_shown(host, port)} is closed: {reason}", 403)
+            return Refused(closed_sentence(host, port, reason), 403)
         # Only the company's proxy may know the name.
         if self._proxies.of(scheme, host, port) is not None:
             return None
@@ -181,7 +182,7 @@ class ForwardGate:
         if address:
             return None
         status = 502 if reason.startswith("it ") else 403
-        return Refused(f"{_shown(host, port)} is closed: {reason}", status)
+        return Refused(closed_sentence(host, port, reason), status)
 
     def _record(self, flow: HTTPFlow, reason: str) -> None:
         host, port = flow.request.data.host, flow.request.data.port

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mitmproxy.connection import Address, Client, Server
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from interceptor.addons.capture.closed_addresses import refusal_of_number
+from interceptor.access.closed_addresses import refusal_of_number
 from interceptor.addons.capture.forward_gate import ForwardGate
 from interceptor.addons.capture.runs import came_by_forward, run_of, was_captured
 from interceptor.wireguard.hosts import plain_name

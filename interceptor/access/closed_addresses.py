@@ -48,6 +48,12 @@ def refusal_of_host(host: str) -> str:
     return METADATA if host in _METADATA_NAMES else ""
 
 
+def closed_sentence(host: str, port: int, reason: str) -> str:
+    """Return the refusal of a destination, for the client and the record."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port} is closed: {reason}"
+
+
 def refusal_of_number(number: IPv4Address | IPv6Address) -> str:
     """Return why an address must not be reached; "" where it may."""
     number = _plain(number)
