@@ -46,6 +46,11 @@ _DJANGO_OPTIONS = {
 }  # fmt: skip
 """Accepted, but left out of the help of the product's commands."""
 _GLOBAL_OPTIONS = ("--config", "--verbose", "--version", "--help")
+_REPLACED = {
+    # It prints the stored column, which here is a digest that opens nothing.
+    "drf_create_token": "ccproxy makes API tokens itself: ccproxy apitoken new [USER]",
+}
+"""Commands of libraries that do not work here, with what to use instead."""
 _BROKEN_PIPE, _INTERRUPTED = 141, 130
 
 
@@ -110,6 +115,8 @@ def _product(arguments: list[str]) -> int:
     if rest[0].startswith("-"):
         raise CcproxyError(_unknown_option(rest[0]))
     name, following = rest[0], rest[1:]
+    if name in _REPLACED:
+        raise CcproxyError(_REPLACED[name])
     if (code := _without_django(name, following)) is not None:
         return code
     return _with_django(name, following, verbose=verbose)
@@ -178,8 +185,12 @@ def _without_django(name: str, arguments: list[str], prog: str = "ccproxy") -> i
         _start(_parsed(name, arguments, prog))
     if name == "logs":
         return _logs(_parsed(name, arguments))
+    if name == "completion":
+        return _completion(_parsed(name, arguments))
     if name == "status":
-        return _health(_parsed(name, arguments))
+        return _status(_parsed(name, arguments))
+    if name == "flows" and arguments[:1] == ["list"]:
+        return _listed(_parsed(name, arguments))
     if name == "init" and "--force" in arguments:
         # The settings are read before any command runs; a broken file must not keep --force from
         # replacing it.
@@ -201,6 +212,7 @@ def _start(options: Namespace) -> NoReturn:
         workers=options.workers,
         no_console=options.no_console,
         allow_code_config=options.allow_code_config,
+        flow_lines=options.flow_lines or (sys.stderr.isatty() and not options.quiet),
     )
 
 
@@ -231,13 +243,34 @@ def _logs(options: Namespace) -> int:
     return 0
 
 
-def _health(options: Namespace) -> int | None:
-    """Return the exit code of a health check, or None when nothing was to be checked."""
-    if not (options.proxy or options.inspect or options.mcp):
-        return None
-    from interceptor.operate.liveness import check
+def _completion(options: Namespace) -> int:
+    from ccproxy_site.completion import completion_script
 
-    return check(_server_settings(), proxy=options.proxy, inspect=options.inspect, mcp=options.mcp)
+    sys.stdout.write(completion_script(options.shell))
+    return 0
+
+
+def _status(options: Namespace) -> int:
+    """Return the exit code of a health check; without one, show what runs."""
+    settings = _server_settings()
+    if options.proxy or options.inspect or options.mcp:
+        from interceptor.operate.liveness import check
+
+        return check(settings, proxy=options.proxy, inspect=options.inspect, mcp=options.mcp)
+    from ccproxy_site.plain_commands import show_status
+
+    return show_status(options, settings)
+
+
+def _listed(options: Namespace) -> int | None:
+    """Return 0 once the newest flows are listed, or None for a list that needs Django."""
+    from flows.management.plain_listing import is_plain
+
+    if not is_plain(options, _server_settings().flows.default_jq_filters):
+        return None
+    from ccproxy_site.plain_commands import show_newest_flows
+
+    return 0 if show_newest_flows(options) else None
 
 
 def _django(argv: list[str]) -> int:
@@ -249,6 +282,8 @@ def _django(argv: list[str]) -> int:
         _start(_parsed("start", argv[2:], "manage.py"))
     if len(argv) > 1 and argv[1] in ours:
         return _with_django(argv[1], argv[2:], prog="manage.py")
+    if argv[1:2] and argv[1] in _REPLACED:
+        raise CcproxyError(_REPLACED[argv[1]])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ccproxy_site.settings")
     from django.core.management import execute_from_command_line
 

@@ -61,6 +61,18 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "Show what runs; --proxy and --inspect check health by exit code.",
     ),
+    "doctor": ProductCommand(
+        "doctor",
+        "ccproxy_site",
+        Role.CLI,
+        "Check this installation, and say how to mend what is wrong.",
+    ),
+    "open": ProductCommand(
+        "openconsole",
+        "ccproxy_site",
+        Role.CLI,
+        "Open the console in the browser, signed in.",
+    ),
     "login": ProductCommand(
         "loginlink",
         "ccproxy_site",
@@ -78,6 +90,24 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         "flows",
         Role.CLI,
         "List, search, compare, export, import and clear the recorded flows.",
+    ),
+    "usage": ProductCommand(
+        "usage",
+        "flows",
+        Role.CLI,
+        "Show tokens and costs by model, day or session.",
+    ),
+    "providers": ProductCommand(
+        "providers",
+        "providers",
+        Role.CLI,
+        "List the providers, with the state of their credentials.",
+    ),
+    "rules": ProductCommand(
+        "rules",
+        "providers",
+        Role.CLI,
+        "List the rules in the order in which they are tried.",
     ),
     "shapes": ProductCommand(
         "shapes",
@@ -145,6 +175,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "Manage the tokens that clients present.",
     ),
+    "apitoken": ProductCommand(
+        "apitoken",
+        "ccproxy_site",
+        Role.CONSOLE,
+        "Manage the tokens of the REST API.",
+    ),
     "importconfig": ProductCommand(
         "importconfig",
         "interceptor",
@@ -156,6 +192,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         "interceptor",
         Role.CLI,
         "Write the configuration as a ccproxy.yaml, without secrets.",
+    ),
+    "completion": ProductCommand(
+        "completion",
+        "ccproxy_site",
+        Role.CLI,
+        "Print the completion of commands and options for bash, zsh or fish.",
     ),
 }
 """The product's commands by name. Every other name goes to Django as it is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import Final, Literal, Protocol
 
+from flows.lookup_method import LOOKUP as LOOKUP
 from providers.base.value import value
 
 Side = Literal["client", "forwarded", "upstream", "delivered"]
@@ -17,8 +18,6 @@ SIDES: tuple[Side, ...] = ("client", "forwarded", "upstream", "delivered")
 Headers = tuple[tuple[str, str], ...]
 """Names and values in wire order, decoded as UTF-8 with surrogateescape."""
 
-LOOKUP: Final = "DNS"
-"""The method of a name lookup."""
 CAPTURED: Final = ("wireguard", "forward")
 """Sources of flows that were on their way to another host than the proxy."""
 

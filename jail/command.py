@@ -13,7 +13,7 @@ from providers.base.errors import ConfigError
 from providers.base.nearest import nearest
 
 USAGE_EXIT = 2
-_NAMESPACE_ACTIONS = ("status", "doctor", "wireguard-config")
+NAMESPACE_ACTIONS = ("status", "doctor", "wireguard-config")
 NAMESPACE_HELP = """\
 usage: {prog} status [--json]
        {prog} doctor [--json]
@@ -66,7 +66,7 @@ def namespace(words: list[str], *, prog: str = "ccproxy namespace") -> int:
     if action in ("-h", "--help"):
         sys.stdout.write(NAMESPACE_HELP.format(prog=prog))
         return 0
-    meant = nearest(action, _NAMESPACE_ACTIONS)
+    meant = nearest(action, NAMESPACE_ACTIONS)
     hint = f"did you mean {meant}?" if meant and meant != action else f"see: {prog} --help"
     sys.stderr.write(
         f"ccproxy: it is {prog} status, {prog} doctor or {prog} wireguard-config; {hint}\n"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.contrib import admin
-from django.db.models import Count, Max, Q
 from django.http import HttpRequest
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -24,6 +20,7 @@ from providers.forms import ProviderForm, RuleForm
 from providers.models import ModelFact, Provider, TransformRule
 from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
+from providers.rule_listing import conditions_of, rule_hits
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
 
@@ -233,8 +230,7 @@ class RuleAdmin(ConfigModelAdmin):
 
     @column("When")
     def conditions(self, rule: TransformRule) -> SafeString:
-        parts = [("host", rule.match_host), ("path", rule.match_path), ("model", rule.match_model)]
-        shown = [(label, value) for label, value in parts if value not in ("", ".*")]
+        shown = conditions_of(rule)
         if not shown:
             return SafeString("every request")
         return format_html_join(SafeString("<br>"), '{} <code class="cc-mono">{}</code>', shown)
@@ -257,21 +253,3 @@ class RuleAdmin(ConfigModelAdmin):
                 '0 <span class="cc-hint">last {} ago</span>', timesince(last, depth=1)
             )
         return format_html("{}", recent)
-
-
-def rule_hits(rule_ids: list[int]) -> dict[int, tuple[int, datetime]]:
-    """Return, for each rule, its matches of the last 24 hours and the time of its last match.
-
-    Rules without a recorded match are left out. One query.
-    """
-    flow = apps.get_model(
-        "flows", "Flow"
-    )  # by name: this package stands below flows and must not import it
-    day_ago = timezone.now() - timedelta(hours=24)
-    rows = (
-        flow.objects.filter(rule_id__in=rule_ids)
-        .order_by()
-        .values_list("rule_id")
-        .annotate(recent=Count("pk", filter=Q(started_at__gte=day_ago)), last=Max("started_at"))
-    )
-    return {rule_id: (recent, last) for rule_id, recent, last in rows}

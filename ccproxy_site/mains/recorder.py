@@ -26,6 +26,7 @@ from ccproxy_site.mains.proxy_client import ProxyClient
 from ccproxy_site.mains.recording_watch import RecordingWatch
 from ccproxy_site.process.banner import announce
 from ccproxy_site.process.bridge import Bridge
+from ccproxy_site.process.flow_lines import FlowLines
 from ccproxy_site.process.live_bridge import ConsoleLayer, follow_console
 from ccproxy_site.process.recording_log import RecordingLog
 from ccproxy_site.process.service import Service, ServiceList
@@ -97,6 +98,7 @@ class Recorder:
         require_token: clients must show a client token.
         console: a console runs beside it.
         stock: kinds of mitmproxy patches to leave out.
+        flow_lines: write a line for each flow on standard error.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Recorder:
         require_token: bool,
         console: bool,
         stock: frozenset[Why],
+        flow_lines: bool,
     ) -> None:
         self._settings, self._directory, self._control = settings, directory, control
         self._require_token = require_token
@@ -118,11 +121,16 @@ class Recorder:
         self._telemetry = RecorderTelemetry(
             tracing_conf(settings), lambda: self._writer.stats(), self._proxy_points
         )
+        self._flow_lines = FlowLines(sys.stderr if flow_lines else None)
         self._writer = FlowWriter(
             redactor=self._redactor,
             retention=retention_policy(settings),
             spool=Spool(directory / "spool"),
-            on_finished=(*self._telemetry.on_finished, self._note_ended),
+            on_finished=(
+                self._flow_lines.finished,
+                *self._telemetry.on_finished,
+                self._note_ended,
+            ),
         )
         self._links = LinkThread(lambda: self._writer.is_behind or self._writer.is_refused)
         self._recording = RecordingWatch(self._writer.stats, self._fills)

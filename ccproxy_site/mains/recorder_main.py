@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--again", action="store_true", help="another recorder has run before; no first checks"
     )
+    parser.add_argument("--flow-lines", action="store_true")
     options = parser.parse_args(arguments)
     control = begin(options.control)
     os.environ["CCPROXY_ROLE"] = "recorder"
@@ -91,6 +92,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
         require_token=require_token,
         console=console,
         stock=stock,
+        flow_lines=options.flow_lines,
     )
     recorder.prepare(is_first=not options.again)
     return recorder

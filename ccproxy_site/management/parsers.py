@@ -16,6 +16,15 @@ def runinterceptor(parser: ArgumentParser) -> None:
         metavar="N",
         help="proxy processes that share the port (default 1); as many as cores for heavy traffic",
     )
+    lines = parser.add_mutually_exclusive_group()
+    lines.add_argument(
+        "-q", "--quiet", action="store_true", help="write no line for each flow on the terminal"
+    )
+    lines.add_argument(
+        "--flow-lines",
+        action="store_true",
+        help="write a line for each flow on standard error, though it is no terminal",
+    )
     parser.add_argument(
         "--allow-code-config",
         action="store_true",
@@ -37,3 +46,44 @@ def mcpstdio(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--write", action="store_true", help="also let it clear, resend and store shapes"
     )
+
+
+def openconsole(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy open`."""
+    parser.description = (
+        "Open the console in the browser by a one-time link, or print the link where no browser"
+        " can be opened."
+    )
+    parser.add_argument("--print", action="store_true", help="only print the link")
+
+
+def apitoken(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy apitoken`."""
+    parser.description = "Manage the tokens of the REST API. The database keeps digests alone."
+    actions = parser.add_subparsers(dest="action", metavar="new|list|remove", required=True)
+    new = actions.add_parser("new", help="make a token and print it, this once")
+    listing = actions.add_parser("list", help="list who has a token")
+    listing.add_argument("--json", action="store_true", help="machine-readable output")
+    remove = actions.add_parser("remove", help="delete a user's token")
+    for action in (new, remove):
+        action.add_argument(
+            "user", nargs="?", default="", help="default: the user that login links sign in"
+        )
+
+
+def doctor(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy doctor`."""
+    parser.description = (
+        "Check this installation: ports, certificate authority, database, clock, tools of the"
+        " jail, credentials, versions. Exit code 1 if something has to be mended."
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def completion(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy completion`."""
+    parser.description = (
+        "Print the completion for a shell: source <(ccproxy completion bash), source <(ccproxy"
+        " completion zsh), ccproxy completion fish | source."
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))

@@ -29,11 +29,17 @@ def open_in_browser(login_file: Path) -> None:
     The browser gets the page's address, never the link: every user of the machine can read the
     arguments of its process.
     """
+    page = link_page(login_file)
+    # A browser in the terminal runs until the user leaves it.
+    threading.Thread(target=_open, args=(page,), name="browser", daemon=True).start()
+
+
+def link_page(login_file: Path) -> Path:
+    """Write the page that leads to the link in `login_file`; return its path."""
     page = login_file.with_name(PAGE_FILE_NAME)
     link = html.escape(login_file.read_text().strip())
     write_private(page, _PAGE.format(link=link))
-    # A browser in the terminal runs until the user leaves it.
-    threading.Thread(target=_open, args=(page,), name="browser", daemon=True).start()
+    return page
 
 
 def _open(page: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings as django_settings
 from django.db import DatabaseError
@@ -20,6 +21,13 @@ from providers.base.http_client import httpx
 from providers.base.upstream_proxy import choose_proxies
 
 logger = logging.getLogger("ccproxy")
+
+PORT_SETTINGS: Final = {
+    "proxy": "port (CCPROXY_PORT)",
+    "console": "inspector.port (CCPROXY_INSPECTOR__PORT)",
+    "MCP": "mcp.http.port (CCPROXY_MCP__HTTP__PORT)",
+}
+"""The setting, and the variable, of each listener's port."""
 
 
 def check_directory(directory: Path) -> None:
@@ -52,19 +60,14 @@ def open_database() -> bool:
 
 def check_ports(settings: ServerSettings, *, console: bool) -> None:
     """Reject addresses that are taken already."""
-    check_port_free("proxy", settings.host, settings.port, "port (CCPROXY_PORT)")
+    listeners = [("proxy", settings.host, settings.port)]
     if console:
-        check_port_free(
-            "console",
-            settings.console.host,
-            settings.inspector.port,
-            "inspector.port (CCPROXY_INSPECTOR__PORT)",
-        )
+        listeners.append(("console", settings.console.host, settings.inspector.port))
         server = settings.mcp.http
         if server.enabled:
-            check_port_free(
-                "MCP", server.host, server.port, "mcp.http.port (CCPROXY_MCP__HTTP__PORT)"
-            )
+            listeners.append(("MCP", server.host, server.port))
+    for what, host, port in listeners:
+        check_port_free(what, host, port, PORT_SETTINGS[what])
 
 
 def note_python() -> None:

@@ -14,9 +14,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ccproxy start")
     parser.add_argument("--no-console", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--flow-lines", action="store_true")
     options = parser.parse_args(arguments)
     os.umask(0o077)
-    return Family(Options(workers=options.workers, console=not options.no_console)).run()
+    chosen = Options(
+        workers=options.workers, console=not options.no_console, flow_lines=options.flow_lines
+    )
+    return Family(chosen).run()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from providers.base.errors import ConfigError
 _PACKAGES = str(Path(__file__).resolve().parents[2])
 
 
-def become_supervisor(*, workers: int, no_console: bool, allow_code_config: bool) -> NoReturn:
+def become_supervisor(
+    *, workers: int, no_console: bool, allow_code_config: bool, flow_lines: bool = False
+) -> NoReturn:
     """Replace this process by the supervisor, which lives as long as the installation.
 
     Raises:
@@ -26,6 +28,8 @@ def become_supervisor(*, workers: int, no_console: bool, allow_code_config: bool
     arguments = ["--workers", str(workers)]
     if no_console:
         arguments.append("--no-console")
+    if flow_lines:
+        arguments.append("--flow-lines")
     command = [sys.executable, "-P", "-m", "ccproxy_site.supervise", *arguments]
     os.execve(sys.executable, command, environ)  # noqa: S606  # no shell is wanted
 

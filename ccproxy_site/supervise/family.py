@@ -51,10 +51,14 @@ class Options:
 
     workers: int = 1
     console: bool = True
+    flow_lines: bool = False
+    """The recorder writes a line for each flow on standard error."""
 
     def flags(self) -> list[str]:
         """Return the options as the recorder's arguments."""
-        return ["--workers", str(self.workers), *([] if self.console else ["--no-console"])]
+        lines = ["--flow-lines"] if self.flow_lines else []
+        console = [] if self.console else ["--no-console"]
+        return ["--workers", str(self.workers), *console, *lines]
 
 
 class Family:

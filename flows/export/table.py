@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.display.safe_text import printable
 from flows.display.units import UNKNOWN, status_words
-from flows.models import Flow
+from flows.queries.newest_rows import ERROR_STATE, count_flows, newest_rows
+from providers.base.database_reader import Read
+from providers.base.plain_text import printable
 
 _HEADINGS: Final = ("ID", "Method", "Code", "Host", "Path", "UA", "Time")
+NEWEST_ROWS: Final = 100
+"""Rows of a table for which no number was given."""
 _WIDE_COLUMNS: Final = 200
 _ID_CHARS: Final = 8
 _METHOD_CHARS: Final = 10
@@ -24,7 +27,44 @@ _AGENT_CHARS: Final = 30
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
-def print_flows(flows: Iterable[Flow], output: Any, *, now: datetime, is_terminal: bool) -> None:
+class TableRow(Protocol):
+    """Columns of a flow that the table shows: those of a `Flow`, or of a `ListedFlow`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def status_code(self) -> int | None: ...
+    @property
+    def user_agent(self) -> str: ...
+
+
+def print_newest(
+    read: Read, number: int | None, output: Any, errors: Any, *, is_terminal: bool
+) -> None:
+    """Print the newest flows without name lookups; `number` is None where none was given."""
+    rows = newest_rows(read, number or NEWEST_ROWS)
+    if not rows:
+        is_empty = count_flows(read) == 0
+        output.write("No flows are recorded yet.\n" if is_empty else "No flow matches.\n")
+        return
+    print_flows(rows, output, now=datetime.now(UTC), is_terminal=is_terminal)
+    if number is None and (total := count_flows(read)) > NEWEST_ROWS:
+        errors.write(f"Of the newest {NEWEST_ROWS} of {total} flows; -n N shows more.\n")
+
+
+def print_flows(
+    flows: Iterable[TableRow], output: Any, *, now: datetime, is_terminal: bool
+) -> None:
     """Print one line per flow: id, method, code, host, path, user agent, age."""
     # A file has no width; a narrow default would cut what a script searches for.
     width = None if is_terminal else _WIDE_COLUMNS
@@ -36,7 +76,7 @@ def print_flows(flows: Iterable[Flow], output: Any, *, now: datetime, is_termina
         table.add_row(
             Text(flow.id[:_ID_CHARS]),
             _cell(flow.method, _METHOD_CHARS),
-            status_text(flow.status_code, failed=flow.state == Flow.State.ERROR),
+            status_text(flow.status_code, failed=flow.state == ERROR_STATE),
             _cell(flow.host, _HOST_CHARS),
             _cell(flow.path, _PATH_CHARS),
             _cell(flow.user_agent, _AGENT_CHARS),

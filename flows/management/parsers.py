@@ -38,6 +38,21 @@ def flows(parser: ArgumentParser) -> None:
     _action(actions, "repl", "a Python shell with the flows in it")
 
 
+def usage(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy usage`."""
+    parser.description = "Show tokens, cache and costs of the last days (UTC)."
+    parser.add_argument(
+        "--days", type=_positive, default=30, metavar="N", help="days to sum up; default: 30"
+    )
+    parser.add_argument(
+        "--by",
+        choices=("model", "day", "session"),
+        default="model",
+        help="what each row sums up; default: model",
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
 def _comparing(actions: Any) -> None:
     diff = _action(actions, "diff", "compare each forwarded request with the one before it")
     diff.add_argument("--json", action="store_true", help="an array of comparisons")

@@ -1,4 +1,4 @@
-"""Cooldowns of the running interceptors, as their heartbeats tell them."""
+"""Cooldowns of the running interceptors, as their heartbeats tell them. No Django."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from interceptor.models import InterceptorStatus
+from interceptor.instances.notices import Heartbeat
 
 
 class RunningCooldown(NamedTuple):
@@ -28,7 +28,7 @@ class RunningCooldown(NamedTuple):
 
 
 def running_cooldowns(
-    running: Iterable[InterceptorStatus], now_s: float | None = None
+    running: Iterable[Heartbeat], now_s: float | None = None
 ) -> list[RunningCooldown]:
     """Return the cooldowns of all processes by name, each with its longest rest.
 

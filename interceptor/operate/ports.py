@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from interceptor.operate.liveness import is_ccproxy
 from interceptor.operate.port_owner import port_owner
 from providers.base.errors import ConfigError
 from providers.base.loopback import is_loopback
@@ -47,6 +48,22 @@ def check_port_free(what: str, host: str, port: int, setting: str) -> None:
                     f"cannot bind {host}:{port} for the {what}: {exc.strerror}"
                 ) from None
             owner = port_owner(port)
+            if is_ours(port, owner) or is_ccproxy(host, port):
+                raise ConfigError(
+                    f"port {port} for the {what} is taken by a ccproxy that runs already"
+                    f"{_process(owner)}; stop that one, or set {setting} for a second one"
+                ) from None
             raise ConfigError(
                 f"port {port} for the {what} is taken by {owner}; stop it or set {setting}"
             ) from None
+
+
+def is_ours(port: int, owner: str = "") -> bool:
+    """Return True when a process of a ccproxy listens on the port, as its command line tells."""
+    return "ccproxy_site." in (owner or port_owner(port))
+
+
+def _process(owner: str) -> str:
+    """Return the end of an owner's description: "… (pid 4711)" → " (pid 4711)"."""
+    _, _, pid = owner.rpartition(" (pid ")
+    return f" (pid {pid}" if pid.endswith(")") else ""

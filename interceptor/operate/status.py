@@ -1,37 +1,46 @@
 """Report of `ccproxy status`: listeners, files, hooks and the running interceptors.
 
-Reads, never writes.
+Reads, never writes. No Django: people ask often, and its import takes half of the time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from django.conf import settings as django_settings
-from django.db import DatabaseError, connection
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.server import ServerSettings, url_host
-from interceptor.config.transfer.database_state import database_name
-from interceptor.instances.health import notices, running_interceptors
+from interceptor.instances.heartbeat_rows import running_rows
+from interceptor.instances.notices import notices
 from interceptor.instances.running_cooldowns import running_cooldowns
-from interceptor.models import HookSetting
 from interceptor.operate.liveness import is_listening, mcp_shall_run, recording_problem
 from interceptor.operate.python_build import python_build
 from interceptor.pipeline.hook import Stage
+from providers.base.database_reader import Read, UnreadableDatabase, database_name
+from providers.plain_reader import reading
 
 DATABASE_PATIENCE_S = 3.0
 _WIDE_COLUMNS = 200
 """Width when the output is no terminal, so that paths are not broken."""
+_HOOKS = """
+SELECT stage, name FROM interceptor_hooksetting WHERE enabled ORDER BY stage, position, id
+"""
 
 
-def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
-    """Return everything about this installation as plain data."""
+def status_report(
+    settings: ServerSettings, directory: Path, database: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return everything about this installation as plain data.
+
+    Args:
+        database: its entry of Django's `DATABASES`.
+    """
     log = settings.log_path(directory)
     mcp = settings.mcp.http
     report: dict[str, Any] = {
@@ -52,7 +61,7 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
             "port": mcp.port,
             "url": f"http://{url_host(mcp.host)}:{mcp.port}/mcp",
         },
-        "database": database_name(),
+        "database": database_name(database),
         "python": python_build(),
         # From the proxy itself: the database may be what is away.
         "recording": recording_problem(settings.host, settings.port),
@@ -61,19 +70,18 @@ def status_report(settings: ServerSettings, directory: Path) -> dict[str, Any]:
         "notices": [],
     }
     if report["recording"]:
-        report |= _from_a_database_that_may_be_frozen()
-    elif _has_tables():
-        report |= _from_database()
+        report |= _from_a_database_that_may_be_frozen(database)
+    else:
+        report |= _from_database(database)
     return report
 
 
-def _from_a_database_that_may_be_frozen() -> dict[str, Any]:
+def _from_a_database_that_may_be_frozen(database: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the database says within a few seconds, nothing otherwise."""
     found: dict[str, Any] = {}
 
     def ask() -> None:
-        if _has_tables():
-            found.update(_from_database())
+        found.update(_from_database(database))
 
     # A thread, because drivers wait for ever for a database that has stopped to answer.
     asking = Thread(target=ask, daemon=True)
@@ -89,27 +97,21 @@ def _files(directory: Path) -> dict[str, str]:
     }
 
 
-def _has_tables() -> bool:
-    """Return False for a database that is missing, empty or unreachable.
-
-    A question to a missing SQLite database would create an empty file.
-    """
-    if (
-        connection.vendor == "sqlite"
-        and not Path(str(django_settings.DATABASES["default"]["NAME"])).exists()
-    ):
-        return False
+def _from_database(database: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the database says; nothing for one that is missing, empty or unreachable."""
     try:
-        return HookSetting._meta.db_table in connection.introspection.table_names()
-    except DatabaseError:
-        return False
+        with reading(database) as read:
+            return from_rows(read)
+    except UnreadableDatabase:
+        return {}
 
 
-def _from_database() -> dict[str, Any]:
+def from_rows(read: Read) -> dict[str, Any]:
+    """Return the part of the report that stands in the database."""
     hooks: dict[str, list[str]] = {str(stage): [] for stage in Stage}
-    for setting in HookSetting.objects.filter(enabled=True):
-        hooks[setting.stage].append(setting.name)
-    running = running_interceptors()
+    for stage, name in read(_HOOKS):
+        hooks[stage].append(name)
+    running = running_rows(read)
     interceptors = [
         {
             "instance": i.instance,

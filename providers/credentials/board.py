@@ -1,56 +1,15 @@
-"""The auth board: every provider's credential, whether it works, until when, and how it was refused
-lately.
-"""
+"""The auth board: the page that shows the state of every provider's credential."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from providers.auth.base import OAuthAuth
-from providers.auth.login_files import LoginFiles
-from providers.auth.logins import login_key
-from providers.auth.oauth import read_login
-from providers.auth.oauth_file import BadCredentialFile, read_document
-from providers.auth.refresh_lock import login_digest
-from providers.auth.registry import SECRETS
-from providers.auth.sources import SourceFailed
-from providers.base.errors import ConfigError
-from providers.credentials.handle import auth_of
+from providers.credentials.credential_states import board_rows
 from providers.credentials.reveal import PERMISSION as REVEAL_PERMISSION
-from providers.models import CredentialState, Provider
-
-SOON = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class BoardRow:
-    """One provider. Moments that are unknown are None."""
-
-    provider: Provider
-    source: str
-    state: str
-    is_bad: bool
-    expires_at: datetime | None = None
-    refreshed_at: datetime | None = None
-    machine: str = ""
-    error: str = ""
-    tried_at: datetime | None = None
-    refusals: int = 0
-    last_refusal_at: datetime | None = None
-
-    @property
-    def can_renew(self) -> bool:
-        return self.provider.auth_type.endswith("_oauth")
 
 
 def board(request: HttpRequest) -> HttpResponse:
@@ -65,89 +24,3 @@ def board(request: HttpRequest) -> HttpResponse:
         "may_reveal": request.user.has_perm(REVEAL_PERMISSION),
     }
     return render(request, "admin/auth_board.html", context)
-
-
-def board_rows(now: datetime) -> list[BoardRow]:
-    """Return a row for each provider, in three queries and one look at each login's file."""
-    refusals = _refusals(now)
-    states = {state.pk: state for state in CredentialState.objects.defer("tokens")}
-    return [
-        _row(provider, states, refusals.get(provider.name, (0, None)), now)
-        for provider in Provider.objects.all()
-    ]
-
-
-def _row(
-    provider: Provider,
-    states: dict[str, CredentialState],
-    refusals: tuple[int, datetime | None],
-    now: datetime,
-) -> BoardRow:
-    count, last = refusals
-    more: dict[str, Any] = {"refusals": count, "last_refusal_at": last}
-    source = provider.get_auth_type_display()
-    try:
-        auth = auth_of(provider)
-    except ConfigError as exc:
-        return BoardRow(provider, source, "cannot be used", True, error=str(exc), **more)
-    if not isinstance(auth, OAuthAuth):
-        missing = provider.auth_type == "key" and not provider.secret
-        state = _other_state(provider, is_missing=missing)
-        return BoardRow(provider, source, state, missing, **more)
-    kept = states.get(login_digest(login_key(auth)))
-    state, is_bad, expires_at, error = _login_state(auth, kept, now)
-    if kept is not None:
-        more |= {
-            "refreshed_at": kept.refreshed_at,
-            "machine": kept.machine,
-            "tried_at": kept.tried_at,
-        }
-    return BoardRow(provider, source, state, is_bad, expires_at, error=error, **more)
-
-
-def _other_state(provider: Provider, *, is_missing: bool) -> str:
-    """Return the state of a credential that is no login."""
-    if provider.secret:
-        return "stored"
-    if is_missing:
-        return "not set"
-    return "–" if provider.auth_type == "none" else "read when needed"
-
-
-def _login_state(
-    auth: OAuthAuth, kept: CredentialState | None, now: datetime
-) -> tuple[str, bool, datetime | None, str]:
-    """State, whether that is bad, expiry, and the last error.
-
-    The file of this machine counts, else the database.
-    """
-    error = kept.error if kept else ""
-    try:
-        login = read_login(auth, read_document(LoginFiles(SECRETS).path(auth)) or {})
-    except (BadCredentialFile, SourceFailed) as exc:
-        return "cannot be read", True, None, str(exc)
-    if not login.access and not login.refresh:
-        if kept is None or kept.expires_at is None:
-            return "not logged in", True, None, error
-        return "kept on another machine", False, kept.expires_at, error
-    expires_at = (
-        datetime.fromtimestamp(login.expires_at, UTC) if login.expires_at is not None else None
-    )
-    if error:
-        return "renewing fails", True, expires_at, error
-    if expires_at is None or expires_at <= now:
-        return "renewed at the next request", False, expires_at, ""
-    return ("expires soon" if expires_at - now < SOON else "good"), False, expires_at, ""
-
-
-def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:
-    """Count the 401s of the last day that reached clients, by provider, with the newest."""
-    # By name: this package is below flows and must not import it.
-    flow = apps.get_model("flows", "Flow")
-    rows = (
-        flow.objects.filter(started_at__gte=now - timedelta(hours=24), status_code=401)
-        .order_by()
-        .values_list("provider")
-        .annotate(count=Count("pk"), last=Max("started_at"))
-    )
-    return {name: (count, last) for name, count, last in rows}

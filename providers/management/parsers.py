@@ -39,3 +39,18 @@ def rotatekey(parser: ArgumentParser) -> None:
         "--keep-old", action="store_true", help="leave the old key in the file, for other machines"
     )
     parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def providers(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy providers`."""
+    parser.description = (
+        "List the providers: address, source of the credential, its state, and the command that"
+        " mends it. No secret is shown."
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def rules(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy rules`."""
+    parser.description = "List the rules in the order in which they are tried."
+    parser.add_argument("--json", action="store_true", help="machine-readable output")

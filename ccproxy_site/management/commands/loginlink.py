@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from ccproxy_site.console.login_link import make_login_link
 from ccproxy_site.management import parsers
 from interceptor.config.transfer.database import ensure_database
-from interceptor.instances.health import running_interceptors
+from interceptor.instances.health import running_console_url
 
 
 class Command(BaseCommand):
@@ -22,11 +22,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         ensure_database()
-        served = [
-            url for status in running_interceptors() if (url := status.endpoints.get("console_url"))
-        ]
+        served = running_console_url()
         if not served:
             self.stderr.write(
                 "No console is running here. Start one (ccproxy start) before you open the link."
             )
-        self.stdout.write(make_login_link(served[0] if served else settings.CCPROXY.console_url))
+        self.stdout.write(make_login_link(served or settings.CCPROXY.console_url))

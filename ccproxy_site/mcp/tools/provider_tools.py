@@ -16,7 +16,7 @@ from interceptor.request_path.upstream_models import DEFAULT_TIMEOUT_S, Upstream
 from interceptor.transform.model_lists import ModelNames, configured_models
 from providers.auth.registry import SECRETS
 from providers.auth.resolve import CredentialResolver
-from providers.credentials.board import BoardRow, board_rows
+from providers.credentials.credential_states import BoardRow, board_rows
 from providers.credentials.shared_state import DatabaseLogins
 from providers.credentials.stored_logins import refresh_limits
 from providers.fields import keyring

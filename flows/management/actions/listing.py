@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from flows.export.table import print_flows
+from flows.export.table import print_flows, print_newest
 from flows.management.actions.chosen_flows import (
     apply_filter,
     asked,
@@ -17,16 +18,21 @@ from flows.management.actions.chosen_flows import (
     nothing_found,
     print_json,
 )
+from flows.management.plain_listing import is_plain
 from flows.models import Flow
 from flows.queries.flow_set import jq_filters, rows_of, timed_summaries
 from flows.queries.jq import run_jq
 from flows.record import LOOKUP
-
-_TABLE_ROWS: Final = 100
+from providers.django_reader import read
 
 
 def run(command: BaseCommand, options: Namespace) -> None:
     """Print a table of flows, or an array."""
+    is_terminal = command.stdout.isatty()
+    if is_plain(options, settings.CCPROXY.flows.default_jq_filters):
+        output, errors = command.stdout, command.stderr
+        print_newest(read, options.number, output, errors, is_terminal=is_terminal)
+        return
     apply_filter(options)
     # Name lookups are shown with --filter lookups=shown, as in the console.
     if options.among is None and not options.flows:
@@ -34,20 +40,11 @@ def run(command: BaseCommand, options: Namespace) -> None:
     if options.json:
         print_json(_summaries(options), command.stdout)
         return
-    is_plain = not (options.number or options.jq or options.flows or options.filter)
-    if is_plain:
-        options.number = _TABLE_ROWS
     ids = ids_asked(options)
     if not ids:
         command.stdout.write(nothing_found(options.jq))
         return
-    is_terminal = command.stdout.isatty()
     print_flows(rows_of(ids), command.stdout, now=timezone.now(), is_terminal=is_terminal)
-    if not is_plain:
-        return
-    total = Flow.objects.count()
-    if total > _TABLE_ROWS:
-        command.stderr.write(f"Of the newest {_TABLE_ROWS} of {total} flows; -n N shows more.")
 
 
 def _summaries(options: Namespace) -> Iterable[Any]:

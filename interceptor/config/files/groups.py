@@ -19,7 +19,10 @@ Size = Annotated[str, Field(pattern=r"^\d+[kmgKMG]?$")]
 class Group(BaseModel):
     """A frozen mapping of settings; a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Built once, with the outermost group: a group alone would be built for nothing.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from interceptor.config.transfer.database_state import (
 from interceptor.config.transfer.migration_names import has_all_migrations
 from interceptor.config.transfer.schema_gaps import misfit, refuse_misfit
 from providers.base.file_lock import FileLock
+from providers.django_reader import read
 
 
 def ensure_database(*, check_columns: bool = False) -> DatabaseState:
@@ -38,7 +39,7 @@ def ensure_database(*, check_columns: bool = False) -> DatabaseState:
     directory = Path(settings.CONFIG_DIR)
     with told_in_one_sentence(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        has_tables = has_all_migrations(settings.CCPROXY_MIGRATED_APPS)
+        has_tables = has_all_migrations(settings.CCPROXY_MIGRATED_APPS, read)
         has_tables = has_tables and not (check_columns and misfit())
         if has_tables and is_filled():
             close_to_others()

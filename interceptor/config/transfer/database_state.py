@@ -10,6 +10,7 @@ from pathlib import Path
 from django.apps import apps
 from django.db import DatabaseError, connection
 
+from providers.base.database_reader import database_name as name_of
 from providers.base.errors import ConfigError
 
 
@@ -24,10 +25,7 @@ class DatabaseState:
 
 def database_name() -> str:
     """Return the database as people call it: a path, or name and host."""
-    config = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return str(config["NAME"])
-    return f"{config['NAME']} at {config['HOST'] or 'localhost'}"
+    return name_of(connection.settings_dict)
 
 
 def is_filled() -> bool:

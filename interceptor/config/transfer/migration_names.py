@@ -1,7 +1,7 @@
 """Names of migrations: those that this version brings, and those that a database has.
 
 Django's own comparison imports every migration and builds their graph, which takes longer than most
-commands. Equal names need no graph.
+commands. Equal names need no graph. No Django: commands that read without it ask here too.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from django.db import DatabaseError, connection
+from providers.base.database_reader import Read, UnreadableDatabase
 
 MigrationName = tuple[str, str]
 """Label of the application and name of the migration: `("flows", "0001_initial")`."""
 
 
-def has_all_migrations(apps: Iterable[str]) -> bool:
+def has_all_migrations(apps: Iterable[str], read: Read) -> bool:
     """Return True when the database has every migration of `apps` and no other of theirs.
 
     False also when squashed migrations make the names differ: only Django's graph knows those.
     """
     brought = {name for app in apps for name in _brought_by(app)}
     labels = {label for label, _ in brought}
-    return brought == {name for name in _applied() if name[0] in labels}
+    return brought == {name for name in _applied(read) if name[0] in labels}
 
 
 def _brought_by(app: str) -> set[MigrationName]:
@@ -40,11 +40,9 @@ def _brought_by(app: str) -> set[MigrationName]:
     return {(label, path.stem) for path in folder.glob("[!_]*.py")}
 
 
-def _applied() -> set[MigrationName]:
+def _applied(read: Read) -> set[MigrationName]:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT app, name FROM django_migrations")
-            return set(cursor.fetchall())
-    except DatabaseError:
+        return {(app, name) for app, name in read("SELECT app, name FROM django_migrations")}
+    except UnreadableDatabase:
         # A new database has no such table.
         return set()

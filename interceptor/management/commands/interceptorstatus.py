@@ -27,7 +27,9 @@ class Command(BaseCommand):
             if code := check(settings.CCPROXY, **flags):
                 raise SystemExit(code)
             return
-        report = status_report(settings.CCPROXY, Path(settings.CONFIG_DIR))
+        report = status_report(
+            settings.CCPROXY, Path(settings.CONFIG_DIR), settings.DATABASES["default"]
+        )
         if options["json"]:
             self.stdout.write(json.dumps(report, indent=2))
         else:

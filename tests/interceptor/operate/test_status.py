@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import io
 import time
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from interceptor.config.files.server import ServerSettings
 from interceptor.models import InterceptorStatus
-from interceptor.operate.status import print_table, status_report
+from interceptor.operate.status import from_rows, print_table, status_report
+from providers.django_reader import read
 from tests.environment import ROOT
 from tests.rows import make_status
 
 pytestmark = pytest.mark.django_db
+
+
+def _report() -> dict[str, Any]:
+    """Return the report with what this test's transaction holds."""
+    nowhere = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere/ccproxy.sqlite3"}
+    return status_report(ServerSettings(), ROOT, nowhere) | from_rows(read)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +38,7 @@ def test_it_shows_that_patches_are_off(endpoints: dict[str, str], shown: str) ->
     InterceptorStatus.objects.create(
         instance="host:1", started_at=now, heartbeat_at=now, revision=3, endpoints=endpoints
     )
-    report = status_report(ServerSettings(), ROOT)
+    report = _report()
     output = io.StringIO()
     print_table(report, output, is_terminal=False)
     lines = [line.rstrip() + "\n" for line in output.getvalue().splitlines()]
@@ -43,7 +51,7 @@ def test_it_shows_what_chains_skip() -> None:
     make_status(cooldowns=[soon, {"provider": "old", "until": time.time() - 1, **rest}])
     both = {"provider": "all", "model": "", "until": later + 60, "cause": "connect"}
     make_status(instance="host-2", cooldowns=[{**soon, "until": later - 5}, both])
-    report = status_report(ServerSettings(), ROOT)
+    report = _report()
     assert [each["sentence"] for each in report["cooldowns"]] == [
         "all is skipped for 72 s after connect",
         "main/large is skipped for 12 s after 429",

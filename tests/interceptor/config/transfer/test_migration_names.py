@@ -11,6 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from interceptor.config.transfer.database import ensure_database
 from interceptor.config.transfer.migration_names import has_all_migrations
 from providers.base.errors import ConfigError
+from providers.django_reader import read
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +19,7 @@ Migration = MigrationRecorder.Migration
 
 
 def is_current() -> bool:
-    return has_all_migrations(settings.CCPROXY_MIGRATED_APPS)
+    return has_all_migrations(settings.CCPROXY_MIGRATED_APPS, read)
 
 
 def test_it_works() -> None:
@@ -45,6 +46,6 @@ def test_applications_that_left_do_not_matter() -> None:
 
 def test_django_is_asked_about_squashed_ones(monkeypatch: Any) -> None:
     monkeypatch.setattr(
-        "interceptor.config.transfer.database.has_all_migrations", lambda apps: False
+        "interceptor.config.transfer.database.has_all_migrations", lambda apps, read: False
     )
     assert ensure_database().migrated is False

@@ -1,0 +1,1 @@
+"""Checks of `ccproxy doctor`: each returns findings and changes nothing."""

@@ -1,0 +1,45 @@
+"""Tables and JSON that commands print. Control characters from the wire are escaped. No Django."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Text
+
+from providers.base.plain_text import printable
+
+type Cell = str | Text
+
+_WIDE_COLUMNS: Final = 200
+"""Width where the output is no terminal: a narrow one would cut what a script searches for."""
+
+
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Cell]], output: Any, *, right: Collection[str]
+) -> None:
+    """Print rows below their headings; those in `right` are aligned to the right."""
+    is_terminal = output.isatty()
+    console = Console(file=output, highlight=False, width=None if is_terminal else _WIDE_COLUMNS)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        justify: Any = "right" if heading in right else "left"
+        # Long texts are cut on a terminal, so that every row stays on one line.
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", justify=justify)
+    for row in rows:
+        table.add_row(*[_text(cell) for cell in row])
+    console.print(table)
+
+
+def _text(cell: Cell) -> Text:
+    if isinstance(cell, Text):
+        return cell
+    return Text(printable(cell).replace("\n", "\\n").replace("\t", "\\t"))
+
+
+def print_values(values: Any, output: Any) -> None:
+    """Print values as JSON for programs; moments and amounts become texts."""
+    output.write(json.dumps(values, indent=2, default=str) + "\n")
