@@ -15,8 +15,8 @@ from ccproxy_site.roles import Role, apps_of
 from interceptor.config.files.directory import config_dir
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.transfer.migration_names import has_all_migrations
-from providers.base.database_reader import Read, UnreadableDatabase, is_sqlite
-from providers.plain_reader import reading
+from providers.reading.database_reader import Read, UnreadableDatabase, is_sqlite
+from providers.reading.plain_reader import reading
 
 _PRIVATE_MODE = 0o600
 

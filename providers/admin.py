@@ -17,10 +17,10 @@ from providers.audit.log import audit_credential, caller_of
 from providers.config_admin import ConfigModelAdmin
 from providers.credentials import actions, board, reveal
 from providers.forms import ProviderForm, RuleForm
+from providers.listing.rule_listing import conditions_of, rule_hits
 from providers.models import ModelFact, Provider, TransformRule
 from providers.presets.preset_table import Preset, presets
 from providers.prices import admin as price_admin  # noqa: F401
-from providers.rule_listing import conditions_of, rule_hits
 from providers.services import may_set_code, sentinel_keys
 from providers.web.column import column
 

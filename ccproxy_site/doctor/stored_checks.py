@@ -20,7 +20,7 @@ from interceptor.config.transfer.migration_names import has_all_migrations
 from interceptor.operate.findings import Finding, Level, refused
 from interceptor.operate.liveness import recording_problem
 from providers.credentials.credential_states import BoardRow, board_rows
-from providers.django_reader import read
+from providers.reading.django_reader import read
 
 
 def config_directory(directory: Path) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ import re
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from providers.base.plain_text import INVISIBLE, spelled
-from providers.base.plain_text import printable as printable
+from providers.listing.plain_text import INVISIBLE, spelled
+from providers.listing.plain_text import printable as printable
 
 
 def _marked(match: re.Match[str]) -> str:

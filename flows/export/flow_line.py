@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.display.units import count, duration, status_words, usd
 from flows.queries.newest_rows import ERROR_STATE
-from providers.base.plain_text import printable
+from providers.listing.plain_text import printable
 
 if TYPE_CHECKING:
     from flows.models import Flow

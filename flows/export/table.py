@@ -12,8 +12,8 @@ from rich.text import Text
 
 from flows.display.units import UNKNOWN, status_words
 from flows.queries.newest_rows import ERROR_STATE, count_flows, newest_rows
-from providers.base.database_reader import Read
-from providers.base.plain_text import printable
+from providers.listing.plain_text import printable
+from providers.reading.database_reader import Read
 
 _HEADINGS: Final = ("ID", "Method", "Code", "Host", "Path", "UA", "Time")
 NEWEST_ROWS: Final = 100

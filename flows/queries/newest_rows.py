@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from flows.lookup_method import LOOKUP
-from providers.base.database_reader import Read, moment
+from providers.reading.database_reader import Read, moment
 
 ERROR_STATE: Final = "error"
 _COLUMNS: Final = "id, state, started_at, method, host, path, status_code, user_agent"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from interceptor.instances.notices import is_fresh_at
-from providers.base.database_reader import Read, json_value, moment
+from providers.reading.database_reader import Read, json_value, moment
 
 _COLUMNS: Final = (
     "instance, started_at, heartbeat_at, endpoints, revision, refused_revision, refusal,"

@@ -22,8 +22,8 @@ from interceptor.instances.running_cooldowns import running_cooldowns
 from interceptor.operate.liveness import is_listening, mcp_shall_run, recording_problem
 from interceptor.operate.python_build import python_build
 from interceptor.pipeline.hook import Stage
-from providers.base.database_reader import Read, UnreadableDatabase, database_name
-from providers.plain_reader import reading
+from providers.reading.database_reader import Read, UnreadableDatabase, database_name
+from providers.reading.plain_reader import reading
 
 DATABASE_PATIENCE_S = 3.0
 _WIDE_COLUMNS = 200

@@ -15,6 +15,7 @@ from tests.environment import need
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_help(name, capsys):
+    code: object = None
     try:
         code = _without_django(name, ["--help"])
     except SystemExit as ended:
@@ -51,7 +52,7 @@ def test_every_subcommand_s_help_is_complete():
     ],
 )
 def test_bash_completes(line, expected):
-    need("bash", shutil.which("bash"))
+    need("bash", bool(shutil.which("bash")))
     words = ["ccproxy", *line.split(" ")]
     quoted = " ".join(f"'{word}'" for word in words)
     ask = f'COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _ccproxy; echo "${{COMPREPLY[*]}}"'

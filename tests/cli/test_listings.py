@@ -114,7 +114,12 @@ def test_the_framework_s_own_command_names_ours(capsys):
 def test_open_prints_a_link_where_there_is_no_display(settings, tmp_path, monkeypatch):
     settings.CONFIG_DIR = tmp_path
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+
+    def note(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", note)
     with pytest.raises(CommandError, match="no console is running"):
         shown("openconsole")
     make_status(endpoints={"console_url": "http://127.0.0.1:8083"})

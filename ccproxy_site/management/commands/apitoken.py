@@ -14,7 +14,7 @@ from ccproxy_site.console.login_link import local_superuser
 from ccproxy_site.management import parsers
 from providers.audit.log import audited, shell_caller
 from providers.base.nearest import no_such
-from providers.base.shell_table import print_table, print_values
+from providers.listing.shell_table import print_table, print_values
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from ccproxy_site.doctor import machine_checks, stored_checks
 from ccproxy_site.management import parsers
 from interceptor.operate.findings import Finding, Level
-from providers.base.shell_table import Text, print_table, print_values
+from providers.listing.shell_table import Text, print_table, print_values
 
 _STYLES: Final = {Level.OK: "green", Level.NOTE: "yellow", Level.FAILURE: "red"}
 

@@ -23,7 +23,7 @@ from flows.models import Flow
 from flows.queries.flow_set import jq_filters, rows_of, timed_summaries
 from flows.queries.jq import run_jq
 from flows.record import LOOKUP
-from providers.django_reader import read
+from providers.reading.django_reader import read
 
 
 def run(command: BaseCommand, options: Namespace) -> None:

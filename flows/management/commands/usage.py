@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from flows.display.units import count, percent, usd
 from flows.management import parsers
 from flows.queries.usage_summary import usage_summary
-from providers.base.shell_table import Cell, print_table, print_values
+from providers.listing.shell_table import Cell, print_table, print_values
 
 _FIELDS: Final = ("days", "first", "last", "totals", "models", "sessions", "by_day")
 _SUMS: Final = ("Requests", "Input", "Output", "Cache", "Cost")

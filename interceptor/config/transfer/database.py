@@ -16,7 +16,7 @@ from interceptor.config.transfer.database_state import (
 from interceptor.config.transfer.migration_names import has_all_migrations
 from interceptor.config.transfer.schema_gaps import misfit, refuse_misfit
 from providers.base.file_lock import FileLock
-from providers.django_reader import read
+from providers.reading.django_reader import read
 
 
 def ensure_database(*, check_columns: bool = False) -> DatabaseState:

@@ -10,8 +10,8 @@ from pathlib import Path
 from django.apps import apps
 from django.db import DatabaseError, connection
 
-from providers.base.database_reader import database_name as name_of
 from providers.base.errors import ConfigError
+from providers.reading.database_reader import database_name as name_of
 
 
 @dataclass(frozen=True, slots=True)

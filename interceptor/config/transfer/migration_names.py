@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from providers.base.database_reader import Read, UnreadableDatabase
+from providers.reading.database_reader import Read, UnreadableDatabase
 
 MigrationName = tuple[str, str]
 """Label of the application and name of the migration: `("flows", "0001_initial")`."""

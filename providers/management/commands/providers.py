@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from providers.base.shell_table import Text, print_table, print_values
 from providers.credentials.credential_states import BoardRow, board_rows
+from providers.listing.shell_table import Text, print_table, print_values
 from providers.management import parsers
 
 

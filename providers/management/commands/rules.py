@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from providers.base.shell_table import Cell, print_table, print_values
+from providers.listing.rule_listing import conditions_of, destination_of, rule_hits
+from providers.listing.shell_table import Cell, print_table, print_values
 from providers.management import parsers
 from providers.models import TransformRule
-from providers.rule_listing import conditions_of, destination_of, rule_hits
 
 
 class Command(BaseCommand):

@@ -62,8 +62,8 @@ def test_a_line_for_each_flow_and_failures_in_the_log(caplog):
 
 
 def test_the_log_is_not_filled_by_one_client(caplog, monkeypatch):
-    monkeypatch.setattr(flow_lines.time, "monotonic", lambda: now[0])
     now = [5.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     lines = FlowLines(None)
     with caplog.at_level(logging.WARNING, flow_lines.FAILURES):
         for _ in range(25):

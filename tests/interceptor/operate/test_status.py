@@ -12,7 +12,7 @@ from django.utils import timezone
 from interceptor.config.files.server import ServerSettings
 from interceptor.models import InterceptorStatus
 from interceptor.operate.status import from_rows, print_table, status_report
-from providers.django_reader import read
+from providers.reading.django_reader import read
 from tests.environment import ROOT
 from tests.rows import make_status
 

@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from interceptor.config.transfer.database import ensure_database
 from interceptor.config.transfer.migration_names import has_all_migrations
 from providers.base.errors import ConfigError
-from providers.django_reader import read
+from providers.reading.django_reader import read
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Text
 
-from providers.base.plain_text import printable
+from providers.listing.plain_text import printable
 
 type Cell = str | Text
 

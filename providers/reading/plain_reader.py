@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from providers.base.database_reader import (
+from providers.reading.database_reader import (
     Read,
     Row,
     UnreadableDatabase,

@@ -1,6 +1,6 @@
 """Interface of reads by plain SQL, and the values that they return. No Django.
 
-`providers.plain_reader` reads without Django, `providers.django_reader` over its connection.
+`plain_reader` reads without Django, `django_reader` over its connection.
 """
 
 from __future__ import annotations

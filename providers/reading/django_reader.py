@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from providers.base.database_reader import Row, UnreadableDatabase
+from providers.reading.database_reader import Row, UnreadableDatabase
 
 
 def read(sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
