@@ -122,6 +122,8 @@ def console_pages() -> list[Page]:
         "flows:import": "/flows/import/",
         "flows:sessions": "/flows/sessions/",
         "flows:session": f"/flows/session/{SESSION}/",
+        "flows:session?tab=timeline": f"/flows/session/{SESSION}/?tab=timeline",
+        "flows:session?tab=context": f"/flows/session/{SESSION}/?tab=context",
         "flows:pair": f"/flows/diff/{IDS['anthropic']}/{other}/",
         "flows:detail?tab=changes&hook=0": f"{flow}?tab=changes&hook=0",
         "flows:detail?tab=chat&view=json": f"{flow}?tab=chat&view=json",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from flows.console.conversation_tab import request_of
 from flows.console.page_access import console_page
@@ -11,10 +14,22 @@ from flows.display.safe_text import printable
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.rights import VIEW_FLOWS
-from flows.queries.sessions import session
+from flows.queries.sessions import Session, session
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
 from flows.sessions.session_list import session_page as page_of_sessions
+from flows.sessions.session_overview import overview
+from flows.sessions.session_story import story
+from providers.wire.core.ir import Media
+
+_TABS: Final = (
+    ("conversation", "Conversation"),
+    ("timeline", "Requests"),
+    ("context", "Context"),
+)
+_MAX_ENTRIES: Final = 400
+_SHOWN_ENTRIES: Final = 300
+"""Of more than 400 messages the page shows the newest 300, until all are asked for."""
 
 
 @console_page(VIEW_FLOWS)
@@ -27,14 +42,40 @@ def session_list(request: HttpRequest) -> HttpResponse:
 
 @console_page(VIEW_FLOWS)
 def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Show a session: timeline, totals, cache hits, and the contents of its newest request."""
+    """Show a session: its conversation, its requests in time, or its context."""
     # PostgreSQL refuses NUL in a text.
     found = None if "\0" in session_id else session(session_id)
     if found is None:
         shown_id = printable(session_id)
         return render(request, "flows/no_session.html", {"session_id": shown_id}, status=404)
-    breakdown = _breakdown(found.newest) if found.newest else None
-    return render(request, "flows/session.html", {"session": found, "context": breakdown})
+    wanted = request.GET.get("tab", "")
+    tab = next((name for name, _ in _TABS if name == wanted), _TABS[0][0])
+    context = {
+        "session": found,
+        "overview": overview(found),
+        "tabs": _TABS,
+        "tab": tab,
+        "panel": f"flows/_session_{tab}.html",
+    }
+    if tab == "conversation":
+        context |= _conversation(found, every=request.GET.get("all") == "1")
+    elif tab == "context":
+        context["context"] = _breakdown(found.newest) if found.newest else None
+    return render(request, "flows/session.html", context)
+
+
+def _conversation(found: Session, *, every: bool) -> dict[str, Any]:
+    told = story(found, _image_address)
+    entries = told.entries
+    hidden = 0
+    if not every and len(entries) > _MAX_ENTRIES:
+        hidden = len(entries) - _SHOWN_ENTRIES
+    return {"story": told, "entries": entries[hidden:], "hidden": hidden}
+
+
+def _image_address(flow_id: str, number: int, media: Media) -> str:
+    del media
+    return reverse("flows:image", args=[flow_id, "client", number])
 
 
 def _breakdown(flow: Flow) -> ContextSize | None:

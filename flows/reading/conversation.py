@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 
 from flows.display.markdown import plain, rendered
 from flows.display.safe_text import visible
+from flows.display.tool_call import tool_view
 from flows.display.units import plural
 from flows.reading.decoded import Answer
 from flows.reading.turn_digest import common_turns, same_system, same_tools
@@ -66,6 +67,10 @@ class Item:
     failed: bool = False
     source: str = ""
     results: list[Item] = field(default_factory=list)
+    subject: str = ""
+    """What a call is about: a file, a command's description."""
+    formed: bool = False
+    """The HTML is more than text: the page puts no `pre` around it."""
 
 
 @dataclass(slots=True)
@@ -152,6 +157,14 @@ def conversation(
     )
 
 
+def turn_views(request: Request, image_url: ImageUrl) -> list[TurnView]:
+    """Return the views of all messages of a request; those that hold only results are left out."""
+    reader = _Reader(request, image_url, 0)
+    numbered = enumerate(request.turns, 1)
+    views = [reader.turn(turn, number) for number, turn in numbered]
+    return [view for view in views if view.items]
+
+
 def _hidden_count(count: int, same: int, *, every: bool) -> int:
     """Count the messages at the start that the page leaves out.
 
@@ -233,12 +246,15 @@ class _Reader:
     def _call(self, call: ToolCall) -> Item:
         arguments = _pretty(call.arguments)
         results = [self._result(result) for result in self._results.pop(call.id, [])]
+        view = tool_view(call.name, call.arguments)
         return Item(
             kind="call",
-            html=_code(arguments),
+            html=view.html if view else _code(arguments),
             title=call.name or "(no name)",
             size_bytes=_size(arguments),
             results=results,
+            subject=view.subject if view else "",
+            formed=view is not None,
         )
 
     def _result(self, result: ToolResult) -> Item:
@@ -264,11 +280,11 @@ class _Reader:
             return [Item("text", _code(text), size_bytes=_size(text))]
         parts: list[Item] = []
         for block in result.content:
-            item = self.item(block)
             # A tool's output is not Markdown.
             if isinstance(block, Text):
-                item.html = _code(block.text)
-            parts.append(item)
+                parts.append(Item("text", _code(block.text), size_bytes=_size(block.text)))
+            else:
+                parts.append(self.item(block))
         return parts
 
     def _media(self, media: Media) -> Item:

@@ -54,6 +54,8 @@ PAGES = {
     "import": "/flows/import/",
     "sessions": "/flows/sessions/",
     "session": f"/flows/session/{SESSION}/",
+    "session-timeline": f"/flows/session/{SESSION}/?tab=timeline",
+    "session-context": f"/flows/session/{SESSION}/?tab=context",
     "usage": "/usage/",
     "explain": f"/explain/?flow={IDS['redirect']}",
     "explain-empty": "/explain/",

@@ -71,13 +71,15 @@ def test_a_session_has_totals_threads_and_the_place_where_the_cache_was_lost(db:
 
 def test_the_session_page_shows_it(staff: Client) -> None:
     seed_session()
-    html = page(staff, f"/flows/session/{SESSION}/")
-    said = text(html)
-    assert "3 requests" in said
-    assert "Cost $0.048" in said
+    for tab in ("conversation", "timeline", "context"):
+        said = text(page(staff, f"/flows/session/{SESSION}/?tab={tab}"))
+        assert "3 requests" in said
+        assert "Cost $0.048" in said
+    html = page(staff, f"/flows/session/{SESSION}/?tab=timeline")
     assert html.count("cache lost</a>") == 2
+    html = page(staff, f"/flows/session/{SESSION}/?tab=context")
     assert html.count('<rect class="fresh"') == 3 + 1  # and the legend
-    assert "What fills the newest request" in said
+    assert "What fills the newest request" in text(html)
 
 
 def test_a_flow_links_to_its_session_whatever_its_name(staff: Client) -> None:

@@ -1,0 +1,211 @@
+"""A session's transcript as one conversation: messages once, side conversations as blocks in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from flows.display.session_names import Opening, title_of
+from flows.queries.sessions import Row, Session, Thread
+from flows.reading.conversation import Fold, TurnView, conversation, images, turn_views
+from flows.reading.decoded import Answer
+from flows.sessions.exchange_reader import Exchange, ExchangeReader
+from flows.sessions.merged_turns import Mark, Step, merge
+from providers.wire.core.ir import Block, Media, Request, Turn
+
+ImageSource = Callable[[str, int, Media], str]
+"""Flow, number of an image in its request, the image → its address."""
+_MAX_TITLE_CHARS: Final = 120
+_OPEN_RESULT_BYTES: Final = 300
+"""A conversation shows only short results of tools unfolded, and those that failed."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message, or a mark. `row` is its request; `lanes` begin while it is answered."""
+
+    view: TurnView | None
+    row: Row | None
+    mark: Mark = ""
+    answer: Answer | None = None
+    lanes: list[Lane] = field(default_factory=list)
+
+    @property
+    def is_response(self) -> bool:
+        """True for a response of a recorded request."""
+        return self.answer is not None and self.view is not None
+
+
+@dataclass(slots=True)
+class Lane:
+    """A conversation beside the main one: a sub-agent, a helper's question."""
+
+    thread: Thread
+    title: str
+    entries: list[Entry]
+
+
+@dataclass(slots=True)
+class Story:
+    """The main conversation with its lanes.
+
+    `before` are lanes that began before the main conversation. `unread` counts requests that were
+    left out because they are too large together.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    before: list[Lane] = field(default_factory=list)
+    system: Fold | None = None
+    tools: Fold | None = None
+    unread: int = 0
+
+
+def story(session: Session, image_source: ImageSource) -> Story:
+    """Read a session's stored bodies into one conversation.
+
+    Queries: four, and one for each batch of requests that the newest ones do not contain.
+    """
+    reader = ExchangeReader([row.flow for row in session.rows])
+    threads = _by_thread(session.rows, reader.exchanges)
+    reader.prefetch(members[-1][1] for members in threads.values())
+    told = Story()
+    lanes = []
+    for thread in session.threads:
+        members = threads[thread.key]
+        entries = _entries(members, reader, image_source)
+        if thread.main:
+            told.entries = entries
+            _add_folds(told, members)
+        else:
+            lanes.append(Lane(thread, _title(members), entries))
+    _place(lanes, told)
+    told.unread = reader.left_out
+    return told
+
+
+_Members = list[tuple[Row, Exchange]]
+
+
+def _by_thread(rows: Sequence[Row], exchanges: Sequence[Exchange]) -> dict[str, _Members]:
+    threads: dict[str, _Members] = {}
+    for row, exchange in zip(rows, exchanges, strict=True):
+        threads.setdefault(row.thread.key, []).append((row, exchange))
+    return threads
+
+
+def _entries(members: _Members, reader: ExchangeReader, image_source: ImageSource) -> list[Entry]:
+    exchanges = [exchange for _, exchange in members]
+    origin: dict[int, tuple[str, int]] = {}
+
+    def turns_of(index: int) -> list[Turn] | None:
+        request = reader.request(exchanges, index)
+        if request is None:
+            return None
+        for number, media in enumerate(images(request)):
+            origin[id(media)] = (exchanges[index].flow.pk, number)
+        return request.turns
+
+    answers: list[Sequence[Block]] = [exchange.answer.blocks for exchange in exchanges]
+    steps = merge(answers, turns_of)
+    views = _views(steps, exchanges, origin, image_source)
+    entries = []
+    for number, step in enumerate(steps, 1):
+        entry = _entry(step, views.get(number), members)
+        # A message that held only results is empty: each result stands with its call.
+        if entry.view is not None or entry.mark:
+            entries.append(entry)
+    return entries
+
+
+def _views(
+    steps: Sequence[Step],
+    exchanges: Sequence[Exchange],
+    origin: dict[int, tuple[str, int]],
+    image_source: ImageSource,
+) -> dict[int, TurnView]:
+    """Return the view of each step that is a message, by the step's number from 1."""
+    turns = [step.turn or Turn("user", []) for step in steps]
+    wires = [exchange.wire for exchange in exchanges if exchange.wire]
+    if not wires:
+        return {}
+    request = Request(wires[-1], turns=turns)
+    numbered = list(images(request))
+
+    def address(number: int) -> str:
+        media = numbered[number]
+        flow_id, original = origin.get(id(media), ("", 0))
+        return image_source(flow_id, original, media) if flow_id else ""
+
+    views = {view.number or 0: view for view in turn_views(request, address)}
+    for view in views.values():
+        _fold_results(view)
+    return views
+
+
+def _fold_results(view: TurnView) -> None:
+    for item in view.items:
+        for result in (item, *item.results):
+            is_short = result.size_bytes <= _OPEN_RESULT_BYTES or result.failed
+            if result.kind == "result" and not is_short:
+                result.folded = True
+
+
+def _entry(step: Step, view: TurnView | None, members: _Members) -> Entry:
+    if step.exchange is None:
+        return Entry(view, None, step.mark)
+    row, exchange = members[step.exchange]
+    is_answer = step.turn is not None and step.turn.role == "assistant"
+    answer = exchange.answer if is_answer or step.mark == "no response" else None
+    return Entry(view, row, step.mark, answer)
+
+
+def _title(members: _Members) -> str:
+    openings = [Opening("", row.flow.asked, None) for row, _ in members]
+    return title_of(openings)[:_MAX_TITLE_CHARS]
+
+
+def _add_folds(told: Story, members: _Members) -> None:
+    for _, exchange in reversed(members):
+        if exchange.request is not None:
+            bare = Request(
+                exchange.request.source,
+                system=exchange.request.system,
+                tools=exchange.request.tools,
+            )
+            chat = conversation(bare, None, lambda number: "")
+            told.system = chat.system
+            told.tools = chat.tools
+            return
+
+
+def _place(lanes: Sequence[Lane], told: Story) -> None:
+    """Put each lane behind the last response that was asked for before the lane began."""
+    for lane in lanes:
+        began = _began(lane.entries)
+        place: Entry | None = None
+        for entry in told.entries:
+            if not entry.is_response or entry.row is None:
+                continue
+            if began is not None and entry.row.since_ms > began:
+                break
+            place = entry
+        if place is None:
+            told.before.append(lane)
+        else:
+            place.lanes.append(lane)
+
+
+def _began(entries: Sequence[Entry]) -> float | None:
+    times = [entry.row.since_ms for entry in entries if entry.row is not None]
+    return min(times, default=None)
+
+
+def all_entries(told: Story) -> Iterator[Entry]:
+    """Yield the entries of all conversations in the order in which they are shown."""
+    for lane in told.before:
+        yield from lane.entries
+    for entry in told.entries:
+        yield entry
+        for lane in entry.lanes:
+            yield from lane.entries
