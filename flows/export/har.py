@@ -20,7 +20,7 @@ import orjson
 from flows.bodies.complete_flow import CompleteFlow
 from flows.models import Flow, WebSocketMessage
 from flows.redaction.redactor import Redactor
-from flows.sides import FlowSide, header
+from flows.sides import FlowSide, Lines, header
 from providers.auth.registry import SecretRegistry
 
 CONTENT_TYPE: Final = "application/har+json"
@@ -242,15 +242,18 @@ def _body(flow: CompleteFlow, side: FlowSide) -> dict[str, Any]:
 
 
 def _headers(side: FlowSide) -> list[dict[str, str]]:
-    """Return the headers, redacted by name once more.
+    return [{"name": name, "value": value} for name, value in redacted_headers(side.headers)]
+
+
+def redacted_headers(lines: Lines) -> Lines:
+    """Return headers as JSON can hold them, redacted by name once more.
 
     The record is redacted. Rows of an older version, or edited by hand, may not be.
     """
     headers = []
-    for name, value in side.headers:
+    for name, value in lines:
         safe = value if _MARK in value else _by_name.header(name, value)
-        line = {"name": _text(name), "value": _text(safe)}
-        headers.append(line)
+        headers.append([_text(name), _text(safe)])
     return headers
 
 

@@ -24,6 +24,7 @@ from flows.imports.capture_file import (
     json_text,
 )
 from flows.imports.captured_flow import CapturedFlow
+from flows.imports.flow_line_reader import is_flow_lines, records_of_lines
 from flows.imports.har_reader import records_of_har
 from flows.models import Flow
 from flows.record import FlowRecord, Headers, SideRecord
@@ -83,7 +84,9 @@ class _Lacking:
 
 
 def import_file(path: Path) -> Imported:
-    """Import a HAR or a mitmproxy capture, compressed or not; the first bytes say which one it is.
+    """Import a HAR, our own lines or a mitmproxy capture, compressed or not.
+
+    The first bytes say which one it is.
 
     Raises:
         CaptureError: the file cannot be read, or is neither.
@@ -99,6 +102,10 @@ def import_file(path: Path) -> Imported:
             data = file.read(MAX_HAR_BYTES + 1)
     except OSError as exc:
         raise CaptureError(f"{path} cannot be read: {exc.strerror}") from None
+    if is_flow_lines(data):
+        if len(data) > MAX_HAR_BYTES:
+            raise CaptureError(f"This file is over {MAX_HAR_BYTES // 1024**2} MB; split it first.")
+        return import_records(records_of_lines(data), decoded=True)
     return import_records(records_of_har(parsed_har(data)), decoded=True)
 
 
