@@ -86,7 +86,14 @@ class Session:
 
 def session(session_id: str) -> Session | None:
     """Return a session by its id; None when no flow has it. Two queries."""
-    flows_of_session = flows_of(session_id)
+    # PostgreSQL refuses NUL in a text.
+    if "\0" in session_id:
+        return None
+    return session_of(flows_of(session_id), session_id)
+
+
+def session_of(flows_of_session: QuerySet[Flow], session_id: str) -> Session | None:
+    """Return some flows as a session; None when there are none. Two queries."""
     totals = totals_of(flows_of_session)
     if not totals["requests"]:
         return None

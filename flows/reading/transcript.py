@@ -65,7 +65,7 @@ def _request(request: Request) -> Iterator[str]:
     if request.system:
         yield from ("", "## System", "")
         for text in request.system:
-            yield from _block(text)
+            yield from block_lines(text)
     if request.tools:
         yield from ("", "## Tools", "")
         for tool in request.tools:
@@ -73,7 +73,7 @@ def _request(request: Request) -> Iterator[str]:
     for turn in request.turns:
         yield from ("", f"## {_ROLES[turn.role]}", "")
         for block in turn.blocks:
-            yield from _block(block)
+            yield from block_lines(block)
 
 
 def _answer(flow: CompleteFlow, client: FlowSide) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _answer(flow: CompleteFlow, client: FlowSide) -> Iterator[str]:
     answer = read_answer(wire, flow.plain(side), side.status_code)
     yield from ("", "## Assistant", "")
     for block in answer.blocks:
-        yield from _block(block)
+        yield from block_lines(block)
     for line in (answer.failure, answer.note):
         if line:
             yield f"_{line}_"
@@ -97,7 +97,8 @@ def _answer(flow: CompleteFlow, client: FlowSide) -> Iterator[str]:
         yield "_The response was cut off._"
 
 
-def _block(block: Block) -> Iterator[str]:
+def block_lines(block: Block) -> Iterator[str]:
+    """Yield the Markdown of one block of a message."""
     match block:
         case Text():
             yield from (_cut(block.text), "")
@@ -122,7 +123,7 @@ def _result(result: ToolResult) -> Iterator[str]:
         if isinstance(part, Text):
             yield from (_fenced(part.text), "")
         else:
-            yield from _block(part)
+            yield from block_lines(part)
 
 
 def _pretty(arguments: Any) -> str:

@@ -32,13 +32,23 @@ class Exchange:
     request: Request | None = None
     is_read: bool = False
     """The request was looked for already."""
+    request_body: bytes = b""
+    answer_body: bytes = b""
+    """Bodies without content encoding, if the reader keeps them."""
 
 
 class ExchangeReader:
     """Reader of the flows of one session: all responses at once, requests one after the other."""
 
-    def __init__(self, flows: Sequence[Flow], max_read_bytes: int = MAX_READ_BYTES) -> None:
+    def __init__(
+        self,
+        flows: Sequence[Flow],
+        *,
+        max_read_bytes: int = MAX_READ_BYTES,
+        keep_bodies: bool = False,
+    ) -> None:
         self._left_bytes = max_read_bytes
+        self._keep_bodies = keep_bodies
         self.exchanges = [Exchange(flow) for flow in flows]
         self.left_out = 0
         self._read_answers()
@@ -78,6 +88,8 @@ class ExchangeReader:
             if wire is not None and bodies.get(side.body_digest):
                 plain = side_body(side, bodies).plain
                 exchange.answer = read_answer(wire, plain, side.status_code)
+                if self._keep_bodies:
+                    exchange.answer_body = plain
 
     def _read_requests(self, exchanges: Sequence[Exchange]) -> None:
         readable = []
@@ -99,6 +111,8 @@ class ExchangeReader:
             url = side.url or exchange.flow.path
             if exchange.wire is not None:
                 exchange.request = read_request(exchange.wire, url, plain).request
+            if self._keep_bodies:
+                exchange.request_body = plain
 
 
 def _batch(thread: Sequence[Exchange], index: int) -> list[Exchange]:

@@ -1,4 +1,4 @@
-"""What stands at the top of a session's page: title, client, end, state. Pure."""
+"""Top of a session's page: title, client, end, state. Pure."""
 
 from __future__ import annotations
 

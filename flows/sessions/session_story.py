@@ -12,7 +12,7 @@ from flows.reading.conversation import Fold, TurnView, conversation, images, tur
 from flows.reading.decoded import Answer
 from flows.sessions.exchange_reader import Exchange, ExchangeReader
 from flows.sessions.merged_turns import Mark, Step, merge
-from providers.wire.core.ir import Block, Media, Request, Turn
+from providers.wire.core.ir import Block, Media, Request, ToolCall, ToolResult, Turn
 
 ImageSource = Callable[[str, int, Media], str]
 """Flow, number of an image in its request, the image → its address."""
@@ -23,13 +23,16 @@ _OPEN_RESULT_BYTES: Final = 300
 
 @dataclass(slots=True)
 class Entry:
-    """One message, or a mark. `row` is its request; `lanes` begin while it is answered."""
+    """One message, or a mark. `row` is its request; `branches` begin while it is answered."""
 
     view: TurnView | None
     row: Row | None
+    turn: Turn | None = None
+    results: list[ToolResult] = field(default_factory=list)
+    """Results of the calls in `turn`."""
     mark: Mark = ""
     answer: Answer | None = None
-    lanes: list[Lane] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
 
     @property
     def is_response(self) -> bool:
@@ -38,7 +41,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Lane:
+class Branch:
     """A conversation beside the main one: a sub-agent, a helper's question."""
 
     thread: Thread
@@ -48,29 +51,31 @@ class Lane:
 
 @dataclass(slots=True)
 class Story:
-    """The main conversation with its lanes.
+    """The main conversation with its branches.
 
-    `before` are lanes that began before the main conversation. `unread` counts requests that were
-    left out because they are too large together.
+    `before` are branches that began before the main conversation. `unread` counts requests that
+    were left out because they are too large together.
     """
 
     entries: list[Entry] = field(default_factory=list)
-    before: list[Lane] = field(default_factory=list)
+    before: list[Branch] = field(default_factory=list)
     system: Fold | None = None
     tools: Fold | None = None
+    exchanges: list[Exchange] = field(default_factory=list)
+    """The session's requests in order, as far as they were read."""
     unread: int = 0
 
 
-def story(session: Session, image_source: ImageSource) -> Story:
+def story(session: Session, image_source: ImageSource, *, keep_bodies: bool = False) -> Story:
     """Read a session's stored bodies into one conversation.
 
-    Queries: four, and one for each batch of requests that the newest ones do not contain.
+    Queries: three, and one for each batch of requests that the newest ones do not contain.
     """
-    reader = ExchangeReader([row.flow for row in session.rows])
+    reader = ExchangeReader([row.flow for row in session.rows], keep_bodies=keep_bodies)
     threads = _by_thread(session.rows, reader.exchanges)
     reader.prefetch(members[-1][1] for members in threads.values())
-    told = Story()
-    lanes = []
+    told = Story(exchanges=reader.exchanges)
+    branches = []
     for thread in session.threads:
         members = threads[thread.key]
         entries = _entries(members, reader, image_source)
@@ -78,8 +83,8 @@ def story(session: Session, image_source: ImageSource) -> Story:
             told.entries = entries
             _add_folds(told, members)
         else:
-            lanes.append(Lane(thread, _title(members), entries))
-    _place(lanes, told)
+            branches.append(Branch(thread, _title(members), entries))
+    _place(branches, told)
     told.unread = reader.left_out
     return told
 
@@ -109,9 +114,10 @@ def _entries(members: _Members, reader: ExchangeReader, image_source: ImageSourc
     answers: list[Sequence[Block]] = [exchange.answer.blocks for exchange in exchanges]
     steps = merge(answers, turns_of)
     views = _views(steps, exchanges, origin, image_source)
+    results = _results(steps)
     entries = []
     for number, step in enumerate(steps, 1):
-        entry = _entry(step, views.get(number), members)
+        entry = _entry(step, views.get(number), members, results)
         # A message that held only results is empty: each result stands with its call.
         if entry.view is not None or entry.mark:
             entries.append(entry)
@@ -151,13 +157,30 @@ def _fold_results(view: TurnView) -> None:
                 result.folded = True
 
 
-def _entry(step: Step, view: TurnView | None, members: _Members) -> Entry:
+_Results = dict[str, list[ToolResult]]
+
+
+def _results(steps: Sequence[Step]) -> _Results:
+    results: _Results = {}
+    for step in steps:
+        for block in step.turn.blocks if step.turn else ():
+            if isinstance(block, ToolResult):
+                results.setdefault(block.call_id, []).append(block)
+    return results
+
+
+def _entry(step: Step, view: TurnView | None, members: _Members, results: _Results) -> Entry:
+    entry = Entry(view, None, step.turn, mark=step.mark)
+    for block in step.turn.blocks if step.turn else ():
+        if isinstance(block, ToolCall):
+            entry.results += results.get(block.id, [])
     if step.exchange is None:
-        return Entry(view, None, step.mark)
-    row, exchange = members[step.exchange]
+        return entry
+    entry.row, exchange = members[step.exchange]
     is_answer = step.turn is not None and step.turn.role == "assistant"
-    answer = exchange.answer if is_answer or step.mark == "no response" else None
-    return Entry(view, row, step.mark, answer)
+    if is_answer or step.mark == "no response":
+        entry.answer = exchange.answer
+    return entry
 
 
 def _title(members: _Members) -> str:
@@ -179,10 +202,10 @@ def _add_folds(told: Story, members: _Members) -> None:
             return
 
 
-def _place(lanes: Sequence[Lane], told: Story) -> None:
-    """Put each lane behind the last response that was asked for before the lane began."""
-    for lane in lanes:
-        began = _began(lane.entries)
+def _place(branches: Sequence[Branch], told: Story) -> None:
+    """Put each branch behind the last response that was asked for before the branch began."""
+    for branch in branches:
+        began = _began(branch.entries)
         place: Entry | None = None
         for entry in told.entries:
             if not entry.is_response or entry.row is None:
@@ -191,9 +214,9 @@ def _place(lanes: Sequence[Lane], told: Story) -> None:
                 break
             place = entry
         if place is None:
-            told.before.append(lane)
+            told.before.append(branch)
         else:
-            place.lanes.append(lane)
+            place.branches.append(branch)
 
 
 def _began(entries: Sequence[Entry]) -> float | None:
@@ -203,9 +226,9 @@ def _began(entries: Sequence[Entry]) -> float | None:
 
 def all_entries(told: Story) -> Iterator[Entry]:
     """Yield the entries of all conversations in the order in which they are shown."""
-    for lane in told.before:
-        yield from lane.entries
+    for branch in told.before:
+        yield from branch.entries
     for entry in told.entries:
         yield entry
-        for lane in entry.lanes:
-            yield from lane.entries
+        for branch in entry.branches:
+            yield from branch.entries

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -62,6 +63,15 @@ def swatch(names: str) -> SafeString:
         '<svg class="swatch" viewBox="0 0 1 1"><rect class="{}" width="1" height="1"/></svg>',
         names,
     )
+
+
+@register.simple_tag(takes_context=True)
+def flow_link(context: template.Context, flow_id: str, tab: str = "") -> str:
+    """Return the address of a flow, in a file that opens offline the anchor of its raw bodies."""
+    if context.get("offline"):
+        return f"#f-{flow_id}"
+    address = reverse("flows:detail", args=[flow_id])
+    return f"{address}?tab={tab}" if tab else address
 
 
 @register.inclusion_tag("flows/_tab_link.html", takes_context=True)

@@ -90,9 +90,9 @@ def test_messages_stand_once_with_their_requests(agent: None) -> None:
 
 def test_a_side_conversation_stands_where_it_began(agent: None) -> None:
     told = read("agent")
-    [lane] = told.entries[1].lanes
-    assert (lane.thread.letter, lane.title) == ("B", "Search")
-    assert [entry.is_response for entry in lane.entries] == [False, True]
+    [branch] = told.entries[1].branches
+    assert (branch.thread.letter, branch.title) == ("B", "Search")
+    assert [entry.is_response for entry in branch.entries] == [False, True]
     assert told.before == []
     assert len(list(all_entries(told))) == 8
 
