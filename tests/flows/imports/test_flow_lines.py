@@ -155,7 +155,7 @@ def test_a_line_without_a_flow_is_left_out(values: Any) -> None:
 
 
 def test_wrong_types_get_defaults() -> None:
-    odd = {name: {"x": []} for name in (*RECORD_FIELDS, *COLUMNS)}
+    odd: dict[str, Any] = {name: {"x": []} for name in (*RECORD_FIELDS, *COLUMNS)}
     line = {
         "flow": {**odd, "started_at": 5},
         "sides": [{"side": "client", "headers": [1, ["a"], ["b", 2]], "chunk_times": [[1]]}],
