@@ -33,7 +33,7 @@ _ROW_FIELDS: Final = (
     "is_stream", "is_websocket", "run_label", "run_command", "client_format", "error",
     "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
     "response_size_bytes", "input_tokens", "output_tokens", "cost_usd", "bodies_dropped",
-    "pinned", "asked", "said",
+    "pinned", "asked", "said", "provider_format", "losses",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flows.reading.answer_text import AnswerReader, joined
 from providers.base.errors import TranslationError
 from providers.base.names import WIRE_FORMATS, WireFormatName
-from providers.wire.answer_form import is_json
+from providers.wire.answer_form import is_events, is_json
 from providers.wire.core.base import StreamDecoder
 from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import (
@@ -23,7 +23,7 @@ from providers.wire.core.ir import (
     ToolCall,
 )
 from providers.wire.core.jsonio import loads
-from providers.wire.core.sse import SseParser
+from providers.wire.core.sse import SseEvent, SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 from providers.wire.failures.reported_failure import ReportedFailure
 from providers.wire.rules.events import Collector
@@ -31,6 +31,7 @@ from providers.wire.translate import decoded_request, decoded_response
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+_CUT_JSON: Final = "The response is not complete JSON. The raw view shows what arrived."
 _UNFORESEEN: Final = (
     TranslationError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError,
     OverflowError,
@@ -118,6 +119,9 @@ def read_answer(wire: WireFormatName, body: bytes, status_code: int | None) -> A
 def _buffered(wire: WireFormatName, body: bytes, status_code: int) -> Answer:
     try:
         parsed = loads(body)
+    except (ValueError, RecursionError):
+        return Answer(note=_CUT_JSON, complete=False)
+    try:
         failure = None
         if status_code >= 400:
             failure = provider_codec(wire).decode_error(status_code, parsed)
@@ -136,23 +140,38 @@ def _streamed(wire: WireFormatName, body: bytes) -> Answer:
     collector = Collector(wire)
     parser = SseParser()
     note = ""
+    failure: Failure | None = None
     try:
-        for event in [*parser.feed(body), *parser.flush()]:
+        for event in parser.feed(body):
             collector.feed(decoder.feed(event))
-        collector.feed(decoder.flush())
+        # Before the stream's end: an event that was cut there is no failure of the provider.
+        failure = collector.failure
+        _collect_last(decoder, collector, parser.flush())
     except _UNFORESEEN as exc:
+        failure = collector.failure
         note = f"The stream can be read up to here only: {exc}"
     _collect_held(decoder, collector)
 
     blocks = collector.response.blocks
     if not blocks and (blocks := _readable(body)):
         note = "The stream does not follow its format; this is what can be read."
+    if not blocks and not note and not is_events(body):
+        note = "The response cannot be read as a conversation."
     answer = Answer(blocks, complete=collector.complete, note=note)
     if collector.complete:
         answer.finish = _finish_of(collector.response)
-    if collector.failure is not None:
-        answer.failure = sentence_of(collector.failure)
+    if failure is not None:
+        answer.failure = sentence_of(failure)
     return answer
+
+
+def _collect_last(decoder: StreamDecoder, collector: Collector, last: list[SseEvent]) -> None:
+    """Take the end of a stream; an event that was cut in the middle is left out."""
+    with suppress(*_UNFORESEEN):
+        for event in last:
+            collector.feed(decoder.feed(event))
+    with suppress(*_UNFORESEEN):
+        collector.feed(decoder.flush())
 
 
 def _collect_held(decoder: StreamDecoder, collector: Collector) -> None:

@@ -14,6 +14,12 @@ from flows.display.units import duration, plural
 from flows.models import Flow
 from flows.record import AttemptRecord
 from flows.sides import HookTrace
+from providers.base.names import (
+    ANTHROPIC_MESSAGES,
+    GOOGLE_GENERATE,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+)
 
 Tone = Literal["", "changed", "bad", "live"]
 ROUTING_STAGE: Final = "transform"
@@ -22,6 +28,18 @@ SHAPE_STAGE: Final = "shape"
 NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
 """Methods of flows of captured commands that are not HTTP."""
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
+CREDENTIAL_HOOK: Final = "inject_auth"
+_CUT_WORDS: Final = (
+    "closed", "cut", "disconnect", "in the middle", "reset", "sent nothing", "stopped",
+    "went away",
+)  # fmt: skip
+"""Words of errors about connections; any other error of a 200 came inside of the response."""
+_FORMAT_LABELS: Final = {
+    ANTHROPIC_MESSAGES: "Anthropic",
+    OPENAI_CHAT: "OpenAI Chat",
+    OPENAI_RESPONSES: "OpenAI Responses",
+    GOOGLE_GENERATE: "Google",
+}
 _MAX_PATH_CHARS: Final = 80
 
 
@@ -42,7 +60,7 @@ def sentence(
     request = Part(f"{flow.method} {_short(flow.path)}")
     route = _route(flow)
     changes = _changes(flow, traces)
-    parts = [request, route, *changes, _attempts(attempts), _end(flow)]
+    parts = [request, route, _translation(flow), *changes, _attempts(attempts), _end(flow)]
     return [part for part in parts if part.text]
 
 
@@ -103,6 +121,32 @@ def _reason(flow: Flow) -> str:
     return ""
 
 
+def _translation(flow: Flow) -> Part:
+    """Name the formats and the losses: "translated OpenAI Chat → Anthropic, 3 losses"."""
+    formats = translated(flow)
+    if not formats:
+        return Part("")
+    losses = f", {plural(len(flow.losses), 'loss', 'losses')}" if flow.losses else ""
+    return Part(f"translated {formats}{losses}", "changed")
+
+
+def translated(flow: Flow) -> str:
+    """Return the formats that a flow was translated between, "" if it was not translated.
+
+    Example: "OpenAI Chat → Anthropic".
+    """
+    if flow.action != "transform" or flow.client_format == flow.provider_format:
+        return ""
+    if not flow.client_format or not flow.provider_format:
+        return ""
+    return f"{_format_label(flow.client_format)} → {_format_label(flow.provider_format)}"
+
+
+def _format_label(name: str) -> str:
+    """Return a format's short label: anthropic_messages → "Anthropic"."""
+    return _FORMAT_LABELS.get(name, name)
+
+
 def changed_hooks(flow: Flow) -> list[str]:
     """Return the hooks that changed something, each once; the route covers routing itself."""
     names = dict.fromkeys(flow.hooks_changed)
@@ -126,6 +170,8 @@ def _untraced_changes(flow: Flow) -> Part:
     names = changed_hooks(flow)
     if not names:
         return Part("no hook changed it")
+    if names == [CREDENTIAL_HOOK]:
+        return Part("only the credential was set")
     return Part(f"{_hooks(names)} changed it", "changed")
 
 
@@ -143,6 +189,9 @@ def _traced_changes(traces: Sequence[HookTrace]) -> Part:
             names[trace.hook] = None
     if not changes:
         return Part("no hook changed it")
+    # Every routed request gets its credential: nothing that a reader has to look at.
+    if list(names) == [CREDENTIAL_HOOK]:
+        return Part("only the credential was set")
     return Part(f"{_hooks(list(names))} changed {_things(changes)}", "changed")
 
 
@@ -208,12 +257,19 @@ def _end(flow: Flow) -> Part:
     if flow.state == Flow.State.ERROR:
         if not code:
             return Part(f"failed{took}", "bad")
-        cut = "" if is_failure else " cut off"
-        return Part(f"{code}{cut}{took}", "bad")
+        how = "" if is_failure else f" {_failed_how(flow.error)}"
+        return Part(f"{code}{how}{took}", "bad")
     if flow.is_websocket:
         return Part(f"websocket, open for {duration(flow.duration_ms)}" if took else "websocket")
     verb = " streamed" if flow.is_stream else ""
     return Part(f"{code or 'no response'}{verb}{took}", "bad" if is_failure else "")
+
+
+def _failed_how(error: str) -> str:
+    """Say if a response was cut, or reported a failure inside of it: "cut off" or "failed"."""
+    lowered = error.lower()
+    is_cut = not lowered or any(word in lowered for word in _CUT_WORDS)
+    return "cut off" if is_cut else "failed"
 
 
 def _live_end(flow: Flow) -> Part:

@@ -17,7 +17,7 @@ from flows.display.safe_text import printable, visible
 from flows.models import Flow
 from flows.reading.event_pieces import says
 from flows.reading.json_text import pretty
-from flows.reading.sentence import NO_HTTP, changed_hooks
+from flows.reading.sentence import CREDENTIAL_HOOK, NO_HTTP, changed_hooks, translated
 
 register = template.Library()
 register.filter("size", units.size)
@@ -89,9 +89,6 @@ def failed_status(flow: Flow) -> str:
     return units.status_words(flow.status_code, failed=flow.state == Flow.State.ERROR)
 
 
-register.filter("changed_hooks", changed_hooks)
-
-
 @register.filter
 def unread(flow: Flow) -> bool:
     """Recognise a name lookup, or a connection that was not read: it has a host and no path."""
@@ -99,9 +96,13 @@ def unread(flow: Flow) -> bool:
 
 
 @register.filter
-def only_key(names: list[str]) -> bool:
-    """Check whether only the credential was replaced, as in every routed request."""
-    return names == ["inject_auth"]
+def worth_a_badge(flow: Flow) -> list[str]:
+    """Return the hooks that changed a flow; none if only the credential was set."""
+    names = changed_hooks(flow)
+    return [] if names == [CREDENTIAL_HOOK] else names
+
+
+register.filter("translated", translated)
 
 
 register.filter("says", says)
