@@ -34,7 +34,7 @@ _CUT_WORDS: Final = (
     "went away",
 )  # fmt: skip
 """Words of errors about connections; any other error of a 200 came inside of the response."""
-_FORMAT_LABELS: Final = {
+_FORMAT_LABELS: Final[dict[str, str]] = {
     ANTHROPIC_MESSAGES: "Anthropic",
     OPENAI_CHAT: "OpenAI Chat",
     OPENAI_RESPONSES: "OpenAI Responses",

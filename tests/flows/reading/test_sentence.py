@@ -17,7 +17,7 @@ def headline(traces: tuple[HookTrace, ...] = (), **fields: Any) -> str:
     return " · ".join(part.text for part in sentence(flow, traces))
 
 
-TRANSLATED = {
+TRANSLATED: dict[str, Any] = {
     "action": "transform",
     "client_format": "openai_chat",
     "provider_format": "anthropic_messages",
