@@ -31,7 +31,6 @@ from flows.telemetry.otlp_span import (
     SpanEvent,
     SpanForm,
     Value,
-    encode_formed,
     encode_span,
     form_of,
 )
@@ -79,9 +78,8 @@ def spans_of(flow: FinishedFlow, attributes: FlowAttributes) -> EncodedSpans:
 def _flow_span(flow: FinishedFlow, attributes: FlowAttributes, context: TraceContext) -> Span:
     record, row = flow.record, flow.row
     shared = attributes.shared(row)
-    host = row.host or address_of(row.client_url).host
     span = Span(
-        name=f"ccproxy.{names.INBOUND}.{row.method} {host}",
+        name=shared.name,
         trace_id=context.trace_id,
         span_id=span_id_of(record.id),
         start_ns=_ns(record.started_at),
@@ -91,8 +89,7 @@ def _flow_span(flow: FinishedFlow, attributes: FlowAttributes, context: TraceCon
         parent_id=context.parent_id,
         is_remote_parent=bool(context.parent_id),
         trace_state=context.state,
-        encoded_attributes=shared.encoded,
-        attributes=attributes.own(flow, shared.operation),
+        encoded_attributes=shared.encoded + attributes.own(flow, shared.operation),
         events=_events(record),
     )
     if is_failed(row):
@@ -127,7 +124,7 @@ def _step_span(flow: FinishedFlow, root: Span, number: int, step: HookStep) -> b
     start_ns = root.start_ns + round(step.started_ms * 1e6)
     end_ns = start_ns + round((step.prepare_ms + step.apply_ms) * 1e6)
     span_id = part_id_of(root.span_id, STEPS + number)
-    return encode_formed(form, root.trace_id, span_id, root.span_id, start_ns, end_ns)
+    return form.encode(root.trace_id, span_id, root.span_id, start_ns, end_ns)
 
 
 @lru_cache(maxsize=1024)
@@ -176,7 +173,7 @@ def _upstream_span(flow: FinishedFlow, root: Span) -> bytes:
     status = _upstream_status(record)
     form = _upstream_form(row.method, row.forwarded_url, status, root.status, root.status_message)
     span_id = part_id_of(root.span_id, UPSTREAM)
-    return encode_formed(form, root.trace_id, span_id, root.span_id, start_ns, root.end_ns)
+    return form.encode(root.trace_id, span_id, root.span_id, start_ns, root.end_ns)
 
 
 @lru_cache(maxsize=1024)

@@ -11,9 +11,9 @@ then for type 0 a varint, for type 1 eight bytes, for type 2 a varint length and
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache, partial
 from typing import Final, NamedTuple
 
 from flows.telemetry.conventions import SCHEMA_URL
@@ -135,6 +135,37 @@ def _key(key: str) -> bytes:
     return _text(b"\x0a", key) + b"\x12"
 
 
+def number_field(key: str) -> Callable[[float], bytes]:
+    """Return the encoder of a span's attribute whose values are floats.
+
+    Everything but the value is constant, the lengths included.
+    """
+    value_bytes = struct.calcsize("<Bd")
+    pair_bytes = len(_key(key)) + 1 + value_bytes
+    head = _OF_SPAN + _varint(pair_bytes) + _key(key) + _varint(value_bytes) + b"\x21"
+    return partial(struct.Struct(f"<{len(head)}sd").pack, head)
+
+
+def text_field(key: str) -> Callable[[str], bytes]:
+    """Return the encoder of a span's attribute whose values are texts."""
+    encoded_key = _key(key)
+
+    def encode(value: str) -> bytes:
+        text = value.encode("utf-8", "replace")
+        data = b"\x0a" + _varint(len(text)) + text
+        return _block(_OF_SPAN, encoded_key + _varint(len(data)) + data)
+
+    return encode
+
+
+def repeated_field(key: str) -> Callable[[Value], bytes]:
+    """Return the encoder of a span's attribute whose values recur: counts, names, lists of names.
+
+    It keeps its latest results, so a list must come as a tuple.
+    """
+    return lru_cache(maxsize=1024)(lambda value: encode_attributes({key: value}))
+
+
 def encode_span(span: Span) -> bytes:
     """Return a span as a field of `ScopeSpans`."""
     flags = _SAMPLED | _REMOTE_KNOWN
@@ -159,11 +190,29 @@ def encode_span(span: Span) -> bytes:
     return _block(b"\x12", b"".join(parts))
 
 
-class SpanForm(NamedTuple):
-    """Parts of spans that are alike but for ids and times, encoded."""
+class SpanForm:
+    """Form of spans that are alike but for ids and times.
 
-    before_times: bytes
-    after_times: bytes
+    All of them have the same length, so one call of `struct` makes each.
+    """
+
+    def __init__(self, before_times: bytes, after_times: bytes) -> None:
+        ids = struct.calcsize("<2s16s2s8s2s8s")
+        times = struct.calcsize("<BQBQ")
+        size = ids + len(before_times) + times + len(after_times)
+        head = b"\x12" + _varint(size) + b"\x0a\x10"
+        layout = f"<{len(head)}s16s2s8s2s8s{len(before_times)}sBQBQ{len(after_times)}s"
+        self._pack = struct.Struct(layout).pack
+        self._head, self._before, self._after = head, before_times, after_times
+
+    def encode(
+        self, trace_id: bytes, span_id: bytes, parent_id: bytes, start_ns: int, end_ns: int
+    ) -> bytes:
+        """Return a span of this form as a field of `ScopeSpans`."""
+        return self._pack(
+            self._head, trace_id, b"\x12\x08", span_id, b"\x22\x08", parent_id,
+            self._before, 0x39, start_ns, 0x41, end_ns, self._after,
+        )  # fmt: skip
 
 
 def form_of(
@@ -174,15 +223,6 @@ def form_of(
     before = _text(b"\x2a", name) + b"\x30" + _varint(kind)
     after = encode_attributes(attributes) + _status(status, status_message)
     return SpanForm(before, after + _FLAGS(0x0185, _SAMPLED | _REMOTE_KNOWN))
-
-
-def encode_formed(
-    form: SpanForm, trace_id: bytes, span_id: bytes, parent_id: bytes, start_ns: int, end_ns: int
-) -> bytes:
-    """Return a span of a form as a field of `ScopeSpans`."""
-    ids = b"\x0a\x10" + trace_id + b"\x12\x08" + span_id + b"\x22\x08" + parent_id
-    data = ids + form.before_times + _TIMES(0x39, start_ns, 0x41, end_ns) + form.after_times
-    return b"\x12" + _varint(len(data)) + data
 
 
 def _status(status: int, message: str) -> bytes:
@@ -197,14 +237,20 @@ def encode_resource(attributes: Mapping[str, Value]) -> bytes:
     return _block(b"\x0a", encode_attributes(attributes, _OF_RESOURCE))
 
 
-def encode_request(resource: bytes, scope: str, spans: bytes) -> bytes:
+def encode_request(resource: bytes, scope: str, spans: Sequence[bytes]) -> bytes:
     """Return the request of a collector's `Export` with spans that are encoded already.
+
+    A batch has a megabyte or more, so it is copied once: the lengths come first.
 
     Args:
         resource: from `encode_resource`.
         scope: name of the tracer.
-        spans: one behind the other.
+        spans: one or several spans in each.
     """
-    scope_spans = _block(b"\x0a", _text(b"\x0a", scope)) + spans + _text(b"\x1a", SCHEMA_URL)
-    resource_spans = resource + _block(b"\x12", scope_spans)
-    return _block(b"\x0a", resource_spans)
+    before = _block(b"\x0a", _text(b"\x0a", scope))
+    after = _text(b"\x1a", SCHEMA_URL)
+    scope_bytes = len(before) + sum(map(len, spans)) + len(after)
+    scope_head = b"\x12" + _varint(scope_bytes)
+    resource_bytes = len(resource) + len(scope_head) + scope_bytes
+    head = b"\x0a" + _varint(resource_bytes) + resource + scope_head + before
+    return b"".join((head, *spans, after))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Final, NamedTuple
@@ -62,7 +62,7 @@ class Outbox:
     def __init__(
         self,
         sender: Sender,
-        wrap: Callable[[bytes], bytes],
+        wrap: Callable[[Sequence[bytes]], bytes],
         *,
         shown: str,
         timeout_s: float,
@@ -189,7 +189,7 @@ class Outbox:
 
     def _send(self, batch: list[_Entry]) -> bool:
         """Send a batch; return True when it should be tried again."""
-        request = self._wrap(b"".join([entry.encoded for entry in batch]))
+        request = self._wrap([entry.encoded for entry in batch])
         left_s = self._give_up_at - time.monotonic()
         try:
             self._sender.send(request, max(0.05, min(self._timeout_s, left_s)))

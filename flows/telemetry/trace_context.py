@@ -22,7 +22,7 @@ MAX_STATE_CHARS: Final = 512
 _SAMPLED: Final = 0x01
 # version, trace id, parent's span id, flags; later versions may append fields.
 _HEADER: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
+_TRACE_ID_BYTES: Final = 16
 
 
 class TraceContext(NamedTuple):
@@ -84,9 +84,15 @@ def trace_id_of(flow_id: str) -> bytes:
 
     A UUID is its own trace id (the same 32 digits), so that people find one by the other.
     """
-    digits = flow_id.replace("-", "").lower()
-    if _HEX_ID.fullmatch(digits) and digits.strip("0"):
-        return bytes.fromhex(digits)
+    digits = flow_id.replace("-", "")
+    if len(digits) == 2 * _TRACE_ID_BYTES:
+        try:
+            found = bytes.fromhex(digits)
+        except ValueError:
+            found = b""
+        # fromhex() skips white space, and zero is no id.
+        if len(found) == _TRACE_ID_BYTES and any(found):
+            return found
     return blake2b(flow_id.encode("utf-8", "replace"), digest_size=16).digest()
 
 

@@ -89,6 +89,8 @@ class _Draft:
     parts: PartsDraft = field(default_factory=PartsDraft)
     header_indexes: dict[int, int] = field(default_factory=dict)
     """Indexes of lists of headers by the object's id: a hook that left them shares the object."""
+    readable: dict[str, bytes] = field(default_factory=dict)
+    """Bodies without secrets and content encoding, by side, of those that were read."""
 
     def variants(self, *sides: str) -> list[StoredBody]:
         """Return the bodies of these sides, which another may differ little from."""
@@ -351,6 +353,11 @@ class RowBuilder:
 
     def _readable(self, side_name: str, draft: _Draft) -> bytes:
         """Return a side's body without secrets and content encoding."""
+        if (known := draft.readable.get(side_name)) is None:
+            known = draft.readable[side_name] = self._read(side_name, draft)
+        return known
+
+    def _read(self, side_name: str, draft: _Draft) -> bytes:
         side, encoding = draft.recorded.get(side_name, (None, ""))
         if side is None or not side.body:
             return b""

@@ -76,7 +76,7 @@ def test_what_a_message_shows_has_no_password() -> None:
 
 def test_tls_with_an_authority_of_our_own(tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
-    request = encode_request(encode_resource({"service.name": "s"}), "s", b"")
+    request = encode_request(encode_resource({"service.name": "s"}), "s", ())
     pair = (authority.chain_file, authority.chain_file)
 
     def send(**more: Any) -> None:

@@ -55,7 +55,7 @@ def outbox(sender: Any, **options: Any) -> Iterator[Outbox]:
         "window_s": 0.0,
         "first_retry_s": 0.0,
     }
-    box = Outbox(sender, lambda spans: spans, **(values | options))
+    box = Outbox(sender, b"".join, **(values | options))
     box.start()
     try:
         yield box
@@ -118,7 +118,7 @@ def test_what_is_refused_for_good_is_not_sent_again(caplog: pytest.LogCaptureFix
 def test_the_stop_is_bounded_and_counts_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     sender = ScriptedSender()
     sender.answers.clear()
-    box = Outbox(sender, lambda spans: spans, shown="here", timeout_s=30.0, window_s=30.0)
+    box = Outbox(sender, b"".join, shown="here", timeout_s=30.0, window_s=30.0)
     box.start()
     box.put(b"a", 5)
     assert box.close(0.3) is False

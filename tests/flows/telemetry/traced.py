@@ -40,7 +40,7 @@ def spans(
         encoded.append(spans_of(flow, FlowAttributes(conf or SpanConf())).data)
 
     written(record, keep, registry)
-    request = encode_request(encode_resource({"service.name": "s"}), "s", b"".join(encoded))
+    request = encode_request(encode_resource({"service.name": "s"}), "s", encoded)
     parsed = ExportTraceServiceRequest.FromString(request)
     # Exactly the bytes of the reference: no unknown field, no field out of order.
     assert parsed.SerializeToString(deterministic=True) == request
