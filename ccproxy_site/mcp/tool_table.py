@@ -10,6 +10,7 @@ from ccproxy_site.mcp.tools import (
     change_tools,
     export_tools,
     flow_tools,
+    library_tools,
     provider_tools,
     reading_tools,
     session_tools,
@@ -19,6 +20,8 @@ from shapes.versions.rights import RIGHTS as SHAPE_RIGHTS
 
 CLEAR = "flows.delete_flow"
 VIEW_PROVIDERS = "providers.view_provider"
+LIBRARY = (VIEW_FLOWS, VIEW_PROVIDERS)
+CHANGE_LIBRARY = (*LIBRARY, "providers.change_provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,14 @@ TOOLS: tuple[Tool, ...] = (
     Tool(provider_tools.list_providers, (VIEW_PROVIDERS,)),
     Tool(provider_tools.list_models, (VIEW_PROVIDERS,)),
     Tool(provider_tools.list_shapes, SHAPE_RIGHTS["look"]),
+    Tool(library_tools.perplexity_limits, LIBRARY),
+    Tool(library_tools.list_perplexity_threads, LIBRARY),
+    Tool(library_tools.get_perplexity_thread, LIBRARY),
     Tool(change_tools.clear_flows, (VIEW_FLOWS, CLEAR), changes=True, destroys=True),
     Tool(change_tools.resend_flow, (VIEW_FLOWS, RESEND), changes=True),
     Tool(change_tools.capture_shape, SHAPE_RIGHTS["capture"], changes=True),
+    Tool(library_tools.rename_perplexity_thread, CHANGE_LIBRARY, changes=True),
+    Tool(library_tools.share_perplexity_thread, CHANGE_LIBRARY, changes=True),
+    Tool(library_tools.export_perplexity_thread, CHANGE_LIBRARY, changes=True),
+    Tool(library_tools.delete_perplexity_thread, CHANGE_LIBRARY, changes=True, destroys=True),
 )
