@@ -10,8 +10,11 @@ import pytest
 
 from flows.record import FlowRecord
 from flows.telemetry.trace_context import UPSTREAM, part_id_of, span_id_of, trace_id_of
+from interceptor.addons.failures import retry
 from interceptor.hooks.table import HookConf
-from tests.fakes.upstream import Upstream
+from providers.fallbacks import parse_fallbacks
+from providers.retry_policy import RetryPolicy
+from tests.fakes.upstream import Script, Upstream
 from tests.flows.telemetry.traced import spans
 from tests.interceptor.proxied import DEFAULT_HOOKS, provider, running_proxy, snapshot
 from tests.patience import PATIENCE_S
@@ -76,3 +79,35 @@ def test_off_it_leaves_what_the_client_sent(upstream: Upstream) -> None:
         ask(proxy.url, traceparent="00-anything", tracestate="a=1")
         assert upstream.last.header("traceparent") == "00-anything"
         assert upstream.last.header("tracestate") == "a=1"
+
+
+def test_each_attempt_names_the_same_parent(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
+    config = snapshot(
+        provider(
+            "up",
+            upstream.port,
+            path="/busy",
+            retry=RetryPolicy(2, (503,)),
+            fallbacks=parse_fallbacks(["spare"]),
+        ),
+        provider("spare", upstream.port),
+    )
+    upstream.scripts["/busy"] = Script(503, (("content-type", "application/json"),), (b"{}",))
+    with running_proxy(config, sends_trace=True) as proxy:
+        answer = ask(proxy.url, traceparent=f"00-{TRACE}-{PARENT}-01", tracestate="a=1")
+        record = proxy.sink.of(answer)
+    assert answer.status_code == 200
+    sent = upstream.requests[-3:]
+    assert [seen.path for seen in sent] == ["/busy", "/busy", "/v1/messages"]
+    parents = [seen.header("traceparent") for seen in sent]
+    assert parents == [f"00-{TRACE}-{upstream_id(record)}-01"] * 3
+    assert [seen.header("tracestate") for seen in sent] == ["a=1"] * 3
+    # Each attempt is a span below the one that providers see as their parent.
+    found = spans(record)
+    (above,) = [span for span in found if span.name == "ccproxy.upstream"]
+    attempts = [span for span in found if span.name.startswith("ccproxy.attempt")]
+    assert len(attempts) == 3
+    assert {span.parent_span_id for span in attempts} == {above.span_id}

@@ -53,7 +53,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the account may still ask, at most a minute old."""
+    """Limits of the account, at most a minute old."""
 
     limits: dict[str, Any]
 
@@ -109,7 +109,7 @@ def rename_perplexity_thread(
 def share_perplexity_thread(
     slug: Slug,
     access: Annotated[
-        Literal["private", "public"], Field(description="public: whoever has the link may read.")
+        Literal["private", "public"], Field(description="public: people with the link may read.")
     ],
     provider: Account = "",
 ) -> ThreadChanged:

@@ -9,7 +9,7 @@ from typing import Any
 from interceptor.config.files import environment
 from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.document import read_document
-from interceptor.config.files.parse_settings import parse_server_settings
+from interceptor.config.files.parse_settings import DATABASE_KEYS, parse_server_settings
 from interceptor.config.files.server import ServerSettings
 
 
@@ -31,8 +31,8 @@ def load_server_settings(directory: Path, environ: Mapping[str, str]) -> ServerS
 
 def _has_sections(data: Mapping[str, Any]) -> bool:
     """Return True for settings with sections of the database in them."""
-    for group, section in (("inspector", "transforms"), ("shaping", "providers")):
-        values = data.get(group)
-        if isinstance(values, dict) and section in values:
+    for group, keys in DATABASE_KEYS.items():
+        values = data.get(str(group[0])) if group else data
+        if isinstance(values, Mapping) and not values.keys().isdisjoint(keys):
             return True
-    return bool({"providers", "hooks"} & data.keys())
+    return False

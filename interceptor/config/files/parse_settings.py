@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -18,11 +18,13 @@ _OLD_PROBE_NAMES = {
     "readiness_probe_url": "url",
     "readiness_probe_timeout_seconds": "timeout_seconds",
 }
-_DATABASE_KEYS: dict[KeyPath, Keys] = {
+DATABASE_KEYS: Final[dict[KeyPath, Keys]] = {
     (): ("providers", "hooks"),
     ("inspector",): ("transforms",),
     ("shaping",): ("providers",),
+    ("pplx",): ("models",),
 }
+"""Keys of the file that the database holds, by the group they stand in."""
 _WEB_HOST: Keys = ("inspector", "mitmproxy", "web_host")
 _WEB_PASSWORD: Keys = ("inspector", "mitmproxy", "web_password")
 
@@ -33,14 +35,16 @@ def parse_server_settings(document: Document) -> ServerSettings:
     try:
         return ServerSettings.model_validate(plain.data)
     except ValidationError as exc:
-        raise refuse(plain, ServerSettings, exc, further=_DATABASE_KEYS) from None
+        raise refuse(plain, ServerSettings, exc, further=DATABASE_KEYS) from None
 
 
 def _server_data(document: Document) -> dict[str, Any]:
     """Return the data without what the database holds, in today's spelling."""
-    data = {key: value for key, value in document.data.items() if key not in ("providers", "hooks")}
-    data = _without(data, ("shaping", "providers"))
-    return fold_old_names(_without(data, ("inspector", "transforms")), document)
+    data = dict(document.data)
+    for group, keys in DATABASE_KEYS.items():
+        for key in keys:
+            data = _without(data, (*map(str, group), key))
+    return fold_old_names(data, document)
 
 
 def fold_old_names(data: dict[str, Any], document: Document) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from interceptor.config.files.catalogue_section import ModelSection
 from interceptor.config.files.environment import OTHER_VARIABLES, variable
 from interceptor.config.files.leaves import leaves
 from interceptor.config.files.server import ServerSettings
@@ -62,12 +63,18 @@ def profiles_table() -> str:
     return _fields(ProfileSection)
 
 
+def catalogue_table() -> str:
+    """Return the table of the fields of an entry of `pplx.models`."""
+    return _fields(ModelSection)
+
+
 TABLES = {
     "settings": settings_table,
     "variables": variables_table,
     "providers": providers_table,
     "transforms": transforms_table,
     "profiles": profiles_table,
+    "catalogue": catalogue_table,
 }
 
 

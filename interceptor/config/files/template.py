@@ -37,10 +37,10 @@ ccproxy:
   # auth:
   #   command_timeout_seconds: 5
 
-# Providers, hooks, inspector.transforms and shaping.providers live in the database: edit them in
-# the console while the proxy runs. They may be written here too, below `ccproxy:`, in the form
-# that `ccproxy exportconfig` prints. Then apply them with `ccproxy importconfig`; when the database
-# is new, that happens by itself. For example:
+# Providers, hooks, inspector.transforms, shaping.providers and pplx.models live in the database:
+# edit them in the console while the proxy runs. They may be written here too, below `ccproxy:`, in
+# the form that `ccproxy exportconfig` prints. Then apply them with `ccproxy importconfig`; when the
+# database is new, that happens by itself. For example:
 #
 #   providers:
 #     anthropic:

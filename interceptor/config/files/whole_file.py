@@ -1,6 +1,6 @@
 """Schema of a complete `ccproxy.yaml`: server settings, and sections of the database. No Django.
 
-Providers, hooks, inspector.transforms and shaping.providers are read from the file by
+Providers, hooks, inspector.transforms, shaping.providers and pplx.models are read from the file by
 `importconfig`, and once when the database is made; the forms of the product's own files are all
 accepted.
 """
@@ -21,9 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from interceptor.config.files.catalogue_section import ModelSection
 from interceptor.config.files.document import Document, read_document, refuse, unknown_choice
 from interceptor.config.files.groups import Group, Texts
-from interceptor.config.files.parse_settings import parse_server_settings
+from interceptor.config.files.parse_settings import DATABASE_KEYS, parse_server_settings
 from interceptor.config.files.server import ServerSettings
 from interceptor.config.files.shaping_section import ProfileSection
 from providers.base.errors import ConfigError
@@ -327,9 +328,11 @@ class Sections:
     transforms: tuple[TransformSection, ...] | None = None
     profiles: dict[str, ProfileSection] | None = None
     """Of shapes, by provider type."""
+    models: tuple[ModelSection, ...] | None = None
+    """The catalogue of Perplexity's models."""
 
     def __bool__(self) -> bool:
-        sections = (self.providers, self.hooks, self.transforms, self.profiles)
+        sections = (self.providers, self.hooks, self.transforms, self.profiles, self.models)
         return any(section is not None for section in sections)
 
 
@@ -341,6 +344,10 @@ class _Shaping(Group):
     providers: dict[str, ProfileSection] | None = None
 
 
+class _Pplx(Group):
+    models: tuple[ModelSection, ...] | None = None
+
+
 class DatabaseKeys(Group):
     """The keys as they stand in the file, so that errors carry their full path."""
 
@@ -348,6 +355,7 @@ class DatabaseKeys(Group):
     hooks: Annotated[HookLists, BeforeValidator(_stages)] | None = None
     inspector: _Inspector = _Inspector()
     shaping: _Shaping = _Shaping()
+    pplx: _Pplx = _Pplx()
 
 
 def parse_sections(document: Document) -> Sections:
@@ -356,17 +364,14 @@ def parse_sections(document: Document) -> Sections:
     Raises:
         ConfigError: one sentence with file, line and the full dotted key.
     """
-    data = {
-        key: document.data[key]
-        for key in ("providers", "hooks")
-        if document.data.get(key) is not None
-    }
-    inspector = document.data.get("inspector")
-    if isinstance(inspector, dict) and inspector.get("transforms") is not None:
-        data["inspector"] = {"transforms": inspector["transforms"]}
-    shaping = document.data.get("shaping")
-    if isinstance(shaping, dict) and shaping.get("providers") is not None:
-        data["shaping"] = {"providers": shaping["providers"]}
+    data: dict[str, Any] = {}
+    for group, names in DATABASE_KEYS.items():
+        values = document.data.get(str(group[0])) if group else document.data
+        if not isinstance(values, dict):
+            continue
+        found = {name: values[name] for name in names if values.get(name) is not None}
+        if found:
+            data |= {str(group[0]): found} if group else found
     try:
         keys = DatabaseKeys.model_validate(data)
     except ValidationError as exc:
@@ -376,6 +381,7 @@ def parse_sections(document: Document) -> Sections:
         hooks=keys.hooks,
         transforms=keys.inspector.transforms,
         profiles=keys.shaping.providers,
+        models=keys.pplx.models,
     )
 
 

@@ -12,7 +12,9 @@ import yaml
 
 from interceptor.config.files.defaults import BUILT_IN_HOOKS
 from interceptor.config.files.document import Document, dotted
+from interceptor.config.files.parse_settings import DATABASE_KEYS
 from interceptor.config.files.whole_file import PRODUCT_HOOKS, TransformSection
+from interceptor.config.transfer.perplexity_catalogue import catalogue_section
 from interceptor.config.transfer.shaping_profiles import profile_comments, profiles_section
 from interceptor.models import HookSetting
 from providers.models import Provider, TransformRule
@@ -38,6 +40,8 @@ def export_config(settings: Document) -> str:
     comments += profile_comments()
     if profiles := profiles_section():
         data["shaping"] = (data.get("shaping") or {}) | {"providers": profiles}
+    if models := catalogue_section():
+        data["pplx"] = (data.get("pplx") or {}) | {"models": models}
     inspector = data.get("inspector") or {}
     data["inspector"] = inspector | {"transforms": [rule_section(rule) for rule in _rules()]}
     head = "".join(f"# {line}\n" for line in ("Written by ccproxy exportconfig.", *comments))
@@ -175,15 +179,13 @@ def rule_section(rule: TransformRule) -> dict[str, Any]:
 def _public_settings(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the file's server settings without secrets, and the names of what is left out.
 
-    Providers, hooks, transforms and profiles are not among them: the database has the current ones.
+    What `DATABASE_KEYS` lists is not among them: the database has the current ones.
     """
-    public = {key: value for key, value in data.items() if key not in ("providers", "hooks")}
-    inspector = public.get("inspector")
-    if isinstance(inspector, dict):
-        public["inspector"] = {key: inspector[key] for key in inspector if key != "transforms"}
-    shaping = public.get("shaping")
-    if isinstance(shaping, dict):
-        public["shaping"] = {key: shaping[key] for key in shaping if key != "providers"}
+    public = {key: value for key, value in data.items() if key not in DATABASE_KEYS[()]}
+    for path, keys in DATABASE_KEYS.items():
+        group = public.get(str(path[0])) if path else None
+        if isinstance(group, dict):
+            public[str(path[0])] = {key: group[key] for key in group if key not in keys}
     left_out: list[str] = []
     return _without_secrets(public, (), left_out), left_out
 

@@ -11,6 +11,7 @@ from interceptor.config.files.directory import CONFIG_FILE_NAME
 from interceptor.config.files.whole_file import Sections, read_config_file
 
 _MARK_FILE = ".imported"
+_WITHOUT_MODELS = ", models=None)"
 
 
 def mark_imported(sections: Sections) -> None:
@@ -29,11 +30,15 @@ def unread_sections() -> tuple[str, ...]:
         return ()
     return (
         (
-            f"the providers, rules, hooks or profiles in {path} are not in the database; apply"
-            " them with: ccproxy importconfig"
+            f"the providers, rules, hooks, profiles or models in {path} are not in the database;"
+            " apply them with: ccproxy importconfig"
         ),
     )
 
 
 def _digest(sections: Sections) -> str:
-    return hashlib.sha256(repr(sections).encode()).hexdigest()
+    text = repr(sections)
+    if text.endswith(_WITHOUT_MODELS):
+        # As earlier versions wrote it, which knew no such section.
+        text = text.removesuffix(_WITHOUT_MODELS) + ")"
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Import of a `ccproxy.yaml`'s database sections, in one transaction.
 
-Providers are updated by name, and those the file does not name stay. Rules and hooks are replaced
-by the file's lists when it has them. Rows that stay the same are not touched, so a rule keeps its
-number in the record.
+Providers are updated by name, and those the file does not name stay. Rules, hooks and Perplexity's
+models are replaced by the file's lists when it has them. Rows that stay the same are not touched,
+so a rule keeps its number in the record.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from interceptor.config.files.whole_file import (
     Sections,
     TransformSection,
 )
+from interceptor.config.transfer.perplexity_catalogue import import_catalogue
 from interceptor.config.transfer.rows import Change, ImportReport, Target
 from interceptor.config.transfer.shaping_profiles import import_profiles, names_own_hooks
 from interceptor.hooks import HOOKS
@@ -70,6 +71,8 @@ def import_sections(
             _import_rules(sections.transforms, document, report)
         if sections.profiles is not None:
             import_profiles(sections.profiles, document, report)
+        if sections.models is not None:
+            import_catalogue(sections.models, document, report)
         _refuse_unknown_fallbacks(sections, document)
         transaction.set_rollback(dry_run)
     return report

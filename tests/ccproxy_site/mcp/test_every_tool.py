@@ -65,7 +65,9 @@ def test_every_tool_by_the_read_token(tmp_path: Path, record: None) -> None:
             assert tool.description
             assert tool.output_schema
             assert tool.annotations is not None
-            assert tool.annotations.read_only_hint is (tool.name in READING.keys() | LIBRARY_READING)
+            assert tool.annotations.read_only_hint is (
+                tool.name in READING.keys() | LIBRARY_READING
+            )
         for name, values in READING.items():
             result = await client.call_tool(name, values)
             assert not result.is_error, (name, result.content)
