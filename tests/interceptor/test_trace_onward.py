@@ -90,7 +90,7 @@ def test_each_attempt_names_the_same_parent(
             "up",
             upstream.port,
             path="/busy",
-            retry=RetryPolicy(2, (503,)),
+            retry=RetryPolicy(2, frozenset({503})),
             fallbacks=parse_fallbacks(["spare"]),
         ),
         provider("spare", upstream.port),
