@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ccproxy_site.command_hints import complete_hints
 from ccproxy_site.command_table import COMMANDS
 from ccproxy_site.roles import VARIABLE
 from ccproxy_site.supervise.become import become_supervisor
@@ -56,6 +57,7 @@ _BROKEN_PIPE, _INTERRUPTED = 141, 130
 
 def main() -> None:
     """Entry point of the console script."""
+    complete_hints()
     raise SystemExit(guarded(lambda: _product(sys.argv[1:])))
 
 

@@ -91,6 +91,12 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
         Role.CLI,
         "List, search, compare, export, import and clear the recorded flows.",
     ),
+    "sessions": ProductCommand(
+        "sessions",
+        "flows",
+        Role.CLI,
+        "List the sessions with title, client, cost and duration.",
+    ),
     "usage": ProductCommand(
         "usage",
         "flows",
@@ -135,7 +141,7 @@ COMMANDS: Final[dict[str, ProductCommand]] = {
     ),
     "demo": ProductCommand(
         "demo",
-        "interceptor",
+        "ccproxy_site",
         Role.CLI,
         "See it work without any key: a scripted provider and a few requests.",
     ),

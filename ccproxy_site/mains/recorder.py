@@ -191,7 +191,7 @@ class Recorder:
         elif "client" in message.words:
             self._welcome(message.words["client"], message.descriptors)
         elif "announce" in message.words:
-            announce(self._settings, self._endpoints, None)
+            self._spawn(asyncio.to_thread(announce, self._settings, self._endpoints, None))
         elif "note" in message.words:
             logger.error("%s", message.words["note"])
 

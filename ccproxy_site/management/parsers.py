@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from interceptor.management.parsers import demo as demo
+
 
 def runinterceptor(parser: ArgumentParser) -> None:
     """Declare the options of `ccproxy start`."""

@@ -13,15 +13,17 @@ _EVERY_S: Final = 0.2
 def counted[T](items: Iterable[T], total: int, noun: str, stream: Any) -> Iterator[T]:
     """Pass the items on, and count them on one line of a terminal.
 
-    Work under a second writes nothing. Example: "120 of 1000 flows".
+    Work under a second writes nothing. Example: "120 of 1000 flows"; with an unknown total of 0,
+    "120 flows".
     """
+    of_total = f" of {total}" if total else ""
     shown = False
     due = time.monotonic() + _FIRST_S
     try:
         for number, item in enumerate(items, 1):
             yield item
             if time.monotonic() >= due and stream.isatty():
-                stream.write(f"\r{number} of {total} {noun}", ending="")
+                stream.write(f"\r{number}{of_total} {noun}", ending="")
                 stream.flush()
                 shown = True
                 due = time.monotonic() + _EVERY_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from flows.display.session_names import client_name
 from flows.display.units import count, duration, status_words, usd
 from flows.queries.newest_rows import ERROR_STATE
 from providers.listing.plain_text import printable
@@ -11,7 +12,7 @@ from providers.listing.plain_text import printable
 if TYPE_CHECKING:
     from flows.models import Flow
 
-_CLIENT_CHARS: Final = 18
+_CLIENT_CHARS: Final = 20
 _WHAT_CHARS: Final = 34
 _ERROR_CHARS: Final = 160
 _ID_CHARS: Final = 8
@@ -26,7 +27,7 @@ def has_failed(flow: Flow) -> bool:
 def flow_line(flow: Flow, *, is_coloured: bool) -> str:
     """Return time, status, id, client, model or path, tokens, cost, time and error.
 
-    `18:31:02 200 1f0c77a2 claude-cli/2.1     opus-4-1 → gpt-5   12.3 k → 456  $0.042  0.8 s/4.1 s`
+    `18:31:02 200 1f0c77a2 claude-cli 2.1     opus-4-1 → gpt-5   12.3 k → 456  $0.042  0.8 s/4.1 s`
     """
     failed = has_failed(flow)
     # The reader's own time: the line stands beside a clock, not in a record.
@@ -35,7 +36,7 @@ def flow_line(flow: Flow, *, is_coloured: bool) -> str:
         f"{moment:%H:%M:%S}",
         f"{status_words(flow.status_code, failed=failed):<3}",
         flow.id[:_ID_CHARS],
-        f"{_cut(flow.run_label or flow.user_agent.partition(' ')[0], _CLIENT_CHARS):<18}",
+        f"{_cut(flow.run_label or client_name(flow.user_agent), _CLIENT_CHARS):<20}",
         f"{_cut(_what(flow), _WHAT_CHARS):<34}",
         f"{_tokens(flow):>15}",
         f"{usd(flow.cost_usd) if flow.cost_usd is not None else '':>8}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import batched
 from pathlib import Path
@@ -83,10 +83,20 @@ class _Lacking:
             )
 
 
-def import_file(path: Path) -> Imported:
+type Captured = Iterable[CapturedFlow | None]
+"""Entries of a file; None for one that is no flow."""
+
+
+def _as_they_are(records: Captured) -> Captured:
+    return records
+
+
+def import_file(path: Path, watch: Callable[[Captured], Captured] = _as_they_are) -> Imported:
     """Import a HAR, our own lines or a mitmproxy capture, compressed or not.
 
     The first bytes say which one it is.
+
+    `watch` passes the entries on as they are read.
 
     Raises:
         CaptureError: the file cannot be read, or is neither.
@@ -98,15 +108,15 @@ def import_file(path: Path) -> Imported:
                 # mitmproxy takes a second to import, which the console would pay at its start.
                 from flows.imports.mitmproxy_dump import records_of_mflow
 
-                return import_records(records_of_mflow(file), decoded=False)
+                return import_records(watch(records_of_mflow(file)), decoded=False)
             data = file.read(MAX_HAR_BYTES + 1)
     except OSError as exc:
         raise CaptureError(f"{path} cannot be read: {exc.strerror}") from None
     if is_flow_lines(data):
         if len(data) > MAX_HAR_BYTES:
             raise CaptureError(f"This file is over {MAX_HAR_BYTES // 1024**2} MB; split it first.")
-        return import_records(records_of_lines(data), decoded=True)
-    return import_records(records_of_har(parsed_har(data)), decoded=True)
+        return import_records(watch(records_of_lines(data)), decoded=True)
+    return import_records(watch(records_of_har(parsed_har(data))), decoded=True)
 
 
 def parsed_har(data: bytes, max_bytes: int = MAX_HAR_BYTES) -> Any:

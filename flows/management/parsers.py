@@ -17,6 +17,12 @@ def flows(parser: ArgumentParser) -> None:
     listing.add_argument(
         "--json", action="store_true", help="an array of flows, with mitmweb's field names"
     )
+    listing.add_argument(
+        "-f",
+        "--follow",
+        action="store_true",
+        help="the newest 10 (or -n N), then each flow as it ends; with --json one a line",
+    )
     _action(actions, "dump", "write flows as HAR, e.g. ccproxy flows dump > flows.har")
     _comparing(actions)
     clear = _action(actions, "clear", "delete flows; pinned ones stay")
@@ -24,6 +30,7 @@ def flows(parser: ArgumentParser) -> None:
         "--all", action="store_true", help="every flow, whatever the configured jq filters say"
     )
     clear.add_argument("--pinned", action="store_true", help="pinned flows too")
+    clear.add_argument("--yes", action="store_true", help="do not ask on a terminal")
     pins = {"pin": "keep flows from retention and clearing", "unpin": "undo pin"}
     for name, what in pins.items():
         pinning = actions.add_parser(name, help=what)
@@ -36,6 +43,18 @@ def flows(parser: ArgumentParser) -> None:
     )
     importing.add_argument("files", nargs="+", metavar="FILE", type=Path)
     _action(actions, "repl", "a Python shell with the flows in it")
+
+
+def sessions(parser: ArgumentParser) -> None:
+    """Declare the options of `ccproxy sessions`."""
+    parser.description = (
+        "List the sessions: what the user asked first, client, requests, tokens, share from the"
+        " cache, cost, duration."
+    )
+    parser.add_argument(
+        "-n", "--number", type=_positive, default=40, metavar="N", help="the newest N; default: 40"
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
 
 
 def usage(parser: ArgumentParser) -> None:

@@ -9,4 +9,4 @@ from collections.abc import Sequence
 def is_plain(options: Namespace, default_jq_filters: Sequence[str]) -> bool:
     """Return True when the newest flows are asked for, as a table and without any filter."""
     filters = [*default_jq_filters, *options.jq]
-    return not (options.json or options.flows or options.filter or filters)
+    return not (options.json or options.follow or options.flows or options.filter or filters)

@@ -146,7 +146,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, Text]]:
     inspector, mcp = report["inspector"], report["mcp"]
     rows = [
         ("proxy", _listener(report["proxy"], report["url"])),
-        ("console", _listener(inspector["running"], inspector["inspect_url"])),
+        ("console", _console(inspector)),
         (
             "mcp",
             _listener(mcp["running"], mcp["url"])
@@ -185,6 +185,14 @@ def _running(interceptor: dict[str, Any]) -> Text:
 
 def _recording(problem: str) -> Text:
     return Text(f"no: {problem}", style="red") if problem else Text("no problem reported")
+
+
+def _console(inspector: dict[str, Any]) -> Text:
+    text = _listener(inspector["running"], inspector["inspect_url"])
+    if inspector["running"]:
+        # A link that signs in is a row of the database, which this report never writes.
+        text.append("  (sign in: ccproxy open)", style="dim")
+    return text
 
 
 def _listener(running: bool, url: str) -> Text:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.apps import apps
 from django.db.models import Count, Max
+from django.utils import timezone
 
 from providers.auth.base import OAuthAuth
 from providers.auth.login_files import LoginFiles
@@ -139,3 +141,32 @@ def _refusals(now: datetime) -> dict[str, tuple[int, datetime]]:
         .annotate(count=Count("pk"), last=Max("started_at"))
     )
     return {name: (count, last) for name, count, last in rows}
+
+
+def missing_credentials(environ: Mapping[str, str]) -> list[str]:
+    """Return sentences that name the providers without a credential, and the command to set one.
+
+    "no credential for anthropic, openai: ccproxy setkey NAME"
+    """
+    keys, logins = [], []
+    for row in board_rows(timezone.now()):
+        provider = row.provider
+        if not provider.enabled:
+            continue
+        if row.is_bad and row.can_renew:
+            logins.append(provider.name)
+        elif row.is_bad or _lacks_variable(provider, environ):
+            keys.append(provider.name)
+    found = []
+    for names, command in ((keys, "setkey"), (logins, "loginprovider")):
+        if names:
+            what = names[0] if len(names) == 1 else "NAME"
+            found.append(f"no credential for {', '.join(names)}: ccproxy {command} {what}")
+    return found
+
+
+def _lacks_variable(provider: Provider, environ: Mapping[str, str]) -> bool:
+    """Return True for the command `printenv NAME` where this process has no such variable."""
+    words = str(provider.auth_config.get("command", "")).split()
+    is_printed = provider.auth_type == "command" and words[:1] == ["printenv"] and len(words) == 2
+    return is_printed and not environ.get(words[1])

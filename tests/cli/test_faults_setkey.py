@@ -30,3 +30,10 @@ def test_an_imported_key_is_checked_too(ccproxy, tmp_path):
     assert "1234567890" not in done.stderr
     path.write_text(text % f'"\\ufeff{KEY}"')
     assert ccproxy("importconfig", str(path)).returncode == 0
+
+
+@pytest.mark.parametrize("stdin", ["sk-ccproxy-openai", "sk-ant-api03-ccproxy-openai"])
+def test_a_sentinel_is_no_provider_s_key(ccproxy, stdin):
+    done = ccproxy("setkey", "openai", stdin=stdin)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "that is a sentinel key, which clients send to ccproxy" in done.stderr

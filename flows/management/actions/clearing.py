@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import Final
@@ -16,6 +17,8 @@ from flows.models import Flow
 from flows.queries.flow_set import chosen_ids, jq_filters
 from flows.services import clear_everything, clear_steps, expected_steps, give_space_back
 from providers.audit.log import audited, shell_caller
+from providers.base.errors import CcproxyError
+from providers.listing.question import confirmed
 
 # SQLite takes at most 32,766 variables in a query.
 _MAX_COUNTED_IDS: Final = 30_000
@@ -29,6 +32,10 @@ def run(command: BaseCommand, options: Namespace) -> None:
     filters = [] if options.all or options.flows else jq_filters(options.jq)
     ids = chosen_ids(asked(options), filters)
     what = plural(len(ids), "flow")
+    # A script has given its word by its text; a person may have forgotten a filter.
+    is_asked = sys.stdin.isatty() and bool(ids)
+    if is_asked and not confirmed(_question(what, options), yes=options.yes):
+        raise CcproxyError("Nothing is deleted.")
     with audited("clear", what, by=shell_caller(), detail="all" if options.all else ""):
         deleted = _delete(command, ids, options)
     command.stdout.write(f"Cleared {plural(deleted, 'flow')}.")
@@ -40,6 +47,11 @@ def run(command: BaseCommand, options: Namespace) -> None:
         kept = Flow.objects.filter(pk__in=ids[:_MAX_COUNTED_IDS], pinned=True).count()
     if kept:
         command.stderr.write(f"{kept} pinned stayed; --pinned clears them too.")
+
+
+def _question(what: str, options: Namespace) -> str:
+    pinned = ", pinned ones too" if options.pinned else "; pinned ones stay"
+    return f"Delete {what}{pinned}?"
 
 
 def _delete(command: BaseCommand, ids: Sequence[str], options: Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand
 
+from flows.display.progress import counted
 from flows.display.units import plural
 from flows.imports.importer import Imported, import_file
 
@@ -14,7 +15,7 @@ from flows.imports.importer import Imported, import_file
 def run(command: BaseCommand, options: Namespace) -> None:
     """Take in HAR files and mitmproxy captures."""
     for path in options.files:
-        imported = import_file(path)
+        imported = import_file(path, lambda read: counted(read, 0, "entries read", command.stderr))
         command.stdout.write(_import_sentence(path, imported))
         for note in imported.notes:
             command.stderr.write(note)

@@ -18,6 +18,7 @@ from flows.management.actions.chosen_flows import (
     nothing_found,
     print_json,
 )
+from flows.management.actions.following import follow
 from flows.management.plain_listing import is_plain
 from flows.models import Flow
 from flows.queries.flow_set import jq_filters, rows_of, timed_summaries
@@ -28,6 +29,8 @@ from providers.reading.django_reader import read
 
 def run(command: BaseCommand, options: Namespace) -> None:
     """Print a table of flows, or an array."""
+    if options.follow:
+        follow(command, options)
     is_terminal = command.stdout.isatty()
     if is_plain(options, settings.CCPROXY.flows.default_jq_filters):
         output, errors = command.stdout, command.stderr

@@ -32,6 +32,9 @@ def migrate_in_process() -> DatabaseState:
     Raises:
         ConfigError: as the process says.
     """
+    if sys.stderr.isatty():
+        # It takes seconds, in which nothing else would be seen.
+        sys.stderr.write("Bringing the database up to date …\n")
     child = subprocess.run(  # noqa: S603  # our own module
         [sys.executable, "-m", _MODULE], capture_output=True, text=True, check=False
     )

@@ -152,6 +152,11 @@ class Command(BaseCommand):
                 problems += bool(played.problem)
         return problems
 
+    def sign_in_link(self, console_url: str) -> str:
+        """Return a link that signs in; "" where this process cannot make one."""
+        del console_url
+        return ""
+
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
@@ -180,6 +185,9 @@ class Command(BaseCommand):
     def _goodbye(self, addresses: _Addresses, *, keep: bool) -> None:
         if addresses.console_url:
             self._say(f"Watch them: {addresses.console_url}/flows/?provider={PROVIDER_NAME}")
+            # The link is a secret: it goes to a person's terminal, never into a file or a log.
+            if self.stdout.isatty() and (link := self.sign_in_link(addresses.console_url)):
+                self._say(f"Sign in first: {link} (works once, within 15 minutes)")
         if keep:
             self._say(
                 f"Try your own: base URL {addresses.proxy_url}, API key sk-ccproxy-demo, model"
@@ -209,6 +217,12 @@ def running_addresses() -> _Addresses:
         raise CommandError(
             f"No proxy answers on {proxy_url}. Start one in another terminal: ccproxy start"
         ) from None
+    if not found:
+        raise CommandError(
+            f"The proxy on {proxy_url} runs with another config directory or database than this"
+            f" command, which uses {settings.CONFIG_DIR}. Name its directory: ccproxy --config PATH"
+            " demo"
+        )
     return _Addresses(proxy_url.rstrip("/"), str(console_url or "").rstrip("/"))
 
 

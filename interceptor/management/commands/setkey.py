@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from interceptor.config.transfer.database import ensure_database
 from interceptor.management import parsers
 from providers.audit.log import audit_credential, shell_caller
+from providers.auth.sentinel import provider_of
 from providers.base.header_key import MAX_KEY_CHARS, BadKey, check_key, decode_key, trimmed_key
 from providers.base.nearest import no_such
 from providers.models import Provider
@@ -59,6 +60,11 @@ class Command(BaseCommand):
             check_key(key)
         except BadKey as exc:
             raise CommandError(f"that is no API key: it {exc}") from None
+        if provider_of(key) is not None:
+            raise CommandError(
+                "that is a sentinel key, which clients send to ccproxy; store the provider's own"
+                f" key of {name}"
+            )
         if " " in key:
             raise CommandError("that is no API key: it has spaces")
         return key

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from flows.display.units import plural
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
-from shapes.management.actions.saving import confirmed
+from providers.listing.question import confirmed
 from shapes.models import Shape, ShapingProfile
 from shapes.versions.activation import (
     TERMS,

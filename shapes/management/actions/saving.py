@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from flows.display.units import plural
 from flows.queries.flow_set import chosen_ids, jq_filters, newest, referred_ids
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
+from providers.listing.question import confirmed
 from shapes.models import Shape, ShapingProfile
 from shapes.versions.activation import save_version
 from shapes.versions.capturing import Review, newest_valid, review
@@ -85,15 +85,6 @@ def review_lines(found: Review) -> Iterator[str]:
     left_out = len(diff.lines) - _SHOWN_LINES
     if left_out > 0:
         yield f"… and {plural(left_out, 'more line')}; the console shows all of it"
-
-
-def confirmed(question: str, *, yes: bool) -> bool:
-    """Ask on a terminal; elsewhere only `--yes` confirms."""
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _write_file(shape: Shape) -> Path:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from flows.display.safe_text import printable
 from providers.audit.log import shell_caller
 from providers.base.errors import CcproxyError
+from providers.listing.question import confirmed
 from shapes.files.directory import (
     FileReview,
     export_version,
@@ -19,7 +20,7 @@ from shapes.files.directory import (
     type_of,
 )
 from shapes.files.shape_file_error import ShapeFileError
-from shapes.management.actions.saving import confirmed, review_lines
+from shapes.management.actions.saving import review_lines
 from shapes.versions.activation import save_version
 from shapes.versions.finding import version_of
 

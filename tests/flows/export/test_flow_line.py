@@ -34,8 +34,8 @@ def test_it_works():
         duration_ms=4100.0,
     )
     words = flow_line(done, is_coloured=True).split()
-    assert words[1:4] == ["200", "1f0c77a2", "claude-cli/2.1"]
-    rest = " ".join(words[4:])
+    assert words[1:4] == ["200", "1f0c77a2", "claude-cli"]
+    rest = " ".join(words[5:])
     assert rest == "opus → gpt-5 12.3 k → 456 $0.042 812 ms/4.1 s"
 
 
