@@ -31,7 +31,14 @@ def followed(*happenings: Any, **options: Any) -> list[str]:
             raise KeyboardInterrupt
         happening()
 
-    chosen = {"flows": [], "filter": None, "number": None, "jq": [], "json": False, "among": None}
+    chosen: dict[str, Any] = {
+        "flows": [],
+        "filter": None,
+        "number": None,
+        "jq": [],
+        "json": False,
+        "among": None,
+    }
     with pytest.raises(KeyboardInterrupt):
         follow(BaseCommand(stdout=out), Namespace(**chosen | options), pause)
     return out.getvalue().splitlines()
@@ -101,7 +108,7 @@ def test_clear_asks_a_person(monkeypatch):
 
 def test_sessions_have_the_user_s_words():
     assert shown("sessions") == "No session is recorded yet.\n"
-    asked = {"session_id": "s-1", "asked": "Fix the parser", "input_tokens": 100}
+    asked: dict[str, Any] = {"session_id": "s-1", "asked": "Fix the parser", "input_tokens": 100}
     make_flow(**asked, user_agent="claude-cli/2.1 (external)", cost_usd="0.5", age_s=60)
     make_flow(session_id="s-1", status_code=500, age_s=30)
     row = shown("sessions").splitlines()[1]
