@@ -14,10 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ccproxy_site.command_hints import complete_hints
 from ccproxy_site.command_table import COMMANDS
 from ccproxy_site.roles import VARIABLE
 from ccproxy_site.supervise.become import become_supervisor
+from ccproxy_site.terminal.command_hints import complete_hints
 from interceptor.config.files.directory import CONFIG_FILE_NAME, config_dir
 from providers.base.errors import CcproxyError, ConfigError
 
@@ -246,7 +246,7 @@ def _logs(options: Namespace) -> int:
 
 
 def _completion(options: Namespace) -> int:
-    from ccproxy_site.completion import completion_script
+    from ccproxy_site.terminal.completion import completion_script
 
     sys.stdout.write(completion_script(options.shell))
     return 0
@@ -259,7 +259,7 @@ def _status(options: Namespace) -> int:
         from interceptor.operate.liveness import check
 
         return check(settings, proxy=options.proxy, inspect=options.inspect, mcp=options.mcp)
-    from ccproxy_site.plain_commands import show_status
+    from ccproxy_site.terminal.plain_commands import show_status
 
     return show_status(options, settings)
 
@@ -270,7 +270,7 @@ def _listed(options: Namespace) -> int | None:
 
     if not is_plain(options, _server_settings().flows.default_jq_filters):
         return None
-    from ccproxy_site.plain_commands import show_newest_flows
+    from ccproxy_site.terminal.plain_commands import show_newest_flows
 
     return 0 if show_newest_flows(options) else None
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccproxy_site.command_hints import hinted
 from ccproxy_site.process.browser import open_in_browser
+from ccproxy_site.terminal.command_hints import hinted
 from interceptor.config.files.server import ServerSettings
 from interceptor.instances.endpoints import Endpoints
 from providers.credentials.credential_states import missing_credentials

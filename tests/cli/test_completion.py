@@ -9,7 +9,7 @@ import pytest
 
 from ccproxy_site.cli import _without_django
 from ccproxy_site.command_table import COMMANDS
-from ccproxy_site.completion import SHELLS, all_words, completion_script
+from ccproxy_site.terminal.completion import SHELLS, all_words, completion_script
 from tests.environment import need
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from ccproxy_site.completion import completion_script
 from ccproxy_site.management import parsers
+from ccproxy_site.terminal.completion import completion_script
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from ccproxy_site import command_hints
-from ccproxy_site.command_hints import HintedStream, hinted
 from ccproxy_site.process.banner import ready_text
+from ccproxy_site.terminal import command_hints
+from ccproxy_site.terminal.command_hints import HintedStream, hinted
 from interceptor.instances.endpoints import Endpoints
 from providers.credentials.credential_states import missing_credentials
 from tests.rows import make_provider

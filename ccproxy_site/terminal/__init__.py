@@ -1,0 +1,1 @@
+"""The `ccproxy` command at a terminal: completion, hints, reads without Django."""
