@@ -95,10 +95,13 @@ def _print(command: BaseCommand, options: Namespace, ids: Sequence[str]) -> None
     among = options.among.filter(pk__in=ids).order_by("started_at", "id")
     chosen = chosen_ids(among, jq_filters(options.jq))
     if options.json:
-        for summary in timed_summaries(Flow.objects.filter(pk__in=chosen).order_by("started_at")):
-            command.stdout.write(json.dumps(summary))
+        flows = Flow.objects.filter(pk__in=chosen)
+        for summary in timed_summaries(flows.order_by("started_at")):
+            text = json.dumps(summary)
+            command.stdout.write(text)
     else:
         is_coloured = command.stdout.isatty() and "NO_COLOR" not in os.environ
         for row in rows_of(chosen):
-            command.stdout.write(flow_line(row, is_coloured=is_coloured))
+            line = flow_line(row, is_coloured=is_coloured)
+            command.stdout.write(line)
     command.stdout.flush()

@@ -17,7 +17,14 @@ from providers.listing.shell_table import Cell, Text, print_table, print_values
 
 _TITLE_CHARS: Final = 48
 _ID_CHARS: Final = 12
-_FIGURES: Final = ("Requests", "Input", "Output", "Cache", "Cost", "Lasted")
+_FIGURES: Final = (
+    "Requests",
+    "Input",
+    "Output",
+    "Cache",
+    "Cost",
+    "Lasted",
+)
 
 
 class Command(BaseCommand):

@@ -13,12 +13,38 @@ from flows.management import parsers
 from flows.queries.usage_summary import usage_summary
 from providers.listing.shell_table import Cell, print_table, print_values
 
-_FIELDS: Final = ("days", "first", "last", "totals", "models", "sessions", "by_day")
-_SUMS: Final = ("Requests", "Input", "Output", "Cache", "Cost")
+_FIELDS: Final = (
+    "days",
+    "first",
+    "last",
+    "totals",
+    "models",
+    "sessions",
+    "by_day",
+)
+_SUMS: Final = (
+    "Requests",
+    "Input",
+    "Output",
+    "Cache",
+    "Cost",
+)
 _KEYS: Final = {
-    "model": ("models", ("Provider", "Model"), ("provider", "model")),
-    "day": ("by_day", ("Day",), ("day",)),
-    "session": ("sessions", ("Session",), ("session_id",)),
+    "model": (
+        "models",
+        ("Provider", "Model"),
+        ("provider", "model"),
+    ),
+    "day": (
+        "by_day",
+        ("Day",),
+        ("day",),
+    ),
+    "session": (
+        "sessions",
+        ("Session",),
+        ("session_id",),
+    ),
 }
 
 
