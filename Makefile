@@ -56,6 +56,7 @@ check: $(VENV)/.dev  ## Lint, types, layers, deployment checks, migrations
 # would compile their modules at each start.
 test: $(VENV)/.dev  ## The whole suite
 	@$(PY) -m compileall -q $(PACKAGES) tests
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.rewritten_bytecode
 	env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 bench: $(VENV)/.dev  ## Measure; `make bench ARGS=translation` runs one section
