@@ -25,10 +25,19 @@ def upstream() -> Iterator[Upstream]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium."""
-    with chromium() as started:
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Any]:
+    """The driver of browsers; its loop runs in this thread until the last test of this folder."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Any) -> Iterator[Any]:
+    """Debian's Chromium; each test has a context of its own."""
+    with chromium(playwright) as started:
         yield started
 
 

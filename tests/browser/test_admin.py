@@ -5,7 +5,6 @@ foreign host.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +14,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from ccproxy_site.console.login_link import make_login_link
-from tests.environment import need
 from tests.rows import make_flow, make_provider, make_rule, make_status
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @dataclass
@@ -36,41 +33,41 @@ class Visitor:
         return self.page
 
 
-@pytest.fixture
-def visitor(live_server, monkeypatch) -> Iterator[Visitor]:
-    """Signed in by link, as a user would."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture(scope="module", autouse=True)
+def database_beside_the_loop(playwright: Any) -> Iterator[None]:
+    """Let Django use the database in this thread, in which the loop of Playwright runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield
 
-    executable = shutil.which("chromium") or ""
-    need("chromium", bool(executable))
+
+@pytest.fixture
+def visitor(browser: Any, live_server: Any) -> Iterator[Visitor]:
+    """Signed in by link, as a user would."""
     provider = make_provider(auth_type="file", auth_config={"file": "~/key"})
     make_rule(name="first", position=0, dest_provider=provider, action="redirect")
     make_rule(name="second", position=1)
     make_flow()
     make_status()
     link = make_login_link(live_server.url)
-    # Playwright's synchronous interface runs a loop in this thread; the database is used from it
-    # between its calls.
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        visitor = Visitor(page, live_server.url)
-        page.on(
-            "console",
-            lambda m: visitor.complaints.append(m.text) if m.type in ("error", "warning") else None,
-        )
-        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
-        page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
-        page.goto(link)
-        assert visitor.complaints == []
-        page.locator("button:focus").wait_for()
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/flows/")
-        page.goto("about:blank")
-        visitor.complaints.clear()  # the flow list wants a websocket, which this server has not
-        yield visitor
-        browser.close()
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    visitor = Visitor(page, live_server.url)
+    page.on(
+        "console",
+        lambda m: visitor.complaints.append(m.text) if m.type in ("error", "warning") else None,
+    )
+    page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+    page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
+    page.goto(link)
+    assert visitor.complaints == []
+    page.locator("button:focus").wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/flows/")
+    page.goto("about:blank")
+    visitor.complaints.clear()  # the flow list wants a websocket, which this server has not
+    yield visitor
+    context.close()
     assert visitor.complaints == []
     assert visitor.hosts - {""} == {urlsplit(live_server.url).netloc}
 

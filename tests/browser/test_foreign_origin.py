@@ -8,7 +8,6 @@ cookies.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,15 +15,14 @@ from typing import Any
 
 import pytest
 
-from tests.browser.visit import ARGS, sign_in
+from tests.browser.visit import chromium, sign_in
 from tests.e2e.conftest import REAL_KEY, provider_yaml
 from tests.e2e.process import Interceptor, running
-from tests.environment import need
 from tests.fakes.upstream import Script, Upstream
 
 pytestmark = pytest.mark.browser
 
-MAPPED = ["--host-resolver-rules=MAP evil.test 127.0.0.1"]
+MAPPED = "--host-resolver-rules=MAP evil.test 127.0.0.1"
 
 PROBES = """
 async ([proxy, console, ws]) => {
@@ -154,16 +152,10 @@ def interceptor(
 
 
 @pytest.fixture(scope="module")
-def browser(interceptor: Interceptor) -> Iterator[Any]:
+def browser(playwright: Any) -> Iterator[Any]:
     """A browser whose name server was tampered with."""
-    from playwright.sync_api import sync_playwright
-
-    executable = shutil.which("chromium") or ""
-    need("chromium", bool(executable))
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=ARGS + MAPPED)
+    with chromium(playwright, MAPPED) as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

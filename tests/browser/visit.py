@@ -65,15 +65,14 @@ class Visit:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """Debian's Chromium."""
-    from playwright.sync_api import sync_playwright
-
+def chromium(playwright: Any, *arguments: str) -> Iterator[Any]:
+    """Debian's Chromium, with further arguments."""
     executable = shutil.which("chromium") or ""
     need("chromium", bool(executable))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGS)
+    browser = playwright.chromium.launch(executable_path=executable, args=[*ARGS, *arguments])
+    try:
         yield browser
+    finally:
         browser.close()
 
 

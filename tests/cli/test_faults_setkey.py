@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from django.core.management import CommandError, call_command
+
+from tests.cli.test_keys_and_tokens import piped
+from tests.rows import make_provider
 
 KEY = "sk-canary-1234567890"
 
 
 @pytest.mark.parametrize("stdin", ["SETKéY-1234567890", "KEY\x01-1234567890", "KEY-1\rKEY-2345678"])
-def test_a_key_that_no_header_carries_is_refused(ccproxy, stdin):
-    done = ccproxy("setkey", "openai", stdin=stdin)
+def test_a_key_that_no_header_carries_is_refused(filled_database, monkeypatch, stdin):
+    make_provider("openai")
+    monkeypatch.setattr("sys.stdin", piped(stdin))
+    with pytest.raises(CommandError, match=r"^that is no API key: it has ") as refusal:
+        call_command("setkey", "openai")
+    assert "1234567890" not in str(refusal.value)
+
+
+def test_a_refusal_does_not_repeat_the_key(ccproxy):
+    done = ccproxy("setkey", "openai", stdin="SETKéY-1234567890")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("ccproxy: that is no API key: it has ")
     assert "1234567890" not in done.stderr

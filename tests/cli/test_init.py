@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from tests.patience import PATIENCE_S
 def ccproxy(bare_ccproxy: Cli) -> Cli:
     """The command before anything is set up."""
     return bare_ccproxy
+
+
+@pytest.fixture
+def prepared(ccproxy: Cli) -> Cli:
+    """The command at a database whose tables are made, which saves two seconds of CPU time."""
+    return replace(ccproxy, makes_tables=False)
 
 
 def query(ccproxy: Cli, sql: str) -> list[Any]:
@@ -52,17 +59,17 @@ def test_files_are_their_owner_s_alone(ccproxy):
     assert set(modes.values()) == {0o600}
 
 
-def test_force_replaces_even_a_broken_file_and_keeps_the_database(ccproxy):
-    ccproxy("init")
-    path = ccproxy.directory / "ccproxy.yaml"
+def test_force_replaces_even_a_broken_file_and_keeps_the_database(prepared):
+    prepared("init")
+    path = prepared.directory / "ccproxy.yaml"
     path.write_text("nonsense: [\n")
-    assert ccproxy("init").returncode == 1
-    done = ccproxy("init", "--force")
+    assert prepared("init").returncode == 1
+    done = prepared("init", "--force")
     assert (done.returncode, done.stderr) == (0, "")
     assert "the one before is ccproxy.yaml.bak" in done.stdout
     assert path.with_name("ccproxy.yaml.bak").read_text() == "nonsense: [\n"
     assert path.read_text().startswith("# ccproxy server settings")
-    assert query(ccproxy, "select count(*) from providers_provider") == [(5,)]
+    assert query(prepared, "select count(*) from providers_provider") == [(5,)]
 
 
 def test_a_new_database_takes_the_file_s_providers_and_hooks(ccproxy):
@@ -77,13 +84,13 @@ def test_a_new_database_takes_the_file_s_providers_and_hooks(ccproxy):
     assert "Note" not in ccproxy("init").stdout
 
 
-def test_edited_sections_are_not_ignored_silently(ccproxy):
-    ccproxy("init")
-    path = ccproxy.directory / "ccproxy.yaml"
+def test_edited_sections_are_not_ignored_silently(prepared):
+    prepared("init")
+    path = prepared.directory / "ccproxy.yaml"
     path.write_text("providers: {mine: {host: h.example, type: openai}}\n")
-    assert "apply them with: ccproxy importconfig" in ccproxy("init").stdout
-    assert "added   provider mine" in ccproxy("importconfig").stdout
-    assert "importconfig" not in ccproxy("init").stdout
+    assert "apply them with: ccproxy importconfig" in prepared("init").stdout
+    assert "added   provider mine" in prepared("importconfig").stdout
+    assert "importconfig" not in prepared("init").stdout
 
 
 def test_the_first_command_sets_everything_up(ccproxy):
@@ -130,14 +137,14 @@ def test_an_older_file_is_closed_to_others(ccproxy):
     assert database.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_newer_database_is_refused(ccproxy):
-    ccproxy("init")
+def test_a_newer_database_is_refused(prepared):
+    prepared("init")
     query(
-        ccproxy,
+        prepared,
         "insert into django_migrations (app, name, applied) values ('flows', '9999_later',"
         " '2030-01-01')",
     )
-    done = ccproxy("flows", "list")
+    done = prepared("flows", "list")
     assert done.returncode == 1
     assert "was made by a newer ccproxy (flows 9999_later); update ccproxy" in done.stderr
     assert done.stderr.count("\n") == 1

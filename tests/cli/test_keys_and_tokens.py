@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import re
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from tests.cli.test_init import query
+from tests.rows import make_provider
 
 KEY = "sk-canary-1234567890"
+
+
+def piped(text: str) -> io.TextIOWrapper:
+    """Standard input of a command in this process."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()))
 
 
 def test_a_key_is_stored_encrypted(ccproxy):
@@ -33,10 +42,18 @@ def test_a_key_is_stored_encrypted(ccproxy):
         ("openai", "x" * 20_000, "that is no API key"),
     ],
 )
-def test_what_is_no_key(ccproxy, name, stdin, message):
-    done = ccproxy("setkey", name, stdin=stdin)
+def test_what_is_no_key(filled_database, monkeypatch, name, stdin, message):
+    make_provider("openai")
+    monkeypatch.setattr("sys.stdin", piped(stdin))
+    with pytest.raises(CommandError, match=f"^{re.escape(message)}"):
+        call_command("setkey", name)
+
+
+def test_a_refusal_is_one_line(ccproxy):
+    done = ccproxy("setkey", "openai", stdin="two words")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"ccproxy: {message}")
+    assert done.stderr.startswith("ccproxy: that is no API key")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_client_token(ccproxy):
