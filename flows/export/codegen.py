@@ -38,9 +38,21 @@ _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _METHOD: Final = re.compile(r"[A-Za-z]{1,32}")
 _MARK: Final = re.compile(r"‹redacted [0-9a-f]{1,12}›")
 _NOT_SENT: Final = frozenset(
-    {"host", "content-length", "content-encoding", "transfer-encoding", "connection",
-     "accept-encoding", "keep-alive", "proxy-connection", "upgrade", "expect", "te", "trailer"}
-)  # fmt: skip
+    {
+        "host",
+        "content-length",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "accept-encoding",
+        "keep-alive",
+        "proxy-connection",
+        "upgrade",
+        "expect",
+        "te",
+        "trailer",
+    }
+)
 _SCHEME_HEADERS: Final = frozenset({"authorization", "proxy-authorization"})
 _KEY_HEADERS: Final = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 _COOKIE_HEADERS: Final = frozenset({"cookie", "set-cookie"})

@@ -27,27 +27,87 @@ from flows.sides import FlowSide, HookTrace
 CONTENT_TYPE: Final = "application/x-ndjson"
 VERSION: Final = 1
 RECORD_FIELDS: Final = (
-    "id", "state", "source", "method", "host", "path", "client_url", "forwarded_url", "user_agent",
-    "client_format", "provider_format", "action", "provider", "provider_type", "rule", "route",
-    "revision", "requested_model", "sent_model", "session_id", "conversation_id",
-    "credential_injected", "shape", "shape_problem", "run_label", "run_command", "ja3", "ja3_full",
-    "ja4", "ja4_r", "status_code", "is_stream", "is_websocket", "error", "connect_ms",
-    "first_byte_ms", "first_event_ms", "duration_ms", "event_count", "losses",
-)  # fmt: skip
+    "id",
+    "state",
+    "source",
+    "method",
+    "host",
+    "path",
+    "client_url",
+    "forwarded_url",
+    "user_agent",
+    "client_format",
+    "provider_format",
+    "action",
+    "provider",
+    "provider_type",
+    "rule",
+    "route",
+    "revision",
+    "requested_model",
+    "sent_model",
+    "session_id",
+    "conversation_id",
+    "credential_injected",
+    "shape",
+    "shape_problem",
+    "run_label",
+    "run_command",
+    "ja3",
+    "ja3_full",
+    "ja4",
+    "ja4_r",
+    "status_code",
+    "is_stream",
+    "is_websocket",
+    "error",
+    "connect_ms",
+    "first_byte_ms",
+    "first_event_ms",
+    "duration_ms",
+    "event_count",
+    "losses",
+)
 """Columns that a record has too."""
 COLUMNS: Final = (
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    "cost_usd", "price_version", "hooks_changed", "hooks_ran", "bodies_dropped", "asked", "said",
-)  # fmt: skip
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_usd",
+    "price_version",
+    "hooks_changed",
+    "hooks_ran",
+    "bodies_dropped",
+    "asked",
+    "said",
+)
 """Columns that the recorder derives; the file's own values count."""
 _SIDE_FIELDS: Final = (
-    "side", "http_version", "method", "url", "status_code", "reason", "body_size_bytes",
-    "body_truncated", "chunk_times",
-)  # fmt: skip
+    "side",
+    "http_version",
+    "method",
+    "url",
+    "status_code",
+    "reason",
+    "body_size_bytes",
+    "body_truncated",
+    "chunk_times",
+)
 _TRACE_FIELDS: Final = (
-    "stage", "hook", "outcome", "reason", "prepare_ms", "apply_ms", "started_ms", "changed",
-    "url_before", "url_after", "origins",
-)  # fmt: skip
+    "stage",
+    "hook",
+    "outcome",
+    "reason",
+    "prepare_ms",
+    "apply_ms",
+    "started_ms",
+    "changed",
+    "url_before",
+    "url_after",
+    "origins",
+)
 
 
 def flow_lines(flows: Iterable[CompleteFlow]) -> Iterator[bytes]:

@@ -47,9 +47,15 @@ _SSE_STARTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":", b"error:", b
 _SNIFFED_BYTES: Final = max(map(len, _SSE_STARTS))
 _ANTHROPIC_TYPES: Final = ("message_start", "message_delta", "content_block_")
 _UNFORESEEN: Final = (
-    TranslationError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError,
+    TranslationError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    RecursionError,
     OverflowError,
-)  # fmt: skip
+)
 
 
 class AnswerReader:

@@ -33,9 +33,15 @@ MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _CUT_JSON: Final = "The response is not complete JSON. The raw view shows what arrived."
 _UNFORESEEN: Final = (
-    TranslationError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError,
+    TranslationError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    RecursionError,
     OverflowError,
-)  # fmt: skip
+)
 
 
 @dataclass(slots=True)

@@ -30,9 +30,15 @@ NO_HTTP: Final = frozenset({"DNS", "TCP", "UDP", "TLS"})
 ROUTING_STEPS: Final = frozenset({"passthrough", "redirect", "transform"})
 CREDENTIAL_HOOK: Final = "inject_auth"
 _CUT_WORDS: Final = (
-    "closed", "cut", "disconnect", "in the middle", "reset", "sent nothing", "stopped",
+    "closed",
+    "cut",
+    "disconnect",
+    "in the middle",
+    "reset",
+    "sent nothing",
+    "stopped",
     "went away",
-)  # fmt: skip
+)
 """Words of errors about connections; any other error of a 200 came inside of the response."""
 _FORMAT_LABELS: Final[dict[str, str]] = {
     ANTHROPIC_MESSAGES: "Anthropic",

@@ -26,9 +26,19 @@ from providers.web.rest import Conflict
 _GONE = "There is no such flow; it may have been cleared."
 _USAGE_FIELDS = ("days", "first", "last", "totals", "models", "sessions", "by_day")
 _LINK_FIELDS = (
-    "relation", "session", "guessed", "thread", "path", "kind", "before", "after", "kept_bytes",
-    "total_bytes", "lost_tokens", "lost_usd",
-)  # fmt: skip
+    "relation",
+    "session",
+    "guessed",
+    "thread",
+    "path",
+    "kind",
+    "before",
+    "after",
+    "kept_bytes",
+    "total_bytes",
+    "lost_tokens",
+    "lost_usd",
+)
 _MESSAGE_FIELDS = ("seq", "at_ms", "from_client", "is_text", "size_bytes")
 
 

@@ -90,10 +90,24 @@ class FlowShape(serializers.ModelSerializer[Flow]):
     class Meta:
         model = Flow
         fields = [
-            "id", "type", "timestamp_created", "client_conn", "server_conn", "request", "response",
-            "error", "comment", "marked", "modified", "intercepted", "is_replay", "started_at",
-            "finished_at", *OWN_FIELDS, "cost_usd",
-        ]  # fmt: skip
+            "id",
+            "type",
+            "timestamp_created",
+            "client_conn",
+            "server_conn",
+            "request",
+            "response",
+            "error",
+            "comment",
+            "marked",
+            "modified",
+            "intercepted",
+            "is_replay",
+            "started_at",
+            "finished_at",
+            *OWN_FIELDS,
+            "cost_usd",
+        ]
 
 
 class SideShape(_Shape):

@@ -80,11 +80,29 @@ class SharedAttributes(NamedTuple):
 
 
 _SHARED_COLUMNS: Final = attrgetter(
-    "method", "client_url", "forwarded_url", "host", "path", "user_agent", "source", "provider",
-    "provider_type", "action", "rule", "revision", "client_format", "provider_format",
-    "requested_model", "sent_model", "credential_injected", "shape", "run_label", "is_stream",
-    "is_websocket", "status_code",
-)  # fmt: skip
+    "method",
+    "client_url",
+    "forwarded_url",
+    "host",
+    "path",
+    "user_agent",
+    "source",
+    "provider",
+    "provider_type",
+    "action",
+    "rule",
+    "revision",
+    "client_format",
+    "provider_format",
+    "requested_model",
+    "sent_model",
+    "credential_injected",
+    "shape",
+    "run_label",
+    "is_stream",
+    "is_websocket",
+    "status_code",
+)
 _MAX_SHARED: Final = 1024
 
 
