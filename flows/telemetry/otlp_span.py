@@ -210,15 +210,29 @@ class SpanForm:
     ) -> bytes:
         """Return a span of this form as a field of `ScopeSpans`."""
         return self._pack(
-            self._head, trace_id, b"\x12\x08", span_id, b"\x22\x08", parent_id,
-            self._before, 0x39, start_ns, 0x41, end_ns, self._after,
-        )  # fmt: skip
+            self._head,
+            trace_id,
+            b"\x12\x08",
+            span_id,
+            b"\x22\x08",
+            parent_id,
+            self._before,
+            0x39,
+            start_ns,
+            0x41,
+            end_ns,
+            self._after,
+        )
 
 
 def form_of(
-    name: str, attributes: Mapping[str, Value | None], *, kind: int = INTERNAL, status: int = UNSET,
+    name: str,
+    attributes: Mapping[str, Value | None],
+    *,
+    kind: int = INTERNAL,
+    status: int = UNSET,
     status_message: str = "",
-) -> SpanForm:  # fmt: skip
+) -> SpanForm:
     """Return the form of spans whose parent is a span of ours."""
     before = _text(b"\x2a", name) + b"\x30" + _varint(kind)
     after = encode_attributes(attributes) + _status(status, status_message)

@@ -17,6 +17,7 @@ from providers.base.errors import RefuseRequest
 from providers.base.http_client import httpx
 from providers.base.loopback import is_loopback
 from providers.base.names import PERPLEXITY_ASK
+from providers.fingerprint_profiles import CAPTURED
 from providers.provider_conf import ProviderConf
 from providers.wire.core.jsonio import dumps, loads
 from providers.wire.failure_translation import decoded_error
@@ -98,7 +99,8 @@ class Site:
         content = None if call.body is None else dumps(call.body)
         try:
             async with asyncio.timeout(call.timeout_s):
-                if self.conf.fingerprint_profile:
+                # A call of our own has no shape whose handshake could be the captured one.
+                if self.conf.fingerprint_profile not in ("", CAPTURED):
                     status, data = await self._by_curl(call.method, url, headers, content)
                 else:
                     status, data = await self._by_httpx(call.method, url, headers, content)

@@ -16,7 +16,7 @@ from providers.perplexity.threads import ThreadIds
 from providers.wire.perplexity.ask_conf import AskConf, SearchConf, ThreadConf
 from tests.fakes.perplexity import PerplexityUpstream
 from tests.fakes.upstream import Script
-from tests.interceptor.perplexity.clients import MODEL, anthropic_client, chat_client
+from tests.interceptor.perplexity.clients import MODEL, anthropic_client, chat_client, google_client
 from tests.interceptor.perplexity.clients import key_of as sentinel
 from tests.interceptor.perplexity.conftest import HOOKS, account
 from tests.interceptor.proxied import Running, snapshot
@@ -53,6 +53,16 @@ def talk_messages(proxy: Running, turns: int) -> Iterator[str]:
             yield block.text
 
 
+def talk_google(proxy: Running, turns: int) -> Iterator[str]:
+    said: list[Any] = []
+    with google_client(proxy) as client:
+        for number in range(turns):
+            said.append({"role": "user", "parts": [{"text": f"Question {number}"}]})
+            whole = client.models.generate_content(model=MODEL, contents=said)
+            said.append({"role": "model", "parts": [{"text": str(whole.text)}]})
+            yield str(whole.text)
+
+
 def thread_of(text: str) -> tuple[str, str]:
     """(entry, thread): "Entry 2 of thread-5 says …" → ("2", "thread-5")."""
     _, entry, _, thread, *_ = text.split()
@@ -69,6 +79,14 @@ def test_two_clients_with_the_same_words_have_threads_of_their_own(
     assert one[0][1] != two[0][1]
     last = site.asks()[-1].json
     assert last["query_str"] == "Question 4" and last["params"]["query_source"] == "followup"
+
+
+def test_two_clients_of_google_s_have_threads_of_their_own(proxy: Running) -> None:
+    pairs = list(zip(talk_google(proxy, 5), talk_google(proxy, 5), strict=True))
+    one, two = [[thread_of(text) for text in side] for side in zip(*pairs, strict=True)]
+    assert [entry for entry, _ in one] == [entry for entry, _ in two] == list("12345")
+    assert len({thread for _, thread in one}) == len({thread for _, thread in two}) == 1
+    assert one[0][1] != two[0][1]
 
 
 def test_two_equal_clients_share_no_thread(proxy: Running) -> None:
