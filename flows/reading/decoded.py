@@ -26,8 +26,9 @@ from providers.wire.core.jsonio import loads
 from providers.wire.core.sse import SseEvent, SseParser
 from providers.wire.detect import client_format, endpoint_suffix, is_stream, model_of
 from providers.wire.failures.reported_failure import ReportedFailure
+from providers.wire.response_reading import decoded_response
 from providers.wire.rules.events import Collector
-from providers.wire.translate import decoded_request, decoded_response
+from providers.wire.translate import decoded_request
 
 MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024

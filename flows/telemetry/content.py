@@ -19,7 +19,8 @@ from flows.telemetry.response_summary import summary_of_body
 from providers.base.errors import CcproxyError
 from providers.base.names import WireFormatName
 from providers.wire.core.ir import Block, Text, Thinking, ToolCall, ToolResult
-from providers.wire.translate import decoded_request, read_response
+from providers.wire.response_reading import read_response
+from providers.wire.translate import decoded_request
 
 MAX_BYTES: Final = 32 * 1024
 """Size of one attribute."""

@@ -7,15 +7,19 @@ raises; it ends with an error event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Final
+from typing import Any
 
 from providers.base.errors import BadUpstreamAnswer, MalformedBody, TranslationError
-from providers.base.names import OPENAI_CHAT, WireFormatName
-from providers.wire.answer_form import BLANK, is_events, is_json
+from providers.base.names import (
+    ANTHROPIC_MESSAGES,
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    WireFormatName,
+)
+from providers.wire.answer_form import BLANK, is_json
 from providers.wire.core.base import AnswerContext, RequestEdit, TargetInfo
-from providers.wire.core.event_json import lenient_loads
 from providers.wire.core.formats import client_codec, provider_codec
 from providers.wire.core.ir import (
     End,
@@ -29,25 +33,27 @@ from providers.wire.core.ir import (
     Request,
     Response,
     Start,
+    Tool,
     Usage,
     UsageUpdate,
 )
-from providers.wire.core.jsonio import dumps
-from providers.wire.core.sse import MAX_EVENT_BYTES, SseEvent, SseParser
-from providers.wire.failure_translation import readable_text, translate_error
+from providers.wire.core.sse import MAX_EVENT_BYTES, SseParser
+from providers.wire.failure_translation import translate_error
 from providers.wire.failures.reported_failure import (
     ReportedFailure,
-    explained_failure,
-    reported_failure,
 )
 from providers.wire.failures.too_long import for_client
 from providers.wire.fitting.host_fields import leave_out_refused
 from providers.wire.fitting.model_fit import fit_to_model
 from providers.wire.losses.silent_losses import list_known_fields
+from providers.wire.losses.unknown_answer_fields import AnswerWatch
 from providers.wire.losses.unknown_fields import list_unknown_fields
-from providers.wire.rules.answers import AnswerFilter, client_tools, wants_searches, wants_thinking
-from providers.wire.rules.events import Collector, of_response
+from providers.wire.response_reading import UNFORESEEN, decoded_response, read_response
+from providers.wire.rules.answers import AnswerFilter
+from providers.wire.rules.events import of_response
 from providers.wire.rules.portable import make_portable
+from providers.wire.rules.toolnames import by_wire_name
+from providers.wire.tools.web_search import is_search
 
 __all__ = [
     "AnswerContext",
@@ -59,17 +65,6 @@ __all__ = [
     "translate_response_to_stream",
 ]
 
-# What Python raises when a body is shaped in a way its decoder did not foresee.
-_UNFORESEEN: Final = (
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    RecursionError,
-    OverflowError,
-)
-
 
 def decoded_request(
     body: Any, src: WireFormatName, *, model: str | None, stream: bool | None
@@ -79,7 +74,7 @@ def decoded_request(
         raise MalformedBody("The request's body must be a JSON object.")
     try:
         return client_codec(src).decode_request(body, model=model, stream=stream)
-    except _UNFORESEEN as error:
+    except UNFORESEEN as error:
         raise MalformedBody(
             f"The request's body does not follow its format ({type(error).__name__})."
         ) from error
@@ -113,7 +108,7 @@ def translate_request(
             facts = target.facts(request.model)
             leave_out_refused(encoded, facts, target.host, request.losses)
         return encoded, request.losses
-    except _UNFORESEEN as error:
+    except UNFORESEEN as error:
         raise MalformedBody(
             f"The request cannot be translated ({type(error).__name__})."
         ) from error
@@ -147,80 +142,6 @@ def _edited(request: Request, edit: RequestEdit) -> Request:
     return changed
 
 
-def decoded_response(body: Any, src: WireFormatName) -> Response:
-    """Decode the provider's response.
-
-    Raises `ReportedFailure` for an error of the provider's, `BadUpstreamAnswer` for other bodies.
-    """
-    if (failure := reported_failure(body)) is not None:
-        raise ReportedFailure(failure)
-    if isinstance(body, list):
-        return _joined(body, src)
-    if not isinstance(body, dict):
-        raise BadUpstreamAnswer("The provider's response is no JSON object.")
-    try:
-        return provider_codec(src).decode_response(body)
-    except ReportedFailure:
-        raise
-    except (MalformedBody, *_UNFORESEEN) as error:
-        # Some servers explain themselves without the word "error": {"message": "no such model"}.
-        if (failure := explained_failure(body)) is not None:
-            raise ReportedFailure(failure) from error
-        detail = f": {error}" if isinstance(error, MalformedBody) else f" ({type(error).__name__})."
-        raise BadUpstreamAnswer(
-            f"The provider's response does not follow its format{detail}"
-        ) from error
-
-
-def read_response(data: bytes, src: WireFormatName) -> Response:
-    """Decode the provider's response from its bytes, which may be a stream as well.
-
-    Raises `ReportedFailure` and `BadUpstreamAnswer`.
-    """
-    if is_events(data):
-        parser = SseParser()
-        return _collected(_events_of(parser, data), src)
-    try:
-        parsed = lenient_loads(data)
-    except (ValueError, RecursionError):
-        text = readable_text(data)
-        said = f": {text}" if text else "."
-        raise BadUpstreamAnswer(
-            f"The provider answered with something that is not JSON{said}"
-        ) from None
-    return decoded_response(parsed, src)
-
-
-def _events_of(parser: SseParser, data: bytes) -> list[SseEvent]:
-    try:
-        return [*parser.feed(data), *parser.flush()]
-    except TranslationError as error:
-        raise BadUpstreamAnswer(
-            f"The provider's response does not follow its format: {error}"
-        ) from error
-
-
-def _joined(chunks: list[Any], src: WireFormatName) -> Response:
-    """Join the chunks of Google's stream without `alt=sse`, read at once."""
-    return _collected([SseEvent(dumps(chunk)) for chunk in chunks], src)
-
-
-def _collected(events: Sequence[SseEvent], src: WireFormatName) -> Response:
-    decoder, collector = provider_codec(src).stream_decoder(), Collector(src)
-    try:
-        for event in events:
-            collector.feed(decoder.feed(event))
-        collector.feed(decoder.flush())
-    except (TranslationError, *_UNFORESEEN) as error:
-        raise BadUpstreamAnswer(
-            f"The provider's response does not follow its format: {error}"
-        ) from error
-    _add_losses(collector.response, decoder.losses)
-    if collector.failure is not None:
-        raise ReportedFailure(collector.failure)
-    return collector.response
-
-
 def translate_response(
     body: Any, src: WireFormatName, dst: WireFormatName, *, context: AnswerContext | None = None
 ) -> tuple[JsonObject, list[Loss]]:
@@ -230,11 +151,11 @@ def translate_response(
     `BadUpstreamAnswer`.
     """
     context = context or AnswerContext()
-    response = _filtered(_response_of(body, src), src, dst, context)
+    response = _filtered(_response_of(body, src, dst), src, dst, context)
     try:
         encoded = client_codec(dst).encode_response(response, context)
         return encoded | response.notes, response.losses
-    except _UNFORESEEN as error:
+    except UNFORESEEN as error:
         raise BadUpstreamAnswer(
             f"The provider's response cannot be translated ({type(error).__name__})."
         ) from error
@@ -253,7 +174,7 @@ def translate_response_to_stream(
     `losses` gets what was lost. See `translate_response`.
     """
     context = context or AnswerContext()
-    response = _filtered(_response_of(body, src), src, dst, context)
+    response = _filtered(_response_of(body, src, dst), src, dst, context)
     encoder = client_codec(dst).stream_encoder(context)
     stream = encoder.feed(of_response(response))
     _add_losses(response, encoder.losses)
@@ -262,23 +183,68 @@ def translate_response_to_stream(
     return stream
 
 
-def _response_of(body: Any, src: WireFormatName) -> Response:
-    return read_response(body, src) if isinstance(body, bytes) else decoded_response(body, src)
+def _response_of(body: Any, src: WireFormatName, dst: WireFormatName) -> Response:
+    watch = _watch_for(src, dst)
+    if isinstance(body, bytes):
+        response = read_response(body, src, watch)
+    else:
+        response = decoded_response(body, src, watch)
+    if watch is not None:
+        _add_losses(response, watch.losses)
+    return response
+
+
+def _watch_for(src: WireFormatName, dst: WireFormatName) -> AnswerWatch | None:
+    """Return what lists the fields that nobody reads; None where a body stays as it is."""
+    return AnswerWatch(src) if src != dst and AnswerWatch.knows(src) else None
+
+
+def _client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[str, Tool]:
+    """Return the client's tools that have another name or kind at the provider."""
+    if not client_body.get("tools"):
+        return {}
+    try:
+        return by_wire_name(client_codec(dst).decode_tools(client_body))
+    except TranslationError:
+        return {}
+
+
+def _wants_searches(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
+    """Return whether the client declared a web search, and reads reports of it."""
+    if dst not in (ANTHROPIC_MESSAGES, OPENAI_RESPONSES) or not client_body.get("tools"):
+        return False
+    try:
+        return any(is_search(tool) for tool in client_codec(dst).decode_tools(client_body))
+    except TranslationError:
+        return False
+
+
+def _wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
+    """Return whether the client expects reasoning among the blocks of a response.
+
+    A simple Anthropic client reads `content[0].text`. Its own vendor sends thinking only if the
+    request enabled it. With tools the reasoning has to return, so it is sent in any case.
+    """
+    if dst != ANTHROPIC_MESSAGES or "messages" not in client_body:
+        return True
+    thinking = client_body.get("thinking")
+    enabled = isinstance(thinking, dict) and thinking.get("type") != "disabled"
+    return enabled or bool(client_body.get("tools"))
 
 
 def _filter_for(src: WireFormatName, dst: WireFormatName, context: AnswerContext) -> AnswerFilter:
     if src == dst:
         return AnswerFilter(src, dst, {})
     asked = context.client_body
-    tools = client_tools(dst, asked)
-    with_thinking = wants_thinking(dst, asked)
+    tools = _client_tools(dst, asked)
+    with_thinking = _wants_thinking(dst, asked)
     return AnswerFilter(
         src,
         dst,
         tools,
         with_thinking=with_thinking,
         host=context.host,
-        with_searches=wants_searches(dst, asked),
+        with_searches=_wants_searches(dst, asked),
     )
 
 
@@ -320,6 +286,9 @@ class StreamTranslator:
         self._held = bytearray()
         self._parser = SseParser()
         self.decoder = provider_codec(src).stream_decoder()
+        self._watch = _watch_for(src, dst)
+        if self._watch is not None:
+            self.decoder.watch = self._watch.look_at_event
         self._response_losses = Losses()
         self._encoder = client_codec(dst).stream_encoder(context)
         self._filter = _filter_for(src, dst, context)
@@ -337,7 +306,8 @@ class StreamTranslator:
     @property
     def losses(self) -> list[Loss]:
         """Losses of the response, so far."""
-        decoded = [*self._response_losses, *self.decoder.losses]
+        unread = self._watch.losses if self._watch is not None else []
+        decoded = [*self._response_losses, *self.decoder.losses, *unread]
         return [*decoded, *self._filter.losses, *self._encoder.losses]
 
     def feed(self, chunk: bytes) -> bytes:
@@ -350,7 +320,7 @@ class StreamTranslator:
         try:
             for event in self._parser.feed(chunk):
                 out += self._encode(self.decoder.feed(event))
-        except (TranslationError, *_UNFORESEEN) as error:
+        except (TranslationError, *UNFORESEEN) as error:
             out += self._broken(error)
         return out
 
@@ -366,7 +336,7 @@ class StreamTranslator:
                 out += self._encode(self.decoder.feed(event))
             if not self.done:
                 out += self._encode(self.decoder.flush())
-        except (TranslationError, *_UNFORESEEN):
+        except (TranslationError, *UNFORESEEN):
             out += self.fail(502, "The provider's stream was cut.")
         return out
 
@@ -395,12 +365,12 @@ class StreamTranslator:
     def _json_as_stream(self) -> bytes:
         data, self._held = bytes(self._held), bytearray()
         try:
-            response = read_response(data, self._src)
+            response = read_response(data, self._src, self._watch)
             self._response_losses = response.losses
             return self._encode(of_response(response))
         except ReportedFailure as error:
             return self._encode([error.failure])
-        except (TranslationError, *_UNFORESEEN) as error:
+        except (TranslationError, *UNFORESEEN) as error:
             return self._broken(error)
 
     def _broken(self, error: Exception) -> bytes:

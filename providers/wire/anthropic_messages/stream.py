@@ -23,7 +23,7 @@ from providers.wire.anthropic_messages.response import (
     new_id,
 )
 from providers.wire.core.base import AnswerContext
-from providers.wire.core.event_json import event_bodies
+from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -75,6 +75,7 @@ class AnthropicStreamDecoder:
 
     def __init__(self) -> None:
         self.losses = Losses()
+        self.watch: Watch | None = None
         self._blocks = Sequencer()
         self._keys: dict[tuple[Any, str], int] = {}  # index and kind → key of the latest block
         self._latest: dict[str, int] = {}  # kind → key of the latest block
@@ -102,6 +103,8 @@ class AnthropicStreamDecoder:
             return [failure]
         out: list[Event] = []
         for body in event_bodies(event):
+            if self.watch is not None:
+                self.watch(body)
             kind = body.get("type") or event.event
             # New kinds of events may come at any time, and clients are asked to ignore them:
             # https://docs.anthropic.com/en/api/versioning

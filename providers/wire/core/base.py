@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from providers.base.names import WireFormatName
+from providers.wire.core.event_json import Watch
 from providers.wire.core.ir import (
     Event,
     Failure,
@@ -78,10 +79,11 @@ class AnswerContext:
 class StreamDecoder(Protocol):
     """Decoder of a provider's events. Its blocks follow strictly one after the other.
 
-    `losses` names what the stream had and no event says.
+    `losses` names what the stream had and no event says; `watch` sees each event's object.
     """
 
     losses: Losses
+    watch: Watch | None
 
     def feed(self, event: SseEvent) -> list[Event]:
         """Decode one SSE event.

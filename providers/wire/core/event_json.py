@@ -8,6 +8,7 @@ it cannot be read, part of the response is missing, and the stream must not go o
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,6 +17,9 @@ from providers.wire.core.ir import JsonObject
 from providers.wire.core.sse import SseEvent
 
 _BOM = "\ufeff"
+
+Watch = Callable[[JsonObject], None]
+"""Looks at the object of an event before it is decoded."""
 
 
 def lenient_loads(data: bytes) -> Any:

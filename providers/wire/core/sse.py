@@ -79,7 +79,30 @@ class SseParser:
                     return []
         if self._rest:
             return self._feed_after_rest(chunk)
-        return self._take_lines(chunk)
+        usual = self._usual_event(chunk)
+        return self._take_lines(chunk) if usual is None else [usual]
+
+    def _usual_event(self, chunk: bytes) -> SseEvent | None:
+        """Return the event of a chunk that holds exactly one of the usual form; else None.
+
+        b'data: {…}\\n\\n', b'event: ping\\ndata: {…}\\n\\n'; nearly every chunk of a stream is one.
+        """
+        end = len(chunk) - 2
+        line_end = chunk.find(b"\n")
+        begins = chunk.startswith(b"data: ")
+        start, name = 6, ""
+        if not begins and chunk.startswith(b"event: "):
+            start = line_end + 7
+            begins = chunk[line_end + 1 : start] == b"data: "
+            name = chunk[7:line_end].decode("utf-8", "replace")
+            line_end = chunk.find(b"\n", start)
+        # The first event of a stream may have a byte order mark; earlier lines may belong to this.
+        is_apart = self._started and not self._data and not self._event
+        is_one = begins and line_end == end and chunk[end:] == b"\n\n" and b"\r" not in chunk
+        if not is_apart or not is_one or end > self.max_line_bytes:
+            return None
+        self._offset += end + 2
+        return SseEvent(chunk[start:end], name, self._id, self._offset)
 
     def flush(self) -> list[SseEvent]:
         """End the stream. Return the event without its blank line, if it has data."""

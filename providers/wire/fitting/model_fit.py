@@ -14,7 +14,7 @@ from providers.base.errors import UnsupportedByTarget
 from providers.base.names import GOOGLE_GENERATE, OPENAI_CHAT, OPENAI_RESPONSES, WireFormatName
 from providers.wire.core.ir import Media, Reasoning, Request, Sampling, Text, Tool, ToolChoice, Turn
 from providers.wire.facts.model_facts import ModelFacts
-from providers.wire.fitting.strict_schema import relax_strictness
+from providers.wire.fitting.strict_schema import bring_to_dialect
 from providers.wire.rules.reasoning import to_effort
 
 _OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
@@ -50,7 +50,7 @@ def fit_to_model(
     _leave_out_media(request, facts, name)
     # OpenAI's own clients already write OpenAI's dialect.
     if facts.strict == "openai" and request.source not in _OPENAI:
-        relax_strictness(request, name)
+        bring_to_dialect(request, name)
     _hide_user(request, dst, facts)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from providers.base.names import GOOGLE_GENERATE
 from providers.wire.core.base import AnswerContext
-from providers.wire.core.event_json import event_bodies
+from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.google_keys import camel
 from providers.wire.core.ir import (
     Block,
@@ -77,6 +77,7 @@ class GoogleStreamDecoder:
 
     def __init__(self) -> None:
         self.losses = Losses()
+        self.watch: Watch | None = None
         self._started = False
         self._done = False
         self._open: type[Text | Thinking] | None = None
@@ -96,6 +97,8 @@ class GoogleStreamDecoder:
             return [failure]
         out: list[Event] = []
         for raw in event_bodies(event):
+            if self.watch is not None:
+                self.watch(raw)
             if not self._done:
                 self._take(camel(unwrapped(raw)), out)
         return out

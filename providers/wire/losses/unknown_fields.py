@@ -16,7 +16,7 @@ from providers.wire.core.ir import JsonObject, Losses
 from providers.wire.losses.known_fields import REQUEST_FIELDS, Level
 
 _ARRAYS: Final = ("messages", "system", "tools", "functions", "input", "contents")
-_REASON: Final = "It has no counterpart in another vendor's format."
+REASON: Final = "It has no counterpart in another vendor's format."
 
 
 def list_unknown_fields(body: JsonObject, src: WireFormatName, losses: Losses) -> None:
@@ -27,41 +27,47 @@ def list_unknown_fields(body: JsonObject, src: WireFormatName, losses: Losses) -
     for name, node in _nodes(src):
         value = top.get(name)
         if value is not None:
-            _walk(value if type(value) is list else [value], node, found, any_case)
+            walk(value if type(value) is list else [value], node, found, any_case)
     for path in found:
-        losses.add(path, _REASON)
+        losses.add(path, REASON)
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
+class Node:
     """A level at its place in the request. The path of all its objects is the same."""
 
     known: frozenset[str]
     open: bool
-    below: tuple[tuple[str, _Node, _Node], ...]
+    below: tuple[tuple[str, Node, Node], ...]
     """A field with the node for one object, and the node for each object of an array."""
-    by_type: dict[str, _Node]
+    by_type: dict[str, Node]
     path: str
 
 
 @cache
-def _nodes(src: WireFormatName) -> tuple[tuple[str, _Node], ...]:
+def _nodes(src: WireFormatName) -> tuple[tuple[str, Node], ...]:
     """Return the request's own fields with what is below them, paths composed once."""
     levels = REQUEST_FIELDS.get(src, ())
-    return tuple((name, _node(level, name + _suffix(name))) for name, level in levels)
+    return tuple((name, node_of(level, name + _suffix(name))) for name, level in levels)
 
 
 def _suffix(name: str) -> str:
     return "[]" if name in _ARRAYS else ""
 
 
-def _node(level: Level, path: str) -> _Node:
-    below: list[tuple[str, _Node, _Node]] = []
+def node_of(level: Level, path: str) -> Node:
+    """Return a level as the node at a path; "" is the top."""
+    below: list[tuple[str, Node, Node]] = []
     for key, inner in level.below:
-        one = _node(inner, f"{path}.{key}")
-        below.append((key, one, _node(inner, f"{path}.{key}[]")))
-    by_type = {kind: _node(inner, path) for kind, inner in level.by_type.items()}
-    return _Node(level.known, level.open, tuple(below), by_type, path)
+        inside = joined(path, key)
+        below.append((key, node_of(inner, inside), node_of(inner, f"{inside}[]")))
+    by_type = {kind: node_of(inner, path) for kind, inner in level.by_type.items()}
+    return Node(level.known, level.open, tuple(below), by_type, path)
+
+
+def joined(path: str, key: str) -> str:
+    """Return the path of a field: ("a", "b") → "a.b", ("", "b") → "b"."""
+    return f"{path}.{key}" if path else key
 
 
 def _inside(body: JsonObject) -> JsonObject:
@@ -70,8 +76,11 @@ def _inside(body: JsonObject) -> JsonObject:
     return inner if isinstance(inner, dict) and "contents" not in body else body
 
 
-def _walk(items: list[Any], node: _Node, found: dict[str, None], any_case: bool) -> None:
-    """Look at the objects of one place. Their paths are equal, so nothing is composed here."""
+def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -> None:
+    """Look at the objects of one place, at all depths.
+
+    Their paths are equal, so nothing is composed here.
+    """
     for item in items:
         if type(item) is not dict:
             continue
@@ -87,12 +96,12 @@ def _walk(items: list[Any], node: _Node, found: dict[str, None], any_case: bool)
         if not level.open and not item.keys() <= level.known:
             for key in item.keys() - level.known:
                 if item[key] is not None:
-                    found[f"{level.path}.{key}"] = None
+                    found[joined(level.path, key)] = None
         for key, one, each in level.below:
             value = item.get(key)
             # Most contents are plain text.
             kind = type(value)
             if kind is list:
-                _walk(value, each, found, any_case)
+                walk(value, each, found, any_case)
             elif kind is dict:
-                _walk([value], one, found, any_case)
+                walk([value], one, found, any_case)

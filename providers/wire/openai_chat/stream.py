@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from providers.base.names import OPENAI_CHAT
 from providers.wire.core.base import AnswerContext
-from providers.wire.core.event_json import event_bodies
+from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -67,6 +67,7 @@ class ChatStreamDecoder:
 
     def __init__(self) -> None:
         self.losses = Losses()
+        self.watch: Watch | None = None
         self._blocks = Sequencer()
         self._calls = CallParts(self._blocks, self.losses)
         self._text: tuple[str, int] | None = None  # key of the open text: its kind and number
@@ -90,6 +91,8 @@ class ChatStreamDecoder:
         out: list[Event] = []
         may_have_usage = b"sage" in event.data
         for body in event_bodies(event):
+            if self.watch is not None:
+                self.watch(body)
             if not self._done:
                 self._take(body, may_have_usage, out)
         return out

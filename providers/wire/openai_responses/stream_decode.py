@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from providers.base.names import OPENAI_RESPONSES
-from providers.wire.core.event_json import event_bodies
+from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.ir import (
     Block,
     Citation,
@@ -68,6 +68,7 @@ class ResponsesStreamDecoder:
 
     def __init__(self) -> None:
         self.losses = Losses()
+        self.watch: Watch | None = None
         self._blocks = Sequencer()
         self._items = Items()
         self._started = False
@@ -104,6 +105,8 @@ class ResponsesStreamDecoder:
             return [failure]
         out: list[Event] = []
         for body in event_bodies(event):
+            if self.watch is not None:
+                self.watch(body)
             if not self._done:
                 self._take(body, event.event, out)
         return out

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 
 from providers.base.errors import BadUpstreamStream
-from providers.wire.core.event_json import event_bodies
+from providers.wire.core.event_json import Watch, event_bodies
 from providers.wire.core.ir import (
     BlockStart,
     BlockStop,
@@ -49,6 +49,7 @@ class PerplexityStreamDecoder:
 
     def __init__(self) -> None:
         self.losses = Losses()
+        self.watch: Watch | None = None
         self.ids: dict[str, str] = {}
         self.text = ""
         self._plan = PlanText()

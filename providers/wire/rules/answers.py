@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from providers.base.errors import TranslationError
 from providers.base.names import (
     ANTHROPIC_MESSAGES,
     GOOGLE_GENERATE,
@@ -20,7 +19,6 @@ from providers.base.names import (
     WIRE_FORMATS,
     WireFormatName,
 )
-from providers.wire.core.formats import client_codec
 from providers.wire.core.ir import (
     Block,
     BlockStart,
@@ -33,6 +31,7 @@ from providers.wire.core.ir import (
     Failure,
     Finish,
     Foreign,
+    JsonObject,
     Losses,
     Media,
     Response,
@@ -48,11 +47,12 @@ from providers.wire.core.ir import (
 from providers.wire.core.jsonio import dumps_text, loads
 from providers.wire.rules.call_ids import own_id
 from providers.wire.rules.replay import STORE, carry_in_id, made_at, pack_thoughts, text_key
-from providers.wire.rules.toolnames import by_wire_name
 from providers.wire.tools.own_items import own_item
-from providers.wire.tools.web_search import SearchReports, is_search
+from providers.wire.tools.strict_arguments import without_added_nulls
+from providers.wire.tools.web_search import SearchReports
 
 _NULL: Final = "null"
+_OPENAI: Final = (OPENAI_CHAT, OPENAI_RESPONSES)
 _OPENAI_TIERS: Final = {
     "standard": "default",
     "default": "default",
@@ -79,39 +79,6 @@ It waits for the turn's first call to return: in Google's signature of that call
 """
 
 
-def client_tools(dst: WireFormatName, client_body: Mapping[str, Any]) -> dict[str, Tool]:
-    """Return the client's tools that have another name or kind at the provider."""
-    if not client_body.get("tools"):
-        return {}
-    try:
-        return by_wire_name(client_codec(dst).decode_tools(client_body))
-    except TranslationError:
-        return {}
-
-
-def wants_searches(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
-    """Return whether the client declared a web search, and reads reports of it."""
-    if dst not in (ANTHROPIC_MESSAGES, OPENAI_RESPONSES) or not client_body.get("tools"):
-        return False
-    try:
-        return any(is_search(tool) for tool in client_codec(dst).decode_tools(client_body))
-    except TranslationError:
-        return False
-
-
-def wants_thinking(dst: WireFormatName, client_body: Mapping[str, Any]) -> bool:
-    """Return whether the client expects reasoning among the blocks of a response.
-
-    A simple Anthropic client reads `content[0].text`. Its own vendor sends thinking only if the
-    request enabled it. With tools the reasoning has to return, so it is sent in any case.
-    """
-    if dst != ANTHROPIC_MESSAGES or "messages" not in client_body:
-        return True
-    thinking = client_body.get("thinking")
-    enabled = isinstance(thinking, dict) and thinking.get("type") != "disabled"
-    return enabled or bool(client_body.get("tools"))
-
-
 class AnswerFilter:
     """Filter between a decoder and an encoder. Forwards events that need no change."""
 
@@ -135,6 +102,7 @@ class AnswerFilter:
         self._block: Block | None = None
         self._held: list[str] | None = None  # a free-form tool's arguments, until they are whole
         self._own: Tool | None = None  # the open call's tool, if its calls are items of their own
+        self._schema: JsonObject | None = None  # the open call's own, if OpenAI got another one
         self._first: str | None = None  # the beginning of a call's arguments
         self._start_due: BlockStart | None = None  # the start of a text without content so far
         self._dropping = False
@@ -160,6 +128,8 @@ class AnswerFilter:
                     kept[-1] = own_item(tool, block)
                 elif block.custom:
                     block.arguments = _custom_input(block.arguments)
+                elif (schema := self._rewritten(tool)) is not None:
+                    block.arguments = without_added_nulls(block.arguments, schema)
                 elif _says_nothing(block.arguments):
                     block.arguments = "{}"
             elif isinstance(block, Text):
@@ -229,7 +199,8 @@ class AnswerFilter:
         if isinstance(block, ToolCall):
             tool = self._client_call(block)
             self._own = tool if tool is not None and tool.native else None
-            is_held = block.custom or self._own is not None
+            self._schema = self._rewritten(tool)
+            is_held = block.custom or self._own is not None or self._schema is not None
             self._held = [] if is_held else None
             self._first = None if is_held else ""
             # An item of the client's own is sent complete.
@@ -293,8 +264,14 @@ class AnswerFilter:
             self._own = self._held = None
             return
         if self._held is not None:
-            out.append(Delta(_custom_input("".join(self._held))))
-            self._held = None
+            arguments = "".join(self._held)
+            if self._schema is None:
+                arguments = _custom_input(arguments)
+            else:
+                given = "{}" if _says_nothing(arguments) else arguments
+                arguments = without_added_nulls(given, self._schema)
+            out.append(Delta(arguments))
+            self._held = self._schema = None
         if self._first is not None:
             out.append(Delta("{}" if _says_nothing(self._first) else self._first))
             self._first = None
@@ -409,6 +386,13 @@ class AnswerFilter:
         if self._first_call is None:
             self._first_call = block.id
         return tool
+
+    def _rewritten(self, tool: Tool | None) -> JsonObject | None:
+        """Return the client's schema of a tool whose optional properties OpenAI requires."""
+        # OpenAI's own clients write schemas in its dialect; theirs are never changed.
+        if self._src not in _OPENAI or self._dst in _OPENAI or tool is None or not tool.strict:
+            return None
+        return tool.schema
 
     def _keep_text_signature(self, text: str, signature: str | None) -> None:
         if signature and text and self._dst != GOOGLE_GENERATE:

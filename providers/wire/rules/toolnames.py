@@ -13,6 +13,7 @@ from typing import Final
 
 from providers.wire.core.ir import JsonObject, Tool
 from providers.wire.tools.client_run import runs_at_vendor
+from providers.wire.tools.strict_arguments import is_rewritten
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -52,7 +53,8 @@ def by_wire_name(tools: Iterable[Tool]) -> dict[str, Tool]:
         if runs_at_vendor(tool):
             continue
         name = wire_name(tool.name, tool.namespace)
-        if name != tool.name or tool.custom or tool.namespace or tool.native:
+        is_renamed = name != tool.name or tool.namespace
+        if is_renamed or tool.custom or tool.native or is_rewritten(tool):
             found[name] = tool
     return found
 

@@ -17,12 +17,12 @@ from providers.base.errors import TranslationError, UnsupportedByTarget
 from providers.wire.core.formats import provider_codec
 from providers.wire.core.ir import Response, Text, Thinking, ToolCall
 from providers.wire.core.sse import SseParser
+from providers.wire.response_reading import decoded_response
 from providers.wire.rules.events import Collector
 from providers.wire.translate import (
     AnswerContext,
     StreamTranslator,
     TargetInfo,
-    decoded_response,
     translate_error,
     translate_request,
     translate_response,

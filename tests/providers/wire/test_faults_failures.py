@@ -21,8 +21,9 @@ from providers.base.names import (
 from providers.wire.answer_form import failure_at_end, failure_in_answer
 from providers.wire.failure_translation import decoded_error, translate_failure
 from providers.wire.failures.reported_failure import ReportedFailure
+from providers.wire.response_reading import read_response
 from providers.wire.rules.limits import retry_after_s
-from providers.wire.translate import StreamTranslator, read_response, translate_response
+from providers.wire.translate import StreamTranslator, translate_response
 
 FORMATS = list(WIRE_FORMATS)
 PAIRS = [(src, dst) for src in FORMATS for dst in FORMATS if src != dst]
