@@ -27,6 +27,7 @@ def row_values(row: FactRow) -> dict[str, Any]:
         "hosts": list(row.hosts),
         "family": row.family,
         "source": row.source,
+        "confirmed": row.confirmed,
         "facts": {name: plain(value) for name, value in row.facts},
     }
 

@@ -40,6 +40,7 @@ def _row(values: dict[str, Any]) -> dict[str, Any]:
         "hosts": ", ".join(values["hosts"]),
         "family": values["family"],
         "source": values["source"],
+        "confirmed": values["confirmed"],
         "facts": _shown(values["facts"]),
     }
 

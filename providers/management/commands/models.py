@@ -57,7 +57,8 @@ class Command(BaseCommand):
         for row in rows:
             where = f" at {', '.join(row['hosts'])}" if row["hosts"] else ""
             family = " (family)" if row["family"] else ""
-            self.stdout.write(f"{', '.join(row['models'])}{where}{family}")
+            doubt = "" if row["confirmed"] else " (unconfirmed)"
+            self.stdout.write(f"{', '.join(row['models'])}{where}{family}{doubt}")
             for name, value in row["facts"].items():
                 self.stdout.write(f"  {name:26}{shown(value)}")
             self.stdout.write(f"  from {row['source']}")

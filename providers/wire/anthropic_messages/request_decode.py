@@ -127,17 +127,16 @@ def _sampling(body: JsonObject) -> Sampling:
 
 
 def _turn(message: JsonObject, index: int) -> Turn:
-    path = f"messages[{index}]"
     role = message.get("role")
     if role not in _ROLES:
         raise MalformedBody(
-            f"{path}.role must be user, assistant or system, not {str(role)[:40]!r}."
+            f"messages[{index}].role must be user, assistant or system, not {str(role)[:40]!r}."
         )
     content = message.get("content")
     extras = without(message, _MESSAGE)
     if isinstance(content, str):
         return Turn(role, [Text(content)], extras=extras)
-    return Turn(role, decode_blocks(content, f"{path}.content"), extras=extras)
+    return Turn(role, decode_blocks(content, f"messages[{index}].content"), extras=extras)
 
 
 def decode_blocks(content: Any, path: str) -> list[Block]:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from providers.wire.facts.model_facts import FIELDS, ModelFacts, fact_value
 
-_ABOUT: Final = frozenset(["models", "hosts", "family", "source", "checked", "label"])
+_ABOUT: Final = frozenset(["models", "hosts", "family", "source", "checked", "confirmed", "label"])
 # A model's name may have a gateway's prefix and a date or a size behind it, but no further version:
 # "gpt-5" fits "openai/gpt-5-mini" and "gpt-5-2025-08-07", not "gpt-5.1"; "claude-opus-4" not
 # "claude-opus-4-5".
@@ -35,6 +35,8 @@ class FactRow:
     source: str
     names: tuple[str, ...] = ()
     """The patterns as they were written, for people."""
+    confirmed: bool = True
+    """The vendor says so itself; False: others report it."""
 
     def fits(self, model: str, host: str) -> bool:
         """Return whether the row holds for a model, in lower case, at a host."""
@@ -136,9 +138,15 @@ def row_from(raw: Mapping[str, Any]) -> FactRow:
         hosts=tuple(raw.get("hosts", ())),
         family=family,
         facts=tuple(facts),
-        source=f"{raw['source']} ({raw['checked']})",
+        source=_source_text(raw),
         names=names,
+        confirmed=raw.get("confirmed", True),
     )
+
+
+def _source_text(raw: Mapping[str, Any]) -> str:
+    doubt = "" if raw.get("confirmed", True) else "; unconfirmed by the vendor"
+    return f"{raw['source']} ({raw['checked']}{doubt})"
 
 
 def _compiled(names: tuple[str, ...], family: bool) -> re.Pattern[str]:

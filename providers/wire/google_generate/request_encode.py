@@ -74,6 +74,13 @@ def wrapped(body: JsonObject, target: TargetInfo, model: str) -> JsonObject:
     return {**drop_none(head), "request": inner}
 
 
+def _is_plain(block: Block) -> bool:
+    """Return whether a block is a text alone."""
+    if type(block) is not Text:
+        return False
+    return bool(block.text) and block.signature is None and block.extras is None
+
+
 class _Contents:
     """Encoder of turns. Remembers the calls' names, which Google requires with each result."""
 
@@ -101,6 +108,11 @@ class _Contents:
         return contents or [{"role": "user", "parts": [{"text": " "}]}]
 
     def _turn(self, turn: Turn) -> tuple[str, list[JsonObject]]:
+        blocks = turn.blocks
+        # Most turns of a long history are one text.
+        if len(blocks) == 1 and turn.role != "system" and _is_plain(blocks[0]):
+            role = "model" if turn.role == "assistant" else "user"
+            return role, [{"text": blocks[0].text}]  # type: ignore[union-attr]
         parts: list[JsonObject] = []
         if turn.role == "assistant":
             for block in turn.blocks:

@@ -33,6 +33,8 @@ def list_known_fields(request: Request, body: JsonObject, dst: WireFormatName) -
             losses.add("verbosity", f"{label} has no such parameter.")
         if request.cache_key is not None:
             losses.add("prompt_cache_key", f"{label} has no such parameter.")
+    if request.metadata and dst == ANTHROPIC_MESSAGES:
+        losses.add("metadata", f"{label} takes the id of the end user alone.")
     if request.store and dst != OPENAI_RESPONSES:
         losses.add("store", "The response is stored nowhere, and cannot be fetched later.")
     if request.source == OPENAI_RESPONSES and body.get("truncation") == "auto":

@@ -57,7 +57,7 @@ class AnswerWatch:
         self._usage = usage
         node = _event_node(self._src)
         kind = body.get("type")
-        if node.by_type and kind not in node.by_type:
+        if node.by_type and (type(kind) is not str or kind not in node.by_type):
             self._add_kind(kind)
             return
         self._look(body, node)
@@ -148,7 +148,9 @@ def _google_shape(body: JsonObject) -> _Shape | None:
     candidate = candidates[0]
     content = candidate.get("content")
     parts = content.get("parts") if type(content) is dict else None
-    if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not dict:
+    if type(content) is not dict or type(parts) is not list or len(parts) != 1:
+        return None
+    if type(parts[0]) is not dict:
         return None
     return (*body, *candidate, *content, *parts[0])
 

@@ -89,7 +89,8 @@ def walk(items: list[Any], node: Node, found: dict[str, None], any_case: bool) -
         level = node
         if node.by_type:
             # A type of none of these levels is a block or a tool that is kept or lost as a whole.
-            picked = node.by_type.get(item.get("type") or "")
+            named = item.get("type")
+            picked = node.by_type.get(named if type(named) is str else "")
             if picked is None:
                 continue
             level = picked

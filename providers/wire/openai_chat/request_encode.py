@@ -99,7 +99,9 @@ def _messages(request: Request) -> list[JsonObject]:
     if text := "\n\n".join(block.text for block in request.system if block.text):
         messages.append({"role": "system", "content": text})
     for turn in request.turns:
-        if turn.role == "assistant":
+        if (only := _only_text(turn)) is not None:
+            messages.append({"role": turn.role, "content": only})
+        elif turn.role == "assistant":
             message = _assistant(turn, request.losses)
             if len(message) > 1:
                 messages.append(message)
@@ -110,6 +112,16 @@ def _messages(request: Request) -> list[JsonObject]:
         else:
             _user(turn, messages, request.losses)
     return messages
+
+
+def _only_text(turn: Turn) -> str | None:
+    """Return the text of a turn that is nothing else, as most turns of a long history are."""
+    if len(turn.blocks) != 1 or turn.name or turn.extras:
+        return None
+    block = turn.blocks[0]
+    if type(block) is not Text or block.refusal or not block.text:
+        return None
+    return block.text
 
 
 def _user(turn: Turn, messages: list[JsonObject], losses: Losses) -> None:

@@ -97,16 +97,30 @@ def make_portable(
     for tool in request.tools:
         tool.extras = None
     request.free_form = frozenset(tool.name for tool in request.tools if tool.free_form)
+    # Most turns of a long history are one text, of which nothing is to be changed.
+    rich = [turn for turn in request.turns if not _is_text_alone(turn, dst)]
     if request.source in NO_SIGNED_THINKING:
-        for turn in request.turns:
+        for turn in rich:
             _restore_thinking(turn)
-    _leave_out_others(request, dst, host)
+    _leave_out_others(rich, request, dst, host)
     _ask_by_system(request, dst)
     UniqueIds(dst, id_chars).assign(request.turns)
-    for turn in request.turns:
+    for turn in rich:
         _plain_turn(turn, request, dst, label)
     request.turns = paired(request.turns, request.losses)
     _drop_parameters(request, dst)
+
+
+def _is_text_alone(turn: Turn, dst: WireFormatName) -> bool:
+    """Return whether a turn is one text that every format has: no name, no signature."""
+    blocks = turn.blocks
+    if len(blocks) != 1 or turn.name is not None or turn.extras is not None:
+        return False
+    block = blocks[0]
+    if type(block) is not Text or block.extras is not None or block.signature is not None:
+        return False
+    # The assistant's text may have a signature that waits for Google.
+    return dst != GOOGLE_GENERATE or turn.role != "assistant" or STORE.is_empty
 
 
 def _ask_by_system(request: Request, dst: WireFormatName) -> None:
@@ -253,9 +267,9 @@ def _plain_inner(
     return inner
 
 
-def _leave_out_others(request: Request, dst: WireFormatName, host: str) -> None:
+def _leave_out_others(turns: list[Turn], request: Request, dst: WireFormatName, host: str) -> None:
     """Leave out the reasoning that the target did not make: it would be refused."""
-    for turn in request.turns:
+    for turn in turns:
         if not any(type(block) is Thinking for block in turn.blocks):
             continue
         kept = [b for b in turn.blocks if type(b) is not Thinking or _is_own(b, dst, host)]

@@ -163,34 +163,35 @@ def to_google(
     takes_levels = "level" in facts.thinking
     if forbidden:
         if takes_levels:
-            return {"thinkingLevel": _level("none", facts)}
-        return {"thinkingBudget": _within(0, facts)}
+            return {"thinkingLevel": _level("none", model, facts, losses)}
+        return {"thinkingBudget": _within(0, model, facts, losses)}
     config: JsonObject = {}
     if reasoning.include is not False:
         config["includeThoughts"] = True
     if takes_levels:
         wanted = _effort_or_budget(reasoning)
         if wanted is not None:
-            config["thinkingLevel"] = _level(wanted, facts)
+            config["thinkingLevel"] = _level(wanted, model, facts, losses)
     elif reasoning.budget_tokens is not None:
-        config["thinkingBudget"] = _within(reasoning.budget_tokens, facts)
+        config["thinkingBudget"] = _within(reasoning.budget_tokens, model, facts, losses)
     elif reasoning.effort is not None:
         budget = _BUDGET_OF_EFFORT.get(reasoning.effort, 8192)
-        config["thinkingBudget"] = _within(budget, facts)
+        config["thinkingBudget"] = _within(budget, model, facts, losses)
     elif reasoning.adaptive:
         # -1 leaves the amount to the model.
         config["thinkingBudget"] = -1
     return config
 
 
-def _level(effort: str, facts: ModelFacts) -> str:
+def _level(effort: str, model: str | None, facts: ModelFacts, losses: Losses) -> str:
     """Return the thinking level nearest to an effort. All models that take levels have "high"."""
-    if effort in ("xhigh", "max"):
-        return "high"
-    return facts.nearest_effort(effort)
+    level = "high" if effort in ("xhigh", "max") else facts.nearest_effort(effort)
+    if level != effort:
+        losses.add("reasoning", f"{model} knows no level {effort!r}; it became {level!r}.")
+    return level
 
 
-def _within(budget_tokens: int, facts: ModelFacts) -> int:
+def _within(budget_tokens: int, model: str | None, facts: ModelFacts, losses: Losses) -> int:
     """Limit the budget to the model's range (Gemini API, "Thinking", table of budgets)."""
     least, most = facts.thinking_budget or _UNKNOWN_GOOGLE_BUDGET
     if facts.smallest_budget is not None and budget_tokens > 0:
@@ -198,4 +199,10 @@ def _within(budget_tokens: int, facts: ModelFacts) -> int:
     # -1 leaves the amount to the model.
     if budget_tokens < 0:
         return budget_tokens
-    return min(max(budget_tokens, least), most)
+    nearest = min(max(budget_tokens, least), most)
+    if nearest != budget_tokens:
+        losses.add(
+            "reasoning",
+            f"{model} thinks with {least} to {most} tokens; {budget_tokens} became {nearest}.",
+        )
+    return nearest

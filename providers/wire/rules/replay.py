@@ -59,6 +59,11 @@ class ReplayStore:
         while len(self._entries) > self._max_entries or self._chars > self._max_chars:
             self._forget(next(iter(self._entries)))
 
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing waits."""
+        return not self._entries
+
     def get(self, key: str) -> Any | None:
         """Return the value under the key, or None."""
         if (found := self._entries.get(key)) is None:

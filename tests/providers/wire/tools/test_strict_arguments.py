@@ -37,7 +37,7 @@ SCHEMA: dict[str, Any] = {
         }
     },
 }
-ASKED = {
+ASKED: dict[str, Any] = {
     "messages": [user()],
     "max_tokens": 9,
     "tools": [{"name": "f", "input_schema": SCHEMA, "strict": True}],
