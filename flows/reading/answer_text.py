@@ -13,11 +13,20 @@ gives the pieces ("text", "Hel") and ("text", "lo"), which `joined` makes ("text
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import (
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import Any, Final
 
 from flows.bytes.incremental import IncrementalDecoder
-from flows.reading.event_pieces import Kind, Piece, event_pieces, pieces_of
+from flows.reading.event_pieces import (
+    Kind,
+    Piece,
+    event_pieces,
+    pieces_of,
+)
 from flows.reading.json_text import lenient_json
 from providers.base.errors import BadUpstreamStream, TranslationError
 from providers.base.names import (

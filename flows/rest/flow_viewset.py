@@ -8,7 +8,11 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ParseError
@@ -25,17 +29,43 @@ from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.cursor import older_than
 from flows.queries.filters import FlowFilter
-from flows.queries.flow_set import MAX_JQ_FLOWS, JqWindow, ids_of, jq_window, with_headers
-from flows.queries.jq import JqBusyError, JqError, JqLimits
+from flows.queries.flow_set import (
+    MAX_JQ_FLOWS,
+    JqWindow,
+    ids_of,
+    jq_window,
+    with_headers,
+)
+from flows.queries.jq import (
+    JqBusyError,
+    JqError,
+    JqLimits,
+)
 from flows.queries.summary import flow_detail_json, flow_summary
 from flows.record import SIDES
-from flows.rest.keyset_pagination import FlowPagination, cursor_of, next_url_after
-from flows.rest.schema import FlowDetailShape, FlowShape, PinShape
+from flows.rest.keyset_pagination import (
+    FlowPagination,
+    cursor_of,
+    next_url_after,
+)
+from flows.rest.schema import (
+    FlowDetailShape,
+    FlowShape,
+    PinShape,
+)
 from flows.services import pin
 from providers.audit.log import audited, caller_of
 from providers.base.errors import CcproxyError
-from providers.base.nearest import capitalised, name_hint, no_such
-from providers.web.rest import Busy, Conflict, StaffWithModelPermissions
+from providers.base.nearest import (
+    capitalised,
+    name_hint,
+    no_such,
+)
+from providers.web.rest import (
+    Busy,
+    Conflict,
+    StaffWithModelPermissions,
+)
 
 _JQ = OpenApiParameter(
     "jq",

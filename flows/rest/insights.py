@@ -19,7 +19,11 @@ from flows.console.tabs import MESSAGES_PER_PAGE, changes_tab
 from flows.models import WebSocketMessage
 from flows.queries import selectors
 from flows.queries.selectors import FlowDetail
-from flows.queries.usage_summary import DEFAULT_DAYS, PERIODS, usage_summary
+from flows.queries.usage_summary import (
+    DEFAULT_DAYS,
+    PERIODS,
+    usage_summary,
+)
 from flows.rest.record_view import RecordView
 from providers.web.rest import Conflict
 

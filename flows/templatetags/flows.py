@@ -17,7 +17,12 @@ from flows.display.safe_text import printable, visible
 from flows.models import Flow
 from flows.reading.event_pieces import says
 from flows.reading.json_text import pretty
-from flows.reading.sentence import CREDENTIAL_HOOK, NO_HTTP, changed_hooks, translated
+from flows.reading.sentence import (
+    CREDENTIAL_HOOK,
+    NO_HTTP,
+    changed_hooks,
+    translated,
+)
 
 register = template.Library()
 register.filter("size", units.size)

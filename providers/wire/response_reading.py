@@ -35,7 +35,7 @@ UNFORESEEN: Final = (
 
 
 def decoded_response(body: Any, src: WireFormatName, watch: AnswerWatch | None = None) -> Response:
-    """Decode the provider's response; `watch` lists the fields of it that nobody reads.
+    """Decode the provider's response; `watch` lists its fields that no decoder reads.
 
     Raises `ReportedFailure` for an error of the provider's, `BadUpstreamAnswer` for other bodies.
     """

@@ -195,7 +195,7 @@ def _response_of(body: Any, src: WireFormatName, dst: WireFormatName) -> Respons
 
 
 def _watch_for(src: WireFormatName, dst: WireFormatName) -> AnswerWatch | None:
-    """Return what lists the fields that nobody reads; None where a body stays as it is."""
+    """Return what lists the fields that no decoder reads; None where a body stays as it is."""
     return AnswerWatch(src) if src != dst and AnswerWatch.knows(src) else None
 
 

@@ -27,7 +27,7 @@ MAX_SHAPES: Final = 200
 
 
 class AnswerWatch:
-    """Looks at the objects of one response of a provider, and lists what nobody reads."""
+    """Looks at the objects of one response of a provider, and lists what no decoder reads."""
 
     def __init__(self, src: WireFormatName) -> None:
         self.losses = Losses()

@@ -45,9 +45,9 @@ from providers.wire.tools.server_run import settle_server_tools
 
 _STATEFUL: Final = {
     "previous_response_id": (
-        "send the whole conversation in `input` instead of `previous_response_id`"
+        "send the complete conversation in `input` instead of `previous_response_id`"
     ),
-    "conversation": "send the whole conversation in `input` instead of `conversation`",
+    "conversation": "send the complete conversation in `input` instead of `conversation`",
     "prompt": "send the prompt's text in `instructions` and `input` instead of a stored `prompt`",
     "cachedContent": "send the cached turns in `contents` instead of `cachedContent`",
 }

@@ -196,7 +196,7 @@ def test_server_tools_are_left_out_beside_others():
 
 def test_state_kept_at_openai_is_refused_with_the_way_out():
     for field in ("previous_response_id", "conversation"):
-        with pytest.raises(UnsupportedByTarget, match="whole conversation"):
+        with pytest.raises(UnsupportedByTarget, match="complete conversation"):
             go({"input": "x", field: "id"}, R, A)
     with pytest.raises(UnsupportedByTarget, match="background"):
         go({"input": "x", "background": True}, R, C)
