@@ -14,7 +14,7 @@ from flows.rest.flow_viewset import FlowViewSet
 from flows.rest.imports import ImportView
 from flows.rest.insights import ChangesView, ContextView, MessagesView, UsageView
 from flows.rest.saved_filter_viewset import SavedFilterViewSet
-from flows.rest.session_resources import SessionListView, SessionView
+from flows.rest.session_resources import SessionExportView, SessionListView, SessionView
 from interceptor.api import ClientTokenViewSet, HookViewSet, InterceptorStatusViewSet
 from interceptor.explain.api import ExplainView, RuleTrialView
 from interceptor.explain.shape_preview_views import ShapePreviewView
@@ -79,6 +79,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("usage/", UsageView.as_view(), name="api-usage"),
     path("sessions/", SessionListView.as_view(), name="api-sessions"),
+    path(
+        "sessions/<path:session_id>/export/<str:kind>/",
+        SessionExportView.as_view(),
+        name="api-session-export",
+    ),
     path("sessions/<path:session_id>/", SessionView.as_view(), name="api-session"),
     path("flows/<str:flow_id>/changes/", ChangesView.as_view(), name="api-changes"),
     path("flows/<str:flow_id>/context/", ContextView.as_view(), name="api-context"),

@@ -24,6 +24,11 @@ urlpatterns = [
     path("saved/", saved_filter_views.save_filter, name="save-filter"),
     path("saved/<int:pk>/", saved_filter_views.change_filter, name="change-filter"),
     path("sessions/", session_views.session_list, name="sessions"),
+    path(
+        "session/<path:session_id>/export/<str:kind>",
+        session_views.session_export,
+        name="session-export",
+    ),
     path("session/<path:session_id>/", session_views.session_page, name="session"),
     path("diff/<str:before_id>/<str:after_id>/", compare_views.pair_page, name="pair"),
     path("<str:flow_id>/", pages.flow_page, name="detail"),
@@ -32,6 +37,7 @@ urlpatterns = [
     path("<str:flow_id>/json/<str:source>", pages.flow_json, name="json"),
     path("<str:flow_id>/image/<str:part>/<int:number>", image_views.flow_image, name="image"),
     path("<str:flow_id>/as/<str:kind>", export_views.copy_page, name="copy"),
+    path("<str:flow_id>/share/<str:kind>", session_views.flow_export, name="flow-share"),
     path("<str:flow_id>/har", export_views.har_of_flow, name="flow-har"),
     path("<str:flow_id>/body/<str:source>", pages.flow_body, name="body"),
 ]

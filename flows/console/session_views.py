@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
 from flows.console.conversation_tab import request_of
 from flows.console.page_access import console_page
 from flows.display.safe_text import printable
+from flows.export.session_kinds import SESSION_KINDS
+from flows.export.session_response import session_response
 from flows.models import Flow
 from flows.queries import selectors
 from flows.queries.rights import VIEW_FLOWS
-from flows.queries.sessions import Session, session
+from flows.queries.sessions import Session, session, session_of
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
 from flows.sessions.session_list import session_page as page_of_sessions
 from flows.sessions.session_overview import overview
 from flows.sessions.session_story import story
+from providers.audit.log import caller_of
 from providers.wire.core.ir import Media
 
 _TABS: Final = (
@@ -43,8 +46,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
 @console_page(VIEW_FLOWS)
 def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
     """Show a session: its conversation, its requests in time, or its context."""
-    # PostgreSQL refuses NUL in a text.
-    found = None if "\0" in session_id else session(session_id)
+    found = session(session_id)
     if found is None:
         shown_id = printable(session_id)
         return render(request, "flows/no_session.html", {"session_id": shown_id}, status=404)
@@ -55,6 +57,7 @@ def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
         "overview": overview(found),
         "tabs": _TABS,
         "tab": tab,
+        "kinds": SESSION_KINDS,
         "panel": f"flows/_session_{tab}.html",
     }
     if tab == "conversation":
@@ -62,6 +65,26 @@ def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
     elif tab == "context":
         context["context"] = _breakdown(found.newest) if found.newest else None
     return render(request, "flows/session.html", context)
+
+
+@console_page(VIEW_FLOWS)
+def session_export(request: HttpRequest, session_id: str, kind: str) -> HttpResponseBase:
+    """Return a session as one file to share."""
+    found = session(session_id)
+    if found is None or kind not in SESSION_KINDS:
+        raise Http404("There is no such session, or no such kind of file.")
+    return session_response(found, kind, by=caller_of(request))
+
+
+@console_page(VIEW_FLOWS)
+def flow_export(request: HttpRequest, flow_id: str, kind: str) -> HttpResponseBase:
+    """Return one flow as a file to share, in the form of a session with one request."""
+    found = None
+    if "\0" not in flow_id:
+        found = session_of(Flow.objects.filter(pk=flow_id), flow_id)
+    if found is None or kind not in SESSION_KINDS:
+        raise Http404("There is no such flow, or no such kind of file.")
+    return session_response(found, kind, by=caller_of(request))
 
 
 def _conversation(found: Session, *, every: bool) -> dict[str, Any]:

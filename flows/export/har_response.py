@@ -24,10 +24,15 @@ def har_response(ids: Sequence[str], name: str = "ccproxy", *, by: Caller) -> St
     The audit log gets a row before the first byte, marked “done” after the last one.
     """
     entry = record_audit("export", plural(len(ids), "flow"), by=by, detail="HAR")
-    text = har_text(rows_of(ids), load_flows(ids))
-    chunks = _settled(_grouped(text), entry)
-    response = StreamingHttpResponse(_asynchronous(chunks), content_type=CONTENT_TYPE)
+    response = streamed(har_text(rows_of(ids), load_flows(ids)), CONTENT_TYPE, entry)
     response["Content-Disposition"] = f'attachment; filename="{name}.har"'
+    return response
+
+
+def streamed(pieces: Iterator[bytes], media_type: str, entry: AuditEntry) -> StreamingHttpResponse:
+    """Return pieces as a response that no cache keeps; the last one settles the audit entry."""
+    chunks = _settled(_grouped(pieces), entry)
+    response = StreamingHttpResponse(_asynchronous(chunks), content_type=media_type)
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-store"
     return response

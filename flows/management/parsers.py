@@ -38,8 +38,9 @@ def flows(parser: ArgumentParser) -> None:
             "flows", nargs="+", metavar="FLOW", help="ids of flows, or how they begin"
         )
     _copying(actions)
+    _exporting(actions)
     importing = actions.add_parser(
-        "import", help="take in HAR files of any tool and mitmproxy captures"
+        "import", help="take in HAR files of any tool, mitmproxy captures, and our own JSONL"
     )
     importing.add_argument("files", nargs="+", metavar="FILE", type=Path)
     _action(actions, "repl", "a Python shell with the flows in it")
@@ -92,6 +93,23 @@ def _copying(actions: Any) -> None:
     copy.add_argument("flows", nargs=1, metavar="FLOW", help="the flow's id, or its first letters")
     copy.add_argument(
         "--forwarded", action="store_true", help="as it left the proxy, not as the client sent it"
+    )
+
+
+def _exporting(actions: Any) -> None:
+    export = actions.add_parser(
+        "export", help="write a session as one file to share: HTML, Markdown or JSONL"
+    )
+    export.add_argument(
+        "session", metavar="SESSION", help="the session's id, or its first letters; or a flow's id"
+    )
+    export.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="x.html opens offline, x.md is the conversation, x.jsonl is for flows import",
     )
 
 

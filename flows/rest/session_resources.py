@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from flows.export.session_kinds import SESSION_KINDS
+from flows.export.session_response import session_response
 from flows.models import Flow
 from flows.queries.sessions import Row, session
 from flows.queries.summary import flow_summary
@@ -18,6 +20,7 @@ from flows.rest.insights import json_response
 from flows.rest.keyset_pagination import cursor_of, next_url
 from flows.rest.record_view import RecordView
 from flows.sessions.session_list import SessionRow, session_page
+from providers.audit.log import caller_of
 
 
 class SessionListView(RecordView):
@@ -49,7 +52,7 @@ class SessionView(RecordView):
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request, session_id: str) -> HttpResponse:
         """Return the newest requests of a session, oldest first; `left_out` counts the others."""
-        found = None if "\0" in session_id else session(session_id)
+        found = session(session_id)
         if found is None:
             raise NotFound("No request of this session is stored.")
         # The session's rows hold what its page shows; a summary needs nearly every column.
@@ -65,6 +68,21 @@ class SessionView(RecordView):
                 "left_out": found.left_out,
             }
         )
+
+
+class SessionExportView(InsightView):
+    """A session as one file to share."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(SESSION_KINDS))],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, session_id: str, kind: str) -> HttpResponseBase:
+        """Return HTML that opens offline, Markdown, or JSONL that another ccproxy imports."""
+        found = session(session_id)
+        if found is None or kind not in SESSION_KINDS:
+            raise NotFound("No request of this session is stored, or there is no such kind.")
+        return session_response(found, kind, by=caller_of(request))
 
 
 def _session_row(row: Row, flow: Flow) -> dict[str, Any]:

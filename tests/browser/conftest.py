@@ -6,7 +6,10 @@ Each module has an interceptor of its own, so what one of them records is not in
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +17,11 @@ import pytest
 from tests.browser.visit import Visit, chromium, sign_in, visiting
 from tests.e2e.conftest import REAL_KEY, config_for
 from tests.e2e.process import Interceptor, running
+from tests.environment import need
 from tests.fakes.upstream import Upstream
 from tests.flows.seed import seed_all
+
+LOCK = Path(__file__).parent / "axe"
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +75,20 @@ def seeded(request: pytest.FixtureRequest, interceptor: Interceptor, state: Any)
     """The interceptor with the rows that the module's `SEED` makes; without one, `seed_all`'s."""
     interceptor.call(getattr(request.module, "SEED", seed_all))
     return interceptor
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's script, fetched by npm and checked against the lock file's hash."""
+    npm = shutil.which("npm") or ""
+    need("npm, which fetches axe-core,", bool(npm))
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(LOCK / name, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "EINTEGRITY" not in done.stderr, done.stderr
+    need(f"axe-core from npm's registry ({done.stderr[-300:]})", done.returncode == 0)
+    return (folder / "node_modules/axe-core/axe.min.js").read_text()

@@ -4,9 +4,6 @@ about.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ from tests.browser import seeds
 from tests.browser.test_flows import WIDE
 from tests.browser.visit import Visit, visiting
 from tests.e2e.process import Interceptor
-from tests.environment import need
 from tests.flows.seed import IDS
 from tests.flows.seed_session import SESSION, TURN_IDS
 from tests.shapes.captured import NEWEST
@@ -25,7 +21,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.usefixtures("seeded"),
 ]
-LOCK = Path(__file__).parent / "axe"
 SEED = seeds.every_page
 RUN = """async (rules) => (await axe.run(document, {resultTypes: ['violations'],
     ...(rules.length ? {runOnly: {type: 'rule', values: rules}} : {})})).violations.map(v =>
@@ -72,23 +67,6 @@ PAGES = {
     "shape-refused": f"/shapes/capture/{IDS['failed']}/?type=anthropic",
     "session-missing": "/flows/session/nobody/",
 }
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """axe-core's script, fetched by npm and checked against the lock file's hash."""
-    npm = shutil.which("npm") or ""
-    need("npm, which fetches axe-core,", bool(npm))
-    folder = tmp_path_factory.mktemp("axe")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(LOCK / name, folder)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert "EINTEGRITY" not in done.stderr, done.stderr
-    need(f"axe-core from npm's registry ({done.stderr[-300:]})", done.returncode == 0)
-    return (folder / "node_modules/axe-core/axe.min.js").read_text()
 
 
 def complaints(visit: Visit, axe: str) -> list[Any]:

@@ -19,6 +19,7 @@ ACTIONS: Final = {
     "pin": "pinning",
     "unpin": "pinning",
     "as": "copying",
+    "export": "exporting",
     "import": "importing",
     "repl": "shell",
 }
