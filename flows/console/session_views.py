@@ -19,9 +19,11 @@ from flows.queries.rights import VIEW_FLOWS
 from flows.queries.sessions import Session, session, session_of
 from flows.reading.body_view import side_body
 from flows.reading.context_size import ContextSize, context_size
+from flows.sessions.context_areas import context_areas
 from flows.sessions.session_list import session_page as page_of_sessions
 from flows.sessions.session_overview import overview
 from flows.sessions.session_story import story
+from flows.sessions.time_axis import time_axis
 from providers.audit.log import caller_of
 from providers.wire.core.ir import Media
 
@@ -62,7 +64,10 @@ def session_page(request: HttpRequest, session_id: str) -> HttpResponse:
     }
     if tab == "conversation":
         context |= _conversation(found, every=request.GET.get("all") == "1")
-    elif tab == "context":
+    elif tab == "timeline":
+        context["axis"] = time_axis(found)
+    else:
+        context["areas"] = context_areas(story(found, _image_address))
         context["context"] = _breakdown(found.newest) if found.newest else None
     return render(request, "flows/session.html", context)
 

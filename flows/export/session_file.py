@@ -23,10 +23,12 @@ from flows.export.har import redacted_headers
 from flows.queries.sessions import Row, Session
 from flows.reading.conversation import image_bytes
 from flows.reading.json_text import pretty
+from flows.sessions.context_areas import context_areas
 from flows.sessions.exchange_reader import Exchange
 from flows.sessions.session_changes import session_changes
 from flows.sessions.session_overview import overview
 from flows.sessions.session_story import story
+from flows.sessions.time_axis import time_axis
 from flows.sides import Lines
 from providers.base.errors import CcproxyError
 from providers.wire.core.ir import Media
@@ -71,6 +73,8 @@ def session_html(session: Session) -> str:
         "story": told,
         "entries": told.entries,
         "changes": session_changes(ids),
+        "axis": time_axis(session),
+        "areas": context_areas(told),
         "raw": _raw(session.rows, told.exchanges),
         "offline": True,
         "style": style.text,

@@ -70,7 +70,7 @@ class SessionView(RecordView):
         )
 
 
-class SessionExportView(InsightView):
+class SessionExportView(RecordView):
     """A session as one file to share."""
 
     @extend_schema(
