@@ -32,8 +32,8 @@ _ROW_FIELDS: Final = (
     "route", "requested_model", "sent_model", "session_id", "credential_injected", "status_code",
     "is_stream", "is_websocket", "run_label", "run_command", "client_format", "error",
     "hooks_changed", "first_byte_ms", "first_event_ms", "duration_ms", "request_size_bytes",
-    "response_size_bytes", "input_tokens", "output_tokens", "cost_usd", "bodies_dropped",
-    "pinned", "asked", "said", "provider_format", "losses",
+    "response_size_bytes", "input_tokens", "output_tokens", "cache_read_tokens", "cost_usd",
+    "bodies_dropped", "pinned", "asked", "said", "provider_format", "losses",
 )  # fmt: skip
 
 

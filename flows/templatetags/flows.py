@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from django import template
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -15,6 +17,7 @@ from flows.console.tabs import default_tab
 from flows.display import units
 from flows.display.safe_text import printable, visible
 from flows.models import Flow
+from flows.queries.sessions import cache_share
 from flows.reading.event_pieces import says
 from flows.reading.json_text import pretty
 from flows.reading.sentence import (
@@ -31,6 +34,7 @@ register.filter("count", units.count)
 register.filter("usd", units.usd)
 register.filter("percent", units.percent)
 
+_TONES = 6
 SIGNS = {"added": "+", "removed": "−", "changed": "≠", "moved": "↕", "same": ""}
 
 
@@ -70,6 +74,24 @@ def ttft_ms(flow: Flow) -> float | None:
     if flow.first_event_ms is not None:
         return flow.first_event_ms
     return flow.first_byte_ms
+
+
+@register.filter
+def cached_share(flow: Flow) -> float | None:
+    """Return the share of a request's input that came from the cache; None if not reported."""
+    return cache_share(flow.cache_read_tokens, flow.input_tokens)
+
+
+@register.filter
+def elapsed_ms(flow: Flow) -> float:
+    """Return how long a running flow has taken until now."""
+    return max(0.0, (timezone.now() - flow.started_at).total_seconds() * 1000)
+
+
+@register.filter
+def session_tone(session_id: str) -> str:
+    """Return the class of a session's colour in the list: the same for all of its rows."""
+    return f"tone{crc32(session_id.encode('utf-8', 'replace')) % _TONES}"
 
 
 @register.filter

@@ -16,8 +16,8 @@ from flows.export.session_kinds import kind_of
 from flows.export.session_markdown import session_markdown
 from flows.models import Flow
 from flows.queries.sessions import Session, session
-from providers.audit.log import AuditEntry
 from providers.base.errors import CcproxyError
+from providers.models import AuditEntry
 from tests.flows.seed import HOSTILE, IDS, seed_all
 from tests.flows.seed_session import SESSION, seed_session
 from tests.streamed import whole_body
