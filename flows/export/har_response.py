@@ -30,7 +30,7 @@ def har_response(ids: Sequence[str], name: str = "ccproxy", *, by: Caller) -> St
 
 
 def streamed(pieces: Iterator[bytes], media_type: str, entry: AuditEntry) -> StreamingHttpResponse:
-    """Return pieces as a response that no cache keeps; the last one settles the audit entry."""
+    """Return parts as a response that no cache keeps; the last one settles the audit entry."""
     chunks = _settled(_grouped(pieces), entry)
     response = StreamingHttpResponse(_asynchronous(chunks), content_type=media_type)
     response["X-Content-Type-Options"] = "nosniff"

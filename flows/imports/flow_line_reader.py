@@ -35,8 +35,12 @@ _BOOLEANS: Final = ("credential_injected", "is_stream", "is_websocket")
 _DURATIONS: Final = ("connect_ms", "first_byte_ms", "first_event_ms", "duration_ms")
 _COUNTS: Final = ("revision", "event_count")
 _TOKENS: Final = (
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-)  # fmt: skip
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 _LARGEST_COLUMN: Final = 2**31 - 1
 _MAX_LINE_TEXT: Final = 200
 _Bodies = dict[str, bytes]
