@@ -111,7 +111,7 @@ def test_without_an_interceptor_it_says_how_to_start_one(tmp_path: Path) -> None
 
 def test_a_provider_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
     config = "providers:\n  demo: {type: anthropic, host: api.example.com, path: /v1/messages}\n"
-    with running(Interceptor(tmp_path, config)) as process:
+    with running(Interceptor(tmp_path, config, "--no-console")) as process:
         done = process.manage("demo")
         assert done.returncode == 1
         assert "api.example.com" in done.stderr
