@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
+from ccproxy_site import urls
 from ccproxy_site.process.logging import configure_logging
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +27,8 @@ def broken(request: HttpRequest) -> HttpResponse:
     raise ValueError("a defect")
 
 
-urlpatterns = [path("refusing/", refusing), path("broken/", broken)]
+# The page of a refusal has the console's navigation, which leads to the product's own pages.
+urlpatterns = [*urls.urlpatterns, path("refusing/", refusing), path("broken/", broken)]
 
 
 @pytest.fixture
