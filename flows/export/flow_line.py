@@ -43,8 +43,8 @@ def flow_line(flow: Flow, *, is_coloured: bool) -> str:
         f"{_times(flow):>13}",
     ]
     line = " ".join(columns)
-    if failed and flow.error:
-        line = f"{line}  {_cut(flow.error, _ERROR_CHARS)}"
+    if failed and (error := _error(flow)):
+        line = f"{line}  {error}"
     line = line.rstrip()
     return f"{RED}{line}{PLAIN}" if failed and is_coloured else line
 
@@ -54,8 +54,14 @@ def failure_sentence(flow: Flow) -> str:
     asked = f"{flow.method} {_cut(flow.path, _ERROR_CHARS)}"
     provider = f" of provider {flow.provider}" if flow.provider else ""
     status = f" with {flow.status_code}" if flow.status_code is not None else ""
-    error = f": {_cut(flow.error, _ERROR_CHARS)}" if flow.error else ""
-    return f"{asked}{provider} failed{status}{error}"
+    error = _error(flow)
+    sentence = f"{asked}{provider} failed{status}"
+    return f"{sentence}: {error}" if error else sentence
+
+
+def _error(flow: Flow) -> str:
+    """Return the proxy's error; without one, what the provider's response says."""
+    return _cut(flow.error or flow.said, _ERROR_CHARS)
 
 
 def _what(flow: Flow) -> str:

@@ -144,8 +144,10 @@ class RowBuilder:
             self._note_failure(flow, record, answer)
             meter(flow, record, answer, self._own_prices())
             flow.event_count = event_count(record, self._decoded_stream(record, draft))
-            self._tell_finished(flow, record, draft)
         self._set_texts(flow, record, draft)
+        if record.state != "live":
+            # Last, so that the observers see all columns.
+            self._tell_finished(flow, record, draft)
         return FlowRows(
             flow=flow,
             parts=draft.parts.texts(),

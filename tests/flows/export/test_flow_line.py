@@ -54,3 +54,9 @@ def test_a_failure_is_red_and_says_why():
     assert "\x1b" not in flow_line(failed, is_coloured=False)
     sentence = failure_sentence(failed)
     assert sentence.startswith("POST /v1/messages?beta=true of provider a failed with 529: over")
+
+
+def test_without_an_error_of_the_proxy_the_response_says_why():
+    failed = flow(status_code=529, said="Overloaded, try later", provider="a")
+    assert flow_line(failed, is_coloured=False).endswith("  Overloaded, try later")
+    assert failure_sentence(failed).endswith("failed with 529: Overloaded, try later")
