@@ -215,6 +215,11 @@ class Proxy:
         providers = self._store.current.providers.values()
         return any(provider.owns(host, provider.effective_port) for provider in providers)
 
+    @property
+    def forward_port(self) -> int:
+        """The port of the forward proxy for clients with a token, 0 without one."""
+        return self._wireguard.forward_port if self._wireguard else 0
+
     def body_so_far(self, flow_id: str) -> bytes:
         """Return what the client of a running stream got; b"" for other flows."""
         return self._chain.record.body_so_far(flow_id)

@@ -238,6 +238,8 @@ class ProxyProcess:
                 proxy_host=reachable_host(settings.host),
                 proxy_port=settings.port,
                 static_port=inspector.wireguard_port,
+                forward_host=settings.host,
+                forward_port=inspector.forward_port,
             ),
             overrides=parse_overrides(inspector.dns_overrides, inspector.upstream_overrides),
             proxies=proxies_of(self._settings),

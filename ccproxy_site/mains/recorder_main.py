@@ -67,7 +67,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
             note_python,
             open_database,
         )
-        from interceptor.operate.ports import check_bind_address
+        from interceptor.operate.ports import check_bind_address, check_forward_listener
         from interceptor.operate.stock import stock_from
 
     # Before the database is touched: the answer to a typing error should come at once.
@@ -79,6 +79,7 @@ def _prepare(options: argparse.Namespace, control: Control) -> Recorder:
     secure_files(directory, key_file, files_elsewhere(settings, directory))
     has_token = open_database()
     require_token = check_bind_address(settings.host, has_client_token=has_token)
+    check_forward_listener(settings.inspector.forward_port, has_client_token=has_token)
     console = not options.no_console
     if not options.again:
         check_ports(settings, console=console)

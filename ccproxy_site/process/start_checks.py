@@ -16,6 +16,7 @@ from interceptor.config.transfer.import_mark import unread_sections
 from interceptor.models import ClientToken
 from interceptor.operate.ports import check_port_free
 from interceptor.operate.python_build import python_build
+from interceptor.wireguard.service import FORWARD_SETTING
 from providers.base.errors import ConfigError
 from providers.base.http_client import httpx
 from providers.base.upstream_proxy import choose_proxies
@@ -26,6 +27,7 @@ PORT_SETTINGS: Final = {
     "proxy": "port (CCPROXY_PORT)",
     "console": "inspector.port (CCPROXY_INSPECTOR__PORT)",
     "MCP": "mcp.http.port (CCPROXY_MCP__HTTP__PORT)",
+    "forward proxy": FORWARD_SETTING,
 }
 """The setting, and the variable, of each listener's port."""
 
@@ -61,6 +63,9 @@ def open_database() -> bool:
 def check_ports(settings: ServerSettings, *, console: bool) -> None:
     """Reject addresses that are taken already."""
     listeners = [("proxy", settings.host, settings.port)]
+    forward_port = settings.inspector.forward_port
+    if forward_port is not None:
+        listeners.append(("forward proxy", settings.host, forward_port))
     if console:
         listeners.append(("console", settings.console.host, settings.inspector.port))
         server = settings.mcp.http

@@ -89,7 +89,7 @@ def build_chain(
     proxies = proxies or UpstreamProxies()
     record = RecordAddon(sink, stream_over_bytes, around.recording)
     hellos, chosen = ClientHelloAddon(), ChosenDestinations()
-    gate = ForwardGate(runs, overrides, proxies, sink)
+    gate = ForwardGate(runs, store, overrides, proxies, sink)
     upstream = UpstreamAddon(runs, overrides, chosen)
     via = ViaAddon(proxies, overrides, upstream, chosen)
     fingerprints = TransportAddon(transport or Transport(store), chosen)

@@ -9,6 +9,8 @@ from interceptor.forward.mode import ForwardInstance, ForwardMode, Reads
 from interceptor.stock_addons import Proxyserver
 
 LOOPBACK = "127.0.0.1"
+STATIC_KEY = "static"
+"""Names the listener for clients with a token, which no run owns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,14 @@ class ForwardServer:
 
 
 async def start_forward_server(
-    manager: Proxyserver, reads: Reads, *, host: str = LOOPBACK, port: int = 0
+    manager: Proxyserver, reads: Reads, *, host: str = LOOPBACK, port: int = 0, key: str = ""
 ) -> ForwardServer:
-    """Start a listener; port 0 means any free one.
+    """Start a listener; port 0 means any free one, and `key` "" one of its own.
 
     Raises:
         OSError: it cannot listen.
     """
-    key = f"forward-{secrets.token_hex(6)}"
+    key = key or f"forward-{secrets.token_hex(6)}"
     address = f"[{host}]" if ":" in host else host
     # ProxyMode.parse would cache every mode it ever made.
     mode = ForwardMode(f"regular@{address}:{port}", key, host, port, reads)

@@ -27,6 +27,19 @@ def check_bind_address(host: str, *, has_client_token: bool) -> bool:
     return True
 
 
+def check_forward_listener(port: int | None, *, has_client_token: bool) -> None:
+    """Reject a forward proxy that nobody could use, because there is no client token.
+
+    Raises:
+        ConfigError: one sentence that names the fix.
+    """
+    if port is not None and not has_client_token:
+        raise ConfigError(
+            "inspector.forward_port is a forward proxy for clients with a token, and there is none;"
+            " make one first (ccproxy clienttoken add NAME)"
+        )
+
+
 def check_port_free(what: str, host: str, port: int, setting: str) -> None:
     """Reject an address that something listens on already.
 

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interceptor.forward.server import (
+    LOOPBACK,
+    STATIC_KEY,
+    ForwardServer,
+    start_forward_server,
+)
 from interceptor.stock_addons import Proxyserver
 from interceptor.wireguard.client_config import CLIENT_FILE
 from interceptor.wireguard.lease import RunBook
@@ -25,6 +31,7 @@ from providers.base.file_lock import FileLock
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "lease.lock"
+FORWARD_SETTING = "inspector.forward_port (CCPROXY_INSPECTOR__FORWARD_PORT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,9 @@ class WireGuardSettings:
     proxy_host: str
     proxy_port: int
     static_port: int | None = None
+    forward_host: str = LOOPBACK
+    forward_port: int | None = None
+    """Address of the forward proxy for clients with a token; None: there is none."""
     max_leases: int = 64
     request_timeout_s: float = 5.0
     """Limit of a launcher's request for a lease."""
@@ -66,9 +76,16 @@ class WireGuardService:
             request_timeout_s=settings.request_timeout_s,
             is_provider=is_provider,
         )
+        self._is_provider = is_provider
         self._static: WireGuardServer | None = None
+        self._forward: ForwardServer | None = None
         self._lock = FileLock(self._run_dir / LOCK_NAME)
         self._waiting: asyncio.Task[None] | None = None
+
+    @property
+    def forward_port(self) -> int:
+        """The port of the forward proxy for clients with a token, 0 without one."""
+        return self._forward.port if self._forward else 0
 
     @property
     def is_serving(self) -> bool:
@@ -108,6 +125,8 @@ class WireGuardService:
         if self._static:
             (self._settings.directory / CLIENT_FILE).unlink(missing_ok=True)
             await stop_all([self._static])
+        if self._forward:
+            await self._forward.stop()
         self._lock.release()
 
     async def _serve(self, manager: Proxyserver) -> None:
@@ -119,6 +138,31 @@ class WireGuardService:
             self._static = await start_static_server(
                 manager, self._settings.directory, self._settings.static_port
             )
+        if self._settings.forward_port is not None:
+            self._forward = await self._start_forward(manager, self._settings.forward_port)
+
+    async def _start_forward(self, manager: Proxyserver, port: int) -> ForwardServer:
+        """Start the forward proxy for clients with a token.
+
+        Raises:
+            ConfigError: it cannot listen.
+        """
+
+        def reads(names: Sequence[str]) -> bool:
+            return any(map(self._is_provider, names))
+
+        host = self._settings.forward_host
+        try:
+            server = await start_forward_server(
+                manager, reads, host=host, port=port, key=STATIC_KEY
+            )
+        except OSError as exc:
+            raise ConfigError(
+                f"cannot listen on {host}:{port} for the forward proxy: {exc}; set"
+                f" {FORWARD_SETTING}"
+            ) from None
+        logger.info("the forward proxy listens on %s:%d", host, server.port)
+        return server
 
     async def _wait(self, manager: Proxyserver) -> None:
         """Serve once the process that holds the lock has left."""

@@ -142,7 +142,14 @@ CLIENTS: Final = (
         hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "portal.qwen.ai"),
         sentinels=(OPENAI,),
     ),
-    _jailed("Continue", "cn", "1.5.47", _FILE),
+    _forwarded("Continue", "cn", "1.5.47", f"by HTTPS_PROXY: {_FILE}"),
+    _forwarded(
+        "Grok Build",
+        "grok",
+        "1.0.41",
+        "by HTTPS_PROXY, tried with XAI_API_KEY; a login was not tried",
+        ("api.x.ai", "cli-chat-proxy.grok.com"),
+    ),
     _jailed("Cline", "cline", "3.0.65", _FILE),
     _jailed("Mistral Vibe", "vibe", "3.0.2", _FILE),
     _forwarded(

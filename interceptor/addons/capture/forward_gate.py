@@ -22,6 +22,7 @@ from mitmproxy.connection import Client
 from mitmproxy.http import HTTPFlow, Response
 
 from flows.record import FlowRecord, Sink
+from interceptor.access.client_access import find_token
 from interceptor.access.closed_addresses import (
     closed_sentence,
     is_address,
@@ -29,7 +30,10 @@ from interceptor.access.closed_addresses import (
     refusal_of_number,
 )
 from interceptor.addons.capture.runs import came_by_forward, origin_fields, run_of
+from interceptor.config.snapshot.schema import ClientTokenConf
+from interceptor.config.snapshot.store import ConfigStore
 from interceptor.forward.mode import source_of
+from interceptor.forward.server import STATIC_KEY
 from interceptor.wireguard.hosts import plain_name
 from interceptor.wireguard.lease import FORWARD_USER, RunBook
 from interceptor.wireguard.overrides import Overrides
@@ -42,6 +46,9 @@ MAX_STRANGERS_A_MINUTE: Final = 100
 """Refusals of callers without credentials that are recorded; any program could fill the record."""
 NO_CREDENTIALS: Final = (
     "this port belongs to one run of ccproxy run --forward, and takes that run's credentials alone"
+)
+SHOW_A_CLIENT: Final = (
+    "this forward proxy takes a client token as the password (ccproxy clienttoken add NAME)"
 )
 _CHALLENGE: Final = 'Basic realm="ccproxy"'
 _HEADERS: Final = (b"proxy-authorization", b"proxy-connection")
@@ -59,25 +66,34 @@ class ForwardGate:
 
     Args:
         runs: the running commands, with their passwords.
+        store: the configuration, with the client tokens.
         overrides: names and destinations that are replaced; these are not looked up.
         proxies: the company's; a name that one of them is asked for is not looked up.
         sink: receiver of refused connections.
     """
 
     def __init__(
-        self, runs: RunBook, overrides: Overrides, proxies: UpstreamProxies, sink: Sink
+        self,
+        runs: RunBook,
+        store: ConfigStore,
+        overrides: Overrides,
+        proxies: UpstreamProxies,
+        sink: Sink,
     ) -> None:
+        self._store = store
         self._runs = runs
         self._overrides = overrides
         self._proxies = proxies
         self._sink = sink
         self._inside: set[str] = set()
+        self._tokens: dict[str, ClientTokenConf] = {}
         self._found: dict[tuple[str, str], str] = {}
         self._strangers: list[float] = []
 
     def client_disconnected(self, client: Client) -> None:
         """Forget the connection."""
         self._inside.discard(client.id)
+        self._tokens.pop(client.id, None)
         if came_by_forward(client):
             for key in [key for key in self._found if key[0] == client.id]:
                 del self._found[key]
@@ -137,6 +153,10 @@ class ForwardGate:
         self._strangers.append(now)
         return True
 
+    def token_of(self, client: Client) -> ClientTokenConf | None:
+        """Return the client token that a client of the static listener has shown."""
+        return self._tokens.get(client.id)
+
     async def checked_address(self, client: Client, host: str) -> tuple[str, str]:
         """Return (address, "") to connect to for a name, or ("", why not).
 
@@ -160,16 +180,36 @@ class ForwardGate:
 
     def _stranger(self, flow: HTTPFlow) -> Refused | None:
         """Refuse a request without the credentials of the listener's run."""
+        shown = _basic(flow.request.headers.get("proxy-authorization", ""))
+        if flow.client_conn.proxy_mode.data == STATIC_KEY:
+            text = shown.partition(b":")[2].decode("utf-8", "surrogateescape")
+            token = find_token(text, self._store.current.client_tokens)
+            if token is None:
+                return Refused(SHOW_A_CLIENT, 407)
+            self._tokens[flow.client_conn.id] = token
+            return None
         run = run_of(flow.client_conn, self._runs)
         password = run.forward.password if run and run.forward else ""
-        shown = _basic(flow.request.headers.get("proxy-authorization", ""))
         wanted = f"{FORWARD_USER}:{password}".encode()
         if password and hmac.compare_digest(shown, wanted):
             return None
         return Refused(NO_CREDENTIALS, 407)
 
+    def _out_of_scope(self, client: Client, host: str) -> str:
+        """Return why a client's token does not reach a host; "" where it does."""
+        token = self._tokens.get(client.id)
+        if token is None or not token.providers:
+            return ""
+        providers = self._store.current.providers.values()
+        if any(p.name in token.providers and p.owns(host, p.effective_port) for p in providers):
+            return ""
+        names = ", ".join(sorted(token.providers))
+        return f"the client token {token.name} reaches the hosts of {names} alone"
+
     async def _closed(self, client: Client, scheme: str, host: str, port: int) -> Refused | None:
         """Refuse a destination that must not be reached, or is not found."""
+        if reason := self._out_of_scope(client, plain_name(host)):
+            return Refused(reason, 403)
         if plain_name(host) in self._overrides.upstreams:
             return None
         reason = refusal_of_host(host)

@@ -56,6 +56,7 @@ class TransparentAddon:
         state.run = run_of(flow.client_conn, self._runs)
         state.hello = self._hellos.of(flow.client_conn)
         closed = await self._gate.refusal_of_request(flow)
+        state.client_token = self._gate.token_of(flow.client_conn)
         headers = HeaderMap(flow.request.headers.fields)
         place = destination(flow, headers, state.run)
         reason = closed.reason if closed else ""

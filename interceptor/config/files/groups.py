@@ -153,6 +153,13 @@ class InspectorSettings(Group):
             " null: none."
         ),
     )
+    forward_port: Port | None = Field(
+        None,
+        description=(
+            "Port of a forward proxy for clients that no command starts, at the proxy's bind"
+            " address; each shows a client token as the password. 0: any free one; null: none."
+        ),
+    )
     keylog: bool = Field(
         False,
         description=(

@@ -162,6 +162,9 @@ EFFECTS: dict[str, dict[str, str]] = {
     "interceptor/wireguard/test_connections.py": {
         "inspector.mitmproxy.ignore_hosts": "test_a_host_that_is_passed_on_unread",
     },
+    "interceptor/test_forward_setting.py": {
+        "inspector.forward_port": "test_a_client_with_a_token_is_let_in",
+    },
     "interceptor/wireguard/test_static.py": {
         "inspector.wireguard_port": "test_the_client_gets_a_configuration_that_works",
     },
