@@ -1,6 +1,7 @@
 """THE table of clients: how `ccproxy run` points each at the proxy, or why it cannot. No Django.
 
-Each entry was observed with the client's own program in the version that it names. Where a base URL
+An entry was observed with the client's own program in the version that it names; others say that
+they were not tried, and only repeat the client's documentation. Where a base URL
 does not work and the variables of the forward proxy do, `run` uses these. Those that cannot be
 pointed anywhere are listed too: the jail captures them all the same.
 """
@@ -63,7 +64,7 @@ class Client:
     vendors: tuple[Vendor, ...]
     note: str
     version: str
-    """The version that was observed."""
+    """The version that was observed, or `UNTRIED`."""
     arguments: Callable[[Route, Mapping[str, str]], list[str]] = _nothing
     """Arguments that stand in front of the user's own."""
     variables: Callable[[Route, Mapping[str, str]], dict[str, str]] = _no_variables
@@ -94,6 +95,8 @@ def _forwarded(
     return Client(title, program, (), note, version, forward=True, hosts=hosts)
 
 
+UNTRIED: Final = "not tried"
+"""Version of a client that could not be installed where the table was made."""
 _FILE: Final = "its base URL is in a settings file of yours, which ccproxy does not edit"
 CLIENTS: Final = (
     Client(
@@ -150,6 +153,13 @@ CLIENTS: Final = (
         "by HTTPS_PROXY, tried with XAI_API_KEY; a login was not tried",
         ("api.x.ai", "cli-chat-proxy.grok.com"),
     ),
+    _forwarded(
+        "Amp",
+        "amp",
+        "0.0.179",
+        "by HTTPS_PROXY: it talks to ampcode.com alone; tried up to its first request",
+        ("ampcode.com",),
+    ),
     _jailed("Cline", "cline", "3.0.65", _FILE),
     _jailed("Mistral Vibe", "vibe", "3.0.2", _FILE),
     _forwarded(
@@ -159,6 +169,15 @@ CLIENTS: Final = (
         "by HTTPS_PROXY, tried with COPILOT_PROVIDER_BASE_URL; a GitHub login was not tried",
         ("*.githubcopilot.com",),
     ),
+    _jailed("goose", "goose", UNTRIED, "its documentation has OPENAI_HOST and ANTHROPIC_HOST"),
+    _jailed("Kimi CLI", "kimi", UNTRIED, "its documentation has KIMI_BASE_URL"),
+    _jailed(
+        "Cursor CLI",
+        "cursor-agent",
+        UNTRIED,
+        "its documentation has HTTPS_PROXY: ccproxy run --forward --all",
+    ),
+    _jailed("Crush", "crush", UNTRIED, "its base URLs are in a settings file of yours"),
 )
 
 

@@ -47,7 +47,7 @@ MAX_STRANGERS_A_MINUTE: Final = 100
 NO_CREDENTIALS: Final = (
     "this port belongs to one run of ccproxy run --forward, and takes that run's credentials alone"
 )
-SHOW_A_CLIENT: Final = (
+NOT_A_CLIENT: Final = (
     "this forward proxy takes a client token as the password (ccproxy clienttoken add NAME)"
 )
 _CHALLENGE: Final = 'Basic realm="ccproxy"'
@@ -185,7 +185,7 @@ class ForwardGate:
             text = shown.partition(b":")[2].decode("utf-8", "surrogateescape")
             token = find_token(text, self._store.current.client_tokens)
             if token is None:
-                return Refused(SHOW_A_CLIENT, 407)
+                return Refused(NOT_A_CLIENT, 407)
             self._tokens[flow.client_conn.id] = token
             return None
         run = run_of(flow.client_conn, self._runs)
