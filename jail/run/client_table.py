@@ -197,6 +197,6 @@ def main(arguments: list[str]) -> int:
         command = "run" if client.vendors or client.forward else "jail"
         way = f"ccproxy {command} -- {client.program}"
         installed = "installed" if shutil.which(client.program) else "-"
-        row = f"{client.title:<16}{client.version:<10}{installed:<11}{way:<25}{client.note}"
+        row = f"{client.title:<16}{client.version:<10}{installed:<11}{way:<33}{client.note}"
         sys.stdout.write(f"{row}\n")
     return 0
