@@ -28,7 +28,7 @@ def check_bind_address(host: str, *, has_client_token: bool) -> bool:
 
 
 def check_forward_listener(port: int | None, *, has_client_token: bool) -> None:
-    """Reject a forward proxy that nobody could use, because there is no client token.
+    """Reject a forward proxy that no client could use, because there is no client token.
 
     Raises:
         ConfigError: one sentence that names the fix.
